@@ -1,0 +1,10 @@
+"""What ``twistd`` reads to list ``echoproto``; the package is imported only when it is run."""
+
+from twisted.application.service import ServiceMaker
+
+echoproto = ServiceMaker(
+    "echoproto",
+    "echoproto.server.options",
+    "Echo (RFC 862) and greeting services over TCP and UDP.",
+    "echoproto",
+)
