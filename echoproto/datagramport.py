@@ -1,0 +1,179 @@
+"""
+A UDP port that takes datagrams whole and answers from the address that they were sent to.
+
+:class:`DatagramPort` runs any ``DatagramProtocol``; :func:`listenDatagrams` is ``reactor.listenUDP`` with
+this port. It knows sockets and nothing of what is answered. The plan had it inside
+``datagrams.py``; the protocols there know no socket, so it has a file of its own.
+
+On a wildcard socket the kernel sends from whatever address routing prefers, and a
+client that had asked another address drops the reply. RFC 1122 section 4.1.3.5: "the source
+address of the reply SHOULD be the specific-destination address of the request". So the destination of
+each datagram is asked for (``IP_PKTINFO``, ip(7); ``IPV6_RECVPKTINFO``, RFC 3542 section 6) and handed
+back with the reply. Elsewhere than on Linux the kernel's choice stands.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections import Counter
+from errno import EAGAIN, EWOULDBLOCK
+from typing import Any
+
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.udp import Port
+from twisted.logger import Logger
+
+from echoproto.datagrams import errnoName
+
+#: The longest datagram there is: 65,535 bytes less the UDP header, on IPv6 (RFC 8200); 65,507 on IPv4.
+MAXIMUM_DATAGRAM = 65_527
+
+#: Datagrams handled in one turn of the reactor. Counted in datagrams, not bytes as the stock
+#: port does: empty ones would never end its turn.
+DATAGRAMS_PER_TURN = 32
+
+# Python names this option from 3.14 on; 8 in Linux's ip(7).
+_IP_PKTINFO = 8
+
+#: What to ask of a socket so that each datagram brings its destination along.
+_DESTINATION_OPTIONS: dict[int, tuple[int, int]] = (
+    {
+        socket.AF_INET: (socket.IPPROTO_IP, _IP_PKTINFO),
+        socket.AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO),
+    }
+    if sys.platform == "linux"
+    else {}
+)
+
+# struct in6_pktinfo and struct in_pktinfo are 20 and 12 bytes.
+_ANCILLARY_BYTES = socket.CMSG_SPACE(20)
+
+Ancillary = tuple[int, int, bytes]
+
+
+class NotUnicast(Exception):
+    """A datagram was sent to a group: answering would let one forged datagram draw many replies."""
+
+
+def replySource(ancillary: list[Ancillary]) -> list[Ancillary]:
+    """
+    From what came along with a datagram, what must go along with its reply.
+
+    :return: ancillary data for ``sendmsg``; empty where the kernel may choose the source.
+    :raise NotUnicast: the datagram was sent to a multicast or broadcast address.
+    """
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
+            # struct in_pktinfo: interface, the local address, the address in the header.
+            if data[4:8] != data[8:12]:
+                raise NotUnicast
+            return [(level, kind, bytes(4) + data[4:8] + bytes(4))]
+        if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+            # struct in6_pktinfo: the address in the header, interface.
+            if data[0] == 0xFF:
+                raise NotUnicast
+            linkLocal = data[0] == 0xFE and data[1] & 0xC0 == 0x80
+            # Routing chooses the interface, save where the address means nothing without one.
+            return [(level, kind, data[:16] + (data[16:20] if linkLocal else bytes(4)))]
+    return []
+
+
+class DatagramPort(Port):
+    """
+    Twisted's UDP port with three differences: a write while a datagram is being received leaves from the
+    address that it was sent to; a turn ends after :data:`DATAGRAMS_PER_TURN` datagrams; a failed
+    receive is counted and never closes the port. IPv6 sockets take IPv6 only.
+
+    ``datagramReceived`` is called with the whole address, for IPv6 with flow and scope, as a reply
+    to a link-local address needs it.
+
+    :ivar receiveErrors: failed receives so far, by name of the errno, and what was dropped.
+    """
+
+    _log = Logger()
+    # Taken by the stock port's closing, which sets it to -1 to end a turn that is under way.
+    maxThroughput = DATAGRAMS_PER_TURN
+
+    def __init__(
+        self,
+        port: int | None,
+        proto: DatagramProtocol,
+        interface: str = "",
+        maxPacketSize: int = MAXIMUM_DATAGRAM,
+        reactor: IReactorFDSet | None = None,
+    ) -> None:
+        Port.__init__(self, port, proto, interface, maxPacketSize, reactor)
+        self.receiveErrors: Counter[str] = Counter()
+        self._buffer = bytearray(maxPacketSize)
+        self._replySource: list[Ancillary] = []
+
+    def createInternetSocket(self) -> socket.socket:
+        """A socket that tells each datagram's destination; called by the stock port before it binds."""
+        made: socket.socket = super().createInternetSocket()
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if made.family in _DESTINATION_OPTIONS:
+            made.setsockopt(*_DESTINATION_OPTIONS[made.family], 1)
+        return made
+
+    def doRead(self) -> None:
+        """Receive what waits, one turn's worth at most; called by the reactor."""
+        turn = 0
+        while turn < self.maxThroughput:
+            turn += 1
+            try:
+                size, ancillary, flags, addr = self.socket.recvmsg_into(
+                    [self._buffer], _ANCILLARY_BYTES
+                )
+            except OSError as error:
+                if error.errno not in (EAGAIN, EWOULDBLOCK):
+                    self.receiveErrors[f"receive {errnoName(error)}"] += 1
+                return
+            if flags & socket.MSG_TRUNC:
+                self.receiveErrors["receive truncated"] += 1
+            else:
+                self._received(bytes(memoryview(self._buffer)[:size]), ancillary, addr)
+
+    def _received(self, datagram: bytes, ancillary: list[Ancillary], addr: Any) -> None:
+        try:
+            self._replySource = replySource(ancillary)
+        except NotUnicast:
+            self.receiveErrors["receive sent to a group"] += 1
+            return
+        try:
+            self.protocol.datagramReceived(datagram, addr)
+        except Exception:  # noqa: BLE001 - its author reads it in the log; the port must live on
+            self._log.failure("a datagram protocol failed")
+        finally:
+            self._replySource = []
+
+    def write(self, datagram: bytes, addr: Any = None) -> None:
+        """
+        Send one datagram; while one is being received, from the address that that was sent to.
+
+        :param datagram: the payload.
+        :param addr: where to: address and port, for IPv6 perhaps flow and scope too.
+        :raise OSError: the kernel did not take it.
+        """
+        if self._replySource:
+            self.socket.sendmsg([datagram], self._replySource, 0, addr)
+        else:
+            super().write(datagram, addr)
+
+
+def listenDatagrams(
+    reactor: IReactorFDSet, port: int, protocol: DatagramProtocol, interface: str = ""
+) -> DatagramPort:
+    """
+    Listen for datagrams, as ``reactor.listenUDP`` does, on a :class:`DatagramPort`.
+
+    :param reactor: any reactor of Twisted's that has file descriptors.
+    :param port: port number; 0 picks one.
+    :param interface: the numeric address to bind; empty for all IPv4 addresses, ``::`` for all IPv6.
+    :raise twisted.internet.error.CannotListenError: the address cannot be had.
+    """
+    made = DatagramPort(port, protocol, interface, reactor=reactor)
+    Port.startListening(made)
+    return made

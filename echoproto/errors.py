@@ -1,0 +1,114 @@
+"""
+Every exception that this package raises, in one tree.
+
+::
+
+    EchoprotoError
+    ├── CannotStart          a listener cannot be opened or a description is wrong (also SystemExit)
+    ├── Misuse               our caller's mistake
+    │   ├── Closed           echo() or close() after close()
+    │   └── DatagramTooLong  more than one datagram holds
+    └── ExchangeError        the server's or the network's fault: fails an exchange
+        ├── WrongBytes       the reply differs from what was sent
+        ├── ReplyTooMany     bytes came back that nobody had sent
+        ├── EmptyReply       the server closed without a greeting
+        ├── ReplyTooLong     the greeting does not end within the bound
+        ├── ExchangeTimeout  no whole reply in time
+        ├── ExchangeCancelled  the caller cancelled the Deferred (also CancelledError)
+        └── ConnectionGone   the connection ended, or nothing listens there
+
+A connection that cannot be made at all fails with Twisted's own errors
+(:mod:`twisted.internet.error`), which say more than we could.
+
+Everything here is a value: no module of the package is imported.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError
+
+
+class EchoprotoError(Exception):
+    """The root of the tree."""
+
+
+class CannotStart(EchoprotoError, SystemExit):
+    """
+    The server cannot start. The message is one line: the listener, the cause, the remedy.
+
+    It is also a :class:`SystemExit` with status 1, because ``twistd`` answers any
+    other exception with a traceback, and this one is for an operator to read.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.code = 1
+
+
+class Misuse(EchoprotoError):
+    """The caller's mistake; nothing was sent."""
+
+
+class Closed(Misuse):
+    """The client was closed already."""
+
+
+class DatagramTooLong(Misuse):
+    """The message is longer than the longest datagram that can be sent."""
+
+
+class ExchangeError(EchoprotoError):
+    """An exchange failed by the server's or the network's doing."""
+
+
+class WrongBytes(ExchangeError):
+    """
+    The reply differs from what was sent.
+
+    :ivar offset: where in the message the first wrong byte stands.
+    :ivar sent: what should have come from there on, at most :data:`EXCERPT` bytes.
+    :ivar received: what came from there on, at most :data:`EXCERPT` bytes.
+    """
+
+    #: Enough to recognise a pattern by eye, short enough for one line.
+    EXCERPT = 16
+
+    def __init__(self, offset: int, sent: bytes, received: bytes) -> None:
+        self.offset = offset
+        self.sent = sent[: self.EXCERPT]
+        self.received = received[: self.EXCERPT]
+        super().__init__(
+            f"wrong byte at offset {offset}: sent {self.sent!r}, received {self.received!r}"
+        )
+
+
+class ReplyTooMany(ExchangeError):
+    """
+    Bytes came back that nobody had sent.
+
+    :ivar received: the first of them, at most :attr:`WrongBytes.EXCERPT` bytes.
+    """
+
+    def __init__(self, received: bytes) -> None:
+        self.received = received[: WrongBytes.EXCERPT]
+        super().__init__(f"a reply to nothing: {self.received!r}")
+
+
+class EmptyReply(ExchangeError):
+    """The server closed the connection without sending a byte."""
+
+
+class ReplyTooLong(ExchangeError):
+    """The server sent more than the bound that the caller set."""
+
+
+class ExchangeTimeout(ExchangeError):
+    """The whole reply did not come in time."""
+
+
+class ExchangeCancelled(ExchangeError, CancelledError):
+    """The caller cancelled the Deferred of this exchange."""
+
+
+class ConnectionGone(ExchangeError):
+    """The connection ended before the whole reply had come, or nothing listens there."""
