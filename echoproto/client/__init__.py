@@ -1,0 +1,23 @@
+"""
+The asking side: echo exchanges and greetings, as Deferreds.
+
+Any echo server can be asked, not only ours. Everything returned can be awaited; the clock and
+the reactor are passed in. What a reply must be is decided in :mod:`echoproto.matching`; the
+modules here move bytes, keep time, and turn outcomes into results. The plan had one module
+for it; the two carriers and the greeting share only an exchange, so each has its own.
+
+=================== ==========================================================
+:mod:`.exchange`    one message, its Deferred and its time limit
+:mod:`.stream`      :func:`connectEcho`
+:mod:`.datagram`    :func:`connectEchoDatagram`
+:mod:`.greeting`    :func:`greet`
+=================== ==========================================================
+"""
+
+from __future__ import annotations
+
+from echoproto.client.datagram import EchoDatagramClient, connectEchoDatagram
+from echoproto.client.greeting import greet
+from echoproto.client.stream import EchoClient, connectEcho
+
+__all__ = ["EchoClient", "EchoDatagramClient", "connectEcho", "connectEchoDatagram", "greet"]

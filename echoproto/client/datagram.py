@@ -1,0 +1,161 @@
+"""
+The echo client on datagrams: exchanges matched by content.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.error import DNSLookupError, MessageLengthError
+from twisted.internet.interfaces import IAddress, IHostResolution, IReactorTime, IResolutionReceiver
+from twisted.internet.protocol import DatagramProtocol
+from zope.interface import implementer
+
+from echoproto.client.exchange import Exchange
+from echoproto.datagramport import MAXIMUM_DATAGRAM
+from echoproto.errors import Closed, ConnectionGone, DatagramTooLong, EchoprotoError
+from echoproto.matching import DatagramMatcher
+
+#: Seconds that an exchange may take unless told otherwise; a lost datagram never answers.
+DATAGRAM_TIMEOUT = 5.0
+
+
+class EchoDatagramClient(DatagramProtocol):
+    """
+    Asks an echo service on datagrams; :func:`connectEchoDatagram` makes it.
+
+    Any number of exchanges may be outstanding; they are matched by content. The kernel drops what
+    comes from any other address than the one that is asked.
+
+    :ivar matcher: counts the replies that answered nothing: ``duplicates``, ``late``, ``foreign``. They fail no
+        exchange, for a network may duplicate and delay what it likes.
+    """
+
+    noisy = False
+
+    def __init__(self, clock: IReactorTime, timeout: float = DATAGRAM_TIMEOUT) -> None:
+        self.matcher: DatagramMatcher[Exchange] = DatagramMatcher()
+        self._clock = clock
+        self._timeout = timeout
+        self._closed: Deferred[None] | None = None
+
+    def echo(self, data: bytes, timeout: float | None = None) -> Deferred[bytes]:
+        """
+        Send ``data`` as one datagram and await its echo.
+
+        :param data: 0 to 65,507 bytes on IPv4, 65,527 on IPv6.
+        :param timeout: seconds for the exchange; the client's default where ``None``.
+        :return: fires with ``data`` when it came back. Fails with ``WrongBytes``, ``ExchangeTimeout``,
+            ``ExchangeCancelled``, ``ConnectionGone`` (nothing listens there, or the network would not take
+            it), ``DatagramTooLong`` or ``Closed``.
+        """
+        if self._closed is not None:
+            return fail(Closed("this client was closed"))
+        seconds = self._timeout if timeout is None else timeout
+        exchange = Exchange(data, self._clock, seconds, self._giveUp)
+        self.matcher.expect(exchange)
+        try:
+            self._transport.write(data)
+        except MessageLengthError:
+            self._giveUp(exchange, DatagramTooLong(f"{len(data)} bytes do not fit into a datagram"))
+        except OSError as error:
+            self._giveUp(exchange, ConnectionGone(f"not sent: {error.strerror}"))
+        return exchange.result
+
+    def close(self) -> Deferred[None]:
+        """
+        Wait for what is outstanding, each exchange until its own time limit, then close the port.
+
+        :return: fires with ``None``; fails with ``Closed`` where it was closed before.
+        """
+        if self._closed is not None:
+            return fail(Closed("this client was closed"))
+        self._closed = Deferred()
+        self._closeIfDone()
+        return self._closed
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """Match what came, and end the exchange that it answers."""
+        for outcome in self.matcher.receive(datagram):
+            if outcome.expected is not None:
+                outcome.expected.end(outcome.error)
+        self._closeIfDone()
+
+    def connectionRefused(self) -> None:
+        """The other host says that nothing listens there (ICMP port unreachable)."""
+        for exchange in list(self.matcher.outstanding):
+            self._giveUp(exchange, ConnectionGone("connection refused: nothing listens there"))
+
+    def _giveUp(self, exchange: Exchange, error: EchoprotoError) -> None:
+        self.matcher.withdraw(exchange)
+        exchange.end(error)
+        self._closeIfDone()
+
+    def _closeIfDone(self) -> None:
+        if self._closed is not None and not self.matcher.outstanding:
+            maybeDeferred(self._transport.stopListening).chainDeferred(self._closed)
+
+    @property
+    def _transport(self) -> Any:
+        return self.transport
+
+
+@implementer(IResolutionReceiver)
+class _FirstAddress:
+    """Takes the first address that a name resolves to."""
+
+    def __init__(self, name: str) -> None:
+        self.host: Deferred[str] = Deferred()
+        self._name = name
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        """See ``IResolutionReceiver``."""
+
+    def addressResolved(self, address: IAddress) -> None:
+        """See ``IResolutionReceiver``."""
+        if not self.host.called:
+            self.host.callback(cast(Any, address).host)
+
+    def resolutionComplete(self) -> None:
+        """See ``IResolutionReceiver``."""
+        if not self.host.called:
+            self.host.errback(DNSLookupError(f"no such host: {self._name}"))
+
+
+def _resolved(reactor: Any, host: str) -> Deferred[str]:
+    if isIPAddress(host) or isIPv6Address(host):
+        return succeed(host)
+    first = _FirstAddress(host)
+    reactor.nameResolver.resolveHostName(first, host, transportSemantics="UDP")
+    return first.host
+
+
+def connectEchoDatagram(
+    reactor: Any, host: str, port: int, timeout: float = DATAGRAM_TIMEOUT
+) -> Deferred[EchoDatagramClient]:
+    """
+    Make ready to ask an echo service on datagrams. Nothing is sent: whether somebody is there shows at
+    the first exchange.
+
+    :param reactor: has UDP, a clock and, for names, a resolver.
+    :param host: a numeric address or a name; of a name's addresses the first is asked.
+    :param port: the port number.
+    :param timeout: seconds for each exchange unless told otherwise.
+    :return: fires with a client, ready for :meth:`EchoDatagramClient.echo`. Fails with ``DNSLookupError``, or
+        with ``ConnectionGone`` where there is no way to that address.
+    """
+
+    def connect(address: str) -> EchoDatagramClient:
+        client = EchoDatagramClient(reactor, timeout)
+        interface = "::" if isIPv6Address(address) else ""
+        listening = reactor.listenUDP(0, client, interface, MAXIMUM_DATAGRAM)
+        try:
+            cast(Any, client.transport).connect(address, port)
+        except OSError as error:
+            listening.stopListening()
+            raise ConnectionGone(f"no way to {address}: {error.strerror}") from error
+        return client
+
+    return _resolved(reactor, host).addCallback(connect)

@@ -1,0 +1,108 @@
+"""
+The greeting client on streams.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import connectProtocol
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from echoproto.client.exchange import stop
+from echoproto.errors import (
+    ConnectionGone,
+    EmptyReply,
+    ExchangeCancelled,
+    ExchangeError,
+    ExchangeTimeout,
+    ReplyTooLong,
+)
+from echoproto.greeting import CLIENT_GREETING
+
+#: Seconds that a greeting may take unless told otherwise, connecting included.
+GREETING_TIMEOUT = 10.0
+
+#: The longest reply that is waited for, in bytes.
+LONGEST_REPLY = 65_536
+
+
+class _GreetingClient(Protocol):
+    """One greeting exchange: says ``message``, keeps what comes until the server closes."""
+
+    def __init__(self, clock: IReactorTime, message: bytes, timeout: float, maximum: int) -> None:
+        self.result: Deferred[bytes] = Deferred(lambda _: self.end(ExchangeCancelled("cancelled")))
+        self._message = message
+        self._maximum = maximum
+        self._received = b""
+        self._timer = clock.callLater(timeout, self._timedOut, timeout)
+        self._connecting: Deferred[Any] | None = None
+
+    def connect(self, endpoint: IStreamClientEndpoint) -> Deferred[bytes]:
+        """Connect and ask; fires with the reply."""
+        self._connecting = connectProtocol(endpoint, self)
+        self._connecting.addErrback(self.end)
+        return self.result
+
+    def connectionMade(self) -> None:
+        """Say the message."""
+        cast(Any, self.transport).write(self._message)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Keep the reply, up to the bound."""
+        self._received += data
+        if len(self._received) > self._maximum:
+            self.end(ReplyTooLong(f"the reply is longer than {self._maximum} bytes"))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The server has closed: what has come is the reply."""
+        if not reason.check(ConnectionDone):
+            self.end(ConnectionGone(f"the connection ended: {reason.getErrorMessage()}"))
+        elif not self._received:
+            self.end(EmptyReply("the server closed without a reply"))
+        else:
+            self.end()
+
+    def end(self, error: ExchangeError | Failure | None = None) -> None:
+        """Fire the result, with the reply or with ``error``, and let go of the connection."""
+        if self.result.called:
+            return
+        stop(self._timer)
+        if error is None:
+            self.result.callback(self._received)
+            return
+        self.result.errback(error)
+        if self.transport is not None:
+            cast(Any, self.transport).abortConnection()
+        elif self._connecting is not None:
+            self._connecting.cancel()
+
+    def _timedOut(self, timeout: float) -> None:
+        self.end(
+            ExchangeTimeout(f"no end of the reply in {timeout:g} s; so far {self._received[:64]!r}")
+        )
+
+
+def greet(
+    endpoint: IStreamClientEndpoint,
+    clock: IReactorTime,
+    message: bytes = CLIENT_GREETING,
+    timeout: float = GREETING_TIMEOUT,
+    maximum: int = LONGEST_REPLY,
+) -> Deferred[bytes]:
+    """
+    Greet a greeting service on a stream: connect, say ``message``, take the reply until the server closes.
+
+    :param endpoint: where; any client endpoint of Twisted's.
+    :param clock: keeps the time limit; the reactor.
+    :param message: what to say.
+    :param timeout: seconds for all of it, connecting included.
+    :param maximum: bytes of reply that are taken.
+    :return: fires with the reply. Fails with ``EmptyReply``, ``ReplyTooLong``, ``ExchangeTimeout``,
+        ``ExchangeCancelled``, ``ConnectionGone`` (the reply was cut by a reset), or with what the endpoint fails with.
+    """
+    return _GreetingClient(clock, message, timeout, maximum).connect(endpoint)

@@ -1,0 +1,227 @@
+"""
+The echo client on streams: pipelined exchanges, matched by position, in bounded memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.endpoints import connectProtocol
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IPushProducer,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from echoproto.client.exchange import Exchange, stop
+from echoproto.errors import (
+    Closed,
+    ConnectionGone,
+    ExchangeCancelled,
+    ExchangeError,
+    ExchangeTimeout,
+)
+from echoproto.matching import StreamMatcher
+from echoproto.streams import canHalfClose
+
+#: Seconds that an exchange may take unless told otherwise.
+STREAM_TIMEOUT = 30.0
+
+#: Bytes handed to the transport at a time, so that a large message is never copied whole.
+WRITE_SIZE = 65_536
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class EchoClient(Protocol):
+    """
+    A connection to an echo service on a stream; :func:`connectEcho` makes it.
+
+    Any number of exchanges may be outstanding. They are sent in order and matched by position; writing
+    and reading interleave, so that a message may be larger than all buffers on the way.
+    """
+
+    def __init__(self, clock: IReactorTime, timeout: float = STREAM_TIMEOUT) -> None:
+        self._clock = clock
+        self._timeout = timeout
+        self._matcher: StreamMatcher[Exchange] = StreamMatcher()
+        self._unsent: deque[Exchange] = deque()
+        self._paused = False
+        self._halfClosed = False
+        self._closed: Deferred[None] | None = None
+        self._gone: ExchangeError | None = None
+
+    def echo(self, data: bytes, timeout: float | None = None) -> Deferred[bytes]:
+        """
+        Send ``data`` and await its echo.
+
+        :param data: any number of bytes; none at all is answered at once.
+        :param timeout: seconds for the whole exchange; the connection's default where ``None``.
+        :return: fires with ``data`` when every byte of it has come back. Fails with ``WrongBytes`` at
+            the first wrong byte, ``ExchangeTimeout``, ``ExchangeCancelled`` (after either the rest is
+            still sent, and its echo taken, so that later exchanges keep their place), ``ConnectionGone``,
+            ``ReplyTooMany`` (bytes had come that nobody sent: no place can be trusted any more), or ``Closed``.
+        """
+        if self._closed is not None:
+            return fail(Closed("this client was closed"))
+        if self._gone is not None:
+            return fail(self._gone)
+        if not data:
+            return succeed(b"")
+        seconds = self._timeout if timeout is None else timeout
+        exchange = Exchange(data, self._clock, seconds, self._giveUp)
+        self._matcher.expect(exchange)
+        self._unsent.append(exchange)
+        self._write()
+        return exchange.result
+
+    def close(self, timeout: float | None = None) -> Deferred[None]:
+        """
+        Send our FIN after what is still unsent, and wait for what is outstanding and for the server's FIN.
+
+        Over TLS, which has no half-close, the outstanding replies are awaited first.
+
+        :param timeout: seconds, after which the connection is aborted.
+        :return: fires with ``None`` when the connection has ended in order. Fails with ``ExchangeTimeout``,
+            ``ReplyTooMany``, ``ConnectionGone`` (the connection ended before the last reply, or by a reset),
+            or ``Closed`` where it was closed before.
+        """
+        if self._closed is not None:
+            return fail(Closed("this client was closed"))
+        if self._gone is not None:
+            return fail(self._gone)
+        seconds = self._timeout if timeout is None else timeout
+        timer = self._clock.callLater(seconds, self._closeTimedOut, seconds)
+        closed: Deferred[None] = Deferred(self._closeCancelled)
+        self._closed = closed
+        self._write()
+
+        def over(result: Any) -> Any:
+            stop(timer)
+            return result
+
+        return closed.addBoth(over)
+
+    # IProtocol and IHalfCloseableProtocol: called by the transport.
+
+    def connectionMade(self) -> None:
+        """Have the transport say when to pause."""
+        self._transport.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Match what came, and end the exchanges that it completes."""
+        # All outcomes first: a Deferred that fires may send more, and that is not what is answered here.
+        for outcome in list(self._matcher.receive(data)):
+            if outcome.expected is None:
+                self._abandon(cast(ExchangeError, outcome.error))
+            else:
+                outcome.expected.end(outcome.error)
+        self._closeIfDone()
+
+    def readConnectionLost(self) -> None:
+        """The server's FIN: nothing more will come."""
+        self._transport.unregisterProducer()
+        if self._matcher.outstanding:
+            self._abandon(ConnectionGone("the server closed the connection before the last reply"))
+        else:
+            self._transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Our FIN has been sent."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Fail what is outstanding, and end :meth:`close`."""
+        unanswered = list(self._matcher.outstanding)
+        orderly = reason.check(ConnectionDone) and not unanswered
+        why = self._gone or ConnectionGone(f"the connection ended: {reason.getErrorMessage()}")
+        self._gone = why
+        self._unsent.clear()
+        self._matcher.outstanding.clear()
+        for exchange in unanswered:
+            exchange.end(why)
+        if self._closed is not None and not self._closed.called:
+            if orderly:
+                self._closed.callback(None)
+            else:
+                self._closed.errback(why)
+
+    # IPushProducer: called by the transport as its queue fills and empties.
+
+    def pauseProducing(self) -> None:
+        """Write nothing more until the queue is sent."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """Write on."""
+        self._paused = False
+        self._write()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; ``connectionLost`` follows."""
+
+    def _write(self) -> None:
+        while self._unsent and not self._paused:
+            exchange = self._unsent[0]
+            piece = exchange.data[exchange.written : exchange.written + WRITE_SIZE]
+            exchange.written += len(piece)
+            if exchange.written == len(exchange.data):
+                self._unsent.popleft()
+            self._transport.write(piece)
+        self._closeIfDone()
+
+    def _closeIfDone(self) -> None:
+        if self._closed is None or self._unsent or self._halfClosed or self._gone:
+            return
+        if canHalfClose(self._transport):
+            close = self._transport.loseWriteConnection
+        elif not self._matcher.outstanding:
+            close = self._transport.loseConnection
+        else:
+            return
+        self._halfClosed = True
+        self._transport.unregisterProducer()
+        close()
+
+    def _giveUp(self, exchange: Exchange, error: ExchangeError) -> None:
+        if not exchange.written:
+            self._unsent.remove(exchange)
+            self._matcher.withdraw(exchange)
+        exchange.end(error)
+
+    def _closeTimedOut(self, seconds: float) -> None:
+        self._abandon(ExchangeTimeout(f"the server did not close in {seconds:g} s"))
+
+    def _closeCancelled(self, closed: Deferred[None]) -> None:
+        error = ExchangeCancelled("close was cancelled")
+        self._abandon(error)
+        closed.errback(error)
+
+    def _abandon(self, error: ExchangeError) -> None:
+        """No further exchange can succeed: cut the connection; ``connectionLost`` ends what is open."""
+        self._gone = self._gone or error
+        self._transport.abortConnection()
+
+    @property
+    def _transport(self) -> Any:
+        return self.transport
+
+
+def connectEcho(
+    endpoint: IStreamClientEndpoint, clock: IReactorTime, timeout: float = STREAM_TIMEOUT
+) -> Deferred[EchoClient]:
+    """
+    Connect to an echo service on a stream.
+
+    :param endpoint: where; any client endpoint of Twisted's.
+    :param clock: keeps the time limits; the reactor.
+    :param timeout: seconds for each exchange unless told otherwise.
+    :return: fires with a client, ready for :meth:`EchoClient.echo`; fails with what the endpoint fails with.
+    """
+    client: Deferred[EchoClient] = connectProtocol(endpoint, EchoClient(clock, timeout))
+    return client

@@ -1,0 +1,188 @@
+"""
+Which reply belongs to which message, and whether it is right. Pure: no reactor, no socket.
+
+A stream keeps order, so a reply is matched by its position. Datagrams do not, so a reply is
+matched by its content. Both matchers have the same two verbs, ``expect`` and ``receive``, and
+:mod:`echoproto.client` calls them. The plan names matching as pure; this is its file.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from echoproto.errors import ExchangeError, ReplyTooMany, WrongBytes
+
+#: Datagrams remembered after their exchange is over, so that a late or second reply is known for what it is.
+REMEMBERED = 1024
+
+
+@dataclass(eq=False)
+class Expected:
+    """
+    A message whose echo is awaited.
+
+    :ivar data: the message.
+    :ivar matched: how many bytes of its echo have come and were counted off, right or wrong.
+    :ivar wrong: whether one of them was wrong.
+    """
+
+    data: bytes
+    matched: int = field(default=0, init=False)
+    wrong: bool = field(default=False, init=False)
+
+
+E = TypeVar("E", bound=Expected)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[E]):
+    """
+    What became of a message.
+
+    :ivar expected: the message; ``None`` where something came that answers none.
+    :ivar error: what was wrong; ``None`` where the whole echo was right.
+    """
+
+    expected: E | None
+    error: ExchangeError | None = None
+
+
+def firstDifference(sent: bytes, received: bytes) -> int:
+    """The index of the first byte that differs, or the length of the shorter where none does."""
+    for index, (ours, theirs) in enumerate(zip(sent, received, strict=False)):
+        if ours != theirs:
+            return index
+    return min(len(sent), len(received))
+
+
+class StreamMatcher(Generic[E]):
+    """
+    Matches a stream of echoes by position.
+
+    After a wrong byte the positions still count: the next message is looked for where it should
+    begin. If bytes were changed it is found there; if some were lost or added, it is wrong too.
+
+    :ivar outstanding: the messages whose echo is not complete, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.outstanding: deque[E] = deque()
+
+    def expect(self, expected: E) -> None:
+        """``expected`` follows in the stream; it is not empty."""
+        self.outstanding.append(expected)
+
+    def withdraw(self, expected: E) -> None:
+        """``expected`` will not be sent after all."""
+        self.outstanding.remove(expected)
+
+    def receive(self, data: bytes) -> Iterator[Outcome[E]]:
+        """
+        Count off what came, in pieces of any size.
+
+        :return: an outcome for each message that is now complete or now known to be wrong, in
+            order; each message has one outcome. What is more than was sent comes last, as a
+            :class:`~echoproto.errors.ReplyTooMany` for no message.
+        """
+        while data and self.outstanding:
+            expected = self.outstanding[0]
+            begin = expected.matched
+            piece, data = self._split(data, len(expected.data) - begin)
+            expected.matched += len(piece)
+            complete = expected.matched == len(expected.data)
+            if complete:
+                self.outstanding.popleft()
+            if not expected.wrong:
+                due = expected.data[begin : expected.matched]
+                if piece != due:
+                    expected.wrong = True
+                    yield Outcome(expected, _wrongBytes(due, piece, begin))
+                elif complete:
+                    yield Outcome(expected)
+        if data:
+            yield Outcome(None, ReplyTooMany(data))
+
+    @staticmethod
+    def _split(data: bytes, size: int) -> tuple[bytes, bytes]:
+        # The usual piece is the whole of what came, and need not be copied.
+        return (data, b"") if len(data) <= size else (data[:size], data[size:])
+
+
+def _wrongBytes(sent: bytes, received: bytes, begin: int = 0) -> WrongBytes:
+    index = firstDifference(sent, received)
+    return WrongBytes(begin + index, sent[index:], received[index:])
+
+
+class DatagramMatcher(Generic[E]):
+    """
+    Matches datagrams by content; equal messages are answered oldest first.
+
+    A reply that equals no outstanding message is the wrong reply to the one of the same
+    length that it differs from least, if there is one. But first it is held against what was
+    answered or withdrawn lately: networks duplicate and delay datagrams, and that is no error of the server's.
+
+    :ivar outstanding: the messages without a reply, oldest first.
+    :ivar duplicates: replies that came again.
+    :ivar late: replies to messages that had been withdrawn.
+    :ivar foreign: replies to nothing that was ever sent.
+    """
+
+    def __init__(self) -> None:
+        self.outstanding: list[E] = []
+        self.duplicates = 0
+        self.late = 0
+        self.foreign = 0
+        # By hash(): a thousand whole datagrams would be a lot of memory.
+        self._past: OrderedDict[int, bool] = OrderedDict()
+
+    def expect(self, expected: E) -> None:
+        """``expected`` was sent."""
+        self.outstanding.append(expected)
+
+    def withdraw(self, expected: E) -> None:
+        """Nobody waits for the reply to ``expected`` any more."""
+        self._retire(expected, answered=False)
+
+    def receive(self, data: bytes) -> Iterator[Outcome[E]]:
+        """
+        Find what one datagram answers.
+
+        :return: its outcome; none for a duplicate or a late reply, which are only counted.
+        """
+        for expected in self.outstanding:
+            if expected.data == data:
+                self._retire(expected, answered=True)
+                yield Outcome(expected)
+                return
+        answered = self._past.get(hash(data))
+        if answered is None:
+            yield self._unknown(data)
+        elif answered:
+            self.duplicates += 1
+        else:
+            self.late += 1
+
+    def _unknown(self, data: bytes) -> Outcome[E]:
+        same = [expected for expected in self.outstanding if len(expected.data) == len(data)]
+        if not same:
+            self.foreign += 1
+            return Outcome(None, ReplyTooMany(data))
+        nearest = min(same, key=lambda expected: _differences(expected.data, data))
+        nearest.wrong = True
+        self._retire(nearest, answered=True)
+        return Outcome(nearest, _wrongBytes(nearest.data, data))
+
+    def _retire(self, expected: E, answered: bool) -> None:
+        self.outstanding.remove(expected)
+        key = hash(expected.data)
+        self._past[key] = answered
+        self._past.move_to_end(key)
+        if len(self._past) > REMEMBERED:
+            self._past.popitem(last=False)
+
+
+def _differences(ours: bytes, theirs: bytes) -> int:
+    return sum(map(int.__ne__, ours, theirs))
