@@ -1,0 +1,212 @@
+"""
+The running server as a Twisted service: opens every listener or none, and drains them when stopped.
+
+Made by :mod:`echoproto.server.options`; may as well be added to any ``MultiService``. Everything it opens with is
+passed in, so that its tests need no socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from os import strerror
+from typing import Any, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError, ConnectionDone
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from echoproto.admission import DATAGRAM_RATE, DatagramAdmission
+from echoproto.datagramport import listenDatagrams
+from echoproto.datagrams import DatagramService
+from echoproto.echo import EchoDatagrams, EchoFactory
+from echoproto.errors import CannotStart
+from echoproto.greeting import SERVER_GREETING, GreetingDatagrams, GreetingFactory
+from echoproto.observer import IObserver
+from echoproto.server.descriptions import Listener, parseDatagrams
+from echoproto.server.log import LogObserver, addressText, hostPort
+from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort
+from echoproto.streams import StreamFactory
+
+_REMEDIES = {
+    EACCES: "ports under 1024 need root: start as root and give twistd --uid",
+    EADDRINUSE: "stop what listens there, or choose another port",
+    EADDRNOTAVAIL: "this machine has no such address",
+}
+
+
+def openStream(reactor: Any, listener: Listener, factory: StreamFactory) -> IListeningPort:
+    """Listen with ``factory`` where ``listener`` says; raises what Twisted's endpoint fails with."""
+    results: list[Any] = []
+    endpoint = serverFromString(StreamReactor(reactor), listener.description)
+    endpoint.listen(factory).addBoth(results.append)
+    # Every endpoint that twistd can describe listens at once.
+    [result] = results
+    if isinstance(result, Failure):
+        result.raiseException()
+    return cast(IListeningPort, result)
+
+
+def openDatagrams(reactor: Any, listener: Listener, protocol: DatagramService) -> IListeningPort:
+    """Listen with ``protocol`` where ``listener`` says; raises ``CannotListenError``."""
+    port, interface = parseDatagrams(listener.description)
+    return cast(IListeningPort, listenDatagrams(reactor, port, protocol, interface))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How the service reaches the machine it runs on; replaced in tests."""
+
+    openStream: Callable[[Any, Listener, StreamFactory], IListeningPort] = openStream
+    openDatagrams: Callable[[Any, Listener, DatagramService], IListeningPort] = openDatagrams
+    hasIPv6: Callable[[], bool] = hasIPv6
+    pickPort: Callable[[Sequence[str]], int] = pickPort
+
+
+def whyNot(listener: Listener, error: Exception) -> str:
+    """One line: which listener, what went wrong, what to do."""
+    where = listener.description
+    if listener.port is not None:
+        where = f"{listener.carrier} {hostPort(listener.interface, listener.port)}"
+    cause = getattr(error, "socketError", error)
+    number = getattr(cause, "errno", None)
+    reason = strerror(number) if number else str(cause)
+    remedy = _REMEDIES.get(number or 0)
+    return f"{listener.service} cannot listen on {where}: {reason}" + (
+        f"; {remedy}" if remedy else ""
+    )
+
+
+class EchoprotoService(Service):
+    """
+    Echo and greeting on any number of listeners.
+
+    :param reactor: runs them.
+    :param listeners: what to listen on.
+    :param greeting: what the greeting service answers.
+    :param datagramRate: datagrams per second that one source may have answered; 0 for no limit.
+    :param machine: how sockets are opened.
+    """
+
+    name = "echoproto"
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        listeners: Sequence[Listener],
+        greeting: bytes = SERVER_GREETING,
+        datagramRate: float = DATAGRAM_RATE,
+        machine: Machine | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._listeners = list(listeners)
+        self._greeting = greeting
+        self._admission = DatagramAdmission(reactor.seconds, datagramRate)
+        self._machine = machine if machine is not None else Machine()
+        self._ports: list[IListeningPort] = []
+        self._factories: list[StreamFactory] = []
+
+    def privilegedStartService(self) -> None:
+        """
+        Open every listener, while we may still open low ports.
+
+        :raise CannotStart: one of them cannot be opened; then none is.
+        """
+        Service.privilegedStartService(self)
+        for listener in self._available():
+            try:
+                self._ports.append(self._open(listener))
+            except (CannotListenError, OSError, ValueError, TypeError, LookupError) as error:
+                self._abandon()
+                message = whyNot(listener, error)
+                self._log.critical("{message}", message=message)
+                raise CannotStart(message) from None
+
+    def startService(self) -> None:
+        """Start; opens the listeners where ``privilegedStartService`` was not called (``twist`` does not)."""
+        if not self._ports:
+            self.privilegedStartService()
+        Service.startService(self)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Close the listeners and drain what is open.
+
+        :return: fires with ``None`` when nothing is left, at the latest after
+            :data:`echoproto.streams.DRAIN_TIMEOUT` seconds.
+        """
+        Service.stopService(self)
+        ports, self._ports = self._ports, []
+        factories, self._factories = self._factories, []
+        over: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
+        over += [factory.drain() for factory in factories]
+        return gatherResults(over).addCallback(lambda _: None)
+
+    def _available(self) -> list[Listener]:
+        """The listeners to open, each with its port: without IPv6's where the machine has none."""
+        listeners = self._listeners
+        if not self._machine.hasIPv6():
+            listeners = [listener for listener in listeners if not listener.optional]
+        return _withPicked(listeners, self._machine.pickPort)
+
+    def _open(self, listener: Listener) -> IListeningPort:
+        observer = LogObserver(f"{listener.service} {listener.carrier}", self._log)
+        if listener.carrier == "udp":
+            port = self._machine.openDatagrams(
+                self._reactor, listener, self._datagrams(listener, observer)
+            )
+        else:
+            factory = self._streams(listener, observer)
+            port = self._machine.openStream(self._reactor, listener, factory)
+            self._factories.append(factory)
+        self._log.info(
+            "{service} is listening on {carrier} {address}",
+            service=listener.service,
+            carrier=listener.carrier,
+            address=addressText(port.getHost()),
+        )
+        return port
+
+    def _streams(self, listener: Listener, observer: IObserver) -> StreamFactory:
+        if listener.service == "greeting":
+            return GreetingFactory(self._reactor, observer, self._greeting)
+        return EchoFactory(self._reactor, observer)
+
+    def _datagrams(self, listener: Listener, observer: IObserver) -> DatagramService:
+        if listener.service == "greeting":
+            return GreetingDatagrams(self._reactor, observer, self._admission, self._greeting)
+        return EchoDatagrams(self._reactor, observer, self._admission)
+
+    def _abandon(self) -> None:
+        # The reactor does not run yet, so a Deferred of stopListening() would never fire:
+        # do now what it would do later, for a UNIX socket leaves a file behind.
+        ports, self._ports = self._ports, []
+        for port in ports:
+            cast(Any, port).connectionLost(Failure(ConnectionDone()))
+        self._factories.clear()
+
+
+def _withPicked(
+    listeners: Sequence[Listener], pickPort: Callable[[Sequence[str]], int]
+) -> list[Listener]:
+    """The listeners, with one free port for all that came from the same bare 0."""
+    picked: dict[str, int] = {}
+    placed = []
+    for listener in listeners:
+        if listener.port == 0:
+            if listener.service not in picked:
+                same = [
+                    other
+                    for other in listeners
+                    if other.port == 0 and other.service == listener.service
+                ]
+                picked[listener.service] = pickPort(sorted({other.interface for other in same}))
+            listener = listener.at(picked[listener.service])
+        placed.append(listener)
+    return placed

@@ -1,0 +1,119 @@
+"""
+Bound sockets for streams, with IPv4 and IPv6 apart whatever the machine's default is.
+
+Twisted never sets ``IPV6_V6ONLY`` and so leaves it to ``net.ipv6.bindv6only`` whether ``::`` takes IPv4 too. Here the
+socket is made, set and bound by us and then adopted by the reactor, whose own kind of
+transport serves it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+
+#: How often a port is picked before it is said that none is free on all listeners.
+PICKS = 20
+
+
+#: ``socket.socket``, or a stand-in for a machine that lacks something.
+MakeSocket = Callable[[int, int], socket.socket]
+
+
+def boundSocket(
+    kind: socket.SocketKind, interface: str, port: int, make: MakeSocket = socket.socket
+) -> socket.socket:
+    """
+    A non-blocking socket bound to ``interface`` and ``port``, for IPv6 to IPv6 alone.
+
+    :param kind: ``SOCK_STREAM`` or ``SOCK_DGRAM``.
+    :param interface: a numeric address; empty for all of IPv4.
+    :raise OSError: it cannot be had.
+    """
+    family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
+    made = make(family, kind)
+    try:
+        made.setblocking(False)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind == socket.SOCK_STREAM:
+            # Connections of a server that has just stopped must not keep the next from starting.
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((interface, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def hasIPv6(make: MakeSocket = socket.socket) -> bool:
+    """Whether this machine has IPv6 at all."""
+    try:
+        boundSocket(socket.SOCK_STREAM, "::", 0, make).close()
+    except OSError:
+        return False
+    return True
+
+
+def pickPort(interfaces: Iterable[str], make: MakeSocket = socket.socket) -> int:
+    """
+    A port that is free for streams and datagrams on every one of ``interfaces``.
+
+    :raise OSError: none was found.
+    """
+    addresses = list(interfaces)
+    for _ in range(PICKS - 1):
+        # The port that the kernel picks for the first may be taken on another one.
+        with suppress(OSError):
+            return _freeOnAll(addresses, make)
+    return _freeOnAll(addresses, make)
+
+
+def _freeOnAll(interfaces: list[str], make: MakeSocket) -> int:
+    port = 0
+    with ExitStack() as held:
+        for interface in interfaces:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                made = held.enter_context(boundSocket(kind, interface, port, make))
+                port = made.getsockname()[1]
+    return port
+
+
+class StreamReactor:
+    """
+    A reactor whose ``listenTCP`` keeps IPv4 and IPv6 apart; all else is the reactor's own.
+    Endpoints listen through the reactor that they are given, so giving them this one serves them all.
+
+    :param reactor: the real one; an ``IReactorSocket``.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenTCP(
+        self, port: int, factory: Factory, backlog: int = 50, interface: str = ""
+    ) -> IListeningPort:
+        """
+        See :meth:`twisted.internet.interfaces.IReactorTCP.listenTCP`.
+
+        :raise CannotListenError: as there.
+        """
+        try:
+            made = boundSocket(socket.SOCK_STREAM, interface, port)
+        except OSError as error:
+            raise CannotListenError(interface, port, error) from error
+        with made:
+            made.listen(backlog)
+            adopted: IListeningPort = self._reactor.adoptStreamPort(
+                made.fileno(), made.family, factory
+            )
+        return adopted
