@@ -1,0 +1,167 @@
+"""
+A wire for datagrams in memory, on which the test decides the fate of each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError, MessageLengthError
+from twisted.internet.interfaces import IListeningPort, IReactorUDP, IUDPTransport
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.testing import MemoryReactorClock
+from zope.interface import implementer
+from zope.interface.verify import verifyClass
+
+#: The longest payload of an IPv4 datagram.
+LONGEST_DATAGRAM = 65_507
+
+#: The first port that is picked for who asks for port 0.
+FIRST_PICKED_PORT = 50_000
+
+
+@dataclass(frozen=True)
+class Datagram:
+    """
+    One datagram on the wire.
+
+    :ivar source: host and port it comes from.
+    :ivar destination: host and port it goes to.
+    :ivar data: the payload.
+    """
+
+    source: tuple[str, int]
+    destination: tuple[str, int]
+    data: bytes
+
+
+@implementer(IListeningPort, IUDPTransport)
+class MemoryDatagramPort:
+    """A UDP port on a :class:`DatagramWire`; made by :meth:`DatagramWire.listenUDP`."""
+
+    def __init__(
+        self, wire: DatagramWire, address: tuple[str, int], protocol: DatagramProtocol, size: int
+    ) -> None:
+        self.address = address
+        self.protocol = protocol
+        self.maxPacketSize = size
+        self.peer: tuple[str, int] | None = None
+        self._wire = wire
+
+    def getHost(self) -> Any:
+        """The address that the port is bound to."""
+        make = IPv6Address if isIPv6Address(self.address[0]) else IPv4Address
+        return make("UDP", *self.address)
+
+    def startListening(self) -> None:
+        """Take the port into use."""
+        self.protocol.makeConnection(self)
+
+    def stopListening(self) -> Deferred[None]:
+        """Leave the wire; fires at once."""
+        self._wire.ports.pop(self.address, None)
+        self.protocol.doStop()
+        return succeed(None)
+
+    def write(self, packet: bytes, addr: Any = None) -> None:
+        """Put a datagram on the wire."""
+        if len(packet) > LONGEST_DATAGRAM:
+            raise MessageLengthError("message too long")
+        destination = self.peer if addr is None else (addr[0], addr[1])
+        if destination is None:
+            raise ValueError("an address is needed: the port is not connected")
+        self._wire.pending.append(Datagram(self.address, destination, bytes(packet)))
+
+    def connect(self, host: str, port: int) -> None:
+        """From now on send there, take from there only, and hear of refusals."""
+        self.peer = (host, port)
+
+    def setBroadcastAllowed(self, enabled: bool) -> None:
+        """The wire has no broadcast: nothing changes."""
+
+    def getBroadcastAllowed(self) -> bool:
+        """Never."""
+        return False
+
+
+@implementer(IReactorUDP)
+class DatagramWire(MemoryReactorClock):
+    """
+    A reactor whose UDP is in memory: a clock, a resolver, and a wire on which datagrams wait
+    until they are delivered.
+
+    :ivar pending: the datagrams on the wire, the next first. A test may change the list; the methods
+        :meth:`lose`, :meth:`duplicate`, :meth:`swap` and :meth:`corrupt` are the usual ways.
+    :ivar ports: the open ports by address. A port on ``""`` has the address ``127.0.0.1``, one on
+        ``::`` the address ``::1``.
+    """
+
+    def __init__(self) -> None:
+        MemoryReactorClock.__init__(self)
+        self.pending: list[Datagram] = []
+        self.ports: dict[tuple[str, int], MemoryDatagramPort] = {}
+        self._picked = FIRST_PICKED_PORT
+
+    def listenUDP(
+        self, port: int, protocol: DatagramProtocol, interface: str = "", maxPacketSize: int = 8192
+    ) -> MemoryDatagramPort:
+        """See ``IReactorUDP``."""
+        if port == 0:
+            port = self._picked
+            self._picked += 1
+        address = ({"": "127.0.0.1", "::": "::1"}.get(interface, interface), port)
+        if address in self.ports:
+            raise CannotListenError(interface, port, OSError("address already in use"))
+        made = self.ports[address] = MemoryDatagramPort(self, address, protocol, maxPacketSize)
+        made.startListening()
+        return made
+
+    def lose(self, index: int = 0) -> None:
+        """Drop the datagram at ``index`` of :attr:`pending`."""
+        del self.pending[index]
+
+    def duplicate(self, index: int = 0) -> None:
+        """Let the datagram at ``index`` come twice."""
+        self.pending.insert(index, self.pending[index])
+
+    def swap(self, first: int, second: int) -> None:
+        """Let two datagrams change places."""
+        wire = self.pending
+        wire[first], wire[second] = wire[second], wire[first]
+
+    def corrupt(self, index: int = 0, offset: int = 0) -> None:
+        """Invert every bit of the byte at ``offset`` of the datagram at ``index``."""
+        data = bytearray(self.pending[index].data)
+        data[offset] ^= 0xFF
+        self.pending[index] = replace(self.pending[index], data=bytes(data))
+
+    def deliver(self, count: int | None = None) -> None:
+        """
+        Deliver the next ``count`` datagrams; where ``None``, those that wait now, not their answers.
+        """
+        for _ in range(len(self.pending) if count is None else count):
+            self._arrive(self.pending.pop(0))
+
+    def deliverAll(self) -> None:
+        """Deliver until nothing waits, answers included."""
+        while self.pending:
+            self.deliver()
+
+    def _arrive(self, datagram: Datagram) -> None:
+        port = self.ports.get(datagram.destination)
+        if port is None:
+            sender = self.ports.get(datagram.source)
+            if sender is not None and sender.peer == datagram.destination:
+                sender.protocol.connectionRefused()
+        elif port.peer in (None, datagram.source):
+            # As recvfrom(2) does: what does not fit is cut.
+            port.protocol.datagramReceived(datagram.data[: port.maxPacketSize], datagram.source)
+
+
+verifyClass(IListeningPort, MemoryDatagramPort)
+verifyClass(IUDPTransport, MemoryDatagramPort)
+verifyClass(IReactorUDP, DatagramWire)

@@ -1,0 +1,99 @@
+"""
+A protocol and an observer that note what they are told.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+from zope.interface.verify import verifyClass
+
+from echoproto.observer import ConnectionSummary, DatagramTotals, IObserver
+
+
+@implementer(IHalfCloseableProtocol)
+class RecordingProtocol(Protocol):
+    """
+    A peer under the test's control: it notes what comes and does nothing by itself, not even at the
+    other end's FIN.
+
+    :ivar received: every byte that has come.
+    :ivar events: what happened, in order: ``made``, ``data`` (once for pieces in a row),
+        ``readLost`` (the other's FIN), ``writeLost`` (our FIN is sent), ``lost``.
+    :ivar reason: why the connection ended; ``None`` while it has not.
+    """
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.events: list[str] = []
+        self.reason: Failure | None = None
+
+    @property
+    def link(self) -> Any:
+        """The transport."""
+        return cast(Any, self.transport)
+
+    def connectionMade(self) -> None:
+        """Noted as ``made``."""
+        self.events.append("made")
+
+    def dataReceived(self, data: bytes) -> None:
+        """Kept in :attr:`received`."""
+        self.received += data
+        if self.events[-1] != "data":
+            self.events.append("data")
+
+    def readConnectionLost(self) -> None:
+        """Noted as ``readLost``."""
+        self.events.append("readLost")
+
+    def writeConnectionLost(self) -> None:
+        """Noted as ``writeLost``."""
+        self.events.append("writeLost")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Noted as ``lost``."""
+        self.events.append("lost")
+        self.reason = reason
+
+
+@implementer(IObserver)
+class RecordingObserver:
+    """
+    Keeps all that it is told.
+
+    :ivar opened: the peers whose connections were opened.
+    :ivar ended: the summaries of those that ended.
+    :ivar greetings: peer and bytes of each greeting.
+    :ivar totals: what each datagram listener had done when it stopped.
+    """
+
+    def __init__(self) -> None:
+        self.opened: list[IAddress] = []
+        self.ended: list[ConnectionSummary] = []
+        self.greetings: list[tuple[IAddress, bytes]] = []
+        self.totals: list[DatagramTotals] = []
+
+    def connectionOpened(self, peer: IAddress) -> None:
+        """See :class:`IObserver`."""
+        self.opened.append(peer)
+
+    def connectionEnded(self, summary: ConnectionSummary) -> None:
+        """See :class:`IObserver`."""
+        self.ended.append(summary)
+
+    def greeted(self, peer: IAddress, received: bytes) -> None:
+        """See :class:`IObserver`."""
+        self.greetings.append((peer, received))
+
+    def datagramsStopped(self, totals: DatagramTotals) -> None:
+        """See :class:`IObserver`."""
+        self.totals.append(totals)
+
+
+verifyClass(IHalfCloseableProtocol, RecordingProtocol)
+verifyClass(IObserver, RecordingObserver)

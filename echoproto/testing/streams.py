@@ -1,0 +1,284 @@
+"""
+A connection in memory: two transports, and a pump that moves bytes between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import (
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+)
+from twisted.internet.interfaces import (
+    IConsumer,
+    IHalfCloseableProtocol,
+    IProtocol,
+    IProtocolFactory,
+    IPushProducer,
+    IStreamClientEndpoint,
+    ITCPTransport,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+from zope.interface.verify import verifyClass
+
+#: Queued bytes above which a transport pauses its producer, as Twisted's transports do.
+QUEUE_LIMIT = 65_536
+
+#: The most that arrives in one piece, as Twisted's transports receive.
+PIECE_SIZE = 65_536
+
+#: Steps after which a pump gives up: two ends that answer each other never come to rest.
+STEP_LIMIT = 1_000_000
+
+CLIENT_ADDRESS = IPv4Address("TCP", "192.0.2.1", 50_000)
+SERVER_ADDRESS = IPv4Address("TCP", "192.0.2.2", 12_345)
+
+
+@implementer(ITCPTransport, IConsumer, IPushProducer)
+class MemoryTransport:
+    """
+    One end of a :class:`StreamPair`.
+
+    :ivar queue: bytes written here and not yet taken by the other end.
+    :ivar options: socket options that were set, by name.
+    :ivar reading: whether the protocol takes what comes.
+    :ivar closed: why this end is over; ``None`` while it is not.
+    """
+
+    def __init__(self, protocol: IProtocol, host: IPv4Address, peer: IPv4Address) -> None:
+        self.protocol = protocol
+        self.queue = bytearray()
+        self.options: dict[str, bool] = {}
+        self.reading = True
+        self.disconnecting = False
+        self.closed: Exception | None = None
+        self._host = host
+        self._peer = peer
+        self._producer: Any = None
+        self._producerWaits = False
+        self._finRequested = False
+        self._finSent = False
+        self._finReceived = False
+        self._aborting = False
+
+    def write(self, data: bytes) -> None:
+        """Queue ``data``; a streaming producer is paused when the queue is full."""
+        if not isinstance(data, bytes):
+            raise TypeError(f"bytes are written, not {type(data).__name__}")
+        if self.closed is not None or self._finSent or self._aborting:
+            return
+        self.queue += data
+        if len(self.queue) > QUEUE_LIMIT and self._producer is not None and self._streaming:
+            self._producerWaits = True
+            self._producer.pauseProducing()
+
+    def writeSequence(self, data: Any) -> None:
+        """Queue each of ``data``."""
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        """Close once the queue is empty and no producer waits; read nothing more."""
+        self.disconnecting = True
+        if self._finSent:
+            self._close(ConnectionDone())
+
+    def loseWriteConnection(self) -> None:
+        """Send the FIN once the queue is empty."""
+        self._finRequested = True
+
+    def abortConnection(self) -> None:
+        """Cut the connection at the pump's next step; what is queued is lost."""
+        self._aborting = True
+        self.queue.clear()
+
+    def getHost(self) -> IPv4Address:
+        """This end's address."""
+        return self._host
+
+    def getPeer(self) -> IPv4Address:
+        """The other end's address."""
+        return self._peer
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Kept in :attr:`options`."""
+        self.options["TcpNoDelay"] = enabled
+
+    def getTcpNoDelay(self) -> bool:
+        """As it was set."""
+        return self.options.get("TcpNoDelay", False)
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Kept in :attr:`options`."""
+        self.options["TcpKeepAlive"] = enabled
+
+    def getTcpKeepAlive(self) -> bool:
+        """As it was set."""
+        return self.options.get("TcpKeepAlive", False)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """See ``IConsumer``; a pull producer is asked for more at each step that finds the queue empty."""
+        if self._producer is not None:
+            raise RuntimeError("a producer is registered already")
+        self._producer = producer
+        self._streaming = streaming
+        self._producerWaits = not streaming
+
+    def unregisterProducer(self) -> None:
+        """See ``IConsumer``."""
+        self._producer = None
+        self._producerWaits = False
+
+    def pauseProducing(self) -> None:
+        """Read nothing more for now."""
+        self.reading = False
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+        self.reading = True
+
+    def stopProducing(self) -> None:
+        """Close."""
+        self.loseConnection()
+
+    # What the pump does to an end. Each says whether something happened.
+
+    def _reads(self) -> bool:
+        return self.closed is None and self.reading and not (self.disconnecting or self._aborting)
+
+    def _flushed(self) -> bool:
+        """The queue is empty: let the producer go on, or close what was asked to be closed."""
+        if self.closed is not None or self.queue:
+            return False
+        if self._producerWaits:
+            self._producerWaits = not self._streaming
+            self._producer.resumeProducing()
+        elif self.disconnecting:
+            self._close(ConnectionDone())
+        elif self._finRequested and not self._finSent:
+            self._finSent = True
+            if IHalfCloseableProtocol.providedBy(self.protocol):
+                self.protocol.writeConnectionLost()
+        else:
+            return False
+        return True
+
+    def _endOfInput(self) -> None:
+        self._finReceived = True
+        if IHalfCloseableProtocol.providedBy(self.protocol):
+            self.protocol.readConnectionLost()
+        else:
+            self._close(ConnectionDone())
+
+    def _close(self, why: Exception) -> None:
+        if self.closed is None:
+            self.closed = why
+            self.protocol.connectionLost(Failure(why))
+
+
+class StreamPair:
+    """
+    A client and a server, connected. Nothing moves until :meth:`pump` or :meth:`step`.
+
+    :param client: the client's protocol; :param server: the server's. Both get ``makeConnection``.
+    :param cut: how much of the bytes that wait arrives next: called with their number, at most
+        :data:`PIECE_SIZE`; returns 1 to that number. All of them where not given.
+    :ivar client: the client's end.
+    :ivar server: the server's end.
+    """
+
+    def __init__(
+        self,
+        client: IProtocol,
+        server: IProtocol,
+        cut: Callable[[int], int] | None = None,
+    ) -> None:
+        self.cut = cut
+        self.client = MemoryTransport(client, CLIENT_ADDRESS, SERVER_ADDRESS)
+        self.server = MemoryTransport(server, SERVER_ADDRESS, CLIENT_ADDRESS)
+        server.makeConnection(self.server)
+        client.makeConnection(self.client)
+
+    def pump(self) -> None:
+        """Move bytes both ways until nothing moves; ``AssertionError`` where that never comes."""
+        for _ in range(STEP_LIMIT):
+            if not self.step():
+                return
+        raise AssertionError(f"the pair does not come to rest in {STEP_LIMIT} steps")
+
+    def step(self) -> bool:
+        """One piece each way; false where nothing could move."""
+        toServer = self._moved(self.client, self.server)
+        toClient = self._moved(self.server, self.client)
+        return toServer or toClient
+
+    def _moved(self, sender: MemoryTransport, receiver: MemoryTransport) -> bool:
+        if sender._aborting and sender.closed is None:
+            sender._close(ConnectionAborted())
+            receiver._close(ConnectionLost())
+            return True
+        if sender.queue and receiver.closed is not None:
+            # Bytes that nobody will read: the receiver's kernel answers them with a reset.
+            sender.queue.clear()
+            sender._close(ConnectionLost())
+            return True
+        if sender.queue and receiver._reads():
+            self._deliver(sender, receiver)
+            return True
+        return self._ended(sender, receiver) or sender._flushed()
+
+    def _deliver(self, sender: MemoryTransport, receiver: MemoryTransport) -> None:
+        size = min(len(sender.queue), PIECE_SIZE)
+        if self.cut is not None:
+            size = self.cut(size)
+        piece = bytes(sender.queue[:size])
+        del sender.queue[:size]
+        receiver.protocol.dataReceived(piece)
+
+    def _ended(self, sender: MemoryTransport, receiver: MemoryTransport) -> bool:
+        over = sender._finSent or sender.closed is not None
+        if not over or sender.queue or receiver._finReceived or not receiver._reads():
+            return False
+        receiver._endOfInput()
+        return True
+
+
+@implementer(IStreamClientEndpoint)
+class MemoryEndpoint:
+    """
+    Connects each client to a protocol that a server's factory builds.
+
+    :param serverFactory: builds the servers; where it builds ``None`` the connection is refused.
+    :ivar pairs: the connections made so far.
+    """
+
+    def __init__(self, serverFactory: IProtocolFactory) -> None:
+        self._serverFactory = serverFactory
+        self.pairs: list[StreamPair] = []
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
+        """See ``IStreamClientEndpoint``; fires or fails at once."""
+        server = self._serverFactory.buildProtocol(CLIENT_ADDRESS)
+        if server is None:
+            return fail(ConnectionRefusedError())
+        client: Any = protocolFactory.buildProtocol(SERVER_ADDRESS)
+        self.pairs.append(StreamPair(client, server))
+        return succeed(client)
+
+
+def endpointTo(serverFactory: IProtocolFactory) -> tuple[MemoryEndpoint, list[StreamPair]]:
+    """An endpoint whose connections are served by ``serverFactory``, and the pairs that it makes."""
+    endpoint = MemoryEndpoint(serverFactory)
+    return endpoint, endpoint.pairs
+
+
+verifyClass(ITCPTransport, MemoryTransport)
+verifyClass(IConsumer, MemoryTransport)
+verifyClass(IPushProducer, MemoryTransport)
+verifyClass(IStreamClientEndpoint, MemoryEndpoint)
