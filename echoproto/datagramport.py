@@ -38,10 +38,10 @@ DATAGRAMS_PER_TURN = 32
 _IP_PKTINFO = 8
 
 #: What to ask of a socket so that each datagram brings its destination along.
-_DESTINATION_OPTIONS: dict[int, tuple[int, int]] = (
+_DESTINATION_OPTIONS: dict[int, list[tuple[int, int]]] = (
     {
-        socket.AF_INET: (socket.IPPROTO_IP, _IP_PKTINFO),
-        socket.AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO),
+        socket.AF_INET: [(socket.IPPROTO_IP, _IP_PKTINFO)],
+        socket.AF_INET6: [(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO)],
     }
     if sys.platform == "linux"
     else {}
@@ -114,8 +114,8 @@ class DatagramPort(Port):
         made: socket.socket = super().createInternetSocket()
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if made.family in _DESTINATION_OPTIONS:
-            made.setsockopt(*_DESTINATION_OPTIONS[made.family], 1)
+        for option in _DESTINATION_OPTIONS.get(made.family, []):
+            made.setsockopt(*option, 1)
         return made
 
     def doRead(self) -> None:

@@ -224,6 +224,9 @@ class StreamFactory(Factory):
     noisy = False
     protocol: Any = None
 
+    # Scheduled while any connection is open, and only then.
+    _nextSweep: IDelayedCall
+
     def __init__(self, clock: IReactorTime, observer: IObserver | None = None) -> None:
         self.clock = clock
         self.observer: IObserver = observer if observer is not None else Silent()
@@ -231,7 +234,6 @@ class StreamFactory(Factory):
         self.draining = False
         self._drained: list[Deferred[None]] = []
         self._drainDeadline = float("inf")
-        self._nextSweep: IDelayedCall | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A protocol for a new connection; ``None``, which closes it, while draining."""
@@ -241,7 +243,7 @@ class StreamFactory(Factory):
         """Called by a protocol whose connection is made."""
         self.connections.add(connection)
         self.observer.connectionOpened(cast(Any, connection.transport).getPeer())
-        if self._nextSweep is None:
+        if len(self.connections) == 1:
             self._scheduleSweep()
 
     def closed(self, connection: StreamProtocol, summary: ConnectionSummary) -> None:
@@ -249,7 +251,7 @@ class StreamFactory(Factory):
         self.connections.discard(connection)
         self.observer.connectionEnded(summary)
         if not self.connections:
-            self._cancelSweep()
+            self._nextSweep.cancel()
             self._tellDrained()
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> Deferred[None]:
@@ -268,18 +270,13 @@ class StreamFactory(Factory):
         self._drainDeadline = self.clock.seconds() + timeout
         for connection in self.connections:
             connection.beginDrain()
-        self._cancelSweep()
+        self._nextSweep.cancel()
         self._scheduleSweep()
         return drained
 
     def _scheduleSweep(self) -> None:
         interval = DRAIN_SWEEP_INTERVAL if self.draining else SWEEP_INTERVAL
         self._nextSweep = self.clock.callLater(interval, self._sweep)
-
-    def _cancelSweep(self) -> None:
-        if self._nextSweep is not None:
-            self._nextSweep.cancel()
-            self._nextSweep = None
 
     def _sweep(self) -> None:
         now = self.clock.seconds()

@@ -32,21 +32,23 @@ LONGEST_REPLY = 65_536
 
 
 class _GreetingClient(Protocol):
-    """One greeting exchange: says ``message``, keeps what comes until the server closes."""
+    """One greeting exchange: connects, says ``message``, keeps what comes until the server closes."""
 
-    def __init__(self, clock: IReactorTime, message: bytes, timeout: float, maximum: int) -> None:
+    def __init__(
+        self,
+        endpoint: IStreamClientEndpoint,
+        clock: IReactorTime,
+        message: bytes,
+        timeout: float,
+        maximum: int,
+    ) -> None:
         self.result: Deferred[bytes] = Deferred(lambda _: self.end(ExchangeCancelled("cancelled")))
         self._message = message
         self._maximum = maximum
         self._received = b""
         self._timer = clock.callLater(timeout, self._timedOut, timeout)
-        self._connecting: Deferred[Any] | None = None
-
-    def connect(self, endpoint: IStreamClientEndpoint) -> Deferred[bytes]:
-        """Connect and ask; fires with the reply."""
-        self._connecting = connectProtocol(endpoint, self)
+        self._connecting: Deferred[Any] = connectProtocol(endpoint, self)
         self._connecting.addErrback(self.end)
-        return self.result
 
     def connectionMade(self) -> None:
         """Say the message."""
@@ -78,7 +80,7 @@ class _GreetingClient(Protocol):
         self.result.errback(error)
         if self.transport is not None:
             cast(Any, self.transport).abortConnection()
-        elif self._connecting is not None:
+        else:
             self._connecting.cancel()
 
     def _timedOut(self, timeout: float) -> None:
@@ -105,4 +107,4 @@ def greet(
     :return: fires with the reply. Fails with ``EmptyReply``, ``ReplyTooLong``, ``ExchangeTimeout``,
         ``ExchangeCancelled``, ``ConnectionGone`` (the reply was cut by a reset), or with what the endpoint fails with.
     """
-    return _GreetingClient(clock, message, timeout, maximum).connect(endpoint)
+    return _GreetingClient(endpoint, clock, message, timeout, maximum).result

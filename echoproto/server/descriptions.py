@@ -99,8 +99,11 @@ def checkDescription(description: str) -> None:
         serverFromString(None, description)
     except Exception as error:
         # Twisted's parsers raise whatever int(), a lookup or a missing argument raises.
-        remedy = "write a port number, or a description such as tcp:7:interface=127.0.0.1 or udp:7"
-        raise ValueError(f"{description!r} is no listener: {error}; {remedy}") from error
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"{description!r} is no listener ({why}); write a port number, "
+            "or a description such as tcp:7:interface=127.0.0.1 or udp:7"
+        ) from error
 
 
 def parseDatagrams(description: str) -> tuple[int, str]:

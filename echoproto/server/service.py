@@ -119,13 +119,14 @@ class EchoprotoService(Service):
         :raise CannotStart: one of them cannot be opened; then none is.
         """
         Service.privilegedStartService(self)
+        picked: dict[str, int] = {}
         for listener in self._available():
             try:
-                self._ports.append(self._open(listener))
+                self._ports.append(self._open(self._placed(listener, picked)))
             except (CannotListenError, OSError, ValueError, TypeError, LookupError) as error:
                 self._abandon()
                 message = whyNot(listener, error)
-                self._log.critical("{message}", message=message)
+                self._log.critical("{reason}", reason=message)
                 raise CannotStart(message) from None
 
     def startService(self) -> None:
@@ -149,11 +150,20 @@ class EchoprotoService(Service):
         return gatherResults(over).addCallback(lambda _: None)
 
     def _available(self) -> list[Listener]:
-        """The listeners to open, each with its port: without IPv6's where the machine has none."""
-        listeners = self._listeners
-        if not self._machine.hasIPv6():
-            listeners = [listener for listener in listeners if not listener.optional]
-        return _withPicked(listeners, self._machine.pickPort)
+        """The listeners to open: without the optional ones where the machine has no IPv6."""
+        if self._machine.hasIPv6():
+            return self._listeners
+        return [listener for listener in self._listeners if not listener.optional]
+
+    def _placed(self, listener: Listener, picked: dict[str, int]) -> Listener:
+        """``listener`` with its port: for a bare 0 one that all listeners of its service can have."""
+        if listener.port != 0:
+            return listener
+        service = listener.service
+        if service not in picked:
+            same = (each for each in self._available() if (each.service, each.port) == (service, 0))
+            picked[service] = self._machine.pickPort(sorted({each.interface for each in same}))
+        return listener.at(picked[service])
 
     def _open(self, listener: Listener) -> IListeningPort:
         observer = LogObserver(f"{listener.service} {listener.carrier}", self._log)
@@ -190,23 +200,3 @@ class EchoprotoService(Service):
         for port in ports:
             cast(Any, port).connectionLost(Failure(ConnectionDone()))
         self._factories.clear()
-
-
-def _withPicked(
-    listeners: Sequence[Listener], pickPort: Callable[[Sequence[str]], int]
-) -> list[Listener]:
-    """The listeners, with one free port for all that came from the same bare 0."""
-    picked: dict[str, int] = {}
-    placed = []
-    for listener in listeners:
-        if listener.port == 0:
-            if listener.service not in picked:
-                same = [
-                    other
-                    for other in listeners
-                    if other.port == 0 and other.service == listener.service
-                ]
-                picked[listener.service] = pickPort(sorted({other.interface for other in same}))
-            listener = listener.at(picked[listener.service])
-        placed.append(listener)
-    return placed

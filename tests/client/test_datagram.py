@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from errno import ENETUNREACH
+from os import strerror
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyClass
+
+from echoproto.client.datagram import (
+    DATAGRAM_TIMEOUT,
+    EchoDatagramClient,
+    _FirstAddress,
+    connectEchoDatagram,
+)
+from echoproto.echo import EchoDatagrams
+from echoproto.errors import (
+    Closed,
+    ConnectionGone,
+    DatagramTooLong,
+    ExchangeCancelled,
+    ExchangeTimeout,
+    WrongBytes,
+)
+from echoproto.testing import DatagramWire
+
+
+class Unreachable(DatagramWire):
+    """A wire from which nothing can be reached."""
+
+    def listenUDP(self, *args: Any, **kwargs: Any) -> Any:
+        port: Any = super().listenUDP(*args, **kwargs)
+
+        def fail(*args: Any) -> None:
+            raise OSError(ENETUNREACH, strerror(ENETUNREACH))
+
+        port.connect = port.write = fail
+        return port
+
+
+@implementer(IHostnameResolver)
+class TwoAddresses:
+    """Resolves every name to two addresses, or to none."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: Any,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Any = None,
+        transportSemantics: str = "TCP",
+    ) -> Any:
+        resolutionReceiver.resolutionBegan(None)
+        for address in self.addresses:
+            resolutionReceiver.addressResolved(IPv4Address("UDP", address, portNumber))
+        resolutionReceiver.resolutionComplete()
+
+
+class DatagramClientTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.wire = DatagramWire()
+        self.service = EchoDatagrams(self.wire)
+        self.server = self.wire.listenUDP(7777, self.service, maxPacketSize=65_535)
+        self.client = self.connect("127.0.0.1")
+
+    def connect(self, host: str, port: int = 7777) -> EchoDatagramClient:
+        client = self.successResultOf(connectEchoDatagram(self.wire, host, port))
+        return client
+
+    def test_fires(self) -> None:
+        """An exchange fires with the message when it is back, and leaves nothing scheduled."""
+        asked = self.client.echo(b"hello")
+        self.assertNoResult(asked)
+        self.wire.deliverAll()
+        self.assertEqual(self.successResultOf(asked), b"hello")
+        self.assertEqual(self.wire.getDelayedCalls(), [])
+
+    def test_anySize(self) -> None:
+        """Empty and longest datagrams come back whole."""
+        for size in (0, 1, 8193, 65_507):
+            asked = self.client.echo(b"x" * size)
+            self.wire.deliverAll()
+            self.assertEqual(len(self.successResultOf(asked)), size)
+
+    def test_reordered(self) -> None:
+        """Replies in another order are matched by what is in them."""
+        first, second = self.client.echo(b"first"), self.client.echo(b"second")
+        self.wire.deliver()
+        self.wire.swap(0, 1)
+        self.wire.deliver(1)
+        self.assertNoResult(first)
+        self.assertEqual(self.successResultOf(second), b"second")
+        self.wire.deliver(1)
+        self.assertEqual(self.successResultOf(first), b"first")
+
+    def test_lost(self) -> None:
+        """A lost datagram fails its exchange when the time is over, and no other."""
+        lost, other = self.client.echo(b"lost"), self.client.echo(b"other")
+        self.wire.lose()
+        self.wire.deliverAll()
+        self.assertEqual(self.successResultOf(other), b"other")
+        self.wire.advance(DATAGRAM_TIMEOUT)
+        self.failureResultOf(lost, ExchangeTimeout)
+
+    def test_duplicated(self) -> None:
+        """A duplicate is counted and fails nothing."""
+        asked = self.client.echo(b"twice")
+        self.wire.deliver()
+        self.wire.duplicate()
+        self.wire.deliverAll()
+        self.successResultOf(asked)
+        self.assertEqual(self.client.matcher.duplicates, 1)
+
+    def test_corrupted(self) -> None:
+        """A corrupt reply fails its exchange with the place and both sides."""
+        asked = self.client.echo(b"\x00\x01\x02")
+        self.wire.deliver()
+        self.wire.corrupt(offset=1)
+        self.wire.deliverAll()
+        error = self.failureResultOf(asked, WrongBytes).value
+        self.assertEqual((error.offset, error.sent, error.received), (1, b"\x01\x02", b"\xfe\x02"))
+
+    def test_foreign(self) -> None:
+        """A reply to nothing is counted and fails nothing."""
+        asked = self.client.echo(b"hello")
+        self.client.datagramReceived(b"stranger", ("127.0.0.1", 7777))
+        self.assertEqual(self.client.matcher.foreign, 1)
+        self.assertNoResult(asked)
+
+    def test_late(self) -> None:
+        """A reply after its time is counted as late and fails nothing."""
+        asked = self.client.echo(b"slow", timeout=1.0)
+        self.wire.advance(1.0)
+        self.failureResultOf(asked, ExchangeTimeout)
+        self.wire.deliverAll()
+        self.assertEqual(self.client.matcher.late, 1)
+
+    def test_cancelled(self) -> None:
+        """A cancelled exchange fails with its own error."""
+        asked = self.client.echo(b"hello")
+        asked.cancel()
+        self.failureResultOf(asked, ExchangeCancelled)
+        self.assertEqual(self.wire.getDelayedCalls(), [])
+
+    def test_refused(self) -> None:
+        """Where nothing listens all that is outstanding fails."""
+        client = self.connect("127.0.0.1", 9999)
+        asked = [client.echo(b"a"), client.echo(b"b")]
+        self.wire.deliver(1)
+        for each in asked:
+            self.failureResultOf(each, ConnectionGone)
+
+    def test_tooLong(self) -> None:
+        """What no datagram holds fails at once."""
+        self.failureResultOf(self.client.echo(b"x" * 65_508), DatagramTooLong)
+        self.assertEqual(self.wire.getDelayedCalls(), [])
+
+    def test_notSent(self) -> None:
+        """What the network does not take fails at once."""
+        self.client.transport = Unreachable().listenUDP(0, EchoDatagramClient(self.wire))
+        failure = self.failureResultOf(self.client.echo(b"x"), ConnectionGone)
+        self.assertEqual(str(failure.value), "not sent: Network is unreachable")
+
+    def test_closeWaits(self) -> None:
+        """close() waits for what is outstanding, then closes the port."""
+        asked = self.client.echo(b"hello")
+        closed = self.client.close()
+        self.assertNoResult(closed)
+        self.failureResultOf(self.client.echo(b"x"), Closed)
+        self.failureResultOf(self.client.close(), Closed)
+        self.wire.deliverAll()
+        self.successResultOf(asked)
+        self.successResultOf(closed)
+        self.assertEqual(list(self.wire.ports), [("127.0.0.1", 7777)])
+
+    def test_closeAfterALoss(self) -> None:
+        """close() waits for a lost datagram no longer than its exchange does."""
+        asked = self.client.echo(b"lost", timeout=1.0)
+        closed = self.client.close()
+        self.wire.lose()
+        self.wire.advance(1.0)
+        self.failureResultOf(asked, ExchangeTimeout)
+        self.successResultOf(closed)
+
+    def test_closeIdle(self) -> None:
+        """close() with nothing outstanding closes at once."""
+        self.successResultOf(self.client.close())
+
+
+class ConnectTests(SynchronousTestCase):
+    def test_IPv6(self) -> None:
+        """An IPv6 address is asked over IPv6."""
+        wire = DatagramWire()
+        wire.listenUDP(7777, EchoDatagrams(wire), "::")
+        client = self.successResultOf(connectEchoDatagram(wire, "::1", 7777))
+        asked = client.echo(b"hello")
+        wire.deliverAll()
+        self.assertEqual(self.successResultOf(asked), b"hello")
+
+    def test_name(self) -> None:
+        """Of a name's addresses the first is asked."""
+        wire = DatagramWire()
+        verifyClass(IHostnameResolver, TwoAddresses)
+        wire.installNameResolver(TwoAddresses("192.0.2.1", "192.0.2.2"))
+        client = self.successResultOf(connectEchoDatagram(wire, "lab", 7777))
+        client.echo(b"hello").addErrback(lambda _: None)
+        self.assertEqual(wire.pending[0].destination, ("192.0.2.1", 7777))
+
+    def test_noSuchName(self) -> None:
+        """A name without addresses fails, and says which."""
+        wire = DatagramWire()
+        wire.installNameResolver(TwoAddresses())
+        failure = self.failureResultOf(connectEchoDatagram(wire, "lab", 7777), DNSLookupError)
+        self.assertIn("no such host: lab", str(failure.value))
+        verifyClass(IResolutionReceiver, _FirstAddress)
+
+    def test_noWay(self) -> None:
+        """Where there is no route to the address it fails, and leaves no port open."""
+        wire = Unreachable()
+        connecting: Deferred[Any] = connectEchoDatagram(wire, "192.0.2.1", 7777)
+        failure = self.failureResultOf(connecting, ConnectionGone)
+        self.assertEqual(str(failure.value), "no way to 192.0.2.1: Network is unreachable")
+        self.assertEqual(wire.ports, {})

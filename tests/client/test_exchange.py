@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.client.exchange import Exchange, stop
+from echoproto.errors import EchoprotoError, ExchangeCancelled, ExchangeTimeout, WrongBytes
+
+
+class ExchangeTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.givenUp: list[EchoprotoError] = []
+        self.exchange = Exchange(b"data", self.clock, 2.0, self.giveUp)
+
+    def giveUp(self, exchange: Exchange, error: EchoprotoError) -> None:
+        self.givenUp.append(error)
+        exchange.end(error)
+
+    def test_answered(self) -> None:
+        """An exchange that ends well fires with its data, once, and leaves no timer."""
+        self.exchange.end()
+        self.exchange.end(WrongBytes(0, b"", b""))
+        self.assertEqual(self.successResultOf(self.exchange.result), b"data")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_failed(self) -> None:
+        """An exchange that ends with an error fails with it and leaves no timer."""
+        self.exchange.end(WrongBytes(0, b"", b""))
+        self.failureResultOf(self.exchange.result, WrongBytes)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_timeout(self) -> None:
+        """When its time is over it is given up, with how much had come."""
+        self.exchange.matched = 1
+        self.clock.advance(2.0)
+        failure = self.failureResultOf(self.exchange.result, ExchangeTimeout)
+        self.assertEqual(str(failure.value), "1 of 4 bytes came back in 2 s")
+        self.assertEqual(self.givenUp, [failure.value])
+
+    def test_cancelled(self) -> None:
+        """A cancelled exchange is given up and leaves no timer."""
+        self.exchange.result.cancel()
+        self.failureResultOf(self.exchange.result, ExchangeCancelled)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class StopTests(SynchronousTestCase):
+    def test_twice(self) -> None:
+        """A timer may be stopped again."""
+        timer = Clock().callLater(1.0, self.fail)
+        stop(timer)
+        stop(timer)
+        self.assertFalse(timer.active())

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from echoproto.client.greeting import GREETING_TIMEOUT, greet
+from echoproto.errors import (
+    ConnectionGone,
+    EmptyReply,
+    ExchangeCancelled,
+    ExchangeTimeout,
+    ReplyTooLong,
+)
+from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING, GreetingFactory
+from echoproto.testing import RecordingProtocol, endpointTo
+
+
+@implementer(IStreamClientEndpoint)
+class NeverEndpoint:
+    """An endpoint that does not come to connect."""
+
+    def __init__(self) -> None:
+        self.connecting: Deferred[Any] = Deferred()
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        return self.connecting
+
+
+class GreetTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+
+    def start(self, **options: Any) -> Deferred[bytes]:
+        """Begin to greet a server that answers what the test says."""
+        endpoint, pairs = endpointTo(Factory.forProtocol(RecordingProtocol))
+        greeted = greet(endpoint, self.clock, **options)
+        [self.pair] = pairs
+        self.pair.pump()
+        self.server: Any = self.pair.server.protocol
+        return greeted
+
+    def answer(self, data: bytes) -> None:
+        self.server.link.write(data)
+        self.server.link.loseConnection()
+        self.pair.pump()
+
+    def test_exchange(self) -> None:
+        """It says the greeting, without a newline or a FIN, and fires with what the server says."""
+        greeted = self.start()
+        self.assertEqual(self.server.received, CLIENT_GREETING)
+        self.assertEqual(self.server.events, ["made", "data"])
+        self.answer(b"Moin")
+        self.assertEqual(self.successResultOf(greeted), b"Moin")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_ourServer(self) -> None:
+        """Our own service answers it."""
+        endpoint, pairs = endpointTo(GreetingFactory(self.clock))
+        greeted = greet(endpoint, self.clock)
+        pairs[0].pump()
+        self.assertEqual(self.successResultOf(greeted), SERVER_GREETING)
+
+    def test_otherMessage(self) -> None:
+        """The message is the caller's to say."""
+        greeted = self.start(message=b"Moin")
+        self.assertEqual(self.server.received, b"Moin")
+        self.answer(b"Moin, moin")
+        self.successResultOf(greeted)
+
+    def test_emptyReply(self) -> None:
+        """A server that closes without a word is an error."""
+        greeted = self.start()
+        self.answer(b"")
+        self.failureResultOf(greeted, EmptyReply)
+
+    def test_tooLong(self) -> None:
+        """A reply over the bound is an error, and the connection is cut."""
+        greeted = self.start(maximum=10)
+        self.server.link.write(b"x" * 11)
+        self.pair.pump()
+        self.failureResultOf(greeted, ReplyTooLong)
+        self.assertEqual(self.server.events[-1], "lost")
+
+    def test_timeout(self) -> None:
+        """A server that does not close in time is an error, which says what had come."""
+        greeted = self.start()
+        self.server.link.write(b"Hello, cl")
+        self.pair.pump()
+        self.clock.advance(GREETING_TIMEOUT)
+        failure = self.failureResultOf(greeted, ExchangeTimeout)
+        self.assertEqual(str(failure.value), "no end of the reply in 10 s; so far b'Hello, cl'")
+        self.pair.pump()
+        self.assertEqual(self.server.events[-1], "lost")
+
+    def test_reset(self) -> None:
+        """A reply that is cut by a reset is an error."""
+        greeted = self.start()
+        self.server.link.abortConnection()
+        self.pair.pump()
+        self.failureResultOf(greeted, ConnectionGone)
+
+    def test_cancelled(self) -> None:
+        """A cancelled greeting fails with its own error and cuts the connection."""
+        greeted = self.start()
+        greeted.cancel()
+        self.failureResultOf(greeted, ExchangeCancelled)
+        self.pair.pump()
+        self.assertEqual(self.server.events[-1], "lost")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_cancelledWhileConnecting(self) -> None:
+        """Cancelled before it is connected, it cancels the connecting too."""
+        endpoint = NeverEndpoint()
+        greeted = greet(endpoint, self.clock)
+        greeted.cancel()
+        self.failureResultOf(greeted, ExchangeCancelled)
+        self.assertTrue(endpoint.connecting.called)
+
+    def test_refused(self) -> None:
+        """A connection that cannot be made fails with Twisted's error."""
+        factory = GreetingFactory(self.clock)
+        factory.drain()
+        greeted = greet(endpointTo(factory)[0], self.clock)
+        self.failureResultOf(greeted, ConnectionRefusedError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

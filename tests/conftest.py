@@ -1,0 +1,23 @@
+"""The order of the tests, where it matters."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Generator
+
+import pytest
+
+
+def _isFunction(item: pytest.Item) -> bool:
+    cls = getattr(item, "cls", None)
+    return not (isinstance(cls, type) and issubclass(cls, unittest.TestCase))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    """
+    Run test cases before test functions: pytest-twisted starts its reactor at the first function,
+    and a ``trial`` test case that uses the reactor would then find it running.
+    """
+    yield
+    items.sort(key=_isFunction)

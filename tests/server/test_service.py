@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from typing import Any, cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyClass
+
+from echoproto.echo import EchoDatagrams, EchoFactory
+from echoproto.errors import CannotStart
+from echoproto.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.server.descriptions import Listener, listenersFor
+from echoproto.server.service import (
+    EchoprotoService,
+    Machine,
+    openDatagrams,
+    openStream,
+    whyNot,
+)
+from echoproto.testing import RecordingProtocol, StreamPair
+from echoproto.testing.streams import CLIENT_ADDRESS
+
+
+@implementer(IListeningPort)
+class FakePort:
+    """A listening port that notes how it was closed."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.closed = ""
+
+    def startListening(self) -> None:
+        raise NotImplementedError
+
+    def stopListening(self) -> Deferred[None]:
+        self.closed = "stopped"
+        return succeed(None)
+
+    def connectionLost(self, reason: Any) -> None:
+        self.closed = "abandoned"
+
+    def getHost(self) -> Any:
+        make = IPv6Address if ":" in self.listener.interface else IPv4Address
+        return make("TCP", self.listener.interface, self.listener.port or 0)
+
+
+verifyClass(IListeningPort, FakePort)
+
+
+class FakeMachine:
+    """Opens nothing and notes everything; fails for the listeners that it was told to."""
+
+    def __init__(self, ipv6: bool = True) -> None:
+        self.ipv6 = ipv6
+        self.opened: list[tuple[FakePort, Any]] = []
+        self.failing: dict[str, Exception] = {}
+        self.picked: list[list[str]] = []
+
+    def open(self, reactor: Any, listener: Listener, serving: Any) -> IListeningPort:
+        for part, error in self.failing.items():
+            if part in listener.description:
+                raise error
+        port = FakePort(listener)
+        self.opened.append((port, serving))
+        return port
+
+    def pickPort(self, interfaces: Any) -> int:
+        self.picked.append(list(interfaces))
+        return 40_000 + len(self.picked)
+
+    def machine(self) -> Machine:
+        return Machine(self.open, self.open, lambda: self.ipv6, self.pickPort)
+
+
+class ServiceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.fake = FakeMachine()
+        self.log = EventLoggingObserver()
+        globalLogPublisher.addObserver(self.log)
+        self.addCleanup(globalLogPublisher.removeObserver, self.log)
+
+    def service(self, *listeners: Listener, **options: Any) -> EchoprotoService:
+        return EchoprotoService(self.reactor, listeners, machine=self.fake.machine(), **options)
+
+    def logged(self) -> list[str]:
+        return [formatEvent(event) for event in self.log]
+
+    def test_opensEach(self) -> None:
+        """Every listener is opened with its service on its carrier, and is one log line."""
+        echo, greeting = listenersFor("echo", "7"), listenersFor("greeting", "8")
+        self.service(*echo, *greeting).privilegedStartService()
+        self.assertEqual(
+            [type(serving) for _, serving in self.fake.opened],
+            [EchoFactory, EchoDatagrams] * 2 + [GreetingFactory, GreetingDatagrams] * 2,
+        )
+        self.assertEqual(self.logged()[0], "echo is listening on tcp 0.0.0.0:7")
+        self.assertEqual(self.logged()[-1], "greeting is listening on udp [::]:8")
+
+    def test_startWithoutPrivileged(self) -> None:
+        """Started without the privileged part, as twist does, it opens its listeners all the same, once."""
+        service = self.service(*listenersFor("echo", "7"))
+        service.startService()
+        self.assertEqual(len(self.fake.opened), 4)
+        other = self.service(*listenersFor("echo", "7"))
+        other.privilegedStartService()
+        other.startService()
+        self.assertEqual(len(self.fake.opened), 8)
+
+    def test_options(self) -> None:
+        """The text and the rate reach the services; one admission serves all datagram listeners."""
+        listeners = listenersFor("greeting", "7")
+        self.service(*listeners, greeting=b"Moin", datagramRate=0.0).startService()
+        (_, streams), (_, first), _, (_, second) = self.fake.opened
+        self.assertEqual((streams.text, first.text), (b"Moin", b"Moin"))
+        self.assertIs(first.admission, second.admission)
+        self.assertIsNone(first.admission._buckets)
+
+    def test_withoutIPv6(self) -> None:
+        """Where the machine has no IPv6 a bare number is on IPv4 alone; what was asked for by name is not left out."""
+        self.fake.ipv6 = False
+        self.service(
+            *listenersFor("echo", "7"), *listenersFor("echo", "8", ("::1",))
+        ).startService()
+        self.assertEqual(
+            [port.listener.interface for port, _ in self.fake.opened],
+            ["0.0.0.0", "0.0.0.0", "::1", "::1"],
+        )
+
+    def test_portZero(self) -> None:
+        """Port 0 is one port that is free everywhere, one for each service."""
+        self.service(*listenersFor("echo", "0"), *listenersFor("greeting", "0")).startService()
+        self.assertEqual(self.fake.picked, [["0.0.0.0", "::"]] * 2)
+        self.assertEqual(
+            [port.listener.port for port, _ in self.fake.opened], [40_001] * 4 + [40_002] * 4
+        )
+        self.assertIn("tcp:40001:", self.fake.opened[0][0].listener.description)
+
+    def test_allOrNone(self) -> None:
+        """When one listener cannot be opened those that were are closed, and one line says why."""
+        error = CannotListenError("0.0.0.0", 8, OSError(EADDRINUSE, "x"))
+        self.fake.failing["udp:8"] = error
+        service = self.service(*listenersFor("echo", "7"), *listenersFor("greeting", "8"))
+        with self.assertRaises(CannotStart) as raised:
+            service.privilegedStartService()
+        message = (
+            "greeting cannot listen on udp 0.0.0.0:8: Address already in use; "
+            "stop what listens there, or choose another port"
+        )
+        self.assertEqual(str(raised.exception), message)
+        self.assertEqual([port.closed for port, _ in self.fake.opened], ["abandoned"] * 5)
+        self.assertIn(message, self.logged())
+
+    def test_noFreePort(self) -> None:
+        """Where no port is free on all carriers that is said in one line, too."""
+
+        def pickPort(interfaces: Any) -> int:
+            raise OSError(EADDRINUSE, "x")
+
+        self.fake.pickPort = pickPort  # type: ignore[method-assign]
+        with self.assertRaises(CannotStart) as raised:
+            self.service(*listenersFor("echo", "0")).privilegedStartService()
+        self.assertIn("echo cannot listen on tcp 0.0.0.0:0", str(raised.exception))
+
+    def test_stop(self) -> None:
+        """Stopped, it closes every listener, drains what is open, and is over when nothing is left."""
+        service = self.service(*listenersFor("echo", "7"))
+        service.startService()
+        factory = self.fake.opened[0][1]
+        client = RecordingProtocol()
+        pair = StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
+        stopped = service.stopService()
+        self.assertEqual({port.closed for port, _ in self.fake.opened}, {"stopped"})
+        self.assertNoResult(stopped)
+        client.link.write(b"last words")
+        client.link.loseWriteConnection()
+        pair.pump()
+        self.assertEqual(client.received, b"last words")
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+
+class WhyNotTests(SynchronousTestCase):
+    def test_bareNumber(self) -> None:
+        """The listener of a bare number is named by carrier, address and port, with the remedy."""
+        [tcp, *_] = listenersFor("echo", "80", ("::1",))
+        self.assertEqual(
+            whyNot(tcp, CannotListenError("::1", 80, OSError(EACCES, "x"))),
+            "echo cannot listen on tcp [::1]:80: Permission denied; "
+            "ports under 1024 need root: start as root and give twistd --uid",
+        )
+        self.assertIn("this machine has no such address", whyNot(tcp, OSError(EADDRNOTAVAIL, "x")))
+
+    def test_description(self) -> None:
+        """Any other is named by its description."""
+        self.assertEqual(
+            whyNot(
+                Listener("echo", "unix:/x"), CannotListenError(None, "/x", "Cannot acquire lock")
+            ),
+            "echo cannot listen on unix:/x: Cannot acquire lock",
+        )
+
+
+class OpenTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+
+    def test_stream(self) -> None:
+        """A stream listener is opened by Twisted's endpoint of that description."""
+        factory = EchoFactory(self.reactor)
+        openStream(self.reactor, Listener("echo", "unix:/x"), factory)
+        self.assertEqual(self.reactor.unixServers[0][:2], ("/x", factory))
+
+    def test_streamFails(self) -> None:
+        """What the endpoint fails with is raised."""
+        listener = Listener("echo", "tcp:7:interface=192.0.2.1")
+        with self.assertRaises(CannotListenError):
+            openStream(self.reactor, listener, EchoFactory(self.reactor))
+
+    def test_datagrams(self) -> None:
+        """A datagram listener is opened on our own port."""
+        listener = Listener("echo", "udp:0:interface=127.0.0.1")
+        port = openDatagrams(self.reactor, listener, EchoDatagrams(self.reactor))
+        self.addCleanup(cast(Any, port).connectionLost)
+        self.assertEqual(cast(Any, port.getHost()).host, "127.0.0.1")

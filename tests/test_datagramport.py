@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import socket
+import struct
+from errno import EAGAIN, ECONNREFUSED, ENOMEM
+from typing import Any, cast
+
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.datagramport import (
+    DATAGRAMS_PER_TURN,
+    MAXIMUM_DATAGRAM,
+    Ancillary,
+    DatagramPort,
+    NotUnicast,
+    listenDatagrams,
+    replySource,
+)
+
+IP_PKTINFO = 8
+PEER = ("192.0.2.1", 40_000)
+ASKED = socket.inet_aton("192.0.2.9")
+
+
+def pktinfo(spec: bytes = ASKED, header: bytes = ASKED) -> Ancillary:
+    return (socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=i4s4s", 3, spec, header))
+
+
+def pktinfo6(address: str, interface: int = 3) -> Ancillary:
+    packed = socket.inet_pton(socket.AF_INET6, address) + struct.pack("=i", interface)
+    return (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, packed)
+
+
+class FakeSocket:
+    """A socket that receives what the test has put into ``waiting`` and notes what is sent."""
+
+    family = socket.AF_INET
+
+    def __init__(self) -> None:
+        self.waiting: list[OSError | tuple[bytes, list[Ancillary], int, Any]] = []
+        self.sent: list[tuple[bytes, list[Ancillary], Any]] = []
+
+    def recvmsg_into(self, buffers: list[bytearray], size: int) -> Any:
+        if not self.waiting:
+            raise OSError(EAGAIN, "nothing waits")
+        next = self.waiting.pop(0)
+        if isinstance(next, OSError):
+            raise next
+        data, ancillary, flags, addr = next
+        buffers[0][: len(data)] = data
+        return len(data), ancillary, flags, addr
+
+    def sendmsg(self, data: list[bytes], ancillary: list[Ancillary], flags: int, to: Any) -> None:
+        self.sent.append((b"".join(data), ancillary, to))
+
+    def sendto(self, data: bytes, to: Any) -> None:
+        self.sent.append((data, [], to))
+
+    def bind(self, address: Any) -> None:
+        pass
+
+    def getsockname(self) -> Any:
+        return ("0.0.0.0", 7777)
+
+    def fileno(self) -> int:
+        return 3
+
+    def close(self) -> None:
+        pass
+
+
+class FakeSocketPort(DatagramPort):
+    def createInternetSocket(self) -> socket.socket:
+        return cast(socket.socket, FakeSocket())
+
+
+class Echoing(DatagramProtocol):
+    """Echoes, and keeps what came."""
+
+    noisy = False
+
+    def __init__(self) -> None:
+        self.received: list[tuple[bytes, Any]] = []
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        self.received.append((datagram, addr))
+        cast(Any, self.transport).write(datagram, addr)
+
+
+class Failing(DatagramProtocol):
+    noisy = False
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        raise ZeroDivisionError
+
+
+class PortTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.port, self.protocol = self.listening(Echoing())
+
+    def listening(self, protocol: DatagramProtocol) -> tuple[Any, Any]:
+        reactor = MemoryReactorClock()
+        port = FakeSocketPort(7777, protocol, reactor=cast(Any, reactor))
+        DatagramPort.startListening(port)
+        return port, protocol
+
+    def receive(self, *datagrams: Any) -> None:
+        self.port.socket.waiting += datagrams
+        self.port.doRead()
+
+    def test_answersFromTheAddressAsked(self) -> None:
+        """A reply leaves from the address that the datagram was sent to, whatever the interface."""
+        self.receive((b"hi", [pktinfo()], 0, PEER))
+        expected = (socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + ASKED + bytes(4))
+        self.assertEqual(self.port.socket.sent, [(b"hi", [expected], PEER)])
+
+    def test_laterWrites(self) -> None:
+        """A write outside of a reception leaves from the address that the kernel chooses."""
+        self.receive((b"hi", [pktinfo()], 0, PEER))
+        self.port.write(b"later", PEER)
+        self.assertEqual(self.port.socket.sent[-1], (b"later", [], PEER))
+
+    def test_wholeAddress(self) -> None:
+        """An IPv6 source comes with flow and scope, and is answered at them."""
+        peer = ("fe80::1", 40_000, 0, 2)
+        self.receive((b"hi", [pktinfo6("fe80::2", 2)], 0, peer))
+        self.assertEqual(self.protocol.received, [(b"hi", peer)])
+        self.assertEqual(self.port.socket.sent, [(b"hi", [pktinfo6("fe80::2", 2)], peer)])
+
+    def test_emptyDatagrams(self) -> None:
+        """Empty datagrams are received as any other, and do not prolong a turn."""
+        self.receive(*[(b"", [], 0, PEER)] * (DATAGRAMS_PER_TURN + 1))
+        self.assertEqual(len(self.protocol.received), DATAGRAMS_PER_TURN)
+        self.port.doRead()
+        self.assertEqual(len(self.protocol.received), DATAGRAMS_PER_TURN + 1)
+
+    def test_pieceOfABuffer(self) -> None:
+        """A short datagram after a long one has nothing of the long one in it."""
+        self.receive((b"long one", [], 0, PEER), (b"s", [], 0, PEER))
+        self.assertEqual([data for data, _ in self.protocol.received], [b"long one", b"s"])
+
+    def test_receiveErrors(self) -> None:
+        """A failed receive is counted and ends the turn; the port goes on at the next."""
+        self.receive(OSError(ENOMEM, "x"), OSError(ECONNREFUSED, "x"), (b"hi", [], 0, PEER))
+        self.port.doRead()
+        self.port.doRead()
+        self.assertEqual(self.port.receiveErrors, {"receive ENOMEM": 1, "receive ECONNREFUSED": 1})
+        self.assertEqual(self.protocol.received, [(b"hi", PEER)])
+
+    def test_truncated(self) -> None:
+        """A datagram that was cut is dropped and counted."""
+        self.receive((b"cut", [], socket.MSG_TRUNC, PEER))
+        self.assertEqual(self.port.receiveErrors, {"receive truncated": 1})
+        self.assertEqual(self.protocol.received, [])
+
+    def test_sentToAGroup(self) -> None:
+        """A datagram to a broadcast or multicast address is dropped and counted."""
+        self.receive((b"all", [pktinfo(header=socket.inet_aton("255.255.255.255"))], 0, PEER))
+        self.assertEqual(self.port.receiveErrors, {"receive sent to a group": 1})
+        self.assertEqual(self.protocol.received, [])
+
+    def test_failingProtocol(self) -> None:
+        """A protocol that raises is logged, and the next datagram is received."""
+        self.port, _ = self.listening(Failing())
+        self.receive((b"a", [], 0, PEER), (b"b", [], 0, PEER))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+    def test_closing(self) -> None:
+        """A port that is closed during a turn ends it."""
+        self.port.connectionLost()
+        self.port.doRead()
+        self.assertEqual(self.protocol.received, [])
+
+
+class ReplySourceTests(SynchronousTestCase):
+    def test_IPv6(self) -> None:
+        """A global address is handed back without the interface, a link-local one with it."""
+        for address, interface in (("2001:db8::1", 0), ("fe80::1", 3), ("fec0::1", 0)):
+            self.assertEqual(
+                replySource([pktinfo6(address)]), [pktinfo6(address, interface)], address
+            )
+
+    def test_IPv6Group(self) -> None:
+        """A datagram to an IPv6 group has no source to be answered from."""
+        self.assertRaises(NotUnicast, replySource, [pktinfo6("ff02::1")])
+
+    def test_nothingKnown(self) -> None:
+        """Where the destination is not told, and for what is told besides, the kernel chooses."""
+        self.assertEqual(replySource([]), [])
+        self.assertEqual(replySource([(socket.SOL_SOCKET, 29, bytes(16))]), [])
+
+
+class SocketTests(SynchronousTestCase):
+    """What is asked of the real kernel; nothing is sent."""
+
+    def listening(self, interface: str) -> DatagramPort:
+        reactor: Any = MemoryReactorClock()
+        port = listenDatagrams(reactor, 0, Echoing(), interface)
+        self.addCleanup(cast(Any, port).connectionLost)
+        return port
+
+    def test_IPv4(self) -> None:
+        """An IPv4 port asks for each datagram's destination."""
+        handle = cast(Any, self.listening("127.0.0.1")).getHandle()
+        self.assertEqual(handle.getsockopt(socket.IPPROTO_IP, IP_PKTINFO), 1)
+
+    def test_IPv6(self) -> None:
+        """An IPv6 port asks for it too, and takes IPv6 only."""
+        handle = cast(Any, self.listening("::1")).getHandle()
+        options = (socket.IPV6_RECVPKTINFO, socket.IPV6_V6ONLY)
+        self.assertEqual([handle.getsockopt(socket.IPPROTO_IPV6, o) for o in options], [1, 1])
+
+    def test_size(self) -> None:
+        """The port takes the longest datagram there is."""
+        self.assertEqual(MAXIMUM_DATAGRAM, 65_535 - 8)
+        self.assertEqual(cast(Any, self.listening("127.0.0.1")).maxPacketSize, MAXIMUM_DATAGRAM)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import re
+
+from twisted.internet.defer import CancelledError
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto import errors
+
+
+class TreeTests(SynchronousTestCase):
+    def test_drawingIsTheTree(self) -> None:
+        """The module's docstring draws every exception of the module, under its parent."""
+        drawn: dict[str, str] = {}
+        path: list[str] = []
+        for line in (errors.__doc__ or "").splitlines():
+            found = re.match(r"    ([│├└─ ]*)([A-Z]\w+)", line)
+            if found:
+                depth = len(found[1]) // 4
+                path[depth:] = [found[2]]
+                drawn[found[2]] = path[depth - 1] if depth else "Exception"
+        actual = {
+            name: value.__bases__[0].__name__
+            for name, value in vars(errors).items()
+            if isinstance(value, type) and value.__module__ == errors.__name__
+        }
+        self.assertEqual(drawn, actual)
+
+    def test_cannotStartEndsTheProcessWithStatus1(self) -> None:
+        """CannotStart is a SystemExit whose status is 1 and whose text is the message."""
+        error = errors.CannotStart("no")
+        self.assertIsInstance(error, SystemExit)
+        self.assertEqual((error.code, str(error)), (1, "no"))
+
+    def test_cancelledIsTwistedsToo(self) -> None:
+        """Who traps CancelledError also traps a cancelled exchange."""
+        self.assertIsInstance(errors.ExchangeCancelled("x"), CancelledError)
+
+
+class WrongBytesTests(SynchronousTestCase):
+    def test_says(self) -> None:
+        """WrongBytes has the offset, what was sent and what came, and says so."""
+        error = errors.WrongBytes(3, b"abc", b"xbc")
+        self.assertEqual((error.offset, error.sent, error.received), (3, b"abc", b"xbc"))
+        self.assertEqual(str(error), "wrong byte at offset 3: sent b'abc', received b'xbc'")
+
+    def test_excerpt(self) -> None:
+        """Of long data only the first 16 bytes are kept."""
+        error = errors.WrongBytes(0, b"a" * 100, b"b" * 100)
+        self.assertEqual((error.sent, error.received), (b"a" * 16, b"b" * 16))
+        self.assertEqual(errors.ReplyTooMany(b"c" * 100).received, b"c" * 16)

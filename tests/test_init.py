@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import echoproto
+
+
+class PackageTests(SynchronousTestCase):
+    def test_exports(self) -> None:
+        """Everything in ``__all__`` is there, in alphabetical order."""
+        self.assertEqual(sorted(echoproto.__all__), echoproto.__all__)
+        self.assertEqual([name for name in echoproto.__all__ if not hasattr(echoproto, name)], [])
+
+    def test_installsNoReactor(self) -> None:
+        """Importing the package, and every module in it, installs no reactor."""
+        names = [m.name for m in pkgutil.walk_packages(echoproto.__path__, "echoproto.")]
+        self.assertIn("echoproto.server.options", names)
+        program = (
+            f"import importlib, sys\nfor name in {['echoproto', *names]!r}:\n"
+            "    importlib.import_module(name)\n"
+            "sys.exit('twisted.internet.reactor' in sys.modules)"
+        )
+        finished = subprocess.run([sys.executable, "-c", program], timeout=30, check=False)
+        self.assertEqual(finished.returncode, 0)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.error import CannotListenError, MessageLengthError
+from twisted.internet.interfaces import IListeningPort, IUDPTransport
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.udp import Port
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.testing import Datagram, DatagramWire, MemoryDatagramPort
+
+
+class Recording(DatagramProtocol):
+    """Keeps what comes."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[bytes, Any]] = []
+        self.refused = 0
+        self.stopped = False
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        self.received.append((datagram, addr))
+
+    def connectionRefused(self) -> None:
+        self.refused += 1
+
+    def stopProtocol(self) -> None:
+        self.stopped = True
+
+
+class WireTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.wire = DatagramWire()
+        self.server, self.client = Recording(), Recording()
+        self.serverPort = self.wire.listenUDP(7, self.server)
+        self.clientPort = self.wire.listenUDP(0, self.client)
+
+    def send(self, *messages: bytes) -> None:
+        for message in messages:
+            self.clientPort.write(message, ("127.0.0.1", 7))
+
+    def received(self) -> list[bytes]:
+        return [data for data, _ in self.server.received]
+
+    def test_delivers(self) -> None:
+        """A datagram waits until it is delivered, and comes with its source."""
+        self.send(b"hi")
+        self.assertEqual(
+            self.wire.pending, [Datagram(("127.0.0.1", 50_000), ("127.0.0.1", 7), b"hi")]
+        )
+        self.wire.deliverAll()
+        self.assertEqual(self.server.received, [(b"hi", ("127.0.0.1", 50_000))])
+
+    def test_deliversSome(self) -> None:
+        """As many are delivered as the test says, the next first."""
+        self.send(b"a", b"b", b"c")
+        self.wire.deliver(2)
+        self.assertEqual(self.received(), [b"a", b"b"])
+
+    def test_fates(self) -> None:
+        """Datagrams are lost, doubled, reordered and corrupted on command."""
+        self.send(b"lost", b"twice", b"first", b"bits")
+        self.wire.lose()
+        self.wire.duplicate(0)
+        self.wire.swap(1, 2)
+        self.wire.corrupt(3, offset=1)
+        self.wire.deliverAll()
+        self.assertEqual(self.received(), [b"twice", b"first", b"twice", b"b\x96ts"])
+
+    def test_refused(self) -> None:
+        """Who is connected to a port where nothing listens is told so; nobody else is."""
+        self.clientPort.write(b"x", ("127.0.0.1", 9))
+        self.wire.deliverAll()
+        self.assertEqual(self.client.refused, 0)
+        self.clientPort.connect("127.0.0.1", 9)
+        self.clientPort.write(b"x")
+        self.wire.deliverAll()
+        self.assertEqual(self.client.refused, 1)
+
+    def test_connected(self) -> None:
+        """A connected port takes from its peer only."""
+        self.clientPort.connect("127.0.0.1", 7)
+        stranger = self.wire.listenUDP(8, Recording())
+        stranger.write(b"stranger", ("127.0.0.1", 50_000))
+        self.serverPort.write(b"peer", ("127.0.0.1", 50_000))
+        self.wire.deliverAll()
+        self.assertEqual(self.client.received, [(b"peer", ("127.0.0.1", 7))])
+
+    def test_sizes(self) -> None:
+        """What no datagram holds is refused; what the receiver has no room for is cut."""
+        self.assertRaises(MessageLengthError, self.send, b"x" * 65_508)
+        self.send(b"x" * 8193)
+        self.wire.deliverAll()
+        self.assertEqual(len(self.received()[0]), 8192)
+
+    def test_addressIsNeeded(self) -> None:
+        """A port that is not connected needs to be told where to."""
+        self.assertRaises(ValueError, self.clientPort.write, b"x")
+
+    def test_taken(self) -> None:
+        """An address can be had once."""
+        self.assertRaises(CannotListenError, self.wire.listenUDP, 7, Recording())
+        self.wire.listenUDP(7, Recording(), "192.0.2.1")
+
+    def test_IPv6(self) -> None:
+        """A port on :: is at ::1."""
+        port = self.wire.listenUDP(7, Recording(), "::")
+        self.assertEqual((port.getHost().host, port.getHost().port), ("::1", 7))
+
+    def test_stop(self) -> None:
+        """A port that is stopped leaves the wire and tells its protocol."""
+        self.successResultOf(self.serverPort.stopListening())
+        self.assertTrue(self.server.stopped)
+        self.assertNotIn(("127.0.0.1", 7), self.wire.ports)
+
+    def test_noBroadcast(self) -> None:
+        """The wire has no broadcast."""
+        self.clientPort.setBroadcastAllowed(True)
+        self.assertFalse(self.clientPort.getBroadcastAllowed())
+
+    def test_hasAllThatTheRealOneHas(self) -> None:
+        """The port has every method of the interfaces that Twisted's UDP port has."""
+        names = set(IUDPTransport.names()) | set(IListeningPort.names())
+        self.assertTrue(all(hasattr(Port, name) for name in names))
+        self.assertEqual([n for n in names if not hasattr(MemoryDatagramPort, n)], [])

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.observer import ConnectionSummary, DatagramTotals, Ending
+from echoproto.testing import RecordingObserver, RecordingProtocol
+
+PEER = IPv4Address("TCP", "192.0.2.1", 7)
+
+
+class RecordingProtocolTests(SynchronousTestCase):
+    def test_notes(self) -> None:
+        """Everything that happens is noted in order, pieces in a row as one."""
+        protocol = RecordingProtocol()
+        protocol.makeConnection(cast(Any, "transport"))
+        protocol.dataReceived(b"a")
+        protocol.dataReceived(b"b")
+        protocol.readConnectionLost()
+        protocol.writeConnectionLost()
+        protocol.dataReceived(b"c")
+        reason = Failure(ConnectionLost())
+        protocol.connectionLost(reason)
+        self.assertEqual(protocol.events, ["made", "data", "readLost", "writeLost", "data", "lost"])
+        self.assertEqual((protocol.received, protocol.reason), (b"abc", reason))
+        self.assertEqual(protocol.link, "transport")
+
+
+class RecordingObserverTests(SynchronousTestCase):
+    def test_notes(self) -> None:
+        """All that it is told is kept."""
+        observer = RecordingObserver()
+        summary = ConnectionSummary(PEER, Ending.LOST, 1.0, 2, 3)
+        observer.connectionOpened(PEER)
+        observer.connectionEnded(summary)
+        observer.greeted(PEER, b"hi")
+        observer.datagramsStopped(DatagramTotals(1))
+        self.assertEqual(observer.opened, [PEER])
+        self.assertEqual(observer.ended, [summary])
+        self.assertEqual(observer.greetings, [(PEER, b"hi")])
+        self.assertEqual(observer.totals, [DatagramTotals(1)])
