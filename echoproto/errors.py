@@ -36,13 +36,14 @@ class CannotStart(EchoprotoError, SystemExit):
     """
     The server cannot start. The message is one line: the listener, the cause, the remedy.
 
-    It is also a :class:`SystemExit` with status 1, because ``twistd`` answers any
-    other exception with a traceback, and this one is for an operator to read.
+    It is also a :class:`SystemExit`: where nobody catches it the process prints the message and ends with
+    status 1. ``twistd`` answers any other exception with a traceback or with all its options, and
+    this one is for an operator to read.
     """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.code = 1
+        self.code = message
 
 
 class Misuse(EchoprotoError):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,11 +28,20 @@ class TreeTests(SynchronousTestCase):
         }
         self.assertEqual(drawn, actual)
 
-    def test_cannotStartEndsTheProcessWithStatus1(self) -> None:
-        """CannotStart is a SystemExit whose status is 1 and whose text is the message."""
-        error = errors.CannotStart("no")
-        self.assertIsInstance(error, SystemExit)
-        self.assertEqual((error.code, str(error)), (1, "no"))
+    def test_cannotStartEndsTheProcess(self) -> None:
+        """Uncaught, CannotStart prints its message alone and ends the process with status 1."""
+        finished = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                f"from {errors.__name__} import CannotStart; raise CannotStart('no')",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        self.assertEqual((finished.returncode, finished.stderr), (1, "no\n"))
 
     def test_cancelledIsTwistedsToo(self) -> None:
         """Who traps CancelledError also traps a cancelled exchange."""

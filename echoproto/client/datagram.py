@@ -40,6 +40,7 @@ class EchoDatagramClient(DatagramProtocol):
         self._clock = clock
         self._timeout = timeout
         self._closed: Deferred[None] | None = None
+        self._stopped = False
 
     def echo(self, data: bytes, timeout: float | None = None) -> Deferred[bytes]:
         """
@@ -94,8 +95,10 @@ class EchoDatagramClient(DatagramProtocol):
         self._closeIfDone()
 
     def _closeIfDone(self) -> None:
-        if self._closed is not None and not self.matcher.outstanding:
-            maybeDeferred(self._transport.stopListening).chainDeferred(self._closed)
+        if self._closed is None or self._stopped or self.matcher.outstanding:
+            return
+        self._stopped = True
+        maybeDeferred(self._transport.stopListening).chainDeferred(self._closed)
 
     @property
     def _transport(self) -> Any:

@@ -5,7 +5,7 @@ A bare number means the obvious thing, TCP and UDP on IPv4 and IPv6. Anything el
 endpoint description of Twisted's, or ``udp:PORT[:interface=ADDRESS]`` in the same
 spelling, which Twisted does not have.
 
-Called by :mod:`echoproto.server.options`, which turns ``ValueError`` into a usage error, and by
+Called by :mod:`echoproto.server.options`, which turns ``ValueError`` into ``CannotStart``, and by
 :mod:`echoproto.server.service`, which opens what stands here.
 """
 

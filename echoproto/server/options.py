@@ -12,10 +12,10 @@ import twisted
 from twisted.application.service import IService
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.python.usage import Options as UsageOptions
-from twisted.python.usage import UsageError
 
 import echoproto
 from echoproto.admission import DATAGRAM_RATE
+from echoproto.errors import CannotStart
 from echoproto.greeting import SERVER_GREETING
 from echoproto.server.descriptions import Listener, listenersFor
 from echoproto.server.service import EchoprotoService
@@ -94,15 +94,20 @@ class Options(UsageOptions):
         return f"{super().getUsage(width)}{_EXAMPLES}"
 
     def postOptions(self) -> None:
-        """Check what was given; raise ``UsageError`` with the remedy where it is wrong."""
+        """
+        Check what was given.
+
+        :raise CannotStart: something is wrong. Not a ``UsageError``: ``twistd`` would print all the
+            options first, and the line that matters last.
+        """
         for address in self._interfaces:
             if not isIPAddress(address) and not isIPv6Address(address):
-                raise UsageError(f"--interface {address!r}: not a numeric IPv4 or IPv6 address")
+                raise CannotStart(f"--interface {address!r}: not a numeric IPv4 or IPv6 address")
         ports = self._ports or ([] if self["no-echo"] else [DEFAULT_PORT])
         self._addListeners("echo", "--port", ports)
         self._addListeners("greeting", "--greet", self._greets)
         if not self.listeners:
-            raise UsageError("nothing to serve: give --port or --greet, or leave out --no-echo")
+            raise CannotStart("nothing to serve: give --port or --greet, or leave out --no-echo")
         self.greeting = self._checkedGreeting(self["greeting"])
         self.datagramRate = self._checkedRate(self["datagram-rate"])
 
@@ -111,12 +116,12 @@ class Options(UsageOptions):
             try:
                 self.listeners += listenersFor(service, text, tuple(self._interfaces))
             except ValueError as error:
-                raise UsageError(f"{option}: {error}") from error
+                raise CannotStart(f"{option}: {error}") from error
 
     def _checkedGreeting(self, text: str) -> bytes:
         greeting = text.encode("utf-8", "surrogateescape")
         if not 0 < len(greeting) <= LONGEST_GREETING:
-            raise UsageError(
+            raise CannotStart(
                 f"--greeting: {len(greeting)} bytes; give 1 to {LONGEST_GREETING}, what a datagram holds"
             )
         return greeting
@@ -127,7 +132,7 @@ class Options(UsageOptions):
         except ValueError:
             rate = -1.0
         if not 0 <= rate < float("inf"):
-            raise UsageError(
+            raise CannotStart(
                 f"--datagram-rate {text!r}: not a number of datagrams per second, 0 or more"
             )
         return rate

@@ -7,6 +7,7 @@ passed in, so that its tests need no socket.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
@@ -58,6 +59,14 @@ def openDatagrams(reactor: Any, listener: Listener, protocol: DatagramService) -
     return cast(IListeningPort, listenDatagrams(reactor, port, protocol, interface))
 
 
+def complain(message: str) -> None:
+    """
+    Say it where the operator looks: on the standard error that the process began with. Once twistd runs
+    ``sys.stderr`` is the log, where the message comes anyhow, as that of a ``SystemExit``.
+    """
+    print(message, file=sys.__stderr__, flush=True)
+
+
 @dataclass(frozen=True)
 class Machine:
     """How the service reaches the machine it runs on; replaced in tests."""
@@ -66,6 +75,7 @@ class Machine:
     openDatagrams: Callable[[Any, Listener, DatagramService], IListeningPort] = openDatagrams
     hasIPv6: Callable[[], bool] = hasIPv6
     pickPort: Callable[[Sequence[str]], int] = pickPort
+    complain: Callable[[str], None] = complain
 
 
 def whyNot(listener: Listener, error: Exception) -> str:
@@ -109,7 +119,7 @@ class EchoprotoService(Service):
         self._greeting = greeting
         self._admission = DatagramAdmission(reactor.seconds, datagramRate)
         self._machine = machine if machine is not None else Machine()
-        self._ports: list[IListeningPort] = []
+        self._open: list[tuple[Listener, IListeningPort]] = []
         self._factories: list[StreamFactory] = []
 
     def privilegedStartService(self) -> None:
@@ -122,16 +132,19 @@ class EchoprotoService(Service):
         picked: dict[str, int] = {}
         for listener in self._available():
             try:
-                self._ports.append(self._open(self._placed(listener, picked)))
+                listener = self._placed(listener, picked)
+                self._open.append((listener, self._listen(listener)))
             except (CannotListenError, OSError, ValueError, TypeError, LookupError) as error:
                 self._abandon()
                 message = whyNot(listener, error)
-                self._log.critical("{reason}", reason=message)
+                self._machine.complain(message)
                 raise CannotStart(message) from None
+        # Said when the reactor runs: who waits for these lines may send a signal or a client at once.
+        self._reactor.callWhenRunning(self._announce)
 
     def startService(self) -> None:
         """Start; opens the listeners where ``privilegedStartService`` was not called (``twist`` does not)."""
-        if not self._ports:
+        if not self._open:
             self.privilegedStartService()
         Service.startService(self)
 
@@ -143,11 +156,20 @@ class EchoprotoService(Service):
             :data:`echoproto.streams.DRAIN_TIMEOUT` seconds.
         """
         Service.stopService(self)
-        ports, self._ports = self._ports, []
+        opened, self._open = self._open, []
         factories, self._factories = self._factories, []
-        over: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
+        over: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for _, port in opened]
         over += [factory.drain() for factory in factories]
         return gatherResults(over).addCallback(lambda _: None)
+
+    def _announce(self) -> None:
+        for listener, port in self._open:
+            self._log.info(
+                "{service} is listening on {carrier} {address}",
+                service=listener.service,
+                carrier=listener.carrier,
+                address=addressText(port.getHost()),
+            )
 
     def _available(self) -> list[Listener]:
         """The listeners to open: without the optional ones where the machine has no IPv6."""
@@ -165,7 +187,7 @@ class EchoprotoService(Service):
             picked[service] = self._machine.pickPort(sorted({each.interface for each in same}))
         return listener.at(picked[service])
 
-    def _open(self, listener: Listener) -> IListeningPort:
+    def _listen(self, listener: Listener) -> IListeningPort:
         observer = LogObserver(f"{listener.service} {listener.carrier}", self._log)
         if listener.carrier == "udp":
             port = self._machine.openDatagrams(
@@ -175,12 +197,6 @@ class EchoprotoService(Service):
             factory = self._streams(listener, observer)
             port = self._machine.openStream(self._reactor, listener, factory)
             self._factories.append(factory)
-        self._log.info(
-            "{service} is listening on {carrier} {address}",
-            service=listener.service,
-            carrier=listener.carrier,
-            address=addressText(port.getHost()),
-        )
         return port
 
     def _streams(self, listener: Listener, observer: IObserver) -> StreamFactory:
@@ -196,7 +212,7 @@ class EchoprotoService(Service):
     def _abandon(self) -> None:
         # The reactor does not run yet, so a Deferred of stopListening() would never fire:
         # do now what it would do later, for a UNIX socket leaves a file behind.
-        ports, self._ports = self._ports, []
-        for port in ports:
+        opened, self._open = self._open, []
+        for _, port in opened:
             cast(Any, port).connectionLost(Failure(ConnectionDone()))
         self._factories.clear()

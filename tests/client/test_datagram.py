@@ -190,6 +190,13 @@ class DatagramClientTests(SynchronousTestCase):
         self.failureResultOf(asked, ExchangeTimeout)
         self.successResultOf(closed)
 
+    def test_closeFromACallback(self) -> None:
+        """close() when the last reply comes closes the port once."""
+        closed: list[Deferred[None]] = []
+        self.client.echo(b"last").addCallback(lambda _: closed.append(self.client.close()))
+        self.wire.deliverAll()
+        self.successResultOf(closed[0])
+
     def test_closeIdle(self) -> None:
         """close() with nothing outstanding closes at once."""
         self.successResultOf(self.client.close())

@@ -5,11 +5,11 @@ from io import StringIO
 from typing import Any
 
 import twisted
-from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
 from echoproto.admission import DATAGRAM_RATE
+from echoproto.errors import CannotStart
 from echoproto.greeting import SERVER_GREETING
 from echoproto.server.descriptions import listenersFor
 from echoproto.server.options import Options, makeService
@@ -24,7 +24,7 @@ def parsed(*arguments: str) -> Options:
 
 class OptionsTests(SynchronousTestCase):
     def wrong(self, *arguments: str) -> str:
-        with self.assertRaises(UsageError) as raised:
+        with self.assertRaises(CannotStart) as raised:
             parsed(*arguments)
         message = str(raised.exception)
         self.assertEqual(len(message.splitlines()), 1)

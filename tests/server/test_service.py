@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from io import StringIO
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -20,6 +22,7 @@ from echoproto.server.descriptions import Listener, listenersFor
 from echoproto.server.service import (
     EchoprotoService,
     Machine,
+    complain,
     openDatagrams,
     openStream,
     whyNot,
@@ -62,6 +65,7 @@ class FakeMachine:
         self.opened: list[tuple[FakePort, Any]] = []
         self.failing: dict[str, Exception] = {}
         self.picked: list[list[str]] = []
+        self.complaints: list[str] = []
 
     def open(self, reactor: Any, listener: Listener, serving: Any) -> IListeningPort:
         for part, error in self.failing.items():
@@ -76,7 +80,9 @@ class FakeMachine:
         return 40_000 + len(self.picked)
 
     def machine(self) -> Machine:
-        return Machine(self.open, self.open, lambda: self.ipv6, self.pickPort)
+        return Machine(
+            self.open, self.open, lambda: self.ipv6, self.pickPort, self.complaints.append
+        )
 
 
 class ServiceTests(SynchronousTestCase):
@@ -101,6 +107,8 @@ class ServiceTests(SynchronousTestCase):
             [type(serving) for _, serving in self.fake.opened],
             [EchoFactory, EchoDatagrams] * 2 + [GreetingFactory, GreetingDatagrams] * 2,
         )
+        self.assertEqual(self.logged(), [])
+        self.reactor.run()
         self.assertEqual(self.logged()[0], "echo is listening on tcp 0.0.0.0:7")
         self.assertEqual(self.logged()[-1], "greeting is listening on udp [::]:8")
 
@@ -156,7 +164,7 @@ class ServiceTests(SynchronousTestCase):
         )
         self.assertEqual(str(raised.exception), message)
         self.assertEqual([port.closed for port, _ in self.fake.opened], ["abandoned"] * 5)
-        self.assertIn(message, self.logged())
+        self.assertEqual(self.fake.complaints, [message])
 
     def test_noFreePort(self) -> None:
         """Where no port is free on all carriers that is said in one line, too."""
@@ -206,6 +214,15 @@ class WhyNotTests(SynchronousTestCase):
             ),
             "echo cannot listen on unix:/x: Cannot acquire lock",
         )
+
+
+class ComplainTests(SynchronousTestCase):
+    def test_standardError(self) -> None:
+        """A complaint is a line on the standard error that the process began with."""
+        said = StringIO()
+        self.patch(sys, "__stderr__", said)
+        complain("no")
+        self.assertEqual(said.getvalue(), "no\n")
 
 
 class OpenTests(SynchronousTestCase):

@@ -1,0 +1,137 @@
+"""The contracts on real sockets: TCP and UDP on IPv4 and IPv6, and UNIX sockets."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
+from twisted.internet.protocol import DatagramProtocol
+
+from echoproto import connectEcho, connectEchoDatagram, greet
+from echoproto.server.descriptions import Listener
+from echoproto.server.service import EchoprotoService
+from tests.contract import echo, greeting
+
+
+class OnSockets:
+    """Our own service in this process, on one listener; the test's reactor moves the bytes."""
+
+    description = "tcp:0:interface=127.0.0.1"
+    service = "echo"
+
+    def setUp(self) -> None:
+        from twisted.internet import reactor
+
+        self.reactor: Any = reactor
+        self.running = EchoprotoService(
+            reactor, [Listener(self.service, self.where())], datagramRate=0
+        )
+        self.running.startService()
+        cast(Any, self).addCleanup(self.running.stopService)
+        [(_, self.port)] = self.running._open
+
+    def where(self) -> str:
+        return self.description
+
+    def host(self) -> Any:
+        return self.port.getHost()
+
+    def endpoint(self) -> Any:
+        return TCP4ClientEndpoint(self.reactor, self.host().host, self.host().port)
+
+
+class OnIPv6(OnSockets):
+    description = "tcp6:0:interface=\\:\\:1"
+
+    def endpoint(self) -> Any:
+        return TCP6ClientEndpoint(self.reactor, self.host().host, self.host().port)
+
+
+class OnUNIX(OnSockets):
+    def where(self) -> str:
+        return f"unix:{cast(Any, self).mktemp()[-80:]}"
+
+    def endpoint(self) -> Any:
+        return UNIXClientEndpoint(self.reactor, self.host().name)
+
+
+class TCPEchoTests(OnSockets, echo.EchoContract):
+    def connect(self) -> Deferred[Any]:
+        return connectEcho(self.endpoint(), self.reactor)
+
+
+class TCP6EchoTests(OnIPv6, TCPEchoTests):
+    pass
+
+
+class UNIXEchoTests(OnUNIX, TCPEchoTests):
+    pass
+
+
+class UDPEchoTests(OnSockets, echo.EchoContract):
+    description = "udp:0:interface=127.0.0.1"
+    longest = 65_507
+
+    def connect(self) -> Deferred[Any]:
+        return connectEchoDatagram(self.reactor, self.host().host, self.host().port)
+
+
+class UDP6EchoTests(UDPEchoTests):
+    description = "udp:0:interface=\\:\\:1"
+    longest = 65_527
+
+
+class TCPGreetingTests(OnSockets, greeting.GreetingContract):
+    service = "greeting"
+
+    def ask(self, message: bytes) -> Deferred[bytes]:
+        return greet(self.endpoint(), self.reactor, message)
+
+
+class TCP6GreetingTests(OnIPv6, TCPGreetingTests):
+    pass
+
+
+class UNIXGreetingTests(OnUNIX, TCPGreetingTests):
+    pass
+
+
+class Asking(DatagramProtocol):
+    """Asks one question and fires with the answer."""
+
+    noisy = False
+
+    def __init__(self, message: bytes, host: Any) -> None:
+        self.answer: Deferred[bytes] = Deferred()
+        self._message = message
+        self._host = host
+
+    def startProtocol(self) -> None:
+        transport: Any = self.transport
+        transport.connect(self._host.host, self._host.port)
+        transport.write(self._message)
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        self.answer.callback(datagram)
+
+
+class UDPGreetingTests(OnSockets, greeting.GreetingContract):
+    description = "udp:0:interface=127.0.0.1"
+    service = "greeting"
+
+    def ask(self, message: bytes) -> Deferred[bytes]:
+        return Deferred.fromCoroutine(self._ask(message))
+
+    async def _ask(self, message: bytes) -> bytes:
+        asking = Asking(message, self.host())
+        interface = "::" if ":" in self.host().host else ""
+        port = self.reactor.listenUDP(0, asking, interface)
+        try:
+            return await asking.answer
+        finally:
+            await maybeDeferred(port.stopListening)
+
+
+class UDP6GreetingTests(UDPGreetingTests):
+    description = "udp:0:interface=\\:\\:1"

@@ -1,0 +1,132 @@
+"""What the kernel and ``twistd`` do with datagrams."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+from unittest import SkipTest
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING
+from tests.loopback.program import PATIENCE, ROOT, Program, datagramSocket, environment
+
+LOOPING_PORTS = (0, 7, 9, 11, 13, 15, 17, 19, 37)
+
+
+def exchanged(address: tuple[str, int], data: bytes) -> bytes:
+    """The answer to one datagram, from the very address that was asked: others are not received."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with datagramSocket(family) as asking:
+        asking.connect(address)
+        asking.send(data)
+        return asking.recv(70_000)
+
+
+def rawSocket() -> socket.socket:
+    """A socket that sends datagrams with a source of the test's choice."""
+    try:
+        return socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    except PermissionError:
+        raise SkipTest("raw sockets need root") from None
+
+
+def forged(source: tuple[str, int], port: int, data: bytes) -> bytes:
+    """An IPv4 packet to ``port`` on 127.0.0.1; the kernel fills in what is 0 (RFC 791, RFC 768)."""
+    addresses = socket.inet_aton(source[0]) + socket.inet_aton("127.0.0.1")
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 0, 0, 0, 64, socket.IPPROTO_UDP, 0) + addresses
+    return header + struct.pack("!HHHH", source[1], port, 8 + len(data), 0) + data
+
+
+class EchoTests(SynchronousTestCase):
+    def test_sizes(self) -> None:
+        """Datagrams of every size come back whole, over IPv4 and IPv6."""
+        with Program("-p", "0") as program:
+            for family in (socket.AF_INET, socket.AF_INET6):
+                address = program.address("echo", "udp", family)
+                for size in (0, 1, 1472, 2049, 4097, 8193, 32_768, 65_507):
+                    data = os.urandom(size)
+                    self.assertEqual(exchanged(address, data), data, (family, size))
+
+    def test_greeting(self) -> None:
+        """The greeting is answered, over IPv4 and IPv6, and one log line says so."""
+        with Program("--no-echo", "-g", "0") as program:
+            for family in (socket.AF_INET, socket.AF_INET6):
+                address = program.address("greeting", "udp", family)
+                self.assertEqual(exchanged(address, CLIENT_GREETING), SERVER_GREETING)
+            program.stop()
+        said = [line for line in program.log if "said: Hello, server! This is the client." in line]
+        self.assertEqual(len(said), 2)
+
+
+class ReplySourceTests(SynchronousTestCase):
+    def test_secondAddressIPv4(self) -> None:
+        """On the wildcard, a datagram to the machine's second address is answered from there."""
+        with Program("-p", "0") as program:
+            _, port = program.address("echo", "udp")
+            for host in ("127.0.0.1", "127.0.0.2", "127.3.2.1"):
+                self.assertEqual(exchanged((host, port), b"who?"), b"who?")
+
+    def test_secondAddressIPv6(self) -> None:
+        """The same over IPv6, in a network namespace that has two addresses."""
+        if shutil.which("unshare") is None or shutil.which("ip") is None:
+            raise SkipTest("needs unshare and ip")
+        script = (
+            "ip link set lo up && ip address add 2001:db8::1/128 dev lo nodad && "
+            f"ip address add 2001:db8::2/128 dev lo nodad && exec {sys.executable} -m {__name__}"
+        )
+        finished = subprocess.run(
+            ["unshare", "--net", "sh", "-c", script],
+            env=environment(),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=3 * PATIENCE,
+            check=False,
+        )
+        if "unshare failed" in finished.stdout:
+            raise SkipTest("a network namespace needs root")
+        self.assertEqual((finished.returncode, finished.stdout), (0, "answered from each\n"))
+
+
+class LoopTests(SynchronousTestCase):
+    def test_refusedSources(self) -> None:
+        """
+        Datagrams from the ports of looping services and from our own are not answered, nor
+        those from broadcast and multicast addresses; the server lives on.
+        """
+        with rawSocket() as raw, Program("-p", "0", "-g", "0", listeners=8) as program:
+            echo, greeting = (program.address(name, "udp") for name in ("echo", "greeting"))
+            for port in (*LOOPING_PORTS, echo[1], greeting[1]):
+                raw.sendto(forged(("127.0.0.1", port), echo[1], b"loop"), echo)
+            for host in ("255.255.255.255", "224.0.0.1"):
+                raw.sendto(forged((host, 40_000), echo[1], b"loop"), echo)
+            self.assertEqual(exchanged(echo, b"alive"), b"alive")
+            program.stop()
+        [line] = [
+            line for line in program.log if "echo udp closed" in line and " 0 data" not in line
+        ]
+        self.assertIn(
+            "14 datagrams in, 1 answered; refused: 2 source address is not one host, "
+            "9 source port could loop, 2 source port is our own; errors: none",
+            line,
+        )
+
+
+def main() -> None:
+    """Run inside a namespace by the test above."""
+    with Program("-p", "0") as program:
+        _, port = program.address("echo", "udp", socket.AF_INET6)
+        for host in ("2001:db8::1", "2001:db8::2", "::1"):
+            if exchanged((host, port), b"who?") != b"who?":
+                raise SystemExit(f"{host} did not echo")
+    print("answered from each")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""How ``twistd echoproto`` starts, and how it does not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from unittest import SkipTest
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import echoproto
+from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING
+from tests.certificates import serverPEM
+from tests.loopback.program import (
+    PATIENCE,
+    TWISTD,
+    Program,
+    connected,
+    environment,
+    halfCloseEcho,
+    readToEnd,
+)
+
+
+def refused(
+    *arguments: str, twistd: Sequence[str] = ("-n",), before: Sequence[str] = ()
+) -> tuple[int, str, str]:
+    """
+    Exit status, standard output and standard error of a start that fails without a traceback and leaves no
+    file but a daemon's log.
+
+    :param before: a command that runs the command that follows it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        finished = subprocess.run(
+            [*before, *TWISTD, *twistd, "--pidfile=twistd.pid", "echoproto", *arguments],
+            cwd=folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        left = sorted(path.name for path in Path(folder).iterdir() if path.name != "twistd.log")
+    assert "Traceback" not in finished.stdout + finished.stderr, finished.stdout
+    assert left == [], left
+    return finished.returncode, finished.stdout, finished.stderr
+
+
+class BusyPortTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(self.held.close)
+        self.held.bind(("127.0.0.1", 0))
+        self.port = str(self.held.getsockname()[1])
+
+    def test_foreground(self) -> None:
+        """A port that is taken on one carrier: one line with the address, status 1, nothing left."""
+        arguments = ("-p", self.port, "--interface", "127.0.0.1")
+        status, _, error = refused("-g", "unix:greeting.sock", *arguments)
+        self.assertEqual(status, 1)
+        self.assertEqual(
+            error,
+            f"echo cannot listen on udp 127.0.0.1:{self.port}: Address already in use; "
+            "stop what listens there, or choose another port\n",
+        )
+
+    def test_daemon(self) -> None:
+        """The same for a daemon: the parent says so and exits with status 1."""
+        status, _, error = refused("-p", self.port, "--interface", "127.0.0.1", twistd=())
+        self.assertEqual(status, 1)
+        self.assertIn(f"cannot listen on udp 127.0.0.1:{self.port}", error)
+
+
+class RefusedTests(SynchronousTestCase):
+    def test_notOurAddress(self) -> None:
+        """An address that is not ours is said to be none."""
+        status, _, error = refused("-p", "0", "--interface", "192.0.2.1")
+        self.assertEqual(status, 1)
+        self.assertIn("echo cannot listen on tcp 192.0.2.1:0: Cannot assign", error)
+        self.assertIn("this machine has no such address", error)
+
+    def test_wrongDescription(self) -> None:
+        """A description that does not parse is a usage error of one line."""
+        status, output, error = refused("-p", "tcp:abc")
+        self.assertEqual((status, output, len(error.splitlines())), (1, "", 1))
+        self.assertIn("--port: 'tcp:abc' is no listener", error)
+
+    def test_noPermission(self) -> None:
+        """A low port without permission: one line with the remedy."""
+        without = [] if os.geteuid() else ["setpriv", "--bounding-set=-net_bind_service"]
+        if without and shutil.which(without[0]) is None:
+            raise SkipTest("root may listen anywhere, and setpriv is not installed")
+        status, _, error = refused("-p", "7", before=without)
+        self.assertEqual(status, 1)
+        self.assertEqual(
+            error,
+            "echo cannot listen on tcp 0.0.0.0:7: Permission denied; "
+            "ports under 1024 need root: start as root and give twistd --uid\n",
+        )
+
+
+class LowPortTests(SynchronousTestCase):
+    def test_uid(self) -> None:
+        """A low port is opened before twistd gives up root."""
+        if os.geteuid() != 0:
+            raise SkipTest("needs root")
+        arguments = ("-p", "tcp:862:interface=127.0.0.1", "-p", "udp:862:interface=127.0.0.1")
+        with Program(*arguments, listeners=2, twistd=("--uid", "nobody")) as program:
+            self.assertEqual(halfCloseEcho(("127.0.0.1", 862), b"low"), b"low")
+            status = Path(f"/proc/{program.process.pid}/status").read_text()
+            self.assertNotIn("Uid:\t0\t", status)
+
+
+class DescriptionTests(SynchronousTestCase):
+    def test_tcp6TakesIPv6Only(self) -> None:
+        """tcp6: is IPv6 alone, whatever the machine's default."""
+        with Program("-p", "tcp6:0", listeners=1) as program:
+            host, port = program.address("echo", "tcp", socket.AF_INET6)
+            self.assertEqual(halfCloseEcho((host, port), b"six"), b"six")
+            with self.assertRaises(ConnectionRefusedError):
+                connected(("127.0.0.1", port))
+
+    def test_tls(self) -> None:
+        """tls: serves both services; the client closes first, as TLS has no half-close."""
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "server.pem").write_bytes(serverPEM())
+            description = f"tls:{folder}:0:interface=127.0.0.1"
+            with Program("-p", description, "-g", description, listeners=2) as program:
+                context = ssl.create_default_context(
+                    cadata=serverPEM().decode().partition("-----END PRIVATE KEY-----\n")[2]
+                )
+                address = program.address("echo", "tls")
+                with context.wrap_socket(connected(address), server_hostname="localhost") as client:
+                    client.sendall(b"x" * 10_000)
+                    received = b""
+                    while len(received) < 10_000:
+                        received += client.recv(10_000)
+                    self.assertEqual(received, b"x" * 10_000)
+                address = program.address("greeting", "tls")
+                with context.wrap_socket(connected(address), server_hostname="localhost") as client:
+                    client.sendall(CLIENT_GREETING)
+                    self.assertEqual(readToEnd(client), SERVER_GREETING)
+                program.stop()
+            self.assertNotIn("Traceback", "".join(program.log))
+
+    def test_systemd(self) -> None:
+        """systemd: serves a socket that was passed on (sd_listen_fds(3))."""
+        with socket.create_server(("127.0.0.1", 0)) as passed:
+            program = (
+                "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update("
+                "LISTEN_FDS='1', LISTEN_FDNAMES='x', LISTEN_PID=str(os.getpid())); "
+                "from twisted.scripts.twistd import run; "
+                "sys.argv[:] = ['twistd', '-n', '--pidfile=', 'echoproto', '-p', "
+                "'systemd:domain=INET:index=0']; run()"
+            )
+            os.set_inheritable(passed.fileno(), True)
+            running = subprocess.Popen(
+                [sys.executable, "-c", program, str(passed.fileno())],
+                env=environment(),
+                pass_fds=[passed.fileno()],
+                stdout=subprocess.DEVNULL,
+            )
+            try:
+                self.assertEqual(halfCloseEcho(passed.getsockname(), b"passed"), b"passed")
+            finally:
+                running.terminate()
+                running.wait(PATIENCE)
+
+    def test_version(self) -> None:
+        """--version is ours."""
+        output = subprocess.check_output(
+            [*TWISTD, "echoproto", "--version"], env=environment(), text=True
+        )
+        self.assertIn(f"echoproto {echoproto.__version__} ", output)

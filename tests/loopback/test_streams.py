@@ -1,0 +1,177 @@
+"""What the kernel and ``twistd`` do with streams."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING
+from tests.loopback.program import Program, connected, halfCloseEcho, readToEnd
+
+MEGABYTE = 1 << 20
+
+
+class RunningTestCase(SynchronousTestCase):
+    """One server for all tests of a class."""
+
+    program: ClassVar[Program]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.program = Program("--port", "0", "--greet", "0", listeners=8)
+        cls.echo = cls.program.address("echo", "tcp")
+        cls.greeting = cls.program.address("greeting", "tcp")
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.program.stop()
+
+    echo: ClassVar[tuple[str, int]]
+    greeting: ClassVar[tuple[str, int]]
+
+
+class HalfCloseTests(RunningTestCase):
+    def test_nothingIsLost(self) -> None:
+        """N bytes, then our FIN, while reading: N bytes back, then the server's FIN, every time."""
+        for size in (0, 1, 1000, 40_019, 65_536, 2 * MEGABYTE):
+            data = os.urandom(size)
+            lost = [n for n in range(100) if halfCloseEcho(self.echo, data) != data]
+            self.assertEqual(lost, [], f"of {size} bytes")
+
+    def test_large(self) -> None:
+        """The same with 64 MiB."""
+        data = os.urandom(64 * MEGABYTE)
+        for _ in range(3):
+            self.assertTrue(halfCloseEcho(self.echo, data) == data)
+
+    def test_IPv6(self) -> None:
+        """The same over IPv6."""
+        data = os.urandom(40_019)
+        address = self.program.address("echo", "tcp", socket.AF_INET6)
+        self.assertEqual(halfCloseEcho(address, data), data)
+
+
+class HostileTests(RunningTestCase):
+    def test_neverReads(self) -> None:
+        """A client that never reads is not read from before 8 MB, and costs under 1 MB of memory."""
+        with connected(self.echo) as warmUp:
+            warmUp.sendall(b"x")
+            warmUp.recv(1)
+        before = self.program.residentBytes()
+        with connected(self.echo) as client:
+            client.settimeout(1.0)
+            sent = 0
+            with self.assertRaises(socket.timeout):
+                while sent < 64 * MEGABYTE:
+                    sent += client.send(b"x" * 65_536)
+            grown = self.program.residentBytes() - before
+        self.assertLess(sent, 8_000_000)
+        self.assertLess(grown, 1_000_000)
+
+    def test_resets(self) -> None:
+        """After 150 connections that were reset by their client, with data under way, the next is served."""
+        for _ in range(150):
+            with connected(self.echo) as client:
+                client.sendall(b"x" * 10_000)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.assertEqual(halfCloseEcho(self.echo, b"next"), b"next")
+
+
+class GreetingTests(RunningTestCase):
+    def test_tutorialClient(self) -> None:
+        """A client as in a beginner's tutorial: connect, sendall, recv(1024), close."""
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.connect(self.greeting)
+            client.sendall(b"Hello, server! This is the client.")
+            self.assertEqual(client.recv(1024), b"Hello, client! This is the server.")
+
+    def test_tutorialClientIPv6(self) -> None:
+        """The same over IPv6."""
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as client:
+            client.connect(self.program.address("greeting", "tcp", socket.AF_INET6))
+            client.sendall(b"Hello, server! This is the client.")
+            self.assertEqual(client.recv(1024), b"Hello, client! This is the server.")
+
+    def test_talksOn(self) -> None:
+        """A client that keeps sending after its greeting sees the reply, then a FIN, never a reset."""
+        for _ in range(100):
+            with connected(self.greeting) as client:
+                client.sendall(CLIENT_GREETING)
+                for _ in range(20):
+                    client.sendall(b"and another thing" * 100)
+                self.assertEqual(readToEnd(client), SERVER_GREETING)
+                client.sendall(b"one more" * 1000)
+
+
+class LogTests(SynchronousTestCase):
+    def test_lines(self) -> None:
+        """A greeting and each ending are one line each, what was received escaped."""
+        with Program("--no-echo", "--greet", "0", "--greeting", "Grüß dich") as program:
+            with connected(program.address("greeting", "tcp")) as client:
+                client.sendall(b"hi\n2026 forged line\x1b[2J\xff")
+                self.assertEqual(readToEnd(client).decode(), "Grüß dich")
+                peer = "{}:{}".format(*client.getsockname())
+            program.stop()
+        log = "".join(program.log)
+        self.assertIn(f"greeting tcp {peer} said: hi\\n2026 forged line\\x1b[2J\\xff\n", log)
+        self.assertRegex(
+            log, rf"greeting tcp {peer} finished after 0\.\d+ s, 24 bytes in, 11 bytes out"
+        )
+        self.assertNotIn("Traceback", log)
+
+
+class UNIXTests(SynchronousTestCase):
+    def test_echoAndGreeting(self) -> None:
+        """Both services are there on UNIX sockets; the files are gone afterwards."""
+        with tempfile.TemporaryDirectory() as folder:
+            echo, greeting = f"{folder}/echo", f"{folder}/greeting"
+            arguments = ["-p", f"unix:{echo}", "-g", f"unix:{greeting}"]
+            with Program(*arguments, listeners=2) as program:
+                data = os.urandom(2 * MEGABYTE)
+                self.assertTrue(halfCloseEcho(echo, data) == data)
+                with connected(greeting) as client:
+                    client.sendall(CLIENT_GREETING)
+                    self.assertEqual(readToEnd(client), SERVER_GREETING)
+                program.stop()
+            self.assertEqual(list(Path(folder).iterdir()), [])
+            self.assertIn(f"echo is listening on unix {echo}\n", "".join(program.log))
+            self.assertNotIn("Traceback", "".join(program.log))
+
+
+class StopTests(SynchronousTestCase):
+    def test_bySignal(self) -> None:
+        """SIGTERM and SIGINT end it in order, by that signal."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with Program("-p", "0") as program:
+                self.assertEqual(program.stop(number), -number)
+            self.assertIn("Server Shut Down.", program.log[-1])
+
+    def test_openConnectionsFinish(self) -> None:
+        """What a client has sent before a SIGTERM, and what it sends a little later, still comes back."""
+        with Program("-p", "0") as program:
+            with connected(program.address("echo", "tcp")) as client:
+                client.sendall(b"before")
+                self.assertEqual(client.recv(6), b"before")
+                program.process.send_signal(signal.SIGTERM)
+                client.sendall(b"x" * 100_000)
+                client.shutdown(socket.SHUT_WR)
+                self.assertEqual(readToEnd(client), b"x" * 100_000)
+            self.assertEqual(program.stop(), -signal.SIGTERM)
+
+    def test_silentClientGetsFIN(self) -> None:
+        """A client that says nothing gets a FIN, not a reset, and the server ends when it closes."""
+        with Program("-p", "0") as program:
+            with connected(program.address("echo", "tcp")) as client:
+                client.sendall(b"x")
+                client.recv(1)
+                program.process.send_signal(signal.SIGTERM)
+                self.assertEqual(client.recv(1), b"")
+            self.assertEqual(program.stop(), -signal.SIGTERM)
+        self.assertIn("drained", "".join(program.log))
