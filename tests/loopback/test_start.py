@@ -55,28 +55,34 @@ def refused(
 
 
 class BusyPortTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.addCleanup(self.held.close)
-        self.held.bind(("127.0.0.1", 0))
-        self.port = str(self.held.getsockname()[1])
+    def hold(self, kind: socket.SocketKind) -> int:
+        """Take a port of this machine; returns its number."""
+        held = socket.socket(socket.AF_INET, kind)
+        self.addCleanup(held.close)
+        held.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            held.listen()
+        port: int = held.getsockname()[1]
+        return port
 
     def test_foreground(self) -> None:
-        """A port that is taken on one carrier: one line with the address, status 1, nothing left."""
-        arguments = ("-p", self.port, "--interface", "127.0.0.1")
-        status, _, error = refused("-g", "unix:greeting.sock", *arguments)
+        """A port that is taken: one line with the address, status 1, nothing left of the others."""
+        port = str(self.hold(socket.SOCK_STREAM))
+        arguments = ("-p", "unix:echo.sock", "-g", port, "--interface", "127.0.0.1")
+        status, _, error = refused(*arguments)
         self.assertEqual(status, 1)
         self.assertEqual(
             error,
-            f"echo cannot listen on udp 127.0.0.1:{self.port}: Address already in use; "
+            f"greeting cannot listen on tcp 127.0.0.1:{port}: Address already in use; "
             "stop what listens there, or choose another port\n",
         )
 
     def test_daemon(self) -> None:
-        """The same for a daemon: the parent says so and exits with status 1."""
-        status, _, error = refused("-p", self.port, "--interface", "127.0.0.1", twistd=())
+        """The same for a daemon, and for UDP: the parent says so and exits with status 1."""
+        description = f"udp:{self.hold(socket.SOCK_DGRAM)}:interface=127.0.0.1"
+        status, _, error = refused("-p", description, twistd=())
         self.assertEqual(status, 1)
-        self.assertIn(f"cannot listen on udp 127.0.0.1:{self.port}", error)
+        self.assertIn(f"cannot listen on {description}: Address already", error)
 
 
 class RefusedTests(SynchronousTestCase):

@@ -8,7 +8,6 @@ import socket
 import struct
 import tempfile
 from pathlib import Path
-from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -19,22 +18,13 @@ MEGABYTE = 1 << 20
 
 
 class RunningTestCase(SynchronousTestCase):
-    """One server for all tests of a class."""
+    """A server with both services."""
 
-    program: ClassVar[Program]
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.program = Program("--port", "0", "--greet", "0", listeners=8)
-        cls.echo = cls.program.address("echo", "tcp")
-        cls.greeting = cls.program.address("greeting", "tcp")
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        cls.program.stop()
-
-    echo: ClassVar[tuple[str, int]]
-    greeting: ClassVar[tuple[str, int]]
+    def setUp(self) -> None:
+        self.program = Program("--port", "0", "--greet", "0", listeners=8)
+        self.addCleanup(self.program.stop)
+        self.echo = self.program.address("echo", "tcp")
+        self.greeting = self.program.address("greeting", "tcp")
 
 
 class HalfCloseTests(RunningTestCase):
