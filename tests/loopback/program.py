@@ -37,6 +37,8 @@ class Program:
     :param arguments: the options of ``twistd echoproto``.
     :param listeners: how many listening lines to wait for.
     :param twistd: the options of ``twistd`` itself.
+    :param command: what to run instead of all these.
+    :param folder: where to run it; a temporary folder unless told otherwise.
     :ivar log: the lines logged so far.
     """
 
@@ -45,18 +47,18 @@ class Program:
         *arguments: str,
         listeners: int = 4,
         twistd: Sequence[str] = (),
-        **popen: Any,
+        command: Sequence[str] = (),
+        folder: Path | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self.log: list[str] = []
         self.process = subprocess.Popen(
-            [*TWISTD, "-n", "--pidfile=", *twistd, "echoproto", *arguments],
-            cwd=self._folder.name,
-            env=environment(),
+            command or [*TWISTD, "-n", "--pidfile=", *twistd, "echoproto", *arguments],
+            cwd=folder or self._folder.name,
+            env=environment() if folder is None else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            **popen,
         )
         while len(self._listening()) < listeners:
             line = cast(Any, self.process.stdout).readline()

@@ -1,0 +1,35 @@
+"""Start the ``twistd`` named in the command, ask for one echo on each carrier, stop it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+LISTENERS = 5
+
+program = [sys.argv[1], "-n", "--pidfile=", "echoproto", "-p", "0", "-p", "unix:echo.sock"]
+running = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+assert running.stdout is not None
+try:
+    found = []
+    while len(found) < LISTENERS:
+        line = running.stdout.readline()
+        if not line:
+            sys.exit("it did not start")
+        found += re.findall(r"echo is listening on (\w+) (?:(.*):(\d+)|(.+))", line)
+    for carrier, host, port, path in found:
+        family = socket.AF_UNIX if path else socket.AF_INET6 if "[" in host else socket.AF_INET
+        kind = socket.SOCK_DGRAM if carrier == "udp" else socket.SOCK_STREAM
+        with socket.socket(family, kind) as client:
+            client.settimeout(10)
+            client.connect(path or ("::1" if "[" in host else "127.0.0.1", int(port)))
+            client.send(b"hello")
+            if client.recv(10) != b"hello":
+                sys.exit(f"no echo on {carrier}")
+finally:
+    running.terminate()
+if running.wait(10) != -signal.SIGTERM:
+    sys.exit(f"it ended with {running.returncode}")
