@@ -45,8 +45,13 @@ from zope.interface import implementer
 
 from echoproto.observer import ConnectionSummary, Ending, IObserver, Silent
 
-#: Seconds from our FIN, or the client's, until the connection is aborted (nginx: ``lingering_time`` 30 s).
-CLOSE_TIMEOUT = 30.0
+#: Seconds from the client's FIN until what is still queued for it, at most about 128 KiB, must be
+#: taken, or the connection is aborted (nginx: ``send_timeout`` 60 s).
+FLUSH_TIMEOUT = 60.0
+
+#: Seconds from our FIN until the client's must come, or the connection is aborted
+#: (nginx: ``lingering_time`` 30 s).
+LINGER_TIMEOUT = 30.0
 
 #: Seconds without a byte after our FIN until we wait no longer for the client's
 #: (nginx: ``lingering_timeout`` 5 s).
@@ -141,7 +146,7 @@ class StreamProtocol(Protocol):
         """The client's FIN: every byte it sent has been received. Flush, then close."""
         # Unregistered first: a transport with a paused producer never closes (twisted#6461).
         self._transport.unregisterProducer()
-        self._beginClosing(Stage.FLUSHING)
+        self._beginClosing(Stage.FLUSHING, FLUSH_TIMEOUT)
         self._transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
@@ -153,7 +158,7 @@ class StreamProtocol(Protocol):
             return
         self.discarding = True
         self._transport.unregisterProducer()
-        self._beginClosing(Stage.LINGERING)
+        self._beginClosing(Stage.LINGERING, LINGER_TIMEOUT)
         if self._paused:
             self.resumeProducing()
         if canHalfClose(self._transport):
@@ -161,11 +166,11 @@ class StreamProtocol(Protocol):
         else:
             self._transport.loseConnection()
 
-    def _beginClosing(self, stage: Stage) -> None:
+    def _beginClosing(self, stage: Stage, timeout: float) -> None:
         now = self.factory.clock.seconds()
         self.stage = stage
         self._quietSince = now
-        self._deadline = min(self._deadline, now + CLOSE_TIMEOUT)
+        self._deadline = min(self._deadline, now + timeout)
 
     def beginDrain(self) -> None:
         """We are stopping: count the client's silence from now on."""

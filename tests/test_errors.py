@@ -42,6 +42,7 @@ class TreeTests(SynchronousTestCase):
             check=False,
         )
         self.assertEqual((finished.returncode, finished.stderr), (1, "no\n"))
+        self.assertEqual(str(errors.CannotStart("no")), "no")
 
     def test_cancelledIsTwistedsToo(self) -> None:
         """Who traps CancelledError also traps a cancelled exchange."""

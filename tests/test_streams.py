@@ -12,10 +12,11 @@ from zope.interface.verify import verifyObject
 from echoproto.echo import EchoFactory, EchoProtocol
 from echoproto.observer import ConnectionSummary, Ending
 from echoproto.streams import (
-    CLOSE_TIMEOUT,
     DRAIN_SILENCE,
     DRAIN_TIMEOUT,
+    FLUSH_TIMEOUT,
     LINGER_SILENCE,
+    LINGER_TIMEOUT,
     SWEEP_INTERVAL,
     Stage,
     StreamProtocol,
@@ -120,7 +121,7 @@ class HalfCloseTests(StreamTestCase):
         self.client.link.write(b"x" * 1000)
         self.client.link.loseWriteConnection()
         self.pair.pump()
-        self.wait(CLOSE_TIMEOUT - 1)
+        self.wait(FLUSH_TIMEOUT - 1)
         self.assertEqual(self.observer.ended, [])
         self.wait(1 + SWEEP_INTERVAL)
         self.assertEqual(self.ended(), Ending.ABORTED)
@@ -189,7 +190,7 @@ class FinishTests(StreamTestCase):
     def test_endlessTalker(self) -> None:
         """A client that keeps talking after our FIN is aborted at the deadline in all."""
         self.server.finish()
-        for _ in range(round(CLOSE_TIMEOUT) - 1):
+        for _ in range(round(LINGER_TIMEOUT) - 1):
             self.wait(1)
             self.say(b"and another thing")
         self.assertEqual(self.observer.ended, [])

@@ -47,6 +47,13 @@ class Listener:
         """The carrier's name, for people: ``tcp``, ``udp``, ``unix``, ``tls`` …"""
         return self.description.partition(":")[0].removesuffix("6")
 
+    @property
+    def where(self) -> str:
+        """Where it is, for people: carrier and address of a bare number, else the description."""
+        if self.port is None:
+            return self.description
+        return f"{self.carrier} {hostPort(self.interface, self.port)}"
+
     def at(self, port: int) -> Listener:
         """The same listener of a bare number, on ``port``."""
         return replace(self, port=port, description=_describe(self.carrier, port, self.interface))
@@ -76,6 +83,11 @@ def listenersFor(service: str, text: str, interfaces: tuple[str, ...] = ()) -> l
         for interface in interfaces or EVERYWHERE
         for carrier in ("tcp", "udp")
     ]
+
+
+def hostPort(host: str, port: int) -> str:
+    """``127.0.0.1:7`` or ``[::1]:7``."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _describe(carrier: str, port: int, interface: str) -> str:

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoproto.observer import ConnectionSummary, DatagramTotals, IObserver
+from echoproto.server.descriptions import hostPort
 
 
 def escaped(data: bytes) -> str:
@@ -33,17 +34,12 @@ def _escapedCharacter(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def hostPort(host: str, port: int) -> str:
-    """``127.0.0.1:7`` or ``[::1]:7``."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def addressText(address: IAddress) -> str:
-    """An address for people: host and port, or the path of a UNIX socket (empty for an unnamed client's)."""
+    """An address for people: host and port, or the path of a UNIX socket; its clients have none."""
     known: Any = address
     if hasattr(known, "port"):
         return hostPort(known.host, known.port)
-    return escaped(known.name or b"")
+    return escaped(known.name or b"unnamed")
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -55,7 +51,7 @@ class LogObserver:
     """
     Writes what happens on one listener to a :class:`twisted.logger.Logger`.
 
-    :param listener: how each line begins: service and carrier, such as ``echo tcp``.
+    :param listener: how each line begins: service and place, such as ``echo on tcp 0.0.0.0:7``.
     :param log: where to; every event has ``listener`` and its figures as fields.
     """
 
@@ -69,7 +65,7 @@ class LogObserver:
     def connectionEnded(self, summary: ConnectionSummary) -> None:
         """See :class:`IObserver`."""
         self._log.info(
-            "{listener} {peer} {ending} after {seconds:.3f} s, "
+            "{listener} from {peer} {ending} after {seconds:.3f} s, "
             "{bytesReceived} bytes in, {bytesSent} bytes out",
             listener=self._listener,
             peer=addressText(summary.peer),
@@ -82,7 +78,7 @@ class LogObserver:
     def greeted(self, peer: IAddress, received: bytes) -> None:
         """See :class:`IObserver`."""
         self._log.info(
-            "{listener} {peer} said: {said}",
+            "{listener} from {peer} said: {said}",
             listener=self._listener,
             peer=addressText(peer),
             said=escaped(received),

@@ -30,7 +30,7 @@ from echoproto.errors import CannotStart
 from echoproto.greeting import SERVER_GREETING, GreetingDatagrams, GreetingFactory
 from echoproto.observer import IObserver
 from echoproto.server.descriptions import Listener, parseDatagrams
-from echoproto.server.log import LogObserver, addressText, hostPort
+from echoproto.server.log import LogObserver, addressText
 from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort
 from echoproto.streams import StreamFactory
 
@@ -80,14 +80,11 @@ class Machine:
 
 def whyNot(listener: Listener, error: Exception) -> str:
     """One line: which listener, what went wrong, what to do."""
-    where = listener.description
-    if listener.port is not None:
-        where = f"{listener.carrier} {hostPort(listener.interface, listener.port)}"
     cause = getattr(error, "socketError", error)
     number = getattr(cause, "errno", None)
     reason = strerror(number) if number else str(cause)
     remedy = _REMEDIES.get(number or 0)
-    return f"{listener.service} cannot listen on {where}: {reason}" + (
+    return f"{listener.service} cannot listen on {listener.where}: {reason}" + (
         f"; {remedy}" if remedy else ""
     )
 
@@ -188,7 +185,7 @@ class EchoprotoService(Service):
         return listener.at(picked[service])
 
     def _listen(self, listener: Listener) -> IListeningPort:
-        observer = LogObserver(f"{listener.service} {listener.carrier}", self._log)
+        observer = LogObserver(f"{listener.service} on {listener.where}", self._log)
         if listener.carrier == "udp":
             port = self._machine.openDatagrams(
                 self._reactor, listener, self._datagrams(listener, observer)

@@ -87,7 +87,7 @@ def _freeOnAll(interfaces: list[str], make: MakeSocket) -> int:
 
 class StreamReactor:
     """
-    A reactor whose ``listenTCP`` keeps IPv4 and IPv6 apart; all else is the reactor's own.
+    A reactor whose ``listenTCP`` and ``listenSSL`` keep IPv4 and IPv6 apart; all else is the reactor's own.
     Endpoints listen through the reactor that they are given, so giving them this one serves them all.
 
     :param reactor: the real one; an ``IReactorSocket``.
@@ -117,3 +117,22 @@ class StreamReactor:
                 made.fileno(), made.family, factory
             )
         return adopted
+
+    def listenSSL(
+        self,
+        port: int,
+        factory: Factory,
+        contextFactory: Any,
+        backlog: int = 50,
+        interface: str = "",
+    ) -> IListeningPort:
+        """
+        See :meth:`twisted.internet.interfaces.IReactorSSL.listenSSL`.
+
+        :raise CannotListenError: as there.
+        """
+        # Here, as it needs the extra "tls", which who does not speak TLS need not have.
+        from twisted.protocols.tls import TLSMemoryBIOFactory
+
+        wrapped: Any = TLSMemoryBIOFactory(contextFactory, False, factory)
+        return self.listenTCP(port, wrapped, backlog, interface)

@@ -135,11 +135,12 @@ class DescriptionTests(SynchronousTestCase):
                 connected(("127.0.0.1", port))
 
     def test_tls(self) -> None:
-        """tls: serves both services; the client closes first, as TLS has no half-close."""
+        """tls: and ssl: serve both services; the client closes first, as TLS has no half-close."""
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "server.pem").write_bytes(serverPEM())
             description = f"tls:{folder}:0:interface=127.0.0.1"
-            with Program("-p", description, "-g", description, listeners=2) as program:
+            ssl_ = f"ssl:0:privateKey={folder}/server.pem:interface=127.0.0.1"
+            with Program("-p", description, "-g", ssl_, listeners=2) as program:
                 context = ssl.create_default_context(
                     cadata=serverPEM().decode().partition("-----END PRIVATE KEY-----\n")[2]
                 )
@@ -150,7 +151,7 @@ class DescriptionTests(SynchronousTestCase):
                     while len(received) < 10_000:
                         received += client.recv(10_000)
                     self.assertEqual(received, b"x" * 10_000)
-                address = program.address("greeting", "tls")
+                address = program.address("greeting", "ssl")
                 with context.wrap_socket(connected(address), server_hostname="localhost") as client:
                     client.sendall(CLIENT_GREETING)
                     self.assertEqual(readToEnd(client), SERVER_GREETING)

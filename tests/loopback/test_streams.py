@@ -110,9 +110,10 @@ class LogTests(SynchronousTestCase):
                 peer = "{}:{}".format(*client.getsockname())
             program.stop()
         log = "".join(program.log)
-        self.assertIn(f"greeting tcp {peer} said: hi\\n2026 forged line\\x1b[2J\\xff\n", log)
+        where = "greeting on tcp 0.0.0.0:{}".format(program.port("greeting"))
+        self.assertIn(f"{where} from {peer} said: hi\\n2026 forged line\\x1b[2J\\xff\n", log)
         self.assertRegex(
-            log, rf"greeting tcp {peer} finished after 0\.\d+ s, 24 bytes in, 11 bytes out"
+            log, rf"{where} from {peer} finished after 0\.\d+ s, 24 bytes in, 11 bytes out"
         )
         self.assertNotIn("Traceback", log)
 

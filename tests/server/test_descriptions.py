@@ -80,6 +80,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_datagrams(self) -> None:
         """udp: is followed by a port, and an address if one is given."""
+        checkDescription("udp:7")
         self.assertEqual(parseDatagrams("udp:7"), (7, ""))
         self.assertEqual(parseDatagrams("udp:7:interface=127.0.0.1"), (7, "127.0.0.1"))
         self.assertEqual(parseDatagrams("udp:7:interface=\\:\\:1"), (7, "::1"))

@@ -45,14 +45,14 @@ class AddressTextTests(SynchronousTestCase):
         self.assertEqual(addressText(PEER), "192.0.2.1:40000")
         self.assertEqual(addressText(IPv6Address("TCP", "::1", 7)), "[::1]:7")
         self.assertEqual(addressText(UNIXAddress("/run/e\nx")), "/run/e\\nx")
-        self.assertEqual(addressText(UNIXAddress(None)), "")
+        self.assertEqual(addressText(UNIXAddress(None)), "unnamed")
 
 
 class LogObserverTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.events: list[LogEvent] = []
         self.observer = LogObserver(
-            "echo tcp", Logger("test", observer=cast(Any, self.events.append))
+            "echo on tcp [::]:7", Logger("test", observer=cast(Any, self.events.append))
         )
 
     def lines(self) -> list[str]:
@@ -69,14 +69,18 @@ class LogObserverTests(SynchronousTestCase):
         self.observer.connectionEnded(ConnectionSummary(PEER, Ending.LOST, 1.5, 10, 20))
         self.assertEqual(
             self.lines(),
-            ["echo tcp 192.0.2.1:40000 lost after 1.500 s, 10 bytes in, 20 bytes out"],
+            [
+                "echo on tcp [::]:7 from 192.0.2.1:40000 lost after 1.500 s, 10 bytes in, 20 bytes out"
+            ],
         )
         self.assertEqual((self.events[0]["ending"], self.events[0]["bytesReceived"]), ("lost", 10))
 
     def test_greeted(self) -> None:
         """One line says what was received, escaped; braces in it mean nothing."""
         self.observer.greeted(PEER, b"{listener}\n\x1b[31m")
-        self.assertEqual(self.lines(), ["echo tcp 192.0.2.1:40000 said: {listener}\\n\\x1b[31m"])
+        self.assertEqual(
+            self.lines(), ["echo on tcp [::]:7 from 192.0.2.1:40000 said: {listener}\\n\\x1b[31m"]
+        )
 
     def test_datagramsStopped(self) -> None:
         """One line has a datagram listener's totals."""
@@ -86,6 +90,6 @@ class LogObserverTests(SynchronousTestCase):
         [line] = self.lines()
         self.assertEqual(
             line,
-            "echo tcp closed: 5 datagrams in, 3 answered; "
+            "echo on tcp [::]:7 closed: 5 datagrams in, 3 answered; "
             "refused: 2 source port could loop; errors: none",
         )

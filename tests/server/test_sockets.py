@@ -6,10 +6,12 @@ from typing import Any, cast
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
+from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.server.sockets import PICKS, StreamReactor, boundSocket, hasIPv6, pickPort
+from tests.certificates import serverPEM
 
 
 def noIPv6(family: int, kind: int) -> socket.socket:
@@ -99,6 +101,14 @@ class StreamReactorTests(SynchronousTestCase):
         self.reactor.listenTCP(0, factory, interface="::1")
         [(_, family, adopted)] = cast(Any, self.real.adoptedPorts)
         self.assertEqual((family, adopted), (socket.AF_INET6, factory))
+
+    def test_listenSSL(self) -> None:
+        """TLS is spoken over such a socket, too."""
+        factory = Factory()
+        options = PrivateCertificate.loadPEM(serverPEM()).options()
+        self.reactor.listenSSL(0, factory, options, interface="::1")
+        [(_, family, adopted)] = cast(Any, self.real.adoptedPorts)
+        self.assertEqual((family, adopted.wrappedFactory), (socket.AF_INET6, factory))
 
     def test_taken(self) -> None:
         """A port that is taken is Twisted's CannotListenError."""

@@ -197,6 +197,15 @@ class EndingTests(PairTestCase):
         self.client.link.write(b"nor this either")
         self.assertEqual(self.pair.client.queue, b"")
 
+    def test_abortAfterTheOtherClosed(self) -> None:
+        """An abort changes nothing at an end that is over already."""
+        self.server.link.loseConnection()
+        self.pair.pump()
+        self.client.link.abortConnection()
+        self.pair.pump()
+        self.assertIsInstance(self.pair.client.closed, ConnectionAborted)
+        self.assertIsInstance(self.pair.server.closed, ConnectionDone)
+
     def test_closeWithUnreadInput(self) -> None:
         """Who closes without reading all resets the other end (RFC 2525 section 2.17)."""
         self.server.link.write(b"unread")
