@@ -34,6 +34,9 @@ from echoproto.server.log import LogObserver, addressText
 from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort
 from echoproto.streams import StreamFactory
 
+#: How often a port is picked for a bare 0: another program may take it before we have it on all carriers.
+PICKS = 20
+
 _REMEDIES = {
     EACCES: "ports under 1024 need root: start as root and give twistd --uid",
     EADDRINUSE: "stop what listens there, or choose another port",
@@ -78,12 +81,16 @@ class Machine:
     complain: Callable[[str], None] = complain
 
 
+def _errno(error: Exception) -> int:
+    """The number of the OSError that ``error`` is or has; 0 where there is none."""
+    return getattr(getattr(error, "socketError", error), "errno", None) or 0
+
+
 def whyNot(listener: Listener, error: Exception) -> str:
     """One line: which listener, what went wrong, what to do."""
-    cause = getattr(error, "socketError", error)
-    number = getattr(cause, "errno", None)
-    reason = strerror(number) if number else str(cause)
-    remedy = _REMEDIES.get(number or 0)
+    number = _errno(error)
+    reason = strerror(number) if number else str(getattr(error, "socketError", error))
+    remedy = _REMEDIES.get(number)
     return f"{listener.service} cannot listen on {listener.where}: {reason}" + (
         f"; {remedy}" if remedy else ""
     )
@@ -126,16 +133,7 @@ class EchoprotoService(Service):
         :raise CannotStart: one of them cannot be opened; then none is.
         """
         Service.privilegedStartService(self)
-        picked: dict[str, int] = {}
-        for listener in self._available():
-            try:
-                listener = self._placed(listener, picked)
-                self._open.append((listener, self._listen(listener)))
-            except (CannotListenError, OSError, ValueError, TypeError, LookupError) as error:
-                self._abandon()
-                message = whyNot(listener, error)
-                self._machine.complain(message)
-                raise CannotStart(message) from None
+        self._openAll(PICKS)
         # Said when the reactor runs: who waits for these lines may send a signal or a client at once.
         self._reactor.callWhenRunning(self._announce)
 
@@ -158,6 +156,21 @@ class EchoprotoService(Service):
         over: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for _, port in opened]
         over += [factory.drain() for factory in factories]
         return gatherResults(over).addCallback(lambda _: None)
+
+    def _openAll(self, picks: int) -> None:
+        picked: dict[str, int] = {}
+        for asked in self._available():
+            listener = asked
+            try:
+                listener = self._placed(asked, picked)
+                self._open.append((listener, self._listen(listener)))
+            except (CannotListenError, OSError, ValueError, TypeError, LookupError) as error:
+                self._abandon()
+                if asked.port == 0 and _errno(error) == EADDRINUSE and picks > 1:
+                    return self._openAll(picks - 1)
+                message = whyNot(listener, error)
+                self._machine.complain(message)
+                raise CannotStart(message) from None
 
     def _announce(self) -> None:
         for listener, port in self._open:

@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
-
-#: How often a port is picked before it is said that none is free on all listeners.
-PICKS = 20
-
 
 #: ``socket.socket``, or a stand-in for a machine that lacks something.
 MakeSocket = Callable[[int, int], socket.socket]
@@ -63,19 +59,11 @@ def hasIPv6(make: MakeSocket = socket.socket) -> bool:
 
 def pickPort(interfaces: Iterable[str], make: MakeSocket = socket.socket) -> int:
     """
-    A port that is free for streams and datagrams on every one of ``interfaces``.
+    A port that the kernel picks for the first of ``interfaces`` and that is free for streams and datagrams on all.
+    It is free now: another program may take it before we do.
 
-    :raise OSError: none was found.
+    :raise OSError: the one picked for the first is taken on another; the next pick may do.
     """
-    addresses = list(interfaces)
-    for _ in range(PICKS - 1):
-        # The port that the kernel picks for the first may be taken on another one.
-        with suppress(OSError):
-            return _freeOnAll(addresses, make)
-    return _freeOnAll(addresses, make)
-
-
-def _freeOnAll(interfaces: list[str], make: MakeSocket) -> int:
     port = 0
     with ExitStack() as held:
         for interface in interfaces:

@@ -216,7 +216,7 @@ class ConnectTests(SynchronousTestCase):
         """Of a name's addresses the first is asked."""
         wire = DatagramWire()
         verifyClass(IHostnameResolver, TwoAddresses)
-        wire.installNameResolver(TwoAddresses("192.0.2.1", "192.0.2.2"))
+        wire.nameResolver = TwoAddresses("192.0.2.1", "192.0.2.2")
         client = self.successResultOf(connectEchoDatagram(wire, "lab", 7777))
         client.echo(b"hello").addErrback(lambda _: None)
         self.assertEqual(wire.pending[0].destination, ("192.0.2.1", 7777))
@@ -224,7 +224,7 @@ class ConnectTests(SynchronousTestCase):
     def test_noSuchName(self) -> None:
         """A name without addresses fails, and says which."""
         wire = DatagramWire()
-        wire.installNameResolver(TwoAddresses())
+        wire.nameResolver = TwoAddresses()
         failure = self.failureResultOf(connectEchoDatagram(wire, "lab", 7777), DNSLookupError)
         self.assertIn("no such host: lab", str(failure.value))
         verifyClass(IResolutionReceiver, _FirstAddress)

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
+
+from typing_extensions import Self
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

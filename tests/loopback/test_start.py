@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from unittest import SkipTest
 
+import twisted
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
@@ -136,6 +137,8 @@ class DescriptionTests(SynchronousTestCase):
 
     def test_tls(self) -> None:
         """tls: and ssl: serve both services; the client closes first, as TLS has no half-close."""
+        if tuple(map(int, twisted.__version__.split(".")[:2])) < (26, 4):
+            raise SkipTest("tls: needs Twisted 26.4")
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "server.pem").write_bytes(serverPEM())
             description = f"tls:{folder}:0:interface=127.0.0.1"

@@ -139,6 +139,8 @@ class UNIXTests(SynchronousTestCase):
 class StopTests(SynchronousTestCase):
     def test_bySignal(self) -> None:
         """SIGTERM and SIGINT end it in order, by that signal."""
+        # A program that is started in the background ignores SIGINT, and so would ours.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_DFL))
         for number in (signal.SIGTERM, signal.SIGINT):
             with Program("-p", "0") as program:
                 self.assertEqual(program.stop(number), -number)

@@ -166,6 +166,15 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual([port.closed for port, _ in self.fake.opened], ["abandoned"] * 5)
         self.assertEqual(self.fake.complaints, [message])
 
+    def test_portZeroTakenMeanwhile(self) -> None:
+        """Where a picked port is taken before all its listeners are open, another is picked for all."""
+        self.fake.failing["udp:40001"] = CannotListenError("", 40_001, OSError(EADDRINUSE, "x"))
+        self.service(*listenersFor("echo", "0")).startService()
+        self.assertEqual(
+            [(port.listener.port, port.closed) for port, _ in self.fake.opened],
+            [(40_001, "abandoned")] + [(40_002, "")] * 4,
+        )
+
     def test_noFreePort(self) -> None:
         """Where no port is free on all carriers that is said in one line, too."""
 

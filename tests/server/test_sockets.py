@@ -10,7 +10,7 @@ from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.sockets import PICKS, StreamReactor, boundSocket, hasIPv6, pickPort
+from echoproto.server.sockets import StreamReactor, boundSocket, hasIPv6, pickPort
 from tests.certificates import serverPEM
 
 
@@ -70,17 +70,10 @@ class PickPortTests(SynchronousTestCase):
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                 boundSocket(kind, interface, port).close()
 
-    def test_again(self) -> None:
-        """Where the first pick is taken on another carrier, another is picked."""
+    def test_taken(self) -> None:
+        """Where the port picked for the first is taken on another, the error is raised."""
         make = Taken(2)
-        self.assertGreater(pickPort(["127.0.0.1"], make), 0)
-        self.assertEqual(make.made, 4)
-
-    def test_never(self) -> None:
-        """Where every pick is taken the last error is raised."""
-        make = Taken(*range(1, 100))
         self.assertRaises(OSError, pickPort, ["127.0.0.1"], make)
-        self.assertEqual(make.made, PICKS)
 
 
 class HasIPv6Tests(SynchronousTestCase):
