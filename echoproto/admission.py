@@ -13,11 +13,11 @@ slowed, not stopped.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 #: Source ports that are refused: nothing honest sends from them, and the services that
 #: stand there answer whatever they get. 0 (no reply possible), 7 echo, 9 discard,
@@ -31,6 +31,9 @@ DATAGRAM_RATE = 1000.0
 #: Sources remembered. When the table is full the source that was longest silent is
 #: forgotten: it comes back with a full bucket, so forged sources cost nobody else a reply.
 MAXIMUM_SOURCES = 16_384
+
+
+BROADCAST = IPv4Address("255.255.255.255")
 
 
 class Refusal(Enum):
@@ -89,16 +92,18 @@ def sourceKey(host: str) -> str | None:
     The name under which a source is counted, or ``None`` where it is not one host's address.
 
     An IPv4 address counts for itself, an IPv6 address by its /64 (one site owns that many, RFC 4291
-    section 2.5.4). Multicast, broadcast and unspecified addresses are nobody's (RFC 1122 section 3.2.1.3).
+    section 2.5.4), an IPv4 address mapped into IPv6 (``::ffff:``) for the IPv4 address. Multicast, broadcast and unspecified addresses are nobody's (RFC 1122 section 3.2.1.3).
 
     :param host: a numeric address; an IPv6 scope (``%eth0``) is ignored.
     """
     address = ip_address(host.partition("%")[0])
-    if address.is_multicast or address.is_unspecified or host == "255.255.255.255":
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_multicast or address.is_unspecified or address == BROADCAST:
         return None
     if isinstance(address, IPv6Address):
         return f"{IPv6Address(int(address) >> 64 << 64)}/64"
-    return host
+    return str(address)
 
 
 class DatagramAdmission:
@@ -119,12 +124,16 @@ class DatagramAdmission:
         refusedPorts: Iterable[int] = LOOPING_PORTS,
     ) -> None:
         self._refusedPorts = frozenset(refusedPorts)
-        self._ownPorts: set[int] = set()
+        self._ownPorts: Counter[int] = Counter()
         self._buckets = TokenBuckets(rate, max(rate, 1.0), seconds) if rate else None
 
     def addOwnPort(self, port: int) -> None:
         """From now on refuse datagrams that come from ``port``, where we listen ourselves."""
-        self._ownPorts.add(port)
+        self._ownPorts[port] += 1
+
+    def removeOwnPort(self, port: int) -> None:
+        """One listener on ``port`` was closed; when all are, the port is as good as any."""
+        self._ownPorts -= Counter((port,))
 
     def refusal(self, host: str, port: int) -> Refusal | None:
         """

@@ -18,12 +18,15 @@ import socket
 import sys
 from collections import Counter
 from errno import EAGAIN, EWOULDBLOCK
-from typing import Any
+from os import strerror
+from typing import Any, cast
 
-from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.interfaces import IListeningPort, IReactorFDSet
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import Interface
 
 from echoproto.datagrams import errnoName
 
@@ -82,9 +85,10 @@ def replySource(ancillary: list[Ancillary]) -> list[Ancillary]:
 
 class DatagramPort(Port):
     """
-    Twisted's UDP port with three differences: a write while a datagram is being received leaves from the
-    address that it was sent to; a turn ends after :data:`DATAGRAMS_PER_TURN` datagrams; a failed
-    receive is counted and never closes the port. IPv6 sockets take IPv6 only.
+    Twisted's UDP port with these differences: a write while a datagram is being received leaves from the
+    address that it was sent to; a turn ends after :data:`DATAGRAMS_PER_TURN` datagrams; an error is
+    counted and never closes the port. IPv6 sockets take IPv6 only. On a connected port any error that the
+    network reports (ICMP) is told to the protocol's ``connectionRefused``.
 
     ``datagramReceived`` is called with the whole address, for IPv6 with flow and scope, as a reply
     to a link-local address needs it.
@@ -129,7 +133,7 @@ class DatagramPort(Port):
                 )
             except OSError as error:
                 if error.errno not in (EAGAIN, EWOULDBLOCK):
-                    self.receiveErrors[f"receive {errnoName(error)}"] += 1
+                    self._failed(error)
                 return
             if flags & socket.MSG_TRUNC:
                 self.receiveErrors["receive truncated"] += 1
@@ -149,6 +153,24 @@ class DatagramPort(Port):
         finally:
             self._replySource = []
 
+    def _failed(self, error: OSError) -> None:
+        self.receiveErrors[f"receive {errnoName(error)}"] += 1
+        if self._connectedAddr:
+            self.protocol.connectionRefused()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """
+        Close the port; but where the reactor takes an error on the socket for the end of it, as epoll and
+        poll do with every ICMP error, go on.
+        """
+        # stopListening() gives no reason; the reactor does.
+        number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if reason else 0
+        if not number:
+            Port.connectionLost(self, reason)
+            return
+        Port.startReading(self)
+        self._failed(OSError(number, strerror(number)))
+
     def write(self, datagram: bytes, addr: Any = None) -> None:
         """
         Send one datagram; while one is being received, from the address that that was sent to.
@@ -163,17 +185,27 @@ class DatagramPort(Port):
             super().write(datagram, addr)
 
 
+class IReactorDatagrams(Interface):
+    """A reactor that has a port of its own in place of :class:`DatagramPort`, such as one in memory."""
+
+    def listenDatagrams(port: int, protocol: DatagramProtocol, interface: str) -> IListeningPort:
+        """See :func:`listenDatagrams`."""
+
+
 def listenDatagrams(
-    reactor: IReactorFDSet, port: int, protocol: DatagramProtocol, interface: str = ""
-) -> DatagramPort:
+    reactor: Any, port: int, protocol: DatagramProtocol, interface: str = ""
+) -> IListeningPort:
     """
     Listen for datagrams, as ``reactor.listenUDP`` does, on a :class:`DatagramPort`.
 
-    :param reactor: any reactor of Twisted's that has file descriptors.
+    :param reactor: any reactor of Twisted's that has file descriptors, or an :class:`IReactorDatagrams`.
     :param port: port number; 0 picks one.
     :param interface: the numeric address to bind; empty for all IPv4 addresses, ``::`` for all IPv6.
     :raise twisted.internet.error.CannotListenError: the address cannot be had.
     """
-    made = DatagramPort(port, protocol, interface, reactor=reactor)
-    Port.startListening(made)
-    return made
+    if IReactorDatagrams.providedBy(reactor):
+        own: IListeningPort = reactor.listenDatagrams(port, protocol, interface)
+        return own
+    made: Any = DatagramPort(port, protocol, interface, reactor=reactor)
+    made.startListening()
+    return cast(IListeningPort, made)

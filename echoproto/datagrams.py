@@ -71,12 +71,14 @@ class DatagramService(DatagramProtocol):
     def startProtocol(self) -> None:
         """Refuse our own port as a source from now on."""
         port: Any = self.transport
-        self.admission.addOwnPort(port.getHost().port)
+        self._ownPort = port.getHost().port
+        self.admission.addOwnPort(self._ownPort)
         # Kept, as the port is gone when the totals are told; only our own port counts them.
         self._receiveErrors = port.receiveErrors if hasattr(port, "receiveErrors") else Counter()
 
     def stopProtocol(self) -> None:
         """The port is closed: tell the totals."""
+        self.admission.removeOwnPort(self._ownPort)
         self.observer.datagramsStopped(self.totals())
 
     def datagramReceived(self, datagram: bytes, addr: tuple[Any, ...]) -> None:

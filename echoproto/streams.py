@@ -26,6 +26,7 @@ connection or per message.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, cast
 
@@ -44,17 +45,18 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.observer import ConnectionSummary, Ending, IObserver, Silent
+from echoproto.sendqueue import unsentBytes
 
-#: Seconds from the client's FIN until what is still queued for it, at most about 128 KiB, must be
-#: taken, or the connection is aborted (nginx: ``send_timeout`` 60 s).
+#: Seconds after the client's FIN in which it takes nothing of what is still queued for it, until the
+#: connection is aborted (nginx: ``send_timeout`` 60 s, likewise between two steps forward).
 FLUSH_TIMEOUT = 60.0
 
 #: Seconds from our FIN until the client's must come, or the connection is aborted
 #: (nginx: ``lingering_time`` 30 s).
 LINGER_TIMEOUT = 30.0
 
-#: Seconds without a byte after our FIN until we wait no longer for the client's
-#: (nginx: ``lingering_timeout`` 5 s).
+#: Seconds without a byte after our FIN, all that we sent being taken, until we wait no longer for
+#: the client's (nginx: ``lingering_timeout`` 5 s).
 LINGER_SILENCE = 5.0
 
 #: Seconds that a drain leaves open connections before they are aborted.
@@ -103,10 +105,10 @@ class StreamProtocol(Protocol):
     stage = Stage.OPEN
 
     _ending: Ending | None = None
-    _deadline = float("inf")
     _paused = False
-    _receivedAtSweep = 0
+    _closingSince = 0.0
     _quietSince = 0.0
+    _atSweep = (0, 0)
 
     @property
     def bytesSent(self) -> int:
@@ -146,7 +148,7 @@ class StreamProtocol(Protocol):
         """The client's FIN: every byte it sent has been received. Flush, then close."""
         # Unregistered first: a transport with a paused producer never closes (twisted#6461).
         self._transport.unregisterProducer()
-        self._beginClosing(Stage.FLUSHING, FLUSH_TIMEOUT)
+        self._beginClosing(Stage.FLUSHING)
         self._transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
@@ -158,7 +160,7 @@ class StreamProtocol(Protocol):
             return
         self.discarding = True
         self._transport.unregisterProducer()
-        self._beginClosing(Stage.LINGERING, LINGER_TIMEOUT)
+        self._beginClosing(Stage.LINGERING)
         if self._paused:
             self.resumeProducing()
         if canHalfClose(self._transport):
@@ -166,11 +168,10 @@ class StreamProtocol(Protocol):
         else:
             self._transport.loseConnection()
 
-    def _beginClosing(self, stage: Stage, timeout: float) -> None:
-        now = self.factory.clock.seconds()
+    def _beginClosing(self, stage: Stage) -> None:
         self.stage = stage
-        self._quietSince = now
-        self._deadline = min(self._deadline, now + timeout)
+        self._closingSince = self._quietSince = self.factory.clock.seconds()
+        self._atSweep = (self.bytesReceived, 0)
 
     def beginDrain(self) -> None:
         """We are stopping: count the client's silence from now on."""
@@ -178,17 +179,31 @@ class StreamProtocol(Protocol):
 
     def sweep(self, now: float) -> None:
         """Keep the deadlines; called by the factory every :data:`SWEEP_INTERVAL` seconds."""
-        if self.bytesReceived != self._receivedAtSweep or self._paused:
-            self._receivedAtSweep = self.bytesReceived
+        unsent = 0 if self.stage is Stage.OPEN else self.factory.unsentBytes(self.transport)
+        if self._paused or self._atSweep != (self.bytesReceived, unsent):
+            self._atSweep = (self.bytesReceived, unsent)
             self._quietSince = now
         quiet = now - self._quietSince
-        if self.stage is Stage.OPEN and self.factory.draining and quiet >= DRAIN_SILENCE:
-            self._ending = Ending.DRAINED
-            self.finish()
-        elif now >= self._deadline:
+        if self.stage is Stage.OPEN:
+            if self.factory.draining and quiet >= DRAIN_SILENCE:
+                self._ending = Ending.DRAINED
+                self.finish()
+        elif self.stage is Stage.FLUSHING:
+            if quiet >= FLUSH_TIMEOUT:
+                self.abort()
+        elif now - self._closingSince >= LINGER_TIMEOUT:
             self.abort()
-        elif self.stage is Stage.LINGERING and quiet >= LINGER_SILENCE:
+        elif quiet >= LINGER_SILENCE and not unsent:
+            self._stopLingering()
+
+    def _stopLingering(self) -> None:
+        """The client has all that we sent, and says nothing: wait no longer for its FIN."""
+        self._ending = self._ending or Ending.FINISHED
+        if canHalfClose(self._transport):
             self._transport.loseConnection()
+        else:
+            # Under TLS loseConnection() was the beginning of the end; only this is the end.
+            self._transport.abortConnection()
 
     def abort(self) -> None:
         """Cut the connection: a deadline has passed."""
@@ -222,6 +237,7 @@ class StreamFactory(Factory):
 
     :param clock: keeps the deadlines; the reactor, or a ``Clock`` in tests.
     :param observer: is told of openings and endings.
+    :ivar unsentBytes: tells how much of a transport's bytes the client has not taken; replaced in tests.
     :ivar connections: the protocols whose connections are open.
     :ivar draining: true once :meth:`drain` was called.
     """
@@ -235,6 +251,7 @@ class StreamFactory(Factory):
     def __init__(self, clock: IReactorTime, observer: IObserver | None = None) -> None:
         self.clock = clock
         self.observer: IObserver = observer if observer is not None else Silent()
+        self.unsentBytes: Callable[[Any], int] = unsentBytes
         self.connections: set[StreamProtocol] = set()
         self.draining = False
         self._drained: list[Deferred[None]] = []
@@ -254,9 +271,11 @@ class StreamFactory(Factory):
     def closed(self, connection: StreamProtocol, summary: ConnectionSummary) -> None:
         """Called by a protocol whose connection is over."""
         self.connections.discard(connection)
-        self.observer.connectionEnded(summary)
-        if not self.connections:
+        last = not self.connections
+        if last:
             self._nextSweep.cancel()
+        self.observer.connectionEnded(summary)
+        if last:
             self._tellDrained()
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> Deferred[None]:

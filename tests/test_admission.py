@@ -61,10 +61,18 @@ class SourceKeyTests(SynchronousTestCase):
         self.assertEqual(sourceKey("192.0.2.7"), "192.0.2.7")
         self.assertEqual(sourceKey("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64")
         self.assertEqual(sourceKey("fe80::1%eth0"), "fe80::/64")
+        self.assertEqual(sourceKey("::ffff:192.0.2.7"), "192.0.2.7")
 
     def test_nobody(self) -> None:
         """Multicast, broadcast and unspecified addresses are no source."""
-        for host in ("224.0.0.1", "255.255.255.255", "0.0.0.0", "ff02::1", "::"):
+        for host in (
+            "224.0.0.1",
+            "255.255.255.255",
+            "0.0.0.0",
+            "ff02::1",
+            "::",
+            "::ffff:224.0.0.1",
+        ):
             self.assertIsNone(sourceKey(host), host)
 
 
@@ -87,7 +95,11 @@ class DatagramAdmissionTests(SynchronousTestCase):
         """A port of our own is refused as a source from any host, once it is known."""
         self.assertIsNone(self.admission.refusal("192.0.2.1", 12345))
         self.admission.addOwnPort(12345)
+        self.admission.addOwnPort(12345)
+        self.admission.removeOwnPort(12345)
         self.assertIs(self.admission.refusal("192.0.2.1", 12345), Refusal.OWN_PORT)
+        self.admission.removeOwnPort(12345)
+        self.assertIsNone(self.admission.refusal("192.0.2.1", 12345))
 
     def test_notUnicast(self) -> None:
         """A source that is not one host is refused."""

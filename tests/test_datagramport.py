@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import socket
 import struct
-from errno import EAGAIN, ECONNREFUSED, ENOMEM
+from errno import EAGAIN, ECONNREFUSED, EHOSTUNREACH, ENOMEM
 from typing import Any, cast
 
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.datagramport import (
@@ -18,6 +21,7 @@ from echoproto.datagramport import (
     listenDatagrams,
     replySource,
 )
+from echoproto.testing import DatagramWire
 
 IP_PKTINFO = 8
 PEER = ("192.0.2.1", 40_000)
@@ -41,6 +45,7 @@ class FakeSocket:
     def __init__(self) -> None:
         self.waiting: list[OSError | tuple[bytes, list[Ancillary], int, Any]] = []
         self.sent: list[tuple[bytes, list[Ancillary], Any]] = []
+        self.error = 0
 
     def recvmsg_into(self, buffers: list[bytearray], size: int) -> Any:
         if not self.waiting:
@@ -58,6 +63,9 @@ class FakeSocket:
     def sendto(self, data: bytes, to: Any) -> None:
         self.sent.append((data, [], to))
 
+    def send(self, data: bytes) -> None:
+        self.sent.append((data, [], None))
+
     def bind(self, address: Any) -> None:
         pass
 
@@ -66,6 +74,14 @@ class FakeSocket:
 
     def fileno(self) -> int:
         return 3
+
+    def connect(self, address: Any) -> None:
+        pass
+
+    def getsockopt(self, level: int, option: int) -> int:
+        """SO_ERROR, once."""
+        error, self.error = self.error, 0
+        return error
 
     def close(self) -> None:
         pass
@@ -83,6 +99,10 @@ class Echoing(DatagramProtocol):
 
     def __init__(self) -> None:
         self.received: list[tuple[bytes, Any]] = []
+        self.refused = 0
+
+    def connectionRefused(self) -> None:
+        self.refused += 1
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         self.received.append((datagram, addr))
@@ -167,6 +187,24 @@ class PortTests(SynchronousTestCase):
         self.receive((b"a", [], 0, PEER), (b"b", [], 0, PEER))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
+    def test_networkSaysNo(self) -> None:
+        """On a connected port an error of the network is told to the protocol; the port lives on."""
+        self.port.connect(*PEER)
+        self.receive(OSError(EHOSTUNREACH, "x"))
+        self.port.socket.error = ECONNREFUSED
+        self.port.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.protocol.refused, 2)
+        self.assertEqual(
+            self.port.receiveErrors, {"receive EHOSTUNREACH": 1, "receive ECONNREFUSED": 1}
+        )
+        self.receive((b"hi", [], 0, PEER))
+        self.assertIn(self.port, self.port.reactor.getReaders())
+
+    def test_reactorCloses(self) -> None:
+        """Where there is no error on the socket, a lost connection is the end of the port."""
+        self.port.connectionLost(Failure(ConnectionLost()))
+        self.assertFalse(hasattr(self.port, "socket"))
+
     def test_closing(self) -> None:
         """A port that is closed during a turn ends it."""
         self.port.connectionLost()
@@ -195,7 +233,7 @@ class ReplySourceTests(SynchronousTestCase):
 class SocketTests(SynchronousTestCase):
     """What is asked of the real kernel; nothing is sent."""
 
-    def listening(self, interface: str) -> DatagramPort:
+    def listening(self, interface: str) -> IListeningPort:
         reactor: Any = MemoryReactorClock()
         port = listenDatagrams(reactor, 0, Echoing(), interface)
         self.addCleanup(cast(Any, port).connectionLost)
@@ -211,6 +249,11 @@ class SocketTests(SynchronousTestCase):
         handle = cast(Any, self.listening("::1")).getHandle()
         options = (socket.IPV6_RECVPKTINFO, socket.IPV6_V6ONLY)
         self.assertEqual([handle.getsockopt(socket.IPPROTO_IPV6, o) for o in options], [1, 1])
+
+    def test_reactorWithItsOwn(self) -> None:
+        """A reactor that has a port of its own gives that one."""
+        wire = DatagramWire()
+        self.assertIs(listenDatagrams(wire, 7, Echoing()), wire.ports["127.0.0.1", 7])
 
     def test_size(self) -> None:
         """The port takes the longest datagram there is."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ISSLTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -126,6 +126,21 @@ class HalfCloseTests(StreamTestCase):
         self.wait(1 + SWEEP_INTERVAL)
         self.assertEqual(self.ended(), Ending.ABORTED)
 
+    def test_slowClient(self) -> None:
+        """A client that takes a little now and then is never aborted, however long it takes."""
+        self.client.link.pauseProducing()
+        self.client.link.write(b"x" * 1000)
+        self.client.link.loseWriteConnection()
+        self.pair.pump()
+        for unsent in range(10, 0, -1):
+            self.factory.unsentBytes = {self.pair.server: unsent}.__getitem__
+            self.wait(FLUSH_TIMEOUT - 2)
+        self.assertEqual(self.observer.ended, [])
+        self.client.link.resumeProducing()
+        self.pair.pump()
+        self.assertEqual(len(self.client.received), 1000)
+        self.assertEqual(self.ended(), Ending.FINISHED)
+
     def test_reset(self) -> None:
         """A connection that the client resets is lost, and the factory forgets it."""
         self.say(b"hello")
@@ -187,6 +202,25 @@ class FinishTests(StreamTestCase):
         self.wait(1 + SWEEP_INTERVAL)
         self.assertEqual(self.ended(), Ending.FINISHED)
 
+    def test_silentClientThatHasNotTakenAll(self) -> None:
+        """While the kernel still holds bytes for a silent client, it is not closed until the deadline."""
+        self.factory.unsentBytes = lambda transport: 100
+        self.server.finish()
+        self.wait(LINGER_TIMEOUT - 1)
+        self.assertEqual(self.observer.ended, [])
+        self.wait(1 + SWEEP_INTERVAL)
+        self.assertEqual(self.ended(), Ending.ABORTED)
+
+    def test_silentClientOverTLS(self) -> None:
+        """Over TLS, where our close has begun already, a silent client is cut, and it was finished."""
+        directlyProvides(self.pair.server, ISSLTransport)
+        self.server.finish()
+        self.client.link.pauseProducing()
+        self.pair.server.disconnecting = False
+        self.wait(LINGER_SILENCE + SWEEP_INTERVAL)
+        self.assertEqual(self.ended(), Ending.FINISHED)
+        self.assertIsInstance(self.pair.server.closed, ConnectionAborted)
+
     def test_endlessTalker(self) -> None:
         """A client that keeps talking after our FIN is aborted at the deadline in all."""
         self.server.finish()
@@ -229,6 +263,22 @@ class SweepTests(StreamTestCase):
         for pair in (self.pair, other):
             pair.client.loseConnection()
             pair.pump()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_openedByAnObserver(self) -> None:
+        """An observer may open a connection when one ends; there is one sweep, and none at the end."""
+        pairs: list[StreamPair] = []
+
+        def connectOnce(summary: ConnectionSummary) -> None:
+            if not pairs:
+                pairs.append(self.connect()[0])
+
+        self.observer.connectionEnded = connectOnce  # type: ignore[method-assign]
+        self.pair.client.loseConnection()
+        self.pair.pump()
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        pairs[0].client.loseConnection()
+        pairs[0].pump()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_idleConnectionIsLeftAlone(self) -> None:

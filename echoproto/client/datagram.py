@@ -13,8 +13,8 @@ from twisted.internet.interfaces import IAddress, IHostResolution, IReactorTime,
 from twisted.internet.protocol import DatagramProtocol
 from zope.interface import implementer
 
-from echoproto.client.exchange import Exchange
-from echoproto.datagramport import MAXIMUM_DATAGRAM
+from echoproto.client.exchange import Exchange, checkBytes
+from echoproto.datagramport import listenDatagrams
 from echoproto.errors import Closed, ConnectionGone, DatagramTooLong, EchoprotoError
 from echoproto.matching import DatagramMatcher
 
@@ -52,6 +52,7 @@ class EchoDatagramClient(DatagramProtocol):
             ``ExchangeCancelled``, ``ConnectionGone`` (nothing listens there, or the network would not take
             it), ``DatagramTooLong`` or ``Closed``.
         """
+        checkBytes(data)
         if self._closed is not None:
             return fail(Closed("this client was closed"))
         seconds = self._timeout if timeout is None else timeout
@@ -85,12 +86,14 @@ class EchoDatagramClient(DatagramProtocol):
         self._closeIfDone()
 
     def connectionRefused(self) -> None:
-        """The other host says that nothing listens there (ICMP port unreachable)."""
+        """The network says that nobody is there: no such port, host or way (ICMP unreachable)."""
         for exchange in list(self.matcher.outstanding):
-            self._giveUp(exchange, ConnectionGone("connection refused: nothing listens there"))
+            self._giveUp(exchange, ConnectionGone("refused: the network says that nobody is there"))
 
     def _giveUp(self, exchange: Exchange, error: EchoprotoError) -> None:
-        self.matcher.withdraw(exchange)
+        # A Deferred that failed may have cancelled this one just before.
+        if exchange in self.matcher.outstanding:
+            self.matcher.withdraw(exchange)
         exchange.end(error)
         self._closeIfDone()
 
@@ -152,13 +155,14 @@ def connectEchoDatagram(
 
     def connect(address: str) -> EchoDatagramClient:
         client = EchoDatagramClient(reactor, timeout)
-        interface = "::" if isIPv6Address(address) else ""
-        listening = reactor.listenUDP(0, client, interface, MAXIMUM_DATAGRAM)
+        listening = listenDatagrams(reactor, 0, client, "::" if isIPv6Address(address) else "")
         try:
             cast(Any, client.transport).connect(address, port)
-        except OSError as error:
+        except BaseException as error:
             listening.stopListening()
-            raise ConnectionGone(f"no way to {address}: {error.strerror}") from error
+            if isinstance(error, OSError):
+                raise ConnectionGone(f"no way to {address}: {error.strerror}") from error
+            raise
         return client
 
     return _resolved(reactor, host).addCallback(connect)

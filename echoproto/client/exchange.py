@@ -57,6 +57,12 @@ class Exchange(Expected):
         )
 
 
+def checkBytes(data: object) -> None:
+    """Raise ``TypeError`` for what cannot be sent, before anything is done with it."""
+    if not isinstance(data, bytes):
+        raise TypeError(f"bytes are echoed, not {type(data).__name__}")
+
+
 def stop(timer: IDelayedCall) -> None:
     """Cancel ``timer`` unless it has run."""
     if timer.active():

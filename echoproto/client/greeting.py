@@ -51,8 +51,12 @@ class _GreetingClient(Protocol):
         self._connecting.addErrback(self.end)
 
     def connectionMade(self) -> None:
-        """Say the message."""
-        cast(Any, self.transport).write(self._message)
+        """Say the message, unless it is too late to be connected."""
+        transport: Any = self.transport
+        if self.result.called:
+            transport.abortConnection()
+        else:
+            transport.write(self._message)
 
     def dataReceived(self, data: bytes) -> None:
         """Keep the reply, up to the bound."""

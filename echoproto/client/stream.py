@@ -20,7 +20,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.exchange import Exchange, stop
+from echoproto.client.exchange import Exchange, checkBytes, stop
 from echoproto.errors import (
     Closed,
     ConnectionGone,
@@ -68,6 +68,7 @@ class EchoClient(Protocol):
             still sent, and its echo taken, so that later exchanges keep their place), ``ConnectionGone``,
             ``ReplyTooMany`` (bytes had come that nobody sent: no place can be trusted any more), or ``Closed``.
         """
+        checkBytes(data)
         if self._closed is not None:
             return fail(Closed("this client was closed"))
         if self._gone is not None:
@@ -189,7 +190,7 @@ class EchoClient(Protocol):
         close()
 
     def _giveUp(self, exchange: Exchange, error: ExchangeError) -> None:
-        if not exchange.written:
+        if not exchange.written and exchange in self._unsent:
             self._unsent.remove(exchange)
             self._matcher.withdraw(exchange)
         exchange.end(error)

@@ -103,7 +103,10 @@ def parsePort(text: str) -> int:
 
 
 def checkDescription(description: str) -> None:
-    """Raise ``ValueError`` where ``description`` describes nothing that can be listened on."""
+    """Raise ``ValueError`` where ``description`` describes nothing that can be listened on well."""
+    if description.startswith("haproxy:"):
+        # Twisted's wrapper relays no half-close, and loses a header that comes in two pieces.
+        raise ValueError(f"{description!r}: haproxy: would lose bytes; listen without it")
     if description.partition(":")[0] == "udp":
         parseDatagrams(description)
         return

@@ -20,8 +20,8 @@ from echoproto.server.descriptions import hostPort
 def escaped(data: bytes) -> str:
     """
     ``data`` as one line of printable text: UTF-8 where it is that, and a backslash escape for each control
-    character, invisible character, backslash and undecodable byte. Nothing in it can
-    begin a new line, move a terminal's cursor or hide what stands beside it.
+    or format character, backslash and undecodable byte. Nothing in it can begin a new line, move a
+    terminal's cursor or turn the direction of what stands beside it.
     """
     return "".join(map(_escapedCharacter, data.decode("utf-8", "surrogateescape")))
 

@@ -29,8 +29,8 @@ LONGEST_GREETING = 65_507
 _EXAMPLES = """
 LISTENER is a port number, for TCP and UDP on IPv4 and IPv6, or an endpoint
 description: tcp:7:interface=127.0.0.1, tcp6:7, udp:7:interface=127.0.0.1,
-unix:/run/echo.sock, tls:CERTIFICATES:7 (IPv6; interface=0.0.0.0 for IPv4),
-systemd:domain=INET:index=0.
+unix:/run/echo.sock, systemd:domain=INET:index=0, tls:CERTIFICATES:7 (needs
+Twisted 26.4; IPv6 unless interface=0.0.0.0 is given).
 
 Examples:
   twistd -n echoproto                         echo on port 12345

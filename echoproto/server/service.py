@@ -8,17 +8,17 @@ passed in, so that its tests need no socket.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
-from os import strerror
 from typing import Any, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError, ConnectionDone
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -36,6 +36,9 @@ from echoproto.streams import StreamFactory
 
 #: How often a port is picked for a bare 0: another program may take it before we have it on all carriers.
 PICKS = 20
+
+#: What opening a listener may raise; the last four come of odd values in a description.
+LISTEN_ERRORS = (CannotListenError, OSError, OverflowError, ValueError, TypeError, LookupError)
 
 _REMEDIES = {
     EACCES: "ports under 1024 need root: start as root and give twistd --uid",
@@ -59,7 +62,7 @@ def openStream(reactor: Any, listener: Listener, factory: StreamFactory) -> ILis
 def openDatagrams(reactor: Any, listener: Listener, protocol: DatagramService) -> IListeningPort:
     """Listen with ``protocol`` where ``listener`` says; raises ``CannotListenError``."""
     port, interface = parseDatagrams(listener.description)
-    return cast(IListeningPort, listenDatagrams(reactor, port, protocol, interface))
+    return listenDatagrams(reactor, port, protocol, interface)
 
 
 def complain(message: str) -> None:
@@ -81,6 +84,17 @@ class Machine:
     complain: Callable[[str], None] = complain
 
 
+def _acceptWaiting(port: Any) -> None:
+    """
+    Take the connections that the kernel holds for us, which it would reset when the port is closed, with all that
+    their clients have sent; and the datagrams. Bounded: a stream port takes more at every turn, 20
+    turns take more than the longest backlog.
+    """
+    if IReadDescriptor.providedBy(port):
+        for _ in range(20):
+            port.doRead()
+
+
 def _errno(error: Exception) -> int:
     """The number of the OSError that ``error`` is or has; 0 where there is none."""
     return getattr(getattr(error, "socketError", error), "errno", None) or 0
@@ -88,9 +102,9 @@ def _errno(error: Exception) -> int:
 
 def whyNot(listener: Listener, error: Exception) -> str:
     """One line: which listener, what went wrong, what to do."""
-    number = _errno(error)
-    reason = strerror(number) if number else str(getattr(error, "socketError", error))
-    remedy = _REMEDIES.get(number)
+    cause = getattr(error, "socketError", error)
+    reason = getattr(cause, "strerror", None) or str(cause)
+    remedy = _REMEDIES.get(_errno(error))
     return f"{listener.service} cannot listen on {listener.where}: {reason}" + (
         f"; {remedy}" if remedy else ""
     )
@@ -153,18 +167,37 @@ class EchoprotoService(Service):
         Service.stopService(self)
         opened, self._open = self._open, []
         factories, self._factories = self._factories, []
-        over: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for _, port in opened]
+        for _, port in opened:
+            _acceptWaiting(port)
+        over: list[Deferred[Any]] = [self._closed(*each) for each in opened]
         over += [factory.drain() for factory in factories]
         return gatherResults(over).addCallback(lambda _: None)
 
+    def _closed(self, listener: Listener, port: IListeningPort) -> Deferred[Any]:
+        """Close a port; a failure, such as a UNIX socket's file that is gone, must not cut the drain."""
+
+        def failed(failure: Failure) -> None:
+            self._log.error(
+                "{service} did not close {where} cleanly: {reason}",
+                service=listener.service,
+                where=listener.where,
+                reason=failure.getErrorMessage(),
+            )
+
+        return maybeDeferred(port.stopListening).addErrback(failed)
+
     def _openAll(self, picks: int) -> None:
-        picked: dict[str, int] = {}
+        picked: dict[tuple[str, int], int] = {}
+        before: Counter[Listener] = Counter()
         for asked in self._available():
             listener = asked
             try:
-                listener = self._placed(asked, picked)
+                if asked.port == 0:
+                    # The n-th bare 0 of a service is one port for all its listeners.
+                    listener = self._placed(asked, picked, before[asked])
+                    before[asked] += 1
                 self._open.append((listener, self._listen(listener)))
-            except (CannotListenError, OSError, ValueError, TypeError, LookupError) as error:
+            except LISTEN_ERRORS as error:
                 self._abandon()
                 if asked.port == 0 and _errno(error) == EADDRINUSE and picks > 1:
                     return self._openAll(picks - 1)
@@ -187,15 +220,14 @@ class EchoprotoService(Service):
             return self._listeners
         return [listener for listener in self._listeners if not listener.optional]
 
-    def _placed(self, listener: Listener, picked: dict[str, int]) -> Listener:
-        """``listener`` with its port: for a bare 0 one that all listeners of its service can have."""
-        if listener.port != 0:
-            return listener
-        service = listener.service
-        if service not in picked:
-            same = (each for each in self._available() if (each.service, each.port) == (service, 0))
-            picked[service] = self._machine.pickPort(sorted({each.interface for each in same}))
-        return listener.at(picked[service])
+    def _placed(
+        self, listener: Listener, picked: dict[tuple[str, int], int], number: int
+    ) -> Listener:
+        key = (listener.service, number)
+        if key not in picked:
+            same = {each.interface for each in self._available() if each.port == 0}
+            picked[key] = self._machine.pickPort(sorted(same))
+        return listener.at(picked[key])
 
     def _listen(self, listener: Listener) -> IListeningPort:
         observer = LogObserver(f"{listener.service} on {listener.where}", self._log)

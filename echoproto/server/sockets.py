@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from errno import EADDRNOTAVAIL, EAFNOSUPPORT
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -52,8 +53,9 @@ def hasIPv6(make: MakeSocket = socket.socket) -> bool:
     """Whether this machine has IPv6 at all."""
     try:
         boundSocket(socket.SOCK_STREAM, "::", 0, make).close()
-    except OSError:
-        return False
+    except OSError as error:
+        # Any other error is not about IPv6, and is met again when the listener is opened.
+        return error.errno not in (EAFNOSUPPORT, EADDRNOTAVAIL)
     return True
 
 

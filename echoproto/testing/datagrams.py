@@ -17,6 +17,8 @@ from twisted.internet.testing import MemoryReactorClock
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
+from echoproto.datagramport import MAXIMUM_DATAGRAM, IReactorDatagrams
+
 #: The longest payload of an IPv4 datagram.
 LONGEST_DATAGRAM = 65_507
 
@@ -62,14 +64,14 @@ class MemoryDatagramPort:
         self.protocol.makeConnection(self)
 
     def stopListening(self) -> Deferred[None]:
-        """Leave the wire; fires at once."""
-        self._wire.ports.pop(self.address, None)
-        self.protocol.doStop()
+        """Leave the wire; fires at once, and a second time does nothing."""
+        if self._wire.ports.pop(self.address, None) is not None:
+            self.protocol.doStop()
         return succeed(None)
 
     def write(self, packet: bytes, addr: Any = None) -> None:
         """Put a datagram on the wire."""
-        if len(packet) > LONGEST_DATAGRAM:
+        if len(packet) > (MAXIMUM_DATAGRAM if isIPv6Address(self.address[0]) else LONGEST_DATAGRAM):
             raise MessageLengthError("message too long")
         destination = self.peer if addr is None else (addr[0], addr[1])
         if destination is None:
@@ -88,7 +90,7 @@ class MemoryDatagramPort:
         return False
 
 
-@implementer(IReactorUDP)
+@implementer(IReactorUDP, IReactorDatagrams)
 class DatagramWire(MemoryReactorClock):
     """
     A reactor whose UDP is in memory: a clock, a resolver, and a wire on which datagrams wait
@@ -119,6 +121,12 @@ class DatagramWire(MemoryReactorClock):
         made = self.ports[address] = MemoryDatagramPort(self, address, protocol, maxPacketSize)
         made.startListening()
         return made
+
+    def listenDatagrams(
+        self, port: int, protocol: DatagramProtocol, interface: str = ""
+    ) -> MemoryDatagramPort:
+        """As :func:`echoproto.listenDatagrams`: a port that takes datagrams whole."""
+        return self.listenUDP(port, protocol, interface, MAXIMUM_DATAGRAM)
 
     def lose(self, index: int = 0) -> None:
         """Drop the datagram at ``index`` of :attr:`pending`."""
@@ -165,3 +173,4 @@ class DatagramWire(MemoryReactorClock):
 verifyClass(IListeningPort, MemoryDatagramPort)
 verifyClass(IUDPTransport, MemoryDatagramPort)
 verifyClass(IReactorUDP, DatagramWire)
+verifyClass(IReactorDatagrams, DatagramWire)

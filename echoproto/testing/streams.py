@@ -126,6 +126,9 @@ class MemoryTransport:
         """See ``IConsumer``; a pull producer is asked for more at each step that finds the queue empty."""
         if self._producer is not None:
             raise RuntimeError("a producer is registered already")
+        if self.closed is not None:
+            producer.stopProducing()
+            return
         self._producer = producer
         self._streaming = streaming
         self._producerWaits = not streaming
@@ -179,6 +182,8 @@ class MemoryTransport:
     def _close(self, why: Exception) -> None:
         if self.closed is None:
             self.closed = why
+            if self._producer is not None:
+                self._producer.stopProducing()
             self.protocol.connectionLost(Failure(why))
 
 

@@ -43,6 +43,19 @@ class Unreachable(DatagramWire):
         return port
 
 
+class Overflowing(DatagramWire):
+    """A wire whose ports know which numbers are ports, as the kernel does."""
+
+    def listenUDP(self, *args: Any, **kwargs: Any) -> Any:
+        port: Any = super().listenUDP(*args, **kwargs)
+
+        def connect(host: str, number: int) -> None:
+            raise OverflowError("port must be 0-65535.")
+
+        port.connect = connect
+        return port
+
+
 @implementer(IHostnameResolver)
 class TwoAddresses:
     """Resolves every name to two addresses, or to none."""
@@ -158,6 +171,16 @@ class DatagramClientTests(SynchronousTestCase):
         for each in asked:
             self.failureResultOf(each, ConnectionGone)
 
+    def test_cancelledByASibling(self) -> None:
+        """When nothing listens, a Deferred that fails may cancel another."""
+        client = self.connect("127.0.0.1", 9999)
+        first, second = client.echo(b"a"), client.echo(b"b")
+        first.addErrback(lambda _: second.cancel())
+        self.wire.deliver(1)
+        self.successResultOf(first)
+        self.failureResultOf(second, ExchangeCancelled)
+        self.assertEqual(self.wire.getDelayedCalls(), [])
+
     def test_tooLong(self) -> None:
         """What no datagram holds fails at once."""
         self.failureResultOf(self.client.echo(b"x" * 65_508), DatagramTooLong)
@@ -228,6 +251,12 @@ class ConnectTests(SynchronousTestCase):
         failure = self.failureResultOf(connectEchoDatagram(wire, "lab", 7777), DNSLookupError)
         self.assertIn("no such host: lab", str(failure.value))
         verifyClass(IResolutionReceiver, _FirstAddress)
+
+    def test_noSuchPort(self) -> None:
+        """What connecting raises besides is raised, and leaves no port open."""
+        wire = Overflowing()
+        self.failureResultOf(connectEchoDatagram(wire, "192.0.2.1", 70_000), OverflowError)
+        self.assertEqual(wire.ports, {})
 
     def test_noWay(self) -> None:
         """Where there is no route to the address it fails, and leaves no port open."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.client.exchange import Exchange, stop
+from echoproto.client.exchange import Exchange, checkBytes, stop
 from echoproto.errors import EchoprotoError, ExchangeCancelled, ExchangeTimeout, WrongBytes
 
 
@@ -43,6 +43,15 @@ class ExchangeTests(SynchronousTestCase):
         self.exchange.result.cancel()
         self.failureResultOf(self.exchange.result, ExchangeCancelled)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class CheckBytesTests(SynchronousTestCase):
+    def test_onlyBytes(self) -> None:
+        """Bytes pass; anything else is a TypeError that says what it is."""
+        checkBytes(b"")
+        for wrong in ("text", bytearray(b"x"), 5):
+            error = self.assertRaises(TypeError, checkBytes, wrong)
+            self.assertIn(type(wrong).__name__, str(error))
 
 
 class StopTests(SynchronousTestCase):

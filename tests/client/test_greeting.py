@@ -19,7 +19,7 @@ from echoproto.errors import (
     ReplyTooLong,
 )
 from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING, GreetingFactory
-from echoproto.testing import RecordingProtocol, endpointTo
+from echoproto.testing import RecordingProtocol, StreamPair, endpointTo
 
 
 @implementer(IStreamClientEndpoint)
@@ -31,6 +31,17 @@ class NeverEndpoint:
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
         return self.connecting
+
+
+@implementer(IStreamClientEndpoint)
+class LateEndpoint:
+    """An endpoint that takes no notice of a cancel."""
+
+    factory: Any
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        self.factory = protocolFactory
+        return Deferred(lambda connecting: connecting.callback(None))
 
 
 class GreetTests(SynchronousTestCase):
@@ -122,6 +133,17 @@ class GreetTests(SynchronousTestCase):
         greeted.cancel()
         self.failureResultOf(greeted, ExchangeCancelled)
         self.assertTrue(endpoint.connecting.called)
+
+    def test_connectedTooLate(self) -> None:
+        """Where the endpoint connects after all, nothing is said and the connection is cut."""
+        endpoint = LateEndpoint()
+        greeted = greet(endpoint, self.clock)
+        self.clock.advance(GREETING_TIMEOUT)
+        self.failureResultOf(greeted, ExchangeTimeout)
+        server = RecordingProtocol()
+        pair = StreamPair(endpoint.factory.buildProtocol(None), server)
+        pair.pump()
+        self.assertEqual((server.received, server.events), (b"", ["made", "lost"]))
 
     def test_refused(self) -> None:
         """A connection that cannot be made fails with Twisted's error."""

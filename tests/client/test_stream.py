@@ -154,6 +154,22 @@ class EchoTests(ClientTestCase):
         self.assertEqual(self.server.events[-2:], ["writeLost", "readLost"])
         self.failureResultOf(self.client.echo(b"later"), ConnectionGone)
 
+    def test_cancelledByASibling(self) -> None:
+        """When the connection is lost, a Deferred that fails may cancel another."""
+        self.pair.server.pauseProducing()
+        large, small = self.client.echo(b"x" * 200_000), self.client.echo(b"small")
+        large.addErrback(lambda _: small.cancel())
+        self.server.link.abortConnection()
+        self.pair.pump()
+        self.successResultOf(large)
+        self.failureResultOf(small, ExchangeCancelled)
+
+    def test_onlyBytes(self) -> None:
+        """Anything but bytes is a TypeError, and nothing is sent."""
+        self.assertRaises(TypeError, self.client.echo, "text")
+        self.pair.pump()
+        self.assertEqual(self.server.received, b"")
+
     def test_replyTooMany(self) -> None:
         """Bytes that nobody asked for end the connection; what is asked later fails with them."""
         asked = self.ask(b"hello")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.protocol import DatagramProtocol
+from twisted.trial.unittest import TestCase
 
 from echoproto import connectEcho, connectEchoDatagram, greet
+from echoproto.errors import ConnectionGone
 from echoproto.server.descriptions import Listener
 from echoproto.server.service import EchoprotoService
+from echoproto.server.sockets import boundSocket
 from tests.contract import echo, greeting
 
 
@@ -80,6 +84,28 @@ class UDPEchoTests(OnSockets, echo.EchoContract):
 class UDP6EchoTests(UDPEchoTests):
     description = "udp:0:interface=\\:\\:1"
     longest = 65_527
+
+
+class NobodyThereTests(TestCase):
+    timeout = 30
+
+    async def test_refused(self) -> None:
+        """Where nothing listens each exchange fails at once, and the client can still be closed."""
+        from twisted.internet import reactor
+
+        for host in ("127.0.0.1", "::1"):
+            client = await connectEchoDatagram(reactor, host, unusedPort(host))
+            for _ in range(3):
+                with self.assertRaises(ConnectionGone):
+                    await client.echo(b"anybody?")
+            await client.close()
+
+
+def unusedPort(host: str) -> int:
+    """A UDP port where nothing listens."""
+    with boundSocket(socket.SOCK_DGRAM, host, 0) as made:
+        port: int = made.getsockname()[1]
+        return port
 
 
 class TCPGreetingTests(OnSockets, greeting.GreetingContract):

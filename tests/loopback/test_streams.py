@@ -6,13 +6,15 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import tempfile
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING
-from tests.loopback.program import Program, connected, halfCloseEcho, readToEnd
+from echoproto.streams import LINGER_SILENCE
+from tests.loopback.program import PATIENCE, Program, connected, halfCloseEcho, readToEnd
 
 MEGABYTE = 1 << 20
 
@@ -72,6 +74,24 @@ class HostileTests(RunningTestCase):
                 client.sendall(b"x" * 10_000)
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.assertEqual(halfCloseEcho(self.echo, b"next"), b"next")
+
+
+class LongGreetingTests(SynchronousTestCase):
+    def test_slowClient(self) -> None:
+        """A client that is silent for longer than we wait for a FIN still gets a long greeting whole."""
+        text = "x" * 65_000
+        with Program("--no-echo", "-g", "0", "--greeting", text) as program:
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(PATIENCE)
+            with client:
+                client.connect(program.address("greeting", "tcp"))
+                client.sendall(CLIENT_GREETING)
+                # Nothing is read meanwhile: the longest silence is the test.
+                with self.assertRaises(subprocess.TimeoutExpired):
+                    program.process.wait(LINGER_SILENCE + 2)
+                client.sendall(b"x")
+                self.assertEqual(readToEnd(client).decode(), text)
 
 
 class GreetingTests(RunningTestCase):
@@ -157,6 +177,41 @@ class StopTests(SynchronousTestCase):
                 client.shutdown(socket.SHUT_WR)
                 self.assertEqual(readToEnd(client), b"x" * 100_000)
             self.assertEqual(program.stop(), -signal.SIGTERM)
+
+    def test_connectionsThatWait(self) -> None:
+        """Connections that the kernel holds when the server is stopped are served before it ends."""
+        with Program("-p", "0") as program:
+            address = program.address("echo", "tcp")
+            program.process.send_signal(signal.SIGSTOP)
+            clients = [connected(address) for _ in range(300)]
+            for client in clients:
+                client.sendall(b"waiting")
+                client.shutdown(socket.SHUT_WR)
+            program.process.send_signal(signal.SIGTERM)
+            program.process.send_signal(signal.SIGCONT)
+            echoed = []
+            for client in clients:
+                with client:
+                    echoed.append(readToEnd(client))
+            self.assertEqual(echoed, [b"waiting"] * 300)
+
+    def test_socketFileGone(self) -> None:
+        """A UNIX socket whose file was removed is one log line, and does not cut the drain."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/echo"
+            with Program("-p", f"unix:{path}", "-p", "0", listeners=5) as program:
+                with connected(program.address("echo", "tcp")) as client:
+                    client.sendall(b"x")
+                    client.recv(1)
+                    os.unlink(path)
+                    program.process.send_signal(signal.SIGTERM)
+                    client.sendall(b"still here")
+                    client.shutdown(socket.SHUT_WR)
+                    self.assertEqual(readToEnd(client), b"still here")
+                program.stop()
+        log = "".join(program.log)
+        self.assertIn(f"echo did not close unix:{path} cleanly", log)
+        self.assertNotIn("Traceback", log)
 
     def test_silentClientGetsFIN(self) -> None:
         """A client that says nothing gets a FIN, not a reset, and the server ends when it closes."""

@@ -91,6 +91,11 @@ class ParseTests(SynchronousTestCase):
             error = self.assertRaises(ValueError, checkDescription, text)
             self.assertIn(text, str(error))
 
+    def test_haproxy(self) -> None:
+        """haproxy: is refused: Twisted's wrapper loses what a half-closed connection is owed."""
+        error = self.assertRaises(ValueError, checkDescription, "haproxy:tcp:7")
+        self.assertIn("would lose bytes", str(error))
+
     def test_wrongDescriptions(self) -> None:
         """What Twisted cannot parse is a ValueError that quotes it and says what to write."""
         for text in (

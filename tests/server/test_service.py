@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import socket
 import sys
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from io import StringIO
+from os import strerror
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IReadDescriptor
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
+from zope.interface import directlyProvides, implementer
 from zope.interface.verify import verifyClass
 
 from echoproto.echo import EchoDatagrams, EchoFactory
@@ -29,6 +31,11 @@ from echoproto.server.service import (
 )
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
+
+
+def failed(number: int) -> OSError:
+    """What the kernel fails with."""
+    return OSError(number, strerror(number))
 
 
 @implementer(IListeningPort)
@@ -153,7 +160,7 @@ class ServiceTests(SynchronousTestCase):
 
     def test_allOrNone(self) -> None:
         """When one listener cannot be opened those that were are closed, and one line says why."""
-        error = CannotListenError("0.0.0.0", 8, OSError(EADDRINUSE, "x"))
+        error = CannotListenError("0.0.0.0", 8, failed(EADDRINUSE))
         self.fake.failing["udp:8"] = error
         service = self.service(*listenersFor("echo", "7"), *listenersFor("greeting", "8"))
         with self.assertRaises(CannotStart) as raised:
@@ -168,7 +175,7 @@ class ServiceTests(SynchronousTestCase):
 
     def test_portZeroTakenMeanwhile(self) -> None:
         """Where a picked port is taken before all its listeners are open, another is picked for all."""
-        self.fake.failing["udp:40001"] = CannotListenError("", 40_001, OSError(EADDRINUSE, "x"))
+        self.fake.failing["udp:40001"] = CannotListenError("", 40_001, failed(EADDRINUSE))
         self.service(*listenersFor("echo", "0")).startService()
         self.assertEqual(
             [(port.listener.port, port.closed) for port, _ in self.fake.opened],
@@ -179,12 +186,47 @@ class ServiceTests(SynchronousTestCase):
         """Where no port is free on all carriers that is said in one line, too."""
 
         def pickPort(interfaces: Any) -> int:
-            raise OSError(EADDRINUSE, "x")
+            raise failed(EADDRINUSE)
 
         self.fake.pickPort = pickPort  # type: ignore[method-assign]
         with self.assertRaises(CannotStart) as raised:
             self.service(*listenersFor("echo", "0")).privilegedStartService()
         self.assertIn("echo cannot listen on tcp 0.0.0.0:0", str(raised.exception))
+
+    def test_twoZeros(self) -> None:
+        """Two bare 0 are two ports, each the same on all its listeners."""
+        self.service(*listenersFor("echo", "0"), *listenersFor("echo", "0")).startService()
+        self.assertEqual(
+            [port.listener.port for port, _ in self.fake.opened], [40_001] * 4 + [40_002] * 4
+        )
+
+    def test_failingToClose(self) -> None:
+        """A listener that does not close cleanly is one log line, and does not cut the drain."""
+        service = self.service(*listenersFor("echo", "7"))
+        service.startService()
+        port, factory = self.fake.opened[0]
+        port.stopListening = lambda: fail(failed(EACCES))  # type: ignore[method-assign]
+        client = RecordingProtocol()
+        pair = StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
+        stopped = service.stopService()
+        self.assertNoResult(stopped)
+        client.link.loseConnection()
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertIn(
+            "echo did not close tcp 0.0.0.0:7 cleanly: [Errno 13] Permission denied", self.logged()
+        )
+
+    def test_acceptsWhatWaits(self) -> None:
+        """Stopped, it first takes the connections that its listeners hold."""
+        service = self.service(*listenersFor("echo", "7"))
+        service.startService()
+        port, factory = self.fake.opened[0]
+        directlyProvides(port, IReadDescriptor)
+        taken: list[bool] = []
+        port.doRead = lambda: taken.append(factory.draining)  # type: ignore[attr-defined]
+        self.successResultOf(service.stopService())
+        self.assertEqual(set(taken), {False})
 
     def test_stop(self) -> None:
         """Stopped, it closes every listener, drains what is open, and is over when nothing is left."""
@@ -209,11 +251,18 @@ class WhyNotTests(SynchronousTestCase):
         """The listener of a bare number is named by carrier, address and port, with the remedy."""
         [tcp, *_] = listenersFor("echo", "80", ("::1",))
         self.assertEqual(
-            whyNot(tcp, CannotListenError("::1", 80, OSError(EACCES, "x"))),
+            whyNot(tcp, CannotListenError("::1", 80, failed(EACCES))),
             "echo cannot listen on tcp [::1]:80: Permission denied; "
             "ports under 1024 need root: start as root and give twistd --uid",
         )
-        self.assertIn("this machine has no such address", whyNot(tcp, OSError(EADDRNOTAVAIL, "x")))
+        self.assertIn("this machine has no such address", whyNot(tcp, failed(EADDRNOTAVAIL)))
+
+    def test_otherErrors(self) -> None:
+        """Whatever it is has its own words."""
+        listener = Listener("echo", "tcp:7:interface=lab")
+        error = CannotListenError("lab", 7, socket.gaierror(-2, "Name or service not known"))
+        self.assertIn("Name or service not known", whyNot(listener, error))
+        self.assertIn("too large", whyNot(listener, OverflowError("too large")))
 
     def test_description(self) -> None:
         """Any other is named by its description."""

@@ -78,8 +78,9 @@ class PickPortTests(SynchronousTestCase):
 
 class HasIPv6Tests(SynchronousTestCase):
     def test_without(self) -> None:
-        """A machine without the address family has no IPv6; this one has."""
+        """A machine without the address family has no IPv6; one where a port is taken has."""
         self.assertFalse(hasIPv6(noIPv6))
+        self.assertTrue(hasIPv6(Taken(1)))
         self.assertEqual(hasIPv6(), socket.has_ipv6)
 
 

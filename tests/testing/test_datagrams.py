@@ -8,6 +8,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.datagramport import listenDatagrams
 from echoproto.testing import Datagram, DatagramWire, MemoryDatagramPort
 
 
@@ -107,9 +108,20 @@ class WireTests(SynchronousTestCase):
         """A port on :: is at ::1."""
         port = self.wire.listenUDP(7, Recording(), "::")
         self.assertEqual((port.getHost().host, port.getHost().port), ("::1", 7))
+        port.write(b"x" * 65_527, ("::1", 7))
+        self.assertRaises(MessageLengthError, port.write, b"x" * 65_528, ("::1", 7))
+
+    def test_listenDatagrams(self) -> None:
+        """listenDatagrams on the wire gives a port of the wire, which takes datagrams whole."""
+        receiver = Recording()
+        listenDatagrams(self.wire, 9, receiver)
+        self.clientPort.write(b"x" * 65_507, ("127.0.0.1", 9))
+        self.wire.deliverAll()
+        self.assertEqual(len(receiver.received[0][0]), 65_507)
 
     def test_stop(self) -> None:
         """A port that is stopped leaves the wire and tells its protocol."""
+        self.successResultOf(self.serverPort.stopListening())
         self.successResultOf(self.serverPort.stopListening())
         self.assertTrue(self.server.stopped)
         self.assertNotIn(("127.0.0.1", 7), self.wire.ports)

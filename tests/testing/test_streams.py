@@ -116,6 +116,17 @@ class ProducerTests(PairTestCase):
         self.assertEqual(producer.events, ["resume"] * 3)
         self.assertEqual(self.server.received, b"xxx")
 
+    def test_stoppedAtTheEnd(self) -> None:
+        """A producer is stopped when the connection is over, and one that comes later at once."""
+        producer, late = Producer(self.client.link), Producer(self.client.link)
+        self.client.link.registerProducer(producer, True)
+        self.server.link.abortConnection()
+        self.pair.pump()
+        self.assertEqual(producer.events, ["stop"])
+        self.client.link.unregisterProducer()
+        self.client.link.registerProducer(late, True)
+        self.assertEqual(late.events, ["stop"])
+
     def test_oneAtATime(self) -> None:
         """A second producer is refused, as Twisted refuses it."""
         self.client.link.registerProducer(Producer(self.client.link), True)
