@@ -2,13 +2,13 @@
 A UDP port that takes datagrams whole and answers from the address that they were sent to.
 
 :class:`DatagramPort` runs any ``DatagramProtocol``; :func:`listenDatagrams` is ``reactor.listenUDP`` with
-this port. It knows sockets and nothing of what is answered. The plan had it inside
-``datagrams.py``; the protocols there know no socket, so it has a file of its own.
+this port. It knows sockets and nothing of what is answered; the protocols know what is answered
+and no socket (:mod:`echoproto.datagrams`).
 
 On a wildcard socket the kernel sends from whatever address routing prefers, and a
-client that had asked another address drops the reply. RFC 1122 section 4.1.3.5: "the source
-address of the reply SHOULD be the specific-destination address of the request". So the destination of
-each datagram is asked for (``IP_PKTINFO``, ip(7); ``IPV6_RECVPKTINFO``, RFC 3542 section 6) and handed
+client that had asked another address drops the reply. RFC 1122 section 4.1.3.5: a
+"request/response application that uses UDP should use a source address for the response that is the
+same as the specific destination address of the request". So the destination of each datagram is asked for (``IP_PKTINFO``, ip(7); ``IPV6_RECVPKTINFO``, RFC 3542 section 6) and handed
 back with the reply. Elsewhere than on Linux the kernel's choice stands.
 """
 

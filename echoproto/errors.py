@@ -39,11 +39,14 @@ class CannotStart(EchoprotoError, SystemExit):
     It is also a :class:`SystemExit`: where nobody catches it the process prints the message and ends with
     status 1. ``twistd`` answers any other exception with a traceback or with all its options, and
     this one is for an operator to read.
+
+    :param message: the line.
+    :param said: whether it was printed or logged already, and is not to be printed again.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, said: bool = False) -> None:
         super().__init__(message)
-        self.code = message
+        self.code = 1 if said else message
 
 
 class Misuse(EchoprotoError):

@@ -3,7 +3,7 @@ Which reply belongs to which message, and whether it is right. Pure: no reactor,
 
 A stream keeps order, so a reply is matched by its position. Datagrams do not, so a reply is
 matched by its content. Both matchers have the same two verbs, ``expect`` and ``receive``, and
-:mod:`echoproto.client` calls them. The plan names matching as pure; this is its file.
+:mod:`echoproto.client` calls them.
 """
 
 from __future__ import annotations

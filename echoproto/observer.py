@@ -5,8 +5,8 @@ values that it is told.
 Services call an observer at openings, endings and greetings, never per message. The log is an
 observer; so may be whatever counts. This module knows no reactor, no socket and no logger.
 
-The plan had no room for this interface; it stands here because the protocols call it and
-the running program implements it, and neither may import the other.
+It stands apart because the protocols call the interface and the running program implements it, and
+neither may import the other.
 """
 
 from __future__ import annotations

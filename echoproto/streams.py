@@ -14,7 +14,7 @@ A connection goes through these stages::
 
 *Nothing is lost at an ending.* A protocol that is no ``IHalfCloseableProtocol`` is closed by
 Twisted at the client's FIN with its queue unsent; and a socket closed with unread input makes
-the kernel send a reset that destroys what is in flight (RFC 9293 section 3.10.4, RFC 2525
+the kernel send a reset that destroys what is in flight (RFC 9293 section 3.6.1, RFC 2525
 section 2.17). So after the client's FIN we flush, then close; and to end it ourselves we send
 our FIN, then discard what comes until the client's.
 

@@ -42,7 +42,8 @@ class TreeTests(SynchronousTestCase):
             check=False,
         )
         self.assertEqual((finished.returncode, finished.stderr), (1, "no\n"))
-        self.assertEqual(str(errors.CannotStart("no")), "no")
+        said = errors.CannotStart("no", said=True)
+        self.assertEqual((str(said), said.code), ("no", 1))
 
     def test_cancelledIsTwistedsToo(self) -> None:
         """Who traps CancelledError also traps a cancelled exchange."""

@@ -3,8 +3,8 @@ The asking side: echo exchanges and greetings, as Deferreds.
 
 Any echo server can be asked, not only ours. Everything returned can be awaited; the clock and
 the reactor are passed in. What a reply must be is decided in :mod:`echoproto.matching`; the
-modules here move bytes, keep time, and turn outcomes into results. The plan had one module
-for it; the two carriers and the greeting share only an exchange, so each has its own.
+modules here move bytes, keep time, and turn outcomes into results. The carriers and the
+greeting share only an exchange, so each has a module of its own.
 
 =================== ==========================================================
 :mod:`.exchange`    one message, its Deferred and its time limit

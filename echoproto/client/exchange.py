@@ -60,7 +60,7 @@ class Exchange(Expected):
 def checkBytes(data: object) -> None:
     """Raise ``TypeError`` for what cannot be sent, before anything is done with it."""
     if not isinstance(data, bytes):
-        raise TypeError(f"bytes are echoed, not {type(data).__name__}")
+        raise TypeError(f"bytes can be sent, not {type(data).__name__}")
 
 
 def stop(timer: IDelayedCall) -> None:

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from echoproto.client.exchange import stop
+from echoproto.client.exchange import checkBytes, stop
 from echoproto.errors import (
     ConnectionGone,
     EmptyReply,
@@ -111,4 +111,5 @@ def greet(
     :return: fires with the reply. Fails with ``EmptyReply``, ``ReplyTooLong``, ``ExchangeTimeout``,
         ``ExchangeCancelled``, ``ConnectionGone`` (the reply was cut by a reset), or with what the endpoint fails with.
     """
+    checkBytes(message)
     return _GreetingClient(endpoint, clock, message, timeout, maximum).result

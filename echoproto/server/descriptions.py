@@ -11,7 +11,10 @@ Called by :mod:`echoproto.server.options`, which turns ``ValueError`` into ``Can
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import quoteStringArgument, serverFromString
@@ -68,7 +71,7 @@ def listenersFor(service: str, text: str, interfaces: tuple[str, ...] = ()) -> l
     :param interfaces: numeric addresses that narrow a port number; all where empty.
     :raise ValueError: ``text`` is neither; the message says what is wrong.
     """
-    if not text.isdecimal():
+    if ":" in text:
         checkDescription(text)
         return [Listener(service, text)]
     port = parsePort(text)
@@ -98,33 +101,59 @@ def _describe(carrier: str, port: int, interface: str) -> str:
 def parsePort(text: str) -> int:
     """A port number from its decimal digits; ``ValueError`` where it is none."""
     if not text.isdecimal() or int(text) > 65535:
-        raise ValueError(f"{text!r} is not a port number (0 to 65535)")
+        raise ValueError(
+            f"{text!r} is not a port number (0 to 65535), nor a description such as "
+            "tcp:7:interface=127.0.0.1 or udp:7"
+        )
     return int(text)
 
 
 def checkDescription(description: str) -> None:
     """Raise ``ValueError`` where ``description`` describes nothing that can be listened on well."""
-    if description.startswith("haproxy:"):
-        # Twisted's wrapper relays no half-close, and loses a header that comes in two pieces.
-        raise ValueError(f"{description!r}: haproxy: would lose bytes; listen without it")
-    if description.partition(":")[0] == "udp":
+    kind = description.partition(":")[0]
+    if kind == "udp":
         parseDatagrams(description)
         return
     try:
+        if kind in _REFUSED:
+            raise ValueError(_REFUSED[kind])
+        if kind in ("tls", "ssl") and find_spec("OpenSSL") is None:
+            raise ValueError("TLS needs: pip install 'echoproto[tls]'")
         serverFromString(None, description)
+        if kind == "tls":
+            _checkCertificates(description)
     except Exception as error:
-        # Twisted's parsers raise whatever int(), a lookup or a missing argument raises.
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(
-            f"{description!r} is no listener ({why}); write a port number, "
-            "or a description such as tcp:7:interface=127.0.0.1 or udp:7"
-        ) from error
+        raise ValueError(f"{description!r} is no listener: {_why(error)}") from error
+
+
+#: Descriptions that Twisted knows and that are none for us, and why.
+_REFUSED = {
+    # Twisted's wrapper relays no half-close, and loses a header that comes in two pieces.
+    "haproxy": "haproxy: would lose bytes; listen without it",
+    "stdio": "stdio: is no place that clients connect to",
+}
+
+
+def _why(error: Exception) -> str:
+    """In an operator's words what Twisted's parsers, which raise whatever they meet, mean."""
+    if isinstance(error, TypeError):
+        return "an argument is missing, unknown or given twice (write \\: for : inside an address)"
+    if isinstance(error, LookupError):
+        return "no such socket was passed by systemd"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _checkCertificates(description: str) -> None:
+    # The endpoint would listen all the same, and fail every handshake.
+    folder = re.split(r"(?<!\\):", description)[1].replace("\\:", ":")
+    if not list(Path(folder).glob("*.pem")):
+        raise ValueError(f"the folder {folder!r} has no .pem file with a key and its certificate")
 
 
 def parseDatagrams(description: str) -> tuple[int, str]:
     """
-    The port and the numeric address in ``udp:PORT[:interface=ADDRESS]``; the address is empty, for all of IPv4, where none
-    is given. Colons of an IPv6 address are written ``\\:`` as in every description.
+    The port and the numeric address in ``udp:PORT[:interface=ADDRESS]``; the address is empty, for all of
+    IPv4, where none is given. Colons of an IPv6 address are written ``\\:`` as in every description.
 
     :raise ValueError: it is not of that form.
     """

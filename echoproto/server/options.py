@@ -49,7 +49,12 @@ class Options(UsageOptions):
     optFlags: ClassVar = [["no-echo", None, "Serve no echo unless --port is given."]]
 
     optParameters: ClassVar = [
-        ["greeting", None, SERVER_GREETING.decode(), "The text that the greeting service answers."],
+        [
+            "greeting",
+            None,
+            SERVER_GREETING.decode(),
+            "The text that the greeting service answers. A UDP request that is shorter gets no answer.",
+        ],
         [
             "datagram-rate",
             None,
@@ -81,7 +86,7 @@ class Options(UsageOptions):
     opt_g = opt_greet
 
     def opt_interface(self, address: str) -> None:
-        """Numeric address that port numbers are narrowed to; may be repeated. [default: all]"""
+        """Numeric address that port numbers are narrowed to; may be repeated. [default: every address]"""
         self._interfaces.append(address)
 
     def opt_version(self) -> None:

@@ -7,6 +7,7 @@ passed in, so that its tests need no socket.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -34,6 +35,8 @@ from echoproto.server.log import LogObserver, addressText
 from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort
 from echoproto.streams import StreamFactory
 
+_log = Logger()
+
 #: How often a port is picked for a bare 0: another program may take it before we have it on all carriers.
 PICKS = 20
 
@@ -42,7 +45,7 @@ LISTEN_ERRORS = (CannotListenError, OSError, OverflowError, ValueError, TypeErro
 
 _REMEDIES = {
     EACCES: "ports under 1024 need root: start as root and give twistd --uid",
-    EADDRINUSE: "stop what listens there, or choose another port",
+    EADDRINUSE: "stop what listens there, or choose another place",
     EADDRNOTAVAIL: "this machine has no such address",
 }
 
@@ -67,10 +70,14 @@ def openDatagrams(reactor: Any, listener: Listener, protocol: DatagramService) -
 
 def complain(message: str) -> None:
     """
-    Say it where the operator looks: on the standard error that the process began with. Once twistd runs
-    ``sys.stderr`` is the log, where the message comes anyhow, as that of a ``SystemExit``.
+    Say it once, where the operator looks: on the standard error that the process began with; for a
+    daemon, which has none, in the log.
     """
-    print(message, file=sys.__stderr__, flush=True)
+    error = sys.__stderr__
+    if error is None or os.fstat(error.fileno()).st_rdev == os.stat(os.devnull).st_rdev:
+        _log.critical("{reason}", reason=message)
+    else:
+        print(message, file=error, flush=True)
 
 
 @dataclass(frozen=True)
@@ -203,7 +210,7 @@ class EchoprotoService(Service):
                     return self._openAll(picks - 1)
                 message = whyNot(listener, error)
                 self._machine.complain(message)
-                raise CannotStart(message) from None
+                raise CannotStart(message, said=True) from None
 
     def _announce(self) -> None:
         for listener, port in self._open:

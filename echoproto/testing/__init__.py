@@ -15,7 +15,7 @@ server code, and the test says when bytes move::
 What Twisted's own fakes do not model and these do: a paused reader is not read from, a
 transport with a full queue pauses its producer, each direction ends by itself (half-close), closing
 with unread input resets the other end, bytes arrive in pieces of any size, and datagrams are lost,
-doubled, reordered and corrupted on command. The plan had one module; it holds three ideas.
+doubled, reordered and corrupted on command.
 
 ==================== =====================================================
 :mod:`.streams`      :class:`StreamPair`, :func:`endpointTo`

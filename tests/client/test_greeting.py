@@ -85,6 +85,10 @@ class GreetTests(SynchronousTestCase):
         self.answer(b"Moin, moin")
         self.successResultOf(greeted)
 
+    def test_onlyBytes(self) -> None:
+        """Anything but bytes is a TypeError."""
+        self.assertRaises(TypeError, greet, NeverEndpoint(), self.clock, "Moin")
+
     def test_emptyReply(self) -> None:
         """A server that closes without a word is an error."""
         greeted = self.start()

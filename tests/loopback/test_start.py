@@ -34,7 +34,7 @@ def refused(
     *arguments: str, twistd: Sequence[str] = ("-n",), before: Sequence[str] = ()
 ) -> tuple[int, str, str]:
     """
-    Exit status, standard output and standard error of a start that fails without a traceback and leaves no
+    Exit status, standard output or log, and standard error of a start that fails without a traceback and leaves no
     file but a daemon's log.
 
     :param before: a command that runs the command that follows it.
@@ -49,10 +49,11 @@ def refused(
             timeout=PATIENCE,
             check=False,
         )
-        left = sorted(path.name for path in Path(folder).iterdir() if path.name != "twistd.log")
-    assert "Traceback" not in finished.stdout + finished.stderr, finished.stdout
-    assert left == [], left
-    return finished.returncode, finished.stdout, finished.stderr
+        left = {path.name: path for path in Path(folder).iterdir()}
+        log = left.pop("twistd.log").read_text() if "twistd.log" in left else ""
+    assert "Traceback" not in finished.stdout + finished.stderr + log, finished.stdout
+    assert not left, left
+    return finished.returncode, finished.stdout + log, finished.stderr
 
 
 class BusyPortTests(SynchronousTestCase):
@@ -70,20 +71,22 @@ class BusyPortTests(SynchronousTestCase):
         """A port that is taken: one line with the address, status 1, nothing left of the others."""
         port = str(self.hold(socket.SOCK_STREAM))
         arguments = ("-p", "unix:echo.sock", "-g", port, "--interface", "127.0.0.1")
-        status, _, error = refused(*arguments)
+        status, log, error = refused(*arguments)
         self.assertEqual(status, 1)
+        self.assertNotIn("cannot listen", log)
         self.assertEqual(
             error,
             f"greeting cannot listen on tcp 127.0.0.1:{port}: Address already in use; "
-            "stop what listens there, or choose another port\n",
+            "stop what listens there, or choose another place\n",
         )
 
     def test_daemon(self) -> None:
         """The same for a daemon, and for UDP: the parent says so and exits with status 1."""
         description = f"udp:{self.hold(socket.SOCK_DGRAM)}:interface=127.0.0.1"
-        status, _, error = refused("-p", description, twistd=())
+        status, log, error = refused("-p", description, twistd=())
         self.assertEqual(status, 1)
         self.assertIn(f"cannot listen on {description}: Address already", error)
+        self.assertIn("in use; stop what listens there, or choose another place\n", log)
 
 
 class RefusedTests(SynchronousTestCase):
@@ -93,6 +96,12 @@ class RefusedTests(SynchronousTestCase):
         self.assertEqual(status, 1)
         self.assertIn("echo cannot listen on tcp 192.0.2.1:0: Cannot assign", error)
         self.assertIn("this machine has no such address", error)
+
+    def test_noSuchPort(self) -> None:
+        """A port that is none, in a description that Twisted takes, is said to be none."""
+        status, _, error = refused("-p", "tcp:99999")
+        self.assertEqual(status, 1)
+        self.assertIn("echo cannot listen on tcp:99999: bind(): port must be 0-65535", error)
 
     def test_wrongDescription(self) -> None:
         """A description that does not parse is a usage error of one line."""

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.endpoints import quoteStringArgument
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.server import descriptions
 from echoproto.server.descriptions import (
     Listener,
     checkDescription,
@@ -91,20 +95,37 @@ class ParseTests(SynchronousTestCase):
             error = self.assertRaises(ValueError, checkDescription, text)
             self.assertIn(text, str(error))
 
-    def test_haproxy(self) -> None:
-        """haproxy: is refused: Twisted's wrapper loses what a half-closed connection is owed."""
-        error = self.assertRaises(ValueError, checkDescription, "haproxy:tcp:7")
-        self.assertIn("would lose bytes", str(error))
+    def test_refused(self) -> None:
+        """Descriptions that Twisted knows and that would serve nobody well are refused, with the reason."""
+        for text, why in (("haproxy:tcp:7", "would lose bytes"), ("stdio:", "no place")):
+            self.assertIn(why, str(self.assertRaises(ValueError, checkDescription, text)))
+
+    def test_certificates(self) -> None:
+        """tls: with a folder that has no certificate is refused, with one it is not."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        description = f"tls:{quoteStringArgument(str(folder))}:7"
+        error = self.assertRaises(ValueError, checkDescription, description)
+        self.assertIn("has no .pem file", str(error))
+        (folder / "lab.pem").write_bytes(b"")
+        checkDescription(description)
+
+    def test_withoutTLS(self) -> None:
+        """Where the extra is not installed it is named."""
+        self.patch(descriptions, "find_spec", lambda name: None)
+        error = self.assertRaises(ValueError, checkDescription, "tls:/certificates:7")
+        self.assertIn("TLS needs: pip install 'echoproto[tls]'", str(error))
 
     def test_wrongDescriptions(self) -> None:
-        """What Twisted cannot parse is a ValueError that quotes it and says what to write."""
-        for text in (
-            "tcp",
-            "tcp:abc",
-            "nonsense",
-            "tcp:0:reusePort=1",
-            "systemd:domain=INET:index=0",
+        """What Twisted cannot parse is a ValueError that quotes it and says what is wrong."""
+        for text, why in (
+            ("tcp:", "'' "),
+            ("tcp:abc", "'abc'"),
+            ("nonsense:7", "Unknown endpoint type"),
+            ("tcp:0:reusePort=1", "an argument is missing, unknown"),
+            ("tcp:0:interface=::1", "write \\: for :"),
+            ("systemd:domain=INET:index=0", "passed by systemd"),
         ):
             error = self.assertRaises(ValueError, checkDescription, text)
             self.assertIn(repr(text), str(error))
-            self.assertIn("write a port number, or a description", str(error))
+            self.assertIn(why, f"{error} ")

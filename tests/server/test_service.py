@@ -1,18 +1,19 @@
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
-from io import StringIO
 from os import strerror
-from typing import Any, cast
+from tempfile import TemporaryFile
+from typing import IO, Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReadDescriptor
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import Logger, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides, implementer
 from zope.interface.verify import verifyClass
@@ -20,6 +21,7 @@ from zope.interface.verify import verifyClass
 from echoproto.echo import EchoDatagrams, EchoFactory
 from echoproto.errors import CannotStart
 from echoproto.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.server import service
 from echoproto.server.descriptions import Listener, listenersFor
 from echoproto.server.service import (
     EchoprotoService,
@@ -167,7 +169,7 @@ class ServiceTests(SynchronousTestCase):
             service.privilegedStartService()
         message = (
             "greeting cannot listen on udp 0.0.0.0:8: Address already in use; "
-            "stop what listens there, or choose another port"
+            "stop what listens there, or choose another place"
         )
         self.assertEqual(str(raised.exception), message)
         self.assertEqual([port.closed for port, _ in self.fake.opened], ["abandoned"] * 5)
@@ -275,12 +277,26 @@ class WhyNotTests(SynchronousTestCase):
 
 
 class ComplainTests(SynchronousTestCase):
-    def test_standardError(self) -> None:
-        """A complaint is a line on the standard error that the process began with."""
-        said = StringIO()
+    def complained(self, said: IO[str] | None) -> list[str]:
+        """What is logged when there is a complaint, and ``said`` is the standard error."""
+        logged: list[str] = []
+        self.patch(service, "_log", Logger("test", observer=cast(Any, logged.append)))
         self.patch(sys, "__stderr__", said)
         complain("no")
-        self.assertEqual(said.getvalue(), "no\n")
+        return logged
+
+    def test_standardError(self) -> None:
+        """A complaint is a line on the standard error that the process began with."""
+        with TemporaryFile("w+") as said:
+            self.assertEqual(self.complained(said), [])
+            said.seek(0)
+            self.assertEqual(said.read(), "no\n")
+
+    def test_daemon(self) -> None:
+        """Where there is no standard error it is a line in the log."""
+        with open(os.devnull, "w") as nowhere:
+            self.assertEqual(len(self.complained(nowhere)), 1)
+        self.assertEqual(len(self.complained(None)), 1)
 
 
 class OpenTests(SynchronousTestCase):
