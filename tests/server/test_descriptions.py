@@ -64,6 +64,14 @@ class ListenersForTests(SynchronousTestCase):
         carriers = [Listener("echo", d).carrier for d in ("tcp6:7", "udp:7", "unix:/x", "tls:/c:7")]
         self.assertEqual(carriers, ["tcp", "udp", "unix", "tls"])
 
+    def test_where(self) -> None:
+        """For people a bare number is carrier and address, anything else what was written."""
+        places = [each.where for each in listenersFor("echo", "7", ("127.0.0.1", "::1"))]
+        self.assertEqual(
+            places, ["tcp 127.0.0.1:7", "udp 127.0.0.1:7", "tcp [::1]:7", "udp [::1]:7"]
+        )
+        self.assertEqual(Listener("echo", "unix:/x").where, "unix:/x")
+
     @given(st.text())
     def test_anything(self, text: str) -> None:
         """Whatever is written is a list of listeners or a ValueError of one line."""
