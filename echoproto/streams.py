@@ -18,8 +18,8 @@ the kernel send a reset that destroys what is in flight (RFC 9293 section 3.6.1,
 section 2.17). So after the client's FIN we flush, then close; and to end it ourselves we send
 our FIN, then discard what comes until the client's.
 
-*Deadlines* are kept by one sweep over all connections of a factory, never by a timer per
-connection or per message.
+*Deadlines* are kept by one sweep over all connections of a factory (:mod:`echoproto.sweep`), never by a
+timer per connection or per message.
 
 ``twisted.protocols.policies`` is not used for any of it: its wrappers relay no half-close.
 """
@@ -30,11 +30,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
-    IDelayedCall,
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
@@ -46,6 +45,7 @@ from zope.interface import implementer
 
 from echoproto.observer import ConnectionSummary, Ending, IObserver, Silent
 from echoproto.sendqueue import unsentBytes
+from echoproto.sweep import DRAIN_TIMEOUT, ISwept, Sweep
 
 #: Seconds after the client's FIN in which it takes nothing of what is still queued for it, until the
 #: connection is aborted (nginx: ``send_timeout`` 60 s, likewise between two steps forward).
@@ -59,16 +59,9 @@ LINGER_TIMEOUT = 30.0
 #: the client's (nginx: ``lingering_timeout`` 5 s).
 LINGER_SILENCE = 5.0
 
-#: Seconds that a drain leaves open connections before they are aborted.
-DRAIN_TIMEOUT = 5.0
-
 #: Seconds without a byte after which a draining connection is taken to have said all:
 #: longer than a round trip round the world, shorter than an operator notices.
 DRAIN_SILENCE = 0.5
-
-#: Seconds between two sweeps, and while draining. A deadline is kept within this much.
-SWEEP_INTERVAL = 1.0
-DRAIN_SWEEP_INTERVAL = 0.1
 
 
 class Stage(Enum):
@@ -84,7 +77,7 @@ def canHalfClose(transport: Any) -> bool:
     return hasattr(transport, "loseWriteConnection") and not ISSLTransport.providedBy(transport)
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
+@implementer(IHalfCloseableProtocol, IPushProducer, ISwept)
 class StreamProtocol(Protocol):
     """
     One connection to a stream service. Subclasses implement ``dataReceived``: count the bytes in
@@ -178,14 +171,14 @@ class StreamProtocol(Protocol):
         self._quietSince = self.factory.clock.seconds()
 
     def sweep(self, now: float) -> None:
-        """Keep the deadlines; called by the factory every :data:`SWEEP_INTERVAL` seconds."""
+        """Keep the deadlines; see :class:`~echoproto.sweep.ISwept`."""
         unsent = 0 if self.stage is Stage.OPEN else self.factory.unsentBytes(self.transport)
         if self._paused or self._atSweep != (self.bytesReceived, unsent):
             self._atSweep = (self.bytesReceived, unsent)
             self._quietSince = now
         quiet = now - self._quietSince
         if self.stage is Stage.OPEN:
-            if self.factory.draining and quiet >= DRAIN_SILENCE:
+            if self.factory.swept.draining and quiet >= DRAIN_SILENCE:
                 self._ending = Ending.DRAINED
                 self.finish()
         elif self.stage is Stage.FLUSHING:
@@ -233,50 +226,38 @@ class StreamProtocol(Protocol):
 
 class StreamFactory(Factory):
     """
-    Builds the protocols of one stream service on one listener, sweeps them and drains them.
+    Builds the protocols of one stream service on one listener, and drains them.
 
     :param clock: keeps the deadlines; the reactor, or a ``Clock`` in tests.
     :param observer: is told of openings and endings.
     :ivar unsentBytes: tells how much of a transport's bytes the client has not taken; replaced in tests.
-    :ivar connections: the protocols whose connections are open.
-    :ivar draining: true once :meth:`drain` was called.
+    :ivar swept: the protocols whose connections are open, and their drain.
     """
 
     noisy = False
     protocol: Any = None
 
-    # Scheduled while any connection is open, and only then.
-    _nextSweep: IDelayedCall
-
     def __init__(self, clock: IReactorTime, observer: IObserver | None = None) -> None:
         self.clock = clock
         self.observer: IObserver = observer if observer is not None else Silent()
         self.unsentBytes: Callable[[Any], int] = unsentBytes
-        self.connections: set[StreamProtocol] = set()
-        self.draining = False
-        self._drained: list[Deferred[None]] = []
-        self._drainDeadline = float("inf")
+        self.swept = Sweep(clock)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A protocol for a new connection; ``None``, which closes it, while draining."""
-        return None if self.draining else super().buildProtocol(addr)
+        return None if self.swept.draining else super().buildProtocol(addr)
 
     def opened(self, connection: StreamProtocol) -> None:
         """Called by a protocol whose connection is made."""
-        self.connections.add(connection)
+        self.swept.add(connection)
         self.observer.connectionOpened(cast(Any, connection.transport).getPeer())
-        if len(self.connections) == 1:
-            self._scheduleSweep()
 
     def closed(self, connection: StreamProtocol, summary: ConnectionSummary) -> None:
         """Called by a protocol whose connection is over."""
-        self.connections.discard(connection)
-        last = not self.connections
-        if last:
-            self._nextSweep.cancel()
-        self.observer.connectionEnded(summary)
-        if last:
-            self._tellDrained()
+        try:
+            self.observer.connectionEnded(summary)
+        finally:
+            self.swept.remove(connection)
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> Deferred[None]:
         """
@@ -286,33 +267,4 @@ class StreamFactory(Factory):
         :param timeout: seconds after which what is still open is aborted.
         :return: fires with ``None`` when no connection is open; never fails.
         """
-        self.draining = True
-        if not self.connections:
-            return succeed(None)
-        drained: Deferred[None] = Deferred()
-        self._drained.append(drained)
-        self._drainDeadline = self.clock.seconds() + timeout
-        for connection in self.connections:
-            connection.beginDrain()
-        self._nextSweep.cancel()
-        self._scheduleSweep()
-        return drained
-
-    def _scheduleSweep(self) -> None:
-        interval = DRAIN_SWEEP_INTERVAL if self.draining else SWEEP_INTERVAL
-        self._nextSweep = self.clock.callLater(interval, self._sweep)
-
-    def _sweep(self) -> None:
-        now = self.clock.seconds()
-        self._scheduleSweep()
-        overdue = now >= self._drainDeadline
-        for connection in list(self.connections):
-            if overdue:
-                connection.abort()
-            else:
-                connection.sweep(now)
-
-    def _tellDrained(self) -> None:
-        waiting, self._drained = self._drained, []
-        for drained in waiting:
-            drained.callback(None)
+        return self.swept.drain(timeout)

@@ -13,15 +13,14 @@ from echoproto.echo import EchoFactory, EchoProtocol
 from echoproto.observer import ConnectionSummary, Ending
 from echoproto.streams import (
     DRAIN_SILENCE,
-    DRAIN_TIMEOUT,
     FLUSH_TIMEOUT,
     LINGER_SILENCE,
     LINGER_TIMEOUT,
-    SWEEP_INTERVAL,
     Stage,
     StreamProtocol,
     canHalfClose,
 )
+from echoproto.sweep import DRAIN_TIMEOUT, SWEEP_INTERVAL, ISwept
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 
@@ -57,9 +56,10 @@ class StreamTestCase(SynchronousTestCase):
 
 class OpeningTests(StreamTestCase):
     def test_interfaces(self) -> None:
-        """The protocol is half-closeable and a push producer, as it declares."""
+        """The protocol is half-closeable, a push producer and swept, as it declares."""
         verifyObject(IHalfCloseableProtocol, self.server)
         verifyObject(IPushProducer, self.server)
+        verifyObject(ISwept, self.server)
 
     def test_socketOptions(self) -> None:
         """TCP_NODELAY and keepalive are set on a TCP connection."""
@@ -147,7 +147,7 @@ class HalfCloseTests(StreamTestCase):
         self.client.link.abortConnection()
         self.pair.pump()
         self.assertEqual(self.ended(), Ending.LOST)
-        self.assertEqual(self.factory.connections, set())
+        self.assertEqual(self.factory.swept.connections, set())
 
 
 class BackpressureTests(StreamTestCase):

@@ -169,7 +169,7 @@ class EchoprotoService(Service):
         Close the listeners and drain what is open.
 
         :return: fires with ``None`` when nothing is left, at the latest after
-            :data:`echoproto.streams.DRAIN_TIMEOUT` seconds.
+            :data:`echoproto.sweep.DRAIN_TIMEOUT` seconds.
         """
         Service.stopService(self)
         opened, self._open = self._open, []

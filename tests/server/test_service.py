@@ -226,7 +226,7 @@ class ServiceTests(SynchronousTestCase):
         port, factory = self.fake.opened[0]
         directlyProvides(port, IReadDescriptor)
         taken: list[bool] = []
-        port.doRead = lambda: taken.append(factory.draining)  # type: ignore[attr-defined]
+        port.doRead = lambda: taken.append(factory.swept.draining)  # type: ignore[attr-defined]
         self.successResultOf(service.stopService())
         self.assertEqual(set(taken), {False})
 

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyClass
+
+from echoproto.sweep import DRAIN_SWEEP_INTERVAL, SWEEP_INTERVAL, ISwept, Sweep
+
+
+@implementer(ISwept)
+class Noting:
+    """A connection that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str | float] = []
+
+    def sweep(self, now: float) -> None:
+        self.told.append(now)
+
+    def beginDrain(self) -> None:
+        self.told.append("drain")
+
+    def abort(self) -> None:
+        self.told.append("abort")
+
+
+verifyClass(ISwept, Noting)
+
+
+class SweepTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.sweep = Sweep(self.clock)
+        self.first, self.second = Noting(), Noting()
+
+    def test_sweepsAll(self) -> None:
+        """Every connection is told the time at each interval, by one scheduled call."""
+        self.sweep.add(self.first)
+        self.sweep.add(self.second)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.clock.pump([SWEEP_INTERVAL] * 2)
+        self.assertEqual((self.first.told, self.second.told), ([1.0, 2.0], [1.0, 2.0]))
+
+    def test_nothingOpen(self) -> None:
+        """While nothing is open nothing is scheduled."""
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.sweep.add(self.first)
+        self.sweep.remove(self.first)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.sweep.add(self.second)
+        self.clock.advance(SWEEP_INTERVAL)
+        self.assertEqual((self.first.told, self.second.told), ([], [1.0]))
+
+    def test_drain(self) -> None:
+        """A drain tells every connection, sweeps often, and is over when the last is removed."""
+        self.sweep.add(self.first)
+        self.sweep.add(self.second)
+        drained = self.sweep.drain(1.0)
+        self.clock.advance(DRAIN_SWEEP_INTERVAL)
+        self.assertEqual(self.first.told, ["drain", DRAIN_SWEEP_INTERVAL])
+        self.sweep.remove(self.first)
+        self.assertNoResult(drained)
+        self.sweep.remove(self.second)
+        self.assertIsNone(self.successResultOf(drained))
+        self.assertTrue(self.sweep.draining)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_drainNothing(self) -> None:
+        """A drain with nothing open is over at once."""
+        self.successResultOf(self.sweep.drain(1.0))
+
+    def test_drainDeadline(self) -> None:
+        """At its deadline a drain aborts what is open."""
+        self.sweep.add(self.first)
+        self.sweep.drain(0.3)
+        self.clock.pump([0.1] * 3)
+        self.assertEqual(self.first.told[-1], "abort")
