@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from unittest import SkipTest
 
+import twisted
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+
+def needTLSEndpoint() -> None:
+    """Skip the test where Twisted has no server endpoint ``tls:``."""
+    if tuple(map(int, twisted.__version__.split(".")[:2])) < (26, 4):
+        raise SkipTest("tls: needs Twisted 26.4")
 
 
 @lru_cache(maxsize=1)

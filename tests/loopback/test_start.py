@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from unittest import SkipTest
 
-import twisted
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
 from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING
-from tests.certificates import serverPEM
+from tests.certificates import needTLSEndpoint, serverPEM
 from tests.loopback.program import (
     PATIENCE,
     TWISTD,
@@ -146,8 +145,7 @@ class DescriptionTests(SynchronousTestCase):
 
     def test_tls(self) -> None:
         """tls: and ssl: serve both services; the client closes first, as TLS has no half-close."""
-        if tuple(map(int, twisted.__version__.split(".")[:2])) < (26, 4):
-            raise SkipTest("tls: needs Twisted 26.4")
+        needTLSEndpoint()
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "server.pem").write_bytes(serverPEM())
             description = f"tls:{folder}:0:interface=127.0.0.1"

@@ -15,6 +15,7 @@ from echoproto.server.descriptions import (
     parseDatagrams,
     parsePort,
 )
+from tests.certificates import needTLSEndpoint
 
 
 class ListenersForTests(SynchronousTestCase):
@@ -110,6 +111,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_certificates(self) -> None:
         """tls: with a folder that has no certificate is refused, with one it is not."""
+        needTLSEndpoint()
         folder = Path(self.mktemp())
         folder.mkdir()
         description = f"tls:{quoteStringArgument(str(folder))}:7"
