@@ -17,10 +17,13 @@ from __future__ import annotations
 import socket
 import sys
 from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
 from errno import EAGAIN, EWOULDBLOCK
 from os import strerror
 from typing import Any, cast
 
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorFDSet
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
@@ -83,6 +86,19 @@ def replySource(ancillary: list[Ancillary]) -> list[Ancillary]:
     return []
 
 
+def socketAddress(host: str, port: int, family: int) -> tuple[Any, ...]:
+    """
+    The address to bind, whole: with the scope that a link-local one has (``fe80::1%eth0``).
+
+    :param host: a numeric address; empty for all of IPv4.
+    :raise OSError: ``host`` is no address of ``family``.
+    """
+    # Without the port, of which getaddrinfo(3) would take the last 16 bits.
+    found = socket.getaddrinfo(host or "0.0.0.0", None, family, socket.SOCK_DGRAM)
+    resolved, _, *scope = found[0][4]
+    return (resolved, port, *scope)
+
+
 class DatagramPort(Port):
     """
     Twisted's UDP port with these differences: a write while a datagram is being received leaves from the
@@ -112,6 +128,23 @@ class DatagramPort(Port):
         self.receiveErrors: Counter[str] = Counter()
         self._buffer = bytearray(maxPacketSize)
         self._replySource: list[Ancillary] = []
+
+    def startListening(self) -> None:
+        """
+        Bind and listen.
+
+        :raise CannotListenError: the address cannot be had.
+        """
+        try:
+            with ExitStack() as unlessBound:
+                made = unlessBound.enter_context(self.createInternetSocket())
+                # Not the stock port's bind(), which drops the scope of a link-local address.
+                made.bind(socketAddress(self.interface, self.port, self.addressFamily))
+                unlessBound.pop_all()
+        except OSError as error:
+            raise CannotListenError(self.interface, self.port, error) from error
+        cast(Any, self)._preexistingSocket = made
+        Port.startListening(self)
 
     def createInternetSocket(self) -> socket.socket:
         """A socket that tells each datagram's destination; called by the stock port before it binds."""
@@ -146,30 +179,30 @@ class DatagramPort(Port):
         except NotUnicast:
             self.receiveErrors["receive sent to a group"] += 1
             return
-        try:
-            self.protocol.datagramReceived(datagram, addr)
-        except Exception:  # noqa: BLE001 - its author reads it in the log; the port must live on
-            self._log.failure("a datagram protocol failed")
-        finally:
-            self._replySource = []
+        self._tell(self.protocol.datagramReceived, datagram, addr)
+        self._replySource = []
 
     def _failed(self, error: OSError) -> None:
         self.receiveErrors[f"receive {errnoName(error)}"] += 1
         if self._connectedAddr:
-            self.protocol.connectionRefused()
+            self._tell(self.protocol.connectionRefused)
 
-    def connectionLost(self, reason: Failure | None = None) -> None:
+    def _tell(self, hear: Callable[..., object], *what: Any) -> None:
+        try:
+            hear(*what)
+        except Exception:  # noqa: BLE001 - its author reads it in the log; the port must live on
+            self._log.failure("a datagram protocol failed")
+
+    def readConnectionLost(self, reason: Failure) -> None:
         """
-        Close the port; but where the reactor takes an error on the socket for the end of it, as epoll and
-        poll do with every ICMP error, go on.
+        Go on: a UDP port has no end of input. So the epoll and poll reactors report every error that the
+        network tells the socket (ICMP), and the stock port closes.
         """
-        # stopListening() gives no reason; the reactor does.
-        number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if reason else 0
-        if not number:
-            Port.connectionLost(self, reason)
-            return
         Port.startReading(self)
-        self._failed(OSError(number, strerror(number)))
+        number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        # A send may have met the error first; it is told once.
+        if number:
+            self._failed(OSError(number, strerror(number)))
 
     def write(self, datagram: bytes, addr: Any = None) -> None:
         """

@@ -47,7 +47,7 @@ from echoproto.observer import ConnectionSummary, Ending, IObserver, Silent
 from echoproto.sendqueue import unsentBytes
 from echoproto.sweep import DRAIN_TIMEOUT, ISwept, Sweep
 
-#: Seconds after the client's FIN in which it takes nothing of what is still queued for it, until the
+#: Seconds after the client's FIN in which its kernel takes nothing of what is still queued, until the
 #: connection is aborted (nginx: ``send_timeout`` 60 s, likewise between two steps forward).
 FLUSH_TIMEOUT = 60.0
 
@@ -178,7 +178,7 @@ class StreamProtocol(Protocol):
             self._quietSince = now
         quiet = now - self._quietSince
         if self.stage is Stage.OPEN:
-            if self.factory.swept.draining and quiet >= DRAIN_SILENCE:
+            if self.factory.sweep.draining and quiet >= DRAIN_SILENCE:
                 self._ending = Ending.DRAINED
                 self.finish()
         elif self.stage is Stage.FLUSHING:
@@ -231,7 +231,7 @@ class StreamFactory(Factory):
     :param clock: keeps the deadlines; the reactor, or a ``Clock`` in tests.
     :param observer: is told of openings and endings.
     :ivar unsentBytes: tells how much of a transport's bytes the client has not taken; replaced in tests.
-    :ivar swept: the protocols whose connections are open, and their drain.
+    :ivar sweep: the protocols whose connections are open, and their drain.
     """
 
     noisy = False
@@ -241,15 +241,15 @@ class StreamFactory(Factory):
         self.clock = clock
         self.observer: IObserver = observer if observer is not None else Silent()
         self.unsentBytes: Callable[[Any], int] = unsentBytes
-        self.swept = Sweep(clock)
+        self.sweep = Sweep(clock)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A protocol for a new connection; ``None``, which closes it, while draining."""
-        return None if self.swept.draining else super().buildProtocol(addr)
+        return None if self.sweep.draining else super().buildProtocol(addr)
 
     def opened(self, connection: StreamProtocol) -> None:
         """Called by a protocol whose connection is made."""
-        self.swept.add(connection)
+        self.sweep.add(connection)
         self.observer.connectionOpened(cast(Any, connection.transport).getPeer())
 
     def closed(self, connection: StreamProtocol, summary: ConnectionSummary) -> None:
@@ -257,7 +257,7 @@ class StreamFactory(Factory):
         try:
             self.observer.connectionEnded(summary)
         finally:
-            self.swept.remove(connection)
+            self.sweep.remove(connection)
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> Deferred[None]:
         """
@@ -267,4 +267,4 @@ class StreamFactory(Factory):
         :param timeout: seconds after which what is still open is aborted.
         :return: fires with ``None`` when no connection is open; never fails.
         """
-        return self.swept.drain(timeout)
+        return self.sweep.drain(timeout)

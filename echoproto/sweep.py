@@ -80,7 +80,7 @@ class Sweep:
             return succeed(None)
         drained: Deferred[None] = Deferred()
         self._drained.append(drained)
-        self._drainDeadline = self._clock.seconds() + timeout
+        self._drainDeadline = min(self._drainDeadline, self._clock.seconds() + timeout)
         for connection in self.connections:
             connection.beginDrain()
         self._next.cancel()

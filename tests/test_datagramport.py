@@ -5,12 +5,13 @@ import struct
 from errno import EAGAIN, ECONNREFUSED, EHOSTUNREACH, ENOMEM
 from typing import Any, cast
 
-from twisted.internet.error import ConnectionLost
+from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import Self
 
 from echoproto.datagramport import (
     DATAGRAMS_PER_TURN,
@@ -20,6 +21,7 @@ from echoproto.datagramport import (
     NotUnicast,
     listenDatagrams,
     replySource,
+    socketAddress,
 )
 from echoproto.testing import DatagramWire
 
@@ -71,6 +73,12 @@ class FakeSocket:
 
     def getsockname(self) -> Any:
         return ("0.0.0.0", 7777)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def fileno(self) -> int:
         return 3
@@ -192,7 +200,8 @@ class PortTests(SynchronousTestCase):
         self.port.connect(*PEER)
         self.receive(OSError(EHOSTUNREACH, "x"))
         self.port.socket.error = ECONNREFUSED
-        self.port.connectionLost(Failure(ConnectionLost()))
+        self.port.stopReading()
+        self.port.readConnectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.protocol.refused, 2)
         self.assertEqual(
             self.port.receiveErrors, {"receive EHOSTUNREACH": 1, "receive ECONNREFUSED": 1}
@@ -200,10 +209,18 @@ class PortTests(SynchronousTestCase):
         self.receive((b"hi", [], 0, PEER))
         self.assertIn(self.port, self.port.reactor.getReaders())
 
-    def test_reactorCloses(self) -> None:
-        """Where there is no error on the socket, a lost connection is the end of the port."""
-        self.port.connectionLost(Failure(ConnectionLost()))
-        self.assertFalse(hasattr(self.port, "socket"))
+    def test_networkSaidNoBefore(self) -> None:
+        """An error that a send has met already is not told twice, and the port lives on."""
+        self.port.connect(*PEER)
+        self.port.readConnectionLost(Failure(ConnectionDone()))
+        self.assertEqual((self.protocol.refused, self.port.receiveErrors), (0, {}))
+        self.assertIn(self.port, self.port.reactor.getReaders())
+
+    def test_networkSaysNoToAServer(self) -> None:
+        """On a port that is not connected an error is counted, and told to nobody."""
+        self.receive(OSError(EHOSTUNREACH, "x"))
+        self.assertEqual(self.port.receiveErrors, {"receive EHOSTUNREACH": 1})
+        self.assertEqual(self.protocol.refused, 0)
 
     def test_closing(self) -> None:
         """A port that is closed during a turn ends it."""
@@ -249,6 +266,19 @@ class SocketTests(SynchronousTestCase):
         handle = cast(Any, self.listening("::1")).getHandle()
         options = (socket.IPV6_RECVPKTINFO, socket.IPV6_V6ONLY)
         self.assertEqual([handle.getsockopt(socket.IPPROTO_IPV6, o) for o in options], [1, 1])
+
+    def test_taken(self) -> None:
+        """An address that cannot be had is Twisted's CannotListenError."""
+        with self.assertRaises(CannotListenError) as raised:
+            self.listening("192.0.2.1")
+        self.assertEqual(raised.exception.interface, "192.0.2.1")
+
+    def test_socketAddress(self) -> None:
+        """The address to bind has the scope of a link-local one, and the port that was given."""
+        scope = socket.if_nametoindex("lo")
+        expected = ("fe80::1", 70_000, 0, scope)
+        self.assertEqual(socketAddress("fe80::1%lo", 70_000, socket.AF_INET6), expected)
+        self.assertEqual(socketAddress("", 7, socket.AF_INET), ("0.0.0.0", 7))
 
     def test_reactorWithItsOwn(self) -> None:
         """A reactor that has a port of its own gives that one."""

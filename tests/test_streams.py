@@ -147,7 +147,7 @@ class HalfCloseTests(StreamTestCase):
         self.client.link.abortConnection()
         self.pair.pump()
         self.assertEqual(self.ended(), Ending.LOST)
-        self.assertEqual(self.factory.swept.connections, set())
+        self.assertEqual(self.factory.sweep.connections, set())
 
 
 class BackpressureTests(StreamTestCase):

@@ -71,8 +71,9 @@ class SweepTests(SynchronousTestCase):
         self.successResultOf(self.sweep.drain(1.0))
 
     def test_drainDeadline(self) -> None:
-        """At its deadline a drain aborts what is open."""
+        """At its deadline a drain aborts what is open; a later one does not put it off."""
         self.sweep.add(self.first)
         self.sweep.drain(0.3)
+        self.sweep.drain(60.0)
         self.clock.pump([0.1] * 3)
         self.assertEqual(self.first.told[-1], "abort")

@@ -15,7 +15,14 @@ from zope.interface import implementer
 
 from echoproto.client.exchange import Exchange, checkBytes
 from echoproto.datagramport import listenDatagrams
-from echoproto.errors import Closed, ConnectionGone, DatagramTooLong, EchoprotoError
+from echoproto.errors import (
+    Closed,
+    ConnectionGone,
+    DatagramTooLong,
+    EchoprotoError,
+    ExchangeCancelled,
+    ExchangeError,
+)
 from echoproto.matching import DatagramMatcher
 
 #: Seconds that an exchange may take unless told otherwise; a lost datagram never answers.
@@ -55,6 +62,8 @@ class EchoDatagramClient(DatagramProtocol):
         checkBytes(data)
         if self._closed is not None:
             return fail(Closed("this client was closed"))
+        if self._stopped:
+            return fail(ConnectionGone("the port was closed"))
         seconds = self._timeout if timeout is None else timeout
         exchange = Exchange(data, self._clock, seconds, self._giveUp)
         self.matcher.expect(exchange)
@@ -70,13 +79,22 @@ class EchoDatagramClient(DatagramProtocol):
         """
         Wait for what is outstanding, each exchange until its own time limit, then close the port.
 
-        :return: fires with ``None``; fails with ``Closed`` where it was closed before.
+        :return: fires with ``None``; fails with ``Closed`` where it was closed before. Cancelled, it fails
+            with ``ExchangeCancelled``, as does what is outstanding, and the port is closed at once.
         """
         if self._closed is not None:
             return fail(Closed("this client was closed"))
-        self._closed = Deferred()
+        closed: Deferred[None] = Deferred(self._closeCancelled)
+        self._closed = closed
+        if self._stopped:
+            closed.callback(None)
         self._closeIfDone()
-        return self._closed
+        return closed
+
+    def stopProtocol(self) -> None:
+        """The port is closed, by us or by who owns the reactor."""
+        self._stopped = True
+        self._giveUpAll(ConnectionGone("the port was closed"))
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """Match what came, and end the exchange that it answers."""
@@ -87,8 +105,11 @@ class EchoDatagramClient(DatagramProtocol):
 
     def connectionRefused(self) -> None:
         """The network says that nobody is there: no such port, host or way (ICMP unreachable)."""
+        self._giveUpAll(ConnectionGone("refused: the network says that nobody is there"))
+
+    def _giveUpAll(self, error: ExchangeError) -> None:
         for exchange in list(self.matcher.outstanding):
-            self._giveUp(exchange, ConnectionGone("refused: the network says that nobody is there"))
+            self._giveUp(exchange, error)
 
     def _giveUp(self, exchange: Exchange, error: EchoprotoError) -> None:
         # A Deferred that failed may have cancelled this one just before.
@@ -101,7 +122,17 @@ class EchoDatagramClient(DatagramProtocol):
         if self._closed is None or self._stopped or self.matcher.outstanding:
             return
         self._stopped = True
-        maybeDeferred(self._transport.stopListening).chainDeferred(self._closed)
+        maybeDeferred(self._transport.stopListening).addBoth(self._closedNow, self._closed)
+
+    def _closedNow(self, result: Any, closed: Deferred[None]) -> None:
+        # Unless it was cancelled.
+        if not closed.called:
+            closed.callback(result)
+
+    def _closeCancelled(self, closed: Deferred[None]) -> None:
+        error = ExchangeCancelled("close was cancelled")
+        closed.errback(error)
+        self._giveUpAll(error)
 
     @property
     def _transport(self) -> Any:

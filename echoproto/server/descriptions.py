@@ -11,13 +11,12 @@ Called by :mod:`echoproto.server.options`, which turns ``ValueError`` into ``Can
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.endpoints import quoteStringArgument, serverFromString
+from twisted.internet.endpoints import _parse, quoteStringArgument, serverFromString
 
 #: What a bare number listens on unless told otherwise: all of IPv4, all of IPv6.
 EVERYWHERE = ("0.0.0.0", "::")
@@ -110,18 +109,18 @@ def parsePort(text: str) -> int:
 
 def checkDescription(description: str) -> None:
     """Raise ``ValueError`` where ``description`` describes nothing that can be listened on well."""
-    kind = description.partition(":")[0]
-    if kind == "udp":
+    if description.startswith("udp:"):
         parseDatagrams(description)
         return
     try:
+        (kind, *arguments), options = _parse(description)
         if kind in _REFUSED:
             raise ValueError(_REFUSED[kind])
         if kind in ("tls", "ssl") and find_spec("OpenSSL") is None:
             raise ValueError("TLS needs: pip install 'echoproto[tls]'")
         serverFromString(None, description)
         if kind == "tls":
-            _checkCertificates(description)
+            _checkCertificates([*arguments, options.get("path")][0])
     except Exception as error:
         raise ValueError(f"{description!r} is no listener: {_why(error)}") from error
 
@@ -143,9 +142,8 @@ def _why(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _checkCertificates(description: str) -> None:
-    # The endpoint would listen all the same, and fail every handshake.
-    folder = re.split(r"(?<!\\):", description)[1].replace("\\:", ":")
+def _checkCertificates(folder: str) -> None:
+    # Without any the endpoint would listen all the same, and fail every handshake.
     if not list(Path(folder).glob("*.pem")):
         raise ValueError(f"the folder {folder!r} has no .pem file with a key and its certificate")
 

@@ -11,7 +11,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from typing import Any, cast
 
@@ -154,6 +154,7 @@ class EchoprotoService(Service):
         :raise CannotStart: one of them cannot be opened; then none is.
         """
         Service.privilegedStartService(self)
+        self._factories = []
         self._openAll(PICKS)
         # Said when the reactor runs: who waits for these lines may send a signal or a client at once.
         self._reactor.callWhenRunning(self._announce)
@@ -173,14 +174,14 @@ class EchoprotoService(Service):
         """
         Service.stopService(self)
         opened, self._open = self._open, []
-        factories, self._factories = self._factories, []
         for _, port in opened:
             _acceptWaiting(port)
-        over: list[Deferred[Any]] = [self._closed(*each) for each in opened]
-        over += [factory.drain() for factory in factories]
-        return gatherResults(over).addCallback(lambda _: None)
+        ending: list[Deferred[Any]] = [self._close(*each) for each in opened]
+        # Kept until the next start, so that a second stop waits for the same drains.
+        ending += [factory.drain() for factory in self._factories]
+        return gatherResults(ending).addCallback(lambda _: None)
 
-    def _closed(self, listener: Listener, port: IListeningPort) -> Deferred[Any]:
+    def _close(self, listener: Listener, port: IListeningPort) -> Deferred[Any]:
         """Close a port; a failure, such as a UNIX socket's file that is gone, must not cut the drain."""
 
         def failed(failure: Failure) -> None:
@@ -208,6 +209,9 @@ class EchoprotoService(Service):
                 self._abandon()
                 if asked.port == 0 and _errno(error) == EADDRINUSE and picks > 1:
                     return self._openAll(picks - 1)
+                if asked.port == 0 and isinstance(error, CannotListenError):
+                    # Picking a port tries all addresses at once: name the one that cannot be had.
+                    listener = replace(listener, interface=str(error.interface))
                 message = whyNot(listener, error)
                 self._machine.complain(message)
                 raise CannotStart(message, said=True) from None

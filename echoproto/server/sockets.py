@@ -19,6 +19,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
+from echoproto.datagramport import socketAddress
+
 #: ``socket.socket``, or a stand-in for a machine that lacks something.
 MakeSocket = Callable[[int, int], socket.socket]
 
@@ -42,7 +44,7 @@ def boundSocket(
         if kind == socket.SOCK_STREAM:
             # Connections of a server that has just stopped must not keep the next from starting.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((interface, port))
+        made.bind(socketAddress(interface, port, family))
     except BaseException:
         made.close()
         raise
@@ -64,13 +66,17 @@ def pickPort(interfaces: Iterable[str], make: MakeSocket = socket.socket) -> int
     A port that the kernel picks for the first of ``interfaces`` and that is free for streams and datagrams on all.
     It is free now: another program may take it before we do.
 
-    :raise OSError: the one picked for the first is taken on another; the next pick may do.
+    :raise CannotListenError: an address cannot be had, or the port picked for the first is taken on another: then
+        the next pick may do.
     """
     port = 0
     with ExitStack() as held:
         for interface in interfaces:
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                made = held.enter_context(boundSocket(kind, interface, port, make))
+                try:
+                    made = held.enter_context(boundSocket(kind, interface, port, make))
+                except OSError as error:
+                    raise CannotListenError(interface, port, error) from error
                 port = made.getsockname()[1]
     return port
 

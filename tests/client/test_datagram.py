@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from errno import ENETUNREACH
 from os import strerror
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
@@ -219,6 +219,24 @@ class DatagramClientTests(SynchronousTestCase):
         self.client.echo(b"last").addCallback(lambda _: closed.append(self.client.close()))
         self.wire.deliverAll()
         self.successResultOf(closed[0])
+
+    def test_closeCancelled(self) -> None:
+        """A cancelled close() fails what is outstanding and closes the port at once."""
+        asked = self.client.echo(b"hello")
+        closed = self.client.close()
+        closed.cancel()
+        self.failureResultOf(closed, ExchangeCancelled)
+        self.failureResultOf(asked, ExchangeCancelled)
+        self.assertEqual(list(self.wire.ports), [("127.0.0.1", 7777)])
+
+    def test_portClosedByOthers(self) -> None:
+        """Where the port is closed by others what is outstanding fails, and what is asked later too."""
+        asked = self.client.echo(b"hello")
+        cast(Any, self.client.transport).stopListening()
+        self.failureResultOf(asked, ConnectionGone)
+        self.failureResultOf(self.client.echo(b"later"), ConnectionGone)
+        self.successResultOf(self.client.close())
+        self.assertEqual(self.wire.getDelayedCalls(), [])
 
     def test_closeIdle(self) -> None:
         """close() with nothing outstanding closes at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -54,7 +55,9 @@ class OnIPv6(OnSockets):
 
 class OnUNIX(OnSockets):
     def where(self) -> str:
-        return f"unix:{cast(Any, self).mktemp()[-80:]}"
+        folder = TemporaryDirectory()
+        cast(Any, self).addCleanup(folder.cleanup)
+        return f"unix:{folder.name}/socket"
 
     def endpoint(self) -> Any:
         return UNIXClientEndpoint(self.reactor, self.host().name)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,19 +107,25 @@ class ParseTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """Descriptions that Twisted knows and that would serve nobody well are refused, with the reason."""
-        for text, why in (("haproxy:tcp:7", "would lose bytes"), ("stdio:", "no place")):
+        for text, why in (
+            ("haproxy:tcp:7", "would lose bytes"),
+            ("stdio:", "no place"),
+            ("std\\io:", "no place"),
+        ):
             self.assertIn(why, str(self.assertRaises(ValueError, checkDescription, text)))
 
     def test_certificates(self) -> None:
         """tls: with a folder that has no certificate is refused, with one it is not."""
         needTLSEndpoint()
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        description = f"tls:{quoteStringArgument(str(folder))}:7"
-        error = self.assertRaises(ValueError, checkDescription, description)
-        self.assertIn("has no .pem file", str(error))
-        (folder / "lab.pem").write_bytes(b"")
-        checkDescription(description)
+        with TemporaryDirectory(prefix="odd:") as folder:
+            quoted = quoteStringArgument(folder)
+            descriptions = f"tls:{quoted}:7", f"tls:port=7:path={quoted}"
+            for description in descriptions:
+                error = self.assertRaises(ValueError, checkDescription, description)
+                self.assertIn("has no .pem file", str(error))
+            Path(folder, "lab.pem").write_bytes(b"")
+            for description in descriptions:
+                checkDescription(description)
 
     def test_withoutTLS(self) -> None:
         """Where the extra is not installed it is named."""

@@ -202,6 +202,32 @@ class ServiceTests(SynchronousTestCase):
             [port.listener.port for port, _ in self.fake.opened], [40_001] * 4 + [40_002] * 4
         )
 
+    def test_portZeroOnAnotherMachinesAddress(self) -> None:
+        """Where no port can be picked, the address that cannot be had is named."""
+        error = CannotListenError("192.0.2.1", 0, failed(EADDRNOTAVAIL))
+
+        def pickPort(interfaces: Any) -> int:
+            raise error
+
+        self.fake.pickPort = pickPort  # type: ignore[method-assign]
+        listeners = listenersFor("echo", "0", ("127.0.0.1", "192.0.2.1"))
+        with self.assertRaises(CannotStart) as raised:
+            self.service(*listeners).privilegedStartService()
+        self.assertIn("cannot listen on tcp 192.0.2.1:0: Cannot", str(raised.exception))
+
+    def test_stopTwice(self) -> None:
+        """A second stop is over when the first is."""
+        service = self.service(*listenersFor("echo", "7"))
+        service.startService()
+        factory = self.fake.opened[0][1]
+        pair = StreamPair(RecordingProtocol(), factory.buildProtocol(CLIENT_ADDRESS))
+        stops = [service.stopService(), service.stopService()]
+        self.assertNoResult(stops[1])
+        pair.client.loseConnection()
+        pair.pump()
+        for stop in stops:
+            self.successResultOf(stop)
+
     def test_failingToClose(self) -> None:
         """A listener that does not close cleanly is one log line, and does not cut the drain."""
         service = self.service(*listenersFor("echo", "7"))
@@ -226,7 +252,7 @@ class ServiceTests(SynchronousTestCase):
         port, factory = self.fake.opened[0]
         directlyProvides(port, IReadDescriptor)
         taken: list[bool] = []
-        port.doRead = lambda: taken.append(factory.swept.draining)  # type: ignore[attr-defined]
+        port.doRead = lambda: taken.append(factory.sweep.draining)  # type: ignore[attr-defined]
         self.successResultOf(service.stopService())
         self.assertEqual(set(taken), {False})
 

@@ -73,7 +73,7 @@ class PickPortTests(SynchronousTestCase):
     def test_taken(self) -> None:
         """Where the port picked for the first is taken on another, the error is raised."""
         make = Taken(2)
-        self.assertRaises(OSError, pickPort, ["127.0.0.1"], make)
+        self.assertRaises(CannotListenError, pickPort, ["127.0.0.1"], make)
 
 
 class HasIPv6Tests(SynchronousTestCase):
