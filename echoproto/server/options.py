@@ -68,8 +68,8 @@ class Options(UsageOptions):
         self._ports: list[str] = []
         self._greets: list[str] = []
         self._interfaces: list[str] = []
-        #: What the options ask for; complete once they are parsed.
-        self.listeners: list[Listener] = []
+        #: The listeners that each option asks for; complete once they are parsed.
+        self.groups: list[list[Listener]] = []
         self.greeting = SERVER_GREETING
         self.datagramRate = DATAGRAM_RATE
 
@@ -109,17 +109,17 @@ class Options(UsageOptions):
             if not isIPAddress(address) and not isIPv6Address(address):
                 raise CannotStart(f"--interface {address!r}: not a numeric IPv4 or IPv6 address")
         ports = self._ports or ([] if self["no-echo"] else [DEFAULT_PORT])
-        self._addListeners("echo", "--port", ports)
-        self._addListeners("greeting", "--greet", self._greets)
-        if not self.listeners:
+        self._addGroups("echo", "--port", ports)
+        self._addGroups("greeting", "--greet", self._greets)
+        if not self.groups:
             raise CannotStart("nothing to serve: give --port or --greet, or leave out --no-echo")
         self.greeting = self._checkedGreeting(self["greeting"])
         self.datagramRate = self._checkedRate(self["datagram-rate"])
 
-    def _addListeners(self, service: str, option: str, texts: list[str]) -> None:
+    def _addGroups(self, service: str, option: str, texts: list[str]) -> None:
         for text in texts:
             try:
-                self.listeners += listenersFor(service, text, tuple(self._interfaces))
+                self.groups.append(listenersFor(service, text, tuple(self._interfaces)))
             except ValueError as error:
                 raise CannotStart(f"{option}: {error}") from error
 
@@ -148,7 +148,5 @@ def makeService(options: Options) -> IService:
     # Here and not above: importing the reactor installs it, and twistd --reactor chooses it first.
     from twisted.internet import reactor
 
-    service: Any = EchoprotoService(
-        reactor, options.listeners, options.greeting, options.datagramRate
-    )
+    service: Any = EchoprotoService(reactor, options.groups, options.greeting, options.datagramRate)
     return IService(service)

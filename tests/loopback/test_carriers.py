@@ -30,11 +30,12 @@ class OnSockets:
 
         self.reactor: Any = reactor
         self.running = EchoprotoService(
-            reactor, [Listener(self.service, self.where())], datagramRate=0
+            reactor, [[Listener(self.service, self.where())]], datagramRate=0
         )
         self.running.startService()
         cast(Any, self).addCleanup(self.running.stopService)
-        [(_, self.port)] = self.running._open
+        [opened] = self.running._open
+        self.port = opened.port
 
     def where(self) -> str:
         return self.description

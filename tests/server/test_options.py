@@ -33,31 +33,31 @@ class OptionsTests(SynchronousTestCase):
     def test_default(self) -> None:
         """Without options: echo on port 12345, the default text and rate."""
         options = parsed()
-        self.assertEqual(options.listeners, listenersFor("echo", "12345"))
+        self.assertEqual(options.groups, [listenersFor("echo", "12345")])
         self.assertEqual((options.greeting, options.datagramRate), (SERVER_GREETING, DATAGRAM_RATE))
 
     def test_portAndGreet(self) -> None:
         """Both may be repeated, by long and short name, as numbers and descriptions."""
         options = parsed("--port", "7", "-p", "udp:8", "--greet", "9", "-g", "unix:/x")
         expected = [
-            *listenersFor("echo", "7"),
-            *listenersFor("echo", "udp:8"),
-            *listenersFor("greeting", "9"),
-            *listenersFor("greeting", "unix:/x"),
+            listenersFor("echo", "7"),
+            listenersFor("echo", "udp:8"),
+            listenersFor("greeting", "9"),
+            listenersFor("greeting", "unix:/x"),
         ]
-        self.assertEqual(options.listeners, expected)
+        self.assertEqual(options.groups, expected)
 
     def test_interface(self) -> None:
         """Addresses narrow the bare numbers, wherever they stand."""
         options = parsed("-p", "7", "--interface", "127.0.0.1", "--interface", "::1")
-        self.assertEqual(options.listeners, listenersFor("echo", "7", ("127.0.0.1", "::1")))
+        self.assertEqual(options.groups, [listenersFor("echo", "7", ("127.0.0.1", "::1"))])
 
     def test_noEcho(self) -> None:
         """--no-echo leaves the greeting alone; --port is stronger."""
         options = parsed("--no-echo", "-g", "7")
-        self.assertEqual({each.service for each in options.listeners}, {"greeting"})
+        self.assertEqual({each.service for group in options.groups for each in group}, {"greeting"})
         options = parsed("--no-echo", "-p", "7")
-        self.assertEqual({each.service for each in options.listeners}, {"echo"})
+        self.assertEqual({each.service for group in options.groups for each in group}, {"echo"})
         self.assertIn("nothing to serve", self.wrong("--no-echo"))
 
     def test_greeting(self) -> None:
@@ -98,7 +98,7 @@ class OptionsTests(SynchronousTestCase):
         ]
         self.assertEqual(len(examples), 4)
         for example in examples:
-            self.assertTrue(parsed(*example).listeners)
+            self.assertTrue(parsed(*example).groups)
 
 
 class MakeServiceTests(SynchronousTestCase):
@@ -106,5 +106,5 @@ class MakeServiceTests(SynchronousTestCase):
         """The service has what the options say."""
         service: Any = makeService(parsed("-p", "7", "--greeting", "Moin", "--datagram-rate", "0"))
         self.assertIsInstance(service, EchoprotoService)
-        self.assertEqual(service._listeners, listenersFor("echo", "7"))
+        self.assertEqual(service._groups, [listenersFor("echo", "7")])
         self.assertEqual(service._greeting, b"Moin")

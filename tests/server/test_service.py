@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import os
-import socket
-import sys
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from os import strerror
-from tempfile import TemporaryFile
-from typing import IO, Any, cast
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReadDescriptor
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
-from twisted.logger import Logger, formatEvent, globalLogPublisher
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides, implementer
 from zope.interface.verify import verifyClass
@@ -21,16 +17,9 @@ from zope.interface.verify import verifyClass
 from echoproto.echo import EchoDatagrams, EchoFactory
 from echoproto.errors import CannotStart
 from echoproto.greeting import GreetingDatagrams, GreetingFactory
-from echoproto.server import service
 from echoproto.server.descriptions import Listener, listenersFor
-from echoproto.server.service import (
-    EchoprotoService,
-    Machine,
-    complain,
-    openDatagrams,
-    openStream,
-    whyNot,
-)
+from echoproto.server.opening import Machine
+from echoproto.server.service import EchoprotoService
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 
@@ -102,8 +91,8 @@ class ServiceTests(SynchronousTestCase):
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
 
-    def service(self, *listeners: Listener, **options: Any) -> EchoprotoService:
-        return EchoprotoService(self.reactor, listeners, machine=self.fake.machine(), **options)
+    def service(self, *groups: list[Listener], **options: Any) -> EchoprotoService:
+        return EchoprotoService(self.reactor, groups, machine=self.fake.machine(), **options)
 
     def logged(self) -> list[str]:
         return [formatEvent(event) for event in self.log]
@@ -111,7 +100,7 @@ class ServiceTests(SynchronousTestCase):
     def test_opensEach(self) -> None:
         """Every listener is opened with its service on its carrier, and is one log line."""
         echo, greeting = listenersFor("echo", "7"), listenersFor("greeting", "8")
-        self.service(*echo, *greeting).privilegedStartService()
+        self.service(echo, greeting).privilegedStartService()
         self.assertEqual(
             [type(serving) for _, serving in self.fake.opened],
             [EchoFactory, EchoDatagrams] * 2 + [GreetingFactory, GreetingDatagrams] * 2,
@@ -123,10 +112,10 @@ class ServiceTests(SynchronousTestCase):
 
     def test_startWithoutPrivileged(self) -> None:
         """Started without the privileged part, as twist does, it opens its listeners all the same, once."""
-        service = self.service(*listenersFor("echo", "7"))
+        service = self.service(listenersFor("echo", "7"))
         service.startService()
         self.assertEqual(len(self.fake.opened), 4)
-        other = self.service(*listenersFor("echo", "7"))
+        other = self.service(listenersFor("echo", "7"))
         other.privilegedStartService()
         other.startService()
         self.assertEqual(len(self.fake.opened), 8)
@@ -134,7 +123,7 @@ class ServiceTests(SynchronousTestCase):
     def test_options(self) -> None:
         """The text and the rate reach the services; one admission serves all datagram listeners."""
         listeners = listenersFor("greeting", "7")
-        self.service(*listeners, greeting=b"Moin", datagramRate=0.0).startService()
+        self.service(listeners, greeting=b"Moin", datagramRate=0.0).startService()
         (_, streams), (_, first), _, (_, second) = self.fake.opened
         self.assertEqual((streams.text, first.text), (b"Moin", b"Moin"))
         self.assertIs(first.admission, second.admission)
@@ -143,9 +132,7 @@ class ServiceTests(SynchronousTestCase):
     def test_withoutIPv6(self) -> None:
         """Where the machine has no IPv6 a bare number is on IPv4 alone; what was asked for by name is not left out."""
         self.fake.ipv6 = False
-        self.service(
-            *listenersFor("echo", "7"), *listenersFor("echo", "8", ("::1",))
-        ).startService()
+        self.service(listenersFor("echo", "7"), listenersFor("echo", "8", ("::1",))).startService()
         self.assertEqual(
             [port.listener.interface for port, _ in self.fake.opened],
             ["0.0.0.0", "0.0.0.0", "::1", "::1"],
@@ -153,7 +140,7 @@ class ServiceTests(SynchronousTestCase):
 
     def test_portZero(self) -> None:
         """Port 0 is one port that is free everywhere, one for each service."""
-        self.service(*listenersFor("echo", "0"), *listenersFor("greeting", "0")).startService()
+        self.service(listenersFor("echo", "0"), listenersFor("greeting", "0")).startService()
         self.assertEqual(self.fake.picked, [["0.0.0.0", "::"]] * 2)
         self.assertEqual(
             [port.listener.port for port, _ in self.fake.opened], [40_001] * 4 + [40_002] * 4
@@ -164,7 +151,7 @@ class ServiceTests(SynchronousTestCase):
         """When one listener cannot be opened those that were are closed, and one line says why."""
         error = CannotListenError("0.0.0.0", 8, failed(EADDRINUSE))
         self.fake.failing["udp:8"] = error
-        service = self.service(*listenersFor("echo", "7"), *listenersFor("greeting", "8"))
+        service = self.service(listenersFor("echo", "7"), listenersFor("greeting", "8"))
         with self.assertRaises(CannotStart) as raised:
             service.privilegedStartService()
         message = (
@@ -178,7 +165,7 @@ class ServiceTests(SynchronousTestCase):
     def test_portZeroTakenMeanwhile(self) -> None:
         """Where a picked port is taken before all its listeners are open, another is picked for all."""
         self.fake.failing["udp:40001"] = CannotListenError("", 40_001, failed(EADDRINUSE))
-        self.service(*listenersFor("echo", "0")).startService()
+        self.service(listenersFor("echo", "0")).startService()
         self.assertEqual(
             [(port.listener.port, port.closed) for port, _ in self.fake.opened],
             [(40_001, "abandoned")] + [(40_002, "")] * 4,
@@ -192,12 +179,12 @@ class ServiceTests(SynchronousTestCase):
 
         self.fake.pickPort = pickPort  # type: ignore[method-assign]
         with self.assertRaises(CannotStart) as raised:
-            self.service(*listenersFor("echo", "0")).privilegedStartService()
+            self.service(listenersFor("echo", "0")).privilegedStartService()
         self.assertIn("echo cannot listen on tcp 0.0.0.0:0", str(raised.exception))
 
     def test_twoZeros(self) -> None:
         """Two bare 0 are two ports, each the same on all its listeners."""
-        self.service(*listenersFor("echo", "0"), *listenersFor("echo", "0")).startService()
+        self.service(listenersFor("echo", "0"), listenersFor("echo", "0")).startService()
         self.assertEqual(
             [port.listener.port for port, _ in self.fake.opened], [40_001] * 4 + [40_002] * 4
         )
@@ -212,12 +199,12 @@ class ServiceTests(SynchronousTestCase):
         self.fake.pickPort = pickPort  # type: ignore[method-assign]
         listeners = listenersFor("echo", "0", ("127.0.0.1", "192.0.2.1"))
         with self.assertRaises(CannotStart) as raised:
-            self.service(*listeners).privilegedStartService()
+            self.service(listeners).privilegedStartService()
         self.assertIn("cannot listen on tcp 192.0.2.1:0: Cannot", str(raised.exception))
 
     def test_stopTwice(self) -> None:
         """A second stop is over when the first is."""
-        service = self.service(*listenersFor("echo", "7"))
+        service = self.service(listenersFor("echo", "7"))
         service.startService()
         factory = self.fake.opened[0][1]
         pair = StreamPair(RecordingProtocol(), factory.buildProtocol(CLIENT_ADDRESS))
@@ -230,7 +217,7 @@ class ServiceTests(SynchronousTestCase):
 
     def test_failingToClose(self) -> None:
         """A listener that does not close cleanly is one log line, and does not cut the drain."""
-        service = self.service(*listenersFor("echo", "7"))
+        service = self.service(listenersFor("echo", "7"))
         service.startService()
         port, factory = self.fake.opened[0]
         port.stopListening = lambda: fail(failed(EACCES))  # type: ignore[method-assign]
@@ -247,7 +234,7 @@ class ServiceTests(SynchronousTestCase):
 
     def test_acceptsWhatWaits(self) -> None:
         """Stopped, it first takes the connections that its listeners hold."""
-        service = self.service(*listenersFor("echo", "7"))
+        service = self.service(listenersFor("echo", "7"))
         service.startService()
         port, factory = self.fake.opened[0]
         directlyProvides(port, IReadDescriptor)
@@ -258,7 +245,7 @@ class ServiceTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """Stopped, it closes every listener, drains what is open, and is over when nothing is left."""
-        service = self.service(*listenersFor("echo", "7"))
+        service = self.service(listenersFor("echo", "7"))
         service.startService()
         factory = self.fake.opened[0][1]
         client = RecordingProtocol()
@@ -272,78 +259,3 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(client.received, b"last words")
         self.assertIsNone(self.successResultOf(stopped))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-
-
-class WhyNotTests(SynchronousTestCase):
-    def test_bareNumber(self) -> None:
-        """The listener of a bare number is named by carrier, address and port, with the remedy."""
-        [tcp, *_] = listenersFor("echo", "80", ("::1",))
-        self.assertEqual(
-            whyNot(tcp, CannotListenError("::1", 80, failed(EACCES))),
-            "echo cannot listen on tcp [::1]:80: Permission denied; "
-            "ports under 1024 need root: start as root and give twistd --uid",
-        )
-        self.assertIn("this machine has no such address", whyNot(tcp, failed(EADDRNOTAVAIL)))
-
-    def test_otherErrors(self) -> None:
-        """Whatever it is has its own words."""
-        listener = Listener("echo", "tcp:7:interface=lab")
-        error = CannotListenError("lab", 7, socket.gaierror(-2, "Name or service not known"))
-        self.assertIn("Name or service not known", whyNot(listener, error))
-        self.assertIn("too large", whyNot(listener, OverflowError("too large")))
-
-    def test_description(self) -> None:
-        """Any other is named by its description."""
-        self.assertEqual(
-            whyNot(
-                Listener("echo", "unix:/x"), CannotListenError(None, "/x", "Cannot acquire lock")
-            ),
-            "echo cannot listen on unix:/x: Cannot acquire lock",
-        )
-
-
-class ComplainTests(SynchronousTestCase):
-    def complained(self, said: IO[str] | None) -> list[str]:
-        """What is logged when there is a complaint, and ``said`` is the standard error."""
-        logged: list[str] = []
-        self.patch(service, "_log", Logger("test", observer=cast(Any, logged.append)))
-        self.patch(sys, "__stderr__", said)
-        complain("no")
-        return logged
-
-    def test_standardError(self) -> None:
-        """A complaint is a line on the standard error that the process began with."""
-        with TemporaryFile("w+") as said:
-            self.assertEqual(self.complained(said), [])
-            said.seek(0)
-            self.assertEqual(said.read(), "no\n")
-
-    def test_daemon(self) -> None:
-        """Where there is no standard error it is a line in the log."""
-        with open(os.devnull, "w") as nowhere:
-            self.assertEqual(len(self.complained(nowhere)), 1)
-        self.assertEqual(len(self.complained(None)), 1)
-
-
-class OpenTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.reactor: Any = MemoryReactorClock()
-
-    def test_stream(self) -> None:
-        """A stream listener is opened by Twisted's endpoint of that description."""
-        factory = EchoFactory(self.reactor)
-        openStream(self.reactor, Listener("echo", "unix:/x"), factory)
-        self.assertEqual(self.reactor.unixServers[0][:2], ("/x", factory))
-
-    def test_streamFails(self) -> None:
-        """What the endpoint fails with is raised."""
-        listener = Listener("echo", "tcp:7:interface=192.0.2.1")
-        with self.assertRaises(CannotListenError):
-            openStream(self.reactor, listener, EchoFactory(self.reactor))
-
-    def test_datagrams(self) -> None:
-        """A datagram listener is opened on our own port."""
-        listener = Listener("echo", "udp:0:interface=127.0.0.1")
-        port = openDatagrams(self.reactor, listener, EchoDatagrams(self.reactor))
-        self.addCleanup(cast(Any, port).connectionLost)
-        self.assertEqual(cast(Any, port.getHost()).host, "127.0.0.1")
