@@ -206,13 +206,14 @@ class DatagramPort(Port):
 
     def write(self, datagram: bytes, addr: Any = None) -> None:
         """
-        Send one datagram; while one is being received, from the address that that was sent to.
+        Send one datagram; while one is being received, from the address that that was sent to. A connected
+        port has one address, and errors of its own (``IUDPTransport``).
 
         :param datagram: the payload.
         :param addr: where to: address and port, for IPv6 perhaps flow and scope too.
         :raise OSError: the kernel did not take it.
         """
-        if self._replySource:
+        if self._replySource and not self._connectedAddr:
             self.socket.sendmsg([datagram], self._replySource, 0, addr)
         else:
             super().write(datagram, addr)

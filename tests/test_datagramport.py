@@ -150,6 +150,12 @@ class PortTests(SynchronousTestCase):
         self.port.write(b"later", PEER)
         self.assertEqual(self.port.socket.sent[-1], (b"later", [], PEER))
 
+    def test_connected(self) -> None:
+        """A connected port sends as Twisted's does, also while it receives."""
+        self.port.connect(*PEER)
+        self.receive((b"hi", [pktinfo()], 0, PEER))
+        self.assertEqual(self.port.socket.sent, [(b"hi", [], None)])
+
     def test_wholeAddress(self) -> None:
         """An IPv6 source comes with flow and scope, and is answered at them."""
         peer = ("fe80::1", 40_000, 0, 2)
