@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -29,9 +31,10 @@ class FirstDifferenceTests(SynchronousTestCase):
         self.assertEqual(firstDifference(b"", b""), 0)
 
 
-class StreamMatcherTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.matcher: StreamMatcher[Expected] = StreamMatcher()
+class MatcherTestCase(SynchronousTestCase):
+    """A matcher, made by each suite's ``setUp``."""
+
+    matcher: StreamMatcher[Expected] | DatagramMatcher[Expected]
 
     def expect(self, *messages: bytes) -> list[Expected]:
         made = [Expected(message) for message in messages]
@@ -41,6 +44,13 @@ class StreamMatcherTests(SynchronousTestCase):
 
     def receive(self, data: bytes) -> list[Outcome[Expected]]:
         return list(self.matcher.receive(data))
+
+
+class StreamMatcherTests(MatcherTestCase):
+    matcher: StreamMatcher[Expected]
+
+    def setUp(self) -> None:
+        self.matcher = StreamMatcher()
 
     @given(st.lists(st.binary(min_size=1, max_size=20), max_size=10), st.data())
     def test_anyCutting(self, messages: list[bytes], data: st.DataObject) -> None:
@@ -97,26 +107,19 @@ class StreamMatcherTests(SynchronousTestCase):
         self.assertEqual(self.receive(b"def"), [Outcome(second)])
 
 
-class DatagramMatcherTests(SynchronousTestCase):
+class DatagramMatcherTests(MatcherTestCase):
+    matcher: DatagramMatcher[Expected]
+
     def setUp(self) -> None:
-        self.matcher: DatagramMatcher[Expected] = DatagramMatcher()
-
-    def expect(self, *messages: bytes) -> list[Expected]:
-        made = [Expected(message) for message in messages]
-        for expected in made:
-            self.matcher.expect(expected)
-        return made
-
-    def receive(self, data: bytes) -> list[Outcome[Expected]]:
-        return list(self.matcher.receive(data))
+        self.matcher = DatagramMatcher()
 
     @given(st.lists(st.binary(max_size=4)), st.randoms())
-    def test_anyOrder(self, messages: list[bytes], random: st.DataObject) -> None:
+    def test_anyOrder(self, messages: list[bytes], random: Random) -> None:
         """In whatever order the replies come, each message is answered once."""
         self.matcher = DatagramMatcher()
         made = self.expect(*messages)
         replies = list(messages)
-        random.shuffle(replies)  # type: ignore[attr-defined]
+        random.shuffle(replies)
         outcomes = [outcome for reply in replies for outcome in self.receive(reply)]
         self.assertEqual({outcome.error for outcome in outcomes}, {None} if made else set())
         self.assertEqual({outcome.expected for outcome in outcomes}, set(made))

@@ -269,11 +269,12 @@ class SweepTests(StreamTestCase):
         """An observer may open a connection when one ends; there is one sweep, and none at the end."""
         pairs: list[StreamPair] = []
 
-        def connectOnce(summary: ConnectionSummary) -> None:
-            if not pairs:
-                pairs.append(self.connect()[0])
+        class Connecting(RecordingObserver):
+            def connectionEnded(_, summary: ConnectionSummary) -> None:
+                if not pairs:
+                    pairs.append(self.connect()[0])
 
-        self.observer.connectionEnded = connectOnce  # type: ignore[method-assign]
+        self.factory.observer = Connecting()
         self.pair.client.loseConnection()
         self.pair.pump()
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from os import strerror
 from typing import Any
@@ -36,13 +37,18 @@ class FakePort:
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
         self.closed = ""
+        self.stopError: OSError | None = None
+        self.onRead: Callable[[], None] = lambda: None
 
     def startListening(self) -> None:
         raise NotImplementedError
 
+    def doRead(self) -> None:
+        self.onRead()
+
     def stopListening(self) -> Deferred[None]:
         self.closed = "stopped"
-        return succeed(None)
+        return succeed(None) if self.stopError is None else fail(self.stopError)
 
     def connectionLost(self, reason: Any) -> None:
         self.closed = "abandoned"
@@ -63,6 +69,7 @@ class FakeMachine:
         self.opened: list[tuple[FakePort, Any]] = []
         self.failing: dict[str, Exception] = {}
         self.picked: list[list[str]] = []
+        self.noPort: Exception | None = None
         self.complaints: list[str] = []
 
     def open(self, reactor: Any, listener: Listener, serving: Any) -> IListeningPort:
@@ -74,6 +81,8 @@ class FakeMachine:
         return port
 
     def pickPort(self, interfaces: Any) -> int:
+        if self.noPort is not None:
+            raise self.noPort
         self.picked.append(list(interfaces))
         return 40_000 + len(self.picked)
 
@@ -173,11 +182,7 @@ class ServiceTests(SynchronousTestCase):
 
     def test_noFreePort(self) -> None:
         """Where no port is free on all carriers that is said in one line, too."""
-
-        def pickPort(interfaces: Any) -> int:
-            raise failed(EADDRINUSE)
-
-        self.fake.pickPort = pickPort  # type: ignore[method-assign]
+        self.fake.noPort = failed(EADDRINUSE)
         with self.assertRaises(CannotStart) as raised:
             self.service(listenersFor("echo", "0")).privilegedStartService()
         self.assertIn("echo cannot listen on tcp 0.0.0.0:0", str(raised.exception))
@@ -191,12 +196,7 @@ class ServiceTests(SynchronousTestCase):
 
     def test_portZeroOnAnotherMachinesAddress(self) -> None:
         """Where no port can be picked, the address that cannot be had is named."""
-        error = CannotListenError("192.0.2.1", 0, failed(EADDRNOTAVAIL))
-
-        def pickPort(interfaces: Any) -> int:
-            raise error
-
-        self.fake.pickPort = pickPort  # type: ignore[method-assign]
+        self.fake.noPort = CannotListenError("192.0.2.1", 0, failed(EADDRNOTAVAIL))
         listeners = listenersFor("echo", "0", ("127.0.0.1", "192.0.2.1"))
         with self.assertRaises(CannotStart) as raised:
             self.service(listeners).privilegedStartService()
@@ -220,7 +220,7 @@ class ServiceTests(SynchronousTestCase):
         service = self.service(listenersFor("echo", "7"))
         service.startService()
         port, factory = self.fake.opened[0]
-        port.stopListening = lambda: fail(failed(EACCES))  # type: ignore[method-assign]
+        port.stopError = failed(EACCES)
         client = RecordingProtocol()
         pair = StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
         stopped = service.stopService()
@@ -239,7 +239,7 @@ class ServiceTests(SynchronousTestCase):
         port, factory = self.fake.opened[0]
         directlyProvides(port, IReadDescriptor)
         taken: list[bool] = []
-        port.doRead = lambda: taken.append(factory.sweep.draining)  # type: ignore[attr-defined]
+        port.onRead = lambda: taken.append(factory.sweep.draining)
         self.successResultOf(service.stopService())
         self.assertEqual(set(taken), {False})
 
