@@ -24,14 +24,13 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 #: 11 systat, 13 daytime, 15 netstat, 17 quote of the day, 19 chargen, 37 time.
 LOOPING_PORTS = frozenset({0, 7, 9, 11, 13, 15, 17, 19, 37})
 
-#: Datagrams per second and source, and how many may come at once: ten times what a fast
-#: ``ping -i 0.01`` sends, and a loop held to it costs about one per cent of a core.
+#: Datagrams per second and source, and how many may come at once: ten times what ``ping -i 0.01``
+#: sends, so that there is room to measure, and little beside what a loop does that nobody slows.
 DATAGRAM_RATE = 1000.0
 
 #: Sources remembered. When the table is full the source that was longest silent is
 #: forgotten: it comes back with a full bucket, so forged sources cost nobody else a reply.
 MAXIMUM_SOURCES = 16_384
-
 
 BROADCAST = IPv4Address("255.255.255.255")
 
