@@ -1,10 +1,14 @@
 """
-Which datagrams are answered: pure decisions about sources, with the clock passed in.
+Who is served: pure decisions about connections and datagrams, with the clock passed in.
 
-Called by :mod:`echoproto.datagrams` once per datagram. Knows no socket, no reactor and
-nothing of what is answered.
+Asked by :mod:`echoproto.streams` once per connection and by :mod:`echoproto.datagrams` once per
+datagram. Knows no socket, no reactor and nothing of what is answered; who a source is says
+:mod:`echoproto.sources`.
 
-UDP sources can be forged, so one forged datagram between two echo services makes them
+*Connections* are limited in all, per source, and in how fast one source may make them. A source over its
+limit is refused and costs no other source a place.
+
+*Datagrams*: UDP sources can be forged, so one forged datagram between two echo services makes them
 answer each other for ever (CERT CA-1996-01). Sources that could start such a loop are
 refused; every other source is held to a rate, so that a loop with an echo on a port that
 nobody could foresee is slowed to that rate. It cannot be told from a busy client, so it is
@@ -17,7 +21,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from math import inf
+
+from echoproto.sources import Networks, sourceKey
 
 #: Source ports that are refused: nothing honest sends from them, and the services that
 #: stand there answer whatever they get. 0 (no reply possible), 7 echo, 9 discard,
@@ -32,12 +38,18 @@ DATAGRAM_RATE = 1000.0
 #: forgotten: it comes back with a full bucket, so forged sources cost nobody else a reply.
 MAXIMUM_SOURCES = 16_384
 
-BROADCAST = IPv4Address("255.255.255.255")
-
 
 class Refusal(Enum):
-    """Why a datagram is not answered."""
+    """Why a connection is not served or a datagram not answered."""
 
+    FULL = "too many connections"
+    SOURCE_FULL = "too many connections from the source"
+    DENIED = "source is not allowed"
+    UNTRUSTED = "source is not a trusted proxy"
+    NO_HEADER = "no PROXY header"
+    LATE_HEADER = "PROXY header took too long"
+    NO_HANDSHAKE = "TLS handshake failed"
+    LATE_HANDSHAKE = "TLS handshake took too long"
     LOOPING_PORT = "source port could loop"
     OWN_PORT = "source port is our own"
     NOT_UNICAST = "source address is not one host"
@@ -85,24 +97,77 @@ class TokenBuckets:
         return taken
 
 
-@lru_cache(maxsize=1024)
-def sourceKey(host: str) -> str | None:
+class ConnectionAdmission:
     """
-    The name under which a source is counted, or ``None`` where it is not one host's address.
+    Decides whether a connection may be served, and counts those that are. Share one among all
+    listeners of a program: its limits are for all of them together.
 
-    An IPv4 address counts for itself, an IPv6 address by its /64 (one site owns that many, RFC 4291
-    section 2.5.4), an IPv4 address mapped into IPv6 (``::ffff:``) for the IPv4 address. Multicast, broadcast and unspecified addresses are nobody's (RFC 1122 section 3.2.1.3).
-
-    :param host: a numeric address; an IPv6 scope (``%eth0``) is ignored.
+    :param seconds: the clock, in seconds; ``reactor.seconds`` for one.
+    :param maximum: connections at once, in all.
+    :param perSource: connections at once from each source.
+    :param rate: connections per second that each source may make.
+    :param burst: how many of these may come at once; as many as in a second where not given, and at least one.
+    :param networks: who may come at all.
+    :ivar open: connections admitted and not yet released.
+    :ivar whenRoom: called when the last place had been taken and one is free again.
     """
-    address = ip_address(host.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_multicast or address.is_unspecified or address == BROADCAST:
+
+    def __init__(
+        self,
+        seconds: Callable[[], float],
+        maximum: float = inf,
+        perSource: float = inf,
+        rate: float = inf,
+        burst: float = 0.0,
+        networks: Networks | None = None,
+    ) -> None:
+        self.open = 0
+        self.whenRoom: Callable[[], None] = lambda: None
+        self._maximum = maximum
+        self._perSource = perSource
+        self._networks = networks if networks is not None else Networks()
+        self._bySource: Counter[str] = Counter()
+        self._buckets = TokenBuckets(rate, max(burst or rate, 1.0), seconds) if rate < inf else None
+
+    @property
+    def room(self) -> float:
+        """How many more connections may be served."""
+        return self._maximum - self.open
+
+    def admit(self, host: str | None) -> Refusal | None:
+        """
+        Take a place for one more connection.
+
+        :param host: the client's numeric address; ``None`` where it has none, as on a UNIX socket: then only the
+            number of all connections counts.
+        :return: why there is none; ``None`` where it was taken, to be given back by :meth:`release`.
+        """
+        source = None if host is None else sourceKey(host)
+        if host is not None and not self._networks.permits(host):
+            return Refusal.DENIED
+        if source is not None and self._bySource[source] >= self._perSource:
+            return Refusal.SOURCE_FULL
+        if self.room < 1:
+            return Refusal.FULL
+        # Last, so that what is refused for another reason takes no token.
+        if source is not None and self._buckets is not None and not self._buckets.take(source):
+            return Refusal.RATE
+        self.open += 1
+        if source is not None:
+            self._bySource[source] += 1
         return None
-    if isinstance(address, IPv6Address):
-        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
-    return str(address)
+
+    def release(self, host: str | None) -> None:
+        """Give back the place that :meth:`admit` gave for ``host``."""
+        wasFull = self.room < 1
+        self.open -= 1
+        source = None if host is None else sourceKey(host)
+        if source is not None:
+            self._bySource[source] -= 1
+            if not self._bySource[source]:
+                del self._bySource[source]
+        if wasFull:
+            self.whenRoom()
 
 
 class DatagramAdmission:
@@ -114,6 +179,7 @@ class DatagramAdmission:
     :param rate: datagrams per second that each source may have answered, and as many at once;
         0 for no limit.
     :param refusedPorts: source ports that are never answered.
+    :param networks: who is answered at all.
     """
 
     def __init__(
@@ -121,7 +187,11 @@ class DatagramAdmission:
         seconds: Callable[[], float],
         rate: float = DATAGRAM_RATE,
         refusedPorts: Iterable[int] = LOOPING_PORTS,
+        networks: Networks | None = None,
     ) -> None:
+        self._networks = networks if networks is not None else Networks()
+        # Once per source rather than per datagram; bounded, as sources can be forged.
+        self._sourceOf = lru_cache(maxsize=1024)(self._judge)
         self._refusedPorts = frozenset(refusedPorts)
         self._ownPorts: Counter[int] = Counter()
         self._buckets = TokenBuckets(rate, max(rate, 1.0), seconds) if rate else None
@@ -143,9 +213,16 @@ class DatagramAdmission:
             return Refusal.LOOPING_PORT
         if port in self._ownPorts:
             return Refusal.OWN_PORT
-        source = sourceKey(host)
-        if source is None:
-            return Refusal.NOT_UNICAST
+        source = self._sourceOf(host)
+        if isinstance(source, Refusal):
+            return source
         if self._buckets is not None and not self._buckets.take(source):
             return Refusal.RATE
         return None
+
+    def _judge(self, host: str) -> str | Refusal:
+        """The source's name, or why it is never answered."""
+        source = sourceKey(host)
+        if source is None:
+            return Refusal.NOT_UNICAST
+        return source if self._networks.permits(host) else Refusal.DENIED

@@ -19,8 +19,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from echoproto.admission import DatagramAdmission, Refusal
+from echoproto.admission import ConnectionAdmission, DatagramAdmission, Refusal
 from echoproto.datagrams import DatagramService
+from echoproto.deadlines import Deadlines
 from echoproto.observer import IObserver
 from echoproto.streams import StreamFactory, StreamProtocol
 
@@ -62,7 +63,7 @@ class GreetingProtocol(StreamProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the observer what was noted."""
         if self._noted:
-            self.factory.observer.greeted(cast(Any, self.transport).getPeer(), self._noted)
+            self.factory.observer.greeted(self.peer, self._noted)
         super().connectionLost(reason)
 
 
@@ -71,16 +72,23 @@ class GreetingFactory(StreamFactory):
     The greeting service on streams.
 
     :param clock: keeps the deadlines; the reactor, or a ``Clock`` in tests.
-    :param observer: is told of openings, greetings and endings.
+    :param observer: is told of openings, greetings, endings and refusals.
+    :param admission: decides who is served; everybody where none is given.
+    :param deadlines: how long a connection may take for what.
     :param text: what every client is answered.
     """
 
     protocol = GreetingProtocol
 
     def __init__(
-        self, clock: IReactorTime, observer: IObserver | None = None, text: bytes = SERVER_GREETING
+        self,
+        clock: IReactorTime,
+        observer: IObserver | None = None,
+        admission: ConnectionAdmission | None = None,
+        deadlines: Deadlines | None = None,
+        text: bytes = SERVER_GREETING,
     ) -> None:
-        super().__init__(clock, observer)
+        super().__init__(clock, observer, admission, deadlines)
         self.text = text
 
 

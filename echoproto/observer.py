@@ -2,8 +2,8 @@
 What the protocols tell of themselves, and to whom: the interface of an observer and the
 values that it is told.
 
-Services call an observer at openings, endings and greetings, never per message. The log is an
-observer; so may be whatever counts. This module knows no reactor, no socket and no logger.
+Services call an observer at openings, endings, refusals and greetings, never per message. The log and the
+metrics are observers. This module knows no reactor, no socket and no logger.
 
 It stands apart because the protocols call the interface and the running program implements it, and
 neither may import the other.
@@ -25,11 +25,17 @@ class Ending(Enum):
     FINISHED = "finished"
     """All was answered, and the close was orderly."""
 
+    IDLE = "idle"
+    """Nothing was said for long, and we sent the FIN."""
+
+    STALLED = "stalled"
+    """The client did not take what was sent to it, and we cut it."""
+
     DRAINED = "drained"
     """We are stopping: the client had fallen silent, and we sent the FIN."""
 
     ABORTED = "aborted"
-    """A deadline passed after the close had begun, and we cut it."""
+    """A deadline passed after the close had begun, or while we were stopping, and we cut it."""
 
     LOST = "lost"
     """The client reset it, or the network did."""
@@ -40,14 +46,14 @@ class ConnectionSummary:
     """
     One connection, when it has ended.
 
-    :ivar peer: the client's address.
+    :ivar peer: the client's address; ``None`` where its endpoint tells none.
     :ivar ending: why it ended.
     :ivar seconds: how long it was open.
     :ivar bytesReceived: bytes taken from the client, those discarded included.
     :ivar bytesSent: bytes handed to the transport; after an abort or a loss some may not have arrived.
     """
 
-    peer: IAddress
+    peer: IAddress | None
     ending: Ending
     seconds: float
     bytesReceived: int
@@ -78,13 +84,20 @@ class DatagramTotals:
 class IObserver(Interface):
     """Is told what happens on one listener. No method may raise."""
 
-    def connectionOpened(peer: IAddress) -> None:
+    def connectionOpened(peer: IAddress | None) -> None:
         """A stream connection was accepted from ``peer``."""
 
     def connectionEnded(summary: ConnectionSummary) -> None:
         """A stream connection is over; called once for every :meth:`connectionOpened`."""
 
-    def greeted(peer: IAddress, received: bytes) -> None:
+    def connectionRefused(peer: IAddress | None, reason: str) -> None:
+        """
+        A stream connection from ``peer`` was not served; for it there is no other call.
+
+        :param reason: one of few constant texts, such as those of :class:`echoproto.admission.Refusal`.
+        """
+
+    def greeted(peer: IAddress | None, received: bytes) -> None:
         """
         ``peer`` was greeted.
 
@@ -100,13 +113,16 @@ class IObserver(Interface):
 class Silent:
     """An observer that ignores all it is told: the default of every service."""
 
-    def connectionOpened(self, peer: IAddress) -> None:
+    def connectionOpened(self, peer: IAddress | None) -> None:
         """See :class:`IObserver`."""
 
     def connectionEnded(self, summary: ConnectionSummary) -> None:
         """See :class:`IObserver`."""
 
-    def greeted(self, peer: IAddress, received: bytes) -> None:
+    def connectionRefused(self, peer: IAddress | None, reason: str) -> None:
+        """See :class:`IObserver`."""
+
+    def greeted(self, peer: IAddress | None, received: bytes) -> None:
         """See :class:`IObserver`."""
 
     def datagramsStopped(self, totals: DatagramTotals) -> None:

@@ -7,10 +7,10 @@ run over any stream transport of Twisted: TCP, UNIX sockets, TLS.
 
 A connection goes through these stages::
 
-    OPEN ──the client's FIN────────────────────▶ FLUSHING ──queue empty──▶ over
-      └──finish(), our FIN──▶ LINGERING ──the client's FIN, or its silence──▶ over
+    SECURING ──TLS handshake──▶ OPEN ──the client's FIN────────────────────▶ FLUSHING ──queue empty──▶ over
+                                 └──finish(), our FIN──▶ LINGERING ──the client's FIN, or its silence──▶ over
 
-    LINGERING and FLUSHING ──deadline──▶ aborted
+    every one of them ──deadline──▶ aborted
 
 *Nothing is lost at an ending.* A protocol that is no ``IHalfCloseableProtocol`` is closed by
 Twisted at the client's FIN with its queue unsent; and a socket closed with unread input makes
@@ -18,8 +18,9 @@ the kernel send a reset that destroys what is in flight (RFC 9293 section 3.6.1,
 section 2.17). So after the client's FIN we flush, then close; and to end it ourselves we send
 our FIN, then discard what comes until the client's.
 
-*Deadlines* are kept by one sweep over all connections of a factory (:mod:`echoproto.sweep`), never by a
-timer per connection or per message.
+*Deadlines* (:mod:`echoproto.deadlines`) are kept by one sweep over all connections of a factory
+(:mod:`echoproto.sweep`), never by a timer per connection or per message. *Admission*
+(:mod:`echoproto.admission`) is asked before a protocol is built.
 
 ``twisted.protocols.policies`` is not used for any of it: its wrappers relay no half-close.
 """
@@ -28,13 +29,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, cast
+from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     IPushProducer,
     IReactorTime,
     ISSLTransport,
@@ -43,17 +46,11 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.admission import ConnectionAdmission, Refusal
+from echoproto.deadlines import Deadlines
 from echoproto.observer import ConnectionSummary, Ending, IObserver, Silent
 from echoproto.sendqueue import unsentBytes
 from echoproto.sweep import DRAIN_TIMEOUT, ISwept, Sweep
-
-#: Seconds after the client's FIN in which its kernel takes nothing of what is still queued, until the
-#: connection is aborted (nginx: ``send_timeout`` 60 s, likewise between two steps forward).
-FLUSH_TIMEOUT = 60.0
-
-#: Seconds from our FIN until the client's must come, or the connection is aborted
-#: (nginx: ``lingering_time`` 30 s).
-LINGER_TIMEOUT = 30.0
 
 #: Seconds without a byte after our FIN, all that we sent being taken, until we wait no longer for
 #: the client's (nginx: ``lingering_timeout`` 5 s).
@@ -67,17 +64,26 @@ DRAIN_SILENCE = 0.5
 class Stage(Enum):
     """How far a connection has come; see the drawing in the module's docstring."""
 
+    SECURING = "securing"
     OPEN = "open"
     LINGERING = "lingering"
     FLUSHING = "flushing"
 
 
 def canHalfClose(transport: Any) -> bool:
-    """Whether ``transport`` can end its own direction alone. TLS cannot: it has close_notify instead."""
-    return hasattr(transport, "loseWriteConnection") and not ISSLTransport.providedBy(transport)
+    """
+    Whether ``transport`` can end its own direction alone. Twisted's TLS transports cannot: theirs is the method of
+    the transport beneath them. :class:`echoproto.tlsstream.TLSStream` can.
+    """
+    return hasattr(type(transport), "loseWriteConnection")
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer, ISwept)
+def hostOf(address: IAddress | None) -> str | None:
+    """The numeric address in ``address``; ``None`` where it has none, as on a UNIX socket."""
+    return address.host if isinstance(address, IPv4Address | IPv6Address) else None
+
+
+@implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ISwept)
 class StreamProtocol(Protocol):
     """
     One connection to a stream service. Subclasses implement ``dataReceived``: count the bytes in
@@ -90,18 +96,23 @@ class StreamProtocol(Protocol):
     :ivar bytesReceived: bytes taken from the client so far.
     :ivar discarding: true once our FIN is under way: what still comes is not answered.
     :ivar stage: how far the connection has come.
+    :ivar peer: the client's address, as the factory was told: the transport's, or what a trusted proxy has announced.
     """
 
     factory: StreamFactory
+    peer: IAddress | None = None
     bytesReceived = 0
     discarding = False
     stage = Stage.OPEN
 
     _ending: Ending | None = None
+    _refusal: Refusal | None = None
     _paused = False
     _closingSince = 0.0
     _quietSince = 0.0
-    _atSweep = (0, 0)
+    _receivedAtSweep = 0
+    # What the client's kernel had not taken at the last look; stays 0 until something is received.
+    _unsent = 0
 
     @property
     def bytesSent(self) -> int:
@@ -111,14 +122,29 @@ class StreamProtocol(Protocol):
     def connectionMade(self) -> None:
         """Set the socket's options, begin backpressure and tell the factory."""
         transport: Any = self.transport
+        self._openedAt = self._quietSince = self.factory.clock.seconds()
+        self.factory.sweep.add(self)
+        transport.registerProducer(self, True)
         if getattr(transport.getHost(), "type", None) == "TCP" and hasattr(
             transport, "setTcpNoDelay"
         ):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
-        transport.registerProducer(self, True)
-        self._openedAt = self._quietSince = self.factory.clock.seconds()
-        self.factory.opened(self)
+        if ISSLTransport.providedBy(transport):
+            self.stage = Stage.SECURING
+        else:
+            self._open()
+
+    # IHandshakeListener
+
+    def handshakeCompleted(self) -> None:
+        """The TLS handshake is done."""
+        self._quietSince = self.factory.clock.seconds()
+        self._open()
+
+    def _open(self) -> None:
+        self.stage = Stage.OPEN
+        self.factory.observer.connectionOpened(self.peer)
 
     # IPushProducer: called by the transport as its queue fills and empties.
 
@@ -164,7 +190,6 @@ class StreamProtocol(Protocol):
     def _beginClosing(self, stage: Stage) -> None:
         self.stage = stage
         self._closingSince = self._quietSince = self.factory.clock.seconds()
-        self._atSweep = (self.bytesReceived, 0)
 
     def beginDrain(self) -> None:
         """We are stopping: count the client's silence from now on."""
@@ -172,21 +197,54 @@ class StreamProtocol(Protocol):
 
     def sweep(self, now: float) -> None:
         """Keep the deadlines; see :class:`~echoproto.sweep.ISwept`."""
-        unsent = 0 if self.stage is Stage.OPEN else self.factory.unsentBytes(self.transport)
-        if self._paused or self._atSweep != (self.bytesReceived, unsent):
-            self._atSweep = (self.bytesReceived, unsent)
-            self._quietSince = now
+        self._noteProgress(now)
         quiet = now - self._quietSince
         if self.stage is Stage.OPEN:
-            if self.factory.sweep.draining and quiet >= DRAIN_SILENCE:
-                self._ending = Ending.DRAINED
-                self.finish()
+            self._sweepOpen(quiet)
         elif self.stage is Stage.FLUSHING:
-            if quiet >= FLUSH_TIMEOUT:
-                self.abort()
-        elif now - self._closingSince >= LINGER_TIMEOUT:
+            self._sweepFlushing(quiet, now - self._closingSince)
+        elif self.stage is Stage.LINGERING:
+            self._sweepLingering(quiet, now - self._closingSince)
+        elif now - self._openedAt >= self.factory.deadlines.handshake:
+            self._refusal = Refusal.LATE_HANDSHAKE
+            self._transport.abortConnection()
+
+    def _noteProgress(self, now: float) -> None:
+        """The connection is quiet while no byte comes, and none of ours is taken by the client's kernel."""
+        received = self.bytesReceived
+        # An open connection sends only what it was sent, so the kernel need not be asked about a silent one.
+        if (
+            received == self._receivedAtSweep
+            and not (self._unsent or self._paused)
+            and self.stage is Stage.OPEN
+        ):
+            return
+        unsent = self.factory.unsentBytes(self.transport)
+        if (received, unsent) != (self._receivedAtSweep, self._unsent):
+            self._receivedAtSweep, self._unsent = received, unsent
+            self._quietSince = now
+
+    def _sweepOpen(self, quiet: float) -> None:
+        if self._paused or self._unsent:
+            if quiet >= self.factory.deadlines.stall:
+                self.abort(Ending.STALLED)
+        elif self.factory.sweep.draining and quiet >= DRAIN_SILENCE:
+            self._ending = Ending.DRAINED
+            self.finish()
+        elif quiet >= self.factory.deadlines.idle:
+            self._ending = Ending.IDLE
+            self.finish()
+
+    def _sweepFlushing(self, quiet: float, closing: float) -> None:
+        if quiet >= self.factory.deadlines.stall:
+            self.abort(Ending.STALLED)
+        elif closing >= self.factory.deadlines.close:
             self.abort()
-        elif quiet >= LINGER_SILENCE and not unsent:
+
+    def _sweepLingering(self, quiet: float, closing: float) -> None:
+        if closing >= self.factory.deadlines.linger:
+            self.abort()
+        elif quiet >= LINGER_SILENCE and not self._unsent:
             self._stopLingering()
 
     def _stopLingering(self) -> None:
@@ -198,20 +256,31 @@ class StreamProtocol(Protocol):
             # Under TLS loseConnection() was the beginning of the end; only this is the end.
             self._transport.abortConnection()
 
-    def abort(self) -> None:
-        """Cut the connection: a deadline has passed."""
-        self._ending = Ending.ABORTED
+    def abort(self, ending: Ending = Ending.ABORTED) -> None:
+        """
+        Cut the connection: a deadline has passed.
+
+        :param ending: why, unless we were ending it for some other reason already.
+        """
+        self._ending = self._ending or ending
         self._transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is over; tell the factory how it ended."""
         if self._ending is None:
             self._ending = Ending.FINISHED if reason.check(ConnectionDone) else Ending.LOST
-        self.factory.closed(self, self._summary(self._ending))
+        try:
+            if self.stage is Stage.SECURING:
+                refusal = self._refusal or Refusal.NO_HANDSHAKE
+                self.factory.observer.connectionRefused(self.peer, refusal.value)
+            else:
+                self.factory.observer.connectionEnded(self._summary(self._ending))
+        finally:
+            self.factory.closed(self)
 
     def _summary(self, ending: Ending) -> ConnectionSummary:
         return ConnectionSummary(
-            peer=self._transport.getPeer(),
+            peer=self.peer,
             ending=ending,
             seconds=self.factory.clock.seconds() - self._openedAt,
             bytesReceived=self.bytesReceived,
@@ -229,7 +298,9 @@ class StreamFactory(Factory):
     Builds the protocols of one stream service on one listener, and drains them.
 
     :param clock: keeps the deadlines; the reactor, or a ``Clock`` in tests.
-    :param observer: is told of openings and endings.
+    :param observer: is told of openings, endings and refusals.
+    :param admission: decides who is served; everybody where none is given.
+    :param deadlines: how long a connection may take for what.
     :ivar unsentBytes: tells how much of a transport's bytes the client has not taken; replaced in tests.
     :ivar sweep: the protocols whose connections are open, and their drain.
     """
@@ -237,27 +308,40 @@ class StreamFactory(Factory):
     noisy = False
     protocol: Any = None
 
-    def __init__(self, clock: IReactorTime, observer: IObserver | None = None) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        observer: IObserver | None = None,
+        admission: ConnectionAdmission | None = None,
+        deadlines: Deadlines | None = None,
+    ) -> None:
         self.clock = clock
         self.observer: IObserver = observer if observer is not None else Silent()
+        self.admission = admission if admission is not None else ConnectionAdmission(clock.seconds)
+        self.deadlines = deadlines if deadlines is not None else Deadlines()
         self.unsentBytes: Callable[[Any], int] = unsentBytes
         self.sweep = Sweep(clock)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A protocol for a new connection; ``None``, which closes it, while draining."""
-        return None if self.sweep.draining else super().buildProtocol(addr)
+        """
+        A protocol for a new connection; ``None``, which closes it, while draining or where it is refused.
 
-    def opened(self, connection: StreamProtocol) -> None:
-        """Called by a protocol whose connection is made."""
-        self.sweep.add(connection)
-        self.observer.connectionOpened(cast(Any, connection.transport).getPeer())
+        :param addr: the client's address, as the transport or a trusted proxy tells it.
+        """
+        if self.sweep.draining:
+            return None
+        refusal = self.admission.admit(hostOf(addr))
+        if refusal is not None:
+            self.observer.connectionRefused(addr, refusal.value)
+            return None
+        protocol: Any = super().buildProtocol(addr)
+        protocol.peer = addr
+        return protocol
 
-    def closed(self, connection: StreamProtocol, summary: ConnectionSummary) -> None:
+    def closed(self, connection: StreamProtocol) -> None:
         """Called by a protocol whose connection is over."""
-        try:
-            self.observer.connectionEnded(summary)
-        finally:
-            self.sweep.remove(connection)
+        self.admission.release(hostOf(connection.peer))
+        self.sweep.remove(connection)
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> Deferred[None]:
         """

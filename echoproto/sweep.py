@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Interface
 
-#: Seconds between two sweeps. A deadline is kept within this much.
+#: Seconds between two sweeps. A deadline is kept within two: one sees the last byte, another that it was long ago.
 SWEEP_INTERVAL = 1.0
 
 #: Seconds between two sweeps while draining, when somebody waits for the end.

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from math import inf
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -7,11 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.admission import (
     LOOPING_PORTS,
+    ConnectionAdmission,
     DatagramAdmission,
     Refusal,
     TokenBuckets,
-    sourceKey,
 )
+from echoproto.sources import Networks
 
 
 class TokenBucketsTests(SynchronousTestCase):
@@ -55,25 +59,282 @@ class TokenBucketsTests(SynchronousTestCase):
             self.assertLessEqual(taken[key], burst + rate * clock.seconds() + 1e-6)
 
 
-class SourceKeyTests(SynchronousTestCase):
-    def test_oneHost(self) -> None:
-        """An IPv4 source counts for itself, an IPv6 source by its /64, whatever its scope."""
-        self.assertEqual(sourceKey("192.0.2.7"), "192.0.2.7")
-        self.assertEqual(sourceKey("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64")
-        self.assertEqual(sourceKey("fe80::1%eth0"), "fe80::/64")
-        self.assertEqual(sourceKey("::ffff:192.0.2.7"), "192.0.2.7")
+class ConnectionAdmissionTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
 
-    def test_nobody(self) -> None:
-        """Multicast, broadcast and unspecified addresses are no source."""
-        for host in (
-            "224.0.0.1",
-            "255.255.255.255",
-            "0.0.0.0",
-            "ff02::1",
-            "::",
-            "::ffff:224.0.0.1",
+    def verdicts(self, admission: ConnectionAdmission, *hosts: str | None) -> list[Refusal | None]:
+        return [admission.admit(host) for host in hosts]
+
+    def test_everybody(self) -> None:
+        """Without limits everybody is admitted, and counted; there is always room."""
+        admission = ConnectionAdmission(self.clock.seconds)
+        self.assertEqual(set(self.verdicts(admission, *["192.0.2.1"] * 1000)), {None})
+        self.assertEqual((admission.open, admission.room), (1000, inf))
+
+    def test_full(self) -> None:
+        """When all places are taken nobody is admitted, until one is given back."""
+        admission = ConnectionAdmission(self.clock.seconds, maximum=2)
+        verdicts = self.verdicts(admission, "192.0.2.1", "192.0.2.2", "192.0.2.3", None)
+        self.assertEqual(verdicts, [None, None, Refusal.FULL, Refusal.FULL])
+        self.assertEqual((admission.open, admission.room), (2, 0))
+        admission.release("192.0.2.1")
+        self.assertEqual((admission.open, admission.room), (1, 1))
+        self.assertIsNone(admission.admit("192.0.2.3"))
+
+    def test_noPlaces(self) -> None:
+        """With no places at all nobody is admitted."""
+        admission = ConnectionAdmission(self.clock.seconds, maximum=0)
+        self.assertEqual(self.verdicts(admission, "192.0.2.1", None), [Refusal.FULL] * 2)
+
+    def test_sourceFull(self) -> None:
+        """A source that has its share gets no more until it gives one back; another source does."""
+        admission = ConnectionAdmission(self.clock.seconds, perSource=1)
+        verdicts = self.verdicts(admission, "192.0.2.1", "192.0.2.1", "192.0.2.2")
+        self.assertEqual(verdicts, [None, Refusal.SOURCE_FULL, None])
+        admission.release("192.0.2.1")
+        self.assertIsNone(admission.admit("192.0.2.1"))
+
+    def test_oneOfSeveralGivenBack(self) -> None:
+        """A source that gives one of its places back has one more to take, and not two."""
+        admission = ConnectionAdmission(self.clock.seconds, perSource=2)
+        self.verdicts(admission, "192.0.2.1", "192.0.2.1")
+        admission.release("192.0.2.1")
+        verdicts = self.verdicts(admission, "192.0.2.1", "192.0.2.1")
+        self.assertEqual(verdicts, [None, Refusal.SOURCE_FULL])
+
+    def test_oneSource(self) -> None:
+        """Mapped addresses count with plain ones, and all addresses of a /64 together."""
+        for one, same, other in (
+            ("192.0.2.1", "::ffff:192.0.2.1", "::ffff:192.0.2.2"),
+            ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"),
         ):
-            self.assertIsNone(sourceKey(host), host)
+            admission = ConnectionAdmission(self.clock.seconds, perSource=1)
+            verdicts = self.verdicts(admission, one, same, other)
+            self.assertEqual(verdicts, [None, Refusal.SOURCE_FULL, None], one)
+            admission.release(same)
+            self.assertIsNone(admission.admit(one))
+
+    def test_noAddress(self) -> None:
+        """Who has no address, or one that is nobody's, counts among all and has no limit of its own."""
+        for host in (None, "0.0.0.0", "ff02::1"):
+            admission = ConnectionAdmission(self.clock.seconds, maximum=3, perSource=1, rate=1.0)
+            verdicts = self.verdicts(admission, host, host, host, host)
+            self.assertEqual(verdicts, [None, None, None, Refusal.FULL], host)
+            admission.release(host)
+            self.assertEqual(admission.open, 2)
+
+    def test_denied(self) -> None:
+        """Who may not come is denied in either form of its address; who has none is not judged by it."""
+        networks = Networks(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
+        admission = ConnectionAdmission(self.clock.seconds, networks=networks)
+        hosts = ("192.0.2.1", "192.0.2.2", "::ffff:192.0.2.2", "198.51.100.1", "2001:db8::1", None)
+        denied = Refusal.DENIED
+        self.assertEqual(
+            self.verdicts(admission, *hosts), [None, denied, denied, denied, denied, None]
+        )
+        self.assertEqual(admission.open, 2)
+
+    def test_rate(self) -> None:
+        """A source makes its burst at once, then as many a second as its rate; another has its own."""
+        admission = ConnectionAdmission(self.clock.seconds, rate=2.0, burst=3.0)
+        one = "192.0.2.1"
+        self.assertEqual(
+            self.verdicts(admission, one, one, one, one, "192.0.2.2"),
+            [None, None, None, Refusal.RATE, None],
+        )
+        self.clock.advance(0.5)
+        self.assertEqual(self.verdicts(admission, one, one), [None, Refusal.RATE])
+
+    def test_closingGivesNoTokenBack(self) -> None:
+        """To open and close again and again is held to the rate too."""
+        admission = ConnectionAdmission(self.clock.seconds, rate=2.0)
+        for _ in range(2):
+            self.assertIsNone(admission.admit("192.0.2.1"))
+            admission.release("192.0.2.1")
+        self.assertIs(admission.admit("192.0.2.1"), Refusal.RATE)
+        self.assertEqual(admission.open, 0)
+
+    def test_defaultBurst(self) -> None:
+        """Where no burst is given it is what comes in a second, and at least one connection."""
+        for rate, burst in ((3.0, 3), (0.1, 1)):
+            admission = ConnectionAdmission(self.clock.seconds, rate=rate)
+            verdicts = self.verdicts(admission, *["192.0.2.1"] * (burst + 1))
+            self.assertEqual(verdicts, [None] * burst + [Refusal.RATE])
+
+    def test_order(self) -> None:
+        """The reason told is the one nearest to the client: denied, its own share, all places, its rate."""
+        admission = ConnectionAdmission(
+            self.clock.seconds, 2, 1, rate=1.0, burst=1.0, networks=Networks(deny=["192.0.2.9"])
+        )
+        one, other = "192.0.2.1", "192.0.2.2"
+        self.assertEqual(self.verdicts(admission, one, other), [None, None])
+        self.assertIs(admission.admit("192.0.2.9"), Refusal.DENIED)
+        self.assertIs(admission.admit(one), Refusal.SOURCE_FULL)
+        self.assertIs(admission.admit("192.0.2.3"), Refusal.FULL)
+        admission.release(one)
+        self.assertIs(admission.admit(one), Refusal.RATE)
+
+    def test_refusedTakesNoToken(self) -> None:
+        """What is refused takes nothing from the source's rate."""
+        for maximum, perSource in ((1.0, inf), (inf, 1.0)):
+            admission = ConnectionAdmission(self.clock.seconds, maximum, perSource, 2.0, 2.0)
+            refused = self.verdicts(admission, *["192.0.2.1"] * 10)[1:]
+            self.assertNotIn(None, refused)
+            admission.release("192.0.2.1")
+            self.assertIsNone(admission.admit("192.0.2.1"))
+
+    def test_oneSourceCostsAnotherNothing(self) -> None:
+        """A source over a limit of its own takes no place and no token of anybody's."""
+        admission = ConnectionAdmission(
+            self.clock.seconds, maximum=4, perSource=2, rate=3.0, networks=Networks(deny=["::1"])
+        )
+        self.verdicts(admission, *["192.0.2.1"] * 1000, *["::1"] * 1000)
+        self.assertEqual(admission.open, 2)
+        self.assertEqual(self.verdicts(admission, *["192.0.2.2"] * 2), [None, None])
+
+    def test_whenRoom(self) -> None:
+        """It is told exactly when the last place had been taken and one is free again."""
+        admission = ConnectionAdmission(self.clock.seconds, maximum=2)
+        rooms: list[float] = []
+        admission.whenRoom = lambda: rooms.append(admission.room)
+        self.verdicts(admission, "192.0.2.1", "192.0.2.2")
+        admission.admit("192.0.2.3")
+        self.assertEqual(rooms, [])
+        admission.release("192.0.2.1")
+        self.assertEqual(rooms, [1])
+        admission.release("192.0.2.2")
+        self.assertEqual(rooms, [1])
+        self.verdicts(admission, None, None)
+        admission.release(None)
+        self.assertEqual(rooms, [1, 1])
+
+    def test_nobodyToTell(self) -> None:
+        """Where nobody waits for room, a place is given back without a word."""
+        admission = ConnectionAdmission(self.clock.seconds, maximum=1)
+        admission.admit(None)
+        admission.release(None)
+        self.assertEqual(admission.open, 0)
+
+
+#: Clients and the source that each counts for; ``None`` where it has no limit of its own.
+SOURCES = {
+    "192.0.2.1": "one",
+    "::ffff:192.0.2.1": "one",
+    "192.0.2.2": "two",
+    "2001:db8::1": "site",
+    "2001:db8::2": "site",
+    "2001:db8:0:1::1": "other site",
+    "0.0.0.0": None,
+    None: None,
+}
+DENIED_HOST = "::ffff:198.51.100.9"
+
+admits = st.tuples(st.just("admit"), st.sampled_from([*SOURCES, DENIED_HOST]))
+releases = st.tuples(st.just("release"), st.integers(0, 100))
+# Multiples of what a binary fraction holds exactly, so that the model's buckets are exact.
+pauses = st.tuples(st.just("wait"), st.integers(0, 8).map(lambda quarters: quarters / 4))
+
+
+class AdmissionModel:
+    """
+    What an admission should do, told in the most plain way: a list of the connections that are open,
+    and the times at which each source was admitted.
+    """
+
+    def __init__(self, maximum: float, perSource: float, rate: float, burst: float) -> None:
+        self.clock = Clock()
+        self.admission = ConnectionAdmission(
+            self.clock.seconds, maximum, perSource, rate, burst, Networks(deny=["198.51.100.0/24"])
+        )
+        self.admission.whenRoom = self.noteRoom
+        self.open: list[str | None] = []
+        self.told = self.toTell = 0
+        self._limits = maximum, perSource
+        self._rate, self._burst = rate, burst
+        self._tokens: dict[str, tuple[float, float]] = {}
+
+    def noteRoom(self) -> None:
+        self.told += 1
+
+    def count(self, source: str) -> int:
+        return [SOURCES[host] for host in self.open].count(source)
+
+    def tokens(self, source: str) -> float:
+        now = self.clock.seconds()
+        level, then = self._tokens.get(source, (self._burst, now))
+        return min(self._burst, level + (now - then) * self._rate) if self._rate < inf else inf
+
+    def expected(self, host: str | None) -> Refusal | None:
+        maximum, perSource = self._limits
+        if host == DENIED_HOST:
+            return Refusal.DENIED
+        source = SOURCES[host]
+        if source is not None and self.count(source) >= perSource:
+            return Refusal.SOURCE_FULL
+        if len(self.open) >= maximum:
+            return Refusal.FULL
+        return Refusal.RATE if source is not None and self.tokens(source) < 1 else None
+
+    def admit(self, host: str | None) -> tuple[Refusal | None, Refusal | None]:
+        expected = self.expected(host)
+        if expected is None:
+            source = SOURCES[host]
+            if source is not None:
+                self._tokens[source] = (self.tokens(source) - 1, self.clock.seconds())
+            self.open.append(host)
+        return self.admission.admit(host), expected
+
+    def release(self, index: int) -> None:
+        if self.open:
+            self.toTell += len(self.open) == self._limits[0]
+            self.admission.release(self.open.pop(index % len(self.open)))
+
+
+class AnyOrderTests(SynchronousTestCase):
+    @given(
+        st.integers(1, 6) | st.just(inf),
+        st.integers(1, 3) | st.just(inf),
+        st.sampled_from([0.5, 1.0, 2.0, inf]),
+        st.sampled_from([1.0, 2.0, 5.0]),
+        st.lists(admits | releases | pauses, max_size=60),
+    )
+    def test_anyOrder(
+        self,
+        maximum: float,
+        perSource: float,
+        rate: float,
+        burst: float,
+        events: list[tuple[str, Any]],
+    ) -> None:
+        """
+        Whoever comes and goes in whatever order: no limit is passed, no place leaks, whoever
+        is below its own limits is refused only where all places are taken, and it is told when one is free.
+        """
+        model = AdmissionModel(maximum, perSource, rate, burst)
+        for event, value in events:
+            if event == "admit":
+                self.assertEqual(*model.admit(value))
+            elif event == "release":
+                model.release(value)
+            else:
+                model.clock.advance(value)
+            self.check(model, maximum, perSource)
+        for _ in range(len(model.open)):
+            model.release(0)
+            self.check(model, maximum, perSource)
+        self.assertEqual(model.admission.open, 0)
+        self.assertEqual(model.admission._bySource, {})
+
+    def check(self, model: AdmissionModel, maximum: float, perSource: float) -> None:
+        admission = model.admission
+        self.assertEqual(admission.open, len(model.open))
+        self.assertTrue(0 <= admission.open <= maximum)
+        self.assertEqual(admission.room, maximum - admission.open)
+        self.assertEqual(model.told, model.toTell)
+        counts = admission._bySource.values()
+        self.assertTrue(all(0 < count <= perSource for count in counts), counts)
+        self.assertEqual(sum(counts), sum(SOURCES[host] is not None for host in model.open))
 
 
 class DatagramAdmissionTests(SynchronousTestCase):
@@ -123,3 +384,26 @@ class DatagramAdmissionTests(SynchronousTestCase):
         admission = DatagramAdmission(self.clock.seconds, rate=0.1)
         verdicts = [admission.refusal("192.0.2.1", 1000) for _ in range(2)]
         self.assertEqual(verdicts, [None, Refusal.RATE])
+
+    def test_denied(self) -> None:
+        """Who may not come is not answered, in neither form of its address."""
+        networks = Networks(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
+        admission = DatagramAdmission(self.clock.seconds, networks=networks)
+        for host, verdict in (
+            ("192.0.2.1", None),
+            ("::ffff:192.0.2.1", None),
+            ("192.0.2.2", Refusal.DENIED),
+            ("::ffff:192.0.2.2", Refusal.DENIED),
+            ("2001:db8::1", Refusal.DENIED),
+            ("224.0.0.1", Refusal.NOT_UNICAST),
+        ):
+            self.assertIs(admission.refusal(host, 40_000), verdict, host)
+
+    def test_deniedTakesNoToken(self) -> None:
+        """The sources of a /64 have one rate, and one of them that is denied takes nothing of it."""
+        networks = Networks(deny=["2001:db8::2"])
+        admission = DatagramAdmission(self.clock.seconds, rate=1.0, networks=networks)
+        self.assertIs(admission.refusal("2001:db8::2", 40_000), Refusal.DENIED)
+        self.assertIsNone(admission.refusal("2001:db8::1", 40_000))
+        self.assertIs(admission.refusal("2001:db8::3", 40_000), Refusal.RATE)
+        self.assertIs(admission.refusal("2001:db8::2", 40_000), Refusal.DENIED)

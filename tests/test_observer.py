@@ -16,6 +16,7 @@ class SilentTests(SynchronousTestCase):
         verifyObject(IObserver, observer)
         observer.connectionOpened(PEER)
         observer.connectionEnded(ConnectionSummary(PEER, Ending.LOST, 1.0, 2, 3))
+        observer.connectionRefused(PEER, "too many connections")
         observer.greeted(PEER, b"hi")
         observer.datagramsStopped(DatagramTotals())
         self.assertEqual(vars(observer), {})

@@ -68,17 +68,19 @@ class RecordingObserver:
 
     :ivar opened: the peers whose connections were opened.
     :ivar ended: the summaries of those that ended.
+    :ivar refused: peer and reason of each connection that was refused.
     :ivar greetings: peer and bytes of each greeting.
     :ivar totals: what each datagram listener had done when it stopped.
     """
 
     def __init__(self) -> None:
-        self.opened: list[IAddress] = []
+        self.opened: list[IAddress | None] = []
         self.ended: list[ConnectionSummary] = []
-        self.greetings: list[tuple[IAddress, bytes]] = []
+        self.refused: list[tuple[IAddress | None, str]] = []
+        self.greetings: list[tuple[IAddress | None, bytes]] = []
         self.totals: list[DatagramTotals] = []
 
-    def connectionOpened(self, peer: IAddress) -> None:
+    def connectionOpened(self, peer: IAddress | None) -> None:
         """See :class:`IObserver`."""
         self.opened.append(peer)
 
@@ -86,7 +88,11 @@ class RecordingObserver:
         """See :class:`IObserver`."""
         self.ended.append(summary)
 
-    def greeted(self, peer: IAddress, received: bytes) -> None:
+    def connectionRefused(self, peer: IAddress | None, reason: str) -> None:
+        """See :class:`IObserver`."""
+        self.refused.append((peer, reason))
+
+    def greeted(self, peer: IAddress | None, received: bytes) -> None:
         """See :class:`IObserver`."""
         self.greetings.append((peer, received))
 
