@@ -1,22 +1,16 @@
-"""A certificate for the tests that speak TLS, made anew at each run."""
+"""Certificates for the tests that speak TLS, made anew at each run."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
-from unittest import SkipTest
+from functools import cache, lru_cache
+from typing import Any
 
-import twisted
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
-
-def needTLSEndpoint() -> None:
-    """Skip the test where Twisted has no server endpoint ``tls:``."""
-    if tuple(map(int, twisted.__version__.split(".")[:2])) < (26, 4):
-        raise SkipTest("tls: needs Twisted 26.4")
 
 
 @lru_cache(maxsize=1)
@@ -41,3 +35,72 @@ def serverPEM() -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     ) + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A private key and the certificate that belongs to it."""
+
+    key: Any
+    certificate: x509.Certificate
+
+    @property
+    def keyPEM(self) -> bytes:
+        return self.encryptedPEM(serialization.NoEncryption())
+
+    @property
+    def certificatePEM(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def pem(self) -> bytes:
+        """Both, in one file."""
+        return self.keyPEM + self.certificatePEM
+
+    def encryptedPEM(self, encryption: serialization.KeySerializationEncryption) -> bytes:
+        """The key alone."""
+        return bytes(
+            self.key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+            )
+        )
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _valid(subject: str, issuer: str, key: Any) -> x509.CertificateBuilder:
+    now = datetime.now(timezone.utc)
+    return x509.CertificateBuilder(
+        issuer_name=_name(issuer),
+        subject_name=_name(subject),
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - timedelta(hours=1),
+        not_valid_after=now + timedelta(days=1),
+    )
+
+
+@cache
+def authority(name: str) -> Identity:
+    """One who signs certificates, called ``name``."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _valid(name, name, key).add_extension(x509.BasicConstraints(True, None), True)
+    return Identity(key, builder.sign(key, hashes.SHA256()))
+
+
+@cache
+def issued(name: str, *dnsNames: str, by: str = "authority", key: Any = None) -> Identity:
+    """
+    One called ``name``, a client or a server, whose certificate the authority called ``by`` signed.
+
+    :param dnsNames: what the certificate is for.
+    :param key: of its own where not given.
+    """
+    key = key if key is not None else ec.generate_private_key(ec.SECP256R1())
+    builder = _valid(name, by, key)
+    if dnsNames:
+        names = x509.SubjectAlternativeName([x509.DNSName(each) for each in dnsNames])
+        builder = builder.add_extension(names, critical=False)
+    return Identity(key, builder.sign(authority(by).key, hashes.SHA256()))
