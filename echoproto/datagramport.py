@@ -47,14 +47,21 @@ _IP_PKTINFO = 8
 _DESTINATION_OPTIONS: dict[int, list[tuple[int, int]]] = (
     {
         socket.AF_INET: [(socket.IPPROTO_IP, _IP_PKTINFO)],
-        socket.AF_INET6: [(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO)],
+        # The second for a socket that takes IPv4 too.
+        socket.AF_INET6: [
+            (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO),
+            (socket.IPPROTO_IP, _IP_PKTINFO),
+        ],
     }
     if sys.platform == "linux"
     else {}
 )
 
-# struct in6_pktinfo and struct in_pktinfo are 20 and 12 bytes.
-_ANCILLARY_BYTES = socket.CMSG_SPACE(20)
+# struct in6_pktinfo and struct in_pktinfo are 20 and 12 bytes; for IPv4 on an IPv6 socket both come.
+_ANCILLARY_BYTES = socket.CMSG_SPACE(20) + socket.CMSG_SPACE(12)
+
+# Where IPv4 addresses stand in IPv6 (RFC 4291 section 2.5.5.2).
+_MAPPED = bytes(10) + b"\xff\xff"
 
 Ancillary = tuple[int, int, bytes]
 
@@ -73,10 +80,13 @@ def replySource(ancillary: list[Ancillary]) -> list[Ancillary]:
     for level, kind, data in ancillary:
         if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
             # struct in_pktinfo: interface, the local address, the address in the header.
-            if data[4:8] != data[8:12]:
+            # The local one is zero for what came before it was asked for, to a socket that was passed
+            # to us; if that was sent to a group, the kernel refuses the reply (ENETUNREACH).
+            if data[4:8] not in (data[8:12], bytes(4)):
                 raise NotUnicast
-            return [(level, kind, bytes(4) + data[4:8] + bytes(4))]
-        if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+            return [(level, kind, bytes(4) + data[8:12] + bytes(4))]
+        # Of a mapped address struct in_pktinfo follows, which tells groups from hosts.
+        if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO) and data[:12] != _MAPPED:
             # struct in6_pktinfo: the address in the header, interface.
             if data[0] == 0xFF:
                 raise NotUnicast
@@ -99,11 +109,17 @@ def socketAddress(host: str, port: int, family: int) -> tuple[Any, ...]:
     return (resolved, port, *scope)
 
 
+def askForDestinations(made: socket.socket) -> None:
+    """Have each datagram of a UDP socket bring along where it was sent to."""
+    for option in _DESTINATION_OPTIONS.get(made.family, []):
+        made.setsockopt(*option, 1)
+
+
 class DatagramPort(Port):
     """
     Twisted's UDP port with these differences: a write while a datagram is being received leaves from the
     address that it was sent to; a turn ends after :data:`DATAGRAMS_PER_TURN` datagrams; an error is
-    counted and never closes the port. IPv6 sockets take IPv6 only. On a connected port any error that the
+    counted and never closes the port. Its own IPv6 sockets take IPv6 only. On a connected port any error that the
     network reports (ICMP) is told to the protocol's ``connectionRefused``.
 
     ``datagramReceived`` is called with the whole address, for IPv6 with flow and scope, as a reply
@@ -131,10 +147,15 @@ class DatagramPort(Port):
 
     def startListening(self) -> None:
         """
-        Bind and listen.
+        Listen, on a socket of its own where it was given none.
 
         :raise CannotListenError: the address cannot be had.
         """
+        if cast(Any, self)._preexistingSocket is None:
+            cast(Any, self)._preexistingSocket = self._boundSocket()
+        Port.startListening(self)
+
+    def _boundSocket(self) -> socket.socket:
         try:
             with ExitStack() as unlessBound:
                 made = unlessBound.enter_context(self.createInternetSocket())
@@ -143,16 +164,14 @@ class DatagramPort(Port):
                 unlessBound.pop_all()
         except OSError as error:
             raise CannotListenError(self.interface, self.port, error) from error
-        cast(Any, self)._preexistingSocket = made
-        Port.startListening(self)
+        return made
 
     def createInternetSocket(self) -> socket.socket:
         """A socket that tells each datagram's destination; called by the stock port before it binds."""
         made: socket.socket = super().createInternetSocket()
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        for option in _DESTINATION_OPTIONS.get(made.family, []):
-            made.setsockopt(*option, 1)
+        askForDestinations(made)
         return made
 
     def doRead(self) -> None:

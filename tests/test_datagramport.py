@@ -19,6 +19,7 @@ from echoproto.datagramport import (
     Ancillary,
     DatagramPort,
     NotUnicast,
+    askForDestinations,
     listenDatagrams,
     replySource,
     socketAddress,
@@ -247,6 +248,19 @@ class ReplySourceTests(SynchronousTestCase):
         """A datagram to an IPv6 group has no source to be answered from."""
         self.assertRaises(NotUnicast, replySource, [pktinfo6("ff02::1")])
 
+    def test_IPv4OnIPv6(self) -> None:
+        """What comes to a mapped address is answered as IPv4, and not at all where it came to a group."""
+        mapped = pktinfo6("::ffff:192.0.2.9")
+        expected = (socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + ASKED + bytes(4))
+        self.assertEqual(replySource([mapped, pktinfo()]), [expected])
+        group = pktinfo(header=socket.inet_aton("192.0.2.255"))
+        self.assertRaises(NotUnicast, replySource, [mapped, group])
+
+    def test_askedLate(self) -> None:
+        """Where the local address is not known the one in the header is tried; the kernel refuses a group."""
+        late = pktinfo(spec=bytes(4))
+        self.assertEqual(replySource([late]), replySource([pktinfo()]))
+
     def test_nothingKnown(self) -> None:
         """Where the destination is not told, and for what is told besides, the kernel chooses."""
         self.assertEqual(replySource([]), [])
@@ -272,6 +286,27 @@ class SocketTests(SynchronousTestCase):
         handle = cast(Any, self.listening("::1")).getHandle()
         options = (socket.IPV6_RECVPKTINFO, socket.IPV6_V6ONLY)
         self.assertEqual([handle.getsockopt(socket.IPPROTO_IPV6, o) for o in options], [1, 1])
+
+    def test_IPv4OnIPv6(self) -> None:
+        """An IPv6 socket asks for the destination of IPv4 datagrams too: it may take them."""
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as made:
+            askForDestinations(made)
+            options = (
+                (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO),
+                (socket.IPPROTO_IP, IP_PKTINFO),
+            )
+            self.assertEqual([made.getsockopt(*option) for option in options], [1, 1])
+
+    def test_adopted(self) -> None:
+        """A port that was given a bound socket listens on a duplicate of that."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+            made.bind(("127.0.0.1", 0))
+            adopt = cast(Any, DatagramPort)._fromListeningDescriptor
+            reactor = MemoryReactorClock()
+            port = adopt(reactor, made.fileno(), made.family, Echoing(), MAXIMUM_DATAGRAM)
+            port.startListening()
+            self.addCleanup(port.connectionLost)
+            self.assertEqual(port.getHost().port, made.getsockname()[1])
 
     def test_taken(self) -> None:
         """An address that cannot be had is Twisted's CannotListenError."""

@@ -1,0 +1,457 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import stat
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from select import select
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.server.systemd import (
+    SD_LISTEN_FDS_START,
+    UNNAMED,
+    Notifier,
+    PassedSocket,
+    Watchdog,
+    adoptDatagrams,
+    adoptStream,
+    initialEnvironment,
+    passedSockets,
+)
+
+PID = 4711
+#: Above what the tests have open, so that descriptors from here on are free.
+START = 500
+#: Seconds after which a test that waits for the kernel has failed.
+SOON = 5.0
+
+
+def boundSocket(
+    case: SynchronousTestCase,
+    family: socket.AddressFamily,
+    kind: socket.SocketKind,
+    address: Any = None,
+) -> socket.socket:
+    """A socket as systemd makes it, which blocks; IPv6 ones take IPv4 too; closed after the test."""
+    made = socket.socket(family, kind)
+    case.addCleanup(made.close)
+    if family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    if address is not None:
+        made.bind(address)
+        if kind == socket.SOCK_STREAM:
+            made.listen()
+    return made
+
+
+def temporaryFolder(case: SynchronousTestCase) -> Path:
+    folder = TemporaryDirectory()
+    case.addCleanup(folder.cleanup)
+    return Path(folder.name)
+
+
+class PassedSocketsTests(SynchronousTestCase):
+    def passing(self, *descriptors: int, names: str | None = None) -> list[PassedSocket]:
+        """What is found when systemd has passed duplicates of these, and which of them are inherited then."""
+        environ = {"LISTEN_PID": str(PID), "LISTEN_FDS": str(len(descriptors))}
+        if names is not None:
+            environ["LISTEN_FDNAMES"] = names
+        with ExitStack() as passed:
+            for number, descriptor in enumerate(descriptors, START):
+                self.assertEqual(fcntl.fcntl(descriptor, fcntl.F_DUPFD, number), number)
+                passed.callback(os.close, number)
+            found = passedSockets(environ, PID, START)
+            self.inherited = [
+                each.descriptor for each in found if os.get_inheritable(each.descriptor)
+            ]
+        return found
+
+    def refusal(self, descriptor: int, *reasons: str) -> None:
+        with self.assertRaises(ValueError) as raised:
+            self.passing(descriptor, names="this")
+        for reason in (f"descriptor {START}, passed by systemd as 'this', ", *reasons):
+            self.assertIn(reason, str(raised.exception))
+        self.assertNotIn("\n", str(raised.exception))
+
+    def test_passed(self) -> None:
+        """Each socket is found with its name, kind and family; programs that we start do not inherit it."""
+        stream = boundSocket(self, socket.AF_INET6, socket.SOCK_STREAM, ("::1", 0))
+        datagrams = boundSocket(self, socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
+        path = str(temporaryFolder(self) / "socket")
+        local = boundSocket(self, socket.AF_UNIX, socket.SOCK_STREAM, path)
+        found = self.passing(
+            stream.fileno(), datagrams.fileno(), local.fileno(), names="echo:echo:local"
+        )
+        self.assertEqual(
+            found,
+            [
+                PassedSocket(START, "echo", socket.SOCK_STREAM, socket.AF_INET6),
+                PassedSocket(START + 1, "echo", socket.SOCK_DGRAM, socket.AF_INET),
+                PassedSocket(START + 2, "local", socket.SOCK_STREAM, socket.AF_UNIX),
+            ],
+        )
+        self.assertEqual(self.inherited, [])
+
+    def test_unnamed(self) -> None:
+        """Sockets that were passed without names have the one of sd_listen_fds_with_names(3)."""
+        made = boundSocket(self, socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
+        self.assertEqual([each.name for each in self.passing(made.fileno())], [UNNAMED])
+
+    def test_none(self) -> None:
+        """Where none was passed, or to another process, none is found."""
+        self.assertEqual(passedSockets({}, PID), [])
+        self.assertEqual(passedSockets({"LISTEN_PID": "1", "LISTEN_FDS": "1"}, PID), [])
+        self.assertEqual(passedSockets({"LISTEN_PID": str(PID)}, PID), [])
+        empty = {"LISTEN_PID": str(PID), "LISTEN_FDS": "0", "LISTEN_FDNAMES": ""}
+        self.assertEqual(passedSockets(empty, PID), [])
+        self.assertEqual(SD_LISTEN_FDS_START, 3)
+
+    def test_malformed(self) -> None:
+        """What is no number, and names that are too few, are told in one line."""
+        for environ, reason in (
+            ({"LISTEN_PID": "x"}, "LISTEN_PID is 'x', which is no number"),
+            ({"LISTEN_FDS": "-1"}, "LISTEN_FDS is '-1', which is no number"),
+            (
+                {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "echo"},
+                "LISTEN_FDS is 2, but LISTEN_FDNAMES has 1 names",
+            ),
+        ):
+            with self.assertRaises(ValueError) as raised:
+                passedSockets({"LISTEN_PID": str(PID), **environ}, PID)
+            self.assertEqual(str(raised.exception), reason)
+
+    def test_noSocket(self) -> None:
+        """A descriptor that is a file, or not open, is refused by name and number."""
+        with open(os.devnull) as file:
+            self.refusal(file.fileno(), "is no socket: Socket operation on non-socket")
+        with self.assertRaises(ValueError) as raised:
+            passedSockets({"LISTEN_PID": str(PID), "LISTEN_FDS": "1"}, PID, 900)
+        self.assertIn("Bad file descriptor", str(raised.exception))
+
+    def test_nothingIsLeftOpen(self) -> None:
+        """Looking at a descriptor opens none, be it a socket or not."""
+        before = sorted(os.listdir("/proc/self/fd"))
+        with open(os.devnull) as file:
+            self.refusal(file.fileno())
+        made = boundSocket(self, socket.AF_INET, socket.SOCK_DGRAM)
+        self.passing(made.fileno())
+        made.close()
+        self.assertEqual(sorted(os.listdir("/proc/self/fd")), before)
+
+    def test_notServed(self) -> None:
+        """UNIX datagrams and sequenced packets are refused."""
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+            made = boundSocket(self, socket.AF_UNIX, kind)
+            self.refusal(made.fileno(), f"AF_UNIX {kind.name}: only streams and UDP are served")
+
+    def test_connection(self) -> None:
+        """A connection in place of a listening socket is refused, with what to change."""
+        made = boundSocket(self, socket.AF_INET, socket.SOCK_STREAM)
+        self.refusal(made.fileno(), "does not listen: the socket unit must not say Accept=yes")
+
+
+class InitialEnvironmentTests(SynchronousTestCase):
+    def test_afterTwisted(self) -> None:
+        """What systemd said of sockets is found although Twisted has taken it out of the environment."""
+        program = (
+            "import os, twisted.internet.endpoints\n"
+            "from echoproto.server.systemd import initialEnvironment\n"
+            "print(initialEnvironment().get('LISTEN_PID') == str(os.getpid()))"
+        )
+        shell = 'LISTEN_PID=$$ LISTEN_FDS=0 exec "$0" -c "$1"'
+        ran = subprocess.run(
+            ["sh", "-c", shell, sys.executable, program],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual((ran.stdout, ran.stderr), ("True\n", ""))
+
+    def test_parts(self) -> None:
+        """Values may be empty or have "=" in them, and what is no assignment is left out."""
+        path = temporaryFolder(self) / "environ"
+        path.write_bytes(b"A=b=c\0EMPTY=\0stray\0BYTE=\xff\0")
+        expected = {"A": "b=c", "EMPTY": "", "BYTE": "\udcff"}
+        self.assertEqual(initialEnvironment(str(path)), expected)
+
+    def test_noCopy(self) -> None:
+        """Where the kernel keeps no copy it is the environment as it is now."""
+        absent = str(temporaryFolder(self) / "absent")
+        self.assertEqual(initialEnvironment(absent), dict(os.environ))
+
+
+class Echoing(Protocol):
+    def dataReceived(self, data: bytes) -> None:
+        cast(Any, self.transport).write(data)
+
+
+class EchoingDatagrams(DatagramProtocol):
+    noisy = False
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        cast(Any, self.transport).write(datagram, addr)
+
+
+class AdoptStreamTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+        self.factory = Factory.forProtocol(Echoing)
+        self.factory.noisy = False
+
+    def test_TCP(self) -> None:
+        """The reactor adopts the socket, which blocks no more."""
+        made = boundSocket(self, socket.AF_INET6, socket.SOCK_STREAM, ("::", 0))
+        passed = PassedSocket(made.fileno(), "echo", socket.SOCK_STREAM, socket.AF_INET6)
+        port = adoptStream(self.reactor, passed, self.factory)
+        self.assertEqual(cast(Any, port.getHost()).host, "::")
+        expected = (made.fileno(), socket.AF_INET6, self.factory)
+        self.assertEqual(self.reactor.adoptedPorts, [expected])
+        self.assertFalse(os.get_blocking(made.fileno()))
+
+    def adoptUNIX(self, address: bytes) -> tuple[socket.socket, Any]:
+        made = boundSocket(self, socket.AF_UNIX, socket.SOCK_STREAM, address)
+        passed = PassedSocket(made.fileno(), "echo", socket.SOCK_STREAM, socket.AF_UNIX)
+        return made, adoptStream(self.reactor, passed, self.factory)
+
+    def assertServed(self, address: bytes, port: Any) -> None:
+        """A client that connects is answered."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(SOON)
+            client.connect(address)
+            client.sendall(b"hello")
+            before = set(self.reactor.getReaders())
+            port.doRead()
+            [connection] = set(self.reactor.getReaders()) - before
+            connection.doRead()
+            connection.doWrite()
+            self.assertEqual(client.recv(100), b"hello")
+            connection.connectionLost(Failure(ConnectionDone()))
+
+    def test_UNIX(self) -> None:
+        """A UNIX socket is served, under the name and with the mode that systemd gave its file."""
+        path = temporaryFolder(self) / "socket"
+        made, port = self.adoptUNIX(os.fsencode(path))
+        mode = stat.S_IMODE(path.stat().st_mode)
+        path.chmod(0o600)
+        port.connectionLost(Failure(ConnectionDone()))
+        passed = PassedSocket(made.fileno(), "echo", socket.SOCK_STREAM, socket.AF_UNIX)
+        port = cast(Any, adoptStream(self.reactor, passed, self.factory))
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        self.assertNotEqual(mode, 0o600)
+        self.assertEqual(port.getHost().name, os.fsencode(path))
+        self.assertServed(os.fsencode(path), port)
+        port.connectionLost(Failure(ConnectionDone()))
+        self.assertTrue(path.is_socket())
+
+    def test_abstractUNIX(self) -> None:
+        """A UNIX socket with an abstract name is served too."""
+        name = b"\0echoproto-test-" + os.urandom(8).hex().encode()
+        _, port = self.adoptUNIX(name)
+        self.assertServed(name, port)
+        port.connectionLost(Failure(ConnectionDone()))
+
+    def test_afterStop(self) -> None:
+        """A client that comes when the port is closed waits for the next start."""
+        path = os.fsencode(temporaryFolder(self) / "socket")
+        made, port = self.adoptUNIX(path)
+        port.connectionLost(Failure(ConnectionDone()))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            made.accept()[0].close()
+
+
+class AdoptDatagramsTests(SynchronousTestCase):
+    def adopt(self, made: socket.socket) -> Any:
+        passed = PassedSocket(made.fileno(), "echo", socket.SOCK_DGRAM, made.family)
+        reactor: Any = MemoryReactorClock()
+        port: Any = adoptDatagrams(reactor, passed, EchoingDatagrams())
+        self.addCleanup(port.connectionLost)
+        return port
+
+    def asking(self, host: str, number: int, listen: Any) -> str:
+        """The address that a datagram to ``host`` is answered from."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as client:
+            client.settimeout(SOON)
+            client.sendto(b"hello", (host, number))
+            listen()
+            data, source = client.recvfrom(100)
+        self.assertEqual((data, source[1]), (b"hello", number))
+        return cast(str, source[0])
+
+    def test_addressAsked(self) -> None:
+        """Datagrams are answered from the address that they were sent to, on each kind of socket."""
+        for family, bound, asked in (
+            (socket.AF_INET, "0.0.0.0", ("127.0.0.1", "127.0.0.2")),
+            (socket.AF_INET6, "::", ("127.0.0.1", "127.0.0.2", "::1")),
+        ):
+            made = boundSocket(self, family, socket.SOCK_DGRAM, (bound, 0))
+            port = self.adopt(made)
+            for host in asked:
+                source = self.asking(host, port.getHost().port, port.doRead)
+                self.assertEqual(source, host, family)
+            self.assertFalse(os.get_blocking(made.fileno()))
+
+    def test_theFirst(self) -> None:
+        """So is the datagram for which systemd started the service: it came before we could ask where to."""
+        for family, bound in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            made = boundSocket(self, family, socket.SOCK_DGRAM, (bound, 0))
+            source = self.asking(
+                "127.0.0.2", made.getsockname()[1], lambda made=made: self.adopt(made).doRead()
+            )
+            self.assertEqual(source, "127.0.0.2", family)
+
+    def test_closing(self) -> None:
+        """Closing the port leaves the socket open for the next start."""
+        made = boundSocket(self, socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
+        passed = PassedSocket(made.fileno(), "echo", socket.SOCK_DGRAM, socket.AF_INET)
+        reactor: Any = MemoryReactorClock()
+        cast(Any, adoptDatagrams(reactor, passed, EchoingDatagrams())).connectionLost()
+        port = self.adopt(made)
+        source = self.asking("127.0.0.1", port.getHost().port, port.doRead)
+        self.assertEqual(source, "127.0.0.1")
+
+
+class NotifierTests(SynchronousTestCase):
+    def listening(self, place: str) -> socket.socket:
+        """systemd's end."""
+        made = boundSocket(self, socket.AF_UNIX, socket.SOCK_DGRAM, place)
+        made.settimeout(SOON)
+        return made
+
+    def notifying(self, **environ: str) -> Notifier:
+        notifier = Notifier(environ, PID)
+        self.addCleanup(notifier.close)
+        return notifier
+
+    def test_messages(self) -> None:
+        """Each step of a service is one message."""
+        place = str(temporaryFolder(self) / "notify")
+        systemd = self.listening(place)
+        notifier = self.notifying(NOTIFY_SOCKET=place)
+        notifier.ready("3 listeners \udcff")
+        self.assertEqual(systemd.recv(1000), b"READY=1\nSTATUS=3 listeners \\udcff")
+        notifier.reloading()
+        first, _, second = systemd.recv(1000).partition(b"\nMONOTONIC_USEC=")
+        self.assertEqual((first, second.isdigit()), (b"RELOADING=1", True))
+        notifier.stopping()
+        self.assertEqual(systemd.recv(1000), b"STOPPING=1")
+
+    def test_abstract(self) -> None:
+        """The place may be an abstract name, which systemd writes with "@"."""
+        name = "echoproto-test-" + os.urandom(8).hex()
+        systemd = self.listening("\0" + name)
+        self.notifying(NOTIFY_SOCKET="@" + name).notify("WATCHDOG=1", "STATUS=x")
+        self.assertEqual(systemd.recv(1000), b"WATCHDOG=1\nSTATUS=x")
+
+    def test_nobody(self) -> None:
+        """Where nobody asked, systemd is gone, or all is over, nothing is said or raised."""
+        place = str(temporaryFolder(self) / "notify")
+        self.notifying().stopping()
+        notifier = self.notifying(NOTIFY_SOCKET=place)
+        notifier.stopping()
+        systemd = self.listening(place)
+        notifier.close()
+        notifier.close()
+        notifier.stopping()
+        self.assertEqual(select([systemd], [], [], 0)[0], [])
+
+    def test_systemdHangs(self) -> None:
+        """A systemd that reads nothing holds the service up for a moment only."""
+        place = str(temporaryFolder(self) / "notify")
+        systemd = self.listening(place)
+        notifier = self.notifying(NOTIFY_SOCKET=place)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    other.sendto(b"full", place)
+        notifier.stopping()
+        self.assertEqual(systemd.recv(1000), b"full")
+
+    def test_watchdogInterval(self) -> None:
+        """Signs of life come twice as often as they are waited for, where they are waited for from us."""
+        for environ, expected in (
+            ({}, None),
+            ({"WATCHDOG_USEC": "30000000"}, 15.0),
+            ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(PID)}, 15.0),
+            ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
+        ):
+            self.assertEqual(self.notifying(**environ).watchdogInterval, expected, environ)
+
+    def test_malformed(self) -> None:
+        """What is no time or no process is told in one line."""
+        for environ, reason in (
+            ({"WATCHDOG_USEC": "soon"}, "WATCHDOG_USEC is 'soon', which is no number"),
+            ({"WATCHDOG_USEC": "0"}, "WATCHDOG_USEC is 0, which nobody can keep"),
+            (
+                {"WATCHDOG_USEC": "1", "WATCHDOG_PID": ""},
+                "WATCHDOG_PID is '', which is no number",
+            ),
+        ):
+            with self.assertRaises(ValueError) as raised:
+                Notifier(environ, PID)
+            self.assertEqual(str(raised.exception), reason)
+
+
+class WatchdogTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        place = str(temporaryFolder(self) / "notify")
+        self.systemd = boundSocket(self, socket.AF_UNIX, socket.SOCK_DGRAM, place)
+        self.environ = {"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "30000000"}
+        self.clock = Clock()
+
+    def watching(self) -> Watchdog:
+        notifier = Notifier(self.environ, PID)
+        self.addCleanup(notifier.close)
+        return Watchdog(cast(Any, self.clock), notifier)
+
+    def signs(self) -> int:
+        """How many have come since the last time."""
+        count = 0
+        while select([self.systemd], [], [], 0)[0]:
+            self.assertEqual(self.systemd.recv(100), b"WATCHDOG=1")
+            count += 1
+        return count
+
+    def test_signs(self) -> None:
+        """There is a sign at once and at each half of the time, until the end; then none is scheduled."""
+        watchdog = self.watching()
+        watchdog.start()
+        self.assertEqual(self.signs(), 1)
+        self.clock.pump([14.0, 1.0, 15.0])
+        self.assertEqual(self.signs(), 2)
+        watchdog.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_twice(self) -> None:
+        """It may be started and stopped twice, and again."""
+        watchdog = self.watching()
+        for _ in range(2):
+            watchdog.start()
+            watchdog.start()
+            self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+            watchdog.stop()
+            watchdog.stop()
+            self.assertEqual((self.signs(), self.clock.getDelayedCalls()), (1, []))
+
+    def test_notWanted(self) -> None:
+        """Where none is waited for there is none."""
+        del self.environ["WATCHDOG_USEC"]
+        watchdog = self.watching()
+        watchdog.start()
+        self.assertEqual((self.signs(), self.clock.getDelayedCalls()), (0, []))
+        watchdog.stop()
