@@ -21,3 +21,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     """
     yield
     items.sort(key=_isFunction)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """An option for ``tests/hostile``; here, as only this file is read before the options are."""
+    parser.addoption(
+        "--keep-figures", action="store_true", help="write docs/reliability.md from this run"
+    )

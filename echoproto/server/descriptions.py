@@ -2,8 +2,12 @@
 What an operator writes to say where to listen, made into listeners. Pure: nothing is opened.
 
 A bare number means the obvious thing, TCP and UDP on IPv4 and IPv6. Anything else is an
-endpoint description of Twisted's, or ``udp:PORT[:interface=ADDRESS]`` in the same
-spelling, which Twisted does not have.
+endpoint description of Twisted's, with arguments of ours (:mod:`echoproto.server.layers`), or one of two that
+Twisted does not have: ``udp:PORT[:interface=ADDRESS]``, and ``systemd:[NAME]`` for the sockets that systemd
+passed, streams and datagrams alike.
+
+``ssl:`` and ``tls:`` are understood here and become TLS of our own over ``tcp:``: Twisted's loses bytes at the end
+and, for ``tls:``, reads its whole folder again for every name that it does not know.
 
 Called by :mod:`echoproto.server.options`, which turns ``ValueError`` into ``CannotStart``, and by
 :mod:`echoproto.server.service`, which opens what stands here.
@@ -11,12 +15,16 @@ Called by :mod:`echoproto.server.options`, which turns ``ValueError`` into ``Can
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
-from pathlib import Path
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import _parse, quoteStringArgument, serverFromString
+
+from echoproto.server.certificates import TLSFiles
+from echoproto.server.layers import Layers, takeLayers
+from echoproto.server.systemd import PassedSocket
 
 #: What a bare number listens on unless told otherwise: all of IPv4, all of IPv6.
 EVERYWHERE = ("0.0.0.0", "::")
@@ -30,12 +38,14 @@ class Listener:
     """
     One service on one carrier at one address.
 
-    :ivar service: ``echo`` or ``greeting``.
-    :ivar description: where: an endpoint description, or one that begins with ``udp:``.
+    :ivar service: ``echo``, ``greeting``, or ``status``, which is not for clients.
+    :ivar description: where: an endpoint description of Twisted's, or one that begins with ``udp:``.
     :ivar port: set where the description is ours to write, from a bare number; 0 stands for
         one port that is free on every listener of that number.
     :ivar interface: set likewise: the address that the number is narrowed to.
     :ivar optional: whether to go on without it where the machine has no such address family.
+    :ivar layers: what stands between transport and service.
+    :ivar passed: the socket that systemd passed; the description then only names it.
     """
 
     service: str
@@ -43,47 +53,75 @@ class Listener:
     port: int | None = None
     interface: str = ""
     optional: bool = False
+    layers: Layers = field(default_factory=Layers)
+    passed: PassedSocket | None = None
 
     @property
     def carrier(self) -> str:
         """The carrier's name, for people: ``tcp``, ``udp``, ``unix``, ``tls`` …"""
+        if self.layers.tls is not None:
+            return "tls"
+        if self.passed is not None:
+            return _passedCarrier(self.passed)
         return self.description.partition(":")[0].removesuffix("6")
 
     @property
     def where(self) -> str:
         """Where it is, for people: carrier and address of a bare number, else the description."""
+        if self.passed is not None:
+            return f"{self.carrier} {self.description}"
         if self.port is None:
             return self.description
         return f"{self.carrier} {hostPort(self.interface, self.port)}"
 
     def at(self, port: int) -> Listener:
         """The same listener of a bare number, on ``port``."""
-        return replace(self, port=port, description=_describe(self.carrier, port, self.interface))
+        kind = self.description.partition(":")[0]
+        return replace(self, port=port, description=_describe(kind, port, self.interface))
 
 
-def listenersFor(service: str, text: str, interfaces: tuple[str, ...] = ()) -> list[Listener]:
+def listenersFor(
+    service: str,
+    text: str,
+    interfaces: tuple[str, ...] = (),
+    tls: TLSFiles | None = None,
+    passed: Sequence[PassedSocket] = (),
+) -> list[Listener]:
     """
     The listeners that an option's value asks for.
 
-    :param service: ``echo`` or ``greeting``.
+    :param service: see :class:`Listener`.
     :param text: a port number or a description.
     :param interfaces: numeric addresses that narrow a port number; all where empty.
+    :param tls: what TCP listeners speak that say nothing of TLS themselves; plain where ``None``.
+    :param passed: the sockets that systemd passed.
     :raise ValueError: ``text`` is neither; the message says what is wrong.
     """
-    if ":" in text:
-        checkDescription(text)
+    if ":" not in text:
+        return _atNumber(service, parsePort(text), interfaces, tls)
+    if text.startswith("udp:"):
+        parseDatagrams(text)
         return [Listener(service, text)]
-    port = parsePort(text)
+    try:
+        return _described(service, text, tls, passed)
+    except Exception as error:
+        raise ValueError(f"{text!r} is no listener: {_why(error)}") from error
+
+
+def _atNumber(
+    service: str, port: int, interfaces: tuple[str, ...], tls: TLSFiles | None
+) -> list[Listener]:
     return [
         Listener(
             service,
-            _describe(carrier, port, interface),
+            _describe(kind, port, interface),
             port,
             interface,
             optional=not interfaces and isIPv6Address(interface),
+            layers=Layers(tls if kind == "tcp" else None),
         )
         for interface in interfaces or EVERYWHERE
-        for carrier in ("tcp", "udp")
+        for kind in ("tcp", "udp")
     ]
 
 
@@ -92,9 +130,9 @@ def hostPort(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _describe(carrier: str, port: int, interface: str) -> str:
-    backlog = f":backlog={BACKLOG}" if carrier == "tcp" else ""
-    return f"{carrier}:{port}:interface={quoteStringArgument(interface)}{backlog}"
+def _describe(kind: str, port: int, interface: str) -> str:
+    backlog = f":backlog={BACKLOG}" if kind == "tcp" else ""
+    return f"{kind}:{port}:interface={quoteStringArgument(interface)}{backlog}"
 
 
 def parsePort(text: str) -> int:
@@ -107,30 +145,83 @@ def parsePort(text: str) -> int:
     return int(text)
 
 
-def checkDescription(description: str) -> None:
-    """Raise ``ValueError`` where ``description`` describes nothing that can be listened on well."""
-    if description.startswith("udp:"):
-        parseDatagrams(description)
-        return
-    try:
-        (kind, *arguments), options = _parse(description)
-        if kind in _REFUSED:
-            raise ValueError(_REFUSED[kind])
-        if kind in ("tls", "ssl") and find_spec("OpenSSL") is None:
-            raise ValueError("TLS needs: pip install 'echoproto[tls]'")
-        serverFromString(None, description)
-        if kind == "tls":
-            _checkCertificates([*arguments, options.get("path")][0])
-    except Exception as error:
-        raise ValueError(f"{description!r} is no listener: {_why(error)}") from error
+def _described(
+    service: str, text: str, tls: TLSFiles | None, passed: Sequence[PassedSocket]
+) -> list[Listener]:
+    (kind, *values), arguments = _parse(text)
+    if kind in _REFUSED:
+        raise ValueError(_REFUSED[kind])
+    if kind in _TLS_ARGUMENTS:
+        kind, values, arguments = _asTCP(kind, values, arguments)
+    layers = takeLayers(arguments, tls if kind in ("tcp", "tcp6") else None)
+    if kind == "systemd" and "domain" not in arguments:
+        return _passedListeners(service, values, arguments, layers, passed)
+    named = [f"{name}={quoteStringArgument(value)}" for name, value in arguments.items()]
+    description = ":".join([kind, *map(quoteStringArgument, values), *named])
+    serverFromString(None, description)
+    return [Listener(service, description, layers=layers)]
 
 
 #: Descriptions that Twisted knows and that are none for us, and why.
 _REFUSED = {
     # Twisted's wrapper relays no half-close, and loses a header that comes in two pieces.
-    "haproxy": "haproxy: would lose bytes; listen without it",
+    "haproxy": "haproxy: would lose bytes; write tcp:PORT:proxy=any",
     "stdio": "stdio: is no place that clients connect to",
 }
+
+#: Twisted's descriptions with TLS, and the names of their arguments by position.
+_TLS_ARGUMENTS = {
+    "ssl": ("port", "privateKey", "certKey", "sslmethod", "interface", "backlog"),
+    "tls": ("path", "port", "backlog", "interface"),
+}
+
+
+def _asTCP(
+    kind: str, values: list[str], arguments: dict[str, str]
+) -> tuple[str, list[str], dict[str, str]]:
+    """What ``ssl:`` or ``tls:`` asks for, as ``tcp:`` with arguments of ours."""
+    given = {**dict(zip(_TLS_ARGUMENTS[kind], values, strict=False)), **arguments}
+    if kind == "tls":
+        given.update(tlsCert=given.pop("path"), interface=given.get("interface", "::"))
+    else:
+        key = given.pop("privateKey", "server.pem")
+        given.update(tlsCert=given.pop("certKey", key), tlsKey=key)
+        if "extraCertChain" in given:
+            given["tlsChain"] = given.pop("extraCertChain")
+    if "proxy" in given:
+        raise ValueError("a PROXY header stands before TLS: write tcp:PORT:tlsCert=FILE:proxy=any")
+    return "tcp", [given.pop("port")], given
+
+
+def _passedListeners(
+    service: str,
+    names: list[str],
+    arguments: dict[str, str],
+    layers: Layers,
+    passed: Sequence[PassedSocket],
+) -> list[Listener]:
+    """A listener for each passed socket, or for each of one name."""
+    name = "".join(names)
+    found = [each for each in passed if name in ("", each.name)]
+    if not found:
+        raise LookupError(name)
+    if arguments:
+        raise TypeError(arguments)
+    return [
+        Listener(
+            service,
+            f"systemd:{each.name}",
+            layers=layers if each.kind == socket.SOCK_STREAM else Layers(),
+            passed=each,
+        )
+        for each in found
+    ]
+
+
+def _passedCarrier(passed: PassedSocket) -> str:
+    if passed.kind == socket.SOCK_DGRAM:
+        return "udp"
+    return "unix" if passed.family == socket.AF_UNIX else "tcp"
 
 
 def _why(error: Exception) -> str:
@@ -138,14 +229,8 @@ def _why(error: Exception) -> str:
     if isinstance(error, TypeError):
         return "an argument is missing, unknown or given twice (write \\: for : inside an address)"
     if isinstance(error, LookupError):
-        return "no such socket was passed by systemd"
+        return "no such socket was passed by systemd, or an argument is missing"
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _checkCertificates(folder: str) -> None:
-    # Without any the endpoint would listen all the same, and fail every handshake.
-    if not list(Path(folder).glob("*.pem")):
-        raise ValueError(f"the folder {folder!r} has no .pem file with a key and its certificate")
 
 
 def parseDatagrams(description: str) -> tuple[int, str]:

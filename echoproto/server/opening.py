@@ -7,6 +7,7 @@ Called by :mod:`echoproto.server.service` through :class:`Machine`, which its te
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,14 +17,15 @@ from typing import Any, cast
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from echoproto.datagramport import listenDatagrams
 from echoproto.datagrams import DatagramService
 from echoproto.server.descriptions import Listener, parseDatagrams
-from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort
-from echoproto.streams import StreamFactory
+from echoproto.server.sockets import StreamReactor, descriptorLimit, hasIPv6, pickPort
+from echoproto.server.systemd import adoptDatagrams, adoptStream
 
 _log = Logger()
 
@@ -37,8 +39,10 @@ _REMEDIES = {
 }
 
 
-def openStream(reactor: Any, listener: Listener, factory: StreamFactory) -> IListeningPort:
+def openStream(reactor: Any, listener: Listener, factory: Factory) -> IListeningPort:
     """Listen with ``factory`` where ``listener`` says; raises what Twisted's endpoint fails with."""
+    if listener.passed is not None:
+        return adoptStream(reactor, listener.passed, factory)
     results: list[Any] = []
     endpoint = serverFromString(StreamReactor(reactor), listener.description)
     endpoint.listen(factory).addBoth(results.append)
@@ -51,6 +55,8 @@ def openStream(reactor: Any, listener: Listener, factory: StreamFactory) -> ILis
 
 def openDatagrams(reactor: Any, listener: Listener, protocol: DatagramService) -> IListeningPort:
     """Listen with ``protocol`` where ``listener`` says; raises ``CannotListenError``."""
+    if listener.passed is not None:
+        return adoptDatagrams(reactor, listener.passed, protocol)
     port, interface = parseDatagrams(listener.description)
     return listenDatagrams(reactor, port, protocol, interface)
 
@@ -82,12 +88,19 @@ def complain(message: str) -> None:
         print(message, file=error, flush=True)
 
 
+def onSignal(reactor: Any, number: int, act: Callable[[], object]) -> None:
+    """From now on call ``act`` in the reactor's turn when the process gets the signal."""
+    signal.signal(number, lambda *_: reactor.callFromThread(act))
+
+
 @dataclass(frozen=True)
 class Machine:
     """How the service reaches the machine it runs on; replaced in tests."""
 
-    openStream: Callable[[Any, Listener, StreamFactory], IListeningPort] = openStream
+    openStream: Callable[[Any, Listener, Factory], IListeningPort] = openStream
     openDatagrams: Callable[[Any, Listener, DatagramService], IListeningPort] = openDatagrams
     hasIPv6: Callable[[], bool] = hasIPv6
     pickPort: Callable[[Sequence[str]], int] = pickPort
     complain: Callable[[str], None] = complain
+    descriptorLimit: Callable[[], int] = descriptorLimit
+    onSignal: Callable[[Any, int, Callable[[], object]], None] = onSignal

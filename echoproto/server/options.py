@@ -6,6 +6,8 @@ Loaded by ``twistd`` by name when the command is run; nothing imports it.
 
 from __future__ import annotations
 
+import os
+from dataclasses import fields
 from typing import Any, ClassVar
 
 import twisted
@@ -14,29 +16,44 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.python.usage import Options as UsageOptions
 
 import echoproto
-from echoproto.admission import DATAGRAM_RATE
+from echoproto.deadlines import Deadlines
 from echoproto.errors import CannotStart
-from echoproto.greeting import SERVER_GREETING
+from echoproto.server.certificates import TLSFiles
 from echoproto.server.descriptions import Listener, listenersFor
-from echoproto.server.service import EchoprotoService
+from echoproto.server.layers import Layers
+from echoproto.server.parameters import PARAMETERS
+from echoproto.server.program import Program
+from echoproto.server.settings import Settings
+from echoproto.server.systemd import PassedSocket, initialEnvironment, passedSockets
+from echoproto.sources import Networks, parseNetwork
 
 #: Where echo listens unless told otherwise.
 DEFAULT_PORT = "12345"
 
-#: The longest reply that an IPv4 datagram holds.
-LONGEST_GREETING = 65_507
+#: Where the status listener is when only a port is given: nobody else's business.
+STATUS_INTERFACE = "127.0.0.1"
 
 _EXAMPLES = """
-LISTENER is a port number, for TCP and UDP on IPv4 and IPv6, or an endpoint
-description: tcp:7:interface=127.0.0.1, tcp6:7, udp:7:interface=127.0.0.1,
-unix:/run/echo.sock, systemd:domain=INET:index=0, tls:CERTIFICATES:7 (needs
-Twisted 26.4; IPv6 unless interface=0.0.0.0 is given).
+LISTENER is a port number, for TCP and UDP on IPv4 and IPv6, or a description:
+  tcp:7:interface=127.0.0.1  tcp6:7  udp:7:interface=127.0.0.1  unix:/run/echo
+  tls:FOLDER:7               TLS with the .pem files in FOLDER (IPv6 unless
+                             interface=0.0.0.0 is given)
+  systemd:                   every socket that systemd passed; systemd:NAME
+Stream descriptions also take
+  tlsCert=FILE tlsKey=FILE tlsClientCA=FILE   TLS, mutual with the last; tls=no
+  proxy=v1|v2|any trust=NET,NET               clients announced by a PROXY
+                             header, from proxies in NET [loopback]
+TIME is 30, 1.5s, 200ms, 10m or 2h; 0 for never. NET is 192.0.2.0/24 or an
+address, 2001\\:db8\\:\\:/32 inside a description.
+SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP reads
+the certificates again.
 
 Examples:
   twistd -n echoproto                         echo on port 12345
   twistd -n echoproto -p 7 --greet 7007       both services; low ports need root
   twistd -n echoproto -p 7 --interface ::1    echo on one address
   twistd -n echoproto -p unix:/tmp/echo.sock  echo on a UNIX socket
+  twistd -n echoproto -p 7 -p tcp:8007:proxy=any --status 9100
 """
 
 
@@ -48,30 +65,17 @@ class Options(UsageOptions):
 
     optFlags: ClassVar = [["no-echo", None, "Serve no echo unless --port is given."]]
 
-    optParameters: ClassVar = [
-        [
-            "greeting",
-            None,
-            SERVER_GREETING.decode(),
-            "The text that the greeting service answers. A UDP request that is shorter gets no answer.",
-        ],
-        [
-            "datagram-rate",
-            None,
-            DATAGRAM_RATE,
-            "Datagrams per second that one source may have answered, and as many at once; 0 for no limit.",
-        ],
-    ]
+    optParameters: ClassVar = [[each.name, None, each.default, each.help] for each in PARAMETERS]
 
     def __init__(self) -> None:
         UsageOptions.__init__(self)
         self._ports: list[str] = []
         self._greets: list[str] = []
         self._interfaces: list[str] = []
-        #: The listeners that each option asks for; complete once they are parsed.
-        self.groups: list[list[Listener]] = []
-        self.greeting = SERVER_GREETING
-        self.datagramRate = DATAGRAM_RATE
+        self._allow: list[str] = []
+        self._deny: list[str] = []
+        #: What was asked for; set once the options are parsed.
+        self.settings: Settings
 
     def opt_port(self, listener: str) -> None:
         """Listen for echo on LISTENER; may be repeated. [default: 12345]"""
@@ -88,6 +92,14 @@ class Options(UsageOptions):
     def opt_interface(self, address: str) -> None:
         """Numeric address that port numbers are narrowed to; may be repeated. [default: every address]"""
         self._interfaces.append(address)
+
+    def opt_allow(self, network: str) -> None:
+        """Serve only sources in NET; may be repeated. [default: everybody]"""
+        self._allow.append(network)
+
+    def opt_deny(self, network: str) -> None:
+        """Serve no source in NET, though it is allowed; may be repeated."""
+        self._deny.append(network)
 
     def opt_version(self) -> None:
         """Print the versions of echoproto and Twisted, then exit."""
@@ -108,39 +120,93 @@ class Options(UsageOptions):
         for address in self._interfaces:
             if not isIPAddress(address) and not isIPv6Address(address):
                 raise CannotStart(f"--interface {address!r}: not a numeric IPv4 or IPv6 address")
-        ports = self._ports or ([] if self["no-echo"] else [DEFAULT_PORT])
-        self._addGroups("echo", "--port", ports)
-        self._addGroups("greeting", "--greet", self._greets)
-        if not self.groups:
-            raise CannotStart("nothing to serve: give --port or --greet, or leave out --no-echo")
-        self.greeting = self._checkedGreeting(self["greeting"])
-        self.datagramRate = self._checkedRate(self["datagram-rate"])
+        values = self._parsed()
+        deadlines = [values[f"{each.name}-timeout"] for each in fields(Deadlines)]
+        self.settings = Settings(
+            self._groups(values),
+            greeting=values["greeting"],
+            maxConnections=values["max-connections"],
+            maxPerSource=values["max-per-source"],
+            connectionRate=values["connection-rate"],
+            connectionBurst=values["connection-burst"],
+            waitWhenFull=values["when-full"],
+            networks=self._networks(),
+            datagramRate=values["datagram-rate"],
+            refusedPorts=values["refused-ports"],
+            deadlines=Deadlines(*deadlines),
+            userTimeout=values["user-timeout"],
+            drain=values["drain"],
+        )
 
-    def _addGroups(self, service: str, option: str, texts: list[str]) -> None:
-        for text in texts:
+    def _parsed(self) -> dict[str, Any]:
+        """The value of each parameter that has a parser, by name; ``None`` where it was not given and has no default."""
+        values: dict[str, Any] = {}
+        for each in PARAMETERS:
             try:
-                self.groups.append(listenersFor(service, text, tuple(self._interfaces)))
+                text = self[each.name]
+                values[each.name] = None if text is None else each.parse(text)
             except ValueError as error:
-                raise CannotStart(f"{option}: {error}") from error
+                raise CannotStart(f"--{each.name}: {error}") from error
+        return values
 
-    def _checkedGreeting(self, text: str) -> bytes:
-        greeting = text.encode("utf-8", "surrogateescape")
-        if not 0 < len(greeting) <= LONGEST_GREETING:
-            raise CannotStart(
-                f"--greeting: {len(greeting)} bytes; give 1 to {LONGEST_GREETING}, what a datagram holds"
-            )
-        return greeting
+    def _networks(self) -> Networks:
+        for option, texts in (("allow", self._allow), ("deny", self._deny)):
+            for text in texts:
+                try:
+                    parseNetwork(text)
+                except ValueError as error:
+                    raise CannotStart(f"--{option}: {error}") from error
+        return Networks(self._allow, self._deny)
 
-    def _checkedRate(self, text: str | float) -> float:
+    def _groups(self, values: dict[str, Any]) -> list[list[Listener]]:
         try:
-            rate = float(text)
-        except ValueError:
-            rate = -1.0
-        if not 0 <= rate < float("inf"):
-            raise CannotStart(
-                f"--datagram-rate {text!r}: not a number of datagrams per second, 0 or more"
-            )
-        return rate
+            passed = passedSockets(initialEnvironment(), os.getpid())
+        except ValueError as error:
+            raise CannotStart(str(error)) from error
+        tls = self._tls(values)
+        ports = self._ports or ([] if self["no-echo"] else [DEFAULT_PORT])
+        groups = self._groupsOf("echo", "port", ports, tls, passed)
+        groups += self._groupsOf("greeting", "greet", self._greets, tls, passed)
+        if not groups:
+            raise CannotStart("nothing to serve: give --port or --greet, or leave out --no-echo")
+        return groups + self._status(values["status"], passed)
+
+    def _groupsOf(
+        self,
+        service: str,
+        option: str,
+        texts: list[str],
+        tls: TLSFiles | None,
+        passed: list[PassedSocket],
+    ) -> list[list[Listener]]:
+        interfaces = tuple(self._interfaces)
+        try:
+            return [listenersFor(service, text, interfaces, tls, passed) for text in texts]
+        except ValueError as error:
+            raise CannotStart(f"--{option}: {error}") from error
+
+    def _status(self, text: str | None, passed: list[PassedSocket]) -> list[list[Listener]]:
+        if text is None:
+            return []
+        if ":" not in text:
+            text = f"tcp:{text}:interface={STATUS_INTERFACE}"
+        try:
+            [listener] = listenersFor("status", text, passed=passed)
+        except ValueError as error:
+            raise CannotStart(f"--status: {error}") from error
+        if listener.carrier not in ("tcp", "unix") or listener.layers != Layers():
+            raise CannotStart(f"--status {text!r}: give a port, or a tcp: or unix: description")
+        return [[listener]]
+
+    def _tls(self, values: dict[str, Any]) -> TLSFiles | None:
+        certificate, key, clientCA = (
+            values[f"tls-{name}"] for name in ("cert", "key", "client-ca")
+        )
+        if certificate is None:
+            if key is not None or clientCA is not None:
+                raise CannotStart("--tls-key and --tls-client-ca need --tls-cert")
+            return None
+        return TLSFiles(certificate, key or certificate, clientCA)
 
 
 def makeService(options: Options) -> IService:
@@ -148,5 +214,5 @@ def makeService(options: Options) -> IService:
     # Here and not above: importing the reactor installs it, and twistd --reactor chooses it first.
     from twisted.internet import reactor
 
-    service: Any = EchoprotoService(reactor, options.groups, options.greeting, options.datagramRate)
+    service: Any = Program(reactor, options.settings)
     return IService(service)

@@ -1,13 +1,14 @@
 """
-The running server as a Twisted service: opens every listener or none, and drains them when stopped.
+The listeners as a Twisted service: opens all of them or none, and drains them when stopped.
 
-Made by :mod:`echoproto.server.options`; may as well be added to any ``MultiService``. How it reaches the
-machine is passed in (:mod:`echoproto.server.opening`), so that its tests need no socket.
+Made by :mod:`echoproto.server.program`; may as well be added to any ``MultiService``. What serves a listener
+is built by :mod:`echoproto.server.assembly`; how the service reaches the machine is passed in
+(:mod:`echoproto.server.opening`), so that its tests need no socket.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from errno import EADDRINUSE
 from typing import Any
@@ -19,16 +20,14 @@ from twisted.internet.interfaces import IListeningPort, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from echoproto.admission import DATAGRAM_RATE, DatagramAdmission
-from echoproto.datagrams import DatagramService
-from echoproto.echo import EchoDatagrams, EchoFactory
 from echoproto.errors import CannotStart
-from echoproto.greeting import SERVER_GREETING, GreetingDatagrams, GreetingFactory
-from echoproto.observer import IObserver
+from echoproto.server.assembly import Assembly, Serving
 from echoproto.server.descriptions import Listener
-from echoproto.server.log import LogObserver, addressText
+from echoproto.server.log import addressText
+from echoproto.server.metrics import Watched
 from echoproto.server.opening import LISTEN_ERRORS, Machine, errnoOf, whyNot
-from echoproto.streams import StreamFactory
+from echoproto.server.settings import Settings
+from echoproto.server.sockets import acceptOnlyWithRoom, setUserTimeout
 
 #: How often a port is picked for a bare 0: another program may take it before we have it on all carriers.
 PICKS = 20
@@ -36,11 +35,11 @@ PICKS = 20
 
 @dataclass(frozen=True)
 class _Open:
-    """A listener that is open, its port, and for streams the factory to be drained."""
+    """A listener that is open, its port, and what serves its clients; the status listener has none."""
 
     listener: Listener
     port: IListeningPort
-    factory: StreamFactory | None = None
+    serving: Serving | None
 
 
 def _acceptWaiting(port: Any) -> None:
@@ -59,10 +58,10 @@ class EchoprotoService(Service):
     Echo and greeting on any number of listeners.
 
     :param reactor: runs them.
-    :param groups: what to listen on: for each option, or whatever asked, its listeners.
-    :param greeting: what the greeting service answers.
-    :param datagramRate: datagrams per second that one source may have answered; 0 for no limit.
+    :param settings: the listeners, and the limits that hold for all of them together.
     :param machine: how sockets are opened.
+    :param makeSite: makes the factory of a status listener, where there is one.
+    :ivar draining: true from the moment it is stopped.
     """
 
     name = "echoproto"
@@ -71,18 +70,26 @@ class EchoprotoService(Service):
     def __init__(
         self,
         reactor: Any,
-        groups: Sequence[Sequence[Listener]],
-        greeting: bytes = SERVER_GREETING,
-        datagramRate: float = DATAGRAM_RATE,
+        settings: Settings,
         machine: Machine | None = None,
+        makeSite: Callable[[], Any] | None = None,
     ) -> None:
         self._reactor = reactor
-        self._groups = groups
-        self._greeting = greeting
-        self._admission = DatagramAdmission(reactor.seconds, datagramRate)
+        self._settings = settings
         self._machine = machine if machine is not None else Machine()
+        self._makeSite = makeSite
         self._open: list[_Open] = []
-        self._draining: list[StreamFactory] = []
+        self._drained: list[Serving] = []
+        self.draining = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether every listener is open and new clients are welcome."""
+        return bool(self._open) and not self.draining
+
+    def watched(self) -> Iterable[Watched]:
+        """What the metrics read, of each listener, also while it is drained."""
+        return [each.watched for each in self._servings()]
 
     def privilegedStartService(self) -> None:
         """
@@ -91,10 +98,18 @@ class EchoprotoService(Service):
         :raise CannotStart: one of them cannot be opened; then none is.
         """
         Service.privilegedStartService(self)
-        self._draining = []
+        self.draining, self._drained = False, []
+        try:
+            self._assembly = Assembly(
+                self._reactor, self._settings, self._machine.descriptorLimit()
+            )
+        except CannotStart as error:
+            self._machine.complain(str(error))
+            raise CannotStart(str(error), said=True) from None
         hasIPv6 = self._machine.hasIPv6()
-        for group in self._groups:
+        for group in self._settings.groups:
             self._openGroup([each for each in group if hasIPv6 or not each.optional], PICKS)
+        self._holdWhenFull()
         # Said when the reactor runs: who waits for these lines may send a signal or a client at once.
         self._reactor.callWhenRunning(self._announce)
 
@@ -104,22 +119,56 @@ class EchoprotoService(Service):
             self.privilegedStartService()
         Service.startService(self)
 
+    def report(self) -> None:
+        """Let the log tell what it tells in sums; to be called every :data:`echoproto.server.log.REPORT_INTERVAL`."""
+        for each in self._servings():
+            each.report()
+
+    def reload(self) -> None:
+        """Read the certificates again, for the connections from now on; those in use stay where they cannot be used."""
+        contexts = [each.context for each in self._servings() if each.context is not None]
+        wrong: set[str] = set()
+        for context in contexts:
+            try:
+                context.load()
+            except ValueError as error:
+                wrong.add(str(error))
+        for reason in sorted(wrong):
+            self._log.error("the certificates in use stay: {reason}", reason=reason)
+        if not wrong:
+            self._log.info("read the certificates of {number} listeners", number=len(contexts))
+
     def stopService(self) -> Deferred[None]:
         """
-        Close the listeners and drain what is open.
+        Close the listeners and drain what is open; the status listener is closed last, so that who asks
+        meanwhile is told.
 
-        :return: fires with ``None`` when nothing is left, at the latest after
-            :data:`echoproto.sweep.DRAIN_TIMEOUT` seconds.
+        :return: fires with ``None`` when nothing is left, at the latest after the drain's deadline.
         """
         Service.stopService(self)
+        self.draining = True
         opened, self._open = self._open, []
-        for each in opened:
+        serving = [each for each in opened if each.serving is not None]
+        for each in serving:
             _acceptWaiting(each.port)
-        ending: list[Deferred[Any]] = [self._close(each) for each in opened]
+        ending: list[Deferred[Any]] = [self._close(each) for each in serving]
         # Kept until the next start, so that a second stop waits for the same drains.
-        self._draining += [each.factory for each in opened if each.factory is not None]
-        ending += [factory.drain() for factory in self._draining]
-        return gatherResults(ending).addCallback(lambda _: None)
+        self._drained += [each.serving for each in serving if each.serving is not None]
+        ending += [each.drain(self._settings.drain) for each in self._drained]
+        rest = [each for each in opened if each.serving is None]
+        return gatherResults(ending).addCallback(lambda _: self._closeRest(rest))
+
+    def stopAtOnce(self) -> None:
+        """Cut what a drain still waits for."""
+        for each in self._drained:
+            each.drain(0.0)
+
+    def _closeRest(self, rest: Sequence[_Open]) -> Deferred[None]:
+        self.report()
+        return gatherResults([self._close(each) for each in rest]).addCallback(lambda _: None)
+
+    def _servings(self) -> list[Serving]:
+        return [each.serving for each in self._open if each.serving is not None] + self._drained
 
     def _close(self, opened: _Open) -> Deferred[Any]:
         """Close a port; a failure, such as a UNIX socket's file that is gone, must not cut the drain."""
@@ -170,24 +219,39 @@ class EchoprotoService(Service):
             )
 
     def _listen(self, listener: Listener) -> _Open:
-        observer = LogObserver(f"{listener.service} on {listener.where}", self._log)
+        if listener.service == "status" and self._makeSite is not None:
+            port = self._machine.openStream(self._reactor, listener, self._makeSite())
+            return _Open(listener, port, None)
+        serving = self._assembly.serve(listener)
         if listener.carrier == "udp":
-            service = self._datagrams(listener, observer)
-            port = self._machine.openDatagrams(self._reactor, listener, service)
-            return _Open(listener, port)
-        factory = self._streams(listener, observer)
-        port = self._machine.openStream(self._reactor, listener, factory)
-        return _Open(listener, port, factory)
+            port = self._machine.openDatagrams(self._reactor, listener, serving.service)
+        else:
+            port = self._machine.openStream(self._reactor, listener, serving.service)
+            setUserTimeout(port, self._settings.userTimeout)
+        # Named by where it is and not by what was written, of which there may be two alike.
+        place = f"{listener.carrier} {addressText(port.getHost())}"
+        return _Open(
+            listener, port, replace(serving, watched=replace(serving.watched, place=place))
+        )
 
-    def _streams(self, listener: Listener, observer: IObserver) -> StreamFactory:
-        if listener.service == "greeting":
-            return GreetingFactory(self._reactor, observer, self._greeting)
-        return EchoFactory(self._reactor, observer)
+    def _holdWhenFull(self) -> None:
+        if not self._settings.waitWhenFull:
+            return
+        admission = self._assembly.connections
+        ports: list[Any] = [
+            each.port
+            for each in self._open
+            if each.serving is not None and each.listener.carrier != "udp"
+        ]
+        for port in ports:
+            acceptOnlyWithRoom(port, lambda: admission.room)
 
-    def _datagrams(self, listener: Listener, observer: IObserver) -> DatagramService:
-        if listener.service == "greeting":
-            return GreetingDatagrams(self._reactor, observer, self._admission, self._greeting)
-        return EchoDatagrams(self._reactor, observer, self._admission)
+        def goOn() -> None:
+            for port in ports:
+                if port.connected and not port.disconnecting:
+                    port.startReading()
+
+        admission.whenRoom = goOn
 
     def _abandon(self, first: int) -> None:
         """Close what was opened from ``first`` on."""

@@ -12,6 +12,8 @@ import socket
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from errno import EADDRNOTAVAIL, EAFNOSUPPORT
+from math import inf
+from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -83,7 +85,7 @@ def pickPort(interfaces: Iterable[str], make: MakeSocket = socket.socket) -> int
 
 class StreamReactor:
     """
-    A reactor whose ``listenTCP`` and ``listenSSL`` keep IPv4 and IPv6 apart; all else is the reactor's own.
+    A reactor whose ``listenTCP`` keeps IPv4 and IPv6 apart; all else is the reactor's own.
     Endpoints listen through the reactor that they are given, so giving them this one serves them all.
 
     :param reactor: the real one; an ``IReactorSocket``.
@@ -114,21 +116,45 @@ class StreamReactor:
             )
         return adopted
 
-    def listenSSL(
-        self,
-        port: int,
-        factory: Factory,
-        contextFactory: Any,
-        backlog: int = 50,
-        interface: str = "",
-    ) -> IListeningPort:
-        """
-        See :meth:`twisted.internet.interfaces.IReactorSSL.listenSSL`.
 
-        :raise CannotListenError: as there.
-        """
-        # Here, as it needs the extra "tls", which who does not speak TLS need not have.
-        from twisted.protocols.tls import TLSMemoryBIOFactory
+def setUserTimeout(port: Any, seconds: float) -> None:
+    """
+    Let the kernel end connections of a TCP port whose client takes nothing (TCP_USER_TIMEOUT, tcp(7); connections inherit it
+    from the listening socket), where the kernel has such an option. It sees what a sweep cannot: a
+    client that keeps sending and never reads.
 
-        wrapped: Any = TLSMemoryBIOFactory(contextFactory, False, factory)
-        return self.listenTCP(port, wrapped, backlog, interface)
+    :param port: a listening port of Twisted's; one that is not TCP is left alone.
+    :param seconds: ``inf`` for the kernel's own time.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    made = getattr(port, "socket", None)
+    if option is None or seconds == inf or made is None:
+        return
+    if made.family in (socket.AF_INET, socket.AF_INET6):
+        made.setsockopt(socket.IPPROTO_TCP, option, round(seconds * 1000))
+
+
+def acceptOnlyWithRoom(port: Any, room: Callable[[], float]) -> None:
+    """
+    Let a port accept no more connections than there is room for, and stop reading where there is none; whoever
+    makes room calls ``port.startReading()``. Without, a port accepts up to hundreds in one turn.
+
+    :param port: a listening stream port of Twisted's.
+    :param room: how many more connections may be accepted.
+    """
+    # The instance's method is replaced rather than the class: every reactor has ports of its own.
+    accept = port.doRead
+
+    def doRead() -> None:
+        if room() >= 1:
+            port.numberAccepts = min(port.numberAccepts, room())
+            accept()
+        if room() < 1:
+            port.stopReading()
+
+    port.doRead = doRead
+
+
+def descriptorLimit() -> int:
+    """File descriptors that this process may have open (RLIMIT_NOFILE, getrlimit(2))."""
+    return getrlimit(RLIMIT_NOFILE)[0]

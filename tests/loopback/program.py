@@ -24,7 +24,7 @@ PATIENCE = 20.0
 
 TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
 
-_LISTENING = re.compile(r"(echo|greeting) is listening on (\w+) (\S+)")
+_LISTENING = re.compile(r"(echo|greeting|status) is listening on (\w+) ([^\s\"]+)")
 
 
 def environment() -> dict[str, str]:
@@ -41,6 +41,8 @@ class Program:
     :param twistd: the options of ``twistd`` itself.
     :param command: what to run instead of all these.
     :param folder: where to run it; a temporary folder unless told otherwise.
+    :param descriptors: how many it may have open; as many as we unless told otherwise.
+    :param passing: descriptors of ours that it inherits.
     :ivar log: the lines logged so far.
     """
 
@@ -51,15 +53,19 @@ class Program:
         twistd: Sequence[str] = (),
         command: Sequence[str] = (),
         folder: Path | None = None,
+        descriptors: int | None = None,
+        passing: Sequence[int] = (),
     ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self.log: list[str] = []
+        limit = [] if descriptors is None else ["prlimit", f"--nofile={descriptors}:{descriptors}"]
         self.process = subprocess.Popen(
-            command or [*TWISTD, "-n", "--pidfile=", *twistd, "echoproto", *arguments],
+            command or [*limit, *TWISTD, "-n", "--pidfile=", *twistd, "echoproto", *arguments],
             cwd=folder or self._folder.name,
             env=environment() if folder is None else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            pass_fds=passing,
             text=True,
         )
         while len(self._listening()) < listeners:
@@ -117,6 +123,10 @@ class Program:
         """The process's resident memory, in bytes (proc(5))."""
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def descriptors(self) -> int:
+        """How many file descriptors the process has open (proc(5))."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def _listening(self) -> list[re.Match[str]]:
         return [found for line in self.log if (found := _LISTENING.search(line))]

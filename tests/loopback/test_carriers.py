@@ -15,6 +15,7 @@ from echoproto import connectEcho, connectEchoDatagram, greet
 from echoproto.errors import ConnectionGone
 from echoproto.server.descriptions import Listener
 from echoproto.server.service import EchoprotoService
+from echoproto.server.settings import Settings
 from echoproto.server.sockets import boundSocket
 from tests.contract import echo, greeting
 
@@ -29,9 +30,8 @@ class OnSockets:
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
-        self.running = EchoprotoService(
-            reactor, [[Listener(self.service, self.where())]], datagramRate=0
-        )
+        groups = [[Listener(self.service, self.where())]]
+        self.running = EchoprotoService(reactor, Settings(groups, datagramRate=0))
         self.running.startService()
         cast(Any, self).addCleanup(self.running.stopService)
         [opened] = self.running._open

@@ -111,8 +111,8 @@ class LoopTests(SynchronousTestCase):
         place = f"echo on udp 0.0.0.0:{echo[1]}"
         [line] = [line for line in program.log if f"{place} closed" in line]
         self.assertIn(
-            "14 datagrams in, 1 answered; refused: 2 source address is not one host, "
-            "9 source port could loop, 2 source port is our own; errors: none",
+            "14 datagrams in, 1 answered; refused: 9 source port could loop, "
+            "2 source address is not one host, 2 source port is our own; errors: none",
             line,
         )
 

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
 from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING
-from tests.certificates import needTLSEndpoint, serverPEM
+from tests.certificates import serverPEM
 from tests.loopback.program import (
     PATIENCE,
     TWISTD,
@@ -144,8 +144,7 @@ class DescriptionTests(SynchronousTestCase):
                 connected(("127.0.0.1", port))
 
     def test_tls(self) -> None:
-        """tls: and ssl: serve both services; the client closes first, as TLS has no half-close."""
-        needTLSEndpoint()
+        """tls: and ssl: serve both services."""
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "server.pem").write_bytes(serverPEM())
             description = f"tls:{folder}:0:interface=127.0.0.1"
@@ -161,7 +160,7 @@ class DescriptionTests(SynchronousTestCase):
                     while len(received) < 10_000:
                         received += client.recv(10_000)
                     self.assertEqual(received, b"x" * 10_000)
-                address = program.address("greeting", "ssl")
+                address = program.address("greeting", "tls")
                 with context.wrap_socket(connected(address), server_hostname="localhost") as client:
                     client.sendall(CLIENT_GREETING)
                     self.assertEqual(readToEnd(client), SERVER_GREETING)

@@ -1,22 +1,16 @@
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import socket
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.endpoints import quoteStringArgument
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server import descriptions
-from echoproto.server.descriptions import (
-    Listener,
-    checkDescription,
-    listenersFor,
-    parseDatagrams,
-    parsePort,
-)
-from tests.certificates import needTLSEndpoint
+from echoproto.proxyheader import Versions
+from echoproto.server.certificates import TLSFiles
+from echoproto.server.descriptions import Listener, listenersFor, parseDatagrams, parsePort
+from echoproto.server.layers import Layers, ProxyRule
+from echoproto.server.systemd import PassedSocket
 
 
 class ListenersForTests(SynchronousTestCase):
@@ -85,6 +79,82 @@ class ListenersForTests(SynchronousTestCase):
             self.assertIn(len(listeners), (1, 4))
 
 
+class LayersTests(SynchronousTestCase):
+    def one(self, text: str, tls: TLSFiles | None = None) -> Listener:
+        [listener] = listenersFor("echo", text, tls=tls)
+        return listener
+
+    def test_ourArguments(self) -> None:
+        """Arguments of ours become layers; Twisted is given the rest."""
+        text = "tcp:7:interface=\\:\\:1:proxy=v2:tlsCert=/a\\:b.pem"
+        listener = self.one(text)
+        self.assertEqual(listener.description, "tcp:7:interface=\\:\\:1")
+        self.assertEqual(listener.layers.tls, TLSFiles("/a:b.pem", "/a:b.pem"))
+        self.assertEqual(listener.layers.proxy, ProxyRule(Versions.V2))
+        self.assertEqual(listener.carrier, "tls")
+
+    def test_ssl(self) -> None:
+        """ssl: is TCP with TLS of ours, its files where Twisted expects them."""
+        listener = self.one("ssl:7:privateKey=k:certKey=c:extraCertChain=b:interface=127.0.0.1")
+        self.assertEqual(listener.description, "tcp:7:interface=127.0.0.1")
+        self.assertEqual(listener.layers.tls, TLSFiles("c", "k", chain="b"))
+        self.assertEqual(self.one("ssl:7").layers.tls, TLSFiles("server.pem", "server.pem"))
+
+    def test_tls(self) -> None:
+        """tls: is TCP on IPv6 with TLS of ours, and a folder of certificates."""
+        listener = self.one("tls:/certificates:7")
+        self.assertEqual(listener.description, "tcp:7:interface=\\:\\:")
+        self.assertEqual(listener.layers.tls, TLSFiles("/certificates", "/certificates"))
+        listener = self.one("tls:port=7:path=/c:interface=0.0.0.0")
+        self.assertEqual(listener.description, "tcp:7:interface=0.0.0.0")
+
+    def test_default(self) -> None:
+        """What holds by default is for TCP alone, and not for who says otherwise."""
+        default = TLSFiles("c", "c")
+        number = listenersFor("echo", "7", tls=default)
+        self.assertEqual([each.carrier for each in number], ["tls", "udp"] * 2)
+        self.assertEqual(self.one("tcp6:7", default).carrier, "tls")
+        self.assertEqual(self.one("tcp:7:tls=no", default).carrier, "tcp")
+        self.assertEqual(self.one("unix:/x", default).carrier, "unix")
+
+    def test_moved(self) -> None:
+        """A TLS listener of a bare number is TCP wherever it is moved."""
+        [first, *_] = listenersFor("echo", "0", ("127.0.0.1",), TLSFiles("c", "c"))
+        self.assertEqual(first.at(7).description, "tcp:7:interface=127.0.0.1:backlog=1024")
+        self.assertEqual(first.at(7).where, "tls 127.0.0.1:7")
+
+
+class PassedTests(SynchronousTestCase):
+    stream = PassedSocket(3, "echo", socket.SOCK_STREAM, socket.AF_INET6)
+    datagram = PassedSocket(4, "echo", socket.SOCK_DGRAM, socket.AF_INET6)
+    unix = PassedSocket(5, "local", socket.SOCK_STREAM, socket.AF_UNIX)
+
+    def listeners(self, text: str) -> list[Listener]:
+        passed = [self.stream, self.datagram, self.unix]
+        return listenersFor("echo", text, passed=passed)
+
+    def test_all(self) -> None:
+        """systemd: is every socket that was passed, whatever its carrier."""
+        found = self.listeners("systemd:")
+        self.assertEqual([each.passed for each in found], [self.stream, self.datagram, self.unix])
+        self.assertEqual([each.carrier for each in found], ["tcp", "udp", "unix"])
+        self.assertEqual(found[1].where, "udp systemd:echo")
+
+    def test_named(self) -> None:
+        """systemd:NAME is those of that name; layers are for the streams."""
+        found = self.listeners("systemd:echo:proxy=v1")
+        self.assertEqual([each.passed for each in found], [self.stream, self.datagram])
+        self.assertEqual(
+            [each.layers for each in found], [Layers(proxy=ProxyRule(Versions.V1)), Layers()]
+        )
+
+    def test_none(self) -> None:
+        """A name that no socket has, and an argument that is none of ours, are said."""
+        for text, why in (("systemd:lab", "passed by systemd"), ("systemd::backlog=3", "unknown")):
+            error = self.assertRaises(ValueError, self.listeners, text)
+            self.assertIn(why, str(error))
+
+
 class ParseTests(SynchronousTestCase):
     def test_port(self) -> None:
         """A port is a decimal number from 0 to 65535."""
@@ -94,7 +164,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_datagrams(self) -> None:
         """udp: is followed by a port, and an address if one is given."""
-        checkDescription("udp:7")
+        self.assertEqual(listenersFor("echo", "udp:7"), [Listener("echo", "udp:7")])
         self.assertEqual(parseDatagrams("udp:7"), (7, ""))
         self.assertEqual(parseDatagrams("udp:7:interface=127.0.0.1"), (7, "127.0.0.1"))
         self.assertEqual(parseDatagrams("udp:7:interface=\\:\\:1"), (7, "::1"))
@@ -102,36 +172,19 @@ class ParseTests(SynchronousTestCase):
     def test_wrongDatagrams(self) -> None:
         """Anything else after udp: is said to be wrong, and how it should be."""
         for text in ("udp", "udp:", "udp:x", "udp:7:interface=lab", "udp:7:interface=", "udp:7:x"):
-            error = self.assertRaises(ValueError, checkDescription, text)
+            error = self.assertRaises(ValueError, listenersFor, "echo", text)
             self.assertIn(text, str(error))
 
     def test_refused(self) -> None:
         """Descriptions that Twisted knows and that would serve nobody well are refused, with the reason."""
         for text, why in (
-            ("haproxy:tcp:7", "would lose bytes"),
+            ("haproxy:tcp:7", "write tcp:PORT:proxy=any"),
             ("stdio:", "no place"),
             ("std\\io:", "no place"),
+            ("tls:/certificates:7:proxy=v1", "write tcp:PORT:tlsCert=FILE:proxy=any"),
+            ("tcp:7:proxy=v4", "give v1, v2 or any"),
         ):
-            self.assertIn(why, str(self.assertRaises(ValueError, checkDescription, text)))
-
-    def test_certificates(self) -> None:
-        """tls: with a folder that has no certificate is refused, with one it is not."""
-        needTLSEndpoint()
-        with TemporaryDirectory(prefix="odd:") as folder:
-            quoted = quoteStringArgument(folder)
-            descriptions = f"tls:{quoted}:7", f"tls:port=7:path={quoted}"
-            for description in descriptions:
-                error = self.assertRaises(ValueError, checkDescription, description)
-                self.assertIn("has no .pem file", str(error))
-            Path(folder, "lab.pem").write_bytes(b"")
-            for description in descriptions:
-                checkDescription(description)
-
-    def test_withoutTLS(self) -> None:
-        """Where the extra is not installed it is named."""
-        self.patch(descriptions, "find_spec", lambda name: None)
-        error = self.assertRaises(ValueError, checkDescription, "tls:/certificates:7")
-        self.assertIn("TLS needs: pip install 'echoproto[tls]'", str(error))
+            self.assertIn(why, str(self.assertRaises(ValueError, listenersFor, "echo", text)))
 
     def test_wrongDescriptions(self) -> None:
         """What Twisted cannot parse is a ValueError that quotes it and says what is wrong."""
@@ -143,6 +196,6 @@ class ParseTests(SynchronousTestCase):
             ("tcp:0:interface=::1", "write \\: for :"),
             ("systemd:domain=INET:index=0", "passed by systemd"),
         ):
-            error = self.assertRaises(ValueError, checkDescription, text)
+            error = self.assertRaises(ValueError, listenersFor, "echo", text)
             self.assertIn(repr(text), str(error))
             self.assertIn(why, f"{error} ")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from errno import EACCES, EADDRNOTAVAIL
@@ -16,7 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.echo import EchoDatagrams, EchoFactory
 from echoproto.server import opening
 from echoproto.server.descriptions import Listener, listenersFor
-from echoproto.server.opening import complain, openDatagrams, openStream, whyNot
+from echoproto.server.opening import complain, onSignal, openDatagrams, openStream, whyNot
+from echoproto.server.systemd import PassedSocket
 
 
 def failed(number: int) -> OSError:
@@ -97,3 +99,45 @@ class OpenTests(SynchronousTestCase):
         port = openDatagrams(self.reactor, listener, EchoDatagrams(self.reactor))
         self.addCleanup(cast(Any, port).connectionLost)
         self.assertEqual(cast(Any, port.getHost()).host, "127.0.0.1")
+
+    def test_passedStream(self) -> None:
+        """A stream socket that systemd passed is adopted, not opened."""
+        with socket.create_server(("127.0.0.1", 0)) as made:
+            passed = PassedSocket(made.fileno(), "x", socket.SOCK_STREAM, socket.AF_INET)
+            openStream(
+                self.reactor,
+                Listener("echo", "systemd:x", passed=passed),
+                EchoFactory(self.reactor),
+            )
+        [(descriptor, family, _)] = self.reactor.adoptedPorts
+        self.assertEqual((descriptor, family), (passed.descriptor, socket.AF_INET))
+
+    def test_passedDatagrams(self) -> None:
+        """So is a datagram socket."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+            made.bind(("127.0.0.1", 0))
+            passed = PassedSocket(made.fileno(), "x", socket.SOCK_DGRAM, socket.AF_INET)
+            port = openDatagrams(
+                self.reactor,
+                Listener("echo", "systemd:x", passed=passed),
+                EchoDatagrams(self.reactor),
+            )
+            self.addCleanup(cast(Any, port).connectionLost)
+            self.assertEqual(cast(Any, port.getHost()).port, made.getsockname()[1])
+
+
+class OnSignalTests(SynchronousTestCase):
+    def test_inTheReactorsTurn(self) -> None:
+        """At the signal the reactor is asked to act; not before, and not in the middle of a turn."""
+        number = signal.SIGUSR2
+        self.addCleanup(signal.signal, number, signal.getsignal(number))
+        asked: list[object] = []
+
+        class Reactor:
+            def callFromThread(self, act: object) -> None:
+                asked.append(act)
+
+        onSignal(Reactor(), number, self.fail)
+        self.assertEqual(asked, [])
+        signal.raise_signal(number)
+        self.assertEqual(asked, [self.fail])

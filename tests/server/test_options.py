@@ -8,18 +8,25 @@ import twisted
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
-from echoproto.admission import DATAGRAM_RATE
+from echoproto.deadlines import Deadlines
 from echoproto.errors import CannotStart
-from echoproto.greeting import SERVER_GREETING
+from echoproto.server import options as module
+from echoproto.server.certificates import TLSFiles
 from echoproto.server.descriptions import listenersFor
 from echoproto.server.options import Options, makeService
-from echoproto.server.service import EchoprotoService
+from echoproto.server.parameters import PARAMETERS
+from echoproto.server.program import Program
+from echoproto.server.settings import Settings
 
 
 def parsed(*arguments: str) -> Options:
     options = Options()
     options.parseOptions(list(arguments))
     return options
+
+
+def settings(*arguments: str) -> Settings:
+    return parsed(*arguments).settings
 
 
 class OptionsTests(SynchronousTestCase):
@@ -31,52 +38,106 @@ class OptionsTests(SynchronousTestCase):
         return message
 
     def test_default(self) -> None:
-        """Without options: echo on port 12345, the default text and rate."""
-        options = parsed()
-        self.assertEqual(options.groups, [listenersFor("echo", "12345")])
-        self.assertEqual((options.greeting, options.datagramRate), (SERVER_GREETING, DATAGRAM_RATE))
+        """Without options: echo on port 12345, all else as it is by default."""
+        found = settings()
+        self.assertEqual(found.groups, [listenersFor("echo", "12345")])
+        default = Settings(found.groups, networks=found.networks)
+        self.assertEqual(found, default)
+        self.assertTrue(found.networks.permits("192.0.2.1"))
 
     def test_portAndGreet(self) -> None:
         """Both may be repeated, by long and short name, as numbers and descriptions."""
-        options = parsed("--port", "7", "-p", "udp:8", "--greet", "9", "-g", "unix:/x")
+        found = settings("--port", "7", "-p", "udp:8", "--greet", "9", "-g", "unix:/x")
         expected = [
             listenersFor("echo", "7"),
             listenersFor("echo", "udp:8"),
             listenersFor("greeting", "9"),
             listenersFor("greeting", "unix:/x"),
         ]
-        self.assertEqual(options.groups, expected)
+        self.assertEqual(found.groups, expected)
 
     def test_interface(self) -> None:
         """Addresses narrow the bare numbers, wherever they stand."""
-        options = parsed("-p", "7", "--interface", "127.0.0.1", "--interface", "::1")
-        self.assertEqual(options.groups, [listenersFor("echo", "7", ("127.0.0.1", "::1"))])
+        found = settings("-p", "7", "--interface", "127.0.0.1", "--interface", "::1")
+        self.assertEqual(found.groups, [listenersFor("echo", "7", ("127.0.0.1", "::1"))])
 
     def test_noEcho(self) -> None:
-        """--no-echo leaves the greeting alone; --port is stronger."""
-        options = parsed("--no-echo", "-g", "7")
-        self.assertEqual({each.service for group in options.groups for each in group}, {"greeting"})
-        options = parsed("--no-echo", "-p", "7")
-        self.assertEqual({each.service for group in options.groups for each in group}, {"echo"})
+        """--no-echo leaves the greeting alone; --port is stronger; the status alone is no service."""
+        found = settings("--no-echo", "-g", "7")
+        self.assertEqual({each.service for group in found.groups for each in group}, {"greeting"})
+        found = settings("--no-echo", "-p", "7")
+        self.assertEqual({each.service for group in found.groups for each in group}, {"echo"})
         self.assertIn("nothing to serve", self.wrong("--no-echo"))
+        self.assertIn("nothing to serve", self.wrong("--no-echo", "--status", "9100"))
 
-    def test_greeting(self) -> None:
-        """The text is taken as UTF-8; it fits a datagram and is not empty."""
-        self.assertEqual(parsed("--greeting", "Grüß dich").greeting, "Grüß dich".encode())
-        self.assertIn("0 bytes", self.wrong("--greeting", ""))
-        self.assertIn("65508 bytes", self.wrong("--greeting", "x" * 65_508))
+    def test_figures(self) -> None:
+        """What takes one value reaches the settings."""
+        found = settings(
+            *("--greeting", "Moin", "--max-connections", "9", "--max-per-source", "8"),
+            *("--connection-rate", "7/s", "--connection-burst", "6", "--when-full", "wait"),
+            *("--datagram-rate", "5", "--refused-ports", "none", "--user-timeout", "4"),
+            *("--drain", "3", "--idle-timeout", "1m", "--header-timeout", "3"),
+        )
+        self.assertEqual(
+            (found.greeting, found.maxConnections, found.maxPerSource), (b"Moin", 9, 8)
+        )
+        self.assertEqual((found.connectionRate, found.connectionBurst), (7, 6))
+        self.assertTrue(found.waitWhenFull)
+        self.assertEqual((found.datagramRate, found.refusedPorts), (5, frozenset()))
+        self.assertEqual((found.userTimeout, found.drain), (4, 3))
+        self.assertEqual(found.deadlines, Deadlines(idle=60, header=3))
 
-    def test_rate(self) -> None:
-        """The rate is a number, 0 or more."""
-        self.assertEqual(parsed("--datagram-rate", "2.5").datagramRate, 2.5)
-        for text in ("fast", "-1", "inf", "nan"):
-            self.assertIn(f"--datagram-rate {text!r}", self.wrong("--datagram-rate", text))
+    def test_wrongFigures(self) -> None:
+        """What is wrong is named, with its option."""
+        self.assertIn("--datagram-rate: 'fast' is no rate", self.wrong("--datagram-rate", "fast"))
+        self.assertIn("--greeting: 0 bytes", self.wrong("--greeting", ""))
+        self.assertIn("--when-full: 'panic'", self.wrong("--when-full", "panic"))
+
+    def test_networks(self) -> None:
+        """Sources are allowed and denied by network."""
+        found = settings("--allow", "192.0.2.0/24", "--allow", "::1", "--deny", "192.0.2.1")
+        permitted = [found.networks.permits(host) for host in ("192.0.2.2", "::1", "192.0.2.1")]
+        self.assertEqual(permitted, [True, True, False])
+        self.assertIn("--allow: 'lab' is not a network", self.wrong("--allow", "lab"))
+        self.assertIn("--deny: 'lab' is not a network", self.wrong("--deny", "lab"))
+
+    def test_tls(self) -> None:
+        """With a certificate TCP listeners speak TLS."""
+        files = TLSFiles("c", "k", "a")
+        arguments = ("--tls-cert", "c", "--tls-key", "k", "--tls-client-ca", "a", "-p", "7")
+        self.assertEqual(settings(*arguments).groups, [listenersFor("echo", "7", tls=files)])
+        [[first, *_]] = settings("--tls-cert", "c").groups
+        self.assertEqual(first.layers.tls, TLSFiles("c", "c"))
+        self.assertIn("need --tls-cert", self.wrong("--tls-key", "k"))
+        self.assertIn("need --tls-cert", self.wrong("--tls-client-ca", "a"))
+
+    def test_status(self) -> None:
+        """The status is on a port of this machine alone, or where a stream description says."""
+        for text, description in (
+            ("9100", "tcp:9100:interface=127.0.0.1"),
+            ("unix:/run/status", "unix:/run/status"),
+        ):
+            [listener] = settings("--status", text, "--tls-cert", "c").groups[-1]
+            self.assertEqual((listener.service, listener.description), ("status", description))
+            self.assertIsNone(listener.layers.tls)
+        for text, why in (
+            ("lab", "--status: 'tcp:lab"),
+            ("udp:7", "give a port, or a tcp: or unix: description"),
+            ("tcp:7:tlsCert=c", "give a port, or a tcp: or unix: description"),
+            ("tcp:7:proxy=v1", "give a port, or a tcp: or unix: description"),
+        ):
+            self.assertIn(why, self.wrong("--status", text))
 
     def test_wrongListeners(self) -> None:
         """A listener that does not parse is named, with its option."""
         self.assertIn("--port: '65536' is not a port number", self.wrong("-p", "65536"))
         self.assertIn("--greet: 'tcp:x' is no listener", self.wrong("-g", "tcp:x"))
         self.assertIn("--interface 'lab'", self.wrong("--interface", "lab"))
+
+    def test_wrongEnvironment(self) -> None:
+        """What systemd would never pass is said."""
+        self.patch(module, "initialEnvironment", lambda: {"LISTEN_PID": "x"})
+        self.assertIn("LISTEN_PID", self.wrong())
 
     def test_version(self) -> None:
         """--version prints our version and Twisted's, and exits well."""
@@ -89,22 +150,24 @@ class OptionsTests(SynchronousTestCase):
     def test_help(self) -> None:
         """--help has every option, what a LISTENER is, and examples that parse."""
         usage = parsed().getUsage(80)
-        for option in ("port", "greet", "greeting", "interface", "no-echo", "datagram-rate"):
+        for option in ("port", "greet", "interface", "no-echo", "allow", "deny"):
             self.assertIn(f"--{option}", usage)
+        for parameter in PARAMETERS:
+            self.assertIn(f"--{parameter.name}=", usage)
         examples = [
             line.split("  ")[1].split()[3:]
             for line in usage.splitlines()
             if line.startswith("  twistd -n echoproto")
         ]
-        self.assertEqual(len(examples), 4)
+        self.assertEqual(len(examples), 5)
         for example in examples:
-            self.assertTrue(parsed(*example).groups)
+            self.assertTrue(parsed(*example).settings.groups)
 
 
 class MakeServiceTests(SynchronousTestCase):
     def test_service(self) -> None:
         """The service has what the options say."""
-        service: Any = makeService(parsed("-p", "7", "--greeting", "Moin", "--datagram-rate", "0"))
-        self.assertIsInstance(service, EchoprotoService)
-        self.assertEqual(service._groups, [listenersFor("echo", "7")])
-        self.assertEqual(service._greeting, b"Moin")
+        options = parsed("-p", "7", "--greeting", "Moin")
+        service: Any = makeService(options)
+        self.assertIsInstance(service, Program)
+        self.assertIs(service.listeners._settings, options.settings)

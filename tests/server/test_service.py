@@ -1,98 +1,31 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
-from os import strerror
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IReadDescriptor
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import directlyProvides, implementer
-from zope.interface.verify import verifyClass
+from zope.interface import directlyProvides
 
 from echoproto.echo import EchoDatagrams, EchoFactory
 from echoproto.errors import CannotStart
 from echoproto.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.server.certificates import TLSFiles
 from echoproto.server.descriptions import Listener, listenersFor
-from echoproto.server.opening import Machine
 from echoproto.server.service import EchoprotoService
+from echoproto.server.settings import Settings
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
+from tests.certificates import serverPEM
+from tests.server.fakemachine import FakeMachine, failed
 
 
-def failed(number: int) -> OSError:
-    """What the kernel fails with."""
-    return OSError(number, strerror(number))
-
-
-@implementer(IListeningPort)
-class FakePort:
-    """A listening port that notes how it was closed."""
-
-    def __init__(self, listener: Listener) -> None:
-        self.listener = listener
-        self.closed = ""
-        self.stopError: OSError | None = None
-        self.onRead: Callable[[], None] = lambda: None
-
-    def startListening(self) -> None:
-        raise NotImplementedError
-
-    def doRead(self) -> None:
-        self.onRead()
-
-    def stopListening(self) -> Deferred[None]:
-        self.closed = "stopped"
-        return succeed(None) if self.stopError is None else fail(self.stopError)
-
-    def connectionLost(self, reason: Any) -> None:
-        self.closed = "abandoned"
-
-    def getHost(self) -> Any:
-        make = IPv6Address if ":" in self.listener.interface else IPv4Address
-        return make("TCP", self.listener.interface, self.listener.port or 0)
-
-
-verifyClass(IListeningPort, FakePort)
-
-
-class FakeMachine:
-    """Opens nothing and notes everything; fails for the listeners that it was told to."""
-
-    def __init__(self, ipv6: bool = True) -> None:
-        self.ipv6 = ipv6
-        self.opened: list[tuple[FakePort, Any]] = []
-        self.failing: dict[str, Exception] = {}
-        self.picked: list[list[str]] = []
-        self.noPort: Exception | None = None
-        self.complaints: list[str] = []
-
-    def open(self, reactor: Any, listener: Listener, serving: Any) -> IListeningPort:
-        for part, error in self.failing.items():
-            if part in listener.description:
-                raise error
-        port = FakePort(listener)
-        self.opened.append((port, serving))
-        return port
-
-    def pickPort(self, interfaces: Any) -> int:
-        if self.noPort is not None:
-            raise self.noPort
-        self.picked.append(list(interfaces))
-        return 40_000 + len(self.picked)
-
-    def machine(self) -> Machine:
-        return Machine(
-            self.open, self.open, lambda: self.ipv6, self.pickPort, self.complaints.append
-        )
-
-
-class ServiceTests(SynchronousTestCase):
+class ServiceTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         self.fake = FakeMachine()
@@ -101,11 +34,18 @@ class ServiceTests(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
 
     def service(self, *groups: list[Listener], **options: Any) -> EchoprotoService:
-        return EchoprotoService(self.reactor, groups, machine=self.fake.machine(), **options)
+        settings = Settings(groups, **options)
+        return EchoprotoService(self.reactor, settings, self.fake.machine(), Factory)
+
+    def connect(self, factory: Any) -> tuple[RecordingProtocol, StreamPair]:
+        client = RecordingProtocol()
+        return client, StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
 
     def logged(self) -> list[str]:
         return [formatEvent(event) for event in self.log]
 
+
+class ServiceTests(ServiceTestCase):
     def test_opensEach(self) -> None:
         """Every listener is opened with its service on its carrier, and is one log line."""
         echo, greeting = listenersFor("echo", "7"), listenersFor("greeting", "8")
@@ -128,15 +68,6 @@ class ServiceTests(SynchronousTestCase):
         other.privilegedStartService()
         other.startService()
         self.assertEqual(len(self.fake.opened), 8)
-
-    def test_options(self) -> None:
-        """The text and the rate reach the services; one admission serves all datagram listeners."""
-        listeners = listenersFor("greeting", "7")
-        self.service(listeners, greeting=b"Moin", datagramRate=0.0).startService()
-        (_, streams), (_, first), _, (_, second) = self.fake.opened
-        self.assertEqual((streams.text, first.text), (b"Moin", b"Moin"))
-        self.assertIs(first.admission, second.admission)
-        self.assertIsNone(first.admission._buckets)
 
     def test_withoutIPv6(self) -> None:
         """Where the machine has no IPv6 a bare number is on IPv4 alone; what was asked for by name is not left out."""
@@ -206,8 +137,7 @@ class ServiceTests(SynchronousTestCase):
         """A second stop is over when the first is."""
         service = self.service(listenersFor("echo", "7"))
         service.startService()
-        factory = self.fake.opened[0][1]
-        pair = StreamPair(RecordingProtocol(), factory.buildProtocol(CLIENT_ADDRESS))
+        _, pair = self.connect(self.fake.opened[0][1])
         stops = [service.stopService(), service.stopService()]
         self.assertNoResult(stops[1])
         pair.client.loseConnection()
@@ -221,8 +151,7 @@ class ServiceTests(SynchronousTestCase):
         service.startService()
         port, factory = self.fake.opened[0]
         port.stopError = failed(EACCES)
-        client = RecordingProtocol()
-        pair = StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
+        client, pair = self.connect(factory)
         stopped = service.stopService()
         self.assertNoResult(stopped)
         client.link.loseConnection()
@@ -247,9 +176,7 @@ class ServiceTests(SynchronousTestCase):
         """Stopped, it closes every listener, drains what is open, and is over when nothing is left."""
         service = self.service(listenersFor("echo", "7"))
         service.startService()
-        factory = self.fake.opened[0][1]
-        client = RecordingProtocol()
-        pair = StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
+        client, pair = self.connect(self.fake.opened[0][1])
         stopped = service.stopService()
         self.assertEqual({port.closed for port, _ in self.fake.opened}, {"stopped"})
         self.assertNoResult(stopped)
@@ -259,3 +186,148 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(client.received, b"last words")
         self.assertIsNone(self.successResultOf(stopped))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopAtOnce(self) -> None:
+        """What a drain waits for is cut when asked."""
+        service = self.service(listenersFor("echo", "7"))
+        service.startService()
+        client, pair = self.connect(self.fake.opened[0][1])
+        stopped = service.stopService()
+        service.stopAtOnce()
+        self.reactor.advance(0.1)
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertEqual(client.events[-1], "lost")
+
+    def test_drainAsLongAsAsked(self) -> None:
+        """A drain lasts as long as the settings say."""
+        service = self.service(listenersFor("echo", "7"), drain=20.0)
+        service.startService()
+        client, pair = self.connect(self.fake.opened[0][1])
+        stopped = service.stopService()
+        for _ in range(199):
+            client.link.write(b"x")
+            pair.pump()
+            self.reactor.advance(0.1)
+        self.assertNoResult(stopped)
+        self.reactor.advance(0.2)
+        pair.pump()
+        self.successResultOf(stopped)
+
+
+class LimitsTests(ServiceTestCase):
+    def test_tooFewDescriptors(self) -> None:
+        """A machine that cannot hold the connections asked for is said so, once, and nothing is opened."""
+        self.fake.descriptors = 64
+        service = self.service(listenersFor("echo", "7"), maxConnections=100)
+        with self.assertRaises(CannotStart) as raised:
+            service.startService()
+        self.assertEqual(self.fake.complaints, [str(raised.exception)])
+        self.assertEqual(raised.exception.code, 1)
+        self.assertEqual(self.fake.opened, [])
+
+    def test_waitWhenFull(self) -> None:
+        """A full server that waits reads its stream ports no more, until a connection ends."""
+        listeners = listenersFor("echo", "7")
+        self.service(listeners, waitWhenFull=True, maxConnections=1, maxPerSource=9).startService()
+        port, factory = self.fake.opened[0]
+        client, pair = self.connect(factory)
+        port.doRead()
+        self.assertEqual([each.reading for each, _ in self.fake.opened], [False, True, True, True])
+        client.link.loseConnection()
+        pair.pump()
+        self.assertTrue(port.reading)
+
+    def test_waitWhenFullAndStopped(self) -> None:
+        """A port that is closed is not read again when there is room."""
+        service = self.service(
+            listenersFor("echo", "7"), waitWhenFull=True, maxConnections=1, maxPerSource=9
+        )
+        service.startService()
+        port, factory = self.fake.opened[0]
+        client, pair = self.connect(factory)
+        port.doRead()
+        stopped = service.stopService()
+        client.link.loseConnection()
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertFalse(port.reading)
+
+
+class StatusTests(ServiceTestCase):
+    status = Listener("status", "tcp:9100:interface=127.0.0.1")
+
+    def test_closedLast(self) -> None:
+        """The status listener is there until everybody is served."""
+        service = self.service(listenersFor("echo", "7"), [self.status])
+        self.assertFalse(service.ready)
+        service.startService()
+        self.assertTrue(service.ready)
+        [*_, (port, _)] = self.fake.opened
+        client, pair = self.connect(self.fake.opened[0][1])
+        stopped = service.stopService()
+        self.assertFalse(service.ready)
+        self.assertEqual(port.closed, "")
+        client.link.loseConnection()
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertEqual(port.closed, "stopped")
+
+    def test_watched(self) -> None:
+        """The metrics see each listener under its real address, also while it is drained."""
+        service = self.service([Listener("echo", "tcp:7"), Listener("echo", "udp:7")])
+        service.startService()
+        self.connect(self.fake.opened[0][1])
+        service.stopService()
+        streams, datagrams = service.watched()
+        self.assertEqual((streams.place, streams.counts.open), ("tcp :0", 1))
+        self.assertIsNotNone(datagrams.datagrams)
+
+
+class ReportTests(ServiceTestCase):
+    def test_report(self) -> None:
+        """What the log tells in sums is told when asked, and at the end."""
+        service = self.service(listenersFor("echo", "7"), maxConnections=1, maxPerSource=9)
+        service.startService()
+        factory = self.fake.opened[0][1]
+        self.connect(factory)
+        for _ in range(3):
+            self.assertIsNone(factory.buildProtocol(CLIENT_ADDRESS))
+        service.report()
+        self.assertIn("refused 3 connections: 3 too many connections", self.logged()[-1])
+        self.assertIsNone(factory.buildProtocol(CLIENT_ADDRESS))
+        service.stopService()
+        service.stopAtOnce()
+        self.reactor.advance(0.1)
+
+
+class ReloadTests(ServiceTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = f"{self.folder.name}/server.pem"
+        self.write(serverPEM())
+        [listener, *_] = listenersFor("echo", "7", tls=TLSFiles(self.path, self.path))
+        self.running = self.service([listener], listenersFor("echo", "8"))
+
+    def write(self, pem: bytes) -> None:
+        with open(self.path, "wb") as file:
+            file.write(pem)
+
+    def test_reload(self) -> None:
+        """The certificates are read again; those that cannot be used leave those in use, in one line."""
+        self.running.startService()
+        self.running.reload()
+        self.assertEqual(self.logged(), ["read the certificates of 1 listeners"])
+        self.write(b"")
+        self.running.reload()
+        self.assertEqual(len(self.logged()), 2)
+        self.assertIn("the certificates in use stay", self.logged()[-1])
+
+    def test_cannotStart(self) -> None:
+        """Certificates that cannot be used are a failure to start."""
+        self.write(b"")
+        with self.assertRaises(CannotStart) as raised:
+            self.running.startService()
+        self.assertIn("echo cannot listen on tls 0.0.0.0:7: ", str(raised.exception))

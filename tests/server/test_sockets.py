@@ -1,17 +1,28 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from errno import EADDRINUSE, EAFNOSUPPORT
+from math import inf
+from resource import RLIMIT_NOFILE, getrlimit
+from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
-from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.sockets import StreamReactor, boundSocket, hasIPv6, pickPort
-from tests.certificates import serverPEM
+from echoproto.server import sockets
+from echoproto.server.sockets import (
+    StreamReactor,
+    acceptOnlyWithRoom,
+    boundSocket,
+    descriptorLimit,
+    hasIPv6,
+    pickPort,
+    setUserTimeout,
+)
 
 
 def noIPv6(family: int, kind: int) -> socket.socket:
@@ -96,14 +107,6 @@ class StreamReactorTests(SynchronousTestCase):
         [(_, family, adopted)] = cast(Any, self.real.adoptedPorts)
         self.assertEqual((family, adopted), (socket.AF_INET6, factory))
 
-    def test_listenSSL(self) -> None:
-        """TLS is spoken over such a socket, too."""
-        factory = Factory()
-        options = PrivateCertificate.loadPEM(serverPEM()).options()
-        self.reactor.listenSSL(0, factory, options, interface="::1")
-        [(_, family, adopted)] = cast(Any, self.real.adoptedPorts)
-        self.assertEqual((family, adopted.wrappedFactory), (socket.AF_INET6, factory))
-
     def test_taken(self) -> None:
         """A port that is taken is Twisted's CannotListenError."""
         with boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0) as held:
@@ -118,3 +121,83 @@ class StreamReactorTests(SynchronousTestCase):
         self.assertEqual(self.reactor.seconds(), 0.0)
         self.reactor.listenUNIX("/x", Factory())
         self.assertEqual(len(cast(Any, self.real.unixServers)), 1)
+
+
+class UserTimeoutTests(SynchronousTestCase):
+    def timeout(self, made: socket.socket) -> int:
+        return made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+    def test_connectionsInherit(self) -> None:
+        """What is set on the listening socket holds for the connections that it accepts."""
+        with boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0) as made:
+            setUserTimeout(SimpleNamespace(socket=made), 1.5)
+            made.listen()
+            with socket.create_connection(made.getsockname()):
+                accepted, _ = made.accept()
+                with accepted:
+                    self.assertEqual(self.timeout(accepted), 1500)
+
+    def test_leftAlone(self) -> None:
+        """The kernel's own time stands where it is asked for, and on what is not TCP."""
+        with boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0) as made:
+            setUserTimeout(SimpleNamespace(socket=made), inf)
+            self.assertEqual(self.timeout(made), 0)
+        with socket.socket(socket.AF_UNIX) as unix:
+            setUserTimeout(SimpleNamespace(socket=unix), 1.0)
+        setUserTimeout(object(), 1.0)
+
+    def test_otherKernels(self) -> None:
+        """A kernel without the option is left alone."""
+        self.patch(sockets, "socket", SimpleNamespace())
+        setUserTimeout(SimpleNamespace(socket=object()), 1.0)
+
+
+class CrowdedPort:
+    """A port at which clients wait: each turn accepts as many as stock ports do."""
+
+    def __init__(self, waiting: int, accepted: Callable[[], None]) -> None:
+        self.numberAccepts = 100
+        self.reading = True
+        self._waiting = waiting
+        self._accepted = accepted
+
+    def doRead(self) -> None:
+        for _ in range(min(self.numberAccepts, self._waiting)):
+            self._waiting -= 1
+            self._accepted()
+
+    def stopReading(self) -> None:
+        self.reading = False
+
+
+class AcceptOnlyWithRoomTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.room = 3
+        self.port = CrowdedPort(10, self.accepted)
+        acceptOnlyWithRoom(self.port, lambda: self.room)
+
+    def accepted(self) -> None:
+        self.room -= 1
+
+    def test_noMoreThanRoom(self) -> None:
+        """A turn accepts what there is room for, then the port is not read."""
+        self.port.doRead()
+        self.assertEqual((self.room, self.port.reading), (0, False))
+
+    def test_noRoom(self) -> None:
+        """Without room a turn accepts nothing."""
+        self.room = 0
+        self.port.doRead()
+        self.assertEqual((self.room, self.port.reading), (0, False))
+
+    def test_enoughRoom(self) -> None:
+        """With room for all the port goes on."""
+        self.room = 20
+        self.port.doRead()
+        self.assertEqual((self.room, self.port.reading), (10, True))
+
+
+class DescriptorLimitTests(SynchronousTestCase):
+    def test_soft(self) -> None:
+        """It is the limit that is in force."""
+        self.assertEqual(descriptorLimit(), getrlimit(RLIMIT_NOFILE)[0])

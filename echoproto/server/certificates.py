@@ -1,0 +1,224 @@
+"""
+Certificates and keys, read from files into what TLS listeners speak with.
+
+:class:`ServerContext` stands where Twisted wants a connection creator, and can read its files again while the program
+runs: connections that are open go on with what they began with. Everything that is wrong with a file is found when it
+is read, and said in one line.
+
+Named by :mod:`echoproto.server.layers` and built by :mod:`echoproto.server.assembly`. This module can be
+imported, and :class:`TLSFiles` used, without the extra ``tls`` (pyOpenSSL and cryptography).
+
+Files are read by cryptography, not by OpenSSL itself: that asks the terminal for a key's passphrase, and pyOpenSSL's
+callback which would answer is deprecated. pyOpenSSL takes what cryptography has read since 24.3.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+    from OpenSSL.SSL import Connection, Context
+
+
+@dataclass(frozen=True)
+class TLSFiles:
+    """
+    Paths of what a TLS listener shows and demands, all of them PEM.
+
+    :ivar certificate: file of the certificate, first, and the certificates between it and its root;
+        or a folder whose ``.pem`` files each have a key and its certificate, of which a client gets the one that has
+        the name it asks for, the first by file name where none has.
+    :ivar key: file of the private key, without a passphrase; may be the same as ``certificate``.
+    :ivar clientCA: file of the authorities whose clients are let in, and no others: mutual TLS.
+    :ivar chain: file of more certificates between ``certificate`` and its root.
+    """
+
+    certificate: str
+    key: str
+    clientCA: str | None = None
+    chain: str | None = None
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerContext:
+    """
+    Makes the TLS connections of a listener: TLS 1.2 or later, no compression, no renegotiation.
+
+    Nothing is remembered from one connection to the next, as with Twisted's own ``CertificateOptions``: no memory is
+    held for who may never return, no key of tickets outlives its day, and every client shows its certificate every
+    time. The price is a whole handshake at each return.
+
+    :param files: what it shows and demands.
+    :raise ValueError: they cannot be used, or the extra ``tls`` is not there; the message is one line.
+    """
+
+    def __init__(self, files: TLSFiles) -> None:
+        self._files = files
+        self.load()
+
+    def load(self) -> None:
+        """
+        Read the files again, for the connections from now on.
+
+        :raise ValueError: they cannot be used; what was read before stays in use.
+        """
+        try:
+            import OpenSSL  # noqa: F401
+        except ImportError:
+            raise ValueError("TLS needs: pip install 'echoproto[tls]'") from None
+        self._context = _loadAll(self._files)
+
+    def serverConnectionForTLS(self, tlsProtocol: Any) -> Connection:
+        """A connection with what was read last; called by Twisted for each client."""
+        from OpenSSL.SSL import Connection
+
+        return Connection(self._context, None)
+
+
+def _loadAll(files: TLSFiles) -> Context:
+    """The context that connections begin with; it gives way to another where the client asks for a name of that."""
+    loaded = [_load(each) for each in _pairs(files)]
+    first, _ = loaded[0]
+    byName: dict[str, Context] = {}
+
+    def chooseContext(connection: Connection) -> None:
+        name = (connection.get_servername() or b"").decode("ascii", "replace").lower()
+        wildcard = "*." + name.partition(".")[2]
+        connection.set_context(byName.get(name) or byName.get(wildcard) or first)
+
+    if len(loaded) > 1:
+        for context, certificate in loaded:
+            for name in _namesIn(certificate):
+                byName.setdefault(name, context)
+            # A second ClientHello calls again, perhaps after a reload: who holds any holds the first.
+            context.set_app_data(first)
+        first.set_tlsext_servername_callback(chooseContext)
+    return first
+
+
+def _pairs(files: TLSFiles) -> list[TLSFiles]:
+    """The same files, or those of each certificate where they are in a folder."""
+    folder = files.certificate
+    if not os.path.isdir(folder):
+        return [files]
+    found = [str(each) for each in sorted(Path(folder).glob("*.pem"))]
+    if not found:
+        raise ValueError(f"the folder {folder!r} has no .pem file with a key and its certificate")
+    return [
+        replace(files, certificate=each, key=each if files.key == folder else files.key)
+        for each in found
+    ]
+
+
+def _load(files: TLSFiles) -> tuple[Context, Certificate]:
+    """One certificate, and the context that shows it."""
+    from OpenSSL.SSL import Error
+
+    certificate, *between = _readCertificates(files.certificate)
+    if files.chain is not None:
+        between += _readCertificates(files.chain)
+    key = _readKey(files.key)
+    if key.public_key() != certificate.public_key():
+        raise ValueError(
+            f"the key in {files.key!r} does not belong to the first certificate in "
+            f"{files.certificate!r}: give the two that were made together"
+        )
+    context = _emptyContext()
+    try:
+        context.use_certificate(certificate)
+        context.use_privatekey(key)
+        for each in between:
+            context.add_extra_chain_cert(each)
+        if files.clientCA is not None:
+            _demandClients(context, files.clientCA)
+    except Error as error:
+        reasons = ", ".join(each[-1] for each in error.args[0])
+        raise ValueError(f"OpenSSL refuses {files.certificate!r}: {reasons}") from error
+    return context, certificate
+
+
+def _emptyContext() -> Context:
+    from OpenSSL import SSL
+
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    # Earlier versions "MUST NOT be used" (RFC 8996).
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(
+        SSL.OP_NO_COMPRESSION
+        | SSL.OP_NO_RENEGOTIATION
+        | SSL.OP_NO_TICKET
+        | SSL.OP_CIPHER_SERVER_PREFERENCE
+    )
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    # So that an idle connection holds no buffers, of some 32 KiB.
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    return context
+
+
+def _demandClients(context: Context, path: str) -> None:
+    """Let in only clients that the authorities in ``path`` have signed, and tell clients whose these are."""
+    from OpenSSL import SSL
+
+    for each in _readCertificates(path):
+        context.add_client_ca(each)
+    context.load_verify_locations(path)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"{path!r} cannot be read: {error.strerror}; is the path right, and may this user read it?"
+        ) from error
+
+
+def _readCertificates(path: str) -> list[Certificate]:
+    from cryptography.x509 import load_pem_x509_certificates
+
+    data = _read(path)
+    try:
+        return load_pem_x509_certificates(data)
+    except ValueError as error:
+        raise ValueError(
+            f"{path!r} has no certificate that can be read: "
+            "give a PEM file, with -----BEGIN CERTIFICATE-----"
+        ) from error
+
+
+def _readKey(path: str) -> Any:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    data = _read(path)
+    try:
+        return load_pem_private_key(data, None)
+    except TypeError as error:
+        raise ValueError(
+            f"the key in {path!r} needs a passphrase, and nobody is there to type it: "
+            f"store it without, as openssl pkey -in {path!r} does"
+        ) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(
+            f"{path!r} has no private key that can be read: "
+            "give a PEM file, with -----BEGIN PRIVATE KEY-----"
+        ) from error
+
+
+def _namesIn(certificate: Certificate) -> list[str]:
+    """The DNS names that it is for; the common name counts no longer (RFC 9525 section 2)."""
+    from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName
+
+    try:
+        names = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
+    except ExtensionNotFound:
+        return []
+    return [name.lower() for name in names.value.get_values_for_type(DNSName)]

@@ -1,0 +1,314 @@
+"""
+What the running server has done, in figures: an observer that counts, and the page that Prometheus reads.
+
+Counting costs an addition at an opening, an ending, a refusal or a greeting and nothing per message: what the
+open connections and the datagram listeners have carried is asked of themselves when the page is made.
+
+Filled from :mod:`echoproto.server.assembly`, served by :mod:`echoproto.server.status`; knows no transport. The
+page is written by ``prometheus_client``, an extra (``echoproto[metrics]``), which is therefore imported only when
+a page is made. Its own module for Twisted is not used: it installs a reactor and answers in threads.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.interfaces import IAddress
+from zope.interface import implementer
+
+from echoproto import __version__
+from echoproto.observer import ConnectionSummary, DatagramTotals, Ending, IObserver
+from echoproto.server.histogram import Histogram
+from echoproto.server.loopdelay import LoopDelay
+from echoproto.streams import StreamProtocol
+
+#: Bounds of a connection's length in seconds, each about three times the one before: from one exchange with a
+#: neighbour to a session that was left open; an hour is longer than any default deadline.
+CONNECTION_BOUNDS = (
+    *(0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
+    *(1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3600.0),
+)
+
+
+@implementer(IObserver)
+class Counts:
+    """
+    Counts what happens on one listener.
+
+    :ivar accepted: connections that were opened.
+    :ivar refused: connections that were not served, by reason.
+    :ivar ended: connections that are over, by the value of their :class:`~echoproto.observer.Ending`.
+    :ivar bytesReceived: bytes taken on connections that are over.
+    :ivar bytesSent: bytes sent on connections that are over.
+    :ivar seconds: how long the connections were open that are over.
+    :ivar greetings: clients that were greeted.
+    """
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.refused: Counter[str] = Counter()
+        # All there from the start: what appears only with its first event hides that event from a rate.
+        self.ended: Counter[str] = Counter({ending.value: 0 for ending in Ending})
+        self.bytesReceived = 0
+        self.bytesSent = 0
+        self.seconds = Histogram(CONNECTION_BOUNDS)
+        self.greetings = 0
+
+    @property
+    def open(self) -> int:
+        """Connections that are open."""
+        return self.accepted - self.seconds.count
+
+    def connectionOpened(self, peer: IAddress | None) -> None:
+        """See :class:`IObserver`."""
+        self.accepted += 1
+
+    def connectionEnded(self, summary: ConnectionSummary) -> None:
+        """See :class:`IObserver`."""
+        self.ended[summary.ending.value] += 1
+        self.bytesReceived += summary.bytesReceived
+        self.bytesSent += summary.bytesSent
+        self.seconds.add(summary.seconds)
+
+    def connectionRefused(self, peer: IAddress | None, reason: str) -> None:
+        """See :class:`IObserver`."""
+        self.refused[reason] += 1
+
+    def greeted(self, peer: IAddress | None, received: bytes) -> None:
+        """See :class:`IObserver`."""
+        self.greetings += 1
+
+    def datagramsStopped(self, totals: DatagramTotals) -> None:
+        """Nothing to count: the listener keeps its totals, and is asked for them."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """
+    A listener whose figures are shown.
+
+    :ivar service: ``echo`` or ``greeting``.
+    :ivar place: where it listens, for people, such as ``tcp 0.0.0.0:7``. No two listeners of one service may
+        share it: Prometheus takes no page that says one thing twice.
+    :ivar counts: the listener's observer.
+    :ivar connections: the stream connections that are open now.
+    :ivar datagrams: the totals of a datagram listener; ``None`` for a stream listener.
+    """
+
+    service: str
+    place: str
+    counts: Counts
+    connections: Callable[[], Iterable[StreamProtocol]] = tuple
+    datagrams: Callable[[], DatagramTotals] | None = None
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The values of :data:`LABELS`."""
+        # A path may have bytes that are no text, which the page cannot hold.
+        return self.service, self.place.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    @property
+    def bytesReceived(self) -> int:
+        """Bytes taken on all connections, the open ones included."""
+        return self.counts.bytesReceived + sum(each.bytesReceived for each in self.connections())
+
+    @property
+    def bytesSent(self) -> int:
+        """Bytes sent on all connections, the open ones included."""
+        return self.counts.bytesSent + sum(each.bytesSent for each in self.connections())
+
+
+def exposition(watched: Iterable[Watched], draining: bool, delay: LoopDelay) -> bytes:
+    """
+    The page of all figures, in the text format of Prometheus, version 0.0.4.
+
+    :param watched: the listeners.
+    :param draining: whether the program is stopping.
+    :param delay: how late the event loop is.
+    :raise ImportError: ``prometheus_client`` is not installed.
+    """
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry()
+    registry.register(_Collector(list(watched), draining, delay))
+    return generate_latest(registry)
+
+
+#: The labels of every figure of a listener.
+LABELS = ("service", "listener")
+
+_Source = TypeVar("_Source")
+_Rows = Iterable[tuple[tuple[str, ...], float]]
+
+
+def _one(number: float) -> _Rows:
+    return [((), number)]
+
+
+def _each(numbers: Mapping[str, int]) -> _Rows:
+    return [((name,), number) for name, number in numbers.items()]
+
+
+@dataclass(frozen=True)
+class _Family(Generic[_Source]):
+    """Figures of one name: how they are read from a listener, with the values of the further label, if any."""
+
+    name: str
+    text: str
+    read: Callable[[_Source], _Rows]
+    label: tuple[str, ...] = ()
+
+
+_OPEN: _Family[Watched] = _Family(
+    "echoproto_connections_open", "Connections open now.", lambda each: _one(each.counts.open)
+)
+
+_STREAMS: Sequence[_Family[Watched]] = (
+    _Family(
+        "echoproto_connections_accepted_total",
+        "Connections opened.",
+        lambda each: _one(each.counts.accepted),
+    ),
+    _Family(
+        "echoproto_connections_refused_total",
+        "Connections not served, by reason.",
+        lambda each: _each(each.counts.refused),
+        ("reason",),
+    ),
+    _Family(
+        "echoproto_connections_ended_total",
+        "Connections over, by why they ended.",
+        lambda each: _each(each.counts.ended),
+        ("ending",),
+    ),
+    _Family(
+        "echoproto_stream_received_bytes_total",
+        "Bytes taken from clients.",
+        lambda each: _one(each.bytesReceived),
+    ),
+    _Family(
+        "echoproto_stream_sent_bytes_total",
+        "Bytes sent to clients.",
+        lambda each: _one(each.bytesSent),
+    ),
+)
+
+_DATAGRAMS: Sequence[_Family[DatagramTotals]] = (
+    _Family(
+        "echoproto_datagrams_received_total",
+        "Datagrams taken.",
+        lambda totals: _one(totals.received),
+    ),
+    _Family(
+        "echoproto_datagrams_answered_total",
+        "Datagrams answered.",
+        lambda totals: _one(totals.answered),
+    ),
+    _Family(
+        "echoproto_datagram_received_bytes_total",
+        "Payload bytes taken in datagrams.",
+        lambda totals: _one(totals.bytesReceived),
+    ),
+    _Family(
+        "echoproto_datagram_sent_bytes_total",
+        "Payload bytes sent in datagrams.",
+        lambda totals: _one(totals.bytesSent),
+    ),
+    _Family(
+        "echoproto_datagrams_refused_total",
+        "Datagrams not answered, by reason.",
+        lambda totals: _each(totals.refused),
+        ("reason",),
+    ),
+    _Family(
+        "echoproto_errors_total",
+        "Sends and receives that failed, by error.",
+        lambda totals: _each(totals.errors),
+        ("error",),
+    ),
+)
+
+_GREETINGS: _Family[Watched] = _Family(
+    "echoproto_greetings_total", "Clients greeted.", lambda each: _one(each.counts.greetings)
+)
+
+
+class _Collector:
+    """What ``prometheus_client`` asks for the metric families of one page."""
+
+    def __init__(self, watched: Sequence[Watched], draining: bool, delay: LoopDelay) -> None:
+        self._watched = watched
+        self._draining = draining
+        self._delay = delay
+
+    def collect(self) -> Iterator[Any]:
+        """The families, in the order of the page."""
+        yield from self._program()
+        yield from self._streams([each for each in self._watched if each.datagrams is None])
+        datagrams = [(each.labels, each.datagrams()) for each in self._watched if each.datagrams]
+        for family in _DATAGRAMS:
+            yield _counter(family, datagrams)
+        greeting = [(each.labels, each) for each in self._watched if each.service == "greeting"]
+        yield _counter(_GREETINGS, greeting)
+
+    def _program(self) -> Iterator[Any]:
+        from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+
+        yield InfoMetricFamily("echoproto", "The program.", {"version": __version__})
+        yield GaugeMetricFamily("echoproto_draining", "1 while stopping, else 0.", self._draining)
+        yield _histogram(
+            "echoproto_event_loop_delay_seconds",
+            "How late the event loop called.",
+            (),
+            [((), self._delay.histogram)],
+        )
+
+    def _streams(self, watched: Sequence[Watched]) -> Iterator[Any]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        sources = [(each.labels, each) for each in watched]
+        yield _filled(GaugeMetricFamily(_OPEN.name, _OPEN.text, labels=LABELS), _OPEN, sources)
+        for family in _STREAMS:
+            yield _counter(family, sources)
+        yield _histogram(
+            "echoproto_connection_seconds",
+            "How long connections were open.",
+            LABELS,
+            [(each.labels, each.counts.seconds) for each in watched],
+        )
+
+
+_Labelled = Iterable[tuple[tuple[str, ...], _Source]]
+
+
+def _counter(family: _Family[_Source], sources: _Labelled[_Source]) -> Any:
+    from prometheus_client.core import CounterMetricFamily
+
+    labels = (*LABELS, *family.label)
+    return _filled(CounterMetricFamily(family.name, family.text, labels=labels), family, sources)
+
+
+def _filled(metric: Any, family: _Family[_Source], sources: _Labelled[_Source]) -> Any:
+    for labels, source in sources:
+        for further, number in family.read(source):
+            metric.add_metric((*labels, *further), number)
+    return metric
+
+
+def _histogram(name: str, text: str, labels: tuple[str, ...], sources: _Labelled[Histogram]) -> Any:
+    from prometheus_client.core import HistogramMetricFamily
+
+    metric = HistogramMetricFamily(name, text, labels=labels)
+    for values, histogram in sources:
+        metric.add_metric(values, _buckets(histogram), histogram.sum)
+    return metric
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    return [
+        ("+Inf" if bound == inf else str(bound), count) for bound, count in histogram.cumulative()
+    ]

@@ -1,0 +1,350 @@
+"""What an operator does with a running server: signals, certificates, status, systemd."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+from unittest import SkipTest
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.certificates import authority, issued
+from tests.loopback.program import (
+    PATIENCE,
+    TWISTD,
+    Program,
+    connected,
+    datagramSocket,
+    halfCloseEcho,
+    readToEnd,
+)
+
+MEGABYTE = 1 << 20
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; ``AssertionError`` where it does not within our patience."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > end:
+            raise AssertionError("it never came")
+        time.sleep(0.01)
+
+
+def asked(port: int, page: str) -> tuple[int, str]:
+    """What the status listener answers."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/{page}", timeout=PATIENCE) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+class DrainTests(SynchronousTestCase):
+    def test_fourMegabytesThroughASignal(self) -> None:
+        """A client that sends 4 MB while the server is told to stop gets every byte, then a FIN."""
+        data = os.urandom(4 * MEGABYTE)
+        with Program("-p", "0") as program, connected(program.address("echo", "tcp")) as client:
+            client.sendall(data[:100_000])
+            received = [client.recv(1 << 16)]
+
+            def send() -> None:
+                program.process.send_signal(signal.SIGTERM)
+                for at in range(100_000, len(data), 100_000):
+                    client.sendall(data[at : at + 100_000])
+                    time.sleep(0.01)
+
+            sending = Thread(target=send)
+            sending.start()
+            received.append(readToEnd(client))
+            sending.join()
+            self.assertTrue(b"".join(received) == data)
+            client.close()
+            self.assertEqual(program.stop(), -signal.SIGTERM)
+        self.assertIn("drained", "".join(program.log))
+
+    def test_secondSignal(self) -> None:
+        """A second signal ends at once a drain that would last, by the first signal."""
+        with Program("-p", "0", "--drain", "15") as program:
+            with connected(program.address("echo", "tcp")) as client:
+                client.sendall(b"x")
+                client.recv(1)
+                program.process.send_signal(signal.SIGTERM)
+                self.assertEqual(client.recv(1), b"")
+                before = time.monotonic()
+                self.assertEqual(program.stop(signal.SIGINT), -signal.SIGTERM)
+            self.assertLess(time.monotonic() - before, 5)
+        self.assertNotIn("Traceback", "".join(program.log))
+
+    def test_drainOption(self) -> None:
+        """A client that goes on talking is served for as long as --drain says, then reset."""
+        with Program("-p", "0", "--drain", "1") as program:
+            with connected(program.address("echo", "tcp")) as client:
+                client.sendall(b"x")
+                client.recv(1)
+                program.process.send_signal(signal.SIGTERM)
+                before = time.monotonic()
+                with self.assertRaises(OSError):
+                    while True:
+                        client.sendall(b"x")
+                        if not client.recv(1):
+                            raise OSError
+            self.assertLess(abs(time.monotonic() - before - 1), 1)
+
+
+class StatusTests(SynchronousTestCase):
+    def test_readyThenDraining(self) -> None:
+        """Who asks is told that we are ready, then that we are draining, and the figures."""
+        with Program("-p", "0", "--status", "0", "--drain", "10", listeners=5) as program:
+            port = program.port("status")
+            self.assertEqual(asked(port, "healthz"), (200, "ok\n"))
+            self.assertEqual(asked(port, "readyz"), (200, "ready\n"))
+            with connected(program.address("echo", "tcp")) as client:
+                client.sendall(b"hello")
+                client.recv(5)
+                _, figures = asked(port, "metrics")
+                place = "tcp 0.0.0.0:{}".format(program.address("echo", "tcp")[1])
+                labels = f'{{listener="{place}",service="echo"}}'
+                self.assertIn(f"echoproto_connections_open{labels} 1.0", figures)
+                self.assertIn(f"echoproto_stream_received_bytes_total{labels} 5.0", figures)
+                program.process.send_signal(signal.SIGTERM)
+                until(lambda: asked(port, "readyz") == (503, "draining\n"))
+                self.assertEqual(asked(port, "healthz"), (200, "ok\n"))
+            self.assertEqual(program.stop(), -signal.SIGTERM)
+
+
+class CertificatesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.write("server.pem", issued("first", "localhost").pem)
+        self.write("clients.pem", authority("authority").certificatePEM)
+        self.write("client.pem", issued("client").pem)
+
+    def write(self, name: str, pem: bytes) -> None:
+        (self.folder / name).write_bytes(pem)
+
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.folder / "clients.pem"))
+
+    def secured(self, program: Program, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
+        plain = connected(program.address("echo", "tls"))
+        return (context or self.context()).wrap_socket(plain, server_hostname="localhost")
+
+    def shown(self, connection: ssl.SSLSocket) -> str:
+        certificate = connection.getpeercert() or {}
+        [[(_, name)]] = certificate["subject"]  # type: ignore[misc]
+        return str(name)
+
+    def test_reload(self) -> None:
+        """At SIGHUP new connections get the new certificate; old ones go on."""
+        arguments = ["--tls-cert", str(self.folder / "server.pem")]
+        with Program("-p", "0", *arguments) as program, self.secured(program) as old:
+            self.write("server.pem", issued("second", "localhost").pem)
+            program.process.send_signal(signal.SIGHUP)
+            until(lambda: "read the certificates" in "".join(program.log))
+            with self.secured(program) as new:
+                self.assertEqual((self.shown(old), self.shown(new)), ("first", "second"))
+                for each in (old, new):
+                    each.sendall(b"hello")
+                    self.assertEqual(each.recv(5), b"hello")
+            self.write("server.pem", b"rubbish")
+            program.process.send_signal(signal.SIGHUP)
+            until(lambda: "the certificates in use stay" in "".join(program.log))
+            with self.secured(program) as new:
+                self.assertEqual(self.shown(new), "second")
+
+    def test_mutual(self) -> None:
+        """With --tls-client-ca only clients with a certificate of that authority are served."""
+        arguments = ["--tls-cert", "server.pem", "--tls-client-ca", "clients.pem"]
+        paths = [str(self.folder / each) if each.endswith("pem") else each for each in arguments]
+        with Program("-p", "0", *paths) as program:
+            context = self.context()
+            context.load_cert_chain(str(self.folder / "client.pem"))
+            with self.secured(program, context) as client:
+                client.sendall(b"hello")
+                self.assertEqual(client.recv(5), b"hello")
+            with self.assertRaises(OSError), self.secured(program) as client:
+                client.sendall(b"hello")
+                client.recv(5)
+            program.stop()
+        log = "".join(program.log)
+        self.assertIn("refused 1 connection: 1 TLS handshake failed", log)
+        self.assertNotIn("Traceback", log)
+
+    def test_failedHandshakesDelayNobody(self) -> None:
+        """Clients that begin a handshake and say no more do not delay the next, and are cut."""
+        arguments = ["--tls-cert", str(self.folder / "server.pem"), "--handshake-timeout", "1"]
+        with Program("-p", "0", *arguments) as program:
+            silent = [connected(program.address("echo", "tls")) for _ in range(50)]
+            for each in silent:
+                each.sendall(b"\x16\x03\x01")
+            with self.secured(program) as client:
+                client.sendall(b"hello")
+                self.assertEqual(client.recv(5), b"hello")
+            for each in silent:
+                with each:
+                    self.assertRaises(ConnectionResetError, each.recv, 1)
+            program.stop()
+        self.assertIn("50 TLS handshake took too long", "".join(program.log))
+
+
+_ACTIVATE = """
+import os, sys
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.execv(sys.executable, [sys.executable] + sys.argv[1:])
+"""
+
+
+class ActivationTests(SynchronousTestCase):
+    def test_streamsAndDatagrams(self) -> None:
+        """Sockets that systemd passed are served, streams and datagrams alike, and systemd is told."""
+        with (
+            TemporaryDirectory() as folder,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified,
+            socket.create_server(("127.0.0.1", 0)) as streams,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        ):
+            notified.bind(f"{folder}/notify")
+            notified.settimeout(PATIENCE)
+            datagrams.bind(("127.0.0.1", 0))
+            with self.activated(streams, datagrams, f"{folder}/notify") as program:
+                self.assertTrue(notified.recv(1000).startswith(b"READY=1\n"))
+                self.assertEqual(halfCloseEcho(streams.getsockname(), b"hello"), b"hello")
+                with datagramSocket() as client:
+                    client.connect(datagrams.getsockname())
+                    client.send(b"datagram")
+                    self.assertEqual(client.recv(100), b"datagram")
+                self.assertEqual(program.stop(), -signal.SIGTERM)
+                self.assertEqual(notified.recv(1000), b"STOPPING=1")
+            # What comes now waits for the next start, as the sockets are systemd's.
+            connected(streams.getsockname()).close()
+
+    def activated(self, streams: socket.socket, datagrams: socket.socket, notify: str) -> Program:
+        """Our program with these sockets as descriptors 3 and 4, as systemd would start it."""
+        shell = (
+            f"exec 3<&{streams.fileno()} 4<&{datagrams.fileno()}; "
+            f'LISTEN_FDS=2 LISTEN_FDNAMES=echo:echo NOTIFY_SOCKET={notify} exec "$@"'
+        )
+        for each in (streams, datagrams):
+            os.set_inheritable(each.fileno(), True)
+        program = [*TWISTD[1:], "-n", "--pidfile=", "echoproto", "-p", "systemd:echo"]
+        command = ["bash", "-c", shell, "-", sys.executable, "-c", _ACTIVATE, *program]
+        return Program(command=command, listeners=2, passing=(streams.fileno(), datagrams.fileno()))
+
+
+class JSONTests(SynchronousTestCase):
+    def test_lines(self) -> None:
+        """With the JSON logger every line of the log is one object."""
+        logger = "--logger=echoproto.server.jsonlog.jsonLines"
+        with Program("-p", "0", twistd=[logger]) as program:
+            halfCloseEcho(program.address("echo", "tcp"), b"hello")
+            program.stop()
+        events = [json.loads(line) for line in program.log]
+        [ended] = [each for each in events if each.get("event") == "ended"]
+        self.assertEqual((ended["ending"], ended["bytesReceived"]), ("finished", 5))
+
+
+_HAPROXY = """
+global
+    maxconn 2000
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+listen v1
+    bind 127.0.0.1:{v1}
+    server echo 127.0.0.1:{echo} send-proxy
+listen v2
+    bind 127.0.0.1:{v2}
+    server echo 127.0.0.1:{echo} send-proxy-v2 check inter 100ms
+listen secured
+    bind 127.0.0.1:{secured}
+    server echo 127.0.0.1:{tls} send-proxy-v2 ssl verify none
+"""
+
+
+class HAProxyTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        if shutil.which("haproxy") is None:
+            raise SkipTest("haproxy is not installed")
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def start(self, program: Program) -> dict[str, int]:
+        """HAProxy before the listeners of ``program``; its ports by name."""
+        with (
+            socket.create_server(("127.0.0.1", 0)) as a,
+            socket.create_server(("127.0.0.1", 0)) as b,
+            socket.create_server(("127.0.0.1", 0)) as c,
+        ):
+            names = ("v1", "v2", "secured")
+            ports = {n: each.getsockname()[1] for n, each in zip(names, (a, b, c), strict=True)}
+        configuration = self.folder / "haproxy.cfg"
+        configuration.write_text(
+            _HAPROXY.format(
+                echo=program.address("echo", "tcp")[1],
+                tls=program.address("echo", "tls")[1],
+                **ports,
+            )
+        )
+        process = subprocess.Popen(
+            ["haproxy", "-db", "-f", str(configuration)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        until(lambda: all(self.answers(port) for port in ports.values()))
+        return ports
+
+    def answers(self, port: int) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def test_behindHAProxy(self) -> None:
+        """Behind HAProxy, which sends version 1, version 2, or version 2 before TLS, a half-close loses nothing and
+        the client that is logged is the real one."""
+        pem = self.folder / "server.pem"
+        pem.write_bytes(issued("server", "localhost").pem)
+        listeners = [
+            *("-p", "tcp:0:interface=127.0.0.1:proxy=any"),
+            *("-p", f"tcp:0:interface=127.0.0.1:proxy=v2:tlsCert={pem}"),
+        ]
+        with Program(*listeners, listeners=2) as program:
+            ports = self.start(program)
+            data = os.urandom(MEGABYTE)
+            peers = []
+            for port in ports.values():
+                with connected(("127.0.0.1", port)) as client:
+                    peers.append("{}:{}".format(*client.getsockname()))
+                    client.sendall(b"hello")
+                    self.assertEqual(client.recv(5), b"hello")
+                for _ in range(20):
+                    self.assertTrue(halfCloseEcho(("127.0.0.1", port), data) == data)
+            program.stop()
+        log = "".join(program.log)
+        for peer in peers:
+            self.assertIn(f"from {peer} finished", log)
+        self.assertNotIn("Traceback", log)
+        self.assertNotIn("PROXY header", log)

@@ -1,0 +1,102 @@
+"""A machine that opens nothing, for the tests of the running program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import strerror
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IListeningPort
+from zope.interface import implementer
+from zope.interface.verify import verifyClass
+
+from echoproto.server.descriptions import Listener
+from echoproto.server.opening import Machine
+
+
+def failed(number: int) -> OSError:
+    """What the kernel fails with."""
+    return OSError(number, strerror(number))
+
+
+@implementer(IListeningPort)
+class FakePort:
+    """A listening port that notes how it was closed."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.closed = ""
+        self.stopError: OSError | None = None
+        self.connected = True
+        self.disconnecting = False
+        self.reading = True
+        self.numberAccepts = 100
+        self.onRead: Callable[[], None] = lambda: None
+
+    def startListening(self) -> None:
+        raise NotImplementedError
+
+    def doRead(self) -> None:
+        self.onRead()
+
+    def stopReading(self) -> None:
+        self.reading = False
+
+    def startReading(self) -> None:
+        self.reading = True
+
+    def stopListening(self) -> Deferred[None]:
+        self.closed = "stopped"
+        self.disconnecting = True
+        return succeed(None) if self.stopError is None else fail(self.stopError)
+
+    def connectionLost(self, reason: Any) -> None:
+        self.closed = "abandoned"
+
+    def getHost(self) -> Any:
+        make = IPv6Address if ":" in self.listener.interface else IPv4Address
+        return make("TCP", self.listener.interface, self.listener.port or 0)
+
+
+verifyClass(IListeningPort, FakePort)
+
+
+class FakeMachine:
+    """Opens nothing and notes everything; fails for the listeners that it was told to."""
+
+    def __init__(self, ipv6: bool = True) -> None:
+        self.ipv6 = ipv6
+        self.opened: list[tuple[FakePort, Any]] = []
+        self.failing: dict[str, Exception] = {}
+        self.picked: list[list[str]] = []
+        self.noPort: Exception | None = None
+        self.complaints: list[str] = []
+        self.descriptors = 1024
+        self.signals: dict[int, Callable[[], object]] = {}
+
+    def open(self, reactor: Any, listener: Listener, serving: Any) -> IListeningPort:
+        for part, error in self.failing.items():
+            if part in listener.description:
+                raise error
+        port = FakePort(listener)
+        self.opened.append((port, serving))
+        return port
+
+    def pickPort(self, interfaces: Any) -> int:
+        if self.noPort is not None:
+            raise self.noPort
+        self.picked.append(list(interfaces))
+        return 40_000 + len(self.picked)
+
+    def machine(self) -> Machine:
+        return Machine(
+            self.open,
+            self.open,
+            lambda: self.ipv6,
+            self.pickPort,
+            self.complaints.append,
+            lambda: self.descriptors,
+            lambda reactor, number, act: self.signals.update({number: act}),
+        )

@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+from OpenSSL import SSL
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from echoproto.server.certificates import ServerContext, TLSFiles
+from tests.certificates import Identity, authority, issued, serverPEM
+
+#: The most that a test reads at once.
+ALL = 2**16
+
+
+def converse(client: SSL.Connection, server: SSL.Connection) -> None:
+    """Shake hands over memory, and hand all bytes across; an error of either side is raised."""
+    for _ in range(8):
+        for end, other in ((client, server), (server, client)):
+            with contextlib.suppress(SSL.WantReadError):
+                end.do_handshake()
+            with contextlib.suppress(SSL.WantReadError):
+                other.bio_write(end.bio_read(ALL))
+
+
+class FilesTestCase(SynchronousTestCase):
+    """A folder for the PEM files, and clients."""
+
+    def setUp(self) -> None:
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def store(self, name: str, content: bytes) -> str:
+        path = self.folder / name
+        path.write_bytes(content)
+        return str(path)
+
+    def client(self, identity: Identity | None = None, name: bytes | None = None) -> SSL.Connection:
+        """A client that shows ``identity``, and asks for the server called ``name``."""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        if identity is not None:
+            path = self.store("client", identity.pem)
+            context.use_certificate_chain_file(path)
+            context.use_privatekey_file(path)
+        return self.clientOf(context, name)
+
+    def clientOf(self, context: SSL.Context, name: bytes | None = None) -> SSL.Connection:
+        client = SSL.Connection(context, None)
+        client.set_connect_state()
+        if name is not None:
+            client.set_tlsext_host_name(name)
+        return client
+
+    def connect(self, server: ServerContext, client: SSL.Connection) -> SSL.Connection:
+        """``client`` connected to ``server``; gives the server's end of it."""
+        connection = server.serverConnectionForTLS(None)
+        connection.set_accept_state()
+        converse(client, connection)
+        return connection
+
+    def shownBy(self, server: ServerContext, name: bytes | None = None) -> str:
+        """The common name of the server that a new client sees."""
+        client = self.client(name=name)
+        self.connect(server, client)
+        certificate = client.get_peer_certificate(as_cryptography=True)
+        assert certificate is not None
+        return certificate.subject.rfc4514_string()
+
+
+class HandshakeTests(FilesTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        path = self.store("server.pem", serverPEM())
+        self.server = ServerContext(TLSFiles(path, path))
+
+    def test_creator(self) -> None:
+        """Twisted takes it for what makes the connections of a TLS server."""
+        verifyObject(IOpenSSLServerConnectionCreator, self.server)
+        factory = TLSMemoryBIOFactory(self.server, False, Factory.forProtocol(Protocol))
+        protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 40_000))
+        client, transport = self.client(), StringTransport()
+        protocol.makeConnection(transport)
+        self.assertRaises(SSL.WantReadError, client.do_handshake)
+        protocol.dataReceived(client.bio_read(ALL))
+        client.bio_write(transport.value())
+        client.do_handshake()
+
+    def test_versions(self) -> None:
+        """TLS 1.2 and 1.3 are spoken."""
+        for version, name in ((SSL.TLS1_2_VERSION, "TLSv1.2"), (SSL.TLS1_3_VERSION, "TLSv1.3")):
+            context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+            context.set_max_proto_version(version)
+            client = self.clientOf(context)
+            server = self.connect(self.server, client)
+            client.send(b"ping")
+            converse(client, server)
+            self.assertEqual(
+                (server.recv(ALL), server.get_protocol_version_name()), (b"ping", name)
+            )
+
+    def test_oldVersion(self) -> None:
+        """TLS 1.1 is refused, to a client that would speak it with any server."""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_cipher_list(b"ALL:@SECLEVEL=0")
+        context.set_max_proto_version(SSL.TLS1_1_VERSION)
+        error = self.assertRaises(SSL.Error, self.connect, self.server, self.clientOf(context))
+        self.assertIn("unsupported protocol", str(error))
+
+    def test_noRenegotiation(self) -> None:
+        """A client's renegotiation is not answered with one."""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        client = self.clientOf(context)
+        server = self.connect(self.server, client)
+        client.renegotiate()
+        with contextlib.suppress(SSL.WantReadError):
+            client.do_handshake()
+        server.bio_write(client.bio_read(ALL))
+        self.assertRaises(SSL.WantReadError, server.recv, ALL)
+        client.bio_write(server.bio_read(ALL))
+        error = self.assertRaises(SSL.Error, client.do_handshake)
+        self.assertIn("no renegotiation", str(error))
+
+    def test_noSessions(self) -> None:
+        """A client that returns with its session shakes hands anew."""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        first, second = self.clientOf(context), self.clientOf(context)
+        self.connect(self.server, first)
+        session = first.get_session()
+        assert session is not None
+        second.set_session(session)
+        self.connect(self.server, second)
+        self.assertNotEqual(first.master_key(), second.master_key())
+
+
+class MutualTests(FilesTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        path = self.store("server.pem", serverPEM())
+        authorities = authority("other").certificatePEM + authority("authority").certificatePEM
+        self.server = ServerContext(TLSFiles(path, path, self.store("ca.pem", authorities)))
+
+    def test_signed(self) -> None:
+        """A client is let in whose certificate one of the authorities has signed."""
+        client = self.client(issued("client"))
+        peer = self.connect(self.server, client).get_peer_certificate(as_cryptography=True)
+        assert peer is not None
+        self.assertEqual(peer.subject.rfc4514_string(), "CN=client")
+
+    def test_authoritiesAreTold(self) -> None:
+        """The client is told the authorities' names, to choose its certificate by."""
+        client = self.client(issued("client"))
+        self.connect(self.server, client)
+        names = [each.rfc4514_string() for each in client.get_client_ca_list(as_cryptography=True)]
+        self.assertEqual(names, ["CN=other", "CN=authority"])
+
+    def test_none(self) -> None:
+        """A client without a certificate is refused."""
+        error = self.assertRaises(SSL.Error, self.connect, self.server, self.client())
+        self.assertIn("peer did not return a certificate", str(error))
+
+    def test_foreign(self) -> None:
+        """A client whose certificate somebody else has signed is refused."""
+        client = self.client(issued("client", by="somebody else"))
+        error = self.assertRaises(SSL.Error, self.connect, self.server, client)
+        self.assertIn("certificate verify failed", str(error))
+
+
+class ReloadTests(FilesTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = self.store("server.pem", issued("old").pem)
+        self.server = ServerContext(TLSFiles(self.path, self.path))
+
+    def test_load(self) -> None:
+        """Once read again, a new certificate is shown to new clients, and open connections go on."""
+        client = self.client()
+        opened = self.connect(self.server, client)
+        self.store("server.pem", issued("new").pem)
+        self.assertEqual(self.shownBy(self.server), "CN=old")
+        self.server.load()
+        self.assertEqual(self.shownBy(self.server), "CN=new")
+        client.send(b"ping")
+        converse(client, opened)
+        self.assertEqual(opened.recv(ALL), b"ping")
+
+    def test_failed(self) -> None:
+        """Where the files cannot be used, what was read before stays in use."""
+        self.store("server.pem", issued("new").certificatePEM)
+        self.assertRaises(ValueError, self.server.load)
+        self.assertEqual(self.shownBy(self.server), "CN=old")
+
+
+class ChainTests(FilesTestCase):
+    def chainShown(self, files: TLSFiles) -> list[str]:
+        client = self.client()
+        self.connect(ServerContext(files), client)
+        chain = client.get_peer_cert_chain(as_cryptography=True)
+        assert chain is not None
+        return [each.subject.rfc4514_string() for each in chain]
+
+    def test_sameFile(self) -> None:
+        """What follows the certificate in its file is shown with it."""
+        path = self.store(
+            "server.pem", issued("server").pem + authority("authority").certificatePEM
+        )
+        self.assertEqual(self.chainShown(TLSFiles(path, path)), ["CN=server", "CN=authority"])
+
+    def test_ownFile(self) -> None:
+        """What is in the chain's file is shown after the certificate."""
+        path = self.store("server.pem", issued("server").pem)
+        chain = self.store("chain.pem", authority("authority").certificatePEM)
+        files = TLSFiles(path, path, chain=chain)
+        self.assertEqual(self.chainShown(files), ["CN=server", "CN=authority"])
+
+
+class FolderTests(FilesTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.certificates = self.folder / "certificates"
+        self.certificates.mkdir()
+        self.files = TLSFiles(str(self.certificates), str(self.certificates))
+
+    def test_names(self) -> None:
+        """A client gets the certificate for the name that it asks for, in whatever case, else the first."""
+        self.store("certificates/a.pem", issued("nameless").pem)
+        self.store("certificates/b.pem", issued("one", "one.test", "both.test").pem)
+        self.store("certificates/c.pem", issued("many", "*.Many.test", "both.test").pem)
+        self.store("certificates/readme.txt", b"none of ours")
+        server = ServerContext(self.files)
+        shown = {
+            name: self.shownBy(server, name)
+            for name in (None, b"ONE.test", b"both.test", b"x.many.test", b"many.test", b"\xff")
+        }
+        self.assertEqual(
+            shown,
+            {
+                None: "CN=nameless",
+                b"ONE.test": "CN=one",
+                b"both.test": "CN=one",
+                b"x.many.test": "CN=many",
+                b"many.test": "CN=nameless",
+                b"\xff": "CN=nameless",
+            },
+        )
+
+    def test_clientCA(self) -> None:
+        """Whatever name a client asks for, it is let in only with a certificate."""
+        self.store("certificates/a.pem", issued("one", "one.test").pem)
+        self.store("certificates/b.pem", issued("two", "two.test").pem)
+        authorities = self.store("ca.pem", authority("authority").certificatePEM)
+        server = ServerContext(replace(self.files, clientCA=authorities))
+        self.connect(server, self.client(issued("client"), b"two.test"))
+        for name in (None, b"one.test", b"two.test"):
+            self.assertRaises(SSL.Error, self.connect, server, self.client(name=name))
+
+    def test_separateKey(self) -> None:
+        """A key from elsewhere is that of every certificate in the folder."""
+        self.store("certificates/a.pem", issued("one").certificatePEM)
+        key = self.store("key.pem", issued("one").keyPEM)
+        self.assertEqual(self.shownBy(ServerContext(replace(self.files, key=key))), "CN=one")
+
+    def test_empty(self) -> None:
+        """A folder without any is refused."""
+        error = self.assertRaises(ValueError, ServerContext, self.files)
+        self.assertIn("has no .pem file with a key and its certificate", str(error))
+
+
+class RefusedFilesTests(FilesTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.good = self.store("good.pem", issued("server").pem)
+
+    def assertRefused(self, files: TLSFiles, *parts: str) -> None:
+        """``files`` are refused in one line which has all of ``parts``."""
+        message = str(self.assertRaises(ValueError, ServerContext, files))
+        self.assertEqual(len(message.splitlines()), 1)
+        for part in parts:
+            self.assertIn(part, message)
+
+    def test_missing(self) -> None:
+        """A file that is not there, or is a folder, is named; whichever of the four it is."""
+        bad = str(self.folder / "missing.pem")
+        for files in (
+            TLSFiles(bad, self.good),
+            TLSFiles(self.good, bad),
+            TLSFiles(self.good, self.good, clientCA=bad),
+            TLSFiles(self.good, self.good, chain=bad),
+        ):
+            self.assertRefused(files, "missing.pem", "cannot be read: No such file")
+        folder = str(self.folder)
+        self.assertRefused(TLSFiles(self.good, folder), folder, "Is a directory")
+
+    def test_noCertificate(self) -> None:
+        """A file without a certificate, or with a broken one, is named."""
+        bad = self.store("bad.pem", issued("server").keyPEM)
+        for files in (
+            TLSFiles(bad, self.good),
+            TLSFiles(self.good, self.good, clientCA=bad),
+            TLSFiles(self.good, self.good, chain=bad),
+        ):
+            self.assertRefused(files, "bad.pem", "has no certificate that can be read")
+        self.store("bad.pem", issued("server").certificatePEM.replace(b"M", b"A"))
+        self.assertRefused(TLSFiles(bad, self.good), "bad.pem", "BEGIN CERTIFICATE")
+
+    def test_noKey(self) -> None:
+        """A file without a key is named."""
+        bad = self.store("bad.pem", issued("server").certificatePEM)
+        self.assertRefused(TLSFiles(self.good, bad), "bad.pem", "has no private key")
+
+    def test_passphrase(self) -> None:
+        """A key with a passphrase is refused, with the command that stores it without."""
+        key = issued("server").encryptedPEM(BestAvailableEncryption(b"secret"))
+        bad = self.store("bad.pem", key)
+        self.assertRefused(TLSFiles(self.good, bad), "needs a passphrase", "openssl pkey -in")
+
+    def test_otherKey(self) -> None:
+        """A key that belongs to another certificate is refused, with both files."""
+        bad = self.store("bad.pem", issued("another").keyPEM)
+        self.assertRefused(TLSFiles(self.good, bad), "good.pem", "bad.pem", "does not belong")
+
+    def test_unusable(self) -> None:
+        """What OpenSSL refuses, such as a certificate that cannot sign, is refused with its reason."""
+        bad = self.store("bad.pem", issued("server", key=X25519PrivateKey.generate()).pem)
+        self.assertRefused(TLSFiles(bad, bad), "OpenSSL refuses", "bad.pem", "certificate type")
+
+    def test_withoutOpenSSL(self) -> None:
+        """Without pyOpenSSL it says what to install."""
+        with patch.dict(sys.modules, {"OpenSSL": None}):
+            self.assertRefused(TLSFiles(self.good, self.good), "pip install 'echoproto[tls]'")
+
+    def test_importedWithoutOpenSSL(self) -> None:
+        """The module can be imported, and its files named, without pyOpenSSL or cryptography."""
+        program = (
+            "import sys; sys.modules.update(OpenSSL=None, cryptography=None)\n"
+            "from echoproto.server.certificates import TLSFiles\n"
+            "print(TLSFiles('a', 'b').key)"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        output = subprocess.check_output(
+            [sys.executable, "-c", program], env=environment, timeout=30
+        )
+        self.assertEqual(output, b"b" + os.linesep.encode())

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from math import inf
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.admission import LOOPING_PORTS
+from echoproto.deadlines import Deadlines
+from echoproto.greeting import SERVER_GREETING
+from echoproto.server.parameters import LONGEST_USER_TIMEOUT, PARAMETERS
+from echoproto.server.settings import Settings
+
+BY_NAME = {each.name: each for each in PARAMETERS}
+
+
+class ParametersTests(SynchronousTestCase):
+    def value(self, name: str, text: str) -> Any:
+        return BY_NAME[name].parse(text)
+
+    def test_defaults(self) -> None:
+        """What is written as default is the default."""
+        values = {
+            each.name: each.parse(each.default) for each in PARAMETERS if each.default is not None
+        }
+        default = Settings([])
+        self.assertEqual(values["greeting"], SERVER_GREETING)
+        self.assertEqual(values["refused-ports"], LOOPING_PORTS)
+        self.assertEqual(values["connection-rate"], default.connectionRate)
+        self.assertEqual(values["connection-burst"], default.connectionBurst)
+        self.assertEqual(values["datagram-rate"], default.datagramRate)
+        self.assertEqual(values["when-full"], default.waitWhenFull)
+        self.assertEqual(values["user-timeout"], default.userTimeout)
+        self.assertEqual(values["drain"], default.drain)
+        deadlines = [values[f"{each.name}-timeout"] for each in fields(Deadlines)]
+        self.assertEqual(Deadlines(*deadlines), Deadlines())
+
+    def test_greeting(self) -> None:
+        """The text is taken as UTF-8; it fits a datagram and is not empty."""
+        self.assertEqual(self.value("greeting", "Grüß dich"), "Grüß dich".encode())
+        self.assertEqual(self.value("greeting", "\udcff"), b"\xff")
+        for text in ("", "x" * 65_508):
+            with self.assertRaises(ValueError):
+                self.value("greeting", text)
+
+    def test_limits(self) -> None:
+        """0 is no limit, save for all connections, of which there must be one."""
+        self.assertEqual(self.value("max-per-source", "0"), inf)
+        self.assertEqual(self.value("connection-rate", "0"), inf)
+        self.assertEqual(self.value("max-per-source", "3"), 3)
+        self.assertEqual(self.value("max-connections", "3"), 3)
+        with self.assertRaises(ValueError):
+            self.value("max-connections", "0")
+
+    def test_whenFull(self) -> None:
+        """A full server refuses or waits."""
+        self.assertEqual(
+            [self.value("when-full", text) for text in ("refuse", "wait")], [False, True]
+        )
+        with self.assertRaises(ValueError):
+            self.value("when-full", "panic")
+
+    def test_userTimeout(self) -> None:
+        """The kernel's timeout is what the kernel can take, or never."""
+        self.assertEqual(self.value("user-timeout", "0"), inf)
+        self.assertEqual(self.value("user-timeout", "1m"), 60)
+        with self.assertRaises(ValueError):
+            self.value("user-timeout", str(LONGEST_USER_TIMEOUT + 1))
+
+    def test_files(self) -> None:
+        """What is a path or a description is taken as it is."""
+        self.assertEqual(self.value("tls-cert", "a.pem"), "a.pem")
