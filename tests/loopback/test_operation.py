@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
+from typing import Any
 from unittest import SkipTest
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -147,8 +148,8 @@ class CertificatesTests(SynchronousTestCase):
         return (context or self.context()).wrap_socket(plain, server_hostname="localhost")
 
     def shown(self, connection: ssl.SSLSocket) -> str:
-        certificate = connection.getpeercert() or {}
-        [[(_, name)]] = certificate["subject"]  # type: ignore[misc]
+        certificate: Any = connection.getpeercert()
+        [[(_, name)]] = certificate["subject"]
         return str(name)
 
     def test_reload(self) -> None:

@@ -126,7 +126,9 @@ class ProgramTests(SynchronousTestCase):
 
     def test_reports(self) -> None:
         """The log tells its sums at each interval."""
-        log = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        log = EventLoggingObserver()
+        globalLogPublisher.addObserver(log)
+        self.addCleanup(globalLogPublisher.removeObserver, log)
         program = self.started()
         factory = self.fake.opened[0][1]
         factory.observer.connectionRefused(CLIENT_ADDRESS, "too many connections")

@@ -1,0 +1,58 @@
+"""What ``docs/`` says of the options is what they are."""
+
+from __future__ import annotations
+
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.server.options import Options
+from echoproto.server.parameters import PARAMETERS
+from tests.hostile.figures import ATTACKS
+from tests.loopback.program import ROOT
+
+#: Options that are explained in a section of their own rather than in a table.
+IN_TEXT = {"greeting", "tls-cert", "tls-key", "tls-client-ca", "status"}
+
+#: Options of ``twistd`` itself, which stand before ours.
+TWISTD = {"logfile", "logger", "pidfile"}
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def rows() -> dict[str, list[str]]:
+    """The tables of options, by option: what stands in the other cells."""
+    found = {}
+    for line in page("docs/operation.md").splitlines():
+        if line.startswith("| `--"):
+            option, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+            for name in re.findall(r"--([a-z-]+)", option):
+                found[name] = cells
+    return found
+
+
+class OperationTests(SynchronousTestCase):
+    def test_everyOption(self) -> None:
+        """Every option that takes a figure is in a table, with its default and three more cells filled."""
+        table = rows()
+        names = {each.name for each in PARAMETERS} - IN_TEXT
+        self.assertEqual(names - set(table), set())
+        for each in PARAMETERS:
+            if each.name in names and each.default is not None:
+                default = table[each.name][0].split(" ")[0]
+                self.assertEqual(default, each.default, each.name)
+        self.assertTrue(all(len(cells) == 3 and all(cells) for cells in table.values()))
+
+    def test_noOther(self) -> None:
+        """No option is named that is not there."""
+        usage = Options().getUsage(80)
+        for name in ("docs/operation.md", "SECURITY.md", "README.md"):
+            for option in set(re.findall(r"`--([a-z-]+)", page(name))) - TWISTD:
+                self.assertIn(f"--{option}", usage, name)
+
+    def test_reliability(self) -> None:
+        """The page of figures has every attack."""
+        found = page("docs/reliability.md")
+        self.assertEqual([attack for attack in ATTACKS if f"| {attack} |" not in found], [])
