@@ -24,8 +24,8 @@ from zope.interface import implementer
 
 from echoproto.admission import Refusal
 from echoproto.proxyheader import Announced, BadHeader, HeaderParser, Versions
-from echoproto.sources import Networks
-from echoproto.streams import DRAIN_SILENCE, StreamFactory, hostOf
+from echoproto.sources import Networks, hostOf
+from echoproto.streams import DRAIN_SILENCE, StreamFactory
 from echoproto.sweep import DRAIN_TIMEOUT, ISwept, Sweep
 
 

@@ -18,10 +18,19 @@ from ipaddress import (
     ip_network,
 )
 
+from twisted.internet.address import IPv4Address as TCP4Address
+from twisted.internet.address import IPv6Address as TCP6Address
+from twisted.internet.interfaces import IAddress
+
 BROADCAST = IPv4Address("255.255.255.255")
 
 #: Where IPv4 addresses stand in IPv6 (RFC 4291 section 2.5.5.2).
 _MAPPED = IPv6Network("::ffff:0:0/96")
+
+
+def hostOf(address: IAddress | None) -> str | None:
+    """The numeric address in ``address``; ``None`` where it has none, as on a UNIX socket."""
+    return address.host if isinstance(address, TCP4Address | TCP6Address) else None
 
 
 def plainAddress(host: str) -> IPv4Address | IPv6Address:

@@ -31,7 +31,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
@@ -50,6 +49,7 @@ from echoproto.admission import ConnectionAdmission, Refusal
 from echoproto.deadlines import Deadlines
 from echoproto.observer import ConnectionSummary, Ending, IObserver, Silent
 from echoproto.sendqueue import unsentBytes
+from echoproto.sources import hostOf
 from echoproto.sweep import DRAIN_TIMEOUT, ISwept, Sweep
 
 #: Seconds without a byte after our FIN, all that we sent being taken, until we wait no longer for
@@ -76,11 +76,6 @@ def canHalfClose(transport: Any) -> bool:
     the transport beneath them. :class:`echoproto.tlsstream.TLSStream` can.
     """
     return hasattr(type(transport), "loseWriteConnection")
-
-
-def hostOf(address: IAddress | None) -> str | None:
-    """The numeric address in ``address``; ``None`` where it has none, as on a UNIX socket."""
-    return address.host if isinstance(address, IPv4Address | IPv6Address) else None
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ISwept)

@@ -4,9 +4,12 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address as TCP4Address
+from twisted.internet.address import IPv6Address as TCP6Address
+from twisted.internet.address import UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.sources import Networks, parseNetwork, plainAddress, sourceKey
+from echoproto.sources import Networks, hostOf, parseNetwork, plainAddress, sourceKey
 
 #: IPv4 networks as text, many of them so wide or so near that addresses fall into them.
 networks = st.builds(
@@ -179,3 +182,12 @@ class NetworksTests(SynchronousTestCase):
         host = str(address)
         self.assertLessEqual(permitted.permits(host), without.permits(host))
         self.assertFalse(Networks(allow, [*deny, host]).permits(host))
+
+
+class HostOfTests(SynchronousTestCase):
+    def test_numericAddress(self) -> None:
+        """An address over IP has a host; a UNIX socket, or none at all, has none."""
+        self.assertEqual(hostOf(TCP4Address("TCP", "192.0.2.1", 7)), "192.0.2.1")
+        self.assertEqual(hostOf(TCP6Address("TCP", "2001:db8::7", 7)), "2001:db8::7")
+        self.assertIsNone(hostOf(UNIXAddress(b"/run/echo")))
+        self.assertIsNone(hostOf(None))

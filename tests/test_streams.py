@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.address import IPv6Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
@@ -29,7 +29,6 @@ from echoproto.streams import (
     Stage,
     StreamProtocol,
     canHalfClose,
-    hostOf,
 )
 from echoproto.sweep import DRAIN_TIMEOUT, SWEEP_INTERVAL, ISwept
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
@@ -136,13 +135,6 @@ class OpeningTests(StreamTestCase):
         pair.pump()
         self.assertEqual(client.received, b"hello")
         self.assertIsNone(self.observer.ended[-1].peer)
-
-    def test_hostOf(self) -> None:
-        """The host of an address of either family; none of a UNIX socket's or of no address."""
-        self.assertEqual(hostOf(IPv4Address("TCP", "192.0.2.1", 7)), "192.0.2.1")
-        self.assertEqual(hostOf(OTHER_ADDRESS), "2001:db8::7")
-        self.assertIsNone(hostOf(UNIXAddress(b"/run/echo")))
-        self.assertIsNone(hostOf(None))
 
     def test_everybody(self) -> None:
         """A factory that is given nothing but a clock serves everybody, with the usual deadlines."""

@@ -29,7 +29,8 @@ What is seen of it:
 ========================= ======================================================
 :mod:`.log`               the observer that writes log lines, and sums
 :mod:`.jsonlog`           the same as JSON lines
-:mod:`.metrics`           the observer that counts, for Prometheus
+:mod:`.counts`            the observer that counts
+:mod:`.metrics`           the counts, for Prometheus
 :mod:`.status`            health, readiness and metrics over HTTP
 :mod:`.loopdelay`         by how much the reactor is late
 :mod:`.histogram`         counts in buckets

@@ -23,9 +23,9 @@ from echoproto.greeting import GreetingDatagrams, GreetingFactory
 from echoproto.observer import ConnectionSummary, DatagramTotals, IObserver
 from echoproto.proxied import ProxiedFactory
 from echoproto.server.certificates import ServerContext
+from echoproto.server.counts import Counts, Watched
 from echoproto.server.descriptions import Listener
 from echoproto.server.log import LogObserver
-from echoproto.server.metrics import Counts, Watched
 from echoproto.server.settings import Settings
 from echoproto.sources import Networks
 from echoproto.streams import StreamFactory, StreamProtocol

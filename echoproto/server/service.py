@@ -22,9 +22,9 @@ from twisted.python.failure import Failure
 
 from echoproto.errors import CannotStart
 from echoproto.server.assembly import Assembly, Serving
+from echoproto.server.counts import Watched
 from echoproto.server.descriptions import Listener
 from echoproto.server.log import addressText
-from echoproto.server.metrics import Watched
 from echoproto.server.opening import LISTEN_ERRORS, Machine, errnoOf, whyNot
 from echoproto.server.settings import Settings
 from echoproto.server.sockets import acceptOnlyWithRoom, setUserTimeout

@@ -2,22 +2,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any, cast
 
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 import echoproto
 from echoproto.admission import ConnectionAdmission, Refusal
 from echoproto.echo import EchoDatagrams, EchoFactory
 from echoproto.greeting import CLIENT_GREETING, GreetingDatagrams, GreetingFactory
-from echoproto.observer import ConnectionSummary, DatagramTotals, Ending, IObserver
+from echoproto.observer import DatagramTotals, Ending
+from echoproto.server.counts import CONNECTION_BOUNDS, Counts, Watched
 from echoproto.server.loopdelay import INTERVAL, LoopDelay
-from echoproto.server.metrics import CONNECTION_BOUNDS, Counts, Watched, exposition
+from echoproto.server.metrics import exposition
 from echoproto.streams import StreamFactory, StreamProtocol
 from echoproto.testing import DatagramWire, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
@@ -44,40 +43,6 @@ def figures(watched: Iterable[Watched], draining: bool = False, delay: Any = Non
 def named(name: str, figures: Figures) -> Figures:
     """The figures of one name."""
     return {key: value for key, value in figures.items() if key[0] == name}
-
-
-class CountsTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.counts = Counts()
-
-    def test_interface(self) -> None:
-        """It is an observer."""
-        verifyObject(IObserver, self.counts)
-
-    def test_untouched(self) -> None:
-        """At first all is 0, and every ending is there."""
-        self.assertEqual(self.counts.ended, {ending.value: 0 for ending in Ending})
-        self.assertEqual((self.counts.accepted, self.counts.open, self.counts.greetings), (0, 0, 0))
-
-    def test_connections(self) -> None:
-        """Openings and endings are counted; what is open is the difference."""
-        for _ in range(3):
-            self.counts.connectionOpened(CLIENT_ADDRESS)
-        self.counts.connectionEnded(ConnectionSummary(None, Ending.IDLE, 2.0, 10, 7))
-        self.counts.connectionEnded(ConnectionSummary(None, Ending.LOST, 0.5, 1, 1))
-        self.assertEqual((self.counts.accepted, self.counts.open), (3, 1))
-        self.assertEqual(self.counts.ended["idle"] + self.counts.ended["lost"], 2)
-        self.assertEqual((self.counts.bytesReceived, self.counts.bytesSent), (11, 8))
-        self.assertEqual((self.counts.seconds.count, self.counts.seconds.sum), (2, 2.5))
-
-    def test_othersAreCounted(self) -> None:
-        """Refusals are counted by reason, greetings in all; of datagrams nothing is noted."""
-        self.counts.connectionRefused(None, "no room")
-        self.counts.connectionRefused(CLIENT_ADDRESS, "no room")
-        self.counts.greeted(CLIENT_ADDRESS, b"hello")
-        self.counts.datagramsStopped(DatagramTotals(5))
-        self.assertEqual(self.counts.refused, Counter({"no room": 2}))
-        self.assertEqual((self.counts.greetings, self.counts.accepted), (1, 0))
 
 
 class StreamTests(SynchronousTestCase):
