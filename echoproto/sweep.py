@@ -8,6 +8,9 @@ methods of :class:`ISwept`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Interface
@@ -17,6 +20,9 @@ SWEEP_INTERVAL = 1.0
 
 #: Seconds between two sweeps while draining, when somebody waits for the end.
 DRAIN_SWEEP_INTERVAL = 0.1
+
+#: Connections swept in one turn of the reactor: some 2 ms, where 20,000 at once would be a pause for all of 40.
+CONNECTIONS_PER_TURN = 1000
 
 #: Seconds that a drain leaves open connections before they are aborted.
 DRAIN_TIMEOUT = 5.0
@@ -92,9 +98,19 @@ class Sweep:
         self._next = self._clock.callLater(interval, self._sweep)
 
     def _sweep(self) -> None:
-        self._schedule()
+        self._sweepTurn(iter(list(self.connections)))
+
+    def _sweepTurn(self, rest: Iterator[ISwept]) -> None:
+        """Sweep some; clients that have something to say get a turn before the others."""
+        turn = list(islice(rest, CONNECTIONS_PER_TURN))
+        if len(turn) < CONNECTIONS_PER_TURN:
+            self._schedule()
+        else:
+            self._next = self._clock.callLater(0, self._sweepTurn, rest)
         now = self._clock.seconds()
-        for connection in list(self.connections):
+        for connection in turn:
+            if connection not in self.connections:
+                continue
             if now >= self._drainDeadline:
                 connection.abort()
             else:

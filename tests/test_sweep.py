@@ -5,7 +5,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
-from echoproto.sweep import DRAIN_SWEEP_INTERVAL, SWEEP_INTERVAL, ISwept, Sweep
+from echoproto.sweep import (
+    CONNECTIONS_PER_TURN,
+    DRAIN_SWEEP_INTERVAL,
+    SWEEP_INTERVAL,
+    ISwept,
+    Sweep,
+)
 
 
 @implementer(ISwept)
@@ -41,6 +47,22 @@ class SweepTests(SynchronousTestCase):
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         self.clock.pump([SWEEP_INTERVAL] * 2)
         self.assertEqual((self.first.told, self.second.told), ([1.0, 2.0], [1.0, 2.0]))
+
+    def test_turns(self) -> None:
+        """Of many connections some are swept in each turn of the reactor, each once; those that ended meanwhile are not."""
+        connections = [Noting() for _ in range(2 * CONNECTIONS_PER_TURN)]
+        for each in connections:
+            self.sweep.add(each)
+        self.clock.advance(SWEEP_INTERVAL)
+        waiting = [each for each in connections if not each.told]
+        self.assertEqual(len(waiting), CONNECTIONS_PER_TURN)
+        self.sweep.remove(waiting[0])
+        self.clock.advance(0)
+        self.clock.advance(0)
+        told = [each.told for each in connections if each is not waiting[0]]
+        self.assertEqual(told, [[1.0]] * (2 * CONNECTIONS_PER_TURN - 1))
+        self.assertEqual(waiting[0].told, [])
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
 
     def test_nothingOpen(self) -> None:
         """While nothing is open nothing is scheduled."""

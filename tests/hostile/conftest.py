@@ -1,0 +1,34 @@
+"""The table of attacks at the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.figures import Figures
+from tests.loopback.program import ROOT
+
+_FIGURES = Figures()
+
+
+@pytest.fixture
+def figures() -> Figures:
+    """The table that the tests of this run fill."""
+    return _FIGURES
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is hostile."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.hostile)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table; keep it where that was asked for."""
+    if _FIGURES:
+        terminalreporter.section("attacks")
+        terminalreporter.write(_FIGURES.table())
+        if terminalreporter.config.getoption("--keep-figures"):
+            _FIGURES.keep(ROOT / "docs" / "reliability.md")
