@@ -23,7 +23,8 @@ from errno import EAGAIN, EWOULDBLOCK
 from os import strerror
 from typing import Any, cast
 
-from twisted.internet.error import CannotListenError
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.error import CannotListenError, InvalidAddressError
 from twisted.internet.interfaces import IListeningPort, IReactorFDSet
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
@@ -113,6 +114,10 @@ def askForDestinations(made: socket.socket) -> None:
     """Have each datagram of a UDP socket bring along where it was sent to."""
     for option in _DESTINATION_OPTIONS.get(made.family, []):
         made.setsockopt(*option, 1)
+
+
+def _isNumeric(host: str) -> bool:
+    return isIPAddress(host) or isIPv6Address(host) or host == "<broadcast>"
 
 
 class DatagramPort(Port):
@@ -231,11 +236,15 @@ class DatagramPort(Port):
         :param datagram: the payload.
         :param addr: where to: address and port, for IPv6 perhaps flow and scope too.
         :raise OSError: the kernel did not take it.
+        :raise InvalidAddressError: the address is no numeric one; to look it up would stop the reactor.
         """
-        if self._replySource and not self._connectedAddr:
-            self.socket.sendmsg([datagram], self._replySource, 0, addr)
-        else:
+        if self._connectedAddr:
             super().write(datagram, addr)
+            return
+        # What we answer has come with its address; only others may write something else.
+        if not self._replySource and not _isNumeric(addr[0]):
+            raise InvalidAddressError(addr[0], "write() takes numeric addresses, not names")
+        self.socket.sendmsg([datagram], self._replySource, 0, addr)
 
 
 class IReactorDatagrams(Interface):

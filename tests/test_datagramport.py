@@ -5,7 +5,7 @@ import struct
 from errno import EAGAIN, ECONNREFUSED, EHOSTUNREACH, ENOMEM
 from typing import Any, cast
 
-from twisted.internet.error import CannotListenError, ConnectionDone
+from twisted.internet.error import CannotListenError, ConnectionDone, InvalidAddressError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.testing import MemoryReactorClock
@@ -62,9 +62,6 @@ class FakeSocket:
 
     def sendmsg(self, data: list[bytes], ancillary: list[Ancillary], flags: int, to: Any) -> None:
         self.sent.append((b"".join(data), ancillary, to))
-
-    def sendto(self, data: bytes, to: Any) -> None:
-        self.sent.append((data, [], to))
 
     def send(self, data: bytes) -> None:
         self.sent.append((data, [], None))
@@ -150,6 +147,15 @@ class PortTests(SynchronousTestCase):
         self.receive((b"hi", [pktinfo()], 0, PEER))
         self.port.write(b"later", PEER)
         self.assertEqual(self.port.socket.sent[-1], (b"later", [], PEER))
+
+    def test_names(self) -> None:
+        """A name is not written to, as to look it up would stop the reactor; broadcast is no name."""
+        with self.assertRaises(InvalidAddressError):
+            self.port.write(b"hi", ("localhost", 7))
+        self.assertEqual(self.port.socket.sent, [])
+        for host in ("::1", "<broadcast>"):
+            self.port.write(b"hi", (host, 7))
+        self.assertEqual(len(self.port.socket.sent), 2)
 
     def test_connected(self) -> None:
         """A connected port sends as Twisted's does, also while it receives."""

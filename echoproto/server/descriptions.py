@@ -46,6 +46,7 @@ class Listener:
     :ivar optional: whether to go on without it where the machine has no such address family.
     :ivar layers: what stands between transport and service.
     :ivar passed: the socket that systemd passed; the description then only names it.
+    :ivar written: what the operator wrote, where that was a description.
     """
 
     service: str
@@ -55,6 +56,7 @@ class Listener:
     optional: bool = False
     layers: Layers = field(default_factory=Layers)
     passed: PassedSocket | None = None
+    written: str = ""
 
     @property
     def carrier(self) -> str:
@@ -67,11 +69,11 @@ class Listener:
 
     @property
     def where(self) -> str:
-        """Where it is, for people: carrier and address of a bare number, else the description."""
+        """Where it is, for people: carrier and address of a bare number, else what was written."""
         if self.passed is not None:
             return f"{self.carrier} {self.description}"
         if self.port is None:
-            return self.description
+            return self.written or self.description
         return f"{self.carrier} {hostPort(self.interface, self.port)}"
 
     def at(self, port: int) -> Listener:
@@ -156,10 +158,13 @@ def _described(
     layers = takeLayers(arguments, tls if kind in ("tcp", "tcp6") else None)
     if kind == "systemd" and "domain" not in arguments:
         return _passedListeners(service, values, arguments, layers, passed)
+    if kind in ("tcp", "tcp6", "unix") and len(values) < _BACKLOG_POSITION[kind]:
+        # Twisted's 50 are soon used up, and then clients wait a second or more to try again.
+        arguments.setdefault("backlog", str(BACKLOG))
     named = [f"{name}={quoteStringArgument(value)}" for name, value in arguments.items()]
     description = ":".join([kind, *map(quoteStringArgument, values), *named])
     serverFromString(None, description)
-    return [Listener(service, description, layers=layers)]
+    return [Listener(service, description, layers=layers, written=text)]
 
 
 #: Descriptions that Twisted knows and that are none for us, and why.
@@ -174,6 +179,10 @@ _TLS_ARGUMENTS = {
     "ssl": ("port", "privateKey", "certKey", "sslmethod", "interface", "backlog"),
     "tls": ("path", "port", "backlog", "interface"),
 }
+
+
+#: Where the backlog stands in a description that does not name it.
+_BACKLOG_POSITION = {"tcp": 3, "tcp6": 2, "unix": 3}
 
 
 def _asTCP(

@@ -42,11 +42,23 @@ class ListenersForTests(SynchronousTestCase):
         )
 
     def test_description(self) -> None:
-        """A description is one listener, whatever the addresses."""
-        self.assertEqual(
-            listenersFor("greeting", "tcp:7:interface=127.0.0.1", ("::1",)),
-            [Listener("greeting", "tcp:7:interface=127.0.0.1")],
-        )
+        """A description is one listener, whatever the addresses; for people it is what was written."""
+        [listener] = listenersFor("greeting", "tcp:7:interface=127.0.0.1", ("::1",))
+        self.assertEqual(listener.description, "tcp:7:interface=127.0.0.1:backlog=1024")
+        self.assertEqual(listener.where, "tcp:7:interface=127.0.0.1")
+
+    def test_backlog(self) -> None:
+        """As many connections may wait for a description as for a number, unless it says how many."""
+        for text, description in (
+            ("unix:/x", "unix:/x:backlog=1024"),
+            ("tcp6:7", "tcp6:7:backlog=1024"),
+            ("tcp:7:backlog=5", "tcp:7:backlog=5"),
+            ("tcp:7:127.0.0.1:5", "tcp:7:127.0.0.1:5"),
+            ("tcp6:7:5", "tcp6:7:5"),
+            ("unix:/x:600:5", "unix:/x:600:5"),
+        ):
+            [listener] = listenersFor("echo", text)
+            self.assertEqual(listener.description, description)
 
     def test_moved(self) -> None:
         """A listener of a bare number can be moved to the port that was picked."""
@@ -88,7 +100,7 @@ class LayersTests(SynchronousTestCase):
         """Arguments of ours become layers; Twisted is given the rest."""
         text = "tcp:7:interface=\\:\\:1:proxy=v2:tlsCert=/a\\:b.pem"
         listener = self.one(text)
-        self.assertEqual(listener.description, "tcp:7:interface=\\:\\:1")
+        self.assertEqual(listener.description, "tcp:7:interface=\\:\\:1:backlog=1024")
         self.assertEqual(listener.layers.tls, TLSFiles("/a:b.pem", "/a:b.pem"))
         self.assertEqual(listener.layers.proxy, ProxyRule(Versions.V2))
         self.assertEqual(listener.carrier, "tls")
@@ -96,17 +108,17 @@ class LayersTests(SynchronousTestCase):
     def test_ssl(self) -> None:
         """ssl: is TCP with TLS of ours, its files where Twisted expects them."""
         listener = self.one("ssl:7:privateKey=k:certKey=c:extraCertChain=b:interface=127.0.0.1")
-        self.assertEqual(listener.description, "tcp:7:interface=127.0.0.1")
+        self.assertEqual(listener.description, "tcp:7:interface=127.0.0.1:backlog=1024")
         self.assertEqual(listener.layers.tls, TLSFiles("c", "k", chain="b"))
         self.assertEqual(self.one("ssl:7").layers.tls, TLSFiles("server.pem", "server.pem"))
 
     def test_tls(self) -> None:
         """tls: is TCP on IPv6 with TLS of ours, and a folder of certificates."""
         listener = self.one("tls:/certificates:7")
-        self.assertEqual(listener.description, "tcp:7:interface=\\:\\:")
+        self.assertEqual(listener.description, "tcp:7:interface=\\:\\::backlog=1024")
         self.assertEqual(listener.layers.tls, TLSFiles("/certificates", "/certificates"))
         listener = self.one("tls:port=7:path=/c:interface=0.0.0.0")
-        self.assertEqual(listener.description, "tcp:7:interface=0.0.0.0")
+        self.assertEqual(listener.description, "tcp:7:interface=0.0.0.0:backlog=1024")
 
     def test_default(self) -> None:
         """What holds by default is for TCP alone, and not for who says otherwise."""

@@ -114,8 +114,8 @@ class OptionsTests(SynchronousTestCase):
     def test_status(self) -> None:
         """The status is on a port of this machine alone, or where a stream description says."""
         for text, description in (
-            ("9100", "tcp:9100:interface=127.0.0.1"),
-            ("unix:/run/status", "unix:/run/status"),
+            ("9100", "tcp:9100:interface=127.0.0.1:backlog=1024"),
+            ("unix:/run/status", "unix:/run/status:backlog=1024"),
         ):
             [listener] = settings("--status", text, "--tls-cert", "c").groups[-1]
             self.assertEqual((listener.service, listener.description), ("status", description))

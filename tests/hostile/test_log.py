@@ -1,0 +1,173 @@
+"""Attacks on whoever reads the log."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from echoproto.greeting import CLIENT_GREETING, NOTED_BYTES, SERVER_GREETING
+from echoproto.server.log import escaped
+from tests.hostile.figures import Figures
+from tests.loopback.program import Program, connected, datagramSocket, readToEnd
+
+#: A line such as the server writes, for a client to forge.
+FORGED = b"2026-01-01T00:00:00+0000 [echoproto.server.assembly#info] echo from 192.0.2.1 finished"
+
+#: What clients say; each longer than the greeting, so that it is answered over UDP too.
+SAID = {
+    "newlines": b"hello\n" + FORGED + b"\n" + FORGED,
+    "carriage returns": b"hello\r" + FORGED + b"\r\n" + FORGED,
+    "other line ends": "a\x0bb\x0cc\x1cd\x1de\x1ef\x85g\u2028h\u2029".encode() + FORGED,
+    "terminal commands": b"\x1b[2J\x1b[1;1H\x1b]0;title\x07\x1b]52;c;cm0gLXJm\x07\x9b2J\x08\x08"
+    + FORGED,
+    "NULs": b"\x00" * 10 + FORGED + b"\x00",
+    "every byte": bytes(range(256)),
+    "text that turns": "\u202e\u2066\u2067\u200f\u061c evil \u202c\u2069".encode() + FORGED,
+    "text that hides": "\u200b\u200d\ufeff\u00ad\u3164\u2800".encode() + FORGED,
+    "piled marks": ("e" + "\u0301" * 200).encode(),
+    "no UTF-8": b"\xff\xfe\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80" + FORGED,
+    "braces": b"{listener} {said} {log_source} {0} {} {peer!r} {said.__class__} %s %(said)s %n"
+    + FORGED,
+    "quotes": b"\"'`$(reboot)`\\\\n\\x1b\\" + FORGED,
+    "JSON": b'"}\n{"event": "ended", "text": "forged", "level": "info"}\n' + FORGED,
+    "a tenth of a megabyte": b"0123456789\n" * 9_100,
+}
+
+#: The longest of it goes into no datagram.
+LARGEST_DATAGRAM = 60_000
+
+
+def greetOverTCP(address: Any, data: bytes) -> tuple[str, int]:
+    """Say it and be greeted; returns who we were."""
+    with connected(address) as client:
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        assert readToEnd(client) == SERVER_GREETING
+        host, port = client.getsockname()[:2]
+        return host, port
+
+
+def greetOverUDP(address: Any, data: bytes) -> tuple[str, int]:
+    """The same with a datagram."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with datagramSocket(family) as asking:
+        asking.connect(address)
+        asking.send(data[:LARGEST_DATAGRAM])
+        assert asking.recv(100) == SERVER_GREETING
+        host, port = asking.getsockname()[:2]
+        return host, port
+
+
+def place(host: str, port: int) -> str:
+    """As the log writes it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def sayAll(program: Program) -> dict[str, list[str]]:
+    """Say everything on both carriers and families; returns, by who said it, what of it the log is to show."""
+    told: dict[str, list[str]] = {}
+    for data in SAID.values():
+        shown = escaped(data[:NOTED_BYTES])
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for carrier, greet in (("tcp", greetOverTCP), ("udp", greetOverUDP)):
+                client = greet(program.address("greeting", carrier, family), data)
+                told.setdefault(place(*client), []).append(shown)
+    return told
+
+
+@contextmanager
+def greeting(*twistd: str) -> Generator[Program]:
+    """A server that greets, stopped at the end."""
+    with Program("--no-echo", "-g", "0", twistd=twistd) as program:
+        yield program
+        program.stop()
+
+
+@pytest.mark.timeout(60)
+def test_text(figures: Figures) -> None:
+    """
+    Whatever a client says is one line of the log, of visible characters, under its numeric address; what begins every
+    line is the server's own.
+    """
+    with greeting() as program:
+        told = sayAll(program)
+    said: dict[str, list[str]] = {}
+    for line in program.log:
+        line = line.removesuffix("\n")
+        assert line.isprintable(), line
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0000 \[", line), line
+        found = re.search(r"greeting on \S+ \S+ from (\S+) said: (.*)", line)
+        if found is not None:
+            said.setdefault(found[1], []).append(found[2])
+    assert said == told
+    assert "Traceback" not in "".join(program.log)
+    assertNumeric(said)
+    count, longest = sum(map(len, said.values())), max(map(len, program.log))
+    figures.add(
+        "log injection",
+        f"{count} texts over TCP and UDP, up to {max(map(len, SAID.values())):,} bytes: {count} lines, the longest "
+        f"{longest:,} characters; no names looked up",
+    )
+
+
+def assertNumeric(peers: Any) -> None:
+    """Names are never looked up, for who owns the zone of an address writes its names."""
+    for peer in peers:
+        assert ip_address(peer.rpartition(":")[0].strip("[]")).is_loopback
+
+
+@pytest.mark.timeout(60)
+def test_JSON(figures: Figures) -> None:
+    """As JSON, everything that a client says is one object on one line of ASCII, with the same fields as any other."""
+    with greeting("--logger=echoproto.server.jsonlog.jsonLines") as program:
+        told = sayAll(program)
+    said: dict[str, list[str]] = {}
+    fields = set()
+    for line in program.log:
+        assert line.isascii() and line[:-1].isprintable(), line
+        event = json.loads(line)
+        assert event["text"].isprintable(), line
+        if event.get("event") == "greeted":
+            said.setdefault(event["peer"], []).append(event["said"])
+            fields.add(frozenset(event))
+    assert said == told
+    assert len(fields) == 1
+    assert "Traceback" not in "".join(program.log)
+    assertNumeric(said)
+    figures.add("log injection", f"as JSON: {sum(map(len, said.values()))} lines, each one object")
+
+
+@pytest.mark.timeout(60)
+def test_flood(figures: Figures) -> None:
+    """Clients that are greeted thousands of times write a bounded number of lines; the sums tell of all of them."""
+    count = 5000
+    with greeting() as program:
+        before = len(program.log)
+        address = program.address("greeting", "udp")
+        with datagramSocket() as asking:
+            asking.connect(address)
+            for number in range(count):
+                asking.send(CLIENT_GREETING + os.urandom(20))
+                # No more than the rate lets through at once, and each waited for.
+                if number < 500:
+                    assert asking.recv(100) == SERVER_GREETING
+        assert greetOverTCP(program.address("greeting", "tcp"), b"alive")
+    lines = program.log[before:]
+    log = "".join(lines)
+    assert "Traceback" not in log
+    single = len(re.findall(r"on udp \S+ from \S+ said: ", log))
+    more = sum(map(int, re.findall(r"greeted (\d+) more clients?", log)))
+    answered = sum(map(int, re.findall(r"(\d+) answered", log)))
+    assert single + more == answered
+    assert single <= 200
+    figures.add(
+        "log injection", f"{answered:,} greetings at once: {single} lines and the sum of the others"
+    )
