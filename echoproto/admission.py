@@ -88,7 +88,8 @@ class TokenBuckets:
         """Take one token from the bucket of ``key``; false where it has none."""
         now = self._seconds()
         level, then = self._buckets.get(key, (self._burst, now))
-        level = min(self._burst, level + (now - then) * self._rate)
+        # The clock may be set back, which takes no tokens.
+        level = min(self._burst, level + max(0.0, now - then) * self._rate)
         taken = level >= 1
         self._buckets[key] = (level - 1 if taken else level, now)
         self._buckets.move_to_end(key)

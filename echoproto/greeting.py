@@ -45,18 +45,20 @@ class GreetingProtocol(StreamProtocol):
 
     factory: GreetingFactory
     _noted = b""
+    _answered = False
 
     @property
     def bytesSent(self) -> int:
         """Bytes handed to the transport so far."""
-        return len(self.factory.text) if self.bytesReceived else 0
+        return len(self.factory.text) if self._answered else 0
 
     def dataReceived(self, data: bytes) -> None:
         """Answer the first bytes; note up to :data:`NOTED_BYTES` of all that comes."""
-        if not self.bytesReceived:
-            cast(Any, self.transport).write(self.factory.text)
         self.bytesReceived += len(data)
-        if len(self._noted) < NOTED_BYTES:
+        if not (self._answered or self.discarding):
+            self._answered = True
+            cast(Any, self.transport).write(self.factory.text)
+        if self._answered and len(self._noted) < NOTED_BYTES:
             self._noted = (self._noted + data)[:NOTED_BYTES]
         self.finish()
 

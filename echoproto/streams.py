@@ -60,6 +60,9 @@ LINGER_SILENCE = 5.0
 #: longer than a round trip round the world, shorter than an operator notices.
 DRAIN_SILENCE = 0.5
 
+#: Seconds that a draining connection has for its TLS handshake, of which bytes are not seen here: some round trips.
+DRAIN_HANDSHAKE = 2.0
+
 
 class Stage(Enum):
     """How far a connection has come; see the drawing in the module's docstring."""
@@ -200,7 +203,7 @@ class StreamProtocol(Protocol):
             self._sweepFlushing(quiet, now - self._closingSince)
         elif self.stage is Stage.LINGERING:
             self._sweepLingering(quiet, now - self._closingSince)
-        elif now - self._openedAt >= self.factory.deadlines.handshake:
+        elif self._handshakeIsLate(now, quiet):
             self._refusal = Refusal.LATE_HANDSHAKE
             self._transport.abortConnection()
 
@@ -218,6 +221,11 @@ class StreamProtocol(Protocol):
         if (received, unsent) != (self._receivedAtSweep, self._unsent):
             self._receivedAtSweep, self._unsent = received, unsent
             self._quietSince = now
+
+    def _handshakeIsLate(self, now: float, quiet: float) -> bool:
+        if self.factory.sweep.draining and quiet >= DRAIN_HANDSHAKE:
+            return True
+        return now - self._openedAt >= self.factory.deadlines.handshake
 
     def _sweepOpen(self, quiet: float) -> None:
         if self._paused or self._unsent:

@@ -35,7 +35,7 @@ class ISwept(Interface):
         """It is ``now``, in the clock's seconds: end what is overdue."""
 
     def beginDrain() -> None:
-        """Called once, when the drain begins: finish soon."""
+        """The drain begins, or nothing could be heard for a while: finish after a silence from now on."""
 
     def abort() -> None:
         """End at once: the drain is over."""
@@ -52,6 +52,7 @@ class Sweep:
 
     # Scheduled while any connection is open, and only then.
     _next: IDelayedCall
+    _due: float
 
     def __init__(self, clock: IReactorTime) -> None:
         self.connections: set[ISwept] = set()
@@ -95,10 +96,18 @@ class Sweep:
 
     def _schedule(self) -> None:
         interval = DRAIN_SWEEP_INTERVAL if self.draining else SWEEP_INTERVAL
+        self._due = self._clock.seconds() + interval
         self._next = self._clock.callLater(interval, self._sweep)
 
     def _sweep(self) -> None:
-        self._sweepTurn(iter(list(self.connections)))
+        now = self._clock.seconds()
+        if self.draining and self._due + DRAIN_SWEEP_INTERVAL < now < self._drainDeadline:
+            # The reactor was held up: what came meanwhile is not read yet, and nobody was silent.
+            self._schedule()
+            for connection in self.connections:
+                connection.beginDrain()
+        else:
+            self._sweepTurn(iter(list(self.connections)))
 
     def _sweepTurn(self, rest: Iterator[ISwept]) -> None:
         """Sweep some; clients that have something to say get a turn before the others."""

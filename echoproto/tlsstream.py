@@ -124,6 +124,15 @@ class TLSStream(TLSMemoryBIOProtocol):
         self._lostTLSConnection = True
         super().connectionLost(reason)
 
+    def _flushSendBIO(self) -> None:
+        # All of it: stock takes 32 KiB and leaves the rest, where no backpressure sees it, until more is written.
+        while True:
+            try:
+                data = self._tlsConnection.bio_read(READ_SIZE)
+            except WantReadError:
+                return
+            self.transport.write(data)
+
     # The steps of stock that end both directions at once
 
     def _flushReceiveBIO(self) -> None:

@@ -29,6 +29,12 @@ class TokenBucketsTests(SynchronousTestCase):
         self.clock.advance(0.5)
         self.assertEqual([buckets.take("a") for _ in range(2)], [True, False])
 
+    def test_clockSetBack(self) -> None:
+        """A clock that is set back takes no tokens from anybody."""
+        times = iter([100.0, 40.0, 40.5, 41.0])
+        buckets = TokenBuckets(2.0, 2.0, times.__next__)
+        self.assertEqual([buckets.take("a") for _ in range(4)], [True, True, True, True])
+
     def test_oneKeyCostsAnotherNothing(self) -> None:
         """An empty bucket leaves the others full."""
         buckets = TokenBuckets(1.0, 1.0, self.clock.seconds)

@@ -30,7 +30,8 @@ class StreamGreetingTests(SynchronousTestCase):
         self.observer = RecordingObserver()
         self.factory = GreetingFactory(Clock(), self.observer)
         self.client = RecordingProtocol()
-        self.pair = StreamPair(self.client, self.factory.buildProtocol(CLIENT_ADDRESS))
+        self.server = self.factory.buildProtocol(CLIENT_ADDRESS)
+        self.pair = StreamPair(self.client, self.server)
 
     def say(self, data: bytes) -> None:
         self.client.link.write(data)
@@ -75,6 +76,16 @@ class StreamGreetingTests(SynchronousTestCase):
         self.assertEqual(self.client.received, b"")
         self.assertEqual(self.observer.greetings, [])
         self.assertEqual(self.observer.ended[0].bytesSent, 0)
+
+    def test_saidTooLate(self) -> None:
+        """Who speaks only when we have ended it gets no reply, and none is told."""
+        self.server.finish()
+        self.say(CLIENT_GREETING)
+        self.client.link.loseConnection()
+        self.pair.pump()
+        self.assertEqual((self.client.received, self.observer.greetings), (b"", []))
+        [summary] = self.observer.ended
+        self.assertEqual((summary.bytesReceived, summary.bytesSent), (34, 0))
 
     def test_otherText(self) -> None:
         """The text is the factory's to say."""

@@ -109,6 +109,17 @@ class SweepTests(SynchronousTestCase):
         self.assertTrue(self.sweep.draining)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_drainHeldUp(self) -> None:
+        """A sweep that comes late in a drain finds nobody silent, save at the deadline."""
+        self.sweep.add(self.first)
+        self.sweep.drain(1.0)
+        self.clock.advance(0.7)
+        self.clock.advance(DRAIN_SWEEP_INTERVAL)
+        self.assertEqual(self.first.told[:2], ["drain", "drain"])
+        self.assertAlmostEqual(float(self.first.told[2]), 0.8)
+        self.clock.advance(0.5)
+        self.assertEqual(self.first.told[3:], ["abort"])
+
     def test_drainNothing(self) -> None:
         """A drain with nothing open is over at once."""
         self.successResultOf(self.sweep.drain(1.0))

@@ -22,7 +22,7 @@ from echoproto.observer import Ending
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS, PIECE_SIZE, QUEUE_LIMIT
 from echoproto.tlsstream import TLSStream, TLSStreamFactory
-from tests.certificates import serverPEM
+from tests.certificates import authority, serverPEM
 
 #: More than the queues hold, so that both sides are paused.
 LONG = Random(8446).randbytes(400_000)
@@ -180,12 +180,15 @@ class TLSTestCase(SynchronousTestCase):
     version = SSL.TLS1_3_VERSION
     otherVersion = SSL.TLS1_2_VERSION
 
-    def connect(self, factory: Any, only: int | None = None) -> None:
+    def connect(self, factory: Any, only: int | None = None, between: int = 0) -> None:
         """
         :param factory: what is served.
         :param only: the version of TLS that the server speaks; all where not given.
+        :param between: how many certificates it shows besides its own.
         """
         options = PrivateCertificate.loadPEM(serverPEM()).options()
+        for _ in range(between):
+            options.getContext().add_extra_chain_cert(authority("authority").certificate)
         if only is not None:
             options.getContext().set_min_proto_version(only)
             options.getContext().set_max_proto_version(only)
@@ -208,6 +211,16 @@ class TLSTestCase(SynchronousTestCase):
         """The client has got our close_notify and our FIN, and the server closed in good order."""
         self.assertEqual(self.client.events, ["closeNotify", "fin", "lost"])
         self.assertIsInstance(self.pair.server.closed, ConnectionDone)
+
+
+class LongFlightTests(TLSTestCase):
+    def test_handshake(self) -> None:
+        """A handshake is sent whole, though it is more than OpenSSL gives at once."""
+        self.connect(EchoFactory(Clock()), between=100)
+        self.pair.pump()
+        self.say(b"hello", closeNotify=True)
+        self.assertEqual(self.client.received, b"hello")
+        self.assertClosed()
 
 
 class EchoTests(TLSTestCase):

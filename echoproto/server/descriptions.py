@@ -155,9 +155,11 @@ def _described(
         raise ValueError(_REFUSED[kind])
     if kind in _TLS_ARGUMENTS:
         kind, values, arguments = _asTCP(kind, values, arguments)
-    layers = takeLayers(arguments, tls if kind in ("tcp", "tcp6") else None)
+    layers = takeLayers(arguments)
     if kind == "systemd" and "domain" not in arguments:
-        return _passedListeners(service, values, arguments, layers, passed)
+        return _passedListeners(service, values, arguments, layers, tls, passed)
+    if kind in ("tcp", "tcp6") or arguments.get("domain", "").startswith("INET"):
+        layers = layers.orTLS(tls)
     if kind in ("tcp", "tcp6", "unix") and len(values) < _BACKLOG_POSITION[kind]:
         # Twisted's 50 are soon used up, and then clients wait a second or more to try again.
         arguments.setdefault("backlog", str(BACKLOG))
@@ -207,6 +209,7 @@ def _passedListeners(
     names: list[str],
     arguments: dict[str, str],
     layers: Layers,
+    tls: TLSFiles | None,
     passed: Sequence[PassedSocket],
 ) -> list[Listener]:
     """A listener for each passed socket, or for each of one name."""
@@ -216,11 +219,12 @@ def _passedListeners(
         raise LookupError(name)
     if arguments:
         raise TypeError(arguments)
+    layersOf = {"tcp": layers.orTLS(tls), "unix": layers, "udp": Layers()}
     return [
         Listener(
             service,
             f"systemd:{each.name}",
-            layers=layers if each.kind == socket.SOCK_STREAM else Layers(),
+            layers=layersOf[_passedCarrier(each)],
             passed=each,
         )
         for each in found

@@ -17,7 +17,7 @@ A description takes these arguments besides Twisted's own:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from echoproto.proxyheader import Versions
 from echoproto.server.certificates import TLSFiles
@@ -45,27 +45,32 @@ class Layers:
     """
     :ivar tls: what TLS shows and demands; ``None`` for plain.
     :ivar proxy: the PROXY header that is expected; ``None`` for none.
+    :ivar plain: whether it was said to be plain, whatever holds by default.
     """
 
     tls: TLSFiles | None = None
     proxy: ProxyRule | None = None
+    plain: bool = False
+
+    def orTLS(self, default: TLSFiles | None) -> Layers:
+        """These layers, with the TLS of ``default`` where nothing was said of TLS."""
+        return self if self.plain or self.tls is not None else replace(self, tls=default)
 
 
-def takeLayers(arguments: dict[str, str], tls: TLSFiles | None) -> Layers:
+def takeLayers(arguments: dict[str, str]) -> Layers:
     """
     Take our arguments out of a description's.
 
     :param arguments: names and values; ours are removed.
-    :param tls: what holds where the description says nothing of TLS.
     :raise ValueError: one of them is wrong.
     """
-    return Layers(_takeTLS(arguments, tls), _takeProxy(arguments))
-
-
-def _takeTLS(arguments: dict[str, str], default: TLSFiles | None) -> TLSFiles | None:
     wanted = arguments.pop("tls", None)
     if wanted not in (None, "no"):
         raise ValueError(f"tls={wanted}: only tls=no is known; tlsCert= turns it on")
+    return Layers(_takeTLS(arguments), _takeProxy(arguments), plain=wanted == "no")
+
+
+def _takeTLS(arguments: dict[str, str]) -> TLSFiles | None:
     certificate = arguments.pop("tlsCert", None)
     key, clientCA, chain = (
         arguments.pop(f"tls{name}", None) for name in ("Key", "ClientCA", "Chain")
@@ -74,7 +79,7 @@ def _takeTLS(arguments: dict[str, str], default: TLSFiles | None) -> TLSFiles | 
         return TLSFiles(certificate, key or certificate, clientCA, chain)
     if (key, clientCA, chain) != (None, None, None):
         raise ValueError("tlsKey=, tlsClientCA= and tlsChain= need tlsCert=")
-    return None if wanted == "no" else default
+    return None
 
 
 def _takeProxy(arguments: dict[str, str]) -> ProxyRule | None:

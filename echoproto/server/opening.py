@@ -88,9 +88,14 @@ def complain(message: str) -> None:
         print(message, file=error, flush=True)
 
 
-def onSignal(reactor: Any, number: int, act: Callable[[], object]) -> None:
-    """From now on call ``act`` in the reactor's turn when the process gets the signal."""
-    signal.signal(number, lambda *_: reactor.callFromThread(act))
+def onSignal(reactor: Any, number: int, act: Callable[[], object]) -> Callable[[], object]:
+    """
+    From now on call ``act`` in the reactor's turn when the process gets the signal.
+
+    :return: makes the signal do again what it did before.
+    """
+    before = signal.signal(number, lambda *_: reactor.callFromThread(act))
+    return lambda: signal.signal(number, before)
 
 
 @dataclass(frozen=True)
@@ -103,4 +108,4 @@ class Machine:
     pickPort: Callable[[Sequence[str]], int] = pickPort
     complain: Callable[[str], None] = complain
     descriptorLimit: Callable[[], int] = descriptorLimit
-    onSignal: Callable[[Any, int, Callable[[], object]], None] = onSignal
+    onSignal: Callable[[Any, int, Callable[[], object]], Callable[[], object]] = onSignal

@@ -20,7 +20,6 @@ from echoproto.deadlines import Deadlines
 from echoproto.errors import CannotStart
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.descriptions import Listener, listenersFor
-from echoproto.server.layers import Layers
 from echoproto.server.parameters import PARAMETERS
 from echoproto.server.program import Program
 from echoproto.server.settings import Settings
@@ -194,7 +193,7 @@ class Options(UsageOptions):
             [listener] = listenersFor("status", text, passed=passed)
         except ValueError as error:
             raise CannotStart(f"--status: {error}") from error
-        if listener.carrier not in ("tcp", "unix") or listener.layers != Layers():
+        if listener.carrier not in ("tcp", "unix") or listener.layers.proxy is not None:
             raise CannotStart(f"--status {text!r}: give a port, or a tcp: or unix: description")
         return [[listener]]
 

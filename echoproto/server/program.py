@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.internet import TimerService
@@ -56,6 +57,7 @@ class Program(Service):
         self._companions.addService(reports)
         self._companions.addService(self._delay)
         self._watchdog = Watchdog(reactor, self._notifier)
+        self._restore: list[Callable[[], object]] = []
 
     def privilegedStartService(self) -> None:
         """
@@ -83,12 +85,20 @@ class Program(Service):
         """
         Service.stopService(self)
         self._notifier.stopping()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._machine.onSignal(self._reactor, number, self.listeners.stopAtOnce)
+        # A second stop, while the first one drains, takes no more signals.
+        if not self._restore:
+            self._restore = [
+                self._machine.onSignal(self._reactor, number, self.listeners.stopAtOnce)
+                for number in (signal.SIGTERM, signal.SIGINT)
+            ]
         stopped = self.listeners.stopService()
         return stopped.addCallback(lambda _: self._stopRest())
 
     def _stopRest(self) -> Any:
+        # The process may go on, and must be stoppable.
+        restore, self._restore = self._restore, []
+        for each in restore:
+            each()
         self._watchdog.stop()
         self._notifier.close()
         return self._companions.stopService()
@@ -97,6 +107,9 @@ class Program(Service):
         self._notifier.ready("serving")
 
     def _reload(self) -> None:
+        # READY=1 would follow STOPPING=1; and nobody new is served.
+        if self.listeners.draining:
+            return
         self._notifier.reloading()
         self.listeners.reload()
         self._tellReady()

@@ -64,7 +64,6 @@ class EchoprotoService(Service):
     :ivar draining: true from the moment it is stopped.
     """
 
-    name = "echoproto"
     _log = Logger()
 
     def __init__(

@@ -68,7 +68,10 @@ class Settings:
         :param descriptors: how many the process may have open.
         :raise CannotStart: they do not suffice.
         """
-        reserve = RESERVED_DESCRIPTORS + sum(map(len, self.groups))
+        listeners = [each for group in self.groups for each in group]
+        # A socket that systemd passed is open twice: it is kept, to be adopted again after a stop.
+        twice = [each for each in listeners if each.passed is not None]
+        reserve = RESERVED_DESCRIPTORS + len(listeners) + len(twice)
         remedy = "raise the limit (ulimit -n, LimitNOFILE=)"
         if descriptors <= reserve:
             raise CannotStart(

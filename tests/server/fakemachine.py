@@ -90,6 +90,18 @@ class FakeMachine:
         self.picked.append(list(interfaces))
         return 40_000 + len(self.picked)
 
+    def onSignal(
+        self, reactor: Any, number: int, act: Callable[[], object]
+    ) -> Callable[[], object]:
+        before = dict(self.signals)
+        self.signals[number] = act
+
+        def restore() -> None:
+            self.signals.pop(number)
+            self.signals.update({n: a for n, a in before.items() if n == number})
+
+        return restore
+
     def machine(self) -> Machine:
         return Machine(
             self.open,
@@ -98,5 +110,5 @@ class FakeMachine:
             self.pickPort,
             self.complaints.append,
             lambda: self.descriptors,
-            lambda reactor, number, act: self.signals.update({number: act}),
+            self.onSignal,
         )

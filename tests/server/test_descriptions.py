@@ -160,6 +160,15 @@ class PassedTests(SynchronousTestCase):
             [each.layers for each in found], [Layers(proxy=ProxyRule(Versions.V1)), Layers()]
         )
 
+    def test_tls(self) -> None:
+        """TLS by default is for the TCP sockets that were passed, whoever says where they are."""
+        files = TLSFiles("c", "c")
+        passed = [self.stream, self.datagram, self.unix]
+        found = listenersFor("echo", "systemd:", tls=files, passed=passed)
+        self.assertEqual([each.layers.tls for each in found], [files, None, None])
+        found = listenersFor("echo", "systemd::tlsCert=d", tls=files, passed=passed)
+        self.assertEqual([each.carrier for each in found], ["tls", "udp", "tls"])
+
     def test_none(self) -> None:
         """A name that no socket has, and an argument that is none of ours, are said."""
         for text, why in (("systemd:lab", "passed by systemd"), ("systemd::backlog=3", "unknown")):

@@ -128,7 +128,7 @@ class OpenTests(SynchronousTestCase):
 
 class OnSignalTests(SynchronousTestCase):
     def test_inTheReactorsTurn(self) -> None:
-        """At the signal the reactor is asked to act; not before, and not in the middle of a turn."""
+        """At the signal the reactor is asked to act, until that is undone; never in the middle of a turn."""
         number = signal.SIGUSR2
         self.addCleanup(signal.signal, number, signal.getsignal(number))
         asked: list[object] = []
@@ -137,7 +137,10 @@ class OnSignalTests(SynchronousTestCase):
             def callFromThread(self, act: object) -> None:
                 asked.append(act)
 
-        onSignal(Reactor(), number, self.fail)
+        before = signal.getsignal(number)
+        undo = onSignal(Reactor(), number, self.fail)
         self.assertEqual(asked, [])
         signal.raise_signal(number)
         self.assertEqual(asked, [self.fail])
+        undo()
+        self.assertEqual(signal.getsignal(number), before)

@@ -110,12 +110,14 @@ class ProgramTests(SynchronousTestCase):
         client, pair = self.connect()
         stopped = program.stopService()
         self.assertNoResult(stopped)
+        self.assertIn(signal.SIGINT, self.fake.signals)
         self.fake.signals[signal.SIGTERM]()
         self.reactor.advance(0.1)
         pair.pump()
         self.successResultOf(stopped)
         self.assertEqual(client.events[-1], "lost")
-        self.assertIn(signal.SIGINT, self.fake.signals)
+        # The process may go on, and its signals are its own again.
+        self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
 
     def test_reload(self) -> None:
         """At SIGHUP the certificates are read again, and systemd is told."""
@@ -123,6 +125,30 @@ class ProgramTests(SynchronousTestCase):
         self.fake.signals[signal.SIGHUP]()
         self.assertEqual([self.message(), self.message()], ["RELOADING=1", "READY=1"])
         program.stopService()
+
+    def test_noReloadInADrain(self) -> None:
+        """While we stop nobody is told that we are ready, whatever the signal."""
+        program = self.started()
+        _, pair = self.connect()
+        stopped = program.stopService()
+        self.assertEqual(self.message(), "STOPPING=1")
+        self.fake.signals[signal.SIGHUP]()
+        pair.client.loseConnection()
+        pair.pump()
+        self.successResultOf(stopped)
+        self.told.setblocking(False)
+        self.assertRaises(BlockingIOError, self.message)
+
+    def test_stopTwice(self) -> None:
+        """A second stop, while the first drains, is over when that is, and the signals are given back once."""
+        program = self.started()
+        _, pair = self.connect()
+        stops = [program.stopService(), program.stopService()]
+        pair.client.loseConnection()
+        pair.pump()
+        for stop in stops:
+            self.successResultOf(stop)
+        self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
 
     def test_reports(self) -> None:
         """The log tells its sums at each interval."""

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import socket
 from math import inf
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import CannotStart
-from echoproto.server.descriptions import listenersFor
+from echoproto.server.descriptions import Listener, listenersFor
 from echoproto.server.settings import RESERVED_DESCRIPTORS, Settings
+from echoproto.server.systemd import PassedSocket
 
 GROUPS = [listenersFor("echo", "7")]
 
@@ -17,6 +19,9 @@ class SettingsTests(SynchronousTestCase):
         limit = Settings(GROUPS).connectionLimit(1024)
         self.assertEqual(limit, 1024 - RESERVED_DESCRIPTORS - 4)
         self.assertEqual(Settings(GROUPS, maxConnections=100).connectionLimit(1024), 100)
+        passed = PassedSocket(3, "echo", socket.SOCK_STREAM, socket.AF_INET)
+        groups = [[Listener("echo", "systemd:echo", passed=passed)]]
+        self.assertEqual(Settings(groups).connectionLimit(1024), 1024 - RESERVED_DESCRIPTORS - 2)
 
     def test_tooFewDescriptors(self) -> None:
         """More connections than descriptors allow, or none at all, is said with the remedy."""

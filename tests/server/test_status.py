@@ -14,7 +14,13 @@ from twisted.web.server import Site
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from echoproto.server.status import MAXIMUM_CONNECTIONS, TIMEOUT, IState, statusSite
+from echoproto.server.status import (
+    MAXIMUM_CONNECTIONS,
+    MAXIMUM_REQUESTS,
+    TIMEOUT,
+    IState,
+    statusSite,
+)
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 
@@ -188,7 +194,7 @@ class PageTests(SiteTestCase):
 
 class RequestTests(SiteTestCase):
     def test_keptAlive(self) -> None:
-        """One connection takes any number of requests, one after the other or all at once."""
+        """One connection takes several requests, one after the other or all at once."""
         pair, client = self.connect()
         request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
         client.link.write(request)
@@ -197,6 +203,15 @@ class RequestTests(SiteTestCase):
         pair.pump()
         self.assertEqual(client.received.count(b"\r\n\r\nok\n"), 3)
         self.assertNotIn("readLost", client.events)
+
+    def test_many(self) -> None:
+        """Of more requests than one connection may make, those are answered that it may; the last says so."""
+        pair, client = self.connect()
+        client.link.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 3 * MAXIMUM_REQUESTS)
+        pair.pump()
+        self.assertEqual(client.received.count(b"\r\n\r\nok\n"), MAXIMUM_REQUESTS)
+        self.assertEqual(client.received.count(b"Connection: close"), 1)
+        self.assertIn("readLost", client.events)
 
     def test_oldVersion(self) -> None:
         """A request in HTTP/1.0 is answered, then the connection is closed."""
