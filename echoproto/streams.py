@@ -120,6 +120,8 @@ class StreamProtocol(Protocol):
     def connectionMade(self) -> None:
         """Set the socket's options, begin backpressure and tell the factory."""
         transport: Any = self.transport
+        # Read and written for every message: an instance's own attribute is found faster than its class's.
+        self.bytesReceived, self.discarding = 0, False
         self._openedAt = self._quietSince = self.factory.clock.seconds()
         self.factory.sweep.add(self)
         transport.registerProducer(self, True)

@@ -1,0 +1,305 @@
+"""
+A reactor for Linux that reads and writes at once: Twisted's epoll reactor without its detours.
+
+``twistd --reactor=direct``, or :func:`install` before the reactor is imported. Any Twisted application may use it: it
+knows nothing of echo, and nothing in this package imports it.
+
+What the stock reactor does for every message and this one does not:
+
+- A write goes to a queue, the descriptor is watched for writing, and the next turn sends. Here it is sent at once while
+  nothing is queued (:class:`DirectWrites`). What the kernel does not take goes the stock way, so producers, half-close,
+  disconnecting and TLS mean what they always do.
+- An event passes through ``callWithLogger`` and ``_doReadOrWrite``. Here a descriptor that is only readable is read
+  (:meth:`DirectReactor.doPoll`). The log's prefix is that of the descriptor all the same, and is asked for when
+  something is logged (:class:`TurnContext`).
+
+Several writes in one turn are several sends: give ``write`` whole messages, or the pieces to ``writeSequence``.
+
+Each override must agree with the stock code that it replaces: ``tests/test_directreactor.py`` fails when that
+code changes in a later Twisted, and ``python -m tests.conformance`` runs Twisted's own tests of reactors.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterable
+from errno import EAGAIN, ENOBUFS
+from typing import Any
+
+from twisted.internet import tcp, unix
+from twisted.internet.main import CONNECTION_LOST, installReactor
+from twisted.python import context, log
+
+if sys.platform != "linux":
+    raise ImportError("the direct reactor needs Linux; choose another")
+
+from select import EPOLLIN
+
+from twisted.internet.epollreactor import EPollReactor
+
+#: Bytes asked for in one receive, and after one that was filled.
+RECEIVE_SIZE = 65_536
+LARGE_RECEIVE_SIZE = 262_144
+
+#: Events taken from the kernel in one turn. The stock reactor makes room for one of every descriptor, each turn anew.
+EVENTS_PER_TURN = 512
+
+
+class DirectWrites(tcp.Connection):
+    """Stands before a stream transport of Twisted's and sends at once what that would queue."""
+
+    # The kernel tells of an error once, to the send; the end of input that is read next is not an orderly one.
+    _sendFailed = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        # Read for every message: an instance's own attribute is found faster than its class's.
+        self.dataBuffer = b""
+        self.TLS = self._aborting = False
+        self.producer = None
+        self.streamingProducer = False
+        self._receiveSize = RECEIVE_SIZE
+
+    def write(self, data: bytes) -> None:
+        """Send ``data`` now if nothing is before it; queue what the kernel does not take."""
+        if (
+            self.dataBuffer
+            or self._tempDataBuffer
+            or not self.connected
+            or self._aborting
+            or self.TLS
+            # A pull producer is asked for more by the queue, when that is empty.
+            or (self.producer is not None and not self.streamingProducer)
+            or type(data) is not bytes
+        ):
+            super().write(data)
+            return
+        try:
+            sent = self.socket.send(data)
+        except OSError as error:
+            self._sendFailed = error.errno not in (EAGAIN, ENOBUFS) and not self._writeDisconnected
+            sent = 0
+        if sent != len(data):
+            super().write(data[sent:])
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """Send the pieces as one; queue what is more than a producer may have queued."""
+        data = b"".join(iovec) if set(map(type, iovec)) == {bytes} else b""
+        if 0 < len(data) <= self.bufferSize:
+            self.write(data)
+        else:
+            super().writeSequence(iovec)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """See ``IConsumer``."""
+        super().registerProducer(producer, streaming)
+        if self.producer is not None and not streaming:
+            # Asked for more when the queue is empty, which it may be already, as it has been in no stock transport.
+            self.startWriting()
+
+    def _dataReceived(self, data: bytes | None) -> Any:
+        if not data and self._sendFailed:
+            return CONNECTION_LOST
+        return super()._dataReceived(data)
+
+
+class DirectStream(DirectWrites):
+    """Receives as much at once as the connection has shown to bring."""
+
+    _receiveSize: int
+
+    def doRead(self) -> Any:
+        """Receive once, and tell the protocol."""
+        size = self._receiveSize
+        try:
+            data = self.socket.recv(size)
+        except OSError as error:
+            return None if error.errno == EAGAIN else CONNECTION_LOST
+        if len(data) == size:
+            self._receiveSize = LARGE_RECEIVE_SIZE
+        elif size != RECEIVE_SIZE and len(data) < RECEIVE_SIZE // 2:
+            self._receiveSize = RECEIVE_SIZE
+        if not data:
+            return self._dataReceived(data)
+        self.protocol.dataReceived(data)
+        return None
+
+
+class TCPServer(DirectStream, tcp.Server):
+    """An accepted TCP connection."""
+
+
+class TCPClient(DirectStream, tcp.Client):
+    """A TCP connection that we made."""
+
+
+_DIRECT = frozenset({TCPServer, TCPClient})
+
+
+class _Descriptors(DirectWrites):
+    """On a UNIX socket descriptors may wait to go along with the next bytes."""
+
+    _sendmsgQueue: list[int]
+
+    def write(self, data: bytes) -> None:
+        if self._sendmsgQueue:
+            tcp.Connection.write(self, data)
+        else:
+            super().write(data)
+
+
+class UNIXServer(_Descriptors, unix.Server):
+    """An accepted connection of a UNIX socket."""
+
+
+class UNIXClient(_Descriptors, unix.Client):
+    """A connection to a UNIX socket that we made."""
+
+
+class TCPPort(tcp.Port):
+    """Accepts connections whose writes are direct."""
+
+    transport: Any = TCPServer
+
+
+class UNIXPort(unix.Port):
+    """Accepts connections whose writes are direct."""
+
+    transport: Any = UNIXServer
+
+
+class TCPConnector(tcp.Connector):
+    """Makes connections whose writes are direct."""
+
+    def _makeTransport(self) -> tcp.Client:
+        return TCPClient(self.host, self.port, self.bindAddress, self, self.reactor)
+
+
+class UNIXConnector(unix.Connector):
+    """Makes connections whose writes are direct."""
+
+    def _makeTransport(self) -> Any:
+        return UNIXClient(self.address, self, self.reactor, self.checkPID)
+
+
+class TurnContext(dict[Any, Any]):
+    """
+    The context (``twisted.python.context``) of a turn: what ``callWithLogger`` makes for every event, made when it is asked for.
+
+    :param outer: what the log tells of who runs the reactor.
+    :ivar descriptor: whose turn it is.
+    """
+
+    descriptor: Any = None
+
+    def __init__(self, outer: dict[str, Any]) -> None:
+        self._outer = outer
+
+    def __missing__(self, key: Any) -> Any:
+        if key is not log.ILogContext or self.descriptor is None:
+            raise KeyError(key)
+        try:
+            prefix = self.descriptor.logPrefix()
+        except Exception:  # noqa: BLE001 - an application's; as callWithLogger has it
+            prefix = "(buggy logPrefix method)"
+        return {**self._outer, "system": prefix}
+
+
+class DirectReactor(EPollReactor):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Given back at once, which tells glibc's malloc to take such blocks from its heap from now on: one of its own, as it
+        # has it by default, costs page faults at every receive (mallopt(3), M_MMAP_THRESHOLD).
+        bytes(2 * LARGE_RECEIVE_SIZE)
+
+    def doPoll(self, timeout: float | None) -> None:
+        """Wait for events, at most ``timeout`` seconds, and handle them."""
+        events = self._poller.poll(-1 if timeout is None else timeout, EVENTS_PER_TURN)
+        if events:
+            turn = TurnContext(context.get(log.ILogContext))
+            context.call(turn, self._takeTurns, turn, events)
+
+    doIteration = doPoll
+
+    def _takeTurns(self, turn: TurnContext, events: list[tuple[int, int]]) -> None:
+        selectables = self._selectables
+        for fd, event in events:
+            descriptor = selectables.get(fd)
+            # It may have been closed by one before it.
+            if descriptor is None:
+                continue
+            turn.descriptor = descriptor
+            try:
+                if event == EPOLLIN and type(descriptor) in _DIRECT:
+                    self._read(descriptor)
+                else:
+                    self._doReadOrWrite(descriptor, fd, event)
+            except Exception:  # noqa: BLE001 - out of a protocol's connectionLost; the others must have their turns
+                log.err()
+
+    def _read(self, descriptor: Any) -> None:
+        try:
+            why = descriptor.doRead()
+        except BaseException as error:  # noqa: BLE001 - as the stock reactor has it
+            log.err()
+            why = error
+        if why:
+            self._disconnectSelectable(descriptor, why, True)
+
+    def listenTCP(self, port: Any, factory: Any, backlog: int = 50, interface: str = "") -> Any:
+        """See ``IReactorTCP``."""
+        return _listening(TCPPort(port, factory, backlog, interface, self))
+
+    def listenUNIX(
+        self, address: Any, factory: Any, backlog: int = 50, mode: int = 0o666, wantPID: Any = 0
+    ) -> Any:
+        """See ``IReactorUNIX``."""
+        return _listening(UNIXPort(address, factory, backlog, mode, self, wantPID))
+
+    def adoptStreamPort(self, fileDescriptor: int, addressFamily: Any, factory: Any) -> Any:
+        """See ``IReactorSocket``."""
+        if addressFamily == socket.AF_UNIX:
+            return _listening(UNIXPort._fromListeningDescriptor(self, fileDescriptor, factory))
+        if addressFamily in self._supportedAddressFamilies:
+            return _listening(
+                TCPPort._fromListeningDescriptor(self, fileDescriptor, addressFamily, factory)
+            )
+        return super().adoptStreamPort(fileDescriptor, addressFamily, factory)
+
+    def adoptStreamConnection(self, fileDescriptor: int, addressFamily: Any, factory: Any) -> Any:
+        """See ``IReactorSocket``."""
+        if addressFamily == socket.AF_UNIX:
+            return UNIXServer._fromConnectedSocket(fileDescriptor, factory, self)
+        if addressFamily in self._supportedAddressFamilies:
+            return TCPServer._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
+        return super().adoptStreamConnection(fileDescriptor, addressFamily, factory)
+
+    def connectTCP(
+        self, host: str, port: int, factory: Any, timeout: float = 30.0, bindAddress: Any = None
+    ) -> Any:
+        """See ``IReactorTCP``."""
+        return _connecting(TCPConnector(host, port, factory, timeout, bindAddress, self))
+
+    def connectUNIX(
+        self, address: Any, factory: Any, timeout: float = 30, checkPID: Any = 0
+    ) -> Any:
+        """See ``IReactorUNIX``."""
+        return _connecting(UNIXConnector(address, factory, timeout, self, checkPID))
+
+
+def _listening(port: Any) -> Any:
+    port.startListening()
+    return port
+
+
+def _connecting(connector: Any) -> Any:
+    connector.connect()
+    return connector
+
+
+def install() -> None:
+    """Make it the process's reactor; call it before anything imports ``twisted.internet.reactor``."""
+    installReactor(DirectReactor())
