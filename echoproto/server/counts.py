@@ -39,6 +39,7 @@ class Counts:
     :ivar bytesSent: bytes sent on connections that are over.
     :ivar seconds: how long the connections were open that are over.
     :ivar greetings: clients that were greeted.
+    :ivar vanished: connections of a worker that died: nobody knows for how long they were open.
     """
 
     def __init__(self) -> None:
@@ -50,11 +51,12 @@ class Counts:
         self.bytesSent = 0
         self.seconds = Histogram(CONNECTION_BOUNDS)
         self.greetings = 0
+        self.vanished = 0
 
     @property
     def open(self) -> int:
         """Connections that are open."""
-        return self.accepted - self.seconds.count
+        return self.accepted - self.seconds.count - self.vanished
 
     def connectionOpened(self, peer: IAddress | None) -> None:
         """See :class:`IObserver`."""

@@ -45,7 +45,7 @@ class Listener:
     :ivar interface: set likewise: the address that the number is narrowed to.
     :ivar optional: whether to go on without it where the machine has no such address family.
     :ivar layers: what stands between transport and service.
-    :ivar passed: the socket that systemd passed; the description then only names it.
+    :ivar passed: the socket that systemd, or our own supervisor, passed; the description then only names it.
     :ivar written: what the operator wrote, where that was a description.
     """
 
@@ -70,11 +70,11 @@ class Listener:
     @property
     def where(self) -> str:
         """Where it is, for people: carrier and address of a bare number, else what was written."""
-        if self.passed is not None:
+        if self.port is not None:
+            return f"{self.carrier} {hostPort(self.interface, self.port)}"
+        if self.passed is not None and not self.written:
             return f"{self.carrier} {self.description}"
-        if self.port is None:
-            return self.written or self.description
-        return f"{self.carrier} {hostPort(self.interface, self.port)}"
+        return self.written or self.description
 
     def at(self, port: int) -> Listener:
         """The same listener of a bare number, on ``port``."""

@@ -7,9 +7,10 @@ Used by :mod:`echoproto.server.metrics` and :mod:`echoproto.server.loopdelay`; k
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from math import inf
+from typing import Any
 
 
 class Histogram:
@@ -33,6 +34,14 @@ class Histogram:
         """Count one value."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self.sum += value
+
+    def state(self) -> dict[str, Any]:
+        """What it has, of plain values, for :meth:`restore` in another process."""
+        return {"counts": list(self._counts), "sum": self.sum}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Count instead what :meth:`state` told of a histogram with the same bounds."""
+        self._counts, self.sum = list(state["counts"]), state["sum"]
 
     @property
     def count(self) -> int:

@@ -17,22 +17,40 @@ from echoproto import __version__
 from echoproto.observer import DatagramTotals
 from echoproto.server.counts import Watched
 from echoproto.server.histogram import Histogram
-from echoproto.server.loopdelay import LoopDelay
 
 
-def exposition(watched: Iterable[Watched], draining: bool, delay: LoopDelay) -> bytes:
+@dataclass(frozen=True)
+class Workers:
+    """
+    The processes of a program that has several.
+
+    :ivar running: how many are ready.
+    :ivar restarts: how many were started in place of one that had died.
+    """
+
+    running: int
+    restarts: int
+
+
+def exposition(
+    watched: Iterable[Watched],
+    draining: bool,
+    delay: Histogram,
+    workers: Workers | None = None,
+) -> bytes:
     """
     The page of all figures, in the text format of Prometheus, version 0.0.4.
 
     :param watched: the listeners.
     :param draining: whether the program is stopping.
-    :param delay: how late the event loop is.
+    :param delay: how late the event loop was.
+    :param workers: where there are any.
     :raise ImportError: ``prometheus_client`` is not installed.
     """
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry()
-    registry.register(_Collector(list(watched), draining, delay))
+    registry.register(_Collector(list(watched), draining, delay, workers))
     return generate_latest(registry)
 
 
@@ -138,10 +156,13 @@ _GREETINGS: _Family[Watched] = _Family(
 class _Collector:
     """What ``prometheus_client`` asks for the metric families of one page."""
 
-    def __init__(self, watched: Sequence[Watched], draining: bool, delay: LoopDelay) -> None:
+    def __init__(
+        self, watched: Sequence[Watched], draining: bool, delay: Histogram, workers: Workers | None
+    ) -> None:
         self._watched = watched
         self._draining = draining
         self._delay = delay
+        self._workers = workers
 
     def collect(self) -> Iterator[Any]:
         """The families, in the order of the page."""
@@ -154,7 +175,11 @@ class _Collector:
         yield _counter(_GREETINGS, greeting)
 
     def _program(self) -> Iterator[Any]:
-        from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+        from prometheus_client.core import (
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            InfoMetricFamily,
+        )
 
         yield InfoMetricFamily("echoproto", "The program.", {"version": __version__})
         yield GaugeMetricFamily("echoproto_draining", "1 while stopping, else 0.", self._draining)
@@ -162,8 +187,17 @@ class _Collector:
             "echoproto_event_loop_delay_seconds",
             "How late the event loop called.",
             (),
-            [((), self._delay.histogram)],
+            [((), self._delay)],
         )
+        if self._workers is not None:
+            yield GaugeMetricFamily(
+                "echoproto_workers", "Worker processes that are ready.", self._workers.running
+            )
+            yield CounterMetricFamily(
+                "echoproto_worker_restarts_total",
+                "Worker processes started in place of one that had died.",
+                self._workers.restarts,
+            )
 
     def _streams(self, watched: Sequence[Watched]) -> Iterator[Any]:
         from prometheus_client.core import GaugeMetricFamily

@@ -39,12 +39,18 @@ _REMEDIES = {
 }
 
 
-def openStream(reactor: Any, listener: Listener, factory: Factory) -> IListeningPort:
-    """Listen with ``factory`` where ``listener`` says; raises what Twisted's endpoint fails with."""
+def openStream(
+    reactor: Any, listener: Listener, factory: Factory, streams: StreamReactor | None = None
+) -> IListeningPort:
+    """
+    Listen with ``factory`` where ``listener`` says; raises what Twisted's endpoint fails with.
+
+    :param streams: what listens on TCP; one for each call where none is given.
+    """
     if listener.passed is not None:
         return adoptStream(reactor, listener.passed, factory)
     results: list[Any] = []
-    endpoint = serverFromString(StreamReactor(reactor), listener.description)
+    endpoint = serverFromString(streams or StreamReactor(reactor), listener.description)
     endpoint.listen(factory).addBoth(results.append)
     # Every endpoint that twistd can describe listens at once.
     [result] = results

@@ -32,7 +32,7 @@ DEFAULT_PORT = "12345"
 #: Where the status listener is when only a port is given: nobody else's business.
 STATUS_INTERFACE = "127.0.0.1"
 
-_EXAMPLES = """
+_LISTENERS = """
 LISTENER is a port number, for TCP and UDP on IPv4 and IPv6, or a description:
   tcp:7:interface=127.0.0.1  tcp6:7  udp:7:interface=127.0.0.1  unix:/run/echo
   tls:FOLDER:7               TLS with the .pem files in FOLDER (IPv6 unless
@@ -46,7 +46,9 @@ TIME is 30, 1.5s, 200ms, 10m or 2h; 0 for never. NET is 192.0.2.0/24 or an
 address, 2001\\:db8\\:\\:/32 inside a description.
 SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP reads
 the certificates again.
+"""
 
+_EXAMPLES = """
 Examples:
   twistd -n echoproto                         echo on port 12345
   twistd -n echoproto -p 7 --greet 7007       both services; low ports need root
@@ -60,6 +62,7 @@ class Options(UsageOptions):
     """The command line of ``twistd echoproto``."""
 
     synopsis = "[options]"
+    examples = _EXAMPLES
     longdesc = "Answers echo (RFC 862) and greeting on TCP and UDP until stopped by a signal."
 
     optFlags: ClassVar = [["no-echo", None, "Serve no echo unless --port is given."]]
@@ -107,7 +110,7 @@ class Options(UsageOptions):
 
     def getUsage(self, width: int | None = None) -> str:
         """The options, then what a LISTENER is, and examples."""
-        return f"{super().getUsage(width)}{_EXAMPLES}"
+        return f"{super().getUsage(width)}{_LISTENERS}{self.examples}"
 
     def postOptions(self) -> None:
         """

@@ -35,6 +35,7 @@ class Program(Service):
     :param settings: what the operator wants.
     :param machine: how sockets are opened and signals taken.
     :param notifier: tells systemd; the process's own where none is given.
+    :param announce: whether to log where the listeners are.
     """
 
     name = "echoproto"
@@ -45,17 +46,18 @@ class Program(Service):
         settings: Settings,
         machine: Machine | None = None,
         notifier: Notifier | None = None,
+        announce: bool = True,
     ) -> None:
         self._reactor = reactor
         self._machine = machine if machine is not None else Machine()
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
-        self.listeners = EchoprotoService(reactor, settings, self._machine, self._site)
-        self._delay = LoopDelay(reactor)
+        self.listeners = EchoprotoService(reactor, settings, self._machine, self._site, announce)
+        self.delay = LoopDelay(reactor)
         self._companions: Any = MultiService()
         reports: Any = TimerService(REPORT_INTERVAL, self.listeners.report)
         reports.clock = reactor
         self._companions.addService(reports)
-        self._companions.addService(self._delay)
+        self._companions.addService(self.delay)
         self._watchdog = Watchdog(reactor, self._notifier)
         self._restore: list[Callable[[], object]] = []
 
@@ -88,7 +90,7 @@ class Program(Service):
         # A second stop, while the first one drains, takes no more signals.
         if not self._restore:
             self._restore = [
-                self._machine.onSignal(self._reactor, number, self.listeners.stopAtOnce)
+                self._machine.onSignal(self._reactor, number, self._stopAtOnce)
                 for number in (signal.SIGTERM, signal.SIGINT)
             ]
         stopped = self.listeners.stopService()
@@ -103,6 +105,9 @@ class Program(Service):
         self._notifier.close()
         return self._companions.stopService()
 
+    def _stopAtOnce(self) -> None:
+        self.listeners.stopAtOnce()
+
     def _tellReady(self) -> None:
         self._notifier.ready("serving")
 
@@ -111,8 +116,11 @@ class Program(Service):
         if self.listeners.draining:
             return
         self._notifier.reloading()
-        self.listeners.reload()
+        self._readAgain()
         self._tellReady()
+
+    def _readAgain(self) -> None:
+        self.listeners.reload()
 
     # IState, what the status listener shows
 
@@ -126,7 +134,7 @@ class Program(Service):
 
     def metrics(self) -> bytes:
         """The metrics, in Prometheus' text format."""
-        return exposition(self.listeners.watched(), self.listeners.draining, self._delay)
+        return exposition(self.listeners.watched(), self.listeners.draining, self.delay.histogram)
 
     def _site(self) -> Any:
         return statusSite(self._reactor, self)

@@ -61,6 +61,7 @@ class EchoprotoService(Service):
     :param settings: the listeners, and the limits that hold for all of them together.
     :param machine: how sockets are opened.
     :param makeSite: makes the factory of a status listener, where there is one.
+    :param announce: whether to log where the listeners are.
     :ivar draining: true from the moment it is stopped.
     """
 
@@ -72,11 +73,13 @@ class EchoprotoService(Service):
         settings: Settings,
         machine: Machine | None = None,
         makeSite: Callable[[], Any] | None = None,
+        announce: bool = True,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._machine = machine if machine is not None else Machine()
         self._makeSite = makeSite
+        self._announces = announce
         self._open: list[_Open] = []
         self._drained: list[Serving] = []
         self.draining = False
@@ -110,7 +113,8 @@ class EchoprotoService(Service):
             self._openGroup([each for each in group if hasIPv6 or not each.optional], PICKS)
         self._holdWhenFull()
         # Said when the reactor runs: who waits for these lines may send a signal or a client at once.
-        self._reactor.callWhenRunning(self._announce)
+        if self._announces:
+            self._reactor.callWhenRunning(self._announce)
 
     def startService(self) -> None:
         """Start; opens the listeners where ``privilegedStartService`` was not called (``twist`` does not)."""

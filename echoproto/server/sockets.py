@@ -28,13 +28,18 @@ MakeSocket = Callable[[int, int], socket.socket]
 
 
 def boundSocket(
-    kind: socket.SocketKind, interface: str, port: int, make: MakeSocket = socket.socket
+    kind: socket.SocketKind,
+    interface: str,
+    port: int,
+    make: MakeSocket = socket.socket,
+    shared: bool = False,
 ) -> socket.socket:
     """
     A non-blocking socket bound to ``interface`` and ``port``, for IPv6 to IPv6 alone.
 
     :param kind: ``SOCK_STREAM`` or ``SOCK_DGRAM``.
     :param interface: a numeric address; empty for all of IPv4.
+    :param shared: whether others of ours may be bound there too; the kernel spreads clients over them (SO_REUSEPORT, socket(7)).
     :raise OSError: it cannot be had.
     """
     family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
@@ -46,6 +51,8 @@ def boundSocket(
         if kind == socket.SOCK_STREAM:
             # Connections of a server that has just stopped must not keep the next from starting.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         made.bind(socketAddress(interface, port, family))
     except BaseException:
         made.close()
@@ -89,10 +96,14 @@ class StreamReactor:
     Endpoints listen through the reactor that they are given, so giving them this one serves them all.
 
     :param reactor: the real one; an ``IReactorSocket``.
+    :param shared: whether to open several ports at one place, which for port 0 is the one that the first got; see
+        :func:`boundSocket`.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, shared: bool = False) -> None:
         self._reactor = reactor
+        self._shared = shared
+        self._picked = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -106,10 +117,14 @@ class StreamReactor:
         :raise CannotListenError: as there.
         """
         try:
-            made = boundSocket(socket.SOCK_STREAM, interface, port)
+            made = boundSocket(
+                socket.SOCK_STREAM, interface, port or self._picked, shared=self._shared
+            )
         except OSError as error:
             raise CannotListenError(interface, port, error) from error
         with made:
+            if self._shared:
+                self._picked = made.getsockname()[1]
             made.listen(backlog)
             adopted: IListeningPort = self._reactor.adoptStreamPort(
                 made.fileno(), made.family, factory

@@ -38,3 +38,11 @@ class HistogramTests(SynchronousTestCase):
         """Bounds that are none, equal or descending are refused."""
         for bounds in ([], [1.0, 1.0], [2.0, 1.0]):
             self.assertRaises(ValueError, Histogram, bounds)
+
+    def test_state(self) -> None:
+        """What one histogram tells of itself makes another one like it."""
+        one, other = Histogram((1.0, 2.0)), Histogram((1.0, 2.0))
+        one.add(1.5)
+        other.restore(one.state())
+        one.add(3.0)
+        self.assertEqual((other.cumulative(), other.sum), ([(1.0, 0), (2.0, 1), (inf, 1)], 1.5))

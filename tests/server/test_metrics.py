@@ -15,8 +15,9 @@ from echoproto.echo import EchoDatagrams, EchoFactory
 from echoproto.greeting import CLIENT_GREETING, GreetingDatagrams, GreetingFactory
 from echoproto.observer import DatagramTotals, Ending
 from echoproto.server.counts import CONNECTION_BOUNDS, Counts, Watched
-from echoproto.server.loopdelay import INTERVAL, LoopDelay
-from echoproto.server.metrics import exposition
+from echoproto.server.histogram import Histogram
+from echoproto.server.loopdelay import BOUNDS, INTERVAL, LoopDelay
+from echoproto.server.metrics import Workers, exposition
 from echoproto.streams import StreamFactory, StreamProtocol
 from echoproto.testing import DatagramWire, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
@@ -29,7 +30,7 @@ PLACE = "tcp 0.0.0.0:7"
 
 def figures(watched: Iterable[Watched], draining: bool = False, delay: Any = None) -> Figures:
     """The page, made and read back; fails where a figure stands twice."""
-    page = exposition(watched, draining, delay or LoopDelay(Clock()))
+    page = exposition(watched, draining, delay or Histogram(BOUNDS))
     families = text_string_to_metric_families(page.decode("utf-8"))
     samples = [sample for family in families for sample in family.samples]
     read = {}
@@ -176,13 +177,20 @@ class DatagramTests(SynchronousTestCase):
 
 
 class ExpositionTests(SynchronousTestCase):
+    def test_workers(self) -> None:
+        """A program of several processes tells how many are ready, and how many had to be started again."""
+        page = exposition([], False, Histogram(BOUNDS), Workers(3, 2)).decode()
+        self.assertIn("echoproto_workers 3.0\n", page)
+        self.assertIn("echoproto_worker_restarts_total 2.0\n", page)
+        self.assertNotIn("echoproto_worker", exposition([], False, Histogram(BOUNDS)).decode())
+
     def test_program(self) -> None:
         """Without a listener the page still has the version, the drain and the loop's delay."""
         clock = Clock()
         delay = LoopDelay(clock)
         delay.startService()
         clock.advance(INTERVAL + 0.25)
-        read = figures([], delay=delay)
+        read = figures([], delay=delay.histogram)
         self.assertEqual(read["info", echoproto.__version__], 1)
         self.assertEqual(read["draining",], 0)
         self.assertEqual(read["event_loop_delay_seconds_bucket", "0.1"], 0)
@@ -197,7 +205,7 @@ class ExpositionTests(SynchronousTestCase):
             Watched("greeting", PLACE, Counts()),
             Watched("echo", "udp 0.0.0.0:7", Counts(), datagrams=DatagramTotals),
         ]
-        lines = exposition(watched, False, LoopDelay(Clock())).decode("utf-8").splitlines()
+        lines = exposition(watched, False, Histogram(BOUNDS)).decode("utf-8").splitlines()
         helps = [line for line in lines if line.startswith("# HELP ")]
         names = [line.split()[2] for line in helps]
         self.assertEqual(sorted(set(names)), sorted(names))
@@ -227,10 +235,10 @@ class ExpositionTests(SynchronousTestCase):
         """The module is imported without ``prometheus_client``; a page needs it, and no reactor."""
         program = (
             "import sys\n"
-            "from echoproto.server.metrics import LoopDelay, exposition\n"
+            "from echoproto.server.metrics import Histogram, exposition\n"
             "from twisted.internet.task import Clock\n"
             "assert 'prometheus_client' not in sys.modules\n"
-            "exposition([], False, LoopDelay(Clock()))\n"
+            "exposition([], False, Histogram((1.0,)))\n"
             "assert 'twisted.internet.reactor' not in sys.modules\n"
         )
         finished = subprocess.run([sys.executable, "-c", program], timeout=30, check=False)

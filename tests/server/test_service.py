@@ -59,6 +59,12 @@ class ServiceTests(ServiceTestCase):
         self.assertEqual(self.logged()[0], "echo is listening on tcp 0.0.0.0:7")
         self.assertEqual(self.logged()[-1], "greeting is listening on udp [::]:8")
 
+    def test_notAnnounced(self) -> None:
+        """Who is told to announces nothing."""
+        settings = Settings([[Listener("echo", "tcp:7")]])
+        EchoprotoService(self.reactor, settings, self.fake.machine(), announce=False).startService()
+        self.assertEqual(self.logged(), [])
+
     def test_startWithoutPrivileged(self) -> None:
         """Started without the privileged part, as twist does, it opens its listeners all the same, once."""
         service = self.service(listenersFor("echo", "7"))

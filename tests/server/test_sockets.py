@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from errno import EADDRINUSE, EAFNOSUPPORT
@@ -7,6 +8,7 @@ from math import inf
 from resource import RLIMIT_NOFILE, getrlimit
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest import mock
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
@@ -52,6 +54,15 @@ class BoundSocketTests(SynchronousTestCase):
             self.assertEqual((made.family, made.getblocking()), (socket.AF_INET, False))
             self.assertEqual(made.getsockname()[0], "127.0.0.1")
             self.assertTrue(made.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR))
+
+    def test_shared(self) -> None:
+        """Where it is to be shared, others like it may be bound to the same place; otherwise none."""
+        with boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0, shared=True) as first:
+            port = first.getsockname()[1]
+            boundSocket(socket.SOCK_STREAM, "127.0.0.1", port, shared=True).close()
+            first.listen()
+            with self.assertRaises(OSError):
+                boundSocket(socket.SOCK_STREAM, "127.0.0.1", port)
 
     def test_everyIPv4(self) -> None:
         """No address means all of IPv4."""
@@ -115,6 +126,18 @@ class StreamReactorTests(SynchronousTestCase):
             with self.assertRaises(CannotListenError) as raised:
                 self.reactor.listenTCP(port, Factory(), interface="127.0.0.1")
         self.assertEqual((raised.exception.interface, raised.exception.port), ("127.0.0.1", port))
+
+    def test_shared(self) -> None:
+        """Shared ports that the kernel picks are all at the place of the first."""
+        shared = StreamReactor(self.real, shared=True)
+        with (
+            mock.patch.object(
+                self.real, "adoptStreamPort", lambda fd, *_: socket.socket(fileno=os.dup(fd))
+            ),
+            cast(Any, shared.listenTCP(0, Factory(), interface="127.0.0.1")) as first,
+            cast(Any, shared.listenTCP(0, Factory(), interface="127.0.0.1")) as second,
+        ):
+            self.assertEqual(first.getsockname(), second.getsockname())
 
     def test_theRest(self) -> None:
         """All else is the reactor's own."""

@@ -1,0 +1,6 @@
+"""``python -m echoproto``: the ``echoproto`` command."""
+
+from echoproto.cli.command import main
+
+if __name__ == "__main__":
+    main()

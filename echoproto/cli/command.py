@@ -1,0 +1,56 @@
+"""
+The ``echoproto`` command itself: its subcommands, and what is said when a command line cannot be understood.
+
+Called by the script ``echoproto`` and by ``python -m echoproto``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import twisted
+from twisted.python.usage import Options, UsageError
+
+import echoproto
+from echoproto.cli.serve import ServeOptions
+
+
+class EchoprotoOptions(Options):
+    """The command line of ``echoproto``."""
+
+    synopsis = "Usage: echoproto"
+    longdesc = "Answers echo (RFC 862) and greeting over TCP and UDP. See echoproto COMMAND --help."
+
+    subCommands: ClassVar = [
+        ["serve", None, ServeOptions, "Serve in the foreground until stopped by a signal."],
+    ]
+
+    def opt_version(self) -> None:
+        """Print the versions of echoproto and Twisted, then exit."""
+        print(f"echoproto {echoproto.__version__} (Twisted {twisted.__version__})")
+        raise SystemExit(0)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """
+    Run the command.
+
+    :param arguments: the words after ``echoproto``; those of the process where ``None``.
+    :raise SystemExit: always, with its exit status: 0 where it did what was asked.
+    """
+    options: Any = EchoprotoOptions()  # type: ignore[no-untyped-call]
+    try:
+        options.parseOptions(list(sys.argv[1:] if arguments is None else arguments))
+    except UsageError as error:
+        # One line, and not all the options, under which it would be lost.
+        raise SystemExit(f"echoproto: {error}; see echoproto {_command(options)}--help") from error
+    if options.subCommand is None:
+        raise SystemExit(str(options))
+    raise SystemExit(options.subOptions.run())
+
+
+def _command(options: Options) -> str:
+    command = getattr(options, "subCommand", None)
+    return f"{command} " if command else ""

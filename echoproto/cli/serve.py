@@ -1,0 +1,100 @@
+"""
+``echoproto serve``: the options of ``twistd echoproto`` and those that only a process of its own can have.
+
+What runs is :class:`echoproto.server.program.Program`, or with ``--workers`` a
+:class:`echoproto.server.supervisor.Supervisor`; how a process runs one, :mod:`echoproto.server.foreground`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar
+
+from twisted.python.util import gidFromString, uidFromString
+
+from echoproto.errors import CannotStart
+from echoproto.server.foreground import Foreground, installReactor, startLog
+from echoproto.server.options import Options
+from echoproto.server.program import Program
+from echoproto.server.settings import Settings
+from echoproto.server.supervisor import Supervisor
+from echoproto.server.worker import Orders
+
+_EXAMPLES = """
+Examples:
+  echoproto serve                             echo on port 12345
+  echoproto serve --port 7 --uid nobody       a low port, and no root after that
+  echoproto serve --port 12345 --workers auto  a process for each processor
+  echoproto serve -p 7 -p tcp:8007:proxy=any --status 9100
+The exit status is 0 after a clean drain.
+"""
+
+
+class ServeOptions(Options):
+    """The command line of ``echoproto serve``."""
+
+    synopsis = "[options]"
+    examples = _EXAMPLES
+
+    optParameters: ClassVar = [
+        [
+            "workers",
+            "w",
+            "1",
+            "Processes that serve; auto for as many as processors. Limits are for each.",
+        ],
+        ["reactor", "r", None, "Twisted's reactor. [default: direct on Linux]"],
+        ["uid", "u", None, "User to become once the listeners are open; name or number."],
+        ["gid", "g", None, "Group to become. [default: the user's own]"],
+        ["log-format", None, "text", "Of the log on standard output: text or json."],
+    ]
+
+    def postOptions(self) -> None:
+        """
+        Check what was given.
+
+        :raise CannotStart: something is wrong.
+        """
+        super().postOptions()
+        self.workers = _workers(self["workers"])
+        self.foreground = Foreground(*_identity(self["uid"], self["gid"]))
+        if self["log-format"] not in ("text", "json"):
+            raise CannotStart(f"--log-format {self['log-format']!r}: text or json")
+
+    def run(self) -> int:
+        """Serve until stopped; returns the exit status."""
+        reactor: Any = installReactor(self["reactor"])
+        startLog(self["log-format"])
+        if self.workers == 1:
+            return self.foreground.run(reactor, Program(reactor, self.settings))
+        # The supervisor stays who it is, so that a worker that is started again can read the keys.
+        supervisor = Supervisor(reactor, self.settings, self.workers, self._ordersFor)
+        return Foreground().run(reactor, supervisor)
+
+    def _ordersFor(self, settings: Settings) -> Orders:
+        return Orders(settings, self["reactor"], self["log-format"], self.foreground)
+
+
+def _workers(text: str) -> int:
+    if text == "auto":
+        return (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        )
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise CannotStart(f"--workers {text!r}: a number from 1 to 1024, or auto")
+    return int(text)
+
+
+def _identity(user: str | None, group: str | None) -> tuple[int | None, int | None]:
+    """The numbers of both; the user's own group where none is given."""
+    try:
+        uid = None if user is None else uidFromString(user)
+    except (KeyError, ValueError):
+        raise CannotStart(f"--uid {user!r}: there is no such user") from None
+    try:
+        gid = None if group is None else gidFromString(group)
+    except (KeyError, ValueError):
+        raise CannotStart(f"--gid {group!r}: there is no such group") from None
+    return uid, gid

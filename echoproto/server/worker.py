@@ -1,0 +1,138 @@
+"""
+One of several processes that serve the same listeners: ``python -m echoproto.server.worker``, started by
+:mod:`echoproto.server.crew` and by nobody else.
+
+It is told what to do on standard input (a pickled :class:`Orders`, from who has started it), which then stays open: its end
+means that the supervisor is gone, and that we drain and stop. It tells how it is doing on descriptor
+:data:`REPORTS`, in lines of JSON: ``{"ready": true}`` once, and a ``{"snapshot": ...}`` every second.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from echoproto.server.foreground import Foreground, installReactor, startLog
+from echoproto.server.opening import Machine
+from echoproto.server.program import Program
+from echoproto.server.settings import Settings
+from echoproto.server.snapshots import snapshot
+from echoproto.server.systemd import Notifier
+
+#: The descriptor that a worker reports on, and the first of the sockets that it serves.
+REPORTS = 3
+FIRST_SOCKET = 4
+
+#: Seconds between two snapshots.
+SNAPSHOT_INTERVAL = 1.0
+
+
+@dataclass(frozen=True)
+class Orders:
+    """
+    What a worker is to do.
+
+    :ivar settings: what to serve, on descriptors that it has inherited.
+    :ivar reactor: see :func:`~echoproto.server.foreground.installReactor`.
+    :ivar logFormat: see :func:`~echoproto.server.foreground.startLog`.
+    :ivar foreground: who to become.
+    """
+
+    settings: Settings
+    reactor: str | None
+    logFormat: str
+    foreground: Foreground
+
+
+@implementer(IHalfCloseableProtocol)
+class Reports(Protocol):
+    """
+    The pipes to the supervisor.
+
+    :param reactor: stopped when the supervisor is gone.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def tell(self, **report: Any) -> None:
+        """Send one line."""
+        transport: Any = self.transport
+        transport.write(json.dumps(report).encode() + b"\n")
+
+    def readConnectionLost(self) -> None:
+        """The supervisor is gone."""
+        self._stop()
+
+    def writeConnectionLost(self) -> None:
+        """Nobody listens any more."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The supervisor is gone."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._reactor.running:
+            self._reactor.stop()
+
+
+class WorkerProgram(Program):
+    """
+    The program in a worker: it announces nothing and tells systemd nothing, which the supervisor does, and reports.
+
+    :param reports: where to.
+    :param machine: see :class:`~echoproto.server.program.Program`.
+    """
+
+    def __init__(
+        self, reactor: Any, settings: Settings, reports: Reports, machine: Machine | None = None
+    ) -> None:
+        super().__init__(reactor, settings, machine, Notifier({}, 0), announce=False)
+        self._reports = reports
+        self._snapshots = LoopingCall(self._tellFigures)
+        self._snapshots.clock = reactor
+
+    def _tellReady(self) -> None:
+        if not self._snapshots.running:
+            self._reports.tell(ready=True)
+            self._snapshots.start(SNAPSHOT_INTERVAL)
+
+    def stopService(self) -> Deferred[None]:
+        """As the program's; then tell the last figures."""
+        return super().stopService().addCallback(lambda _: self._tellLast())
+
+    def _tellLast(self) -> None:
+        if self._snapshots.running:
+            self._snapshots.stop()
+        self._tellFigures()
+
+    def _tellFigures(self) -> None:
+        self._reports.tell(snapshot=snapshot(self.listeners.watched(), self.delay.histogram))
+
+
+def main() -> int:
+    """Serve as ordered; returns the exit status."""
+    orders: Orders = pickle.load(sys.stdin.buffer)
+    reactor = installReactor(orders.reactor)
+    startLog(orders.logFormat)
+    # Here, as it takes the reactor along.
+    from twisted.internet import stdio
+
+    reports = Reports(reactor)
+    pipes: Any = stdio.StandardIO
+    pipes(reports, stdin=0, stdout=REPORTS, reactor=reactor)
+    return orders.foreground.run(reactor, WorkerProgram(reactor, orders.settings, reports))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

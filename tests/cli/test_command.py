@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import redirect_stdout
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto import __version__
+from echoproto.cli.command import main
+from echoproto.cli.serve import ServeOptions
+
+
+class CommandTests(SynchronousTestCase):
+    def ended(self, *arguments: str) -> tuple[Any, str]:
+        """How the command ends, and what it prints."""
+        printed = io.StringIO()
+        with redirect_stdout(printed), self.assertRaises(SystemExit) as caught:
+            main(arguments)
+        return caught.exception.code, printed.getvalue()
+
+    def test_serve(self) -> None:
+        """A subcommand's exit status is the command's; its words may come from the process."""
+        self.patch(ServeOptions, "run", lambda options: 3 if options["workers"] == "2" else 0)
+        self.assertEqual(self.ended("serve", "--workers", "2"), (3, ""))
+        self.patch(sys, "argv", ["echoproto", "serve"])
+        with self.assertRaises(SystemExit) as caught:
+            main()
+        self.assertEqual(caught.exception.code, 0)
+
+    def test_nothing(self) -> None:
+        """Without a subcommand the help is an error."""
+        code, _ = self.ended()
+        self.assertIn("Commands:\n    serve", code)
+
+    def test_wrong(self) -> None:
+        """What cannot be understood is one line with the remedy."""
+        self.assertEqual(
+            self.ended("nonsense")[0], "echoproto: Unknown command: nonsense; see echoproto --help"
+        )
+        self.assertEqual(
+            self.ended("serve", "--nonsense")[0],
+            "echoproto: option --nonsense not recognized; see echoproto serve --help",
+        )
+
+    def test_version(self) -> None:
+        """The version is ours and Twisted's."""
+        code, printed = self.ended("--version")
+        self.assertEqual(code, 0)
+        self.assertTrue(printed.startswith(f"echoproto {__version__} (Twisted "))

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import runpy
+import sys
+from typing import Any, cast
+from unittest import mock
+
+from twisted.internet import stdio
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock, StringTransport
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface.verify import verifyObject
+
+from echoproto.server import worker
+from echoproto.server.descriptions import Listener
+from echoproto.server.foreground import Foreground
+from echoproto.server.settings import Settings
+from echoproto.server.worker import REPORTS, SNAPSHOT_INTERVAL, Orders, Reports, WorkerProgram, main
+from tests.server.fakemachine import FakeMachine
+
+SETTINGS = Settings([[Listener("echo", "tcp:7")]])
+
+
+class WorkerTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+        self.reports = Reports(self.reactor)
+        self.transport = StringTransport()
+        self.reports.makeConnection(self.transport)
+
+    def reported(self) -> list[Any]:
+        """What was reported since the last time."""
+        lines = self.transport.value().splitlines()
+        self.transport.clear()
+        return [json.loads(each) for each in lines]
+
+
+class ReportsTests(WorkerTestCase):
+    def test_supervisorGone(self) -> None:
+        """When the supervisor's end is closed we stop, once, whichever end is noticed first."""
+        verifyObject(IHalfCloseableProtocol, self.reports)
+        self.reactor.running = True
+        self.reports.writeConnectionLost()
+        self.assertFalse(self.reactor.hasStopped)
+        self.reports.readConnectionLost()
+        self.assertTrue(self.reactor.hasStopped)
+        self.reactor.running = self.reactor.hasStopped = False
+        self.reports.connectionLost()
+        self.assertFalse(self.reactor.hasStopped)
+
+
+class WorkerProgramTests(WorkerTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.observer = EventLoggingObserver.createWithCleanup(
+            cast(TestCase, self), globalLogPublisher
+        )
+        self.program = WorkerProgram(self.reactor, SETTINGS, self.reports, FakeMachine().machine())
+        self.program.privilegedStartService()
+        self.program.startService()
+        self.reactor.run()
+
+    def test_ready(self) -> None:
+        """It tells when it serves, then its figures every second; and does not announce its listeners."""
+        ready, first = self.reported()
+        self.assertEqual(ready, {"ready": True})
+        self.assertEqual(list(first["snapshot"]["listeners"]), ["echo\ntcp :0"])
+        self.reactor.advance(SNAPSHOT_INTERVAL)
+        self.assertEqual(len(self.reported()), 1)
+        self.assertFalse(
+            [each for each in self.observer if "listening" in (formatEvent(each) or "")]
+        )
+
+    def test_reload(self) -> None:
+        """It is ready once, also when it has read its certificates again."""
+        self.reported()
+        self.program._reload()
+        self.assertEqual(self.reported(), [])
+
+    def test_stop(self) -> None:
+        """When it has drained it tells its last figures, and leaves nothing scheduled; also if it is stopped twice."""
+        self.reported()
+        self.successResultOf(self.program.stopService())
+        [last] = self.reported()
+        self.assertIn("snapshot", last)
+        self.successResultOf(self.program.stopService())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+
+class MainTests(WorkerTestCase):
+    def test_main(self) -> None:
+        """It reads its orders from standard input, and reports on a descriptor of its own."""
+        foreground = Foreground()
+        orders = Orders(SETTINGS, "poll", "json", foreground)
+        self.patch(sys, "stdin", mock.Mock(buffer=io.BytesIO(pickle.dumps(orders))))
+        with (
+            mock.patch.object(worker, "installReactor", return_value=self.reactor) as install,
+            mock.patch.object(worker, "startLog") as log,
+            mock.patch.object(stdio, "StandardIO") as pipes,
+            mock.patch.object(Foreground, "run", return_value=0) as run,
+        ):
+            self.assertEqual(main(), 0)
+        install.assert_called_once_with("poll")
+        log.assert_called_once_with("json")
+        self.assertEqual(pipes.call_args[1]["stdout"], REPORTS)
+        self.assertIsInstance(run.call_args[0][1], WorkerProgram)
+
+    def test_run(self) -> None:
+        """It is run as a program; orders that are none end it."""
+        self.patch(sys, "stdin", mock.Mock(buffer=io.BytesIO(b"nonsense")))
+        with self.assertRaises(pickle.UnpicklingError):
+            runpy.run_path(worker.__file__, run_name="__main__")
