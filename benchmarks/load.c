@@ -1,0 +1,319 @@
+/* The load: asks an echo server as fast as it answers, and tells how often it did and what processor time that cost
+ * the server. It polls without ever sleeping, as a server would otherwise pay for waking it, a fast one less often than
+ * a slow one. Every mode ends with one line of JSON. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef WITH_TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#endif
+
+#define WARMUP 0.5
+#define BUFFER (1 << 18)
+#define SAMPLES (1 << 22)
+
+static char buffer[BUFFER];
+
+static void fail(const char *what) {
+    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static double now(void) {
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return at.tv_sec + at.tv_nsec * 1e-9;
+}
+
+/* Nanoseconds that all threads of a process have run (proc_pid_schedstat(5)). */
+static unsigned long long used(int process) {
+    char path[300];
+    unsigned long long total = 0, one;
+    struct dirent *each;
+    snprintf(path, sizeof path, "/proc/%d/task", process);
+    DIR *tasks = opendir(path);
+    if (!tasks) fail("the server is gone");
+    while ((each = readdir(tasks))) {
+        if (each->d_name[0] == '.') continue;
+        snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", process, each->d_name);
+        FILE *file = fopen(path, "r");
+        if (!file) continue;
+        if (fscanf(file, "%llu", &one) == 1) total += one;
+        fclose(file);
+    }
+    closedir(tasks);
+    return total;
+}
+
+/* A socket of its own source address for every 20,000, as ports run out. */
+static int connected(const char *host, int port, int kind, long number) {
+    struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int made = socket(AF_INET, kind, 0), on = 1;
+    if (made < 0) fail("socket");
+    from.sin_addr.s_addr = htonl(0x7f000001 + (unsigned)(number / 20000 % 200));
+    setsockopt(made, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (bind(made, (struct sockaddr *)&from, sizeof from)) fail("bind");
+    inet_pton(AF_INET, host, &to.sin_addr);
+    if (connect(made, (struct sockaddr *)&to, sizeof to)) fail("connect");
+    if (kind == SOCK_STREAM) setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    fcntl(made, F_SETFL, O_NONBLOCK);
+    return made;
+}
+
+struct window {
+    double opened, began, seconds;
+    int process, measuring;
+    unsigned long long cpu;
+    long echoes;
+};
+
+/* Whether the window is over; begins it when the warm-up is. */
+static int over(struct window *window) {
+    double at = now();
+    if (!window->measuring) {
+        if (at - window->opened < WARMUP) return 0;
+        window->measuring = 1, window->echoes = 0, window->began = at, window->cpu = used(window->process);
+        return 0;
+    }
+    if (at - window->began < window->seconds) return 0;
+    window->cpu = used(window->process) - window->cpu;
+    window->seconds = at - window->began;
+    return 1;
+}
+
+static int byNumber(const void *one, const void *other) {
+    unsigned a = *(const unsigned *)one, b = *(const unsigned *)other;
+    return (a > b) - (a < b);
+}
+
+static void tell(struct window *window, unsigned *samples, long count, long lost) {
+    printf("{\"echoes\": %ld, \"seconds\": %.6f, \"cpu_ns\": %llu, \"lost\": %ld", window->echoes, window->seconds,
+           window->cpu, lost);
+    if (count) {
+        qsort(samples, count, sizeof *samples, byNumber);
+        printf(", \"median_ns\": %u, \"p99_ns\": %u", samples[count / 2], samples[count * 99 / 100]);
+    }
+    puts("}");
+}
+
+struct client {
+    int fd;
+    size_t sent, got;
+    double asked;
+#ifdef WITH_TLS
+    SSL *tls;
+#endif
+};
+
+static ssize_t put(struct client *client, const char *data, size_t size) {
+#ifdef WITH_TLS
+    if (client->tls) {
+        int done = SSL_write(client->tls, data, size);
+        if (done > 0) return done;
+        errno = SSL_get_error(client->tls, done) == SSL_ERROR_SSL ? EPROTO : EAGAIN;
+        return -1;
+    }
+#endif
+    return send(client->fd, data, size, MSG_NOSIGNAL);
+}
+
+static ssize_t take(struct client *client) {
+#ifdef WITH_TLS
+    if (client->tls) {
+        int done = SSL_read(client->tls, buffer, BUFFER);
+        if (done > 0) return done;
+        errno = EAGAIN;
+        return SSL_get_error(client->tls, done) == SSL_ERROR_WANT_READ ? -1 : 0;
+    }
+#endif
+    return recv(client->fd, buffer, BUFFER, 0);
+}
+
+/* Send what is unsent and read what is there; returns whether the message is back whole. */
+static int step(struct client *client, const char *message, size_t size) {
+    for (;;) {
+        ssize_t done = 0;
+        int moved = 0;
+        if (client->sent < size && (done = put(client, message + client->sent, size - client->sent)) > 0)
+            client->sent += done, moved = 1;
+        done = take(client);
+        if (done == 0 || (done < 0 && errno != EAGAIN)) fail("the server ended a connection");
+        if (done > 0) {
+            if (client->got + done > size || memcmp(buffer, message + client->got, done)) {
+                fprintf(stderr, "load: wrong bytes came back\n");
+                exit(1);
+            }
+            client->got += done, moved = 1;
+            if (client->got == size) return client->got = client->sent = 0, 1;
+        }
+        if (!moved) return 0;
+    }
+}
+
+static char *messageOf(size_t size) {
+    char *message = malloc(size);
+    for (size_t index = 0; index < size; index++) message[index] = (char)(index * 31 + index / 256);
+    return message;
+}
+
+static void watch(int poller, struct client *client) {
+    struct epoll_event event = {EPOLLIN | EPOLLOUT | EPOLLET, {.ptr = client}};
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, client->fd, &event)) fail("epoll_ctl");
+}
+
+static void echo(int port, int count, size_t size, double seconds, int process, int tls) {
+    struct client *clients = calloc(count, sizeof *clients);
+    unsigned *samples = count == 1 ? malloc(SAMPLES * sizeof *samples) : NULL;
+    char *message = messageOf(size);
+    long sampled = 0;
+    int poller = epoll_create1(0);
+#ifdef WITH_TLS
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+#endif
+    for (int index = 0; index < count; index++) {
+        clients[index].fd = connected("127.0.0.1", port, SOCK_STREAM, index);
+#ifdef WITH_TLS
+        if (tls) {
+            fcntl(clients[index].fd, F_SETFL, 0);
+            clients[index].tls = SSL_new(context);
+            SSL_set_fd(clients[index].tls, clients[index].fd);
+            if (SSL_connect(clients[index].tls) != 1) fail("TLS handshake");
+            fcntl(clients[index].fd, F_SETFL, O_NONBLOCK);
+        }
+#endif
+        watch(poller, &clients[index]);
+    }
+    struct window window = {.opened = now(), .seconds = seconds, .process = process};
+    while (!over(&window)) {
+        struct epoll_event events[256];
+        int ready = epoll_wait(poller, events, 256, 0);
+        for (int index = 0; index < ready; index++) {
+            struct client *client = events[index].data.ptr;
+            while (step(client, message, size)) {
+                double at = samples ? now() : 0;
+                if (samples && client->asked && window.measuring && sampled < SAMPLES)
+                    samples[sampled++] = (at - client->asked) * 1e9;
+                client->asked = at;
+                window.echoes++;
+            }
+        }
+    }
+    tell(&window, samples, sampled, 0);
+}
+
+static void bulk(int port, size_t bytes, int process) {
+    int fd = connected("127.0.0.1", port, SOCK_STREAM, 0);
+    static char out[BUFFER];
+    size_t sent = 0, got = 0;
+    unsigned long long cpu = used(process);
+    double began = now();
+    while (got < bytes) {
+        ssize_t done;
+        size_t left = bytes - sent < BUFFER ? bytes - sent : BUFFER;
+        if (left && (done = send(fd, out, left, MSG_NOSIGNAL)) > 0) sent += done;
+        while ((done = recv(fd, buffer, BUFFER, 0)) > 0) got += done;
+        if (done == 0) fail("the server ended the connection");
+    }
+    printf("{\"bytes\": %zu, \"seconds\": %.6f, \"cpu_ns\": %llu}\n", bytes, now() - began, used(process) - cpu);
+}
+
+static void churn(int port, int count, double seconds, int process) {
+    struct client *clients = calloc(count, sizeof *clients);
+    char *message = messageOf(64);
+    long number = 0;
+    int poller = epoll_create1(0);
+    struct window window = {.opened = now(), .seconds = seconds, .process = process};
+    for (int index = 0; index < count; index++) {
+        clients[index].fd = connected("127.0.0.1", port, SOCK_STREAM, number++);
+        watch(poller, &clients[index]);
+    }
+    while (!over(&window)) {
+        struct epoll_event events[256];
+        int ready = epoll_wait(poller, events, 256, 0);
+        for (int index = 0; index < ready; index++) {
+            struct client *client = events[index].data.ptr;
+            if (!step(client, message, 64)) continue;
+            close(client->fd);
+            client->fd = connected("127.0.0.1", port, SOCK_STREAM, number++);
+            watch(poller, client);
+            window.echoes++;
+        }
+    }
+    tell(&window, NULL, 0, 0);
+}
+
+static void datagrams(const char *host, int port, int count, size_t size, double seconds, int process) {
+    struct client *clients = calloc(count, sizeof *clients);
+    char *message = messageOf(size);
+    long lost = 0;
+    struct window window = {.opened = now(), .seconds = seconds, .process = process};
+    for (int index = 0; index < count; index++) clients[index].fd = connected(host, port, SOCK_DGRAM, index);
+    while (!over(&window)) {
+        double at = now();
+        for (int index = 0; index < count; index++) {
+            struct client *client = &clients[index];
+            ssize_t done = client->asked ? recv(client->fd, buffer, BUFFER, 0) : 0;
+            if (done < 0 && at - client->asked < 0.05) continue;
+            lost += done < 0;
+            if (client->asked && done >= 0) {
+                if ((size_t)done != size || memcmp(buffer, message, size)) fail("wrong datagram");
+                window.echoes++;
+            }
+            client->asked = at;
+            send(client->fd, message, size, 0);
+        }
+    }
+    tell(&window, NULL, 0, lost);
+}
+
+/* Open connections, one echo on each, and hold them until standard input ends. */
+static void idle(int port, int count) {
+    for (int index = 0; index < count; index++) {
+        int fd = connected("127.0.0.1", port, SOCK_STREAM, index);
+        fcntl(fd, F_SETFL, 0);
+        if (send(fd, "x", 1, 0) != 1 || recv(fd, buffer, 1, 0) != 1) fail("no echo");
+    }
+    printf("{\"open\": %d}\n", count);
+    fflush(stdout);
+    while (read(0, buffer, 1) > 0) continue;
+}
+
+int main(int count, char **word) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    const char *mode = count > 1 ? word[1] : "";
+    if (!strcmp(mode, "echo") && count == 7)
+        echo(atoi(word[2]), atoi(word[3]), atol(word[4]), atof(word[5]), atoi(word[6]), 0);
+    else if (!strcmp(mode, "tls") && count == 7)
+        echo(atoi(word[2]), atoi(word[3]), atol(word[4]), atof(word[5]), atoi(word[6]), 1);
+    else if (!strcmp(mode, "bulk") && count == 5)
+        bulk(atoi(word[2]), atol(word[3]), atoi(word[4]));
+    else if (!strcmp(mode, "churn") && count == 6)
+        churn(atoi(word[2]), atoi(word[3]), atof(word[4]), atoi(word[5]));
+    else if (!strcmp(mode, "udp") && count == 8)
+        datagrams(word[2], atoi(word[3]), atoi(word[4]), atol(word[5]), atof(word[6]), atoi(word[7]));
+    else if (!strcmp(mode, "idle") && count == 4)
+        idle(atoi(word[2]), atoi(word[3]));
+    else {
+        fprintf(stderr, "load: see benchmarks/rows.py for how it is called\n");
+        return 2;
+    }
+    return 0;
+}

@@ -1,0 +1,122 @@
+/* The floor: the least that an echo on epoll(7) takes, on streams ("floor tcp") and datagrams ("floor udp"). It tells its port on
+ * the first line. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BUFFER (1 << 18)
+
+static char buffer[BUFFER];
+
+struct connection {
+    int fd;
+    size_t waiting;
+    char *rest;
+};
+
+static int bound(int kind) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    int made = socket(AF_INET, kind | SOCK_NONBLOCK, 0);
+    if (bind(made, (struct sockaddr *)&at, size) || getsockname(made, (struct sockaddr *)&at, &size)) exit(1);
+    printf("%d\n", ntohs(at.sin_port));
+    fflush(stdout);
+    return made;
+}
+
+static void watch(int poller, int how, struct connection *connection, unsigned events) {
+    struct epoll_event event = {events, {.ptr = connection}};
+    epoll_ctl(poller, how, connection->fd, &event);
+}
+
+static void end(struct connection *connection) {
+    close(connection->fd);
+    free(connection->rest);
+    free(connection);
+}
+
+/* Send; what is not taken waits, and nothing is read meanwhile. */
+static void answer(int poller, struct connection *connection, const char *data, size_t size) {
+    ssize_t sent = send(connection->fd, data, size, MSG_NOSIGNAL);
+    if (sent < 0) sent = 0;
+    if ((size_t)sent == size) return;
+    char *rest = malloc(size - sent);
+    memcpy(rest, data + sent, size - sent);
+    free(connection->rest);
+    connection->rest = rest, connection->waiting = size - sent;
+    watch(poller, EPOLL_CTL_MOD, connection, EPOLLOUT);
+}
+
+static void serve(int poller, struct connection *connection) {
+    if (connection->waiting) {
+        size_t size = connection->waiting;
+        char *rest = connection->rest;
+        connection->rest = NULL, connection->waiting = 0;
+        answer(poller, connection, rest, size);
+        free(rest);
+        if (!connection->waiting) watch(poller, EPOLL_CTL_MOD, connection, EPOLLIN);
+        return;
+    }
+    ssize_t got = recv(connection->fd, buffer, BUFFER, 0);
+    if (got > 0) answer(poller, connection, buffer, got);
+    else if (got == 0 || errno != EAGAIN) end(connection);
+}
+
+static void accepting(int poller, int listening) {
+    int fd, on = 1;
+    while ((fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+        struct connection *connection = calloc(1, sizeof *connection);
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        connection->fd = fd;
+        watch(poller, EPOLL_CTL_ADD, connection, EPOLLIN);
+    }
+}
+
+static void streams(void) {
+    struct connection listening = {.fd = bound(SOCK_STREAM)};
+    int poller = epoll_create1(0);
+    listen(listening.fd, 1024);
+    watch(poller, EPOLL_CTL_ADD, &listening, EPOLLIN);
+    for (;;) {
+        struct epoll_event events[512];
+        int ready = epoll_wait(poller, events, 512, -1);
+        for (int index = 0; index < ready; index++) {
+            struct connection *each = events[index].data.ptr;
+            if (each == &listening) accepting(poller, listening.fd);
+            else serve(poller, each);
+        }
+    }
+}
+
+static void datagrams(void) {
+    struct connection port = {.fd = bound(SOCK_DGRAM)};
+    int poller = epoll_create1(0);
+    watch(poller, EPOLL_CTL_ADD, &port, EPOLLIN);
+    for (;;) {
+        struct epoll_event event;
+        struct sockaddr_in from;
+        socklen_t size = sizeof from;
+        ssize_t got;
+        epoll_wait(poller, &event, 1, -1);
+        while ((got = recvfrom(port.fd, buffer, BUFFER, 0, (struct sockaddr *)&from, &size)) >= 0)
+            sendto(port.fd, buffer, got, 0, (struct sockaddr *)&from, size);
+    }
+}
+
+int main(int count, char **word) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (count > 1 && !strcmp(word[1], "udp")) datagrams();
+    streams();
+}

@@ -1,0 +1,76 @@
+"""Echo on asyncio: ``on_asyncio.py asyncio|uvloop protocol|streams|udp|tls [CERTIFICATE]``; ``udp`` on every address with ``wild``."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import sys
+from typing import Any
+
+
+class Echo(asyncio.Protocol):
+    """What comes is written back; no more is read while the other side takes nothing."""
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._transport.resume_reading()
+
+
+class EchoDatagrams(asyncio.DatagramProtocol):
+    """Each datagram is sent back."""
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self._transport.sendto(data, addr)
+
+
+async def echoStream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One connection with asyncio's streams."""
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    writer.close()
+
+
+async def main(kind: str, *arguments: str) -> None:
+    loop = asyncio.get_running_loop()
+    where = ("127.0.0.1", 0)
+    if kind in ("udp", "wild"):
+        host = "0.0.0.0" if kind == "wild" else "127.0.0.1"
+        transport, _ = await loop.create_datagram_endpoint(EchoDatagrams, local_addr=(host, 0))
+        print(transport.get_extra_info("sockname")[1], flush=True)
+        await asyncio.Event().wait()
+    server: Any
+    if kind == "streams":
+        server = await asyncio.start_server(echoStream, *where, backlog=1024)
+    else:
+        context = None
+        if kind == "tls":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*arguments)
+        server = await loop.create_server(Echo, *where, backlog=1024, ssl=context)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "uvloop":
+        import uvloop
+
+        uvloop.install()
+    asyncio.run(main(*sys.argv[2:]))

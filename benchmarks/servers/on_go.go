@@ -1,0 +1,34 @@
+// Echo on Go's net, a goroutine for each connection.
+package main
+
+import (
+	"fmt"
+	"net"
+)
+
+func echo(client net.Conn) {
+	defer client.Close()
+	buffer := make([]byte, 65536)
+	for {
+		size, err := client.Read(buffer)
+		if err != nil {
+			return
+		}
+		if _, err = client.Write(buffer[:size]); err != nil {
+			return
+		}
+	}
+}
+
+func main() {
+	listening, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(listening.Addr().(*net.TCPAddr).Port)
+	for {
+		if client, err := listening.Accept(); err == nil {
+			go echo(client)
+		}
+	}
+}
