@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import lru_cache
 from math import inf
+from typing import Any
 
 from echoproto.sources import Networks, sourceKey
 
@@ -79,7 +80,8 @@ class TokenBuckets:
         self._burst = burst
         self._seconds = seconds
         self._capacity = capacity
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        # Of each key what was left and when; changed in place, as it is once per datagram.
+        self._buckets: OrderedDict[str, list[float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -87,12 +89,23 @@ class TokenBuckets:
     def take(self, key: str) -> bool:
         """Take one token from the bucket of ``key``; false where it has none."""
         now = self._seconds()
-        level, then = self._buckets.get(key, (self._burst, now))
-        # The clock may be set back, which takes no tokens.
-        level = min(self._burst, level + max(0.0, now - then) * self._rate)
-        taken = level >= 1
-        self._buckets[key] = (level - 1 if taken else level, now)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            return self._open(key, now)
+        elapsed = now - bucket[1]
+        bucket[1] = now
         self._buckets.move_to_end(key)
+        # The clock may be set back, which takes no tokens.
+        level = bucket[0] + elapsed * self._rate if elapsed > 0 else bucket[0]
+        level = min(level, self._burst)
+        taken = level >= 1
+        bucket[0] = level - 1 if taken else level
+        return taken
+
+    def _open(self, key: str, now: float) -> bool:
+        """Take the first token from a new bucket, and forget the one that was longest silent if there are too many."""
+        taken = self._burst >= 1
+        self._buckets[key] = [self._burst - taken, now]
         if len(self._buckets) > self._capacity:
             self._buckets.popitem(last=False)
         return taken
@@ -214,8 +227,9 @@ class DatagramAdmission:
             return Refusal.LOOPING_PORT
         if port in self._ownPorts:
             return Refusal.OWN_PORT
-        source = self._sourceOf(host)
-        if isinstance(source, Refusal):
+        source: Any = self._sourceOf(host)
+        # Not isinstance(), which asks the metaclass of an Enum.
+        if type(source) is Refusal:
             return source
         if self._buckets is not None and not self._buckets.take(source):
             return Refusal.RATE

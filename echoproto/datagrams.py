@@ -10,9 +10,8 @@ Twisted. Whole datagrams and the right source address are the transport's part:
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from errno import errorcode
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.error import MessageLengthError
 from twisted.internet.interfaces import IReactorTime
@@ -37,6 +36,8 @@ class DatagramService(DatagramProtocol):
     """
 
     noisy = False
+    # Without a cast, which would be a call for each datagram.
+    transport: Any
 
     def __init__(
         self,
@@ -46,7 +47,8 @@ class DatagramService(DatagramProtocol):
     ) -> None:
         self.observer: IObserver = observer if observer is not None else Silent()
         self.admission = admission if admission is not None else DatagramAdmission(clock.seconds)
-        self._totals = DatagramTotals()
+        # Counted by themselves, as it is done for each datagram; see totals().
+        self._received = self._answered = self._bytesReceived = self._bytesSent = 0
         self._refused: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._receiveErrors: Counter[str] = Counter()
@@ -66,7 +68,14 @@ class DatagramService(DatagramProtocol):
     def totals(self) -> DatagramTotals:
         """What this listener has done so far, with the receive errors that its port counted."""
         errors = self._errors + self._receiveErrors
-        return replace(self._totals, refused=dict(self._refused), errors=dict(errors))
+        return DatagramTotals(
+            self._received,
+            self._answered,
+            self._bytesReceived,
+            self._bytesSent,
+            dict(self._refused),
+            dict(errors),
+        )
 
     def startProtocol(self) -> None:
         """Refuse our own port as a source from now on."""
@@ -88,27 +97,25 @@ class DatagramService(DatagramProtocol):
         :param datagram: the payload, whole.
         :param addr: where it came from: address and port, for IPv6 perhaps flow and scope too.
         """
-        self._totals.received += 1
-        self._totals.bytesReceived += len(datagram)
-        answer = self.admission.refusal(addr[0], addr[1]) or self.reply(datagram)
-        if isinstance(answer, bytes) and len(answer) > len(datagram):
-            answer = Refusal.AMPLIFYING
-        if isinstance(answer, Refusal):
+        self._received += 1
+        self._bytesReceived += len(datagram)
+        answer: Any = self.admission.refusal(addr[0], addr[1]) or self.reply(datagram)
+        # Not isinstance(), which asks the metaclass of an Enum.
+        if type(answer) is Refusal:
             self._refused[answer.value] += 1
-        elif self._send(answer, addr):
-            self.answered(datagram, addr)
-
-    def _send(self, datagram: bytes, addr: tuple[Any, ...]) -> bool:
+            return
+        if len(answer) > len(datagram):
+            self._refused[Refusal.AMPLIFYING.value] += 1
+            return
         try:
-            cast(Any, self.transport).write(datagram, addr)
+            self.transport.write(answer, addr)
         except OSError as error:
             # A full queue, a firewall, no route: the network's affair, and UDP may lose. A retry
             # here would make a loop of a lasting fault.
             self._errors[f"send {errnoName(error)}"] += 1
-            return False
         except MessageLengthError:
             self._errors["send EMSGSIZE"] += 1
-            return False
-        self._totals.answered += 1
-        self._totals.bytesSent += len(datagram)
-        return True
+        else:
+            self._answered += 1
+            self._bytesSent += len(answer)
+            self.answered(datagram, addr)

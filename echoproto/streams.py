@@ -125,7 +125,8 @@ class StreamProtocol(Protocol):
         self._openedAt = self._quietSince = self.factory.clock.seconds()
         self.factory.sweep.add(self)
         transport.registerProducer(self, True)
-        if getattr(transport.getHost(), "type", None) == "TCP" and hasattr(
+        # Of the peer, whose address the transport knows; the host's it would ask the kernel for.
+        if getattr(transport.getPeer(), "type", None) == "TCP" and hasattr(
             transport, "setTcpNoDelay"
         ):
             transport.setTcpNoDelay(True)

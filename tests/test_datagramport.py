@@ -4,6 +4,7 @@ import socket
 import struct
 from errno import EAGAIN, ECONNREFUSED, EHOSTUNREACH, ENOMEM
 from typing import Any, cast
+from unittest import mock
 
 from twisted.internet.error import CannotListenError, ConnectionDone, InvalidAddressError
 from twisted.internet.interfaces import IListeningPort
@@ -20,8 +21,10 @@ from echoproto.datagramport import (
     DatagramPort,
     NotUnicast,
     askForDestinations,
+    boundAddress,
     listenDatagrams,
     replySource,
+    sentTo,
     socketAddress,
 )
 from echoproto.testing import DatagramWire
@@ -49,16 +52,27 @@ class FakeSocket:
         self.waiting: list[OSError | tuple[bytes, list[Ancillary], int, Any]] = []
         self.sent: list[tuple[bytes, list[Ancillary], Any]] = []
         self.error = 0
+        self.bound = "0.0.0.0"
+        self.asked: Any = None
 
-    def recvmsg_into(self, buffers: list[bytearray], size: int) -> Any:
+    def setsockopt(self, *option: int) -> None:
+        self.asked = option
+
+    def recvmsg(self, size: int, ancillarySize: int) -> Any:
         if not self.waiting:
             raise OSError(EAGAIN, "nothing waits")
         next = self.waiting.pop(0)
         if isinstance(next, OSError):
             raise next
         data, ancillary, flags, addr = next
-        buffers[0][: len(data)] = data
-        return len(data), ancillary, flags, addr
+        return data[:size], ancillary, flags, addr
+
+    def recvfrom(self, size: int) -> Any:
+        data, _, _, addr = self.recvmsg(size, 0)
+        return data, addr
+
+    def sendto(self, data: bytes, to: Any) -> None:
+        self.sent.append((data, [], to))
 
     def sendmsg(self, data: list[bytes], ancillary: list[Ancillary], flags: int, to: Any) -> None:
         self.sent.append((b"".join(data), ancillary, to))
@@ -70,7 +84,7 @@ class FakeSocket:
         pass
 
     def getsockname(self) -> Any:
-        return ("0.0.0.0", 7777)
+        return (self.bound, 7777)
 
     def __enter__(self) -> Self:
         return self
@@ -122,6 +136,16 @@ class Failing(DatagramProtocol):
         raise ZeroDivisionError
 
 
+class SentToTests(SynchronousTestCase):
+    def test_hosts(self) -> None:
+        """The addresses of hosts are told, on either family; those of groups, and what else comes along, are not."""
+        group = pktinfo(header=socket.inet_aton("224.0.0.1"))
+        other = (socket.SOL_SOCKET, 1, b"")
+        self.assertEqual(sentTo([group, other, pktinfo()]), [ASKED])
+        six = socket.inet_pton(socket.AF_INET6, "2001:db8::1")
+        self.assertEqual(sentTo([pktinfo6("2001:db8::1")]), [six])
+
+
 class PortTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.port, self.protocol = self.listening(Echoing())
@@ -147,6 +171,48 @@ class PortTests(SynchronousTestCase):
         self.receive((b"hi", [pktinfo()], 0, PEER))
         self.port.write(b"later", PEER)
         self.assertEqual(self.port.socket.sent[-1], (b"later", [], PEER))
+
+    def bound(self, address: str, maxPacketSize: int = MAXIMUM_DATAGRAM) -> Any:
+        """A port on one address."""
+        port, _ = self.listening(Echoing())
+        port.maxPacketSize = maxPacketSize
+        port.socket.bound = address
+        port._bound = boundAddress(port.socket)
+        self.port = port
+        return port
+
+    def test_oneAddress(self) -> None:
+        """A port on one address asks no more where datagrams were sent to, once one has shown that it is a host's."""
+        port = self.bound("192.0.2.9")
+        self.receive((b"one", [pktinfo()], 0, PEER), (b"two", [pktinfo()], 0, PEER))
+        self.assertEqual(port.socket.asked, (socket.IPPROTO_IP, IP_PKTINFO, 0))
+        self.receive((b"three", [], 0, PEER))
+        self.assertEqual(port.socket.sent[2], (b"three", [], PEER))
+        with self.assertRaises(InvalidAddressError):
+            port.write(b"hi", ("localhost", 7))
+
+    def test_oneAddressEnds(self) -> None:
+        """There too a failing protocol is logged, an error is counted, and a turn has an end."""
+        port = self.bound("192.0.2.9")
+        self.receive((b"one", [pktinfo()], 0, PEER))
+        failing = mock.patch.object(self.port.protocol, "datagramReceived", side_effect=KeyError)
+        with failing:
+            self.receive((b"two", [], 0, PEER), OSError(ENOMEM, "memory"))
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.assertEqual(port.receiveErrors, {"receive ENOMEM": 1})
+        self.receive(*[(b"x", [], 0, PEER)] * (DATAGRAMS_PER_TURN + 1))
+        self.assertEqual(len(port.socket.waiting), 1)
+
+    def test_otherAddresses(self) -> None:
+        """What is bound to a group, to every address or takes only short datagrams goes on asking."""
+        for address, size in (
+            ("224.0.0.1", MAXIMUM_DATAGRAM),
+            ("0.0.0.0", MAXIMUM_DATAGRAM),
+            ("192.0.2.9", 8192),
+        ):
+            port = self.bound(address, size)
+            self.receive((b"one", [pktinfo()], 0, PEER))
+            self.assertFalse(port._oneAddress)
 
     def test_names(self) -> None:
         """A name is not written to, as to look it up would stop the reactor; broadcast is no name."""
