@@ -1,5 +1,8 @@
 """
-The worker processes of a supervisor: started, started again when they die, told to drain and to reload, and asked what they have counted.
+The worker processes of a supervisor: started, replaced when they die, told to drain and to reload, and asked what they have counted.
+
+One process more than there are workers stands by, ready but for its duty, and takes the place of one that dies: a start
+would take a second on a busy machine, for which new clients would wait.
 
 Made by :mod:`echoproto.server.supervisor`. What runs in a worker is :mod:`echoproto.server.worker`; knows nothing of sockets.
 """
@@ -36,6 +39,9 @@ FAILED_STARTS = 3
 #: Seconds more than its drain may take until a worker that should stop is killed.
 GRACE = 5.0
 
+#: Stands for the spare among the numbers of workers that are to be started.
+_SPARE = -1
+
 #: Bytes that a line of a report may have; a snapshot of a thousand listeners is shorter.
 LONGEST_REPORT = 10_000_000
 
@@ -43,31 +49,32 @@ LONGEST_REPORT = 10_000_000
 @dataclass(frozen=True)
 class Start:
     """
-    How to start one worker.
+    How to start a worker.
 
-    :ivar orders: what it reads from its standard input.
+    :ivar orders: what it reads from its standard input when it is started.
     :ivar descriptors: what it inherits, by their numbers there.
+    :ivar dutyOf: what it reads next, when it becomes the worker of that number.
     """
 
     orders: bytes
     descriptors: Mapping[int, int]
+    dutyOf: Callable[[int], bytes]
 
 
 class _Worker(ProcessProtocol):
-    """One process."""
+    """One process, whose standard input stays open for as long as we live."""
 
-    def __init__(self, crew: Crew, number: int, start: Start, now: float) -> None:
-        self.number = number
+    def __init__(self, crew: Crew) -> None:
+        self.number: int | None = None
         self.ready = False
-        self.since = now
+        self.since = 0.0
         self._crew = crew
-        self._start = start
         self._line = b""
 
-    def connectionMade(self) -> None:
-        """Give it its orders; the pipe stays open for as long as we live."""
+    def tell(self, data: bytes) -> None:
+        """Write to its standard input."""
         transport: Any = self.transport
-        transport.writeToChild(0, self._start.orders)
+        transport.writeToChild(0, data)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """Take its reports."""
@@ -96,7 +103,7 @@ class Crew:
 
     :param reactor: spawns them and keeps the time.
     :param count: how many.
-    :param prepare: how to start the worker of a number.
+    :param prepare: how to start one.
     :param whenReady: called each time that all are ready.
     :param giveUp: called with one line when they cannot be started.
     :ivar restarts: how many were started in place of one that had died.
@@ -110,7 +117,7 @@ class Crew:
         self,
         reactor: Any,
         count: int,
-        prepare: Callable[[int], Start],
+        prepare: Callable[[], Start],
         whenReady: Callable[[], object],
         giveUp: Callable[[str], object],
     ) -> None:
@@ -120,6 +127,7 @@ class Crew:
         self._whenReady = whenReady
         self._giveUp = giveUp
         self._workers: dict[int, _Worker] = {}
+        self._spare: _Worker | None = None
         self._deaths = [0] * count
         self._failedStarts = 0
         self._starting: dict[int, Any] = {}
@@ -143,11 +151,12 @@ class Crew:
     def start(self) -> None:
         """Start all."""
         for number in range(self._count):
-            self._spawn(number)
+            self._engage(number)
 
     def reload(self) -> None:
         """Have all read their certificates again."""
-        self._signal(signal.SIGHUP)
+        for each in self._workers.values():
+            each.signal(signal.SIGHUP)
 
     def stopAtOnce(self) -> None:
         """Cut what their drains wait for."""
@@ -167,7 +176,7 @@ class Crew:
             self._starting.clear()
             self._signal(signal.SIGTERM)
             self._kill = self._reactor.callLater(seconds + GRACE, self._signal, signal.SIGKILL)
-        if not self._workers:
+        if not self._processes():
             self._allEnded()
             return succeed(None)
         stopped: Deferred[None] = Deferred()
@@ -178,7 +187,7 @@ class Crew:
         """A line came from ``worker``."""
         try:
             report = json.loads(line)
-            if "snapshot" in report:
+            if "snapshot" in report and worker.number is not None:
                 self.sums.update(worker.number, report["snapshot"])
             elif "ready" in report:
                 self._isReady(worker)
@@ -192,39 +201,57 @@ class Crew:
         self._failedStarts = 0
         if self.ready:
             self._whenReady()
+            self._standBy()
+
+    def _standBy(self) -> None:
+        self._starting.pop(_SPARE, None)
+        if self._spare is None and not self._draining:
+            self._spare = self._spawn()
 
     def ended(self, worker: _Worker, how: str, clean: bool) -> None:
-        """``worker`` is over: start another in its place, unless we are stopping."""
-        del self._workers[worker.number]
-        self.sums.bury(worker.number)
+        """``worker`` is over: put another in its place, unless we are stopping."""
+        number = worker.number
+        if number is None:
+            self._spare = None
+        else:
+            del self._workers[number]
+            self.sums.bury(number)
         if self._draining:
             self.clean = self.clean and (clean or not worker.ready)
-            if not self._workers:
+            if not self._processes():
                 self._allEnded()
-            return
-        self._log.error("worker {number} ended with {how}", number=worker.number, how=how)
+        elif number is None:
+            self._log.error("the spare worker ended with {how}", how=how)
+            self._starting[_SPARE] = self._reactor.callLater(LIVED_WELL, self._standBy)
+        else:
+            self._log.error("worker {number} ended with {how}", number=number, how=how)
+            self._replace(number, worker, how)
+
+    def _replace(self, number: int, worker: _Worker, how: str) -> None:
         self._failedStarts += not worker.ready
         if self._failedStarts >= FAILED_STARTS:
             self._giveUp(
                 f"workers cannot start: {FAILED_STARTS} in a row ended with {how}; see the log above"
             )
-        else:
-            self._restart(worker)
-
-    def _restart(self, worker: _Worker) -> None:
-        number = worker.number
+            return
         lived = self._reactor.seconds() - worker.since
         self._deaths[number] = 0 if lived >= LIVED_WELL else self._deaths[number]
         delay = RESTART_DELAYS[min(self._deaths[number], len(RESTART_DELAYS) - 1)]
         self._deaths[number] += 1
         self.restarts += 1
-        self._starting[number] = self._reactor.callLater(delay, self._spawn, number)
+        self._starting[number] = self._reactor.callLater(delay, self._engage, number)
 
-    def _spawn(self, number: int) -> None:
+    def _engage(self, number: int) -> None:
         self._starting.pop(number, None)
-        start = self._prepare(number)
-        worker = _Worker(self, number, start, self._reactor.seconds())
+        worker, self._spare = self._spare or self._spawn(), None
+        worker.number = number
+        worker.since = self._reactor.seconds()
         self._workers[number] = worker
+        worker.tell(self._prepare().dutyOf(number))
+
+    def _spawn(self) -> _Worker:
+        start = self._prepare()
+        worker = _Worker(self)
         self._reactor.spawnProcess(
             worker,
             sys.executable,
@@ -232,10 +259,17 @@ class Crew:
             env=os.environ,
             childFDs={0: "w", 1: 1, 2: 2, REPORTS: "r", **start.descriptors},
         )
+        worker.tell(start.orders)
+        return worker
+
+    def _processes(self) -> list[_Worker]:
+        # The spare first, so that its copies of the sockets are closed when a worker closes its own.
+        spare = [] if self._spare is None else [self._spare]
+        return [*spare, *self._workers.values()]
 
     def _signal(self, number: int) -> None:
-        for worker in self._workers.values():
-            worker.signal(number)
+        for each in self._processes():
+            each.signal(number)
 
     def _allEnded(self) -> None:
         if self._kill is not None and self._kill.active():

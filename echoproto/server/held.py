@@ -48,9 +48,9 @@ class HeldPort:
         for port in ports:
             port.stopReading()
 
-    def passedTo(self, worker: int) -> Any:
-        """The socket that worker number ``worker`` serves."""
-        return self._ports[worker % len(self._ports)].socket
+    def sockets(self) -> list[Any]:
+        """One for each worker, or one for all."""
+        return [each.socket for each in self._ports]
 
     def startListening(self) -> None:
         """They listen already."""
@@ -115,20 +115,30 @@ class Held:
                 ports.append(adoptDatagrams(reactor, passed, _Nobody()))
         return self._hold(listener, ports)
 
-    def groupsFor(self, worker: int, first: int) -> tuple[list[list[Listener]], list[int]]:
+    def descriptors(self, first: int) -> dict[int, int]:
         """
-        What worker number ``worker`` serves: for its settings, and the descriptors that it must inherit.
+        What each worker inherits, as any may be put in the place of any other: our descriptors, by their numbers there.
 
-        :param first: the number that the first of them will have in the worker.
+        :param first: the least of those numbers.
+        """
+        sockets = [each for _, port in self._opened for each in port.sockets()]
+        return {first + index: each.fileno() for index, each in enumerate(sockets)}
+
+    def groupsFor(self, worker: int, first: int) -> list[list[Listener]]:
+        """
+        What worker number ``worker`` serves, for its settings.
+
+        :param first: see :meth:`descriptors`.
         """
         groups: list[list[Listener]] = []
-        descriptors: list[int] = []
         for listener, port in self._opened:
-            held = port.passedTo(worker)
-            passed = PassedSocket(first + len(descriptors), "", held.type, held.family)
+            sockets = port.sockets()
+            index = worker % len(sockets)
+            held = sockets[index]
+            passed = PassedSocket(first + index, "", held.type, held.family)
             groups.append([replace(listener, passed=passed)])
-            descriptors.append(held.fileno())
-        return groups, descriptors
+            first += len(sockets)
+        return groups
 
     def _hold(self, listener: Listener, ports: list[Any]) -> HeldPort:
         port = HeldPort(ports, self._stopped)

@@ -22,7 +22,7 @@ from echoproto.server.opening import Machine
 from echoproto.server.program import Program
 from echoproto.server.settings import Settings
 from echoproto.server.systemd import Notifier
-from echoproto.server.worker import FIRST_SOCKET, Orders
+from echoproto.server.worker import FIRST_SOCKET, Duty, Orders
 
 
 class Supervisor(Program):
@@ -67,11 +67,15 @@ class Supervisor(Program):
         super().startService()
         self.crew.start()
 
-    def _prepare(self, number: int) -> Start:
-        groups, descriptors = self._held.groupsFor(number, FIRST_SOCKET)
-        orders = self._ordersFor(replace(self._settings, groups=groups))
-        numbered = {FIRST_SOCKET + index: each for index, each in enumerate(descriptors)}
-        return Start(pickle.dumps(orders), numbered)
+    def _prepare(self) -> Start:
+        orders = self._ordersFor(replace(self._settings, groups=[]))
+        return Start(pickle.dumps(orders), self._held.descriptors(FIRST_SOCKET), self._dutyOf)
+
+    def _dutyOf(self, number: int) -> bytes:
+        groups = self._held.groupsFor(number, FIRST_SOCKET)
+        mine = {each.passed.descriptor for [each] in groups if each.passed is not None}
+        others = sorted(self._held.descriptors(FIRST_SOCKET).keys() - mine)
+        return pickle.dumps(Duty(groups, others))
 
     def _tellReady(self) -> None:
         # Called when our reactor runs, and again by each worker that becomes ready.

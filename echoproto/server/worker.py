@@ -2,17 +2,20 @@
 One of several processes that serve the same listeners: ``python -m echoproto.server.worker``, started by
 :mod:`echoproto.server.crew` and by nobody else.
 
-It is told what to do on standard input (a pickled :class:`Orders`, from who has started it), which then stays open: its end
-means that the supervisor is gone, and that we drain and stop. It tells how it is doing on descriptor
+It is told what to do on standard input, by who has started it: first a pickled :class:`Orders`, and when its turn comes a pickled
+:class:`Duty`. Then the pipe stays open: its end means that the supervisor is gone, and that we drain and stop. It tells how it is doing on descriptor
 :data:`REPORTS`, in lines of JSON: ``{"ready": true}`` once, and a ``{"snapshot": ...}`` every second.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,6 +25,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.server.descriptions import Listener
 from echoproto.server.foreground import Foreground, installReactor, startLog
 from echoproto.server.opening import Machine
 from echoproto.server.program import Program
@@ -40,9 +44,9 @@ SNAPSHOT_INTERVAL = 1.0
 @dataclass(frozen=True)
 class Orders:
     """
-    What a worker is to do.
+    What a worker is to be.
 
-    :ivar settings: what to serve, on descriptors that it has inherited.
+    :ivar settings: how to serve.
     :ivar reactor: see :func:`~echoproto.server.foreground.installReactor`.
     :ivar logFormat: see :func:`~echoproto.server.foreground.startLog`.
     :ivar foreground: who to become.
@@ -52,6 +56,19 @@ class Orders:
     reactor: str | None
     logFormat: str
     foreground: Foreground
+
+
+@dataclass(frozen=True)
+class Duty:
+    """
+    What a worker is to do.
+
+    :ivar groups: what to serve, on descriptors that it has inherited (:class:`~echoproto.server.settings.Settings`).
+    :ivar others: descriptors of other workers, to close.
+    """
+
+    groups: Sequence[Sequence[Listener]]
+    others: Sequence[int]
 
 
 @implementer(IHalfCloseableProtocol)
@@ -122,16 +139,26 @@ class WorkerProgram(Program):
 
 def main() -> int:
     """Serve as ordered; returns the exit status."""
-    orders: Orders = pickle.load(sys.stdin.buffer)
-    reactor = installReactor(orders.reactor)
-    startLog(orders.logFormat)
+    # Ctrl-C on a terminal reaches us too; the supervisor sends what we should heed.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        orders: Orders = pickle.load(sys.stdin.buffer)
+        reactor = installReactor(orders.reactor)
+        startLog(orders.logFormat)
+        duty: Duty = pickle.load(sys.stdin.buffer)
+    except EOFError:
+        # The supervisor has ended before there was anything to do.
+        return 0
+    for each in duty.others:
+        os.close(each)
     # Here, as it takes the reactor along.
     from twisted.internet import stdio
 
     reports = Reports(reactor)
     pipes: Any = stdio.StandardIO
     pipes(reports, stdin=0, stdout=REPORTS, reactor=reactor)
-    return orders.foreground.run(reactor, WorkerProgram(reactor, orders.settings, reports))
+    settings = replace(orders.settings, groups=duty.groups)
+    return orders.foreground.run(reactor, WorkerProgram(reactor, settings, reports))
 
 
 if __name__ == "__main__":

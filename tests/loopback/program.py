@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
@@ -68,13 +69,15 @@ class Program:
             pass_fds=passing,
             text=True,
         )
+        # What a failed test leaves running would keep the test run from its end.
+        atexit.register(self.process.kill)
         while len(self._listening()) < listeners:
             line = cast(Any, self.process.stdout).readline()
             if not line:
                 raise AssertionError("".join(self.log))
             self.log.append(line)
         # Read on, or a full pipe would stop the server.
-        self._reader = Thread(target=self._readOn)
+        self._reader = Thread(target=self._readOn, daemon=True)
         self._reader.start()
 
     def __enter__(self) -> Self:

@@ -12,7 +12,7 @@ from echoproto.server.crew import FAILED_STARTS, GRACE, LIVED_WELL, LONGEST_REPO
 from echoproto.server.histogram import Histogram
 from echoproto.server.loopdelay import BOUNDS
 from echoproto.server.snapshots import Snapshot, snapshot
-from tests.server.fakeprocesses import FakeProcesses
+from tests.server.fakeprocesses import FakeProcess, FakeProcesses
 
 DRAIN = 5.0
 
@@ -31,7 +31,7 @@ class CrewTests(SynchronousTestCase):
         self.crew = Crew(
             self.reactor,
             2,
-            lambda number: Start(b"orders %d" % number, {4: 40 + number}),
+            lambda: Start(b"orders ", {4: 40}, lambda number: b"duty %d" % number),
             lambda: self.events.append("ready"),
             self.events.append,
         )
@@ -44,14 +44,19 @@ class CrewTests(SynchronousTestCase):
         return [formatEvent(each) for each in self.observer]
 
     def allReady(self) -> None:
-        for each in self.reactor.spawned:
+        for each in self.reactor.spawned[:2]:
             each.report(ready=True)
+
+    def on(self, number: int) -> list[FakeProcess]:
+        """The process that is on duty as that worker, if there is one."""
+        duty = b"orders duty %d" % number
+        return [each for each in self.reactor.spawned if each.orders == duty and not each.over]
 
     def test_start(self) -> None:
         """Each worker gets its orders on its standard input, its sockets, and our outputs."""
         first, second = self.reactor.spawned
-        self.assertEqual((first.orders, second.orders), (b"orders 0", b"orders 1"))
-        self.assertEqual(second.childFDs, {0: "w", 1: 1, 2: 2, 3: "r", 4: 41})
+        self.assertEqual((first.orders, second.orders), (b"orders duty 0", b"orders duty 1"))
+        self.assertEqual(second.childFDs, {0: "w", 1: 1, 2: 2, 3: "r", 4: 40})
         self.assertEqual(first.command[1:], ["-m", "echoproto.server.worker"])
 
     def test_ready(self) -> None:
@@ -62,30 +67,49 @@ class CrewTests(SynchronousTestCase):
         self.assertEqual((self.crew.running, self.crew.ready, self.events), (2, True, ["ready"]))
 
     def test_restart(self) -> None:
-        """A worker that dies is started again at once, with the same sockets; and it is counted and logged."""
+        """A worker that dies is replaced at once, by the spare one; and that is counted and logged."""
         self.allReady()
+        spare = self.reactor.spawned[2]
+        self.assertEqual(spare.orders, b"orders ")
         self.reactor.spawned[1].end(None, signal.SIGKILL)
         self.assertEqual(self.logged(), ["worker 1 ended with signal 9"])
         self.reactor.advance(0)
-        self.assertEqual(self.reactor.spawned[2].orders, b"orders 1")
+        self.assertEqual(spare.orders, b"orders duty 1")
         self.assertEqual((self.crew.restarts, self.crew.ready), (1, False))
+        self.assertEqual(len(self.reactor.spawned), 3)
+        spare.report(ready=True)
+        self.assertEqual([each.orders for each in self.reactor.spawned[3:]], [b"orders "])
+
+    def test_spareEnds(self) -> None:
+        """A spare that ends is logged, and replaced later; a worker that dies before is replaced by a new process."""
+        self.allReady()
+        self.reactor.spawned[2].report(snapshot=counted(1))
+        self.assertEqual(self.crew.sums.watched(), [])
+        self.reactor.spawned[2].end(None, signal.SIGKILL)
+        self.assertEqual(self.logged(), ["the spare worker ended with signal 9"])
+        self.reactor.spawned[0].end(1)
+        self.reactor.advance(0)
+        self.assertEqual(self.reactor.spawned[3].orders, b"orders duty 0")
+        self.reactor.advance(LIVED_WELL)
+        self.assertEqual(self.reactor.spawned[4].orders, b"orders ")
+        self.reactor.spawned[3].report(ready=True)
+        self.assertEqual(len(self.reactor.spawned), 5)
+        self.assertEqual((self.crew.restarts, self.crew.ready), (1, True))
 
     def test_backoff(self) -> None:
         """One that dies soon after each start is started again after longer and longer times."""
         self.allReady()
         for delay in (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0):
-            self.reactor.spawned[-1].end(1)
-            before = len(self.reactor.spawned)
+            self.on(1)[0].end(1)
             if delay:
                 self.reactor.advance(delay - 0.1)
-                self.assertEqual(len(self.reactor.spawned), before)
+                self.assertEqual(self.on(1), [])
             self.reactor.advance(0.1 if delay else 0)
-            self.assertEqual(len(self.reactor.spawned), before + 1)
-            self.reactor.spawned[-1].report(ready=True)
+            self.on(1)[0].report(ready=True)
         self.reactor.advance(LIVED_WELL)
-        self.reactor.spawned[-1].end(1)
+        self.on(1)[0].end(1)
         self.reactor.advance(0)
-        self.assertFalse(self.reactor.spawned[-1].over)
+        self.assertEqual(len(self.on(1)), 1)
 
     def test_giveUp(self) -> None:
         """When one start after another fails we give up, with one line that says so."""
@@ -102,11 +126,10 @@ class CrewTests(SynchronousTestCase):
         self.allReady()
         done = self.crew.drain(DRAIN)
         again = self.crew.drain(DRAIN)
-        first, second = self.reactor.spawned
-        self.assertEqual(first.signals, [signal.SIGTERM])
-        first.end()
-        self.assertNoResult(done)
-        second.end()
+        for each in self.reactor.spawned:
+            self.assertNoResult(done)
+            self.assertEqual(each.signals, [signal.SIGTERM])
+            each.end()
         self.successResultOf(done)
         self.successResultOf(again)
         self.assertEqual((self.crew.clean, self.reactor.getDelayedCalls()), (True, []))
@@ -117,8 +140,9 @@ class CrewTests(SynchronousTestCase):
         self.allReady()
         self.crew.drain(DRAIN)
         self.crew.stopAtOnce()
-        first, second = self.reactor.spawned
+        first, second, spare = self.reactor.spawned
         second.end()
+        spare.end(None, signal.SIGTERM)
         self.reactor.advance(DRAIN + GRACE)
         self.assertEqual(first.signals, [signal.SIGTERM, signal.SIGTERM, signal.SIGKILL])
         first.end(None, signal.SIGKILL)
@@ -136,8 +160,9 @@ class CrewTests(SynchronousTestCase):
     def test_reload(self) -> None:
         """All are told to reload; one that is over, and not reaped yet, is no trouble."""
         self.reactor.spawned[0].over = True
+        self.allReady()
         self.crew.reload()
-        self.assertEqual(self.reactor.spawned[1].signals, [signal.SIGHUP])
+        self.assertEqual([each.signals for each in self.reactor.spawned], [[], [signal.SIGHUP], []])
 
     def test_sums(self) -> None:
         """What the workers count is summed; a dead one's connections are no longer open, but counted."""

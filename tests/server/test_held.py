@@ -51,7 +51,7 @@ class HeldTests(TestCase):
         return port  # type: ignore[no-any-return]
 
     def sockets(self, port: HeldPort) -> list[socket.socket]:
-        return [port.passedTo(worker) for worker in range(WORKERS)]
+        return [port.sockets()[worker % len(port.sockets())] for worker in range(WORKERS)]
 
     def test_stream(self) -> None:
         """Each worker has a socket of its own at the place, also where the kernel picked the port; none is read by us."""
@@ -92,7 +92,7 @@ class HeldTests(TestCase):
             self.assertRaises(CannotListenError),
         ):
             self.stream(f"tcp:{other.getsockname()[1]}:interface=127.0.0.1")
-        self.assertEqual(self.held.groupsFor(0, FIRST), ([], []))
+        self.assertEqual((self.held.groupsFor(0, FIRST), self.held.descriptors(FIRST)), ([], {}))
 
     def test_unix(self) -> None:
         """A UNIX socket is one for all workers."""
@@ -129,13 +129,14 @@ class HeldTests(TestCase):
         self.assertEqual(len({each.fileno() for each in made}), WORKERS)
 
     def test_groups(self) -> None:
-        """A worker is told its listeners with the numbers that the descriptors will have, each a group."""
-        first = self.stream("tcp:0:interface=127.0.0.1")
-        second = self.stream("tcp:0:interface=127.0.0.1")
-        groups, descriptors = self.held.groupsFor(1, FIRST)
-        self.assertEqual(descriptors, [each.passedTo(1).fileno() for each in (first, second)])
-        passed = [listener.passed for [listener] in groups]
-        self.assertEqual([each.descriptor for each in passed if each], [FIRST, FIRST + 1])
+        """All inherit all sockets; each is told its listeners, a group each, by the numbers of its own."""
+        ports = [self.stream("tcp:0:interface=127.0.0.1"), self.stream(f"unix:{self.mktemp()}")]
+        descriptors = self.held.descriptors(FIRST)
+        self.assertEqual(list(descriptors), list(range(FIRST, FIRST + WORKERS + 1)))
+        groups = self.held.groupsFor(1, FIRST)
+        for port, [each] in zip(ports, groups, strict=True):
+            assert each.passed is not None
+            self.assertEqual(descriptors[each.passed.descriptor], self.sockets(port)[1].fileno())
         [[listener], _] = groups
         self.assertEqual((listener.service, listener.carrier), ("echo", "tcp"))
         self.assertEqual(listener.where, "tcp:0:interface=127.0.0.1")
@@ -145,7 +146,7 @@ class HeldTests(TestCase):
         [listener] = listenersFor("status", "tcp:9100")
         self.held.openStream(self.reactor, listener, Factory())
         self.assertEqual(self.statuses, [listener])
-        self.assertEqual(self.held.groupsFor(0, FIRST), ([], []))
+        self.assertEqual((self.held.groupsFor(0, FIRST), self.held.descriptors(FIRST)), ([], {}))
 
     def test_stop(self) -> Any:
         """A place is stopped when our sockets are closed, and then the workers have stopped."""

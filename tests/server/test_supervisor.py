@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import pickle
 import signal
 from typing import Any
@@ -16,7 +17,7 @@ from echoproto.server.foreground import Foreground
 from echoproto.server.settings import Settings
 from echoproto.server.supervisor import Supervisor
 from echoproto.server.systemd import Notifier
-from echoproto.server.worker import FIRST_SOCKET, Orders
+from echoproto.server.worker import Duty, Orders
 from tests.server.fakemachine import FakeMachine
 from tests.server.fakeprocesses import FakeProcesses
 from tests.server.test_crew import counted
@@ -79,18 +80,20 @@ class SupervisorTests(SynchronousTestCase):
         return self.ports[-1]
 
     def allReady(self) -> None:
-        for each in self.reactor.spawned:
+        for each in self.reactor.spawned[:2]:
             each.report(ready=True)
 
     def test_orders(self) -> None:
         """Each worker is ordered to serve what was asked for, on its own sockets, without the status listener."""
         second = self.reactor.spawned[1]
-        orders: Orders = pickle.loads(second.orders)
-        [[listener]] = orders.settings.groups
+        told = io.BytesIO(second.orders)
+        orders: Orders = pickle.load(told)
+        duty: Duty = pickle.load(told)
+        [[listener]] = duty.groups
         self.assertEqual((listener.service, listener.description), ("echo", "tcp:7"))
         assert listener.passed is not None
-        self.assertEqual(listener.passed.descriptor, FIRST_SOCKET)
-        self.assertEqual(second.childFDs[FIRST_SOCKET], 41)
+        self.assertEqual(second.childFDs[listener.passed.descriptor], 41)
+        self.assertEqual([second.childFDs[each] for each in duty.others], [40])
         self.assertTrue(orders.settings.waitWhenFull)
 
     def test_ready(self) -> None:
@@ -102,7 +105,7 @@ class SupervisorTests(SynchronousTestCase):
     def test_metrics(self) -> None:
         """The page has the sums, and how many workers there are."""
         self.allReady()
-        for each in self.reactor.spawned:
+        for each in self.reactor.spawned[:2]:
             each.report(snapshot=counted(3))
         page = self.supervisor.metrics().decode()
         for line in (
@@ -116,14 +119,16 @@ class SupervisorTests(SynchronousTestCase):
         """SIGHUP is passed on."""
         self.allReady()
         self.fake.signals[signal.SIGHUP]()
-        self.assertEqual([each.signals for each in self.reactor.spawned], [[signal.SIGHUP]] * 2)
+        self.assertEqual(
+            [each.signals for each in self.reactor.spawned], [[signal.SIGHUP]] * 2 + [[]]
+        )
 
     def test_stop(self) -> None:
         """When it is stopped its sockets are closed, the workers drain, and when they are over so is it."""
         self.allReady()
         done = self.supervisor.stopService()
         self.assertEqual([each.closed for each in self.ports], [True, True])
-        self.assertEqual([each.signals for each in self.reactor.spawned], [[signal.SIGTERM]] * 2)
+        self.assertEqual([each.signals for each in self.reactor.spawned], [[signal.SIGTERM]] * 3)
         self.allReady()
         self.assertFalse(self.supervisor.ready())
         self.fake.signals[signal.SIGTERM]()

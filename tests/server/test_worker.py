@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import runpy
+import signal
 import sys
 from typing import Any, cast
 from unittest import mock
@@ -19,10 +21,20 @@ from echoproto.server import worker
 from echoproto.server.descriptions import Listener
 from echoproto.server.foreground import Foreground
 from echoproto.server.settings import Settings
-from echoproto.server.worker import REPORTS, SNAPSHOT_INTERVAL, Orders, Reports, WorkerProgram, main
+from echoproto.server.worker import (
+    REPORTS,
+    SNAPSHOT_INTERVAL,
+    Duty,
+    Orders,
+    Reports,
+    WorkerProgram,
+    main,
+)
 from tests.server.fakemachine import FakeMachine
 
 SETTINGS = Settings([[Listener("echo", "tcp:7")]])
+
+ORDERS = Orders(SETTINGS, "poll", "json", Foreground())
 
 
 class WorkerTestCase(SynchronousTestCase):
@@ -92,11 +104,22 @@ class WorkerProgramTests(WorkerTestCase):
 
 
 class MainTests(WorkerTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+
+    def tell(self, *told: object) -> None:
+        """Give it these on its standard input, and the end."""
+        stream = io.BytesIO(b"".join(map(pickle.dumps, told)))
+        self.patch(sys, "stdin", mock.Mock(buffer=stream))
+
     def test_main(self) -> None:
-        """It reads its orders from standard input, and reports on a descriptor of its own."""
-        foreground = Foreground()
-        orders = Orders(SETTINGS, "poll", "json", foreground)
-        self.patch(sys, "stdin", mock.Mock(buffer=io.BytesIO(pickle.dumps(orders))))
+        """
+        It reads its orders from standard input, then its duty; closes what is not its own, and reports on a descriptor of its
+        own. Ctrl-C is left to the supervisor.
+        """
+        reading, writing = os.pipe()
+        self.tell(ORDERS, Duty(SETTINGS.groups, [reading, writing]))
         with (
             mock.patch.object(worker, "installReactor", return_value=self.reactor) as install,
             mock.patch.object(worker, "startLog") as log,
@@ -104,10 +127,24 @@ class MainTests(WorkerTestCase):
             mock.patch.object(Foreground, "run", return_value=0) as run,
         ):
             self.assertEqual(main(), 0)
+        for each in (reading, writing):
+            with self.assertRaises(OSError):
+                os.close(each)
+        self.assertEqual(signal.getsignal(signal.SIGINT), signal.SIG_IGN)
         install.assert_called_once_with("poll")
         log.assert_called_once_with("json")
         self.assertEqual(pipes.call_args[1]["stdout"], REPORTS)
         self.assertIsInstance(run.call_args[0][1], WorkerProgram)
+
+    def test_neverNeeded(self) -> None:
+        """It ends, all well, when the supervisor has ended before there was anything to do."""
+        with (
+            mock.patch.object(worker, "installReactor"),
+            mock.patch.object(worker, "startLog"),
+        ):
+            for told in ([], [ORDERS]):
+                self.tell(*told)
+                self.assertEqual(main(), 0)
 
     def test_run(self) -> None:
         """It is run as a program; orders that are none end it."""
