@@ -55,7 +55,8 @@ class ReportsTests(WorkerTestCase):
     def test_supervisorGone(self) -> None:
         """When the supervisor's end is closed we stop, once, whichever end is noticed first."""
         verifyObject(IHalfCloseableProtocol, self.reports)
-        self.reactor.running = True
+        # Twisted before 25.5 says that a new reactor has stopped.
+        self.reactor.running, self.reactor.hasStopped = True, False
         self.reports.writeConnectionLost()
         self.assertFalse(self.reactor.hasStopped)
         self.reports.readConnectionLost()
