@@ -10,8 +10,10 @@ What the stock reactor does for every message and this one does not:
   nothing is queued (:class:`DirectWrites`). What the kernel does not take goes the stock way, so producers, half-close,
   disconnecting and TLS mean what they always do.
 - An event passes through ``callWithLogger`` and ``_doReadOrWrite``. Here a descriptor that is only readable is read
-  (:meth:`DirectReactor.doPoll`). The log's prefix is that of the descriptor all the same, and is asked for when
-  something is logged (:class:`TurnContext`).
+  at once. The log's prefix is that of the descriptor all the same, and is asked for when something is logged
+  (:class:`TurnContext`).
+- Between two waits for events it looks for calls of threads, new and due timed calls, and makes itself a context.
+  Here that is asked in one line, and done when there is something to do (:meth:`DirectReactor.mainLoop`).
 
 Several writes in one turn are several sends: give ``write`` whole messages, or the pieces to ``writeSequence``.
 
@@ -215,18 +217,46 @@ class DirectReactor(EPollReactor):
         # has it by default, costs page faults at every receive (mallopt(3), M_MMAP_THRESHOLD).
         bytes(2 * LARGE_RECEIVE_SIZE)
 
+    def mainLoop(self) -> None:
+        """Run until stopped."""
+        turn = TurnContext(context.get(log.ILogContext))
+        context.call(turn, self._loop, turn)
+        log.msg("Main loop terminated.")
+
+    def _loop(self, turn: TurnContext) -> None:
+        while self._started:
+            try:
+                self.runUntilCurrent()
+                self._takeTurns(turn)
+            except BaseException:  # noqa: BLE001 - as the stock reactor has it
+                log.err(None, "Unexpected error in main loop")
+
+    def _takeTurns(self, turn: TurnContext) -> None:
+        """Wait for events and handle them, again and again until ``runUntilCurrent`` has something to do."""
+        timeout = self.timeout() if self.running else 0
+        while True:
+            self._takeTurn(turn, timeout)
+            timeout = self.timeout()
+            if (
+                timeout == 0
+                or self.threadCallQueue
+                or self._justStopped
+                or not self.running
+                # Cancelled calls are thrown away when they are many.
+                or self._cancellations > 50
+            ):
+                return
+
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events, at most ``timeout`` seconds, and handle them."""
-        events = self._poller.poll(-1 if timeout is None else timeout, EVENTS_PER_TURN)
-        if events:
-            turn = TurnContext(context.get(log.ILogContext))
-            context.call(turn, self._takeTurns, turn, events)
+        turn = TurnContext(context.get(log.ILogContext))
+        context.call(turn, self._takeTurn, turn, timeout)
 
     doIteration = doPoll
 
-    def _takeTurns(self, turn: TurnContext, events: list[tuple[int, int]]) -> None:
+    def _takeTurn(self, turn: TurnContext, timeout: float | None) -> None:
         selectables = self._selectables
-        for fd, event in events:
+        for fd, event in self._poller.poll(-1 if timeout is None else timeout, EVENTS_PER_TURN):
             descriptor = selectables.get(fd)
             # It may have been closed by one before it.
             if descriptor is None:
@@ -234,20 +264,18 @@ class DirectReactor(EPollReactor):
             turn.descriptor = descriptor
             try:
                 if event == EPOLLIN and type(descriptor) in _DIRECT:
-                    self._read(descriptor)
+                    try:
+                        why = descriptor.doRead()
+                    except BaseException as error:  # noqa: BLE001 - as the stock reactor has it
+                        log.err()
+                        why = error
+                    if why:
+                        self._disconnectSelectable(descriptor, why, True)
                 else:
                     self._doReadOrWrite(descriptor, fd, event)
             except Exception:  # noqa: BLE001 - out of a protocol's connectionLost; the others must have their turns
                 log.err()
-
-    def _read(self, descriptor: Any) -> None:
-        try:
-            why = descriptor.doRead()
-        except BaseException as error:  # noqa: BLE001 - as the stock reactor has it
-            log.err()
-            why = error
-        if why:
-            self._disconnectSelectable(descriptor, why, True)
+        turn.descriptor = None
 
     def listenTCP(self, port: Any, factory: Any, backlog: int = 50, interface: str = "") -> Any:
         """See ``IReactorTCP``."""
