@@ -1,17 +1,22 @@
-"""Start the ``twistd`` named in the command, ask for one echo on each carrier, stop it."""
+"""
+Start the server with the given command, ask for one echo on each carrier, and stop it.
+
+``echo_once.py STATUS COMMAND``: STATUS is what it must end with.
+"""
 
 from __future__ import annotations
 
 import re
-import signal
 import socket
 import subprocess
 import sys
 
 LISTENERS = 5
 
-program = [sys.argv[1], "-n", "--pidfile=", "echoproto", "-p", "0", "-p", "unix:echo.sock"]
-running = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+status, *command = sys.argv[1:]
+running = subprocess.Popen(
+    [*command, "-p", "0", "-p", "unix:echo.sock"], stdout=subprocess.PIPE, text=True
+)
 assert running.stdout is not None
 try:
     found = []
@@ -31,5 +36,5 @@ try:
                 sys.exit(f"no echo on {carrier}")
 finally:
     running.terminate()
-if running.wait(10) != -signal.SIGTERM:
+if running.wait(10) != int(status):
     sys.exit(f"it ended with {running.returncode}")

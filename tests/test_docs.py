@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.options import Options
+from echoproto.cli.serve import ServeOptions
 from echoproto.server.parameters import PARAMETERS
 from tests.hostile.figures import ATTACKS
 from tests.loopback.program import ROOT
@@ -37,17 +38,18 @@ class OperationTests(SynchronousTestCase):
     def test_everyOption(self) -> None:
         """Every option that takes a figure is in a table, with its default and three more cells filled."""
         table = rows()
-        names = {each.name for each in PARAMETERS} - IN_TEXT
-        self.assertEqual(names - set(table), set())
-        for each in PARAMETERS:
-            if each.name in names and each.default is not None:
-                default = table[each.name][0].split(" ")[0]
-                self.assertEqual(default, each.default, each.name)
+        defaults: dict[Any, Any] = {each.name: each.default for each in PARAMETERS}
+        defaults |= {name: default for name, _, default, _ in ServeOptions.optParameters}
+        self.assertEqual(defaults.keys() - IN_TEXT - table.keys(), set())
+        for name, default in defaults.items():
+            if name not in IN_TEXT and default is not None:
+                self.assertEqual(table[name][0].split(" ")[0], default, name)
         self.assertTrue(all(len(cells) == 3 and all(cells) for cells in table.values()))
 
     def test_noOther(self) -> None:
         """No option is named that is not there."""
-        usage = Options().getUsage(80)
+        # Which has those of twistd echoproto too.
+        usage = ServeOptions().getUsage(80)
         for name in ("docs/operation.md", "SECURITY.md", "README.md"):
             for option in set(re.findall(r"`--([a-z-]+)", page(name))) - TWISTD:
                 self.assertIn(f"--{option}", usage, name)

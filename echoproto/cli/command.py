@@ -6,6 +6,7 @@ Called by the script ``echoproto`` and by ``python -m echoproto``.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -20,12 +21,15 @@ from echoproto.cli.serve import ServeOptions
 class EchoprotoOptions(Options):
     """The command line of ``echoproto``."""
 
-    synopsis = "Usage: echoproto"
     longdesc = "Answers echo (RFC 862) and greeting over TCP and UDP. See echoproto COMMAND --help."
 
     subCommands: ClassVar = [
         ["serve", None, ServeOptions, "Serve in the foreground until stopped by a signal."],
     ]
+
+    def getSynopsis(self) -> str:
+        """How it is called; before the words of a subcommand, how it begins."""
+        return "Usage: echoproto" if self.subCommand else "Usage: echoproto COMMAND [options]"
 
     def opt_version(self) -> None:
         """Print the versions of echoproto and Twisted, then exit."""
@@ -40,15 +44,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     :param arguments: the words after ``echoproto``; those of the process where ``None``.
     :raise SystemExit: always, with its exit status: 0 where it did what was asked.
     """
+    try:
+        raise SystemExit(_run(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        _endOutput()
+
+
+def _run(arguments: Sequence[str]) -> int:
     options: Any = EchoprotoOptions()  # type: ignore[no-untyped-call]
     try:
-        options.parseOptions(list(sys.argv[1:] if arguments is None else arguments))
+        options.parseOptions(list(arguments))
     except UsageError as error:
         # One line, and not all the options, under which it would be lost.
         raise SystemExit(f"echoproto: {error}; see echoproto {_command(options)}--help") from error
     if options.subCommand is None:
         raise SystemExit(str(options))
-    raise SystemExit(options.subOptions.run())
+    status: int = options.subOptions.run()
+    return status
+
+
+def _endOutput() -> None:
+    # Who reads it may be gone, as "head" is when it has its lines. That is no error, and Python would print it as one.
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _command(options: Options) -> str:

@@ -22,9 +22,9 @@ from echoproto.server.worker import Orders
 
 _EXAMPLES = """
 Examples:
-  echoproto serve                             echo on port 12345
-  echoproto serve --port 7 --uid nobody       a low port, and no root after that
-  echoproto serve --port 12345 --workers auto  a process for each processor
+  echoproto serve                               echo on port 12345
+  echoproto serve --port 7 --uid nobody         a low port, and no root after that
+  echoproto serve --port 12345 --workers auto   a process for each processor
   echoproto serve -p 7 -p tcp:8007:proxy=any --status 9100
 The exit status is 0 after a clean drain.
 """

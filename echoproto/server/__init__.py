@@ -1,5 +1,5 @@
 """
-The running program: ``twistd echoproto``.
+The running program: ``twistd echoproto`` and ``echoproto serve``.
 
 What an operator wrote, pure:
 
@@ -24,6 +24,17 @@ What is made of it:
 :mod:`.certificates`      certificates and keys, read again when asked
 ========================= ======================================================
 
+How it is run as one process or several; only ``echoproto serve`` does:
+
+========================= ======================================================
+:mod:`.foreground`        one service in one process, from start to exit status
+:mod:`.supervisor`        the program that has workers
+:mod:`.held`              listening sockets that the supervisor holds for them
+:mod:`.crew`              the worker processes, started and replaced
+:mod:`.worker`            what runs in each
+:mod:`.snapshots`         the sums of what they count
+========================= ======================================================
+
 What is seen of it:
 
 ========================= ======================================================
@@ -36,5 +47,5 @@ What is seen of it:
 :mod:`.histogram`         counts in buckets
 ========================= ======================================================
 
-Nothing outside this folder imports it, save the ``twistd`` plugin by name.
+Nothing outside this folder imports it, save :mod:`echoproto.cli`, and the ``twistd`` plugin by name.
 """

@@ -23,7 +23,7 @@ from zope.interface import implementer
 
 from echoproto.server.descriptions import Listener, parseDatagrams
 from echoproto.server.opening import Machine, openStream
-from echoproto.server.sockets import StreamReactor, boundSocket
+from echoproto.server.sockets import StreamReactor, boundSocket, checkFree
 from echoproto.server.systemd import PassedSocket, adoptDatagrams
 
 
@@ -107,6 +107,7 @@ class Held:
         if listener.passed is not None:
             return self._hold(listener, [adoptDatagrams(reactor, listener.passed, _Nobody())])
         number, interface = parseDatagrams(listener.description)
+        checkFree(socket.SOCK_DGRAM, interface, number)
         ports: list[Any] = []
         for _ in range(self._workers):
             with boundSocket(socket.SOCK_DGRAM, interface, number, shared=True) as made:

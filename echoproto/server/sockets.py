@@ -60,6 +60,16 @@ def boundSocket(
     return made
 
 
+def checkFree(kind: socket.SocketKind, interface: str, port: int) -> None:
+    """
+    Look whether nobody is bound there, before sockets are that share the place: the kernel would let them share it with
+    another program of the same user's that shares, and each would be missing clients.
+
+    :raise OSError: somebody is.
+    """
+    boundSocket(kind, interface, port).close()
+
+
 def hasIPv6(make: MakeSocket = socket.socket) -> bool:
     """Whether this machine has IPv6 at all."""
     try:
@@ -117,6 +127,8 @@ class StreamReactor:
         :raise CannotListenError: as there.
         """
         try:
+            if self._shared and not self._picked:
+                checkFree(socket.SOCK_STREAM, interface, port)
             made = boundSocket(
                 socket.SOCK_STREAM, interface, port or self._picked, shared=self._shared
             )

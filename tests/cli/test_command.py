@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from contextlib import redirect_stdout
 from typing import Any
@@ -33,6 +34,23 @@ class CommandTests(SynchronousTestCase):
         """Without a subcommand the help is an error."""
         code, _ = self.ended()
         self.assertIn("Commands:\n    serve", code)
+
+    def test_synopsis(self) -> None:
+        """The help says how the command is called, and how a subcommand is."""
+        for arguments, says in (((), "COMMAND [options]\n"), (("serve",), "serve [options]\n")):
+            code, printed = self.ended(*arguments, "--help")
+            self.assertEqual(code, 0)
+            self.assertTrue(printed.startswith(f"Usage: echoproto {says}"), printed)
+
+    def test_nobodyReads(self) -> None:
+        """Help of which somebody has read enough ends like any other, and no traceback follows."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        with open(writing, "w", encoding="utf-8") as printed:
+            self.patch(sys, "stdout", printed)
+            with self.assertRaises(SystemExit) as caught:
+                main(["--help"])
+        self.assertEqual(caught.exception.code, 0)
 
     def test_wrong(self) -> None:
         """What cannot be understood is one line with the remedy."""

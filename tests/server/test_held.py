@@ -94,6 +94,18 @@ class HeldTests(TestCase):
             self.stream(f"tcp:{other.getsockname()[1]}:interface=127.0.0.1")
         self.assertEqual((self.held.groupsFor(0, FIRST), self.held.descriptors(FIRST)), ([], {}))
 
+    def test_takenByAnother(self) -> None:
+        """So is one that another supervisor shares among its workers: the kernel would share it with ours too."""
+        number = self.stream("tcp:0:interface=127.0.0.1").getHost().port
+        another = Held(WORKERS, self._workersStop, Machine())
+        [listener] = listenersFor("echo", f"tcp:{number}:interface=127.0.0.1")
+        with self.assertRaises(CannotListenError):
+            another.openStream(self.reactor, listener, Factory())
+        [listener] = listenersFor("echo", f"udp:{number}:interface=127.0.0.1")
+        self.open.append(self.held.openDatagrams(self.reactor, listener, None))
+        with self.assertRaises(OSError):
+            another.openDatagrams(self.reactor, listener, None)
+
     def test_unix(self) -> None:
         """A UNIX socket is one for all workers."""
         port = self.stream(f"unix:{self.mktemp()}")
