@@ -12,13 +12,16 @@ What the stock reactor does for every message and this one does not:
 - An event passes through ``callWithLogger`` and ``_doReadOrWrite``. Here a descriptor that is only readable is read
   at once. The log's prefix is that of the descriptor all the same, and is asked for when something is logged
   (:class:`TurnContext`).
-- Between two waits for events it looks for calls of threads, new and due timed calls, and makes itself a context.
-  Here that is asked in one line, and done when there is something to do (:meth:`DirectReactor.mainLoop`).
+- A close waits for a turn in which nothing is left to send. Here it is done when the turn ends if nothing is queued
+  (:meth:`DirectWrites.loseConnection`).
 
 Several writes in one turn are several sends: give ``write`` whole messages, or the pieces to ``writeSequence``.
 
 Each override must agree with the stock code that it replaces: ``tests/test_directreactor.py`` fails when that
-code changes in a later Twisted, and ``python -m tests.conformance`` runs Twisted's own tests of reactors.
+code changes in a later Twisted, and ``python -m tests.conformance`` runs Twisted's own tests of reactors. The gain that stands
+beside an override is what it saves of the processor time that one echo of 64 bytes costs with 50 connections, 3.8 µs in
+all, where nothing else is said; each was measured by taking that one override away. The stock port accepts in batches that
+grow as connections arrive: an override of it gained nothing.
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ EVENTS_PER_TURN = 512
 class DirectWrites(tcp.Connection):
     """Stands before a stream transport of Twisted's and sends at once what that would queue."""
 
+    reactor: Any
     # The kernel tells of an error once, to the send; the end of input that is read next is not an orderly one.
     _sendFailed = False
 
@@ -64,7 +68,7 @@ class DirectWrites(tcp.Connection):
         self._receiveSize = RECEIVE_SIZE
 
     def write(self, data: bytes) -> None:
-        """Send ``data`` now if nothing is before it; queue what the kernel does not take."""
+        """Send ``data`` now if nothing is before it; queue what the kernel does not take. Gain: 2.6 µs."""
         if (
             self.dataBuffer
             or self._tempDataBuffer
@@ -86,12 +90,40 @@ class DirectWrites(tcp.Connection):
             super().write(data[sent:])
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """Send the pieces as one; queue what is more than a producer may have queued."""
+        """Send the pieces as one; queue what is more than a producer may have queued. Gain: as of :meth:`write`."""
         data = b"".join(iovec) if set(map(type, iovec)) == {bytes} else b""
         if 0 < len(data) <= self.bufferSize:
             self.write(data)
         else:
             super().writeSequence(iovec)
+
+    def loseConnection(self) -> None:
+        """
+        Close when the turn ends if nothing is queued; the stock way is to wait for room to write nothing.
+        Gain: 5.5 of 37 µs that a connection costs which is opened, asked once and closed.
+        """
+        if (
+            self.dataBuffer
+            or self._tempDataBuffer
+            or not self.connected
+            or self.disconnecting
+            or self.producer is not None
+            or self.TLS
+            or self._writeDisconnecting
+            or self._writeDisconnected
+        ):
+            super().loseConnection()
+            return
+        self.stopReading()
+        self.disconnecting = True
+        self.reactor.closing.append(self)
+
+    def closeNow(self) -> None:
+        """Close, as :meth:`loseConnection` promised; the stock way where something has been written since."""
+        if self.dataBuffer or self._tempDataBuffer or self.producer is not None or self.TLS:
+            self.startWriting()
+        elif self.connected and not self._aborting:
+            self.reactor._disconnectSelectable(self, self._postLoseConnection(), False)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """See ``IConsumer``."""
@@ -107,12 +139,14 @@ class DirectWrites(tcp.Connection):
 
 
 class DirectStream(DirectWrites):
-    """Receives as much at once as the connection has shown to bring."""
+    """
+    Receives as much at once as the connection has shown to bring. Gain: 3.7 of 21 µs that an echo of 100 KiB costs.
+    """
 
     _receiveSize: int
 
     def doRead(self) -> Any:
-        """Receive once, and tell the protocol."""
+        """Receive once, and tell the protocol. Gain: 0.2 µs."""
         size = self._receiveSize
         try:
             data = self.socket.recv(size)
@@ -149,6 +183,12 @@ class _Descriptors(DirectWrites):
             tcp.Connection.write(self, data)
         else:
             super().write(data)
+
+    def loseConnection(self) -> None:
+        if self._sendmsgQueue:
+            tcp.Connection.loseConnection(self)
+        else:
+            super().loseConnection()
 
 
 class UNIXServer(_Descriptors, unix.Server):
@@ -213,48 +253,22 @@ class DirectReactor(EPollReactor):
 
     def __init__(self) -> None:
         super().__init__()
-        # Given back at once, which tells glibc's malloc to take such blocks from its heap from now on: one of its own, as it
-        # has it by default, costs page faults at every receive (mallopt(3), M_MMAP_THRESHOLD).
-        bytes(2 * LARGE_RECEIVE_SIZE)
-
-    def mainLoop(self) -> None:
-        """Run until stopped."""
-        turn = TurnContext(context.get(log.ILogContext))
-        context.call(turn, self._loop, turn)
-        log.msg("Main loop terminated.")
-
-    def _loop(self, turn: TurnContext) -> None:
-        while self._started:
-            try:
-                self.runUntilCurrent()
-                self._takeTurns(turn)
-            except BaseException:  # noqa: BLE001 - as the stock reactor has it
-                log.err(None, "Unexpected error in main loop")
-
-    def _takeTurns(self, turn: TurnContext) -> None:
-        """Wait for events and handle them, again and again until ``runUntilCurrent`` has something to do."""
-        timeout = self.timeout() if self.running else 0
-        while True:
-            self._takeTurn(turn, timeout)
-            timeout = self.timeout()
-            if (
-                timeout == 0
-                or self.threadCallQueue
-                or self._justStopped
-                or not self.running
-                # Cancelled calls are thrown away when they are many.
-                or self._cancellations > 50
-            ):
-                return
+        # Connections to close when the turn ends.
+        self.closing: list[DirectWrites] = []
 
     def doPoll(self, timeout: float | None) -> None:
-        """Wait for events, at most ``timeout`` seconds, and handle them."""
+        """
+        Wait for events, at most ``timeout`` seconds, and handle them. Gain: 2.1 µs, of which the direct call of
+        ``doRead`` is 0.2.
+        """
         turn = TurnContext(context.get(log.ILogContext))
         context.call(turn, self._takeTurn, turn, timeout)
 
     doIteration = doPoll
 
     def _takeTurn(self, turn: TurnContext, timeout: float | None) -> None:
+        if self.closing:
+            timeout = 0
         selectables = self._selectables
         for fd, event in self._poller.poll(-1 if timeout is None else timeout, EVENTS_PER_TURN):
             descriptor = selectables.get(fd)
@@ -275,7 +289,23 @@ class DirectReactor(EPollReactor):
                     self._doReadOrWrite(descriptor, fd, event)
             except Exception:  # noqa: BLE001 - out of a protocol's connectionLost; the others must have their turns
                 log.err()
+        if self.closing:
+            self._close(turn)
         turn.descriptor = None
+
+    def _close(self, turn: TurnContext) -> None:
+        closing, self.closing = self.closing, []
+        for each in closing:
+            turn.descriptor = each
+            try:
+                each.closeNow()
+            except Exception:  # noqa: BLE001 - out of a protocol's connectionLost
+                log.err()
+
+    def removeAll(self) -> Any:
+        """Also what is about to be closed; see ``IReactorFDSet``."""
+        closing, self.closing = self.closing, []
+        return [*super().removeAll(), *closing]
 
     def listenTCP(self, port: Any, factory: Any, backlog: int = 50, interface: str = "") -> Any:
         """See ``IReactorTCP``."""

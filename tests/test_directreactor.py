@@ -14,6 +14,7 @@ from twisted.internet.error import (
     ConnectionAborted,
     ConnectionDone,
     ConnectionLost,
+    FileDescriptorOverrun,
     UnsupportedAddressFamily,
 )
 from twisted.internet.interfaces import IPullProducer, IPushProducer
@@ -30,14 +31,15 @@ from echoproto.directreactor import LARGE_RECEIVE_SIZE, RECEIVE_SIZE, DirectReac
 #: The stock code that the overrides stand beside or replace, and what it looked like in every Twisted since 24.7 when they were
 #: compared with it. Where a new one differs: compare again, run ``python -m tests.conformance``, add the new hash.
 STOCK = {
+    "twisted.internet._newtls.ConnectionMixin.loseConnection": "fc4b216ae210",
+    "twisted.internet.abstract.FileDescriptor._postLoseConnection": "684e97f94f7e",
     "twisted.internet.abstract.FileDescriptor.doWrite": "1ebc8d43a58b a986d7b1b105",
+    "twisted.internet.abstract.FileDescriptor.loseConnection": "e13b8468f052",
     "twisted.internet.abstract.FileDescriptor.write": "3e46c97fc173",
     "twisted.internet.abstract.FileDescriptor.writeSequence": "1606f230d318",
     "twisted.internet.abstract._ConsumerMixin.registerProducer": "af9ed24667f8 7d7ad4f91234",
-    "twisted.internet.base.ReactorBase.mainLoop": "769125a86d0c",
-    "twisted.internet.base.ReactorBase.runUntilCurrent": "b9fbbdb8e841 69d0fd52a6dd",
-    "twisted.internet.base.ReactorBase.timeout": "347720436ca8 e5a72ff1b121",
     "twisted.internet.epollreactor.EPollReactor.doPoll": "09b62ae68ef0",
+    "twisted.internet.epollreactor.EPollReactor.removeAll": "f21099e36572",
     "twisted.internet.posixbase.PosixReactorBase.adoptStreamConnection": "bc03fd029511",
     "twisted.internet.posixbase.PosixReactorBase.adoptStreamPort": "fcbae459db4b",
     "twisted.internet.posixbase.PosixReactorBase.connectTCP": "038dc461ae43 9ede9b2d15d4 89b44030ea12 292266e8b8f7",
@@ -161,6 +163,95 @@ class DirectTestCase(SynchronousTestCase):
             except BlockingIOError:
                 continue
         self.fail("it did not come")
+
+
+class CloseTests(DirectTestCase):
+    def test_atTheEndOfTheTurn(self) -> None:
+        """loseConnection returns first; the connection is closed when the turn ends, on TCP and on UNIX sockets."""
+        for family in (socket.AF_INET, socket.AF_UNIX):
+            spoken, peer = self.adopt(family)
+            spoken.transport.write(b"the end")
+            spoken.transport.loseConnection()
+            self.assertIsNone(spoken.lost)
+            self.turn()
+            spoken.lost.trap(ConnectionDone)
+            self.assertEqual([peer.recv(10), peer.recv(10)], [b"the end", b""])
+
+    def test_afterEvents(self) -> None:
+        """What a protocol closes when it receives is closed in that very turn, with its prefix in the log."""
+        spoken, peer = self.adopt()
+        said: list[Any] = []
+        spoken.hear = lambda data: spoken.transport.loseConnection()
+        with mock.patch.object(spoken, "connectionLost") as lost:
+            lost.side_effect = lambda reason: said.append(context.get(log.ILogContext)["system"])
+            peer.send(b"x")
+            self.turn()
+        self.assertEqual([each[:7] for each in said], ["Spoken,"])
+
+    def test_queue(self) -> None:
+        """What is queued is sent first."""
+        spoken, peer = self.adopt()
+        long = bytes(10_000_000)
+        spoken.transport.write(long)
+        spoken.transport.loseConnection()
+        self.assertEqual(self.receive(peer, len(long)), long)
+        self.turnUntil(lambda: spoken.lost)
+        spoken.lost.trap(ConnectionDone)
+
+    def test_writtenAfterwards(self) -> None:
+        """What is written after loseConnection is sent, also where the kernel does not take it at once."""
+        spoken, peer = self.adopt()
+        long = bytes(10_000_000)
+        spoken.transport.loseConnection()
+        spoken.transport.write(long)
+        self.assertEqual(self.receive(peer, len(long)), long)
+        self.turnUntil(lambda: spoken.lost)
+        spoken.lost.trap(ConnectionDone)
+
+    def test_producer(self) -> None:
+        """A producer that is registered after loseConnection keeps it open until it has ended."""
+        spoken, _peer = self.adopt()
+        spoken.transport.loseConnection()
+        spoken.transport.registerProducer(Producing(), False)
+        self.turn()
+        self.assertIsNone(spoken.lost)
+        spoken.transport.unregisterProducer()
+        self.turnUntil(lambda: spoken.lost)
+
+    def test_aborted(self) -> None:
+        """An abort after loseConnection is an abort."""
+        spoken, _peer = self.adopt()
+        spoken.transport.loseConnection()
+        spoken.transport.abortConnection()
+        self.turnUntil(lambda: spoken.lost)
+        spoken.lost.trap(ConnectionAborted)
+
+    def test_descriptorsWait(self) -> None:
+        """A UNIX socket with descriptors that no bytes have taken along is closed as Twisted does it."""
+        spoken, peer = self.adopt(socket.AF_UNIX)
+        spoken.transport.sendFileDescriptor(peer.fileno())
+        spoken.transport.loseConnection()
+        self.turnUntil(lambda: spoken.lost)
+        spoken.lost.trap(FileDescriptorOverrun)
+
+    def test_raises(self) -> None:
+        """A protocol that raises when it is told does not keep the others open."""
+        first, _ = self.adopt()
+        second, _ = self.adopt()
+        with mock.patch.object(first, "connectionLost", side_effect=ZeroDivisionError):
+            first.transport.loseConnection()
+            second.transport.loseConnection()
+            self.turn()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        second.lost.trap(ConnectionDone)
+
+    def test_stopping(self) -> None:
+        """What is about to be closed when the reactor stops is told so, as all that is open."""
+        spoken, _peer = self.adopt()
+        self.reactor.addSystemEventTrigger("before", "shutdown", spoken.transport.loseConnection)
+        self.reactor.callWhenRunning(self.reactor.stop)
+        self.reactor.run(installSignalHandlers=False)
+        self.assertIsNotNone(spoken.lost)
 
 
 class WriteTests(DirectTestCase):
@@ -336,89 +427,6 @@ class ReadTests(DirectTestCase):
             self.turn()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(other.pieces, [b"x"])
-
-
-class LoopTests(DirectTestCase):
-    """Here the reactor runs, for as long as it has something to do at once."""
-
-    def runThrough(self, *steps: Any) -> None:
-        """Run the reactor; each of ``steps`` is called with what goes on to the next, and the last one stops it."""
-
-        def step(number: int) -> None:
-            if number == len(steps):
-                self.reactor.stop()
-            else:
-                steps[number](lambda: step(number + 1))
-
-        self.reactor.callWhenRunning(step, 0)
-        self.reactor.run(installSignalHandlers=False)
-
-    def test_timed(self) -> None:
-        """A timed call is made though a connection brings something at every turn."""
-        spoken, peer = self.adopt()
-        peer.send(b"x")
-        spoken.hear = lambda data: peer.send(data) and spoken.transport.write(data)
-        self.runThrough(lambda go: self.reactor.callLater(0.01, go))
-        self.assertGreater(len(spoken.pieces), 1)
-
-    def test_fromWithin(self) -> None:
-        """What a protocol asks to be called later, or from a thread, is called in the turn after."""
-        spoken, peer = self.adopt()
-        called: list[int] = []
-
-        def ask(go: Any) -> None:
-            def hear(data: bytes) -> None:
-                self.reactor.callLater(0, called.append, 1)
-                self.reactor.callFromThread(go)
-
-            spoken.hear = hear
-            peer.send(b"x")
-
-        self.runThrough(ask)
-        self.assertEqual(called, [1])
-
-    def test_cancelled(self) -> None:
-        """Timed calls that are cancelled are thrown away while connections keep it busy."""
-        spoken, peer = self.adopt()
-
-        def ask(go: Any) -> None:
-            calls = [self.reactor.callLater(3600, go) for _ in range(200)]
-
-            def hear(data: bytes) -> None:
-                if calls:
-                    calls.pop().cancel()
-                    peer.send(data)
-                else:
-                    self.assertLess(len(self.reactor._pendingTimedCalls), 120)
-                    go()
-
-            spoken.hear = hear
-            peer.send(b"x")
-
-        self.runThrough(ask)
-        self.assertEqual(len(spoken.pieces), 201)
-
-    def test_error(self) -> None:
-        """An error that nobody else has caught is logged, and the loop goes on."""
-
-        def fail(go: Any) -> None:
-            def waiting() -> float:
-                del self.reactor.timeout
-                self.reactor.callLater(0, go)
-                raise ZeroDivisionError
-
-            self.reactor.timeout = waiting
-
-        self.runThrough(fail)
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-
-    def test_crash(self) -> None:
-        """A crash ends the loop at once."""
-        spoken, peer = self.adopt()
-        spoken.hear = lambda data: self.reactor.crash()
-        self.reactor.callWhenRunning(peer.send, b"x")
-        self.reactor.run(installSignalHandlers=False)
-        self.assertFalse(self.reactor.running)
 
 
 class ContextTests(DirectTestCase):
