@@ -12,6 +12,8 @@ What the stock reactor does for every message and this one does not:
 - An event passes through ``callWithLogger`` and ``_doReadOrWrite``. Here a descriptor that is only readable is read
   at once. The log's prefix is that of the descriptor all the same, and is asked for when something is logged
   (:class:`TurnContext`).
+- Between two waits for events it looks for calls of threads, new and due timed calls, and makes itself a context.
+  Here that is asked in one line, and done when there is something to do (:meth:`DirectReactor.mainLoop`).
 - A close waits for a turn in which nothing is left to send. Here it is done when the turn ends if nothing is queued
   (:meth:`DirectWrites.loseConnection`).
 
@@ -255,6 +257,36 @@ class DirectReactor(EPollReactor):
         super().__init__()
         # Connections to close when the turn ends.
         self.closing: list[DirectWrites] = []
+
+    def mainLoop(self) -> None:
+        """Run until stopped. Gain: 0.4 of 4.5 µs with 5 connections; ever less with more, of which a turn has more to do."""
+        turn = TurnContext(context.get(log.ILogContext))
+        context.call(turn, self._loop, turn)
+        log.msg("Main loop terminated.")
+
+    def _loop(self, turn: TurnContext) -> None:
+        while self._started:
+            try:
+                self.runUntilCurrent()
+                self._takeTurns(turn)
+            except BaseException:  # noqa: BLE001 - as the stock reactor has it
+                log.err(None, "Unexpected error in main loop")
+
+    def _takeTurns(self, turn: TurnContext) -> None:
+        """Wait for events and handle them, again and again until ``runUntilCurrent`` has something to do."""
+        timeout = self.timeout() if self.running else 0
+        while True:
+            self._takeTurn(turn, timeout)
+            timeout = self.timeout()
+            if (
+                timeout == 0
+                or self.threadCallQueue
+                or self._justStopped
+                or not self.running
+                # Cancelled calls are thrown away when they are many.
+                or self._cancellations > 50
+            ):
+                return
 
     def doPoll(self, timeout: float | None) -> None:
         """

@@ -38,6 +38,9 @@ STOCK = {
     "twisted.internet.abstract.FileDescriptor.write": "3e46c97fc173",
     "twisted.internet.abstract.FileDescriptor.writeSequence": "1606f230d318",
     "twisted.internet.abstract._ConsumerMixin.registerProducer": "af9ed24667f8 7d7ad4f91234",
+    "twisted.internet.base.ReactorBase.mainLoop": "769125a86d0c",
+    "twisted.internet.base.ReactorBase.runUntilCurrent": "b9fbbdb8e841 69d0fd52a6dd",
+    "twisted.internet.base.ReactorBase.timeout": "347720436ca8 e5a72ff1b121",
     "twisted.internet.epollreactor.EPollReactor.doPoll": "09b62ae68ef0",
     "twisted.internet.epollreactor.EPollReactor.removeAll": "f21099e36572",
     "twisted.internet.posixbase.PosixReactorBase.adoptStreamConnection": "bc03fd029511",
@@ -427,6 +430,89 @@ class ReadTests(DirectTestCase):
             self.turn()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(other.pieces, [b"x"])
+
+
+class LoopTests(DirectTestCase):
+    """Here the reactor runs, for as long as it has something to do at once."""
+
+    def runThrough(self, *steps: Any) -> None:
+        """Run the reactor; each of ``steps`` is called with what goes on to the next, and the last one stops it."""
+
+        def step(number: int) -> None:
+            if number == len(steps):
+                self.reactor.stop()
+            else:
+                steps[number](lambda: step(number + 1))
+
+        self.reactor.callWhenRunning(step, 0)
+        self.reactor.run(installSignalHandlers=False)
+
+    def test_timed(self) -> None:
+        """A timed call is made though a connection brings something at every turn."""
+        spoken, peer = self.adopt()
+        peer.send(b"x")
+        spoken.hear = lambda data: peer.send(data) and spoken.transport.write(data)
+        self.runThrough(lambda go: self.reactor.callLater(0.01, go))
+        self.assertGreater(len(spoken.pieces), 1)
+
+    def test_fromWithin(self) -> None:
+        """What a protocol asks to be called later, or from a thread, is called in the turn after."""
+        spoken, peer = self.adopt()
+        called: list[int] = []
+
+        def ask(go: Any) -> None:
+            def hear(data: bytes) -> None:
+                self.reactor.callLater(0, called.append, 1)
+                self.reactor.callFromThread(go)
+
+            spoken.hear = hear
+            peer.send(b"x")
+
+        self.runThrough(ask)
+        self.assertEqual(called, [1])
+
+    def test_cancelled(self) -> None:
+        """Timed calls that are cancelled are thrown away while connections keep it busy."""
+        spoken, peer = self.adopt()
+
+        def ask(go: Any) -> None:
+            calls = [self.reactor.callLater(3600, go) for _ in range(200)]
+
+            def hear(data: bytes) -> None:
+                if calls:
+                    calls.pop().cancel()
+                    peer.send(data)
+                else:
+                    self.assertLess(len(self.reactor._pendingTimedCalls), 120)
+                    go()
+
+            spoken.hear = hear
+            peer.send(b"x")
+
+        self.runThrough(ask)
+        self.assertEqual(len(spoken.pieces), 201)
+
+    def test_error(self) -> None:
+        """An error that nobody else has caught is logged, and the loop goes on."""
+
+        def fail(go: Any) -> None:
+            def waiting() -> float:
+                del self.reactor.timeout
+                self.reactor.callLater(0, go)
+                raise ZeroDivisionError
+
+            self.reactor.timeout = waiting
+
+        self.runThrough(fail)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_crash(self) -> None:
+        """A crash ends the loop at once."""
+        spoken, peer = self.adopt()
+        spoken.hear = lambda data: self.reactor.crash()
+        self.reactor.callWhenRunning(peer.send, b"x")
+        self.reactor.run(installSignalHandlers=False)
+        self.assertFalse(self.reactor.running)
 
 
 class ContextTests(DirectTestCase):
