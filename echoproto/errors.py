@@ -5,6 +5,7 @@ Every exception that this package raises, in one tree.
 
     EchoprotoError
     ├── CannotStart          a listener cannot be opened or a description is wrong (also SystemExit)
+    ├── CannotAsk            a target cannot be asked so: its description or what it needs is wrong
     ├── Misuse               our caller's mistake
     │   ├── Closed           echo() or close() after close()
     │   └── DatagramTooLong  more than one datagram holds
@@ -47,6 +48,10 @@ class CannotStart(EchoprotoError, SystemExit):
     def __init__(self, message: str, said: bool = False) -> None:
         super().__init__(message)
         self.code = 1 if said else message
+
+
+class CannotAsk(EchoprotoError):
+    """A target cannot be asked so. The message is one line: the target, the cause, the remedy."""
 
 
 class Misuse(EchoprotoError):

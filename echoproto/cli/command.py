@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import twisted
@@ -18,13 +19,40 @@ import echoproto
 from echoproto.cli.serve import ServeOptions
 
 
+class Measuring(Options):
+    """
+    The command line of a measuring command, which is read by libraries that a server can do without.
+
+    :param name: of the command.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._name = name
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Keep the words."""
+        self._words = list(options or ())
+
+    def run(self) -> int:
+        """Do what they say; returns the exit status."""
+        try:
+            from echoproto.cli.measuring import run
+        except ModuleNotFoundError as error:
+            raise SystemExit(
+                f"echoproto: {self._name} needs {error.name}; pip install 'echoproto[measure]'"
+            ) from error
+        return run(self._name, self._words)
+
+
 class EchoprotoOptions(Options):
     """The command line of ``echoproto``."""
 
-    longdesc = "Answers echo (RFC 862) and greeting over TCP and UDP. See echoproto COMMAND --help."
+    longdesc = "Answers echo (RFC 862) and greeting over TCP and UDP, and measures any echo server. See echoproto COMMAND --help."
 
     subCommands: ClassVar = [
         ["serve", None, ServeOptions, "Serve in the foreground until stopped by a signal."],
+        ["ping", None, partial(Measuring, "ping"), "Probe echo servers, as ping does."],
     ]
 
     def getSynopsis(self) -> str:

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
-from twisted.internet.error import DNSLookupError, MessageLengthError
-from twisted.internet.interfaces import IAddress, IHostResolution, IReactorTime, IResolutionReceiver
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.error import MessageLengthError
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import DatagramProtocol
-from zope.interface import implementer
 
 from echoproto.client.exchange import Exchange, checkBytes
+from echoproto.client.resolving import resolve
 from echoproto.datagramport import listenDatagrams
 from echoproto.errors import (
     Closed,
@@ -139,36 +139,6 @@ class EchoDatagramClient(DatagramProtocol):
         return self.transport
 
 
-@implementer(IResolutionReceiver)
-class _FirstAddress:
-    """Takes the first address that a name resolves to."""
-
-    def __init__(self, name: str) -> None:
-        self.host: Deferred[str] = Deferred()
-        self._name = name
-
-    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """See ``IResolutionReceiver``."""
-
-    def addressResolved(self, address: IAddress) -> None:
-        """See ``IResolutionReceiver``."""
-        if not self.host.called:
-            self.host.callback(cast(Any, address).host)
-
-    def resolutionComplete(self) -> None:
-        """See ``IResolutionReceiver``."""
-        if not self.host.called:
-            self.host.errback(DNSLookupError(f"no such host: {self._name}"))
-
-
-def _resolved(reactor: Any, host: str) -> Deferred[str]:
-    if isIPAddress(host) or isIPv6Address(host):
-        return succeed(host)
-    first = _FirstAddress(host)
-    reactor.nameResolver.resolveHostName(first, host, transportSemantics="UDP")
-    return first.host
-
-
 def connectEchoDatagram(
     reactor: Any, host: str, port: int, timeout: float = DATAGRAM_TIMEOUT
 ) -> Deferred[EchoDatagramClient]:
@@ -196,4 +166,4 @@ def connectEchoDatagram(
             raise
         return client
 
-    return _resolved(reactor, host).addCallback(connect)
+    return resolve(reactor, host).addCallback(connect)

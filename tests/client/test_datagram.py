@@ -4,18 +4,13 @@ from errno import ENETUNREACH
 from os import strerror
 from typing import Any, cast
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import DNSLookupError
-from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
-from zope.interface.verify import verifyClass
 
 from echoproto.client.datagram import (
     DATAGRAM_TIMEOUT,
     EchoDatagramClient,
-    _FirstAddress,
     connectEchoDatagram,
 )
 from echoproto.echo import EchoDatagrams
@@ -28,6 +23,7 @@ from echoproto.errors import (
     WrongBytes,
 )
 from echoproto.testing import DatagramWire
+from tests.client.names import Names
 
 
 class Unreachable(DatagramWire):
@@ -54,27 +50,6 @@ class Overflowing(DatagramWire):
 
         port.connect = connect
         return port
-
-
-@implementer(IHostnameResolver)
-class TwoAddresses:
-    """Resolves every name to two addresses, or to none."""
-
-    def __init__(self, *addresses: str) -> None:
-        self.addresses = addresses
-
-    def resolveHostName(
-        self,
-        resolutionReceiver: Any,
-        hostName: str,
-        portNumber: int = 0,
-        addressTypes: Any = None,
-        transportSemantics: str = "TCP",
-    ) -> Any:
-        resolutionReceiver.resolutionBegan(None)
-        for address in self.addresses:
-            resolutionReceiver.addressResolved(IPv4Address("UDP", address, portNumber))
-        resolutionReceiver.resolutionComplete()
 
 
 class DatagramClientTests(SynchronousTestCase):
@@ -256,8 +231,7 @@ class ConnectTests(SynchronousTestCase):
     def test_name(self) -> None:
         """Of a name's addresses the first is asked."""
         wire = DatagramWire()
-        verifyClass(IHostnameResolver, TwoAddresses)
-        wire.nameResolver = TwoAddresses("192.0.2.1", "192.0.2.2")
+        wire.nameResolver = Names("192.0.2.1", "192.0.2.2")
         client = self.successResultOf(connectEchoDatagram(wire, "lab", 7777))
         client.echo(b"hello").addErrback(lambda _: None)
         self.assertEqual(wire.pending[0].destination, ("192.0.2.1", 7777))
@@ -265,10 +239,9 @@ class ConnectTests(SynchronousTestCase):
     def test_noSuchName(self) -> None:
         """A name without addresses fails, and says which."""
         wire = DatagramWire()
-        wire.nameResolver = TwoAddresses()
+        wire.nameResolver = Names()
         failure = self.failureResultOf(connectEchoDatagram(wire, "lab", 7777), DNSLookupError)
         self.assertIn("no such host: lab", str(failure.value))
-        verifyClass(IResolutionReceiver, _FirstAddress)
 
     def test_noSuchPort(self) -> None:
         """What connecting raises besides is raised, and leaves no port open."""

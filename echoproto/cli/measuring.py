@@ -1,0 +1,34 @@
+"""
+The measuring commands, read by click: runs one of them, and says in one line what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from echoproto.cli.ping import ping
+from echoproto.errors import CannotStart
+
+COMMANDS = {each.name: each for each in (ping,)}
+
+#: The exit status of a command line that cannot be understood, and of other errors of our side.
+LOCAL_ERROR = 2
+
+
+def run(name: str, words: Sequence[str]) -> int:
+    """
+    Run a command.
+
+    :param words: its options and arguments.
+    :return: its exit status.
+    """
+    called = f"echoproto {name}"
+    try:
+        return COMMANDS[name].main(list(words), called, standalone_mode=False) or 0
+    except click.ClickException as error:
+        click.echo(f"{called}: {error.format_message()}; see {called} --help", err=True)
+    except CannotStart as error:
+        click.echo(f"{called}: {error}", err=True)
+    return LOCAL_ERROR

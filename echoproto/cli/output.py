@@ -1,0 +1,106 @@
+"""
+Where a measurement is written, and in which form: text for people; JSON, NDJSON and CSV for programs.
+
+Each form has two verbs: ``seen``, as probes are answered, and ``end``. Called by the measuring commands.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from typing import IO, Any
+
+from echoproto.measure import text
+from echoproto.measure.document import measurement, seenValues
+from echoproto.measure.pinging import PingResult
+from echoproto.measure.record import Kind, Seen
+
+
+class Form:
+    """
+    Writes nothing; the base of those that do.
+
+    :param stream: where to write.
+    :param stamp: makes what stands before a line of text.
+    :param quiet: whether only the end is written, and what is wrong.
+    """
+
+    def __init__(self, stream: IO[str], stamp: Callable[[], str], quiet: bool = False) -> None:
+        self.stream = stream
+        self._stamp = stamp
+        self._quiet = quiet
+
+    def begin(self, target: str, address: str, size: int) -> None:
+        """A target is about to be probed."""
+
+    def seen(self, target: str, at: int, seen: Seen) -> None:
+        """A reply has come, or none."""
+
+    def end(self, results: Sequence[PingResult], started: str, session: str) -> None:
+        """All targets are done."""
+
+    def line(self, text: str) -> None:
+        """Write a line, now."""
+        print(text, file=self.stream, flush=True)
+
+
+class Text(Form):
+    """Lines as ping has them."""
+
+    def begin(self, target: str, address: str, size: int) -> None:
+        """Who is asked, and with how much."""
+        where = f" ({address})" if address and address not in target else ""
+        self.line(f"ECHO {target}{where}, {size} bytes")
+
+    def seen(self, target: str, at: int, seen: Seen) -> None:
+        """One line each."""
+        if not self._quiet or seen.kind not in (Kind.REPLY, Kind.LOST):
+            self.line(f"{self._stamp()}{text.seenLine(target, seen)}")
+
+    def end(self, results: Sequence[PingResult], started: str, session: str) -> None:
+        """A summary of each target."""
+        for each in results:
+            self.line(text.summary(each))
+
+
+class JSON(Form):
+    """One document at the end."""
+
+    def end(self, results: Sequence[PingResult], started: str, session: str) -> None:
+        """Everything."""
+        self.line(json.dumps(measurement(results, started, session), indent=2))
+
+
+class NDJSON(Form):
+    """A line of JSON for each probe as it is answered, and one for each target at the end."""
+
+    def seen(self, target: str, at: int, seen: Seen) -> None:
+        """One probe."""
+        self.line(json.dumps({"type": "probe", **seenValues(target, at, seen)}))
+
+    def end(self, results: Sequence[PingResult], started: str, session: str) -> None:
+        """The summaries."""
+        for each in measurement(results, started, session)["targets"]:
+            self.line(
+                json.dumps({"type": "summary", "started": started, "session": session, **each})
+            )
+
+
+class CSV(Form):
+    """A row for each probe."""
+
+    _header = False
+
+    def seen(self, target: str, at: int, seen: Seen) -> None:
+        """One row; the names of the columns before the first."""
+        values = seenValues(target, at, seen)
+        rows = csv.writer(self.stream, lineterminator="\n")
+        if not self._header:
+            self._header = True
+            rows.writerow(values)
+        rows.writerow(values.values())
+        self.stream.flush()
+
+
+FORMS: dict[str, Any] = {"text": Text, "json": JSON, "ndjson": NDJSON, "csv": CSV}

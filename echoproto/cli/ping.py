@@ -1,0 +1,284 @@
+"""
+``echoproto ping``: probes as ping sends them, to any echo server.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+from twisted.internet.defer import DeferredList
+from twisted.python.failure import Failure
+
+from echoproto.cli.output import FORMS, Form
+from echoproto.cli.parameters import (
+    ADDRESS,
+    ASSERTION,
+    CONTEXT,
+    COUNT,
+    DURATION,
+    INTERVAL,
+    PATTERN,
+    SIZE_BYTES,
+    TARGET,
+    Grouped,
+    option,
+)
+from echoproto.client.finding import Way
+from echoproto.client.targets import Target
+from echoproto.measure import SIZE, PingResult, Plan, prepare
+from echoproto.measure.assertions import Assertion
+from echoproto.measure.document import assertable
+from echoproto.measure.pinging import Pinging, reasonOf
+from echoproto.measure.probes import Probes
+from echoproto.measure.record import Kind, Seen
+from echoproto.measure.text import snapshotLine
+
+# Exit statuses, those of the whole command.
+WELL, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+_EPILOG = """\b
+TARGET is host, host:port, [v6]:port, tcp://, udp://, tls://host:port or unix:///path;
+TCP where it does not say, port 12345. A DURATION is 20ms, 1.5s, or 3 for seconds.
+
+\b
+Examples:
+  echoproto ping lab1                         until Ctrl-C
+  echoproto ping -c 10 -i 20ms udp://lab1:7   ten datagrams, 50 a second
+  echoproto ping -A -q -w 10s lab1 lab2       as fast as replies come, two servers
+  echoproto ping -c 100 --assert 'p99<5ms' --assert 'loss<=1%' lab1
+
+\b
+Ctrl-\\ prints the figures so far. Exit status: 0 well, 1 no or too few replies,
+2 usage or local error, 3 wrong bytes, 4 an assertion failed, 130 interrupted.
+"""
+
+
+class Session:
+    """
+    One run of the command: all targets at once, until the last is done.
+
+    :param reactor: reaches them.
+    :param form: writes.
+    :param complain: writes a line about what is wrong.
+    :ivar session: its number.
+    """
+
+    def __init__(self, reactor: Any, form: Form, complain: Callable[[str], None]) -> None:
+        self.session = os.urandom(4)
+        self.results: list[PingResult] = []
+        self.failed = self.interrupted = False
+        self._reactor = reactor
+        self._form = form
+        self._complain = complain
+        self._pinging: list[Pinging] = []
+        self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._began = time.monotonic_ns()
+
+    def start(self, targets: Sequence[Target], way: Way, plan: Plan, **probe: Any) -> None:
+        """Ask all of them; the reactor is stopped when they are done."""
+        asked = [self._ask(each, way, plan, probe) for each in targets]
+        DeferredList(asked).addCallback(lambda _: self._reactor.stop())
+        for number, call in ((signal.SIGINT, self.interrupt), (signal.SIGTERM, self.interrupt)):
+            self._on(number, call)
+        self._on(signal.SIGQUIT, self.show)
+
+    def _on(self, number: int, call: Callable[[], None]) -> None:
+        signal.signal(number, lambda *_: self._reactor.callFromThread(call))
+
+    def _ask(self, target: Target, way: Way, plan: Plan, probe: dict[str, Any]) -> Any:
+        name = target.text
+
+        def tell(seen: Seen) -> None:
+            self._write(self._form.seen, name, time.monotonic_ns() - self._began, seen)
+
+        def begin(pinging: Pinging) -> Any:
+            nonlocal name
+            name = pinging.target.name
+            self._write(self._form.begin, name, pinging.target.address, pinging.target.size)
+            self._pinging.append(pinging)
+            pinging.start()
+            return pinging.result
+
+        def failed(failure: Failure) -> None:
+            self.failed = True
+            self._complain(f"{target.text}: {_why(failure)}")
+
+        asking = prepare(
+            self._reactor, target, plan, way=way, tell=tell, session=self.session, **probe
+        )
+        return asking.addCallback(begin).addCallbacks(self.results.append, failed)
+
+    def _write(self, write: Callable[..., None], *what: Any) -> None:
+        try:
+            write(*what)
+        except BrokenPipeError:
+            # Nobody reads it any more.
+            self._reactor.callLater(0, self.interrupt)
+
+    def interrupt(self) -> None:
+        """End now, with what there is."""
+        self.interrupted = True
+        for each in self._pinging:
+            each.stop()
+
+    def show(self) -> None:
+        """The figures so far."""
+        for each in self._pinging:
+            self._complain(snapshotLine(each.snapshot()))
+
+    def end(self) -> None:
+        """Write the summaries."""
+        self._write(self._form.end, self.results, self._started, self.session.hex())
+
+
+def _why(failure: Failure) -> str:
+    """What is wrong with a target, and what may help, in a line."""
+    error: Any = failure.value
+    if type(error).__name__ == "Error" and "SSL" in type(error).__module__:
+        reasons = ", ".join(str(each[-1]) for each in error.args[0]) or "no reason given"
+        return f"TLS: {reasons}; --ca FILE trusts the certificates in it, --insecure any"
+    return reasonOf(failure)
+
+
+def status(
+    results: Sequence[PingResult], failed: bool, interrupted: bool, plan: Plan, broken: bool
+) -> int:
+    """The exit status: of several, the one that tells most."""
+    if failed:
+        return LOCAL_ERROR
+    if any(each.record.counts[Kind.CORRUPT] for each in results):
+        return WRONG_BYTES
+    if interrupted and not any(each.record.received for each in results):
+        return INTERRUPTED
+    if broken:
+        return ASSERTION_FAILED
+    wanted = plan.count if plan.count and plan.deadline and not interrupted else 1
+    return NO_REPLY if any(each.record.received < wanted for each in results) else WELL
+
+
+def _broken(results: Sequence[PingResult], assertions: Sequence[Assertion]) -> list[str]:
+    return [
+        f"{each.target}: {why}"
+        for each in results
+        for assertion in assertions
+        if (why := assertion.failure(assertable(each.record)))
+    ]
+
+
+_PROBES, _WAY, _OUTPUT = "Probes", "The way", "What is shown"
+
+
+@click.command("ping", Grouped, epilog=_EPILOG, context_settings=CONTEXT)
+@click.argument("targets", metavar="TARGET...", nargs=-1, type=TARGET)
+@option(_PROBES, "-c", "--count", type=COUNT, help="So many.  [until Ctrl-C]")
+@option(_PROBES, "-i", "--interval", type=INTERVAL, default="1s", help="Between two.  [1s]")
+@option(_PROBES, "-w", "--deadline", type=DURATION, help="End after so long.")
+@option(
+    _PROBES, "-W", "--wait", type=DURATION, default="2s", help="A reply after that is late.  [2s]"
+)
+@option(_PROBES, "-s", "--size", type=SIZE_BYTES, default=SIZE, help=f"Bytes of each.  [{SIZE}]")
+@option(
+    _PROBES,
+    "-p",
+    "--pattern",
+    type=PATTERN,
+    default=b"",
+    help="What fills them.  [no two the same]",
+)
+@option(_PROBES, "-A", "--adaptive", is_flag=True, help="The next when a reply has come.")
+@option(_PROBES, "--reconnect", is_flag=True, help="A new connection for each.")
+@option(_WAY, "-4", "family", flag_value=int(socket.AF_INET), type=int, help="IPv4 only.")
+@option(_WAY, "-6", "family", flag_value=int(socket.AF_INET6), type=int, help="IPv6 only.")
+@option(_WAY, "-I", "--source", type=ADDRESS, help="Send from this address.")
+@option(
+    _WAY,
+    "--endpoint",
+    "descriptions",
+    metavar="TEXT",
+    multiple=True,
+    help="A target as Twisted describes clients.",
+)
+@option(_WAY, "--ca", metavar="FILE", default="", help="Trust the certificates in it (PEM).")
+@option(_WAY, "--insecure", is_flag=True, help="Trust any certificate.")
+@option(_OUTPUT, "-q", "--quiet", is_flag=True, help="Only what is wrong, and the summary.")
+@option(_OUTPUT, "-D", "--timestamps", is_flag=True, help="The time before each line.")
+@option(_OUTPUT, "-n", "--numeric", is_flag=True, help="Addresses for names.")
+@option(
+    _OUTPUT,
+    "-o",
+    "--output",
+    metavar="FORM",
+    type=click.Choice(list(FORMS)),
+    default="text",
+    help="text, json, ndjson or csv.  [text]",
+)
+@option(_OUTPUT, "--out", metavar="FILE", help="Write there, not to the standard output.")
+@option(
+    _OUTPUT,
+    "--assert",
+    "assertions",
+    type=ASSERTION,
+    multiple=True,
+    help="Exit status 4 unless it holds.",
+)
+def ping(targets: tuple[Target, ...], **given: Any) -> int:
+    """Probe echo servers (RFC 862), as ping does: round trips, loss, order and damage."""
+    asked = [*targets, *(Target(each, "endpoint", path=each) for each in given["descriptions"])]
+    if not asked:
+        raise click.UsageError("what is to be asked? Give a TARGET or --endpoint")
+    plan = Plan(
+        *(
+            given[each]
+            for each in ("count", "interval", "deadline", "wait", "adaptive", "reconnect")
+        )
+    )
+    family = given["family"] or socket.AF_UNSPEC
+    way = Way(family, given["source"] or "", given["ca"], not given["insecure"], given["numeric"])
+    with ExitStack() as files:
+        stream = sys.stdout if given["out"] is None else files.enter_context(_opened(given["out"]))
+        form = FORMS[given["output"]](
+            stream, _stamp if given["timestamps"] else str, given["quiet"]
+        )
+        return _run(form, asked, plan, way, given)
+
+
+def _opened(path: str) -> Any:
+    try:
+        return open(path, "w", encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"--out {path}: {error.strerror}") from error
+
+
+def _stamp() -> str:
+    return f"[{time.time():.6f}] "
+
+
+def _run(form: Form, targets: Sequence[Target], plan: Plan, way: Way, given: dict[str, Any]) -> int:
+    from echoproto.server.foreground import installReactor
+
+    reactor = installReactor(None)
+    session = Session(reactor, form, _complain)
+    if fallback := Probes(b"", given["size"]).fallback:
+        _complain(fallback)
+    reactor.callWhenRunning(
+        session.start, targets, way, plan, size=given["size"], pattern=given["pattern"]
+    )
+    reactor.run()
+    session.end()
+    broken = _broken(session.results, given["assertions"])
+    for each in broken:
+        _complain(each)
+    return status(session.results, session.failed, session.interrupted, plan, bool(broken))
+
+
+def _complain(line: str) -> None:
+    click.echo(f"echoproto ping: {line}", err=True)

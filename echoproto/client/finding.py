@@ -1,0 +1,135 @@
+"""
+From what is written to what can be asked: looks names up, and makes endpoints.
+
+Called before the first probe: what cannot be found fails here, once.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    UNIXClientEndpoint,
+    clientFromString,
+)
+
+from echoproto.client.probing import DatagramTarget, StreamTarget
+from echoproto.client.resolving import resolve
+from echoproto.client.targets import Target
+from echoproto.errors import CannotAsk
+
+
+@dataclass(frozen=True)
+class Way:
+    """
+    How to get there.
+
+    :ivar family: ``AF_INET`` or ``AF_INET6`` for addresses of that family only.
+    :ivar source: the numeric address to send from; empty for the kernel's choice.
+    :ivar trust: a PEM file with the certificates that are trusted over TLS; empty for the system's.
+    :ivar verify: whether a TLS certificate must be trusted at all.
+    :ivar numeric: whether the target is called by its address.
+    """
+
+    family: int = socket.AF_UNSPEC
+    source: str = ""
+    trust: str = ""
+    verify: bool = True
+    numeric: bool = False
+
+
+def find(
+    reactor: Any, target: Target, size: int, now: Callable[[], int], way: Way | None = None
+) -> Deferred[Any]:
+    """
+    Make ready to probe.
+
+    :param reactor: has TCP, UDP, UNIX sockets and a resolver, as far as the target needs them.
+    :param size: bytes of a probe.
+    :param now: the time in nanoseconds, which never goes back.
+    :return: fires with an :class:`~echoproto.client.probing.ITarget`; fails with ``DNSLookupError``, or ``CannotAsk`` where
+        the target cannot be asked so.
+    """
+    return maybeDeferred(_find, reactor, target, size, now, way if way is not None else Way())
+
+
+def _find(reactor: Any, target: Target, size: int, now: Callable[[], int], way: Way) -> Any:
+    if target.carrier == "udp":
+        return resolve(reactor, target.host, way.family).addCallback(
+            lambda host: DatagramTarget(
+                _name(target, host, way), reactor, host, target.port, size, way.source
+            )
+        )
+    if size < 1:
+        raise CannotAsk(
+            "an empty probe has no echo on a stream; ask udp:// or give -s a number above 0"
+        )
+    if target.carrier == "unix":
+        endpoint: Any = UNIXClientEndpoint(reactor, target.path)
+        return StreamTarget(target.text, endpoint, size, now)
+    if target.carrier == "endpoint":
+        return StreamTarget(target.text, _described(reactor, target.path), size, now)
+    secure = _security(reactor, target.host, way) if target.carrier == "tls" else None
+
+    def made(host: str) -> StreamTarget:
+        endpoint = TCP6ClientEndpoint if isIPv6Address(host) else TCP4ClientEndpoint
+        source = (way.source, 0) if way.source else None
+        reached = endpoint(reactor, host, target.port, bindAddress=source)
+        return StreamTarget(_name(target, host, way), reached, size, now, host, secure)
+
+    return resolve(reactor, target.host, way.family, "TCP").addCallback(made)
+
+
+def _name(target: Target, host: str, way: Way) -> str:
+    return target.called(host) if way.numeric else target.text
+
+
+def _described(reactor: Any, description: str) -> Any:
+    try:
+        return clientFromString(reactor, description)
+    except Exception as error:  # a parser of any package that is installed
+        raise CannotAsk(f"--endpoint {description!r}: {error}") from error
+
+
+def _security(reactor: Any, host: str, way: Way) -> Callable[[Any], Any]:
+    try:
+        from twisted.internet.ssl import (
+            Certificate,
+            CertificateOptions,
+            optionsForClientTLS,
+            trustRootFromCertificates,
+        )
+        from twisted.protocols.tls import TLSMemoryBIOFactory
+    except ImportError:
+        raise CannotAsk("TLS needs pyOpenSSL: pip install 'echoproto[tls]'") from None
+    if not way.verify:
+        options: Any = CertificateOptions(verify=False)
+    elif way.trust:
+        options = optionsForClientTLS(
+            host, trustRootFromCertificates(_certificates(way.trust, Certificate))
+        )
+    else:
+        options = optionsForClientTLS(host)
+    return lambda factory: TLSMemoryBIOFactory(options, True, factory, reactor)
+
+
+def _certificates(path: str, Certificate: Any) -> list[Any]:
+    end = b"-----END CERTIFICATE-----"
+    try:
+        pieces = Path(path).read_bytes().split(end)[:-1]
+        found = [Certificate.loadPEM(each + end) for each in pieces]
+    except OSError as error:
+        raise CannotAsk(f"{path}: {error.strerror}") from error
+    except Exception as error:  # OpenSSL's own
+        raise CannotAsk(f"{path}: no certificates in PEM") from error
+    if not found:
+        raise CannotAsk(f"{path}: no certificates in PEM")
+    return found

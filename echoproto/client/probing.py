@@ -1,0 +1,274 @@
+"""
+Ways for probes: what :mod:`echoproto.measure` asks, over streams and datagrams.
+
+Each target opens roads; times are taken here, where it is known when a
+connection is made. What a reply is worth is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ConnectionDone, MessageLengthError
+from twisted.internet.interfaces import IHandshakeListener, IStreamClientEndpoint
+from twisted.internet.protocol import DatagramProtocol, Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import Attribute, Interface, implementer
+
+from echoproto.datagramport import listenDatagrams
+from echoproto.errors import ConnectionGone, DatagramTooLong
+
+
+class IEars(Interface):
+    """Who is told what comes from a target."""
+
+    def heard(reply: bytes) -> None:
+        """A datagram has come; on a stream, as many bytes as a probe has."""
+
+    def gone(reason: str) -> None:
+        """The connection has ended, or the network says that nobody is there."""
+
+
+class IRoad(Interface):
+    """An open way to a target."""
+
+    ordered = Attribute("Whether replies come in the order of the probes, as on a stream.")
+    lasting = Attribute("Whether it still leads there after ``gone``, as a datagram's does.")
+    connectTime = Attribute("Nanoseconds until it was connected; ``None`` where nothing is.")
+    handshakeTime = Attribute("Nanoseconds of the TLS handshake; ``None`` without TLS.")
+
+    def send(probe: bytes) -> None:
+        """Send a probe; raises ``OSError`` or ``ExchangeError`` where it cannot be."""
+
+    def close() -> None:
+        """Nothing more is sent, and nobody told what comes."""
+
+
+class ITarget(Interface):
+    """What can be asked."""
+
+    name = Attribute("For people.")
+    address = Attribute("Its numeric address; empty where there is none to tell.")
+    size = Attribute("Bytes of a probe.")
+
+    def open(ears: IEars) -> Deferred[Any]:
+        """
+        Connect.
+
+        :return: fires with an :class:`IRoad`; fails with ``ConnectError``, ``ExchangeError``, or what tells that it can
+            never be, such as ``DNSLookupError``.
+        """
+
+
+@implementer(IRoad, IHandshakeListener)
+class StreamRoad(Protocol):
+    """
+    One connection: cuts what comes into pieces as long as a probe.
+
+    :param ears: hears them.
+    :param size: bytes of a probe.
+    :param now: the time in nanoseconds.
+    :param secured: whether TLS is spoken, so that it is open only after the handshake.
+    :ivar opened: fires with the road when it is open; fails when the connection ends before.
+    """
+
+    ordered = True
+    lasting = False
+    connectTime: int | None = None
+    handshakeTime: int | None = None
+
+    def __init__(self, ears: Any, size: int, now: Callable[[], int], secured: bool) -> None:
+        self.opened: Deferred[StreamRoad] = Deferred()
+        self._ears = ears
+        self._size = size
+        self._now = now
+        self._secured = secured
+        self._began = now()
+        self._rest = b""
+        self._closed = False
+
+    def connectionMade(self) -> None:
+        """Connected; open where no handshake is to come."""
+        self.connectTime = self._now() - self._began
+        if self._closed:
+            self._transport.abortConnection()
+            return
+        # The transport of a UNIX socket has the method too, and its socket no such option.
+        if getattr(self._transport.getPeer(), "type", None) == "TCP":
+            self._transport.setTcpNoDelay(True)
+        if not self._secured:
+            self.opened.callback(self)
+
+    def handshakeCompleted(self) -> None:
+        """See ``IHandshakeListener``."""
+        self.handshakeTime = self._now() - self._began - cast(int, self.connectTime)
+        self.opened.callback(self)
+
+    def send(self, probe: bytes) -> None:
+        """See :class:`IRoad`."""
+        self._transport.write(probe)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Tell of every piece that is whole."""
+        data = self._rest + data
+        whole = len(data) - len(data) % self._size
+        self._rest = data[whole:]
+        for start in range(0, whole, self._size):
+            if not self._closed:
+                self._ears.heard(data[start : start + self._size])
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell of it, unless we wanted it."""
+        if self._closed:
+            return
+        self._closed = True
+        if not self.opened.called:
+            self.opened.errback(reason)
+        elif reason.check(ConnectionDone):
+            self._ears.gone("the server closed the connection")
+        else:
+            self._ears.gone(f"connection lost: {reason.getErrorMessage()}".rstrip("."))
+
+    def close(self) -> None:
+        """See :class:`IRoad`."""
+        self._closed = True
+        if self.transport is not None:
+            # Nothing that is on its way matters any more, and a server may keep a closed connection for long.
+            self._transport.abortConnection()
+
+    @property
+    def _transport(self) -> Any:
+        return self.transport
+
+
+@implementer(ITarget)
+class StreamTarget:
+    """
+    A server on a stream.
+
+    :param name: for people.
+    :param endpoint: where it is.
+    :param size: bytes of a probe, at least one.
+    :param now: the time in nanoseconds.
+    :param address: its numeric address.
+    :param secure: makes of the factory of a protocol one whose protocol speaks TLS; ``None`` for none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: IStreamClientEndpoint,
+        size: int,
+        now: Callable[[], int],
+        address: str = "",
+        secure: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.size = size
+        self._endpoint = endpoint
+        self._now = now
+        self._secure = secure
+
+    def open(self, ears: IEars) -> Deferred[StreamRoad]:
+        """See :class:`ITarget`."""
+        road = StreamRoad(ears, self.size, self._now, self._secure is not None)
+        factory: Any = Factory.forProtocol(lambda: road)
+        connecting = self._endpoint.connect(
+            factory if self._secure is None else self._secure(factory)
+        )
+
+        connecting.addErrback(road.opened.errback)
+
+        def cancel(_: object) -> None:
+            road.close()
+            connecting.cancel()
+
+        opened: Deferred[StreamRoad] = Deferred(cancel)
+        road.opened.chainDeferred(opened)
+        return opened
+
+
+@implementer(IRoad)
+class DatagramRoad(DatagramProtocol):
+    """
+    A UDP port that is connected to one address.
+
+    :param ears: hears what comes.
+    """
+
+    noisy = False
+    ordered = False
+    lasting = True
+    connectTime: int | None = None
+    handshakeTime: int | None = None
+
+    def __init__(self, ears: Any) -> None:
+        self._ears = ears
+        self._closed = False
+
+    def send(self, probe: bytes) -> None:
+        """See :class:`IRoad`."""
+        try:
+            self._transport.write(probe)
+        except MessageLengthError:
+            raise DatagramTooLong(f"{len(probe)} bytes do not fit into a datagram") from None
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """A reply."""
+        self._ears.heard(datagram)
+
+    def connectionRefused(self) -> None:
+        """The network says that nobody is there (ICMP)."""
+        if not self._closed:
+            self._ears.gone("refused: the network says that nobody is there")
+
+    def close(self) -> None:
+        """See :class:`IRoad`."""
+        self._closed = True
+        maybeDeferred(self._transport.stopListening)
+
+    @property
+    def _transport(self) -> Any:
+        return self.transport
+
+
+@implementer(ITarget)
+class DatagramTarget:
+    """
+    A server on UDP.
+
+    :param name: for people.
+    :param reactor: has UDP.
+    :param host: its numeric address.
+    :param port: its port.
+    :param size: bytes of a probe.
+    :param source: the numeric address to send from; empty for the kernel's choice.
+    """
+
+    def __init__(
+        self, name: str, reactor: Any, host: str, port: int, size: int, source: str = ""
+    ) -> None:
+        self.name = name
+        self.size = size
+        self._reactor = reactor
+        self.address = host
+        self._port = port
+        self._source = source or ("::" if isIPv6Address(host) else "")
+
+    def open(self, ears: IEars) -> Deferred[DatagramRoad]:
+        """See :class:`ITarget`."""
+        return maybeDeferred(self._open, ears)
+
+    def _open(self, ears: IEars) -> DatagramRoad:
+        road = DatagramRoad(ears)
+        listening = listenDatagrams(self._reactor, 0, road, self._source)
+        try:
+            cast(Any, road.transport).connect(self.address, self._port)
+        except OSError as error:
+            listening.stopListening()
+            raise ConnectionGone(f"no way to {self.address}: {error.strerror}") from error
+        return road

@@ -1,0 +1,87 @@
+"""
+Measuring echo servers, any: round trips, loss, order and damage, as values.
+
+``result = await ping(reactor, "udp://lab1", count=10)``; ``result.record.times.percentile(99)``. Needs the libraries of the
+extra ``measure``. All but :mod:`.pinging` is pure: no clock, no reactor, no socket; and that one has its clock passed in.
+
+==================== ==========================================================
+:mod:`.durations`     ``20ms`` and ``1.5s``
+:mod:`.spread`        times in a histogram, percentiles
+:mod:`.probes`        what a probe carries, and whose reply a datagram is
+:mod:`.record`        what was sent, what came back, and what is wrong with it
+:mod:`.pinging`       sends at its times, and listens
+:mod:`.assertions`    ``p99<5ms``
+:mod:`.text`          a result in words
+:mod:`.document`      a result as values for JSON
+==================== ==========================================================
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from echoproto.client.finding import Way, find
+from echoproto.client.targets import Target, parseTarget
+from echoproto.measure.pinging import Pinging, PingResult, Plan
+from echoproto.measure.probes import Probes
+from echoproto.measure.record import Record, Seen
+
+__all__ = ["PingResult", "Plan", "Seen", "Way", "ping", "prepare"]
+
+#: Bytes of a probe unless told otherwise: as many as ping's ICMP messages have.
+SIZE = 64
+
+
+def prepare(
+    reactor: Any,
+    target: str | Target,
+    plan: Plan | None = None,
+    size: int = SIZE,
+    pattern: bytes = b"",
+    way: Way | None = None,
+    tell: Callable[[Seen], None] = lambda seen: None,
+    now: Callable[[], int] = time.monotonic_ns,
+    session: bytes = b"",
+) -> Deferred[Pinging]:
+    """
+    Make ready to probe an echo server: look its name up, read the certificates.
+
+    :param reactor: reaches the target, and keeps the time.
+    :param target: ``lab1``, ``udp://lab1:7`` and so on (:mod:`echoproto.client.targets`).
+    :param plan: how many probes, and when; without an end where it names none, until it is cancelled.
+    :param size: bytes of a probe.
+    :param pattern: what fills it; bytes that no other probe has where empty.
+    :param way: how to get there.
+    :param tell: called with each reply and each loss.
+    :param now: the time in nanoseconds, which never goes back.
+    :param session: four bytes that tell this run from others; random where empty.
+    :return: fires with a :class:`~echoproto.measure.pinging.Pinging`, to be started. Fails with ``DNSLookupError`` or
+        ``CannotAsk``.
+    :raise ValueError: the target cannot be understood.
+    """
+    asked = parseTarget(target) if isinstance(target, str) else target
+    plan = plan if plan is not None else Plan()
+    record = Record(Probes(session or os.urandom(4), size, pattern), plan.patience)
+    finding = find(reactor, asked, size, now, way)
+    return finding.addCallback(Pinging, reactor, now, record, plan, tell)
+
+
+def ping(reactor: Any, target: str | Target, *arguments: Any, **named: Any) -> Deferred[PingResult]:
+    """
+    Probe an echo server: :func:`prepare`, with the same parameters, and start.
+
+    :return: fires with a :class:`PingResult`, also where no reply came. Fails as :func:`prepare` does, and with what TLS has
+        to say where a certificate is not trusted. Cancelled, it fires with what there is so far.
+    :raise ValueError: the target cannot be understood.
+    """
+
+    def start(pinging: Pinging) -> Deferred[PingResult]:
+        pinging.start()
+        return pinging.result
+
+    return prepare(reactor, target, *arguments, **named).addCallback(start)

@@ -1,0 +1,125 @@
+"""
+A measurement as plain values for JSON: times in ``_ns``, sizes in ``_bytes``, counts, and histograms that can be merged.
+
+What the values mean is told by ``measurement.schema.json`` beside this module, against which they are tested. :data:`VERSION`
+changes when a value changes its meaning or goes; new ones may come.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import twisted
+
+from echoproto import __version__
+from echoproto.measure.pinging import PingResult, Plan
+from echoproto.measure.record import Kind, Record, Seen
+
+FORMAT = "echoproto-measurement"
+VERSION = 1
+
+
+def measurement(results: Sequence[PingResult], started: str, session: str) -> dict[str, Any]:
+    """
+    A whole run.
+
+    :param results: one for each target.
+    :param started: when it began (ISO 8601).
+    :param session: the number of the session, in hexadecimal.
+    """
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "command": "ping",
+        "started": started,
+        "session": session,
+        "versions": {
+            "echoproto": __version__,
+            "twisted": twisted.__version__,
+            "python": platform.python_version(),
+        },
+        "targets": [targetValues(each) for each in results],
+    }
+
+
+def targetValues(result: PingResult) -> dict[str, Any]:
+    """What became of one target."""
+    return {
+        "target": result.target,
+        "configuration": _configuration(result.plan, result.record),
+        "duration_ns": result.duration,
+        **countsOf(result.record),
+        "loss_ratio": result.record.lossRatio,
+        "bursts": len(result.record.bursts()),
+        "longest_burst": max(result.record.bursts(), default=0),
+        "rtt": result.record.times.state(),
+        "ipdv": result.record.variation.state(),
+        "jitter_ns": round(result.record.jitter),
+        "connect": result.connecting.state(),
+        "handshake": result.securing.state(),
+    }
+
+
+def countsOf(record: Record) -> dict[str, int]:
+    """Probes and replies, by what was seen of them."""
+    counts = record.counts
+    return {
+        "sent": record.sent,
+        "received": record.received,
+        "lost": record.lost,
+        "corrupt": counts[Kind.CORRUPT],
+        "duplicates": counts[Kind.DUPLICATE],
+        "reordered": counts[Kind.REORDERED],
+        "late": counts[Kind.LATE],
+        "foreign": counts[Kind.FOREIGN],
+    }
+
+
+def assertable(record: Record) -> dict[str, float]:
+    """What assertions may be about, by name (:mod:`.assertions`); times only where there are any."""
+    values: dict[str, float] = {**countsOf(record), "loss": record.lossRatio}
+    times = record.times
+    if times.count:
+        values |= {
+            "min": times.minimum,
+            "avg": times.mean,
+            "max": times.maximum,
+            "mdev": times.deviation,
+            "p50": times.percentile(50),
+            "p90": times.percentile(90),
+            "p99": times.percentile(99),
+            "p99.9": times.percentile(99.9),
+            "jitter": record.jitter,
+        }
+    return values
+
+
+def _configuration(plan: Plan, record: Record) -> dict[str, Any]:
+    return {
+        "count": plan.count,
+        "interval_ns": plan.interval,
+        "deadline_ns": plan.deadline,
+        "wait_ns": plan.patience,
+        "adaptive": plan.adaptive,
+        "reconnect": plan.reconnect,
+        "size_bytes": record.probes.size,
+    }
+
+
+def seenValues(target: str, at: int, seen: Seen) -> dict[str, Any]:
+    """
+    One probe's reply, or that none came.
+
+    :param at: nanoseconds since the beginning.
+    """
+    return {
+        "target": target,
+        "at_ns": at,
+        "kind": seen.kind.value,
+        "seq": None if seen.sequence is None else seen.sequence + 1,
+        "size_bytes": seen.size,
+        "rtt_ns": seen.time,
+        "detail": seen.reason or ("" if seen.difference is None else str(seen.difference)),
+    }

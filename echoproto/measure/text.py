@@ -1,0 +1,99 @@
+"""
+A measurement in words, as ping writes them. Pure: called with values, returns lines.
+"""
+
+from __future__ import annotations
+
+from echoproto.measure.durations import milliseconds
+from echoproto.measure.pinging import PingResult
+from echoproto.measure.record import Kind, Record, Seen
+from echoproto.measure.spread import PERCENTILES, Spread
+
+
+def seenLine(target: str, seen: Seen) -> str:
+    """One line for what was seen."""
+    if seen.sequence is None:
+        return f"{seen.size} bytes from {target}: foreign: it answers no probe of ours"
+    number = f"seq={seen.sequence + 1}"
+    if seen.kind is Kind.LOST:
+        return f"{target}: {number} lost: {seen.reason}"
+    time = f"time={milliseconds(seen.time or 0)} ms"
+    line = f"{seen.size} bytes from {target}: {number} {time}"
+    if seen.kind is Kind.REPLY:
+        return line
+    detail = "" if seen.difference is None else f": {seen.difference}"
+    return f"{line} {seen.kind.value}{detail}"
+
+
+def snapshotLine(result: PingResult) -> str:
+    """The figures so far, in one line."""
+    record = result.record
+    times = record.times
+    spread = "/".join(milliseconds(each) for each in (times.minimum, times.mean, times.maximum))
+    return (
+        f"{result.target}: {record.received}/{record.sent} received, {record.lossRatio * 100:.2f} % lost, "
+        f"min/avg/max = {spread} ms"
+    )
+
+
+def summary(result: PingResult) -> str:
+    """All of it, some lines."""
+    record = result.record
+    lines = [f"--- {result.target} echo statistics ---", _counts(record, result.duration)]
+    if record.times.count:
+        lines += _times(record)
+    if result.connecting.count:
+        lines.append(_spread("connect", result.connecting))
+    if result.securing.count:
+        lines.append(_spread("TLS handshake", result.securing))
+    return "\n".join(lines)
+
+
+def _counts(record: Record, duration: int) -> str:
+    counts = record.counts
+    parts = [f"{record.sent} sent", f"{record.received} received"]
+    parts += [
+        f"+{counts[kind]} {name}"
+        for kind, name in (
+            (Kind.DUPLICATE, "duplicates"),
+            (Kind.CORRUPT, "corrupted"),
+            (Kind.FOREIGN, "foreign"),
+        )
+        if counts[kind]
+    ]
+    parts.append(f"{record.lost} lost{_bursts(record)}")
+    parts += [
+        f"{counts[kind]} {kind.value}" for kind in (Kind.LATE, Kind.REORDERED) if counts[kind]
+    ]
+    return f"{', '.join(parts)}, time {duration / 1e9:.3f} s"
+
+
+def _bursts(record: Record) -> str:
+    bursts = record.bursts()
+    if not bursts:
+        return " (0.00 %)"
+    word = "burst" if len(bursts) == 1 else "bursts"
+    return f" ({record.lossRatio * 100:.2f} %, {len(bursts)} {word}, longest {max(bursts)})"
+
+
+def _times(record: Record) -> list[str]:
+    times = record.times
+    values = [times.minimum, *map(times.percentile, PERCENTILES.values()), times.maximum]
+    titles = "".join(f"{each:>9}" for each in ["min", *PERCENTILES, "max"])
+    lines = [
+        _spread("rtt", times),
+        f"   {titles}   (ms, n={times.count})",
+        f"   {''.join(f'{milliseconds(each):>9}' for each in values)}",
+    ]
+    if record.variation.count:
+        ipdv = record.variation
+        lines.append(
+            f"delay variation avg/p99/max = {milliseconds(ipdv.mean)}/{milliseconds(ipdv.percentile(99))}/"
+            f"{milliseconds(ipdv.maximum)} ms, jitter {milliseconds(record.jitter)} ms"
+        )
+    return lines
+
+
+def _spread(name: str, times: Spread) -> str:
+    values = (times.minimum, times.mean, times.maximum, times.deviation)
+    return f"{name} min/avg/max/mdev = {'/'.join(milliseconds(each) for each in values)} ms"

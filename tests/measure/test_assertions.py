@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.assertions import parseAssertion
+
+
+class AssertionTests(SynchronousTestCase):
+    def failure(self, text: str, **values: float) -> str:
+        return parseAssertion(text).failure(values)
+
+    def test_holds(self) -> None:
+        """Every comparison, of times, shares and counts."""
+        for text, values in (
+            ("p99<5ms", {"p99": 4_999_999}),
+            ("max <= 1s", {"max": 10**9}),
+            ("received>=100", {"received": 100}),
+            ("corrupt==0", {"corrupt": 0}),
+            ("loss<1%", {"loss": 0.009}),
+            ("loss<0.01", {"loss": 0.009}),
+            ("sent>3", {"sent": 4}),
+        ):
+            self.assertEqual(self.failure(text, **values), "", text)
+
+    def test_fails(self) -> None:
+        """What does not hold is told with the value."""
+        for text, value, says in (
+            ("avg<5ms", 5_200_000, "avg is 5.200ms"),
+            ("loss<=1%", 0.25, "loss is 25.00%"),
+            ("received>=100", 99, "received is 99"),
+        ):
+            name = parseAssertion(text).name
+            self.assertEqual(self.failure(text, **{name: value}), f"{text}: {says}")
+
+    def test_nothingMeasured(self) -> None:
+        """Of a time that was never measured nothing holds."""
+        self.assertEqual(self.failure("p99<5ms"), "p99<5ms: there was no reply to measure")
+        self.assertEqual(self.failure("p99.9<5ms"), "p99.9<5ms: there was no reply to measure")
+
+    def test_wrong(self) -> None:
+        """What cannot be understood is an error that says so."""
+        for text, says in (
+            ("p99", "no assertion such as"),
+            ("p98<5ms", "known: min, avg"),
+            ("p99<fast", "no length of time"),
+            ("sent<many", "'many' is no number"),
+            ("sent<5%", "sent is a count"),
+        ):
+            with self.assertRaisesRegex(ValueError, says):
+                parseAssertion(text)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+from jsonschema import Draft202012Validator
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.assertions import COUNTS, SHARES, TIMES
+from echoproto.measure.document import assertable, measurement, seenValues
+from echoproto.measure.pinging import PingResult, Plan
+from echoproto.measure.probes import Probes
+from echoproto.measure.record import Record
+from echoproto.measure.spread import Spread
+
+MS = 1_000_000
+
+
+class DocumentTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.record = Record(Probes(b"test", 32), 50 * MS)
+        self.sent = [self.record.send(each * MS) for each in range(3)]
+
+    def result(self) -> PingResult:
+        return PingResult("udp://lab1:7", Plan(count=3), self.record, MS, Spread(), Spread())
+
+    def test_schema(self) -> None:
+        """What is written, with and without replies, is what the schema tells, and the schema is one."""
+        schema = json.loads((files("echoproto.measure") / "measurement.schema.json").read_text())
+        Draft202012Validator.check_schema(schema)
+        self.record.receive(self.sent[0], MS)
+        empty = PingResult(
+            "tcp://lab2:7", Plan(), Record(Probes(b"test", 32), 1), 0, Spread(), Spread()
+        )
+        written = measurement([self.result(), empty], "2026-01-02T03:04:05+00:00", "00ff00ff")
+        Draft202012Validator(schema).validate(json.loads(json.dumps(written)))
+        self.assertEqual(
+            {
+                each: written["targets"][0][each]
+                for each in ("target", "sent", "received", "lost", "bursts")
+            },
+            {"target": "udp://lab1:7", "sent": 3, "received": 1, "lost": 2, "bursts": 1},
+        )
+
+    def test_restored(self) -> None:
+        """The histogram that is written gives back all percentiles."""
+        for each in self.sent:
+            self.record.receive(each, 10 * MS)
+        state = measurement([self.result()], "", "")["targets"][0]["rtt"]
+        self.assertEqual(Spread.restored(state).percentile(50), self.record.times.percentile(50))
+
+    def test_assertable(self) -> None:
+        """Everything that assertions know has a value, the times once there is a reply."""
+        self.assertEqual(set(assertable(self.record)), {*COUNTS, *SHARES})
+        self.record.receive(self.sent[0], MS)
+        self.assertEqual(set(assertable(self.record)), {*TIMES, *COUNTS, *SHARES})
+
+    def test_probes(self) -> None:
+        """A probe's values are those of its line."""
+        seen = self.record.receive(self.sent[1], 4 * MS)
+        self.assertEqual(
+            seenValues("udp://lab1:7", 5, seen),
+            {
+                "target": "udp://lab1:7",
+                "at_ns": 5,
+                "kind": "reply",
+                "seq": 2,
+                "size_bytes": 32,
+                "rtt_ns": 3 * MS,
+                "detail": "",
+            },
+        )
+        self.assertEqual(seenValues("", 0, self.record.lose(2, "gone"))["detail"], "gone")
+        damaged = self.record.receive(self.sent[2][:30], 5 * MS)
+        self.assertIn("30 bytes long", seenValues("", 0, damaged)["detail"])
+        self.assertIsNone(seenValues("", 0, self.record.receive(b"?", 5))["seq"])

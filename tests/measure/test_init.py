@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.client.targets import Target
+from echoproto.echo import EchoDatagrams
+from echoproto.errors import CannotAsk
+from echoproto.measure import PingResult, Plan, Seen, ping, prepare
+from echoproto.measure.record import Kind
+from echoproto.testing import DatagramWire
+
+SECOND = 1_000_000_000
+
+
+class PingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.wire = DatagramWire()
+        self.seen: list[Seen] = []
+
+    def ping(self, **named: Any) -> Deferred[PingResult]:
+        return ping(
+            self.wire,
+            "udp://127.0.0.1:7",
+            tell=self.seen.append,
+            now=lambda: round(self.wire.seconds() * SECOND),
+            **named,
+        )
+
+    def test_api(self) -> None:
+        """A program probes a server and has the result as values."""
+        self.wire.listenUDP(7, EchoDatagrams(self.wire))
+        pinging = self.ping(plan=Plan(count=2, interval=SECOND // 10), size=100, session=b"test")
+        self.wire.deliverAll()
+        self.wire.advance(0.1)
+        self.wire.advance(0.01)
+        self.wire.deliverAll()
+        result = self.successResultOf(pinging)
+        self.assertEqual((result.target, result.record.received), ("udp://127.0.0.1:7", 2))
+        self.assertEqual([each.time for each in self.seen], [0, SECOND // 100])
+        self.assertEqual([each.size for each in self.seen], [100, 100])
+        self.assertEqual(len(self.wire.ports), 1)
+
+    def test_cancelled(self) -> None:
+        """Without an end it goes on until it is cancelled, and then has a result too."""
+        pinging = self.ping()
+        self.wire.deliverAll()
+        pinging.cancel()
+        self.assertEqual(self.successResultOf(pinging).record.sent, 1)
+        self.assertEqual([each.kind for each in self.seen], [Kind.LOST])
+
+    def test_sessions(self) -> None:
+        """Two runs have sessions of their own, so that replies to one are foreign to the other."""
+        for _ in range(2):
+            self.ping(size=20)
+        first, second = (each.data for each in self.wire.pending)
+        self.assertEqual(first[:4], second[:4])
+        self.assertNotEqual(first[4:8], second[4:8])
+        for each in list(self.wire.ports.values()):
+            each.stopListening()
+
+    def test_wrong(self) -> None:
+        """What cannot be understood raises; what cannot be asked fails."""
+        with self.assertRaises(ValueError):
+            prepare(self.wire, "lab1:port")
+        failing = prepare(self.wire, Target("", "unix", path="/x"), size=0)
+        self.failureResultOf(failing, CannotAsk)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.pinging import PingResult, Plan
+from echoproto.measure.probes import Probes
+from echoproto.measure.record import Record
+from echoproto.measure.spread import Spread
+from echoproto.measure.text import seenLine, snapshotLine, summary
+
+MS = 1_000_000
+
+
+class TextTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.record = Record(Probes(b"test", 32), 50 * MS)
+        self.sent = [self.record.send(each * 10 * MS) for each in range(6)]
+
+    def line(self, sequence: int, at: int, reply: bytes | None = None) -> str:
+        reply = self.sent[sequence] if reply is None else reply
+        return seenLine("udp://lab1:7", self.record.receive(reply, at * MS))
+
+    def result(self) -> PingResult:
+        return PingResult("udp://lab1:7", Plan(), self.record, 1234 * MS, Spread(), Spread())
+
+    def test_lines(self) -> None:
+        """Each kind is named in its line; sequence numbers begin with 1."""
+        head = "32 bytes from udp://lab1:7"
+        self.assertEqual(self.line(0, 1), f"{head}: seq=1 time=1.000 ms")
+        self.assertEqual(self.line(0, 2), f"{head}: seq=1 time=2.000 ms duplicate")
+        self.assertEqual(self.line(2, 21), f"{head}: seq=3 time=1.000 ms")
+        self.assertEqual(self.line(1, 22), f"{head}: seq=2 time=12.000 ms reordered")
+        self.assertEqual(self.line(3, 90), f"{head}: seq=4 time=60.000 ms late")
+        damaged = self.sent[4][:31] + bytes([self.sent[4][31] ^ 1])
+        self.assertRegex(
+            self.line(4, 41, damaged),
+            rf"^{head}: seq=5 time=1.000 ms corrupt: at byte 31 sent .., received ..$",
+        )
+        self.assertEqual(
+            self.line(0, 1, b"?"), "1 bytes from udp://lab1:7: foreign: it answers no probe of ours"
+        )
+        self.assertEqual(
+            seenLine("udp://lab1:7", self.record.lose(5, "no reply in 2 s")),
+            "udp://lab1:7: seq=6 lost: no reply in 2 s",
+        )
+
+    def test_summary(self) -> None:
+        """The summary counts all that was seen, and tells how round trips are spread and vary."""
+        self.test_lines()
+        result = self.result()
+        result.connecting.add(MS)
+        result.securing.add(2 * MS)
+        self.assertEqual(
+            summary(result),
+            """--- udp://lab1:7 echo statistics ---
+6 sent, 5 received, +1 duplicates, +1 corrupted, +1 foreign, 1 lost (16.67 %, 1 burst, longest 1), 1 late, 1 reordered, \
+time 1.234 s
+rtt min/avg/max/mdev = 1.000/15.000/60.000/22.900 ms
+         min      p50      p90      p99    p99.9      max   (ms, n=5)
+       1.000    1.000   60.000   60.000   60.000   60.000
+delay variation avg/p99/max = 35.000/59.000/59.000 ms, jitter 7.104 ms
+connect min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
+TLS handshake min/avg/max/mdev = 2.000/2.000/2.000/0.000 ms""",
+        )
+
+    def test_nothing(self) -> None:
+        """Without a reply there are only counts; several bursts are told so."""
+        self.line(2, 21)
+        self.assertIn("5 lost (83.33 %, 2 bursts, longest 3)", summary(self.result()))
+        self.assertNotIn("delay variation", summary(self.result()))
+        self.record = Record(Probes(b"test", 32), 1)
+        self.assertEqual(
+            summary(self.result()).splitlines()[1:],
+            ["0 sent, 0 received, 0 lost (0.00 %), time 1.234 s"],
+        )
+
+    def test_snapshot(self) -> None:
+        """The figures so far are one line."""
+        self.line(0, 3)
+        self.assertEqual(
+            snapshotLine(self.result()),
+            "udp://lab1:7: 1/6 received, 83.33 % lost, min/avg/max = 3.000/3.000/3.000 ms",
+        )
