@@ -28,7 +28,8 @@ def run(name: str, words: Sequence[str]) -> int:
     try:
         return COMMANDS[name].main(list(words), called, standalone_mode=False) or 0
     except click.ClickException as error:
-        click.echo(f"{called}: {error.format_message()}; see {called} --help", err=True)
+        said = error.format_message().rstrip(".")
+        click.echo(f"{called}: {said}; see {called} --help", err=True)
     except CannotStart as error:
         click.echo(f"{called}: {error}", err=True)
     return LOCAL_ERROR

@@ -9,10 +9,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
-from typing import Any
+from typing import IO, Any
 
 import click
 from twisted.internet.defer import DeferredList
@@ -75,7 +75,7 @@ class Session:
     def __init__(self, reactor: Any, form: Form, complain: Callable[[str], None]) -> None:
         self.session = os.urandom(4)
         self.results: list[PingResult] = []
-        self.failed = self.interrupted = False
+        self.failed = self.interrupted = self._unwritable = False
         self._reactor = reactor
         self._form = form
         self._complain = complain
@@ -110,7 +110,7 @@ class Session:
 
         def failed(failure: Failure) -> None:
             self.failed = True
-            self._complain(f"{target.text}: {_why(failure)}")
+            self._complain(f"{target.text}: {why(failure)}")
 
         asking = prepare(
             self._reactor, target, plan, way=way, tell=tell, session=self.session, **probe
@@ -118,10 +118,16 @@ class Session:
         return asking.addCallback(begin).addCallbacks(self.results.append, failed)
 
     def _write(self, write: Callable[..., None], *what: Any) -> None:
+        if self._unwritable:
+            return
         try:
             write(*what)
-        except BrokenPipeError:
-            # Nobody reads it any more.
+        except OSError as error:
+            self._unwritable = True
+            # Nobody reading any more is no error, as with "head".
+            if not isinstance(error, BrokenPipeError):
+                self.failed = True
+                self._complain(f"cannot write: {error.strerror}; the rest is lost")
             self._reactor.callLater(0, self.interrupt)
 
     def interrupt(self) -> None:
@@ -140,7 +146,7 @@ class Session:
         self._write(self._form.end, self.results, self._started, self.session.hex())
 
 
-def _why(failure: Failure) -> str:
+def why(failure: Failure) -> str:
     """What is wrong with a target, and what may help, in a line."""
     error: Any = failure.value
     if type(error).__name__ == "Error" and "SSL" in type(error).__module__:
@@ -251,11 +257,16 @@ def ping(targets: tuple[Target, ...], **given: Any) -> int:
         return _run(form, asked, plan, way, given)
 
 
-def _opened(path: str) -> Any:
+@contextmanager
+def _opened(path: str) -> Iterator[IO[str]]:
     try:
-        return open(path, "w", encoding="utf-8")
+        made = open(path, "w", encoding="utf-8")
     except OSError as error:
         raise click.UsageError(f"--out {path}: {error.strerror}") from error
+    yield made
+    # What cannot be written was told when it was: each line is flushed.
+    with suppress(OSError):
+        made.close()
 
 
 def _stamp() -> str:

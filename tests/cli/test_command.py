@@ -5,6 +5,7 @@ import os
 import sys
 from contextlib import redirect_stdout
 from typing import Any
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -33,7 +34,22 @@ class CommandTests(SynchronousTestCase):
     def test_nothing(self) -> None:
         """Without a subcommand the help is an error."""
         code, _ = self.ended()
-        self.assertIn("Commands:\n    serve", code)
+        for each in ("serve", "ping"):
+            self.assertIn(f"\n    {each} ", code)
+
+    def test_measuring(self) -> None:
+        """A measuring command is read by click, whose words are not looked at before."""
+        code, printed = self.ended("ping", "--help")
+        self.assertEqual(code, 0)
+        self.assertTrue(printed.startswith("Usage: echoproto ping [OPTIONS] TARGET..."))
+
+    def test_extraMissing(self) -> None:
+        """Without the libraries of measuring the remedy is told; serving goes without them."""
+        with mock.patch.dict(sys.modules, {"click": None}):
+            for each in [each for each in sys.modules if each.startswith("echoproto.cli.")]:
+                del sys.modules[each]
+            code, _ = self.ended("ping", "lab1")
+        self.assertEqual(code, "echoproto: ping needs click; pip install 'echoproto[measure]'")
 
     def test_synopsis(self) -> None:
         """The help says how the command is called, and how a subcommand is."""

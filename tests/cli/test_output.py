@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.cli.output import CSV, FORMS, JSON, NDJSON, Text
+from echoproto.measure.pinging import PingResult, Plan
+from echoproto.measure.probes import Probes
+from echoproto.measure.record import Record
+from echoproto.measure.spread import Spread
+
+MS = 1_000_000
+
+
+class FormTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.stream = io.StringIO()
+        self.record = Record(Probes(b"test", 32), 50 * MS)
+        self.probe = self.record.send(0)
+
+    def write(self, form: Any, stamp: str = "", **named: Any) -> str:
+        """What the form writes of one reply, a duplicate and a loss."""
+        made = form(self.stream, lambda: stamp, **named)
+        made.begin("udp://lab1:7", "192.0.2.1", 32)
+        for each in (self.record.receive(self.probe, MS), self.record.receive(self.probe, 2 * MS)):
+            made.seen("udp://lab1:7", 5, each)
+        made.seen("udp://lab1:7", 6, self.record.lose(0, "gone"))
+        result = PingResult("udp://lab1:7", Plan(), self.record, MS, Spread(), Spread())
+        made.end([result, result], "2026-01-02T03:04:05+00:00", "00ff00ff")
+        return self.stream.getvalue()
+
+    def test_text(self) -> None:
+        """A line for who is asked, one for each reply, and the summaries."""
+        lines = self.write(Text, stamp="[7] ").splitlines()
+        self.assertEqual(lines[0], "ECHO udp://lab1:7 (192.0.2.1), 32 bytes")
+        self.assertEqual(lines[1], "[7] 32 bytes from udp://lab1:7: seq=1 time=1.000 ms")
+        self.assertEqual(lines.count("--- udp://lab1:7 echo statistics ---"), 2)
+
+    def test_quiet(self) -> None:
+        """Quiet, replies and losses are counted only; what else is wrong is told."""
+        lines = self.write(Text, quiet=True).splitlines()
+        self.assertIn("duplicate", lines[1])
+        self.assertTrue(lines[2].startswith("---"))
+
+    def test_numericTarget(self) -> None:
+        """An address that the target's name tells already is not told again."""
+        Text(self.stream, str).begin("udp://192.0.2.1:7", "192.0.2.1", 32)
+        Text(self.stream, str).begin("unix:///run/x", "", 32)
+        self.assertEqual(
+            self.stream.getvalue(),
+            "ECHO udp://192.0.2.1:7, 32 bytes\nECHO unix:///run/x, 32 bytes\n",
+        )
+
+    def test_json(self) -> None:
+        """One document at the end."""
+        written = json.loads(self.write(JSON))
+        self.assertEqual((written["session"], len(written["targets"])), ("00ff00ff", 2))
+
+    def test_ndjson(self) -> None:
+        """A line for each probe, then one for each target, as they are seen."""
+        lines = [json.loads(each) for each in self.write(NDJSON).splitlines()]
+        self.assertEqual([each["type"] for each in lines], ["probe"] * 3 + ["summary"] * 2)
+        self.assertEqual([each["kind"] for each in lines[:3]], ["reply", "duplicate", "lost"])
+
+    def test_csv(self) -> None:
+        """The names of the columns, then a row for each probe."""
+        rows = list(csv.DictReader(io.StringIO(self.write(CSV))))
+        self.assertEqual([each["kind"] for each in rows], ["reply", "duplicate", "lost"])
+        self.assertEqual(
+            (rows[0]["rtt_ns"], rows[2]["rtt_ns"], rows[2]["detail"]), ("1000000", "", "gone")
+        )
+
+    def test_known(self) -> None:
+        """Each form has a name."""
+        self.assertEqual(FORMS, {"text": Text, "json": JSON, "ndjson": NDJSON, "csv": CSV})

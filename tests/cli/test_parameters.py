@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.testing import CliRunner
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.cli import parameters
+from echoproto.cli.parameters import CONTEXT, Grouped, option
+
+
+class ReadTests(SynchronousTestCase):
+    def test_values(self) -> None:
+        """Each kind reads its values, and takes what has been read."""
+        for kind, text, value in (
+            (parameters.DURATION, "20ms", 20_000_000),
+            (parameters.INTERVAL, "1us", 1000),
+            (parameters.COUNT, "1", 1),
+            (parameters.SIZE_BYTES, "0", 0),
+            (parameters.PATTERN, "ff00", b"\xff\x00"),
+            (parameters.ADDRESS, "::1", "::1"),
+        ):
+            self.assertEqual(kind.convert(text, None, None), value)
+            if not isinstance(value, str):
+                self.assertEqual(kind.convert(value, None, None), value)
+
+    def test_wrong(self) -> None:
+        """What is no such value is an error that says how it is written."""
+        for kind, text, says in (
+            (parameters.DURATION, "fast", "no length of time"),
+            (parameters.INTERVAL, "0", "too short"),
+            (parameters.COUNT, "0", "no whole number from 1 on"),
+            (parameters.SIZE_BYTES, "-1", "no whole number from 0 on"),
+            (parameters.PATTERN, "f", "no pattern in hexadecimal"),
+            (parameters.ADDRESS, "lab1", "no numeric address"),
+            (parameters.TARGET, "lab1:x", "no port"),
+            (parameters.ASSERTION, "p99", "no assertion"),
+        ):
+            with self.assertRaisesRegex(click.BadParameter, says):
+                kind.convert(text, None, None)
+
+
+class HelpTests(SynchronousTestCase):
+    def test_groups(self) -> None:
+        """Options stand under their titles, in the order in which they are given."""
+
+        @click.command("x", Grouped, context_settings=CONTEXT)
+        @option("First", "-a", is_flag=True, help="A.")
+        @option("Second", "-b", is_flag=True, help="B.")
+        @option("First", "-c", is_flag=True, help="C.")
+        @option("Second", "-d", is_flag=True, hidden=True)
+        def command(**given: Any) -> None:
+            """Does nothing."""
+
+        said = CliRunner().invoke(command, ["--help"]).output
+        self.assertIn("First:\n  -a  A.\n  -c  C.\n\nSecond:\n  -b  B.\n", said)
