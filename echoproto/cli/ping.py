@@ -149,6 +149,8 @@ class Session:
 def why(failure: Failure) -> str:
     """What is wrong with a target, and what may help, in a line."""
     error: Any = failure.value
+    if type(error).__name__ == "VerificationError":
+        return "TLS: the certificate is for another host; --insecure takes any"
     if type(error).__name__ == "Error" and "SSL" in type(error).__module__:
         reasons = ", ".join(str(each[-1]) for each in error.args[0]) or "no reason given"
         return f"TLS: {reasons}; --ca FILE trusts the certificates in it, --insecure any"
@@ -260,7 +262,7 @@ def ping(targets: tuple[Target, ...], **given: Any) -> int:
 @contextmanager
 def _opened(path: str) -> Iterator[IO[str]]:
     try:
-        made = open(path, "w", encoding="utf-8")
+        made = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed below
     except OSError as error:
         raise click.UsageError(f"--out {path}: {error.strerror}") from error
     yield made

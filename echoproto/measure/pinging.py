@@ -109,6 +109,8 @@ class Pinging:
         self._inOrder: deque[int] = deque()
         self._next: IDelayedCall | None = None
         self._deadline: IDelayedCall | None = None
+        # Whether a probe is due, and waits for the one before it.
+        self._held = False
         self._over = False
 
     def start(self) -> None:
@@ -152,6 +154,10 @@ class Pinging:
         """It is time for the next probe."""
         self._next = None
         if self._plan.reconnect:
+            # The last one has its connection until it is answered or lost.
+            self._held = bool(self._awaited)
+            if self._held:
+                return
             self._close()
         if self._road is None:
             self._open()
@@ -222,6 +228,13 @@ class Pinging:
         self._due = max(self._due + self._plan.interval, now - self._plan.interval)
         self._next = self._later(self._due - now, self._turn)
 
+    def _settled(self) -> None:
+        """A probe is answered or lost: go on, or end, if that was waited for."""
+        if self._held and not self._awaited:
+            self._turn()
+        else:
+            self._endIfDone()
+
     def _endIfDone(self) -> None:
         enough = self._plan.count is not None and self._record.sent >= self._plan.count
         if enough and self._opening is None and not self._awaited:
@@ -244,7 +257,7 @@ class Pinging:
             self._next.cancel()
             self._due = now
             self._next = self._later(0, self._turn)
-        self._endIfDone()
+        self._settled()
 
     def gone(self, reason: str) -> None:
         """See :class:`~echoproto.client.probing.IEars`."""
@@ -254,11 +267,11 @@ class Pinging:
             self._inOrder.clear()
         for sequence in list(self._awaited):
             self._lose(sequence, reason)
-        self._endIfDone()
+        self._settled()
 
     def _tooLate(self, sequence: int) -> None:
         self._lose(sequence, f"no reply in {seconds(self._plan.patience)}")
-        self._endIfDone()
+        self._settled()
 
     def _lose(self, sequence: int, reason: str) -> None:
         self._forget(sequence)

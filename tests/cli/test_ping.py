@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet.protocol import DatagramProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -143,7 +144,12 @@ class PingTests(SynchronousTestCase):
         self.assertEqual(ended.status, 0)
         self.assertRegex(ended.output, r"(\d) sent, \1 received")
         self.setUp()
-        self.lab.act = lambda turn: self.lab.pending.clear() or self.signals[signal.SIGTERM]()
+
+        def stop(turn: int) -> None:
+            self.lab.pending.clear()
+            self.signals[signal.SIGTERM]()
+
+        self.lab.act = stop
         self.assertEqual(self.ping(THERE).status, 130)
 
     def test_sofar(self) -> None:
@@ -221,6 +227,7 @@ class PingTests(SynchronousTestCase):
                 "TLS: certificate verify failed; --ca",
             ),
             (SSL.Error([]), "TLS: no reason given; --ca"),
+            (VerificationError([]), "TLS: the certificate is for another host"),
         ):
             self.assertTrue(why(Failure(error)).startswith(says))
 

@@ -105,7 +105,8 @@ class TLSTests(FindTestCase):
         transport: Any = StringTransport()
         transport.setTcpNoDelay = lambda enabled: None
         protocol.makeConnection(transport)
-        return transport.value()
+        said: bytes = transport.value()
+        return said
 
     def certificates(self, content: bytes) -> str:
         path = Path(self.mktemp())

@@ -180,6 +180,17 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual([len(each.sent) for each in self.target.roads], [1, 1])
         self.assertEqual(self.successResultOf(pinging.result).connecting.count, 2)
 
+    def test_reconnectInTurn(self) -> None:
+        """A probe's connection is kept until its reply has come, or is given up."""
+        self.begin(count=3, reconnect=True, interval=MS, patience=50 * MS)
+        self.clock.advance(0.01)
+        self.assertEqual(len(self.target.roads), 1)
+        self.answer()
+        self.assertEqual(len(self.target.roads), 2)
+        self.clock.pump([0.02, 0.04])
+        self.assertEqual(len(self.target.roads), 3)
+        self.assertEqual(self.kinds(), [Kind.REPLY, Kind.LOST])
+
     def test_gone(self) -> None:
         """A connection that ends loses what was awaited on it; the next probe has a new one."""
         self.begin(interval=10 * MS)

@@ -1,0 +1,139 @@
+"""``echoproto ping`` as a program, against servers on real sockets."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.certificates import serverPEM
+from tests.loopback.program import PATIENCE, Program, environment
+
+PING = [sys.executable, "-m", "echoproto", "ping"]
+
+
+def ping(*words: str) -> subprocess.CompletedProcess[str]:
+    """What became of it; nobody interrupts it."""
+    return subprocess.run(
+        [*PING, *words],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+class PingTests(SynchronousTestCase):
+    def measured(self, *words: str, says: str = "") -> dict[str, Any]:
+        """The one target's values, where all went well."""
+        ended = ping("-o", "json", "-c", "5", "-i", "1ms", *words)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertRegex(ended.stderr, f"^{says}$")
+        (target,) = json.loads(ended.stdout)["targets"]
+        self.assertEqual((target["sent"], target["received"], target["rtt"]["count"]), (5, 5, 5))
+        return dict(target)
+
+    def test_carriers(self) -> None:
+        """Our server is probed over TCP, UDP, TLS and a UNIX socket, on IPv4 and IPv6."""
+        folder = Path(self.mktemp()).resolve()
+        folder.mkdir()
+        pem = folder / "server.pem"
+        pem.write_bytes(serverPEM())
+        path = Path(self.mktemp()).resolve()
+        with Program("-p", "0", "-p", f"unix:{path}", listeners=5) as program:
+            port = program.port()
+            for target in (f"127.0.0.1:{port}", f"[::1]:{port}"):
+                self.assertEqual(self.measured(target)["connect"]["count"], 1)
+                self.assertEqual(self.measured("--reconnect", target)["connect"]["count"], 5)
+                self.measured("-s", "1000000", target)
+            self.measured("-4", f"udp://localhost:{port}")
+            self.measured(
+                "-s", "0", f"udp://[::1]:{port}", says="echoproto ping: an empty payload .*\n"
+            )
+            self.measured("-A", "-s", "65507", f"udp://127.0.0.1:{port}")
+            self.measured(f"unix://{path}")
+            self.measured("--endpoint", f"tcp:127.0.0.1:{port}")
+        with Program(
+            "-p",
+            "tcp:0:interface=127.0.0.1",
+            "--tls-cert",
+            str(pem),
+            "--tls-key",
+            str(pem),
+            listeners=1,
+        ) as program:
+            _, port = program.address("echo", "tls")
+            self.assertEqual(
+                self.measured("--insecure", f"tls://127.0.0.1:{port}")["handshake"]["count"], 1
+            )
+            self.measured("--ca", str(pem), "-4", f"tls://localhost:{port}")
+            for host, words, says in (
+                ("localhost", (), "--ca FILE trusts"),
+                ("127.0.0.1", ("--ca", str(pem)), "the certificate is for another host"),
+            ):
+                ended = ping("-c", "1", "-4", *words, f"tls://{host}:{port}")
+                self.assertEqual(ended.returncode, 2)
+                self.assertRegex(ended.stderr, f"^[^\n]*{says}[^\n]*\n$")
+
+    def test_refused(self) -> None:
+        """Where nothing listens no reply comes, on TCP and on UDP."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        for carrier in ("tcp", "udp"):
+            ended = ping("-c", "1", f"{carrier}://127.0.0.1:{port}")
+            self.assertEqual((ended.returncode, ended.stderr), (1, ""))
+            self.assertIn("lost: refused", ended.stdout)
+
+    def test_noSuchHost(self) -> None:
+        """A host that there is not is one line, and status 2."""
+        ended = ping("nonsense.invalid")
+        self.assertEqual(ended.returncode, 2)
+        self.assertIn("no such host", ended.stderr)
+        self.assertEqual(len(ended.stderr.splitlines()), 1)
+
+    def test_interrupted(self) -> None:
+        """Ctrl-\\ prints the figures so far, and Ctrl-C ends with the summary."""
+        with (
+            Program("-p", "0") as program,
+            subprocess.Popen(
+                [*PING, "-i", "10ms", f"127.0.0.1:{program.port()}"],
+                env=environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as running,
+        ):
+            assert running.stdout is not None and running.stderr is not None
+            for _ in range(5):
+                running.stdout.readline()
+            running.send_signal(signal.SIGQUIT)
+            self.assertIn("0.00 % lost", running.stderr.readline())
+            running.send_signal(signal.SIGINT)
+            rest, errors = running.communicate(timeout=PATIENCE)
+        self.assertEqual((running.returncode, errors), (0, ""))
+        self.assertIn("echo statistics", rest)
+
+    def test_nobodyReads(self) -> None:
+        """Whoever reads it may stop, as ``head`` does; no traceback follows."""
+        with (
+            Program("-p", "0") as program,
+            subprocess.Popen(
+                [*PING, "-i", "1ms", f"127.0.0.1:{program.port()}"],
+                env=environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as running,
+        ):
+            assert running.stdout is not None and running.stderr is not None
+            running.stdout.readline()
+            running.stdout.close()
+            self.assertEqual(running.stderr.read(), "")
+            self.assertEqual(running.wait(PATIENCE), 0)
