@@ -8,13 +8,12 @@ from collections.abc import Sequence
 
 import click
 
+from echoproto.cli.ending import LOCAL_ERROR
+from echoproto.cli.greet import greet
 from echoproto.cli.ping import ping
 from echoproto.errors import CannotStart
 
-COMMANDS = {each.name: each for each in (ping,)}
-
-#: The exit status of a command line that cannot be understood, and of other errors of our side.
-LOCAL_ERROR = 2
+COMMANDS = {each.name: each for each in (ping, greet)}
 
 
 def run(name: str, words: Sequence[str]) -> int:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +17,17 @@ import click
 from twisted.internet.defer import DeferredList
 from twisted.python.failure import Failure
 
+from echoproto.cli.ending import (
+    ASSERTION_FAILED,
+    INTERRUPTED,
+    LOCAL_ERROR,
+    NO_REPLY,
+    WELL,
+    WRONG_BYTES,
+    why,
+)
 from echoproto.cli.output import FORMS, Form
 from echoproto.cli.parameters import (
-    ADDRESS,
     ASSERTION,
     CONTEXT,
     COUNT,
@@ -32,22 +39,19 @@ from echoproto.cli.parameters import (
     Grouped,
     option,
 )
+from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
 from echoproto.client.finding import Way
 from echoproto.client.targets import Target
 from echoproto.measure import SIZE, PingResult, Plan, prepare
 from echoproto.measure.assertions import Assertion
 from echoproto.measure.document import assertable
-from echoproto.measure.pinging import Pinging, reasonOf
+from echoproto.measure.pinging import Pinging
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Kind, Seen
 from echoproto.measure.text import snapshotLine
 
-# Exit statuses, those of the whole command.
-WELL, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
-
-_EPILOG = """\b
-TARGET is host, host:port, [v6]:port, tcp://, udp://, tls://host:port or unix:///path;
-TCP where it does not say, port 12345. A DURATION is 20ms, 1.5s, or 3 for seconds.
+_EPILOG = f"""\b
+{TARGETS} A DURATION is 20ms, 1.5s, or 3 for seconds.
 
 \b
 Examples:
@@ -146,17 +150,6 @@ class Session:
         self._write(self._form.end, self.results, self._started, self.session.hex())
 
 
-def why(failure: Failure) -> str:
-    """What is wrong with a target, and what may help, in a line."""
-    error: Any = failure.value
-    if type(error).__name__ == "VerificationError":
-        return "TLS: the certificate is for another host; --insecure takes any"
-    if type(error).__name__ == "Error" and "SSL" in type(error).__module__:
-        reasons = ", ".join(str(each[-1]) for each in error.args[0]) or "no reason given"
-        return f"TLS: {reasons}; --ca FILE trusts the certificates in it, --insecure any"
-    return reasonOf(failure)
-
-
 def status(
     results: Sequence[PingResult], failed: bool, interrupted: bool, plan: Plan, broken: bool
 ) -> int:
@@ -182,7 +175,7 @@ def _broken(results: Sequence[PingResult], assertions: Sequence[Assertion]) -> l
     ]
 
 
-_PROBES, _WAY, _OUTPUT = "Probes", "The way", "What is shown"
+_PROBES, _OUTPUT = "Probes", "What is shown"
 
 
 @click.command("ping", Grouped, epilog=_EPILOG, context_settings=CONTEXT)
@@ -204,22 +197,9 @@ _PROBES, _WAY, _OUTPUT = "Probes", "The way", "What is shown"
 )
 @option(_PROBES, "-A", "--adaptive", is_flag=True, help="The next when a reply has come.")
 @option(_PROBES, "--reconnect", is_flag=True, help="A new connection for each.")
-@option(_WAY, "-4", "family", flag_value=int(socket.AF_INET), type=int, help="IPv4 only.")
-@option(_WAY, "-6", "family", flag_value=int(socket.AF_INET6), type=int, help="IPv6 only.")
-@option(_WAY, "-I", "--source", type=ADDRESS, help="Send from this address.")
-@option(
-    _WAY,
-    "--endpoint",
-    "descriptions",
-    metavar="TEXT",
-    multiple=True,
-    help="A target as Twisted describes clients.",
-)
-@option(_WAY, "--ca", metavar="FILE", default="", help="Trust the certificates in it (PEM).")
-@option(_WAY, "--insecure", is_flag=True, help="Trust any certificate.")
+@wayOptions
 @option(_OUTPUT, "-q", "--quiet", is_flag=True, help="Only what is wrong, and the summary.")
 @option(_OUTPUT, "-D", "--timestamps", is_flag=True, help="The time before each line.")
-@option(_OUTPUT, "-n", "--numeric", is_flag=True, help="Addresses for names.")
 @option(
     _OUTPUT,
     "-o",
@@ -240,17 +220,14 @@ _PROBES, _WAY, _OUTPUT = "Probes", "The way", "What is shown"
 )
 def ping(targets: tuple[Target, ...], **given: Any) -> int:
     """Probe echo servers (RFC 862), as ping does: round trips, loss, order and damage."""
-    asked = [*targets, *(Target(each, "endpoint", path=each) for each in given["descriptions"])]
-    if not asked:
-        raise click.UsageError("what is to be asked? Give a TARGET or --endpoint")
+    asked = targetsOf(targets, given)
     plan = Plan(
         *(
             given[each]
             for each in ("count", "interval", "deadline", "wait", "adaptive", "reconnect")
         )
     )
-    family = given["family"] or socket.AF_UNSPEC
-    way = Way(family, given["source"] or "", given["ca"], not given["insecure"], given["numeric"])
+    way = wayOf(given)
     with ExitStack() as files:
         stream = sys.stdout if given["out"] is None else files.enter_context(_opened(given["out"]))
         form = FORMS[given["output"]](

@@ -20,6 +20,8 @@ from twisted.internet.endpoints import (
     UNIXClientEndpoint,
     clientFromString,
 )
+from twisted.internet.interfaces import IStreamClientEndpoint
+from zope.interface import implementer
 
 from echoproto.client.probing import DatagramTarget, StreamTarget
 from echoproto.client.resolving import resolve
@@ -44,6 +46,19 @@ class Way:
     trust: str = ""
     verify: bool = True
     numeric: bool = False
+
+
+@implementer(IStreamClientEndpoint)
+class _Secured:
+    """An endpoint whose protocols speak TLS; unlike ``wrapClientTLS`` with one that verifies nothing, too."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint, secure: Callable[[Any], Any]) -> None:
+        self._endpoint = endpoint
+        self._secure = secure
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        """See ``IStreamClientEndpoint``; fires with what speaks TLS for the protocol."""
+        return self._endpoint.connect(self._secure(protocolFactory))
 
 
 def find(
@@ -77,13 +92,16 @@ def _find(reactor: Any, target: Target, size: int, now: Callable[[], int], way: 
         return StreamTarget(target.text, endpoint, size, now)
     if target.carrier == "endpoint":
         return StreamTarget(target.text, _described(reactor, target.path), size, now)
-    secure = _security(reactor, target.host, way) if target.carrier == "tls" else None
+    secured = target.carrier == "tls"
+    secure = _security(reactor, target.host, way) if secured else None
 
     def made(host: str) -> StreamTarget:
-        endpoint = TCP6ClientEndpoint if isIPv6Address(host) else TCP4ClientEndpoint
+        kind = TCP6ClientEndpoint if isIPv6Address(host) else TCP4ClientEndpoint
         source = (way.source, 0) if way.source else None
-        reached = endpoint(reactor, host, target.port, bindAddress=source)
-        return StreamTarget(_name(target, host, way), reached, size, now, host, secure)
+        reached: Any = kind(reactor, host, target.port, bindAddress=source)
+        if secure is not None:
+            reached = _Secured(reached, secure)
+        return StreamTarget(_name(target, host, way), reached, size, now, host, secured)
 
     return resolve(reactor, target.host, way.family, "TCP").addCallback(made)
 

@@ -1,19 +1,21 @@
 """
-The greeting client on streams.
+The greeting client, on streams and on datagrams.
 """
 
 from __future__ import annotations
 
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from echoproto.client.exchange import checkBytes, stop
+from echoproto.client.probing import DatagramTarget, IEars
 from echoproto.errors import (
     ConnectionGone,
     EmptyReply,
@@ -113,3 +115,58 @@ def greet(
     """
     checkBytes(message)
     return _GreetingClient(endpoint, clock, message, timeout, maximum).result
+
+
+@implementer(IEars)
+class _FirstReply:
+    """Takes the first datagram that comes."""
+
+    def __init__(self) -> None:
+        self.reply: Deferred[bytes] = Deferred()
+
+    def heard(self, reply: bytes) -> None:
+        """See :class:`~echoproto.client.probing.IEars`."""
+        if not self.reply.called:
+            self.reply.callback(reply)
+
+    def gone(self, reason: str) -> None:
+        """See :class:`~echoproto.client.probing.IEars`."""
+        if not self.reply.called:
+            self.reply.errback(ConnectionGone(reason))
+
+
+def greetDatagram(
+    target: DatagramTarget,
+    clock: IReactorTime,
+    message: bytes = CLIENT_GREETING,
+    timeout: float = GREETING_TIMEOUT,
+) -> Deferred[bytes]:
+    """
+    Greet a greeting service on datagrams: send ``message``, take the first reply.
+
+    :param target: where.
+    :param clock: keeps the time limit; the reactor.
+    :param message: what to say, in one datagram.
+    :param timeout: seconds to wait.
+    :return: fires with the reply. Fails with ``ExchangeTimeout``, ``ExchangeCancelled``, ``ConnectionGone`` (nobody is there,
+        or the network would not take it), or ``DatagramTooLong``.
+    """
+    checkBytes(message)
+    first = _FirstReply()
+
+    def tooLate(result: object, seconds: float) -> Failure:
+        return Failure(ExchangeTimeout(f"no reply in {seconds:g} s"))
+
+    async def exchange() -> bytes:
+        road = await target.open(first)
+        try:
+            road.send(message)
+            return await first.reply.addTimeout(timeout, clock, tooLate)
+        except CancelledError:
+            raise ExchangeCancelled("cancelled") from None
+        except OSError as error:
+            raise ConnectionGone(f"not sent: {error.strerror}") from error
+        finally:
+            road.close()
+
+    return ensureDeferred(exchange())

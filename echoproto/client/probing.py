@@ -154,7 +154,8 @@ class StreamTarget:
     :param size: bytes of a probe, at least one.
     :param now: the time in nanoseconds.
     :param address: its numeric address.
-    :param secure: makes of the factory of a protocol one whose protocol speaks TLS; ``None`` for none.
+    :param secured: whether the endpoint's connections speak TLS.
+    :ivar endpoint: where it is.
     """
 
     def __init__(
@@ -164,23 +165,20 @@ class StreamTarget:
         size: int,
         now: Callable[[], int],
         address: str = "",
-        secure: Callable[[Any], Any] | None = None,
+        secured: bool = False,
     ) -> None:
         self.name = name
         self.address = address
         self.size = size
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._now = now
-        self._secure = secure
+        self._secured = secured
 
     def open(self, ears: IEars) -> Deferred[StreamRoad]:
         """See :class:`ITarget`."""
-        road = StreamRoad(ears, self.size, self._now, self._secure is not None)
+        road = StreamRoad(ears, self.size, self._now, self._secured)
         factory: Any = Factory.forProtocol(lambda: road)
-        connecting = self._endpoint.connect(
-            factory if self._secure is None else self._secure(factory)
-        )
-
+        connecting = self.endpoint.connect(factory)
         connecting.addErrback(road.opened.errback)
 
         def cancel(_: object) -> None:

@@ -3,54 +3,22 @@ from __future__ import annotations
 import io
 import json
 import signal
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from OpenSSL import SSL
-from service_identity import VerificationError
 from twisted.internet.protocol import DatagramProtocol
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.measuring import run
-from echoproto.cli.ping import why
 from echoproto.echo import EchoDatagrams
 from echoproto.server import foreground
-from echoproto.testing import DatagramWire
+from tests.cli.lab import Lab
 from tests.client.names import Names
 
 #: A server that is there, and one that is not.
 THERE, NOWHERE = "udp://127.0.0.1:7", "udp://127.0.0.1:9"
-
-
-class Lab(DatagramWire):
-    """A wire that runs until it is stopped; a test acts at each turn."""
-
-    stopped = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.turns = 0
-        self.act: Callable[[int], None] = lambda turn: None
-
-    def run(self, installSignalHandlers: bool = True) -> None:
-        for call, arguments, named in self.whenRunningHooks:
-            call(*arguments, **named)
-        while not self.stopped:
-            assert self.turns < 10_000
-            self.turns += 1
-            self.act(self.turns)
-            self.deliverAll()
-            self.advance(0.01)
-
-    def stop(self) -> None:
-        self.stopped = True
-
-    def callFromThread(self, call: Any, *arguments: Any) -> None:
-        call(*arguments)
 
 
 class Flipping(DatagramProtocol):
@@ -218,18 +186,6 @@ class PingTests(SynchronousTestCase):
             self.assertIn(says, ended.errors)
             self.assertEqual(len(ended.errors.splitlines()), 1)
             self.setUp()
-
-    def test_notTrusted(self) -> None:
-        """A certificate that is not trusted is told with what may help."""
-        for error, says in (
-            (
-                SSL.Error([("SSL routines", "", "certificate verify failed")]),
-                "TLS: certificate verify failed; --ca",
-            ),
-            (SSL.Error([]), "TLS: no reason given; --ca"),
-            (VerificationError([]), "TLS: the certificate is for another host"),
-        ):
-            self.assertTrue(why(Failure(error)).startswith(says))
 
     def test_help(self) -> None:
         """The help has every option's group, and examples."""

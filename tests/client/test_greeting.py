@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError
@@ -10,16 +11,29 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from echoproto.client.greeting import GREETING_TIMEOUT, greet
+from echoproto.client.greeting import GREETING_TIMEOUT, greet, greetDatagram
+from echoproto.client.probing import DatagramTarget
 from echoproto.errors import (
     ConnectionGone,
+    DatagramTooLong,
     EmptyReply,
     ExchangeCancelled,
     ExchangeTimeout,
     ReplyTooLong,
 )
-from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING, GreetingFactory
-from echoproto.testing import RecordingProtocol, StreamPair, endpointTo
+from echoproto.greeting import (
+    CLIENT_GREETING,
+    SERVER_GREETING,
+    GreetingDatagrams,
+    GreetingFactory,
+)
+from echoproto.testing import (
+    DatagramWire,
+    MemoryDatagramPort,
+    RecordingProtocol,
+    StreamPair,
+    endpointTo,
+)
 
 
 @implementer(IStreamClientEndpoint)
@@ -156,3 +170,55 @@ class GreetTests(SynchronousTestCase):
         greeted = greet(endpointTo(factory)[0], self.clock)
         self.failureResultOf(greeted, ConnectionRefusedError)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class DatagramTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.wire = DatagramWire()
+        self.wire.listenUDP(7, GreetingDatagrams(self.wire))
+
+    def greet(self, port: int = 7, message: bytes = CLIENT_GREETING) -> Deferred[bytes]:
+        target = DatagramTarget("lab", self.wire, "127.0.0.1", port, len(message))
+        self.addCleanup(lambda: self.assertEqual([*self.wire.ports], [("127.0.0.1", 7)]))
+        self.addCleanup(lambda: self.assertEqual(self.wire.getDelayedCalls(), []))
+        return greetDatagram(target, self.wire, message, timeout=3)
+
+    def test_reply(self) -> None:
+        """The first reply is taken; a second one is nobody's."""
+        greeting = self.greet()
+        self.wire.deliver()
+        self.wire.duplicate()
+        port = self.wire.ports["127.0.0.1", 50_000]
+        self.wire.deliver(1)
+        self.assertEqual(self.successResultOf(greeting), SERVER_GREETING)
+        port.protocol.datagramReceived(b"again", ("127.0.0.1", 7))
+        self.wire.pending.clear()
+
+    def test_refused(self) -> None:
+        """That nobody is there fails it, once."""
+        greeting = self.greet(9)
+        port = self.wire.ports["127.0.0.1", 50_000]
+        self.wire.duplicate()
+        self.wire.deliver()
+        self.failureResultOf(greeting, ConnectionGone)
+        port.protocol._ears.gone("again")  # type: ignore[attr-defined]
+
+    def test_late(self) -> None:
+        """No reply within the time fails it, and so does cancelling."""
+        greeting = self.greet()
+        self.wire.pending.clear()
+        self.wire.advance(3)
+        failure = self.failureResultOf(greeting, ExchangeTimeout)
+        self.assertEqual(str(failure.value), "no reply in 3 s")
+        greeting = self.greet()
+        greeting.cancel()
+        self.failureResultOf(greeting, ExchangeCancelled)
+
+    def test_notSent(self) -> None:
+        """What cannot be sent fails it."""
+        self.failureResultOf(self.greet(message=bytes(65_508)), DatagramTooLong)
+        with mock.patch.object(
+            MemoryDatagramPort, "write", side_effect=OSError(1, "Operation not permitted")
+        ):
+            failure = self.failureResultOf(self.greet(), ConnectionGone)
+        self.assertEqual(str(failure.value), "not sent: Operation not permitted")

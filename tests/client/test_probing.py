@@ -55,9 +55,9 @@ class StreamTests(SynchronousTestCase):
     def now(self) -> int:
         return round(self.clock.seconds() * 1e9)
 
-    def target(self, size: int = 4, endpoint: Any = None, secure: Any = None) -> StreamTarget:
+    def target(self, size: int = 4, endpoint: Any = None, secured: bool = False) -> StreamTarget:
         reached = self.endpoint if endpoint is None else endpoint
-        return StreamTarget("tcp://lab1:7", reached, size, self.now, "192.0.2.1", secure)
+        return StreamTarget("tcp://lab1:7", reached, size, self.now, "192.0.2.1", secured)
 
     def test_pieces(self) -> None:
         """Replies are told one by one, however the bytes come."""
@@ -121,18 +121,24 @@ class StreamTests(SynchronousTestCase):
         self.pairs[0].pump()
         self.assertIsNotNone(self.pairs[0].client.closed)
 
-    def secure(self, trusted: bool = True) -> Any:
-        """Makes clients speak TLS, and the server too."""
+    def secure(self, trusted: bool = True) -> StreamTarget:
+        """A target whose connections speak TLS on both ends."""
         options = PrivateCertificate.loadPEM(serverPEM()).options()
         secured = TLSMemoryBIOFactory(options, False, self.factory, self.clock)
         self.endpoint, self.pairs = endpointTo(secured)
         trust = Certificate.loadPEM(serverPEM()) if trusted else None
         client = optionsForClientTLS("localhost", trust)
-        return lambda factory: TLSMemoryBIOFactory(client, True, factory, self.clock)
+        endpoint = self.endpoint
+
+        class Secured:
+            def connect(_, factory: Any) -> Deferred[Any]:
+                return endpoint.connect(TLSMemoryBIOFactory(client, True, factory, self.clock))
+
+        return self.target(endpoint=Secured(), secured=True)
 
     def test_tls(self) -> None:
         """Over TLS it is open after the handshake, and both times are told."""
-        opening = self.target(secure=self.secure()).open(self.ears)
+        opening = self.secure().open(self.ears)
         self.assertNoResult(opening)
         self.clock.advance(0.007)
         self.pairs[0].pump()
@@ -147,7 +153,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_notTrusted(self) -> None:
         """A certificate that is not trusted fails the opening."""
-        opening = self.target(secure=self.secure(trusted=False)).open(self.ears)
+        opening = self.secure(trusted=False).open(self.ears)
         self.pairs[0].pump()
         failure = self.failureResultOf(opening)
         self.assertIn("certificate verify failed", str(failure.value))
@@ -155,7 +161,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_closedInHandshake(self) -> None:
         """Cancelled during the handshake it is never open."""
-        opening = self.target(secure=self.secure()).open(self.ears)
+        opening = self.secure().open(self.ears)
         opening.cancel()
         self.failureResultOf(opening, CancelledError)
         self.pairs[0].pump()
