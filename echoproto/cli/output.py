@@ -8,13 +8,33 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import IO, Any
+
+import click
 
 from echoproto.measure import text
 from echoproto.measure.document import measurement, seenValues
 from echoproto.measure.pinging import PingResult
 from echoproto.measure.record import Kind, Seen
+
+
+@contextmanager
+def opened(path: str | None) -> Iterator[IO[str]]:
+    """A file to write to; the standard output where there is no path."""
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        made = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise click.UsageError(f"--out {path}: {error.strerror}") from error
+    yield made
+    # What cannot be written was told when it was: each line is flushed.
+    with suppress(OSError):
+        made.close()
 
 
 class Form:

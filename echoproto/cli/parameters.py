@@ -4,6 +4,7 @@ Kinds of values on the command line of the measuring commands, read by :mod:`ech
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -92,8 +93,33 @@ def _whole(least: int) -> Callable[[str], int]:
     return read
 
 
+_SIZES = {
+    "": 1,
+    "k": 1000,
+    "m": 1000**2,
+    "g": 1000**3,
+    "kib": 1 << 10,
+    "mib": 1 << 20,
+    "gib": 1 << 30,
+}
+
+
+def parseSize(text: str) -> int:
+    """
+    A number of bytes: ``1000``, ``10MiB``, ``1.5G``.
+
+    :raise ValueError: it is none; the message says so in one line.
+    """
+    found = re.fullmatch(r"(\d+\.?\d*)\s*([kmg]i?)?b?", text.strip(), re.IGNORECASE)
+    unit = (found[2] or "").lower() if found else ""
+    if found is None or float(found[1]) <= 0:
+        raise ValueError(f"{text!r} is no number of bytes such as 1000, 64MiB or 1.5GB")
+    return round(float(found[1]) * _SIZES[f"{unit}b" if unit.endswith("i") else unit])
+
+
+SIZE = Read("size", parseSize)
 COUNT = Read("n", _whole(1))
-SIZE_BYTES = Read("n", _whole(0))
+WHOLE = Read("n", _whole(0))
 DURATION = Read("duration", parseDuration)
 INTERVAL = Read("duration", _interval)
 TARGET = Read("target", parseTarget)

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from typing import IO, Any
+from typing import Any
 
 import click
 from twisted.internet.defer import DeferredList
@@ -26,7 +24,7 @@ from echoproto.cli.ending import (
     WRONG_BYTES,
     why,
 )
-from echoproto.cli.output import FORMS, Form
+from echoproto.cli.output import FORMS, Form, opened
 from echoproto.cli.parameters import (
     ASSERTION,
     CONTEXT,
@@ -34,8 +32,8 @@ from echoproto.cli.parameters import (
     DURATION,
     INTERVAL,
     PATTERN,
-    SIZE_BYTES,
     TARGET,
+    WHOLE,
     Grouped,
     option,
 )
@@ -186,7 +184,7 @@ _PROBES, _OUTPUT = "Probes", "What is shown"
 @option(
     _PROBES, "-W", "--wait", type=DURATION, default="2s", help="A reply after that is late.  [2s]"
 )
-@option(_PROBES, "-s", "--size", type=SIZE_BYTES, default=SIZE, help=f"Bytes of each.  [{SIZE}]")
+@option(_PROBES, "-s", "--size", type=WHOLE, default=SIZE, help=f"Bytes of each.  [{SIZE}]")
 @option(
     _PROBES,
     "-p",
@@ -228,24 +226,11 @@ def ping(targets: tuple[Target, ...], **given: Any) -> int:
         )
     )
     way = wayOf(given)
-    with ExitStack() as files:
-        stream = sys.stdout if given["out"] is None else files.enter_context(_opened(given["out"]))
+    with opened(given["out"]) as stream:
         form = FORMS[given["output"]](
             stream, _stamp if given["timestamps"] else str, given["quiet"]
         )
         return _run(form, asked, plan, way, given)
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[IO[str]]:
-    try:
-        made = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise click.UsageError(f"--out {path}: {error.strerror}") from error
-    yield made
-    # What cannot be written was told when it was: each line is flushed.
-    with suppress(OSError):
-        made.close()
 
 
 def _stamp() -> str:

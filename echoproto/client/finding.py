@@ -62,13 +62,13 @@ class _Secured:
 
 
 def find(
-    reactor: Any, target: Target, size: int, now: Callable[[], int], way: Way | None = None
+    reactor: Any, target: Target, size: int | None, now: Callable[[], int], way: Way | None = None
 ) -> Deferred[Any]:
     """
     Make ready to probe.
 
     :param reactor: has TCP, UDP, UNIX sockets and a resolver, as far as the target needs them.
-    :param size: bytes of a probe.
+    :param size: bytes of a probe; ``None`` for a stream without an end.
     :param now: the time in nanoseconds, which never goes back.
     :return: fires with an :class:`~echoproto.client.probing.ITarget`; fails with ``DNSLookupError``, or ``CannotAsk`` where
         the target cannot be asked so.
@@ -76,14 +76,16 @@ def find(
     return maybeDeferred(_find, reactor, target, size, now, way if way is not None else Way())
 
 
-def _find(reactor: Any, target: Target, size: int, now: Callable[[], int], way: Way) -> Any:
+def _find(reactor: Any, target: Target, size: int | None, now: Callable[[], int], way: Way) -> Any:
     if target.carrier == "udp":
+        if size is None:
+            raise CannotAsk(f"{target.text}: that needs a stream; echoproto ping probes datagrams")
         return resolve(reactor, target.host, way.family).addCallback(
             lambda host: DatagramTarget(
                 _name(target, host, way), reactor, host, target.port, size, way.source
             )
         )
-    if size < 1:
+    if size is not None and size < 1:
         raise CannotAsk(
             "an empty probe has no echo on a stream; ask udp:// or give -s a number above 0"
         )

@@ -20,6 +20,7 @@ from zope.interface import Attribute, Interface, implementer
 
 from echoproto.datagramport import listenDatagrams
 from echoproto.errors import ConnectionGone, DatagramTooLong
+from echoproto.streams import canHalfClose
 
 
 class IEars(Interface):
@@ -69,7 +70,7 @@ class StreamRoad(Protocol):
     One connection: cuts what comes into pieces as long as a probe.
 
     :param ears: hears them.
-    :param size: bytes of a probe.
+    :param size: bytes of a probe; ``None`` to tell what comes as it comes.
     :param now: the time in nanoseconds.
     :param secured: whether TLS is spoken, so that it is open only after the handshake.
     :ivar opened: fires with the road when it is open; fails when the connection ends before.
@@ -80,7 +81,7 @@ class StreamRoad(Protocol):
     connectTime: int | None = None
     handshakeTime: int | None = None
 
-    def __init__(self, ears: Any, size: int, now: Callable[[], int], secured: bool) -> None:
+    def __init__(self, ears: Any, size: int | None, now: Callable[[], int], secured: bool) -> None:
         self.opened: Deferred[StreamRoad] = Deferred()
         self._ears = ears
         self._size = size
@@ -111,8 +112,18 @@ class StreamRoad(Protocol):
         """See :class:`IRoad`."""
         self._transport.write(probe)
 
+    def finish(self) -> bool:
+        """Nothing more will be sent: tell the server by our FIN. Whether it could be told, as it cannot over TLS."""
+        if not canHalfClose(self._transport):
+            return False
+        self._transport.loseWriteConnection()
+        return True
+
     def dataReceived(self, data: bytes) -> None:
         """Tell of every piece that is whole."""
+        if self._size is None:
+            self._ears.heard(data)
+            return
         data = self._rest + data
         whole = len(data) - len(data) % self._size
         self._rest = data[whole:]
@@ -151,7 +162,7 @@ class StreamTarget:
 
     :param name: for people.
     :param endpoint: where it is.
-    :param size: bytes of a probe, at least one.
+    :param size: bytes of a probe, at least one; ``None`` for a stream that has none.
     :param now: the time in nanoseconds.
     :param address: its numeric address.
     :param secured: whether the endpoint's connections speak TLS.
@@ -162,7 +173,7 @@ class StreamTarget:
         self,
         name: str,
         endpoint: IStreamClientEndpoint,
-        size: int,
+        size: int | None,
         now: Callable[[], int],
         address: str = "",
         secured: bool = False,

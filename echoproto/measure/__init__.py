@@ -1,8 +1,9 @@
 """
 Measuring echo servers, any: round trips, loss, order and damage, as values.
 
-``result = await ping(reactor, "udp://lab1", count=10)``; ``result.record.times.percentile(99)``. Needs the libraries of the
-extra ``measure``. All but :mod:`.pinging` is pure: no clock, no reactor, no socket; and that one has its clock passed in.
+``result = await ping(reactor, "udp://lab1", Plan(count=10))``; ``result.record.times.percentile(99)``. Needs the libraries of the
+extra ``measure``. All but :mod:`.pinging` and :mod:`.verifying` is pure: no clock, no reactor, no socket; and those have their
+clock passed in.
 
 ==================== ==========================================================
 :mod:`.durations`     ``20ms`` and ``1.5s``
@@ -11,6 +12,9 @@ extra ``measure``. All but :mod:`.pinging` is pure: no clock, no reactor, no soc
 :mod:`.record`        what was sent, what came back, and what is wrong with it
 :mod:`.pinging`       sends at its times, and listens
 :mod:`.assertions`    ``p99<5ms``
+:mod:`.source`        a stream of which every part is known
+:mod:`.integrity`     what is wrong with it when it comes back, and where
+:mod:`.verifying`     sends it, and has it checked
 :mod:`.text`          a result in words
 :mod:`.document`      a result as values for JSON
 ==================== ==========================================================
@@ -27,14 +31,31 @@ from twisted.internet.defer import Deferred
 
 from echoproto.client.finding import Way, find
 from echoproto.client.targets import Target, parseTarget
-from echoproto.measure.pinging import Pinging, PingResult, Plan
+from echoproto.measure.integrity import Fault, Integrity
+from echoproto.measure.pinging import SECOND, Pinging, PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record, Seen
+from echoproto.measure.source import Source
+from echoproto.measure.verifying import Verifying, VerifyResult
 
-__all__ = ["PingResult", "Plan", "Seen", "Way", "ping", "prepare"]
+__all__ = [
+    "Fault",
+    "PingResult",
+    "Plan",
+    "Seen",
+    "VerifyResult",
+    "Way",
+    "ping",
+    "prepare",
+    "prepareVerify",
+    "verify",
+]
 
 #: Bytes of a probe unless told otherwise: as many as ping's ICMP messages have.
 SIZE = 64
+
+#: Bytes that are verified unless told otherwise.
+VERIFY_SIZE = 64 << 20
 
 
 def prepare(
@@ -85,3 +106,52 @@ def ping(reactor: Any, target: str | Target, *arguments: Any, **named: Any) -> D
         return pinging.result
 
     return prepare(reactor, target, *arguments, **named).addCallback(start)
+
+
+def prepareVerify(
+    reactor: Any,
+    target: str | Target,
+    size: int | None = VERIFY_SIZE,
+    seed: int | None = None,
+    patience: int = 5 * SECOND,
+    way: Way | None = None,
+    tell: Callable[[Fault], None] = lambda fault: None,
+    now: Callable[[], int] = time.monotonic_ns,
+) -> Deferred[Verifying]:
+    """
+    Make ready to verify an echo server on a stream.
+
+    :param reactor: reaches the target, and keeps the time.
+    :param target: ``lab1``, ``tls://lab1:7`` and so on, not on UDP.
+    :param size: bytes to send; ``None`` for any number, until it is stopped.
+    :param seed: of the bytes; a random one where ``None``.
+    :param patience: nanoseconds without a byte, after which it is over.
+    :param way: how to get there.
+    :param tell: called with each fault.
+    :param now: the time in nanoseconds, which never goes back.
+    :return: fires with a :class:`~echoproto.measure.verifying.Verifying`, to be started. Fails as :func:`prepare` does.
+    :raise ValueError: the target cannot be understood.
+    """
+    asked = parseTarget(target) if isinstance(target, str) else target
+    source = Source(int.from_bytes(os.urandom(4), "big") if seed is None else seed)
+    finding = find(reactor, asked, None, now, way)
+    return finding.addCallback(Verifying, reactor, now, Integrity(source), size, patience, tell)
+
+
+def verify(
+    reactor: Any, target: str | Target, *arguments: Any, **named: Any
+) -> Deferred[VerifyResult]:
+    """
+    Send a known stream to an echo server, and check every byte that comes back: :func:`prepareVerify`, with the same
+    parameters, and start.
+
+    :return: fires with a :class:`VerifyResult`, also where bytes were wrong. Fails as :func:`prepareVerify` does, and with why there
+        is no connection. Cancelled, it fires with what there is so far.
+    :raise ValueError: the target cannot be understood.
+    """
+
+    def start(verifying: Verifying) -> Deferred[VerifyResult]:
+        verifying.start()
+        return verifying.result
+
+    return prepareVerify(reactor, target, *arguments, **named).addCallback(start)

@@ -14,8 +14,10 @@ from typing import Any
 import twisted
 
 from echoproto import __version__
+from echoproto.measure.integrity import FaultKind
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.record import Kind, Record, Seen
+from echoproto.measure.verifying import VerifyResult
 
 FORMAT = "echoproto-measurement"
 VERSION = 1
@@ -35,12 +37,43 @@ def measurement(results: Sequence[PingResult], started: str, session: str) -> di
         "command": "ping",
         "started": started,
         "session": session,
-        "versions": {
-            "echoproto": __version__,
-            "twisted": twisted.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": _versions(),
         "targets": [targetValues(each) for each in results],
+    }
+
+
+def verification(result: VerifyResult) -> dict[str, Any]:
+    """What became of a stream."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "command": "verify",
+        "versions": _versions(),
+        "target": result.target,
+        "sent_bytes": result.sent,
+        "received_bytes": result.received,
+        "duration_ns": result.duration,
+        "rate_bytes_per_second": round(result.rate),
+        "ending": result.ending,
+        "counts": {kind.value: result.counts[kind] for kind in FaultKind},
+        "faults": [
+            {
+                "kind": each.kind.value,
+                "offset_bytes": each.offset,
+                "length_bytes": each.length,
+                "sent": each.sent.hex(),
+                "received": each.received.hex(),
+            }
+            for each in result.faults
+        ],
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "echoproto": __version__,
+        "twisted": twisted.__version__,
+        "python": platform.python_version(),
     }
 
 

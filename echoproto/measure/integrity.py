@@ -68,6 +68,7 @@ class Integrity:
     Compares what comes with what was sent.
 
     :param source: what was sent.
+    :ivar source: likewise.
     :ivar sent: bytes sent so far; whoever sends adds to it.
     :ivar received: bytes that came.
     :ivar offset: up to where the stream is accounted for.
@@ -75,7 +76,7 @@ class Integrity:
 
     def __init__(self, source: Source) -> None:
         self.sent = self.received = self.offset = 0
-        self._source = source
+        self.source = source
         # What came from the first wrong byte on, until it can be told what has happened.
         self._doubtful = b""
         # Of the stream from ``_begin`` on, so that it is not made again for every piece.
@@ -122,7 +123,7 @@ class Integrity:
         begin = self.offset - self._begin
         if not 0 <= begin <= len(self._expected) - size:
             self._begin, begin = self.offset, 0
-            self._expected = self._source.read(self.offset, max(size, LOOK))
+            self._expected = self.source.read(self.offset, max(size, LOOK))
         return self._expected[begin : begin + size]
 
     def _judge(self, final: bool) -> list[Fault]:
@@ -132,7 +133,7 @@ class Integrity:
             due = self.sent - self.offset
             if not final and len(self._doubtful) < (min(LOOK, due + AGREEING) if due else LOOK):
                 break
-            missing, extra = _align(self._source.read(self.offset, due), self._doubtful)
+            missing, extra = _align(self.source.read(self.offset, due), self._doubtful)
             if missing is None:
                 # Nothing of it is ours. The last bytes may be the beginning of something that is.
                 extra = len(self._doubtful) - (0 if final else AGREEING - 1)
@@ -144,7 +145,7 @@ class Integrity:
         return faults
 
     def _faults(self, missing: int, extra: int) -> list[Fault]:
-        sent = self._source.read(self.offset, min(missing or EXCERPT, EXCERPT))
+        sent = self.source.read(self.offset, min(missing or EXCERPT, EXCERPT))
         received = self._doubtful[: min(extra or EXCERPT, EXCERPT)]
         if missing == extra:
             return [Fault(FaultKind.FLIPPED, self.offset, missing, sent, received)]
@@ -159,12 +160,12 @@ class Integrity:
     def _kindOf(self, extra: bytes) -> FaultKind:
         """What bytes are that are too many."""
         begin = max(self.offset - PAST, 0)
-        past = self._source.read(begin, self.offset - begin)
+        past = self.source.read(begin, self.offset - begin)
         if past.endswith(extra) or (len(extra) >= AGREEING and extra in past):
             return FaultKind.DUPLICATED
         header = extra.find(MAGIC)
         session = extra[header + 4 : header + 8]
-        if header >= 0 and len(session) == 4 and session != self._source.session:
+        if header >= 0 and len(session) == 4 and session != self.source.session:
             return FaultKind.FOREIGN
         return FaultKind.INSERTED
 

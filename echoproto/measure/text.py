@@ -8,6 +8,7 @@ from echoproto.measure.durations import milliseconds
 from echoproto.measure.pinging import PingResult
 from echoproto.measure.record import Kind, Record, Seen
 from echoproto.measure.spread import PERCENTILES, Spread
+from echoproto.measure.verifying import VerifyResult
 
 
 def seenLine(target: str, seen: Seen) -> str:
@@ -47,6 +48,34 @@ def summary(result: PingResult) -> str:
     if result.securing.count:
         lines.append(_spread("TLS handshake", result.securing))
     return "\n".join(lines)
+
+
+def progressLine(result: VerifyResult) -> str:
+    """How far it has come, in one line."""
+    faults = result.counts.total()
+    return f"{_size(result.received)}, {_size(result.rate)}/s, {faults} faults"
+
+
+def integritySummary(result: VerifyResult) -> str:
+    """What became of a stream, some lines."""
+    lines = [
+        f"--- {result.target} integrity ---",
+        f"{result.sent} bytes sent, {result.received} received, {result.duration / 1e9:.3f} s, {_size(result.rate)}/s",
+        ", ".join(f"{count} {kind.value}" for kind, count in result.counts.items())
+        or "every byte came back as it was sent",
+    ]
+    if result.ending:
+        lines.append(f"ended early: {result.ending}")
+    return "\n".join(lines)
+
+
+def _size(count: float) -> str:
+    """Bytes in the unit that suits them."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            break
+        count /= 1024
+    return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
 
 
 def _counts(record: Record, duration: int) -> str:

@@ -17,7 +17,7 @@ class ReadTests(SynchronousTestCase):
             (parameters.DURATION, "20ms", 20_000_000),
             (parameters.INTERVAL, "1us", 1000),
             (parameters.COUNT, "1", 1),
-            (parameters.SIZE_BYTES, "0", 0),
+            (parameters.WHOLE, "0", 0),
             (parameters.PATTERN, "ff00", b"\xff\x00"),
             (parameters.ADDRESS, "::1", "::1"),
         ):
@@ -31,7 +31,7 @@ class ReadTests(SynchronousTestCase):
             (parameters.DURATION, "fast", "no length of time"),
             (parameters.INTERVAL, "0", "too short"),
             (parameters.COUNT, "0", "no whole number from 1 on"),
-            (parameters.SIZE_BYTES, "-1", "no whole number from 0 on"),
+            (parameters.WHOLE, "-1", "no whole number from 0 on"),
             (parameters.PATTERN, "f", "no pattern in hexadecimal"),
             (parameters.ADDRESS, "lab1", "no numeric address"),
             (parameters.TARGET, "lab1:x", "no port"),

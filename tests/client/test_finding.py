@@ -27,7 +27,7 @@ class FindTestCase(SynchronousTestCase):
         self.reactor: Any = MemoryReactorClock()
         self.reactor.nameResolver = Names("192.0.2.1")
 
-    def find(self, text: str, size: int = 64, reactor: Any = None, **way: Any) -> Any:
+    def find(self, text: str, size: int | None = 64, reactor: Any = None, **way: Any) -> Any:
         target = parseTarget(text)
         return find(reactor or self.reactor, target, size, lambda: 0, Way(**way) if way else None)
 
@@ -71,6 +71,12 @@ class FindTests(FindTestCase):
         self.successResultOf(target.open(Ears())).send(b"x")
         self.assertEqual(wire.pending[0].source[0], "192.0.2.9")
         self.assertEqual(wire.pending[0].destination, ("192.0.2.1", 7))
+
+    def test_stream(self) -> None:
+        """A stream without an end needs a carrier that has one."""
+        self.assertIsNone(self.successResultOf(self.find("lab1", size=None)).size)
+        failing = self.find("udp://lab1", size=None, reactor=self.wire())
+        self.assertIn("needs a stream", str(self.failureResultOf(failing, CannotAsk).value))
 
     def test_noSuchHost(self) -> None:
         """A name without an address fails at once."""

@@ -55,7 +55,9 @@ class StreamTests(SynchronousTestCase):
     def now(self) -> int:
         return round(self.clock.seconds() * 1e9)
 
-    def target(self, size: int = 4, endpoint: Any = None, secured: bool = False) -> StreamTarget:
+    def target(
+        self, size: int | None = 4, endpoint: Any = None, secured: bool = False
+    ) -> StreamTarget:
         reached = self.endpoint if endpoint is None else endpoint
         return StreamTarget("tcp://lab1:7", reached, size, self.now, "192.0.2.1", secured)
 
@@ -81,6 +83,15 @@ class StreamTests(SynchronousTestCase):
         self.pairs[0].pump()
         self.assertEqual(self.ears.reasons, [])
         self.assertIsNotNone(self.pairs[0].client.closed)
+
+    def test_stream(self) -> None:
+        """Without a size what comes is told as it comes; our FIN is answered by the server's."""
+        road: Any = self.successResultOf(self.target(size=None).open(self.ears))
+        road.send(b"any number")
+        self.assertTrue(road.finish())
+        self.pairs[0].pump()
+        self.assertEqual(self.ears.replies, [b"any number"])
+        self.assertEqual(self.ears.reasons, ["the server closed the connection"])
 
     def test_gone(self) -> None:
         """An end that we did not want is told: the server's, or a reset."""
@@ -144,6 +155,7 @@ class StreamTests(SynchronousTestCase):
         self.pairs[0].pump()
         road: Any = self.successResultOf(opening)
         self.assertEqual((road.connectTime, road.handshakeTime), (0, 7 * MS))
+        self.assertFalse(road.finish())
         road.send(b"safe")
         self.clock.advance(0)
         self.pairs[0].pump()

@@ -64,7 +64,9 @@ class Relay:
 
 
 class IntegrityTests(SynchronousTestCase):
-    def check(self, stream: bytes, random: Random, sent: int = SIZE) -> tuple[Integrity, list[Fault]]:
+    def check(
+        self, stream: bytes, random: Random, sent: int = SIZE
+    ) -> tuple[Integrity, list[Fault]]:
         """What is found where the stream comes in pieces of random sizes."""
         integrity = Integrity(SOURCE)
         integrity.sent = sent
@@ -101,7 +103,9 @@ class IntegrityTests(SynchronousTestCase):
     def test_tooMany(self) -> None:
         """What comes after the end is too much: the end again, or something else."""
         _, faults = self.check(STREAM + STREAM[-100:], Random(1))
-        self.assertEqual([(each.kind, each.offset) for each in faults], [(FaultKind.DUPLICATED, SIZE)])
+        self.assertEqual(
+            [(each.kind, each.offset) for each in faults], [(FaultKind.DUPLICATED, SIZE)]
+        )
         _, faults = self.check(STREAM + b"x", Random(1))
         self.assertEqual([(each.kind, each.length) for each in faults], [(FaultKind.INSERTED, 1)])
 
@@ -117,7 +121,7 @@ class IntegrityTests(SynchronousTestCase):
     def test_nothingOfOurs(self) -> None:
         """A server that sends something else altogether is told so, and does not cost memory."""
         noise = Random(3).randbytes(400_000)
-        integrity, faults = self.check(noise, Random(1))
+        _, faults = self.check(noise, Random(1))
         self.assertEqual({each.kind for each in faults[:-1]}, {FaultKind.INSERTED})
         self.assertEqual(sum(each.length for each in faults[:-1]), len(noise))
         self.assertEqual(faults[-1], Fault(FaultKind.CUT, 0, SIZE))
@@ -131,4 +135,7 @@ class IntegrityTests(SynchronousTestCase):
     def test_lastByte(self) -> None:
         """The very last byte may be wrong, and nothing after it tells."""
         _, faults = self.check(STREAM[:-1] + bytes([STREAM[-1] ^ 1]), Random(1))
-        self.assertEqual([(each.kind, each.offset, each.length) for each in faults], [(FaultKind.FLIPPED, SIZE - 1, 1)])
+        self.assertEqual(
+            [(each.kind, each.offset, each.length) for each in faults],
+            [(FaultKind.FLIPPED, SIZE - 1, 1)],
+        )
