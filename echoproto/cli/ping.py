@@ -40,7 +40,8 @@ from echoproto.cli.parameters import (
 from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
 from echoproto.client.finding import Way
 from echoproto.client.targets import Target
-from echoproto.measure import SIZE, PingResult, Plan, prepare
+from echoproto.measure import PingResult, Plan, prepare
+from echoproto.measure.asking import SIZE
 from echoproto.measure.assertions import Assertion
 from echoproto.measure.document import assertable
 from echoproto.measure.pinging import Pinging

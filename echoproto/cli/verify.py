@@ -95,6 +95,8 @@ class _Run:
         self._verifying: Any = None
         self._status: int | None = None
         self._progress: LoopingCall | None = None
+        # Whether the reactor is stopping already.
+        self._down = False
 
     def run(self, target: Target) -> int:
         from echoproto.server.foreground import installReactor
@@ -102,7 +104,7 @@ class _Run:
         self._reactor = installReactor(None)
         self._reactor.callWhenRunning(self._begin, target)
         # Ctrl-C stops the reactor.
-        self._reactor.addSystemEventTrigger("before", "shutdown", self._interrupt)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._shutDown)
         self._reactor.run()
         return INTERRUPTED if self._status is None else self._status
 
@@ -161,12 +163,16 @@ class _Run:
         if self._verifying is not None:
             self._verifying.stop()
 
+    def _shutDown(self) -> None:
+        self._down = True
+        self._interrupt()
+
     def _end(self, status: int) -> None:
         if self._progress is not None:
             self._progress.stop()
             click.echo(err=True)
         self._status = status if self._status is None else self._status
-        if self._reactor.running:
+        if not self._down:
             self._reactor.stop()
 
 

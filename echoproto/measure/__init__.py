@@ -6,6 +6,7 @@ extra ``measure``. All but :mod:`.pinging` and :mod:`.verifying` is pure: no clo
 clock passed in.
 
 ==================== ==========================================================
+:mod:`.asking`        :func:`ping` and :func:`verify`
 :mod:`.durations`     ``20ms`` and ``1.5s``
 :mod:`.spread`        times in a histogram, percentiles
 :mod:`.probes`        what a probe carries, and whose reply a datagram is
@@ -22,21 +23,12 @@ clock passed in.
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
-from typing import Any
-
-from twisted.internet.defer import Deferred
-
-from echoproto.client.finding import Way, find
-from echoproto.client.targets import Target, parseTarget
-from echoproto.measure.integrity import Fault, Integrity
-from echoproto.measure.pinging import SECOND, Pinging, PingResult, Plan
-from echoproto.measure.probes import Probes
-from echoproto.measure.record import Record, Seen
-from echoproto.measure.source import Source
-from echoproto.measure.verifying import Verifying, VerifyResult
+from echoproto.client.finding import Way
+from echoproto.measure.asking import ping, prepare, prepareVerify, verify
+from echoproto.measure.integrity import Fault
+from echoproto.measure.pinging import PingResult, Plan
+from echoproto.measure.record import Seen
+from echoproto.measure.verifying import VerifyResult
 
 __all__ = [
     "Fault",
@@ -50,108 +42,3 @@ __all__ = [
     "prepareVerify",
     "verify",
 ]
-
-#: Bytes of a probe unless told otherwise: as many as ping's ICMP messages have.
-SIZE = 64
-
-#: Bytes that are verified unless told otherwise.
-VERIFY_SIZE = 64 << 20
-
-
-def prepare(
-    reactor: Any,
-    target: str | Target,
-    plan: Plan | None = None,
-    size: int = SIZE,
-    pattern: bytes = b"",
-    way: Way | None = None,
-    tell: Callable[[Seen], None] = lambda seen: None,
-    now: Callable[[], int] = time.monotonic_ns,
-    session: bytes = b"",
-) -> Deferred[Pinging]:
-    """
-    Make ready to probe an echo server: look its name up, read the certificates.
-
-    :param reactor: reaches the target, and keeps the time.
-    :param target: ``lab1``, ``udp://lab1:7`` and so on (:mod:`echoproto.client.targets`).
-    :param plan: how many probes, and when; without an end where it names none, until it is cancelled.
-    :param size: bytes of a probe.
-    :param pattern: what fills it; bytes that no other probe has where empty.
-    :param way: how to get there.
-    :param tell: called with each reply and each loss.
-    :param now: the time in nanoseconds, which never goes back.
-    :param session: four bytes that tell this run from others; random where empty.
-    :return: fires with a :class:`~echoproto.measure.pinging.Pinging`, to be started. Fails with ``DNSLookupError`` or
-        ``CannotAsk``.
-    :raise ValueError: the target cannot be understood.
-    """
-    asked = parseTarget(target) if isinstance(target, str) else target
-    plan = plan if plan is not None else Plan()
-    record = Record(Probes(session or os.urandom(4), size, pattern), plan.patience)
-    finding = find(reactor, asked, size, now, way)
-    return finding.addCallback(Pinging, reactor, now, record, plan, tell)
-
-
-def ping(reactor: Any, target: str | Target, *arguments: Any, **named: Any) -> Deferred[PingResult]:
-    """
-    Probe an echo server: :func:`prepare`, with the same parameters, and start.
-
-    :return: fires with a :class:`PingResult`, also where no reply came. Fails as :func:`prepare` does, and with what TLS has
-        to say where a certificate is not trusted. Cancelled, it fires with what there is so far.
-    :raise ValueError: the target cannot be understood.
-    """
-
-    def start(pinging: Pinging) -> Deferred[PingResult]:
-        pinging.start()
-        return pinging.result
-
-    return prepare(reactor, target, *arguments, **named).addCallback(start)
-
-
-def prepareVerify(
-    reactor: Any,
-    target: str | Target,
-    size: int | None = VERIFY_SIZE,
-    seed: int | None = None,
-    patience: int = 5 * SECOND,
-    way: Way | None = None,
-    tell: Callable[[Fault], None] = lambda fault: None,
-    now: Callable[[], int] = time.monotonic_ns,
-) -> Deferred[Verifying]:
-    """
-    Make ready to verify an echo server on a stream.
-
-    :param reactor: reaches the target, and keeps the time.
-    :param target: ``lab1``, ``tls://lab1:7`` and so on, not on UDP.
-    :param size: bytes to send; ``None`` for any number, until it is stopped.
-    :param seed: of the bytes; a random one where ``None``.
-    :param patience: nanoseconds without a byte, after which it is over.
-    :param way: how to get there.
-    :param tell: called with each fault.
-    :param now: the time in nanoseconds, which never goes back.
-    :return: fires with a :class:`~echoproto.measure.verifying.Verifying`, to be started. Fails as :func:`prepare` does.
-    :raise ValueError: the target cannot be understood.
-    """
-    asked = parseTarget(target) if isinstance(target, str) else target
-    source = Source(int.from_bytes(os.urandom(4), "big") if seed is None else seed)
-    finding = find(reactor, asked, None, now, way)
-    return finding.addCallback(Verifying, reactor, now, Integrity(source), size, patience, tell)
-
-
-def verify(
-    reactor: Any, target: str | Target, *arguments: Any, **named: Any
-) -> Deferred[VerifyResult]:
-    """
-    Send a known stream to an echo server, and check every byte that comes back: :func:`prepareVerify`, with the same
-    parameters, and start.
-
-    :return: fires with a :class:`VerifyResult`, also where bytes were wrong. Fails as :func:`prepareVerify` does, and with why there
-        is no connection. Cancelled, it fires with what there is so far.
-    :raise ValueError: the target cannot be understood.
-    """
-
-    def start(verifying: Verifying) -> Deferred[VerifyResult]:
-        verifying.start()
-        return verifying.result
-
-    return prepareVerify(reactor, target, *arguments, **named).addCallback(start)

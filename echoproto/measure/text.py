@@ -71,10 +71,11 @@ def integritySummary(result: VerifyResult) -> str:
 
 def _size(count: float) -> str:
     """Bytes in the unit that suits them."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
+    unit = "B"
+    for larger in ("KiB", "MiB", "GiB"):
+        if count < 1024:
             break
-        count /= 1024
+        count, unit = count / 1024, larger
     return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
 
 

@@ -3,11 +3,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
+import click
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.output import CSV, FORMS, JSON, NDJSON, Text
+from echoproto.cli.output import CSV, FORMS, JSON, NDJSON, Text, opened
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
@@ -77,3 +80,25 @@ class FormTests(SynchronousTestCase):
     def test_known(self) -> None:
         """Each form has a name."""
         self.assertEqual(FORMS, {"text": Text, "json": JSON, "ndjson": NDJSON, "csv": CSV})
+
+
+class OpenedTests(SynchronousTestCase):
+    def test_file(self) -> None:
+        """Without a path it is the standard output; else the file, closed at the end."""
+        with opened(None) as stream:
+            self.assertIs(stream, sys.stdout)
+        path = Path(self.mktemp())
+        with opened(str(path)) as stream:
+            stream.write("kept")
+        self.assertTrue(stream.closed)
+        self.assertEqual(path.read_text(), "kept")
+
+    def test_cannot(self) -> None:
+        """A file that cannot be written is an error that says why; one that is full closes all the same."""
+        with (
+            self.assertRaisesRegex(click.UsageError, "/nowhere/x: No such file"),
+            opened("/nowhere/x"),
+        ):
+            pass
+        with opened("/dev/full") as stream:
+            stream.write("lost")

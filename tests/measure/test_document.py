@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from importlib.resources import files
 
 from jsonschema import Draft202012Validator
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.assertions import COUNTS, SHARES, TIMES
-from echoproto.measure.document import assertable, measurement, seenValues
+from echoproto.measure.document import assertable, measurement, seenValues, verification
+from echoproto.measure.integrity import Fault, FaultKind
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
 from echoproto.measure.spread import Spread
+from echoproto.measure.verifying import VerifyResult
 
 MS = 1_000_000
 
@@ -41,6 +44,17 @@ class DocumentTests(SynchronousTestCase):
             },
             {"target": "udp://lab1:7", "sent": 3, "received": 1, "lost": 2, "bursts": 1},
         )
+
+    def test_verification(self) -> None:
+        """A verification, with faults and without, is what its schema tells."""
+        schema = json.loads((files("echoproto.measure") / "verification.schema.json").read_text())
+        Draft202012Validator.check_schema(schema)
+        fault = Fault(FaultKind.FOREIGN, 5, 1, b"\0", b"\xff")
+        for counts, faults in ((Counter({FaultKind.FOREIGN: 1}), (fault,)), (Counter(), ())):
+            result = VerifyResult("tcp://lab1:7", 10, 9, MS, counts, faults, "")
+            written = verification(result)
+            Draft202012Validator(schema).validate(json.loads(json.dumps(written)))
+        self.assertEqual((written["rate_bytes_per_second"], written["counts"]["cut"]), (9000, 0))
 
     def test_restored(self) -> None:
         """The histogram that is written gives back all percentiles."""

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+from collections import Counter
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.measure.integrity import FaultKind
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
 from echoproto.measure.spread import Spread
-from echoproto.measure.text import seenLine, snapshotLine, summary
+from echoproto.measure.text import (
+    integritySummary,
+    progressLine,
+    seenLine,
+    snapshotLine,
+    summary,
+)
+from echoproto.measure.verifying import VerifyResult
 
 MS = 1_000_000
 
@@ -81,3 +91,34 @@ TLS handshake min/avg/max/mdev = 2.000/2.000/2.000/0.000 ms""",
             snapshotLine(self.result()),
             "udp://lab1:7: 1/6 received, 83.33 % lost, min/avg/max = 3.000/3.000/3.000 ms",
         )
+
+
+class IntegrityTests(SynchronousTestCase):
+    def result(self, *, received: int, ending: str = "", **counts: int) -> VerifyResult:
+        found = Counter({FaultKind[name]: count for name, count in counts.items()})
+        return VerifyResult("tcp://lab1:7", 4096, received, 2_000 * MS, found, (), ending)
+
+    def test_right(self) -> None:
+        """That nothing is wrong is said."""
+        self.assertEqual(
+            integritySummary(self.result(received=4096)),
+            """--- tcp://lab1:7 integrity ---
+4096 bytes sent, 4096 received, 2.000 s, 2.0 KiB/s
+every byte came back as it was sent""",
+        )
+
+    def test_wrong(self) -> None:
+        """Faults are counted by their kinds, and why it ended early is told."""
+        said = integritySummary(self.result(received=9, ending="connection lost", FLIPPED=2, CUT=1))
+        self.assertEqual(
+            said.splitlines()[2:], ["2 flipped, 1 cut", "ended early: connection lost"]
+        )
+
+    def test_progress(self) -> None:
+        """How far it has come, in the unit that suits."""
+        for received, says in (
+            (1000, "1000 B, 500 B/s, 3 faults"),
+            (3 << 20, "3.0 MiB, 1.5 MiB/s, 3 faults"),
+            (3 << 40, "3072.0 GiB, 1536.0 GiB/s, 3 faults"),
+        ):
+            self.assertEqual(progressLine(self.result(received=received, FLIPPED=3)), says)

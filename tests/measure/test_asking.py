@@ -3,14 +3,16 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.client.targets import Target
-from echoproto.echo import EchoDatagrams
+from echoproto.echo import EchoDatagrams, EchoFactory
 from echoproto.errors import CannotAsk
-from echoproto.measure import PingResult, Plan, Seen, ping, prepare
+from echoproto.measure import Fault, PingResult, Plan, Seen, ping, prepare, verify
 from echoproto.measure.record import Kind
-from echoproto.testing import DatagramWire
+from echoproto.testing import DatagramWire, endpointTo
 
 SECOND = 1_000_000_000
 
@@ -67,3 +69,22 @@ class PingTests(SynchronousTestCase):
             prepare(self.wire, "lab1:port")
         failing = prepare(self.wire, Target("", "unix", path="/x"), size=0)
         self.failureResultOf(failing, CannotAsk)
+
+
+class VerifyTests(SynchronousTestCase):
+    def test_api(self) -> None:
+        """A program has a stream verified, on any endpoint."""
+        clock = Clock()
+        endpoint, pairs = endpointTo(EchoFactory(clock))
+        self.patch(TCP4ClientEndpoint, "connect", lambda self, factory: endpoint.connect(factory))
+        found: list[Fault] = []
+        verifying = verify(clock, "127.0.0.1:7", 100_000, seed=7, tell=found.append)
+        pairs[0].pump()
+        result = self.successResultOf(verifying)
+        self.assertEqual((result.received, result.faults, found), (100_000, (), []))
+        pairs[0].client.abortConnection()
+        pairs[0].pump()
+
+    def test_wrong(self) -> None:
+        """Datagrams are no stream."""
+        self.failureResultOf(verify(Clock(), Target("", "udp")), CannotAsk)

@@ -1,0 +1,66 @@
+"""``echoproto verify`` as a program, against servers on real sockets."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.certificates import serverPEM
+from tests.loopback.program import PATIENCE, Program, environment
+
+VERIFY = [sys.executable, "-m", "echoproto", "verify"]
+
+SIZE = 20_000_000
+
+
+class VerifyTests(SynchronousTestCase):
+    def verified(self, *words: str) -> dict[str, Any]:
+        ended = subprocess.run(
+            [*VERIFY, "--bytes", str(SIZE), "-o", "json", *words],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+        return dict(json.loads(ended.stdout))
+
+    def test_carriers(self) -> None:
+        """Every byte comes back over TCP, TLS and a UNIX socket."""
+        folder = Path(self.mktemp()).resolve()
+        folder.mkdir()
+        pem = folder / "server.pem"
+        pem.write_bytes(serverPEM())
+        with Program("-p", "0", "-p", f"unix:{folder}/echo", listeners=5) as program:
+            for target in (f"127.0.0.1:{program.port()}", f"unix://{folder}/echo"):
+                self.assertEqual(self.verified(target)["received_bytes"], SIZE)
+        secure = ("--tls-cert", str(pem), "--tls-key", str(pem))
+        with Program("-p", "tcp:0:interface=127.0.0.1", *secure, listeners=1) as program:
+            _, port = program.address("echo", "tls")
+            found = self.verified("--ca", str(pem), "-4", f"tls://localhost:{port}")
+            self.assertEqual(found["received_bytes"], SIZE)
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C ends a soak with its summary."""
+        with (
+            Program("-p", "0") as program,
+            subprocess.Popen(
+                [*VERIFY, "-z", "1h", "--insecure", f"127.0.0.1:{program.port()}"],
+                env=environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as running,
+        ):
+            program.waitFor("from")
+            running.send_signal(signal.SIGINT)
+            said, errors = running.communicate(timeout=PATIENCE)
+        self.assertEqual((running.returncode, errors), (0, ""))
+        self.assertIn("every byte came back as it was sent", said)
