@@ -37,6 +37,29 @@ def opened(path: str | None) -> Iterator[IO[str]]:
         made.close()
 
 
+class Guarded:
+    """
+    Calls what writes, until it cannot.
+
+    :param failed: called once then, with what to say of it: nothing where nobody reads any more, which is no error, as with ``head``.
+    """
+
+    def __init__(self, failed: Callable[[str], None]) -> None:
+        self._failed = failed
+        self._over = False
+
+    def __call__(self, write: Callable[..., None], *what: Any) -> None:
+        """Call ``write`` with ``what``."""
+        if self._over:
+            return
+        try:
+            write(*what)
+        except OSError as error:
+            self._over = True
+            nobody = isinstance(error, BrokenPipeError)
+            self._failed("" if nobody else f"cannot write: {error.strerror}; the rest is lost")
+
+
 class Form:
     """
     Writes nothing; the base of those that do.

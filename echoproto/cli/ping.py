@@ -24,7 +24,7 @@ from echoproto.cli.ending import (
     WRONG_BYTES,
     why,
 )
-from echoproto.cli.output import FORMS, Form, opened
+from echoproto.cli.output import FORMS, Form, Guarded, opened
 from echoproto.cli.parameters import (
     ASSERTION,
     CONTEXT,
@@ -78,7 +78,8 @@ class Session:
     def __init__(self, reactor: Any, form: Form, complain: Callable[[str], None]) -> None:
         self.session = os.urandom(4)
         self.results: list[PingResult] = []
-        self.failed = self.interrupted = self._unwritable = False
+        self.failed = self.interrupted = False
+        self._write = Guarded(self._unwritable)
         self._reactor = reactor
         self._form = form
         self._complain = complain
@@ -120,18 +121,11 @@ class Session:
         )
         return asking.addCallback(begin).addCallbacks(self.results.append, failed)
 
-    def _write(self, write: Callable[..., None], *what: Any) -> None:
-        if self._unwritable:
-            return
-        try:
-            write(*what)
-        except OSError as error:
-            self._unwritable = True
-            # Nobody reading any more is no error, as with "head".
-            if not isinstance(error, BrokenPipeError):
-                self.failed = True
-                self._complain(f"cannot write: {error.strerror}; the rest is lost")
-            self._reactor.callLater(0, self.interrupt)
+    def _unwritable(self, why: str) -> None:
+        if why:
+            self.failed = True
+            self._complain(why)
+        self._reactor.callLater(0, self.interrupt)
 
     def interrupt(self) -> None:
         """End now, with what there is."""

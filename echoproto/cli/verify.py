@@ -15,7 +15,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR, NO_REPLY, WELL, WRONG_BYTES, why
-from echoproto.cli.output import opened
+from echoproto.cli.output import Guarded, opened
 from echoproto.cli.parameters import (
     CONTEXT,
     DURATION,
@@ -91,6 +91,7 @@ class _Run:
 
     def __init__(self, stream: IO[str], given: dict[str, Any]) -> None:
         self._stream = stream
+        self._write = Guarded(self._unwritable)
         self._given = given
         self._verifying: Any = None
         self._status: int | None = None
@@ -119,6 +120,8 @@ class _Run:
 
     def _start(self, verifying: Verifying) -> Deferred[VerifyResult]:
         self._verifying = verifying
+        if self._given["output"] == "text":
+            self._line(f"VERIFY {verifying.target.name}, seed {verifying.snapshot().seed}")
         verifying.start()
         if self._given["duration"]:
             self._reactor.callLater(self._given["duration"] / SECOND, verifying.finish)
@@ -130,16 +133,16 @@ class _Run:
 
     def _tell(self, fault: Fault) -> None:
         if not self._given["quiet"] and self._given["output"] == "text":
-            self._write(str(fault))
+            self._line(str(fault))
 
     def _showProgress(self) -> None:
         click.echo(f"\r{progressLine(self._verifying.snapshot())}  ", err=True, nl=False)
 
     def _show(self, result: VerifyResult) -> int:
         if self._given["output"] == "json":
-            self._write(json.dumps(verification(result), indent=2))
+            self._line(json.dumps(verification(result), indent=2))
         else:
-            self._write(integritySummary(result))
+            self._line(integritySummary(result))
         wrong = set(result.counts) - {FaultKind.CUT}
         if wrong:
             return WRONG_BYTES
@@ -151,13 +154,14 @@ class _Run:
         _complain(why(failure))
         return NO_REPLY if failure.check(ConnectError, ExchangeError) else LOCAL_ERROR
 
-    def _write(self, line: str) -> None:
-        try:
-            print(line, file=self._stream, flush=True)
-        except OSError as error:
+    def _line(self, text: str) -> None:
+        self._write(lambda: print(text, file=self._stream, flush=True))
+
+    def _unwritable(self, why: str) -> None:
+        if why:
             self._status = LOCAL_ERROR
-            _complain(f"cannot write: {error.strerror}; the rest is lost")
-            self._reactor.callLater(0, self._interrupt)
+            _complain(why)
+        self._reactor.callLater(0, self._interrupt)
 
     def _interrupt(self) -> None:
         if self._verifying is not None:

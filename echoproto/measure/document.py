@@ -50,6 +50,7 @@ def verification(result: VerifyResult) -> dict[str, Any]:
         "command": "verify",
         "versions": _versions(),
         "target": result.target,
+        "seed": result.seed,
         "sent_bytes": result.sent,
         "received_bytes": result.received,
         "duration_ns": result.duration,

@@ -29,9 +29,12 @@ class Source:
     The stream of one session.
 
     :param seed: of the bytes; the same seed makes the same stream.
+    :ivar seed: likewise.
+    :ivar session: its number, which the seed makes too.
     """
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         random = Random(seed)
         self.session = random.randbytes(4)
         self._bodies = memoryview(random.randbytes(_BLOCKS * _BODY))

@@ -42,6 +42,7 @@ class VerifyResult:
     What became of it.
 
     :ivar target: its name.
+    :ivar seed: of the stream.
     :ivar sent: bytes that were sent.
     :ivar received: bytes that came.
     :ivar duration: nanoseconds from the first byte to the end.
@@ -51,6 +52,7 @@ class VerifyResult:
     """
 
     target: str
+    seed: int
     sent: int
     received: int
     duration: int
@@ -105,6 +107,7 @@ class Verifying:
         self._counts: Counter[FaultKind] = Counter()
         self._faults: list[Fault] = []
         self._finished = self._over = False
+        self._began = now()
 
     def start(self) -> None:
         """Connect, and send."""
@@ -118,6 +121,7 @@ class Verifying:
         integrity = self._integrity
         return VerifyResult(
             self.target.name,
+            integrity.source.seed,
             integrity.sent,
             integrity.received,
             self._now() - self._began,

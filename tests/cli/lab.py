@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -33,3 +34,10 @@ class Lab(DatagramWire):
 
     def callFromThread(self, call: Any, *arguments: Any) -> None:
         call(*arguments)
+
+
+class Unwritten(io.StringIO):
+    """Nobody reads it any more."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError

@@ -6,11 +6,12 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import click
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.output import CSV, FORMS, JSON, NDJSON, Text, opened
+from echoproto.cli.output import CSV, FORMS, JSON, NDJSON, Guarded, Text, opened
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
@@ -80,6 +81,24 @@ class FormTests(SynchronousTestCase):
     def test_known(self) -> None:
         """Each form has a name."""
         self.assertEqual(FORMS, {"text": Text, "json": JSON, "ndjson": NDJSON, "csv": CSV})
+
+
+class GuardedTests(SynchronousTestCase):
+    def test_fails(self) -> None:
+        """It is called until it fails; then why is told, once, unless nobody reads any more."""
+        for error, says in (
+            (
+                OSError(28, "No space left on device"),
+                "cannot write: No space left on device; the rest is lost",
+            ),
+            (BrokenPipeError(), ""),
+        ):
+            said: list[str] = []
+            write = mock.Mock(side_effect=[None, error])
+            guarded = Guarded(said.append)
+            for _ in range(3):
+                guarded(write, "text")
+            self.assertEqual((write.call_count, said), (2, [says]))
 
 
 class OpenedTests(SynchronousTestCase):

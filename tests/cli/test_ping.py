@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.cli.measuring import run
 from echoproto.echo import EchoDatagrams
 from echoproto.server import foreground
-from tests.cli.lab import Lab
+from tests.cli.lab import Lab, Unwritten
 from tests.client.names import Names
 
 #: A server that is there, and one that is not.
@@ -27,13 +27,6 @@ class Flipping(DatagramProtocol):
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         transport: Any = self.transport
         transport.write(datagram[:-1] + bytes([datagram[-1] ^ 1]), addr)
-
-
-class Unwritten(io.StringIO):
-    """Nobody reads it any more."""
-
-    def write(self, text: str) -> int:
-        raise BrokenPipeError
 
 
 @dataclass

@@ -16,7 +16,7 @@ from echoproto.client import finding
 from echoproto.echo import EchoFactory
 from echoproto.server import foreground
 from echoproto.testing import MemoryEndpoint, endpointTo
-from tests.cli.lab import Lab
+from tests.cli.lab import Lab, Unwritten
 
 TARGET = "127.0.0.1:7"
 
@@ -62,8 +62,10 @@ class VerifyTests(SynchronousTestCase):
             for _ in range(40):
                 each.step()
 
-    def verify(self, *words: str, errors: io.StringIO | None = None) -> tuple[int, str, str]:
-        output = io.StringIO()
+    def verify(
+        self, *words: str, errors: io.StringIO | None = None, output: io.StringIO | None = None
+    ) -> tuple[int, str, str]:
+        output = output if output is not None else io.StringIO()
         errors = errors if errors is not None else io.StringIO()
         with redirect_stdout(output), redirect_stderr(errors):
             status = run("verify", words)
@@ -84,10 +86,15 @@ class VerifyTests(SynchronousTestCase):
         self.serve(lambda lab: Factory.forProtocol(Flipping))
         status, said, _ = self.verify("--bytes", "1k", "--seed", "7", TARGET)
         self.assertEqual(status, 3)
-        self.assertTrue(said.startswith("1 byte flipped at offset 0: sent 65, received 64"), said)
+        self.assertTrue(
+            said.startswith(
+                "VERIFY tcp://127.0.0.1:7, seed 7\n1 byte flipped at offset 0: sent 65, received 64"
+            ),
+            said,
+        )
         self.serve(lambda lab: Factory.forProtocol(Flipping))
         _, said, _ = self.verify("--bytes", "1k", "-q", TARGET)
-        self.assertTrue(said.startswith("---"))
+        self.assertRegex(said, "^VERIFY tcp://127.0.0.1:7, seed [0-9]+\n---")
 
     def test_cut(self) -> None:
         """Too few bytes are status 1, and so is a refused connection."""
@@ -143,6 +150,12 @@ class VerifyTests(SynchronousTestCase):
         """On a terminal it tells how far it has come."""
         _, _, said = self.verify("-z", "2500ms", TARGET, errors=Terminal())
         self.assertRegex(said, r"^(\r\d+\.\d [KMG]iB, [^\r]* 0 faults  ){2,3}\n$")
+
+    def test_nobodyReads(self) -> None:
+        """Where nobody reads what is written it ends."""
+        self.serve(lambda lab: Factory.forProtocol(Flipping))
+        status, _, errors = self.verify("-z", "1h", TARGET, output=Unwritten())
+        self.assertEqual((status, errors), (3, ""))
 
     def test_full(self) -> None:
         """What cannot be written is told, and status 2."""

@@ -51,7 +51,7 @@ class DocumentTests(SynchronousTestCase):
         Draft202012Validator.check_schema(schema)
         fault = Fault(FaultKind.FOREIGN, 5, 1, b"\0", b"\xff")
         for counts, faults in ((Counter({FaultKind.FOREIGN: 1}), (fault,)), (Counter(), ())):
-            result = VerifyResult("tcp://lab1:7", 10, 9, MS, counts, faults, "")
+            result = VerifyResult("tcp://lab1:7", 5, 10, 9, MS, counts, faults, "")
             written = verification(result)
             Draft202012Validator(schema).validate(json.loads(json.dumps(written)))
         self.assertEqual((written["rate_bytes_per_second"], written["counts"]["cut"]), (9000, 0))

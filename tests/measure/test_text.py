@@ -96,7 +96,7 @@ TLS handshake min/avg/max/mdev = 2.000/2.000/2.000/0.000 ms""",
 class IntegrityTests(SynchronousTestCase):
     def result(self, *, received: int, ending: str = "", **counts: int) -> VerifyResult:
         found = Counter({FaultKind[name]: count for name, count in counts.items()})
-        return VerifyResult("tcp://lab1:7", 4096, received, 2_000 * MS, found, (), ending)
+        return VerifyResult("tcp://lab1:7", 5, 4096, received, 2_000 * MS, found, (), ending)
 
     def test_right(self) -> None:
         """That nothing is wrong is said."""
