@@ -7,6 +7,15 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.cli.ending import (
+    ASSERTION_FAILED,
+    INTERRUPTED,
+    LOCAL_ERROR,
+    NO_REPLY,
+    WELL,
+    WRONG_BYTES,
+)
+from echoproto.cli.measuring import COMMANDS
 from echoproto.cli.serve import ServeOptions
 from echoproto.server.parameters import PARAMETERS
 from tests.hostile.figures import ATTACKS
@@ -17,6 +26,16 @@ IN_TEXT = {"greeting", "tls-cert", "tls-key", "tls-client-ca", "status"}
 
 #: Options of ``twistd`` itself, which stand before ours.
 TWISTD = {"logfile", "logger", "pidfile"}
+
+
+#: The long options of the measuring commands.
+OPTIONS = {
+    option
+    for command in COMMANDS.values()
+    for parameter in command.params
+    for option in parameter.opts
+    if option.startswith("--")
+}
 
 
 def page(name: str) -> str:
@@ -50,9 +69,19 @@ class OperationTests(SynchronousTestCase):
         """No option is named that is not there."""
         # Which has those of twistd echoproto too.
         usage = ServeOptions().getUsage(80)
-        for name in ("docs/operation.md", "SECURITY.md", "README.md"):
+        usage += " ".join(OPTIONS)
+        for name in ("docs/operation.md", "docs/measuring.md", "SECURITY.md", "README.md"):
             for option in set(re.findall(r"`--([a-z-]+)", page(name))) - TWISTD:
                 self.assertIn(f"--{option}", usage, name)
+
+    def test_measuring(self) -> None:
+        """Every option of a measuring command is explained, and every exit status is in the table."""
+        said = page("docs/measuring.md")
+        # The greeting is explained by its example in the help.
+        missing = {each for each in OPTIONS if each not in said} - {"--message", "--help"}
+        self.assertEqual(missing, set())
+        for each in (WELL, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED):
+            self.assertIn(f"\n| {each} | ", said)
 
     def test_reliability(self) -> None:
         """The page of figures has every attack."""

@@ -1,9 +1,17 @@
 """
 The ``echoproto`` command: :mod:`.command` finds the subcommand, and each has a file of its own.
 
-============= ==========================================================
-:mod:`.serve`  ``echoproto serve``: the server in the foreground
-============= ==========================================================
+=================== ==========================================================
+:mod:`.serve`       ``echoproto serve``: the server in the foreground
+:mod:`.ping`        ``echoproto ping``
+:mod:`.verify`      ``echoproto verify``
+:mod:`.greet`       ``echoproto greet``
+:mod:`.measuring`   runs one of the last three, which need the extra ``measure``
+:mod:`.parameters`  kinds of values, and options in groups
+:mod:`.way`         the options that tell the way to the targets
+:mod:`.output`      where a measurement is written, and in which form
+:mod:`.ending`      exit statuses, and what is said of what went wrong
+=================== ==========================================================
 
 Nothing of the library imports it.
 """

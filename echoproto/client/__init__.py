@@ -10,7 +10,11 @@ greeting share only an exchange, so each has a module of its own.
 :mod:`.exchange`    one message, its Deferred and its time limit
 :mod:`.stream`      :func:`connectEcho`
 :mod:`.datagram`    :func:`connectEchoDatagram`
-:mod:`.greeting`    :func:`greet`
+:mod:`.greeting`    :func:`greet`, and the same on datagrams
+:mod:`.targets`     what is to be asked, as it is written
+:mod:`.resolving`   a host's numeric address
+:mod:`.finding`     from a target to what can be probed
+:mod:`.probing`     roads for probes and streams, for :mod:`echoproto.measure`
 =================== ==========================================================
 """
 
