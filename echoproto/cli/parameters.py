@@ -84,10 +84,10 @@ def _interval(text: str) -> int:
     return interval
 
 
-def _whole(least: int) -> Callable[[str], int]:
+def _whole(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise ValueError(f"{text!r} is no whole number from {least} on")
+        if not re.fullmatch("[0-9]{1,10}", text) or not least <= int(text) <= most:
+            raise ValueError(f"{text!r} is no whole number from {least} to {most}")
         return int(text)
 
     return read
@@ -118,8 +118,10 @@ def parseSize(text: str) -> int:
 
 
 SIZE = Read("size", parseSize)
-COUNT = Read("n", _whole(1))
-WHOLE = Read("n", _whole(0))
+COUNT = Read("n", _whole(1, 10**9))
+SEED = Read("n", _whole(0, 2**32 - 1))
+#: Bytes of a probe; each is made anew, so that they are not endless.
+PROBE_SIZE = Read("n", _whole(0, 1 << 24))
 DURATION = Read("duration", parseDuration)
 INTERVAL = Read("duration", _interval)
 TARGET = Read("target", parseTarget)

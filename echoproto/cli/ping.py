@@ -32,8 +32,8 @@ from echoproto.cli.parameters import (
     DURATION,
     INTERVAL,
     PATTERN,
+    PROBE_SIZE,
     TARGET,
-    WHOLE,
     Grouped,
     option,
 )
@@ -179,7 +179,7 @@ _PROBES, _OUTPUT = "Probes", "What is shown"
 @option(
     _PROBES, "-W", "--wait", type=DURATION, default="2s", help="A reply after that is late.  [2s]"
 )
-@option(_PROBES, "-s", "--size", type=WHOLE, default=SIZE, help=f"Bytes of each.  [{SIZE}]")
+@option(_PROBES, "-s", "--size", type=PROBE_SIZE, default=SIZE, help=f"Bytes of each.  [{SIZE}]")
 @option(
     _PROBES,
     "-p",

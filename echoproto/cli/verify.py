@@ -19,9 +19,9 @@ from echoproto.cli.output import Guarded, opened
 from echoproto.cli.parameters import (
     CONTEXT,
     DURATION,
+    SEED,
     SIZE,
     TARGET,
-    WHOLE,
     Grouped,
     option,
 )
@@ -56,7 +56,7 @@ Exit status: 0 well, 1 no or too few bytes, 2 usage or local error, 3 wrong byte
 @click.argument("targets", metavar="TARGET", nargs=-1, type=TARGET)
 @option(_STREAM, "--bytes", "size", type=SIZE, default="64MiB", help="To send.  [64MiB]")
 @option(_STREAM, "-z", "--duration", type=DURATION, help="Send for so long instead.")
-@option(_STREAM, "--seed", type=WHOLE, help="Of the bytes.  [random]")
+@option(_STREAM, "--seed", type=SEED, help="Of the bytes.  [random]")
 @option(
     _STREAM,
     "-W",

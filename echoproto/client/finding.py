@@ -28,6 +28,9 @@ from echoproto.client.resolving import resolve
 from echoproto.client.targets import Target
 from echoproto.errors import CannotAsk
 
+#: Bytes of the longest datagram, by whether it goes over IPv6: 65,535 less the headers (RFC 768, RFC 791, RFC 8200).
+LONGEST_DATAGRAM = {False: 65_507, True: 65_527}
+
 
 @dataclass(frozen=True)
 class Way:
@@ -80,11 +83,18 @@ def _find(reactor: Any, target: Target, size: int | None, now: Callable[[], int]
     if target.carrier == "udp":
         if size is None:
             raise CannotAsk(f"{target.text}: that needs a stream; echoproto ping probes datagrams")
-        return resolve(reactor, target.host, way.family).addCallback(
-            lambda host: DatagramTarget(
-                _name(target, host, way), reactor, host, target.port, size, way.source
-            )
-        )
+
+        def ready(host: str) -> DatagramTarget:
+            _checkSource(host, way)
+            most = LONGEST_DATAGRAM[isIPv6Address(host)]
+            if size > most:
+                raise CannotAsk(
+                    f"{target.text}: a datagram to {host} holds {most} bytes at most; give -s less"
+                )
+            name = _name(target, host, way)
+            return DatagramTarget(name, reactor, host, target.port, size, way.source)
+
+        return resolve(reactor, target.host, way.family).addCallback(ready)
     if size is not None and size < 1:
         raise CannotAsk(
             "an empty probe has no echo on a stream; ask udp:// or give -s a number above 0"
@@ -98,6 +108,7 @@ def _find(reactor: Any, target: Target, size: int | None, now: Callable[[], int]
     secure = _security(reactor, target.host, way) if secured else None
 
     def made(host: str) -> StreamTarget:
+        _checkSource(host, way)
         kind = TCP6ClientEndpoint if isIPv6Address(host) else TCP4ClientEndpoint
         source = (way.source, 0) if way.source else None
         reached: Any = kind(reactor, host, target.port, bindAddress=source)
@@ -106,6 +117,13 @@ def _find(reactor: Any, target: Target, size: int | None, now: Callable[[], int]
         return StreamTarget(_name(target, host, way), reached, size, now, host, secured)
 
     return resolve(reactor, target.host, way.family, "TCP").addCallback(made)
+
+
+def _checkSource(host: str, way: Way) -> None:
+    if way.source and isIPv6Address(way.source) != isIPv6Address(host):
+        raise CannotAsk(
+            f"{way.source} cannot send to {host}: one is IPv4, the other IPv6; -4 or -6 chooses"
+        )
 
 
 def _name(target: Target, host: str, way: Way) -> str:

@@ -220,6 +220,7 @@ def _found(where: bytes, what: bytes, swap: bool = False) -> tuple[int, int] | N
 
 def _anywhere(due: bytes, came: bytes) -> tuple[int | None, int]:
     """Some bytes are missing, and others too many."""
+    came = came[:LOOK]
     step = STEP if len(came) > 2 * STEP else 1
     best: tuple[int | None, int] = None, len(came)
     for place in range(0, min(len(due), len(came) + PAST) - AGREEING + 1, step):

@@ -26,6 +26,9 @@ from echoproto.measure.pinging import SECOND
 WINDOW = 1 << 20
 PIECE = 1 << 18
 
+#: Bytes more than were sent, after which it is no echo that comes.
+EXCESS = 1 << 22
+
 #: Faults that are kept to be shown; all are counted.
 KEPT = 100
 
@@ -176,7 +179,10 @@ class Verifying:
         self._heardAt = self._now()
         for fault in self._integrity.receive(reply):
             self._note(fault)
-        self._send()
+        if self._integrity.received - self._integrity.sent > EXCESS:
+            self._end("the server sends what nobody has sent")
+        else:
+            self._send()
 
     def gone(self, reason: str) -> None:
         """See :class:`~echoproto.client.probing.IEars`."""

@@ -83,6 +83,23 @@ class FindTests(FindTestCase):
         self.reactor.nameResolver = Names()
         self.failureResultOf(self.find("lab1"), DNSLookupError)
 
+    def test_tooLong(self) -> None:
+        """A probe that no datagram holds is an error before anything is sent."""
+        for host, most in (("127.0.0.1", 65_507), ("[::1]", 65_527)):
+            self.successResultOf(self.find(f"udp://{host}", most, self.wire()))
+            failing = self.find(f"udp://{host}", most + 1, self.wire())
+            self.assertIn(
+                f"holds {most} bytes", str(self.failureResultOf(failing, CannotAsk).value)
+            )
+
+    def test_source(self) -> None:
+        """An address to send from must be of the target's family."""
+        for text in ("192.0.2.7", "udp://192.0.2.7"):
+            failing = self.find(text, reactor=self.wire(), source="::1")
+            self.assertIn(
+                "one is IPv4, the other IPv6", str(self.failureResultOf(failing, CannotAsk).value)
+            )
+
     def test_unix(self) -> None:
         """A UNIX socket has no address to look up."""
         self.found("unix:///run/echo").open(Ears())

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.measure.integrity import Fault, FaultKind, Integrity
 from echoproto.measure.pinging import SECOND
 from echoproto.measure.source import Source
-from echoproto.measure.verifying import KEPT, PIECE, STOPPED, WINDOW, Verifying
+from echoproto.measure.verifying import EXCESS, KEPT, PIECE, STOPPED, WINDOW, Verifying
 
 #: How long silence may last.
 PATIENCE = 2 * SECOND
@@ -148,6 +148,15 @@ class VerifyingTests(SynchronousTestCase):
         self.assertEqual(
             self.successResultOf(verifying.result).ending, "the server closed the connection"
         )
+
+    def test_noEcho(self) -> None:
+        """A server that sends without an end what nobody has sent is given up."""
+        verifying = self.begin(None)
+        for _ in range((WINDOW + EXCESS) // PIECE + 1):
+            verifying.heard(bytes(PIECE))
+        result = self.successResultOf(verifying.result)
+        self.assertEqual(result.ending, "the server sends what nobody has sent")
+        self.assertTrue(self.target.road.closed)
 
     def test_silent(self) -> None:
         """A server that says nothing for too long is given up."""
