@@ -53,6 +53,7 @@ class EchoprotoOptions(Options):
     subCommands: ClassVar = [
         ["serve", None, ServeOptions, "Serve in the foreground until stopped by a signal."],
         ["ping", None, partial(Measuring, "ping"), "Probe echo servers, as ping does."],
+        ["load", None, partial(Measuring, "load"), "Load an echo server, and time every exchange."],
         ["verify", None, partial(Measuring, "verify"), "Check every byte of an echo."],
         ["greet", None, partial(Measuring, "greet"), "Greet a greeting server, once."],
     ]

@@ -10,11 +10,12 @@ import click
 
 from echoproto.cli.ending import LOCAL_ERROR
 from echoproto.cli.greet import greet
+from echoproto.cli.load import load
 from echoproto.cli.ping import ping
 from echoproto.cli.verify import verify
 from echoproto.errors import CannotStart
 
-COMMANDS = {each.name: each for each in (ping, verify, greet)}
+COMMANDS = {each.name: each for each in (ping, load, verify, greet)}
 
 
 def run(name: str, words: Sequence[str]) -> int:

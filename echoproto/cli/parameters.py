@@ -118,6 +118,42 @@ def parseSize(text: str) -> int:
 
 
 SIZE = Read("size", parseSize)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= 10_000_000:
+        raise ValueError(f"{text!r} is no rate: messages a second, up to 10 million")
+    return rate
+
+
+def _sizes(text: str) -> tuple[int, int]:
+    least, dash, most = text.partition("-")
+    try:
+        low = _messageSize(least)
+        high = _messageSize(most) if dash else low
+        if high >= low:
+            return low, high
+    except ValueError:
+        pass
+    raise ValueError(f"{text!r} is no size from 1 to {_MESSAGE} bytes such as 64 or 1-4096")
+
+
+_MESSAGE = 1 << 20
+
+
+def _messageSize(text: str) -> int:
+    size = parseSize(text)
+    if size > _MESSAGE:
+        raise ValueError
+    return size
+
+
+RATE = Read("n", _rate)
+SIZES = Read("n", _sizes)
 COUNT = Read("n", _whole(1, 10**9))
 SEED = Read("n", _whole(0, 2**32 - 1))
 #: Bytes of a probe; each is made anew, so that they are not endless.

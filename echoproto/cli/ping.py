@@ -192,6 +192,7 @@ _PROBES, _OUTPUT = "Probes", "What is shown"
 @option(_PROBES, "--reconnect", is_flag=True, help="A new connection for each.")
 @wayOptions
 @option(_OUTPUT, "-q", "--quiet", is_flag=True, help="Only what is wrong, and the summary.")
+@option(_OUTPUT, "-n", "--numeric", is_flag=True, help="Call targets by their addresses.")
 @option(_OUTPUT, "-D", "--timestamps", is_flag=True, help="The time before each line.")
 @option(
     _OUTPUT,

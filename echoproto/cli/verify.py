@@ -5,17 +5,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from typing import IO, Any
+from typing import Any
 
 import click
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError
-from twisted.internet.task import LoopingCall
-from twisted.python.failure import Failure
 
-from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR, NO_REPLY, WELL, WRONG_BYTES, why
-from echoproto.cli.output import Guarded, opened
+from echoproto.cli.ending import INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
+from echoproto.cli.once import Once
+from echoproto.cli.output import opened
 from echoproto.cli.parameters import (
     CONTEXT,
     DURATION,
@@ -26,8 +22,6 @@ from echoproto.cli.parameters import (
     option,
 )
 from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
-from echoproto.client.targets import Target
-from echoproto.errors import ExchangeError
 from echoproto.measure import VerifyResult, prepareVerify
 from echoproto.measure.document import verification
 from echoproto.measure.integrity import Fault, FaultKind
@@ -82,103 +76,35 @@ def verify(targets: Any, **given: Any) -> int:
     asked = targetsOf(targets, given)
     if len(asked) > 1:
         raise click.UsageError("one TARGET is verified at a time")
+    size = None if given["duration"] else given["size"]
     with opened(given["out"]) as stream:
-        return _Run(stream, given).run(asked[0])
 
+        def tell(fault: Fault) -> None:
+            if not given["quiet"] and given["output"] == "text":
+                once.line(str(fault))
 
-class _Run:
-    """One run of the command."""
+        def begun(verifying: Verifying, reactor: Any) -> None:
+            if given["output"] == "text":
+                once.line(f"VERIFY {verifying.target.name}, seed {verifying.snapshot().seed}")
+            if given["duration"]:
+                reactor.callLater(given["duration"] / SECOND, verifying.finish)
 
-    def __init__(self, stream: IO[str], given: dict[str, Any]) -> None:
-        self._stream = stream
-        self._write = Guarded(self._unwritable)
-        self._given = given
-        self._verifying: Any = None
-        self._status: int | None = None
-        self._progress: LoopingCall | None = None
-        # Whether the reactor is stopping already.
-        self._down = False
-
-    def run(self, target: Target) -> int:
-        from echoproto.server.foreground import installReactor
-
-        self._reactor = installReactor(None)
-        self._reactor.callWhenRunning(self._begin, target)
-        # Ctrl-C stops the reactor.
-        self._reactor.addSystemEventTrigger("before", "shutdown", self._shutDown)
-        self._reactor.run()
-        return INTERRUPTED if self._status is None else self._status
-
-    def _begin(self, target: Target) -> None:
-        given = self._given
-        size = None if given["duration"] else given["size"]
-        preparing: Deferred[Any] = prepareVerify(
-            self._reactor, target, size, given["seed"], given["wait"], wayOf(given), self._tell
+        once = Once("verify", stream, begun, lambda verifying: progressLine(verifying.snapshot()))
+        return once.run(
+            lambda reactor: prepareVerify(
+                reactor, asked[0], size, given["seed"], given["wait"], wayOf(given), tell
+            ),
+            lambda result: _show(once, result, given["output"]),
         )
-        preparing.addCallback(self._start).addCallbacks(self._show, self._fail)
-        preparing.addCallback(self._end)
-
-    def _start(self, verifying: Verifying) -> Deferred[VerifyResult]:
-        self._verifying = verifying
-        if self._given["output"] == "text":
-            self._line(f"VERIFY {verifying.target.name}, seed {verifying.snapshot().seed}")
-        verifying.start()
-        if self._given["duration"]:
-            self._reactor.callLater(self._given["duration"] / SECOND, verifying.finish)
-        if sys.stderr.isatty():
-            self._progress = LoopingCall(self._showProgress)
-            self._progress.clock = self._reactor
-            self._progress.start(1, now=False)
-        return verifying.result
-
-    def _tell(self, fault: Fault) -> None:
-        if not self._given["quiet"] and self._given["output"] == "text":
-            self._line(str(fault))
-
-    def _showProgress(self) -> None:
-        click.echo(f"\r{progressLine(self._verifying.snapshot())}  ", err=True, nl=False)
-
-    def _show(self, result: VerifyResult) -> int:
-        if self._given["output"] == "json":
-            self._line(json.dumps(verification(result), indent=2))
-        else:
-            self._line(integritySummary(result))
-        wrong = set(result.counts) - {FaultKind.CUT}
-        if wrong:
-            return WRONG_BYTES
-        if result.ending == STOPPED and not result.received:
-            return INTERRUPTED
-        return NO_REPLY if result.counts or result.ending not in ("", STOPPED) else WELL
-
-    def _fail(self, failure: Failure) -> int:
-        _complain(why(failure))
-        return NO_REPLY if failure.check(ConnectError, ExchangeError) else LOCAL_ERROR
-
-    def _line(self, text: str) -> None:
-        self._write(lambda: print(text, file=self._stream, flush=True))
-
-    def _unwritable(self, why: str) -> None:
-        if why:
-            self._status = LOCAL_ERROR
-            _complain(why)
-        self._reactor.callLater(0, self._interrupt)
-
-    def _interrupt(self) -> None:
-        if self._verifying is not None:
-            self._verifying.stop()
-
-    def _shutDown(self) -> None:
-        self._down = True
-        self._interrupt()
-
-    def _end(self, status: int) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            click.echo(err=True)
-        self._status = status if self._status is None else self._status
-        if not self._down:
-            self._reactor.stop()
 
 
-def _complain(line: str) -> None:
-    click.echo(f"echoproto verify: {line}", err=True)
+def _show(once: Once, result: VerifyResult, form: str) -> int:
+    if form == "json":
+        once.line(json.dumps(verification(result), indent=2))
+    else:
+        once.line(integritySummary(result))
+    if set(result.counts) - {FaultKind.CUT}:
+        return WRONG_BYTES
+    if once.interrupted and not result.received:
+        return INTERRUPTED
+    return NO_REPLY if result.counts or result.ending not in ("", STOPPED) else WELL

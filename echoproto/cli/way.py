@@ -30,7 +30,6 @@ _OPTIONS = (
     ),
     option(_TITLE, "--ca", metavar="FILE", default="", help="Trust the certificates in it (PEM)."),
     option(_TITLE, "--insecure", is_flag=True, help="Trust any certificate."),
-    option(_TITLE, "-n", "--numeric", is_flag=True, help="Call targets by their addresses."),
 )
 
 #: How targets are written, for the help.
@@ -48,7 +47,13 @@ def wayOptions(command: Any) -> Any:
 def wayOf(given: Mapping[str, Any]) -> Way:
     """What the options say."""
     family = given["family"] or socket.AF_UNSPEC
-    return Way(family, given["source"] or "", given["ca"], not given["insecure"], given["numeric"])
+    return Way(
+        family,
+        given["source"] or "",
+        given["ca"],
+        not given["insecure"],
+        given.get("numeric", False),
+    )
 
 
 def targetsOf(targets: Sequence[Target], given: Mapping[str, Any]) -> list[Target]:

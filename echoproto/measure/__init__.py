@@ -2,11 +2,11 @@
 Measuring echo servers, any: round trips, loss, order and damage, as values.
 
 ``result = await ping(reactor, "udp://lab1", Plan(count=10))``; ``result.record.times.percentile(99)``. Needs the libraries of the
-extra ``measure``. All but :mod:`.pinging` and :mod:`.verifying` is pure: no clock, no reactor, no socket; and those have their
-clock passed in.
+extra ``measure``. All but :mod:`.asking`, :mod:`.pinging`, :mod:`.verifying` and :mod:`.loading` is pure: no
+clock, no reactor, no socket; and those have their clock passed in.
 
 ==================== ==========================================================
-:mod:`.asking`        :func:`ping` and :func:`verify`
+:mod:`.asking`        :func:`ping`, :func:`verify` and :func:`load`
 :mod:`.durations`     ``20ms`` and ``1.5s``
 :mod:`.spread`        times in a histogram, percentiles
 :mod:`.probes`        what a probe carries, and whose reply a datagram is
@@ -16,6 +16,8 @@ clock passed in.
 :mod:`.source`        a stream of which every part is known
 :mod:`.integrity`     what is wrong with it when it comes back, and where
 :mod:`.verifying`     sends it, and has it checked
+:mod:`.arrivals`      when to send in an open loop
+:mod:`.loading`       many connections, every exchange timed
 :mod:`.text`          a result in words
 :mod:`.document`      a result as values for JSON
 ==================== ==========================================================
@@ -24,21 +26,26 @@ clock passed in.
 from __future__ import annotations
 
 from echoproto.client.finding import Way
-from echoproto.measure.asking import ping, prepare, prepareVerify, verify
+from echoproto.measure.asking import load, ping, prepare, prepareLoad, prepareVerify, verify
 from echoproto.measure.integrity import Fault
+from echoproto.measure.loading import LoadPlan, LoadResult
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.record import Seen
 from echoproto.measure.verifying import VerifyResult
 
 __all__ = [
     "Fault",
+    "LoadPlan",
+    "LoadResult",
     "PingResult",
     "Plan",
     "Seen",
     "VerifyResult",
     "Way",
+    "load",
     "ping",
     "prepare",
+    "prepareLoad",
     "prepareVerify",
     "verify",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,6 +17,7 @@ from twisted.internet.defer import Deferred
 from echoproto.client.finding import Way, find
 from echoproto.client.targets import Target, parseTarget
 from echoproto.measure.integrity import Fault, Integrity
+from echoproto.measure.loading import Loading, LoadPlan, LoadResult
 from echoproto.measure.pinging import SECOND, Pinging, PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record, Seen
@@ -24,6 +26,9 @@ from echoproto.measure.verifying import Verifying, VerifyResult
 
 #: Bytes of a probe unless told otherwise: as many as ping's ICMP messages have.
 SIZE = 64
+
+#: Messages of a load that differ from each other; so a reply in another's place is wrong.
+MESSAGES = 64
 
 #: Bytes that are verified unless told otherwise.
 VERIFY_SIZE = 64 << 20
@@ -126,3 +131,53 @@ def verify(
         return verifying.result
 
     return prepareVerify(reactor, target, *arguments, **named).addCallback(start)
+
+
+def prepareLoad(
+    reactor: Any,
+    target: str | Target,
+    plan: LoadPlan | None = None,
+    sizes: tuple[int, int] = (SIZE, SIZE),
+    way: Way | None = None,
+    now: Callable[[], int] = time.monotonic_ns,
+    seed: int | None = None,
+) -> Deferred[Loading]:
+    """
+    Make ready to load an echo server on a stream.
+
+    :param reactor: reaches the target, and keeps the time.
+    :param target: ``lab1``, ``tls://lab1:7`` and so on, not on UDP.
+    :param plan: how many connections, how long, how often.
+    :param sizes: the least and the most bytes of a message; sizes between are as frequent as each other.
+    :param way: how to get there.
+    :param now: the time in nanoseconds, which never goes back.
+    :param seed: of the messages; a random one where ``None``.
+    :return: fires with a :class:`~echoproto.measure.loading.Loading`, to be started. Fails as :func:`prepare` does.
+    :raise ValueError: the target cannot be understood.
+    """
+    asked = parseTarget(target) if isinstance(target, str) else target
+    random = Random(seed)
+    session = random.randbytes(4)
+    messages = [
+        Probes(session, random.randint(*sizes)).make(number, 0) for number in range(MESSAGES)
+    ]
+    finding = find(reactor, asked, None, now, way)
+    return finding.addCallback(
+        Loading, reactor, now, time.process_time_ns, messages, plan or LoadPlan()
+    )
+
+
+def load(reactor: Any, target: str | Target, *arguments: Any, **named: Any) -> Deferred[LoadResult]:
+    """
+    Load an echo server: :func:`prepareLoad`, with the same parameters, and start.
+
+    :return: fires with a :class:`LoadResult`. Fails as :func:`prepareLoad` does, and with why there is no connection.
+        Cancelled, it fires with what there is so far.
+    :raise ValueError: the target cannot be understood.
+    """
+
+    def start(loading: Loading) -> Deferred[LoadResult]:
+        loading.start()
+        return loading.result
+
+    return prepareLoad(reactor, target, *arguments, **named).addCallback(start)

@@ -25,7 +25,17 @@ _ASSERTION = re.compile(r"\s*([a-z0-9.]+)\s*(<=|>=|==|<|>)\s*(\S+)\s*")
 #: What can be asserted of times, of shares and of counts.
 TIMES = ("min", "avg", "max", "mdev", "p50", "p90", "p99", "p99.9", "jitter")
 SHARES = ("loss",)
-COUNTS = ("sent", "received", "lost", "corrupt", "duplicates", "reordered", "late", "foreign")
+COUNTS = (
+    "sent",
+    "rate",
+    "received",
+    "lost",
+    "corrupt",
+    "duplicates",
+    "reordered",
+    "late",
+    "foreign",
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Assertion:
         :param values: by name; a value that could not be measured is missing, and nothing holds of it.
         """
         if self.name not in values:
-            return f"{self.text}: there was no reply to measure"
+            return f"{self.text}: that was not measured"
         value = values[self.name]
         if _COMPARISONS[self.comparison](value, self.bound):
             return ""

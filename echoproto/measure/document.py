@@ -15,8 +15,10 @@ import twisted
 
 from echoproto import __version__
 from echoproto.measure.integrity import FaultKind
+from echoproto.measure.loading import LoadResult
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.record import Kind, Record, Seen
+from echoproto.measure.spread import PERCENTILES, Spread
 from echoproto.measure.verifying import VerifyResult
 
 FORMAT = "echoproto-measurement"
@@ -70,6 +72,68 @@ def verification(result: VerifyResult) -> dict[str, Any]:
     }
 
 
+def loadValues(result: LoadResult) -> dict[str, Any]:
+    """What became of a load."""
+    plan = result.plan
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "command": "load",
+        "versions": _versions(),
+        "target": result.target,
+        "configuration": {
+            "connections": plan.connections,
+            "duration_ns": plan.duration,
+            "count": plan.count,
+            "window": plan.window,
+            "rate_per_second": plan.rate,
+            "warmup_ns": plan.warmup,
+            "timeout_ns": plan.timeout,
+        },
+        "duration_ns": result.duration,
+        "sent": result.sent,
+        "received": result.received,
+        "lost": result.lost,
+        "wrong": result.wrong,
+        "sent_bytes": result.bytesSent,
+        "received_bytes": result.bytesReceived,
+        "rate_per_second": result.rate,
+        "response": result.response.state(),
+        "service": result.service.state(),
+        "late": result.late.state(),
+        "connect": result.connecting.state(),
+        "connection_errors": dict(result.errors),
+        "client_limits": result.limits,
+    }
+
+
+def loadAssertable(result: LoadResult) -> dict[str, float]:
+    """What assertions may be about, by name; times are response times, in a closed loop service times."""
+    times = result.response if result.response.count else result.service
+    return {
+        "sent": result.sent,
+        "received": result.received,
+        "lost": result.lost,
+        "corrupt": result.wrong,
+        "loss": result.lost / result.sent if result.sent else 0.0,
+        "rate": result.rate,
+        **_timesOf(times),
+    }
+
+
+def _timesOf(times: Spread) -> dict[str, float]:
+    if not times.count:
+        return {}
+    named = dict(zip(PERCENTILES, times.percentiles(*PERCENTILES.values()), strict=True))
+    return {
+        "min": times.minimum,
+        "avg": times.mean,
+        "max": times.maximum,
+        "mdev": times.deviation,
+        **named,
+    }
+
+
 def _versions() -> dict[str, str]:
     return {
         "echoproto": __version__,
@@ -113,21 +177,8 @@ def countsOf(record: Record) -> dict[str, int]:
 
 def assertable(record: Record) -> dict[str, float]:
     """What assertions may be about, by name (:mod:`.assertions`); times only where there are any."""
-    values: dict[str, float] = {**countsOf(record), "loss": record.lossRatio}
-    times = record.times
-    if times.count:
-        values |= {
-            "min": times.minimum,
-            "avg": times.mean,
-            "max": times.maximum,
-            "mdev": times.deviation,
-            "p50": times.percentile(50),
-            "p90": times.percentile(90),
-            "p99": times.percentile(99),
-            "p99.9": times.percentile(99.9),
-            "jitter": record.jitter,
-        }
-    return values
+    values = {**countsOf(record), "loss": record.lossRatio, **_timesOf(record.times)}
+    return {**values, "jitter": record.jitter} if record.times.count else values
 
 
 def _configuration(plan: Plan, record: Record) -> dict[str, Any]:

@@ -5,6 +5,7 @@ A measurement in words, as ping writes them. Pure: called with values, returns l
 from __future__ import annotations
 
 from echoproto.measure.durations import milliseconds
+from echoproto.measure.loading import LoadResult
 from echoproto.measure.pinging import PingResult
 from echoproto.measure.record import Kind, Record, Seen
 from echoproto.measure.spread import PERCENTILES, Spread
@@ -69,6 +70,38 @@ def integritySummary(result: VerifyResult) -> str:
     return "\n".join(lines)
 
 
+def loadSummary(result: LoadResult) -> str:
+    """What became of a load, some lines."""
+    seconds = result.duration / 1e9
+    wanted = "" if result.plan.rate is None else f" of {result.plan.rate:.1f} asked for"
+    lines = [
+        f"--- {result.target} load ---",
+        f"{result.sent} sent, {result.received} received, {result.lost} lost, {result.wrong} wrong, time {seconds:.3f} s",
+        f"{result.rate:.1f} exchanges/s{wanted}, {_rate(result.bytesSent, result)} out, {_rate(result.bytesReceived, result)} in",
+    ]
+    spreads = [("response", result.response), ("service", result.service)]
+    shown = [(name, spread) for name, spread in spreads if spread.count]
+    if shown:
+        lines.append(f"{'':9}{_titles()}   (ms, n={shown[0][1].count})")
+        lines += [f"{name:9}{_values(spread)}" for name, spread in shown]
+    lines += [f"{count} connections: {why}" for why, count in result.errors.most_common()]
+    lines += [f"the client was the limit: {each}" for each in result.limits]
+    return "\n".join(lines)
+
+
+def _rate(count: int, result: LoadResult) -> str:
+    return f"{_size(count * 1e9 / result.duration if result.duration else 0.0)}/s"
+
+
+def _titles() -> str:
+    return "".join(f"{each:>9}" for each in ["min", *PERCENTILES, "max"])
+
+
+def _values(times: Spread) -> str:
+    values = [times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum]
+    return "".join(f"{milliseconds(each):>9}" for each in values)
+
+
 def _size(count: float) -> str:
     """Bytes in the unit that suits them."""
     unit = "B"
@@ -108,12 +141,10 @@ def _bursts(record: Record) -> str:
 
 def _times(record: Record) -> list[str]:
     times = record.times
-    values = [times.minimum, *map(times.percentile, PERCENTILES.values()), times.maximum]
-    titles = "".join(f"{each:>9}" for each in ["min", *PERCENTILES, "max"])
     lines = [
         _spread("rtt", times),
-        f"   {titles}   (ms, n={times.count})",
-        f"   {''.join(f'{milliseconds(each):>9}' for each in values)}",
+        f"   {_titles()}   (ms, n={times.count})",
+        f"   {_values(times)}",
     ]
     if record.variation.count:
         ipdv = record.variation

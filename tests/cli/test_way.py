@@ -25,10 +25,11 @@ class WayTests(SynchronousTestCase):
         """The options make a way."""
         self.assertEqual(wayOf(self.given()), Way())
         self.assertEqual(
-            wayOf(self.given("-6", "-I", "::1", "--ca", "x.pem", "--insecure", "-n")),
-            Way(socket.AF_INET6, "::1", "x.pem", False, True),
+            wayOf(self.given("-6", "-I", "::1", "--ca", "x.pem", "--insecure")),
+            Way(socket.AF_INET6, "::1", "x.pem", False),
         )
         self.assertEqual(wayOf(self.given("-4")).family, socket.AF_INET)
+        self.assertTrue(wayOf({**self.given(), "numeric": True}).numeric)
 
     def test_targets(self) -> None:
         """Descriptions are targets too, and there must be one of any kind."""

@@ -74,13 +74,13 @@ class PingTests(SynchronousTestCase):
                 self.measured("--insecure", f"tls://127.0.0.1:{port}")["handshake"]["count"], 1
             )
             self.measured("--ca", str(pem), "-4", f"tls://localhost:{port}")
-            for host, words, says in (
-                ("localhost", (), "--ca FILE trusts"),
-                ("127.0.0.1", ("--ca", str(pem)), "the certificate is for another host"),
-            ):
-                ended = ping("-c", "1", "-4", *words, f"tls://{host}:{port}")
-                self.assertEqual(ended.returncode, 2)
-                self.assertRegex(ended.stderr, f"^[^\n]*{says}[^\n]*\n$")
+            ended = ping("-c", "1", "-4", f"tls://localhost:{port}")
+            self.assertEqual(ended.returncode, 2)
+            self.assertRegex(ended.stderr, r"^[^\n]*--ca FILE trusts[^\n]*\n$")
+            ended = ping("-c", "1", "--ca", str(pem), f"tls://127.0.0.1:{port}")
+            # Older Twisted tells that the handshake is done before it tells that the name is wrong.
+            self.assertIn(ended.returncode, (1, 2))
+            self.assertRegex(ended.stdout + ended.stderr, "for another host|VerificationError")
 
     def test_refused(self) -> None:
         """Where nothing listens no reply comes, on TCP and on UDP."""

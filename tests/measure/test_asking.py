@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.client.targets import Target
 from echoproto.echo import EchoDatagrams, EchoFactory
 from echoproto.errors import CannotAsk
-from echoproto.measure import Fault, PingResult, Plan, Seen, ping, prepare, verify
+from echoproto.measure import Fault, LoadPlan, PingResult, Plan, Seen, load, ping, prepare, verify
 from echoproto.measure.record import Kind
 from echoproto.testing import DatagramWire, endpointTo
 
@@ -88,3 +88,24 @@ class VerifyTests(SynchronousTestCase):
     def test_wrong(self) -> None:
         """Datagrams are no stream."""
         self.failureResultOf(verify(Clock(), Target("", "udp")), CannotAsk)
+
+
+class LoadTests(SynchronousTestCase):
+    def test_api(self) -> None:
+        """A program loads a server, with messages of sizes between."""
+        clock = Clock()
+        endpoint, pairs = endpointTo(EchoFactory(clock))
+        self.patch(TCP4ClientEndpoint, "connect", lambda self, factory: endpoint.connect(factory))
+        loading = load(
+            clock, "127.0.0.1:7", LoadPlan(connections=1, count=100, duration=None), (1, 9), seed=7
+        )
+        pairs[0].pump()
+        result = self.successResultOf(loading)
+        self.assertEqual((result.received, result.wrong), (100, 0))
+        self.assertLess(abs(result.bytesSent - 500), 100)
+        pairs[0].client.abortConnection()
+        pairs[0].pump()
+
+    def test_wrong(self) -> None:
+        """Datagrams are no stream."""
+        self.failureResultOf(load(Clock(), Target("", "udp")), CannotAsk)

@@ -34,8 +34,8 @@ class AssertionTests(SynchronousTestCase):
 
     def test_nothingMeasured(self) -> None:
         """Of a time that was never measured nothing holds."""
-        self.assertEqual(self.failure("p99<5ms"), "p99<5ms: there was no reply to measure")
-        self.assertEqual(self.failure("p99.9<5ms"), "p99.9<5ms: there was no reply to measure")
+        self.assertEqual(self.failure("p99<5ms"), "p99<5ms: that was not measured")
+        self.assertEqual(self.failure("p99.9<5ms"), "p99.9<5ms: that was not measured")
 
     def test_wrong(self) -> None:
         """What cannot be understood is an error that says so."""

@@ -3,18 +3,28 @@ from __future__ import annotations
 import json
 from collections import Counter
 from importlib.resources import files
+from typing import Any
 
 from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.assertions import COUNTS, SHARES, TIMES
-from echoproto.measure.document import assertable, measurement, seenValues, verification
+from echoproto.measure.document import (
+    assertable,
+    loadAssertable,
+    loadValues,
+    measurement,
+    seenValues,
+    verification,
+)
 from echoproto.measure.integrity import Fault, FaultKind
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
 from echoproto.measure.spread import Spread
 from echoproto.measure.verifying import VerifyResult
+from tests.measure.results import loaded, spreadOf
 
 MS = 1_000_000
 
@@ -56,6 +66,34 @@ class DocumentTests(SynchronousTestCase):
             Draft202012Validator(schema).validate(json.loads(json.dumps(written)))
         self.assertEqual((written["rate_bytes_per_second"], written["counts"]["cut"]), (9000, 0))
 
+    def test_load(self) -> None:
+        """A load is what its schema tells, which knows spreads from that of a measurement."""
+        folder = files("echoproto.measure")
+        schemas = {
+            name: json.loads((folder / name).read_text())
+            for name in ("load.schema.json", "measurement.schema.json")
+        }
+        registry: Any = Registry().with_resources(
+            (name, Resource.from_contents(schema)) for name, schema in schemas.items()
+        )
+        validator = Draft202012Validator(schemas["load.schema.json"], registry=registry)
+        validator.check_schema(schemas["load.schema.json"])
+        for result in (
+            loaded(),
+            loaded(duration=0, sent=0, service=Spread(), errors=Counter(gone=2)),
+        ):
+            validator.validate(json.loads(json.dumps(loadValues(result))))
+        self.assertEqual(loadValues(loaded())["rate_per_second"], 4.5)
+
+    def test_loadAssertable(self) -> None:
+        """Times are response times where there are any, else service times; none where nothing came."""
+        values = loadAssertable(loaded())
+        self.assertEqual((values["max"], values["rate"], values["loss"]), (3 * MS, 4.5, 0.1))
+        self.assertEqual(loadAssertable(loaded(response=spreadOf(7)))["max"], 7 * MS)
+        self.assertEqual(set(values) - {*TIMES, *COUNTS, *SHARES}, set())
+        empty = loadAssertable(loaded(sent=0, service=Spread()))
+        self.assertEqual((empty["loss"], "p50" in empty), (0, False))
+
     def test_restored(self) -> None:
         """The histogram that is written gives back all percentiles."""
         for each in self.sent:
@@ -65,9 +103,9 @@ class DocumentTests(SynchronousTestCase):
 
     def test_assertable(self) -> None:
         """Everything that assertions know has a value, the times once there is a reply."""
-        self.assertEqual(set(assertable(self.record)), {*COUNTS, *SHARES})
+        self.assertEqual(set(assertable(self.record)), {*COUNTS, *SHARES} - {"rate"})
         self.record.receive(self.sent[0], MS)
-        self.assertEqual(set(assertable(self.record)), {*TIMES, *COUNTS, *SHARES})
+        self.assertEqual(set(assertable(self.record)), {*TIMES, *COUNTS, *SHARES} - {"rate"})
 
     def test_probes(self) -> None:
         """A probe's values are those of its line."""

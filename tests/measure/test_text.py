@@ -5,18 +5,21 @@ from collections import Counter
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.integrity import FaultKind
+from echoproto.measure.loading import LoadPlan
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
 from echoproto.measure.spread import Spread
 from echoproto.measure.text import (
     integritySummary,
+    loadSummary,
     progressLine,
     seenLine,
     snapshotLine,
     summary,
 )
 from echoproto.measure.verifying import VerifyResult
+from tests.measure.results import loaded, spreadOf
 
 MS = 1_000_000
 
@@ -122,3 +125,42 @@ every byte came back as it was sent""",
             (3 << 40, "3072.0 GiB, 1536.0 GiB/s, 3 faults"),
         ):
             self.assertEqual(progressLine(self.result(received=received, FLIPPED=3)), says)
+
+
+class LoadTests(SynchronousTestCase):
+    def test_closed(self) -> None:
+        """A closed loop has service times alone."""
+        self.assertEqual(
+            loadSummary(loaded(service=spreadOf(1, 1, 1))),
+            """--- tcp://lab1:7 load ---
+10 sent, 9 received, 1 lost, 0 wrong, time 2.000 s
+4.5 exchanges/s, 10.0 KiB/s out, 9.0 KiB/s in
+               min      p50      p90      p99    p99.9      max   (ms, n=3)
+service      1.000    1.000    1.000    1.000    1.000    1.000""",
+        )
+
+    def test_open(self) -> None:
+        """An open loop has both, and the rate that was asked for; errors and our own limits are told."""
+        said = loadSummary(
+            loaded(
+                plan=LoadPlan(rate=5.0, times=iter(())),
+                response=spreadOf(9),
+                late=spreadOf(8),
+                errors=Counter({"refused": 3, "lost": 4}),
+            )
+        ).splitlines()
+        self.assertEqual(said[2], "4.5 exchanges/s of 5.0 asked for, 10.0 KiB/s out, 9.0 KiB/s in")
+        self.assertTrue(said[4].startswith("response     9.000"))
+        self.assertEqual(
+            said[6:],
+            [
+                "4 connections: lost",
+                "3 connections: refused",
+                "the client was the limit: one message in a hundred was sent 8.0 ms late or more",
+            ],
+        )
+
+    def test_nothing(self) -> None:
+        """Where nothing came there are no times."""
+        said = loadSummary(loaded(duration=0, received=0, service=Spread()))
+        self.assertEqual(said.splitlines()[2:], ["0.0 exchanges/s, 0 B/s out, 0 B/s in"])

@@ -1,0 +1,123 @@
+"""
+One measurement of one target as a command: runs the reactor until it has a result, or is interrupted.
+
+Used by ``verify`` and ``load``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import IO, Any
+
+import click
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR, NO_REPLY, why
+from echoproto.cli.output import Guarded
+from echoproto.errors import ExchangeError
+
+
+class Once:
+    """
+    One run of a command.
+
+    :param name: of the command.
+    :param stream: where to write.
+    :param begun: called with the measurement and the reactor before it starts.
+    :param progress: makes of the measurement a line about how far it has come, which is shown on a terminal.
+    :ivar interrupted: whether it was stopped before its time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        stream: IO[str],
+        begun: Callable[[Any, Any], None] = lambda measurement, reactor: None,
+        progress: Callable[[Any], str] | None = None,
+    ) -> None:
+        self.interrupted = False
+        self._name = name
+        self._stream = stream
+        self._begun = begun
+        self._progress = progress
+        self._write = Guarded(self._unwritable)
+        self._measurement: Any = None
+        self._status: int | None = None
+        self._showing: LoopingCall | None = None
+        # Whether the reactor is stopping already.
+        self._down = False
+
+    def run(self, prepare: Callable[[Any], Deferred[Any]], show: Callable[[Any], int]) -> int:
+        """
+        Run.
+
+        :param prepare: makes a measurement that has ``start``, ``stop`` and a ``result``, of the reactor.
+        :param show: writes the result, and returns the exit status.
+        :return: the exit status.
+        """
+        from echoproto.server.foreground import installReactor
+
+        reactor = self._reactor = installReactor(None)
+
+        def begin() -> None:
+            ending = prepare(reactor).addCallback(self._start)
+            ending.addCallbacks(show, self._fail).addCallback(self._end)
+
+        reactor.callWhenRunning(begin)
+        # Ctrl-C stops the reactor.
+        reactor.addSystemEventTrigger("before", "shutdown", self._shutDown)
+        reactor.run()
+        return INTERRUPTED if self._status is None else self._status
+
+    def line(self, text: str) -> None:
+        """Write a line; where that cannot be, it ends."""
+        self._write(lambda: print(text, file=self._stream, flush=True))
+
+    def complain(self, line: str) -> None:
+        """Say what is wrong."""
+        click.echo(f"echoproto {self._name}: {line}", err=True)
+
+    def _start(self, measurement: Any) -> Any:
+        self._measurement = measurement
+        self._begun(measurement, self._reactor)
+        measurement.start()
+        if self._progress is not None and sys.stderr.isatty():
+            self._showing = LoopingCall(self._show, self._progress)
+            self._showing.clock = self._reactor
+            self._showing.start(1, now=False)
+        return measurement.result
+
+    def _show(self, progress: Callable[[Any], str]) -> None:
+        click.echo(f"\r{progress(self._measurement)}  ", err=True, nl=False)
+
+    def _fail(self, failure: Failure) -> int:
+        self.complain(why(failure))
+        return NO_REPLY if failure.check(ConnectError, ExchangeError) else LOCAL_ERROR
+
+    def _unwritable(self, reason: str) -> None:
+        if reason:
+            self._status = LOCAL_ERROR
+            self.complain(reason)
+        self._reactor.callLater(0, self._interrupt)
+
+    def _shutDown(self) -> None:
+        self._down = True
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._status is None:
+            self.interrupted = True
+        if self._measurement is not None:
+            self._measurement.stop()
+
+    def _end(self, status: int) -> None:
+        if self._showing is not None:
+            self._showing.stop()
+            click.echo(err=True)
+        self._status = status if self._status is None else self._status
+        if not self._down:
+            self._reactor.stop()

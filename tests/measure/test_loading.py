@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.arrivals import fixed
+from echoproto.measure.loading import AGAIN, Loading, LoadPlan, LoadResult
+from echoproto.measure.pinging import SECOND
+from echoproto.measure.spread import Spread
+
+MS = SECOND // 1000
+
+MESSAGES = [b"one", b"two2", b"three"]
+
+
+class Road:
+    """One connection, of which a test answers the messages."""
+
+    connectTime = MS
+
+    def __init__(self, ears: Any) -> None:
+        self.ears = ears
+        self.sent: list[bytes] = []
+        self.closed = False
+
+    def send(self, message: bytes) -> None:
+        self.sent.append(message)
+
+    def answer(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.ears.heard(self.sent.pop(0))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Target:
+    """Opens roads, or what a test wants instead."""
+
+    name = "tcp://lab1:7"
+
+    def __init__(self) -> None:
+        self.roads: list[Road] = []
+        self.instead: list[Deferred[Any]] = []
+
+    def open(self, ears: Any) -> Deferred[Any]:
+        if self.instead:
+            return self.instead.pop(0)
+        self.roads.append(Road(ears))
+        return succeed(self.roads[-1])
+
+
+class LoadingTestCase(SynchronousTestCase):
+    def begin(self, target: Target | None = None, **plan: Any) -> Loading:
+        self.clock = Clock()
+        self.target = target if target is not None else Target()
+        self.spent = 0
+        loading = Loading(
+            self.target,
+            self.clock,
+            self.now,
+            lambda: self.spent,
+            MESSAGES,
+            LoadPlan(**plan),
+            spin=0,
+        )
+        loading.start()
+        self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
+        self.addCleanup(loading.stop)
+        return loading
+
+    def now(self) -> int:
+        return round(self.clock.seconds() * SECOND)
+
+    def sent(self) -> int:
+        """Messages that wait for their replies."""
+        return sum(len(each.sent) for each in self.target.roads)
+
+    def answer(self) -> None:
+        for each in self.target.roads:
+            each.answer(len(each.sent))
+
+    def ended(self, loading: Loading) -> LoadResult:
+        return self.successResultOf(loading.result)
+
+
+class ClosedTests(LoadingTestCase):
+    def test_window(self) -> None:
+        """Each connection has so many under way, and a reply draws the next."""
+        self.begin(connections=2, window=3)
+        self.assertEqual(self.sent(), 6)
+        self.target.roads[0].answer(2)
+        self.assertEqual([len(each.sent) for each in self.target.roads], [3, 3])
+
+    def test_count(self) -> None:
+        """It ends when so many are answered, and every byte is counted."""
+        loading = self.begin(connections=1, duration=None, count=3)
+        self.clock.advance(0.003)
+        for _ in range(3):
+            self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received, result.wrong, result.lost), (3, 3, 0, 0))
+        self.assertEqual((result.bytesSent, result.bytesReceived), (12, 12))
+        self.assertEqual((result.duration, result.rate), (3 * MS, 1000))
+        self.assertEqual((result.service.maximum, result.response.count), (3 * MS, 0))
+        self.assertEqual((result.connecting.count, result.connecting.maximum), (1, MS))
+        self.assertTrue(self.target.roads[0].closed)
+
+    def test_duration(self) -> None:
+        """After its time nothing more is sent, and replies are awaited so long."""
+        loading = self.begin(connections=2, duration=SECOND, timeout=SECOND // 2)
+        self.clock.advance(1)
+        self.target.roads[0].answer()
+        self.assertEqual(self.target.roads[0].sent, [])
+        self.assertNoResult(loading.result)
+        self.clock.advance(0.5)
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.lost, result.duration), (2, 1, SECOND))
+
+    def test_pieces(self) -> None:
+        """Replies may come in pieces, or several at once; each is compared with its message."""
+        loading = self.begin(connections=1, window=3, duration=None, count=3)
+        road = self.target.roads[0]
+        for each in (b"on", b"etwo", b"2thrEe"):
+            road.ears.heard(each)
+        result = self.ended(loading)
+        self.assertEqual((result.received, result.wrong), (3, 1))
+
+    def test_warmup(self) -> None:
+        """What is sent so early is not counted."""
+        loading = self.begin(connections=1, duration=SECOND, warmup=SECOND // 2)
+        self.clock.advance(0.4)
+        self.answer()
+        self.clock.advance(0.2)
+        self.answer()
+        self.clock.advance(0.4)
+        self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received, result.duration), (1, 1, SECOND // 2))
+
+    def test_busy(self) -> None:
+        """Where our processor was the limit it is said."""
+        loading = self.begin(connections=1, duration=SECOND)
+        self.spent = 950 * MS
+        self.clock.advance(1)
+        self.answer()
+        self.assertEqual(self.ended(loading).limits, ["our processor was busy for 95% of the time"])
+
+
+class OpenTests(LoadingTestCase):
+    def open(self, rate: float, **plan: Any) -> Loading:
+        return self.begin(times=fixed(rate), rate=rate, **plan)
+
+    def test_times(self) -> None:
+        """Messages are sent at their times, one connection after the other, whatever has come back."""
+        self.open(100, connections=2)
+        for _ in range(100):
+            self.clock.advance(0.001)
+        self.assertEqual(self.sent(), 11)
+        self.assertEqual([len(each.sent) for each in self.target.roads], [5, 6])
+
+    def test_foreign(self) -> None:
+        """What nobody has asked for is wrong."""
+        loading = self.open(100, connections=1)
+        self.answer()
+        self.target.roads[0].ears.heard(b"more")
+        loading.stop()
+        result = self.ended(loading)
+        self.assertEqual((result.wrong, result.bytesReceived), (1, 7))
+
+    def test_count(self) -> None:
+        """It ends when so many are answered, though its time is not over; no more are sent."""
+        loading = self.open(1000, connections=1, count=2, duration=SECOND)
+        for _ in range(3):
+            self.clock.advance(0.001)
+        self.assertEqual(self.sent(), 2)
+        self.clock.advance(1)
+        self.answer()
+        self.assertEqual(self.ended(loading).received, 2)
+
+    def test_omission(self) -> None:
+        """A server that stops for a second shows in the response times of all that was due meanwhile."""
+        loading = self.open(1000, connections=1, duration=3 * SECOND)
+        for milli in range(4000):
+            self.clock.advance(0.001)
+            if not 1000 <= milli < 2000:
+                self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.lost), (3001, 0))
+        for percent, seconds in ((99, 0.97), (84, 0.52)):
+            found = result.response.percentile(percent) / SECOND
+            self.assertLess(abs(found - seconds), 0.01, percent)
+
+    def test_heldUp(self) -> None:
+        """Where we ourselves were held up, the response time has it, the service time has not, and it is said."""
+        loading = self.open(1000, connections=1, duration=3 * SECOND)
+        for _ in range(500):
+            self.clock.advance(0.001)
+            self.answer()
+        self.clock.advance(1)
+        self.answer()
+        for _ in range(1600):
+            self.clock.advance(0.001)
+            self.answer()
+        result = self.ended(loading)
+        self.assertLess(result.service.maximum, 2 * MS)
+        self.assertGreater(result.response.percentile(95), 800 * MS)
+        self.assertRegex(result.limits[0], r"one message in a hundred was sent \d+\.\d ms late")
+
+    def test_noConnection(self) -> None:
+        """While there is no connection messages wait for one."""
+        self.open(1000, connections=1)
+        self.target.roads[0].ears.gone("lost")
+        self.clock.advance(AGAIN / 2)
+        self.clock.advance(AGAIN / 2)
+        self.clock.advance(0.01)
+        self.assertGreater(len(self.target.roads[1].sent), 50)
+
+    def test_stoppedBetween(self) -> None:
+        """Stopped without a connection it ends."""
+        loading = self.open(1000, connections=1)
+        self.target.roads[0].ears.gone("lost")
+        loading.stop()
+        self.assertEqual(self.ended(loading).errors, {"lost": 1})
+
+
+class ConnectionTests(LoadingTestCase):
+    def test_lost(self) -> None:
+        """A connection that ends loses what was under way; another takes its place, and why is told."""
+        loading = self.begin(connections=2)
+        self.target.roads[0].ears.gone("the server closed the connection")
+        self.clock.advance(AGAIN)
+        self.assertEqual(len(self.target.roads[2].sent), 1)
+        loading.result.cancel()
+        result = self.ended(loading)
+        self.assertEqual(result.errors, {"the server closed the connection": 1})
+        self.assertEqual((result.sent, result.received), (3, 0))
+
+    def test_lostAtTheEnd(self) -> None:
+        """A connection that ends when all is sent is not made again."""
+        loading = self.begin(connections=1, count=1, duration=None)
+        self.target.roads[0].ears.gone("lost")
+        self.assertEqual(self.ended(loading).lost, 1)
+
+    def test_some(self) -> None:
+        """It begins with those connections that can be made, when the others have failed."""
+        target = Target()
+        slow: Deferred[Any] = Deferred()
+        target.instead = [slow]
+        loading = self.begin(target, connections=2, timeout=SECOND)
+        self.assertEqual(self.sent(), 0)
+        self.clock.advance(1)
+        self.assertEqual(self.sent(), 1)
+        loading.stop()
+        self.assertEqual(self.ended(loading).errors.total(), 1)
+
+    def test_refused(self) -> None:
+        """Where none can be made it fails."""
+        target = Target()
+        target.instead = [fail(ConnectionRefusedError()), fail(ConnectionRefusedError())]
+        loading = self.begin(target, connections=2)
+        self.failureResultOf(loading.result, ConnectionRefusedError)
+
+    def test_stoppedEarly(self) -> None:
+        """Stopped before it is connected it ends, and what is connected then is closed."""
+        target = Target()
+        slow: Deferred[Any] = Deferred()
+        slow.cancel = lambda: None  # type: ignore[method-assign]
+        target.instead = [slow]
+        loading = self.begin(target, connections=1)
+        loading.stop()
+        road = Road(None)
+        slow.callback(road)
+        self.assertTrue(road.closed)
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.rate, result.busy), (0, 0, 0))
+
+
+class ResultTests(SynchronousTestCase):
+    def test_limits(self) -> None:
+        """An open loop waits without sleep, which is no limit; being late is one."""
+        late = Spread()
+        late.add(3 * MS)
+        some: Any = dict.fromkeys(LoadResult.__dataclass_fields__, 0)
+        open_ = LoadResult(**{**some, "plan": LoadPlan(times=fixed(1)), "busy": 1.0, "late": late})
+        self.assertEqual(len(open_.limits), 1)
+        self.assertIn("3.0 ms late", open_.limits[0])
