@@ -4,9 +4,11 @@ The ``echoproto`` command: :mod:`.command` finds the subcommand, and each has a 
 =================== ==========================================================
 :mod:`.serve`       ``echoproto serve``: the server in the foreground
 :mod:`.ping`        ``echoproto ping``
+:mod:`.load`        ``echoproto load``
 :mod:`.verify`      ``echoproto verify``
 :mod:`.greet`       ``echoproto greet``
-:mod:`.measuring`   runs one of the last three, which need the extra ``measure``
+:mod:`.measuring`   runs one of the last four, which need the extra ``measure``
+:mod:`.once`        one measurement of one target, which ``load`` and ``verify`` are
 :mod:`.parameters`  kinds of values, and options in groups
 :mod:`.way`         the options that tell the way to the targets
 :mod:`.output`      where a measurement is written, and in which form

@@ -1,0 +1,93 @@
+"""``echoproto load`` as a program, against servers on real sockets."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from threading import Event, Thread
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.loopback.program import PATIENCE, Program, environment
+
+LOAD = [sys.executable, "-m", "echoproto", "load"]
+
+SECOND = 1_000_000_000
+
+
+def load(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*LOAD, *words],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+class LoadTests(SynchronousTestCase):
+    def loaded(self, *words: str) -> dict[str, Any]:
+        ended = load("-o", "json", *words)
+        self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+        return dict(json.loads(ended.stdout))
+
+    def test_loops(self) -> None:
+        """Our server answers all of a closed loop, and of an open one at the rate that was asked for."""
+        with Program("-p", "0") as program:
+            target = f"127.0.0.1:{program.port()}"
+            found = self.loaded("-c", "20", "-n", "5000", "--window", "4", "-s", "1-4096", target)
+            self.assertEqual((found["received"], found["wrong"], found["lost"]), (5000, 0, 0))
+            found = self.loaded("-z", "1s", "-q", "500", "--warmup", "200ms", target)
+            self.assertLessEqual(abs(found["received"] - 400), 4)
+            self.assertEqual(found["response"]["count"], found["received"])
+
+    def test_refused(self) -> None:
+        """Where nothing listens it is one line, and status 1."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        ended = load("-n", "10", f"127.0.0.1:{port}")
+        self.assertEqual(
+            (ended.returncode, ended.stderr),
+            (1, "echoproto load: refused: nothing listens there\n"),
+        )
+
+    def test_serverStops(self) -> None:
+        """A server that stops for a second shows in the response times, and in the service times of those under way."""
+        with Program("-p", "tcp:0:interface=127.0.0.1", listeners=1) as program:
+            stopped = Event()
+
+            def stop() -> None:
+                program.process.send_signal(signal.SIGSTOP)
+                stopped.wait(1)
+                program.process.send_signal(signal.SIGCONT)
+
+            with subprocess.Popen(
+                [*LOAD, "-o", "json", "-c", "1", "-z", "4s", "-q", "1000", "-t", "5s"]
+                + [f"127.0.0.1:{program.port()}"],
+                env=environment(),
+                stdout=subprocess.PIPE,
+                text=True,
+            ) as running:
+                while b"ESTABLISHED" not in connections(program.port()):
+                    stopped.wait(0.02)
+                stopping = Thread(target=stop)
+                stopping.start()
+                said, _ = running.communicate(timeout=PATIENCE)
+                stopping.join()
+        found = json.loads(said)
+        self.assertEqual((found["lost"], found["wrong"]), (0, 0))
+        self.assertGreater(found["response"]["p99_ns"], 0.8 * SECOND)
+        self.assertGreater(found["response"]["max_ns"], 0.9 * SECOND)
+
+
+def connections(port: int) -> bytes:
+    """What is connected to a port (proc_net_tcp(5): 01 is ESTABLISHED)."""
+    with open("/proc/net/tcp", "rb") as listed:
+        found = [each.split() for each in listed.readlines()[1:]]
+    ours = f":{port:04X}".encode()
+    return b"".join(b"ESTABLISHED" for each in found if each[1].endswith(ours) and each[3] == b"01")
