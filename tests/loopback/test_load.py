@@ -66,9 +66,9 @@ class LoadTests(SynchronousTestCase):
                 stopped.wait(1)
                 program.process.send_signal(signal.SIGCONT)
 
+            words = ["-o", "json", "-c", "1", "-z", "4s", "-q", "1000", "-t", "5s"]
             with subprocess.Popen(
-                [*LOAD, "-o", "json", "-c", "1", "-z", "4s", "-q", "1000", "-t", "5s"]
-                + [f"127.0.0.1:{program.port()}"],
+                [*LOAD, *words, f"127.0.0.1:{program.port()}"],
                 env=environment(),
                 stdout=subprocess.PIPE,
                 text=True,
