@@ -18,6 +18,7 @@ clock, no reactor, no socket; and those have their clock passed in.
 :mod:`.verifying`     sends it, and has it checked
 :mod:`.arrivals`      when to send in an open loop
 :mod:`.loading`       many connections, every exchange timed
+:mod:`.loadresult`    what a load is to do, and what became of it
 :mod:`.text`          a result in words
 :mod:`.document`      a result as values for JSON
 ==================== ==========================================================
@@ -28,7 +29,7 @@ from __future__ import annotations
 from echoproto.client.finding import Way
 from echoproto.measure.asking import load, ping, prepare, prepareLoad, prepareVerify, verify
 from echoproto.measure.integrity import Fault
-from echoproto.measure.loading import LoadPlan, LoadResult
+from echoproto.measure.loadresult import LoadPlan, LoadResult
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.record import Seen
 from echoproto.measure.verifying import VerifyResult

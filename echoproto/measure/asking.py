@@ -17,7 +17,8 @@ from twisted.internet.defer import Deferred
 from echoproto.client.finding import Way, find
 from echoproto.client.targets import Target, parseTarget
 from echoproto.measure.integrity import Fault, Integrity
-from echoproto.measure.loading import Loading, LoadPlan, LoadResult
+from echoproto.measure.loading import Loading
+from echoproto.measure.loadresult import LoadPlan, LoadResult
 from echoproto.measure.pinging import SECOND, Pinging, PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record, Seen

@@ -15,7 +15,7 @@ import twisted
 
 from echoproto import __version__
 from echoproto.measure.integrity import FaultKind
-from echoproto.measure.loading import LoadResult
+from echoproto.measure.loadresult import LoadResult
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.record import Kind, Record, Seen
 from echoproto.measure.spread import PERCENTILES, Spread

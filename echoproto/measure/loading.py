@@ -10,8 +10,7 @@ next. In an *open loop* messages are sent at their times (:mod:`.arrivals`), wha
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -21,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.probing import IEars
+from echoproto.measure.loadresult import LoadPlan, LoadResult
 from echoproto.measure.pinging import SECOND, reasonOf
 from echoproto.measure.spread import Spread
 
@@ -29,96 +29,6 @@ SPIN = 1_100_000
 
 #: Seconds after which a connection that has ended is made again.
 AGAIN = 0.1
-
-#: Of one processor, from which on we are taken to have been the limit.
-SATURATED = 0.9
-
-#: What is late by more was not sent at its time.
-LATE = 2_000_000
-
-
-@dataclass(frozen=True)
-class LoadPlan:
-    """
-    What to do. Times are in nanoseconds.
-
-    :ivar connections: so many.
-    :ivar duration: how long to send; ``None`` for until ``count``.
-    :ivar count: messages in all; ``None`` for any number.
-    :ivar window: messages under way on each connection, in a closed loop.
-    :ivar times: when to send in an open loop, from the beginning; ``None`` for a closed one.
-    :ivar rate: messages a second that ``times`` have on average.
-    :ivar warmup: what is due so early is not counted.
-    :ivar timeout: how long replies and connections are awaited.
-    """
-
-    connections: int = 10
-    duration: int | None = 10 * SECOND
-    count: int | None = None
-    window: int = 1
-    times: Iterator[int] | None = None
-    rate: float | None = None
-    warmup: int = 0
-    timeout: int = 2 * SECOND
-
-
-@dataclass(frozen=True)
-class LoadResult:
-    """
-    What became of it, warm-up not counted.
-
-    :ivar target: its name.
-    :ivar plan: what was asked for.
-    :ivar duration: nanoseconds in which messages were sent.
-    :ivar sent: messages.
-    :ivar received: replies, right or wrong.
-    :ivar wrong: those that were wrong.
-    :ivar bytesSent: of the messages.
-    :ivar bytesReceived: of the replies.
-    :ivar service: times from when messages were sent.
-    :ivar response: in an open loop, times from when they should have been.
-    :ivar late: in an open loop, how much later than that they were sent.
-    :ivar connecting: times of connections.
-    :ivar errors: connections that could not be made or have ended, by why.
-    :ivar busy: our share of a processor.
-    """
-
-    target: str
-    plan: LoadPlan
-    duration: int
-    sent: int
-    received: int
-    wrong: int
-    bytesSent: int
-    bytesReceived: int
-    response: Spread
-    service: Spread
-    late: Spread
-    connecting: Spread
-    errors: Counter[str]
-    busy: float
-
-    @property
-    def rate(self) -> float:
-        """Replies a second."""
-        return self.received * SECOND / self.duration if self.duration else 0.0
-
-    @property
-    def lost(self) -> int:
-        """Messages without a reply."""
-        return self.sent - self.received
-
-    @property
-    def limits(self) -> list[str]:
-        """Why the figures may be ours rather than the server's, for people."""
-        found = []
-        # In an open loop we wait for the next message's time without sleep.
-        if self.plan.times is None and self.busy >= SATURATED:
-            found.append(f"our processor was busy for {self.busy:.0%} of the time")
-        if self.late.percentile(99) > LATE:
-            late = self.late.percentile(99) / 1e6
-            found.append(f"one message in a hundred was sent {late:.1f} ms late or more")
-        return found
 
 
 @implementer(IEars)

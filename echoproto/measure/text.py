@@ -5,7 +5,7 @@ A measurement in words, as ping writes them. Pure: called with values, returns l
 from __future__ import annotations
 
 from echoproto.measure.durations import milliseconds
-from echoproto.measure.loading import LoadResult
+from echoproto.measure.loadresult import LoadResult
 from echoproto.measure.pinging import PingResult
 from echoproto.measure.record import Kind, Record, Seen
 from echoproto.measure.spread import PERCENTILES, Spread

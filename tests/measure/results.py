@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from echoproto.measure.loading import LoadPlan, LoadResult
+from echoproto.measure.loadresult import LoadPlan, LoadResult
 from echoproto.measure.spread import Spread
 
 MS = 1_000_000

@@ -8,9 +8,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.arrivals import fixed
-from echoproto.measure.loading import AGAIN, Loading, LoadPlan, LoadResult
+from echoproto.measure.loading import AGAIN, Loading
+from echoproto.measure.loadresult import LoadPlan, LoadResult
 from echoproto.measure.pinging import SECOND
-from echoproto.measure.spread import Spread
 
 MS = SECOND // 1000
 
@@ -278,14 +278,3 @@ class ConnectionTests(LoadingTestCase):
         self.assertTrue(road.closed)
         result = self.ended(loading)
         self.assertEqual((result.sent, result.rate, result.busy), (0, 0, 0))
-
-
-class ResultTests(SynchronousTestCase):
-    def test_limits(self) -> None:
-        """An open loop waits without sleep, which is no limit; being late is one."""
-        late = Spread()
-        late.add(3 * MS)
-        some: Any = dict.fromkeys(LoadResult.__dataclass_fields__, 0)
-        open_ = LoadResult(**{**some, "plan": LoadPlan(times=fixed(1)), "busy": 1.0, "late": late})
-        self.assertEqual(len(open_.limits), 1)
-        self.assertIn("3.0 ms late", open_.limits[0])

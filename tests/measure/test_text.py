@@ -5,7 +5,7 @@ from collections import Counter
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.integrity import FaultKind
-from echoproto.measure.loading import LoadPlan
+from echoproto.measure.loadresult import LoadPlan
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.arrivals import fixed
+from echoproto.measure.loadresult import LoadPlan
+from tests.measure.results import loaded, spreadOf
+
+
+class LoadResultTests(SynchronousTestCase):
+    def test_figures(self) -> None:
+        """What was lost, and how many replies came in a second."""
+        result = loaded()
+        self.assertEqual((result.lost, result.rate), (1, 4.5))
+        self.assertEqual(loaded(duration=0).rate, 0)
+
+    def test_busy(self) -> None:
+        """A processor that was busy is a limit of ours, save in an open loop, which waits without sleep."""
+        self.assertEqual(loaded().limits, [])
+        self.assertEqual(loaded(busy=0.95).limits, ["our processor was busy for 95% of the time"])
+        self.assertEqual(loaded(busy=0.95, plan=LoadPlan(times=fixed(1))).limits, [])
+
+    def test_late(self) -> None:
+        """Messages that were sent late are a limit of ours."""
+        self.assertEqual(
+            loaded(late=spreadOf(3)).limits,
+            ["one message in a hundred was sent 3.0 ms late or more"],
+        )
+        self.assertEqual(loaded(late=spreadOf(1)).limits, [])
