@@ -39,9 +39,9 @@ class Measuring(Options):
         try:
             from echoproto.cli.measuring import run
         except ModuleNotFoundError as error:
-            raise SystemExit(
-                f"echoproto: {self._name} needs {error.name}; pip install 'echoproto[measure]'"
-            ) from error
+            needs = f"{self._name} needs {error.name}; pip install 'echoproto[measure]'"
+            print(f"echoproto: {needs}", file=sys.stderr)
+            return 2
         return run(self._name, self._words)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 from unittest import mock
 
@@ -48,8 +48,12 @@ class CommandTests(SynchronousTestCase):
         with mock.patch.dict(sys.modules, {"click": None}):
             for each in [each for each in sys.modules if each.startswith("echoproto.cli.")]:
                 del sys.modules[each]
-            code, _ = self.ended("ping", "lab1")
-        self.assertEqual(code, "echoproto: ping needs click; pip install 'echoproto[measure]'")
+            with redirect_stderr(io.StringIO()) as errors:
+                code, _ = self.ended("ping", "lab1")
+        self.assertEqual(code, 2)
+        self.assertEqual(
+            errors.getvalue(), "echoproto: ping needs click; pip install 'echoproto[measure]'\n"
+        )
 
     def test_synopsis(self) -> None:
         """The help says how the command is called, and how a subcommand is."""
