@@ -76,6 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     :raise SystemExit: always, with its exit status: 0 where it did what was asked.
     """
     try:
+        if "_ECHOPROTO_COMPLETE" in os.environ:
+            from echoproto.cli.measuring import complete
+
+            complete()
         raise SystemExit(_run(sys.argv[1:] if arguments is None else arguments))
     finally:
         _endOutput()

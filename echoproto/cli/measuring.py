@@ -15,7 +15,26 @@ from echoproto.cli.ping import ping
 from echoproto.cli.verify import verify
 from echoproto.errors import CannotStart
 
-COMMANDS = {each.name: each for each in (ping, load, verify, greet)}
+COMMANDS: dict[str, click.Command] = {
+    "ping": ping,
+    "load": load,
+    "verify": verify,
+    "greet": greet,
+}
+
+
+#: What the shell asks by when it completes a word, or is told how to.
+COMPLETE = "_ECHOPROTO_COMPLETE"
+
+
+def complete() -> None:
+    """
+    Answer the shell, which has set :data:`COMPLETE`: the commands, and the options of those that click reads.
+
+    :raise SystemExit: always.
+    """
+    serve = click.Command("serve", short_help="Serve in the foreground until stopped by a signal.")
+    click.Group("echoproto", commands={**COMMANDS, "serve": serve}).main([], "echoproto")
 
 
 def run(name: str, words: Sequence[str]) -> int:

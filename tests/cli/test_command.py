@@ -10,6 +10,7 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto import __version__
+from echoproto.cli import measuring
 from echoproto.cli.command import main
 from echoproto.cli.serve import ServeOptions
 
@@ -42,6 +43,14 @@ class CommandTests(SynchronousTestCase):
         code, printed = self.ended("ping", "--help")
         self.assertEqual(code, 0)
         self.assertTrue(printed.startswith("Usage: echoproto ping [OPTIONS] TARGET..."))
+
+    def test_complete(self) -> None:
+        """Where the shell asks for completion, that is answered, and nothing run."""
+        asked: list[str] = []
+        self.patch(measuring, "complete", lambda: asked.append("asked"))
+        with mock.patch.dict(os.environ, {measuring.COMPLETE: "bash_complete"}):
+            self.ended("--version")
+        self.assertEqual(asked, ["asked"])
 
     def test_extraMissing(self) -> None:
         """Without the libraries of measuring the remedy is told; serving goes without them."""

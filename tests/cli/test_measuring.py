@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import io
+import os
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
+from unittest import mock
 
 import click
 from twisted.trial.unittest import SynchronousTestCase
@@ -52,6 +54,26 @@ class RunTests(SynchronousTestCase):
         self.assertEqual(
             self.run_(does=fail), (2, "", "echoproto ping: --reactor 'x': there is none\n")
         )
+
+    def completed(self, words: str) -> list[str]:
+        """What the shell is told of the last word."""
+        # click writes bytes to it.
+        output = io.TextIOWrapper(io.BytesIO(), write_through=True)
+        asked = {
+            measuring.COMPLETE: "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
+        with mock.patch.dict(os.environ, asked), redirect_stdout(output):
+            self.assertRaises(SystemExit, measuring.complete)
+        output.seek(0)
+        return output.read().split()
+
+    def test_complete(self) -> None:
+        """Commands and their options are completed."""
+        self.assertEqual(self.completed("echoproto pi"), ["plain,ping"])
+        self.assertEqual(self.completed("echoproto ping --rec"), ["plain,--reconnect"])
+        self.assertEqual(self.completed("echoproto ping --output nd"), ["plain,ndjson"])
 
     def test_known(self) -> None:
         """Each command is called by its name."""
