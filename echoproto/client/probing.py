@@ -228,7 +228,8 @@ class DatagramRoad(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """A reply."""
-        self._ears.heard(datagram)
+        if not self._closed:
+            self._ears.heard(datagram)
 
     def connectionRefused(self) -> None:
         """The network says that nobody is there (ICMP)."""

@@ -219,14 +219,15 @@ class DatagramTests(SynchronousTestCase):
         self.assertEqual(self.wire.pending[0].source[0], "127.0.0.9")
 
     def test_refused(self) -> None:
-        """That nobody is there is told, until it is closed."""
+        """That nobody is there is told, until it is closed; nothing is told after that."""
         road = self.open()
         road.send(b"ping")
         self.wire.deliverAll()
         self.assertEqual(self.ears.reasons, ["refused: the network says that nobody is there"])
         road.close()
         road.connectionRefused()
-        self.assertEqual(len(self.ears.reasons), 1)
+        road.datagramReceived(b"ping", ("127.0.0.1", 7))
+        self.assertEqual((len(self.ears.reasons), self.ears.replies), (1, []))
         self.assertEqual(self.wire.ports, {})
 
     def test_tooLong(self) -> None:
