@@ -1,9 +1,10 @@
-"""The order of the tests, where it matters."""
+"""The order of the tests, where it matters, and the folder that they run in."""
 
 from __future__ import annotations
 
 import unittest
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     """
     yield
     items.sort(key=_isFunction)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests, with a short name: the path of a UNIX socket in it has 108 bytes at most (unix(7))."""
+    return tmp_path_factory.mktemp("t")
+
+
+@pytest.fixture(autouse=True)
+def _inFolder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``mktemp`` of a test case makes is left there, and not in the checkout."""
+    monkeypatch.chdir(folder)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
