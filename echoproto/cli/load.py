@@ -13,7 +13,7 @@ import click
 
 from echoproto.cli.ending import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
 from echoproto.cli.once import Once
-from echoproto.cli.output import opened
+from echoproto.cli.output import OUTPUT, opened, outputOptions
 from echoproto.cli.parameters import (
     ASSERTION,
     CONTEXT,
@@ -31,7 +31,7 @@ from echoproto.measure.arrivals import fixed, poisson
 from echoproto.measure.document import loadAssertable, loadValues
 from echoproto.measure.text import loadSummary
 
-_LOAD, _OUTPUT = "The load", "What is shown"
+_LOAD = "The load"
 
 _EPILOG = f"""\b
 {TARGETS}
@@ -91,18 +91,9 @@ Exit status: 0 well, 1 no or too few replies, 2 usage or local error, 3 wrong by
     help="How long replies are awaited.  [2s]",
 )
 @wayOptions
+@outputOptions("text", "json")
 @option(
-    _OUTPUT,
-    "-o",
-    "--output",
-    metavar="FORM",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="text or json.  [text]",
-)
-@option(_OUTPUT, "--out", metavar="FILE", help="Write there, not to the standard output.")
-@option(
-    _OUTPUT,
+    OUTPUT,
     "--assert",
     "assertions",
     type=ASSERTION,

@@ -15,10 +15,30 @@ from typing import IO, Any
 
 import click
 
+from echoproto.cli.parameters import option
 from echoproto.measure import text
 from echoproto.measure.document import measurement, seenValues
 from echoproto.measure.pinging import PingResult
 from echoproto.measure.record import Kind, Seen
+
+#: The title under which such options stand in the help.
+OUTPUT = "What is shown"
+
+
+def outputOptions(*forms: str) -> Callable[[Any], Any]:
+    """Give a command the options that say in which of these forms it writes, and where; the first unless told otherwise."""
+    said = f"{', '.join(forms[:-1])} or {forms[-1]}.  [{forms[0]}]"
+    form = option(
+        OUTPUT,
+        "-o",
+        "--output",
+        metavar="FORM",
+        type=click.Choice(forms),
+        default=forms[0],
+        help=said,
+    )
+    out = option(OUTPUT, "--out", metavar="FILE", help="Write there, not to the standard output.")
+    return lambda command: form(out(command))
 
 
 @contextmanager

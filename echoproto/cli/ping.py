@@ -24,7 +24,7 @@ from echoproto.cli.ending import (
     WRONG_BYTES,
     why,
 )
-from echoproto.cli.output import FORMS, Form, Guarded, opened
+from echoproto.cli.output import FORMS, OUTPUT, Form, Guarded, opened, outputOptions
 from echoproto.cli.parameters import (
     ASSERTION,
     CONTEXT,
@@ -168,7 +168,7 @@ def _broken(results: Sequence[PingResult], assertions: Sequence[Assertion]) -> l
     ]
 
 
-_PROBES, _OUTPUT = "Probes", "What is shown"
+_PROBES = "Probes"
 
 
 @click.command("ping", Grouped, epilog=_EPILOG, context_settings=CONTEXT)
@@ -191,21 +191,12 @@ _PROBES, _OUTPUT = "Probes", "What is shown"
 @option(_PROBES, "-A", "--adaptive", is_flag=True, help="The next when a reply has come.")
 @option(_PROBES, "--reconnect", is_flag=True, help="A new connection for each.")
 @wayOptions
-@option(_OUTPUT, "-q", "--quiet", is_flag=True, help="Only what is wrong, and the summary.")
-@option(_OUTPUT, "-n", "--numeric", is_flag=True, help="Call targets by their addresses.")
-@option(_OUTPUT, "-D", "--timestamps", is_flag=True, help="The time before each line.")
+@option(OUTPUT, "-q", "--quiet", is_flag=True, help="Only what is wrong, and the summary.")
+@option(OUTPUT, "-n", "--numeric", is_flag=True, help="Call targets by their addresses.")
+@option(OUTPUT, "-D", "--timestamps", is_flag=True, help="The time before each line.")
+@outputOptions(*FORMS)
 @option(
-    _OUTPUT,
-    "-o",
-    "--output",
-    metavar="FORM",
-    type=click.Choice(list(FORMS)),
-    default="text",
-    help="text, json, ndjson or csv.  [text]",
-)
-@option(_OUTPUT, "--out", metavar="FILE", help="Write there, not to the standard output.")
-@option(
-    _OUTPUT,
+    OUTPUT,
     "--assert",
     "assertions",
     type=ASSERTION,

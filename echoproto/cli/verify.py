@@ -11,7 +11,7 @@ import click
 
 from echoproto.cli.ending import INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
 from echoproto.cli.once import Once
-from echoproto.cli.output import opened
+from echoproto.cli.output import OUTPUT, opened, outputOptions
 from echoproto.cli.parameters import (
     CONTEXT,
     DURATION,
@@ -29,7 +29,7 @@ from echoproto.measure.pinging import SECOND
 from echoproto.measure.text import integritySummary, progressLine
 from echoproto.measure.verifying import STOPPED, Verifying
 
-_STREAM, _OUTPUT = "The stream", "What is shown"
+_STREAM = "The stream"
 
 _EPILOG = f"""\b
 {TARGETS}
@@ -60,17 +60,8 @@ Exit status: 0 well, 1 no or too few bytes, 2 usage or local error, 3 wrong byte
     help="Give up after so long without a byte.  [5s]",
 )
 @wayOptions
-@option(_OUTPUT, "-q", "--quiet", is_flag=True, help="Only the summary.")
-@option(
-    _OUTPUT,
-    "-o",
-    "--output",
-    metavar="FORM",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="text or json.  [text]",
-)
-@option(_OUTPUT, "--out", metavar="FILE", help="Write there, not to the standard output.")
+@option(OUTPUT, "-q", "--quiet", is_flag=True, help="Only the summary.")
+@outputOptions("text", "json")
 def verify(targets: Any, **given: Any) -> int:
     """Send a known stream to an echo server, and check every byte that comes back."""
     asked = targetsOf(targets, given)

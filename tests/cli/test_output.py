@@ -9,9 +9,10 @@ from typing import Any
 from unittest import mock
 
 import click
+from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.output import CSV, FORMS, JSON, NDJSON, Guarded, Text, opened
+from echoproto.cli.output import CSV, FORMS, JSON, NDJSON, Guarded, Text, opened, outputOptions
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
@@ -81,6 +82,20 @@ class FormTests(SynchronousTestCase):
     def test_known(self) -> None:
         """Each form has a name."""
         self.assertEqual(FORMS, {"text": Text, "json": JSON, "ndjson": NDJSON, "csv": CSV})
+
+
+class OptionTests(SynchronousTestCase):
+    def test_forms(self) -> None:
+        """A command has the forms that it knows, the first unless told otherwise, and a file to write to."""
+        found: dict[str, Any] = {}
+        command = click.command()(
+            outputOptions("text", "json")(lambda **given: found.update(given))
+        )
+        CliRunner().invoke(command, [])
+        self.assertEqual(found, {"output": "text", "out": None})
+        CliRunner().invoke(command, ["-o", "json", "--out", "x"])
+        self.assertEqual(found, {"output": "json", "out": "x"})
+        self.assertNotEqual(CliRunner().invoke(command, ["-o", "csv"]).exit_code, 0)
 
 
 class GuardedTests(SynchronousTestCase):
