@@ -119,20 +119,18 @@ def greet(
 
 @implementer(IEars)
 class _FirstReply:
-    """Takes the first datagram that comes."""
+    """Takes the first datagram that comes: its road is closed by it, and tells of no other."""
 
     def __init__(self) -> None:
         self.reply: Deferred[bytes] = Deferred()
 
     def heard(self, reply: bytes) -> None:
         """See :class:`~echoproto.client.probing.IEars`."""
-        if not self.reply.called:
-            self.reply.callback(reply)
+        self.reply.callback(reply)
 
     def gone(self, reason: str) -> None:
         """See :class:`~echoproto.client.probing.IEars`."""
-        if not self.reply.called:
-            self.reply.errback(ConnectionGone(reason))
+        self.reply.errback(ConnectionGone(reason))
 
 
 def greetDatagram(

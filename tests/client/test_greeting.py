@@ -201,7 +201,7 @@ class DatagramTests(SynchronousTestCase):
         self.wire.duplicate()
         self.wire.deliver()
         self.failureResultOf(greeting, ConnectionGone)
-        port.protocol._ears.gone("again")  # type: ignore[attr-defined]
+        port.protocol.connectionRefused()
 
     def test_late(self) -> None:
         """No reply within the time fails it, and so does cancelling."""
