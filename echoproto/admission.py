@@ -17,7 +17,7 @@ slowed, not stopped.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import lru_cache
@@ -35,8 +35,8 @@ LOOPING_PORTS = frozenset({0, 7, 9, 11, 13, 15, 17, 19, 37})
 #: sends, so that there is room to measure, and little beside what a loop does that nobody slows.
 DATAGRAM_RATE = 1000.0
 
-#: Sources remembered. When the table is full the source that was longest silent is
-#: forgotten: it comes back with a full bucket, so forged sources cost nobody else a reply.
+#: Sources remembered. When the table is full those that were longest silent are
+#: forgotten: they come back with full buckets, so forged sources cost nobody else a reply.
 MAXIMUM_SOURCES = 16_384
 
 
@@ -63,10 +63,13 @@ class TokenBuckets:
     """
     A token bucket for each key, in a table of bounded size.
 
+    The table has two halves: a key that takes stands in the younger one, and when that is full it becomes the older one, whose
+    keys are forgotten. So a take costs one look-up, where to keep all keys in their order would cost as much again.
+
     :param rate: tokens per second that a bucket gains.
     :param burst: tokens that a full bucket holds.
     :param seconds: the clock, in seconds.
-    :param capacity: how many buckets are kept at most.
+    :param capacity: how many buckets are kept at most; the last half as many are kept for certain.
     """
 
     def __init__(
@@ -79,36 +82,42 @@ class TokenBuckets:
         self._rate = rate
         self._burst = burst
         self._seconds = seconds
-        self._capacity = capacity
+        self._half = max(capacity // 2, 1)
         # Of each key what was left and when; changed in place, as it is once per datagram.
-        self._buckets: OrderedDict[str, list[float]] = OrderedDict()
+        self._younger: dict[str, list[float]] = {}
+        self._older: dict[str, list[float]] = {}
 
     def __len__(self) -> int:
-        return len(self._buckets)
+        return len(self._younger) + len(self._older)
 
     def take(self, key: str) -> bool:
         """Take one token from the bucket of ``key``; false where it has none."""
         now = self._seconds()
-        bucket = self._buckets.get(key)
+        bucket = self._younger.get(key)
         if bucket is None:
-            return self._open(key, now)
-        elapsed = now - bucket[1]
-        bucket[1] = now
-        self._buckets.move_to_end(key)
+            bucket = self._rejuvenate(key, now)
+        level, last = bucket
         # The clock may be set back, which takes no tokens.
-        level = bucket[0] + elapsed * self._rate if elapsed > 0 else bucket[0]
-        level = min(level, self._burst)
-        taken = level >= 1
-        bucket[0] = level - 1 if taken else level
-        return taken
+        if now > last:
+            gained = (now - last) * self._rate
+            if gained < self._burst - level:
+                level += gained
+            else:
+                level = self._burst
+        bucket[1] = now
+        if level < 1:
+            bucket[0] = level
+            return False
+        bucket[0] = level - 1
+        return True
 
-    def _open(self, key: str, now: float) -> bool:
-        """Take the first token from a new bucket, and forget the one that was longest silent if there are too many."""
-        taken = self._burst >= 1
-        self._buckets[key] = [self._burst - taken, now]
-        if len(self._buckets) > self._capacity:
-            self._buckets.popitem(last=False)
-        return taken
+    def _rejuvenate(self, key: str, now: float) -> list[float]:
+        """The older bucket of ``key``, or a full one, from now on among the younger."""
+        bucket = self._older.pop(key, None) or [self._burst, now]
+        if len(self._younger) >= self._half:
+            self._younger, self._older = {}, self._younger
+        self._younger[key] = bucket
+        return bucket
 
 
 class ConnectionAdmission:
@@ -208,25 +217,27 @@ class DatagramAdmission:
         self._sourceOf = lru_cache(maxsize=1024)(self._judge)
         self._refusedPorts = frozenset(refusedPorts)
         self._ownPorts: Counter[int] = Counter()
+        # Both, as they are asked for each datagram.
+        self._unanswered = self._refusedPorts
         self._buckets = TokenBuckets(rate, max(rate, 1.0), seconds) if rate else None
 
     def addOwnPort(self, port: int) -> None:
         """From now on refuse datagrams that come from ``port``, where we listen ourselves."""
         self._ownPorts[port] += 1
+        self._unanswered = self._refusedPorts | set(self._ownPorts)
 
     def removeOwnPort(self, port: int) -> None:
         """One listener on ``port`` was closed; when all are, the port is as good as any."""
         self._ownPorts -= Counter((port,))
+        self._unanswered = self._refusedPorts | set(self._ownPorts)
 
     def refusal(self, host: str, port: int) -> Refusal | None:
         """
         Why a datagram from ``host`` and ``port`` is not to be answered; ``None`` where it is.
         A datagram refused for its source does not count against that source's rate.
         """
-        if port in self._refusedPorts:
-            return Refusal.LOOPING_PORT
-        if port in self._ownPorts:
-            return Refusal.OWN_PORT
+        if port in self._unanswered:
+            return Refusal.LOOPING_PORT if port in self._refusedPorts else Refusal.OWN_PORT
         source: Any = self._sourceOf(host)
         # Not isinstance(), which asks the metaclass of an Enum.
         if type(source) is Refusal:

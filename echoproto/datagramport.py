@@ -17,7 +17,6 @@ from __future__ import annotations
 import socket
 import sys
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack
 from errno import EAGAIN, EWOULDBLOCK
 from os import strerror
@@ -60,6 +59,9 @@ _DESTINATION_OPTIONS: dict[int, list[tuple[int, int]]] = (
 
 # struct in6_pktinfo and struct in_pktinfo are 20 and 12 bytes; for IPv4 on an IPv6 socket both come.
 _ANCILLARY_BYTES = socket.CMSG_SPACE(20) + socket.CMSG_SPACE(12)
+
+# As a plain number: Python's own is an enumeration, whose "&" costs as much as the receive.
+_TRUNCATED = int(socket.MSG_TRUNC)
 
 # Where IPv4 addresses stand in IPv6 (RFC 4291 section 2.5.5.2).
 _MAPPED = bytes(10) + b"\xff\xff"
@@ -205,7 +207,7 @@ class DatagramPort(Port):
 
     def doRead(self) -> None:
         """Receive what waits, one turn's worth at most; called by the reactor."""
-        self._answering = True
+        self._answering = not self._connectedAddr
         try:
             if self._oneAddress:
                 self._takeHere()
@@ -219,29 +221,33 @@ class DatagramPort(Port):
 
     def _takeHere(self) -> None:
         """A turn of a port with one address, at half the cost of asking where each datagram was sent to."""
+        receive, hear = self.socket.recvfrom, self.protocol.datagramReceived
         turn = 0
         while turn < self.maxThroughput:
             turn += 1
-            datagram, addr = self.socket.recvfrom(MAXIMUM_DATAGRAM)
-            # Not _tell(), a call that a tenth of the time would go to.
+            datagram, addr = receive(MAXIMUM_DATAGRAM)
             try:
-                self.protocol.datagramReceived(datagram, addr)
-            except Exception:  # noqa: BLE001 - as _tell() has it
+                hear(datagram, addr)
+            except Exception:  # noqa: BLE001 - its author reads it in the log; the port must live on
                 self._log.failure("a datagram protocol failed")
 
     def _takeAnywhere(self) -> None:
         """A turn of a port that must ask where each datagram was sent to."""
+        receive, hear = self.socket.recvmsg, self.protocol.datagramReceived
         turn = 0
         while turn < self.maxThroughput:
             turn += 1
-            datagram, ancillary, flags, addr = self.socket.recvmsg(
-                self.maxPacketSize, _ANCILLARY_BYTES
-            )
-            if flags & socket.MSG_TRUNC:
+            datagram, ancillary, flags, addr = receive(self.maxPacketSize, _ANCILLARY_BYTES)
+            if flags & _TRUNCATED:
                 self.receiveErrors["receive truncated"] += 1
+                continue
             # Mostly the same address is asked as before.
-            elif ancillary == self._ancillary or self._noteDestination(ancillary):
-                self._tell(self.protocol.datagramReceived, datagram, addr)
+            if ancillary != self._ancillary and not self._noteDestination(ancillary):
+                continue
+            try:
+                hear(datagram, addr)
+            except Exception:  # noqa: BLE001 - as above
+                self._log.failure("a datagram protocol failed")
 
     def _noteDestination(self, ancillary: list[Ancillary]) -> bool:
         """Note what goes along with the replies to such datagrams; false where there must be none."""
@@ -263,13 +269,10 @@ class DatagramPort(Port):
     def _failed(self, error: OSError) -> None:
         self.receiveErrors[f"receive {errnoName(error)}"] += 1
         if self._connectedAddr:
-            self._tell(self.protocol.connectionRefused)
-
-    def _tell(self, hear: Callable[..., object], *what: Any) -> None:
-        try:
-            hear(*what)
-        except Exception:  # noqa: BLE001 - its author reads it in the log; the port must live on
-            self._log.failure("a datagram protocol failed")
+            try:
+                self.protocol.connectionRefused()
+            except Exception:  # noqa: BLE001 - as above
+                self._log.failure("a datagram protocol failed")
 
     def readConnectionLost(self, reason: Failure) -> None:
         """
@@ -292,17 +295,18 @@ class DatagramPort(Port):
         :raise OSError: the kernel did not take it.
         :raise InvalidAddressError: the address is no numeric one; to look it up would stop the reactor.
         """
-        if self._connectedAddr:
-            super().write(datagram, addr)
-            return
-        if self._answering and self._oneAddress:
-            self.socket.sendto(datagram, addr)
-            return
         # What we answer has come with its address; only others may write something else.
-        if not self._answering and not _isNumeric(addr[0]):
+        if self._answering:
+            if self._oneAddress:
+                self.socket.sendto(datagram, addr)
+            else:
+                self.socket.sendmsg((datagram,), self._replySource, 0, addr)
+        elif self._connectedAddr:
+            super().write(datagram, addr)
+        elif not _isNumeric(addr[0]):
             raise InvalidAddressError(addr[0], "write() takes numeric addresses, not names")
-        source = self._replySource if self._answering else []
-        self.socket.sendmsg([datagram], source, 0, addr)
+        else:
+            self.socket.sendto(datagram, addr)
 
 
 class IReactorDatagrams(Interface):

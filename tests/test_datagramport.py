@@ -135,6 +135,19 @@ class Failing(DatagramProtocol):
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         raise ZeroDivisionError
 
+    def connectionRefused(self) -> None:
+        raise ZeroDivisionError
+
+
+class Closing(DatagramProtocol):
+    """Closes its port when it is told to."""
+
+    noisy = False
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        if datagram == b"stop":
+            cast(Any, self.transport).connectionLost()
+
 
 class SentToTests(SynchronousTestCase):
     def test_hosts(self) -> None:
@@ -269,9 +282,13 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.protocol.received, [])
 
     def test_failingProtocol(self) -> None:
-        """A protocol that raises is logged, and the next datagram is received."""
+        """A protocol that raises is logged, also over a refusal, and the next datagram is received."""
         self.port, _ = self.listening(Failing())
         self.receive((b"a", [], 0, PEER), (b"b", [], 0, PEER))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.port.connect(*PEER)
+        self.receive(OSError(ECONNREFUSED, "x"), (b"c", [], 0, PEER))
+        self.port.doRead()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_networkSaysNo(self) -> None:
@@ -302,10 +319,15 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.protocol.refused, 0)
 
     def test_closing(self) -> None:
-        """A port that is closed during a turn ends it."""
-        self.port.connectionLost()
-        self.port.doRead()
-        self.assertEqual(self.protocol.received, [])
+        """A port that is closed during a turn ends it, whether it asks where datagrams were sent to or not."""
+        for bound in ("0.0.0.0", "192.0.2.9"):
+            self.port, _ = self.listening(Closing())
+            fake = self.port.socket
+            self.port._bound = b"" if bound == "0.0.0.0" else ASKED
+            self.receive((b"first", [pktinfo()], 0, PEER))
+            fake.waiting += [(b"stop", [pktinfo()], 0, PEER), (b"late", [pktinfo()], 0, PEER)]
+            self.port.doRead()
+            self.assertEqual([each[0] for each in fake.waiting], [b"late"], bound)
 
 
 class ReplySourceTests(SynchronousTestCase):
