@@ -39,6 +39,9 @@ DATAGRAM_RATE = 1000.0
 #: forgotten: they come back with full buckets, so forged sources cost nobody else a reply.
 MAXIMUM_SOURCES = 16_384
 
+#: Of a bucket's tokens, how many are taken at one look at the clock.
+AHEAD = 1 / 64
+
 
 class Refusal(Enum):
     """Why a connection is not served or a datagram not answered."""
@@ -64,10 +67,11 @@ class TokenBuckets:
     A token bucket for each key, in a table of bounded size.
 
     The table has two halves: a key that takes stands in the younger one, and when that is full it becomes the older one, whose
-    keys are forgotten. So a take costs one look-up, where to keep all keys in their order would cost as much again.
+    keys are forgotten. So a take costs one look-up, where to keep all keys in their order would cost as much again. The clock
+    is looked at once for some tokens, which are taken ahead.
 
     :param rate: tokens per second that a bucket gains.
-    :param burst: tokens that a full bucket holds.
+    :param burst: tokens that a full bucket holds; one that has been used before, as few less as :data:`AHEAD` says.
     :param seconds: the clock, in seconds.
     :param capacity: how many buckets are kept at most; the last half as many are kept for certain.
     """
@@ -81,9 +85,10 @@ class TokenBuckets:
     ) -> None:
         self._rate = rate
         self._burst = burst
+        self._ahead = int(burst * AHEAD)
         self._seconds = seconds
         self._half = max(capacity // 2, 1)
-        # Of each key what was left and when; changed in place, as it is once per datagram.
+        # Of each key what was taken ahead, what was left besides, and when; changed in place, as it is once per datagram.
         self._younger: dict[str, list[float]] = {}
         self._older: dict[str, list[float]] = {}
 
@@ -92,28 +97,30 @@ class TokenBuckets:
 
     def take(self, key: str) -> bool:
         """Take one token from the bucket of ``key``; false where it has none."""
+        bucket = self._younger.get(key) or self._rejuvenate(key)
+        if bucket[0]:
+            bucket[0] -= 1
+            return True
+        return self._look(bucket)
+
+    def _look(self, bucket: list[float]) -> bool:
+        """What a bucket has by now: take a token, and some ahead."""
+        _, level, last = bucket
         now = self._seconds()
-        bucket = self._younger.get(key)
-        if bucket is None:
-            bucket = self._rejuvenate(key, now)
-        level, last = bucket
-        # The clock may be set back, which takes no tokens.
+        # The clock may be set back, which takes no tokens. With what is taken ahead there are never more than the burst.
         if now > last:
-            gained = (now - last) * self._rate
-            if gained < self._burst - level:
-                level += gained
-            else:
-                level = self._burst
-        bucket[1] = now
+            level = max(level, min(level + (now - last) * self._rate, self._burst - self._ahead))
+        bucket[2] = now
         if level < 1:
-            bucket[0] = level
+            bucket[1] = level
             return False
-        bucket[0] = level - 1
+        ahead = min(self._ahead, int(level) - 1)
+        bucket[:2] = ahead, level - 1 - ahead
         return True
 
-    def _rejuvenate(self, key: str, now: float) -> list[float]:
+    def _rejuvenate(self, key: str) -> list[float]:
         """The older bucket of ``key``, or a full one, from now on among the younger."""
-        bucket = self._older.pop(key, None) or [self._burst, now]
+        bucket = self._older.pop(key, None) or [0, self._burst, 0.0]
         if len(self._younger) >= self._half:
             self._younger, self._older = {}, self._younger
         self._younger[key] = bucket

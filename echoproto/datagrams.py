@@ -28,7 +28,8 @@ def errnoName(error: OSError) -> str:
 
 class DatagramService(DatagramProtocol):
     """
-    Answers each admitted datagram with what :meth:`reply` makes of it, at once or never.
+    Answers each admitted datagram with what :meth:`reply` makes of it, at once or never. A service whose reply is always
+    the request itself may have :meth:`send` for its :meth:`answer`.
 
     :param clock: the clock of the default admission; the reactor, or a ``Clock`` in tests.
     :param observer: is told the totals when the port is closed.
@@ -99,23 +100,35 @@ class DatagramService(DatagramProtocol):
         """
         self._received += 1
         self._bytesReceived += len(datagram)
-        answer: Any = self.admission.refusal(addr[0], addr[1]) or self.reply(datagram)
-        # Not isinstance(), which asks the metaclass of an Enum.
-        if type(answer) is Refusal:
-            self._refused[answer.value] += 1
-            return
-        if len(answer) > len(datagram):
-            self._refused[Refusal.AMPLIFYING.value] += 1
-            return
+        refusal = self.admission.refusal(addr[0], addr[1])
+        if refusal is None:
+            self.answer(datagram, addr)
+        else:
+            self._refused[refusal.value] += 1
+
+    def answer(self, request: bytes, addr: tuple[Any, ...], /) -> object:
+        """Send what :meth:`reply` makes of an admitted datagram."""
+        reply = self.reply(request)
+        if isinstance(reply, bytes) and len(reply) > len(request):
+            reply = Refusal.AMPLIFYING
+        if isinstance(reply, Refusal):
+            self._refused[reply.value] += 1
+        elif self.send(reply, addr):
+            self.answered(request, addr)
+        return None
+
+    def send(self, reply: bytes, addr: tuple[Any, ...], /) -> bool:
+        """Send a reply and count it, or why it could not be sent; whether it could."""
         try:
-            self.transport.write(answer, addr)
+            self.transport.write(reply, addr)
         except OSError as error:
             # A full queue, a firewall, no route: the network's affair, and UDP may lose. A retry
             # here would make a loop of a lasting fault.
             self._errors[f"send {errnoName(error)}"] += 1
+            return False
         except MessageLengthError:
             self._errors["send EMSGSIZE"] += 1
-        else:
-            self._answered += 1
-            self._bytesSent += len(answer)
-            self.answered(datagram, addr)
+            return False
+        self._answered += 1
+        self._bytesSent += len(reply)
+        return True

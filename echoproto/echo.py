@@ -54,6 +54,5 @@ class EchoDatagrams(DatagramService):
     ``listenDatagrams(reactor, 12345, EchoDatagrams(reactor))``
     """
 
-    def reply(self, request: bytes) -> bytes:
-        """The request itself."""
-        return request
+    # The hot path: what came goes back as it is, so there is nothing to make of it and to measure.
+    answer = DatagramService.send

@@ -49,20 +49,33 @@ class TokenBucketsTests(SynchronousTestCase):
 
     @given(
         st.floats(0.1, 100),
-        st.floats(1, 50),
-        st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 5)), max_size=60),
+        st.floats(1, 500),
+        st.lists(
+            st.tuples(st.sampled_from("abc"), st.floats(0, 5), st.integers(1, 600)), max_size=30
+        ),
     )
     def test_neverMoreThanBurstAndRate(
-        self, rate: float, burst: float, steps: list[tuple[str, float]]
+        self, rate: float, burst: float, steps: list[tuple[str, float, int]]
     ) -> None:
-        """Whatever comes when, a key never has more than its burst and its rate over the time gone."""
+        """Whatever comes when, a key never has more than its burst and its rate over the time gone, from any moment on."""
         clock = Clock()
         buckets = TokenBuckets(rate, burst, clock.seconds)
-        taken = dict.fromkeys("abc", 0)
-        for key, pause in steps:
+        taken: dict[str, list[tuple[float, int]]] = {key: [] for key in "abc"}
+        for key, pause, times in steps:
             clock.advance(pause)
-            taken[key] += buckets.take(key)
-            self.assertLessEqual(taken[key], burst + rate * clock.seconds() + 1e-6)
+            now = clock.seconds()
+            taken[key].append((now, sum(buckets.take(key) for _ in range(times))))
+            had = 0
+            for began, count in reversed(taken[key]):
+                had += count
+                self.assertLessEqual(had, burst + rate * (now - began) + 1e-6)
+
+    def test_hardlyLessThanBurst(self) -> None:
+        """A key that was silent for long has its burst at once, less what may be taken ahead."""
+        buckets = TokenBuckets(1000.0, 1000.0, self.clock.seconds)
+        for least in (1000, 985):
+            self.assertEqual(sum(buckets.take("a") for _ in range(2000)), least)
+            self.clock.advance(60)
 
 
 class ConnectionAdmissionTests(SynchronousTestCase):

@@ -16,12 +16,12 @@ SOURCE = ("192.0.2.1", 40_000)
 
 
 class Answering(DatagramService):
-    """Answers what the test has put into ``answer``."""
+    """Answers what the test has put into ``text``."""
 
-    answer: bytes | Refusal = b""
+    text: bytes | Refusal = b""
 
     def reply(self, request: bytes) -> bytes | Refusal:
-        return self.answer
+        return self.text
 
 
 class FailingPort:
@@ -46,7 +46,7 @@ class DatagramServiceTests(SynchronousTestCase):
 
     def test_answers(self) -> None:
         """An admitted datagram is answered to its source, and counted."""
-        self.service.answer = b"yes"
+        self.service.text = b"yes"
         self.service.datagramReceived(b"question", SOURCE)
         [datagram] = self.wire.pending
         self.assertEqual((datagram.destination, datagram.data), (SOURCE, b"yes"))
@@ -59,14 +59,14 @@ class DatagramServiceTests(SynchronousTestCase):
 
     def test_neverMoreOutThanIn(self) -> None:
         """An answer longer than its request is not sent."""
-        self.service.answer = b"yes"
+        self.service.text = b"yes"
         self.service.datagramReceived(b"??", SOURCE)
         self.assertEqual(self.sent(), [])
         self.assertEqual(self.service.totals().refused, {Refusal.AMPLIFYING.value: 1})
 
     def test_refusedByTheService(self) -> None:
         """Where the service refuses, nothing is sent, and the reason is counted."""
-        self.service.answer = Refusal.OWN_REPLY
+        self.service.text = Refusal.OWN_REPLY
         self.service.datagramReceived(b"??", SOURCE)
         self.assertEqual(self.sent(), [])
         self.assertEqual(self.service.totals().refused, {Refusal.OWN_REPLY.value: 1})

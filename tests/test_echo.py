@@ -7,6 +7,8 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.echo import EchoDatagrams, EchoFactory
+from echoproto.observer import DatagramTotals
+from echoproto.testing import DatagramWire
 from echoproto.testing.streams import CLIENT_ADDRESS
 
 
@@ -34,5 +36,10 @@ class EchoProtocolTests(SynchronousTestCase):
 class EchoDatagramsTests(SynchronousTestCase):
     @given(st.binary())
     def test_reply(self, data: bytes) -> None:
-        """The reply to any datagram is that datagram."""
-        self.assertEqual(EchoDatagrams(Clock()).reply(data), data)
+        """The reply to any datagram is that datagram, and both are counted."""
+        wire = DatagramWire()
+        service = EchoDatagrams(wire)
+        wire.listenUDP(7, service)
+        service.datagramReceived(data, ("192.0.2.1", 40_000))
+        self.assertEqual([each.data for each in wire.pending], [data])
+        self.assertEqual(service.totals(), DatagramTotals(1, 1, len(data), len(data)))
