@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IAddress
 from zope.interface import Interface, implementer
@@ -41,8 +42,7 @@ class Ending(Enum):
     """The client reset it, or the network did."""
 
 
-@dataclass(frozen=True)
-class ConnectionSummary:
+class ConnectionSummary(NamedTuple):
     """
     One connection, when it has ended.
 

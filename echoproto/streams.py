@@ -274,7 +274,8 @@ class StreamProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is over; tell the factory how it ended."""
         if self._ending is None:
-            self._ending = Ending.FINISHED if reason.check(ConnectionDone) else Ending.LOST
+            done = isinstance(reason.value, ConnectionDone)
+            self._ending = Ending.FINISHED if done else Ending.LOST
         try:
             if self.stage is Stage.SECURING:
                 refusal = self._refusal or Refusal.NO_HANDSHAKE
