@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.error import ConnectionDone, MessageLengthError
+from twisted.internet.error import ConnectionDone, ConnectionLost, MessageLengthError
 from twisted.internet.interfaces import IHandshakeListener, IStreamClientEndpoint
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -137,7 +137,7 @@ class StreamRoad(Protocol):
             return
         self._closed = True
         if not self.opened.called:
-            self.opened.errback(reason)
+            self.opened.errback(_unfinished(reason))
         elif reason.check(ConnectionDone):
             self._ears.gone("the server closed the connection")
         else:
@@ -153,6 +153,13 @@ class StreamRoad(Protocol):
     @property
     def _transport(self) -> Any:
         return self.transport
+
+
+def _unfinished(reason: Failure) -> Failure:
+    """Why a connection ended that was made and not open yet: where the server has gone, another one may do better."""
+    if reason.check(ConnectionDone, ConnectionLost):
+        return Failure(ConnectionGone("the server closed the connection during the TLS handshake"))
+    return reason
 
 
 @implementer(ITarget)

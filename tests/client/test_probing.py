@@ -171,6 +171,14 @@ class StreamTests(SynchronousTestCase):
         self.assertIn("certificate verify failed", str(failure.value))
         self.flushLoggedErrors()
 
+    def test_lostInHandshake(self) -> None:
+        """A server that closes or resets during the handshake is gone, and may be back later."""
+        for end in ("loseConnection", "abortConnection"):
+            opening = self.secure().open(self.ears)
+            getattr(self.pairs[-1].server, end)()
+            self.pairs[-1].pump()
+            self.failureResultOf(opening, ConnectionGone)
+
     def test_closedInHandshake(self) -> None:
         """Cancelled during the handshake it is never open."""
         opening = self.secure().open(self.ears)
