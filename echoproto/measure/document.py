@@ -39,7 +39,7 @@ def measurement(results: Sequence[PingResult], started: str, session: str) -> di
         "command": "ping",
         "started": started,
         "session": session,
-        "versions": _versions(),
+        "versions": versions(),
         "targets": [targetValues(each) for each in results],
     }
 
@@ -50,7 +50,7 @@ def verification(result: VerifyResult) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "command": "verify",
-        "versions": _versions(),
+        "versions": versions(),
         "target": result.target,
         "seed": result.seed,
         "sent_bytes": result.sent,
@@ -79,7 +79,7 @@ def loadValues(result: LoadResult) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "command": "load",
-        "versions": _versions(),
+        "versions": versions(),
         "target": result.target,
         "configuration": {
             "connections": plan.connections,
@@ -134,7 +134,8 @@ def _timesOf(times: Spread) -> dict[str, float]:
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what has measured."""
     return {
         "echoproto": __version__,
         "twisted": twisted.__version__,
@@ -144,6 +145,7 @@ def _versions() -> dict[str, str]:
 
 def targetValues(result: PingResult) -> dict[str, Any]:
     """What became of one target."""
+    width, intervals = result.record.intervals()
     return {
         "target": result.target,
         "configuration": _configuration(result.plan, result.record),
@@ -157,6 +159,8 @@ def targetValues(result: PingResult) -> dict[str, Any]:
         "jitter_ns": round(result.record.jitter),
         "connect": result.connecting.state(),
         "handshake": result.securing.state(),
+        "interval_ns": width,
+        "intervals": [each.values() for each in intervals],
     }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 
+from echoproto.measure.intervals import Interval, intervalsOf
 from echoproto.measure.probes import Difference, Probes, difference
 from echoproto.measure.spread import Spread
 
@@ -96,6 +97,10 @@ class Record:
         """Of each run of lost probes how many there were."""
         runs = groupby(self._took, key=(-1).__eq__)
         return [sum(1 for _ in run) for lost, run in runs if lost]
+
+    def intervals(self) -> tuple[int, list[Interval]]:
+        """The run second by second, and how wide these are (:func:`~echoproto.measure.intervals.intervalsOf`)."""
+        return intervalsOf(self._sentAt, self._took)
 
     def send(self, at: int) -> bytes:
         """

@@ -55,6 +55,18 @@ class DocumentTests(SynchronousTestCase):
             {"target": "udp://lab1:7", "sent": 3, "received": 1, "lost": 2, "bursts": 1},
         )
 
+    def test_intervals(self) -> None:
+        """The run is told second by second, without times where nothing came back."""
+        self.record.receive(self.sent[1], 3 * MS)
+        self.record.send(1000 * MS)
+        written = measurement([self.result()], "", "")["targets"][0]
+        self.assertEqual(written["interval_ns"], 1000 * MS)
+        names = ("at_ns", "sent", "received", "min_ns", "p50_ns", "p99_ns", "max_ns")
+        self.assertEqual(
+            [tuple(each[name] for name in names) for each in written["intervals"]],
+            [(0, 3, 1, *[2 * MS] * 4), (1000 * MS, 1, 0, *[None] * 4)],
+        )
+
     def test_verification(self) -> None:
         """A verification, with faults and without, is what its schema tells."""
         schema = json.loads((files("echoproto.measure") / "verification.schema.json").read_text())

@@ -72,6 +72,15 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(self.record.lossRatio, 0.6)
         self.assertEqual(record().lossRatio, 0)
 
+    def test_intervals(self) -> None:
+        """The run is told second by second, of the times when probes were sent."""
+        self.kinds((0, 3), (1, 1200))
+        self.record.send(1000 * MS)
+        width, found = self.record.intervals()
+        self.assertEqual(width, 1000 * MS)
+        self.assertEqual([(each.sent, each.received) for each in found], [(5, 2), (1, 0)])
+        self.assertEqual((found[0].minimum, found[0].maximum), (3 * MS, 1190 * MS))
+
     def test_variation(self) -> None:
         """Delay varies between probes sent one after the other, whichever reply came first."""
         self.kinds((0, 3), (2, 25), (1, 27))

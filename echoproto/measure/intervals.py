@@ -1,0 +1,102 @@
+"""
+A run second by second: what was sent in each, and what came of it.
+
+Made at the end, by :mod:`.record` of what it keeps of each probe; read again by :mod:`.reading`, and drawn.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SECOND = 1_000_000_000
+
+#: Intervals of a run at most. A longer run has wider ones: whole seconds, as few as will do.
+MOST = 1000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """
+    A part of a run. Times are in nanoseconds, and ``None`` where nothing was received.
+
+    :ivar at: its start, since the first probe was sent.
+    :ivar sent: probes that were sent in it.
+    :ivar received: of these, how many were answered, whenever that was.
+    """
+
+    at: int
+    sent: int
+    received: int
+    minimum: int | None = None
+    median: int | None = None
+    p99: int | None = None
+    maximum: int | None = None
+
+    def values(self) -> dict[str, int | None]:
+        """Plain values for JSON."""
+        return {
+            "at_ns": self.at,
+            "sent": self.sent,
+            "received": self.received,
+            "min_ns": self.minimum,
+            "p50_ns": self.median,
+            "p99_ns": self.p99,
+            "max_ns": self.maximum,
+        }
+
+
+def intervalsOf(sentAt: array[int], took: array[int]) -> tuple[int, list[Interval]]:
+    """
+    The intervals of a run, without a gap, and how wide they are.
+
+    :param sentAt: when each probe was sent; never less than the one before.
+    :param took: of each its round trip, less than 0 where it has none.
+    """
+    if not sentAt:
+        return SECOND, []
+    began = sentAt[0]
+    seconds = (sentAt[-1] - began) // SECOND + 1
+    width = -(-seconds // MOST) * SECOND
+    starts = range(0, seconds * SECOND, width)
+    edges = [bisect_left(sentAt, began + each) for each in starts] + [len(sentAt)]
+    parts = zip(starts, edges, edges[1:], strict=False)
+    return width, [_interval(at, took[first:last]) for at, first, last in parts]
+
+
+def widened(width: int, intervals: Sequence[Interval]) -> tuple[int, Sequence[Interval]]:
+    """
+    No more than :data:`MOST` for a picture: as many neighbours as it takes are one, whose median is that of their medians, and whose
+    99th percentile is the longest of theirs.
+    """
+    each = -(-len(intervals) // MOST) or 1
+    starts = range(0, len(intervals), each)
+    return width * each, [_joined(intervals[start : start + each]) for start in starts]
+
+
+def _joined(intervals: Sequence[Interval]) -> Interval:
+    heard = [each for each in intervals if each.received]
+    at, sent = intervals[0].at, sum(each.sent for each in intervals)
+    if not heard:
+        return Interval(at, sent, 0)
+    least, middle, high, most = (sorted(getattr(each, name) for each in heard) for name in _TIMES)
+    received = sum(each.received for each in heard)
+    return Interval(at, sent, received, least[0], middle[len(heard) // 2], high[-1], most[-1])
+
+
+_TIMES = ("minimum", "median", "p99", "maximum")
+
+
+def _interval(at: int, took: array[int]) -> Interval:
+    times = sorted(each for each in took if each >= 0)
+    if not times:
+        return Interval(at, len(took), 0)
+    middle, high = (_rank(len(times), percent) for percent in (50, 99))
+    return Interval(at, len(took), len(times), times[0], times[middle], times[high], times[-1])
+
+
+def _rank(count: int, percent: int) -> int:
+    """Where in so many, sorted, the first is that so many of a hundred do not exceed."""
+    return -(-count * percent // 100) - 1

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from array import array
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.intervals import MOST, SECOND, Interval, intervalsOf, widened
+
+MS = 1_000_000
+
+
+class IntervalTests(SynchronousTestCase):
+    def test_seconds(self) -> None:
+        """Each second has the probes that were sent in it and the times of those that were answered, whenever that was."""
+        began = 5 * SECOND
+        sentAt = array("q", [began, began + SECOND - 1, began + SECOND, began + 3 * SECOND])
+        width, found = intervalsOf(sentAt, array("q", [7 * SECOND, 1, -1, 0]))
+        self.assertEqual(width, SECOND)
+        self.assertEqual(
+            found,
+            [
+                Interval(0, 2, 2, 1, 1, 7 * SECOND, 7 * SECOND),
+                Interval(SECOND, 1, 0),
+                Interval(2 * SECOND, 0, 0),
+                Interval(3 * SECOND, 1, 1, 0, 0, 0, 0),
+            ],
+        )
+
+    def test_percentiles(self) -> None:
+        """The median and the 99th percentile are the times that 50 and 99 of a hundred do not exceed, exactly."""
+        for count, median, p99 in ((100, 50, 99), (200, 100, 198), (101, 51, 100), (3, 2, 3)):
+            took = array("q", range(count, 0, -1))
+            _, (found,) = intervalsOf(array("q", [0] * count), took)
+            self.assertEqual(found, Interval(0, count, count, 1, median, p99, count))
+
+    def test_long(self) -> None:
+        """A long run has wider intervals, so that there are a thousand at most, and loses no probe by that."""
+        for seconds, width, length in ((MOST, 1, MOST), (MOST + 1, 2, 501), (86_400, 87, 994)):
+            sentAt = array("q", (each * SECOND for each in range(seconds)))
+            found = intervalsOf(sentAt, array("q", [MS] * seconds))
+            self.assertEqual((found[0], len(found[1])), (width * SECOND, length))
+            self.assertEqual(sum(each.sent for each in found[1]), seconds)
+
+    def test_values(self) -> None:
+        """For JSON times have their unit in their names, and are null where nothing came back."""
+        names = ("at_ns", "sent", "received", "min_ns", "p50_ns", "p99_ns", "max_ns")
+        for each in ((SECOND, 9, 8, 1, 2, 3, 4), (SECOND, 9, 0, None, None, None, None)):
+            self.assertEqual(Interval(*each).values(), dict(zip(names, each, strict=True)))
+
+    def test_widened(self) -> None:
+        """For a picture neighbours become one, until there are a thousand at most; nothing that is long is hidden by that."""
+        few = [Interval(0, 1, 1, 1, 2, 3, 4)]
+        self.assertEqual(widened(SECOND, few), (SECOND, few))
+        self.assertEqual(widened(SECOND, []), (SECOND, []))
+        many = [
+            Interval(0, 5, 4, 3, 4, 9, 10),
+            Interval(1, 5, 0),
+            Interval(2, 2, 1, 1, 2, 3, 4),
+            *[Interval(each, 1, 0) for each in range(3, 2001)],
+        ]
+        width, found = widened(SECOND, many)
+        self.assertEqual((width, len(found)), (3 * SECOND, 667))
+        self.assertEqual(found[0], Interval(0, 12, 5, 1, 4, 9, 10))
+        self.assertEqual(found[1], Interval(3, 3, 0))
+
+    def test_none(self) -> None:
+        """Where nothing was sent there is none."""
+        self.assertEqual(intervalsOf(array("q"), array("q")), (SECOND, []))
