@@ -6,6 +6,7 @@ Every exception that this package raises, in one tree.
     EchoprotoError
     ├── CannotStart          a listener cannot be opened or a description is wrong (also SystemExit)
     ├── CannotAsk            a target cannot be asked so: its description or what it needs is wrong
+    ├── CannotReport         saved results cannot be read, merged or compared
     ├── Misuse               our caller's mistake
     │   ├── Closed           echo() or close() after close()
     │   └── DatagramTooLong  more than one datagram holds
@@ -52,6 +53,10 @@ class CannotStart(EchoprotoError, SystemExit):
 
 class CannotAsk(EchoprotoError):
     """A target cannot be asked so. The message is one line: the target, the cause, the remedy."""
+
+
+class CannotReport(EchoprotoError):
+    """Saved results cannot be read, merged or compared. The message is one line: the file, the cause, the remedy."""
 
 
 class Misuse(EchoprotoError):

@@ -20,6 +20,7 @@ from echoproto.client.greeting import greetDatagram
 from echoproto.client.probing import DatagramTarget
 from echoproto.errors import ExchangeError
 from echoproto.greeting import CLIENT_GREETING
+from echoproto.measure.checking import printable
 
 _SECOND = 1_000_000_000
 
@@ -82,8 +83,7 @@ def _exchange(reactor: Any, target: Any, way: Any, given: Any) -> Deferred[bytes
 
 def _show(reply: bytes, expected: str | None) -> int:
     # Whatever a server says, it does nothing to the terminal.
-    text = reply.decode("utf-8", "backslashreplace")
-    click.echo("".join(each if each.isprintable() else repr(each)[1:-1] for each in text))
+    click.echo(printable(reply.decode("utf-8", "backslashreplace")))
     if expected is None or reply == expected.encode():
         return WELL
     click.echo(f"echoproto greet: the reply is not {expected!r}", err=True)

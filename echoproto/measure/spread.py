@@ -94,6 +94,18 @@ class Spread:
             made.record_value(min(max(least, 1), LONGEST), count)
         return made
 
+    def buckets(self) -> list[tuple[int, int, int]]:
+        """Of each bucket of the histogram its least and its greatest time and how many it has, from the shortest to the longest."""
+        least, most = self.minimum, self.maximum
+        return [
+            (
+                min(max(first, least), most),
+                min(first + (1 << max(first.bit_length() - _BITS, 0)) - 1, most),
+                count,
+            )
+            for first, count in sorted(self._counts.items())
+        ]
+
     def state(self) -> dict[str, Any]:
         """Plain values for JSON: times in ``_ns``, and the histogram (HdrHistogram V2, compressed, Base64)."""
         percentiles = zip(PERCENTILES, self.percentiles(*PERCENTILES.values()), strict=True)

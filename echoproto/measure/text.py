@@ -54,14 +54,14 @@ def summary(result: PingResult) -> str:
 def progressLine(result: VerifyResult) -> str:
     """How far it has come, in one line."""
     faults = result.counts.total()
-    return f"{_size(result.received)}, {_size(result.rate)}/s, {faults} faults"
+    return f"{size(result.received)}, {size(result.rate)}/s, {faults} faults"
 
 
 def integritySummary(result: VerifyResult) -> str:
     """What became of a stream, some lines."""
     lines = [
         f"--- {result.target} integrity ---",
-        f"{result.sent} bytes sent, {result.received} received, {result.duration / 1e9:.3f} s, {_size(result.rate)}/s",
+        f"{result.sent} bytes sent, {result.received} received, {result.duration / 1e9:.3f} s, {size(result.rate)}/s",
         ", ".join(f"{count} {kind.value}" for kind, count in result.counts.items())
         or "every byte came back as it was sent",
     ]
@@ -90,7 +90,7 @@ def loadSummary(result: LoadResult) -> str:
 
 
 def _rate(count: int, result: LoadResult) -> str:
-    return f"{_size(count * 1e9 / result.duration if result.duration else 0.0)}/s"
+    return f"{size(count * 1e9 / result.duration if result.duration else 0.0)}/s"
 
 
 def _titles() -> str:
@@ -102,7 +102,7 @@ def _values(times: Spread) -> str:
     return "".join(f"{milliseconds(each):>9}" for each in values)
 
 
-def _size(count: float) -> str:
+def size(count: float) -> str:
     """Bytes in the unit that suits them."""
     unit = "B"
     for larger in ("KiB", "MiB", "GiB"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from echoproto.measure.intervals import SECOND, Interval
 from echoproto.measure.loadresult import LoadPlan, LoadResult
+from echoproto.measure.saved import Saved
 from echoproto.measure.spread import Spread
 
 MS = 1_000_000
@@ -38,3 +40,38 @@ def loaded(**values: Any) -> LoadResult:
         "busy": 0.5,
     }
     return LoadResult(**{**usual, **values})
+
+
+def savedOf(*times: int, **values: Any) -> Saved:
+    """What ping has saved of ten probes in two seconds, of which one is lost; what is given instead."""
+    usual: dict[str, Any] = {
+        "files": ("a.json",),
+        "command": "ping",
+        "target": "udp://lab1:7",
+        "sent": 10,
+        "received": 9,
+        "duration": 2 * SECOND,
+        "rate": 4.5,
+        "counts": {"corrupt": 0, "duplicates": 0, "reordered": 0, "late": 0, "foreign": 0},
+        "measured": "rtt",
+        "times": spreadOf(*times),
+        "width": SECOND,
+        "intervals": (Interval(0, 5, 5, MS, 2 * MS, 3 * MS, 4 * MS), Interval(SECOND, 5, 0)),
+        "probes": (),
+    }
+    return Saved(**{**usual, **values})
+
+
+def verified(**values: Any) -> Saved:
+    """What verify has saved of two mebibytes, all of which came back."""
+    usual: dict[str, Any] = {
+        "command": "verify",
+        "sent": 2 << 20,
+        "received": 2 << 20,
+        "rate": float(1 << 20),
+        "counts": {"wrong": 0},
+        "measured": "",
+        "width": 0,
+        "intervals": (),
+    }
+    return savedOf(**{**usual, **values})

@@ -46,6 +46,17 @@ class SpreadTests(SynchronousTestCase):
         self.assertAlmostEqual(spread.mean, fmean(self.times), places=3)
         self.assertAlmostEqual(spread.deviation, pstdev(self.times), places=3)
 
+    def test_buckets(self) -> None:
+        """Each time is between the ends of its bucket, which are within 0.1 % of each other; the outermost ends are the extremes."""
+        buckets = spreadOf(self.times).buckets()
+        self.assertEqual((buckets[0][0], buckets[-1][1]), (min(self.times), max(self.times)))
+        wanted = sorted(self.times)
+        for least, most, count in buckets:
+            self.assertTrue(all(least <= each <= most for each in wanted[:count]))
+            self.assertLessEqual(most - least, least / 1000)
+            del wanted[:count]
+        self.assertEqual(wanted, [])
+
     def test_none(self) -> None:
         """Of no times everything is 0."""
         spread = Spread()
