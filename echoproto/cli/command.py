@@ -55,6 +55,7 @@ class EchoprotoOptions(Options):
         ["ping", None, partial(Measuring, "ping"), "Probe echo servers, as ping does."],
         ["load", None, partial(Measuring, "load"), "Load an echo server, and time every exchange."],
         ["verify", None, partial(Measuring, "verify"), "Check every byte of an echo."],
+        ["report", None, partial(Measuring, "report"), "Read, merge and compare saved results."],
         ["greet", None, partial(Measuring, "greet"), "Greet a greeting server, once."],
     ]
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import click
 
-from echoproto.cli.ending import LOCAL_ERROR
+from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR
 from echoproto.cli.greet import greet
 from echoproto.cli.load import load
 from echoproto.cli.ping import ping
+from echoproto.cli.report import report
 from echoproto.cli.verify import verify
 from echoproto.errors import CannotStart
 
@@ -20,6 +21,7 @@ COMMANDS: dict[str, click.Command] = {
     "load": load,
     "verify": verify,
     "greet": greet,
+    "report": report,
 }
 
 
@@ -50,6 +52,8 @@ def run(name: str, words: Sequence[str]) -> int:
     except click.ClickException as error:
         said = error.format_message().rstrip(".")
         click.echo(f"{called}: {said}; see {called} --help", err=True)
+    except click.Abort:
+        return INTERRUPTED
     except CannotStart as error:
         click.echo(f"{called}: {error}", err=True)
     return LOCAL_ERROR

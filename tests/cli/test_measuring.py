@@ -55,6 +55,14 @@ class RunTests(SynchronousTestCase):
             self.run_(does=fail), (2, "", "echoproto ping: --reactor 'x': there is none\n")
         )
 
+    def test_interrupted(self) -> None:
+        """Ctrl-C where no reactor runs is status 130, and nothing else is said."""
+
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        self.assertEqual(self.run_(does=interrupt), (130, "", "\n"))
+
     def completed(self, words: str) -> list[str]:
         """What the shell is told of the last word."""
         # click writes bytes to it.

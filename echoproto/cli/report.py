@@ -1,0 +1,182 @@
+"""
+``echoproto report``: reads saved results, merges and compares them, and shows them as tables, pictures and values.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from echoproto.cli.ending import LOCAL_ERROR, WELL
+from echoproto.cli.output import OUTPUT, Guarded, opened, outputOptions
+from echoproto.cli.parameters import CONTEXT, Grouped, option
+from echoproto.cli.tables import tableText
+from echoproto.errors import CannotReport
+from echoproto.measure.checking import printable
+from echoproto.measure.comparing import Comparison, compare
+from echoproto.measure.grid import comparisonColumns, resultColumns, sides
+from echoproto.measure.merging import mergeResults
+from echoproto.measure.reading import readStream
+from echoproto.measure.reporting import (
+    comparisonRows,
+    comparisonValues,
+    reportValues,
+    resultRows,
+)
+from echoproto.measure.saved import Saved
+
+_WHAT = "What is done"
+
+_EPILOG = """\b
+FILE is what ping, load or verify wrote with -o json, what ping wrote with -o ndjson, or what
+report wrote with -o json; - is the standard input.
+
+\b
+Examples:
+  echoproto report monday.json tuesday.json
+  echoproto report --merge lab*.json -o json --out all.json   as if one had measured it all
+  echoproto report --compare before.json after.json           more than noise?
+  echoproto report --html report.html run.json
+
+\b
+Exit status: 0 well, 2 usage, or a file that cannot be read or written.
+"""
+
+
+@click.command("report", Grouped, epilog=_EPILOG, context_settings=CONTEXT)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@option(_WHAT, "--merge", is_flag=True, help="Add all results, exactly.")
+@option(_WHAT, "--compare", "isCompared", is_flag=True, help="Say what differs by more than noise.")
+@option(OUTPUT, "--html", metavar="FILE", help="Write a page with pictures there, too.")
+@option(OUTPUT, "--png", metavar="FILE", help="Write the pictures there, too.")
+@option(OUTPUT, "--csv", metavar="FILE", help="Write the rows there, too.")
+@outputOptions("text", "json", "csv")
+def report(files: Sequence[str], **given: Any) -> int:
+    """Read saved results: show, merge, compare and draw them."""
+    if given["merge"] and given["isCompared"]:
+        raise click.UsageError("--merge makes one result, and --compare takes two")
+    try:
+        return _report([_read(each) for each in files], given)
+    except CannotReport as error:
+        click.echo(f"echoproto report: {error}", err=True)
+        return LOCAL_ERROR
+
+
+def _read(path: str) -> list[Saved]:
+    try:
+        # Some editors put a mark before the text.
+        with click.open_file(path, encoding="utf-8-sig") as stream:
+            return readStream(stream, "standard input" if path == "-" else path)
+    except OSError as error:
+        raise CannotReport(f"{printable(path)}: {error.strerror}") from error
+
+
+def _report(files: Sequence[list[Saved]], given: dict[str, Any]) -> int:
+    results = list(chain.from_iterable(files))
+    comparisons = [compare(*each) for each in _pairs(files)] if given["isCompared"] else []
+    if given["merge"]:
+        results = [mergeResults(results)]
+    for name, make in (("html", _html), ("png", _png), ("csv", _csv)):
+        if given[name] is not None:
+            _save(given[name], make(results, comparisons))
+    # Now that all files are read, one of them may be written.
+    with opened(given["out"]) as stream:
+        return _show(stream, _FORMS[given["output"]](stream, results, comparisons))
+
+
+def _pairs(files: Sequence[list[Saved]]) -> list[tuple[Saved, Saved]]:
+    """What is compared with what: two files, target by target, or the two targets of one file."""
+    if len(files) == 1 and len(files[0]) == 2:
+        return [(files[0][0], files[0][1])]
+    if len(files) == 2 and len(files[0]) == len(files[1]):
+        return list(zip(*files, strict=True))
+    counts = ", ".join(str(len(each)) for each in files)
+    raise CannotReport(
+        f"--compare takes two files with as many targets each, or one with two; here are {counts}"
+    )
+
+
+def _show(stream: IO[str], text: str) -> int:
+    status = WELL
+
+    def failed(reason: str) -> None:
+        nonlocal status
+        if reason:
+            status = LOCAL_ERROR
+            click.echo(f"echoproto report: {reason}", err=True)
+
+    Guarded(failed)(lambda: print(text, file=stream, flush=True))
+    return status
+
+
+def _text(stream: IO[str], results: Sequence[Saved], comparisons: Sequence[Comparison]) -> str:
+    if not comparisons:
+        return tableText(stream, *resultColumns(results))
+    return "\n\n".join(
+        "\n".join([*sides(each), "", tableText(stream, *comparisonColumns(each))])
+        for each in comparisons
+    )
+
+
+def _json(stream: IO[str], results: Sequence[Saved], comparisons: Sequence[Comparison]) -> str:
+    values = comparisonValues(comparisons) if comparisons else reportValues(results)
+    return json.dumps(values, indent=2)
+
+
+def _rows(stream: IO[str], results: Sequence[Saved], comparisons: Sequence[Comparison]) -> str:
+    rows = comparisonRows(comparisons) if comparisons else resultRows(results)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().rstrip("\n")
+
+
+_FORMS: dict[str, Callable[[IO[str], Sequence[Saved], Sequence[Comparison]], str]] = {
+    "text": _text,
+    "json": _json,
+    "csv": _rows,
+}
+
+
+def _csv(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
+    return f"{_rows(io.StringIO(), results, comparisons)}\n".encode()
+
+
+def _html(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
+    _needPlot("--html")
+    from echoproto.measure.drawing import svgPictures
+    from echoproto.measure.page import page
+
+    return page(results, svgPictures(results), comparisons).encode()
+
+
+def _png(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
+    _needPlot("--png")
+    from echoproto.measure.drawing import pngPicture
+
+    picture = pngPicture(results)
+    if not picture:
+        raise CannotReport("--png: there is nothing to draw; no result has any time")
+    return picture
+
+
+def _needPlot(option: str) -> None:
+    try:
+        import matplotlib  # noqa: F401 - only whether it is there
+    except ModuleNotFoundError as error:
+        raise CannotReport(f"{option} needs {error.name}; pip install 'echoproto[plot]'") from None
+
+
+def _save(path: str, content: bytes) -> None:
+    try:
+        Path(path).write_bytes(content)
+    except OSError as error:
+        raise CannotReport(f"{printable(path)}: cannot write: {error.strerror}") from error

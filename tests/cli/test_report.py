@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.cli.measuring import run
+from echoproto.measure import readResults
+from echoproto.measure.document import loadValues
+from echoproto.measure.reporting import reportValues
+from echoproto.measure.saved import Saved
+from tests.cli.lab import Unwritten
+from tests.measure.results import loaded, savedOf, verified
+
+
+class ReportTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.a = self.saved("a.json", savedOf(*[1] * 100))
+        self.b = self.saved("b.json", savedOf(*[2] * 100))
+
+    def saved(self, name: str, *results: Saved) -> str:
+        path = self.folder / name
+        path.write_text(json.dumps(reportValues(results)))
+        return str(path)
+
+    def report(self, *words: str, output: Any = None) -> tuple[int, str, str]:
+        output, errors = output or io.StringIO(), io.StringIO()
+        with redirect_stdout(output), redirect_stderr(errors):
+            status = run("report", words)
+        return status, output.getvalue(), errors.getvalue()
+
+    def well(self, *words: str) -> str:
+        status, said, errors = self.report(*words)
+        self.assertEqual((status, errors), (0, ""))
+        return said
+
+    def refused(self, says: str, *words: str) -> None:
+        status, said, errors = self.report(*words)
+        self.assertEqual((status, said), (2, ""))
+        self.assertEqual(errors, f"echoproto report: {says}\n")
+
+    def test_table(self) -> None:
+        """Each result of each file is a row, whatever has measured it."""
+        path = self.folder / "load.json"
+        path.write_text(json.dumps(loadValues(loaded())))
+        header, *rows = self.well(self.a, str(path), self.saved("v.json", verified())).splitlines()
+        self.assertEqual(header.split()[:4], ["target", "file", "command", "sent"])
+        self.assertEqual(
+            [each.split()[0] for each in rows], ["udp://lab1:7", "tcp://lab1:7", "udp://lab1:7"]
+        )
+        self.assertIn("2.0 MiB", rows[2])
+
+    def test_merged(self) -> None:
+        """Merged, there is one row; written as JSON, it is read as any other result."""
+        self.assertEqual(len(self.well("--merge", self.a, self.b).splitlines()), 2)
+        # Also where a file that is read is written.
+        self.well("--merge", "-o", "json", "--out", self.b, self.a, self.b)
+        (merged,) = readResults(self.b)
+        self.assertEqual((merged.sent, merged.times.count), (20, 200))
+        self.assertEqual(merged.files, (self.b,))
+
+    def test_compared(self) -> None:
+        """Two files are compared target by target, or the two targets of one; that is a table, JSON or CSV."""
+        said = self.well("--compare", self.a, self.b)
+        self.assertIn(f"A: udp://lab1:7, rtt of 100 exchanges ({self.a})\nB: ", said)
+        self.assertIn("slower by 100 %, more than noise", said)
+        both = self.saved("both.json", savedOf(1), savedOf(1))
+        self.assertEqual(self.well("--compare", both).count("A: "), 1)
+        self.assertEqual(self.well("--compare", both, both).count("A: "), 2)
+        document = json.loads(self.well("--compare", "-o", "json", self.a, self.b))
+        self.assertEqual(document["comparisons"][0]["differences"][0]["verdict"], "more")
+        rows = list(
+            csv.DictReader(io.StringIO(self.well("--compare", "-o", "csv", self.a, self.b)))
+        )
+        self.assertEqual([each["name"] for each in rows], ["p50", "p90", "p99", "p99.9", "loss"])
+
+    def test_cannotCompare(self) -> None:
+        """What has no pairs, or unlike ones, is not compared."""
+        v = self.saved("v.json", verified())
+        takes = "--compare takes two files with as many targets each, or one with two; here are"
+        self.refused(f"{takes} 1", "--compare", self.a)
+        self.refused(f"{takes} 1, 1, 1", "--compare", self.a, self.a, self.b)
+        self.refused(
+            f"{self.a} has rtt times of ping, {v} verify; only results of one kind can be compared",
+            "--compare",
+            self.a,
+            v,
+        )
+
+    def test_usage(self) -> None:
+        """What makes no sense is told, with where help is."""
+        for words, says in (
+            ((), "Missing argument 'FILE...'"),
+            (("--merge", "--compare", self.a), "--merge makes one result, and --compare takes two"),
+        ):
+            self.refused(f"{says}; see echoproto report --help", *words)
+
+    def test_input(self) -> None:
+        """- is the standard input."""
+        text = json.dumps(reportValues([savedOf(1)]))
+        for said, status in ((text, 0), ("", 2)):
+            self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(said.encode())))
+            found = self.report("-o", "csv", "-")
+            self.assertEqual(found[0], status)
+            self.assertIn("standard input", found[1] + found[2])
+
+    def test_unreadable(self) -> None:
+        """A file that is not there, or is nothing of ours, is told in one line, and status 2."""
+        gone = str(self.folder / "gone")
+        self.refused(f"{gone}: No such file or directory", self.a, gone)
+        self.refused(f"{self.folder}: Is a directory", str(self.folder))
+        empty = self.folder / "empty"
+        empty.write_text("")
+        self.refused(f"{empty}: it is empty; measure again, with -o json --out FILE", str(empty))
+
+    def test_written(self) -> None:
+        """A page, pictures and rows are written beside the table, of what is shown."""
+        paths = [str(self.folder / each) for each in ("r.html", "r.png", "r.csv")]
+        html, png, rows = paths
+        self.well("--html", html, "--png", png, "--csv", rows, self.a)
+        page = Path(html).read_text()
+        self.assertEqual((page.count("<svg"), page.count("<h2>Compared")), (4, 0))
+        self.assertEqual(Path(png).read_bytes()[1:4], b"PNG")
+        self.assertEqual(Path(rows).read_text(), self.well("-o", "csv", self.a))
+        self.well("--compare", "--html", html, self.a, self.b)
+        self.assertIn("<h2>Compared", Path(html).read_text())
+
+    def test_unwritable(self) -> None:
+        """What cannot be written is told in one line, and status 2; where nobody reads that is no error."""
+        for option in ("--html", "--png", "--csv"):
+            self.refused(
+                "/dev/full: cannot write: No space left on device", option, "/dev/full", self.a
+            )
+        self.refused(
+            "cannot write: No space left on device; the rest is lost", "--out", "/dev/full", self.a
+        )
+        says = "--out /nowhere/x: No such file or directory; see echoproto report --help"
+        self.refused(says, "--out", "/nowhere/x", self.a)
+        self.assertEqual(self.report(self.a, output=Unwritten())[0], 0)
+
+    def test_noTimes(self) -> None:
+        """Of what has no times there is a page, and no picture."""
+        path = self.saved("v.json", verified())
+        self.well("--html", str(self.folder / "v.html"), path)
+        self.refused("--png: there is nothing to draw; no result has any time", "--png", "x", path)
+
+    def test_extraMissing(self) -> None:
+        """Without matplotlib the remedy is told; tables go without it."""
+        with mock.patch.dict(sys.modules, {"matplotlib": None}):
+            for each in ("--html", "--png"):
+                needs = f"{each} needs matplotlib; pip install 'echoproto[plot]'"
+                self.refused(needs, each, "x", self.a)
+            self.well(self.a)
+        self.assertFalse(os.path.exists("x"))
