@@ -8,6 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -169,10 +170,8 @@ def _png(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
 
 
 def _needPlot(option: str) -> None:
-    try:
-        import matplotlib  # noqa: F401 - only whether it is there
-    except ModuleNotFoundError as error:
-        raise CannotReport(f"{option} needs {error.name}; pip install 'echoproto[plot]'") from None
+    if find_spec("matplotlib") is None:
+        raise CannotReport(f"{option} needs matplotlib; pip install 'echoproto[plot]'")
 
 
 def _save(path: str, content: bytes) -> None:
