@@ -1,5 +1,5 @@
 """
-Reads what ``ping``, ``load``, ``verify`` and ``report`` have saved: a JSON document of any of them, or the NDJSON of ``ping``.
+Reads what ``ping``, ``load``, ``verify`` and ``report`` have saved: a JSON document of any of them, or the NDJSON of ``ping`` and ``load``.
 
 Called by ``echoproto report``, and by programs. Whatever a file has, it is read or refused in one line (:mod:`.checking`).
 """
@@ -7,7 +7,7 @@ Called by ``echoproto report``, and by programs. Whatever a file has, it is read
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from os import PathLike, fspath
@@ -15,8 +15,9 @@ from typing import IO, Any
 
 from echoproto.errors import CannotReport
 from echoproto.measure.checking import Fields, Unfit, printable
+from echoproto.measure.intervals import SECOND, Interval
 from echoproto.measure.record import Kind
-from echoproto.measure.restoring import restored, restoredTarget
+from echoproto.measure.restoring import restored, restoredInterval, restoredTarget
 from echoproto.measure.saved import Saved
 
 #: Characters of a document, or of a line of NDJSON, at most. No measurement is as long, and one that never ends is not waited for.
@@ -96,21 +97,31 @@ def _isLine(first: str) -> bool:
 
 
 def _lines(lines: Iterator[str], name: str) -> Iterator[Saved]:
-    """Of each run the probes come first, then a summary of each target."""
+    """Of each run the probes come first, or the seconds, then a summary of each target."""
     probes: dict[str, _Probes] = {}
+    seconds: list[Interval] = []
     for number, line in enumerate(lines, 1):
         fields = Fields(_parsedLine(line, number), f"line {number}")
-        target = fields.text("target")
-        if fields.text("type") == "probe":
-            probes.setdefault(target, _Probes()).add(fields)
+        kind = fields.text("type")
+        if kind == "interval":
+            seconds.append(restoredInterval(fields))
+        elif kind == "probe":
+            probes.setdefault(fields.text("target"), _Probes()).add(fields)
+        elif fields.has("command"):
+            # A document, save for what was told already.
+            yield from (_with(seconds, each) for each in restored(fields, name))
+            seconds = []
         else:
-            seen = probes.pop(target, _Probes()).seen()
+            seen = probes.pop(fields.text("target"), _Probes()).seen()
             yield replace(restoredTarget(fields, name), probes=seen)
-    if probes:
-        target = next(iter(probes))
-        raise Unfit(
-            f"there is no summary of {target}", "end ping with Ctrl-C, so that it writes one"
-        )
+    missing = next(iter(probes), "the run" if seconds else None)
+    if missing is not None:
+        said = f"there is no summary of {missing}"
+        raise Unfit(said, "end it with Ctrl-C, so that it writes one")
+
+
+def _with(seconds: Sequence[Interval], result: Saved) -> Saved:
+    return replace(result, width=SECOND, intervals=tuple(seconds)) if seconds else result
 
 
 def _parsedLine(line: str, number: int) -> Any:

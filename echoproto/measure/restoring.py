@@ -109,10 +109,11 @@ def _intervals(fields: Fields) -> tuple[int, tuple[Interval, ...]]:
     width = fields.count("interval_ns")
     if not width:
         raise Unfit("its intervals have no width")
-    return width, tuple(_interval(each) for each in found)
+    return width, tuple(restoredInterval(each) for each in found)
 
 
-def _interval(fields: Fields) -> Interval:
+def restoredInterval(fields: Fields) -> Interval:
+    """A second of a run."""
     at, sent, received = (fields.count(each) for each in ("at_ns", "sent", "received"))
     if not received:
         return Interval(at, sent, 0)

@@ -13,15 +13,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.errors import CannotReport
 from echoproto.measure import reading
 from echoproto.measure.comparing import compare
-from echoproto.measure.document import seenValues
+from echoproto.measure.document import loadValues, seenValues
 from echoproto.measure.grid import resultColumns
-from echoproto.measure.intervals import SECOND
+from echoproto.measure.intervals import SECOND, Interval
 from echoproto.measure.merging import mergeResults
 from echoproto.measure.reading import PROBES, readResults, readStream
 from echoproto.measure.record import Kind, Seen
 from echoproto.measure.reporting import reportValues
 from echoproto.measure.saved import Saved
-from tests.measure.results import MS, savedOf, verified
+from tests.measure.results import MS, loaded, savedOf, spreadOf, verified
 from tests.measure.test_restoring import pinged
 
 
@@ -110,6 +110,18 @@ class ReadingTests(SynchronousTestCase):
         # Two runs in one file.
         self.assertEqual([each.probes for each in read(text + summary())][2], ())
 
+    def test_seconds(self) -> None:
+        """A load tells its seconds as they end, and then the whole without them."""
+        seconds = [Interval(0, 5, 4, 1, 2, 3, 4), Interval(SECOND, 5, 0)]
+        told = "".join(line("interval", each.values()) for each in seconds)
+        whole = line("summary", loadValues(loaded()))
+        first, second = read(told + whole + whole)
+        self.assertEqual((first.command, first.width), ("load", SECOND))
+        self.assertEqual((first.intervals, second.intervals), (tuple(seconds), ()))
+        self.refused(
+            told, "there is no summary of the run; end it with Ctrl-C, so that it writes one"
+        )
+
     def test_many(self) -> None:
         """Probes that are too many to draw are not kept."""
         text = "".join(probe(each, Seen(Kind.REPLY, each, 32, MS)) for each in range(PROBES + 1))
@@ -121,7 +133,7 @@ class ReadingTests(SynchronousTestCase):
         reply = probe(MS, Seen(Kind.REPLY, 0, 32, MS))
         self.refused(
             reply,
-            "there is no summary of udp://lab1:7; end ping with Ctrl-C, so that it writes one",
+            "there is no summary of udp://lab1:7; end it with Ctrl-C, so that it writes one",
         )
         self.refused(
             reply + reply[:20],
@@ -135,6 +147,7 @@ GOOD = [
     pinged(1),
     reportValues([savedOf(0, 0), verified()]),
     {"type": "summary", **pinged(1)["targets"][0]},
+    {"type": "summary", **loadValues(loaded(service=spreadOf(0)))},
 ]
 
 JSON = st.recursive(
