@@ -20,7 +20,7 @@ from echoproto.client.greeting import greetDatagram
 from echoproto.client.probing import DatagramTarget
 from echoproto.errors import ExchangeError
 from echoproto.greeting import CLIENT_GREETING
-from echoproto.measure.checking import printable
+from echoproto.measure.report.checking import printable
 
 _SECOND = 1_000_000_000
 

@@ -20,18 +20,18 @@ from echoproto.cli.output import OUTPUT, Guarded, opened, outputOptions
 from echoproto.cli.parameters import CONTEXT, Grouped, option
 from echoproto.cli.tables import tableText
 from echoproto.errors import CannotReport
-from echoproto.measure.checking import printable
-from echoproto.measure.comparing import Comparison, compare
-from echoproto.measure.grid import comparisonColumns, resultColumns, sides
-from echoproto.measure.merging import mergeResults
-from echoproto.measure.reading import readStream
-from echoproto.measure.reporting import (
+from echoproto.measure.report.checking import printable
+from echoproto.measure.report.comparing import Comparison, compare
+from echoproto.measure.report.grid import comparisonColumns, resultColumns, sides
+from echoproto.measure.report.merging import mergeResults
+from echoproto.measure.report.reading import readStream
+from echoproto.measure.report.reporting import (
     comparisonRows,
     comparisonValues,
     reportValues,
     resultRows,
 )
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.saved import Saved
 
 _WHAT = "What is done"
 
@@ -153,15 +153,15 @@ def _csv(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
 
 def _html(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
     _needPlot("--html")
-    from echoproto.measure.drawing import svgPictures
-    from echoproto.measure.page import page
+    from echoproto.measure.report.drawing import svgPictures
+    from echoproto.measure.report.page import page
 
     return page(results, svgPictures(results), comparisons).encode()
 
 
 def _png(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
     _needPlot("--png")
-    from echoproto.measure.drawing import pngPicture
+    from echoproto.measure.report.drawing import pngPicture
 
     picture = pngPicture(results)
     if not picture:

@@ -22,19 +22,7 @@ clock, no reactor, no socket; and those have their clock passed in.
 :mod:`.text`          a result in words
 :mod:`.document`      a result as values for JSON
 :mod:`.intervals`     a run second by second
-:mod:`.checking`      values of a file of which nothing is known
-:mod:`.reading`       :func:`readResults`: results from files
-:mod:`.restoring`     results from documents
-:mod:`.saved`         such a result
-:mod:`.merging`       :func:`mergeResults`: one of many, exactly
-:mod:`.chance`        what chance does to counts
-:mod:`.dependence`    how much the exchanges of a run know of each other
-:mod:`.comparing`     :func:`compare`: whether two differ by more than noise
-:mod:`.reporting`     a report as values for JSON and CSV
-:mod:`.grid`          a report in columns of words
-:mod:`.plotting`      what there is to see of results; needs the extra ``plot``
-:mod:`.drawing`       a report in pictures
-:mod:`.page`          a report as a page of HTML
+:mod:`.report`        saved results: read, merged, compared and drawn
 ==================== ==========================================================
 """
 
@@ -42,14 +30,14 @@ from __future__ import annotations
 
 from echoproto.client.finding import Way
 from echoproto.measure.asking import load, ping, prepare, prepareLoad, prepareVerify, verify
-from echoproto.measure.comparing import Comparison, compare
 from echoproto.measure.integrity import Fault
 from echoproto.measure.loadresult import LoadPlan, LoadResult
-from echoproto.measure.merging import mergeResults
 from echoproto.measure.pinging import PingResult, Plan
-from echoproto.measure.reading import readResults
 from echoproto.measure.record import Seen
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.comparing import Comparison, compare
+from echoproto.measure.report.merging import mergeResults
+from echoproto.measure.report.reading import readResults
+from echoproto.measure.report.saved import Saved
 from echoproto.measure.verifying import VerifyResult
 
 __all__ = [

@@ -1,7 +1,7 @@
 """
 A run second by second: what was sent in each, and what came of it.
 
-Made at the end, by :mod:`.record` of what it keeps of each probe; read again by :mod:`.reading`, and drawn.
+Made at the end, by :mod:`.record` of what it keeps of each probe; read again by :mod:`.report.reading`, and drawn.
 """
 
 from __future__ import annotations

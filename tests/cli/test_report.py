@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.cli.measuring import run
 from echoproto.measure import readResults
 from echoproto.measure.document import loadValues
-from echoproto.measure.reporting import reportValues
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.reporting import reportValues
+from echoproto.measure.report.saved import Saved
 from tests.cli.lab import Unwritten
 from tests.measure.results import loaded, savedOf, verified
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from echoproto.measure.intervals import SECOND, Interval
 from echoproto.measure.loadresult import LoadPlan, LoadResult
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.saved import Saved
 from echoproto.measure.spread import Spread
 
 MS = 1_000_000

@@ -6,10 +6,10 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.comparing import Verdict, compare
-from echoproto.measure.dependence import ENOUGH, lossInflation, timesInflation
 from echoproto.measure.intervals import SECOND, Interval, intervalsOf
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.comparing import Verdict, compare
+from echoproto.measure.report.dependence import ENOUGH, lossInflation, timesInflation
+from echoproto.measure.report.saved import Saved
 from echoproto.measure.spread import Spread
 from tests.measure.results import savedOf
 

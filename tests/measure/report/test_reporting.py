@@ -8,9 +8,9 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.comparing import compare
 from echoproto.measure.intervals import SECOND
-from echoproto.measure.reporting import (
+from echoproto.measure.report.comparing import compare
+from echoproto.measure.report.reporting import (
     comparisonRows,
     comparisonValues,
     reportValues,

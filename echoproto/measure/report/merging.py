@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from echoproto.errors import CannotReport
-from echoproto.measure.checking import MOST
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.checking import MOST
+from echoproto.measure.report.saved import Saved
 from echoproto.measure.spread import Spread
 
 # Names of targets that are told; of more, how many they are.

@@ -7,9 +7,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.drawing import inlined, pngPicture, svgPictures
-from echoproto.measure.plotting import COLOURS
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.drawing import inlined, pngPicture, svgPictures
+from echoproto.measure.report.plotting import COLOURS
+from echoproto.measure.report.saved import Saved
 from tests.measure.results import savedOf, verified
 
 TITLES = [

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import CannotReport
-from echoproto.measure import reading
-from echoproto.measure.comparing import compare
 from echoproto.measure.document import loadValues, seenValues
-from echoproto.measure.grid import resultColumns
 from echoproto.measure.intervals import SECOND, Interval
-from echoproto.measure.merging import mergeResults
-from echoproto.measure.reading import PROBES, readResults, readStream
 from echoproto.measure.record import Kind, Seen
-from echoproto.measure.reporting import reportValues
-from echoproto.measure.saved import Saved
+from echoproto.measure.report import reading
+from echoproto.measure.report.comparing import compare
+from echoproto.measure.report.grid import resultColumns
+from echoproto.measure.report.merging import mergeResults
+from echoproto.measure.report.reading import PROBES, readResults, readStream
+from echoproto.measure.report.reporting import reportValues
+from echoproto.measure.report.saved import Saved
+from tests.measure.report.test_restoring import pinged
 from tests.measure.results import MS, loaded, savedOf, spreadOf, verified
-from tests.measure.test_restoring import pinged
 
 
 def read(text: str) -> list[Saved]:

@@ -16,7 +16,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from echoproto.measure.plotting import (
+from echoproto.measure.report.plotting import (
     COLOURS,
     Numbered,
     histogram,
@@ -24,7 +24,7 @@ from echoproto.measure.plotting import (
     percentiles,
     rates,
 )
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.saved import Saved
 
 # What is drawn in this becomes the colour of the page's text.
 _INK = "#1a1b1e"

@@ -14,7 +14,7 @@ from typing import Any
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from echoproto.measure.intervals import widened
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.saved import Saved
 
 #: The colours of results, in their order: told apart by most eyes, on white and on black.
 COLOURS = ("#2f7de1", "#e8782a", "#1fa37a", "#c054c0", "#a08a1d", "#d9435e", "#17a2b8", "#8a8f98")

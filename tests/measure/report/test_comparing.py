@@ -6,8 +6,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import CannotReport
-from echoproto.measure.comparing import Difference, Estimate, Verdict, compare, ranks
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.comparing import Difference, Estimate, Verdict, compare, ranks
+from echoproto.measure.report.saved import Saved
 from echoproto.measure.spread import Spread
 from tests.measure.results import savedOf, verified
 

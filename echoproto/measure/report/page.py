@@ -11,11 +11,11 @@ from html import escape
 from string import Template
 
 from echoproto import __version__
-from echoproto.measure.comparing import Comparison
-from echoproto.measure.drawing import Picture
-from echoproto.measure.grid import Column, comparisonColumns, resultColumns, sides
-from echoproto.measure.plotting import COLOURS
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.comparing import Comparison
+from echoproto.measure.report.drawing import Picture
+from echoproto.measure.report.grid import Column, comparisonColumns, resultColumns, sides
+from echoproto.measure.report.plotting import COLOURS
+from echoproto.measure.report.saved import Saved
 
 # The policy says to a browser what the page says of itself: it has all that it needs.
 _PAGE = Template("""\

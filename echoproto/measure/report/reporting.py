@@ -1,6 +1,6 @@
 """
 What ``report`` writes, as plain values for JSON and CSV. What they mean is told by ``report.schema.json`` and ``comparison.schema.json``
-beside this module; :mod:`.reading` reads the first again.
+beside the other schemas; :mod:`.reading` reads the first again.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from echoproto.measure.comparing import CONFIDENCE, Comparison, Difference
 from echoproto.measure.document import FORMAT, VERSION, versions
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.comparing import CONFIDENCE, Comparison, Difference
+from echoproto.measure.report.saved import Saved
 from echoproto.measure.spread import PERCENTILES
 
 

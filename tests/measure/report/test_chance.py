@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure import chance
-from echoproto.measure.chance import binomialQuantile, sameShare
+from echoproto.measure.report import chance
+from echoproto.measure.report.chance import binomialQuantile, sameShare
 
 
 def exactQuantile(trials: int, share: Fraction, level: Fraction) -> int:

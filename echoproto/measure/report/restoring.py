@@ -1,5 +1,5 @@
 """
-Saved results from the documents that ``ping``, ``load``, ``verify`` and ``report`` write (:mod:`.document`, :mod:`.reporting`).
+Saved results from the documents that ``ping``, ``load``, ``verify`` and ``report`` write (:mod:`echoproto.measure.document`, :mod:`.reporting`).
 
 Called by :mod:`.reading`; every value is checked as it is taken (:mod:`.checking`).
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from echoproto.measure.checking import Fields, Unfit
 from echoproto.measure.document import FORMAT, VERSION
 from echoproto.measure.integrity import FaultKind
 from echoproto.measure.intervals import SECOND, Interval
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.checking import Fields, Unfit
+from echoproto.measure.report.saved import Saved
 from echoproto.measure.spread import Spread
 
 #: Targets in a document at most, and seconds of a run: a load has all of them.

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import SECOND, Interval
-from echoproto.measure.plotting import (
+from echoproto.measure.report.plotting import (
     COLOURS,
     Numbered,
     histogram,
@@ -16,7 +16,7 @@ from echoproto.measure.plotting import (
     percentiles,
     rates,
 )
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.saved import Saved
 from tests.measure.results import MS, savedOf
 
 #: As large as a file may tell of.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 
 from echoproto.measure.intervals import Interval
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.saved import Saved
 from echoproto.measure.spread import Spread
 
 #: Batches at most, and how many there must be to tell anything.

@@ -4,10 +4,10 @@ from html.parser import HTMLParser
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.comparing import compare
-from echoproto.measure.drawing import Picture
-from echoproto.measure.page import page
-from echoproto.measure.plotting import COLOURS
+from echoproto.measure.report.comparing import compare
+from echoproto.measure.report.drawing import Picture
+from echoproto.measure.report.page import page
+from echoproto.measure.report.plotting import COLOURS
 from tests.measure.results import savedOf, verified
 
 

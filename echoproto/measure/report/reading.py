@@ -14,11 +14,11 @@ from os import PathLike, fspath
 from typing import IO, Any
 
 from echoproto.errors import CannotReport
-from echoproto.measure.checking import Fields, Unfit, printable
 from echoproto.measure.intervals import SECOND, Interval
 from echoproto.measure.record import Kind
-from echoproto.measure.restoring import restored, restoredInterval, restoredTarget
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.checking import Fields, Unfit, printable
+from echoproto.measure.report.restoring import restored, restoredInterval, restoredTarget
+from echoproto.measure.report.saved import Saved
 
 #: Characters of a document, or of a line of NDJSON, at most. No measurement is as long, and one that never ends is not waited for.
 LONGEST = 1 << 26

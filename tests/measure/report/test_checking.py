@@ -8,7 +8,7 @@ from typing import Any
 from hdrh.histogram import HdrHistogram
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.checking import MOST, Fields, Unfit, checkHistogram, printable
+from echoproto.measure.report.checking import MOST, Fields, Unfit, checkHistogram, printable
 from echoproto.measure.spread import LONGEST, Spread
 from tests.measure.results import spreadOf
 

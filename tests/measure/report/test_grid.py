@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.comparing import compare
-from echoproto.measure.grid import Column, comparisonColumns, resultColumns, sides
+from echoproto.measure.report.comparing import compare
+from echoproto.measure.report.grid import Column, comparisonColumns, resultColumns, sides
 from tests.measure.results import savedOf, verified
 
 

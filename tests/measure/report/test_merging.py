@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import CannotReport
 from echoproto.measure.intervals import SECOND
-from echoproto.measure.merging import mergeResults
+from echoproto.measure.report.merging import mergeResults
 from echoproto.measure.spread import PERCENTILES, Spread
 from tests.measure.results import savedOf, verified
 

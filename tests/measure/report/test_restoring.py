@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.checking import Fields, Unfit
 from echoproto.measure.document import loadValues, measurement, verification
 from echoproto.measure.integrity import FaultKind
 from echoproto.measure.intervals import SECOND, Interval
@@ -15,9 +14,10 @@ from echoproto.measure.loadresult import LoadPlan
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
-from echoproto.measure.reporting import comparisonValues, reportValues
-from echoproto.measure.restoring import restored
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.checking import Fields, Unfit
+from echoproto.measure.report.reporting import comparisonValues, reportValues
+from echoproto.measure.report.restoring import restored
+from echoproto.measure.report.saved import Saved
 from echoproto.measure.spread import Spread
 from echoproto.measure.verifying import VerifyResult
 from tests.measure.results import MS, loaded, savedOf, spreadOf, verified

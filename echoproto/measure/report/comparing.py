@@ -17,10 +17,10 @@ from enum import Enum
 from itertools import accumulate
 
 from echoproto.errors import CannotReport
-from echoproto.measure.chance import binomialQuantile, sameShare
-from echoproto.measure.dependence import lossInflation, timesInflation
-from echoproto.measure.merging import checkAlike
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.chance import binomialQuantile, sameShare
+from echoproto.measure.report.dependence import lossInflation, timesInflation
+from echoproto.measure.report.merging import checkAlike
+from echoproto.measure.report.saved import Saved
 from echoproto.measure.spread import PERCENTILES, Spread
 
 #: Of each interval, and of what is said of losses.

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from echoproto.measure.comparing import Comparison, Difference, Estimate
 from echoproto.measure.durations import milliseconds
-from echoproto.measure.saved import Saved
+from echoproto.measure.report.comparing import Comparison, Difference, Estimate
+from echoproto.measure.report.saved import Saved
 from echoproto.measure.spread import PERCENTILES
 from echoproto.measure.text import size
 
