@@ -23,6 +23,10 @@ from echoproto.errors import ConnectionGone, DatagramTooLong
 from echoproto.streams import canHalfClose
 
 
+#: What is told of a connection that ended in order, by the server's FIN and without a reset.
+SERVER_CLOSED = "the server closed the connection"
+
+
 class IEars(Interface):
     """Who is told what comes from a target."""
 
@@ -119,6 +123,18 @@ class StreamRoad(Protocol):
         self._transport.loseWriteConnection()
         return True
 
+    def pause(self) -> None:
+        """Read nothing more for now."""
+        self._transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._transport.resumeProducing()
+
+    def feed(self, producer: Any) -> None:
+        """Have an ``IPushProducer`` told when to send no more for now, as the server takes nothing, and when to go on."""
+        self._transport.registerProducer(producer, True)
+
     def dataReceived(self, data: bytes) -> None:
         """Tell of every piece that is whole."""
         if self._size is None:
@@ -139,7 +155,7 @@ class StreamRoad(Protocol):
         if not self.opened.called:
             self.opened.errback(_unfinished(reason))
         elif reason.check(ConnectionDone):
-            self._ears.gone("the server closed the connection")
+            self._ears.gone(SERVER_CLOSED)
         else:
             self._ears.gone(f"connection lost: {reason.getErrorMessage()}".rstrip("."))
 

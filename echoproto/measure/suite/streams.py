@@ -1,0 +1,57 @@
+"""
+What is asked of every stream: that all comes back as it was sent, whatever it is and however it is cut.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from echoproto.measure.suite.talk import Streams, content
+
+#: Twice as much as both kernels hold at the most where nobody reads: Linux's tcp_wmem ends at 4 MiB.
+LARGE = 8 << 20
+
+MESSAGES = 1000
+
+
+async def answers(asked: Streams) -> str:
+    """A message comes back."""
+    await asked.served()
+    return ""
+
+
+async def everyByte(asked: Streams) -> str:
+    """All values of a byte come back, one after the other and pair by pair in no order."""
+    talk = await asked.open()
+    talk.send(bytes(range(256)) + content(65_536))
+    await talk.all()
+    return ""
+
+
+async def singleBytes(asked: Streams) -> str:
+    """Bytes come back that are sent one by one."""
+    talk = await asked.open()
+    for each in range(256):
+        talk.send(bytes([each]))
+        # A turn of the reactor, which sends it.
+        await asked.pause(0)
+    await talk.all()
+    return ""
+
+
+async def large(asked: Streams) -> str:
+    """What is larger than all buffers on the way comes back, as it is read while it is sent."""
+    talk = await asked.open()
+    talk.send(content(LARGE))
+    await talk.all()
+    return ""
+
+
+async def pipelined(asked: Streams) -> str:
+    """Messages that are not awaited come back in order."""
+    talk = await asked.open()
+    sizes = Random(1)
+    for number in range(MESSAGES):
+        talk.send(b"%d:" % number + content(sizes.randint(1, 1400)))
+    await talk.all()
+    return ""
