@@ -6,6 +6,7 @@ The ``echoproto`` command: :mod:`.command` finds the subcommand, and each has a 
 :mod:`.ping`        ``echoproto ping``
 :mod:`.load`        ``echoproto load``
 :mod:`.verify`      ``echoproto verify``
+:mod:`.suite`       its ``--suite``
 :mod:`.greet`       ``echoproto greet``
 :mod:`.report`      ``echoproto report``
 :mod:`.measuring`   runs one of the last five, which need the extra ``measure``

@@ -21,6 +21,7 @@ from echoproto.cli.parameters import (
     Grouped,
     option,
 )
+from echoproto.cli.suite import listChecks, runSuite, suiteOptions, wantsSuite
 from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
 from echoproto.measure import VerifyResult, prepareVerify
 from echoproto.measure.document import verification
@@ -39,10 +40,12 @@ Examples:
   echoproto verify lab1                          64 MiB
   echoproto verify --bytes 10GiB tls://lab1:7    a soak
   echoproto verify -z 1h --seed 7 lab1           for an hour, bytes of choice
+  echoproto verify --suite all lab1:7            is it an echo, whatever its clients do?
 
 \b
 Faults are flipped, dropped, inserted, duplicated or someone else's bytes, each with its offset.
-Exit status: 0 well, 1 no or too few bytes, 2 usage or local error, 3 wrong bytes, 130 interrupted.
+Exit status: 0 well, 1 no or too few bytes, 2 usage or local error, 3 wrong bytes or a check that
+failed, 130 interrupted.
 """
 
 
@@ -59,14 +62,19 @@ Exit status: 0 well, 1 no or too few bytes, 2 usage or local error, 3 wrong byte
     default="5s",
     help="Give up after so long without a byte.  [5s]",
 )
+@suiteOptions
 @wayOptions
-@option(OUTPUT, "-q", "--quiet", is_flag=True, help="Only the summary.")
+@option(OUTPUT, "-q", "--quiet", is_flag=True, help="Only the summary, and what failed.")
 @outputOptions("text", "json")
 def verify(targets: Any, **given: Any) -> int:
     """Send a known stream to an echo server, and check every byte that comes back."""
+    if given["list"]:
+        return listChecks(given)
     asked = targetsOf(targets, given)
     if len(asked) > 1:
         raise click.UsageError("one TARGET is verified at a time")
+    if wantsSuite(given):
+        return runSuite(asked[0], given)
     size = None if given["duration"] else given["size"]
     with opened(given["out"]) as stream:
 

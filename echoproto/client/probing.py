@@ -22,7 +22,6 @@ from echoproto.datagramport import listenDatagrams
 from echoproto.errors import ConnectionGone, DatagramTooLong
 from echoproto.streams import canHalfClose
 
-
 #: What is told of a connection that ended in order, by the server's FIN and without a reset.
 SERVER_CLOSED = "the server closed the connection"
 

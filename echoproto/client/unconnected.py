@@ -50,7 +50,11 @@ class UnconnectedRoad(DatagramProtocol):
 
 
 def openUnconnected(
-    reactor: Any, heard: Callable[[bytes, str, int], None], host: str, source: str = "", port: int = 0
+    reactor: Any,
+    heard: Callable[[bytes, str, int], None],
+    host: str,
+    source: str = "",
+    port: int = 0,
 ) -> UnconnectedRoad:
     """
     Open a port from which a host can be asked.

@@ -2,7 +2,7 @@
 Measuring echo servers, any: round trips, loss, order and damage, as values.
 
 ``result = await ping(reactor, "udp://lab1", Plan(count=10))``; ``result.record.times.percentile(99)``. Needs the libraries of the
-extra ``measure``. All but :mod:`.asking`, :mod:`.pinging`, :mod:`.verifying` and :mod:`.loading` is pure: no
+extra ``measure``. All but :mod:`.asking`, :mod:`.pinging`, :mod:`.verifying`, :mod:`.loading` and :mod:`.suite` is pure: no
 clock, no reactor, no socket; and those have their clock passed in.
 
 ==================== ==========================================================
@@ -19,6 +19,7 @@ clock, no reactor, no socket; and those have their clock passed in.
 :mod:`.arrivals`      when to send in an open loop
 :mod:`.loading`       many connections, every exchange timed
 :mod:`.loadresult`    what a load is to do, and what became of it
+:mod:`.suite`         :func:`grade`: a battery of checks of any server
 :mod:`.text`          a result in words
 :mod:`.document`      a result as values for JSON
 :mod:`.intervals`     a run second by second
@@ -38,24 +39,31 @@ from echoproto.measure.report.comparing import Comparison, compare
 from echoproto.measure.report.merging import mergeResults
 from echoproto.measure.report.reading import readResults
 from echoproto.measure.report.saved import Saved
+from echoproto.measure.suite.asking import grade, prepareGrade
+from echoproto.measure.suite.grades import Grade, SuiteResult, Verdict
 from echoproto.measure.verifying import VerifyResult
 
 __all__ = [
     "Comparison",
     "Fault",
+    "Grade",
     "LoadPlan",
     "LoadResult",
     "PingResult",
     "Plan",
     "Saved",
     "Seen",
+    "SuiteResult",
+    "Verdict",
     "VerifyResult",
     "Way",
     "compare",
+    "grade",
     "load",
     "mergeResults",
     "ping",
     "prepare",
+    "prepareGrade",
     "prepareLoad",
     "prepareVerify",
     "readResults",

@@ -19,6 +19,7 @@ from echoproto.measure.loadresult import LoadResult
 from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.record import Kind, Record, Seen
 from echoproto.measure.spread import PERCENTILES, Spread
+from echoproto.measure.suite.grades import SuiteResult, Verdict
 from echoproto.measure.verifying import VerifyResult
 
 FORMAT = "echoproto-measurement"
@@ -104,6 +105,32 @@ def loadValues(result: LoadResult) -> dict[str, Any]:
         "connect": result.connecting.state(),
         "connection_errors": dict(result.errors),
         "client_limits": result.limits,
+    }
+
+
+def suiteValues(result: SuiteResult) -> dict[str, Any]:
+    """What came of a battery of checks."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "command": "suite",
+        "versions": _versions(),
+        "target": result.target,
+        "answered": result.answered,
+        "counts": {each.value: result.count(each) for each in Verdict},
+        "checks": [
+            {
+                "carrier": each.check.carrier,
+                "name": each.check.name,
+                "asks": each.check.asks,
+                "source": each.check.source,
+                "risky": each.check.risky,
+                "verdict": each.verdict.value,
+                "reason": each.reason,
+                "duration_ns": each.duration,
+            }
+            for each in result.grades
+        ],
     }
 
 

@@ -4,11 +4,14 @@ A measurement in words, as ping writes them. Pure: called with values, returns l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from echoproto.measure.durations import milliseconds
 from echoproto.measure.loadresult import LoadResult
 from echoproto.measure.pinging import PingResult
 from echoproto.measure.record import Kind, Record, Seen
 from echoproto.measure.spread import PERCENTILES, Spread
+from echoproto.measure.suite.grades import Grade, SuiteResult, Verdict
 from echoproto.measure.verifying import VerifyResult
 
 
@@ -87,6 +90,40 @@ def loadSummary(result: LoadResult) -> str:
     lines += [f"{count} connections: {why}" for why, count in result.errors.most_common()]
     lines += [f"the client was the limit: {each}" for each in result.limits]
     return "\n".join(lines)
+
+
+def gradeRows(result: SuiteResult, quiet: bool = False) -> list[tuple[str, ...]]:
+    """
+    What came of each check, as rows: its carrier, its name, the verdict and why.
+
+    :param quiet: whether those that passed are left out.
+    """
+    return [
+        (each.check.carrier, each.check.name, each.verdict.value, _why(each))
+        for each in result.grades
+        if not (quiet and each.verdict is Verdict.PASSED)
+    ]
+
+
+def _why(grade: Grade) -> str:
+    failed = grade.verdict is Verdict.FAILED
+    return f"{grade.reason} ({grade.check.source})" if failed else grade.reason
+
+
+def suiteCounts(result: SuiteResult) -> str:
+    """How many checks have each verdict, in one line."""
+    return ", ".join(f"{result.count(each)} {each.value}" for each in Verdict)
+
+
+def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows as lines, in which all but the last cell are as wide as the widest of their column."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)][:-1]
+    return [
+        "  ".join(
+            [*(f"{cell:{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _rate(count: int, result: LoadResult) -> str:

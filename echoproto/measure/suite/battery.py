@@ -1,5 +1,6 @@
 """
-Every check, in order. The first of each carrier tells whether there is anybody; those that a server may hold against us come last.
+Every check, in order. The first of each carrier tells whether there is anybody; those that a server may not outlive
+come last.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ TCP, UDP = "tcp", "udp"
 #: The first check of each carrier.
 ANSWERS = "answers"
 
-_STREAM = "RFC 862, TCP Based Echo Service"
-_DATAGRAM = "RFC 862, UDP Based Echo Service"
+_STREAM = "RFC 862, TCP"
+_DATAGRAM = "RFC 862, UDP"
 _LOOP = "CERT CA-1996-01"
 _ROBUST = "RFC 1122 section 1.2.2"
 
 
-def _stream(name: str, ask: Callable[[Any], Any], source: str = _STREAM, risky: bool = False) -> Check:
+def _stream(
+    name: str, ask: Callable[[Any], Any], source: str = _STREAM, risky: bool = False
+) -> Check:
     return Check(TCP, name, ask.__doc__ or "", source, ask, risky)
 
 
-def _datagram(name: str, ask: Callable[[Any], Any], source: str = _DATAGRAM, risky: bool = False) -> Check:
+def _datagram(
+    name: str, ask: Callable[[Any], Any], source: str = _DATAGRAM, risky: bool = False
+) -> Check:
     return Check(UDP, name, ask.__doc__ or "", source, ask, risky)
 
 
@@ -45,7 +50,6 @@ CHECKS: Sequence[Check] = (
     _stream("crowd", crowds.crowd, _ROBUST, risky=True),
     _datagram(ANSWERS, datagrams.answers),
     _datagram("bytes", datagrams.everyByte),
-    _datagram("empty", datagrams.empty, "RFC 768"),
     _datagram("sizes", datagrams.sizes, "RFC 862, RFC 768"),
     _datagram("source", datagrams.source, "RFC 1122 section 4.1.3.5"),
     _datagram("port", datagrams.port),
@@ -53,6 +57,7 @@ CHECKS: Sequence[Check] = (
     _datagram("pipelined", datagrams.pipelined),
     _datagram("echo ports", loops.echoPorts, _LOOP, risky=True),
     _datagram("burst", loops.burst, _ROBUST, risky=True),
+    _datagram("empty", datagrams.empty, "RFC 768"),
 )
 
 
@@ -69,6 +74,10 @@ def chosen(carriers: Sequence[str], only: Sequence[str] = (), risky: bool = Fals
     names = [each.name for each in possible]
     for name in only:
         if name not in names:
-            risk = " without risk" if any(each.name == name for each in CHECKS if each.risky) else ""
-            raise ValueError(f"{name!r} is no check{risk}; there are {', '.join(dict.fromkeys(names))}")
+            risk = (
+                " without risk" if any(each.name == name for each in CHECKS if each.risky) else ""
+            )
+            raise ValueError(
+                f"{name!r} is no check{risk}; there are {', '.join(dict.fromkeys(names))}"
+            )
     return [each for each in possible if not only or each.name in (ANSWERS, *only)]

@@ -4,7 +4,6 @@ What is asked of datagrams: that each comes back whole, once, and from where it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from ipaddress import ip_address
 
 from echoproto.measure.suite.grades import Failed, toldBySize
@@ -46,7 +45,10 @@ async def everyByte(asked: Datagrams) -> str:
 
 async def empty(asked: Datagrams) -> str:
     """An empty datagram comes back."""
-    _same(b"", await asked.exchange(b""))
+    reply = await asked.exchange(b"")
+    if reply is None and await asked.exchange(content(16)) is None:
+        raise Failed("no reply, and from then on none to anything")
+    _same(b"", reply)
     return ""
 
 
@@ -98,6 +100,8 @@ async def once(asked: Datagrams) -> str:
     messages = _messages(TOLERATED * 2)
     post = await asked.pipeline(messages)
     await asked.pause(SECOND_REPLY)
+    if not post.count:
+        raise Failed("no reply")
     extra = post.count - len({each.data for each in post.replies})
     if extra > _tolerated(asked):
         raise Failed(f"to {len(messages)} datagrams {post.count} replies came")

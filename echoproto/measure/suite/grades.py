@@ -4,10 +4,12 @@ What a check is, and what comes of it. Pure values, which the checks make and :m
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from twisted.internet.defer import Deferred
 
 
 class Verdict(Enum):
@@ -44,7 +46,7 @@ class Check:
     name: str
     asks: str
     source: str
-    ask: Callable[[Any], Awaitable[str]]
+    ask: Callable[[Any], Coroutine[Deferred[Any], Any, str]]
     risky: bool = False
 
 

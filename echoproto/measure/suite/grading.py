@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
 from echoproto.measure.suite.battery import ANSWERS
 from echoproto.measure.suite.grades import (

@@ -4,12 +4,13 @@ What could start a loop or a flood of datagrams, and so is asked only of who is 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 
 from twisted.internet.error import CannotListenError
 
 from echoproto.measure.suite.grades import Failed, Skipped
-from echoproto.measure.suite.post import Datagrams
+from echoproto.measure.suite.post import Datagrams, Post
 from echoproto.measure.suite.talk import content
 from echoproto.sources import plainAddress
 
@@ -28,28 +29,27 @@ _ELSEWHERE = "127.0.0.3"
 
 async def echoPorts(asked: Datagrams) -> str:
     """A datagram from the port of a service that answers anything is not answered: the two would never end."""
-    silent, answered, unasked = [], [], []
+    posts: dict[int, Post] = {}
     for port in dict.fromkeys((*ANSWERING, asked.port)):
-        try:
-            post = asked.open(port, _from(asked))
-        except CannotListenError:
-            unasked.append(port)
-            continue
+        with suppress(CannotListenError):
+            posts[port] = asked.open(port, _from(asked))
+    if not posts:
+        raise Skipped(f"{_ports(ANSWERING)} are taken, or need root")
+    for post in posts.values():
         post.send(content(32))
-        (answered if await post.come(1, asked.patience) else silent).append(port)
+    await asked.pause(asked.patience)
+    answered = [port for port, post in posts.items() if post.count]
     if answered:
         raise Failed(f"it answers datagrams from {_ports(answered)}")
-    if not silent:
-        raise Skipped(f"we cannot send from {_ports(unasked)}: they are taken, or need root")
     await asked.served()
-    return f"asked from {_ports(silent)}"
+    return f"asked from {_ports(posts)}"
 
 
 def _from(asked: Datagrams) -> str:
     return _ELSEWHERE if asked.near and plainAddress(asked.host).version == 4 else ""
 
 
-def _ports(ports: list[int]) -> str:
+def _ports(ports: Collection[int]) -> str:
     word = "port" if len(ports) == 1 else "ports"
     return f"{word} {', '.join(map(str, ports))}"
 

@@ -106,7 +106,9 @@ class Datagrams:
     :ivar near: whether it is on loopback, where nothing may be lost.
     """
 
-    def __init__(self, reactor: Any, host: str, port: int, patience: float, source: str = "") -> None:
+    def __init__(
+        self, reactor: Any, host: str, port: int, patience: float, source: str = ""
+    ) -> None:
         self.clock: IReactorTime = reactor
         self.host = host
         self.port = port

@@ -82,7 +82,9 @@ async def neverReads(asked: Streams) -> str:
     before = 0
     for _ in range(LOOKS):
         if pouring.poured > PERMITTED:
-            raise Failed(f"it takes more than {_mebibytes(PERMITTED)} from a client that never reads")
+            raise Failed(
+                f"it takes more than {_mebibytes(PERMITTED)} from a client that never reads"
+            )
         if pouring.poured == before:
             return f"it stopped after {_mebibytes(before)}"
         before = pouring.poured

@@ -8,8 +8,8 @@ from random import Random
 
 from echoproto.measure.suite.talk import Streams, content
 
-#: Twice as much as both kernels hold at the most where nobody reads: Linux's tcp_wmem ends at 4 MiB.
-LARGE = 8 << 20
+#: About twice what the kernels of both ends were seen to hold of it where nobody reads.
+LARGE = 16 << 20
 
 MESSAGES = 1000
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.error import ConnectError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -154,9 +154,13 @@ class Streams:
         """
         talk = Talk(self._clock, self._patience)
         try:
-            talk.road = await self._target.open(talk).addTimeout(self._patience, self._clock)
+            talk.road = await self._target.open(talk).addTimeout(
+                self._patience, self._clock, lambda *_: Failure(TimeoutError())
+            )
         except TimeoutError:
             raise Failed(f"no connection in {self._patience:g} s") from None
+        except ConnectingCancelledError:
+            raise CancelledError from None
         except (ConnectError, ExchangeError):
             raise Failed(reasonOf(Failure())) from None
         self._talks.append(talk)

@@ -1,0 +1,59 @@
+"""``python -m tests.peers``: grades every server that is here, and prints or keeps the table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from tests.loopback.program import ROOT
+from tests.peers.page import page
+from tests.peers.servers import SERVERS, Missing, Server, graded
+
+
+def main() -> int:
+    """Grade; returns 1 where one of ours fails a check, or a fault that is known is not found."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.peers", description="Grade echo servers: ours and other people's."
+    )
+    parser.add_argument("--only", action="append", metavar="NAME", help="servers of this name")
+    parser.add_argument("--keep", action="store_true", help="write docs/conformance.md")
+    options = parser.parse_args()
+    chosen = [each for each in SERVERS if not options.only or each.name in options.only]
+    results = {each: found for each in chosen if (found := _graded(each)) is not None}
+    text = page({(each.name, each.version()): found for each, found in results.items()})
+    if options.keep:
+        (ROOT / "docs" / "conformance.md").write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+    return 1 if any(_surprises(each, found) for each, found in results.items()) else 0
+
+
+def _graded(server: Server) -> dict[str, Any] | None:
+    try:
+        _, said = graded(server, "--risky", "-o", "json")
+    except Missing as missing:
+        print(f"not graded: {missing}", file=sys.stderr)
+        return None
+    return dict(json.loads(said))
+
+
+def _surprises(server: Server, found: dict[str, Any]) -> bool:
+    """Whether what failed is not what must."""
+    failed = {
+        f"{each['carrier']} {each['name']}"
+        for each in found["checks"]
+        if each["verdict"] == "failed"
+    }
+    missed = set(server.faults) - failed
+    surplus = failed if not server.faults else set()
+    for each in sorted(missed):
+        print(f"{server.name}: a known fault was not found: {each}", file=sys.stderr)
+    for each in sorted(surplus):
+        print(f"{server.name}: failed: {each}", file=sys.stderr)
+    return bool(missed or surplus)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,281 @@
+"""
+The servers that are graded: what each is called, and how it is started, on TCP and UDP of one port and on every address.
+
+Each is started as its users would start it, save that limits of how often it may be asked are lifted: those are no faults.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import twisted
+
+import echoproto
+from tests.loopback.program import PATIENCE, ROOT, TWISTD, environment
+
+_XINETD = """defaults
+{{
+ instances = UNLIMITED
+ cps = 10000 1
+}}
+service echo
+{{
+ type = INTERNAL UNLISTED
+ id = echo-stream
+ socket_type = stream
+ protocol = tcp
+ port = {port}
+ wait = no
+ user = root
+}}
+service echo
+{{
+ type = INTERNAL UNLISTED
+ id = echo-datagram
+ socket_type = dgram
+ protocol = udp
+ port = {port}
+ wait = yes
+ user = root
+}}
+"""
+
+_INETD = """echo stream tcp nowait root internal
+echo dgram udp wait root internal
+"""
+
+#: The port of echo, which is the only one that inetd can have: it knows its own services by their names.
+_ECHO = 7
+
+_PYTHON = sys.executable
+
+
+class Missing(Exception):
+    """A server cannot be had here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """
+    :ivar name: for people.
+    :ivar commands: how it is started, of its port and of a folder that it may write to.
+    :ivar version: of it.
+    :ivar faults: what the battery must find, as ``tcp half-close``.
+    :ivar port: where it listens; 0 for any that is free.
+    :ivar root: whether it needs to be started by root.
+    :ivar near: whether it answers datagrams from loopback.
+    """
+
+    name: str
+    commands: Callable[[int, Path], Sequence[Sequence[str]]]
+    version: Callable[[], str]
+    faults: Sequence[str] = ()
+    port: int = 0
+    root: bool = False
+    near: bool = True
+
+
+def _ours() -> str:
+    return echoproto.__version__
+
+
+def _stock() -> str:
+    return twisted.__version__
+
+
+def _packaged(name: str) -> Callable[[], str]:
+    """The version of a package of Debian's; empty elsewhere."""
+
+    def version() -> str:
+        command = ["dpkg-query", "--showformat=${Version}", "--show", name]
+        try:
+            found = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError:
+            return ""
+        return found.stdout.strip()
+
+    return version
+
+
+def _twistd(port: int, folder: Path) -> Sequence[Sequence[str]]:
+    return [[*TWISTD, "-n", "--pidfile=", "echoproto", "-p", str(port)]]
+
+
+def _serve(port: int, folder: Path) -> Sequence[Sequence[str]]:
+    return [[_PYTHON, "-m", "echoproto", "serve", "-p", str(port)]]
+
+
+def _wireEcho(port: int, folder: Path) -> Sequence[Sequence[str]]:
+    return [[_PYTHON, "-m", "tests.peers.stock", str(port)]]
+
+
+def _inetd(port: int, folder: Path) -> Sequence[Sequence[str]]:
+    config = folder / "inetd.conf"
+    config.write_text(_INETD)
+    return [["inetd", "-i", "-R", "1000000", str(config)]]
+
+
+def _xinetd(port: int, folder: Path) -> Sequence[Sequence[str]]:
+    config = folder / "xinetd.conf"
+    config.write_text(_XINETD.format(port=port))
+    return [["xinetd", "-dontfork", "-f", str(config)]]
+
+
+def _socat(port: int, folder: Path) -> Sequence[Sequence[str]]:
+    place = f"{port},fork,reuseaddr"
+    return [
+        ["socat", f"TCP4-LISTEN:{place},backlog=128", "EXEC:cat"],
+        ["socat", f"UDP4-RECVFROM:{place}", "EXEC:cat"],
+    ]
+
+
+def _ncat(port: int, folder: Path) -> Sequence[Sequence[str]]:
+    listen = ["ncat", "-4", "-l", "-k", "-e", "/bin/cat"]
+    return [[*listen, "-m", "1000", str(port)], [*listen, "-u", str(port)]]
+
+
+TWISTD_OURS = Server("twistd echoproto", _twistd, _ours)
+SERVE_OURS = Server("echoproto serve", _serve, _ours)
+
+THEIRS = (
+    Server(
+        "stock Twisted",
+        _wireEcho,
+        _stock,
+        ("tcp half-close", "tcp never reads", "udp sizes", "udp source", "udp echo ports"),
+    ),
+    Server("inetd", _inetd, _packaged("openbsd-inetd"), (), _ECHO, True, False),
+    Server("xinetd", _xinetd, _packaged("xinetd"), (), root=True),
+    Server("socat", _socat, _packaged("socat"), ()),
+    Server("ncat", _ncat, _packaged("ncat"), ()),
+)
+
+SERVERS = (TWISTD_OURS, SERVE_OURS, *THEIRS)
+
+
+def freePort() -> int:
+    """One that is free on TCP and on UDP."""
+    for _ in range(100):
+        with socket.create_server(("", 0)) as stream:
+            port: int = stream.getsockname()[1]
+            if _isFree(port, socket.SOCK_DGRAM):
+                return port
+    raise AssertionError("no port is free")
+
+
+def _isFree(port: int, kind: int) -> bool:
+    with socket.socket(type=kind) as tried:
+        try:
+            tried.bind(("", port))
+        except OSError:
+            return False
+    return True
+
+
+@contextmanager
+def running(server: Server) -> Iterator[int]:
+    """
+    Start a server, and kill it and its children at the end; yields its port.
+
+    :raise Missing: it cannot be had here.
+    """
+    if server.root and os.geteuid():
+        raise Missing(f"{server.name} needs root")
+    if server.port and not _isFree(server.port, socket.SOCK_STREAM):
+        raise Missing(f"{server.name} needs port {server.port}, which is taken")
+    port = server.port or freePort()
+    with TemporaryDirectory() as folder:
+        processes: list[subprocess.Popen[bytes]] = []
+        try:
+            for command in server.commands(port, Path(folder)):
+                processes.append(_started(command, folder))
+            _awaitAnswer(server, port)
+            yield port
+        finally:
+            for each in processes:
+                _kill(each)
+
+
+def _started(command: Sequence[str], folder: str) -> subprocess.Popen[bytes]:
+    if shutil.which(command[0]) is None:
+        raise Missing(f"{command[0]} is not installed")
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """A server that forks for each client may leave children that do not end with it; they are of its group."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _awaitAnswer(server: Server, port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as connection:
+            connection.sendall(b"?")
+            if connection.recv(1):
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"{server.name} did not start")
+
+
+def ownAddress() -> str:
+    """
+    An address of this machine that is not of loopback, which a server may refuse to answer datagrams from.
+
+    :raise Missing: it has none.
+    """
+    with socket.socket(type=socket.SOCK_DGRAM) as asking:
+        try:
+            # Nothing is sent: the kernel only says from where it would be.
+            asking.connect(("192.0.2.1", 9))
+        except OSError:
+            raise Missing("this machine has no address but loopback") from None
+        address: str = asking.getsockname()[0]
+    return address
+
+
+def graded(server: Server, *words: str) -> tuple[int, str]:
+    """
+    Grade a server, from this machine.
+
+    :param words: options of ``echoproto verify``.
+    :return: the exit status, and what was printed.
+    :raise Missing: it cannot be had here.
+    """
+    source = () if server.near else ("-I", ownAddress())
+    with running(server) as port:
+        command = [_PYTHON, "-m", "echoproto", "verify", "--suite", "all", *source, *words]
+        ended = subprocess.run(
+            [*command, f"127.0.0.1:{port}"],
+            cwd=ROOT,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=_LONGEST,
+            check=False,
+        )
+    return ended.returncode, ended.stdout
+
+
+#: Seconds that a battery may take: the checks have limits of their own.
+_LONGEST = 600

@@ -1,0 +1,26 @@
+"""What Twisted's users have without us: ``twisted.protocols.wire.Echo``, and ``listenUDP`` with the protocol of its documentation."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.protocol import DatagramProtocol, Factory
+from twisted.protocols.wire import Echo
+
+listening: Any = reactor
+
+
+class EchoUDP(DatagramProtocol):
+    """See Twisted's "UDP Networking"."""
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        transport: Any = self.transport
+        transport.write(datagram, addr)
+
+
+if __name__ == "__main__":
+    listening.listenTCP(int(sys.argv[1]), Factory.forProtocol(Echo))
+    listening.listenUDP(int(sys.argv[1]), EchoUDP())
+    listening.run()
