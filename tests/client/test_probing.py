@@ -93,6 +93,31 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(self.ears.replies, [b"any number"])
         self.assertEqual(self.ears.reasons, ["the server closed the connection"])
 
+    def test_paused(self) -> None:
+        """Nothing is told while it is paused; who feeds it is told when nothing is taken any more, and when to go on."""
+        fed: list[str] = []
+
+        class Producer:
+            def pauseProducing(self) -> None:
+                fed.append("pause")
+
+            def resumeProducing(self) -> None:
+                fed.append("resume")
+
+            def stopProducing(self) -> None:
+                """The end."""
+
+        road: Any = self.successResultOf(self.target().open(self.ears))
+        road.feed(Producer())
+        road.pause()
+        for _ in range(4):
+            road.send(bytes(70_000))
+            self.pairs[0].pump()
+        self.assertEqual((self.ears.replies, fed[-1]), ([], "pause"))
+        road.resume()
+        self.pairs[0].pump()
+        self.assertEqual((len(self.ears.replies), fed[-1]), (70_000, "resume"))
+
     def test_gone(self) -> None:
         """An end that we did not want is told: the server's, or a reset."""
         for end, says in (

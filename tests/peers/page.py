@@ -14,7 +14,7 @@ address of one machine, and asked at 127.0.0.1. `python -m tests.peers --keep` m
 What each check asks, `echoproto verify --list` tells; [measuring.md](measuring.md#verify---suite) says more.
 """
 
-_SIGNS = {"passed": "yes", "failed": "**no**", "skipped": "–"}
+_SIGNS = {"passed": "yes", "failed": "**no**", "skipped": "not asked"}
 
 
 def page(results: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
@@ -29,7 +29,7 @@ def page(results: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
     for number, check in enumerate(found[0]["checks"]):
         signs = [_SIGNS[each["checks"][number]["verdict"]] for each in found]
         lines.append(_row(f"{check['carrier']} {check['name']}", signs))
-    lines += ["", "**no** is a check that failed, – one that could not be asked.", ""]
+    lines += ["", "Why, for each that failed or could not be asked:", ""]
     for name, each in zip(names, found, strict=True):
         lines += _reasons(name, each)
     return "\n".join(lines)

@@ -8,9 +8,11 @@ A battery of checks that grades any echo server: does it keep RFC 862, and does 
 :mod:`.asking`        :func:`grade`
 :mod:`.grading`       asks one check after the other
 :mod:`.grades`        what a check is, and what comes of it
+:mod:`.news`          something that may come, awaited with patience
 :mod:`.talk`          a connection that compares what comes with what was sent
 :mod:`.streams`       what is asked of every stream
-:mod:`.endings`       what is asked of its end, and of clients that do not read
+:mod:`.endings`       what is asked of its end
+:mod:`.reading`       what is asked for clients that read slowly, or never
 :mod:`.crowds`        what is asked with many connections
 :mod:`.post`          datagrams, and whose replies they are
 :mod:`.datagrams`     what is asked of datagrams

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from echoproto.client.unconnected import openUnconnected
 from echoproto.measure.suite.grades import Failed
+from echoproto.measure.suite.news import News
 from echoproto.sources import plainAddress
 
 #: Replies that are kept; all are counted.
@@ -59,7 +59,7 @@ class Post:
         self.replies: list[Reply] = []
         self.count = 0
         self._asked = asked
-        self._news: Deferred[None] | None = None
+        self._news = News(asked.clock)
 
     def send(self, message: bytes, host: str = "") -> None:
         """
@@ -76,13 +76,8 @@ class Post:
     async def come(self, count: int, seconds: float) -> bool:
         """Wait until so many have come; false where for so long none has."""
         while self.count < count:
-            self._news = Deferred()
-            try:
-                await self._news.addTimeout(seconds, self._asked.clock)
-            except TimeoutError:
+            if not await self._news.wait(seconds):
                 return False
-            finally:
-                self._news = None
         return True
 
     def heard(self, datagram: bytes, host: str, port: int) -> None:
@@ -90,8 +85,7 @@ class Post:
         self.count += 1
         if self.count <= KEPT:
             self.replies.append(Reply(datagram, host, port))
-        if self._news is not None and not self._news.called:
-            self._news.callback(None)
+        self._news.tell()
 
 
 class Datagrams:

@@ -13,6 +13,9 @@ LARGE = 16 << 20
 
 MESSAGES = 1000
 
+#: Seconds between bytes that are sent one by one, so that each is in a segment of its own.
+GAP = 0.001
+
 
 async def answers(asked: Streams) -> str:
     """A message comes back."""
@@ -33,8 +36,7 @@ async def singleBytes(asked: Streams) -> str:
     talk = await asked.open()
     for each in range(256):
         talk.send(bytes([each]))
-        # A turn of the reactor, which sends it.
-        await asked.pause(0)
+        await asked.pause(GAP)
     await talk.all()
     return ""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, TimeoutError
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -22,6 +22,7 @@ from echoproto.errors import ExchangeError
 from echoproto.matching import firstDifference
 from echoproto.measure.pinging import reasonOf
 from echoproto.measure.suite.grades import Failed
+from echoproto.measure.suite.news import News
 
 _HELLO = b"Is anybody there?"
 
@@ -44,12 +45,11 @@ class Talk:
     road: Any = None
 
     def __init__(self, clock: IReactorTime, patience: float) -> None:
-        self._clock = clock
         self._patience = patience
         self._sent = self._received = 0
         self._due = bytearray()
         self._fault = self._ending = ""
-        self._news: Deferred[None] | None = None
+        self._news = News(clock)
 
     @property
     def due(self) -> int:
@@ -72,13 +72,8 @@ class Talk:
             raise Failed(self._fault)
         if self._ending:
             raise Failed(f"{self._soFar()}, then {self._ending}")
-        self._news = Deferred()
-        try:
-            await self._news.addTimeout(self._patience, self._clock)
-        except TimeoutError:
-            raise Failed(f"{self._soFar()}, then nothing for {self._patience:g} s") from None
-        finally:
-            self._news = None
+        if not await self._news.wait(self._patience):
+            raise Failed(f"{self._soFar()}, then nothing for {self._patience:g} s")
 
     async def all(self) -> None:
         """Wait until everything has come back that was sent."""
@@ -104,20 +99,16 @@ class Talk:
             self._fault = self._difference(due, reply)
         self._received += len(due)
         del self._due[: len(reply)]
-        self._tell()
+        self._news.tell()
 
     def gone(self, reason: str) -> None:
         """See :class:`~echoproto.client.probing.IEars`."""
         self._ending = reason
-        self._tell()
+        self._news.tell()
 
     def close(self) -> None:
         """Cut the connection by a reset."""
         self.road.close()
-
-    def _tell(self) -> None:
-        if self._news is not None and not self._news.called:
-            self._news.callback(None)
 
     def _soFar(self) -> str:
         if not self.due:
