@@ -165,6 +165,14 @@ class VerifyTests(SynchronousTestCase):
             errors, "echoproto verify: cannot write: No space left on device; the rest is lost\n"
         )
 
+    def test_suite(self) -> None:
+        """It may ask the suite instead, or list it."""
+        status, said, _ = self.verify("--suite", "tcp", "--only", "pipelined", TARGET)
+        self.assertEqual((status, said.splitlines()[-1]), (0, "2 passed, 0 failed, 0 skipped"))
+        status, said, _ = self.verify("--list")
+        self.assertEqual(status, 0)
+        self.assertIn("half-close", said)
+
     def test_cannot(self) -> None:
         """What cannot be asked is status 2, in one line."""
         for words, says in (

@@ -49,6 +49,24 @@ class ProgramsTests(SynchronousTestCase):
             echoed = output("socat", "-t1", "-", f"UDP4:127.0.0.1:{port}", input=b"datagram")
             self.assertEqual(echoed, b"datagram")
 
+    def test_ncat(self) -> None:
+        """ncat gets all of its input back, and its datagram."""
+        with Program("-p", "0") as program:
+            host, port = program.address("echo", "tcp")
+            data = b"from ncat\n" * 10_000
+            self.assertEqual(output("ncat", host, str(port), input=data), data)
+            # At the end of its input it would not wait for the reply; without one it ends after 10 seconds.
+            with subprocess.Popen(
+                ["ncat", "-u", "-i10", host, str(port)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+            ) as asking:
+                assert asking.stdin is not None and asking.stdout is not None
+                asking.stdin.write(b"datagram")
+                self.assertEqual(asking.stdout.read(8), b"datagram")
+                asking.kill()
+
 
 class TutorialServer(Thread):
     """

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from threading import Event
 from typing import Any
 from unittest import SkipTest
@@ -18,46 +12,7 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.loopback.program import PATIENCE, environment
-
-_XINETD = """service echo
-{{
- type = INTERNAL UNLISTED
- id = echo-{kind}
- socket_type = {kind}
- protocol = {protocol}
- port = {port}
- wait = {wait}
- user = root
- bind = 127.0.0.1
-}}
-"""
-
-
-def freePort() -> int:
-    """One that is free on TCP and on UDP."""
-    for _ in range(100):
-        with socket.create_server(("127.0.0.1", 0)) as stream:
-            port: int = stream.getsockname()[1]
-            with socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-                try:
-                    datagrams.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return port
-    raise AssertionError("no port is free")
-
-
-@contextmanager
-def running(*command: str) -> Iterator[None]:
-    """A server; skips where it is not installed."""
-    if shutil.which(command[0]) is None:
-        raise SkipTest(f"{command[0]} is not installed")
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
+from tests.peers.servers import THEIRS, Missing, Server, running
 
 
 class TheirsTests(SynchronousTestCase):
@@ -78,35 +33,40 @@ class TheirsTests(SynchronousTestCase):
         self.assertEqual((ended.returncode, ended.stderr), (0, ""), ended.stdout)
         return dict(json.loads(ended.stdout))
 
-    def check(self, port: int, carriers: tuple[str, ...]) -> None:
-        for carrier in carriers:
-            found = self.measured("ping", "-c", "20", "-i", "2ms", f"{carrier}://127.0.0.1:{port}")
+    def check(self, name: str) -> None:
+        """Probe a server on both carriers, verify it where it can pass, load it; skips where it is not installed."""
+        [server] = [each for each in THEIRS if each.name == name]
+        try:
+            with running(server) as port:
+                self.measure(server, f"127.0.0.1:{port}")
+        except Missing as missing:
+            raise SkipTest(str(missing)) from None
+
+    def measure(self, server: Server, target: str) -> None:
+        for carrier in ("tcp", "udp") if server.near else ("tcp",):
+            found = self.measured("ping", "-c", "20", "-i", "2ms", f"{carrier}://{target}")
             self.assertEqual(found["targets"][0]["received"], 20)
-        if "tcp" in carriers:
-            target = f"127.0.0.1:{port}"
+        if "tcp half-close" not in server.faults:
             found = self.measured("verify", "--bytes", "5MB", target)
             self.assertEqual(found["received_bytes"], 5_000_000)
-            self.assertEqual(self.measured("load", "-n", "200", target)["received"], 200)
+        self.assertEqual(self.measured("load", "-n", "200", target)["received"], 200)
 
     def test_socat(self) -> None:
         """socat with cat behind it is probed on both carriers, verified and loaded."""
-        port = freePort()
-        place = f"{port},fork,reuseaddr,bind=127.0.0.1"
-        with (
-            running("socat", f"TCP-LISTEN:{place}", "EXEC:cat"),
-            running("socat", f"UDP-RECVFROM:{place}", "EXEC:cat"),
-        ):
-            self.check(port, ("tcp", "udp"))
+        self.check("socat")
 
     def test_xinetd(self) -> None:
         """So is xinetd's own echo service."""
-        if os.geteuid():
-            raise SkipTest("xinetd needs root")
-        port = freePort()
-        config = Path(self.mktemp()).resolve()
-        config.write_text(
-            _XINETD.format(kind="stream", protocol="tcp", port=port, wait="no")
-            + _XINETD.format(kind="dgram", protocol="udp", port=port, wait="yes")
-        )
-        with running("xinetd", "-dontfork", "-f", str(config)):
-            self.check(port, ("tcp", "udp"))
+        self.check("xinetd")
+
+    def test_inetd(self) -> None:
+        """So is inetd's, which answers no datagrams from loopback."""
+        self.check("inetd")
+
+    def test_ncat(self) -> None:
+        """So is ncat with cat behind it, save that it is not verified."""
+        self.check("ncat")
+
+    def test_stock(self) -> None:
+        """So is what Twisted itself has, save that it is not verified."""
+        self.check("stock Twisted")

@@ -16,6 +16,7 @@ from echoproto.measure.document import (
     loadValues,
     measurement,
     seenValues,
+    suiteValues,
     verification,
 )
 from echoproto.measure.integrity import Fault, FaultKind
@@ -23,8 +24,9 @@ from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
 from echoproto.measure.spread import Spread
+from echoproto.measure.suite.grades import Verdict
 from echoproto.measure.verifying import VerifyResult
-from tests.measure.results import loaded, spreadOf
+from tests.measure.results import graded, loaded, spreadOf
 
 MS = 1_000_000
 
@@ -112,6 +114,30 @@ class DocumentTests(SynchronousTestCase):
             self.record.receive(each, 10 * MS)
         state = measurement([self.result()], "", "")["targets"][0]["rtt"]
         self.assertEqual(Spread.restored(state).percentile(50), self.record.times.percentile(50))
+
+    def test_suite(self) -> None:
+        """A suite's result is what its schema tells."""
+        schema = json.loads((files("echoproto.measure") / "suite.schema.json").read_text())
+        Draft202012Validator.check_schema(schema)
+        result = graded(
+            ("tcp", "answers", Verdict.PASSED, ""), ("udp", "sizes", Verdict.FAILED, "cut")
+        )
+        written = suiteValues(result)
+        Draft202012Validator(schema).validate(json.loads(json.dumps(written)))
+        self.assertEqual(written["counts"], {"passed": 1, "failed": 1, "skipped": 0})
+        self.assertEqual(
+            written["checks"][1],
+            {
+                "carrier": "udp",
+                "name": "sizes",
+                "asks": "It is so.",
+                "source": "RFC 862",
+                "risky": False,
+                "verdict": "failed",
+                "reason": "cut",
+                "duration_ns": 5 * MS,
+            },
+        )
 
     def test_assertable(self) -> None:
         """Everything that assertions know has a value, the times once there is a reply."""

@@ -10,16 +10,20 @@ from echoproto.measure.pinging import PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
 from echoproto.measure.spread import Spread
+from echoproto.measure.suite.grades import Verdict
 from echoproto.measure.text import (
+    columns,
+    gradeRows,
     integritySummary,
     loadSummary,
     progressLine,
     seenLine,
     snapshotLine,
+    suiteCounts,
     summary,
 )
 from echoproto.measure.verifying import VerifyResult
-from tests.measure.results import loaded, spreadOf
+from tests.measure.results import graded, loaded, spreadOf
 
 MS = 1_000_000
 
@@ -164,3 +168,41 @@ service      1.000    1.000    1.000    1.000    1.000    1.000""",
         """Where nothing came there are no times."""
         said = loadSummary(loaded(duration=0, received=0, service=Spread()))
         self.assertEqual(said.splitlines()[2:], ["0.0 exchanges/s, 0 B/s out, 0 B/s in"])
+
+
+class SuiteTests(SynchronousTestCase):
+    result = graded(
+        ("tcp", "answers", Verdict.PASSED, ""),
+        ("tcp", "half-close", Verdict.FAILED, "1 bytes: none came back"),
+        ("udp", "source", Verdict.PASSED, "asked at 127.0.0.1"),
+        ("udp", "burst", Verdict.SKIPPED, "stopped"),
+    )
+
+    def test_rows(self) -> None:
+        """Each check has a row; one that failed has the source of what it asks."""
+        self.assertEqual(
+            gradeRows(self.result),
+            [
+                ("tcp", "answers", "passed", ""),
+                ("tcp", "half-close", "failed", "1 bytes: none came back (RFC 862)"),
+                ("udp", "source", "passed", "asked at 127.0.0.1"),
+                ("udp", "burst", "skipped", "stopped"),
+            ],
+        )
+
+    def test_quiet(self) -> None:
+        """Those that passed may be left out."""
+        self.assertEqual(
+            [name for _, name, _, _ in gradeRows(self.result, quiet=True)], ["half-close", "burst"]
+        )
+
+    def test_counts(self) -> None:
+        """How many have passed, failed and were skipped is one line."""
+        self.assertEqual(suiteCounts(self.result), "2 passed, 1 failed, 1 skipped")
+
+    def test_columns(self) -> None:
+        """Columns are as wide as they must be, and no line ends in blanks."""
+        self.assertEqual(
+            columns([("tcp", "a", ""), ("udp", "long", "why")]), ["tcp  a", "udp  long  why"]
+        )
+        self.assertEqual(columns([]), [])

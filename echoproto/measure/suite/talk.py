@@ -68,10 +68,8 @@ class Talk:
 
         :raise Failed: something wrong has, or nothing any more.
         """
-        if self._fault:
-            raise Failed(self._fault)
-        if self._ending:
-            raise Failed(f"{self._soFar()}, then {self._ending}")
+        if self._fault or self._ending:
+            raise Failed(self._wrong())
         if not await self._news.wait(self._patience):
             raise Failed(f"{self._soFar()}, then nothing for {self._patience:g} s")
 
@@ -80,15 +78,14 @@ class Talk:
         while self.due:
             await self.more()
         if self._fault:
-            raise Failed(self._fault)
+            raise Failed(self._wrong())
 
     async def over(self) -> None:
         """Wait until everything has come back, and then the server's FIN."""
-        await self.all()
         while not self._ending:
             await self.more()
-        if self._fault or self._ending != SERVER_CLOSED:
-            await self.more()
+        if self.due or self._fault or self._ending != SERVER_CLOSED:
+            raise Failed(self._wrong())
 
     def heard(self, reply: bytes) -> None:
         """See :class:`~echoproto.client.probing.IEars`."""
@@ -109,6 +106,9 @@ class Talk:
     def close(self) -> None:
         """Cut the connection by a reset."""
         self.road.close()
+
+    def _wrong(self) -> str:
+        return self._fault or f"{self._soFar()}, then {self._ending}"
 
     def _soFar(self) -> str:
         if not self.due:

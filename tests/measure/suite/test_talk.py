@@ -62,6 +62,7 @@ class TalkTests(SynchronousTestCase):
         """What is wrong before it is waited for is not forgotten."""
         talk = Talk(Clock(), PATIENCE)
         talk.heard(b"?")
+        talk.heard(b"and more")
         for wait in (talk.all, talk.more):
             failure = self.failureResultOf(Deferred.fromCoroutine(wait()), Failed)
             self.assertEqual(str(failure.value), "1 bytes came that nobody had sent")
