@@ -92,7 +92,7 @@ class SuiteResult:
 
 
 def toldBySize(faults: Mapping[int, str]) -> str:
-    """What went wrong at some sizes, in one line: the first in full."""
-    (size, first), *more = faults.items()
+    """What went wrong at some sizes, in one line: at the smallest in full."""
+    (size, first), *more = sorted(faults.items())
     also = f"; also {', '.join(str(each) for each, _ in more)} bytes" if more else ""
     return f"{size} bytes: {first}{also}"

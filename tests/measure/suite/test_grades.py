@@ -28,7 +28,7 @@ class ToldTests(SynchronousTestCase):
         self.assertEqual(toldBySize({8193: "cut"}), "8193 bytes: cut")
 
     def test_more(self) -> None:
-        """Of more sizes the first is told in full."""
+        """Of more sizes the smallest is told in full."""
         self.assertEqual(
-            toldBySize({7: "cut", 8: "lost", 9: "lost"}), "7 bytes: cut; also 8, 9 bytes"
+            toldBySize({9: "lost", 7: "cut", 8: "lost"}), "7 bytes: cut; also 8, 9 bytes"
         )
