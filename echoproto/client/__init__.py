@@ -14,7 +14,9 @@ greeting share only an exchange, so each has a module of its own.
 :mod:`.targets`     what is to be asked, as it is written
 :mod:`.resolving`   a host's numeric address
 :mod:`.finding`     from a target to what can be probed
+:mod:`.roads`       what a target is, and a road to it
 :mod:`.probing`     roads for probes and streams, for :mod:`echoproto.measure`
+:mod:`.unconnected` a port that sees where each reply comes from
 =================== ==========================================================
 """
 

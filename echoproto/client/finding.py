@@ -73,7 +73,7 @@ def find(
     :param reactor: has TCP, UDP, UNIX sockets and a resolver, as far as the target needs them.
     :param size: bytes of a probe; ``None`` for a stream without an end.
     :param now: the time in nanoseconds, which never goes back.
-    :return: fires with an :class:`~echoproto.client.probing.ITarget`; fails with ``DNSLookupError``, or ``CannotAsk`` where
+    :return: fires with an :class:`~echoproto.client.roads.ITarget`; fails with ``DNSLookupError``, or ``CannotAsk`` where
         the target cannot be asked so.
     """
     return maybeDeferred(_find, reactor, target, size, now, way if way is not None else Way())

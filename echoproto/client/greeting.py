@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.exchange import checkBytes, stop
-from echoproto.client.probing import DatagramTarget, IEars
+from echoproto.client.probing import DatagramTarget
+from echoproto.client.roads import IEars
 from echoproto.errors import (
     ConnectionGone,
     EmptyReply,
@@ -125,11 +126,11 @@ class _FirstReply:
         self.reply: Deferred[bytes] = Deferred()
 
     def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.client.probing.IEars`."""
+        """See :class:`~echoproto.client.roads.IEars`."""
         self.reply.callback(reply)
 
     def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.client.probing.IEars`."""
+        """See :class:`~echoproto.client.roads.IEars`."""
         self.reply.errback(ConnectionGone(reason))
 
 

@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.probing import IEars
+from echoproto.client.roads import IEars
 from echoproto.measure.loadresult import LoadPlan, LoadResult
 from echoproto.measure.pinging import SECOND, reasonOf
 from echoproto.measure.spread import Spread
@@ -43,7 +43,7 @@ class _Lane:
         self._rest = b""
 
     def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.client.probing.IEars`."""
+        """See :class:`~echoproto.client.roads.IEars`."""
         now = self._load.now()
         awaited = self.awaited
         # Mostly a reply comes whole and alone.
@@ -61,7 +61,7 @@ class _Lane:
             self._rest = b""
 
     def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.client.probing.IEars`."""
+        """See :class:`~echoproto.client.roads.IEars`."""
         self.road = None
         self._rest = b""
         self.awaited.clear()

@@ -2,7 +2,7 @@
 Sends probes to one target at their times, and listens for the replies.
 
 Called by :func:`echoproto.measure.ping`. It keeps the time by a clock that is passed in, and speaks to the network by way of an
-:class:`~echoproto.client.probing.ITarget`; what a reply is worth is decided in :mod:`.record`.
+:class:`~echoproto.client.roads.ITarget`; what a reply is worth is decided in :mod:`.record`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.probing import IEars
+from echoproto.client.roads import IEars
 from echoproto.errors import ConnectionGone, EchoprotoError, ExchangeError
 from echoproto.measure.durations import seconds
 from echoproto.measure.record import Record, Seen
@@ -74,7 +74,7 @@ class Pinging:
     """
     Probes to one target.
 
-    :param target: an :class:`~echoproto.client.probing.ITarget`.
+    :param target: an :class:`~echoproto.client.roads.ITarget`.
     :param clock: calls later.
     :param now: the time in nanoseconds, which never goes back.
     :param record: counts.
@@ -243,7 +243,7 @@ class Pinging:
     # What comes
 
     def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.client.probing.IEars`."""
+        """See :class:`~echoproto.client.roads.IEars`."""
         now = self._now()
         if self._road is not None and self._road.ordered:
             sequence = self._inOrder.popleft() if self._inOrder else None
@@ -260,7 +260,7 @@ class Pinging:
         self._settled()
 
     def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.client.probing.IEars`."""
+        """See :class:`~echoproto.client.roads.IEars`."""
         lasting = self._road is not None and self._road.lasting
         if not lasting:
             self._road = None

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.probing import IEars
+from echoproto.client.roads import IEars
 from echoproto.measure.durations import seconds
 from echoproto.measure.integrity import Fault, FaultKind, Integrity
 from echoproto.measure.pinging import SECOND
@@ -175,7 +175,7 @@ class Verifying:
             self._end("")
 
     def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.client.probing.IEars`."""
+        """See :class:`~echoproto.client.roads.IEars`."""
         self._heardAt = self._now()
         for fault in self._integrity.receive(reply):
             self._note(fault)
@@ -185,7 +185,7 @@ class Verifying:
             self._send()
 
     def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.client.probing.IEars`."""
+        """See :class:`~echoproto.client.roads.IEars`."""
         self._road = None
         self._judge()
         complete = self._finished and not self._counts[FaultKind.CUT]

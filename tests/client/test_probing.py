@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from echoproto.client.probing import DatagramTarget, IEars, IRoad, ITarget, StreamTarget
+from echoproto.client.probing import DatagramTarget, StreamTarget
+from echoproto.client.roads import IEars, IRoad, ITarget
 from echoproto.echo import EchoDatagrams, EchoFactory
 from echoproto.errors import ConnectionGone, DatagramTooLong
 from echoproto.testing import DatagramWire, MemoryTransport, endpointTo

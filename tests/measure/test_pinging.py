@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from echoproto.client.probing import IEars, IRoad, ITarget
+from echoproto.client.roads import IEars, IRoad, ITarget
 from echoproto.errors import DatagramTooLong
 from echoproto.measure.pinging import SECOND, Pinging, Plan, reasonOf
 from echoproto.measure.probes import Probes

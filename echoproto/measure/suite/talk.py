@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.probing import SERVER_CLOSED, IEars, ITarget
+from echoproto.client.roads import SERVER_CLOSED, IEars, ITarget
 from echoproto.errors import ExchangeError
 from echoproto.matching import firstDifference
 from echoproto.measure.pinging import reasonOf
@@ -88,7 +88,7 @@ class Talk:
             raise Failed(self._wrong())
 
     def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.client.probing.IEars`."""
+        """See :class:`~echoproto.client.roads.IEars`."""
         if self._fault:
             return
         due = bytes(self._due[: len(reply)])
@@ -99,7 +99,7 @@ class Talk:
         self._news.tell()
 
     def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.client.probing.IEars`."""
+        """See :class:`~echoproto.client.roads.IEars`."""
         self._ending = reason
         self._news.tell()
 
