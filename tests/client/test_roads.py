@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -24,14 +27,15 @@ class RoadTests(SynchronousTestCase):
             DatagramTarget("udp://lab1:7", wire, "127.0.0.1", 7, 4),
         ):
             verifyObject(ITarget, target)
-            verifyObject(IRoad, self.successResultOf(target.open(ears)))
+            opening: Deferred[Any] = target.open(ears)
+            verifyObject(IRoad, self.successResultOf(opening))
 
     def test_closed(self) -> None:
         """An end in order is told in words of its own."""
         endpoint, pairs = endpointTo(EchoFactory(Clock()))
         told: list[str] = []
         ears = Talk(Clock(), 1.0)
-        ears.gone = told.append  # type: ignore[method-assign]
+        self.patch(ears, "gone", told.append)
         self.successResultOf(StreamTarget("", endpoint, None, lambda: 0).open(ears))
         pairs[0].server.loseConnection()
         pairs[0].pump()
