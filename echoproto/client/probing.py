@@ -79,18 +79,6 @@ class StreamRoad(Protocol):
         self._transport.loseWriteConnection()
         return True
 
-    def pause(self) -> None:
-        """Read nothing more for now."""
-        self._transport.pauseProducing()
-
-    def resume(self) -> None:
-        """Read again."""
-        self._transport.resumeProducing()
-
-    def feed(self, producer: Any) -> None:
-        """Have an ``IPushProducer`` told when to send no more for now, as the server takes nothing, and when to go on."""
-        self._transport.registerProducer(producer, True)
-
     def dataReceived(self, data: bytes) -> None:
         """Tell of every piece that is whole."""
         if self._size is None:
@@ -121,6 +109,18 @@ class StreamRoad(Protocol):
         if self.transport is not None:
             # Nothing that is on its way matters any more, and a server may keep a closed connection for long.
             self._transport.abortConnection()
+
+    def pause(self) -> None:
+        """Read nothing more for now."""
+        self._transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._transport.resumeProducing()
+
+    def feed(self, producer: Any) -> None:
+        """Have an ``IPushProducer`` told when to send no more for now, as the server takes nothing, and when to go on."""
+        self._transport.registerProducer(producer, True)
 
     @property
     def _transport(self) -> Any:
