@@ -15,6 +15,7 @@ from typing import IO, Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from echoproto.cli.ending import INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
 from echoproto.cli.once import Once
@@ -130,7 +131,7 @@ def _show(once: Once, result: SuiteResult, given: Mapping[str, Any], stream: IO[
 def _table(rows: list[tuple[str, ...]]) -> list[str]:
     table = Table("", "check", "verdict", "", header_style="bold")
     for carrier, name, verdict, reason in rows:
-        table.add_row(carrier, name, f"[{_COLOURS[verdict]}]{verdict}", reason)
+        table.add_row(carrier, name, Text(verdict, _COLOURS[verdict]), Text(reason))
     made = StringIO()
     Console(file=made, force_terminal=True, width=shutil.get_terminal_size().columns).print(table)
     return made.getvalue().splitlines()

@@ -104,9 +104,9 @@ class StreamRoad(Protocol):
             self._ears.gone(f"connection lost: {reason.getErrorMessage()}".rstrip("."))
 
     def close(self) -> None:
-        """See :class:`IRoad`."""
-        self._closed = True
-        if self.transport is not None:
+        """See :class:`IRoad`; once is enough, and what has ended by itself is over (TLS would raise)."""
+        over, self._closed = self._closed, True
+        if self.transport is not None and not over:
             # Nothing that is on its way matters any more, and a server may keep a closed connection for long.
             self._transport.abortConnection()
 

@@ -96,12 +96,12 @@ def gradeRows(result: SuiteResult, quiet: bool = False) -> list[tuple[str, ...]]
     """
     What came of each check, as rows: its carrier, its name, the verdict and why.
 
-    :param quiet: whether those that passed are left out.
+    :param quiet: whether only those that failed have one.
     """
     return [
         (each.check.carrier, each.check.name, each.verdict.value, _why(each))
         for each in result.grades
-        if not (quiet and each.verdict is Verdict.PASSED)
+        if each.verdict is Verdict.FAILED or not quiet
     ]
 
 

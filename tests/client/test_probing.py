@@ -188,6 +188,9 @@ class StreamTests(SynchronousTestCase):
         self.clock.advance(0)
         self.pairs[0].pump()
         self.assertEqual(self.ears.replies, [b"safe"])
+        for _ in range(2):
+            road.close()
+            self.pairs[0].pump()
 
     def test_notTrusted(self) -> None:
         """A certificate that is not trusted fails the opening."""

@@ -24,6 +24,10 @@ class Failed(Exception):
     """The server does not do what a check asks; the message is the reason, in one line."""
 
 
+class NoAnswer(Failed):
+    """Nothing came at all."""
+
+
 class Skipped(Exception):
     """It could not be asked; the message says why, in one line."""
 
@@ -74,7 +78,7 @@ class SuiteResult:
 
     :ivar target: the server's name.
     :ivar grades: one for each check, in order.
-    :ivar answered: whether there was an answer at all, on any carrier.
+    :ivar answered: whether anything came at all, right or wrong, on any carrier.
     """
 
     target: str

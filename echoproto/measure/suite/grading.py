@@ -17,6 +17,7 @@ from echoproto.measure.suite.grades import (
     Check,
     Failed,
     Grade,
+    NoAnswer,
     Skipped,
     SuiteResult,
     Verdict,
@@ -84,10 +85,8 @@ class Grading:
             grade = Grade(check, verdict, reason, self._now() - began)
             self._grades.append(grade)
             self._tell(grade)
-        answered = any(
-            each.check.name == ANSWERS and each.verdict is Verdict.PASSED for each in self._grades
-        )
-        return SuiteResult(self.target, tuple(self._grades), answered)
+        asked = {each.check.carrier for each in self._grades if each.verdict is not Verdict.SKIPPED}
+        return SuiteResult(self.target, tuple(self._grades), bool(asked - self._silent))
 
     async def _verdict(self, check: Check) -> tuple[Verdict, str]:
         if self._stopped:
@@ -101,12 +100,11 @@ class Grading:
         except CancelledError:
             return Verdict.SKIPPED, "stopped"
         except Failed as failed:
-            reason = str(failed)
+            if check.name == ANSWERS and isinstance(failed, NoAnswer):
+                self._silent.add(check.carrier)
+            return Verdict.FAILED, str(failed)
         except TimeoutError:
-            reason = f"not over in {LIMIT:g} s"
-        if check.name == ANSWERS:
-            self._silent.add(check.carrier)
-        return Verdict.FAILED, reason
+            return Verdict.FAILED, f"not over in {LIMIT:g} s"
 
     async def _ask(self, check: Check) -> str:
         asked = self._asked[check.carrier]

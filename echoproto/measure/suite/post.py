@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from echoproto.client.unconnected import openUnconnected
-from echoproto.measure.suite.grades import Failed
+from echoproto.measure.suite.grades import Failed, NoAnswer
 from echoproto.measure.suite.news import News
 from echoproto.sources import plainAddress
 
@@ -66,12 +66,12 @@ class Post:
         Send a datagram.
 
         :param host: where to; to the target unless told otherwise.
-        :raise Failed: it cannot be sent.
+        :raise NoAnswer: it cannot be sent.
         """
         try:
             self.road.send(message, host or self._asked.host, self._asked.port)
         except OSError as error:
-            raise Failed(f"{len(message)} bytes cannot be sent: {error.strerror}") from error
+            raise NoAnswer(f"{len(message)} bytes cannot be sent: {error.strerror}") from error
 
     async def come(self, count: int, seconds: float) -> bool:
         """Wait until so many have come; false where for so long none has."""
@@ -160,7 +160,7 @@ class Datagrams:
         """
         reply = await self.exchange(_HELLO, tries=TRIES)
         if reply is None:
-            raise Failed(f"no datagram came back in {self.patience:g} s")
+            raise NoAnswer(f"no datagram came back in {self.patience:g} s")
         if reply.data != _HELLO:
             raise Failed("another datagram came back")
 

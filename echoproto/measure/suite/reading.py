@@ -64,11 +64,12 @@ async def slowReader(asked: Streams) -> str:
     talk = await asked.open()
     talk.road.pause()
     talk.send(content(SLOW))
+    await asked.pause(STILL / 4)
     while talk.due:
-        await asked.pause(DELAY)
         talk.road.resume()
         await talk.more()
         talk.road.pause()
+        await asked.pause(DELAY)
     return ""
 
 

@@ -21,7 +21,7 @@ from echoproto.client.roads import SERVER_CLOSED, IEars, ITarget
 from echoproto.errors import ExchangeError
 from echoproto.matching import firstDifference
 from echoproto.measure.pinging import reasonOf
-from echoproto.measure.suite.grades import Failed
+from echoproto.measure.suite.grades import Failed, NoAnswer
 from echoproto.measure.suite.news import News
 
 _HELLO = b"Is anybody there?"
@@ -69,23 +69,23 @@ class Talk:
         :raise Failed: something wrong has, or nothing any more.
         """
         if self._fault or self._ending:
-            raise Failed(self._wrong())
+            raise self._wrong()
         if not await self._news.wait(self._patience):
-            raise Failed(f"{self._soFar()}, then nothing for {self._patience:g} s")
+            raise self._failed(f"{self._soFar()}, then nothing for {self._patience:g} s")
 
     async def all(self) -> None:
         """Wait until everything has come back that was sent."""
         while self.due:
             await self.more()
         if self._fault:
-            raise Failed(self._wrong())
+            raise self._wrong()
 
     async def over(self) -> None:
         """Wait until everything has come back, and then the server's FIN."""
         while not self._ending:
             await self.more()
         if self.due or self._fault or self._ending != SERVER_CLOSED:
-            raise Failed(self._wrong())
+            raise self._wrong()
 
     def heard(self, reply: bytes) -> None:
         """See :class:`~echoproto.client.roads.IEars`."""
@@ -107,8 +107,11 @@ class Talk:
         """Cut the connection by a reset."""
         self.road.close()
 
-    def _wrong(self) -> str:
-        return self._fault or f"{self._soFar()}, then {self._ending}"
+    def _wrong(self) -> Failed:
+        return self._failed(self._fault or f"{self._soFar()}, then {self._ending}")
+
+    def _failed(self, reason: str) -> Failed:
+        return Failed(reason) if self._received or self._fault else NoAnswer(reason)
 
     def _soFar(self) -> str:
         if not self.due:
@@ -141,7 +144,7 @@ class Streams:
         """
         Connect.
 
-        :raise Failed: there is no connection.
+        :raise NoAnswer: there is no connection.
         """
         talk = Talk(self._clock, self._patience)
         try:
@@ -149,11 +152,11 @@ class Streams:
                 self._patience, self._clock, lambda *_: Failure(TimeoutError())
             )
         except TimeoutError:
-            raise Failed(f"no connection in {self._patience:g} s") from None
+            raise NoAnswer(f"no connection in {self._patience:g} s") from None
         except ConnectingCancelledError:
             raise CancelledError from None
         except (ConnectError, ExchangeError):
-            raise Failed(reasonOf(Failure())) from None
+            raise NoAnswer(reasonOf(Failure())) from None
         self._talks.append(talk)
         return talk
 

@@ -7,7 +7,15 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.suite.battery import ANSWERS
-from echoproto.measure.suite.grades import Check, Failed, Grade, Skipped, SuiteResult, Verdict
+from echoproto.measure.suite.grades import (
+    Check,
+    Failed,
+    Grade,
+    NoAnswer,
+    Skipped,
+    SuiteResult,
+    Verdict,
+)
 from echoproto.measure.suite.grading import LIMIT, Grading
 
 
@@ -79,7 +87,7 @@ class GradingTests(SynchronousTestCase):
     def test_silent(self) -> None:
         """Where nobody answers on a carrier nothing more is asked on it."""
         grading = self.begin(
-            check(ANSWERS, Failed("refused")),
+            check(ANSWERS, NoAnswer("refused")),
             check("bytes", ""),
             check(ANSWERS, "", "udp"),
             check("bytes", "", "udp"),
@@ -94,8 +102,16 @@ class GradingTests(SynchronousTestCase):
             ],
         )
         self.assertTrue(self.answered)
-        self.verdicts(self.begin(check(ANSWERS, Failed("refused"))))
+        self.verdicts(self.begin(check(ANSWERS, NoAnswer("refused"))))
         self.assertFalse(self.answered)
+
+    def test_noEcho(self) -> None:
+        """A wrong answer is one: the other checks tell more of it."""
+        grading = self.begin(check(ANSWERS, Failed("it is wrong")), check("bytes", ""))
+        self.assertEqual(
+            self.verdicts(grading), [(Verdict.FAILED, "it is wrong"), (Verdict.PASSED, "")]
+        )
+        self.assertTrue(self.answered)
 
     def test_limit(self) -> None:
         """A check that does not end is ended, and the next one asked."""

@@ -9,7 +9,7 @@ from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.echo import EchoDatagrams
-from echoproto.measure.suite.grades import Failed
+from echoproto.measure.suite.grades import Failed, NoAnswer
 from echoproto.measure.suite.post import KEPT, Datagrams, Post, Reply
 from echoproto.testing import DatagramWire
 from tests.measure.suite.lab import PATIENCE, DatagramLab, FaultyDatagrams
@@ -72,7 +72,7 @@ class PostTests(SynchronousTestCase):
 
         post = Post(Datagrams(DatagramWire(), "192.0.2.1", 7, PATIENCE))
         post.road = Unreachable()
-        with self.assertRaisesRegex(Failed, "5 bytes cannot be sent: Network is unreachable"):
+        with self.assertRaisesRegex(NoAnswer, "5 bytes cannot be sent: Network is unreachable"):
             post.send(b"hello")
 
 
@@ -100,7 +100,7 @@ class ExchangeTests(SynchronousTestCase):
     def test_served(self) -> None:
         """Whether anybody is served may be asked again on loopback, too; another reply is none."""
         DatagramLab(Deaf(3)).run(Datagrams.served)
-        with self.assertRaisesRegex(Failed, "no datagram came back in 5 s"):
+        with self.assertRaisesRegex(NoAnswer, "no datagram came back in 5 s"):
             DatagramLab(Deaf(4)).run(Datagrams.served)
         with self.assertRaisesRegex(Failed, "another datagram came back"):
             DatagramLab(Other()).run(Datagrams.served)

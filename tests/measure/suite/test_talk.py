@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.echo import EchoFactory
-from echoproto.measure.suite.grades import Failed
+from echoproto.measure.suite.grades import Failed, NoAnswer
 from echoproto.measure.suite.talk import Streams, Talk, content
 from tests.measure.suite.lab import PATIENCE, Faulty, StreamLab, faulty
 
@@ -23,15 +23,18 @@ class ContentTests(SynchronousTestCase):
 
 
 class TalkTests(SynchronousTestCase):
-    def fails(self, lab: StreamLab, says: str, wait: str = "all") -> None:
+    def fails(
+        self, lab: StreamLab, says: str, wait: str = "all", kind: type[Failed] = Failed
+    ) -> None:
         async def ask(asked: Streams) -> None:
             talk = await asked.open()
             talk.send(b"hello")
             talk.road.finish()
             await getattr(talk, wait)()
 
-        with self.assertRaisesRegex(Failed, f"^{says}$"):
+        with self.assertRaisesRegex(Failed, f"^{says}$") as raised:
             lab.run(ask)
+        self.assertIs(type(raised.exception), kind)
 
     def test_right(self) -> None:
         """All comes back, then the server's FIN."""
@@ -112,7 +115,8 @@ class TalkTests(SynchronousTestCase):
             def readConnectionLost(self) -> None:
                 pass
 
-        self.fails(faulty(Silent), "0 of 5 bytes came back, then nothing for 5 s")
+        says = "0 of 5 bytes came back, then nothing for 5 s"
+        self.fails(faulty(Silent), says, kind=NoAnswer)
 
     def test_noFIN(self) -> None:
         """Who does not close has no end."""
@@ -139,7 +143,7 @@ class StreamsTests(SynchronousTestCase):
             factory.drain()
             return factory
 
-        with self.assertRaisesRegex(Failed, "refused: nothing listens there"):
+        with self.assertRaisesRegex(NoAnswer, "refused: nothing listens there"):
             StreamLab(draining).run(Streams.open)
 
     def never(self) -> StreamLab:
@@ -154,7 +158,7 @@ class StreamsTests(SynchronousTestCase):
 
     def test_never(self) -> None:
         """A connection that is never made is given up."""
-        with self.assertRaisesRegex(Failed, "no connection in 5 s"):
+        with self.assertRaisesRegex(NoAnswer, "no connection in 5 s"):
             self.never().run(Streams.open)
 
     def test_cancelled(self) -> None:
