@@ -17,6 +17,7 @@ from echoproto.cli.ending import (
 )
 from echoproto.cli.measuring import COMMANDS
 from echoproto.cli.serve import ServeOptions
+from echoproto.measure.suite.battery import CHECKS
 from echoproto.server.parameters import PARAMETERS
 from tests.hostile.figures import ATTACKS
 from tests.loopback.program import ROOT
@@ -82,6 +83,12 @@ class OperationTests(SynchronousTestCase):
         self.assertEqual(missing, set())
         for each in (WELL, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED):
             self.assertIn(f"\n| {each} | ", said)
+
+    def test_conformance(self) -> None:
+        """The table of servers has every check."""
+        found = page("docs/conformance.md")
+        rows = [f"| {each.carrier} {each.name} |" for each in CHECKS]
+        self.assertEqual([row for row in rows if row not in found], [])
 
     def test_reliability(self) -> None:
         """The page of figures has every attack."""

@@ -97,7 +97,7 @@ def runSuite(target: Target, given: Mapping[str, Any]) -> int:
             if given["output"] == "text":
                 once.line(f"SUITE {grading.target}")
 
-        once = Once("verify", stream, begun, lambda grading: grading.progress)
+        once = Once("verify", stream, begun, lambda grading: f"{grading.progress:40}")
         return once.run(
             lambda reactor: prepareGrade(
                 reactor,

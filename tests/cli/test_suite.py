@@ -60,9 +60,11 @@ class SuiteTests(SynchronousTestCase):
         for each in self.pairs:
             each.pump()
 
-    def suite(self, *words: str, output: io.StringIO | None = None) -> tuple[int, str, str]:
+    def suite(
+        self, *words: str, output: io.StringIO | None = None, errors: io.StringIO | None = None
+    ) -> tuple[int, str, str]:
         output = output if output is not None else io.StringIO()
-        errors = io.StringIO()
+        errors = errors if errors is not None else io.StringIO()
         with redirect_stdout(output), redirect_stderr(errors):
             status = run("verify", words)
         return status, output.getvalue(), errors.getvalue()
@@ -118,6 +120,12 @@ class SuiteTests(SynchronousTestCase):
         self.assertIn("\x1b[32mpassed", said)
         self.assertIn("asked at 127.0.0.1", said)
         self.assertTrue(said.endswith("2 passed, 0 failed, 0 skipped\n"))
+
+    def test_progress(self) -> None:
+        """On a terminal it tells how far it has come, each time over all that stood there."""
+        words = ("--suite", "tcp", "--only", "late reader", TARGET)
+        _, _, said = self.suite(*words, errors=Terminal())
+        self.assertRegex(said, "^(\r1 of 2 checks, late reader {18})+\n$")
 
     def test_list(self) -> None:
         """What is asked is listed, with where it stands; no target is needed."""

@@ -85,7 +85,6 @@ class AskingTests(SynchronousTestCase):
         """What cannot be asked fails, and a check that is none raises."""
         stream = Target("tls://lab1:7", "tls", "lab1", 7)
         self.failureResultOf(prepareGrade(self.wire, stream, ("udp",)), CannotAsk)
-        self.patch(self.wire, "nameResolver", None)
         with self.assertRaises(ValueError):
             prepareGrade(self.wire, "127.0.0.1", only=["lengths"])
 
