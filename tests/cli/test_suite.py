@@ -125,7 +125,7 @@ class SuiteTests(SynchronousTestCase):
         """On a terminal it tells how far it has come, each time over all that stood there."""
         words = ("--suite", "tcp", "--only", "late reader", TARGET)
         _, _, said = self.suite(*words, errors=Terminal())
-        self.assertRegex(said, "^(\r1 of 2 checks, late reader {18})+\n$")
+        self.assertRegex(said, "^(\r1 of 2 checks, late reader {16})+\n$")
 
     def test_list(self) -> None:
         """What is asked is listed, with where it stands; no target is needed."""
