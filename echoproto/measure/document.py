@@ -114,7 +114,7 @@ def suiteValues(result: SuiteResult) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "command": "suite",
-        "versions": _versions(),
+        "versions": versions(),
         "target": result.target,
         "answered": result.answered,
         "counts": {each.value: result.count(each) for each in Verdict},
