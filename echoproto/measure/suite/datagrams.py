@@ -20,8 +20,11 @@ LONGEST = {4: 65_507, 6: 65_527}
 #: Datagrams at once: less than half of what the usual buffer of a socket in Linux holds of such (rmem_default, 208 KiB).
 PIPELINED = 100
 
-#: How many of them a network may lose, or double; loopback none.
-TOLERATED = 10
+#: A network may lose one in so many, or double it; loopback none.
+ONE_IN = 10
+
+#: Datagrams that are counted one by one.
+COUNTED = 20
 
 #: Seconds in which a second reply to the same datagram is awaited.
 SECOND_REPLY = 0.5
@@ -97,14 +100,13 @@ async def port(asked: Datagrams) -> str:
 
 async def once(asked: Datagrams) -> str:
     """Each datagram comes back once."""
-    messages = _messages(TOLERATED * 2)
-    post = await asked.pipeline(messages)
+    post = await asked.pipeline(_messages(COUNTED))
     await asked.pause(SECOND_REPLY)
     if not post.count:
         raise Failed("no reply")
     extra = post.count - len({each.data for each in post.replies})
-    if extra > _tolerated(asked):
-        raise Failed(f"to {len(messages)} datagrams {post.count} replies came")
+    if extra > _tolerated(asked, COUNTED):
+        raise Failed(f"to {COUNTED} datagrams {post.count} replies came")
     return ""
 
 
@@ -113,7 +115,7 @@ async def pipelined(asked: Datagrams) -> str:
     messages = _messages(PIPELINED)
     post = await asked.pipeline(messages)
     lost = len(set(messages) - {each.data for each in post.replies})
-    if lost > _tolerated(asked):
+    if lost > _tolerated(asked, PIPELINED):
         raise Failed(f"of {PIPELINED} datagrams at once {lost} did not come back")
     return f"{lost} of {PIPELINED} were lost on the way" if lost else ""
 
@@ -122,8 +124,8 @@ def _messages(count: int) -> list[bytes]:
     return [content(64 + number) for number in range(count)]
 
 
-def _tolerated(asked: Datagrams) -> int:
-    return 0 if asked.near else TOLERATED
+def _tolerated(asked: Datagrams, sent: int) -> int:
+    return 0 if asked.near else sent // ONE_IN
 
 
 def _same(message: bytes, reply: Reply | None) -> None:
