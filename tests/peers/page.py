@@ -12,6 +12,9 @@ _HEAD = """# Conformance of echo servers
 What `echoproto verify --suite all --risky` says of echo servers, ours and other people's, each started as its users would start it, on every
 address of one machine, and asked at 127.0.0.1. `python -m tests.peers --keep` makes this page; made {date} on {system}.
 What each check asks, `echoproto verify --list` tells; [measuring.md](measuring.md#verify---suite) says more.
+
+It is one run: what hangs on what comes together by chance differs from run to run. Limits of how often a server may be asked are lifted, which are no faults;
+and inetd, which answers no datagrams from loopback, is asked from another address of the machine.
 """
 
 _SIGNS = {"passed": "yes", "failed": "**no**", "skipped": "not asked"}
