@@ -44,7 +44,8 @@ class TheirsTests(SynchronousTestCase):
 
     def measure(self, server: Server, target: str) -> None:
         for carrier in ("tcp", "udp") if server.near else ("tcp",):
-            found = self.measured("ping", "-c", "20", "-A", f"{carrier}://{target}")
+            # xinetd and ncat lose datagrams that come close upon each other.
+            found = self.measured("ping", "-c", "20", "-i", "50ms", f"{carrier}://{target}")
             self.assertEqual(found["targets"][0]["received"], 20)
         if not server.loses:
             found = self.measured("verify", "--bytes", "5MB", target)
