@@ -14,7 +14,7 @@ address of one machine, and asked at 127.0.0.1. `python -m tests.peers --keep` m
 What each check asks, `echoproto verify --list` tells; [measuring.md](measuring.md#verify---suite) says more.
 
 It is one run: what hangs on what comes together by chance differs from run to run. Limits of how often a server may be asked are lifted, which are no faults;
-and inetd, which answers no datagrams from loopback, is asked from another address of the machine.
+and inetd, which answers no datagrams from loopback, has a network of its own, in which it is asked from another address.
 """
 
 _SIGNS = {"passed": "yes", "failed": "**no**", "skipped": "not asked"}

@@ -60,7 +60,18 @@ echo dgram udp wait root internal
 #: The port of echo, which is the only one that inetd can have: it knows its own services by their names.
 _ECHO = 7
 
+#: Where a network of its own is made, and the address in it (RFC 5737) that is asked from.
+_ALONE = 'ip link set lo up && ip address add {} dev lo && exec "$@"'
+_ADDRESS = "192.0.2.1"
+
 _PYTHON = sys.executable
+
+#: Whether a server answers.
+_ASK = """import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1) as connection:
+    connection.sendall(b"?")
+    sys.exit(connection.recv(1) != b"?")
+"""
 
 #: Seconds that a battery may take: the checks have limits of their own.
 _LONGEST = 600
@@ -77,9 +88,9 @@ class Server:
     :ivar commands: how it is started, of its port and of a folder that it may write to.
     :ivar version: of it.
     :ivar faults: what the battery must find, as ``tcp half-close``.
-    :ivar port: where it listens; 0 for any that is free.
     :ivar root: whether it needs to be started by root.
-    :ivar near: whether it answers datagrams from loopback.
+    :ivar alone: whether it is started in a network of its own: port 7 is free there, and there is an address that is not of
+        loopback, from which alone some servers answer datagrams.
     :ivar loses: whether it loses bytes at a half-close, if only now and then.
     """
 
@@ -87,9 +98,8 @@ class Server:
     commands: Callable[[int, Path], Sequence[Sequence[str]]]
     version: Callable[[], str]
     faults: Sequence[str] = ()
-    port: int = 0
     root: bool = False
-    near: bool = True
+    alone: bool = False
     loses: bool = False
 
 
@@ -166,7 +176,7 @@ THEIRS = (
         (*_CUT, "tcp late reader", "tcp never reads", "udp echo ports"),
         loses=True,
     ),
-    Server("inetd", _inetd, _packaged("openbsd-inetd"), _CUT, port=_ECHO, root=True, near=False),
+    Server("inetd", _inetd, _packaged("openbsd-inetd"), _CUT, root=True, alone=True),
     Server("xinetd", _xinetd, _packaged("xinetd"), _CUT, root=True),
     Server("socat", _socat, _packaged("socat"), (*_CUT, "udp empty")),
     Server("ncat", _ncat, _packaged("ncat"), (*_CUT, "udp empty"), loses=True),
@@ -195,35 +205,54 @@ def _isFree(port: int, kind: socket.SocketKind) -> bool:
     return True
 
 
-@contextmanager
-def running(server: Server) -> Iterator[int]:
+@dataclass(frozen=True)
+class Running:
     """
-    Start a server, and kill it and its children at the end; yields its port.
+    A server that runs.
+
+    :ivar port: where it listens.
+    :ivar network: what stands before a command that asks it.
+    :ivar client: the address from which it answers datagrams.
+    """
+
+    port: int
+    network: Sequence[str] = ()
+    client: str = "127.0.0.1"
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Running]:
+    """
+    Start a server, and kill it and its children at the end.
 
     :raise Missing: it cannot be had here.
     """
     if server.root and os.geteuid():
         raise Missing(f"{server.name} needs root")
-    if server.port and not _isFree(server.port, socket.SOCK_STREAM):
-        raise Missing(f"{server.name} needs port {server.port}, which is taken")
-    port = server.port or freePort()
+    port = _ECHO if server.alone else freePort()
     with TemporaryDirectory() as folder:
         processes: list[subprocess.Popen[bytes]] = []
         try:
             for command in server.commands(port, Path(folder)):
-                processes.append(_started(command, folder))
-            _awaitAnswer(server, port)
-            yield port
+                processes.append(_started(command, folder, server.alone))
+            started = Running(port)
+            if server.alone:
+                enter = ("nsenter", f"--net=/proc/{processes[0].pid}/ns/net")
+                started = Running(port, enter, _ADDRESS)
+            _awaitAnswer(server, started)
+            yield started
         finally:
             for each in processes:
                 _kill(each)
 
 
-def _started(command: Sequence[str], folder: str) -> subprocess.Popen[bytes]:
-    if shutil.which(command[0]) is None:
-        raise Missing(f"{command[0]} is not installed")
+def _started(command: Sequence[str], folder: str, alone: bool) -> subprocess.Popen[bytes]:
+    apart = ["unshare", "--net", "sh", "-c", _ALONE.format(_ADDRESS), "sh"] if alone else []
+    for needed in (command[0], *(("unshare", "nsenter", "ip") if alone else ())):
+        if shutil.which(needed) is None:
+            raise Missing(f"{needed} is not installed")
     return subprocess.Popen(
-        command,
+        [*apart, *command],
         cwd=folder,
         env=environment(),
         stdout=subprocess.DEVNULL,
@@ -239,31 +268,14 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _awaitAnswer(server: Server, port: int) -> None:
+def _awaitAnswer(server: Server, started: Running) -> None:
+    ask = [*started.network, _PYTHON, "-c", _ASK, str(started.port)]
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as connection:
-            connection.sendall(b"?")
-            if connection.recv(1):
-                return
+        if not subprocess.run(ask, stderr=subprocess.DEVNULL, check=False).returncode:
+            return
         time.sleep(0.05)
     raise AssertionError(f"{server.name} did not start")
-
-
-def ownAddress() -> str:
-    """
-    An address of this machine that is not of loopback, which a server may refuse to answer datagrams from.
-
-    :raise Missing: it has none.
-    """
-    with socket.socket(type=socket.SOCK_DGRAM) as asking:
-        try:
-            # Nothing is sent: the kernel only says from where it would be.
-            asking.connect(("192.0.2.1", 9))
-        except OSError:
-            raise Missing("this machine has no address but loopback") from None
-        address: str = asking.getsockname()[0]
-    return address
 
 
 def graded(server: Server, *words: str) -> tuple[int, str]:
@@ -274,11 +286,10 @@ def graded(server: Server, *words: str) -> tuple[int, str]:
     :return: the exit status, and what was printed.
     :raise Missing: it cannot be had here.
     """
-    source = () if server.near else ("-I", ownAddress())
-    with running(server) as port:
-        command = [_PYTHON, "-m", "echoproto", "verify", "--suite", "all", *source, *words]
+    with running(server) as started:
+        command = [*started.network, _PYTHON, "-m", "echoproto", "verify", "--suite", "all"]
         ended = subprocess.run(
-            [*command, f"127.0.0.1:{port}"],
+            [*command, "-I", started.client, *words, f"127.0.0.1:{started.port}"],
             cwd=ROOT,
             env=environment(),
             stdout=subprocess.PIPE,
