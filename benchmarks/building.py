@@ -1,5 +1,5 @@
 """
-Compiles the load generator and the servers that need it, and makes a certificate, into ``benchmarks/build/``.
+Compiles the load generator, and the servers and clients that need it, and makes a certificate, into ``benchmarks/build/``.
 
 What the system has no compiler for is left out, save the load generator.
 """
@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 BUILD = HERE / "build"
 LOAD = BUILD / "load"
 FLOOR = BUILD / "floor"
+PINGPONG = BUILD / "pingpong"
 GO = BUILD / "on_go"
 CERTIFICATE = BUILD / "server.pem"
 
@@ -37,6 +38,7 @@ def build() -> dict[str, str]:
         if not _ran("cc", "-O2", "-o", str(LOAD), source):
             raise SystemExit(f"benchmarks: cc cannot compile {source}")
     _ran("cc", "-O2", "-o", str(FLOOR), str(HERE / "servers/floor.c"))
+    _ran("cc", "-O2", "-o", str(PINGPONG), str(HERE / "clients/pingpong.c"))
     if not _ran("go", "build", "-o", str(GO), str(HERE / "servers/on_go.go")):
         missing["Go"] = "no go"
     return missing

@@ -93,19 +93,30 @@ def load(*words: object, seconds: float = PATIENCE) -> dict[str, float]:
     :param seconds: how long it should take.
     :return: what it measured.
     """
+    measured: dict[str, float] = asked(str(LOAD), *words, seconds=seconds)
+    return measured
+
+
+def asked(*command: object, seconds: float = PATIENCE) -> Any:
+    """
+    Run a client.
+
+    :param command: with its words.
+    :param seconds: how long it should take.
+    :return: what it says at its end.
+    """
     try:
         ended = subprocess.run(
-            _pinned(1, [str(LOAD), *map(str, words)]),
+            _pinned(1, map(str, command)),
             capture_output=True,
             timeout=seconds + PATIENCE,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Trouble(f"the load {words} did not end") from None
+        raise Trouble(f"{command} did not end") from None
     if ended.returncode:
-        raise Trouble(f"the load {words}: {ended.stderr.decode().strip()}")
-    measured: dict[str, float] = json.loads(ended.stdout)
-    return measured
+        raise Trouble(f"{command}: {ended.stderr.decode().strip()}")
+    return json.loads(ended.stdout)
 
 
 @contextmanager

@@ -5,12 +5,16 @@ The ``echoproto`` command: :mod:`.command` finds the subcommand, and each has a 
 :mod:`.serve`       ``echoproto serve``: the server in the foreground
 :mod:`.ping`        ``echoproto ping``
 :mod:`.load`        ``echoproto load``
+:mod:`.loadoutput`  the forms in which ``load`` is written
+:mod:`.loadcrew`    the processes of ``load --workers``; :mod:`.loadworker` is one of them, :mod:`.loadpipe` what they say
 :mod:`.verify`      ``echoproto verify``
 :mod:`.suite`       its ``--suite``
 :mod:`.greet`       ``echoproto greet``
 :mod:`.report`      ``echoproto report``
 :mod:`.measuring`   runs one of the last five, which need the extra ``measure``
 :mod:`.once`        one measurement of one target, which ``load`` and ``verify`` are
+:mod:`.progress`    the bar that they show on a terminal
+:mod:`.processes`   how many of them ``--workers`` says
 :mod:`.parameters`  kinds of values, and options in groups
 :mod:`.way`         the options that tell the way to the targets
 :mod:`.output`      where a measurement is written, and in which form

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from random import Random
+from collections.abc import Sequence
 from typing import Any
 
 import click
+from twisted.internet.defer import Deferred, succeed
 
 from echoproto.cli.ending import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
+from echoproto.cli.loadcrew import LoadCrew
+from echoproto.cli.loadoutput import LOAD_FORMS
+from echoproto.cli.loadpipe import Orders
 from echoproto.cli.once import Once
 from echoproto.cli.output import OUTPUT, opened, outputOptions
 from echoproto.cli.parameters import (
@@ -22,14 +24,20 @@ from echoproto.cli.parameters import (
     RATE,
     SIZES,
     TARGET,
+    WORKERS,
     Grouped,
     option,
 )
+from echoproto.cli.progress import Stage
 from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
+from echoproto.client.targets import Target
 from echoproto.measure import LoadPlan, LoadResult, prepareLoad
-from echoproto.measure.arrivals import fixed, poisson
-from echoproto.measure.document import loadAssertable, loadValues
-from echoproto.measure.text import loadSummary
+from echoproto.measure.assertions import Assertion
+from echoproto.measure.document import loadAssertable
+from echoproto.measure.loadresult import Interval
+from echoproto.measure.sharing import divided, timesOf
+from echoproto.measure.tally import Counts
+from echoproto.measure.text import loadLine
 
 _LOAD = "The load"
 
@@ -38,14 +46,16 @@ _EPILOG = f"""\b
 
 \b
 Examples:
-  echoproto load lab1                            ten connections, as fast as replies come
-  echoproto load -c 100 -z 1m -q 5000 lab1       5,000 a second, come what may
+  echoproto load lab1                       as fast as replies come
+  echoproto load -c 100 -z 1m -q 5000 lab1  5,000 a second, come what may
   echoproto load -s 1-4096 --window 8 -n 100000 tls://lab1:7
+  echoproto load --workers auto -c 1000 -o ndjson udp://lab1
 
 \b
-With -q the response time counts from when a message should have been sent, so a server that stops shows in it.
-Exit status: 0 well, 1 no or too few replies, 2 usage or local error, 3 wrong bytes, 4 an assertion failed,
-130 interrupted.
+With -q the response time counts from when a message should have been sent, so
+a server that stops shows in it. What limits the client is told per worker.
+Exit status: 0 well, 1 no or too few replies, 2 usage or local error, 3 wrong
+bytes, 4 an assertion failed, 130 interrupted.
 """
 
 
@@ -88,10 +98,11 @@ Exit status: 0 well, 1 no or too few replies, 2 usage or local error, 3 wrong by
     "--timeout",
     type=DURATION,
     default="2s",
-    help="How long replies are awaited.  [2s]",
+    help="How long replies are awaited; UDP: until given up.  [2s]",
 )
+@option(_LOAD, "--workers", type=WORKERS, default="1", help="Processes that share all of it.  [1]")
 @wayOptions
-@outputOptions("text", "json")
+@outputOptions(*LOAD_FORMS)
 @option(
     OUTPUT,
     "--assert",
@@ -106,38 +117,56 @@ def load(targets: Any, **given: Any) -> int:
     if len(asked) > 1:
         raise click.UsageError("one TARGET is loaded at a time")
     duration = given["duration"] or (None if given["count"] else 10_000_000_000)
+    rate = given["rate"]
     plan = LoadPlan(
         connections=given["connections"],
         duration=duration,
         count=given["count"],
         window=given["window"],
-        times=_times(given),
-        rate=given["rate"],
+        times=None if rate is None else timesOf(given["arrivals"], rate),
+        rate=rate,
         warmup=given["warmup"],
         timeout=given["timeout"],
     )
+    form = LOAD_FORMS[given["output"]]()
     with opened(given["out"]) as stream:
-        once = Once("load", stream)
-        return once.run(
-            lambda reactor: prepareLoad(reactor, asked[0], plan, given["sizes"], wayOf(given)),
-            lambda result: _show(once, result, given),
-        )
+        once = Once("load", stream, progress=_progress)
+
+        def tell(interval: Interval, counts: Counts) -> None:
+            for line in form.second(interval):
+                once.line(line)
+
+        def show(result: LoadResult) -> int:
+            for line in form.end(result):
+                once.line(line)
+            return _status(once, result, given["assertions"])
+
+        def prepare(reactor: Any) -> Deferred[Any]:
+            if given["workers"] > 1:
+                orders = _orders(asked[0], plan, given)
+                return succeed(LoadCrew(reactor, plan, orders, tell, once.fault))
+            return prepareLoad(reactor, asked[0], plan, given["sizes"], wayOf(given), tell=tell)
+
+        return once.run(prepare, show)
 
 
-def _times(given: dict[str, Any]) -> Iterator[int] | None:
-    if given["rate"] is None:
-        return None
-    return (
-        fixed(given["rate"]) if given["arrivals"] == "fixed" else poisson(given["rate"], Random())
-    )
+def _progress(loading: Any) -> Stage:
+    share, figures = loading.stage()
+    return Stage(share, loadLine(*figures))
 
 
-def _show(once: Once, result: LoadResult, given: dict[str, Any]) -> int:
-    if given["output"] == "json":
-        once.line(json.dumps(loadValues(result), indent=2))
-    else:
-        once.line(loadSummary(result))
-    failures = [each.failure(loadAssertable(result)) for each in given["assertions"]]
+def _orders(target: Target, plan: LoadPlan, given: dict[str, Any]) -> list[Orders]:
+    """What each worker is to do."""
+    shares = divided(plan, given["workers"])
+    way, arrivals = wayOf(given), (given["arrivals"], plan.rate)
+    return [
+        Orders(target, share, given["sizes"], way, *arrivals, index, len(shares))
+        for index, share in enumerate(shares)
+    ]
+
+
+def _status(once: Once, result: LoadResult, assertions: Sequence[Assertion]) -> int:
+    failures = [each.failure(loadAssertable(result)) for each in assertions]
     for failure in filter(None, failures):
         once.complain(failure)
     if result.wrong:

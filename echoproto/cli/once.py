@@ -18,7 +18,11 @@ from twisted.python.failure import Failure
 
 from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR, NO_REPLY, why
 from echoproto.cli.output import Guarded
+from echoproto.cli.progress import Bar, Stage
 from echoproto.errors import ExchangeError
+
+#: Seconds between two looks at how far it has come: each takes 0.3 ms.
+REFRESH = 0.25
 
 
 class Once:
@@ -28,7 +32,7 @@ class Once:
     :param name: of the command.
     :param stream: where to write.
     :param begun: called with the measurement and the reactor before it starts.
-    :param progress: makes of the measurement a line about how far it has come, which is shown on a terminal.
+    :param progress: tells how far the measurement has come, which is shown on a terminal.
     :ivar interrupted: whether it was stopped before its time.
     """
 
@@ -37,7 +41,7 @@ class Once:
         name: str,
         stream: IO[str],
         begun: Callable[[Any, Any], None] = lambda measurement, reactor: None,
-        progress: Callable[[Any], str] | None = None,
+        progress: Callable[[Any], Stage] | None = None,
     ) -> None:
         self.interrupted = False
         self._name = name
@@ -47,7 +51,9 @@ class Once:
         self._write = Guarded(self._unwritable)
         self._measurement: Any = None
         self._status: int | None = None
+        self._bar: Bar | None = None
         self._showing: LoopingCall | None = None
+        self._ended: Deferred[None] = Deferred()
         # Whether the reactor is stopping already.
         self._down = False
 
@@ -65,7 +71,7 @@ class Once:
 
         def begin() -> None:
             ending = prepare(reactor).addCallback(self._start)
-            ending.addCallbacks(show, self._fail).addCallback(self._end)
+            ending.addCallbacks(show, self._fail).addErrback(self._broken).addCallback(self._end)
 
         reactor.callWhenRunning(begin)
         # Ctrl-C stops the reactor.
@@ -75,38 +81,56 @@ class Once:
 
     def line(self, text: str) -> None:
         """Write a line; where that cannot be, it ends."""
+        self._hide()
         self._write(lambda: print(text, file=self._stream, flush=True))
 
     def complain(self, line: str) -> None:
         """Say what is wrong."""
+        self._hide()
         click.echo(f"echoproto {self._name}: {line}", err=True)
+
+    def fault(self, line: str) -> None:
+        """Say what is wrong on our side; the exit status will tell of it, too."""
+        self._status = LOCAL_ERROR
+        self.complain(line)
 
     def _start(self, measurement: Any) -> Any:
         self._measurement = measurement
         self._begun(measurement, self._reactor)
         measurement.start()
         if self._progress is not None and sys.stderr.isatty():
-            self._showing = LoopingCall(self._show, self._progress)
+            self._bar = Bar(self._name)
+            self._showing = LoopingCall(self._show, self._bar, self._progress)
             self._showing.clock = self._reactor
-            self._showing.start(1, now=False)
+            self._showing.start(REFRESH, now=False)
         return measurement.result
 
-    def _show(self, progress: Callable[[Any], str]) -> None:
-        click.echo(f"\r{progress(self._measurement)}  ", err=True, nl=False)
+    def _show(self, bar: Bar, progress: Callable[[Any], Stage]) -> None:
+        bar.show(progress(self._measurement))
+
+    def _hide(self) -> None:
+        if self._bar is not None:
+            self._bar.hide()
 
     def _fail(self, failure: Failure) -> int:
         self.complain(why(failure))
         return NO_REPLY if failure.check(ConnectError, ExchangeError) else LOCAL_ERROR
 
+    def _broken(self, failure: Failure) -> int:
+        """Whoever shows the result has failed, which would keep the reactor running."""
+        self.complain(f"this is a fault of echoproto's, please report it: {failure.value!r}")
+        return LOCAL_ERROR
+
     def _unwritable(self, reason: str) -> None:
         if reason:
-            self._status = LOCAL_ERROR
-            self.complain(reason)
+            self.fault(reason)
         self._reactor.callLater(0, self._interrupt)
 
-    def _shutDown(self) -> None:
+    def _shutDown(self) -> Deferred[None] | None:
+        """The reactor stops when the measurement has ended, which may take a while where other processes are to end."""
         self._down = True
         self._interrupt()
+        return None if self._measurement is None or self._ended.called else self._ended
 
     def _interrupt(self) -> None:
         if self._status is None:
@@ -117,7 +141,8 @@ class Once:
     def _end(self, status: int) -> None:
         if self._showing is not None:
             self._showing.stop()
-            click.echo(err=True)
+            self._hide()
         self._status = status if self._status is None else self._status
+        self._ended.callback(None)
         if not self._down:
             self._reactor.stop()

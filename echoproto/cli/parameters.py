@@ -11,6 +11,7 @@ from typing import Any
 import click
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 
+from echoproto.cli.processes import parseWorkers
 from echoproto.client.targets import parseTarget
 from echoproto.measure.assertions import parseAssertion
 from echoproto.measure.durations import parseDuration
@@ -154,6 +155,7 @@ def _messageSize(text: str) -> int:
 
 RATE = Read("n", _rate)
 SIZES = Read("n", _sizes)
+WORKERS = Read("n|auto", parseWorkers)
 COUNT = Read("n", _whole(1, 10**9))
 SEED = Read("n", _whole(0, 2**32 - 1))
 #: Bytes of a probe; each is made anew, so that they are not endless.

@@ -7,11 +7,11 @@ What runs is :class:`echoproto.server.program.Program`, or with ``--workers`` a
 
 from __future__ import annotations
 
-import os
 from typing import Any, ClassVar
 
 from twisted.python.util import gidFromString, uidFromString
 
+from echoproto.cli.processes import parseWorkers
 from echoproto.errors import CannotStart
 from echoproto.server.foreground import Foreground, installReactor, startLog
 from echoproto.server.options import Options
@@ -76,15 +76,10 @@ class ServeOptions(Options):
 
 
 def _workers(text: str) -> int:
-    if text == "auto":
-        return (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        )
-    if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise CannotStart(f"--workers {text!r}: a number from 1 to 1024, or auto")
-    return int(text)
+    try:
+        return parseWorkers(text)
+    except ValueError as error:
+        raise CannotStart(f"--workers {error}") from None
 
 
 def _identity(user: str | None, group: str | None) -> tuple[int | None, int | None]:

@@ -21,6 +21,7 @@ from echoproto.cli.ending import INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
 from echoproto.cli.once import Once
 from echoproto.cli.output import opened
 from echoproto.cli.parameters import option
+from echoproto.cli.progress import Stage
 from echoproto.cli.way import wayOf
 from echoproto.client.targets import Target
 from echoproto.measure.document import suiteValues
@@ -97,7 +98,10 @@ def runSuite(target: Target, given: Mapping[str, Any]) -> int:
             if given["output"] == "text":
                 once.line(f"SUITE {grading.target}")
 
-        once = Once("verify", stream, begun, lambda grading: f"{grading.progress:40}")
+        progress = (
+            None if given["quiet"] else lambda grading: Stage(grading.share, grading.progress)
+        )
+        once = Once("verify", stream, begun, progress)
         return once.run(
             lambda reactor: prepareGrade(
                 reactor,

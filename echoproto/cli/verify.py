@@ -21,6 +21,7 @@ from echoproto.cli.parameters import (
     Grouped,
     option,
 )
+from echoproto.cli.progress import Stage
 from echoproto.cli.suite import listChecks, runSuite, suiteOptions, wantsSuite
 from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
 from echoproto.measure import VerifyResult, prepareVerify
@@ -88,7 +89,12 @@ def verify(targets: Any, **given: Any) -> int:
             if given["duration"]:
                 reactor.callLater(given["duration"] / SECOND, verifying.finish)
 
-        once = Once("verify", stream, begun, lambda verifying: progressLine(verifying.snapshot()))
+        def progress(verifying: Verifying) -> Stage:
+            sofar = verifying.snapshot()
+            done = sofar.received / size if size else sofar.duration / given["duration"]
+            return Stage(min(done, 1.0), progressLine(sofar))
+
+        once = Once("verify", stream, begun, None if given["quiet"] else progress)
         return once.run(
             lambda reactor: prepareVerify(
                 reactor, asked[0], size, given["seed"], given["wait"], wayOf(given), tell

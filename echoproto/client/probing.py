@@ -8,6 +8,7 @@ connection is made. What a reply is worth is not.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from twisted.internet.abstract import isIPv6Address
@@ -40,11 +41,14 @@ class StreamRoad(Protocol):
     lasting = False
     connectTime: int | None = None
     handshakeTime: int | None = None
+    #: See :class:`IRoad`; the transport's own, as each call on the way costs a load of it something.
+    send: Callable[[bytes], None]
+    dataReceived: Any
 
     def __init__(self, ears: Any, size: int | None, now: Callable[[], int], secured: bool) -> None:
         self.opened: Deferred[StreamRoad] = Deferred()
         self._ears = ears
-        self._size = size
+        self.dataReceived = ears.heard if size is None else partial(self._cut, size)
         self._now = now
         self._secured = secured
         self._began = now()
@@ -60,6 +64,7 @@ class StreamRoad(Protocol):
         # The transport of a UNIX socket has the method too, and its socket no such option.
         if getattr(self._transport.getPeer(), "type", None) == "TCP":
             self._transport.setTcpNoDelay(True)
+        self.send = self._transport.write
         if not self._secured:
             self.opened.callback(self)
 
@@ -68,10 +73,6 @@ class StreamRoad(Protocol):
         self.handshakeTime = self._now() - self._began - cast(int, self.connectTime)
         self.opened.callback(self)
 
-    def send(self, probe: bytes) -> None:
-        """See :class:`IRoad`."""
-        self._transport.write(probe)
-
     def finish(self) -> bool:
         """Nothing more will be sent: tell the server by our FIN. Whether it could be told, as it cannot over TLS."""
         if not canHalfClose(self._transport):
@@ -79,17 +80,14 @@ class StreamRoad(Protocol):
         self._transport.loseWriteConnection()
         return True
 
-    def dataReceived(self, data: bytes) -> None:
+    def _cut(self, size: int, data: bytes) -> None:
         """Tell of every piece that is whole."""
-        if self._size is None:
-            self._ears.heard(data)
-            return
         data = self._rest + data
-        whole = len(data) - len(data) % self._size
+        whole = len(data) - len(data) % size
         self._rest = data[whole:]
-        for start in range(0, whole, self._size):
+        for start in range(0, whole, size):
             if not self._closed:
-                self._ears.heard(data[start : start + self._size])
+                self._ears.heard(data[start : start + size])
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell of it, unless we wanted it."""
@@ -147,6 +145,8 @@ class StreamTarget:
     :param secured: whether the endpoint's connections speak TLS.
     :ivar endpoint: where it is.
     """
+
+    ordered = True
 
     def __init__(
         self,
@@ -237,6 +237,8 @@ class DatagramTarget:
     :param size: bytes of a probe.
     :param source: the numeric address to send from; empty for the kernel's choice.
     """
+
+    ordered = False
 
     def __init__(
         self, name: str, reactor: Any, host: str, port: int, size: int, source: str = ""

@@ -46,6 +46,7 @@ class ITarget(Interface):
     name = Attribute("For people.")
     address = Attribute("Its numeric address; empty where there is none to tell.")
     size = Attribute("Bytes of a probe.")
+    ordered = Attribute("Whether replies come in the order of the probes, as on a stream.")
 
     def open(ears: IEars) -> Deferred[Any]:
         """

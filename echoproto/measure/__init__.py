@@ -18,6 +18,12 @@ clock, no reactor, no socket; and those have their clock passed in.
 :mod:`.verifying`     sends it, and has it checked
 :mod:`.arrivals`      when to send in an open loop
 :mod:`.loading`       many connections, every exchange timed
+:mod:`.lanes`         one of them: which message the next reply must be
+:mod:`.datagramlane`  the same of datagrams, and :mod:`.numbered` what those carry
+:mod:`.usage`         how much of a processor we have had
+:mod:`.timers`        the calls that a load has yet to make
+:mod:`.tally`         what they count, second by second
+:mod:`.sharing`       a load that several processes share
 :mod:`.loadresult`    what a load is to do, and what became of it
 :mod:`.suite`         :func:`grade`: a battery of checks of any server
 :mod:`.text`          a result in words

@@ -14,14 +14,16 @@ from random import Random
 SECOND = 1_000_000_000
 
 
-def fixed(rate: float) -> Iterator[int]:
+def fixed(rate: float, first: int = 0, step: int = 1) -> Iterator[int]:
     """
     The same time between any two.
 
     :param rate: how many a second.
+    :param first: of these times, the number of that to begin with.
+    :param step: of the others, each so many is taken: as many may share the whole.
     :return: times in nanoseconds from the beginning.
     """
-    return (round(number * SECOND / rate) for number in count())
+    return (round(number * SECOND / rate) for number in count(first, step))
 
 
 def poisson(rate: float, random: Random) -> Iterator[int]:

@@ -9,20 +9,25 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from itertools import cycle
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from echoproto.client.finding import Way, find
 from echoproto.client.targets import Target, parseTarget
+from echoproto.errors import CannotAsk
 from echoproto.measure.integrity import Fault, Integrity
 from echoproto.measure.loading import Loading
-from echoproto.measure.loadresult import LoadPlan, LoadResult
+from echoproto.measure.loadresult import Interval, LoadPlan, LoadResult
+from echoproto.measure.numbered import LEAST, numbered
 from echoproto.measure.pinging import SECOND, Pinging, PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record, Seen
 from echoproto.measure.source import Source
+from echoproto.measure.tally import Counts
+from echoproto.measure.usage import usage
 from echoproto.measure.verifying import Verifying, VerifyResult
 
 #: Bytes of a probe unless told otherwise: as many as ping's ICMP messages have.
@@ -142,30 +147,38 @@ def prepareLoad(
     way: Way | None = None,
     now: Callable[[], int] = time.monotonic_ns,
     seed: int | None = None,
+    tell: Callable[[Interval, Counts], None] = lambda *second: None,
 ) -> Deferred[Loading]:
     """
-    Make ready to load an echo server on a stream.
+    Make ready to load an echo server.
 
     :param reactor: reaches the target, and keeps the time.
-    :param target: ``lab1``, ``tls://lab1:7`` and so on, not on UDP.
+    :param target: ``lab1``, ``udp://lab1:7`` and so on.
     :param plan: how many connections, how long, how often.
-    :param sizes: the least and the most bytes of a message; sizes between are as frequent as each other.
+    :param sizes: the least and the most bytes of a message, of a datagram at least :data:`~.numbered.LEAST`; sizes between are as frequent as each other.
     :param way: how to get there.
     :param now: the time in nanoseconds, which never goes back.
     :param seed: of the messages; a random one where ``None``.
+    :param tell: called with each second when it is over.
     :return: fires with a :class:`~echoproto.measure.loading.Loading`, to be started. Fails as :func:`prepare` does.
     :raise ValueError: the target cannot be understood.
     """
     asked = parseTarget(target) if isinstance(target, str) else target
     random = Random(seed)
     session = random.randbytes(4)
-    messages = [
+    datagrams = asked.carrier == "udp"
+    if datagrams and sizes[0] < LEAST:
+        return fail(
+            CannotAsk(f"{asked.text}: a datagram of a load has its number; give -s {LEAST} or more")
+        )
+    payloads = [
         Probes(session, random.randint(*sizes)).make(number, 0) for number in range(MESSAGES)
     ]
-    finding = find(reactor, asked, None, now, way)
-    return finding.addCallback(
-        Loading, reactor, now, time.process_time_ns, messages, plan or LoadPlan()
+    messages = (
+        numbered(session, [each[LEAST:] for each in payloads]) if datagrams else cycle(payloads)
     )
+    finding = find(reactor, asked, sizes[1] if datagrams else None, now, way)
+    return finding.addCallback(Loading, reactor, now, usage, messages, plan or LoadPlan(), tell)
 
 
 def load(reactor: Any, target: str | Target, *arguments: Any, **named: Any) -> Deferred[LoadResult]:

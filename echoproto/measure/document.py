@@ -15,8 +15,8 @@ import twisted
 
 from echoproto import __version__
 from echoproto.measure.integrity import FaultKind
-from echoproto.measure.loadresult import LoadResult
-from echoproto.measure.pinging import PingResult, Plan
+from echoproto.measure.loadresult import Interval, LoadResult
+from echoproto.measure.pinging import SECOND, PingResult, Plan
 from echoproto.measure.record import Kind, Record, Seen
 from echoproto.measure.spread import PERCENTILES, Spread
 from echoproto.measure.suite.grades import SuiteResult, Verdict
@@ -96,6 +96,7 @@ def loadValues(result: LoadResult) -> dict[str, Any]:
         "received": result.received,
         "lost": result.lost,
         "wrong": result.wrong,
+        "duplicates": result.duplicates,
         "sent_bytes": result.bytesSent,
         "received_bytes": result.bytesReceived,
         "rate_per_second": result.rate,
@@ -104,7 +105,24 @@ def loadValues(result: LoadResult) -> dict[str, Any]:
         "late": result.late.state(),
         "connect": result.connecting.state(),
         "connection_errors": dict(result.errors),
+        "busy_ratio": result.busy,
         "client_limits": result.limits,
+        "interval_ns": SECOND,
+        "intervals": [intervalValues(each) for each in result.intervals],
+    }
+
+
+def intervalValues(interval: Interval) -> dict[str, Any]:
+    """A second of a load."""
+    return {
+        "at_ns": interval.at,
+        "sent": interval.sent,
+        "received": interval.received,
+        "wrong": interval.wrong,
+        "min_ns": interval.minimum,
+        "p50_ns": interval.p50,
+        "p99_ns": interval.p99,
+        "max_ns": interval.maximum,
     }
 
 
@@ -142,6 +160,7 @@ def loadAssertable(result: LoadResult) -> dict[str, float]:
         "received": result.received,
         "lost": result.lost,
         "corrupt": result.wrong,
+        "duplicates": result.duplicates,
         "loss": result.lost / result.sent if result.sent else 0.0,
         "rate": result.rate,
         **_timesOf(times),

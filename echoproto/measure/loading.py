@@ -9,75 +9,50 @@ next. In an *open loop* messages are sent at their times (:mod:`.arrivals`), wha
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from itertools import cycle
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from itertools import islice
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from echoproto.client.roads import IEars
-from echoproto.measure.loadresult import LoadPlan, LoadResult
+from echoproto.measure.datagramlane import DatagramLane
+from echoproto.measure.lanes import ClosedLoop, OpenLoop, SingleLane, StreamLane
+from echoproto.measure.loadresult import Interval, LoadPlan, LoadResult
 from echoproto.measure.pinging import SECOND, reasonOf
 from echoproto.measure.spread import Spread
+from echoproto.measure.tally import Counts, Tally
+from echoproto.measure.timers import Timers
+from echoproto.measure.usage import Usage
 
 #: The kernel's clock for waiting has milliseconds (epoll_wait(2)); what is due sooner is waited for without sleep.
 SPIN = 1_100_000
+
+#: Messages that are sent in one go where many are due.
+BURST = 100
 
 #: Seconds after which a connection that has ended is made again.
 AGAIN = 0.1
 
 
-@implementer(IEars)
-class _Lane:
-    """One connection: knows which message the next reply must be."""
-
-    def __init__(self, load: Loading) -> None:
-        self.road: Any = None
-        # Message, when it should have been sent, and when it was.
-        self.awaited: deque[tuple[bytes, int, int]] = deque()
-        self._load = load
-        self._rest = b""
-
-    def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.client.roads.IEars`."""
-        now = self._load.now()
-        awaited = self.awaited
-        # Mostly a reply comes whole and alone.
-        if not self._rest and awaited and reply == awaited[0][0]:
-            self._load.answered(self, awaited.popleft(), now, True)
-            return
-        self._rest += reply
-        while awaited and len(self._rest) >= len(awaited[0][0]):
-            message = awaited.popleft()
-            size = len(message[0])
-            piece, self._rest = self._rest[:size], self._rest[size:]
-            self._load.answered(self, message, now, piece == message[0])
-        if not awaited and self._rest:
-            self._load.foreign(len(self._rest))
-            self._rest = b""
-
-    def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.client.roads.IEars`."""
-        self.road = None
-        self._rest = b""
-        self.awaited.clear()
-        self._load.gone(self, reason)
+#: How often in the time that a datagram may take it is looked whether it is lost.
+LOOKS = 10
 
 
 class Loading:
     """
     A load on one target.
 
-    :param target: a :class:`~echoproto.client.probing.StreamTarget` without a size.
+    :param target: a :class:`~echoproto.client.probing.StreamTarget` without a size, or a
+        :class:`~echoproto.client.probing.DatagramTarget`.
     :param clock: calls later.
     :param now: the time in nanoseconds, which never goes back.
-    :param spent: the time of ours that a processor has spent, in nanoseconds.
-    :param messages: what is sent, one after the other and again.
+    :param used: what we have had of a processor.
+    :param messages: what is sent, one after the other, without an end.
     :param plan: what to do.
+    :param tell: called with each second when it is over.
     :param spin: nanoseconds before a message's time from which on we wait without sleep.
     :ivar result: fires with a :class:`LoadResult` at the end; fails where no connection can be made. Cancelled, it ends and fires
         with what there is.
@@ -88,57 +63,76 @@ class Loading:
         target: Any,
         clock: IReactorTime,
         now: Callable[[], int],
-        spent: Callable[[], int],
-        messages: Sequence[bytes],
+        used: Callable[[], Usage],
+        messages: Iterator[bytes],
         plan: LoadPlan,
+        tell: Callable[[Interval, Counts], None] = lambda *second: None,
         spin: int = SPIN,
     ) -> None:
         self.result: Deferred[LoadResult] = Deferred(lambda _: self.stop())
         self.target = target
-        self.now = now
-        self._clock = clock
-        self._spent = spent
-        self._messages = cycle(messages)
+        self._now = now
+        self._used = used
+        self._messages = messages
         self._plan = plan
         self._spin = spin
-        self._lanes: list[_Lane] = []
+        self._tally = Tally(tell)
+        self._supply = self._supplied()
+        shared = (now, self._tally, self._supply, self._idle, self._gone, self._trouble)
+        self._closed = ClosedLoop(*shared) if plan.times is None else None
+        self._loop = self._closed or OpenLoop(*shared)
+        self._lanes: list[Any] = []
         self._opening: set[Deferred[Any]] = set()
-        self._calls: set[IDelayedCall] = set()
+        self._timers = Timers(clock)
         self._turn = 0
-        self._all = self._sent = self._received = self._wrong = 0
-        self._bytesSent = self._bytesReceived = 0
-        self._response, self._service, self._late, self._connecting = (Spread() for _ in range(4))
+        self._connecting = Spread()
         self._errors: Counter[str] = Counter()
         self._unopened = 0
         self._begun = self._sending = self._over = False
-        self._begin = self._counting = self._ended = self._spentBefore = 0
+        self._begin = self._edge = self._ended = 0
+        self._usedBefore = self._usedAfter = Usage()
+
+    def _lane(self) -> Any:
+        if not self.target.ordered:
+            return DatagramLane(self._loop)
+        if self._closed is not None and self._plan.window == 1:
+            return SingleLane(self._closed)
+        return StreamLane(self._loop)
+
+    def stage(self) -> tuple[float, tuple[int, int, int]]:
+        """How much of it is done, from 0 to 1; what was sent, received and wrong."""
+        figures = self._tally.figures
+        return self._plan.share(self._now() - self._begin, figures[0]), figures
 
     # Connecting
 
     def start(self) -> None:
         """Connect; the load begins when each connection is made, or cannot be."""
-        self._begin = self._counting = self._ended = self.now()
+        self._begin = self._ended = self._now()
+        self._tally.restart(self._begin)
         self._unopened = self._plan.connections
         for _ in range(self._plan.connections):
-            self._open(_Lane(self))
+            self._open()
 
-    def _open(self, lane: _Lane) -> None:
+    def _open(self) -> None:
+        lane = self._lane()
         opening = self.target.open(lane)
         self._opening.add(opening)
-        timer = self._later(self._plan.timeout, opening.cancel)
+        timer = self._timers.later(self._plan.timeout, opening.cancel)
 
         def opened(result: Any) -> None:
             self._opening.discard(opening)
             self._unopened -= 1
-            self._cancel(timer)
+            self._timers.cancel(timer)
             if isinstance(result, Failure):
                 self._errors[reasonOf(result)] += 1
                 self._failure = result
             elif self._over:
                 result.close()
             else:
-                lane.road = result
-                self._connecting.add(result.connectTime)
+                lane.opened(result)
+                if result.connectTime is not None:
+                    self._connecting.add(result.connectTime)
                 self._lanes.append(lane)
                 self._fill(lane)
             self._beginIfReady()
@@ -154,11 +148,16 @@ class Loading:
             self.result.errback(self._failure)
             return
         self._sending = True
-        self._begin = self.now()
-        self._counting = self._begin + self._plan.warmup
-        self._spentBefore = self._spent()
+        self._begin = self._now()
+        self._usedBefore = self._used()
+        if not self.target.ordered:
+            self._giveUp()
+        if self._plan.warmup:
+            self._timers.later(self._plan.warmup, self._count)
+        else:
+            self._count()
         if self._plan.duration is not None:
-            self._later(self._plan.duration, self._enough)
+            self._timers.later(self._plan.duration, self._enough)
         if self._plan.times is not None:
             self._due = next(self._plan.times)
             self._arrive()
@@ -167,87 +166,103 @@ class Loading:
 
     # Sending
 
-    def _fill(self, lane: _Lane) -> None:
+    def _supplied(self) -> Generator[bytes, None, None]:
+        """All messages that are to be sent; with the last of them it is enough. Closed where it is enough before."""
+        if self._plan.count is None:
+            yield from self._messages
+        else:
+            yield from islice(self._messages, self._plan.count - 1)
+            self._await()
+            yield next(self._messages)
+
+    def _fill(self, lane: Any) -> None:
         """In a closed loop: as many under way as there may be."""
-        if self._plan.times is None:
-            while self._sending and len(lane.awaited) < self._plan.window:
-                now = self.now()
-                self._send(lane, now, now)
+        if self._closed is not None:
+            while self._sending and lane.underWay < self._plan.window:
+                self._closed.draw(lane, self._now())
 
     def _arrive(self) -> None:
-        """In an open loop: send what is due."""
+        """In an open loop: send what is due, or some of it, so that what comes is heard however late we are."""
         times: Any = self._plan.times
-        while self._sending and self._lanes:
-            now = self.now()
+        for _ in range(BURST):
+            if not self._sending:
+                return
+            if not self._lanes:
+                # Those that are made again are looked for.
+                self._timers.later(SPIN, self._arrive)
+                return
+            now = self._now()
             due = self._begin + self._due
             if due > now:
-                self._later(max(due - now - self._spin, 0), self._arrive)
+                self._timers.later(max(due - now - self._spin, 0), self._arrive)
                 return
             self._turn += 1
-            self._send(self._lanes[self._turn % len(self._lanes)], due, now)
+            self._lanes[self._turn % len(self._lanes)].send(next(self._supply), due, now)
             self._due = next(times)
-        if self._sending:
-            # No connection; those that are made again are looked for.
-            self._later(SPIN, self._arrive)
-
-    def _send(self, lane: _Lane, due: int, now: int) -> None:
-        message = next(self._messages)
-        lane.awaited.append((message, due, now))
-        self._all += 1
-        if due >= self._counting:
-            self._sent += 1
-            self._bytesSent += len(message)
-            if self._plan.times is not None:
-                self._late.add(now - due)
-        lane.road.send(message)
-        if self._all == self._plan.count:
-            self._enough()
+        self._timers.later(0, self._arrive)
 
     # What comes
 
-    def answered(self, lane: _Lane, message: tuple[bytes, int, int], now: int, right: bool) -> None:
-        """A reply has come."""
-        data, due, sentAt = message
-        if due >= self._counting:
-            self._received += 1
-            self._bytesReceived += len(data)
-            self._wrong += not right
-            self._service.add(now - sentAt)
-            if self._plan.times is not None:
-                self._response.add(now - due)
-        if self._sending:
-            self._fill(lane)
-        else:
+    def _idle(self) -> None:
+        """A reply has come, and draws no message."""
+        if not self._sending:
             self._endIfDone()
 
-    def foreign(self, size: int) -> None:
-        """Bytes have come that nobody has asked for."""
-        self._wrong += 1
-        self._bytesReceived += size
+    def _giveUp(self) -> None:
+        """Of datagrams: await no longer what is lost."""
+        now = self._now()
+        for lane in self._lanes:
+            lane.giveUp(now - self._plan.timeout, now)
+        self._timers.later(self._plan.timeout // LOOKS, self._giveUp)
 
-    def gone(self, lane: _Lane, reason: str) -> None:
+    def _trouble(self, reason: str) -> None:
+        """The network says something of a road that has not ended."""
+        self._errors[reason] += 1
+
+    def _gone(self, lane: Any, reason: str) -> None:
         """A connection has ended; another takes its place."""
         self._errors[reason] += 1
         self._lanes.remove(lane)
         if self._sending:
             self._unopened += 1
-            self._later(round(AGAIN * SECOND), self._open, _Lane(self))
+            self._timers.later(round(AGAIN * SECOND), self._open)
         else:
             self._endIfDone()
+
+    # Seconds
+
+    def _count(self) -> None:
+        """The warm-up is over."""
+        self._edge = self._now()
+        self._tally.restart(self._edge)
+        self._timers.later(SECOND, self._turnSecond)
+
+    def _turnSecond(self) -> None:
+        """A second is over, or more where we were held up."""
+        now = self._now()
+        while self._edge + SECOND <= now:
+            self._edge += SECOND
+            self._tally.turn()
+        self._timers.later(self._edge + SECOND - now, self._turnSecond)
 
     # The end
 
     def _enough(self) -> None:
-        """Send no more; wait for the replies."""
+        """Send no more."""
         if self._sending:
-            self._sending = False
-            self._ended = self.now()
-            self._spentAfter = self._spent()
-            self._later(self._plan.timeout, self.stop)
+            self._await()
+            self._supply.close()
             self._endIfDone()
 
+    def _await(self) -> None:
+        """All is sent; wait for the replies."""
+        self._sending = False
+        self._ended = self._now()
+        self._usedAfter = self._used()
+        self._timers.later(self._plan.timeout, self.stop)
+
     def _endIfDone(self) -> None:
-        if not any(each.awaited for each in self._lanes):
+        if not any(each.underWay for each in self._lanes):
             self.stop()
 
     def stop(self) -> None:
@@ -255,54 +270,30 @@ class Loading:
         if self._over:
             return
         if self._sending:
-            self._sending = False
-            self._ended = self.now()
-            self._spentAfter = self._spent()
+            self._await()
+        if self._tally.counts:
+            self._tally.turn()
         result = self._snapshot()
         self._leave()
         self.result.callback(result)
 
     def _snapshot(self) -> LoadResult:
-        wall = self._ended - self._begin
-        busy = (self._spentAfter - self._spentBefore) / wall if wall else 0.0
-        return LoadResult(
+        before, after = self._usedBefore, self._usedAfter
+        wall = max(self._ended - self._begin, 1)
+        return self._tally.result(
             target=self.target.name,
             plan=self._plan,
-            duration=max(self._ended - self._counting, 0),
-            sent=self._sent,
-            received=self._received,
-            wrong=self._wrong,
-            bytesSent=self._bytesSent,
-            bytesReceived=self._bytesReceived,
-            response=self._response,
-            service=self._service,
-            late=self._late,
+            duration=max(self._ended - self._tally.begin, 0),
             connecting=self._connecting,
             errors=self._errors,
-            busy=busy,
+            busy=(after.spent - before.spent) / wall,
+            waited=(after.waited - before.waited) / wall,
         )
 
     def _leave(self) -> None:
         self._over = True
-        for call in self._calls:
-            call.cancel()
+        self._timers.end()
         for opening in list(self._opening):
             opening.cancel()
         for lane in self._lanes:
-            lane.road.close()
-
-    def _later(self, time: int, call: Callable[..., Any], *arguments: Any) -> IDelayedCall:
-        made: IDelayedCall
-
-        def run() -> None:
-            self._calls.discard(made)
-            call(*arguments)
-
-        made = self._clock.callLater(time / SECOND, run)
-        self._calls.add(made)
-        return made
-
-    def _cancel(self, call: IDelayedCall) -> None:
-        self._calls.discard(call)
-        if call.active():
-            call.cancel()
+            lane.close()

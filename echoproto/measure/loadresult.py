@@ -7,7 +7,7 @@ Made by whoever asks, and by :mod:`.loading`; read by :mod:`.text` and :mod:`.do
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from echoproto.measure.pinging import SECOND
@@ -32,7 +32,7 @@ class LoadPlan:
     :ivar times: when to send in an open loop, from the beginning; ``None`` for a closed one.
     :ivar rate: messages a second that ``times`` have on average.
     :ivar warmup: what is due so early is not counted.
-    :ivar timeout: how long replies and connections are awaited.
+    :ivar timeout: how long replies and connections are awaited; a datagram without a reply is given up then.
     """
 
     connections: int = 10
@@ -43,6 +43,42 @@ class LoadPlan:
     rate: float | None = None
     warmup: int = 0
     timeout: int = 2 * SECOND
+
+    def share(self, elapsed: int, sent: int) -> float:
+        """How much of it is done after so many nanoseconds and messages, from 0 to 1."""
+        done = [elapsed / self.duration] if self.duration else []
+        done += [sent / self.count] if self.count else []
+        return min(max(done, default=0.0), 1.0)
+
+    @property
+    def open(self) -> bool:
+        """Whether it is an open loop."""
+        return self.times is not None or self.rate is not None
+
+
+@dataclass(frozen=True)
+class Interval:
+    """
+    A second of it. Times are response times in an open loop, service times in a closed one, and ``None`` where nothing came.
+
+    :ivar at: nanoseconds from the beginning to its start.
+    :ivar sent: messages.
+    :ivar received: replies, right or wrong.
+    :ivar wrong: those that were wrong.
+    :ivar minimum: the shortest time.
+    :ivar p50: the median.
+    :ivar p99: what 99 of a hundred do not exceed.
+    :ivar maximum: the longest.
+    """
+
+    at: int
+    sent: int
+    received: int
+    wrong: int
+    minimum: int | None = None
+    p50: int | None = None
+    p99: int | None = None
+    maximum: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +98,12 @@ class LoadResult:
     :ivar response: in an open loop, times from when they should have been.
     :ivar late: in an open loop, how much later than that they were sent.
     :ivar connecting: times of connections.
-    :ivar errors: connections that could not be made or have ended, by why.
+    :ivar errors: how often a connection could not be made or has ended, or the network has said that nobody is there, by why.
     :ivar busy: our share of a processor.
+    :ivar waited: the share of the time in which we waited for one that others had.
+    :ivar duplicates: datagrams that came again.
+    :ivar intervals: its seconds, one after the other; the last may be shorter.
+    :ivar workers: where several processes have shared it, what each has done.
     """
 
     target: str
@@ -80,6 +120,10 @@ class LoadResult:
     connecting: Spread
     errors: Counter[str]
     busy: float
+    waited: float = 0.0
+    duplicates: int = 0
+    intervals: Sequence[Interval] = ()
+    workers: Sequence[LoadResult] = ()
 
     @property
     def rate(self) -> float:
@@ -93,11 +137,18 @@ class LoadResult:
 
     @property
     def limits(self) -> list[str]:
-        """Why the figures may be ours rather than the server's, for people."""
+        """Why the figures may be ours rather than the server's, for people; of each worker where there are several."""
+        if self.workers:
+            return [
+                f"worker {number}: {limit}"
+                for number, each in enumerate(self.workers, 1)
+                for limit in each.limits
+            ]
         found = []
         # In an open loop we wait for the next message's time without sleep.
-        if self.plan.times is None and self.busy >= SATURATED:
-            found.append(f"our processor was busy for {self.busy:.0%} of the time")
+        if not self.plan.open and self.busy + self.waited >= SATURATED:
+            others = f", and others had it for {self.waited:.0%}" if self.waited >= 0.05 else ""
+            found.append(f"our processor was busy for {self.busy:.0%} of the time{others}")
         if self.late.percentile(99) > LATE:
             late = self.late.percentile(99) / 1e6
             found.append(f"one message in a hundred was sent {late:.1f} ms late or more")

@@ -73,13 +73,19 @@ def integritySummary(result: VerifyResult) -> str:
     return "\n".join(lines)
 
 
+def loadLine(sent: int, received: int, wrong: int) -> str:
+    """How far a load has come, in one line."""
+    return f"{sent} sent, {received} received, {wrong} wrong"
+
+
 def loadSummary(result: LoadResult) -> str:
     """What became of a load, some lines."""
     seconds = result.duration / 1e9
     wanted = "" if result.plan.rate is None else f" of {result.plan.rate:.1f} asked for"
+    more = f", +{result.duplicates} duplicates" if result.duplicates else ""
     lines = [
         f"--- {result.target} load ---",
-        f"{result.sent} sent, {result.received} received, {result.lost} lost, {result.wrong} wrong, time {seconds:.3f} s",
+        f"{result.sent} sent, {result.received} received{more}, {result.lost} lost, {result.wrong} wrong, time {seconds:.3f} s",
         f"{result.rate:.1f} exchanges/s{wanted}, {_rate(result.bytesSent, result)} out, {_rate(result.bytesReceived, result)} in",
     ]
     spreads = [("response", result.response), ("service", result.service)]
@@ -87,7 +93,7 @@ def loadSummary(result: LoadResult) -> str:
     if shown:
         lines.append(f"{'':9}{_titles()}   (ms, n={shown[0][1].count})")
         lines += [f"{name:9}{_values(spread)}" for name, spread in shown]
-    lines += [f"{count} connections: {why}" for why, count in result.errors.most_common()]
+    lines += [f"{count} times: {why}" for why, count in result.errors.most_common()]
     lines += [f"the client was the limit: {each}" for each in result.limits]
     return "\n".join(lines)
 

@@ -36,6 +36,13 @@ class Lab(DatagramWire):
         call(*arguments)
 
 
+class Terminal(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 class Unwritten(io.StringIO):
     """Nobody reads it any more."""
 

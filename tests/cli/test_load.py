@@ -2,21 +2,28 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pickle
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from typing import Any
 
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.cli.loadpipe import Report
 from echoproto.cli.measuring import run
 from echoproto.echo import EchoFactory
 from echoproto.measure import asking
 from echoproto.measure.loading import Loading
+from echoproto.measure.tally import Counts
 from echoproto.server import foreground
 from echoproto.testing import endpointTo
-from tests.cli.lab import Lab
+from tests.cli.lab import Lab, Terminal
+from tests.measure.results import loaded, spreadOf
+from tests.server.fakeprocesses import FakeProcess
 
 TARGET = "127.0.0.1:7"
 
@@ -41,10 +48,10 @@ class LoadTests(SynchronousTestCase):
         self.patch(TCP4ClientEndpoint, "connect", lambda _, factory: self.endpoint.connect(factory))
         self.lab.act = self.pump
 
-        def loading(target: Any, reactor: Any, now: Any, spent: Any, *rest: Any) -> Loading:
-            messages, plan = rest
-            seconds = lambda: round(lab.seconds() * 1e9)
-            return Loading(target, reactor, seconds, spent, messages, plan, spin=0)
+        made: Any = partial(Loading, spin=0)
+
+        def loading(target: Any, reactor: Any, now: Any, *rest: Any) -> Any:
+            return made(target, reactor, lambda: round(lab.seconds() * 1e9), *rest)
 
         self.patch(asking, "Loading", loading)
 
@@ -53,8 +60,8 @@ class LoadTests(SynchronousTestCase):
             for _ in range(4):
                 each.step()
 
-    def load(self, *words: str) -> tuple[int, str, str]:
-        output, errors = io.StringIO(), io.StringIO()
+    def load(self, *words: str, errors: io.StringIO | None = None) -> tuple[int, str, str]:
+        output, errors = io.StringIO(), errors or io.StringIO()
         with redirect_stdout(output), redirect_stderr(errors):
             status = run("load", words)
         for each in self.pairs:
@@ -80,6 +87,59 @@ class LoadTests(SynchronousTestCase):
             self.assertIn("of 50.0 asked for", said)
             self.assertIn("\nresponse ", said)
             self.assertIn("\nservice ", said)
+
+    def test_seconds(self) -> None:
+        """NDJSON tells each second as it ends, then the whole; a file may take it."""
+        status, said, _ = self.load("-z", "1500ms", "-o", "ndjson", TARGET)
+        found = [json.loads(each) for each in said.splitlines()]
+        self.assertEqual([each["type"] for each in found], ["interval", "interval", "summary"])
+        self.assertEqual(sum(each["sent"] for each in found[:-1]), found[-1]["sent"])
+        self.assertEqual(status, 0)
+
+    def shared(self, *statuses: int) -> tuple[int, dict[str, Any], str, list[Any]]:
+        """A load of two workers, which end so; with their orders."""
+        self.setUp()
+        spawned: list[FakeProcess] = []
+
+        def spawn(protocol: Any, executable: str, args: Any, *, env: Any, childFDs: Any) -> None:
+            spawned.append(FakeProcess(protocol, list(args), childFDs))
+
+        def finish(turn: int) -> None:
+            for each, status in zip(spawned if turn == 2 else (), statuses, strict=False):
+                counts = Counts()
+                counts.sent = 5
+                counts.service.merge(spreadOf(*range(5)))
+                for report in (Report(counts=counts), Report(result=loaded()))[: 2 * (not status)]:
+                    each.protocol.childDataReceived(3, report.line())
+                each.end(status)
+
+        made: Any = self.lab
+        made.spawnProcess = spawn
+        self.lab.act = finish
+        words = ("--workers", "2", "-c", "3", "-q", "10", "-n", "10", "-o", "json", TARGET)
+        status, said, errors = self.load(*words)
+        return status, json.loads(said), errors, [pickle.loads(each.orders) for each in spawned]
+
+    def test_workers(self) -> None:
+        """Workers have their shares of it, and what they tell is one result."""
+        status, document, errors, orders = self.shared(0, 0)
+        self.assertEqual((status, document["sent"], errors), (0, 10, ""))
+        self.assertEqual([each.plan.connections for each in orders], [2, 1])
+        shares = [(each.index, each.of, each.rate) for each in orders]
+        self.assertEqual(shares, [(0, 2, 10), (1, 2, 10)])
+
+    def test_workerDies(self) -> None:
+        """A worker that dies is told, and is status 2."""
+        status, document, errors, _ = self.shared(0, 1)
+        self.assertEqual((status, document["sent"]), (2, 5))
+        self.assertEqual(errors, "echoproto load: worker 2 died: status 1\n")
+
+    def test_progress(self) -> None:
+        """On a terminal it tells how far it has come, and leaves nothing of that."""
+        self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
+        status, said, errors = self.load("-z", "1s", TARGET, errors=Terminal())
+        self.assertRegex(errors, r"\d+ sent, \d+ received, 0 wrong")
+        self.assertEqual((status, said.count("sent")), (0, 1))
 
     def test_wrong(self) -> None:
         """Wrong bytes are status 3."""
@@ -112,7 +172,7 @@ class LoadTests(SynchronousTestCase):
         """What cannot be asked is status 2, in one line."""
         for words, says in (
             (("lab1", "lab2"), "one TARGET is loaded at a time"),
-            (("udp://127.0.0.1",), "needs a stream"),
+            (("-s", "1-64", "udp://127.0.0.1"), "give -s 8 or more"),
         ):
             status, _, errors = self.load(*words)
             self.assertEqual((status, len(errors.splitlines())), (2, 1))

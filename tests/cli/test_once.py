@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 from contextlib import redirect_stderr
 from typing import Any
 
@@ -10,16 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.once import Once
 from echoproto.cli.output import opened
+from echoproto.cli.progress import Stage
 from echoproto.errors import CannotAsk
 from echoproto.server import foreground
-from tests.cli.lab import Lab, Unwritten
+from tests.cli.lab import Lab, Terminal, Unwritten
 
-
-class Terminal(io.StringIO):
-    """A terminal."""
-
-    def isatty(self) -> bool:
-        return True
+#: What leaves a terminal as it was: the cursor is shown, and the bar's line erased (ECMA-48: CUU, EL).
+GONE = "\x1b[?25h\r\x1b[1A\x1b[2K"
 
 
 class Measurement:
@@ -76,6 +74,15 @@ class OnceTests(SynchronousTestCase):
         self.assertEqual(begun, [(self.measurement, self.lab)])
         self.assertFalse(made.interrupted)
 
+    def test_broken(self) -> None:
+        """A fault of ours when the result is shown ends it all the same, with one line and status 2."""
+        made = Once("x", self.stream)
+        self.lab.act = self.finish
+        with redirect_stderr(self.errors):
+            status = made.run(lambda reactor: succeed(self.measurement), lambda result: 1 // 0)
+        self.assertEqual((status, len(self.errors.getvalue().splitlines())), (2, 1))
+        self.assertIn("please report it: ZeroDivisionError", self.errors.getvalue())
+
     def test_interrupted(self) -> None:
         """Ctrl-C shows what there is."""
         self.lab.act = self.interrupt
@@ -86,6 +93,33 @@ class OnceTests(SynchronousTestCase):
         """Ctrl-C before it is prepared is status 130."""
         self.lab.act = self.interrupt
         self.assertEqual(self.once(Deferred())[0], 130)
+
+    def test_slow(self) -> None:
+        """After Ctrl-C the reactor waits for a measurement that takes a while to end."""
+        waited: list[Any] = []
+
+        def interrupt(turn: int) -> None:
+            if turn == 1:
+                [(call, _, _)] = self.lab.triggers["before"]["shutdown"]
+                waited.append(call())
+            if turn == 3:
+                self.assertNoResult(waited[0])
+                self.measurement.result.callback("ended")
+                self.lab.stop()
+
+        self.measurement.stop = lambda: None  # type: ignore[method-assign]
+        self.lab.act = interrupt
+        status, _ = self.once(status=3)
+        self.assertEqual((status, self.stream.getvalue()), (3, "ended\n"))
+        self.successResultOf(waited[0])
+
+    def test_fault(self) -> None:
+        """What goes wrong on our side is told, and the status is 2 whatever else there is."""
+        self.lab.act = self.finish
+        made = Once("x", self.stream, lambda measurement, reactor: made.fault("it broke"))
+        with redirect_stderr(self.errors):
+            status = made.run(lambda reactor: succeed(self.measurement), lambda result: 3)
+        self.assertEqual((status, self.errors.getvalue()), (2, "echoproto x: it broke\n"))
 
     def test_failed(self) -> None:
         """What cannot be is told: nobody there is status 1, an error of ours status 2."""
@@ -98,18 +132,52 @@ class OnceTests(SynchronousTestCase):
             self.assertEqual(self.errors.getvalue(), f"echoproto x: {says}\n")
 
     def test_progress(self) -> None:
-        """On a terminal it tells each second how far it has come; elsewhere not."""
+        """On a terminal a bar tells four times a second how far it has come, and is gone at the end; elsewhere there is none."""
+        asked: list[int] = []
+
+        def progress(measurement: Any) -> Stage:
+            asked.append(self.lab.turns)
+            return Stage(0.5, "some")
 
         def finish(turn: int) -> None:
-            if turn == 250:
+            if turn == 80:
                 self.measurement.result.callback("done")
 
-        for errors, says in ((Terminal(), "\rsome  \rsome  \n"), (io.StringIO(), "")):
+        self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
+        for errors, times in ((Terminal(), 3), (io.StringIO(), 0)):
             self.setUp()
+            asked.clear()
             self.errors = errors
             self.lab.act = finish
-            self.once(progress=lambda measurement: "some")
-            self.assertEqual(errors.getvalue(), says)
+            self.once(progress=progress)
+            self.assertEqual(len(asked), times)
+            self.assertEqual("some" in errors.getvalue(), bool(times))
+            self.assertTrue(not times or errors.getvalue().endswith(GONE))
+
+    def test_lines(self) -> None:
+        """Where a line is written, or told, the bar makes room for it."""
+        written: list[str] = []
+
+        def progress(measurement: Any) -> Stage:
+            written.append(self.errors.getvalue())
+            return Stage(0.5, "some")
+
+        def act(turn: int) -> None:
+            if turn == 30:
+                made.complain("a fault")
+                written.append(self.errors.getvalue())
+                made.line("a line")
+            if turn == 80:
+                self.measurement.result.callback("done")
+
+        self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
+        self.errors = Terminal()
+        self.lab.act = act
+        made = Once("x", self.stream, progress=progress)
+        with redirect_stderr(self.errors):
+            made.run(lambda reactor: succeed(self.measurement), lambda result: 0)
+        self.assertIn(f"{GONE}echoproto x: a fault\n", written[1])
+        self.assertEqual(self.stream.getvalue(), "a line\n")
 
     def test_unwritable(self) -> None:
         """Where nothing can be written it ends: status 2, unless nobody reads any more."""

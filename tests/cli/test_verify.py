@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
@@ -16,7 +17,7 @@ from echoproto.client import finding
 from echoproto.echo import EchoFactory
 from echoproto.server import foreground
 from echoproto.testing import MemoryEndpoint, endpointTo
-from tests.cli.lab import Lab, Unwritten
+from tests.cli.lab import Lab, Terminal, Unwritten
 
 TARGET = "127.0.0.1:7"
 
@@ -35,13 +36,6 @@ class Closing(Protocol):
     def connectionMade(self) -> None:
         transport: Any = self.transport
         transport.loseConnection()
-
-
-class Terminal(io.StringIO):
-    """A terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 class VerifyTests(SynchronousTestCase):
@@ -148,8 +142,14 @@ class VerifyTests(SynchronousTestCase):
 
     def test_progress(self) -> None:
         """On a terminal it tells how far it has come."""
-        _, _, said = self.verify("-z", "2500ms", TARGET, errors=Terminal())
-        self.assertRegex(said, r"^(\r\d+\.\d [KMG]iB, [^\r]* 0 faults  ){2,3}\n$")
+        self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
+        for words in (("-z", "1s"), ("--bytes", "64MiB")):
+            self.setUp()
+            _, _, said = self.verify(*words, TARGET, errors=Terminal())
+            self.assertRegex(said, r"\d+\.\d [KMG]iB, [^\r]* 0 faults")
+        self.setUp()
+        _, _, said = self.verify("-q", "-z", "1s", TARGET, errors=Terminal())
+        self.assertEqual(said, "")
 
     def test_nobodyReads(self) -> None:
         """Where nobody reads what is written it ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -46,6 +47,47 @@ class LoadTests(SynchronousTestCase):
             self.assertLessEqual(abs(found["received"] - 400), 4)
             self.assertEqual(found["response"]["count"], found["received"])
 
+    def test_datagrams(self) -> None:
+        """Datagrams come back in both loops, by one process and by two."""
+        with Program(
+            "-p", "udp:0:interface=127.0.0.1", "--datagram-rate", "0", listeners=1
+        ) as program:
+            target = f"udp://127.0.0.1:{program.address('echo', 'udp')[1]}"
+            for words in (
+                ("-n", "5000", "--window", "4", "-s", "8-1400"),
+                ("-n", "500", "-q", "1000"),
+                ("-n", "500", "--workers", "2"),
+            ):
+                found = self.loaded(*words, target)
+                self.assertEqual((found["wrong"], found["duplicates"]), (0, 0))
+                self.assertEqual((found["sent"], found["lost"]), (int(words[1]), 0))
+
+    def test_workers(self) -> None:
+        """Workers send exactly what was asked for, and nobody is left when one of them is killed."""
+        with Program("-p", "tcp:0:interface=127.0.0.1", listeners=1) as program:
+            target = f"127.0.0.1:{program.port()}"
+            found = self.loaded("--workers", "2", "-c", "5", "-n", "1001", target)
+            self.assertEqual((found["sent"], found["received"]), (1001, 1001))
+            self.assertEqual(found["configuration"]["connections"], 5)
+            words = ["--workers", "2", "-c", "2", "-z", "60s", target]
+            with subprocess.Popen(
+                [*LOAD, *words],
+                env=environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as running:
+                while len(connections(program.port())) < 2 * len(b"ESTABLISHED"):
+                    Event().wait(0.02)
+                workers = children(running.pid)
+                os.kill(workers[0], signal.SIGKILL)
+                running.send_signal(signal.SIGINT)
+                said, errors = running.communicate(timeout=PATIENCE)
+            self.assertEqual(running.returncode, 2)
+            self.assertRegex(errors, r"^echoproto load: worker \d died: signal 9\n$")
+            self.assertIn("0 wrong", said)
+            self.assertEqual([each for each in workers if os.path.exists(f"/proc/{each}")], [])
+
     def test_refused(self) -> None:
         """Where nothing listens it is one line, and status 1."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -83,6 +125,12 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual((found["lost"], found["wrong"]), (0, 0))
         self.assertGreater(found["response"]["p99_ns"], 0.8 * SECOND)
         self.assertGreater(found["response"]["max_ns"], 0.9 * SECOND)
+
+
+def children(process: int) -> list[int]:
+    """Its child processes (proc_pid_task_children(5))."""
+    with open(f"/proc/{process}/task/{process}/children") as listed:
+        return [int(each) for each in listed.read().split()]
 
 
 def connections(port: int) -> bytes:

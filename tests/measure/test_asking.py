@@ -106,6 +106,14 @@ class LoadTests(SynchronousTestCase):
         pairs[0].client.abortConnection()
         pairs[0].pump()
 
-    def test_wrong(self) -> None:
-        """Datagrams are no stream."""
-        self.failureResultOf(load(Clock(), Target("", "udp")), CannotAsk)
+    def test_datagrams(self) -> None:
+        """Datagrams are loaded, too, unless they have no room for their numbers."""
+        wire = DatagramWire()
+        wire.listenUDP(7, EchoDatagrams(wire), "127.0.0.1")
+        plan = LoadPlan(connections=1, count=100, duration=None)
+        loading = load(wire, "udp://127.0.0.1:7", plan, (8, 20), seed=7)
+        wire.deliverAll()
+        result = self.successResultOf(loading)
+        self.assertEqual((result.received, result.wrong, result.duplicates), (100, 0, 0))
+        self.assertLess(abs(result.bytesSent - 1400), 200)
+        self.failureResultOf(load(wire, "udp://127.0.0.1:7", plan, (7, 20)), CannotAsk)

@@ -20,7 +20,8 @@ from echoproto.measure.document import (
     verification,
 )
 from echoproto.measure.integrity import Fault, FaultKind
-from echoproto.measure.pinging import PingResult, Plan
+from echoproto.measure.loadresult import Interval
+from echoproto.measure.pinging import SECOND, PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
 from echoproto.measure.spread import Spread
@@ -93,7 +94,7 @@ class DocumentTests(SynchronousTestCase):
         validator = Draft202012Validator(schemas["load.schema.json"], registry=registry)
         validator.check_schema(schemas["load.schema.json"])
         for result in (
-            loaded(),
+            loaded(intervals=(Interval(0, 5, 4, 1, 1, 2, 3, 4), Interval(SECOND, 5, 0, 0))),
             loaded(duration=0, sent=0, service=Spread(), errors=Counter(gone=2)),
         ):
             validator.validate(json.loads(json.dumps(loadValues(result))))

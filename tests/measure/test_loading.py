@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -8,9 +10,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.arrivals import fixed
-from echoproto.measure.loading import AGAIN, Loading
+from echoproto.measure.loading import AGAIN, BURST, Loading
 from echoproto.measure.loadresult import LoadPlan, LoadResult
+from echoproto.measure.numbered import numbered
 from echoproto.measure.pinging import SECOND
+from echoproto.measure.usage import Usage
 
 MS = SECOND // 1000
 
@@ -44,6 +48,7 @@ class Target:
     name = "tcp://lab1:7"
 
     def __init__(self) -> None:
+        self.ordered = True
         self.roads: list[Road] = []
         self.instead: list[Deferred[Any]] = []
 
@@ -55,17 +60,24 @@ class Target:
 
 
 class LoadingTestCase(SynchronousTestCase):
-    def begin(self, target: Target | None = None, **plan: Any) -> Loading:
+    def begin(
+        self,
+        target: Target | None = None,
+        tell: Callable[..., None] = lambda *second: None,
+        messages: Iterator[bytes] | None = None,
+        **plan: Any,
+    ) -> Loading:
         self.clock = Clock()
         self.target = target if target is not None else Target()
-        self.spent = 0
+        self.spent = self.waited = 0
         loading = Loading(
             self.target,
             self.clock,
             self.now,
-            lambda: self.spent,
-            MESSAGES,
+            lambda: Usage(self.spent, self.waited),
+            cycle(MESSAGES) if messages is None else messages,
             LoadPlan(**plan),
+            tell,
             spin=0,
         )
         loading.start()
@@ -130,17 +142,36 @@ class ClosedTests(LoadingTestCase):
         result = self.ended(loading)
         self.assertEqual((result.received, result.wrong), (3, 1))
 
+    def test_stage(self) -> None:
+        """It tells how much is done, and what was counted so far."""
+        loading = self.begin(connections=1, duration=10 * SECOND)
+        self.clock.advance(2.5)
+        self.answer()
+        self.assertEqual(loading.stage(), (0.25, (2, 1, 0)))
+
+    def test_intervals(self) -> None:
+        """Each second is told when it is over, those too in which we were held up; the rest at the end."""
+        told: list[Any] = []
+        loading = self.begin(connections=1, duration=None, tell=lambda *second: told.append(second))
+        for seconds in (0.4, 0.5, 0.2, 2.5):
+            self.clock.advance(seconds)
+            self.answer()
+        loading.stop()
+        result = self.ended(loading)
+        figures = [(each.at, each.sent, each.received, each.maximum) for each in result.intervals]
+        expected = [(0, 3, 2, 500 * MS), (SECOND, 1, 1, 200 * MS), (2 * SECOND, 0, 0, None)]
+        self.assertEqual(figures, [*expected, (3 * SECOND, 1, 1, 2500 * MS)])
+        self.assertEqual([each for each, _ in told], list(result.intervals))
+        self.assertEqual((result.sent, result.received), (5, 4))
+
     def test_warmup(self) -> None:
         """What is sent so early is not counted."""
         loading = self.begin(connections=1, duration=SECOND, warmup=SECOND // 2)
-        self.clock.advance(0.4)
-        self.answer()
-        self.clock.advance(0.2)
-        self.answer()
-        self.clock.advance(0.4)
-        self.answer()
+        for seconds in (0.4, 0.1, 0.1, 0.4):
+            self.clock.advance(seconds)
+            self.answer()
         result = self.ended(loading)
-        self.assertEqual((result.sent, result.received, result.duration), (1, 1, SECOND // 2))
+        self.assertEqual((result.sent, result.received, result.duration), (2, 2, SECOND // 2))
 
     def test_busy(self) -> None:
         """Where our processor was the limit it is said."""
@@ -149,6 +180,17 @@ class ClosedTests(LoadingTestCase):
         self.clock.advance(1)
         self.answer()
         self.assertEqual(self.ended(loading).limits, ["our processor was busy for 95% of the time"])
+
+    def test_waited(self) -> None:
+        """Where others had our processor it was the limit, too."""
+        loading = self.begin(connections=1, duration=SECOND)
+        self.spent, self.waited = 500 * MS, 450 * MS
+        self.clock.advance(1)
+        self.answer()
+        self.assertEqual(
+            self.ended(loading).limits,
+            ["our processor was busy for 50% of the time, and others had it for 45%"],
+        )
 
 
 class OpenTests(LoadingTestCase):
@@ -162,6 +204,21 @@ class OpenTests(LoadingTestCase):
             self.clock.advance(0.001)
         self.assertEqual(self.sent(), 11)
         self.assertEqual([len(each.sent) for each in self.target.roads], [5, 6])
+
+    def test_tooMany(self) -> None:
+        """Where more is due than can be sent, there is time for other things, so that the end comes at its time."""
+
+        def slow() -> int:
+            self.clock.rightNow += 0.0001
+            return round(self.clock.rightNow * SECOND)
+
+        self.now = slow  # type: ignore[method-assign]
+        loading = self.open(100_000, connections=1, duration=SECOND)
+        self.clock.advance(0)
+        self.answer()
+        result = self.ended(loading)
+        self.assertLessEqual(abs(result.sent - 10_000), BURST)
+        self.assertEqual(result.lost, 0)
 
     def test_foreign(self) -> None:
         """What nobody has asked for is wrong."""
@@ -226,6 +283,44 @@ class OpenTests(LoadingTestCase):
         self.target.roads[0].ears.gone("lost")
         loading.stop()
         self.assertEqual(self.ended(loading).errors, {"lost": 1})
+
+
+class DatagramTests(LoadingTestCase):
+    def datagrams(self, **plan: Any) -> Loading:
+        target = Target()
+        target.ordered = False
+        self.patch(Road, "connectTime", None)
+        return self.begin(target, messages=numbered(b"mine", MESSAGES), timeout=SECOND, **plan)
+
+    def test_lost(self) -> None:
+        """Datagrams that do not come are given up after their time, and others sent in their places."""
+        loading = self.datagrams(connections=2, duration=3 * SECOND, window=2)
+        self.target.roads[0].answer(2)
+        self.assertEqual([len(each.sent) for each in self.target.roads], [2, 2])
+        for _ in range(11):
+            self.clock.advance(0.1)
+        self.assertEqual([len(each.sent) for each in self.target.roads], [4, 4])
+        loading.stop()
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received, result.lost), (10, 2, 8))
+        self.assertEqual(result.connecting.count, 0)
+
+    def test_trouble(self) -> None:
+        """What the network says is counted, and the port is used on; the end comes with the last reply or after its time."""
+        loading = self.datagrams(connections=1, duration=None, count=2)
+        self.target.roads[0].ears.gone("refused")
+        for _ in range(21):
+            self.clock.advance(0.1)
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received), (2, 0))
+        self.assertEqual(result.errors, {"refused": 1})
+
+    def test_count(self) -> None:
+        """It ends when so many are answered or given up."""
+        loading = self.datagrams(connections=1, duration=None, count=2)
+        self.answer()
+        self.answer()
+        self.assertEqual(self.ended(loading).received, 2)
 
 
 class ConnectionTests(LoadingTestCase):

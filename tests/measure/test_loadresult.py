@@ -7,6 +7,15 @@ from echoproto.measure.loadresult import LoadPlan
 from tests.measure.results import loaded, spreadOf
 
 
+class LoadPlanTests(SynchronousTestCase):
+    def test_share(self) -> None:
+        """What is done of it is told by time and by number, whichever is further."""
+        plan = LoadPlan(duration=100, count=10)
+        found = [plan.share(*each) for each in ((20, 1), (20, 5), (300, 5))]
+        self.assertEqual(found, [0.2, 0.5, 1.0])
+        self.assertEqual(LoadPlan(duration=None).share(1, 1), 0)
+
+
 class LoadResultTests(SynchronousTestCase):
     def test_figures(self) -> None:
         """What was lost, and how many replies came in a second."""
@@ -19,6 +28,14 @@ class LoadResultTests(SynchronousTestCase):
         self.assertEqual(loaded().limits, [])
         self.assertEqual(loaded(busy=0.95).limits, ["our processor was busy for 95% of the time"])
         self.assertEqual(loaded(busy=0.95, plan=LoadPlan(times=fixed(1))).limits, [])
+
+    def test_workers(self) -> None:
+        """Where workers have shared it, it is said of each."""
+        shares = (loaded(), loaded(busy=0.95))
+        self.assertEqual(
+            loaded(busy=1.45, workers=shares).limits,
+            ["worker 2: our processor was busy for 95% of the time"],
+        )
 
     def test_late(self) -> None:
         """Messages that were sent late are a limit of ours."""

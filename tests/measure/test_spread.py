@@ -5,6 +5,7 @@ from math import ceil
 from random import Random
 from statistics import fmean, pstdev
 
+from hdrh.histogram import HdrHistogram
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.spread import LONGEST, PERCENTILES, Spread
@@ -68,6 +69,21 @@ class SpreadTests(SynchronousTestCase):
         """Times that no histogram has room for are counted, and the extremes stay exact."""
         spread = spreadOf([0, LONGEST * 5])
         self.assertEqual((spread.minimum, spread.maximum, spread.count), (0, LONGEST * 5, 2))
+
+    def test_many(self) -> None:
+        """However many different times there are, it keeps no more of them than the histogram has buckets, about."""
+        spread = spreadOf([1, *range(10_000_000, 20_000_000, 100)])
+        self.assertEqual((spread.count, spread.minimum), (100_001, 1))
+        self.assertLess(len(spread._counts), 50_000)
+        self.assertLess(abs(spread.percentile(50) - 15_000_000), 15_000)
+
+    def test_library(self) -> None:
+        """Percentiles are those of the HDR library."""
+        spread = spreadOf(self.times)
+        state = spread.state()
+        histogram = HdrHistogram.decode(state["histogram"])
+        for name, percent in PERCENTILES.items():
+            self.assertEqual(state[f"{name}_ns"], histogram.get_value_at_percentile(percent))
 
     def test_merge(self) -> None:
         """Two that are merged are as one that had all times, to the last bit, in any order."""

@@ -15,6 +15,7 @@ from echoproto.measure.text import (
     columns,
     gradeRows,
     integritySummary,
+    loadLine,
     loadSummary,
     progressLine,
     seenLine,
@@ -143,6 +144,11 @@ class LoadTests(SynchronousTestCase):
 service      1.000    1.000    1.000    1.000    1.000    1.000""",
         )
 
+    def test_progress(self) -> None:
+        """How far it has come is a line; datagrams that came again are told at the end."""
+        self.assertEqual(loadLine(3, 2, 1), "3 sent, 2 received, 1 wrong")
+        self.assertIn("9 received, +2 duplicates, 1 lost", loadSummary(loaded(duplicates=2)))
+
     def test_open(self) -> None:
         """An open loop has both, and the rate that was asked for; errors and our own limits are told."""
         said = loadSummary(
@@ -158,8 +164,8 @@ service      1.000    1.000    1.000    1.000    1.000    1.000""",
         self.assertEqual(
             said[6:],
             [
-                "4 connections: lost",
-                "3 connections: refused",
+                "4 times: lost",
+                "3 times: refused",
                 "the client was the limit: one message in a hundred was sent 8.0 ms late or more",
             ],
         )

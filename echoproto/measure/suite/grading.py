@@ -68,6 +68,11 @@ class Grading:
         done, all_ = len(self._grades), len(self._checks)
         return f"{done} of {all_} checks" + (f", {self._checks[done].name}" if done < all_ else "")
 
+    @property
+    def share(self) -> float:
+        """How much of it is done, from 0 to 1."""
+        return len(self._grades) / len(self._checks)
+
     def start(self) -> None:
         """Begin."""
         Deferred.fromCoroutine(self._run()).addCallbacks(self.result.callback, self.result.errback)

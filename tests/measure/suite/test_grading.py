@@ -118,12 +118,13 @@ class GradingTests(SynchronousTestCase):
         waiting: Deferred[None] = Deferred()
         grading = self.begin(check("never reads", waiting), check("bytes", ""))
         self.assertEqual(grading.progress, "0 of 2 checks, never reads")
+        self.assertEqual(grading.share, 0.0)
         self.clock.advance(LIMIT)
         self.assertEqual(
             self.verdicts(grading), [(Verdict.FAILED, "not over in 60 s"), (Verdict.PASSED, "")]
         )
         self.assertEqual(self.told[0].duration, LIMIT * 1e9)
-        self.assertEqual(grading.progress, "2 of 2 checks")
+        self.assertEqual((grading.progress, grading.share), ("2 of 2 checks", 1.0))
 
     def test_stopped(self) -> None:
         """Cancelled, the rest is skipped, and what is open is closed."""
