@@ -36,7 +36,7 @@ from echoproto.measure.report.saved import Saved
 _WHAT = "What is done"
 
 _EPILOG = """\b
-FILE is what ping, load or verify wrote with -o json, what ping wrote with -o ndjson, or what
+FILE is what ping, load or verify wrote with -o json, what ping or load wrote with -o ndjson, or what
 report wrote with -o json; - is the standard input.
 
 \b

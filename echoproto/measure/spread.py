@@ -88,7 +88,7 @@ class Spread:
         self._settle()
         fine, self._counts = self._counts, defaultdict(int)
         for time, count in fine.items():
-            self._counts[_least(time)] += count
+            self._counts[_least(min(time, LONGEST))] += count
         return self._counts
 
     @property

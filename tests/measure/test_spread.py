@@ -95,7 +95,7 @@ class SpreadTests(SynchronousTestCase):
         self.assertEqual(merged.state(), whole.state())
 
     def test_stored(self) -> None:
-        """What went through JSON is as it was."""
-        for times in (self.times, []):
+        """What went through JSON is as it was, also where times were longer than any histogram has room for."""
+        for times in (self.times, [], [5, LONGEST * 2, LONGEST * 5]):
             state = spreadOf(times).state()
             self.assertEqual(Spread.restored(json.loads(json.dumps(state))).state(), state)
