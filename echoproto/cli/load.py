@@ -34,7 +34,7 @@ from echoproto.client.targets import Target
 from echoproto.measure import LoadPlan, LoadResult, prepareLoad
 from echoproto.measure.assertions import Assertion
 from echoproto.measure.document import loadAssertable
-from echoproto.measure.loadresult import Interval
+from echoproto.measure.intervals import Interval
 from echoproto.measure.sharing import divided, timesOf
 from echoproto.measure.tally import Counts
 from echoproto.measure.text import loadLine

@@ -22,7 +22,8 @@ from twisted.python.failure import Failure
 
 from echoproto.cli.loadpipe import GO, REPORTS, Orders, Report
 from echoproto.errors import CannotAsk, EchoprotoError
-from echoproto.measure.loadresult import Interval, LoadPlan, LoadResult
+from echoproto.measure.intervals import Interval
+from echoproto.measure.loadresult import LoadPlan, LoadResult
 from echoproto.measure.pinging import SECOND
 from echoproto.measure.sharing import Joint
 from echoproto.measure.tally import Counts

@@ -12,8 +12,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from echoproto.measure.document import intervalValues, loadValues
-from echoproto.measure.loadresult import Interval, LoadResult
+from echoproto.measure.document import loadValues
+from echoproto.measure.intervals import Interval
+from echoproto.measure.loadresult import LoadResult
 from echoproto.measure.text import loadSummary
 
 
@@ -42,7 +43,7 @@ class NDJSON(Text):
 
     def second(self, interval: Interval) -> Iterator[str]:
         """Its line."""
-        yield json.dumps({"type": "interval", **intervalValues(interval)})
+        yield json.dumps({"type": "interval", **interval.values()})
 
     def end(self, result: LoadResult) -> Iterator[str]:
         """The summary; the seconds are told already."""
@@ -58,7 +59,7 @@ class CSV(Text):
 
     def second(self, interval: Interval) -> Iterator[str]:
         """Its row; the names of the columns before the first."""
-        values = intervalValues(interval)
+        values = interval.values()
         if not self._begun:
             self._begun = True
             yield _row(values)

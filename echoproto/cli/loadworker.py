@@ -23,7 +23,8 @@ from echoproto.cli.ending import why
 from echoproto.cli.loadpipe import REPORTS, Orders, Report
 from echoproto.errors import CannotAsk, ConnectionGone, ExchangeError
 from echoproto.measure.asking import prepareLoad
-from echoproto.measure.loadresult import Interval, LoadResult
+from echoproto.measure.intervals import Interval
+from echoproto.measure.loadresult import LoadResult
 from echoproto.measure.tally import Counts
 from echoproto.server.foreground import installReactor
 

@@ -19,8 +19,9 @@ from echoproto.client.finding import Way, find
 from echoproto.client.targets import Target, parseTarget
 from echoproto.errors import CannotAsk
 from echoproto.measure.integrity import Fault, Integrity
+from echoproto.measure.intervals import Interval
 from echoproto.measure.loading import Loading
-from echoproto.measure.loadresult import Interval, LoadPlan, LoadResult
+from echoproto.measure.loadresult import LoadPlan, LoadResult
 from echoproto.measure.numbered import LEAST, numbered
 from echoproto.measure.pinging import SECOND, Pinging, PingResult, Plan
 from echoproto.measure.probes import Probes

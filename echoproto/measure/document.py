@@ -15,7 +15,7 @@ import twisted
 
 from echoproto import __version__
 from echoproto.measure.integrity import FaultKind
-from echoproto.measure.loadresult import Interval, LoadResult
+from echoproto.measure.loadresult import LoadResult
 from echoproto.measure.pinging import SECOND, PingResult, Plan
 from echoproto.measure.record import Kind, Record, Seen
 from echoproto.measure.spread import PERCENTILES, Spread
@@ -108,21 +108,7 @@ def loadValues(result: LoadResult) -> dict[str, Any]:
         "busy_ratio": result.busy,
         "client_limits": result.limits,
         "interval_ns": SECOND,
-        "intervals": [intervalValues(each) for each in result.intervals],
-    }
-
-
-def intervalValues(interval: Interval) -> dict[str, Any]:
-    """A second of a load."""
-    return {
-        "at_ns": interval.at,
-        "sent": interval.sent,
-        "received": interval.received,
-        "wrong": interval.wrong,
-        "min_ns": interval.minimum,
-        "p50_ns": interval.p50,
-        "p99_ns": interval.p99,
-        "max_ns": interval.maximum,
+        "intervals": [each.values() for each in result.intervals],
     }
 
 

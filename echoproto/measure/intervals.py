@@ -1,7 +1,8 @@
 """
 A run second by second: what was sent in each, and what came of it.
 
-Made at the end, by :mod:`.record` of what it keeps of each probe; read again by :mod:`.report.reading`, and drawn.
+Of probes made at the end, by :mod:`.record` of what it keeps of each; of a load as it goes, by :mod:`.tally`. Read again by
+:mod:`.report.reading`, and drawn.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ class Interval:
     """
     A part of a run. Times are in nanoseconds, and ``None`` where nothing was received.
 
-    :ivar at: its start, since the first probe was sent.
-    :ivar sent: probes that were sent in it.
-    :ivar received: of these, how many were answered, whenever that was.
+    :ivar at: its start, since the first probe was sent or the load began.
+    :ivar sent: probes or messages that were sent in it.
+    :ivar received: of probes, how many of these were answered, whenever that was; of a load, the replies that came in it.
+    :ivar wrong: of a load, how many of the replies were wrong.
     """
 
     at: int
@@ -34,13 +36,16 @@ class Interval:
     median: int | None = None
     p99: int | None = None
     maximum: int | None = None
+    wrong: int | None = None
 
     def values(self) -> dict[str, int | None]:
         """Plain values for JSON."""
+        wrong = {} if self.wrong is None else {"wrong": self.wrong}
         return {
             "at_ns": self.at,
             "sent": self.sent,
             "received": self.received,
+            **wrong,
             "min_ns": self.minimum,
             "p50_ns": self.median,
             "p99_ns": self.p99,

@@ -19,8 +19,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from echoproto.measure.datagramlane import DatagramLane
+from echoproto.measure.intervals import Interval
 from echoproto.measure.lanes import ClosedLoop, OpenLoop, SingleLane, StreamLane
-from echoproto.measure.loadresult import Interval, LoadPlan, LoadResult
+from echoproto.measure.loadresult import LoadPlan, LoadResult
 from echoproto.measure.pinging import SECOND, reasonOf
 from echoproto.measure.spread import Spread
 from echoproto.measure.tally import Counts, Tally

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from echoproto.measure.intervals import Interval
 from echoproto.measure.pinging import SECOND
 from echoproto.measure.spread import Spread
 
@@ -54,31 +55,6 @@ class LoadPlan:
     def open(self) -> bool:
         """Whether it is an open loop."""
         return self.times is not None or self.rate is not None
-
-
-@dataclass(frozen=True)
-class Interval:
-    """
-    A second of it. Times are response times in an open loop, service times in a closed one, and ``None`` where nothing came.
-
-    :ivar at: nanoseconds from the beginning to its start.
-    :ivar sent: messages.
-    :ivar received: replies, right or wrong.
-    :ivar wrong: those that were wrong.
-    :ivar minimum: the shortest time.
-    :ivar p50: the median.
-    :ivar p99: what 99 of a hundred do not exceed.
-    :ivar maximum: the longest.
-    """
-
-    at: int
-    sent: int
-    received: int
-    wrong: int
-    minimum: int | None = None
-    p50: int | None = None
-    p99: int | None = None
-    maximum: int | None = None
 
 
 @dataclass(frozen=True)

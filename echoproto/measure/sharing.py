@@ -12,7 +12,8 @@ from dataclasses import replace
 from random import Random
 
 from echoproto.measure.arrivals import fixed, poisson
-from echoproto.measure.loadresult import Interval, LoadPlan, LoadResult
+from echoproto.measure.intervals import Interval
+from echoproto.measure.loadresult import LoadPlan, LoadResult
 from echoproto.measure.spread import Spread
 from echoproto.measure.tally import Counts, Tally
 

@@ -8,9 +8,11 @@ Knows no clock.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from echoproto.measure.loadresult import Interval, LoadResult
+from echoproto.measure.intervals import Interval
+from echoproto.measure.loadresult import LoadResult
 from echoproto.measure.pinging import SECOND
 from echoproto.measure.spread import Spread
 
@@ -51,8 +53,11 @@ class Counts:
     def interval(self, at: int) -> Interval:
         """What is told of it, as a second that began at ``at``."""
         times = self.response if self.response.count else self.service
-        figures = (times.minimum, *times.percentiles(50, 99), times.maximum) if times.count else ()
-        return Interval(at, self.sent, self.service.count, self.wrong, *figures)
+        known = Interval(at, self.sent, self.service.count, wrong=self.wrong)
+        if not times.count:
+            return known
+        median, p99 = times.percentiles(50, 99)
+        return replace(known, minimum=times.minimum, median=median, p99=p99, maximum=times.maximum)
 
 
 class Tally:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.loadoutput import LOAD_FORMS
-from echoproto.measure.document import intervalValues, loadValues
-from echoproto.measure.loadresult import Interval
+from echoproto.measure.document import loadValues
+from echoproto.measure.intervals import Interval
 from tests.measure.results import loaded
 
-SECONDS = (Interval(0, 5, 4, 1, 1, 2, 3, 4), Interval(1_000_000_000, 1, 0, 0))
+SECONDS = (Interval(0, 5, 4, 1, 2, 3, 4, wrong=1), Interval(1_000_000_000, 1, 0, wrong=0))
 RESULT = loaded(intervals=SECONDS)
 
 
@@ -35,9 +35,7 @@ class FormTests(SynchronousTestCase):
     def test_ndjson(self) -> None:
         """NDJSON has a line for each second, and one for the whole without them."""
         *seconds, summary = map(json.loads, written("ndjson"))
-        self.assertEqual(
-            seconds, [{"type": "interval", **intervalValues(each)} for each in SECONDS]
-        )
+        self.assertEqual(seconds, [{"type": "interval", **each.values()} for each in SECONDS])
         self.assertEqual(set(summary), {"type", *loadValues(RESULT)} - {"interval_ns", "intervals"})
         self.assertEqual((summary["type"], summary["sent"]), ("summary", 10))
 

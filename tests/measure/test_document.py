@@ -20,7 +20,7 @@ from echoproto.measure.document import (
     verification,
 )
 from echoproto.measure.integrity import Fault, FaultKind
-from echoproto.measure.loadresult import Interval
+from echoproto.measure.intervals import Interval
 from echoproto.measure.pinging import SECOND, PingResult, Plan
 from echoproto.measure.probes import Probes
 from echoproto.measure.record import Record
@@ -94,7 +94,9 @@ class DocumentTests(SynchronousTestCase):
         validator = Draft202012Validator(schemas["load.schema.json"], registry=registry)
         validator.check_schema(schemas["load.schema.json"])
         for result in (
-            loaded(intervals=(Interval(0, 5, 4, 1, 1, 2, 3, 4), Interval(SECOND, 5, 0, 0))),
+            loaded(
+                intervals=(Interval(0, 5, 4, 1, 2, 3, 4, wrong=1), Interval(SECOND, 5, 0, wrong=0))
+            ),
             loaded(duration=0, sent=0, service=Spread(), errors=Counter(gone=2)),
         ):
             validator.validate(json.loads(json.dumps(loadValues(result))))

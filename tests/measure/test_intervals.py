@@ -42,10 +42,11 @@ class IntervalTests(SynchronousTestCase):
             self.assertEqual(sum(each.sent for each in found[1]), seconds)
 
     def test_values(self) -> None:
-        """For JSON times have their unit in their names, and are null where nothing came back."""
+        """For JSON times have their unit in their names, and are null where nothing came back; a load has wrong ones."""
         names = ("at_ns", "sent", "received", "min_ns", "p50_ns", "p99_ns", "max_ns")
         for each in ((SECOND, 9, 8, 1, 2, 3, 4), (SECOND, 9, 0, None, None, None, None)):
             self.assertEqual(Interval(*each).values(), dict(zip(names, each, strict=True)))
+        self.assertEqual(Interval(0, 1, 1, wrong=0).values()["wrong"], 0)
 
     def test_widened(self) -> None:
         """For a picture neighbours become one, until there are a thousand at most; nothing that is long is hidden by that."""

@@ -5,7 +5,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.loadresult import Interval, LoadPlan
+from echoproto.measure.intervals import Interval
+from echoproto.measure.loadresult import LoadPlan
 from echoproto.measure.pinging import SECOND
 from echoproto.measure.spread import Spread
 from echoproto.measure.tally import Counts, Tally
@@ -42,9 +43,9 @@ class CountsTests(SynchronousTestCase):
     def test_interval(self) -> None:
         """Its times are response times, in a closed loop service times, and none where nothing came."""
         for made, expected in (
-            (counts(), Interval(5, 1, 0, 2)),
-            (counts(service=(1, 3, 2)), Interval(5, 1, 3, 2, 1, 2, 3, 3)),
-            (counts(service=(1, 3), response=(7, 9)), Interval(5, 1, 2, 2, 7, 7, 9, 9)),
+            (counts(), Interval(5, 1, 0, wrong=2)),
+            (counts(service=(1, 3, 2)), Interval(5, 1, 3, 1, 2, 3, 3, wrong=2)),
+            (counts(service=(1, 3), response=(7, 9)), Interval(5, 1, 2, 7, 7, 9, 9, wrong=2)),
         ):
             self.assertEqual(made.interval(5), expected)
 
