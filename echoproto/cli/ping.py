@@ -77,7 +77,7 @@ class Session:
 
     def __init__(self, reactor: Any, form: Form, complain: Callable[[str], None]) -> None:
         self.session = os.urandom(4)
-        self.results: list[PingResult] = []
+        self._results: dict[int, PingResult] = {}
         self.failed = self.interrupted = False
         self._write = Guarded(self._unwritable)
         self._reactor = reactor
@@ -89,7 +89,7 @@ class Session:
 
     def start(self, targets: Sequence[Target], way: Way, plan: Plan, **probe: Any) -> None:
         """Ask all of them; the reactor is stopped when they are done."""
-        asked = [self._ask(each, way, plan, probe) for each in targets]
+        asked = [self._ask(place, each, way, plan, probe) for place, each in enumerate(targets)]
         DeferredList(asked).addCallback(lambda _: self._reactor.stop())
         for number, call in ((signal.SIGINT, self.interrupt), (signal.SIGTERM, self.interrupt)):
             self._on(number, call)
@@ -98,7 +98,12 @@ class Session:
     def _on(self, number: int, call: Callable[[], None]) -> None:
         signal.signal(number, lambda *_: self._reactor.callFromThread(call))
 
-    def _ask(self, target: Target, way: Way, plan: Plan, probe: dict[str, Any]) -> Any:
+    @property
+    def results(self) -> list[PingResult]:
+        """Those that there are, in the order of the targets, whichever was done first."""
+        return [self._results[each] for each in sorted(self._results)]
+
+    def _ask(self, place: int, target: Target, way: Way, plan: Plan, probe: dict[str, Any]) -> Any:
         name = target.text
 
         def tell(seen: Seen) -> None:
@@ -119,7 +124,8 @@ class Session:
         asking = prepare(
             self._reactor, target, plan, way=way, tell=tell, session=self.session, **probe
         )
-        return asking.addCallback(begin).addCallbacks(self.results.append, failed)
+        ended = asking.addCallback(begin)
+        return ended.addCallbacks(lambda result: self._results.update({place: result}), failed)
 
     def _unwritable(self, why: str) -> None:
         if why:

@@ -93,15 +93,24 @@ def _report(files: Sequence[list[Saved]], given: dict[str, Any]) -> int:
 
 
 def _pairs(files: Sequence[list[Saved]]) -> list[tuple[Saved, Saved]]:
-    """What is compared with what: two files, target by target, or the two targets of one file."""
+    """What is compared with what: one result each of two files, or each target with itself; or the two of one file."""
     if len(files) == 1 and len(files[0]) == 2:
         return [(files[0][0], files[0][1])]
-    if len(files) == 2 and len(files[0]) == len(files[1]):
-        return list(zip(*files, strict=True))
-    counts = ", ".join(str(len(each)) for each in files)
+    if len(files) == 2:
+        before, after = files
+        if len(before) == len(after) == 1:
+            return [(before[0], after[0])]
+        if sorted(map(_target, before)) == sorted(map(_target, after)):
+            # Of two with one name the first is compared with the first.
+            return list(zip(sorted(before, key=_target), sorted(after, key=_target), strict=True))
     raise CannotReport(
-        f"--compare takes two files with as many targets each, or one with two; here are {counts}"
+        "--compare takes two files with one target each, or with the same targets, or one with two; here are "
+        + ", ".join(" and ".join(each.target for each in file) for file in files)
     )
+
+
+def _target(result: Saved) -> str:
+    return result.target
 
 
 def _show(stream: IO[str], text: str) -> int:

@@ -104,8 +104,7 @@ def _find(reactor: Any, target: Target, size: int | None, now: Callable[[], int]
         return StreamTarget(target.text, endpoint, size, now)
     if target.carrier == "endpoint":
         return StreamTarget(target.text, _described(reactor, target.path), size, now)
-    secured = target.carrier == "tls"
-    secure = _security(reactor, target.host, way) if secured else None
+    secure = _security(reactor, target.host, way) if target.carrier == "tls" else None
 
     def made(host: str) -> StreamTarget:
         _checkSource(host, way)
@@ -114,7 +113,7 @@ def _find(reactor: Any, target: Target, size: int | None, now: Callable[[], int]
         reached: Any = kind(reactor, host, target.port, bindAddress=source)
         if secure is not None:
             reached = _Secured(reached, secure)
-        return StreamTarget(_name(target, host, way), reached, size, now, host, secured)
+        return StreamTarget(_name(target, host, way), reached, size, now, host)
 
     return resolve(reactor, target.host, way.family, "TCP").addCallback(made)
 

@@ -14,7 +14,11 @@ from typing import Any, cast
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone, ConnectionLost, MessageLengthError
-from twisted.internet.interfaces import IHandshakeListener, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    ISSLTransport,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -33,7 +37,6 @@ class StreamRoad(Protocol):
     :param ears: hears them.
     :param size: bytes of a probe; ``None`` to tell what comes as it comes.
     :param now: the time in nanoseconds.
-    :param secured: whether TLS is spoken, so that it is open only after the handshake.
     :ivar opened: fires with the road when it is open; fails when the connection ends before.
     """
 
@@ -45,18 +48,17 @@ class StreamRoad(Protocol):
     send: Callable[[bytes], None]
     dataReceived: Any
 
-    def __init__(self, ears: Any, size: int | None, now: Callable[[], int], secured: bool) -> None:
+    def __init__(self, ears: Any, size: int | None, now: Callable[[], int]) -> None:
         self.opened: Deferred[StreamRoad] = Deferred()
         self._ears = ears
         self.dataReceived = ears.heard if size is None else partial(self._cut, size)
         self._now = now
-        self._secured = secured
         self._began = now()
         self._rest = b""
         self._closed = False
 
     def connectionMade(self) -> None:
-        """Connected; open where no handshake is to come."""
+        """Connected; over TLS it is open only after the handshake."""
         self.connectTime = self._now() - self._began
         if self._closed:
             self._transport.abortConnection()
@@ -65,7 +67,7 @@ class StreamRoad(Protocol):
         if getattr(self._transport.getPeer(), "type", None) == "TCP":
             self._transport.setTcpNoDelay(True)
         self.send = self._transport.write
-        if not self._secured:
+        if not ISSLTransport.providedBy(self._transport):
             self.opened.callback(self)
 
     def handshakeCompleted(self) -> None:
@@ -142,7 +144,6 @@ class StreamTarget:
     :param size: bytes of a probe, at least one; ``None`` for a stream that has none.
     :param now: the time in nanoseconds.
     :param address: its numeric address.
-    :param secured: whether the endpoint's connections speak TLS.
     :ivar endpoint: where it is.
     """
 
@@ -155,18 +156,16 @@ class StreamTarget:
         size: int | None,
         now: Callable[[], int],
         address: str = "",
-        secured: bool = False,
     ) -> None:
         self.name = name
         self.address = address
         self.size = size
         self.endpoint = endpoint
         self._now = now
-        self._secured = secured
 
     def open(self, ears: IEars) -> Deferred[StreamRoad]:
         """See :class:`ITarget`."""
-        road = StreamRoad(ears, self.size, self._now, self._secured)
+        road = StreamRoad(ears, self.size, self._now)
         factory: Any = Factory.forProtocol(lambda: road)
         connecting = self.endpoint.connect(factory)
         connecting.addErrback(road.opened.errback)

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 SECOND = 1_000_000_000
 
+#: In place of the round trip of a probe that was under way at the end, and does not count; of one without a reply it is -1.
+UNDER_WAY = -2
+
 #: Intervals of a run at most. A longer run has wider ones: whole seconds, as few as will do.
 MOST = 1000
 
@@ -96,10 +99,11 @@ _TIMES = ("minimum", "median", "p99", "maximum")
 
 def _interval(at: int, took: array[int]) -> Interval:
     times = sorted(each for each in took if each >= 0)
+    sent = len(took) - took.count(UNDER_WAY)
     if not times:
-        return Interval(at, len(took), 0)
+        return Interval(at, sent, 0)
     middle, high = (_rank(len(times), percent) for percent in (50, 99))
-    return Interval(at, len(took), len(times), times[0], times[middle], times[high], times[-1])
+    return Interval(at, sent, len(times), times[0], times[middle], times[high], times[-1])
 
 
 def _rank(count: int, percent: int) -> int:

@@ -129,9 +129,12 @@ class Pinging:
         )
 
     def stop(self) -> None:
-        """End now: what is awaited is lost."""
+        """End now: what is awaited is lost, unless its reply could not be expected yet."""
         if self._over:
             return
+        now = self._now()
+        for sequence in self._awaited:
+            self._record.dismiss(sequence, now)
         snapshot = self.snapshot()
         self._end()
         self.result.callback(snapshot)

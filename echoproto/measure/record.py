@@ -7,11 +7,12 @@ Called by :mod:`.pinging`, which keeps the time; knows no clock and no carrier. 
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 
-from echoproto.measure.intervals import Interval, intervalsOf
+from echoproto.measure.intervals import UNDER_WAY, Interval, intervalsOf
 from echoproto.measure.probes import Difference, Probes, difference
 from echoproto.measure.spread import Spread
 
@@ -55,7 +56,7 @@ class Record:
 
     :param probes: their payloads.
     :param patience: nanoseconds after which a reply is late.
-    :ivar sent: probes so far.
+    :ivar sent: probes so far; at the end without those that were still under way.
     :ivar received: of these, how many were answered, well or badly, in time or not.
     :ivar counts: how often each kind was seen; a late reply that is corrupt counts as both.
     :ivar times: round trips, of the first reply to each probe.
@@ -73,15 +74,17 @@ class Record:
         self.variation = Spread()
         self.jitter = 0.0
         self._sentAt = array("q")
-        # Of each probe its round trip; -1 where it has none.
+        # Of each probe its round trip; less than 0 where it has none.
         self._took = array("q")
+        self._underWay = 0
+        self._reasons: Counter[str] = Counter()
         self._highest = -1
         self._last: int | None = None
 
     @property
     def sent(self) -> int:
         """Probes so far."""
-        return len(self._sentAt)
+        return len(self._sentAt) - self._underWay
 
     @property
     def lost(self) -> int:
@@ -98,6 +101,11 @@ class Record:
         runs = groupby(self._took, key=(-1).__eq__)
         return [sum(1 for _ in run) for lost, run in runs if lost]
 
+    @property
+    def reasons(self) -> list[str]:
+        """Why probes had no reply in time, the most frequent first."""
+        return [reason for reason, _ in self._reasons.most_common()]
+
     def intervals(self) -> tuple[int, list[Interval]]:
         """The run second by second, and how wide these are (:func:`~echoproto.measure.intervals.intervalsOf`)."""
         return intervalsOf(self._sentAt, self._took)
@@ -113,6 +121,12 @@ class Record:
         self._took.append(-1)
         return self.probes.make(self.sent - 1, at)
 
+    def dismiss(self, sequence: int, at: int) -> None:
+        """It ends, and a probe is awaited no more: where others have taken longer it was under way, and does not count."""
+        if at - self._sentAt[sequence] <= self.times.maximum:
+            self._took[sequence] = UNDER_WAY
+            self._underWay += 1
+
     def answered(self, sequence: int) -> bool:
         """Whether a probe has had a reply."""
         return self._took[sequence] >= 0
@@ -120,6 +134,7 @@ class Record:
     def lose(self, sequence: int, reason: str) -> Seen:
         """Nobody waits for a probe's reply any more; it is called late if it comes all the same."""
         self.counts[Kind.LOST] += 1
+        self._reasons[reason] += 1
         return Seen(Kind.LOST, sequence, reason=reason)
 
     def receive(self, reply: bytes, at: int) -> Seen:

@@ -14,6 +14,9 @@ from echoproto.measure.spread import PERCENTILES, Spread
 from echoproto.measure.suite.grades import Grade, SuiteResult, Verdict
 from echoproto.measure.verifying import VerifyResult
 
+#: Of why probes are lost, so many are told at the end.
+REASONS = 3
+
 
 def seenLine(target: str, seen: Seen) -> str:
     """One line for what was seen."""
@@ -51,6 +54,8 @@ def summary(result: PingResult) -> str:
         lines.append(_spread("connect", result.connecting))
     if result.securing.count:
         lines.append(_spread("TLS handshake", result.securing))
+    if record.lost and record.reasons:
+        lines.append(f"lost: {'; '.join(record.reasons[:REASONS])}")
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -77,6 +78,11 @@ class ReportTests(SynchronousTestCase):
         both = self.saved("both.json", savedOf(1), savedOf(1))
         self.assertEqual(self.well("--compare", both).count("A: "), 1)
         self.assertEqual(self.well("--compare", both, both).count("A: "), 2)
+        one, two = savedOf(1), replace(savedOf(1), target="lab2")
+        said = self.well(
+            "--compare", self.saved("x.json", one, two), self.saved("y.json", two, one)
+        )
+        self.assertRegex(said, "(?s)A: lab2.*\nB: lab2.*A: udp://lab1.*\nB: udp://lab1")
         document = json.loads(self.well("--compare", "-o", "json", self.a, self.b))
         self.assertEqual(document["comparisons"][0]["differences"][0]["verdict"], "more")
         rows = list(
@@ -87,9 +93,13 @@ class ReportTests(SynchronousTestCase):
     def test_cannotCompare(self) -> None:
         """What has no pairs, or unlike ones, is not compared."""
         v = self.saved("v.json", verified())
-        takes = "--compare takes two files with as many targets each, or one with two; here are"
-        self.refused(f"{takes} 1", "--compare", self.a)
-        self.refused(f"{takes} 1, 1, 1", "--compare", self.a, self.a, self.b)
+        takes = "--compare takes two files with one target each, or with the same targets, or one with two; here are"
+        name = "udp://lab1:7"
+        self.refused(f"{takes} {name}", "--compare", self.a)
+        self.refused(f"{takes} {name}, {name}, {name}", "--compare", self.a, self.a, self.b)
+        two = self.saved("two.json", savedOf(1), replace(savedOf(1), target="lab2"))
+        other = self.saved("other.json", savedOf(1), replace(savedOf(1), target="lab3"))
+        self.refused(f"{takes} {name} and lab2, {name} and lab3", "--compare", two, other)
         self.refused(
             f"{self.a} has rtt times of ping, {v} verify; only results of one kind can be compared",
             "--compare",

@@ -56,11 +56,9 @@ class StreamTests(SynchronousTestCase):
     def now(self) -> int:
         return round(self.clock.seconds() * 1e9)
 
-    def target(
-        self, size: int | None = 4, endpoint: Any = None, secured: bool = False
-    ) -> StreamTarget:
+    def target(self, size: int | None = 4, endpoint: Any = None) -> StreamTarget:
         reached = self.endpoint if endpoint is None else endpoint
-        return StreamTarget("tcp://lab1:7", reached, size, self.now, "192.0.2.1", secured)
+        return StreamTarget("tcp://lab1:7", reached, size, self.now, "192.0.2.1")
 
     def test_pieces(self) -> None:
         """Replies are told one by one, however the bytes come."""
@@ -171,7 +169,7 @@ class StreamTests(SynchronousTestCase):
             def connect(_, factory: Any) -> Deferred[Any]:
                 return endpoint.connect(TLSMemoryBIOFactory(client, True, factory, self.clock))
 
-        return self.target(endpoint=Secured(), secured=True)
+        return self.target(endpoint=Secured())
 
     def test_tls(self) -> None:
         """Over TLS it is open after the handshake, and both times are told."""

@@ -65,6 +65,20 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(self.kinds((0, 101)), [Kind.LATE])
         self.assertEqual(self.record.lost, 4)
 
+    def test_underWay(self) -> None:
+        """At the end a probe that is younger than the longest round trip does not count; one that is older is lost."""
+        self.kinds((0, 15))
+        for sequence in (3, 4):
+            self.record.dismiss(sequence, 50 * MS)
+        self.assertEqual((self.record.sent, self.record.lost, self.record.bursts()), (4, 3, [3]))
+        self.assertEqual(self.record.intervals()[1][0].sent, 4)
+
+    def test_reasons(self) -> None:
+        """Why probes are lost is told, the most frequent reason first."""
+        for sequence, reason in ((0, "late"), (1, "refused"), (2, "refused")):
+            self.record.lose(sequence, reason)
+        self.assertEqual(self.record.reasons, ["refused", "late"])
+
     def test_bursts(self) -> None:
         """Losses in a row are one burst."""
         self.kinds((1, 11), (4, 41))

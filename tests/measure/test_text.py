@@ -63,7 +63,7 @@ class TextTests(SynchronousTestCase):
         )
 
     def test_summary(self) -> None:
-        """The summary counts all that was seen, and tells how round trips are spread and vary."""
+        """The summary counts all that was seen, tells how round trips are spread and vary, and why there are none."""
         self.test_lines()
         result = self.result()
         result.connecting.add(MS)
@@ -78,7 +78,8 @@ rtt min/avg/max/mdev = 1.000/15.000/60.000/22.900 ms
        1.000    1.000   60.000   60.000   60.000   60.000
 delay variation avg/p99/max = 35.000/59.000/59.000 ms, jitter 7.104 ms
 connect min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
-TLS handshake min/avg/max/mdev = 2.000/2.000/2.000/0.000 ms""",
+TLS handshake min/avg/max/mdev = 2.000/2.000/2.000/0.000 ms
+lost: no reply in 2 s""",
         )
 
     def test_nothing(self) -> None:
