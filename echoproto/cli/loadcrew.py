@@ -28,7 +28,7 @@ from echoproto.measure.pinging import SECOND
 from echoproto.measure.sharing import Joint
 from echoproto.measure.tally import Counts
 
-#: Seconds that a worker has to tell its result and end when it is stopped; then it is killed.
+#: Seconds that a worker has to tell its result and end when it is stopped and has awaited its replies; then it is killed.
 GRACE = 5.0
 
 
@@ -125,12 +125,14 @@ class LoadCrew:
         return self._plan.share(elapsed, figures[0]), figures
 
     def stop(self) -> None:
-        """End now, with what there is."""
-        if not self._stopping:
-            self._stopping = True
-            for each in self._left():
-                each.stop()
-            self._killing = self._reactor.callLater(GRACE, self._kill)
+        """Send no more, and end when all replies have come; said again, end now."""
+        if self._stopping:
+            self._kill()
+            return
+        self._stopping = True
+        for each in self._left():
+            each.stop()
+        self._killing = self._reactor.callLater(GRACE + self._plan.timeout / SECOND, self._kill)
 
     def _kill(self) -> None:
         for each in self._left():

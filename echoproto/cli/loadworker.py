@@ -70,7 +70,7 @@ class Work(Protocol):
         if self._loading is None:
             self._stop()
         else:
-            self._loading.stop()
+            self._loading.finish()
 
     def writeConnectionLost(self) -> None:
         """Nobody listens any more."""

@@ -6,6 +6,7 @@ Used by ``verify`` and ``load``.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from typing import IO, Any
@@ -61,7 +62,8 @@ class Once:
         """
         Run.
 
-        :param prepare: makes a measurement that has ``start``, ``stop`` and a ``result``, of the reactor.
+        :param prepare: makes a measurement that has ``start``, ``stop`` and a ``result``, of the reactor; where it has ``finish``,
+            that is to begin nothing more, and to end when all that is under way has come.
         :param show: writes the result, and returns the exit status.
         :return: the exit status.
         """
@@ -127,16 +129,24 @@ class Once:
         self._reactor.callLater(0, self._interrupt)
 
     def _shutDown(self) -> Deferred[None] | None:
-        """The reactor stops when the measurement has ended, which may take a while where other processes are to end."""
+        """
+        The reactor stops when the measurement has ended, which may take a while: what is under way is awaited, and other processes
+        are. Another Ctrl-C ends it at once.
+        """
         self._down = True
         self._interrupt()
-        return None if self._measurement is None or self._ended.called else self._ended
+        measurement = self._measurement
+        if measurement is None or self._ended.called:
+            return None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._reactor.callFromThread(measurement.stop))
+        return self._ended
 
     def _interrupt(self) -> None:
         if self._status is None:
             self.interrupted = True
         if self._measurement is not None:
-            self._measurement.stop()
+            getattr(self._measurement, "finish", self._measurement.stop)()
 
     def _end(self, status: int) -> None:
         if self._showing is not None:

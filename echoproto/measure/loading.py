@@ -37,7 +37,6 @@ BURST = 100
 #: Seconds after which a connection that has ended is made again.
 AGAIN = 0.1
 
-
 #: How often in the time that a datagram may take it is looked whether it is lost.
 LOOKS = 10
 
@@ -264,6 +263,13 @@ class Loading:
 
     def _endIfDone(self) -> None:
         if not any(each.underWay for each in self._lanes):
+            self.stop()
+
+    def finish(self) -> None:
+        """Send no more, and end when all replies have come; now where that is so already."""
+        if self._sending:
+            self._enough()
+        else:
             self.stop()
 
     def stop(self) -> None:

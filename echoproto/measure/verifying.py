@@ -134,9 +134,11 @@ class Verifying:
         )
 
     def finish(self) -> None:
-        """Send no more, and end when all has come that was sent."""
+        """Send no more, and end when all has come that was sent; now where nothing could be."""
         self._size = self._integrity.sent
-        if self._road is not None:
+        if self._road is None:
+            self.stop()
+        else:
             self._send()
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ from echoproto.cli.loadcrew import GRACE, LoadCrew
 from echoproto.cli.loadpipe import GO, REPORTS, Report
 from echoproto.errors import CannotAsk, ConnectionGone
 from echoproto.measure.loadresult import LoadPlan
+from echoproto.measure.pinging import SECOND
 from echoproto.measure.tally import Counts
 from tests.cli.workers import ordered
 from tests.measure.results import loaded
@@ -144,18 +145,30 @@ class LoadCrewTests(SynchronousTestCase):
         self.failureResultOf(self.crew.result, CannotAsk)
 
     def test_stop(self) -> None:
-        """Stopped it tells all that it is enough, and kills who does not end."""
+        """Stopped it tells all that it is enough, and kills who does not end when all replies were awaited."""
         self.begun()
-        self.crew.stop()
         self.crew.stop()
         self.assertTrue(self.first.deaf and self.second.deaf)
         self.finish(self.first)
         self.reactor.advance(GRACE)
+        self.assertEqual(self.second.signals, [])
+        self.reactor.advance(LoadPlan().timeout / SECOND)
         self.assertEqual((self.first.signals, self.second.signals), ([], [9]))
         self.second.over = True
         self.second.protocol.kill()
         self.second.end(signal=9)
         self.successResultOf(self.crew.result)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopAgain(self) -> None:
+        """Stopped again it kills who is left."""
+        self.begun()
+        self.crew.stop()
+        self.crew.stop()
+        self.assertEqual((self.first.signals, self.second.signals), ([9], [9]))
+        for each in self.processes:
+            each.end(signal=9)
+        self.failureResultOf(self.crew.result)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_stopped(self) -> None:

@@ -83,6 +83,7 @@ class WorkTests(SynchronousTestCase):
         work = self.work(rate=10.0, plan=LoadPlan(connections=1, duration=SECOND, rate=10.0))
         work.dataReceived(GO)
         work.readConnectionLost()
+        self.lab.advance(LoadPlan().timeout / SECOND)
         [*_, last] = self.said()
         assert last.result is not None
         self.assertEqual((last.result.plan.times, last.result.plan.open), (None, True))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 from contextlib import redirect_stderr
 from typing import Any
 
@@ -93,6 +94,26 @@ class OnceTests(SynchronousTestCase):
         """Ctrl-C before it is prepared is status 130."""
         self.lab.act = self.interrupt
         self.assertEqual(self.once(Deferred())[0], 130)
+
+    def test_finished(self) -> None:
+        """After Ctrl-C what is under way is awaited, where a measurement can; after another it ends at once."""
+        handlers: dict[int, Any] = {}
+        self.patch(signal, "signal", handlers.__setitem__)
+        finished: list[bool] = []
+        self.measurement.finish = lambda: finished.append(True)  # type: ignore[attr-defined]
+
+        def interrupt(turn: int) -> None:
+            if turn == 1:
+                [(call, _, _)] = self.lab.triggers["before"]["shutdown"]
+                call()
+            else:
+                self.assertEqual((finished, self.stream.getvalue()), ([True], ""))
+                handlers[signal.SIGINT](signal.SIGINT, None)
+                self.lab.stop()
+
+        self.lab.act = interrupt
+        self.assertEqual(self.once(status=3)[0], 3)
+        self.assertEqual((self.stream.getvalue(), set(handlers)), ("stopped\n", {2, 15}))
 
     def test_slow(self) -> None:
         """After Ctrl-C the reactor waits for a measurement that takes a while to end."""

@@ -284,6 +284,22 @@ class OpenTests(LoadingTestCase):
         loading.stop()
         self.assertEqual(self.ended(loading).errors, {"lost": 1})
 
+    def test_finished(self) -> None:
+        """Finished it sends no more, and ends with the last reply; finished again it ends at once."""
+        for again in (False, True):
+            loading = self.open(1000, connections=1)
+            [road] = self.target.roads
+            sent = len(road.sent)
+            loading.finish()
+            self.clock.advance(0.01)
+            self.assertEqual(len(road.sent), sent)
+            self.assertNoResult(loading.result)
+            if again:
+                loading.finish()
+            else:
+                road.answer(sent)
+            self.assertEqual(self.ended(loading).lost, sent * again)
+
 
 class DatagramTests(LoadingTestCase):
     def datagrams(self, **plan: Any) -> Loading:
