@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.error import ConnectBindError, ConnectError
 from twisted.python.failure import Failure
 
+from echoproto.errors import ExchangeError
 from echoproto.measure.pinging import reasonOf
 
 _SPOKEN = "is TLS, of a version that we speak, spoken on that port?"
@@ -15,8 +17,19 @@ _SPOKEN = "is TLS, of a version that we speak, spoken on that port?"
 WELL, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
-def why(failure: Failure) -> str:
-    """What is wrong with a target, and what may help, in a line."""
+def why(failure: Failure, target: str = "") -> str:
+    """What is wrong with a target, which is named, and what may help, in a line."""
+    said = _why(failure)
+    return said if not target or said.startswith(target) else f"{target}: {said}"
+
+
+def statusOf(failure: Failure) -> int:
+    """The exit status where there is no connection: nobody is there, or we have asked for what cannot be."""
+    there = not failure.check(ConnectBindError) and failure.check(ConnectError, ExchangeError)
+    return NO_REPLY if there else LOCAL_ERROR
+
+
+def _why(failure: Failure) -> str:
     error: Any = failure.value
     if type(error).__name__ == "VerificationError":
         return "TLS: the certificate is for another host; --insecure takes any"
@@ -25,4 +38,6 @@ def why(failure: Failure) -> str:
         trust = "certificate" in reasons
         remedy = "--ca FILE trusts the certificates in it, --insecure any" if trust else _SPOKEN
         return f"TLS: {reasons}; {remedy}"
+    if failure.check(ConnectBindError):
+        return f"it cannot be sent from the address of -I: {reasonOf(failure)}"
     return reasonOf(failure)

@@ -8,17 +8,15 @@ from typing import Any
 
 import click
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError
 from twisted.python.failure import Failure
 
-from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR, NO_REPLY, WELL, WRONG_BYTES, why
+from echoproto.cli.ending import INTERRUPTED, WELL, WRONG_BYTES, statusOf, why
 from echoproto.cli.parameters import CONTEXT, DURATION, TARGET, Grouped, option
 from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
 from echoproto.client.finding import find
 from echoproto.client.greeting import greet as greetStream
 from echoproto.client.greeting import greetDatagram
 from echoproto.client.probing import DatagramTarget
-from echoproto.errors import ExchangeError
 from echoproto.greeting import CLIENT_GREETING
 from echoproto.measure.report.checking import printable
 
@@ -52,6 +50,8 @@ def greet(targets: Any, **given: Any) -> int:
     asked = targetsOf(targets, given)
     if len(asked) > 1:
         raise click.UsageError("one TARGET is greeted at a time")
+    if not given["message"]:
+        raise click.UsageError("an empty --message says nothing, and has no answer")
     from echoproto.server.foreground import installReactor
 
     reactor = installReactor(None)
@@ -92,4 +92,4 @@ def _show(reply: bytes, expected: str | None) -> int:
 
 def _complain(failure: Failure) -> int:
     click.echo(f"echoproto greet: {why(failure)}", err=True)
-    return NO_REPLY if failure.check(ConnectError, ExchangeError) else LOCAL_ERROR
+    return statusOf(failure)

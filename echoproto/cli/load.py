@@ -35,11 +35,15 @@ from echoproto.measure import LoadPlan, LoadResult, prepareLoad
 from echoproto.measure.assertions import Assertion
 from echoproto.measure.document import loadAssertable
 from echoproto.measure.intervals import Interval
+from echoproto.measure.pinging import SECOND
 from echoproto.measure.sharing import divided, timesOf
 from echoproto.measure.tally import Counts
 from echoproto.measure.text import loadLine
 
 _LOAD = "The load"
+
+#: How long to send unless told otherwise.
+_DURATION = 10 * SECOND
 
 _EPILOG = f"""\b
 {TARGETS}
@@ -70,14 +74,12 @@ bytes, 4 an assertion failed, 130 interrupted.
     "--arrivals",
     metavar="HOW",
     type=click.Choice(["fixed", "poisson"]),
-    default="fixed",
     help="With -q: fixed or poisson.  [fixed]",
 )
 @option(
     _LOAD,
     "--window",
     type=COUNT,
-    default="1",
     help="Without -q: under way on each connection.  [1]",
 )
 @option(
@@ -116,21 +118,21 @@ def load(targets: Any, **given: Any) -> int:
     asked = targetsOf(targets, given)
     if len(asked) > 1:
         raise click.UsageError("one TARGET is loaded at a time")
-    duration = given["duration"] or (None if given["count"] else 10_000_000_000)
+    duration = _duration(given)
     rate = given["rate"]
     plan = LoadPlan(
         connections=given["connections"],
         duration=duration,
         count=given["count"],
-        window=given["window"],
-        times=None if rate is None else timesOf(given["arrivals"], rate),
+        window=given["window"] or 1,
+        times=None if rate is None else timesOf(given["arrivals"] or "fixed", rate),
         rate=rate,
         warmup=given["warmup"],
         timeout=given["timeout"],
     )
     form = LOAD_FORMS[given["output"]]()
     with opened(given["out"]) as stream:
-        once = Once("load", stream, progress=_progress)
+        once = Once("load", stream, progress=_progress, target=asked[0].text)
 
         def tell(interval: Interval, counts: Counts) -> None:
             for line in form.second(interval):
@@ -150,6 +152,18 @@ def load(targets: Any, **given: Any) -> int:
         return once.run(prepare, show)
 
 
+def _duration(given: dict[str, Any]) -> int | None:
+    """How long to send; checks that what is said goes together."""
+    if given["duration"] == 0:
+        raise click.UsageError("-z 0 would send nothing; give a time, or -n")
+    if given["rate"] is None and given["arrivals"]:
+        raise click.UsageError("--arrivals needs -q, the messages a second")
+    if given["rate"] is not None and given["window"]:
+        raise click.UsageError("--window is of a closed loop, without -q")
+    duration: int | None = given["duration"]
+    return _DURATION if duration is None and not given["count"] else duration
+
+
 def _progress(loading: Any) -> Stage:
     share, figures = loading.stage()
     return Stage(share, loadLine(*figures))
@@ -158,7 +172,7 @@ def _progress(loading: Any) -> Stage:
 def _orders(target: Target, plan: LoadPlan, given: dict[str, Any]) -> list[Orders]:
     """What each worker is to do."""
     shares = divided(plan, given["workers"])
-    way, arrivals = wayOf(given), (given["arrivals"], plan.rate)
+    way, arrivals = wayOf(given), (given["arrivals"] or "fixed", plan.rate)
     return [
         Orders(target, share, given["sizes"], way, *arrivals, index, len(shares))
         for index, share in enumerate(shares)

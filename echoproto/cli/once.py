@@ -13,14 +13,12 @@ from typing import IO, Any
 
 import click
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR, NO_REPLY, why
+from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR, statusOf, why
 from echoproto.cli.output import Guarded
 from echoproto.cli.progress import Bar, Stage
-from echoproto.errors import ExchangeError
 
 #: Seconds between two looks at how far it has come: each takes 0.3 ms.
 REFRESH = 0.25
@@ -34,6 +32,7 @@ class Once:
     :param stream: where to write.
     :param begun: called with the measurement and the reactor before it starts.
     :param progress: tells how far the measurement has come, which is shown on a terminal.
+    :param target: what it is called when there is something wrong with it.
     :ivar interrupted: whether it was stopped before its time.
     """
 
@@ -43,7 +42,9 @@ class Once:
         stream: IO[str],
         begun: Callable[[Any, Any], None] = lambda measurement, reactor: None,
         progress: Callable[[Any], Stage] | None = None,
+        target: str = "",
     ) -> None:
+        self._target = target
         self.interrupted = False
         self._name = name
         self._stream = stream
@@ -115,8 +116,8 @@ class Once:
             self._bar.hide()
 
     def _fail(self, failure: Failure) -> int:
-        self.complain(why(failure))
-        return NO_REPLY if failure.check(ConnectError, ExchangeError) else LOCAL_ERROR
+        self.complain(why(failure, self._target))
+        return statusOf(failure)
 
     def _broken(self, failure: Failure) -> int:
         """Whoever shows the result has failed, which would keep the reactor running."""

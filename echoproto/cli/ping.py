@@ -119,7 +119,7 @@ class Session:
 
         def failed(failure: Failure) -> None:
             self.failed = True
-            self._complain(f"{target.text}: {why(failure)}")
+            self._complain(why(failure, target.text))
 
         asking = prepare(
             self._reactor, target, plan, way=way, tell=tell, session=self.session, **probe

@@ -101,7 +101,7 @@ def runSuite(target: Target, given: Mapping[str, Any]) -> int:
         progress = (
             None if given["quiet"] else lambda grading: Stage(grading.share, grading.progress)
         )
-        once = Once("verify", stream, begun, progress)
+        once = Once("verify", stream, begun, progress, target.text)
         return once.run(
             lambda reactor: prepareGrade(
                 reactor,

@@ -94,7 +94,8 @@ def verify(targets: Any, **given: Any) -> int:
             done = sofar.received / size if size else sofar.duration / given["duration"]
             return Stage(min(done, 1.0), progressLine(sofar))
 
-        once = Once("verify", stream, begun, None if given["quiet"] else progress)
+        shown = None if given["quiet"] else progress
+        once = Once("verify", stream, begun, shown, asked[0].text)
         return once.run(
             lambda reactor: prepareVerify(
                 reactor, asked[0], size, given["seed"], given["wait"], wayOf(given), tell

@@ -82,7 +82,9 @@ def find(
 def _find(reactor: Any, target: Target, size: int | None, now: Callable[[], int], way: Way) -> Any:
     if target.carrier == "udp":
         if size is None:
-            raise CannotAsk(f"{target.text}: that needs a stream; echoproto ping probes datagrams")
+            raise CannotAsk(
+                f"{target.text}: that needs a stream; ping probes datagrams, and verify --suite udp grades them"
+            )
 
         def ready(host: str) -> DatagramTarget:
             _checkSource(host, way)

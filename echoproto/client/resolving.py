@@ -14,6 +14,8 @@ from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
+from echoproto.errors import CannotAsk
+
 _TYPES = {socket.AF_INET: [IPv4Address], socket.AF_INET6: [IPv6Address], socket.AF_UNSPEC: None}
 _WORDS = {socket.AF_INET: "IPv4 ", socket.AF_INET6: "IPv6 ", socket.AF_UNSPEC: ""}
 
@@ -51,14 +53,14 @@ def resolve(
     :param host: a name or a numeric address, which is taken as it is.
     :param family: ``AF_INET`` or ``AF_INET6`` for addresses of that family only.
     :param semantics: what it is wanted for, ``TCP`` or ``UDP``.
-    :return: fires with a numeric address; fails with ``DNSLookupError``.
+    :return: fires with a numeric address; fails with ``DNSLookupError``, or ``CannotAsk`` where a numeric one is of the other family.
     """
     missing = f"no such host: {host}"
     numeric = {socket.AF_INET: isIPAddress(host), socket.AF_INET6: isIPv6Address(host)}
     if any(numeric.values()):
         if numeric.get(socket.AddressFamily(family), True):
             return succeed(host)
-        return fail(DNSLookupError(f"{host} is no {_WORDS[socket.AddressFamily(family)]}address"))
+        return fail(CannotAsk(f"{host} is no {_WORDS[socket.AddressFamily(family)]}address"))
     if family != socket.AF_UNSPEC:
         missing = f"no {_WORDS[socket.AddressFamily(family)]}address of host {host}"
     first = _FirstAddress(missing)

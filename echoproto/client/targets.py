@@ -46,6 +46,9 @@ def parseTarget(text: str) -> Target:
     """
     scheme, colons, rest = text.partition("://")
     carrier, place = (scheme.lower(), rest) if colons else ("tcp", text)
+    written, _, rest = text.partition(":")
+    if not colons and written.lower() in CARRIERS and (rest.startswith("/") or ":" in rest):
+        raise ValueError(f"{text!r} is written {written.lower()}://{rest}")
     if carrier not in CARRIERS:
         raise ValueError(f"{text!r}: {scheme!r} is none of {', '.join(CARRIERS)}")
     if carrier == "unix":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, ConnectionRefusedError
+from twisted.internet.error import ConnectBindError, ConnectError, ConnectionRefusedError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -200,7 +200,7 @@ class Pinging:
     def _notOpened(self, failure: Failure) -> None:
         if self._over:
             return
-        if not failure.check(ConnectError, ExchangeError):
+        if failure.check(ConnectBindError) or not failure.check(ConnectError, ExchangeError):
             self._end()
             self.result.errback(failure)
             return

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import ConnectBindError, ConnectionRefusedError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.ending import why
+from echoproto.cli.ending import statusOf, why
+from echoproto.errors import CannotAsk
 
 
 class WhyTests(SynchronousTestCase):
@@ -26,3 +27,21 @@ class WhyTests(SynchronousTestCase):
             (VerificationError([]), "TLS: the certificate is for another host"),
         ):
             self.assertTrue(why(Failure(error)).startswith(says))
+
+    def test_named(self) -> None:
+        """The target is named, once."""
+        refused = Failure(ConnectionRefusedError())
+        self.assertEqual(why(refused, "lab1"), "lab1: refused: nothing listens there")
+        already = Failure(CannotAsk("lab1: it cannot be"))
+        self.assertEqual(why(already, "lab1"), "lab1: it cannot be")
+
+    def test_status(self) -> None:
+        """Nobody there is status 1; a source that is not ours, as all else that cannot be, is status 2."""
+        source = Failure(ConnectBindError(99, "Cannot assign requested address"))
+        for failure, status in (
+            (Failure(ConnectionRefusedError()), 1),
+            (source, 2),
+            (Failure(CannotAsk("no")), 2),
+        ):
+            self.assertEqual(statusOf(failure), status)
+        self.assertIn("the address of -I", why(source))

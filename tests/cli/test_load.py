@@ -172,6 +172,9 @@ class LoadTests(SynchronousTestCase):
         """What cannot be asked is status 2, in one line."""
         for words, says in (
             (("lab1", "lab2"), "one TARGET is loaded at a time"),
+            (("-z", "0", TARGET), "-z 0 would send nothing"),
+            (("--arrivals", "fixed", TARGET), "--arrivals needs -q"),
+            (("-q", "5", "--window", "2", TARGET), "--window is of a closed loop"),
             (("-s", "1-64", "udp://127.0.0.1"), "give -s 8 or more"),
         ):
             status, _, errors = self.load(*words)

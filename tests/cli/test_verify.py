@@ -100,7 +100,8 @@ class VerifyTests(SynchronousTestCase):
         self.serve(draining)
         status, _, errors = self.verify(TARGET)
         self.assertEqual(
-            (status, errors), (1, "echoproto verify: refused: nothing listens there\n")
+            (status, errors),
+            (1, "echoproto verify: tcp://127.0.0.1:7: refused: nothing listens there\n"),
         )
 
     def test_duration(self) -> None:

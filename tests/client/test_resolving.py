@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyClass
 
 from echoproto.client.resolving import _FirstAddress, resolve
+from echoproto.errors import CannotAsk
 from tests.client.names import Names
 
 
@@ -37,7 +38,7 @@ class ResolveTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(resolve(Names(), host, family)), host)
             self.assertEqual(self.successResultOf(resolve(Names(), host)), host)
         wrong = resolve(Names(), "::1", socket.AF_INET)
-        failure = self.failureResultOf(wrong, DNSLookupError)
+        failure = self.failureResultOf(wrong, CannotAsk)
         self.assertIn("::1 is no IPv4 address", str(failure.value))
 
     def test_none(self) -> None:

@@ -39,6 +39,8 @@ class TargetTests(SynchronousTestCase):
             ("[lab1]:7", "no IPv6 address"),
             ("1:2:3", "no IPv6 address"),
             ("unix://run", "unix:///path"),
+            ("unix:/run/echo", "is written unix:///run/echo"),
+            ("udp:lab1:7", "is written udp://lab1:7"),
         ):
             with self.assertRaisesRegex(ValueError, says):
                 parseTarget(text)

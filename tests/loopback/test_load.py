@@ -95,7 +95,7 @@ class LoadTests(SynchronousTestCase):
         ended = load("-n", "10", f"127.0.0.1:{port}")
         self.assertEqual(
             (ended.returncode, ended.stderr),
-            (1, "echoproto load: refused: nothing listens there\n"),
+            (1, f"echoproto load: tcp://127.0.0.1:{port}: refused: nothing listens there\n"),
         )
 
     def test_serverStops(self) -> None:

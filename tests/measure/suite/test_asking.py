@@ -4,7 +4,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
-from twisted.internet.error import DNSLookupError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.client.finding import Way
@@ -91,4 +90,4 @@ class AskingTests(SynchronousTestCase):
     def test_noHost(self) -> None:
         """A host that there is not fails it."""
         asking: Deferred[Any] = grade(self.wire, "127.0.0.1", way=Way(family=10))
-        self.failureResultOf(asking, DNSLookupError)
+        self.failureResultOf(asking, CannotAsk)
