@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import runpy
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,5 +14,7 @@ class MainTests(SynchronousTestCase):
         import echoproto.__main__
 
         self.patch(sys, "argv", ["echoproto", "nonsense"])
-        with self.assertRaisesRegex(SystemExit, "Unknown command"):
+        with redirect_stderr(StringIO()) as errors, self.assertRaises(SystemExit) as caught:
             runpy.run_path(echoproto.__main__.__file__, run_name="__main__")
+        self.assertEqual(caught.exception.code, 2)
+        self.assertIn("Unknown command", errors.getvalue())

@@ -18,6 +18,9 @@ from twisted.python.usage import Options, UsageError
 import echoproto
 from echoproto.cli.serve import ServeOptions
 
+# Exit statuses, as echoproto.cli.ending has them, which needs what a server can do without.
+_USAGE, _INTERRUPTED = 2, 130
+
 
 class Measuring(Options):
     """
@@ -76,14 +79,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     :param arguments: the words after ``echoproto``; those of the process where ``None``.
     :raise SystemExit: always, with its exit status: 0 where it did what was asked.
     """
+    _haveStreams()
     try:
         if "_ECHOPROTO_COMPLETE" in os.environ:
             from echoproto.cli.measuring import complete
 
             complete()
         raise SystemExit(_run(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        # Before there is a reactor, which takes Ctrl-C for itself.
+        raise SystemExit(_INTERRUPTED) from None
     finally:
         _endOutput()
+
+
+def _haveStreams() -> None:
+    """Who closed our output reads nothing: that is no error either."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -92,11 +106,16 @@ def _run(arguments: Sequence[str]) -> int:
         options.parseOptions(list(arguments))
     except UsageError as error:
         # One line, and not all the options, under which it would be lost.
-        raise SystemExit(f"echoproto: {error}; see echoproto {_command(options)}--help") from error
+        return _misused(f"echoproto: {error}; see echoproto {_command(options)}--help")
     if options.subCommand is None:
-        raise SystemExit(str(options))
+        return _misused(str(options))
     status: int = options.subOptions.run()
     return status
+
+
+def _misused(said: str) -> int:
+    print(said, file=sys.stderr)
+    return _USAGE
 
 
 def _endOutput() -> None:

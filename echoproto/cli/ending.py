@@ -4,8 +4,10 @@ How the measuring commands end: their exit statuses, and what is said of what we
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+import click
 from twisted.internet.error import ConnectBindError, ConnectError
 from twisted.python.failure import Failure
 
@@ -15,6 +17,12 @@ from echoproto.measure.pinging import reasonOf
 _SPOKEN = "is TLS, of a version that we speak, spoken on that port?"
 
 WELL, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+def complain(line: str) -> None:
+    """Say what is wrong on the standard error; where that cannot be written there is nobody to tell."""
+    with suppress(OSError):
+        click.echo(line, err=True)
 
 
 def why(failure: Failure, target: str = "") -> str:

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import click
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
-from echoproto.cli.ending import INTERRUPTED, WELL, WRONG_BYTES, statusOf, why
+from echoproto.cli.ending import WELL, WRONG_BYTES
+from echoproto.cli.once import Once
 from echoproto.cli.parameters import CONTEXT, DURATION, TARGET, Grouped, option
 from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
 from echoproto.client.finding import find
@@ -18,9 +20,8 @@ from echoproto.client.greeting import greet as greetStream
 from echoproto.client.greeting import greetDatagram
 from echoproto.client.probing import DatagramTarget
 from echoproto.greeting import CLIENT_GREETING
+from echoproto.measure.pinging import SECOND
 from echoproto.measure.report.checking import printable
-
-_SECOND = 1_000_000_000
 
 _EPILOG = f"""\b
 {TARGETS}
@@ -52,44 +53,41 @@ def greet(targets: Any, **given: Any) -> int:
         raise click.UsageError("one TARGET is greeted at a time")
     if not given["message"]:
         raise click.UsageError("an empty --message says nothing, and has no answer")
-    from echoproto.server.foreground import installReactor
+    # As it was typed, also where that is no text.
+    message, timeout = os.fsencode(given["message"]), given["wait"] / SECOND
+    once = Once("greet", sys.stdout, target=asked[0].text)
 
-    reactor = installReactor(None)
-    ended: list[int] = []
+    def prepare(reactor: Any) -> Deferred[Any]:
+        finding = find(reactor, asked[0], len(message), reactor.seconds, wayOf(given))
+        return finding.addCallback(_Greeting, reactor, message, timeout)
 
-    def end(status: int) -> None:
-        ended.append(status)
-        reactor.stop()
-
-    def begin() -> None:
-        exchange = _exchange(reactor, asked[0], wayOf(given), given)
-        exchange.addCallbacks(_show, _complain, callbackArgs=(given["expect"],)).addCallback(end)
-
-    reactor.callWhenRunning(begin)
-    reactor.run()
-    return ended[0] if ended else INTERRUPTED
+    return once.run(prepare, lambda reply: _show(once, reply, given["expect"]))
 
 
-def _exchange(reactor: Any, target: Any, way: Any, given: Any) -> Deferred[bytes]:
-    message, timeout = given["message"].encode(), given["wait"] / _SECOND
+class _Greeting:
+    """One greeting, as :class:`.once.Once` runs measurements."""
 
-    def ask(found: Any) -> Deferred[bytes]:
-        if isinstance(found, DatagramTarget):
-            return greetDatagram(found, reactor, message, timeout)
-        return greetStream(found.endpoint, reactor, message, timeout)
+    def __init__(self, found: Any, reactor: Any, message: bytes, timeout: float) -> None:
+        self.target = found
+        self._ask = (reactor, message, timeout)
+        self.result: Deferred[bytes]
 
-    return find(reactor, target, len(message), reactor.seconds, way).addCallback(ask)
+    def start(self) -> None:
+        """Ask."""
+        if isinstance(self.target, DatagramTarget):
+            self.result = greetDatagram(self.target, *self._ask)
+        else:
+            self.result = greetStream(self.target.endpoint, *self._ask)
+
+    def stop(self) -> None:
+        """Wait no longer."""
+        self.result.cancel()
 
 
-def _show(reply: bytes, expected: str | None) -> int:
+def _show(once: Once, reply: bytes, expected: str | None) -> int:
     # Whatever a server says, it does nothing to the terminal.
-    click.echo(printable(reply.decode("utf-8", "backslashreplace")))
-    if expected is None or reply == expected.encode():
+    once.line(printable(reply.decode("utf-8", "backslashreplace")))
+    if expected is None or reply == os.fsencode(expected):
         return WELL
-    click.echo(f"echoproto greet: the reply is not {expected!r}", err=True)
+    once.complain(f"the reply is not {expected!r}")
     return WRONG_BYTES
-
-
-def _complain(failure: Failure) -> int:
-    click.echo(f"echoproto greet: {why(failure)}", err=True)
-    return statusOf(failure)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR
+from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR, complain
 from echoproto.cli.greet import greet
 from echoproto.cli.load import load
 from echoproto.cli.ping import ping
@@ -51,9 +51,9 @@ def run(name: str, words: Sequence[str]) -> int:
         return COMMANDS[name].main(list(words), called, standalone_mode=False) or 0
     except click.ClickException as error:
         said = error.format_message().rstrip(".")
-        click.echo(f"{called}: {said}; see {called} --help", err=True)
+        complain(f"{called}: {said}; see {called} --help")
     except click.Abort:
         return INTERRUPTED
     except CannotStart as error:
-        click.echo(f"{called}: {error}", err=True)
+        complain(f"{called}: {error}")
     return LOCAL_ERROR

@@ -11,12 +11,11 @@ import sys
 from collections.abc import Callable
 from typing import IO, Any
 
-import click
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR, statusOf, why
+from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR, complain, statusOf, why
 from echoproto.cli.output import Guarded
 from echoproto.cli.progress import Bar, Stage
 
@@ -51,6 +50,7 @@ class Once:
         self._begun = begun
         self._progress = progress
         self._write = Guarded(self._unwritable)
+        self._preparing: Deferred[Any] | None = None
         self._measurement: Any = None
         self._status: int | None = None
         self._bar: Bar | None = None
@@ -73,7 +73,8 @@ class Once:
         reactor = self._reactor = installReactor(None)
 
         def begin() -> None:
-            ending = prepare(reactor).addCallback(self._start)
+            self._preparing = prepare(reactor)
+            ending = self._preparing.addCallback(self._start)
             ending.addCallbacks(show, self._fail).addErrback(self._broken).addCallback(self._end)
 
         reactor.callWhenRunning(begin)
@@ -90,7 +91,7 @@ class Once:
     def complain(self, line: str) -> None:
         """Say what is wrong."""
         self._hide()
-        click.echo(f"echoproto {self._name}: {line}", err=True)
+        complain(f"echoproto {self._name}: {line}")
 
     def fault(self, line: str) -> None:
         """Say what is wrong on our side; the exit status will tell of it, too."""
@@ -116,6 +117,8 @@ class Once:
             self._bar.hide()
 
     def _fail(self, failure: Failure) -> int:
+        if self.interrupted:
+            return INTERRUPTED
         self.complain(why(failure, self._target))
         return statusOf(failure)
 
@@ -136,18 +139,25 @@ class Once:
         """
         self._down = True
         self._interrupt()
-        measurement = self._measurement
-        if measurement is None or self._ended.called:
-            return None
+        self._onSignals(None if self._measurement is None else self._measurement.stop)
+        return None if self._preparing is None or self._ended.called else self._ended
+
+    def _onSignals(self, stop: Callable[[], None] | None) -> None:
+        """What another Ctrl-C does: stop, or the kernel ends us while a name is looked up, which has a thread that is waited for."""
+
+        def again(number: int, frame: object) -> None:
+            self._reactor.callFromThread(stop)
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: self._reactor.callFromThread(measurement.stop))
-        return self._ended
+            signal.signal(number, signal.SIG_DFL if stop is None else again)
 
     def _interrupt(self) -> None:
         if self._status is None:
             self.interrupted = True
         if self._measurement is not None:
             getattr(self._measurement, "finish", self._measurement.stop)()
+        elif self._preparing is not None:
+            self._preparing.cancel()
 
     def _end(self, status: int) -> None:
         if self._showing is not None:

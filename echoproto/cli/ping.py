@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import click
-from twisted.internet.defer import DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from echoproto.cli.ending import (
@@ -22,6 +22,7 @@ from echoproto.cli.ending import (
     NO_REPLY,
     WELL,
     WRONG_BYTES,
+    complain,
     why,
 )
 from echoproto.cli.output import FORMS, OUTPUT, Form, Guarded, opened, outputOptions
@@ -83,6 +84,7 @@ class Session:
         self._reactor = reactor
         self._form = form
         self._complain = complain
+        self._preparing: set[Deferred[Any]] = set()
         self._pinging: list[Pinging] = []
         self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self._began = time.monotonic_ns()
@@ -109,6 +111,10 @@ class Session:
         def tell(seen: Seen) -> None:
             self._write(self._form.seen, name, time.monotonic_ns() - self._began, seen)
 
+        def prepared(result: Any) -> Any:
+            self._preparing.discard(asking)
+            return result
+
         def begin(pinging: Pinging) -> Any:
             nonlocal name
             name = pinging.target.name
@@ -118,13 +124,16 @@ class Session:
             return pinging.result
 
         def failed(failure: Failure) -> None:
+            if failure.check(CancelledError):
+                return
             self.failed = True
             self._complain(why(failure, target.text))
 
         asking = prepare(
             self._reactor, target, plan, way=way, tell=tell, session=self.session, **probe
         )
-        ended = asking.addCallback(begin)
+        self._preparing.add(asking)
+        ended = asking.addBoth(prepared).addCallback(begin)
         return ended.addCallbacks(lambda result: self._results.update({place: result}), failed)
 
     def _unwritable(self, why: str) -> None:
@@ -136,8 +145,13 @@ class Session:
     def interrupt(self) -> None:
         """End now, with what there is."""
         self.interrupted = True
-        for each in self._pinging:
-            each.stop()
+        # A name that is being looked up has a thread, which is waited for; another Ctrl-C is the end of it all.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        for each in list(self._preparing):
+            each.cancel()
+        for pinging in self._pinging:
+            pinging.stop()
 
     def show(self) -> None:
         """The figures so far."""
@@ -249,4 +263,4 @@ def _run(form: Form, targets: Sequence[Target], plan: Plan, way: Way, given: dic
 
 
 def _complain(line: str) -> None:
-    click.echo(f"echoproto ping: {line}", err=True)
+    complain(f"echoproto ping: {line}")

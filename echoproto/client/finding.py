@@ -6,6 +6,7 @@ Called before the first probe: what cannot be found fails here, once.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ from echoproto.errors import CannotAsk
 
 #: Bytes of the longest datagram, by whether it goes over IPv6: 65,535 less the headers (RFC 768, RFC 791, RFC 8200).
 LONGEST_DATAGRAM = {False: 65_507, True: 65_527}
+
+#: Bytes of the path of a UNIX socket, without the one that ends it (unix(7)).
+LONGEST_PATH = 107
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,8 @@ def _find(reactor: Any, target: Target, size: int | None, now: Callable[[], int]
             "an empty probe has no echo on a stream; ask udp:// or give -s a number above 0"
         )
     if target.carrier == "unix":
+        if len(os.fsencode(target.path)) > LONGEST_PATH:
+            raise CannotAsk(f"{target.text}: a UNIX socket's path has {LONGEST_PATH} bytes at most")
         endpoint: Any = UNIXClientEndpoint(reactor, target.path)
         return StreamTarget(target.text, endpoint, size, now)
     if target.carrier == "endpoint":

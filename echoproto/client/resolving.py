@@ -61,6 +61,11 @@ def resolve(
         if numeric.get(socket.AddressFamily(family), True):
             return succeed(host)
         return fail(CannotAsk(f"{host} is no {_WORDS[socket.AddressFamily(family)]}address"))
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        # The resolver would never answer.
+        return fail(CannotAsk(f"{host!r} is no name of a host: {error.__cause__ or error}"))
     if family != socket.AF_UNSPEC:
         missing = f"no {_WORDS[socket.AddressFamily(family)]}address of host {host}"
     first = _FirstAddress(missing)

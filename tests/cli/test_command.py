@@ -33,10 +33,31 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(caught.exception.code, 0)
 
     def test_nothing(self) -> None:
-        """Without a subcommand the help is an error."""
-        code, _ = self.ended()
+        """Without a subcommand the help is an error, status 2."""
+        with redirect_stderr(io.StringIO()) as errors:
+            self.assertEqual(self.ended(), (2, ""))
         for each in ("serve", "ping"):
-            self.assertIn(f"\n    {each} ", code)
+            self.assertIn(f"\n    {each} ", errors.getvalue())
+
+    def test_closed(self) -> None:
+        """A closed standard output or error is no fault: nobody reads."""
+        self.patch(ServeOptions, "run", lambda options: print("said") or 0)
+        for name in ("stdout", "stderr"):
+            with mock.patch.object(sys, name, None), self.assertRaises(SystemExit) as caught:
+                try:
+                    main(["serve"])
+                finally:
+                    getattr(sys, name).close()
+            self.assertEqual(caught.exception.code, 0)
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C before there is a reactor is status 130, without a traceback."""
+
+        def interrupted(options: Any) -> int:
+            raise KeyboardInterrupt
+
+        self.patch(ServeOptions, "run", interrupted)
+        self.assertEqual(self.ended("serve"), (130, ""))
 
     def test_measuring(self) -> None:
         """A measuring command is read by click, whose words are not looked at before."""
@@ -82,14 +103,17 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(caught.exception.code, 0)
 
     def test_wrong(self) -> None:
-        """What cannot be understood is one line with the remedy."""
-        self.assertEqual(
-            self.ended("nonsense")[0], "echoproto: Unknown command: nonsense; see echoproto --help"
-        )
-        self.assertEqual(
-            self.ended("serve", "--nonsense")[0],
-            "echoproto: option --nonsense not recognized; see echoproto serve --help",
-        )
+        """What cannot be understood is one line with the remedy, and status 2."""
+        for words, says in (
+            (("nonsense",), "Unknown command: nonsense; see echoproto --help"),
+            (
+                ("serve", "--nonsense"),
+                "option --nonsense not recognized; see echoproto serve --help",
+            ),
+        ):
+            with redirect_stderr(io.StringIO()) as errors:
+                self.assertEqual(self.ended(*words), (2, ""))
+            self.assertEqual(errors.getvalue(), f"echoproto: {says}\n")
 
     def test_version(self) -> None:
         """The version is ours and Twisted's."""

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from contextlib import redirect_stderr
+from io import StringIO
+
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet.error import ConnectBindError, ConnectionRefusedError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.ending import statusOf, why
+from echoproto.cli.ending import complain, statusOf, why
 from echoproto.errors import CannotAsk
+from tests.cli.lab import Unwritten
 
 
 class WhyTests(SynchronousTestCase):
@@ -45,3 +49,13 @@ class WhyTests(SynchronousTestCase):
         ):
             self.assertEqual(statusOf(failure), status)
         self.assertIn("the address of -I", why(source))
+
+
+class ComplainTests(SynchronousTestCase):
+    def test_unwritable(self) -> None:
+        """What cannot be told is told to nobody, and nothing else is lost by it."""
+        with redirect_stderr(Unwritten()):
+            complain("nobody reads it")
+        with redirect_stderr(StringIO()) as errors:
+            complain("it is wrong")
+        self.assertEqual(errors.getvalue(), "it is wrong\n")

@@ -66,7 +66,7 @@ class GreetTests(SynchronousTestCase):
         self.lab.act = lambda turn: self.lab.pending.clear()
         self.assertEqual(
             self.greet("-W", "50ms", "udp://127.0.0.1:7"),
-            (1, "", "echoproto greet: no reply in 0.05 s\n"),
+            (1, "", "echoproto greet: udp://127.0.0.1:7: no reply in 0.05 s\n"),
         )
 
     def test_wrong(self) -> None:
@@ -74,6 +74,7 @@ class GreetTests(SynchronousTestCase):
         for words, says in (
             (("udp://127.0.0.1:7", "udp://127.0.0.1:8"), "one TARGET is greeted at a time"),
             (("--endpoint", "nonsense:7"), "--endpoint"),
+            (("-m", "", "udp://127.0.0.1:7"), "says nothing"),
         ):
             status, _, errors = self.greet(*words)
             self.assertEqual((status, len(errors.splitlines())), (2, 1))
@@ -85,7 +86,9 @@ class GreetTests(SynchronousTestCase):
 
         def stop(turn: int) -> None:
             self.lab.pending.clear()
+            for call, arguments, named in self.lab.triggers["before"]["shutdown"]:
+                call(*arguments, **named)
             self.lab.stop()
 
         self.lab.act = stop
-        self.assertEqual(self.greet("udp://127.0.0.1:7")[0], 130)
+        self.assertEqual(self.greet("udp://127.0.0.1:7"), (130, "", ""))

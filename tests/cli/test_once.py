@@ -91,9 +91,17 @@ class OnceTests(SynchronousTestCase):
         self.assertEqual((status, self.stream.getvalue(), made.interrupted), (3, "stopped\n", True))
 
     def test_interruptedEarly(self) -> None:
-        """Ctrl-C before it is prepared is status 130."""
+        """Ctrl-C before it is prepared is status 130, and nothing is said; another is the kernel's to obey."""
+        handlers: dict[int, Any] = {}
+        self.patch(signal, "signal", handlers.__setitem__)
         self.lab.act = self.interrupt
         self.assertEqual(self.once(Deferred())[0], 130)
+        self.assertEqual(self.errors.getvalue(), "")
+        self.assertEqual(handlers, {2: signal.SIG_DFL, 15: signal.SIG_DFL})
+        self.setUp()
+        self.patch(Lab, "callWhenRunning", lambda *_: None)
+        self.lab.act = self.interrupt
+        self.assertEqual(self.once()[0], 130)
 
     def test_finished(self) -> None:
         """After Ctrl-C what is under way is awaited, where a measurement can; after another it ends at once."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.measuring import run
+from echoproto.client import finding
 from echoproto.echo import EchoDatagrams
 from echoproto.server import foreground
 from tests.cli.lab import Lab, Unwritten
@@ -83,6 +85,9 @@ class PingTests(SynchronousTestCase):
         ended = self.ping("-c", "1", "-W", "50ms", THERE, NOWHERE)
         self.assertEqual(ended.status, 1)
         self.assertEqual(ended.output.count("echo statistics"), 2)
+        self.setUp()
+        both = self.ping("-q", "-c", "1", "-W", "50ms", NOWHERE, THERE).output
+        self.assertLess(both.index(f"--- {NOWHERE}"), both.index(f"--- {THERE}"))
 
     def test_wrongBytes(self) -> None:
         """Wrong bytes are status 3, and told with their place."""
@@ -112,6 +117,14 @@ class PingTests(SynchronousTestCase):
 
         self.lab.act = stop
         self.assertEqual(self.ping(THERE).status, 130)
+
+    def test_interruptedEarly(self) -> None:
+        """Ctrl-C while a name is looked up ends it, and nothing is said; another is the kernel's to obey."""
+        self.patch(finding, "resolve", lambda *_: Deferred())
+        self.lab.act = lambda turn: self.signals[signal.SIGINT]() if turn == 1 else None
+        ended = self.ping("udp://lab1")
+        self.assertEqual(self.signals[signal.SIGINT], signal.SIG_DFL)
+        self.assertEqual((ended.status, ended.output, ended.errors), (130, "", ""))
 
     def test_sofar(self) -> None:
         """Ctrl-\\ prints the figures so far."""

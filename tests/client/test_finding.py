@@ -104,6 +104,10 @@ class FindTests(FindTestCase):
         """A UNIX socket has no address to look up."""
         self.found("unix:///run/echo").open(Ears())
         self.assertEqual(self.reactor.unixClients[0][0], "/run/echo")
+        longest = "/" + 106 * "x"
+        self.found(f"unix://{longest}")
+        failing = self.find(f"unix://{longest}x")
+        self.assertIn("107 bytes at most", str(self.failureResultOf(failing, CannotAsk).value))
 
     def test_endpoint(self) -> None:
         """What Twisted describes as a client."""

@@ -41,6 +41,14 @@ class ResolveTests(SynchronousTestCase):
         failure = self.failureResultOf(wrong, CannotAsk)
         self.assertIn("::1 is no IPv4 address", str(failure.value))
 
+    def test_noName(self) -> None:
+        """What cannot be the name of a host is not looked up."""
+        for host in ("a..b", "\udcff", "x" * 300):
+            names = Names()
+            failure = self.failureResultOf(resolve(names, host), CannotAsk)
+            self.assertIn("is no name of a host", str(failure.value))
+            self.assertEqual(names.asked, [])
+
     def test_none(self) -> None:
         """A name without an address fails, and says which, and of which family."""
         for family, says in (
