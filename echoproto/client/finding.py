@@ -141,7 +141,7 @@ def _described(reactor: Any, description: str) -> Any:
     try:
         return clientFromString(reactor, description)
     except Exception as error:  # a parser of any package that is installed
-        raise CannotAsk(f"--endpoint {description!r}: {error}") from error
+        raise CannotAsk(f"{description}: --endpoint takes no such description: {error}") from error
 
 
 def _security(reactor: Any, host: str, way: Way) -> Callable[[Any], Any]:

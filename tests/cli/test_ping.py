@@ -185,7 +185,7 @@ class PingTests(SynchronousTestCase):
             ((), "Give a TARGET or --endpoint"),
             (("--out", "/nowhere/x", THERE), "--out /nowhere/x: No such file or directory"),
             (("-I", "lab1", THERE), "no numeric address"),
-            (("--endpoint", "nonsense:7"), "--endpoint 'nonsense:7'"),
+            (("--endpoint", "nonsense:7"), "nonsense:7: --endpoint takes no such description"),
         ):
             ended = self.ping(*words)
             self.assertEqual(ended.status, 2)
