@@ -24,6 +24,7 @@ from echoproto.cli.parameters import (
     RATE,
     SIZES,
     TARGET,
+    WINDOW,
     WORKERS,
     Grouped,
     option,
@@ -79,7 +80,7 @@ bytes, 4 an assertion failed, 130 interrupted.
 @option(
     _LOAD,
     "--window",
-    type=COUNT,
+    type=WINDOW,
     help="Without -q: under way on each connection.  [1]",
 )
 @option(
@@ -160,8 +161,14 @@ def _duration(given: dict[str, Any]) -> int | None:
         raise click.UsageError("--arrivals needs -q, the messages a second")
     if given["rate"] is not None and given["window"]:
         raise click.UsageError("--window is of a closed loop, without -q")
+    if given["timeout"] < SECOND // 1000:
+        raise click.UsageError("-t must be 1ms at least")
     duration: int | None = given["duration"]
-    return _DURATION if duration is None and not given["count"] else duration
+    if duration is None and not given["count"]:
+        duration = _DURATION
+    if duration is not None and given["warmup"] >= duration:
+        raise click.UsageError("--warmup leaves nothing to count; give -z more")
+    return duration
 
 
 def _progress(loading: Any) -> Stage:
@@ -189,4 +196,5 @@ def _status(once: Once, result: LoadResult, assertions: Sequence[Assertion]) -> 
         return INTERRUPTED
     if any(failures):
         return ASSERTION_FAILED
-    return WELL if result.received and (once.interrupted or not result.lost) else NO_REPLY
+    few = result.lost or result.sent < (result.plan.count or 0)
+    return WELL if result.received and (once.interrupted or not few) else NO_REPLY

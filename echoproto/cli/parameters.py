@@ -126,8 +126,8 @@ def _rate(text: str) -> float:
         rate = float(text)
     except ValueError:
         rate = 0.0
-    if not 0 < rate <= 10_000_000:
-        raise ValueError(f"{text!r} is no rate: messages a second, up to 10 million")
+    if not 0.001 <= rate <= 10_000_000:
+        raise ValueError(f"{text!r} is no rate: messages a second, from 0.001 to 10 million")
     return rate
 
 
@@ -148,7 +148,7 @@ _MESSAGE = 1 << 20
 
 def _messageSize(text: str) -> int:
     size = parseSize(text)
-    if size > _MESSAGE:
+    if not 1 <= size <= _MESSAGE:
         raise ValueError
     return size
 
@@ -156,6 +156,7 @@ def _messageSize(text: str) -> int:
 RATE = Read("n", _rate)
 SIZES = Read("n", _sizes)
 WORKERS = Read("n|auto", parseWorkers)
+WINDOW = Read("n", _whole(1, 65_536))
 COUNT = Read("n", _whole(1, 10**9))
 SEED = Read("n", _whole(0, 2**32 - 1))
 #: Bytes of a probe; each is made anew, so that they are not endless.

@@ -14,8 +14,8 @@ from echoproto.client.roads import IEars
 from echoproto.measure.lanes import OpenLoop
 from echoproto.measure.numbered import LEAST, SESSION
 
-#: Datagrams that were given up of which each lane knows when they come after all.
-REMEMBERED = 64
+#: Bytes of datagrams that were given up, the last ones, which each lane knows when they come after all.
+REMEMBERED = 1 << 20
 
 
 @implementer(IEars)
@@ -27,6 +27,7 @@ class DatagramLane:
         # By the datagram: when it should have been sent, and when it was; in their order.
         self._awaited: dict[bytes, tuple[int, int]] = {}
         self._givenUp: dict[bytes, tuple[int, int]] = {}
+        self._remembered = 0
         # The number of the last one, behind that of the session.
         self._last = b""
 
@@ -54,6 +55,7 @@ class DatagramLane:
             self._loop.answered(self, len(reply), *times, now, True)
         elif reply in self._givenUp:
             # Its place is another's already.
+            self._remembered -= len(reply)
             self._loop.count(len(reply), *self._givenUp.pop(reply), now, True)
         else:
             self._odd(reply, now)
@@ -92,8 +94,11 @@ class DatagramLane:
             if self._awaited[message][1] > before:
                 return
             self._givenUp[message] = self._awaited.pop(message)
-            if len(self._givenUp) > REMEMBERED:
-                del self._givenUp[next(iter(self._givenUp))]
+            self._remembered += len(message)
+            while self._remembered > REMEMBERED:
+                oldest = next(iter(self._givenUp))
+                self._remembered -= len(oldest)
+                del self._givenUp[oldest]
             self._loop.lost(self, now)
 
     def gone(self, reason: str) -> None:

@@ -16,6 +16,9 @@ from zope.interface import implementer
 from echoproto.client.roads import IEars
 from echoproto.measure.tally import Tally
 
+#: Why a connection is given up on which the next reply does not come.
+NO_REPLY = "a reply did not come in time"
+
 
 class OpenLoop:
     """
@@ -148,6 +151,12 @@ class StreamLane:
             rest = b""
         self._rest = rest
 
+    def giveUp(self, before: int, now: int) -> None:
+        """Where the next reply was to be to a message that was sent before, it does not come, and none behind it can."""
+        if self._awaited and self._awaited[0][2] <= before:
+            self.close()
+            self.gone(NO_REPLY)
+
     def gone(self, reason: str) -> None:
         """See :class:`~echoproto.client.roads.IEars`."""
         self._awaited.clear()
@@ -228,6 +237,12 @@ class SingleLane:
         self._message = None
         now = self._now()
         self._loop.answered(self, size, now, self._sentAt, now, rest[:size] == message)
+
+    def giveUp(self, before: int, now: int) -> None:
+        """See :class:`StreamLane`."""
+        if self._message is not None and self._sentAt <= before:
+            self.close()
+            self.gone(NO_REPLY)
 
     def gone(self, reason: str) -> None:
         """See :class:`~echoproto.client.roads.IEars`."""

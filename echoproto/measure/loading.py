@@ -18,7 +18,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from echoproto.errors import ConnectionGone
 from echoproto.measure.datagramlane import DatagramLane
+from echoproto.measure.durations import seconds
 from echoproto.measure.intervals import Interval
 from echoproto.measure.lanes import ClosedLoop, OpenLoop, SingleLane, StreamLane
 from echoproto.measure.loadresult import LoadPlan, LoadResult
@@ -37,7 +39,7 @@ BURST = 100
 #: Seconds after which a connection that has ended is made again.
 AGAIN = 0.1
 
-#: How often in the time that a datagram may take it is looked whether it is lost.
+#: How often in the time that a reply may take it is looked whether it is lost.
 LOOKS = 10
 
 
@@ -89,7 +91,7 @@ class Loading:
         self._errors: Counter[str] = Counter()
         self._unopened = 0
         self._begun = self._sending = self._over = False
-        self._begin = self._edge = self._ended = 0
+        self._begin = self._edge = self._ended = self._heard = self._looked = 0
         self._usedBefore = self._usedAfter = Usage()
 
     def _lane(self) -> Any:
@@ -118,15 +120,26 @@ class Loading:
         lane = self._lane()
         opening = self.target.open(lane)
         self._opening.add(opening)
-        timer = self._timers.later(self._plan.timeout, opening.cancel)
+        late = False
+
+        def tooLate() -> None:
+            nonlocal late
+            late = True
+            opening.cancel()
+
+        timer = self._timers.later(self._plan.timeout, tooLate)
 
         def opened(result: Any) -> None:
             self._opening.discard(opening)
             self._unopened -= 1
             self._timers.cancel(timer)
             if isinstance(result, Failure):
+                if late:
+                    waited = seconds(self._plan.timeout)
+                    result = Failure(ConnectionGone(f"no connection in {waited}"))
                 self._errors[reasonOf(result)] += 1
                 self._failure = result
+                self._openAgain()
             elif self._over:
                 result.close()
             else:
@@ -150,7 +163,9 @@ class Loading:
         self._sending = True
         self._begin = self._now()
         self._usedBefore = self._used()
-        if not self.target.ordered:
+        # What is sent at its times goes on whatever becomes of it, and a stream may bring it late.
+        if self._closed is not None or not self.target.ordered:
+            self._looked = self._begin
             self._giveUp()
         if self._plan.warmup:
             self._timers.later(self._plan.warmup, self._count)
@@ -177,9 +192,16 @@ class Loading:
 
     def _fill(self, lane: Any) -> None:
         """In a closed loop: as many under way as there may be."""
-        if self._closed is not None:
-            while self._sending and lane.underWay < self._plan.window:
-                self._closed.draw(lane, self._now())
+        for _ in range(BURST):
+            if self._closed is None or not self._sending or lane.underWay >= self._plan.window:
+                return
+            self._closed.draw(lane, self._now())
+        # What comes meanwhile is to be heard; the connection may be over by then.
+        self._timers.later(0, self._fillAgain, lane)
+
+    def _fillAgain(self, lane: Any) -> None:
+        if lane in self._lanes:
+            self._fill(lane)
 
     def _arrive(self) -> None:
         """In an open loop: send what is due, or some of it, so that what comes is heard however late we are."""
@@ -206,14 +228,18 @@ class Loading:
     def _idle(self) -> None:
         """A reply has come, and draws no message."""
         if not self._sending:
+            self._heard = self._now()
             self._endIfDone()
 
     def _giveUp(self) -> None:
-        """Of datagrams: await no longer what is lost."""
-        now = self._now()
-        for lane in self._lanes:
-            lane.giveUp(now - self._plan.timeout, now)
-        self._timers.later(self._plan.timeout // LOOKS, self._giveUp)
+        """Await no longer what does not come."""
+        now, interval = self._now(), self._plan.timeout // LOOKS
+        # Held up we have not heard yet what has come meanwhile.
+        if now - self._looked < 2 * interval:
+            for lane in list(self._lanes):
+                lane.giveUp(now - self._plan.timeout, now)
+        self._looked = now
+        self._timers.later(interval, self._giveUp)
 
     def _trouble(self, reason: str) -> None:
         """The network says something of a road that has not ended."""
@@ -224,10 +250,24 @@ class Loading:
         self._errors[reason] += 1
         self._lanes.remove(lane)
         if self._sending:
-            self._unopened += 1
-            self._timers.later(round(AGAIN * SECOND), self._open)
+            self._openAgain()
         else:
             self._endIfDone()
+
+    def _openAgain(self) -> None:
+        """Make a connection in place of one that has ended or could not be made, as long as there is something to send."""
+        if self._sending:
+            self._unopened += 1
+            self._timers.later(round(AGAIN * SECOND), self._open)
+            if not self._lanes and self._plan.duration is None:
+                # It would not end by itself.
+                self._timers.later(self._plan.timeout, self._giveIn, self._tally.figures)
+
+    def _giveIn(self, before: tuple[int, int, int]) -> None:
+        """There is no connection any more: where nothing could be sent since, no more is."""
+        if not self._lanes and self._tally.figures == before:
+            self._errors["no connection any more"] += 1
+            self._enough()
 
     # Seconds
 
@@ -258,8 +298,16 @@ class Loading:
         """All is sent; wait for the replies."""
         self._sending = False
         self._ended = self._now()
+        self._countMissed()
         self._usedAfter = self._used()
         self._timers.later(self._plan.timeout, self.stop)
+
+    def _countMissed(self) -> None:
+        """In an open loop: what was due while there was no connection could not be sent, and is lost."""
+        times: Any = self._plan.times
+        while times is not None and not self._lanes and self._begin + self._due <= self._ended:
+            self._tally.counts.sent += 1
+            self._due = next(times)
 
     def _endIfDone(self) -> None:
         if not any(each.underWay for each in self._lanes):
@@ -290,7 +338,7 @@ class Loading:
         return self._tally.result(
             target=self.target.name,
             plan=self._plan,
-            duration=max(self._ended - self._tally.begin, 0),
+            duration=max(self._ended, self._heard) - min(self._tally.begin, self._ended),
             connecting=self._connecting,
             errors=self._errors,
             busy=(after.spent - before.spent) / wall,

@@ -64,7 +64,7 @@ class LoadResult:
 
     :ivar target: its name.
     :ivar plan: what was asked for.
-    :ivar duration: nanoseconds in which messages were sent.
+    :ivar duration: nanoseconds from the beginning to the last message or its reply, whichever was later.
     :ivar sent: messages.
     :ivar received: replies, right or wrong.
     :ivar wrong: those that were wrong.

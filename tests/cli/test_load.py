@@ -173,6 +173,11 @@ class LoadTests(SynchronousTestCase):
         for words, says in (
             (("lab1", "lab2"), "one TARGET is loaded at a time"),
             (("-z", "0", TARGET), "-z 0 would send nothing"),
+            (("-t", "0", TARGET), "-t must be 1ms at least"),
+            (("-z", "1s", "--warmup", "1s", TARGET), "--warmup leaves nothing"),
+            (("-s", "0.1", TARGET), "no size from 1"),
+            (("-q", "1e-305", TARGET), "from 0.001"),
+            (("--window", "10000000", TARGET), "from 1 to 65536"),
             (("--arrivals", "fixed", TARGET), "--arrivals needs -q"),
             (("-q", "5", "--window", "2", TARGET), "--window is of a closed loop"),
             (("-s", "1-64", "udp://127.0.0.1"), "give -s 8 or more"),

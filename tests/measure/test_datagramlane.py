@@ -5,7 +5,8 @@ from typing import Any
 from zope.interface.verify import verifyObject
 
 from echoproto.client.roads import IEars
-from echoproto.measure.datagramlane import REMEMBERED, DatagramLane
+from echoproto.measure import datagramlane
+from echoproto.measure.datagramlane import DatagramLane
 from echoproto.measure.lanes import ClosedLoop, OpenLoop
 from echoproto.measure.numbered import numbered
 from tests.measure.test_lanes import LaneTestCase
@@ -100,7 +101,8 @@ class DatagramTests(LaneTestCase):
 
     def test_forgotten(self) -> None:
         """Of those that were given up it knows the last ones."""
-        lane = self.lane(REMEMBERED + 1)
+        self.patch(datagramlane, "REMEMBERED", sum(map(len, self.messages[1:3])))
+        lane = self.lane(3)
         lane.giveUp(self.time, self.time + 1)
         self.hear(lane, self.messages[0], self.messages[1])
         self.assertEqual(self.figures()[1:], (1, 0, 1))

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.client.roads import IEars
-from echoproto.measure.lanes import ClosedLoop, OpenLoop, SingleLane, StreamLane
+from echoproto.measure.lanes import NO_REPLY, ClosedLoop, OpenLoop, SingleLane, StreamLane
 from echoproto.measure.tally import Counts, Tally
 
 
@@ -136,6 +136,21 @@ class ClosedTests(LaneTestCase):
         self.tally.restart(105)
         self.hear(lane, b"one")
         self.assertEqual((self.counts.sent, self.counts.service.count), (1, 0))
+
+
+class GivenUpTests(LaneTestCase):
+    def test_givenUp(self) -> None:
+        """A connection whose next reply is overdue is closed, and over; until then, and where none is awaited, it stays."""
+        for kind in (StreamLane, SingleLane):
+            self.setUp()
+            lane = self.opened(kind(self.loop(ClosedLoop)))
+            lane.giveUp(200, 300)
+            lane.send(b"one", 100, 100)
+            lane.giveUp(99, 199)
+            self.assertEqual((self.ended, self.road.closed), ([], False))
+            lane.giveUp(100, 200)
+            self.assertEqual((self.ended, self.road.closed), ([(lane, NO_REPLY)], True))
+            self.assertEqual(lane.underWay, 0)
 
 
 class LostTests(LaneTestCase):

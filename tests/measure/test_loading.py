@@ -9,7 +9,9 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.errors import ConnectionGone
 from echoproto.measure.arrivals import fixed
+from echoproto.measure.lanes import NO_REPLY
 from echoproto.measure.loading import AGAIN, BURST, Loading
 from echoproto.measure.loadresult import LoadPlan, LoadResult
 from echoproto.measure.numbered import numbered
@@ -299,6 +301,100 @@ class OpenTests(LoadingTestCase):
             else:
                 road.answer(sent)
             self.assertEqual(self.ended(loading).lost, sent * again)
+
+
+class AgainTests(LoadingTestCase):
+    def test_reconnected(self) -> None:
+        """A connection that ends is tried again and again until it is made."""
+        target = Target()
+        loading = self.begin(target, connections=1, duration=3 * SECOND)
+        target.instead = [fail(ConnectionRefusedError()) for _ in range(3)]
+        target.roads[0].ears.gone("lost")
+        for _ in range(5):
+            self.clock.advance(AGAIN)
+        self.assertEqual((len(target.roads), self.sent()), (2, 2))
+        loading.stop()
+        refused = "refused: nothing listens there"
+        self.assertEqual(self.ended(loading).errors, {"lost": 1, refused: 3})
+
+    def test_missed(self) -> None:
+        """What was due while there was no connection, to the end, is lost."""
+        loading = self.begin(
+            connections=1, duration=2 * SECOND, times=fixed(10), rate=10.0, timeout=SECOND
+        )
+        self.target.instead = [Deferred() for _ in range(99)]
+        for _ in range(10):
+            self.clock.advance(0.1)
+            self.answer()
+        self.target.roads[0].ears.gone("lost")
+        for _ in range(10):
+            self.clock.advance(0.1)
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received), (21, 11))
+
+    def test_givenUp(self) -> None:
+        """Where a reply does not come in its time its connection is given up, and another made."""
+        for window in (1, 2):
+            loading = self.begin(connections=1, window=window, duration=9 * SECOND, timeout=SECOND)
+            for _ in range(12):
+                self.clock.advance(0.1)
+            [first, second] = self.target.roads
+            self.assertEqual((first.closed, len(second.sent)), (True, window))
+            for _ in range(20):
+                self.clock.advance(0.1)
+                second.answer(window)
+            self.assertEqual(len(self.target.roads), 2)
+            loading.stop()
+            self.assertEqual(self.ended(loading).errors, {NO_REPLY: 1})
+
+    def test_givenIn(self) -> None:
+        """Where so many are to be sent, and nobody is there any more, it ends."""
+        target = Target()
+        loading = self.begin(target, connections=1, duration=None, count=9, timeout=SECOND)
+        target.instead = [fail(ConnectionRefusedError()) for _ in range(99)]
+        target.roads[0].ears.gone("lost")
+        for _ in range(30):
+            self.clock.advance(0.1)
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.errors["no connection any more"]), (1, 1))
+
+    def test_notGivenIn(self) -> None:
+        """A connection that is made again in that time goes on."""
+        loading = self.begin(connections=1, duration=None, count=9, timeout=SECOND)
+        self.target.roads[0].ears.gone("lost")
+        for _ in range(11):
+            self.clock.advance(0.1)
+        self.assertNoResult(loading.result)
+        self.assertEqual(len(self.target.roads), 2)
+
+    def test_large(self) -> None:
+        """A large window is filled in turns, between which what comes is heard."""
+        self.begin(connections=1, window=3 * BURST)
+        [road] = self.target.roads
+        self.assertEqual(len(road.sent), BURST)
+        road.ears.gone("lost")
+        self.clock.advance(AGAIN)
+        road = self.target.roads[1]
+        for _ in range(3):
+            self.clock.advance(0)
+        self.assertEqual(len(road.sent), 3 * BURST)
+
+    def test_lastReply(self) -> None:
+        """The time of a load goes to its last reply."""
+        loading = self.begin(connections=1, duration=None, count=1)
+        self.clock.advance(0.5)
+        self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.duration, result.rate), (SECOND // 2, 2.0))
+
+    def test_tooLate(self) -> None:
+        """A connection that is not made in its time is told so."""
+        target = Target()
+        target.instead = [Deferred()]
+        loading = self.begin(target, connections=1, timeout=SECOND // 2)
+        self.clock.advance(0.5)
+        failure = self.failureResultOf(loading.result, ConnectionGone)
+        self.assertEqual(str(failure.value), "no connection in 0.5 s")
 
 
 class DatagramTests(LoadingTestCase):
