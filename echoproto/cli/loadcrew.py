@@ -109,14 +109,28 @@ class LoadCrew:
     def start(self) -> None:
         """Start all; they begin when the last is ready."""
         for worker, orders in zip(self._workers, self._orders, strict=True):
-            self._reactor.spawnProcess(
-                worker,
-                sys.executable,
-                [sys.executable, "-m", "echoproto.cli.loadworker"],
-                env=os.environ,
-                childFDs={0: "w", 1: 1, 2: 2, REPORTS: "r"},
-            )
+            try:
+                self._spawn(worker)
+            except OSError as error:
+                # Those that run are to end, and nothing else is to be awaited.
+                worker.over = True
+                worker.error = CannotAsk(
+                    f"no process could be started: {error.strerror}; see ulimit"
+                )
+                self.ended(worker, "")
+                continue
             worker.tell(pickle.dumps(orders))
+
+    def _spawn(self, worker: _Worker) -> None:
+        # It imports from where we do, and not from the folder that it happens to run in.
+        run = f"import sys; sys.path[:] = {sys.path!r}; from echoproto.cli.loadworker import main; sys.exit(main())"
+        self._reactor.spawnProcess(
+            worker,
+            sys.executable,
+            [sys.executable, "-c", run],
+            env=os.environ,
+            childFDs={0: "w", 1: 1, 2: 2, REPORTS: "r"},
+        )
 
     def stage(self) -> tuple[float, tuple[int, int, int]]:
         """As of :class:`~echoproto.measure.loading.Loading`; of the seconds that all have told."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from errno import EMFILE
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -37,11 +38,16 @@ class Process(FakeProcess):
 
 
 class Processes(FakeProcesses):
-    """The reactor."""
+    """The reactor; refuses so many."""
+
+    refuse = 0
 
     def spawnProcess(
         self, protocol: Any, executable: str, args: Any, env: Any, childFDs: Any
     ) -> FakeProcess:
+        if self.refuse:
+            self.refuse -= 1
+            raise OSError(EMFILE, "Too many open files")
         self.spawned.append(Process(protocol, list(args), dict(childFDs)))
         return self.spawned[-1]
 
@@ -75,7 +81,7 @@ class LoadCrewTests(SynchronousTestCase):
 
     def test_orders(self) -> None:
         """Each is told what to do, and to begin when all are ready."""
-        self.assertEqual(self.first.command[-1], "echoproto.cli.loadworker")
+        self.assertIn("from echoproto.cli.loadworker import main", self.first.command[-1])
         self.assertEqual([pickle.loads(each.orders) for each in self.processes], self.orders)
         self.first.say()
         self.assertFalse(self.first.orders.endswith(GO))
@@ -159,6 +165,25 @@ class LoadCrewTests(SynchronousTestCase):
         self.second.end(signal=9)
         self.successResultOf(self.crew.result)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_noProcess(self) -> None:
+        """A process that cannot be started is told; those that can go on, and where none can it fails."""
+        self.reactor.refuse = 1
+        self.crew = LoadCrew(
+            self.reactor, LoadPlan(), self.orders, lambda *_: None, self.faults.append
+        )
+        self.crew.start()
+        self.finish(self.spawned()[-1])
+        self.successResultOf(self.crew.result)
+        self.assertRegex(self.faults[-1], "worker 1: no process could be started: Too many open")
+        self.reactor.refuse = 2
+        self.crew = LoadCrew(
+            self.reactor, LoadPlan(), self.orders, lambda *_: None, self.faults.append
+        )
+        self.crew.start()
+        self.failureResultOf(self.crew.result, CannotAsk)
+        for each in self.processes:
+            self.finish(each)
 
     def test_stopAgain(self) -> None:
         """Stopped again it kills who is left."""
