@@ -60,7 +60,8 @@ Examples:
 With -q the response time counts from when a message should have been sent, so
 a server that stops shows in it. What limits the client is told per worker.
 Our own server answers a source 1,000 datagrams a second: --datagram-rate 0
-lifts that. Exit status: 0 well, 1 no or too few replies, 2 usage or local error, 3 wrong
+lifts that.
+Exit status: 0 well, 1 no or too few replies, 2 usage or local error, 3 wrong
 bytes, 4 an assertion failed, 130 interrupted.
 """
 
