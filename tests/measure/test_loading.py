@@ -53,8 +53,11 @@ class Target:
         self.ordered = True
         self.roads: list[Road] = []
         self.instead: list[Deferred[Any]] = []
+        self.refuses = False
 
     def open(self, ears: Any) -> Deferred[Any]:
+        if self.refuses:
+            return fail(ConnectionRefusedError())
         if self.instead:
             return self.instead.pop(0)
         self.roads.append(Road(ears))
@@ -322,7 +325,7 @@ class AgainTests(LoadingTestCase):
         loading = self.begin(
             connections=1, duration=2 * SECOND, times=fixed(10), rate=10.0, timeout=SECOND
         )
-        self.target.instead = [Deferred() for _ in range(99)]
+        self.target.refuses = True
         for _ in range(10):
             self.clock.advance(0.1)
             self.answer()
@@ -351,7 +354,7 @@ class AgainTests(LoadingTestCase):
         """Where so many are to be sent, and nobody is there any more, it ends."""
         target = Target()
         loading = self.begin(target, connections=1, duration=None, count=9, timeout=SECOND)
-        target.instead = [fail(ConnectionRefusedError()) for _ in range(99)]
+        target.refuses = True
         target.roads[0].ears.gone("lost")
         for _ in range(30):
             self.clock.advance(0.1)
