@@ -71,11 +71,20 @@ def integritySummary(result: VerifyResult) -> str:
         f"--- {result.target} integrity ---",
         f"{result.sent} bytes sent, {result.received} received, {result.duration / 1e9:.3f} s, {size(result.rate)}/s",
         ", ".join(f"{count} {kind.value}" for kind, count in result.counts.items())
-        or "every byte came back as it was sent",
+        or _unharmed(result),
     ]
     if result.ending:
         lines.append(f"ended early: {result.ending}")
     return "\n".join(lines)
+
+
+def _unharmed(result: VerifyResult) -> str:
+    if not result.received:
+        return "no byte came back"
+    underWay = result.sent - result.received
+    if underWay:
+        return f"every byte that came back was right; {underWay} were under way"
+    return "every byte came back as it was sent"
 
 
 def loadLine(sent: int, received: int, wrong: int) -> str:

@@ -116,6 +116,15 @@ class IntegrityTests(SynchronousTestCase):
 every byte came back as it was sent""",
         )
 
+    def test_stopped(self) -> None:
+        """Of what did not come nothing is said to be right."""
+        for received, says in (
+            (0, "no byte came back"),
+            (96, "every byte that came back was right; 4000 were under way"),
+        ):
+            said = integritySummary(self.result(received=received, ending="stopped"))
+            self.assertEqual(said.splitlines()[2:], [says, "ended early: stopped"])
+
     def test_wrong(self) -> None:
         """Faults are counted by their kinds, and why it ended early is told."""
         said = integritySummary(self.result(received=9, ending="connection lost", FLIPPED=2, CUT=1))
