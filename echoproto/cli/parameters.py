@@ -113,9 +113,10 @@ def parseSize(text: str) -> int:
     """
     found = re.fullmatch(r"(\d+\.?\d*)\s*([kmg]i?)?b?", text.strip(), re.IGNORECASE)
     unit = (found[2] or "").lower() if found else ""
-    if found is None or float(found[1]) <= 0:
+    size = float(found[1]) * _SIZES[f"{unit}b" if unit.endswith("i") else unit] if found else 0.0
+    if not 1 <= size < 1 << 62:
         raise ValueError(f"{text!r} is no number of bytes such as 1000, 64MiB or 1.5GB")
-    return round(float(found[1]) * _SIZES[f"{unit}b" if unit.endswith("i") else unit])
+    return round(size)
 
 
 SIZE = Read("size", parseSize)

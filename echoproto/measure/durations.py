@@ -7,7 +7,9 @@ Used by the command line, by :mod:`.assertions` and by :mod:`.text`. Inside, tim
 from __future__ import annotations
 
 import re
-from math import isfinite
+
+#: Nanoseconds, some 146 years: no length of time is as long.
+LONGEST = 1 << 62
 
 _UNITS = {
     "ns": 1,
@@ -28,9 +30,10 @@ def parseDuration(text: str) -> int:
     :raise ValueError: it is none; the message says so in one line.
     """
     found = _DURATION.fullmatch(text.strip())
-    if found is None or not isfinite(float(found[1])):
+    time = float(found[1]) * _UNITS[found[2] or "s"] if found else LONGEST
+    if time >= LONGEST:
         raise ValueError(f"{text!r} is no length of time such as 20ms, 1.5s, 2m or 3 (seconds)")
-    return round(float(found[1]) * _UNITS[found[2] or "s"])
+    return round(time)
 
 
 def milliseconds(nanoseconds: float) -> str:
