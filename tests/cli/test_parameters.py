@@ -46,6 +46,8 @@ class ReadTests(SynchronousTestCase):
             (parameters.SIZE, "many", "no number of bytes"),
             (parameters.RATE, "0", "no rate"),
             (parameters.RATE, "fast", "no rate"),
+            (parameters.SIZE, "0.1", "no number of bytes"),
+            (parameters.SIZE, "9" * 400, "no number of bytes"),
             (parameters.SIZES, "0", "no size from 1"),
             (parameters.SIZES, "5-1", "no size from 1"),
             (parameters.SIZES, "2MiB", "no size from 1"),
