@@ -13,8 +13,8 @@ from enum import Enum
 from echoproto.measure.probes import EXCERPT
 from echoproto.measure.source import MAGIC, Source
 
-#: Bytes that must agree for two places to be the same one.
-AGREEING = 16
+#: Bytes that must agree for two places to be the same one: more than the header of a block, of which neighbours share nearly all.
+AGREEING = 32
 
 #: Bytes after a first wrong one that are looked at, to tell what has happened.
 LOOK = 65_536
