@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--functions", type=int, default=25, help="how many to print")
     options = parser.parse_args()
     build()
-    from echoproto.server.foreground import installReactor
+    from echoproto.reactors.install import installReactor
 
     reactor = installReactor(options.reactor)
     port = _serve(reactor, options.mode == "udp")
@@ -46,9 +46,9 @@ def main() -> None:
 
 
 def _serve(reactor: Any, datagrams: bool) -> int:
-    from echoproto.admission import DatagramAdmission
-    from echoproto.datagramport import listenDatagrams
-    from echoproto.echo import EchoDatagrams, EchoFactory
+    from echoproto.protocols.admission import DatagramAdmission
+    from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+    from echoproto.transports.udp import listenDatagrams
 
     if datagrams:
         admission = DatagramAdmission(reactor.seconds, 1e9)

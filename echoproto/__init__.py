@@ -3,12 +3,12 @@ Echo (RFC 862) and greeting services and clients for Twisted, over TCP and UDP.
 
 What a program imports stands in ``__all__``; the exceptions are in :mod:`echoproto.errors`, the
 in-memory carriers for tests in :mod:`echoproto.testing`, and TLS, which needs an extra, in
-:mod:`echoproto.tlsstream`. Importing any of it installs no reactor.
+:mod:`echoproto.transports.tls`. Importing any of it installs no reactor.
 """
 
 from __future__ import annotations
 
-from echoproto.admission import ConnectionAdmission, DatagramAdmission
+from echoproto.addresses import Networks
 from echoproto.client import (
     EchoClient,
     EchoDatagramClient,
@@ -16,14 +16,14 @@ from echoproto.client import (
     connectEchoDatagram,
     greet,
 )
-from echoproto.datagramport import DatagramPort, listenDatagrams
-from echoproto.deadlines import Deadlines
-from echoproto.echo import EchoDatagrams, EchoFactory, EchoProtocol
-from echoproto.greeting import GreetingDatagrams, GreetingFactory, GreetingProtocol
-from echoproto.observer import ConnectionSummary, DatagramTotals, Ending, IObserver
-from echoproto.proxied import ProxiedFactory
-from echoproto.proxyheader import Versions
-from echoproto.sources import Networks
+from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission
+from echoproto.protocols.echo import EchoDatagrams, EchoFactory, EchoProtocol
+from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory, GreetingProtocol
+from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, Ending, IObserver
+from echoproto.protocols.timeouts import Deadlines
+from echoproto.transports.proxyheader import Versions
+from echoproto.transports.proxyprotocol import ProxiedFactory
+from echoproto.transports.udp import DatagramPort, listenDatagrams
 
 __version__ = "0.1.0"
 

@@ -1,6 +1,6 @@
 """``python -m echoproto``: the ``echoproto`` command."""
 
-from echoproto.cli.command import main
+from echoproto.cli.main import main
 
 if __name__ == "__main__":
     main()

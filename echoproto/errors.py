@@ -27,6 +27,8 @@ Everything here is a value: no module of the package is imported.
 
 from __future__ import annotations
 
+from errno import errorcode
+
 from twisted.internet.defer import CancelledError
 
 
@@ -126,3 +128,8 @@ class ExchangeCancelled(ExchangeError, CancelledError):
 
 class ConnectionGone(ExchangeError):
     """The connection ended before the whole reply had come, or nothing listens there."""
+
+
+def errnoName(error: OSError) -> str:
+    """The name of an error's number, such as ``ENOBUFS``."""
+    return errorcode.get(error.errno or 0, "unknown errno")

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.ending import (
+from echoproto.cli.exitcodes import (
     ASSERTION_FAILED,
     INTERRUPTED,
     LOCAL_ERROR,
@@ -17,7 +17,7 @@ from echoproto.cli.ending import (
 )
 from echoproto.cli.measuring import COMMANDS
 from echoproto.cli.serve import ServeOptions
-from echoproto.measure.suite.battery import CHECKS
+from echoproto.conformance.suite import CHECKS
 from echoproto.server.parameters import PARAMETERS
 from tests.hostile.figures import ATTACKS
 from tests.loopback.program import ROOT

@@ -11,17 +11,17 @@ from typing import Any
 import click
 from twisted.internet.defer import Deferred
 
-from echoproto.cli.ending import WELL, WRONG_BYTES
-from echoproto.cli.once import Once
-from echoproto.cli.parameters import CONTEXT, DURATION, TARGET, Grouped, option
+from echoproto.cli.exitcodes import WELL, WRONG_BYTES
+from echoproto.cli.options import CONTEXT, DURATION, TARGET, Grouped, option
+from echoproto.cli.runner import Once
 from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
-from echoproto.client.finding import find
 from echoproto.client.greeting import greet as greetStream
 from echoproto.client.greeting import greetDatagram
-from echoproto.client.probing import DatagramTarget
-from echoproto.greeting import CLIENT_GREETING
-from echoproto.measure.pinging import SECOND
-from echoproto.measure.report.checking import printable
+from echoproto.escape import printable
+from echoproto.protocols.greeting import CLIENT_GREETING
+from echoproto.targets.endpoints import find
+from echoproto.targets.udp import DatagramTarget
+from echoproto.units import SECOND
 
 _EPILOG = f"""\b
 {TARGETS}
@@ -65,7 +65,7 @@ def greet(targets: Any, **given: Any) -> int:
 
 
 class _Greeting:
-    """One greeting, as :class:`.once.Once` runs measurements."""
+    """One greeting, as :class:`.runner.Once` runs measurements."""
 
     def __init__(self, found: Any, reactor: Any, message: bytes, timeout: float) -> None:
         self.target = found

@@ -10,13 +10,9 @@ from typing import Any
 import click
 from twisted.internet.defer import Deferred, succeed
 
-from echoproto.cli.ending import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
-from echoproto.cli.loadcrew import LoadCrew
+from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
 from echoproto.cli.loadoutput import LOAD_FORMS
-from echoproto.cli.loadpipe import Orders
-from echoproto.cli.once import Once
-from echoproto.cli.output import OUTPUT, opened, outputOptions
-from echoproto.cli.parameters import (
+from echoproto.cli.options import (
     ASSERTION,
     CONTEXT,
     COUNT,
@@ -29,17 +25,21 @@ from echoproto.cli.parameters import (
     Grouped,
     option,
 )
+from echoproto.cli.output import OUTPUT, opened, outputOptions
 from echoproto.cli.progress import Stage
+from echoproto.cli.runner import Once
 from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
-from echoproto.client.targets import Target
 from echoproto.measure import LoadPlan, LoadResult, prepareLoad
 from echoproto.measure.assertions import Assertion
-from echoproto.measure.document import loadAssertable
 from echoproto.measure.intervals import Interval
-from echoproto.measure.pinging import SECOND
-from echoproto.measure.sharing import divided, timesOf
-from echoproto.measure.tally import Counts
-from echoproto.measure.text import loadLine
+from echoproto.measure.load.counters import Counts
+from echoproto.measure.load.messages import Orders
+from echoproto.measure.load.partition import divided, timesOf
+from echoproto.measure.load.workers import LoadCrew
+from echoproto.report.document import loadAssertable
+from echoproto.report.text import loadLine
+from echoproto.targets.target import Target
+from echoproto.units import SECOND
 
 _LOAD = "The load"
 

@@ -12,10 +12,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from echoproto.measure.document import loadValues
 from echoproto.measure.intervals import Interval
-from echoproto.measure.loadresult import LoadResult
-from echoproto.measure.text import loadSummary
+from echoproto.measure.load.plan import LoadResult
+from echoproto.report.document import loadValues
+from echoproto.report.text import loadSummary
 
 
 class Text:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from echoproto.cli.ending import INTERRUPTED, LOCAL_ERROR, complain
+from echoproto.cli.exitcodes import INTERRUPTED, LOCAL_ERROR, complain
 from echoproto.cli.greet import greet
 from echoproto.cli.load import load
 from echoproto.cli.ping import ping

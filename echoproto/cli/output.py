@@ -15,11 +15,11 @@ from typing import IO, Any
 
 import click
 
-from echoproto.cli.parameters import option
-from echoproto.measure import text
-from echoproto.measure.document import measurement, seenValues
-from echoproto.measure.pinging import PingResult
-from echoproto.measure.record import Kind, Seen
+from echoproto.cli.options import option
+from echoproto.measure.ping.pinger import PingResult
+from echoproto.measure.ping.statistics import Kind, Seen
+from echoproto.report import text
+from echoproto.report.document import measurement, seenValues
 
 #: The title under which such options stand in the help.
 OUTPUT = "What is shown"

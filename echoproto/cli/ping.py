@@ -15,7 +15,7 @@ import click
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.python.failure import Failure
 
-from echoproto.cli.ending import (
+from echoproto.cli.exitcodes import (
     ASSERTION_FAILED,
     INTERRUPTED,
     LOCAL_ERROR,
@@ -23,10 +23,8 @@ from echoproto.cli.ending import (
     WELL,
     WRONG_BYTES,
     complain,
-    why,
 )
-from echoproto.cli.output import FORMS, OUTPUT, Form, Guarded, opened, outputOptions
-from echoproto.cli.parameters import (
+from echoproto.cli.options import (
     ASSERTION,
     CONTEXT,
     COUNT,
@@ -38,17 +36,19 @@ from echoproto.cli.parameters import (
     Grouped,
     option,
 )
+from echoproto.cli.output import FORMS, OUTPUT, Form, Guarded, opened, outputOptions
 from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
-from echoproto.client.finding import Way
-from echoproto.client.targets import Target
 from echoproto.measure import PingResult, Plan, prepare
-from echoproto.measure.asking import SIZE
+from echoproto.measure.api import SIZE
 from echoproto.measure.assertions import Assertion
-from echoproto.measure.document import assertable
-from echoproto.measure.pinging import Pinging
-from echoproto.measure.probes import Probes
-from echoproto.measure.record import Kind, Seen
-from echoproto.measure.text import snapshotLine
+from echoproto.measure.ping.payload import Probes
+from echoproto.measure.ping.pinger import Pinging
+from echoproto.measure.ping.statistics import Kind, Seen
+from echoproto.report.document import assertable
+from echoproto.report.text import snapshotLine
+from echoproto.targets.endpoints import Way
+from echoproto.targets.failures import why
+from echoproto.targets.target import Target
 
 _EPILOG = f"""\b
 {TARGETS} A DURATION is 20ms, 1.5s, or 3 for seconds.
@@ -245,7 +245,7 @@ def _stamp() -> str:
 
 
 def _run(form: Form, targets: Sequence[Target], plan: Plan, way: Way, given: dict[str, Any]) -> int:
-    from echoproto.server.foreground import installReactor
+    from echoproto.reactors.install import installReactor
 
     reactor = installReactor(None)
     session = Session(reactor, form, _complain)

@@ -1,7 +1,7 @@
 """
 A bar on the terminal that tells how far a measurement has come.
 
-Drawn on the standard error by :mod:`.once` when that says so: it has no thread and no timer of its own. Nothing of it stays.
+Drawn on the standard error by :mod:`.runner` when that says so: it has no thread and no timer of its own. Nothing of it stays.
 """
 
 from __future__ import annotations

@@ -15,23 +15,23 @@ from typing import IO, Any
 
 import click
 
-from echoproto.cli.ending import LOCAL_ERROR, WELL
+from echoproto.cli.exitcodes import LOCAL_ERROR, WELL
+from echoproto.cli.options import CONTEXT, Grouped, option
 from echoproto.cli.output import OUTPUT, Guarded, opened, outputOptions
-from echoproto.cli.parameters import CONTEXT, Grouped, option
 from echoproto.cli.tables import tableText
 from echoproto.errors import CannotReport
-from echoproto.measure.report.checking import printable
-from echoproto.measure.report.comparing import Comparison, compare
-from echoproto.measure.report.grid import comparisonColumns, resultColumns, sides
-from echoproto.measure.report.merging import mergeResults
-from echoproto.measure.report.reading import readStream
-from echoproto.measure.report.reporting import (
+from echoproto.escape import printable
+from echoproto.report.compare import Comparison, compare
+from echoproto.report.export import (
     comparisonRows,
     comparisonValues,
     reportValues,
     resultRows,
 )
-from echoproto.measure.report.saved import Saved
+from echoproto.report.loader import readStream
+from echoproto.report.merge import mergeResults
+from echoproto.report.result import Saved
+from echoproto.report.table import comparisonColumns, resultColumns, sides
 
 _WHAT = "What is done"
 
@@ -162,15 +162,15 @@ def _csv(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
 
 def _html(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
     _needPlot("--html")
-    from echoproto.measure.report.drawing import svgPictures
-    from echoproto.measure.report.page import page
+    from echoproto.report.figures import svgPictures
+    from echoproto.report.html import page
 
     return page(results, svgPictures(results), comparisons).encode()
 
 
 def _png(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
     _needPlot("--png")
-    from echoproto.measure.report.drawing import pngPicture
+    from echoproto.report.figures import pngPicture
 
     picture = pngPicture(results)
     if not picture:

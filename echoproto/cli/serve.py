@@ -1,8 +1,8 @@
 """
 ``echoproto serve``: the options of ``twistd echoproto`` and those that only a process of its own can have.
 
-What runs is :class:`echoproto.server.program.Program`, or with ``--workers`` a
-:class:`echoproto.server.supervisor.Supervisor`; how a process runs one, :mod:`echoproto.server.foreground`.
+What runs is :class:`echoproto.server.application.Program`, or with ``--workers`` a
+:class:`echoproto.server.workers.supervisor.Supervisor`; how a process runs one, :mod:`echoproto.server.runner`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from twisted.python.util import gidFromString, uidFromString
 
 from echoproto.cli.processes import parseWorkers
 from echoproto.errors import CannotStart
-from echoproto.server.foreground import Foreground, installReactor, startLog
+from echoproto.reactors.install import installReactor
+from echoproto.server.application import Program
+from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options
-from echoproto.server.program import Program
-from echoproto.server.settings import Settings
-from echoproto.server.supervisor import Supervisor
-from echoproto.server.worker import Orders
+from echoproto.server.runner import Foreground, startLog
+from echoproto.server.workers.supervisor import Supervisor
+from echoproto.server.workers.worker import Orders
 
 _EXAMPLES = """
 Examples:

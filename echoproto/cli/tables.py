@@ -13,7 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from echoproto.measure.report.grid import Column
+from echoproto.report.table import Column
 
 # No cell is cut, however narrow a terminal is: half a figure would be a wrong one.
 _ENDLESS = 100_000

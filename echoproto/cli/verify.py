@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 
-from echoproto.cli.ending import INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
-from echoproto.cli.once import Once
-from echoproto.cli.output import OUTPUT, opened, outputOptions
-from echoproto.cli.parameters import (
+from echoproto.cli.conformance import listChecks, runSuite, suiteOptions, wantsSuite
+from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
+from echoproto.cli.options import (
     CONTEXT,
     DURATION,
     SEED,
@@ -21,15 +20,16 @@ from echoproto.cli.parameters import (
     Grouped,
     option,
 )
+from echoproto.cli.output import OUTPUT, opened, outputOptions
 from echoproto.cli.progress import Stage
-from echoproto.cli.suite import listChecks, runSuite, suiteOptions, wantsSuite
+from echoproto.cli.runner import Once
 from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
 from echoproto.measure import VerifyResult, prepareVerify
-from echoproto.measure.document import verification
-from echoproto.measure.integrity import Fault, FaultKind
-from echoproto.measure.pinging import SECOND
-from echoproto.measure.text import integritySummary, progressLine
-from echoproto.measure.verifying import STOPPED, Verifying
+from echoproto.measure.verify.integrity import Fault, FaultKind
+from echoproto.measure.verify.verifier import STOPPED, Verifying
+from echoproto.report.document import verification
+from echoproto.report.text import integritySummary, progressLine
+from echoproto.units import SECOND
 
 _STREAM = "The stream"
 

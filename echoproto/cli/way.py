@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from echoproto.cli.parameters import ADDRESS, option
-from echoproto.client.finding import Way
-from echoproto.client.targets import Target
+from echoproto.cli.options import ADDRESS, option
+from echoproto.targets.endpoints import Way
+from echoproto.targets.target import Target
 
 _TITLE = "The way"
 

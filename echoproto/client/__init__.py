@@ -2,7 +2,7 @@
 The asking side: echo exchanges and greetings, as Deferreds.
 
 Any echo server can be asked, not only ours. Everything returned can be awaited; the clock and
-the reactor are passed in. What a reply must be is decided in :mod:`echoproto.matching`; the
+the reactor are passed in. What a reply must be is decided in :mod:`echoproto.client.matching`; the
 modules here move bytes, keep time, and turn outcomes into results. The carriers and the
 greeting share only an exchange, so each has a module of its own.
 
@@ -11,12 +11,12 @@ greeting share only an exchange, so each has a module of its own.
 :mod:`.stream`      :func:`connectEcho`
 :mod:`.datagram`    :func:`connectEchoDatagram`
 :mod:`.greeting`    :func:`greet`, and the same on datagrams
-:mod:`.targets`     what is to be asked, as it is written
-:mod:`.resolving`   a host's numeric address
-:mod:`.finding`     from a target to what can be probed
-:mod:`.roads`       what a target is, and a road to it
-:mod:`.probing`     roads for probes and streams, for :mod:`echoproto.measure`
-:mod:`.unconnected` a port that sees where each reply comes from
+:mod:`echoproto.targets.target`     what is to be asked, as it is written
+:mod:`echoproto.targets.resolver`   a host's numeric address
+:mod:`echoproto.targets.endpoints`     from a target to what can be probed
+:mod:`echoproto.targets.interfaces`       what a target is, and a road to it
+:mod:`echoproto.targets.stream`     roads for probes and streams, for :mod:`echoproto.measure`
+:mod:`echoproto.targets.udp` a port that sees where each reply comes from
 =================== ==========================================================
 """
 

@@ -13,8 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 
 from echoproto.client.exchange import Exchange, checkBytes
-from echoproto.client.resolving import resolve
-from echoproto.datagramport import listenDatagrams
+from echoproto.client.matching import DatagramMatcher
 from echoproto.errors import (
     Closed,
     ConnectionGone,
@@ -23,7 +22,8 @@ from echoproto.errors import (
     ExchangeCancelled,
     ExchangeError,
 )
-from echoproto.matching import DatagramMatcher
+from echoproto.targets.resolver import resolve
+from echoproto.transports.udp import listenDatagrams
 
 #: Seconds that an exchange may take unless told otherwise; a lost datagram never answers.
 DATAGRAM_TIMEOUT = 5.0

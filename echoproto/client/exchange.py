@@ -9,8 +9,8 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from echoproto.client.matching import Expected
 from echoproto.errors import EchoprotoError, ExchangeCancelled, ExchangeError, ExchangeTimeout
-from echoproto.matching import Expected
 
 
 class Exchange(Expected):

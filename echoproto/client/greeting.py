@@ -15,8 +15,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.exchange import checkBytes, stop
-from echoproto.client.probing import DatagramTarget
-from echoproto.client.roads import IEars
 from echoproto.errors import (
     ConnectionGone,
     EmptyReply,
@@ -25,7 +23,9 @@ from echoproto.errors import (
     ExchangeTimeout,
     ReplyTooLong,
 )
-from echoproto.greeting import CLIENT_GREETING
+from echoproto.protocols.greeting import CLIENT_GREETING
+from echoproto.targets.interfaces import IEars
+from echoproto.targets.udp import DatagramTarget
 
 #: Seconds that a greeting may take unless told otherwise, connecting included.
 GREETING_TIMEOUT = 10.0
@@ -126,11 +126,11 @@ class _FirstReply:
         self.reply: Deferred[bytes] = Deferred()
 
     def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.client.roads.IEars`."""
+        """See :class:`~echoproto.targets.interfaces.IEars`."""
         self.reply.callback(reply)
 
     def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.client.roads.IEars`."""
+        """See :class:`~echoproto.targets.interfaces.IEars`."""
         self.reply.errback(ConnectionGone(reason))
 
 

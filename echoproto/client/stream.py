@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.exchange import Exchange, checkBytes, stop
+from echoproto.client.matching import StreamMatcher
 from echoproto.errors import (
     Closed,
     ConnectionGone,
@@ -28,8 +29,7 @@ from echoproto.errors import (
     ExchangeError,
     ExchangeTimeout,
 )
-from echoproto.matching import StreamMatcher
-from echoproto.streams import canHalfClose
+from echoproto.protocols.stream import canHalfClose
 
 #: Seconds that an exchange may take unless told otherwise.
 STREAM_TIMEOUT = 30.0

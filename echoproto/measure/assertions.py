@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from echoproto.measure.durations import milliseconds, parseDuration
+from echoproto.units import milliseconds, parseDuration
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,

@@ -1,8 +1,8 @@
 """
 A run second by second: what was sent in each, and what came of it.
 
-Of probes made at the end, by :mod:`.record` of what it keeps of each; of a load as it goes, by :mod:`.tally`. Read again by
-:mod:`.report.reading`, and drawn.
+Of probes made at the end, by :mod:`.ping.statistics` of what it keeps of each; of a load as it goes, by :mod:`.load.counters`. Read again by
+:mod:`echoproto.report.reading`, and drawn.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SECOND = 1_000_000_000
+from echoproto.units import SECOND
 
 #: In place of the round trip of a probe that was under way at the end, and does not count; of one without a reply it is -1.
 UNDER_WAY = -2

@@ -5,7 +5,7 @@ Certificates and keys, read from files into what TLS listeners speak with.
 runs: connections that are open go on with what they began with. Everything that is wrong with a file is found when it
 is read, and said in one line.
 
-Named by :mod:`echoproto.server.layers` and built by :mod:`echoproto.server.assembly`. This module can be
+Named by :mod:`echoproto.server.config.layers` and built by :mod:`echoproto.server.builder`. This module can be
 imported, and :class:`TLSFiles` used, without the extra ``tls`` (pyOpenSSL and cryptography).
 
 Files are read by cryptography, not by OpenSSL itself: that asks the terminal for a key's passphrase, and pyOpenSSL's

@@ -16,15 +16,15 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.python.usage import Options as UsageOptions
 
 import echoproto
-from echoproto.deadlines import Deadlines
+from echoproto.addresses import Networks, parseNetwork
 from echoproto.errors import CannotStart
+from echoproto.protocols.timeouts import Deadlines
+from echoproto.server.application import Program
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.descriptions import Listener, listenersFor
+from echoproto.server.config.listeners import Listener, listenersFor
+from echoproto.server.config.settings import Settings
 from echoproto.server.parameters import PARAMETERS
-from echoproto.server.program import Program
-from echoproto.server.settings import Settings
 from echoproto.server.systemd import PassedSocket, initialEnvironment, passedSockets
-from echoproto.sources import Networks, parseNetwork
 
 #: Where echo listens unless told otherwise.
 DEFAULT_PORT = "12345"

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from echoproto.admission import DATAGRAM_RATE, LOOPING_PORTS
-from echoproto.deadlines import Deadlines
-from echoproto.greeting import SERVER_GREETING
-from echoproto.server.settings import RESERVED_DESCRIPTORS, USER_TIMEOUT
-from echoproto.server.values import parseCount, parseDeadline, parsePorts, parseRate, parseSeconds
-from echoproto.sweep import DRAIN_TIMEOUT
+from echoproto.protocols.admission import DATAGRAM_RATE, LOOPING_PORTS
+from echoproto.protocols.connections import DRAIN_TIMEOUT
+from echoproto.protocols.greeting import SERVER_GREETING
+from echoproto.protocols.timeouts import Deadlines
+from echoproto.server.config.settings import RESERVED_DESCRIPTORS, USER_TIMEOUT
+from echoproto.units import parseCount, parseDeadline, parsePorts, parseRate, parseSeconds
 
 #: The longest reply that an IPv4 datagram holds.
 LONGEST_GREETING = 65_507

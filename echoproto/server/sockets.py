@@ -21,7 +21,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
-from echoproto.datagramport import socketAddress
+from echoproto.transports.udp import socketAddress
 
 #: ``socket.socket``, or a stand-in for a machine that lacks something.
 MakeSocket = Callable[[int, int], socket.socket]

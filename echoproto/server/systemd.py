@@ -21,7 +21,8 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReact
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import LoopingCall
 
-from echoproto.datagramport import MAXIMUM_DATAGRAM, DatagramPort, askForDestinations
+from echoproto.transports.pktinfo import askForDestinations
+from echoproto.transports.udp import MAXIMUM_DATAGRAM, DatagramPort
 
 #: The first descriptor that is passed, by sd_listen_fds(3).
 SD_LISTEN_FDS_START = 3

@@ -17,7 +17,7 @@ from twisted.internet.testing import MemoryReactorClock
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
-from echoproto.datagramport import MAXIMUM_DATAGRAM, IReactorDatagrams
+from echoproto.transports.udp import MAXIMUM_DATAGRAM, IReactorDatagrams
 
 #: The longest payload of an IPv4 datagram.
 LONGEST_DATAGRAM = 65_507

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
-from echoproto.observer import ConnectionSummary, DatagramTotals, IObserver
+from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
 
 
 @implementer(IHalfCloseableProtocol)

@@ -7,9 +7,9 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.measuring import run
-from echoproto.echo import EchoDatagrams
-from echoproto.greeting import GreetingDatagrams, GreetingFactory
-from echoproto.server import foreground
+from echoproto.protocols.echo import EchoDatagrams
+from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.reactors import install as foreground
 from echoproto.testing import endpointTo
 from tests.cli.lab import Lab
 

@@ -13,16 +13,16 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.loadpipe import Report
 from echoproto.cli.measuring import run
-from echoproto.echo import EchoFactory
-from echoproto.measure import asking
-from echoproto.measure.loading import Loading
-from echoproto.measure.tally import Counts
-from echoproto.server import foreground
+from echoproto.measure import api as asking
+from echoproto.measure.load.counters import Counts
+from echoproto.measure.load.generator import Loading
+from echoproto.measure.load.messages import Report
+from echoproto.protocols.echo import EchoFactory
+from echoproto.reactors import install as foreground
 from echoproto.testing import endpointTo
 from tests.cli.lab import Lab, Terminal
-from tests.measure.results import loaded, spreadOf
+from tests.report.results import loaded, spreadOf
 from tests.server.fakeprocesses import FakeProcess
 
 TARGET = "127.0.0.1:7"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.loadoutput import LOAD_FORMS
-from echoproto.measure.document import loadValues
 from echoproto.measure.intervals import Interval
-from tests.measure.results import loaded
+from echoproto.report.document import loadValues
+from tests.report.results import loaded
 
 SECONDS = (Interval(0, 5, 4, 1, 2, 3, 4, wrong=1), Interval(1_000_000_000, 1, 0, wrong=0))
 RESULT = loaded(intervals=SECONDS)

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.output import CSV, FORMS, JSON, NDJSON, Guarded, Text, opened, outputOptions
-from echoproto.measure.pinging import PingResult, Plan
-from echoproto.measure.probes import Probes
-from echoproto.measure.record import Record
-from echoproto.measure.spread import Spread
+from echoproto.measure.latency import Spread
+from echoproto.measure.ping.payload import Probes
+from echoproto.measure.ping.pinger import PingResult, Plan
+from echoproto.measure.ping.statistics import Record
 
 MS = 1_000_000
 

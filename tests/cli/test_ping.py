@@ -13,11 +13,11 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.measuring import run
-from echoproto.client import finding
-from echoproto.echo import EchoDatagrams
-from echoproto.server import foreground
+from echoproto.protocols.echo import EchoDatagrams
+from echoproto.reactors import install as foreground
+from echoproto.targets import endpoints as finding
 from tests.cli.lab import Lab, Unwritten
-from tests.client.names import Names
+from tests.targets.names import Names
 
 #: A server that is there, and one that is not.
 THERE, NOWHERE = "udp://127.0.0.1:7", "udp://127.0.0.1:9"

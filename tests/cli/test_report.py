@@ -15,11 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.measuring import run
 from echoproto.measure import readResults
-from echoproto.measure.document import loadValues
-from echoproto.measure.report.reporting import reportValues
-from echoproto.measure.report.saved import Saved
+from echoproto.report.document import loadValues
+from echoproto.report.export import reportValues
+from echoproto.report.result import Saved
 from tests.cli.lab import Unwritten
-from tests.measure.results import loaded, savedOf, verified
+from tests.report.results import loaded, savedOf, verified
 
 
 class ReportTests(SynchronousTestCase):

@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.cli import serve
 from echoproto.cli.serve import ServeOptions
 from echoproto.errors import CannotStart
-from echoproto.server.foreground import Foreground
-from echoproto.server.program import Program
-from echoproto.server.supervisor import Supervisor
+from echoproto.server.application import Program
+from echoproto.server.runner import Foreground
+from echoproto.server.workers.supervisor import Supervisor
 
 
 def parsed(*arguments: str) -> ServeOptions:

@@ -7,7 +7,7 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.tables import tableText
-from echoproto.measure.report.grid import Column
+from echoproto.report.table import Column
 
 NAMES = [Column("target", ("lab1", "[red]laboratory[/red]"), True)]
 COUNTS = [Column("sent", ("1", "1000"))]

@@ -13,9 +13,9 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.measuring import run
-from echoproto.client import finding
-from echoproto.echo import EchoFactory
-from echoproto.server import foreground
+from echoproto.protocols.echo import EchoFactory
+from echoproto.reactors import install as foreground
+from echoproto.targets import endpoints as finding
 from echoproto.testing import MemoryEndpoint, endpointTo
 from tests.cli.lab import Lab, Terminal, Unwritten
 

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.way import targetsOf, wayOf, wayOptions
-from echoproto.client.finding import Way
-from echoproto.client.targets import Target
+from echoproto.targets.endpoints import Way
+from echoproto.targets.target import Target
 
 
 class WayTests(SynchronousTestCase):

@@ -13,7 +13,6 @@ from echoproto.client.datagram import (
     EchoDatagramClient,
     connectEchoDatagram,
 )
-from echoproto.echo import EchoDatagrams
 from echoproto.errors import (
     Closed,
     ConnectionGone,
@@ -22,8 +21,9 @@ from echoproto.errors import (
     ExchangeTimeout,
     WrongBytes,
 )
+from echoproto.protocols.echo import EchoDatagrams
 from echoproto.testing import DatagramWire
-from tests.client.names import Names
+from tests.targets.names import Names
 
 
 class Unreachable(DatagramWire):

@@ -12,7 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from echoproto.client.greeting import GREETING_TIMEOUT, greet, greetDatagram
-from echoproto.client.probing import DatagramTarget
 from echoproto.errors import (
     ConnectionGone,
     DatagramTooLong,
@@ -21,12 +20,13 @@ from echoproto.errors import (
     ExchangeTimeout,
     ReplyTooLong,
 )
-from echoproto.greeting import (
+from echoproto.protocols.greeting import (
     CLIENT_GREETING,
     SERVER_GREETING,
     GreetingDatagrams,
     GreetingFactory,
 )
+from echoproto.targets.udp import DatagramTarget
 from echoproto.testing import (
     DatagramWire,
     MemoryDatagramPort,

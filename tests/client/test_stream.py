@@ -11,7 +11,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.client.stream import STREAM_TIMEOUT, WRITE_SIZE, EchoClient, connectEcho
-from echoproto.echo import EchoFactory
 from echoproto.errors import (
     Closed,
     ConnectionGone,
@@ -20,6 +19,7 @@ from echoproto.errors import (
     ReplyTooMany,
     WrongBytes,
 )
+from echoproto.protocols.echo import EchoFactory
 from echoproto.testing import RecordingProtocol, endpointTo
 
 

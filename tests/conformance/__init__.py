@@ -1,5 +1,0 @@
-"""
-Twisted's own tests of reactors, run on the direct reactor and, beside it, on the stock epoll reactor: what passes there passes here.
-
-``python -m tests.conformance``; see :mod:`tests.conformance.__main__`.
-"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING
+from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING
 
 
 class GreetingContract(TestCase):

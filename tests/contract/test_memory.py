@@ -15,8 +15,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from echoproto.client import connectEcho, connectEchoDatagram, greet
-from echoproto.echo import EchoDatagrams, EchoFactory
-from echoproto.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory
 from echoproto.testing import DatagramWire, endpointTo
 from tests.certificates import serverPEM
 

@@ -25,8 +25,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from echoproto.server.settings import RESERVED_DESCRIPTORS
-from echoproto.sweep import SWEEP_INTERVAL
+from echoproto.protocols.connections import SWEEP_INTERVAL
+from echoproto.server.config.settings import RESERVED_DESCRIPTORS
 from tests.certificates import serverPEM
 from tests.hostile.clients import eventually, proxyHeader1, proxyHeader2
 from tests.hostile.figures import Figures

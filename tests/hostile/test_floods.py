@@ -25,13 +25,13 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
-from echoproto.admission import DATAGRAM_RATE
-from echoproto.datagramport import DatagramPort
-from echoproto.echo import EchoDatagrams
+from echoproto.protocols.admission import DATAGRAM_RATE
+from echoproto.protocols.echo import EchoDatagrams
+from echoproto.transports.udp import DatagramPort
 from tests.hostile.figures import Figures
 from tests.loopback.program import PATIENCE, ROOT, Program, connected, datagramSocket, environment
 from tests.loopback.test_datagrams import exchanged
-from tests.test_datagramport import PEER, FakeSocket, FakeSocketPort, pktinfo
+from tests.transports.test_udp import PEER, FakeSocket, FakeSocketPort, pktinfo
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from echoproto.greeting import CLIENT_GREETING, NOTED_BYTES, SERVER_GREETING
-from echoproto.server.log import escaped
+from echoproto.escape import escaped
+from echoproto.protocols.greeting import CLIENT_GREETING, NOTED_BYTES, SERVER_GREETING
 from tests.hostile.figures import Figures
 from tests.loopback.program import Program, connected, datagramSocket, readToEnd
 
 #: A line such as the server writes, for a client to forge.
-FORGED = b"2026-01-01T00:00:00+0000 [echoproto.server.assembly#info] echo from 192.0.2.1 finished"
+FORGED = b"2026-01-01T00:00:00+0000 [echoproto.server.builder#info] echo from 192.0.2.1 finished"
 
 #: What clients say; each longer than the greeting, so that it is answered over UDP too.
 SAID = {
@@ -127,7 +127,7 @@ def assertNumeric(peers: Any) -> None:
 @pytest.mark.timeout(60)
 def test_JSON(figures: Figures) -> None:
     """As JSON, everything that a client says is one object on one line of ASCII, with the same fields as any other."""
-    with greeting("--logger=echoproto.server.jsonlog.jsonLines") as program:
+    with greeting("--logger=echoproto.server.monitoring.jsonlog.jsonLines") as program:
         told = sayAll(program)
     said: dict[str, list[str]] = {}
     fields = set()

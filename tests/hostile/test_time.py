@@ -21,11 +21,11 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 
-from echoproto.admission import ConnectionAdmission, Refusal
-from echoproto.echo import EchoFactory
-from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING, GreetingFactory
-from echoproto.sources import Networks
-from echoproto.streams import StreamFactory
+from echoproto.addresses import Networks
+from echoproto.protocols.admission import ConnectionAdmission, Refusal
+from echoproto.protocols.echo import EchoFactory
+from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING, GreetingFactory
+from echoproto.protocols.stream import StreamFactory
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from tests.certificates import serverPEM
 from tests.hostile.figures import Figures

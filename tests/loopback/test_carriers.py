@@ -13,9 +13,9 @@ from twisted.trial.unittest import TestCase
 
 from echoproto import connectEcho, connectEchoDatagram, greet
 from echoproto.errors import ConnectionGone
-from echoproto.server.descriptions import Listener
-from echoproto.server.service import EchoprotoService
-from echoproto.server.settings import Settings
+from echoproto.server.config.listeners import Listener
+from echoproto.server.config.settings import Settings
+from echoproto.server.listening import EchoprotoService
 from echoproto.server.sockets import boundSocket
 from tests.contract import echo, greeting
 

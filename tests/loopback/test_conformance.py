@@ -8,7 +8,7 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.peers.servers import OURS, SERVERS, Missing, failures, graded
+from tests.interop.servers import OURS, SERVERS, Missing, failures, graded
 
 
 class ConformanceTests(SynchronousTestCase):

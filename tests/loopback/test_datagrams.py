@@ -12,7 +12,7 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING
+from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING
 from tests.loopback.program import PATIENCE, ROOT, Program, datagramSocket, environment
 
 LOOPING_PORTS = (0, 7, 9, 11, 13, 15, 17, 19, 37)

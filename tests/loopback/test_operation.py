@@ -255,7 +255,7 @@ class ActivationTests(SynchronousTestCase):
 class JSONTests(SynchronousTestCase):
     def test_lines(self) -> None:
         """With the JSON logger every line of the log is one object."""
-        logger = "--logger=echoproto.server.jsonlog.jsonLines"
+        logger = "--logger=echoproto.server.monitoring.jsonlog.jsonLines"
         with Program("-p", "0", twistd=[logger]) as program:
             halfCloseEcho(program.address("echo", "tcp"), b"hello")
             program.stop()

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from echoproto import connectEcho, greet
 from echoproto.errors import ConnectionGone
-from echoproto.greeting import CLIENT_GREETING
+from echoproto.protocols.greeting import CLIENT_GREETING
 from tests.loopback.program import PATIENCE, Program
 
 

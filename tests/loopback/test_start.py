@@ -16,7 +16,7 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
-from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING
+from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING
 from tests.certificates import serverPEM
 from tests.loopback.program import (
     PATIENCE,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.greeting import CLIENT_GREETING, SERVER_GREETING
-from echoproto.streams import LINGER_SILENCE
+from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING
+from echoproto.protocols.stream import LINGER_SILENCE
 from tests.loopback.program import PATIENCE, Program, connected, halfCloseEcho, readToEnd
 
 MEGABYTE = 1 << 20

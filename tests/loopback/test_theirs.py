@@ -11,8 +11,8 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.interop.servers import THEIRS, Missing, Running, running
 from tests.loopback.program import PATIENCE, environment
-from tests.peers.servers import THEIRS, Missing, Running, running
 
 OURS = (sys.executable, "-m", "echoproto")
 

@@ -4,7 +4,8 @@ from array import array
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.intervals import MOST, SECOND, Interval, intervalsOf, widened
+from echoproto.measure.intervals import MOST, Interval, intervalsOf, widened
+from echoproto.units import SECOND
 
 MS = 1_000_000
 

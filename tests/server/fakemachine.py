@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IListeningPort
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
-from echoproto.server.descriptions import Listener
-from echoproto.server.opening import Machine
+from echoproto.server.config.listeners import Listener
+from echoproto.server.ports import Machine
 
 
 def failed(number: int) -> OSError:

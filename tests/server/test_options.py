@@ -8,15 +8,15 @@ import twisted
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
-from echoproto.deadlines import Deadlines
 from echoproto.errors import CannotStart
+from echoproto.protocols.timeouts import Deadlines
 from echoproto.server import options as module
+from echoproto.server.application import Program
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.descriptions import listenersFor
+from echoproto.server.config.listeners import listenersFor
+from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options, makeService
 from echoproto.server.parameters import PARAMETERS
-from echoproto.server.program import Program
-from echoproto.server.settings import Settings
 
 
 def parsed(*arguments: str) -> Options:

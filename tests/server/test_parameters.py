@@ -6,11 +6,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.admission import LOOPING_PORTS
-from echoproto.deadlines import Deadlines
-from echoproto.greeting import SERVER_GREETING
+from echoproto.protocols.admission import LOOPING_PORTS
+from echoproto.protocols.greeting import SERVER_GREETING
+from echoproto.protocols.timeouts import Deadlines
+from echoproto.server.config.settings import Settings
 from echoproto.server.parameters import LONGEST_USER_TIMEOUT, PARAMETERS
-from echoproto.server.settings import Settings
 
 BY_NAME = {each.name: each for each in PARAMETERS}
 

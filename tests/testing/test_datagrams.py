@@ -8,8 +8,8 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.datagramport import listenDatagrams
 from echoproto.testing import Datagram, DatagramWire, MemoryDatagramPort
+from echoproto.transports.udp import listenDatagrams
 
 
 class Recording(DatagramProtocol):

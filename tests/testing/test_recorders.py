@@ -7,7 +7,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.observer import ConnectionSummary, DatagramTotals, Ending
+from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, Ending
 from echoproto.testing import RecordingObserver, RecordingProtocol
 
 PEER = IPv4Address("TCP", "192.0.2.1", 7)

@@ -4,6 +4,6 @@ from twisted.application.reactors import Reactor
 
 direct = Reactor(
     "direct",
-    "echoproto.directreactor",
+    "echoproto.reactors.direct",
     "epoll(7), with reads and writes done at once (Linux)",
 )

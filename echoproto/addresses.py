@@ -1,0 +1,106 @@
+"""
+Who a source is: pure answers about numeric addresses, asked by :mod:`echoproto.protocols.admission`.
+
+An IPv4 address that arrives mapped into IPv6 (``::ffff:192.0.2.1``) is that IPv4 address
+everywhere here, so that no rule is passed by taking the other family's socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+from twisted.internet.address import IPv4Address as TCP4Address
+from twisted.internet.address import IPv6Address as TCP6Address
+from twisted.internet.interfaces import IAddress
+
+BROADCAST = IPv4Address("255.255.255.255")
+
+#: Where IPv4 addresses stand in IPv6 (RFC 4291 section 2.5.5.2).
+_MAPPED = IPv6Network("::ffff:0:0/96")
+
+
+def hostOf(address: IAddress | None) -> str | None:
+    """The numeric address in ``address``; ``None`` where it has none, as on a UNIX socket."""
+    return address.host if isinstance(address, TCP4Address | TCP6Address) else None
+
+
+def plainAddress(host: str) -> IPv4Address | IPv6Address:
+    """
+    A numeric address; IPv4 where it is mapped IPv4, and without a scope (``%eth0``).
+
+    :raise ValueError: ``host`` is no numeric address.
+    """
+    address = ip_address(host.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return address if mapped is None else mapped
+
+
+@lru_cache(maxsize=1024)
+def sourceKey(host: str) -> str | None:
+    """
+    The name under which a source is counted, or ``None`` where it is not one host's address.
+
+    An IPv4 address counts for itself, an IPv6 address by its /64: one site owns that many (RFC 4291
+    section 2.5.4). Multicast, broadcast and unspecified addresses are nobody's (RFC 1122 section
+    3.2.1.3).
+
+    :param host: a numeric address.
+    """
+    address = plainAddress(host)
+    if address.is_multicast or address.is_unspecified or address == BROADCAST:
+        return None
+    if isinstance(address, IPv6Address):
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    return str(address)
+
+
+def parseNetwork(text: str) -> IPv4Network | IPv6Network:
+    """
+    A network as ``192.0.2.0/24``, ``2001:db8::/32`` or one address; bits behind the prefix are ignored.
+
+    :raise ValueError: it is none; the message says so in one line.
+    """
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a network such as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1"
+        ) from None
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        address = IPv4Address(int(network.network_address) & 0xFFFFFFFF)
+        return IPv4Network((address, network.prefixlen - 96))
+    return network
+
+
+class Networks:
+    """
+    Who may come at all: those that are allowed, or all where nobody is named, less those that are
+    denied.
+
+    :param allow: networks as text; none for everybody.
+    :param deny: networks as text; stronger than ``allow``.
+    :raise ValueError: one of them is no network.
+    """
+
+    def __init__(self, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
+        self._allow = [parseNetwork(text) for text in allow]
+        self._deny = [parseNetwork(text) for text in deny]
+
+    def permits(self, host: str) -> bool:
+        """Whether the numeric address ``host`` may come."""
+        # Mostly nobody is named, and to read the address would be a tenth of what a connection costs.
+        if not self._deny and not self._allow:
+            return True
+        address = plainAddress(host)
+        if any(address in network for network in self._deny):
+            return False
+        return not self._allow or any(address in network for network in self._allow)

@@ -1,0 +1,189 @@
+"""
+What was sent to one target and what came back: names each reply as it comes, and counts.
+
+Called by :mod:`.pinger`, which keeps the time; knows no clock and no carrier. Sixteen bytes are kept of each probe.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+from itertools import groupby
+
+from echoproto.measure.intervals import UNDER_WAY, Interval, intervalsOf
+from echoproto.measure.latency import Spread
+from echoproto.measure.ping.payload import Difference, Probes, difference
+
+
+class Kind(Enum):
+    """What was seen, as it is named in a line."""
+
+    REPLY = "reply"
+    LATE = "late"
+    REORDERED = "reordered"
+    CORRUPT = "corrupt"
+    DUPLICATE = "duplicate"
+    FOREIGN = "foreign"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """
+    A reply, or that none came.
+
+    :ivar kind: the first that applies of: foreign, duplicate, corrupt, late, reordered.
+    :ivar sequence: of the probe; ``None`` for a foreign reply.
+    :ivar size: bytes of the reply.
+    :ivar time: nanoseconds since the probe was sent; ``None`` where there is no reply of ours.
+    :ivar difference: where a corrupt reply differs.
+    :ivar reason: why a probe is lost.
+    """
+
+    kind: Kind
+    sequence: int | None
+    size: int = 0
+    time: int | None = None
+    difference: Difference | None = None
+    reason: str = ""
+
+
+class Record:
+    """
+    Probes and their replies.
+
+    :param probes: their payloads.
+    :param patience: nanoseconds after which a reply is late.
+    :ivar sent: probes so far; at the end without those that were still under way.
+    :ivar received: of these, how many were answered, well or badly, in time or not.
+    :ivar counts: how often each kind was seen; a late reply that is corrupt counts as both.
+    :ivar times: round trips, of the first reply to each probe.
+    :ivar variation: differences of the round trips of probes sent one after the other (inter-packet delay variation, RFC
+        3393), without their sign.
+    :ivar jitter: the same over replies as they come, smoothed, in nanoseconds (RFC 3550 section 6.4.1).
+    """
+
+    def __init__(self, probes: Probes, patience: int) -> None:
+        self.probes = probes
+        self.patience = patience
+        self.received = 0
+        self.counts = dict.fromkeys(Kind, 0)
+        self.times = Spread()
+        self.variation = Spread()
+        self.jitter = 0.0
+        self._sentAt = array("q")
+        # Of each probe its round trip; less than 0 where it has none.
+        self._took = array("q")
+        self._underWay = 0
+        self._reasons: Counter[str] = Counter()
+        self._highest = -1
+        self._last: int | None = None
+
+    @property
+    def sent(self) -> int:
+        """Probes so far."""
+        return len(self._sentAt) - self._underWay
+
+    @property
+    def lost(self) -> int:
+        """Probes without a reply so far."""
+        return self.sent - self.received
+
+    @property
+    def lossRatio(self) -> float:
+        """The lost ones among all; 0 where none was sent."""
+        return self.lost / self.sent if self.sent else 0.0
+
+    def bursts(self) -> list[int]:
+        """Of each run of lost probes how many there were."""
+        runs = groupby(self._took, key=(-1).__eq__)
+        return [sum(1 for _ in run) for lost, run in runs if lost]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why probes had no reply in time, the most frequent first."""
+        return [reason for reason, _ in self._reasons.most_common()]
+
+    def intervals(self) -> tuple[int, list[Interval]]:
+        """The run second by second, and how wide these are (:func:`~echoproto.measure.intervals.intervalsOf`)."""
+        return intervalsOf(self._sentAt, self._took)
+
+    def send(self, at: int) -> bytes:
+        """
+        Count a probe that is sent now.
+
+        :param at: now, in nanoseconds; never less than before.
+        :return: its payload.
+        """
+        self._sentAt.append(at)
+        self._took.append(-1)
+        return self.probes.make(self.sent - 1, at)
+
+    def dismiss(self, sequence: int, at: int) -> None:
+        """It ends, and a probe is awaited no more: where others have taken longer it was under way, and does not count."""
+        if at - self._sentAt[sequence] <= self.times.maximum:
+            self._took[sequence] = UNDER_WAY
+            self._underWay += 1
+
+    def answered(self, sequence: int) -> bool:
+        """Whether a probe has had a reply."""
+        return self._took[sequence] >= 0
+
+    def lose(self, sequence: int, reason: str) -> Seen:
+        """Nobody waits for a probe's reply any more; it is called late if it comes all the same."""
+        self.counts[Kind.LOST] += 1
+        self._reasons[reason] += 1
+        return Seen(Kind.LOST, sequence, reason=reason)
+
+    def receive(self, reply: bytes, at: int) -> Seen:
+        """
+        Count a datagram.
+
+        :param at: now, in nanoseconds.
+        """
+        if not self.probes.size and not reply:
+            sequence = next((each for each, took in enumerate(self._took) if took < 0), None)
+        else:
+            sequence = self.probes.find(reply, self._sentAt)
+        return self.receiveFor(sequence, reply, at)
+
+    def receiveFor(self, sequence: int | None, reply: bytes, at: int) -> Seen:
+        """Count a reply of which we know whose it is, as on a stream, by its place; nobody's where ``None``."""
+        if sequence is None:
+            return self._count(Seen(Kind.FOREIGN, None, len(reply)))
+        sentAt = self._sentAt[sequence]
+        time = max(at - sentAt, 0)
+        if self.answered(sequence):
+            return self._count(Seen(Kind.DUPLICATE, sequence, len(reply), time))
+        kinds = []
+        sent = self.probes.make(sequence, sentAt)
+        wrong = None if sent == reply else difference(sent, reply)
+        if wrong is not None:
+            kinds.append(Kind.CORRUPT)
+        if time > self.patience:
+            kinds.append(Kind.LATE)
+        if sequence < self._highest:
+            kinds.append(Kind.REORDERED)
+        self._take(sequence, time)
+        kinds = kinds or [Kind.REPLY]
+        for each in kinds[1:]:
+            self.counts[each] += 1
+        return self._count(Seen(kinds[0], sequence, len(reply), time, wrong))
+
+    def _count(self, seen: Seen) -> Seen:
+        self.counts[seen.kind] += 1
+        return seen
+
+    def _take(self, sequence: int, time: int) -> None:
+        self.received += 1
+        self.times.add(time)
+        if self._last is not None:
+            self.jitter += (abs(time - self._last) - self.jitter) / 16
+        self._last = time
+        self._highest = max(self._highest, sequence)
+        self._took[sequence] = time
+        for neighbour in (sequence - 1, sequence + 1):
+            if 0 <= neighbour < self.sent and self.answered(neighbour):
+                self.variation.add(abs(time - self._took[neighbour]))

@@ -1,0 +1,140 @@
+"""
+The whole running program: the listeners, and round them what tells others of them: the log's sums, the status
+listener, systemd; and the signals that an operator sends.
+
+Made by :mod:`echoproto.server.options`. Twisted's ``twistd`` stops a service at the first SIGTERM or SIGINT;
+the second, and SIGHUP, are ours.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.internet import TimerService
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from echoproto.server.config.settings import Settings
+from echoproto.server.listening import EchoprotoService
+from echoproto.server.monitoring.log import REPORT_INTERVAL
+from echoproto.server.monitoring.looplag import LoopDelay
+from echoproto.server.monitoring.metrics import exposition
+from echoproto.server.monitoring.status import IState, statusSite
+from echoproto.server.ports import Machine
+from echoproto.server.systemd import Notifier, Watchdog
+
+
+@implementer(IState)
+class Program(Service):
+    """
+    :param reactor: runs everything.
+    :param settings: what the operator wants.
+    :param machine: how sockets are opened and signals taken.
+    :param notifier: tells systemd; the process's own where none is given.
+    :param announce: whether to log where the listeners are.
+    """
+
+    name = "echoproto"
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        machine: Machine | None = None,
+        notifier: Notifier | None = None,
+        announce: bool = True,
+    ) -> None:
+        self._reactor = reactor
+        self._machine = machine if machine is not None else Machine()
+        self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
+        self.listeners = EchoprotoService(reactor, settings, self._machine, self._site, announce)
+        self.delay = LoopDelay(reactor)
+        self._companions: Any = MultiService()
+        reports: Any = TimerService(REPORT_INTERVAL, self.listeners.report)
+        reports.clock = reactor
+        self._companions.addService(reports)
+        self._companions.addService(self.delay)
+        self._watchdog = Watchdog(reactor, self._notifier)
+        self._restore: list[Callable[[], object]] = []
+
+    def privilegedStartService(self) -> None:
+        """
+        Open the listeners.
+
+        :raise CannotStart: one cannot be opened; then none is.
+        """
+        Service.privilegedStartService(self)
+        self.listeners.privilegedStartService()
+
+    def startService(self) -> None:
+        """Start; see :class:`~echoproto.server.listening.EchoprotoService`."""
+        Service.startService(self)
+        self.listeners.startService()
+        self._companions.startService()
+        self._watchdog.start()
+        self._machine.onSignal(self._reactor, signal.SIGHUP, self._reload)
+        self._reactor.callWhenRunning(self._tellReady)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Drain and stop; a second SIGTERM or SIGINT cuts the drain.
+
+        :return: fires with ``None`` when nothing is left.
+        """
+        Service.stopService(self)
+        self._notifier.stopping()
+        # A second stop, while the first one drains, takes no more signals.
+        if not self._restore:
+            self._restore = [
+                self._machine.onSignal(self._reactor, number, self._stopAtOnce)
+                for number in (signal.SIGTERM, signal.SIGINT)
+            ]
+        stopped = self.listeners.stopService()
+        return stopped.addCallback(lambda _: self._stopRest())
+
+    def _stopRest(self) -> Any:
+        # The process may go on, and must be stoppable.
+        restore, self._restore = self._restore, []
+        for each in restore:
+            each()
+        self._watchdog.stop()
+        self._notifier.close()
+        return self._companions.stopService()
+
+    def _stopAtOnce(self) -> None:
+        self.listeners.stopAtOnce()
+
+    def _tellReady(self) -> None:
+        self._notifier.ready("serving")
+
+    def _reload(self) -> None:
+        # READY=1 would follow STOPPING=1; and nobody new is served.
+        if self.listeners.draining:
+            return
+        self._notifier.reloading()
+        self._readAgain()
+        self._tellReady()
+
+    def _readAgain(self) -> None:
+        self.listeners.reload()
+
+    # IState, what the status listener shows
+
+    def ready(self) -> bool:
+        """Whether every listener is open and we are not stopping."""
+        return self.listeners.ready
+
+    def because(self) -> str:
+        """Why we are not ready."""
+        return "draining" if self.listeners.draining else "starting"
+
+    def metrics(self) -> bytes:
+        """The metrics, in Prometheus' text format."""
+        return exposition(self.listeners.watched(), self.listeners.draining, self.delay.histogram)
+
+    def _site(self) -> Any:
+        return statusSite(self._reactor, self)

@@ -1,0 +1,181 @@
+"""
+Builds what serves a listener: the service, its admission and deadlines, the layers before it, its observers.
+
+One :class:`Assembly` for a program: its limits are for all listeners together. Used by
+:mod:`echoproto.server.listening`, which opens the ports; opens nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from echoproto.addresses import Networks
+from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission
+from echoproto.protocols.datagram import DatagramService
+from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
+from echoproto.protocols.stream import StreamFactory, StreamProtocol
+from echoproto.server.certificates import ServerContext
+from echoproto.server.config.listeners import Listener
+from echoproto.server.config.settings import Settings
+from echoproto.server.monitoring.counters import Counts, Watched
+from echoproto.server.monitoring.log import LogObserver
+from echoproto.transports.proxyprotocol import ProxiedFactory
+
+_log = Logger()
+
+
+@implementer(IObserver)
+class Observers:
+    """
+    Tells several observers.
+
+    :param observers: each is told everything, in this order.
+    """
+
+    def __init__(self, *observers: IObserver) -> None:
+        self._observers = observers
+
+    def connectionOpened(self, peer: IAddress | None) -> None:
+        """See :class:`IObserver`."""
+        for each in self._observers:
+            each.connectionOpened(peer)
+
+    def connectionEnded(self, summary: ConnectionSummary) -> None:
+        """See :class:`IObserver`."""
+        for each in self._observers:
+            each.connectionEnded(summary)
+
+    def connectionRefused(self, peer: IAddress | None, reason: str) -> None:
+        """See :class:`IObserver`."""
+        for each in self._observers:
+            each.connectionRefused(peer, reason)
+
+    def greeted(self, peer: IAddress | None, received: bytes) -> None:
+        """See :class:`IObserver`."""
+        for each in self._observers:
+            each.greeted(peer, received)
+
+    def datagramsStopped(self, totals: DatagramTotals) -> None:
+        """See :class:`IObserver`."""
+        for each in self._observers:
+            each.datagramsStopped(totals)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """
+    What serves one listener.
+
+    :ivar listener: the listener.
+    :ivar service: a factory for a stream listener, a protocol for a datagram listener.
+    :ivar drain: takes seconds, lets open connections finish; its Deferred fires when none is open.
+    :ivar report: tells the log what is told in sums.
+    :ivar watched: what the metrics read.
+    :ivar context: the certificates, where there are any.
+    """
+
+    listener: Listener
+    service: Any
+    drain: Callable[[float], Deferred[None]]
+    report: Callable[[], None]
+    watched: Watched
+    context: ServerContext | None = None
+
+
+class Assembly:
+    """
+    :param reactor: the clock of everything that is built.
+    :param settings: what the operator wants.
+    :param descriptors: file descriptors that the process may have open.
+    :raise CannotStart: they do not suffice.
+    :ivar connections: the admission of all streams.
+    """
+
+    def __init__(self, reactor: Any, settings: Settings, descriptors: int) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        limit = settings.connectionLimit(descriptors)
+        self.connections = ConnectionAdmission(
+            reactor.seconds,
+            limit,
+            settings.perSourceLimit(limit),
+            settings.connectionRate,
+            settings.connectionBurst,
+            settings.networks,
+        )
+        self._datagrams = DatagramAdmission(
+            reactor.seconds, settings.datagramRate, settings.refusedPorts, settings.networks
+        )
+
+    def serve(self, listener: Listener) -> Serving:
+        """
+        Build what serves ``listener``.
+
+        :raise ValueError: its certificates cannot be used; the message says why.
+        """
+        log = LogObserver(f"{listener.service} on {listener.where}", _log)
+        counts = Counts()
+        observer = Observers(counts, log)
+        if listener.carrier == "udp":
+            return self._serveDatagrams(listener, observer, log, counts)
+        return self._serveStreams(listener, observer, log, counts)
+
+    def _serveDatagrams(
+        self, listener: Listener, observer: IObserver, log: LogObserver, counts: Counts
+    ) -> Serving:
+        service: DatagramService
+        if listener.service == "greeting":
+            service = GreetingDatagrams(
+                self._reactor, observer, self._datagrams, self._settings.greeting
+            )
+        else:
+            service = EchoDatagrams(self._reactor, observer, self._datagrams)
+        return Serving(
+            listener,
+            service,
+            lambda seconds: succeed(None),
+            lambda: log.report(service.totals()),
+            Watched(listener.service, listener.where, counts, tuple, service.totals),
+        )
+
+    def _serveStreams(
+        self, listener: Listener, observer: IObserver, log: LogObserver, counts: Counts
+    ) -> Serving:
+        settings, layers = self._settings, listener.layers
+        service: StreamFactory
+        if listener.service == "greeting":
+            service = GreetingFactory(
+                self._reactor, observer, self.connections, settings.deadlines, settings.greeting
+            )
+        else:
+            service = EchoFactory(self._reactor, observer, self.connections, settings.deadlines)
+        outermost: Any = service
+        drain = service.drain
+        context = None
+        if layers.tls is not None:
+            context = ServerContext(layers.tls)
+            outermost = self._withTLS(service, context)
+        if layers.proxy is not None:
+            trusted = Networks(layers.proxy.trusted)
+            outermost = ProxiedFactory(service, layers.proxy.versions, trusted, outermost)
+            drain = outermost.drain
+        connections = cast(
+            Callable[[], Iterable[StreamProtocol]], lambda: service.sweep.connections
+        )
+        watched = Watched(listener.service, listener.where, counts, connections)
+        return Serving(listener, outermost, drain, log.report, watched, context)
+
+    def _withTLS(self, service: StreamFactory, context: ServerContext) -> Any:
+        # Here, as it needs the extra "tls", which who does not speak TLS need not have.
+        from echoproto.transports.tls import TLSStreamFactory
+
+        return TLSStreamFactory(context, False, service, self._reactor)

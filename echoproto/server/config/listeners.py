@@ -1,0 +1,264 @@
+"""
+What an operator writes to say where to listen, made into listeners. Pure: nothing is opened.
+
+A bare number means the obvious thing, TCP and UDP on IPv4 and IPv6. Anything else is an
+endpoint description of Twisted's, with arguments of ours (:mod:`echoproto.server.config.layers`), or one of two that
+Twisted does not have: ``udp:PORT[:interface=ADDRESS]``, and ``systemd:[NAME]`` for the sockets that systemd
+passed, streams and datagrams alike.
+
+``ssl:`` and ``tls:`` are understood here and become TLS of our own over ``tcp:``: Twisted's loses bytes at the end
+and, for ``tls:``, reads its whole folder again for every name that it does not know.
+
+Called by :mod:`echoproto.server.options`, which turns ``ValueError`` into ``CannotStart``, and by
+:mod:`echoproto.server.listening`, which opens what stands here.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.endpoints import _parse, quoteStringArgument, serverFromString
+
+from echoproto.server.certificates import TLSFiles
+from echoproto.server.config.layers import Layers, takeLayers
+from echoproto.server.systemd import PassedSocket
+
+#: What a bare number listens on unless told otherwise: all of IPv4, all of IPv6.
+EVERYWHERE = ("0.0.0.0", "::")
+
+#: Connections that the kernel may hold for us while we are busy; it cuts this to ``somaxconn``.
+BACKLOG = 1024
+
+
+@dataclass(frozen=True)
+class Listener:
+    """
+    One service on one carrier at one address.
+
+    :ivar service: ``echo``, ``greeting``, or ``status``, which is not for clients.
+    :ivar description: where: an endpoint description of Twisted's, or one that begins with ``udp:``.
+    :ivar port: set where the description is ours to write, from a bare number; 0 stands for
+        one port that is free on every listener of that number.
+    :ivar interface: set likewise: the address that the number is narrowed to.
+    :ivar optional: whether to go on without it where the machine has no such address family.
+    :ivar layers: what stands between transport and service.
+    :ivar passed: the socket that systemd, or our own supervisor, passed; the description then only names it.
+    :ivar written: what the operator wrote, where that was a description.
+    """
+
+    service: str
+    description: str
+    port: int | None = None
+    interface: str = ""
+    optional: bool = False
+    layers: Layers = field(default_factory=Layers)
+    passed: PassedSocket | None = None
+    written: str = ""
+
+    @property
+    def carrier(self) -> str:
+        """The carrier's name, for people: ``tcp``, ``udp``, ``unix``, ``tls`` …"""
+        if self.layers.tls is not None:
+            return "tls"
+        if self.passed is not None:
+            return _passedCarrier(self.passed)
+        return self.description.partition(":")[0].removesuffix("6")
+
+    @property
+    def where(self) -> str:
+        """Where it is, for people: carrier and address of a bare number, else what was written."""
+        if self.port is not None:
+            return f"{self.carrier} {hostPort(self.interface, self.port)}"
+        if self.passed is not None and not self.written:
+            return f"{self.carrier} {self.description}"
+        return self.written or self.description
+
+    def at(self, port: int) -> Listener:
+        """The same listener of a bare number, on ``port``."""
+        kind = self.description.partition(":")[0]
+        return replace(self, port=port, description=_describe(kind, port, self.interface))
+
+
+def listenersFor(
+    service: str,
+    text: str,
+    interfaces: tuple[str, ...] = (),
+    tls: TLSFiles | None = None,
+    passed: Sequence[PassedSocket] = (),
+) -> list[Listener]:
+    """
+    The listeners that an option's value asks for.
+
+    :param service: see :class:`Listener`.
+    :param text: a port number or a description.
+    :param interfaces: numeric addresses that narrow a port number; all where empty.
+    :param tls: what TCP listeners speak that say nothing of TLS themselves; plain where ``None``.
+    :param passed: the sockets that systemd passed.
+    :raise ValueError: ``text`` is neither; the message says what is wrong.
+    """
+    if ":" not in text:
+        return _atNumber(service, parsePort(text), interfaces, tls)
+    if text.startswith("udp:"):
+        parseDatagrams(text)
+        return [Listener(service, text)]
+    try:
+        return _described(service, text, tls, passed)
+    except Exception as error:
+        raise ValueError(f"{text!r} is no listener: {_why(error)}") from error
+
+
+def _atNumber(
+    service: str, port: int, interfaces: tuple[str, ...], tls: TLSFiles | None
+) -> list[Listener]:
+    return [
+        Listener(
+            service,
+            _describe(kind, port, interface),
+            port,
+            interface,
+            optional=not interfaces and isIPv6Address(interface),
+            layers=Layers(tls if kind == "tcp" else None),
+        )
+        for interface in interfaces or EVERYWHERE
+        for kind in ("tcp", "udp")
+    ]
+
+
+def hostPort(host: str, port: int) -> str:
+    """``127.0.0.1:7`` or ``[::1]:7``."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _describe(kind: str, port: int, interface: str) -> str:
+    backlog = f":backlog={BACKLOG}" if kind == "tcp" else ""
+    return f"{kind}:{port}:interface={quoteStringArgument(interface)}{backlog}"
+
+
+def parsePort(text: str) -> int:
+    """A port number from its decimal digits; ``ValueError`` where it is none."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise ValueError(
+            f"{text!r} is not a port number (0 to 65535), nor a description such as "
+            "tcp:7:interface=127.0.0.1 or udp:7"
+        )
+    return int(text)
+
+
+def _described(
+    service: str, text: str, tls: TLSFiles | None, passed: Sequence[PassedSocket]
+) -> list[Listener]:
+    (kind, *values), arguments = _parse(text)
+    if kind in _REFUSED:
+        raise ValueError(_REFUSED[kind])
+    if kind in _TLS_ARGUMENTS:
+        kind, values, arguments = _asTCP(kind, values, arguments)
+    layers = takeLayers(arguments)
+    if kind == "systemd" and "domain" not in arguments:
+        return _passedListeners(service, values, arguments, layers, tls, passed)
+    if kind in ("tcp", "tcp6") or arguments.get("domain", "").startswith("INET"):
+        layers = layers.orTLS(tls)
+    if kind in ("tcp", "tcp6", "unix") and len(values) < _BACKLOG_POSITION[kind]:
+        # Twisted's 50 are soon used up, and then clients wait a second or more to try again.
+        arguments.setdefault("backlog", str(BACKLOG))
+    named = [f"{name}={quoteStringArgument(value)}" for name, value in arguments.items()]
+    description = ":".join([kind, *map(quoteStringArgument, values), *named])
+    serverFromString(None, description)
+    return [Listener(service, description, layers=layers, written=text)]
+
+
+#: Descriptions that Twisted knows and that are none for us, and why.
+_REFUSED = {
+    # Twisted's wrapper relays no half-close, and loses a header that comes in two pieces.
+    "haproxy": "haproxy: would lose bytes; write tcp:PORT:proxy=any",
+    "stdio": "stdio: is no place that clients connect to",
+}
+
+#: Twisted's descriptions with TLS, and the names of their arguments by position.
+_TLS_ARGUMENTS = {
+    "ssl": ("port", "privateKey", "certKey", "sslmethod", "interface", "backlog"),
+    "tls": ("path", "port", "backlog", "interface"),
+}
+
+
+#: Where the backlog stands in a description that does not name it.
+_BACKLOG_POSITION = {"tcp": 3, "tcp6": 2, "unix": 3}
+
+
+def _asTCP(
+    kind: str, values: list[str], arguments: dict[str, str]
+) -> tuple[str, list[str], dict[str, str]]:
+    """What ``ssl:`` or ``tls:`` asks for, as ``tcp:`` with arguments of ours."""
+    given = {**dict(zip(_TLS_ARGUMENTS[kind], values, strict=False)), **arguments}
+    if kind == "tls":
+        given.update(tlsCert=given.pop("path"), interface=given.get("interface", "::"))
+    else:
+        key = given.pop("privateKey", "server.pem")
+        given.update(tlsCert=given.pop("certKey", key), tlsKey=key)
+        if "extraCertChain" in given:
+            given["tlsChain"] = given.pop("extraCertChain")
+    if "proxy" in given:
+        raise ValueError("a PROXY header stands before TLS: write tcp:PORT:tlsCert=FILE:proxy=any")
+    return "tcp", [given.pop("port")], given
+
+
+def _passedListeners(
+    service: str,
+    names: list[str],
+    arguments: dict[str, str],
+    layers: Layers,
+    tls: TLSFiles | None,
+    passed: Sequence[PassedSocket],
+) -> list[Listener]:
+    """A listener for each passed socket, or for each of one name."""
+    name = "".join(names)
+    found = [each for each in passed if name in ("", each.name)]
+    if not found:
+        raise LookupError(name)
+    if arguments:
+        raise TypeError(arguments)
+    layersOf = {"tcp": layers.orTLS(tls), "unix": layers, "udp": Layers()}
+    return [
+        Listener(
+            service,
+            f"systemd:{each.name}",
+            layers=layersOf[_passedCarrier(each)],
+            passed=each,
+        )
+        for each in found
+    ]
+
+
+def _passedCarrier(passed: PassedSocket) -> str:
+    if passed.kind == socket.SOCK_DGRAM:
+        return "udp"
+    return "unix" if passed.family == socket.AF_UNIX else "tcp"
+
+
+def _why(error: Exception) -> str:
+    """In an operator's words what Twisted's parsers, which raise whatever they meet, mean."""
+    if isinstance(error, TypeError):
+        return "an argument is missing, unknown or given twice (write \\: for : inside an address)"
+    if isinstance(error, LookupError):
+        return "no such socket was passed by systemd, or an argument is missing"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def parseDatagrams(description: str) -> tuple[int, str]:
+    """
+    The port and the numeric address in ``udp:PORT[:interface=ADDRESS]``; the address is empty, for all of
+    IPv4, where none is given. Colons of an IPv6 address are written ``\\:`` as in every description.
+
+    :raise ValueError: it is not of that form.
+    """
+    _, _, rest = description.partition(":")
+    port, given, interface = rest.partition(":interface=")
+    interface = interface.replace("\\:", ":")
+    if given and not isIPAddress(interface) and not isIPv6Address(interface):
+        raise ValueError(f"{description!r}: {interface!r} is not a numeric address")
+    try:
+        return parsePort(port), interface
+    except ValueError as error:
+        raise ValueError(f"{description!r} is not udp:PORT[:interface=ADDRESS]: {error}") from error

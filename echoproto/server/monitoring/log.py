@@ -1,0 +1,232 @@
+"""
+The observer that writes log lines: one for each greeting, one for each connection at its end, one for
+each datagram listener when it is closed. What clients sent is shown escaped, never raw.
+
+Strangers make these things happen as often as they like, and must not fill a disk by it: beyond
+:data:`LINES` lines in an interval they are counted, refusals always are, and :meth:`LogObserver.report`
+tells the sums in one line each. All lines together are so many per listener and interval, whatever
+clients do.
+
+Called by the services through :class:`~echoproto.protocols.observer.IObserver`, and for the sums by their owner;
+knows no transport and no clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from echoproto.escape import escaped
+from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
+from echoproto.server.config.listeners import hostPort
+
+#: Lines that endings and greetings of one listener may write in one interval, those of sums apart: more than
+#: anybody reads, and at the worst, day and night, 100 MB a day of endings, or 4 GB of the longest greetings.
+LINES = 100
+
+#: Seconds from one report to the next, an interval.
+REPORT_INTERVAL = 10.0
+
+
+def addressText(address: IAddress | None) -> str:
+    """An address for people: host and port, or the path of a UNIX socket; its clients have none."""
+    known: Any = address
+    if hasattr(known, "port"):
+        return hostPort(known.host, known.port)
+    return escaped(getattr(known, "name", None) or b"unnamed")
+
+
+class _Tally(Counter[str]):
+    """Counts by name: an object in JSON, and in a line ``80 too many connections, 8 no PROXY header``."""
+
+    def __str__(self) -> str:
+        counts = sorted(self.items(), key=lambda item: (-item[1], item[0]))
+        return ", ".join(f"{number} {name}" for name, number in counts) or "none"
+
+
+def _plural(number: int, noun: str) -> str:
+    return noun if number == 1 else f"{noun}s"
+
+
+@dataclass
+class _Interval:
+    """
+    What one listener has told since the last report.
+
+    :ivar lines: lines written, at most :data:`LINES`.
+    :ivar endings: connections that ended without a line, by their ending.
+    :ivar bytesReceived: bytes that they had sent.
+    :ivar bytesSent: bytes that they were sent.
+    :ivar greetings: clients greeted without a line.
+    :ivar refusals: connections refused, by reason.
+    :ivar lastRefused: the client of the last of them.
+    """
+
+    lines: int = 0
+    endings: _Tally = field(default_factory=_Tally)
+    bytesReceived: int = 0
+    bytesSent: int = 0
+    greetings: int = 0
+    refusals: _Tally = field(default_factory=_Tally)
+    lastRefused: IAddress | None = None
+
+
+@implementer(IObserver)
+class LogObserver:
+    """
+    Writes what happens on one listener to a :class:`twisted.logger.Logger`.
+
+    Its owner calls :meth:`report` every :data:`REPORT_INTERVAL` seconds, and once at the end. Each event has as fields
+    ``event``, a constant name; ``listener``; and its figures, counts by name as a mapping:
+
+    ===================== ===========================================================================
+    ``ended``             ``peer``, ``ending``, ``seconds``, ``bytesReceived``, ``bytesSent``
+    ``greeted``           ``peer``, ``said``
+    ``closed``            ``received``, ``answered``, ``bytesReceived``, ``bytesSent``, ``refused``, ``errors``
+    ``endings``           ``connections``, ``endings``, ``bytesReceived``, ``bytesSent``
+    ``greetings``         ``clients``
+    ``refused``           ``connections``, ``reasons``, ``peer`` (the last)
+    ``datagrams refused`` ``datagrams``, ``refused``, ``errors``; also where there are errors alone
+    ===================== ===========================================================================
+
+    :param listener: how each line begins: service and place, such as ``echo on tcp 0.0.0.0:7``.
+    :param log: where to.
+    """
+
+    def __init__(self, listener: str, log: Logger) -> None:
+        self._listener = listener
+        self._log = log
+        self._interval = _Interval()
+        self._refusedDatagrams: Counter[str] = Counter()
+        self._datagramErrors: Counter[str] = Counter()
+
+    # IObserver
+
+    def connectionOpened(self, peer: IAddress | None) -> None:
+        """No line: the one at the end says as much and more."""
+
+    def connectionEnded(self, summary: ConnectionSummary) -> None:
+        """See :class:`IObserver`."""
+        if not self._takeLine():
+            self._interval.endings[summary.ending.value] += 1
+            self._interval.bytesReceived += summary.bytesReceived
+            self._interval.bytesSent += summary.bytesSent
+            return
+        self._say(
+            "ended",
+            "from {peer} {ending} after {seconds:.3f} s, "
+            "{bytesReceived} bytes in, {bytesSent} bytes out",
+            peer=addressText(summary.peer),
+            ending=summary.ending.value,
+            seconds=summary.seconds,
+            bytesReceived=summary.bytesReceived,
+            bytesSent=summary.bytesSent,
+        )
+
+    def connectionRefused(self, peer: IAddress | None, reason: str) -> None:
+        """No line of its own; see :meth:`report`."""
+        self._interval.refusals[reason] += 1
+        self._interval.lastRefused = peer
+
+    def greeted(self, peer: IAddress | None, received: bytes) -> None:
+        """See :class:`IObserver`."""
+        if self._takeLine():
+            self._say(
+                "greeted",
+                "from {peer} said: {said}",
+                peer=addressText(peer),
+                said=escaped(received),
+            )
+        else:
+            self._interval.greetings += 1
+
+    def datagramsStopped(self, totals: DatagramTotals) -> None:
+        """See :class:`IObserver`."""
+        self._say(
+            "closed",
+            "closed: {received} datagrams in, {answered} answered; "
+            "refused: {refused}; errors: {errors}",
+            received=totals.received,
+            answered=totals.answered,
+            bytesReceived=totals.bytesReceived,
+            bytesSent=totals.bytesSent,
+            refused=_Tally(totals.refused),
+            errors=_Tally(totals.errors),
+        )
+
+    # The sums
+
+    def report(self, totals: DatagramTotals | None = None) -> None:
+        """
+        Tell what was counted since the last call, one line for each kind; nothing where there is nothing.
+
+        :param totals: of a datagram listener, since it was opened.
+        """
+        interval, self._interval = self._interval, _Interval()
+        if interval.endings:
+            self._sayEndings(interval)
+        if interval.greetings:
+            clients = interval.greetings
+            text = f"greeted {{clients}} more {_plural(clients, 'client')}"
+            self._say("greetings", text, clients=clients)
+        if interval.refusals:
+            self._sayRefusals(interval)
+        if totals is not None:
+            self._reportDatagrams(totals)
+
+    def _sayEndings(self, interval: _Interval) -> None:
+        connections = sum(interval.endings.values())
+        self._say(
+            "endings",
+            f"ended {{connections}} more {_plural(connections, 'connection')}: {{endings}}; "
+            "{bytesReceived} bytes in, {bytesSent} bytes out",
+            connections=connections,
+            endings=interval.endings,
+            bytesReceived=interval.bytesReceived,
+            bytesSent=interval.bytesSent,
+        )
+
+    def _sayRefusals(self, interval: _Interval) -> None:
+        connections = sum(interval.refusals.values())
+        self._say(
+            "refused",
+            f"refused {{connections}} {_plural(connections, 'connection')}: {{reasons}}; "
+            "the last from {peer}",
+            connections=connections,
+            reasons=interval.refusals,
+            peer=addressText(interval.lastRefused),
+        )
+
+    def _reportDatagrams(self, totals: DatagramTotals) -> None:
+        refused = _Tally(Counter(totals.refused) - self._refusedDatagrams)
+        errors = _Tally(Counter(totals.errors) - self._datagramErrors)
+        self._refusedDatagrams = Counter(totals.refused)
+        self._datagramErrors = Counter(totals.errors)
+        datagrams, faults = sum(refused.values()), sum(errors.values())
+        parts = []
+        if datagrams:
+            parts.append(f"refused {{datagrams}} {_plural(datagrams, 'datagram')}: {{refused}}")
+        if faults:
+            had = "" if datagrams else "had "
+            parts.append(f"{had}{faults} {_plural(faults, 'error')}: {{errors}}")
+        if parts:
+            text = "; ".join(parts)
+            self._say(
+                "datagrams refused", text, datagrams=datagrams, refused=refused, errors=errors
+            )
+
+    def _takeLine(self) -> bool:
+        """Whether one more line may be written in this interval; counts it."""
+        if self._interval.lines >= LINES:
+            return False
+        self._interval.lines += 1
+        return True
+
+    def _say(self, event: str, text: str, **fields: Any) -> None:
+        # Never a field "message": Twisted's legacy observers would take it for the line.
+        self._log.info("{listener} " + text, event=event, listener=self._listener, **fields)

@@ -1,0 +1,246 @@
+"""
+The page that Prometheus reads, made from what :mod:`echoproto.server.monitoring.counters` has.
+
+Served by :mod:`echoproto.server.monitoring.status`. It is written by ``prometheus_client``, an extra (``echoproto[metrics]``),
+which is therefore imported only when a page is made. Its own module for Twisted is not used: it installs a reactor
+and answers in threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Generic, TypeVar
+
+from echoproto import __version__
+from echoproto.protocols.observer import DatagramTotals
+from echoproto.server.monitoring.counters import Watched
+from echoproto.server.monitoring.histogram import Histogram
+
+
+@dataclass(frozen=True)
+class Workers:
+    """
+    The processes of a program that has several.
+
+    :ivar running: how many are ready.
+    :ivar restarts: how many were started in place of one that had died.
+    """
+
+    running: int
+    restarts: int
+
+
+def exposition(
+    watched: Iterable[Watched],
+    draining: bool,
+    delay: Histogram,
+    workers: Workers | None = None,
+) -> bytes:
+    """
+    The page of all figures, in the text format of Prometheus, version 0.0.4.
+
+    :param watched: the listeners.
+    :param draining: whether the program is stopping.
+    :param delay: how late the event loop was.
+    :param workers: where there are any.
+    :raise ImportError: ``prometheus_client`` is not installed.
+    """
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry()
+    registry.register(_Collector(list(watched), draining, delay, workers))
+    return generate_latest(registry)
+
+
+#: The labels of every figure of a listener.
+LABELS = ("service", "listener")
+
+_Source = TypeVar("_Source")
+_Rows = Iterable[tuple[tuple[str, ...], float]]
+
+
+def _one(number: float) -> _Rows:
+    return [((), number)]
+
+
+def _each(numbers: Mapping[str, int]) -> _Rows:
+    return [((name,), number) for name, number in numbers.items()]
+
+
+@dataclass(frozen=True)
+class _Family(Generic[_Source]):
+    """Figures of one name: how they are read from a listener, with the values of the further label, if any."""
+
+    name: str
+    text: str
+    read: Callable[[_Source], _Rows]
+    label: tuple[str, ...] = ()
+
+
+_OPEN: _Family[Watched] = _Family(
+    "echoproto_connections_open", "Connections open now.", lambda each: _one(each.counts.open)
+)
+
+_STREAMS: Sequence[_Family[Watched]] = (
+    _Family(
+        "echoproto_connections_accepted_total",
+        "Connections opened.",
+        lambda each: _one(each.counts.accepted),
+    ),
+    _Family(
+        "echoproto_connections_refused_total",
+        "Connections not served, by reason.",
+        lambda each: _each(each.counts.refused),
+        ("reason",),
+    ),
+    _Family(
+        "echoproto_connections_ended_total",
+        "Connections over, by why they ended.",
+        lambda each: _each(each.counts.ended),
+        ("ending",),
+    ),
+    _Family(
+        "echoproto_stream_received_bytes_total",
+        "Bytes taken from clients.",
+        lambda each: _one(each.bytesReceived),
+    ),
+    _Family(
+        "echoproto_stream_sent_bytes_total",
+        "Bytes sent to clients.",
+        lambda each: _one(each.bytesSent),
+    ),
+)
+
+_DATAGRAMS: Sequence[_Family[DatagramTotals]] = (
+    _Family(
+        "echoproto_datagrams_received_total",
+        "Datagrams taken.",
+        lambda totals: _one(totals.received),
+    ),
+    _Family(
+        "echoproto_datagrams_answered_total",
+        "Datagrams answered.",
+        lambda totals: _one(totals.answered),
+    ),
+    _Family(
+        "echoproto_datagram_received_bytes_total",
+        "Payload bytes taken in datagrams.",
+        lambda totals: _one(totals.bytesReceived),
+    ),
+    _Family(
+        "echoproto_datagram_sent_bytes_total",
+        "Payload bytes sent in datagrams.",
+        lambda totals: _one(totals.bytesSent),
+    ),
+    _Family(
+        "echoproto_datagrams_refused_total",
+        "Datagrams not answered, by reason.",
+        lambda totals: _each(totals.refused),
+        ("reason",),
+    ),
+    _Family(
+        "echoproto_errors_total",
+        "Sends and receives that failed, by error.",
+        lambda totals: _each(totals.errors),
+        ("error",),
+    ),
+)
+
+_GREETINGS: _Family[Watched] = _Family(
+    "echoproto_greetings_total", "Clients greeted.", lambda each: _one(each.counts.greetings)
+)
+
+
+class _Collector:
+    """What ``prometheus_client`` asks for the metric families of one page."""
+
+    def __init__(
+        self, watched: Sequence[Watched], draining: bool, delay: Histogram, workers: Workers | None
+    ) -> None:
+        self._watched = watched
+        self._draining = draining
+        self._delay = delay
+        self._workers = workers
+
+    def collect(self) -> Iterator[Any]:
+        """The families, in the order of the page."""
+        yield from self._program()
+        yield from self._streams([each for each in self._watched if each.datagrams is None])
+        datagrams = [(each.labels, each.datagrams()) for each in self._watched if each.datagrams]
+        for family in _DATAGRAMS:
+            yield _counter(family, datagrams)
+        greeting = [(each.labels, each) for each in self._watched if each.service == "greeting"]
+        yield _counter(_GREETINGS, greeting)
+
+    def _program(self) -> Iterator[Any]:
+        from prometheus_client.core import (
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            InfoMetricFamily,
+        )
+
+        yield InfoMetricFamily("echoproto", "The program.", {"version": __version__})
+        yield GaugeMetricFamily("echoproto_draining", "1 while stopping, else 0.", self._draining)
+        yield _histogram(
+            "echoproto_event_loop_delay_seconds",
+            "How late the event loop called.",
+            (),
+            [((), self._delay)],
+        )
+        if self._workers is not None:
+            yield GaugeMetricFamily(
+                "echoproto_workers", "Worker processes that are ready.", self._workers.running
+            )
+            yield CounterMetricFamily(
+                "echoproto_worker_restarts_total",
+                "Worker processes started in place of one that had died.",
+                self._workers.restarts,
+            )
+
+    def _streams(self, watched: Sequence[Watched]) -> Iterator[Any]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        sources = [(each.labels, each) for each in watched]
+        yield _filled(GaugeMetricFamily(_OPEN.name, _OPEN.text, labels=LABELS), _OPEN, sources)
+        for family in _STREAMS:
+            yield _counter(family, sources)
+        yield _histogram(
+            "echoproto_connection_seconds",
+            "How long connections were open.",
+            LABELS,
+            [(each.labels, each.counts.seconds) for each in watched],
+        )
+
+
+_Labelled = Iterable[tuple[tuple[str, ...], _Source]]
+
+
+def _counter(family: _Family[_Source], sources: _Labelled[_Source]) -> Any:
+    from prometheus_client.core import CounterMetricFamily
+
+    labels = (*LABELS, *family.label)
+    return _filled(CounterMetricFamily(family.name, family.text, labels=labels), family, sources)
+
+
+def _filled(metric: Any, family: _Family[_Source], sources: _Labelled[_Source]) -> Any:
+    for labels, source in sources:
+        for further, number in family.read(source):
+            metric.add_metric((*labels, *further), number)
+    return metric
+
+
+def _histogram(name: str, text: str, labels: tuple[str, ...], sources: _Labelled[Histogram]) -> Any:
+    from prometheus_client.core import HistogramMetricFamily
+
+    metric = HistogramMetricFamily(name, text, labels=labels)
+    for values, histogram in sources:
+        metric.add_metric(values, _buckets(histogram), histogram.sum)
+    return metric
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    return [
+        ("+Inf" if bound == inf else str(bound), count) for bound, count in histogram.cumulative()
+    ]

@@ -1,0 +1,234 @@
+"""
+Whether the program lives, whether it takes clients, and its figures: three pages over HTTP for those who watch it.
+
+========== ==================================================================
+/healthz   200 ``ok`` for as long as anything is answered at all
+/readyz    200 ``ready``, or 503 and why not
+/metrics   the figures for Prometheus, or 501 and what to install
+========== ==================================================================
+
+Opened by :mod:`echoproto.server.application` where the operator asks for it; what it shows it asks of an
+:class:`IState`. It is plain ``twisted.web``, held to what such pages need: few connections, short ones, no body, no
+line in the log whatever is sent. Who may reach it is decided by where it listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import http
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+from zope.interface import Interface, implementer
+
+#: Connections at once: an orchestrator, a few scrapers, an operator. Further ones are closed at once.
+MAXIMUM_CONNECTIONS = 16
+
+#: Requests on one connection, after which it is closed: 82 kB hold 2,500 of them, which took 2.3 s to answer in one turn.
+MAXIMUM_REQUESTS = 20
+
+#: Seconds that a client has for a request, from the opening or the last answer on, and again to take the
+#: rest of what it was sent. As Prometheus asks every 15 s or more seldom, none is held for longer.
+TIMEOUT = 15
+
+TEXT = b"text/plain; charset=utf-8"
+EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class IState(Interface):
+    """What is told of the program."""
+
+    def ready() -> bool:
+        """Whether clients are served."""
+
+    def because() -> str:
+        """Why they are not, in a word or two: ``starting``, ``draining``."""
+
+    def metrics() -> bytes:
+        """
+        The figures, as :func:`echoproto.server.monitoring.metrics.exposition` writes them.
+
+        :raise ImportError: ``prometheus_client`` is not installed.
+        """
+
+
+@dataclass(frozen=True)
+class _Answer:
+    code: int
+    body: bytes
+    contentType: bytes = TEXT
+
+
+def _described(request: Any, answer: _Answer) -> bytes:
+    """Set status and header; returns the body, which HEAD does not get."""
+    request.setResponseCode(answer.code)
+    request.responseHeaders.removeHeader(b"Server")
+    request.setHeader(b"Content-Type", answer.contentType)
+    request.setHeader(b"Content-Length", b"%d" % len(answer.body))
+    request.setHeader(b"Cache-Control", b"no-store")
+    return b"" if request.method == b"HEAD" else answer.body
+
+
+class Status(Resource):
+    """
+    The three pages.
+
+    :param state: what they tell.
+    """
+
+    isLeaf = True
+
+    def __init__(self, state: IState) -> None:
+        Resource.__init__(self)
+        self._state = state
+        self._pages: dict[bytes, Callable[[], _Answer]] = {
+            b"/healthz": self._health,
+            b"/readyz": self._readiness,
+            b"/metrics": self._metrics,
+        }
+
+    def render(self, request: Any) -> bytes:
+        """The body of the answer."""
+        return _described(request, self._answer(request))
+
+    def _answer(self, request: Any) -> _Answer:
+        page = self._pages.get(request.path)
+        if page is None:
+            return _Answer(http.NOT_FOUND, b"there are /healthz, /readyz and /metrics\n")
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader(b"Allow", b"GET, HEAD")
+            return _Answer(http.NOT_ALLOWED, b"GET and HEAD only\n")
+        return page()
+
+    def _health(self) -> _Answer:
+        return _Answer(http.OK, b"ok\n")
+
+    def _readiness(self) -> _Answer:
+        if self._state.ready():
+            return _Answer(http.OK, b"ready\n")
+        return _Answer(http.SERVICE_UNAVAILABLE, f"{self._state.because()}\n".encode())
+
+    def _metrics(self) -> _Answer:
+        try:
+            return _Answer(http.OK, self._state.metrics(), EXPOSITION)
+        except ImportError:
+            message = b"metrics need: pip install 'echoproto[metrics]'\n"
+            return _Answer(http.NOT_IMPLEMENTED, message)
+
+
+class _Request(Request):
+    """A request whose body, if any, is dropped as it comes: Twisted would keep it, in a file when it is long."""
+
+    _log = Logger()
+
+    def gotLength(self, length: int | None) -> None:
+        """Nothing is kept, whatever its length."""
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Dropped."""
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """A fault of ours: it is logged, and answered in plain text."""
+        self._log.failure("no answer to {path}", failure=reason, path=self.path)
+        answer = _Answer(http.INTERNAL_SERVER_ERROR, b"internal error: see the log\n")
+        Request.write(self, _described(self, answer))
+        Request.finish(self)
+        return reason
+
+
+@implementer(IHalfCloseableProtocol)
+class _Channel(HTTPChannel):
+    """A connection that is answered in spite of a half-close, and held to :data:`TIMEOUT` at every stage."""
+
+    factory: StatusSite
+    _closing = False
+    _requests = 0
+
+    def connectionMade(self) -> None:
+        """Take a place."""
+        self.factory.open += 1
+        HTTPChannel.connectionMade(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Give it back."""
+        self.factory.open -= 1
+        HTTPChannel.connectionLost(self, reason)
+
+    def resetTimeout(self) -> None:
+        """Bytes buy no time: who sends one now and then would hold a place for ever."""
+
+    def loseConnection(self) -> None:
+        """Close once all is sent; :data:`TIMEOUT` seconds are left for that."""
+        self._closing = True
+        HTTPChannel.setTimeout(self, TIMEOUT)
+        HTTPChannel.loseConnection(self)
+
+    def timeoutConnection(self) -> None:
+        """Close or, where that was not enough, cut; Twisted would log either."""
+        transport: Any = self.transport
+        if self._closing:
+            transport.abortConnection()
+        else:
+            self.loseConnection()
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:
+        """Of pipelined requests, one piece could otherwise hold thousands and the program up for seconds."""
+        self._requests += 1
+        if self._requests < MAXIMUM_REQUESTS:
+            return bool(HTTPChannel.checkPersistence(self, request, version))
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+    def readConnectionLost(self) -> None:
+        """The client's FIN: what it asked for is answered by now. Flush, then close."""
+        self.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Never called: our FIN is sent only by closing."""
+
+
+class StatusSite(Site):
+    """
+    The site; made by :func:`statusSite`.
+
+    :ivar open: connections that are open.
+    """
+
+    noisy = False
+    requestFactory = _Request
+    protocol: Any = _Channel
+
+    def __init__(self, clock: IReactorTime, state: IState) -> None:
+        Site.__init__(self, Status(state), timeout=TIMEOUT, reactor=clock)
+        self.open = 0
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """A connection; ``None``, which closes it, where there are as many as may be."""
+        return None if self.open >= MAXIMUM_CONNECTIONS else Site.buildProtocol(self, addr)
+
+    # There is no access log, so neither its file nor the timer that keeps the date of its lines.
+
+    def startFactory(self) -> None:
+        """Nothing to open."""
+
+    def stopFactory(self) -> None:
+        """Nothing to close."""
+
+
+def statusSite(clock: IReactorTime, state: IState) -> Site:
+    """
+    The site to listen with.
+
+    :param clock: keeps the deadlines; the reactor, or a ``Clock`` in tests.
+    :param state: what is shown.
+    """
+    return StatusSite(clock, state)

@@ -1,0 +1,72 @@
+"""
+A process that runs one service in the foreground, from its start to its exit status.
+
+Called by :mod:`echoproto.cli.serve` and :mod:`echoproto.server.workers.worker`. ``twistd`` does much the same, but ends by the
+signal that stopped it, which a supervisor takes for a crash. Knows nothing of what the service does.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.python.util import switchUID
+
+from echoproto.errors import CannotStart
+from echoproto.server.monitoring.jsonlog import jsonLines
+
+
+def startLog(form: str) -> None:
+    """Log to standard output: ``text`` for people or ``json`` for programs."""
+    observer = jsonLines() if form == "json" else textFileLogObserver(sys.stdout)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """
+    How to run.
+
+    :ivar uid: who to become when the listeners are open; ``None`` to stay who we are.
+    :ivar gid: likewise; where only the user is given, the user's own group.
+    """
+
+    uid: int | None = None
+    gid: int | None = None
+
+    def run(self, reactor: Any, service: Any) -> int:
+        """
+        Start ``service``, run ``reactor`` until it is stopped by SIGTERM or SIGINT, stop the service.
+
+        :return: the exit status: the service's ``exitStatus``, or 0.
+        :raise CannotStart: the service cannot start.
+        """
+        service.privilegedStartService()
+        self.shedPrivileges()
+        service.startService()
+        reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+        reactor.run()
+        return getattr(service, "exitStatus", 0)
+
+    def shedPrivileges(self) -> None:
+        """
+        Become who we are to be.
+
+        :raise CannotStart: we may not.
+        """
+        gid = self.gid
+        if gid is None and self.uid is not None:
+            gid = pwd.getpwuid(self.uid).pw_gid
+        try:
+            if gid is not None:
+                os.setgid(gid)
+            if self.uid is not None and self.uid != os.geteuid():
+                switchUID(self.uid, gid)
+        except OSError as error:
+            raise CannotStart(
+                f"cannot become user {self.uid}, group {gid}: {error.strerror}; start as root"
+            ) from error

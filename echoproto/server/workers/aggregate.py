@@ -1,0 +1,137 @@
+"""
+The figures of several processes as those of one program. Pure.
+
+A worker makes a snapshot of its own (:func:`snapshot`, plain values that JSON can carry) now and then; the supervisor keeps the last of
+each and adds them up (:class:`Sums`). What a worker counted before it died stays in the sums, as counters
+must never go back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from echoproto.protocols.observer import DatagramTotals, Ending
+from echoproto.server.monitoring.counters import Counts, Watched
+from echoproto.server.monitoring.histogram import Histogram
+from echoproto.server.monitoring.looplag import BOUNDS
+
+Snapshot = dict[str, Any]
+
+
+def snapshot(watched: Iterable[Watched], delay: Histogram) -> Snapshot:
+    """
+    What the listeners of a process have done so far.
+
+    :param delay: how late its event loop was.
+    """
+    listeners = {f"{each.service}\n{each.place}": _figures(each) for each in watched}
+    return {"listeners": listeners, "delay": delay.state()}
+
+
+def _figures(watched: Watched) -> Snapshot:
+    counts = watched.counts
+    return {
+        "accepted": counts.accepted,
+        "refused": dict(counts.refused),
+        "ended": dict(counts.ended),
+        # Those of open connections included.
+        "bytesReceived": watched.bytesReceived,
+        "bytesSent": watched.bytesSent,
+        "seconds": counts.seconds.state(),
+        "greetings": counts.greetings,
+        "vanished": counts.vanished,
+        "datagrams": None if watched.datagrams is None else asdict(watched.datagrams()),
+    }
+
+
+def added(one: Any, other: Any) -> Any:
+    """The sum of two snapshots, or of parts of them: numbers are added, whatever holds them is gone through."""
+    if isinstance(one, dict):
+        return {
+            name: added(one[name], other[name])
+            if name in one and name in other
+            else (one | other)[name]
+            for name in one | other
+        }
+    if isinstance(one, list):
+        return [added(*each) for each in zip(one, other, strict=True)]
+    return one if one is None else one + other
+
+
+def buried(last: Snapshot) -> Snapshot:
+    """The last snapshot of a process that died: the connections that it had open were lost with it."""
+    listeners = {
+        name: added(figures, {"vanished": lost, "ended": {Ending.LOST.value: lost}})
+        for name, figures in last["listeners"].items()
+        for lost in (_counts(figures).open,)
+    }
+    return {**last, "listeners": listeners}
+
+
+def _counts(figures: Snapshot) -> Counts:
+    counts = Counts()
+    counts.accepted = figures["accepted"]
+    counts.refused = Counter(figures["refused"])
+    counts.ended = Counter(figures["ended"])
+    counts.bytesReceived = figures["bytesReceived"]
+    counts.bytesSent = figures["bytesSent"]
+    counts.seconds.restore(figures["seconds"])
+    counts.greetings = figures["greetings"]
+    counts.vanished = figures["vanished"]
+    return counts
+
+
+def _watched(name: str, figures: Snapshot) -> Watched:
+    service, _, place = name.partition("\n")
+    totals = None if figures["datagrams"] is None else DatagramTotals(**figures["datagrams"])
+    return Watched(
+        service, place, _counts(figures), tuple, None if totals is None else lambda: totals
+    )
+
+
+class Sums:
+    """The sums over all workers, those that died included."""
+
+    def __init__(self) -> None:
+        self._latest: dict[int, Snapshot] = {}
+        self._gone: Snapshot = {"listeners": {}, "delay": Histogram(BOUNDS).state()}
+
+    def update(self, worker: int, latest: Snapshot) -> None:
+        """
+        ``latest`` is what ``worker`` has counted so far.
+
+        :raise ValueError: it is not what :func:`snapshot` makes; then it is not counted.
+        """
+        try:
+            everything = added(self._gone, latest)
+            for name, figures in latest["listeners"].items():
+                _watched(name, figures)
+            Histogram(BOUNDS).restore(everything["delay"])
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"no snapshot: {error!r}") from error
+        self._latest[worker] = latest
+
+    def bury(self, worker: int) -> None:
+        """``worker`` is no more; the next of that number begins at nothing."""
+        last = self._latest.pop(worker, None)
+        if last is not None:
+            self._gone = added(self._gone, buried(last))
+
+    def watched(self) -> list[Watched]:
+        """The listeners with the sums, for :func:`echoproto.server.monitoring.metrics.exposition`."""
+        return [_watched(name, each) for name, each in self._total()["listeners"].items()]
+
+    def delay(self) -> Histogram:
+        """How late the event loops were."""
+        histogram = Histogram(BOUNDS)
+        histogram.restore(self._total()["delay"])
+        return histogram
+
+    def _total(self) -> Snapshot:
+        total = self._gone
+        for each in self._latest.values():
+            total = added(total, each)
+        return total

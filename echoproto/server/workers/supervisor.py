@@ -1,0 +1,113 @@
+"""
+The program as several processes: a supervisor that serves no client, and workers that do.
+
+Made by :mod:`echoproto.cli.serve` for ``--workers``. The supervisor opens the listeners and holds them
+(:mod:`echoproto.server.workers.sharedsockets`), starts the workers (:mod:`echoproto.server.workers.pool`), passes drain and reload on to them and sums what they count. To
+those who watch it, it is one :class:`~echoproto.server.application.Program`.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from echoproto.server.application import Program
+from echoproto.server.config.settings import Settings
+from echoproto.server.monitoring.metrics import Workers, exposition
+from echoproto.server.ports import Machine
+from echoproto.server.systemd import Notifier
+from echoproto.server.workers.pool import Crew, Start
+from echoproto.server.workers.sharedsockets import Held
+from echoproto.server.workers.worker import FIRST_SOCKET, Duty, Orders
+
+
+class Supervisor(Program):
+    """
+    :param reactor: runs it.
+    :param settings: what each worker is to serve, and the status listener.
+    :param workers: how many.
+    :param ordersFor: what a worker with these settings is to do.
+    :param machine: see :class:`~echoproto.server.application.Program`; opens the status listener.
+    :param notifier: likewise.
+    :ivar exitStatus: 1 where the workers could not be started, or did not stop by themselves.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        workers: int,
+        ordersFor: Callable[[Settings], Orders],
+        machine: Machine | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:
+        self._settings = settings
+        self._ordersFor = ordersFor
+        self._failed = False
+        machine = machine if machine is not None else Machine()
+        self._held = Held(workers, self._drainWorkers, machine)
+        holding = replace(
+            machine, openStream=self._held.openStream, openDatagrams=self._held.openDatagrams
+        )
+        # What waits when it is full is the workers' affair.
+        super().__init__(reactor, replace(settings, waitWhenFull=False), holding, notifier)
+        self.crew = Crew(reactor, workers, self._prepare, self._allReady, self._giveUp)
+
+    @property
+    def exitStatus(self) -> int:
+        """0 after a clean stop."""
+        return 0 if self.crew.clean and not self._failed else 1
+
+    def startService(self) -> None:
+        """Start the workers too."""
+        super().startService()
+        self.crew.start()
+
+    def _prepare(self) -> Start:
+        orders = self._ordersFor(replace(self._settings, groups=[]))
+        return Start(pickle.dumps(orders), self._held.descriptors(FIRST_SOCKET), self._dutyOf)
+
+    def _dutyOf(self, number: int) -> bytes:
+        groups = self._held.groupsFor(number, FIRST_SOCKET)
+        mine = {each.passed.descriptor for [each] in groups if each.passed is not None}
+        others = sorted(self._held.descriptors(FIRST_SOCKET).keys() - mine)
+        return pickle.dumps(Duty(groups, others))
+
+    def _tellReady(self) -> None:
+        # Called when our reactor runs, and again by each worker that becomes ready.
+        if self.crew.ready:
+            super()._tellReady()
+
+    def _allReady(self) -> None:
+        if not self.listeners.draining:
+            self._tellReady()
+
+    def _drainWorkers(self) -> Deferred[None]:
+        return self.crew.drain(self._settings.drain)
+
+    def _stopAtOnce(self) -> None:
+        super()._stopAtOnce()
+        self.crew.stopAtOnce()
+
+    def _readAgain(self) -> None:
+        super()._readAgain()
+        self.crew.reload()
+
+    def _giveUp(self, message: str) -> None:
+        self._failed = True
+        self._machine.complain(message)
+        self._reactor.stop()
+
+    def ready(self) -> bool:
+        """Whether all workers serve and we are not stopping."""
+        return super().ready() and self.crew.ready
+
+    def metrics(self) -> bytes:
+        """The sums over all workers."""
+        sums = self.crew.sums
+        workers = Workers(self.crew.running, self.crew.restarts)
+        return exposition(sums.watched(), self.listeners.draining, sums.delay(), workers)

@@ -1,0 +1,91 @@
+"""
+What is to be asked, as it is written: ``host``, ``host:port``, ``[v6]:port``, ``udp://host``, ``tls://host``, ``unix:///path``.
+
+Pure: looks nothing up. :mod:`.endpoints` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
+from urllib.parse import unquote
+
+#: Asked where no port is given.
+PORT = 12345
+
+CARRIERS = ("tcp", "udp", "tls", "unix")
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    :ivar text: as it was written, or ``carrier://host:port``.
+    :ivar carrier: ``tcp``, ``udp``, ``tls``, ``unix``; ``endpoint`` where ``path`` is a description for Twisted's
+        ``clientFromString``.
+    :ivar host: a name or a numeric address.
+    :ivar port: its port.
+    :ivar path: of a UNIX socket.
+    """
+
+    text: str
+    carrier: str
+    host: str = ""
+    port: int = PORT
+    path: str = ""
+
+    def called(self, host: str) -> str:
+        """What it is called with this host: ``carrier://host:port``."""
+        return f"{self.carrier}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def parseTarget(text: str) -> Target:
+    """
+    Read a target.
+
+    :raise ValueError: it is none; the message says so in one line.
+    """
+    scheme, colons, rest = text.partition("://")
+    carrier, place = (scheme.lower(), rest) if colons else ("tcp", text)
+    written, _, rest = text.partition(":")
+    if not colons and written.lower() in CARRIERS and (rest.startswith("/") or ":" in rest):
+        raise ValueError(f"{text!r} is written {written.lower()}://{rest}")
+    if carrier not in CARRIERS:
+        raise ValueError(f"{text!r}: {scheme!r} is none of {', '.join(CARRIERS)}")
+    if carrier == "unix":
+        if not place.startswith("/"):
+            raise ValueError(f"{text!r}: a UNIX socket is written unix:///path")
+        return Target(text, carrier, path=unquote(place))
+    host, port = _hostAndPort(text, place)
+    target = Target("", carrier, host, port)
+    return replace(target, text=target.called(host))
+
+
+def _hostAndPort(text: str, place: str) -> tuple[str, int]:
+    if place.startswith("["):
+        host, closed, rest = place[1:].partition("]")
+        if not closed or (rest and not rest.startswith(":")):
+            raise ValueError(
+                f"{text!r}: an IPv6 address with a port is written [2001:db8::1]:12345"
+            )
+        port = rest[1:] if rest else str(PORT)
+        _checkIPv6(text, host)
+    elif place.count(":") > 1:
+        _checkIPv6(text, place)
+        host, port = place, str(PORT)
+    else:
+        host, colon, port = place.partition(":")
+        port = port if colon else str(PORT)
+    if not host or any(each in host for each in "/@? \t"):
+        raise ValueError(
+            f"{text!r} is no target such as lab1, lab1:7, [::1]:7, udp://lab1 or unix:///path"
+        )
+    if not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError(f"{text!r}: {port!r} is no port from 1 to 65535")
+    return host, int(port)
+
+
+def _checkIPv6(text: str, host: str) -> None:
+    try:
+        IPv6Address(host.partition("%")[0])
+    except ValueError:
+        raise ValueError(f"{text!r}: {host!r} is no IPv6 address") from None

@@ -1,0 +1,270 @@
+"""
+A UDP port that takes datagrams whole and answers from the address that they were sent to.
+
+:class:`DatagramPort` runs any ``DatagramProtocol``; :func:`listenDatagrams` is ``reactor.listenUDP`` with
+this port. It knows sockets and nothing of what is answered; the protocols know what is answered
+and no socket (:mod:`echoproto.protocols.datagram`).
+
+On a wildcard socket the kernel sends from whatever address routing prefers, and a
+client that had asked another address drops the reply. RFC 1122 section 4.1.3.5: a
+"request/response application that uses UDP should use a source address for the response that is the
+same as the specific destination address of the request". So the destination of each datagram is asked for (``IP_PKTINFO``, ip(7); ``IPV6_RECVPKTINFO``, RFC 3542 section 6) and handed
+back with the reply. Elsewhere than on Linux the kernel's choice stands.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from contextlib import ExitStack
+from errno import EAGAIN, EWOULDBLOCK
+from os import strerror
+from typing import Any, cast
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.error import CannotListenError, InvalidAddressError
+from twisted.internet.interfaces import IListeningPort, IReactorFDSet
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.udp import Port
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import Interface
+
+from echoproto.errors import errnoName
+from echoproto.transports.pktinfo import (
+    _ANCILLARY_BYTES,
+    Ancillary,
+    NotUnicast,
+    askForDestinations,
+    replySource,
+    sentTo,
+)
+
+#: The longest datagram there is: 65,535 bytes less the UDP header, on IPv6 (RFC 8200); 65,507 on IPv4.
+MAXIMUM_DATAGRAM = 65_527
+
+#: Datagrams handled in one turn of the reactor. Counted in datagrams, not bytes as the stock
+#: port does: empty ones would never end its turn.
+DATAGRAMS_PER_TURN = 32
+
+
+# As a plain number: Python's own is an enumeration, whose "&" costs as much as the receive.
+_TRUNCATED = int(socket.MSG_TRUNC)
+
+
+def socketAddress(host: str, port: int, family: int) -> tuple[Any, ...]:
+    """
+    The address to bind, whole: with the scope that a link-local one has (``fe80::1%eth0``).
+
+    :param host: a numeric address; empty for all of IPv4.
+    :raise OSError: ``host`` is no address of ``family``.
+    """
+    # Without the port, of which getaddrinfo(3) would take the last 16 bits.
+    found = socket.getaddrinfo(host or "0.0.0.0", None, family, socket.SOCK_DGRAM)
+    resolved, _, *scope = found[0][4]
+    return (resolved, port, *scope)
+
+
+def boundAddress(made: socket.socket) -> bytes:
+    """The one address that a UDP socket is bound to, packed; empty where it is bound to every one."""
+    host = made.getsockname()[0].partition("%")[0]
+    packed = socket.inet_pton(made.family, host)
+    return packed if any(packed) else b""
+
+
+def _isNumeric(host: str) -> bool:
+    return isIPAddress(host) or isIPv6Address(host) or host == "<broadcast>"
+
+
+class DatagramPort(Port):
+    """
+    Twisted's UDP port with these differences: a write while a datagram is being received leaves from the
+    address that it was sent to; a turn ends after :data:`DATAGRAMS_PER_TURN` datagrams; an error is
+    counted and never closes the port. Its own IPv6 sockets take IPv6 only. On a connected port any error that the
+    network reports (ICMP) is told to the protocol's ``connectionRefused``.
+
+    ``datagramReceived`` is called with the whole address, for IPv6 with flow and scope, as a reply
+    to a link-local address needs it.
+
+    :ivar receiveErrors: failed receives so far, by name of the errno, and what was dropped.
+    """
+
+    _log = Logger()
+    # Taken by the stock port's closing, which sets it to -1 to end a turn that is under way.
+    maxThroughput = DATAGRAMS_PER_TURN
+
+    def __init__(
+        self,
+        port: int | None,
+        proto: DatagramProtocol,
+        interface: str = "",
+        maxPacketSize: int = MAXIMUM_DATAGRAM,
+        reactor: IReactorFDSet | None = None,
+    ) -> None:
+        Port.__init__(self, port, proto, interface, maxPacketSize, reactor)
+        self.receiveErrors: Counter[str] = Counter()
+        self._replySource: list[Ancillary] = []
+        self._ancillary: list[Ancillary] = []
+        self._answering = False
+        # The address that we are bound to, packed; and whether a datagram has shown that it is one host's, and no group's.
+        self._bound = b""
+        self._oneAddress = False
+
+    def startListening(self) -> None:
+        """
+        Listen, on a socket of its own where it was given none.
+
+        :raise CannotListenError: the address cannot be had.
+        """
+        if cast(Any, self)._preexistingSocket is None:
+            cast(Any, self)._preexistingSocket = self._boundSocket()
+        Port.startListening(self)
+        self._bound = boundAddress(self.socket)
+
+    def _boundSocket(self) -> socket.socket:
+        try:
+            with ExitStack() as unlessBound:
+                made = unlessBound.enter_context(self.createInternetSocket())
+                # Not the stock port's bind(), which drops the scope of a link-local address.
+                made.bind(socketAddress(self.interface, self.port, self.addressFamily))
+                unlessBound.pop_all()
+        except OSError as error:
+            raise CannotListenError(self.interface, self.port, error) from error
+        return made
+
+    def createInternetSocket(self) -> socket.socket:
+        """A socket that tells each datagram's destination; called by the stock port before it binds."""
+        made: socket.socket = super().createInternetSocket()
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        askForDestinations(made)
+        return made
+
+    def doRead(self) -> None:
+        """Receive what waits, one turn's worth at most; called by the reactor."""
+        self._answering = not self._connectedAddr
+        try:
+            if self._oneAddress:
+                self._takeHere()
+            else:
+                self._takeAnywhere()
+        except OSError as error:
+            if error.errno not in (EAGAIN, EWOULDBLOCK):
+                self._failed(error)
+        finally:
+            self._answering = False
+
+    def _takeHere(self) -> None:
+        """A turn of a port with one address, at half the cost of asking where each datagram was sent to."""
+        receive, hear = self.socket.recvfrom, self.protocol.datagramReceived
+        turn = 0
+        while turn < self.maxThroughput:
+            turn += 1
+            datagram, addr = receive(MAXIMUM_DATAGRAM)
+            try:
+                hear(datagram, addr)
+            except Exception:  # noqa: BLE001 - its author reads it in the log; the port must live on
+                self._log.failure("a datagram protocol failed")
+
+    def _takeAnywhere(self) -> None:
+        """A turn of a port that must ask where each datagram was sent to."""
+        receive, hear = self.socket.recvmsg, self.protocol.datagramReceived
+        turn = 0
+        while turn < self.maxThroughput:
+            turn += 1
+            datagram, ancillary, flags, addr = receive(self.maxPacketSize, _ANCILLARY_BYTES)
+            if flags & _TRUNCATED:
+                self.receiveErrors["receive truncated"] += 1
+                continue
+            # Mostly the same address is asked as before.
+            if ancillary != self._ancillary and not self._noteDestination(ancillary):
+                continue
+            try:
+                hear(datagram, addr)
+            except Exception:  # noqa: BLE001 - as above
+                self._log.failure("a datagram protocol failed")
+
+    def _noteDestination(self, ancillary: list[Ancillary]) -> bool:
+        """Note what goes along with the replies to such datagrams; false where there must be none."""
+        try:
+            self._replySource = replySource(ancillary)
+        except NotUnicast:
+            self.receiveErrors["receive sent to a group"] += 1
+            return False
+        self._ancillary = ancillary
+        if (
+            self._bound
+            and self.maxPacketSize >= MAXIMUM_DATAGRAM
+            and self._bound in sentTo(ancillary)
+        ):
+            self._oneAddress = True
+            askForDestinations(self.socket, 0)
+        return True
+
+    def _failed(self, error: OSError) -> None:
+        self.receiveErrors[f"receive {errnoName(error)}"] += 1
+        if self._connectedAddr:
+            try:
+                self.protocol.connectionRefused()
+            except Exception:  # noqa: BLE001 - as above
+                self._log.failure("a datagram protocol failed")
+
+    def readConnectionLost(self, reason: Failure) -> None:
+        """
+        Go on: a UDP port has no end of input. So the epoll and poll reactors report every error that the
+        network tells the socket (ICMP), and the stock port closes.
+        """
+        Port.startReading(self)
+        number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        # A send may have met the error first; it is told once.
+        if number:
+            self._failed(OSError(number, strerror(number)))
+
+    def write(self, datagram: bytes, addr: Any = None) -> None:
+        """
+        Send one datagram; while one is being received, from the address that that was sent to. A connected
+        port has one address, and errors of its own (``IUDPTransport``).
+
+        :param datagram: the payload.
+        :param addr: where to: address and port, for IPv6 perhaps flow and scope too.
+        :raise OSError: the kernel did not take it.
+        :raise InvalidAddressError: the address is no numeric one; to look it up would stop the reactor.
+        """
+        # What we answer has come with its address; only others may write something else.
+        if self._answering:
+            if self._oneAddress:
+                self.socket.sendto(datagram, addr)
+            else:
+                self.socket.sendmsg((datagram,), self._replySource, 0, addr)
+        elif self._connectedAddr:
+            super().write(datagram, addr)
+        elif not _isNumeric(addr[0]):
+            raise InvalidAddressError(addr[0], "write() takes numeric addresses, not names")
+        else:
+            self.socket.sendto(datagram, addr)
+
+
+class IReactorDatagrams(Interface):
+    """A reactor that has a port of its own in place of :class:`DatagramPort`, such as one in memory."""
+
+    def listenDatagrams(port: int, protocol: DatagramProtocol, interface: str) -> IListeningPort:
+        """See :func:`listenDatagrams`."""
+
+
+def listenDatagrams(
+    reactor: Any, port: int, protocol: DatagramProtocol, interface: str = ""
+) -> IListeningPort:
+    """
+    Listen for datagrams, as ``reactor.listenUDP`` does, on a :class:`DatagramPort`.
+
+    :param reactor: any reactor of Twisted's that has file descriptors, or an :class:`IReactorDatagrams`.
+    :param port: port number; 0 picks one.
+    :param interface: the numeric address to bind; empty for all IPv4 addresses, ``::`` for all IPv6.
+    :raise twisted.internet.error.CannotListenError: the address cannot be had.
+    """
+    if IReactorDatagrams.providedBy(reactor):
+        own: IListeningPort = reactor.listenDatagrams(port, protocol, interface)
+        return own
+    made: Any = DatagramPort(port, protocol, interface, reactor=reactor)
+    made.startListening()
+    return cast(IListeningPort, made)

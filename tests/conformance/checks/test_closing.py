@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.conformance.checks.closing import halfClose, lateReader, reset
+from echoproto.conformance.results import Failed, Skipped
+from echoproto.targets.stream import StreamRoad
+from tests.conformance.lab import Faulty, StreamLab, faulty
+
+
+class Impatient(Faulty):
+    """Cuts a connection that is not over a second after the client's FIN."""
+
+    clock: Clock
+
+    def readConnectionLost(self) -> None:
+        self.clock.callLater(1.0, self.transport.abortConnection)
+        super().readConnectionLost()
+
+
+class Losing(Faulty):
+    """Answers a little later, and closes at the client's FIN with what it has not sent, as Twisted's stock echo."""
+
+    clock: Clock
+
+    def dataReceived(self, data: bytes) -> None:
+        self.clock.callLater(0.05, self.transport.write, data)
+
+
+def clocked(protocol: Any) -> Callable[[Clock], Any]:
+    """A factory of servers that have the clock."""
+
+    def make(clock: Clock) -> Any:
+        protocol.clock = clock
+        return Factory.forProtocol(protocol)
+
+    return make
+
+
+class Offended(Faulty):
+    """Answers nobody any more once somebody has reset his connection."""
+
+    offended = False
+
+    def dataReceived(self, data: bytes) -> None:
+        if not Offended.offended:
+            self.transport.write(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if not reason.check(ConnectionDone):
+            Offended.offended = True
+
+
+class EndingTests(SynchronousTestCase):
+    def test_ours(self) -> None:
+        """Our echo passes them all."""
+        for check in (halfClose, lateReader, reset):
+            self.assertEqual(StreamLab().run(check), "")
+
+    def test_halfClose(self) -> None:
+        """A server that closes at the client's FIN, with what it has not sent, is found; the sizes are told."""
+        with self.assertRaisesRegex(
+            Failed,
+            "^1 bytes: 0 of 1 bytes came back, then the server closed the connection; "
+            "also 1000, 40019, 65536, 2097152 bytes$",
+        ):
+            StreamLab(clocked(Losing)).run(halfClose)
+
+    def test_lateReader(self) -> None:
+        """A server that gives its client no time after the FIN has lost bytes."""
+        with self.assertRaisesRegex(Failed, "bytes came back, then connection lost"):
+            StreamLab(clocked(Impatient)).run(lateReader)
+
+    def test_noHalfClose(self) -> None:
+        """Where we cannot half-close it is not asked."""
+        for check in (halfClose, lateReader):
+            with (
+                mock.patch.object(StreamRoad, "finish", return_value=False),
+                self.assertRaisesRegex(Skipped, "TLS clients cannot half-close"),
+            ):
+                StreamLab().run(check)
+
+    def test_reset(self) -> None:
+        """A server that takes a reset amiss is found."""
+        self.addCleanup(setattr, Offended, "offended", False)
+        with self.assertRaisesRegex(Failed, "0 of 20 bytes came back"):
+            faulty(Offended).run(reset)

@@ -1,0 +1,128 @@
+"""Checks asked in memory: of our echo, and of servers that have exactly one fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from echoproto.conformance.streamclient import Streams
+from echoproto.conformance.udpclient import Datagrams
+from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.targets.stream import StreamTarget
+from echoproto.testing import DatagramWire, endpointTo
+
+#: Seconds that a check waits for an answer.
+PATIENCE = 5.0
+
+#: Seconds of a turn, and turns that a check may take.
+TURN = 0.01
+TURNS = 20_000
+
+
+class _Lab:
+    asked: Any
+
+    def turn(self) -> None:
+        """Let a little time pass."""
+        raise NotImplementedError
+
+    def run(self, check: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+        """Ask; returns what it returns, or raises what it raises."""
+        outcome: list[Any] = []
+        Deferred.fromCoroutine(check(self.asked)).addBoth(outcome.append)
+        for _ in range(TURNS):
+            if outcome:
+                break
+            self.turn()
+        self.asked.close()
+        self.turn()
+        [result] = outcome
+        if isinstance(result, Failure):
+            result.raiseException()
+        return result
+
+
+class StreamLab(_Lab):
+    """
+    A server on a stream in memory.
+
+    :param make: makes its factory, of a clock.
+    """
+
+    def __init__(self, make: Callable[[Clock], Any] = EchoFactory) -> None:
+        self.clock = Clock()
+        self.endpoint, self.pairs = endpointTo(make(self.clock))
+        target = StreamTarget(
+            "tcp://lab1:7", self.endpoint, None, lambda: round(self.clock.seconds() * 1e9)
+        )
+        self.asked = Streams(target, self.clock, PATIENCE)
+
+    def turn(self) -> None:
+        """Some steps of each connection, then some time."""
+        for each in self.pairs:
+            for _ in range(40):
+                if not each.step():
+                    break
+        self.clock.advance(TURN)
+
+
+@implementer(IHalfCloseableProtocol)
+class Faulty(Protocol):
+    """An echo, whose faults are in its subclasses; it ends as it should."""
+
+    transport: Any
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def readConnectionLost(self) -> None:
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        pass
+
+
+def faulty(protocol: type[Protocol]) -> StreamLab:
+    """A lab with servers of this class."""
+    return StreamLab(lambda clock: Factory.forProtocol(protocol))
+
+
+class DatagramLab(_Lab):
+    """
+    A server of datagrams in memory.
+
+    :param protocol: the server; our echo where ``None``.
+    :param host: where it listens; :param port: likewise.
+    """
+
+    def __init__(
+        self, protocol: DatagramProtocol | None = None, host: str = "127.0.0.1", port: int = 7007
+    ) -> None:
+        self.wire = DatagramWire()
+        self.server = protocol or EchoDatagrams(self.wire)
+        self.wire.listenDatagrams(port, self.server, host)
+        self.asked = Datagrams(self.wire, host, port, PATIENCE)
+
+    def turn(self) -> None:
+        """Deliver what waits, then some time."""
+        self.wire.deliverAll()
+        self.wire.advance(TURN)
+
+
+class FaultyDatagrams(DatagramProtocol):
+    """An echo, whose faults are in its subclasses."""
+
+    transport: Any
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        self.answer(datagram, addr)
+
+    def answer(self, datagram: bytes, addr: Any) -> None:
+        self.transport.write(datagram, addr)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.conformance.api import grade, prepareGrade
+from echoproto.conformance.results import Verdict
+from echoproto.errors import CannotAsk
+from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.targets.endpoints import Way
+from echoproto.targets.target import Target
+from echoproto.testing import DatagramWire, endpointTo
+
+SECOND = 1_000_000_000
+
+
+class AskingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.wire = DatagramWire()
+        self.wire.listenDatagrams(7, EchoDatagrams(self.wire))
+        endpoint, self.pairs = endpointTo(EchoFactory(self.wire))
+        for kind in (TCP4ClientEndpoint, UNIXClientEndpoint):
+            self.patch(kind, "connect", lambda _, factory: endpoint.connect(factory))
+
+    def grade(self, *what: Any, **named: Any) -> Any:
+        asking = grade(self.wire, *what, **named)
+        for _ in range(5000):
+            for each in self.pairs:
+                each.pump()
+            self.wire.deliverAll()
+            self.wire.advance(0.01)
+        return self.successResultOf(asking)
+
+    def carriers(self, result: Any) -> set[str]:
+        self.assertEqual(result.failed, [])
+        self.assertTrue(result.answered)
+        return {each.check.carrier for each in result.grades}
+
+    def test_carriers(self) -> None:
+        """A target is graded on its own carrier, unless others are named; host and port are the same on both."""
+        for target, carriers, asked, name in (
+            ("127.0.0.1:7", (), {"tcp"}, "tcp://127.0.0.1:7"),
+            ("udp://127.0.0.1:7", (), {"udp"}, "udp://127.0.0.1:7"),
+            ("127.0.0.1:7", ("udp",), {"udp"}, "udp://127.0.0.1:7"),
+            ("unix:///run/echo", (), {"tcp"}, "unix:///run/echo"),
+            (
+                "udp://127.0.0.1:7",
+                ("tcp", "udp"),
+                {"tcp", "udp"},
+                "tcp://127.0.0.1:7 and udp://127.0.0.1:7",
+            ),
+        ):
+            result = self.grade(target, carriers, ["bytes"])
+            self.assertEqual((self.carriers(result), result.target), (asked, name))
+            self.assertEqual(len(result.grades), 2 * len(asked))
+
+    def test_risky(self) -> None:
+        """Risky checks are asked where they are wanted, on a private address or of who is ours."""
+        result = self.grade("udp://127.0.0.1:7", only=["echo ports"], risky=True)
+        self.assertEqual([each.verdict for each in result.grades], [Verdict.PASSED] * 2)
+        self.grade("unix:///run/echo", only=["bytes"], risky=True)
+        self.failureResultOf(prepareGrade(self.wire, "192.0.2.1", risky=True), CannotAsk)
+        self.successResultOf(prepareGrade(self.wire, "192.0.2.1", risky=True, owned=True))
+
+    def test_patience(self) -> None:
+        """Who does not answer is awaited as long as it is said, and then not graded."""
+        result = self.grade("udp://127.0.0.1:8", patience=2 * SECOND)
+        self.assertFalse(result.answered)
+        self.assertEqual(result.failed[0].reason, "no datagram came back in 2 s")
+
+    def test_way(self) -> None:
+        """It may be asked from an address of choice."""
+        grading = self.successResultOf(
+            prepareGrade(self.wire, "udp://127.0.0.1:7", way=Way(source="127.0.0.9"))
+        )
+        grading.start()
+        self.assertEqual(self.wire.pending[0].source[0], "127.0.0.9")
+        grading.result.cancel()
+
+    def test_cannot(self) -> None:
+        """What cannot be asked fails, and a check that is none raises."""
+        stream = Target("tls://lab1:7", "tls", "lab1", 7)
+        self.failureResultOf(prepareGrade(self.wire, stream, ("udp",)), CannotAsk)
+        with self.assertRaises(ValueError):
+            prepareGrade(self.wire, "127.0.0.1", only=["lengths"])
+
+    def test_noHost(self) -> None:
+        """A host that there is not fails it."""
+        asking: Deferred[Any] = grade(self.wire, "127.0.0.1", way=Way(family=10))
+        self.failureResultOf(asking, CannotAsk)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.conformance.results import (
+    Check,
+    Failed,
+    Grade,
+    NoAnswer,
+    Skipped,
+    SuiteResult,
+    Verdict,
+)
+from echoproto.conformance.runner import LIMIT, Grading
+from echoproto.conformance.suite import ANSWERS
+
+
+class Asked:
+    """What checks ask with: counts its closings."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def check(name: str, outcome: Any, carrier: str = "tcp") -> Check:
+    """One that returns, raises or waits for that."""
+
+    async def ask(asked: Any) -> str:
+        if isinstance(outcome, Exception):
+            raise outcome
+        if isinstance(outcome, Deferred):
+            await outcome
+        return str(outcome)
+
+    return Check(carrier, name, "It is so.", "RFC 862", ask)
+
+
+class GradingTests(SynchronousTestCase):
+    def begin(self, *checks: Check) -> Grading:
+        self.clock = Clock()
+        self.asked = {"tcp": Asked(), "udp": Asked()}
+        self.told: list[Grade] = []
+        grading = Grading(
+            "tcp://lab1:7",
+            self.asked,
+            checks,
+            self.clock,
+            lambda: round(self.clock.seconds() * 1e9),
+            self.told.append,
+        )
+        grading.start()
+        return grading
+
+    def verdicts(self, grading: Grading) -> list[tuple[Verdict, str]]:
+        result: SuiteResult = self.successResultOf(grading.result)
+        self.answered = result.answered
+        self.assertEqual(list(result.grades), self.told)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        return [(each.verdict, each.reason) for each in result.grades]
+
+    def test_verdicts(self) -> None:
+        """A check passes, fails or is skipped, with what it says; and what it opened is closed."""
+        grading = self.begin(
+            check(ANSWERS, ""),
+            check("sizes", "all of them"),
+            check("bytes", Failed("one is wrong")),
+            check("half-close", Skipped("not here")),
+        )
+        self.assertEqual(
+            self.verdicts(grading),
+            [
+                (Verdict.PASSED, ""),
+                (Verdict.PASSED, "all of them"),
+                (Verdict.FAILED, "one is wrong"),
+                (Verdict.SKIPPED, "not here"),
+            ],
+        )
+        self.assertEqual(self.asked["tcp"].closed, 4)
+        self.assertTrue(self.answered)
+
+    def test_silent(self) -> None:
+        """Where nobody answers on a carrier nothing more is asked on it."""
+        grading = self.begin(
+            check(ANSWERS, NoAnswer("refused")),
+            check("bytes", ""),
+            check(ANSWERS, "", "udp"),
+            check("bytes", "", "udp"),
+        )
+        self.assertEqual(
+            self.verdicts(grading),
+            [
+                (Verdict.FAILED, "refused"),
+                (Verdict.SKIPPED, "it does not answer"),
+                (Verdict.PASSED, ""),
+                (Verdict.PASSED, ""),
+            ],
+        )
+        self.assertTrue(self.answered)
+        self.verdicts(self.begin(check(ANSWERS, NoAnswer("refused"))))
+        self.assertFalse(self.answered)
+
+    def test_noEcho(self) -> None:
+        """A wrong answer is one: the other checks tell more of it."""
+        grading = self.begin(check(ANSWERS, Failed("it is wrong")), check("bytes", ""))
+        self.assertEqual(
+            self.verdicts(grading), [(Verdict.FAILED, "it is wrong"), (Verdict.PASSED, "")]
+        )
+        self.assertTrue(self.answered)
+
+    def test_limit(self) -> None:
+        """A check that does not end is ended, and the next one asked."""
+        waiting: Deferred[None] = Deferred()
+        grading = self.begin(check("never reads", waiting), check("bytes", ""))
+        self.assertEqual(grading.progress, "0 of 2 checks, never reads")
+        self.assertEqual(grading.share, 0.0)
+        self.clock.advance(LIMIT)
+        self.assertEqual(
+            self.verdicts(grading), [(Verdict.FAILED, "not over in 60 s"), (Verdict.PASSED, "")]
+        )
+        self.assertEqual(self.told[0].duration, LIMIT * 1e9)
+        self.assertEqual((grading.progress, grading.share), ("2 of 2 checks", 1.0))
+
+    def test_stopped(self) -> None:
+        """Cancelled, the rest is skipped, and what is open is closed."""
+        grading = self.begin(check(ANSWERS, ""), check("large", Deferred()), check("bytes", ""))
+        grading.result.cancel()
+        self.assertEqual(
+            self.verdicts(grading), [(Verdict.PASSED, ""), *[(Verdict.SKIPPED, "stopped")] * 2]
+        )
+        self.assertEqual(self.asked["tcp"].closed, 2)
+        grading.stop()
+
+    def test_broken(self) -> None:
+        """What has nothing to do with echoes fails it."""
+        grading = self.begin(check(ANSWERS, ValueError("no such certificate")))
+        self.failureResultOf(grading.result, ValueError)

@@ -1,0 +1,490 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.errors import ConnectionGone
+from echoproto.measure.load.connections import NO_REPLY
+from echoproto.measure.load.cpu import Usage
+from echoproto.measure.load.datagrams import numbered
+from echoproto.measure.load.generator import AGAIN, BURST, Loading
+from echoproto.measure.load.plan import LoadPlan, LoadResult
+from echoproto.measure.load.schedule import fixed
+from echoproto.units import SECOND
+
+MS = SECOND // 1000
+
+MESSAGES = [b"one", b"two2", b"three"]
+
+
+class Road:
+    """One connection, of which a test answers the messages."""
+
+    connectTime = MS
+
+    def __init__(self, ears: Any) -> None:
+        self.ears = ears
+        self.sent: list[bytes] = []
+        self.closed = False
+
+    def send(self, message: bytes) -> None:
+        self.sent.append(message)
+
+    def answer(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.ears.heard(self.sent.pop(0))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Target:
+    """Opens roads, or what a test wants instead."""
+
+    name = "tcp://lab1:7"
+
+    def __init__(self) -> None:
+        self.ordered = True
+        self.roads: list[Road] = []
+        self.instead: list[Deferred[Any]] = []
+        self.refuses = False
+
+    def open(self, ears: Any) -> Deferred[Any]:
+        if self.refuses:
+            return fail(ConnectionRefusedError())
+        if self.instead:
+            return self.instead.pop(0)
+        self.roads.append(Road(ears))
+        return succeed(self.roads[-1])
+
+
+class LoadingTestCase(SynchronousTestCase):
+    def begin(
+        self,
+        target: Target | None = None,
+        tell: Callable[..., None] = lambda *second: None,
+        messages: Iterator[bytes] | None = None,
+        **plan: Any,
+    ) -> Loading:
+        self.clock = Clock()
+        self.target = target if target is not None else Target()
+        self.spent = self.waited = 0
+        loading = Loading(
+            self.target,
+            self.clock,
+            self.now,
+            lambda: Usage(self.spent, self.waited),
+            cycle(MESSAGES) if messages is None else messages,
+            LoadPlan(**plan),
+            tell,
+            spin=0,
+        )
+        loading.start()
+        self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
+        self.addCleanup(loading.stop)
+        return loading
+
+    def now(self) -> int:
+        return round(self.clock.seconds() * SECOND)
+
+    def sent(self) -> int:
+        """Messages that wait for their replies."""
+        return sum(len(each.sent) for each in self.target.roads)
+
+    def answer(self) -> None:
+        for each in self.target.roads:
+            each.answer(len(each.sent))
+
+    def ended(self, loading: Loading) -> LoadResult:
+        return self.successResultOf(loading.result)
+
+
+class ClosedTests(LoadingTestCase):
+    def test_window(self) -> None:
+        """Each connection has so many under way, and a reply draws the next."""
+        self.begin(connections=2, window=3)
+        self.assertEqual(self.sent(), 6)
+        self.target.roads[0].answer(2)
+        self.assertEqual([len(each.sent) for each in self.target.roads], [3, 3])
+
+    def test_count(self) -> None:
+        """It ends when so many are answered, and every byte is counted."""
+        loading = self.begin(connections=1, duration=None, count=3)
+        self.clock.advance(0.003)
+        for _ in range(3):
+            self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received, result.wrong, result.lost), (3, 3, 0, 0))
+        self.assertEqual((result.bytesSent, result.bytesReceived), (12, 12))
+        self.assertEqual((result.duration, result.rate), (3 * MS, 1000))
+        self.assertEqual((result.service.maximum, result.response.count), (3 * MS, 0))
+        self.assertEqual((result.connecting.count, result.connecting.maximum), (1, MS))
+        self.assertTrue(self.target.roads[0].closed)
+
+    def test_duration(self) -> None:
+        """After its time nothing more is sent, and replies are awaited so long."""
+        loading = self.begin(connections=2, duration=SECOND, timeout=SECOND // 2)
+        self.clock.advance(1)
+        self.target.roads[0].answer()
+        self.assertEqual(self.target.roads[0].sent, [])
+        self.assertNoResult(loading.result)
+        self.clock.advance(0.5)
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.lost, result.duration), (2, 1, SECOND))
+
+    def test_pieces(self) -> None:
+        """Replies may come in pieces, or several at once; each is compared with its message."""
+        loading = self.begin(connections=1, window=3, duration=None, count=3)
+        road = self.target.roads[0]
+        for each in (b"on", b"etwo", b"2thrEe"):
+            road.ears.heard(each)
+        result = self.ended(loading)
+        self.assertEqual((result.received, result.wrong), (3, 1))
+
+    def test_stage(self) -> None:
+        """It tells how much is done, and what was counted so far."""
+        loading = self.begin(connections=1, duration=10 * SECOND)
+        self.clock.advance(2.5)
+        self.answer()
+        self.assertEqual(loading.stage(), (0.25, (2, 1, 0)))
+
+    def test_intervals(self) -> None:
+        """Each second is told when it is over, those too in which we were held up; the rest at the end."""
+        told: list[Any] = []
+        loading = self.begin(connections=1, duration=None, tell=lambda *second: told.append(second))
+        for seconds in (0.4, 0.5, 0.2, 2.5):
+            self.clock.advance(seconds)
+            self.answer()
+        loading.stop()
+        result = self.ended(loading)
+        figures = [(each.at, each.sent, each.received, each.maximum) for each in result.intervals]
+        expected = [(0, 3, 2, 500 * MS), (SECOND, 1, 1, 200 * MS), (2 * SECOND, 0, 0, None)]
+        self.assertEqual(figures, [*expected, (3 * SECOND, 1, 1, 2500 * MS)])
+        self.assertEqual([each for each, _ in told], list(result.intervals))
+        self.assertEqual((result.sent, result.received), (5, 4))
+
+    def test_warmup(self) -> None:
+        """What is sent so early is not counted."""
+        loading = self.begin(connections=1, duration=SECOND, warmup=SECOND // 2)
+        for seconds in (0.4, 0.1, 0.1, 0.4):
+            self.clock.advance(seconds)
+            self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received, result.duration), (2, 2, SECOND // 2))
+
+    def test_busy(self) -> None:
+        """Where our processor was the limit it is said."""
+        loading = self.begin(connections=1, duration=SECOND)
+        self.spent = 950 * MS
+        self.clock.advance(1)
+        self.answer()
+        self.assertEqual(self.ended(loading).limits, ["our processor was busy for 95% of the time"])
+
+    def test_waited(self) -> None:
+        """Where others had our processor it was the limit, too."""
+        loading = self.begin(connections=1, duration=SECOND)
+        self.spent, self.waited = 500 * MS, 450 * MS
+        self.clock.advance(1)
+        self.answer()
+        self.assertEqual(
+            self.ended(loading).limits,
+            ["our processor was busy for 50% of the time, and others had it for 45%"],
+        )
+
+
+class OpenTests(LoadingTestCase):
+    def open(self, rate: float, **plan: Any) -> Loading:
+        return self.begin(times=fixed(rate), rate=rate, **plan)
+
+    def test_times(self) -> None:
+        """Messages are sent at their times, one connection after the other, whatever has come back."""
+        self.open(100, connections=2)
+        for _ in range(100):
+            self.clock.advance(0.001)
+        self.assertEqual(self.sent(), 11)
+        self.assertEqual([len(each.sent) for each in self.target.roads], [5, 6])
+
+    def test_tooMany(self) -> None:
+        """Where more is due than can be sent, there is time for other things, so that the end comes at its time."""
+
+        def slow() -> int:
+            self.clock.rightNow += 0.0001
+            return round(self.clock.rightNow * SECOND)
+
+        self.now = slow  # type: ignore[method-assign]
+        loading = self.open(100_000, connections=1, duration=SECOND)
+        self.clock.advance(0)
+        self.answer()
+        result = self.ended(loading)
+        self.assertLessEqual(abs(result.sent - 10_000), BURST)
+        self.assertEqual(result.lost, 0)
+
+    def test_foreign(self) -> None:
+        """What nobody has asked for is wrong."""
+        loading = self.open(100, connections=1)
+        self.answer()
+        self.target.roads[0].ears.heard(b"more")
+        loading.stop()
+        result = self.ended(loading)
+        self.assertEqual((result.wrong, result.bytesReceived), (1, 7))
+
+    def test_count(self) -> None:
+        """It ends when so many are answered, though its time is not over; no more are sent."""
+        loading = self.open(1000, connections=1, count=2, duration=SECOND)
+        for _ in range(3):
+            self.clock.advance(0.001)
+        self.assertEqual(self.sent(), 2)
+        self.clock.advance(1)
+        self.answer()
+        self.assertEqual(self.ended(loading).received, 2)
+
+    def test_omission(self) -> None:
+        """A server that stops for a second shows in the response times of all that was due meanwhile."""
+        loading = self.open(1000, connections=1, duration=3 * SECOND)
+        for milli in range(4000):
+            self.clock.advance(0.001)
+            if not 1000 <= milli < 2000:
+                self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.lost), (3001, 0))
+        for percent, seconds in ((99, 0.97), (84, 0.52)):
+            found = result.response.percentile(percent) / SECOND
+            self.assertLess(abs(found - seconds), 0.01, percent)
+
+    def test_heldUp(self) -> None:
+        """Where we ourselves were held up, the response time has it, the service time has not, and it is said."""
+        loading = self.open(1000, connections=1, duration=3 * SECOND)
+        for _ in range(500):
+            self.clock.advance(0.001)
+            self.answer()
+        self.clock.advance(1)
+        self.answer()
+        for _ in range(1600):
+            self.clock.advance(0.001)
+            self.answer()
+        result = self.ended(loading)
+        self.assertLess(result.service.maximum, 2 * MS)
+        self.assertGreater(result.response.percentile(95), 800 * MS)
+        self.assertRegex(result.limits[0], r"one message in a hundred was sent \d+\.\d ms late")
+
+    def test_noConnection(self) -> None:
+        """While there is no connection messages wait for one."""
+        self.open(1000, connections=1)
+        self.target.roads[0].ears.gone("lost")
+        self.clock.advance(AGAIN / 2)
+        self.clock.advance(AGAIN / 2)
+        self.clock.advance(0.01)
+        self.assertGreater(len(self.target.roads[1].sent), 50)
+
+    def test_stoppedBetween(self) -> None:
+        """Stopped without a connection it ends."""
+        loading = self.open(1000, connections=1)
+        self.target.roads[0].ears.gone("lost")
+        loading.stop()
+        self.assertEqual(self.ended(loading).errors, {"lost": 1})
+
+    def test_finished(self) -> None:
+        """Finished it sends no more, and ends with the last reply; finished again it ends at once."""
+        for again in (False, True):
+            loading = self.open(1000, connections=1)
+            [road] = self.target.roads
+            sent = len(road.sent)
+            loading.finish()
+            self.clock.advance(0.01)
+            self.assertEqual(len(road.sent), sent)
+            self.assertNoResult(loading.result)
+            if again:
+                loading.finish()
+            else:
+                road.answer(sent)
+            self.assertEqual(self.ended(loading).lost, sent * again)
+
+
+class AgainTests(LoadingTestCase):
+    def test_reconnected(self) -> None:
+        """A connection that ends is tried again and again until it is made."""
+        target = Target()
+        loading = self.begin(target, connections=1, duration=3 * SECOND)
+        target.instead = [fail(ConnectionRefusedError()) for _ in range(3)]
+        target.roads[0].ears.gone("lost")
+        for _ in range(5):
+            self.clock.advance(AGAIN)
+        self.assertEqual((len(target.roads), self.sent()), (2, 2))
+        loading.stop()
+        refused = "refused: nothing listens there"
+        self.assertEqual(self.ended(loading).errors, {"lost": 1, refused: 3})
+
+    def test_missed(self) -> None:
+        """What was due while there was no connection, to the end, is lost."""
+        loading = self.begin(
+            connections=1, duration=2 * SECOND, times=fixed(10), rate=10.0, timeout=SECOND
+        )
+        self.target.refuses = True
+        for _ in range(10):
+            self.clock.advance(0.1)
+            self.answer()
+        self.target.roads[0].ears.gone("lost")
+        for _ in range(10):
+            self.clock.advance(0.1)
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received), (21, 11))
+
+    def test_givenUp(self) -> None:
+        """Where a reply does not come in its time its connection is given up, and another made."""
+        for window in (1, 2):
+            loading = self.begin(connections=1, window=window, duration=9 * SECOND, timeout=SECOND)
+            for _ in range(12):
+                self.clock.advance(0.1)
+            [first, second] = self.target.roads
+            self.assertEqual((first.closed, len(second.sent)), (True, window))
+            for _ in range(20):
+                self.clock.advance(0.1)
+                second.answer(window)
+            self.assertEqual(len(self.target.roads), 2)
+            loading.stop()
+            self.assertEqual(self.ended(loading).errors, {NO_REPLY: 1})
+
+    def test_givenIn(self) -> None:
+        """Where so many are to be sent, and nobody is there any more, it ends."""
+        target = Target()
+        loading = self.begin(target, connections=1, duration=None, count=9, timeout=SECOND)
+        target.refuses = True
+        target.roads[0].ears.gone("lost")
+        for _ in range(30):
+            self.clock.advance(0.1)
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.errors["no connection any more"]), (1, 1))
+
+    def test_notGivenIn(self) -> None:
+        """A connection that is made again in that time goes on."""
+        loading = self.begin(connections=1, duration=None, count=9, timeout=SECOND)
+        self.target.roads[0].ears.gone("lost")
+        for _ in range(11):
+            self.clock.advance(0.1)
+        self.assertNoResult(loading.result)
+        self.assertEqual(len(self.target.roads), 2)
+
+    def test_large(self) -> None:
+        """A large window is filled in turns, between which what comes is heard."""
+        self.begin(connections=1, window=3 * BURST)
+        [road] = self.target.roads
+        self.assertEqual(len(road.sent), BURST)
+        road.ears.gone("lost")
+        self.clock.advance(AGAIN)
+        road = self.target.roads[1]
+        for _ in range(3):
+            self.clock.advance(0)
+        self.assertEqual(len(road.sent), 3 * BURST)
+
+    def test_lastReply(self) -> None:
+        """The time of a load goes to its last reply."""
+        loading = self.begin(connections=1, duration=None, count=1)
+        self.clock.advance(0.5)
+        self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.duration, result.rate), (SECOND // 2, 2.0))
+
+    def test_tooLate(self) -> None:
+        """A connection that is not made in its time is told so."""
+        target = Target()
+        target.instead = [Deferred()]
+        loading = self.begin(target, connections=1, timeout=SECOND // 2)
+        self.clock.advance(0.5)
+        failure = self.failureResultOf(loading.result, ConnectionGone)
+        self.assertEqual(str(failure.value), "no connection in 0.5 s")
+
+
+class DatagramTests(LoadingTestCase):
+    def datagrams(self, **plan: Any) -> Loading:
+        target = Target()
+        target.ordered = False
+        self.patch(Road, "connectTime", None)
+        return self.begin(target, messages=numbered(b"mine", MESSAGES), timeout=SECOND, **plan)
+
+    def test_lost(self) -> None:
+        """Datagrams that do not come are given up after their time, and others sent in their places."""
+        loading = self.datagrams(connections=2, duration=3 * SECOND, window=2)
+        self.target.roads[0].answer(2)
+        self.assertEqual([len(each.sent) for each in self.target.roads], [2, 2])
+        for _ in range(11):
+            self.clock.advance(0.1)
+        self.assertEqual([len(each.sent) for each in self.target.roads], [4, 4])
+        loading.stop()
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received, result.lost), (10, 2, 8))
+        self.assertEqual(result.connecting.count, 0)
+
+    def test_trouble(self) -> None:
+        """What the network says is counted, and the port is used on; the end comes with the last reply or after its time."""
+        loading = self.datagrams(connections=1, duration=None, count=2)
+        self.target.roads[0].ears.gone("refused")
+        for _ in range(21):
+            self.clock.advance(0.1)
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received), (2, 0))
+        self.assertEqual(result.errors, {"refused": 1})
+
+    def test_count(self) -> None:
+        """It ends when so many are answered or given up."""
+        loading = self.datagrams(connections=1, duration=None, count=2)
+        self.answer()
+        self.answer()
+        self.assertEqual(self.ended(loading).received, 2)
+
+
+class ConnectionTests(LoadingTestCase):
+    def test_lost(self) -> None:
+        """A connection that ends loses what was under way; another takes its place, and why is told."""
+        loading = self.begin(connections=2)
+        self.target.roads[0].ears.gone("the server closed the connection")
+        self.clock.advance(AGAIN)
+        self.assertEqual(len(self.target.roads[2].sent), 1)
+        loading.result.cancel()
+        result = self.ended(loading)
+        self.assertEqual(result.errors, {"the server closed the connection": 1})
+        self.assertEqual((result.sent, result.received), (3, 0))
+
+    def test_lostAtTheEnd(self) -> None:
+        """A connection that ends when all is sent is not made again."""
+        loading = self.begin(connections=1, count=1, duration=None)
+        self.target.roads[0].ears.gone("lost")
+        self.assertEqual(self.ended(loading).lost, 1)
+
+    def test_some(self) -> None:
+        """It begins with those connections that can be made, when the others have failed."""
+        target = Target()
+        slow: Deferred[Any] = Deferred()
+        target.instead = [slow]
+        loading = self.begin(target, connections=2, timeout=SECOND)
+        self.assertEqual(self.sent(), 0)
+        self.clock.advance(1)
+        self.assertEqual(self.sent(), 1)
+        loading.stop()
+        self.assertEqual(self.ended(loading).errors.total(), 1)
+
+    def test_refused(self) -> None:
+        """Where none can be made it fails."""
+        target = Target()
+        target.instead = [fail(ConnectionRefusedError()), fail(ConnectionRefusedError())]
+        loading = self.begin(target, connections=2)
+        self.failureResultOf(loading.result, ConnectionRefusedError)
+
+    def test_stoppedEarly(self) -> None:
+        """Stopped before it is connected it ends, and what is connected then is closed."""
+        target = Target()
+        slow: Deferred[Any] = Deferred()
+        slow.cancel = lambda: None  # type: ignore[method-assign]
+        target.instead = [slow]
+        loading = self.begin(target, connections=1)
+        loading.stop()
+        road = Road(None)
+        slow.callback(road)
+        self.assertTrue(road.closed)
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.rate, result.busy), (0, 0, 0))

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.load.counters import Counts
+from echoproto.measure.load.partition import Joint, divided, timesOf
+from echoproto.measure.load.plan import LoadPlan
+from echoproto.measure.load.schedule import fixed
+from echoproto.units import SECOND
+from tests.report.results import loaded, spreadOf
+
+
+class DividedTests(SynchronousTestCase):
+    def test_exactly(self) -> None:
+        """Shares differ by one at most, and together are the whole."""
+        plan = LoadPlan(connections=10, count=1001, rate=90.0, times=fixed(90))
+        shares = divided(plan, 3)
+        self.assertEqual([each.connections for each in shares], [4, 3, 3])
+        self.assertEqual([each.count for each in shares], [334, 334, 333])
+        self.assertEqual(
+            {(each.rate, each.times, each.open) for each in shares}, {(30, None, True)}
+        )
+
+    def test_few(self) -> None:
+        """Nobody is without a connection, nor without a message."""
+        closed = LoadPlan(connections=2, count=None)
+        self.assertEqual([each.connections for each in divided(closed, 5)], [1, 1])
+        self.assertEqual([each.rate for each in divided(closed, 5)], [None, None])
+        self.assertEqual(len(divided(LoadPlan(connections=9, count=3), 5)), 3)
+
+    def test_fixed(self) -> None:
+        """Fixed times are dealt out: together they are those of the whole."""
+        parts = [list(islice(timesOf("fixed", 7.0, index, 3), 4)) for index in range(3)]
+        self.assertEqual(sorted(chain(*parts)), list(islice(fixed(7.0), 12)))
+
+    def test_poisson(self) -> None:
+        """Of random times each has its part of the rate."""
+        *_, last = islice(timesOf("poisson", 3000.0, 1, 3), 20_000)
+        self.assertLess(abs(last / SECOND - 20), 2)
+
+
+def second(sent: int, *times: int) -> Counts:
+    made = Counts()
+    made.sent = sent
+    made.service.merge(spreadOf(*times))
+    return made
+
+
+class JointTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.told: list[tuple[int, int, int]] = []
+
+        def tell(interval: Any, counts: Counts) -> None:
+            self.told.append((interval.at // SECOND, interval.sent, counts.service.count))
+
+        self.joint = Joint(2, tell)
+
+    def test_seconds(self) -> None:
+        """A second is told when all have told theirs, and has all of theirs."""
+        self.joint.second(0, second(1, 5))
+        self.joint.second(0, second(2, 6, 7))
+        self.assertEqual(self.told, [])
+        self.joint.second(1, second(10))
+        self.assertEqual(self.told, [(0, 11, 1)])
+        self.joint.second(1, second(20, 8))
+        self.assertEqual(self.told[1:], [(1, 22, 3)])
+
+    def test_ended(self) -> None:
+        """Who has ended is not waited for, wherever it is."""
+        self.joint.second(0, second(1))
+        self.joint.second(0, second(2))
+        self.joint.ended(1)
+        self.assertEqual([each for _, each, _ in self.told], [1, 2])
+        self.joint.second(0, second(3))
+        self.joint.ended(0)
+        self.assertEqual([each for _, each, _ in self.told], [1, 2, 3])
+
+    def test_result(self) -> None:
+        """The whole is the sum of what was told; times are merged, shares of processors added."""
+        for worker in range(2):
+            self.joint.second(worker, second(4, 1, worker + 2))
+            self.joint.ended(worker)
+        workers = [
+            loaded(duration=5, busy=0.5, errors=Counter(lost=1)),
+            loaded(duration=7, busy=0.95, errors=Counter(lost=1, refused=2)),
+        ]
+        plan = LoadPlan(connections=20)
+        found = self.joint.result(plan, workers)
+        self.assertEqual((found.plan, found.target), (plan, "tcp://lab1:7"))
+        self.assertEqual((found.sent, found.received, found.lost), (8, 4, 4))
+        self.assertEqual(found.service.state(), spreadOf(1, 2, 1, 3).state())
+        self.assertEqual((found.duration, found.busy, found.connecting.count), (7, 1.45, 2))
+        self.assertEqual(found.errors, Counter(lost=2, refused=2))
+        self.assertEqual([each.sent for each in found.intervals], [8])
+        self.assertEqual(found.limits, ["worker 2: our processor was busy for 95% of the time"])
+        self.assertEqual(replace(found, workers=()).limits[0][:13], "our processor")

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.load.plan import LoadPlan
+from echoproto.measure.load.schedule import fixed
+from tests.report.results import loaded, spreadOf
+
+
+class LoadPlanTests(SynchronousTestCase):
+    def test_share(self) -> None:
+        """What is done of it is told by time and by number, whichever is further."""
+        plan = LoadPlan(duration=100, count=10)
+        found = [plan.share(*each) for each in ((20, 1), (20, 5), (300, 5))]
+        self.assertEqual(found, [0.2, 0.5, 1.0])
+        self.assertEqual(LoadPlan(duration=None).share(1, 1), 0)
+
+
+class LoadResultTests(SynchronousTestCase):
+    def test_figures(self) -> None:
+        """What was lost, and how many replies came in a second."""
+        result = loaded()
+        self.assertEqual((result.lost, result.rate), (1, 4.5))
+        self.assertEqual(loaded(duration=0).rate, 0)
+
+    def test_busy(self) -> None:
+        """A processor that was busy is a limit of ours, save in an open loop, which waits without sleep."""
+        self.assertEqual(loaded().limits, [])
+        self.assertEqual(loaded(busy=0.95).limits, ["our processor was busy for 95% of the time"])
+        self.assertEqual(loaded(busy=0.95, plan=LoadPlan(times=fixed(1))).limits, [])
+
+    def test_workers(self) -> None:
+        """Where workers have shared it, it is said of each."""
+        shares = (loaded(), loaded(busy=0.95))
+        self.assertEqual(
+            loaded(busy=1.45, workers=shares).limits,
+            ["worker 2: our processor was busy for 95% of the time"],
+        )
+
+    def test_late(self) -> None:
+        """Messages that were sent late are a limit of ours."""
+        self.assertEqual(
+            loaded(late=spreadOf(3)).limits,
+            ["one message in a hundred was sent 3.0 ms late or more"],
+        )
+        self.assertEqual(loaded(late=spreadOf(1)).limits, [])

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from itertools import islice, pairwise
+from random import Random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.load.schedule import fixed, poisson
+from echoproto.units import SECOND
+
+
+class ArrivalTests(SynchronousTestCase):
+    def test_fixed(self) -> None:
+        """Times are as far from each other as the rate says, and no error adds up."""
+        self.assertEqual(list(islice(fixed(4), 3)), [0, SECOND // 4, SECOND // 2])
+        self.assertEqual(next(islice(fixed(3), 3_000_000, None)), 1_000_000 * SECOND)
+
+    def test_poisson(self) -> None:
+        """The times between are exponentially distributed: as many are short of the mean as there should be."""
+        times = list(islice(poisson(1000, Random(862)), 20_001))
+        self.assertEqual(times[0], 0)
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        mean = sum(gaps) / len(gaps)
+        self.assertLess(abs(mean / SECOND * 1000 - 1), 0.03)
+        # 1 - 1/e
+        self.assertLess(abs(sum(each < mean for each in gaps) / len(gaps) - 0.632), 0.02)

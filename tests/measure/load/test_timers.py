@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.load.timers import Timers
+from echoproto.units import SECOND
+
+
+class TimersTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.timers = Timers(self.clock)
+        self.called: list[str] = []
+
+    def test_later(self) -> None:
+        """A call is made at its time, once; one that is cancelled is not."""
+        made = self.timers.later(SECOND, self.called.append, "one")
+        self.timers.cancel(self.timers.later(SECOND, self.called.append, "none"))
+        self.clock.advance(1)
+        self.timers.cancel(made)
+        self.assertEqual((self.called, self.clock.getDelayedCalls()), (["one"], []))
+
+    def test_end(self) -> None:
+        """At the end no call is left, and none comes."""
+        self.timers.later(SECOND, self.called.append, "one")
+        self.timers.end()
+        self.assertIsNone(self.timers.later(SECOND, self.called.append, "two"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.ping.payload import MAGIC, Probes, difference
+
+SESSION = b"\x01\x02\x03\x04"
+
+#: When probes were sent, a millisecond apart.
+SENT_AT = [1_000_000 * (each + 1) for each in range(400)]
+
+
+def probes(size: int = 64, pattern: bytes = b"") -> Probes:
+    return Probes(SESSION, size, pattern)
+
+
+class MakeTests(SynchronousTestCase):
+    def test_size(self) -> None:
+        """A payload has as many bytes as were asked for, whatever it has room for."""
+        for size in (0, 1, 2, 3, 4, 7, 8, 19, 20, 21, 64, 65_507):
+            for pattern in (b"", b"\xff\x00\x01"):
+                self.assertEqual(len(probes(size, pattern).make(7, 5)), size)
+
+    def test_header(self) -> None:
+        """A whole header tells magic, session, sequence number and time, each in network order."""
+        made = probes(20).make(258, 3)
+        self.assertEqual(made, MAGIC + SESSION + bytes([0, 0, 1, 2]) + bytes([0] * 7 + [3]))
+
+    def test_pattern(self) -> None:
+        """A pattern fills what the header leaves; otherwise no two probes have the same bytes."""
+        self.assertEqual(probes(26, b"ab").make(1, 1)[20:], b"ababab")
+        self.assertNotEqual(probes().make(1, 1)[20:], probes().make(2, 1)[20:])
+        self.assertEqual(probes().make(1, 1), probes().make(1, 1))
+
+    def test_fallback(self) -> None:
+        """Smaller payloads say what they cannot tell."""
+        self.assertEqual(probes(20).fallback, "")
+        for size, says in ((19, "time"), (7, "foreign"), (2, "2 bytes"), (0, "order")):
+            self.assertIn(says, probes(size).fallback)
+
+
+class FindTests(SynchronousTestCase):
+    def test_right(self) -> None:
+        """Every reply is found to be its probe's, of every size that holds its number."""
+        for size in (4, 8, 19, 20, 64, 1400):
+            made = probes(size)
+            for sequence in (0, 1, 255, 256, 399):
+                reply = made.make(sequence, SENT_AT[sequence])
+                self.assertEqual(made.find(reply, SENT_AT), sequence, size)
+
+    @given(st.integers(0, 399), st.integers(0, 63), st.integers(1, 255))
+    def test_damaged(self, sequence: int, offset: int, flip: int) -> None:
+        """A reply with any one byte changed is still its probe's."""
+        reply = bytearray(probes().make(sequence, SENT_AT[sequence]))
+        reply[offset] ^= flip
+        self.assertEqual(probes().find(bytes(reply), SENT_AT), sequence)
+
+    def test_headerGone(self) -> None:
+        """A reply whose number and time are both damaged is told by the rest, unless that is a pattern."""
+        for size in (40, 1400):
+            reply = bytearray(probes(size).make(7, SENT_AT[7]))
+            reply[8:20] = b"?" * 12
+            self.assertEqual(probes(size).find(bytes(reply), SENT_AT), 7)
+        reply = bytearray(probes(40, b"x").make(7, SENT_AT[7]))
+        reply[8:20] = b"?" * 12
+        self.assertIsNone(probes(40, b"x").find(bytes(reply), SENT_AT))
+
+    def test_cut(self) -> None:
+        """A reply that is cut or longer is its probe's, if the header is there."""
+        whole = probes().make(9, SENT_AT[9])
+        for reply in (whole[:20], whole[:40], whole + b"more"):
+            self.assertEqual(probes().find(reply, SENT_AT), 9)
+
+    def test_foreign(self) -> None:
+        """Noise, another session's probes and those that were never sent are nobody's."""
+        random = Random(1)
+        for _ in range(200):
+            self.assertIsNone(probes().find(random.randbytes(64), SENT_AT))
+        for pattern in (b"", b"x"):
+            other = Probes(b"\xf0\xf1\xf2\xf3", 64, pattern)
+            self.assertIsNone(probes(64, pattern).find(other.make(9, SENT_AT[9]), SENT_AT))
+        self.assertIsNone(probes().find(probes().make(400, 401_000_000), SENT_AT))
+        self.assertIsNone(probes().find(b"", SENT_AT))
+
+    def test_few(self) -> None:
+        """With less than four bytes the last probe whose number ends so is meant."""
+        made = probes(1)
+        self.assertEqual(made.find(bytes([399 - 256]), SENT_AT), 399)
+        self.assertEqual(made.find(bytes([200]), SENT_AT), 200)
+        self.assertIsNone(made.find(bytes([200]), SENT_AT[:10]))
+        self.assertIsNone(made.find(b"ab", SENT_AT))
+
+    def test_round(self) -> None:
+        """Sequence numbers that have gone round mean the last probe that has them."""
+        count = (1 << 32) + 10
+        self.assertEqual(Probes._near(3, count), (1 << 32) + 3)
+        self.assertEqual(Probes._near(11, count), 11)
+
+
+class DifferenceTests(SynchronousTestCase):
+    def test_shown(self) -> None:
+        """Where, what was sent and what came, some bytes of each, and the length where that differs."""
+        for sent, received, says in (
+            (b"\x00\x01\x02", b"\x00\xff\x02", "at byte 1 sent 01 02, received ff 02"),
+            (b"\x00\x01", b"\x00", "1 bytes long, at byte 1 sent 01, received nothing"),
+            (b"\x00", b"\x00\x01", "2 bytes long, at byte 1 sent nothing, received 01"),
+        ):
+            self.assertEqual(str(difference(sent, received)), says)
+        self.assertEqual(len(difference(bytes(100), b"\1" * 100).sent), 16)

@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from echoproto.errors import DatagramTooLong
+from echoproto.measure.ping.payload import Probes
+from echoproto.measure.ping.pinger import Pinging, Plan
+from echoproto.measure.ping.statistics import Kind, Record, Seen
+from echoproto.targets.failures import reasonOf
+from echoproto.targets.interfaces import IEars, IRoad, ITarget
+from echoproto.units import SECOND
+
+MS = SECOND // 1000
+
+
+@implementer(IRoad)
+class Road:
+    """Keeps what is sent; a test answers."""
+
+    lasting = False
+    connectTime: int | None = 3 * MS
+    handshakeTime: int | None = None
+
+    def __init__(self, ordered: bool) -> None:
+        self.ordered = ordered
+        self.sent: list[bytes] = []
+        self.closed = False
+        self.error: Exception | None = None
+
+    def send(self, probe: bytes) -> None:
+        if self.error is not None:
+            raise self.error
+        self.sent.append(probe)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@implementer(ITarget)
+class Target:
+    """Opens roads as a test wants."""
+
+    name, address, size = "tcp://lab1:7", "192.0.2.1", 32
+
+    def __init__(self, ordered: bool = True) -> None:
+        self.ordered = ordered
+        self.roads: list[Road] = []
+        self.ears: Any = None
+        #: What ``open`` returns the next times, before it opens.
+        self.instead: list[Deferred[Any]] = []
+
+    def open(self, ears: Any) -> Deferred[Any]:
+        self.ears = ears
+        if self.instead:
+            return self.instead.pop(0)
+        self.roads.append(Road(self.ordered))
+        return succeed(self.roads[-1])
+
+
+class PingingTests(SynchronousTestCase):
+    def begin(self, target: Target | None = None, **plan: Any) -> Pinging:
+        self.clock = Clock()
+        self.target = target if target is not None else Target()
+        self.seen: list[Seen] = []
+        made = Plan(**plan)
+        record = Record(Probes(b"test", self.target.size), made.patience)
+        pinging = Pinging(self.target, self.clock, self.now, record, made, self.seen.append)
+        pinging.start()
+        self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
+        self.addCleanup(pinging.stop)
+        return pinging
+
+    def now(self) -> int:
+        return round(self.clock.seconds() * SECOND)
+
+    def answer(self, road: int = -1, probe: int = -1) -> None:
+        self.target.ears.heard(self.target.roads[road].sent[probe])
+
+    def kinds(self) -> list[Kind]:
+        return [each.kind for each in self.seen]
+
+    def test_interfaces(self) -> None:
+        """What the tests use is what the interfaces ask for."""
+        pinging = self.begin()
+        verifyObject(ITarget, self.target)
+        verifyObject(IRoad, self.target.roads[0])
+        verifyObject(IEars, pinging)
+
+    def test_count(self) -> None:
+        """So many probes are sent, an interval apart, and it ends with the last reply."""
+        pinging = self.begin(count=3, interval=20 * MS)
+        for _ in range(3):
+            self.clock.advance(0.001)
+            self.answer()
+            self.clock.advance(0.019)
+        result = self.successResultOf(pinging.result)
+        self.assertEqual((result.record.sent, result.record.received), (3, 3))
+        self.assertEqual(result.duration, 41 * MS)
+        self.assertEqual([each.time for each in self.seen], [MS] * 3)
+        self.assertEqual((result.connecting.count, result.connecting.maximum), (1, 3 * MS))
+        self.assertTrue(self.target.roads[0].closed)
+
+    def test_lost(self) -> None:
+        """Without a reply a probe is lost after the wait, and the last one ends it."""
+        pinging = self.begin(count=1, patience=500 * MS)
+        self.clock.advance(0.4)
+        self.assertNoResult(pinging.result)
+        self.clock.advance(0.1)
+        self.assertEqual(self.seen[0].reason, "no reply in 0.5 s")
+        self.assertEqual(self.successResultOf(pinging.result).record.lost, 1)
+
+    def test_late(self) -> None:
+        """A reply that comes after the wait is late, and counts."""
+        self.begin(count=2, interval=SECOND, patience=500 * MS)
+        self.clock.advance(0.6)
+        self.answer()
+        self.assertEqual(self.kinds(), [Kind.LOST, Kind.LATE])
+
+    def test_inOrder(self) -> None:
+        """On a stream a reply is known by its place, and what nobody asked for is foreign."""
+        self.begin(count=2, interval=MS)
+        self.clock.advance(0.001)
+        self.answer(probe=1)
+        self.assertEqual((self.seen[0].kind, self.seen[0].sequence), (Kind.CORRUPT, 0))
+        self.answer(probe=1)
+        self.target.ears.heard(b"?" * 32)
+        self.assertEqual(self.kinds()[1:], [Kind.REPLY, Kind.FOREIGN])
+
+    def test_anyOrder(self) -> None:
+        """Datagrams are known by what they hold."""
+        self.begin(Target(ordered=False), count=2, interval=MS)
+        self.clock.advance(0.001)
+        self.answer(probe=1)
+        self.answer(probe=0)
+        self.assertEqual([each.sequence for each in self.seen], [1, 0])
+
+    def test_deadline(self) -> None:
+        """At the deadline it ends, whatever is awaited."""
+        pinging = self.begin(deadline=SECOND, interval=300 * MS)
+        self.clock.pump([0.3] * 4)
+        self.assertEqual(self.successResultOf(pinging.result).record.sent, 4)
+        pinging.stop()
+
+    def test_cancelled(self) -> None:
+        """Cancelled, it fires with what there is so far."""
+        pinging = self.begin()
+        self.answer()
+        pinging.result.cancel()
+        self.assertEqual(self.successResultOf(pinging.result).record.received, 1)
+
+    def test_noBurst(self) -> None:
+        """A clock that was held up for long is not made up for."""
+        self.begin(interval=10 * MS)
+        self.clock.advance(5)
+        self.clock.advance(0)
+        self.assertLessEqual(len(self.target.roads[0].sent), 4)
+
+    def test_adaptive(self) -> None:
+        """Adaptive, the next probe is sent when a reply has come, and an interval later where none does."""
+        self.begin(adaptive=True)
+        for _ in range(5):
+            self.answer()
+            self.clock.advance(0)
+        self.assertEqual(len(self.target.roads[0].sent), 6)
+        self.clock.advance(1)
+        self.assertEqual(len(self.target.roads[0].sent), 7)
+
+    def test_reconnect(self) -> None:
+        """Each probe has a connection of its own."""
+        pinging = self.begin(count=2, reconnect=True, interval=MS)
+        self.answer()
+        self.clock.advance(0.001)
+        self.answer()
+        self.assertEqual([len(each.sent) for each in self.target.roads], [1, 1])
+        self.assertEqual(self.successResultOf(pinging.result).connecting.count, 2)
+
+    def test_reconnectInTurn(self) -> None:
+        """A probe's connection is kept until its reply has come, or is given up."""
+        self.begin(count=3, reconnect=True, interval=MS, patience=50 * MS)
+        self.clock.advance(0.01)
+        self.assertEqual(len(self.target.roads), 1)
+        self.answer()
+        self.assertEqual(len(self.target.roads), 2)
+        self.clock.pump([0.02, 0.04])
+        self.assertEqual(len(self.target.roads), 3)
+        self.assertEqual(self.kinds(), [Kind.REPLY, Kind.LOST])
+
+    def test_gone(self) -> None:
+        """A connection that ends loses what was awaited on it; the next probe has a new one."""
+        self.begin(interval=10 * MS)
+        self.target.ears.gone("the server closed the connection")
+        self.assertEqual(self.seen[0].reason, "the server closed the connection")
+        self.clock.advance(0.01)
+        self.answer()
+        self.assertEqual(self.seen[1].sequence, 1)
+
+    def test_refusedDatagram(self) -> None:
+        """A road that lasts is used again."""
+        self.begin(Target(ordered=False), interval=10 * MS)
+        self.target.roads[0].lasting = True
+        self.target.ears.gone("refused")
+        self.clock.advance(0.01)
+        self.assertEqual(len(self.target.roads[0].sent), 2)
+
+    def test_notSent(self) -> None:
+        """What cannot be sent is lost, and tells why."""
+        for error, reason in (
+            (OSError(90, "Message too long"), "Message too long"),
+            (DatagramTooLong("9 bytes do not fit"), "9 bytes do not fit"),
+        ):
+            pinging = self.begin(count=2, interval=10 * MS)
+            self.answer()
+            self.target.roads[0].error = error
+            self.clock.advance(0.01)
+            self.assertEqual(self.seen[1].reason, reason)
+            self.successResultOf(pinging.result)
+
+    def test_refused(self) -> None:
+        """A connection that is refused loses its probe; the next is tried at its time."""
+        target = Target()
+        refused: Deferred[Any] = Deferred()
+        target.instead = [refused]
+        pinging = self.begin(target, count=2, interval=10 * MS)
+        refused.errback(ConnectionRefusedError())
+        self.assertEqual(self.seen[0].reason, "refused: nothing listens there")
+        self.clock.advance(0.01)
+        self.answer()
+        self.assertEqual(self.successResultOf(pinging.result).record.received, 1)
+
+    def test_noConnection(self) -> None:
+        """A connection that is not made within the wait loses its probe."""
+        target = Target()
+        target.instead = [Deferred()]
+        self.begin(target, count=1, patience=SECOND)
+        self.clock.advance(1)
+        self.assertEqual(self.seen[0].reason, "no connection in 1 s")
+
+    def test_never(self) -> None:
+        """What can never be reached fails."""
+        target = Target()
+        failed: Deferred[Any] = Deferred()
+        target.instead = [failed]
+        pinging = self.begin(target)
+        failed.errback(DNSLookupError("no such host"))
+        self.failureResultOf(pinging.result, DNSLookupError)
+
+    def test_stoppedWhileConnecting(self) -> None:
+        """Stopped before it is connected it ends, and what is connected then is closed."""
+        target = Target()
+        connecting: Deferred[Any] = Deferred(lambda _: None)
+        connecting.cancel = lambda: None  # type: ignore[method-assign]
+        target.instead = [connecting]
+        pinging = self.begin(target)
+        pinging.stop()
+        road = Road(True)
+        connecting.callback(road)
+        self.assertTrue(road.closed)
+        self.assertEqual(self.successResultOf(pinging.result).record.sent, 0)
+
+    def test_stoppedByTell(self) -> None:
+        """Whoever is told may stop it."""
+        pinging = self.begin(count=5, interval=10 * MS)
+        pinging._tell = lambda seen: pinging.stop()
+        self.target.roads[0].error = OSError(1, "no")
+        self.clock.advance(0.01)
+        self.assertEqual(self.successResultOf(pinging.result).record.sent, 2)
+
+    def test_stoppedAndFailed(self) -> None:
+        """A connection that fails because it was stopped is nobody's loss."""
+        target = Target()
+        target.instead = [Deferred()]
+        pinging = self.begin(target)
+        pinging.stop()
+        self.assertEqual(self.successResultOf(pinging.result).record.sent, 0)
+
+    def test_handshake(self) -> None:
+        """TLS handshakes are timed."""
+        target = Target()
+        road = Road(True)
+        road.handshakeTime = 7 * MS
+        target.instead = [succeed(road)]
+        self.assertEqual(self.begin(target).snapshot().securing.maximum, 7 * MS)
+
+
+class ReasonTests(SynchronousTestCase):
+    def test_words(self) -> None:
+        """The cause in few words, without a full stop."""
+        for error, says in (
+            (ConnectionRefusedError(), "refused: nothing listens there"),
+            (ConnectError(113, "No route to host"), "No route to host"),
+            (ConnectError(), "An error occurred while connecting"),
+            (DNSLookupError("no such host: lab"), "DNS lookup failed: no such host: lab"),
+        ):
+            self.assertEqual(reasonOf(Failure(error)), says)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.ping.payload import Probes
+from echoproto.measure.ping.statistics import Kind, Record
+
+MS = 1_000_000
+
+#: A reply that takes longer is late.
+PATIENCE = 100 * MS
+
+
+def record(size: int = 64) -> Record:
+    return Record(Probes(b"test", size), PATIENCE)
+
+
+class RecordTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.record = record()
+        self.sent = [self.record.send(each * 10 * MS) for each in range(5)]
+
+    def kinds(self, *replies: tuple[int, int]) -> list[Kind]:
+        """What is seen of replies to these probes at these milliseconds."""
+        return [self.record.receive(self.sent[each], at * MS).kind for each, at in replies]
+
+    def test_reply(self) -> None:
+        """A reply in time and in order is one, and timed."""
+        seen = self.record.receive(self.sent[1], 13 * MS)
+        self.assertEqual(
+            (seen.kind, seen.sequence, seen.size, seen.time), (Kind.REPLY, 1, 64, 3 * MS)
+        )
+        self.assertEqual((self.record.sent, self.record.received, self.record.lost), (5, 1, 4))
+        self.assertEqual(self.record.times.maximum, 3 * MS)
+
+    def test_named(self) -> None:
+        """Duplicate, reordered, late and foreign replies are named."""
+        self.assertEqual(
+            self.kinds((0, 41), (0, 42), (2, 43), (1, 44), (4, 141)),
+            [Kind.REPLY, Kind.DUPLICATE, Kind.REPLY, Kind.REORDERED, Kind.LATE],
+        )
+        self.assertIs(self.record.receive(b"nonsense" * 8, 0).kind, Kind.FOREIGN)
+        self.assertEqual(self.record.received, 4)
+        self.assertEqual(self.record.bursts(), [1])
+
+    def test_corrupt(self) -> None:
+        """A damaged reply answers its probe, tells where it differs, and may be late and reordered besides."""
+        self.kinds((3, 31))
+        seen = self.record.receive(self.sent[2][:40] + b"?" * 24, 200 * MS)
+        self.assertEqual((seen.kind, seen.sequence), (Kind.CORRUPT, 2))
+        self.assertEqual(seen.difference and seen.difference.offset, 40)
+        counts = self.record.counts
+        self.assertEqual(
+            [counts[each] for each in (Kind.CORRUPT, Kind.LATE, Kind.REORDERED)], [1] * 3
+        )
+        self.assertEqual(counts[Kind.REPLY], 1)
+
+    def test_lost(self) -> None:
+        """What is given up is lost; a reply that comes all the same is received, and late."""
+        seen = self.record.lose(0, "no reply in 0.1 s")
+        self.assertEqual((seen.kind, seen.reason), (Kind.LOST, "no reply in 0.1 s"))
+        self.assertEqual(self.kinds((0, 101)), [Kind.LATE])
+        self.assertEqual(self.record.lost, 4)
+
+    def test_underWay(self) -> None:
+        """At the end a probe that is younger than the longest round trip does not count; one that is older is lost."""
+        self.kinds((0, 15))
+        for sequence in (3, 4):
+            self.record.dismiss(sequence, 50 * MS)
+        self.assertEqual((self.record.sent, self.record.lost, self.record.bursts()), (4, 3, [3]))
+        self.assertEqual(self.record.intervals()[1][0].sent, 4)
+
+    def test_reasons(self) -> None:
+        """Why probes are lost is told, the most frequent reason first."""
+        for sequence, reason in ((0, "late"), (1, "refused"), (2, "refused")):
+            self.record.lose(sequence, reason)
+        self.assertEqual(self.record.reasons, ["refused", "late"])
+
+    def test_bursts(self) -> None:
+        """Losses in a row are one burst."""
+        self.kinds((1, 11), (4, 41))
+        self.assertEqual(self.record.bursts(), [1, 2])
+        self.assertEqual(self.record.lossRatio, 0.6)
+        self.assertEqual(record().lossRatio, 0)
+
+    def test_intervals(self) -> None:
+        """The run is told second by second, of the times when probes were sent."""
+        self.kinds((0, 3), (1, 1200))
+        self.record.send(1000 * MS)
+        width, found = self.record.intervals()
+        self.assertEqual(width, 1000 * MS)
+        self.assertEqual([(each.sent, each.received) for each in found], [(5, 2), (1, 0)])
+        self.assertEqual((found[0].minimum, found[0].maximum), (3 * MS, 1190 * MS))
+
+    def test_variation(self) -> None:
+        """Delay varies between probes sent one after the other, whichever reply came first."""
+        self.kinds((0, 3), (2, 25), (1, 27))
+        # Round trips of 3, 17 and 5 ms.
+        self.assertEqual((self.record.variation.count, self.record.variation.mean), (2, 13 * MS))
+
+    def test_jitter(self) -> None:
+        """Jitter moves by a sixteenth of each difference (RFC 3550)."""
+        self.kinds((0, 4), (1, 30))
+        self.assertEqual(self.record.jitter, MS)
+        self.kinds((2, 40))
+        self.assertEqual(self.record.jitter, MS - MS / 16)
+
+    def test_byPlace(self) -> None:
+        """Of a reply whose place is known the content does not decide whose it is."""
+        seen = self.record.receiveFor(3, bytes(64), 31 * MS)
+        self.assertEqual((seen.kind, seen.sequence), (Kind.CORRUPT, 3))
+        self.assertIs(self.record.receiveFor(None, bytes(64), 32 * MS).kind, Kind.FOREIGN)
+
+    def test_empty(self) -> None:
+        """Empty probes are answered in their order; what is more is foreign."""
+        empty = record(0)
+        empty.send(0)
+        empty.send(0)
+        self.assertEqual([empty.receive(b"", 1).sequence for _ in range(3)], [0, 1, None])
+        self.assertIs(empty.receive(b"x", 1).kind, Kind.FOREIGN)
+
+
+class WireTests(SynchronousTestCase):
+    """Through a wire that does known things to known datagrams."""
+
+    def test_exact(self) -> None:
+        """Every count is exact, for twenty seeds."""
+        for seed in range(20):
+            self.check(Random(seed))
+
+    def check(self, random: Random) -> None:
+        made = record(random.choice([32, 64, 500]))
+        counted = dict.fromkeys(("lost", "duplicate", "corrupt", "reordered", "foreign"), 0)
+        arriving: list[tuple[float, bytes]] = []
+        order: list[tuple[float, int]] = []
+        for sequence in range(500):
+            at = sequence * MS
+            probe = made.send(at)
+            if random.random() < 0.05:
+                counted["lost"] += 1
+                continue
+            # Some are overtaken by those that come after them.
+            arrival = at + random.choice([1, 1, 1, 1, 5]) * MS + 0.5
+            order.append((arrival, sequence))
+            twice = random.random() < 0.03
+            if random.random() < 0.04:
+                counted["corrupt"] += 1
+                damaged = bytearray(probe)
+                for _ in range(random.randint(1, 3)):
+                    damaged[random.randrange(len(probe))] ^= random.randint(1, 255)
+                if bytes(damaged) == probe:
+                    counted["corrupt"] -= 1
+                probe = bytes(damaged)
+            arriving.append((arrival, probe))
+            if twice:
+                counted["duplicate"] += 1
+                arriving.append((arrival + 0.1, probe))
+            if random.random() < 0.02:
+                counted["foreign"] += 1
+                arriving.append((arrival, random.randbytes(len(probe))))
+        highest = -1
+        for _, sequence in sorted(order):
+            counted["reordered"] += sequence < highest
+            highest = max(highest, sequence)
+        for arrival, probe in sorted(arriving, key=lambda each: each[0]):
+            made.receive(probe, round(arrival))
+        found: dict[str, Any] = {kind.value: count for kind, count in made.counts.items()}
+        self.assertEqual({**{each: found[each] for each in counted}, "lost": made.lost}, counted)

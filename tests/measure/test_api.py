@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.errors import CannotAsk
+from echoproto.measure import Fault, LoadPlan, PingResult, Plan, Seen, load, ping, prepare, verify
+from echoproto.measure.ping.statistics import Kind
+from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.targets.target import Target
+from echoproto.testing import DatagramWire, endpointTo
+
+SECOND = 1_000_000_000
+
+
+class PingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.wire = DatagramWire()
+        self.seen: list[Seen] = []
+
+    def ping(self, **named: Any) -> Deferred[PingResult]:
+        return ping(
+            self.wire,
+            "udp://127.0.0.1:7",
+            tell=self.seen.append,
+            now=lambda: round(self.wire.seconds() * SECOND),
+            **named,
+        )
+
+    def test_api(self) -> None:
+        """A program probes a server and has the result as values."""
+        self.wire.listenUDP(7, EchoDatagrams(self.wire))
+        pinging = self.ping(plan=Plan(count=2, interval=SECOND // 10), size=100, session=b"test")
+        self.wire.deliverAll()
+        self.wire.advance(0.1)
+        self.wire.advance(0.01)
+        self.wire.deliverAll()
+        result = self.successResultOf(pinging)
+        self.assertEqual((result.target, result.record.received), ("udp://127.0.0.1:7", 2))
+        self.assertEqual([each.time for each in self.seen], [0, SECOND // 100])
+        self.assertEqual([each.size for each in self.seen], [100, 100])
+        self.assertEqual(len(self.wire.ports), 1)
+
+    def test_cancelled(self) -> None:
+        """Without an end it goes on until it is cancelled, and then has a result too."""
+        pinging = self.ping()
+        self.wire.deliverAll()
+        pinging.cancel()
+        self.assertEqual(self.successResultOf(pinging).record.sent, 1)
+        self.assertEqual([each.kind for each in self.seen], [Kind.LOST])
+
+    def test_sessions(self) -> None:
+        """Two runs have sessions of their own, so that replies to one are foreign to the other."""
+        for _ in range(2):
+            self.ping(size=20)
+        first, second = (each.data for each in self.wire.pending)
+        self.assertEqual(first[:4], second[:4])
+        self.assertNotEqual(first[4:8], second[4:8])
+        for each in list(self.wire.ports.values()):
+            each.stopListening()
+
+    def test_wrong(self) -> None:
+        """What cannot be understood raises; what cannot be asked fails."""
+        with self.assertRaises(ValueError):
+            prepare(self.wire, "lab1:port")
+        failing = prepare(self.wire, Target("", "unix", path="/x"), size=0)
+        self.failureResultOf(failing, CannotAsk)
+
+
+class VerifyTests(SynchronousTestCase):
+    def test_api(self) -> None:
+        """A program has a stream verified, on any endpoint."""
+        clock = Clock()
+        endpoint, pairs = endpointTo(EchoFactory(clock))
+        self.patch(TCP4ClientEndpoint, "connect", lambda self, factory: endpoint.connect(factory))
+        found: list[Fault] = []
+        verifying = verify(clock, "127.0.0.1:7", 100_000, seed=7, tell=found.append)
+        pairs[0].pump()
+        result = self.successResultOf(verifying)
+        self.assertEqual((result.received, result.faults, found), (100_000, (), []))
+        pairs[0].client.abortConnection()
+        pairs[0].pump()
+
+    def test_wrong(self) -> None:
+        """Datagrams are no stream."""
+        self.failureResultOf(verify(Clock(), Target("", "udp")), CannotAsk)
+
+
+class LoadTests(SynchronousTestCase):
+    def test_api(self) -> None:
+        """A program loads a server, with messages of sizes between."""
+        clock = Clock()
+        endpoint, pairs = endpointTo(EchoFactory(clock))
+        self.patch(TCP4ClientEndpoint, "connect", lambda self, factory: endpoint.connect(factory))
+        loading = load(
+            clock, "127.0.0.1:7", LoadPlan(connections=1, count=100, duration=None), (1, 9), seed=7
+        )
+        pairs[0].pump()
+        result = self.successResultOf(loading)
+        self.assertEqual((result.received, result.wrong), (100, 0))
+        self.assertLess(abs(result.bytesSent - 500), 100)
+        pairs[0].client.abortConnection()
+        pairs[0].pump()
+
+    def test_datagrams(self) -> None:
+        """Datagrams are loaded, too, unless they have no room for their numbers."""
+        wire = DatagramWire()
+        wire.listenUDP(7, EchoDatagrams(wire), "127.0.0.1")
+        plan = LoadPlan(connections=1, count=100, duration=None)
+        loading = load(wire, "udp://127.0.0.1:7", plan, (8, 20), seed=7)
+        wire.deliverAll()
+        result = self.successResultOf(loading)
+        self.assertEqual((result.received, result.wrong, result.duplicates), (100, 0, 0))
+        self.assertLess(abs(result.bytesSent - 1400), 200)
+        self.failureResultOf(load(wire, "udp://127.0.0.1:7", plan, (7, 20)), CannotAsk)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+from math import ceil
+from random import Random
+from statistics import fmean, pstdev
+
+from hdrh.histogram import HdrHistogram
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.latency import LONGEST, PERCENTILES, Spread
+
+
+def spreadOf(times: list[int]) -> Spread:
+    made = Spread()
+    for each in times:
+        made.add(each)
+    return made
+
+
+def exact(times: list[int], percent: float) -> int:
+    """The smallest time that so many of a hundred do not exceed."""
+    return sorted(times)[max(ceil(len(times) * percent / 100), 1) - 1]
+
+
+class SpreadTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        random = Random(862)
+        #: Round trips as a network has them: most short, few very long.
+        self.times = [round(random.lognormvariate(13, 1.5)) for _ in range(20_000)]
+
+    def test_percentiles(self) -> None:
+        """Every percentile is within 0.1 % of the exact one of the raw list."""
+        spread = spreadOf(self.times)
+        for percent in (0.1, 1, 10, 25, 75, 95, 99.99, *PERCENTILES.values()):
+            wanted = exact(self.times, percent)
+            self.assertLessEqual(abs(spread.percentile(percent) - wanted), wanted / 1000, percent)
+        self.assertEqual(spread.percentile(100), max(self.times))
+
+    def test_exact(self) -> None:
+        """Count, extremes, mean and standard deviation are exact."""
+        spread = spreadOf(self.times)
+        self.assertEqual(
+            (spread.count, spread.minimum, spread.maximum),
+            (len(self.times), min(self.times), max(self.times)),
+        )
+        self.assertAlmostEqual(spread.mean, fmean(self.times), places=3)
+        self.assertAlmostEqual(spread.deviation, pstdev(self.times), places=3)
+
+    def test_buckets(self) -> None:
+        """Each time is between the ends of its bucket, which are within 0.1 % of each other; the outermost ends are the extremes."""
+        buckets = spreadOf(self.times).buckets()
+        self.assertEqual((buckets[0][0], buckets[-1][1]), (min(self.times), max(self.times)))
+        wanted = sorted(self.times)
+        for least, most, count in buckets:
+            self.assertTrue(all(least <= each <= most for each in wanted[:count]))
+            self.assertLessEqual(most - least, least / 1000)
+            del wanted[:count]
+        self.assertEqual(wanted, [])
+
+    def test_none(self) -> None:
+        """Of no times everything is 0."""
+        spread = Spread()
+        self.assertEqual(
+            (spread.mean, spread.deviation, spread.percentile(50), spread.minimum), (0, 0, 0, 0)
+        )
+
+    def test_outside(self) -> None:
+        """Times that no histogram has room for are counted, and the extremes stay exact."""
+        spread = spreadOf([0, LONGEST * 5])
+        self.assertEqual((spread.minimum, spread.maximum, spread.count), (0, LONGEST * 5, 2))
+
+    def test_many(self) -> None:
+        """However many different times there are, it keeps no more of them than the histogram has buckets, about."""
+        spread = spreadOf([1, *range(10_000_000, 20_000_000, 100)])
+        self.assertEqual((spread.count, spread.minimum), (100_001, 1))
+        self.assertLess(len(spread._counts), 50_000)
+        self.assertLess(abs(spread.percentile(50) - 15_000_000), 15_000)
+
+    def test_library(self) -> None:
+        """Percentiles are those of the HDR library."""
+        spread = spreadOf(self.times)
+        state = spread.state()
+        histogram = HdrHistogram.decode(state["histogram"])
+        for name, percent in PERCENTILES.items():
+            self.assertEqual(state[f"{name}_ns"], histogram.get_value_at_percentile(percent))
+
+    def test_merge(self) -> None:
+        """Two that are merged are as one that had all times, to the last bit, in any order."""
+        first, second = spreadOf(self.times[:5000]), spreadOf(self.times[5000:])
+        merged = Spread()
+        for each in (second, Spread(), first):
+            merged.merge(each)
+        whole = spreadOf(self.times)
+        self.assertEqual(merged.state(), whole.state())
+
+    def test_stored(self) -> None:
+        """What went through JSON is as it was, also where times were longer than any histogram has room for."""
+        for times in (self.times, [], [5, LONGEST * 2, LONGEST * 5]):
+            state = spreadOf(times).state()
+            self.assertEqual(Spread.restored(json.loads(json.dumps(state))).state(), state)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from random import Random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.verify.integrity import Fault, FaultKind, Integrity
+from echoproto.measure.verify.pattern import Source
+
+SIZE = 1_000_000
+SOURCE = Source(862)
+STREAM = SOURCE.read(0, SIZE)
+
+
+class Relay:
+    """
+    Does known things to a stream, at offsets far enough from each other.
+
+    :ivar stream: what is left of it.
+    :ivar done: what was done, as it should be found.
+    """
+
+    def __init__(self, random: Random, count: int) -> None:
+        self.done: list[tuple[FaultKind, int, int]] = []
+        pieces = []
+        at = 0
+        for each in range(count):
+            offset = SIZE // count * each + random.randrange(1000, SIZE // count // 2)
+            pieces.append(STREAM[at:offset])
+            kind = random.choice([*FaultKind][:5])
+            length = random.choice([1, 2, 7, 100, 5000])
+            at = offset + self.harm(kind, random, offset, length, pieces)
+        self.stream = b"".join([*pieces, STREAM[at:]])
+
+    def harm(
+        self, kind: FaultKind, random: Random, offset: int, length: int, pieces: list[bytes]
+    ) -> int:
+        """Do it; returns how many bytes of the stream are left out by that."""
+        part = STREAM[offset : offset + length]
+        left = 0
+        if kind is FaultKind.FLIPPED:
+            pieces.append(bytes(each ^ 0xFF for each in part))
+            left = length
+        elif kind is FaultKind.DROPPED:
+            # What follows must differ from what is left out, or it might as well be that that is missing.
+            while STREAM[offset] == STREAM[offset + length]:
+                length += 1
+            left = length
+        elif kind is FaultKind.DUPLICATED:
+            while STREAM[offset - length] == STREAM[offset]:
+                length += 1
+            pieces.append(STREAM[offset - length : offset])
+        else:
+            foreign = kind is FaultKind.FOREIGN
+            length = 5000 if foreign else length
+            extra = Source(1).read(0, length) if foreign else random.randbytes(length)
+            first = bytes([STREAM[offset] ^ 1])
+            pieces.append(first + extra[1:] if not foreign else self.unlike(extra, offset))
+        self.done.append((kind, offset, length))
+        return left
+
+    def unlike(self, extra: bytes, offset: int) -> bytes:
+        return extra if extra[0] != STREAM[offset] else bytes([extra[0] ^ 1]) + extra[1:]
+
+
+class IntegrityTests(SynchronousTestCase):
+    def check(
+        self, stream: bytes, random: Random, sent: int = SIZE
+    ) -> tuple[Integrity, list[Fault]]:
+        """What is found where the stream comes in pieces of random sizes."""
+        integrity = Integrity(SOURCE)
+        integrity.sent = sent
+        faults: list[Fault] = []
+        at = 0
+        while at < len(stream):
+            size = random.choice([1, 100, 4096, 65_536, 262_144])
+            faults += integrity.receive(stream[at : at + size])
+            at += size
+        return integrity, faults + integrity.end()
+
+    def test_right(self) -> None:
+        """A stream that is as it was sent has no fault, in pieces of any size."""
+        for seed in range(5):
+            integrity, faults = self.check(STREAM, Random(seed))
+            self.assertEqual((faults, integrity.offset, integrity.received), ([], SIZE, SIZE))
+
+    def test_exact(self) -> None:
+        """What a relay has done is found, each thing with its kind, its offset and its length, for twenty seeds."""
+        for seed in range(20):
+            random = Random(seed)
+            relay = Relay(random, random.randint(1, 8))
+            _, faults = self.check(relay.stream, random)
+            found = [(each.kind, each.offset, each.length) for each in faults]
+            self.assertEqual(found, relay.done, seed)
+
+    def test_cut(self) -> None:
+        """What does not come is cut, with the number of bytes."""
+        integrity, faults = self.check(STREAM[:-100], Random(1))
+        self.assertEqual(faults, [Fault(FaultKind.CUT, SIZE - 100, 100)])
+        self.assertEqual(str(faults[0]), f"100 bytes cut at offset {SIZE - 100}")
+        self.assertEqual(integrity.offset, SIZE)
+
+    def test_tooMany(self) -> None:
+        """What comes after the end is too much: the end again, or something else."""
+        _, faults = self.check(STREAM + STREAM[-100:], Random(1))
+        self.assertEqual(
+            [(each.kind, each.offset) for each in faults], [(FaultKind.DUPLICATED, SIZE)]
+        )
+        _, faults = self.check(STREAM + b"x", Random(1))
+        self.assertEqual([(each.kind, each.length) for each in faults], [(FaultKind.INSERTED, 1)])
+
+    def test_replaced(self) -> None:
+        """Bytes in place of a different number of others are too many there, and the others missing."""
+        harmed = STREAM[:5000] + b"\0" * 50 + STREAM[5100:]
+        _, faults = self.check(harmed, Random(1))
+        self.assertEqual(
+            [(each.kind, each.offset, each.length) for each in faults],
+            [(FaultKind.INSERTED, 5000, 50), (FaultKind.DROPPED, 5000, 100)],
+        )
+
+    def test_nothingOfOurs(self) -> None:
+        """A server that sends something else altogether is told so, and does not cost memory."""
+        noise = Random(3).randbytes(400_000)
+        _, faults = self.check(noise, Random(1))
+        self.assertEqual({each.kind for each in faults[:-1]}, {FaultKind.INSERTED})
+        self.assertEqual(sum(each.length for each in faults[:-1]), len(noise))
+        self.assertEqual(faults[-1], Fault(FaultKind.CUT, 0, SIZE))
+
+    def test_shown(self) -> None:
+        """A fault is shown with some bytes of both."""
+        fault = Fault(FaultKind.FLIPPED, 12, 1, b"\x00", b"\xff")
+        self.assertEqual(str(fault), "1 byte flipped at offset 12: sent 00, received ff")
+        self.assertIn("received nothing", str(Fault(FaultKind.DROPPED, 1, 2, b"\0")))
+
+    def test_lastByte(self) -> None:
+        """The very last byte may be wrong, and nothing after it tells."""
+        _, faults = self.check(STREAM[:-1] + bytes([STREAM[-1] ^ 1]), Random(1))
+        self.assertEqual(
+            [(each.kind, each.offset, each.length) for each in faults],
+            [(FaultKind.FLIPPED, SIZE - 1, 1)],
+        )

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.verify.integrity import Fault, FaultKind, Integrity
+from echoproto.measure.verify.pattern import Source
+from echoproto.measure.verify.verifier import EXCESS, KEPT, PIECE, STOPPED, WINDOW, Verifying
+from echoproto.units import SECOND
+
+#: How long silence may last.
+PATIENCE = 2 * SECOND
+
+
+class Road:
+    """An echo that a test lets go on; harms what passes where it is told so."""
+
+    def __init__(self, canFinish: bool = True) -> None:
+        self.sent = bytearray()
+        self.canFinish = canFinish
+        self.finished = self.closed = False
+
+    def send(self, data: bytes) -> None:
+        self.sent += data
+
+    def finish(self) -> bool:
+        self.finished = True
+        return self.canFinish
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Target:
+    """Opens one road, or what a test wants instead."""
+
+    name = "tcp://lab1:7"
+
+    def __init__(self, canFinish: bool = True) -> None:
+        self.road = Road(canFinish)
+        self.opening: Deferred[Any] = succeed(self.road)
+
+    def open(self, ears: Any) -> Deferred[Any]:
+        return self.opening
+
+
+class VerifyingTests(SynchronousTestCase):
+    def begin(self, size: int | None = 3 * WINDOW, target: Target | None = None) -> Verifying:
+        self.clock = Clock()
+        self.target = target if target is not None else Target()
+        self.told: list[Fault] = []
+        verifying = Verifying(
+            self.target,
+            self.clock,
+            lambda: round(self.clock.seconds() * SECOND),
+            Integrity(Source(1)),
+            size,
+            PATIENCE,
+            self.told.append,
+        )
+        verifying.start()
+        self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
+        self.addCleanup(verifying.stop)
+        return verifying
+
+    def echo(
+        self, verifying: Verifying, harm: Callable[[bytes], bytes] = lambda data: data
+    ) -> None:
+        """Echo until nothing comes any more; then the server's FIN, where ours has come."""
+        road = self.target.road
+        while road.sent and not road.closed:
+            data, road.sent = bytes(road.sent), bytearray()
+            verifying.heard(harm(data))
+        if road.finished and road.canFinish:
+            verifying.gone("the server closed the connection")
+
+    def test_right(self) -> None:
+        """Every byte comes back, and the result says so."""
+        verifying = self.begin()
+        self.clock.advance(1)
+        self.echo(verifying)
+        result = self.successResultOf(verifying.result)
+        self.assertEqual(
+            (result.sent, result.received, result.duration), (3 * WINDOW, 3 * WINDOW, SECOND)
+        )
+        self.assertEqual((result.counts.total(), result.ending, result.rate), (0, "", 3 * WINDOW))
+
+    def test_window(self) -> None:
+        """No more than a window is under way, whatever the server does."""
+        verifying = self.begin(None)
+        self.assertEqual(len(self.target.road.sent), WINDOW)
+        verifying.heard(bytes(self.target.road.sent[: PIECE - 1]))
+        self.assertEqual(len(self.target.road.sent), WINDOW)
+        verifying.heard(bytes(self.target.road.sent[PIECE - 1 : PIECE]))
+        self.assertEqual(len(self.target.road.sent), WINDOW + PIECE)
+
+    def test_noHalfClose(self) -> None:
+        """Where our FIN cannot be sent, the last byte ends it."""
+        verifying = self.begin(WINDOW, Target(canFinish=False))
+        self.echo(verifying)
+        result = self.successResultOf(verifying.result)
+        self.assertEqual((result.received, result.ending), (WINDOW, ""))
+        self.assertTrue(self.target.road.closed)
+
+    def test_noHalfCloseInPieces(self) -> None:
+        """Where our FIN cannot be sent, it waits for the last byte."""
+        verifying = self.begin(WINDOW, Target(canFinish=False))
+        verifying.heard(bytes(self.target.road.sent[:-1]))
+        self.assertNoResult(verifying.result)
+        verifying.heard(bytes(self.target.road.sent[-1:]))
+        self.successResultOf(verifying.result)
+
+    def test_harmed(self) -> None:
+        """Faults are told, counted, and kept up to a bound; it goes on after each."""
+
+        def flip(data: bytes) -> bytes:
+            return b"".join(
+                bytes([data[each] ^ 1]) + data[each + 1 : each + 1000]
+                for each in range(0, len(data), 1000)
+            )
+
+        verifying = self.begin(WINDOW)
+        self.echo(verifying, flip)
+        result = self.successResultOf(verifying.result)
+        self.assertEqual(result.counts, {FaultKind.FLIPPED: WINDOW // 1000 + 1})
+        self.assertEqual((len(result.faults), len(self.told)), (KEPT, WINDOW // 1000 + 1))
+        self.assertEqual(result.ending, "")
+
+    def test_cut(self) -> None:
+        """A server that closes too early has cut the stream, and why is told."""
+        verifying = self.begin()
+        verifying.heard(bytes(self.target.road.sent[:1000]))
+        verifying.gone("connection lost")
+        result = self.successResultOf(verifying.result)
+        self.assertEqual(self.told, [Fault(FaultKind.CUT, 1000, WINDOW - 1000)])
+        self.assertEqual(result.ending, "connection lost")
+
+    def test_notAll(self) -> None:
+        """A server that closes before all was sent has cut it, though all that was sent has come."""
+        verifying = self.begin(None)
+        verifying._integrity.offset = verifying._integrity.sent
+        verifying.gone("the server closed the connection")
+        self.assertEqual(
+            self.successResultOf(verifying.result).ending, "the server closed the connection"
+        )
+
+    def test_noEcho(self) -> None:
+        """A server that sends without an end what nobody has sent is given up."""
+        verifying = self.begin(None)
+        for _ in range((WINDOW + EXCESS) // PIECE + 1):
+            verifying.heard(bytes(PIECE))
+        result = self.successResultOf(verifying.result)
+        self.assertEqual(result.ending, "the server sends what nobody has sent")
+        self.assertTrue(self.target.road.closed)
+
+    def test_silent(self) -> None:
+        """A server that says nothing for too long is given up."""
+        verifying = self.begin()
+        self.clock.pump([0.5] * 3)
+        verifying.heard(bytes(self.target.road.sent[:1000]))
+        self.clock.pump([0.5] * 3)
+        self.assertNoResult(verifying.result)
+        self.clock.advance(0.5)
+        result = self.successResultOf(verifying.result)
+        self.assertEqual((result.ending, result.counts[FaultKind.CUT]), ("no byte in 2 s", 1))
+
+    def test_finish(self) -> None:
+        """It may be asked to send no more, and ends when all has come; before it is connected too."""
+        verifying = self.begin(None)
+        verifying.finish()
+        self.echo(verifying)
+        self.assertEqual(self.successResultOf(verifying.result).sent, WINDOW)
+        target = Target()
+        opening, target.opening = target.opening, Deferred()
+        verifying = self.begin(None, target)
+        verifying.finish()
+        target.opening.callback(self.successResultOf(opening))
+        self.echo(verifying)
+        self.assertEqual(self.successResultOf(verifying.result).sent, 0)
+
+    def test_stopped(self) -> None:
+        """Stopped, what is under way is nobody's fault."""
+        verifying = self.begin()
+        verifying.result.cancel()
+        result = self.successResultOf(verifying.result)
+        self.assertEqual((result.ending, result.counts.total()), (STOPPED, 0))
+        verifying.stop()
+
+    def test_refused(self) -> None:
+        """Without a connection it fails, unless it was stopped before."""
+        target = Target()
+        target.opening = fail(ConnectionRefusedError())
+        self.failureResultOf(self.begin(target=target).result, ConnectionRefusedError)
+        target.opening = Deferred()
+        verifying = self.begin(target=target)
+        verifying.stop()
+        self.assertEqual(self.successResultOf(verifying.result).rate, 0)

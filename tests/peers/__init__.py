@@ -1,4 +1,0 @@
-"""
-Other people's echo servers beside ours, graded by ``echoproto verify --suite``: ``python -m tests.peers`` writes
-``docs/conformance.md``; ``tests/loopback/test_conformance.py`` has what must come of it.
-"""

@@ -1,0 +1,428 @@
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.addresses import Networks
+from echoproto.protocols.admission import (
+    LOOPING_PORTS,
+    ConnectionAdmission,
+    DatagramAdmission,
+    Refusal,
+    TokenBuckets,
+)
+
+
+class TokenBucketsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+
+    def test_burstThenRate(self) -> None:
+        """A key may take its burst at once, then one token per 1/rate seconds."""
+        buckets = TokenBuckets(2.0, 3.0, self.clock.seconds)
+        self.assertEqual([buckets.take("a") for _ in range(4)], [True, True, True, False])
+        self.clock.advance(0.5)
+        self.assertEqual([buckets.take("a") for _ in range(2)], [True, False])
+
+    def test_clockSetBack(self) -> None:
+        """A clock that is set back takes no tokens from anybody."""
+        times = iter([100.0, 40.0, 40.5, 41.0])
+        buckets = TokenBuckets(2.0, 2.0, times.__next__)
+        self.assertEqual([buckets.take("a") for _ in range(4)], [True, True, True, True])
+
+    def test_oneKeyCostsAnotherNothing(self) -> None:
+        """An empty bucket leaves the others full."""
+        buckets = TokenBuckets(1.0, 1.0, self.clock.seconds)
+        self.assertEqual([buckets.take(key) for key in "aab"], [True, False, True])
+
+    def test_tableIsBounded(self) -> None:
+        """Beyond its capacity the table forgets the key that was silent longest."""
+        buckets = TokenBuckets(1.0, 1.0, self.clock.seconds, capacity=2)
+        self.assertEqual([buckets.take(key) for key in "abac"], [True, True, False, True])
+        self.assertEqual(len(buckets), 2)
+        self.assertEqual((buckets.take("a"), buckets.take("b")), (False, True))
+
+    @given(
+        st.floats(0.1, 100),
+        st.floats(1, 500),
+        st.lists(
+            st.tuples(st.sampled_from("abc"), st.floats(0, 5), st.integers(1, 600)), max_size=30
+        ),
+    )
+    def test_neverMoreThanBurstAndRate(
+        self, rate: float, burst: float, steps: list[tuple[str, float, int]]
+    ) -> None:
+        """Whatever comes when, a key never has more than its burst and its rate over the time gone, from any moment on."""
+        clock = Clock()
+        buckets = TokenBuckets(rate, burst, clock.seconds)
+        taken: dict[str, list[tuple[float, int]]] = {key: [] for key in "abc"}
+        for key, pause, times in steps:
+            clock.advance(pause)
+            now = clock.seconds()
+            taken[key].append((now, sum(buckets.take(key) for _ in range(times))))
+            had = 0
+            for began, count in reversed(taken[key]):
+                had += count
+                self.assertLessEqual(had, burst + rate * (now - began) + 1e-6)
+
+    def test_hardlyLessThanBurst(self) -> None:
+        """A key that was silent for long has its burst at once, less what may be taken ahead."""
+        buckets = TokenBuckets(1000.0, 1000.0, self.clock.seconds)
+        for least in (1000, 985):
+            self.assertEqual(sum(buckets.take("a") for _ in range(2000)), least)
+            self.clock.advance(60)
+
+
+class ConnectionAdmissionTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+
+    def verdicts(self, admission: ConnectionAdmission, *hosts: str | None) -> list[Refusal | None]:
+        return [admission.admit(host) for host in hosts]
+
+    def test_everybody(self) -> None:
+        """Without limits everybody is admitted, and counted; there is always room."""
+        admission = ConnectionAdmission(self.clock.seconds)
+        self.assertEqual(set(self.verdicts(admission, *["192.0.2.1"] * 1000)), {None})
+        self.assertEqual((admission.open, admission.room), (1000, inf))
+
+    def test_full(self) -> None:
+        """When all places are taken nobody is admitted, until one is given back."""
+        admission = ConnectionAdmission(self.clock.seconds, maximum=2)
+        verdicts = self.verdicts(admission, "192.0.2.1", "192.0.2.2", "192.0.2.3", None)
+        self.assertEqual(verdicts, [None, None, Refusal.FULL, Refusal.FULL])
+        self.assertEqual((admission.open, admission.room), (2, 0))
+        admission.release("192.0.2.1")
+        self.assertEqual((admission.open, admission.room), (1, 1))
+        self.assertIsNone(admission.admit("192.0.2.3"))
+
+    def test_noPlaces(self) -> None:
+        """With no places at all nobody is admitted."""
+        admission = ConnectionAdmission(self.clock.seconds, maximum=0)
+        self.assertEqual(self.verdicts(admission, "192.0.2.1", None), [Refusal.FULL] * 2)
+
+    def test_sourceFull(self) -> None:
+        """A source that has its share gets no more until it gives one back; another source does."""
+        admission = ConnectionAdmission(self.clock.seconds, perSource=1)
+        verdicts = self.verdicts(admission, "192.0.2.1", "192.0.2.1", "192.0.2.2")
+        self.assertEqual(verdicts, [None, Refusal.SOURCE_FULL, None])
+        admission.release("192.0.2.1")
+        self.assertIsNone(admission.admit("192.0.2.1"))
+
+    def test_oneOfSeveralGivenBack(self) -> None:
+        """A source that gives one of its places back has one more to take, and not two."""
+        admission = ConnectionAdmission(self.clock.seconds, perSource=2)
+        self.verdicts(admission, "192.0.2.1", "192.0.2.1")
+        admission.release("192.0.2.1")
+        verdicts = self.verdicts(admission, "192.0.2.1", "192.0.2.1")
+        self.assertEqual(verdicts, [None, Refusal.SOURCE_FULL])
+
+    def test_oneSource(self) -> None:
+        """Mapped addresses count with plain ones, and all addresses of a /64 together."""
+        for one, same, other in (
+            ("192.0.2.1", "::ffff:192.0.2.1", "::ffff:192.0.2.2"),
+            ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"),
+        ):
+            admission = ConnectionAdmission(self.clock.seconds, perSource=1)
+            verdicts = self.verdicts(admission, one, same, other)
+            self.assertEqual(verdicts, [None, Refusal.SOURCE_FULL, None], one)
+            admission.release(same)
+            self.assertIsNone(admission.admit(one))
+
+    def test_noAddress(self) -> None:
+        """Who has no address, or one that is nobody's, counts among all and has no limit of its own."""
+        for host in (None, "0.0.0.0", "ff02::1"):
+            admission = ConnectionAdmission(self.clock.seconds, maximum=3, perSource=1, rate=1.0)
+            verdicts = self.verdicts(admission, host, host, host, host)
+            self.assertEqual(verdicts, [None, None, None, Refusal.FULL], host)
+            admission.release(host)
+            self.assertEqual(admission.open, 2)
+
+    def test_denied(self) -> None:
+        """Who may not come is denied in either form of its address; who has none is not judged by it."""
+        networks = Networks(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
+        admission = ConnectionAdmission(self.clock.seconds, networks=networks)
+        hosts = ("192.0.2.1", "192.0.2.2", "::ffff:192.0.2.2", "198.51.100.1", "2001:db8::1", None)
+        denied = Refusal.DENIED
+        self.assertEqual(
+            self.verdicts(admission, *hosts), [None, denied, denied, denied, denied, None]
+        )
+        self.assertEqual(admission.open, 2)
+
+    def test_rate(self) -> None:
+        """A source makes its burst at once, then as many a second as its rate; another has its own."""
+        admission = ConnectionAdmission(self.clock.seconds, rate=2.0, burst=3.0)
+        one = "192.0.2.1"
+        self.assertEqual(
+            self.verdicts(admission, one, one, one, one, "192.0.2.2"),
+            [None, None, None, Refusal.RATE, None],
+        )
+        self.clock.advance(0.5)
+        self.assertEqual(self.verdicts(admission, one, one), [None, Refusal.RATE])
+
+    def test_closingGivesNoTokenBack(self) -> None:
+        """To open and close again and again is held to the rate too."""
+        admission = ConnectionAdmission(self.clock.seconds, rate=2.0)
+        for _ in range(2):
+            self.assertIsNone(admission.admit("192.0.2.1"))
+            admission.release("192.0.2.1")
+        self.assertIs(admission.admit("192.0.2.1"), Refusal.RATE)
+        self.assertEqual(admission.open, 0)
+
+    def test_defaultBurst(self) -> None:
+        """Where no burst is given it is what comes in a second, and at least one connection."""
+        for rate, burst in ((3.0, 3), (0.1, 1)):
+            admission = ConnectionAdmission(self.clock.seconds, rate=rate)
+            verdicts = self.verdicts(admission, *["192.0.2.1"] * (burst + 1))
+            self.assertEqual(verdicts, [None] * burst + [Refusal.RATE])
+
+    def test_order(self) -> None:
+        """The reason told is the one nearest to the client: denied, its own share, all places, its rate."""
+        admission = ConnectionAdmission(
+            self.clock.seconds, 2, 1, rate=1.0, burst=1.0, networks=Networks(deny=["192.0.2.9"])
+        )
+        one, other = "192.0.2.1", "192.0.2.2"
+        self.assertEqual(self.verdicts(admission, one, other), [None, None])
+        self.assertIs(admission.admit("192.0.2.9"), Refusal.DENIED)
+        self.assertIs(admission.admit(one), Refusal.SOURCE_FULL)
+        self.assertIs(admission.admit("192.0.2.3"), Refusal.FULL)
+        admission.release(one)
+        self.assertIs(admission.admit(one), Refusal.RATE)
+
+    def test_refusedTakesNoToken(self) -> None:
+        """What is refused takes nothing from the source's rate."""
+        for maximum, perSource in ((1.0, inf), (inf, 1.0)):
+            admission = ConnectionAdmission(self.clock.seconds, maximum, perSource, 2.0, 2.0)
+            refused = self.verdicts(admission, *["192.0.2.1"] * 10)[1:]
+            self.assertNotIn(None, refused)
+            admission.release("192.0.2.1")
+            self.assertIsNone(admission.admit("192.0.2.1"))
+
+    def test_oneSourceCostsAnotherNothing(self) -> None:
+        """A source over a limit of its own takes no place and no token of anybody's."""
+        admission = ConnectionAdmission(
+            self.clock.seconds, maximum=4, perSource=2, rate=3.0, networks=Networks(deny=["::1"])
+        )
+        self.verdicts(admission, *["192.0.2.1"] * 1000, *["::1"] * 1000)
+        self.assertEqual(admission.open, 2)
+        self.assertEqual(self.verdicts(admission, *["192.0.2.2"] * 2), [None, None])
+
+    def test_whenRoom(self) -> None:
+        """It is told exactly when the last place had been taken and one is free again."""
+        admission = ConnectionAdmission(self.clock.seconds, maximum=2)
+        rooms: list[float] = []
+        admission.whenRoom = lambda: rooms.append(admission.room)
+        self.verdicts(admission, "192.0.2.1", "192.0.2.2")
+        admission.admit("192.0.2.3")
+        self.assertEqual(rooms, [])
+        admission.release("192.0.2.1")
+        self.assertEqual(rooms, [1])
+        admission.release("192.0.2.2")
+        self.assertEqual(rooms, [1])
+        self.verdicts(admission, None, None)
+        admission.release(None)
+        self.assertEqual(rooms, [1, 1])
+
+    def test_nobodyToTell(self) -> None:
+        """Where nobody waits for room, a place is given back without a word."""
+        admission = ConnectionAdmission(self.clock.seconds, maximum=1)
+        admission.admit(None)
+        admission.release(None)
+        self.assertEqual(admission.open, 0)
+
+
+#: Clients and the source that each counts for; ``None`` where it has no limit of its own.
+SOURCES = {
+    "192.0.2.1": "one",
+    "::ffff:192.0.2.1": "one",
+    "192.0.2.2": "two",
+    "2001:db8::1": "site",
+    "2001:db8::2": "site",
+    "2001:db8:0:1::1": "other site",
+    "0.0.0.0": None,
+    None: None,
+}
+DENIED_HOST = "::ffff:198.51.100.9"
+
+admits = st.tuples(st.just("admit"), st.sampled_from([*SOURCES, DENIED_HOST]))
+releases = st.tuples(st.just("release"), st.integers(0, 100))
+# Multiples of what a binary fraction holds exactly, so that the model's buckets are exact.
+pauses = st.tuples(st.just("wait"), st.integers(0, 8).map(lambda quarters: quarters / 4))
+
+
+class AdmissionModel:
+    """
+    What an admission should do, told in the most plain way: a list of the connections that are open,
+    and the times at which each source was admitted.
+    """
+
+    def __init__(self, maximum: float, perSource: float, rate: float, burst: float) -> None:
+        self.clock = Clock()
+        self.admission = ConnectionAdmission(
+            self.clock.seconds, maximum, perSource, rate, burst, Networks(deny=["198.51.100.0/24"])
+        )
+        self.admission.whenRoom = self.noteRoom
+        self.open: list[str | None] = []
+        self.told = self.toTell = 0
+        self._limits = maximum, perSource
+        self._rate, self._burst = rate, burst
+        self._tokens: dict[str, tuple[float, float]] = {}
+
+    def noteRoom(self) -> None:
+        self.told += 1
+
+    def count(self, source: str) -> int:
+        return [SOURCES[host] for host in self.open].count(source)
+
+    def tokens(self, source: str) -> float:
+        now = self.clock.seconds()
+        level, then = self._tokens.get(source, (self._burst, now))
+        return min(self._burst, level + (now - then) * self._rate) if self._rate < inf else inf
+
+    def expected(self, host: str | None) -> Refusal | None:
+        maximum, perSource = self._limits
+        if host == DENIED_HOST:
+            return Refusal.DENIED
+        source = SOURCES[host]
+        if source is not None and self.count(source) >= perSource:
+            return Refusal.SOURCE_FULL
+        if len(self.open) >= maximum:
+            return Refusal.FULL
+        return Refusal.RATE if source is not None and self.tokens(source) < 1 else None
+
+    def admit(self, host: str | None) -> tuple[Refusal | None, Refusal | None]:
+        expected = self.expected(host)
+        if expected is None:
+            source = SOURCES[host]
+            if source is not None:
+                self._tokens[source] = (self.tokens(source) - 1, self.clock.seconds())
+            self.open.append(host)
+        return self.admission.admit(host), expected
+
+    def release(self, index: int) -> None:
+        if self.open:
+            self.toTell += len(self.open) == self._limits[0]
+            self.admission.release(self.open.pop(index % len(self.open)))
+
+
+class AnyOrderTests(SynchronousTestCase):
+    @given(
+        st.integers(1, 6) | st.just(inf),
+        st.integers(1, 3) | st.just(inf),
+        st.sampled_from([0.5, 1.0, 2.0, inf]),
+        st.sampled_from([1.0, 2.0, 5.0]),
+        st.lists(admits | releases | pauses, max_size=60),
+    )
+    def test_anyOrder(
+        self,
+        maximum: float,
+        perSource: float,
+        rate: float,
+        burst: float,
+        events: list[tuple[str, Any]],
+    ) -> None:
+        """
+        Whoever comes and goes in whatever order: no limit is passed, no place leaks, whoever
+        is below its own limits is refused only where all places are taken, and it is told when one is free.
+        """
+        model = AdmissionModel(maximum, perSource, rate, burst)
+        for event, value in events:
+            if event == "admit":
+                self.assertEqual(*model.admit(value))
+            elif event == "release":
+                model.release(value)
+            else:
+                model.clock.advance(value)
+            self.check(model, maximum, perSource)
+        for _ in range(len(model.open)):
+            model.release(0)
+            self.check(model, maximum, perSource)
+        self.assertEqual(model.admission.open, 0)
+        self.assertEqual(model.admission._bySource, {})
+
+    def check(self, model: AdmissionModel, maximum: float, perSource: float) -> None:
+        admission = model.admission
+        self.assertEqual(admission.open, len(model.open))
+        self.assertTrue(0 <= admission.open <= maximum)
+        self.assertEqual(admission.room, maximum - admission.open)
+        self.assertEqual(model.told, model.toTell)
+        counts = admission._bySource.values()
+        self.assertTrue(all(0 < count <= perSource for count in counts), counts)
+        self.assertEqual(sum(counts), sum(SOURCES[host] is not None for host in model.open))
+
+
+class DatagramAdmissionTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.admission = DatagramAdmission(self.clock.seconds, rate=2.0)
+
+    def test_ordinarySource(self) -> None:
+        """An ordinary source is answered."""
+        self.assertIsNone(self.admission.refusal("192.0.2.1", 40_000))
+
+    def test_loopingPorts(self) -> None:
+        """The ports of services that answer anything are refused, and 0."""
+        self.assertEqual(LOOPING_PORTS, {0, 7, 9, 11, 13, 15, 17, 19, 37})
+        for port in LOOPING_PORTS:
+            self.assertIs(self.admission.refusal("192.0.2.1", port), Refusal.LOOPING_PORT)
+
+    def test_ownPorts(self) -> None:
+        """A port of our own is refused as a source from any host, once it is known."""
+        self.assertIsNone(self.admission.refusal("192.0.2.1", 12345))
+        self.admission.addOwnPort(12345)
+        self.admission.addOwnPort(12345)
+        self.admission.removeOwnPort(12345)
+        self.assertIs(self.admission.refusal("192.0.2.1", 12345), Refusal.OWN_PORT)
+        self.admission.removeOwnPort(12345)
+        self.assertIsNone(self.admission.refusal("192.0.2.1", 12345))
+
+    def test_notUnicast(self) -> None:
+        """A source that is not one host is refused."""
+        self.assertIs(self.admission.refusal("224.0.0.1", 40_000), Refusal.NOT_UNICAST)
+
+    def test_rate(self) -> None:
+        """A source over its rate is refused until time has passed; another source is not."""
+        verdicts = [self.admission.refusal("192.0.2.1", port) for port in (1000, 1001, 1002)]
+        self.assertEqual(verdicts, [None, None, Refusal.RATE])
+        self.assertIsNone(self.admission.refusal("192.0.2.2", 1000))
+        self.clock.advance(0.5)
+        self.assertIsNone(self.admission.refusal("192.0.2.1", 1000))
+
+    def test_noLimit(self) -> None:
+        """Rate 0 is no limit."""
+        admission = DatagramAdmission(self.clock.seconds, rate=0)
+        self.assertEqual({admission.refusal("192.0.2.1", 1000) for _ in range(5000)}, {None})
+
+    def test_slowRateAnswersOne(self) -> None:
+        """A rate under one per second still answers a first datagram."""
+        admission = DatagramAdmission(self.clock.seconds, rate=0.1)
+        verdicts = [admission.refusal("192.0.2.1", 1000) for _ in range(2)]
+        self.assertEqual(verdicts, [None, Refusal.RATE])
+
+    def test_denied(self) -> None:
+        """Who may not come is not answered, in neither form of its address."""
+        networks = Networks(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
+        admission = DatagramAdmission(self.clock.seconds, networks=networks)
+        for host, verdict in (
+            ("192.0.2.1", None),
+            ("::ffff:192.0.2.1", None),
+            ("192.0.2.2", Refusal.DENIED),
+            ("::ffff:192.0.2.2", Refusal.DENIED),
+            ("2001:db8::1", Refusal.DENIED),
+            ("224.0.0.1", Refusal.NOT_UNICAST),
+        ):
+            self.assertIs(admission.refusal(host, 40_000), verdict, host)
+
+    def test_deniedTakesNoToken(self) -> None:
+        """The sources of a /64 have one rate, and one of them that is denied takes nothing of it."""
+        networks = Networks(deny=["2001:db8::2"])
+        admission = DatagramAdmission(self.clock.seconds, rate=1.0, networks=networks)
+        self.assertIs(admission.refusal("2001:db8::2", 40_000), Refusal.DENIED)
+        self.assertIsNone(admission.refusal("2001:db8::1", 40_000))
+        self.assertIs(admission.refusal("2001:db8::3", 40_000), Refusal.RATE)
+        self.assertIs(admission.refusal("2001:db8::2", 40_000), Refusal.DENIED)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections import Counter
+from errno import EACCES, ENOBUFS
+from typing import Any, cast
+
+from twisted.internet.error import MessageLengthError
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.errors import errnoName
+from echoproto.protocols.admission import DatagramAdmission, Refusal
+from echoproto.protocols.datagram import DatagramService
+from echoproto.protocols.observer import DatagramTotals
+from echoproto.testing import DatagramWire, RecordingObserver
+
+SOURCE = ("192.0.2.1", 40_000)
+
+
+class Answering(DatagramService):
+    """Answers what the test has put into ``text``."""
+
+    text: bytes | Refusal = b""
+
+    def reply(self, request: bytes) -> bytes | Refusal:
+        return self.text
+
+
+class FailingPort:
+    """A transport whose every write fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def write(self, datagram: bytes, addr: Any) -> None:
+        raise self._error
+
+
+class DatagramServiceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.wire = DatagramWire()
+        self.observer = RecordingObserver()
+        self.service = Answering(self.wire, self.observer)
+        self.port = self.wire.listenUDP(7777, self.service)
+
+    def sent(self) -> list[bytes]:
+        return [datagram.data for datagram in self.wire.pending]
+
+    def test_answers(self) -> None:
+        """An admitted datagram is answered to its source, and counted."""
+        self.service.text = b"yes"
+        self.service.datagramReceived(b"question", SOURCE)
+        [datagram] = self.wire.pending
+        self.assertEqual((datagram.destination, datagram.data), (SOURCE, b"yes"))
+        self.assertEqual(self.service.totals(), DatagramTotals(1, 1, 8, 3))
+
+    def test_wholeAddressOfIPv6(self) -> None:
+        """A source with flow and scope is answered as any other."""
+        self.service.datagramReceived(b"", ("fe80::1", 40_000, 0, 2))
+        self.assertEqual(self.service.totals().answered, 1)
+
+    def test_neverMoreOutThanIn(self) -> None:
+        """An answer longer than its request is not sent."""
+        self.service.text = b"yes"
+        self.service.datagramReceived(b"??", SOURCE)
+        self.assertEqual(self.sent(), [])
+        self.assertEqual(self.service.totals().refused, {Refusal.AMPLIFYING.value: 1})
+
+    def test_refusedByTheService(self) -> None:
+        """Where the service refuses, nothing is sent, and the reason is counted."""
+        self.service.text = Refusal.OWN_REPLY
+        self.service.datagramReceived(b"??", SOURCE)
+        self.assertEqual(self.sent(), [])
+        self.assertEqual(self.service.totals().refused, {Refusal.OWN_REPLY.value: 1})
+
+    def test_refusedSource(self) -> None:
+        """Where admission refuses the source, nothing is sent, and the reason is counted."""
+        self.service.datagramReceived(b"", ("192.0.2.1", 19))
+        self.assertEqual(self.sent(), [])
+        self.assertEqual(self.service.totals().refused, {Refusal.LOOPING_PORT.value: 1})
+
+    def test_ownPortIsRefused(self) -> None:
+        """A source port on which we listen is refused, on this listener and any that shares admission."""
+        admission = DatagramAdmission(self.wire.seconds)
+        first = Answering(self.wire, admission=admission)
+        self.wire.listenUDP(8001, first)
+        self.wire.listenUDP(8002, Answering(self.wire, admission=admission))
+        first.datagramReceived(b"", ("192.0.2.1", 8001))
+        first.datagramReceived(b"", ("192.0.2.1", 8002))
+        self.assertEqual(first.totals().refused, {Refusal.OWN_PORT.value: 2})
+
+    def test_sendErrorsAreCounted(self) -> None:
+        """A failed send is counted by its errno; the service goes on."""
+        for error in (OSError(ENOBUFS, "x"), OSError(EACCES, "x"), MessageLengthError("x")):
+            self.service.transport = cast(Any, FailingPort(error))
+            self.service.datagramReceived(b"", SOURCE)
+        self.service.transport = self.port
+        self.service.datagramReceived(b"", SOURCE)
+        totals = self.service.totals()
+        self.assertEqual(totals.errors, {"send ENOBUFS": 1, "send EACCES": 1, "send EMSGSIZE": 1})
+        self.assertEqual((totals.received, totals.answered), (4, 1))
+
+    def test_totalsAtTheEnd(self) -> None:
+        """When the port is closed the observer gets the totals, errors that the port counted included."""
+        service = Answering(self.wire, self.observer)
+        port: Any = self.wire.listenUDP(7778, service)
+        port.receiveErrors = Counter({"receive ENOMEM": 2})
+        service.startProtocol()
+        port.stopListening()
+        self.assertEqual(self.observer.totals, [DatagramTotals(errors={"receive ENOMEM": 2})])
+
+    def test_abstract(self) -> None:
+        """What to answer is for each service to say."""
+        with self.assertRaises(NotImplementedError):
+            DatagramService(self.wire).reply(b"")
+
+
+class ErrnoNameTests(SynchronousTestCase):
+    def test_name(self) -> None:
+        """A known errno has its name, another has none."""
+        self.assertEqual(errnoName(OSError(ENOBUFS, "x")), "ENOBUFS")
+        self.assertEqual(errnoName(OSError("no number")), "unknown errno")

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.protocols.observer import DatagramTotals
+from echoproto.testing import DatagramWire
+from echoproto.testing.streams import CLIENT_ADDRESS
+
+
+class EchoProtocolTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.transport = StringTransport()
+        self.protocol = EchoFactory(Clock()).buildProtocol(CLIENT_ADDRESS)
+        self.protocol.makeConnection(self.transport)
+
+    def test_everyByteBack(self) -> None:
+        """Every byte value comes back, in order, and both directions are counted."""
+        self.protocol.dataReceived(bytes(range(256)))
+        self.assertEqual(self.transport.value(), bytes(range(256)))
+        self.assertEqual((self.protocol.bytesReceived, self.protocol.bytesSent), (256, 256))
+
+    def test_discarding(self) -> None:
+        """After our FIN what comes is counted, not echoed."""
+        self.protocol.dataReceived(b"before")
+        self.protocol.finish()
+        self.protocol.dataReceived(b"after")
+        self.assertEqual(self.transport.value(), b"before")
+        self.assertEqual((self.protocol.bytesReceived, self.protocol.bytesSent), (11, 6))
+
+
+class EchoDatagramsTests(SynchronousTestCase):
+    @given(st.binary())
+    def test_reply(self, data: bytes) -> None:
+        """The reply to any datagram is that datagram, and both are counted."""
+        wire = DatagramWire()
+        service = EchoDatagrams(wire)
+        wire.listenUDP(7, service)
+        service.datagramReceived(data, ("192.0.2.1", 40_000))
+        self.assertEqual([each.data for each in wire.pending], [data])
+        self.assertEqual(service.totals(), DatagramTotals(1, 1, len(data), len(data)))

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, asdict
+from math import inf
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.protocols.connections import SWEEP_INTERVAL
+from echoproto.protocols.stream import DRAIN_SILENCE, LINGER_SILENCE
+from echoproto.protocols.timeouts import Deadlines
+
+
+class DeadlinesTests(SynchronousTestCase):
+    def test_defaults(self) -> None:
+        """The defaults are those that the documentation names."""
+        self.assertEqual(
+            asdict(Deadlines()),
+            {
+                "idle": 600.0,
+                "stall": 60.0,
+                "linger": 30.0,
+                "close": 900.0,
+                "handshake": 10.0,
+                "header": 5.0,
+            },
+        )
+
+    def test_longerThanASweep(self) -> None:
+        """Every default is finite, and longer than the sweep that keeps it."""
+        for name, seconds in asdict(Deadlines()).items():
+            self.assertTrue(SWEEP_INTERVAL < seconds < inf, name)
+
+    def test_relations(self) -> None:
+        """
+        A header may take the 3 s that the PROXY specification asks for, who has not yet said who it is
+        has less time than who has, and a client that stands still is found before one that is only slow.
+        """
+        deadlines = Deadlines()
+        self.assertGreaterEqual(deadlines.header, 3.0)
+        self.assertLess(deadlines.header, deadlines.idle)
+        self.assertLess(deadlines.handshake, deadlines.idle)
+        self.assertLess(deadlines.stall, deadlines.close)
+        self.assertLess(deadlines.stall, deadlines.idle)
+        self.assertLess(DRAIN_SILENCE, deadlines.header)
+        self.assertLess(LINGER_SILENCE, deadlines.linger)
+
+    def test_value(self) -> None:
+        """Deadlines are a value: equal where all are, and never changed."""
+        self.assertEqual(Deadlines(idle=inf), Deadlines(idle=inf))
+        self.assertNotEqual(Deadlines(idle=inf), Deadlines())
+        with self.assertRaises(FrozenInstanceError):
+            Deadlines().idle = 1.0  # type: ignore[misc]

@@ -1,0 +1,92 @@
+"""Results for tests of what is said of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from echoproto.conformance.results import Check, Grade, SuiteResult, Verdict
+from echoproto.measure.intervals import Interval
+from echoproto.measure.latency import Spread
+from echoproto.measure.load.plan import LoadPlan, LoadResult
+from echoproto.report.result import Saved
+from echoproto.units import SECOND
+
+MS = 1_000_000
+
+
+def spreadOf(*times: int) -> Spread:
+    """These times, in milliseconds."""
+    made = Spread()
+    for each in times:
+        made.add(each * MS)
+    return made
+
+
+def loaded(**values: Any) -> LoadResult:
+    """A load of two seconds, of which nine of ten messages were answered; what is given instead."""
+    usual: dict[str, Any] = {
+        "target": "tcp://lab1:7",
+        "plan": LoadPlan(),
+        "duration": 2_000 * MS,
+        "sent": 10,
+        "received": 9,
+        "wrong": 0,
+        "bytesSent": 20_480,
+        "bytesReceived": 18_432,
+        "response": Spread(),
+        "service": spreadOf(1, 2, 3),
+        "late": Spread(),
+        "connecting": spreadOf(1),
+        "errors": Counter(),
+        "busy": 0.5,
+    }
+    return LoadResult(**{**usual, **values})
+
+
+def savedOf(*times: int, **values: Any) -> Saved:
+    """What ping has saved of ten probes in two seconds, of which one is lost; what is given instead."""
+    usual: dict[str, Any] = {
+        "files": ("a.json",),
+        "command": "ping",
+        "target": "udp://lab1:7",
+        "sent": 10,
+        "received": 9,
+        "duration": 2 * SECOND,
+        "rate": 4.5,
+        "counts": {"corrupt": 0, "duplicates": 0, "reordered": 0, "late": 0, "foreign": 0},
+        "measured": "rtt",
+        "times": spreadOf(*times),
+        "width": SECOND,
+        "intervals": (Interval(0, 5, 5, MS, 2 * MS, 3 * MS, 4 * MS), Interval(SECOND, 5, 0)),
+        "probes": (),
+    }
+    return Saved(**{**usual, **values})
+
+
+def verified(**values: Any) -> Saved:
+    """What verify has saved of two mebibytes, all of which came back."""
+    usual: dict[str, Any] = {
+        "command": "verify",
+        "sent": 2 << 20,
+        "received": 2 << 20,
+        "rate": float(1 << 20),
+        "counts": {"wrong": 0},
+        "measured": "",
+        "width": 0,
+        "intervals": (),
+    }
+    return savedOf(**{**usual, **values})
+
+
+async def _ask(asked: object) -> str:
+    return ""
+
+
+def graded(*verdicts: tuple[str, str, Verdict, str]) -> SuiteResult:
+    """A result with these checks: carrier, name, verdict, reason."""
+    grades = [
+        Grade(Check(carrier, name, "It is so.", "RFC 862", _ask), verdict, reason, 5 * MS)
+        for carrier, name, verdict, reason in verdicts
+    ]
+    return SuiteResult("tcp://lab1:7", grades, True)

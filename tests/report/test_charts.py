@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log10
+from typing import Any
+
+from matplotlib.figure import Figure
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.intervals import Interval
+from echoproto.report.charts import (
+    COLOURS,
+    Numbered,
+    histogram,
+    overTime,
+    percentiles,
+    rates,
+)
+from echoproto.report.result import Saved
+from echoproto.units import SECOND
+from tests.report.results import MS, savedOf
+
+#: As large as a file may tell of.
+MOST = (1 << 62) - 1
+
+
+def plotted(plot: Callable[[Any, Numbered], None], *results: Saved) -> Any:
+    """The axes, and all that is on them once they are drawn."""
+    figure = Figure()
+    axes = figure.add_subplot()
+    plot(axes, list(enumerate(results)))
+    figure.draw_without_rendering()
+    return axes
+
+
+def ticks(axis: Any) -> list[str]:
+    return [each.get_text() for each in axis.get_ticklabels()]
+
+
+class OverTimeTests(SynchronousTestCase):
+    def test_seconds(self) -> None:
+        """Of each second in which something came back there are the median, what lies round it, and the longest."""
+        axes = plotted(overTime, savedOf(1, 4))
+        (median, longest), (shade,) = axes.lines, axes.collections
+        self.assertEqual(median.get_xydata().tolist(), [[0, 2]])
+        self.assertEqual(longest.get_xydata().tolist(), [[0, 4]])
+        heights = shade.get_paths()[0].vertices[:, 1]
+        self.assertEqual((min(heights), max(heights)), (1, 3))
+
+    def test_probes(self) -> None:
+        """Where single probes are known each has a mark, those that were lost one of another kind at the edge."""
+        probes = ((0, MS), (SECOND, None), (2 * SECOND, 3 * MS))
+        answered, lost = plotted(overTime, savedOf(1, 3, probes=probes)).lines
+        self.assertEqual(answered.get_xydata().tolist(), [[0, 1], [2, 3]])
+        self.assertEqual((lost.get_xdata().tolist(), lost.get_marker()), ([1], "x"))
+        answered, lost = plotted(overTime, savedOf(1, probes=((SECOND, None),))).lines
+        self.assertEqual((len(answered.get_xdata()), len(lost.get_xdata())), (0, 1))
+
+    def test_scale(self) -> None:
+        """Times that are far from each other are on a scale by powers, on which ticks have plain numbers."""
+        near, far, further = (savedOf(1, each) for each in (3, 30, 30_000))
+        for plot in (overTime, percentiles):
+            self.assertEqual(plotted(plot, near).get_yscale(), "linear")
+            self.assertEqual(plotted(plot, far).get_yscale(), "log")
+        self.assertIn("5", ticks(plotted(percentiles, far).yaxis))
+        axes = plotted(percentiles, near, further)
+        self.assertIn("100", ticks(axes.yaxis))
+        self.assertNotIn("5", ticks(axes.yaxis))
+
+
+class RatesTests(SynchronousTestCase):
+    def test_rates(self) -> None:
+        """What was sent is dotted, what was answered a line; the last second, which is seldom whole, is left out."""
+        seconds = tuple(Interval(each * SECOND, 10, 9 - each) for each in range(3))
+        axes = plotted(rates, savedOf(1, width=2 * SECOND, intervals=seconds))
+        sent, answered = axes.patches
+        self.assertEqual((sent.get_linestyle(), answered.get_linestyle()), (":", "-"))
+        self.assertEqual(sent.get_data().values.tolist(), [5, 5])
+        self.assertEqual(answered.get_data().values.tolist(), [4.5, 4])
+        self.assertEqual(answered.get_data().edges.tolist(), [0, 1, 3])
+
+    def test_one(self) -> None:
+        """A run of a second has that one."""
+        axes = plotted(rates, savedOf(1, intervals=(Interval(0, 10, 9),)))
+        self.assertEqual(axes.patches[1].get_data().values.tolist(), [9])
+
+
+class HistogramTests(SynchronousTestCase):
+    def test_shares(self) -> None:
+        """Each result has shares of its own, which are all of it, and so can be seen beside others of another number."""
+        for results in ((savedOf(1, 2, 3), savedOf(2)), (savedOf(1, 400), savedOf(5))):
+            axes = plotted(histogram, *results)
+            for colour, patch in zip(COLOURS, axes.patches[1::2], strict=False):
+                heights = patch.get_xy()[:, 1]
+                self.assertAlmostEqual(sum(heights) / 2, 100, places=6)
+                self.assertIn(patch.get_edgecolor()[:3], [rgb(colour)])
+
+    def test_wide(self) -> None:
+        """Of times far from each other bars look as wide as each other."""
+        axes = plotted(histogram, savedOf(1, 400))
+        self.assertEqual(axes.get_xscale(), "log")
+
+
+def rgb(colour: str) -> tuple[float, ...]:
+    return tuple(each / 255 for each in bytes.fromhex(colour[1:]))
+
+
+class PercentilesTests(SynchronousTestCase):
+    def test_nines(self) -> None:
+        """At the place of each share is its percentile; the longest is at the end."""
+        result = savedOf(*range(1, 1001))
+        axes = plotted(percentiles, result)
+        (line,) = axes.lines
+        points = list(zip(line.get_xdata(), line.get_ydata(), strict=True))
+        for percent in (50, 90, 99, 99.8):
+            place = -log10(1 - percent / 100)
+            height = [y for x, y in points if x <= place - 1e-9][-1]
+            self.assertAlmostEqual(height, result.times.percentile(percent) / 1e6, places=6)
+        self.assertAlmostEqual(points[-1][0], 3)
+        self.assertEqual(points[-1][1], 1000)
+        self.assertEqual(ticks(axes.xaxis), ["0 %", "90 %", "99 %", "99.9 %"])
+
+    def test_few(self) -> None:
+        """Of one time there is a line, too."""
+        axes = plotted(percentiles, savedOf(5))
+        self.assertEqual(axes.lines[0].get_ydata().tolist(), [5, 5])
+        self.assertEqual(ticks(axes.xaxis), ["0 %", "90 %"])
+
+
+class ExtremeTests(SynchronousTestCase):
+    def test_drawn(self) -> None:
+        """Times of nothing, all alike, far from each other, or as large as a file may tell of are drawn."""
+        one = Interval(0, 1, 1, MOST, MOST, MOST, MOST)
+        far = Interval(MOST, MOST, MOST, 0, 0, 0, 0)
+        for result in (
+            savedOf(0),
+            savedOf(0, 5),
+            savedOf(5, 5),
+            savedOf(1, 7_000_000),
+            savedOf(MOST // MS),
+            savedOf(1, width=1, intervals=(one, far)),
+            savedOf(1, width=MOST, intervals=(one,)),
+            savedOf(1, probes=((MOST, MOST), (0, 0))),
+        ):
+            for plot in (overTime, rates, histogram, percentiles):
+                self.assertTrue(plotted(plot, result).has_data())

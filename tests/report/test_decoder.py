@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.intervals import Interval
+from echoproto.measure.latency import Spread
+from echoproto.measure.load.plan import LoadPlan
+from echoproto.measure.ping.payload import Probes
+from echoproto.measure.ping.pinger import PingResult, Plan
+from echoproto.measure.ping.statistics import Record
+from echoproto.measure.verify.integrity import FaultKind
+from echoproto.measure.verify.verifier import VerifyResult
+from echoproto.report.decoder import restored
+from echoproto.report.document import loadValues, measurement, verification
+from echoproto.report.export import comparisonValues, reportValues
+from echoproto.report.result import Saved
+from echoproto.report.validation import Fields, Unfit
+from echoproto.units import SECOND
+from tests.report.results import MS, loaded, savedOf, spreadOf, verified
+
+
+def pinged(unit: int = MS) -> dict[str, Any]:
+    """
+    The document of three probes in two seconds, of which two were answered, one of them twice, after 3 and 1 of a unit.
+
+    :param unit: nanoseconds; the shorter times are, the sooner their histogram is read.
+    """
+    record = Record(Probes(b"test", 32), 50 * MS)
+    first = record.send(0)
+    record.send(unit)
+    record.receive(first, 3 * unit)
+    record.receive(first, 4 * unit)
+    record.receive(record.send(SECOND), SECOND + unit)
+    result = PingResult("udp://lab1:7", Plan(), record, 2 * SECOND, Spread(), Spread())
+    return measurement([result, result], "2026-01-02T03:04:05+00:00", "00ff00ff")
+
+
+def read(document: Any) -> list[Saved]:
+    return list(restored(Fields(json.loads(json.dumps(document))), "a.json"))
+
+
+class RestoredTests(SynchronousTestCase):
+    def test_ping(self) -> None:
+        """Each target of a ping is a result, with its seconds."""
+        results = read(pinged())
+        self.assertEqual(len(results), 2)
+        found = results[0]
+        self.assertEqual((found.files, found.command), (("a.json",), "ping"))
+        self.assertEqual((found.target, found.sent, found.received), ("udp://lab1:7", 3, 2))
+        self.assertEqual((found.duration, found.rate, found.lost), (2 * SECOND, 1.0, 1))
+        self.assertEqual((found.counts["duplicates"], found.counts["corrupt"]), (1, 0))
+        self.assertEqual((found.measured, found.times.maximum), ("rtt", 3 * MS))
+        self.assertEqual(found.width, SECOND)
+        times = (3 * MS,) * 4
+        self.assertEqual(
+            found.intervals, (Interval(0, 2, 1, *times), Interval(SECOND, 1, 1, *[MS] * 4))
+        )
+
+    def test_older(self) -> None:
+        """A document without seconds is read as well."""
+        document = pinged()
+        for each in document["targets"]:
+            del each["intervals"], each["interval_ns"]
+        self.assertEqual([(each.width, each.intervals) for each in read(document)], [(0, ())] * 2)
+
+    def test_load(self) -> None:
+        """The times of a load are response times if its loop was open, else service times."""
+        (closed,) = read(loadValues(loaded(wrong=1)))
+        self.assertEqual((closed.measured, closed.times.maximum), ("service", 3 * MS))
+        self.assertEqual((closed.command, closed.rate, closed.counts), ("load", 4.5, {"wrong": 1}))
+        document = loadValues(loaded(plan=LoadPlan(rate=5.0), response=spreadOf(7)))
+        (found,) = read(document)
+        self.assertEqual((found.measured, found.times.maximum), ("response", 7 * MS))
+        second = {"at_ns": 0, "sent": 1, "received": 0}
+        (found,) = read({**document, "interval_ns": SECOND, "intervals": [second]})
+        self.assertEqual(found.intervals, (Interval(0, 1, 0),))
+
+    def test_verify(self) -> None:
+        """A verification has bytes, and no times; what was cut is lost, and not wrong."""
+        counts = Counter({FaultKind.FLIPPED: 2, FaultKind.DROPPED: 1, FaultKind.CUT: 1})
+        result = VerifyResult("tcp://lab1:7", 5, 10, 8, SECOND, counts, (), "")
+        (found,) = read(verification(result))
+        self.assertEqual((found.sent, found.received, found.rate), (10, 8, 8.0))
+        self.assertEqual((found.counts, found.measured, found.inBytes), ({"wrong": 3}, "", True))
+
+    def test_report(self) -> None:
+        """What a report has written is read again as it was."""
+        results = [savedOf(1, 2, files=("x", "y")), verified(), savedOf(width=0, intervals=())]
+        found = read(reportValues(results))
+        alike = [replace(each, files=("a.json",)) for each in results]
+        self.assertEqual(reportValues(found), reportValues(alike))
+
+    def test_still(self) -> None:
+        """What took no time has no rate."""
+        (found,) = read(loadValues(loaded(duration=0)))
+        self.assertEqual(found.rate, 0)
+
+    def refused(self, document: dict[str, Any], says: str, **values: Any) -> None:
+        with self.assertRaisesRegex(Unfit, says):
+            read({**document, **values})
+
+    def test_foreign(self) -> None:
+        """What is no measurement, a newer one or has no results is refused, with a remedy."""
+        for values, says, remedy in (
+            ({"format": "other"}, "no measurement of echoproto", "measure again"),
+            ({"format": None}, "no measurement of echoproto", "measure again"),
+            ({"version": 2}, "of version 2, and we read up to 1", "pip install -U echoproto"),
+            ({"version": "1"}, "version is no whole number", "measure again"),
+            ({"command": "later"}, "'later', which has no results", "give what was measured"),
+        ):
+            with self.assertRaisesRegex(Unfit, says) as caught:
+                read({**pinged(), **values})
+            self.assertIn(remedy, caught.exception.remedy)
+        self.assertRaisesRegex(Unfit, "'compare'", read, comparisonValues([]))
+
+    def test_unfit(self) -> None:
+        """What has not the values that it should is refused."""
+        self.refused(pinged(), "targets is no list", targets={})
+        self.refused(loadValues(loaded()), "received is no whole", received="many")
+        self.refused(loadValues(loaded()), "have no width", interval_ns=0, intervals=[{}])
+        document = reportValues([savedOf()])
+        for name, value in (("measured", "response"), ("command", "greet")):
+            wrong = {**document["results"][0], name: value}
+            self.refused(document, "nothing measures", results=[wrong])

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.report.charts import COLOURS
+from echoproto.report.compare import compare
+from echoproto.report.figures import Picture
+from echoproto.report.html import page
+from tests.report.results import savedOf, verified
+
+
+class Reader(HTMLParser):
+    """The elements of a page, whose tags must close as they open, with their attributes and their text."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.texts: dict[str, list[str]] = {}
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and self.open:
+            self.texts.setdefault(self.open[-1], []).append(data.strip())
+
+
+class PageTests(SynchronousTestCase):
+    def test_whole(self) -> None:
+        """The page has a title, the rows, and the pictures; all that opens closes."""
+        found = Reader(page([savedOf(1, 2)], [Picture("Spread", '<svg viewBox="0 0 1 1"></svg>')]))
+        self.assertEqual(found.open, [])
+        self.assertEqual(found.texts["title"], ["Echo of udp://lab1:7"])
+        self.assertEqual(found.texts["figcaption"], ["Spread"])
+        self.assertIn(("svg", "viewbox", "0 0 1 1"), found.attributes)
+        for each in ("udp://lab1:7", "2.000", "1 (10.00 %)"):
+            self.assertIn(each, found.texts["td"])
+        self.assertIn(("html", "lang", "en"), found.attributes)
+        self.assertIn(("meta", "content", "width=device-width, initial-scale=1"), found.attributes)
+
+    def test_alone(self) -> None:
+        """It needs no other file and no script, and tells the browser to take none."""
+        text = page([savedOf(1)], [])
+        found = Reader(text)
+        self.assertEqual(
+            [each for each in found.attributes if each[1] in ("src", "href", "srcset")], []
+        )
+        self.assertNotIn("script", found.texts)
+        for each in ("http:", "https:", "//cdn", "url(", "@import"):
+            self.assertNotIn(each, text)
+        self.assertIn("default-src 'none'", text)
+
+    def test_escaped(self) -> None:
+        """Whatever a file tells is text."""
+        evil = "<script>alert('1')</script>\"&$title"
+        results = [savedOf(1, target=evil, files=(evil,)), savedOf(1)]
+        text = page(results, [], [compare(*results)])
+        self.assertNotIn("<script", text)
+        found = Reader(text)
+        self.assertEqual(found.texts["td"].count(evil), 4)
+        self.assertIn(evil, found.texts["title"][0])
+        self.assertIn(f"A: {evil}, rtt of 1 exchanges ({evil})", found.texts["p"])
+
+    def test_title(self) -> None:
+        """Of many targets the title names the first."""
+        for names, says in (("ab", "a and b"), ("abc", "a and 2 more"), ("aa", "a")):
+            text = page([savedOf(target=each) for each in names], [])
+            self.assertIn(f"<title>Echo of {says}</title>", text)
+
+    def test_marks(self) -> None:
+        """A result that is drawn has its colour beside it."""
+        text = page([verified(), *[savedOf(1)] * 9], [])
+        for number, each in enumerate(COLOURS):
+            # Once in each table; the first has no times.
+            self.assertEqual(text.count(each), 2 if number else 0)
+        self.assertIn("The first 8 of 10 results are drawn.", text)
+
+    def test_bytes(self) -> None:
+        """Where there are no times there is no table of them, and nothing is said of pictures."""
+        text = page([verified()], [])
+        self.assertNotIn("p99", text)
+        self.assertNotIn("Over the run", text)
+        self.assertNotIn("<figure", text)
+
+    def test_compared(self) -> None:
+        """A comparison has a table, of which the verdict comes before the figures."""
+        found = Reader(page([savedOf(1)] * 2, [], [compare(savedOf(1), savedOf(1))]))
+        self.assertIn("Compared", found.texts["h2"])
+        at = found.texts["td"].index("p50")
+        self.assertEqual(found.texts["td"][at + 1], "too few to tell")

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import copy
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.errors import CannotReport
+from echoproto.measure.intervals import Interval
+from echoproto.measure.ping.statistics import Kind, Seen
+from echoproto.report import loader as reading
+from echoproto.report.compare import compare
+from echoproto.report.document import loadValues, seenValues
+from echoproto.report.export import reportValues
+from echoproto.report.loader import PROBES, readResults, readStream
+from echoproto.report.merge import mergeResults
+from echoproto.report.result import Saved
+from echoproto.report.table import resultColumns
+from echoproto.units import SECOND
+from tests.report.results import MS, loaded, savedOf, spreadOf, verified
+from tests.report.test_decoder import pinged
+
+
+def read(text: str) -> list[Saved]:
+    return readStream(io.StringIO(text), "a.json")
+
+
+def line(type: str, values: dict[str, Any]) -> str:
+    return json.dumps({"type": type, **values}) + "\n"
+
+
+def probe(at: int, seen: Seen, target: str = "udp://lab1:7") -> str:
+    return line("probe", seenValues(target, at, seen))
+
+
+def summary(**values: Any) -> str:
+    return line("summary", {**pinged()["targets"][0], **values})
+
+
+class ReadingTests(SynchronousTestCase):
+    def refused(self, text: str, says: str) -> None:
+        with self.assertRaises(CannotReport) as caught:
+            read(text)
+        self.assertEqual(str(caught.exception), f"a.json: {says}")
+
+    def test_files(self) -> None:
+        """A file is read by its name, with or without the mark that some editors put before the text."""
+        path = Path(self.mktemp())
+        for encoding in ("utf-8", "utf-8-sig"):
+            path.write_text(json.dumps(pinged(), indent=2), encoding=encoding)
+            (found, _) = readResults(path)
+            self.assertEqual((found.files, found.sent), ((str(path),), 3))
+
+    def test_cannot(self) -> None:
+        """A file that cannot be read is told in one line, whatever its name is."""
+        for name, says in (
+            ("nowhere/x", "nowhere/x: No such file or directory"),
+            (".", ".: Is a directory"),
+            ("a\nb", "a\\nb: No such file or directory"),
+        ):
+            with self.assertRaises(CannotReport) as caught:
+                readResults(name)
+            self.assertEqual(str(caught.exception), says)
+        path = Path(self.mktemp())
+        path.write_bytes(b"\xff\xfe\x00")
+        self.assertRaisesRegex(CannotReport, "it is no text", readResults, path)
+
+    def test_documents(self) -> None:
+        """A document may be on one line or on many."""
+        for indent in (None, 2):
+            self.assertEqual(len(read(json.dumps(pinged(), indent=indent))), 2)
+
+    def test_refused(self) -> None:
+        """What is empty, cut, foreign, endless or without results is told in one line, with what may help."""
+        again = "measure again, with -o json --out FILE"
+        whole = json.dumps(pinged(), indent=2)
+        self.refused("", f"it is empty; {again}")
+        self.refused(whole[:30], f"it is no JSON, or was cut (line 2, column 13); {again}")
+        self.refused("5 sent", f"it is no JSON, or was cut (line 1, column 3); {again}")
+        self.refused("[1]", f"it is no object; {again}")
+        self.refused("[" * 100_000, f"it is no JSON of ours; {again}")
+        self.refused("9" * 5000, f"it is no JSON of ours; {again}")
+        self.refused("{}", f"it is no measurement of echoproto; {again}")
+        self.refused(json.dumps({**pinged(), "targets": []}), f"it has no results; {again}")
+        self.patch(reading, "LONGEST", 100)
+        self.refused(whole, "it is longer than any measurement; is it the right file?")
+
+    def test_lines(self) -> None:
+        """Of NDJSON the summaries are read, with the probes before them, in the order of time."""
+        text = (
+            probe(9 * MS, Seen(Kind.REPLY, 1, 32, 2 * MS))
+            + probe(3 * MS, Seen(Kind.REPLY, 0, 32, MS))
+            + probe(4 * MS, Seen(Kind.DUPLICATE, 0, 32, 5 * MS))
+            + probe(5 * MS, Seen(Kind.FOREIGN, None, 32))
+            + probe(6 * MS, Seen(Kind.LOST, 2))
+            + probe(7 * MS, Seen(Kind.LOST, 3))
+            + probe(SECOND, Seen(Kind.LATE, 3, 32, SECOND))
+            + probe(8 * MS, Seen(Kind.LOST, 0), "lab2")
+            + summary()
+            + summary(target="lab2")
+        )
+        first, second = read(text)
+        answered = ((3 * MS, MS), (6 * MS, None), (9 * MS, 2 * MS), (SECOND, SECOND))
+        self.assertEqual((first.probes, second.probes), (answered, ((8 * MS, None),)))
+        self.assertEqual((first.sent, len(first.intervals)), (3, 2))
+        # Two runs in one file.
+        self.assertEqual([each.probes for each in read(text + summary())][2], ())
+
+    def test_seconds(self) -> None:
+        """A load tells its seconds as they end, and then the whole without them."""
+        seconds = [Interval(0, 5, 4, 1, 2, 3, 4), Interval(SECOND, 5, 0)]
+        told = "".join(line("interval", each.values()) for each in seconds)
+        whole = line("summary", loadValues(loaded()))
+        first, second = read(told + whole + whole)
+        self.assertEqual((first.command, first.width), ("load", SECOND))
+        self.assertEqual((first.intervals, second.intervals), (tuple(seconds), ()))
+        self.refused(
+            told, "there is no summary of the run; end it with Ctrl-C, so that it writes one"
+        )
+
+    def test_many(self) -> None:
+        """Probes that are too many to draw are not kept."""
+        text = "".join(probe(each, Seen(Kind.REPLY, each, 32, MS)) for each in range(PROBES + 1))
+        (found,) = read(text + summary())
+        self.assertEqual(found.probes, ())
+
+    def test_cut(self) -> None:
+        """NDJSON that was cut is refused, and says how it becomes whole."""
+        reply = probe(MS, Seen(Kind.REPLY, 0, 32, MS))
+        self.refused(
+            reply,
+            "there is no summary of udp://lab1:7; end it with Ctrl-C, so that it writes one",
+        )
+        self.refused(
+            reply + reply[:20],
+            "line 2 is no JSON, or was cut; measure again, with -o json --out FILE",
+        )
+        self.refused(reply + "5\n", "line 2 is no object; measure again, with -o json --out FILE")
+
+
+#: What is read; the fuzz puts other values in its place.
+GOOD = [
+    pinged(1),
+    reportValues([savedOf(0, 0), verified()]),
+    {"type": "summary", **pinged(1)["targets"][0]},
+    {"type": "summary", **loadValues(loaded(service=spreadOf(0)))},
+]
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+class FuzzTests(SynchronousTestCase):
+    """Whatever is in a file, it is read or refused in one line; and what is read can be used."""
+
+    def tried(self, text: str) -> None:
+        try:
+            found = read(text)
+            json.dumps(reportValues(found))
+            resultColumns(found)
+            mergeResults(found)
+            compare(found[0], found[-1])
+        except CannotReport as error:
+            self.assertNotIn("\n", str(error))
+
+    @given(st.text())
+    @settings(deadline=None)
+    def test_text(self, text: str) -> None:
+        """Any text."""
+        self.tried(text)
+
+    @given(JSON)
+    @settings(deadline=None)
+    def test_json(self, values: Any) -> None:
+        """Any JSON."""
+        self.tried(json.dumps(values))
+
+    @given(st.data())
+    @settings(deadline=None)
+    def test_changed(self, data: st.DataObject) -> None:
+        """A measurement in which any value is another, or missing."""
+        document = copy.deepcopy(data.draw(st.sampled_from(GOOD)))
+        within: Any = document
+        while True:
+            keys = list(within) if isinstance(within, dict) else list(range(len(within)))
+            key = data.draw(st.sampled_from(keys))
+            if not isinstance(within[key], (dict, list)) or not within[key] or data.draw(LEAVE):
+                break
+            within = within[key]
+        if data.draw(st.booleans()):
+            del within[key]
+        else:
+            within[key] = data.draw(JSON | st.integers(0, 1 << 64))
+        self.tried(json.dumps(document))
+
+    @given(st.data())
+    @settings(deadline=None)
+    def test_cut(self, data: st.DataObject) -> None:
+        """A measurement that was cut, or of which a part was overwritten."""
+        text = json.dumps(
+            data.draw(st.sampled_from(GOOD)), indent=data.draw(st.sampled_from([None, 1]))
+        )
+        at = data.draw(st.integers(0, len(text)))
+        self.tried(text[:at])
+        self.tried(text[:at] + data.draw(st.text(max_size=4)) + text[at + 4 :])
+
+
+LEAVE = st.sampled_from([True, False, False, False])

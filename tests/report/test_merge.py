@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from random import Random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.errors import CannotReport
+from echoproto.measure.latency import PERCENTILES, Spread
+from echoproto.report.merge import mergeResults
+from echoproto.units import SECOND
+from tests.report.results import savedOf, verified
+
+
+class MergeTests(SynchronousTestCase):
+    def test_exact(self) -> None:
+        """Merged percentiles are those of one histogram that had all times, to the last bit, also of what went through files."""
+        random = Random(862)
+        whole, parts = Spread(), []
+        for _ in range(7):
+            part = Spread()
+            for _ in range(2000):
+                time = round(random.lognormvariate(13, 1.5))
+                part.add(time)
+                whole.add(time)
+            parts.append(savedOf(times=Spread.restored(part.state())))
+        merged = mergeResults(parts).times
+        self.assertEqual(merged.state(), whole.state())
+        percents = (*PERCENTILES.values(), 0.01, 25, 99.99, 100)
+        self.assertEqual(merged.percentiles(*percents), whole.percentiles(*percents))
+
+    def test_sums(self) -> None:
+        """Counts and rates are added, the duration is the longest, and seconds are not kept."""
+        merged = mergeResults(
+            [
+                savedOf(1, 2, counts={"corrupt": 1, "late": 2}),
+                savedOf(3, files=("b", "c"), duration=SECOND, counts={"corrupt": 4, "late": 0}),
+            ]
+        )
+        self.assertEqual((merged.sent, merged.received, merged.rate), (20, 18, 9.0))
+        self.assertEqual((merged.duration, merged.intervals), (2 * SECOND, ()))
+        self.assertEqual(merged.counts, {"corrupt": 5, "late": 2})
+        self.assertEqual((merged.files, merged.target), (("a.json", "b", "c"), "udp://lab1:7"))
+
+    def test_names(self) -> None:
+        """A few targets are named, of many it is told how many they are."""
+        for count, says in ((3, "lab0, lab1, lab2"), (4, "4 targets")):
+            results = [savedOf(target=f"lab{each}") for each in range(count)]
+            self.assertEqual(mergeResults(results).target, says)
+
+    def test_one(self) -> None:
+        """One alone stays as it is, with its seconds."""
+        self.assertEqual(mergeResults([savedOf(1)]).intervals, savedOf(1).intervals)
+
+    def test_bytes(self) -> None:
+        """Of verifications the bytes are added."""
+        merged = mergeResults([verified(), verified(counts={"wrong": 3})])
+        self.assertEqual((merged.sent, merged.counts, merged.measured), (4 << 20, {"wrong": 3}, ""))
+
+    def test_unlike(self) -> None:
+        """Results of different kinds are not merged, nor is nothing, nor more than can be counted."""
+        for results, says in (
+            ([savedOf(), verified(files=("b",))], "a.json has rtt times of ping, b verify; only"),
+            ([], "nothing to merge"),
+            ([savedOf(sent=1 << 61)] * 2, "more than can be counted"),
+        ):
+            with self.assertRaisesRegex(CannotReport, says):
+                mergeResults(results)

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from array import array
+from fractions import Fraction
+from math import comb, exp
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.intervals import Interval, intervalsOf
+from echoproto.measure.latency import Spread
+from echoproto.report import statistics as chance
+from echoproto.report.compare import Verdict, compare
+from echoproto.report.result import Saved
+from echoproto.report.statistics import (
+    ENOUGH,
+    binomialQuantile,
+    lossInflation,
+    sameShare,
+    timesInflation,
+)
+from echoproto.units import SECOND
+from tests.report.results import savedOf
+
+
+def exactQuantile(trials: int, share: Fraction, level: Fraction) -> int:
+    """By its definition, in fractions."""
+    total, number = Fraction(0), -1
+    while total < level:
+        number += 1
+        total += comb(trials, number) * share**number * (1 - share) ** (trials - number)
+    return number
+
+
+def fisher(hits: int, trials: int, otherHits: int, otherTrials: int) -> Fraction:
+    """Twice the smaller tail, by its definition, in fractions."""
+    total = hits + otherHits
+    every = {
+        k: comb(trials, k) * comb(otherTrials, total - k) for k in range(min(total, trials) + 1)
+    }
+    lower = sum(ways for k, ways in every.items() if k <= hits)
+    upper = sum(ways for k, ways in every.items() if k >= hits)
+    return min(Fraction(1), Fraction(2 * min(lower, upper), sum(every.values())))
+
+
+class BinomialTests(SynchronousTestCase):
+    @given(
+        st.integers(0, 300),
+        st.sampled_from([Fraction(1, 2), Fraction(9, 10), Fraction(999, 1000)]),
+        st.sampled_from([Fraction(1, 200), Fraction(199, 200)]),
+    )
+    @settings(deadline=None)
+    def test_exact(self, trials: int, share: Fraction, level: Fraction) -> None:
+        """It is what the definition has."""
+        found = binomialQuantile(trials, float(share), float(level))
+        self.assertEqual(found, exactQuantile(trials, share, level))
+
+    def test_wide(self) -> None:
+        """Of very many it is taken from the normal distribution, which differs by next to nothing where both can be had."""
+        for share in (0.5, 0.9, 0.999):
+            trials = round(0.9 * chance.WIDE**2 / (share * (1 - share)))
+            exact = binomialQuantile(trials, share, 0.995)
+            self.patch(chance, "WIDE", 1.0)
+            self.assertLessEqual(abs(binomialQuantile(trials, share, 0.995) - exact), 3)
+            self.patch(chance, "WIDE", 1000.0)
+        # As many as a file may tell of.
+        self.assertGreater(binomialQuantile((1 << 62) - 1, 0.5, 0.995), 1 << 61)
+
+
+class ShareTests(SynchronousTestCase):
+    @given(st.data())
+    @settings(deadline=None)
+    def test_exact(self, data: st.DataObject) -> None:
+        """It is what the definition has, and says of two shares the same as of them the other way round."""
+        trials, otherTrials = (data.draw(st.integers(1, 60)) for _ in range(2))
+        hits, otherHits = (data.draw(st.integers(0, each)) for each in (trials, otherTrials))
+        found = sameShare(hits, trials, otherHits, otherTrials)
+        wanted = float(fisher(hits, trials, otherHits, otherTrials))
+        self.assertAlmostEqual(found, wanted, places=9)
+        self.assertAlmostEqual(sameShare(otherHits, otherTrials, hits, trials), wanted, places=9)
+
+    def test_nothing(self) -> None:
+        """Where nothing was tried, nothing counted or everything did, no difference can be told."""
+        for shares in ((0, 0, 1, 2), (1, 2, 0, 0), (0, 5, 0, 7), (5, 5, 7, 7)):
+            self.assertEqual(sameShare(*shares), 1)
+
+    def test_wide(self) -> None:
+        """Of very many it is taken from the normal distribution; however many there are, a probability comes of it."""
+        shares = (1_600_000, 3_600_000, 1_602_000, 3_600_000)
+        exact = sameShare(*shares)
+        self.patch(chance, "WIDE", 100.0)
+        self.assertAlmostEqual(sameShare(*shares), exact, places=4)
+        most = (1 << 62) - 1
+        for shares in ((5, most, 9, most), (most // 2, most, most // 3, most), (most, most, 0, 1)):
+            self.assertTrue(0 <= sameShare(*shares) <= 1)
+
+
+class Run:
+    """
+    A run of exchanges, some each second.
+
+    :ivar drift: how much the times of a second have in common.
+    :ivar burst: how likely the next is lost when one was, as one in five hundred is else.
+    """
+
+    def __init__(self, random: Random, drift: float = 0.0, burst: float = 0.0) -> None:
+        self._random = random
+        self._drift = drift
+        self._burst = burst
+
+    def saved(self, seconds: int = 30, each: int = 40) -> Saved:
+        sentAt, took, times = array("q"), array("q"), Spread()
+        level, isDown = 0.0, False
+        for number in range(seconds * each):
+            if number % each == 0:
+                level = self._random.gauss(0, self._drift)
+            isDown = self._random.random() < (self._burst if isDown else 0.002)
+            sentAt.append(number * SECOND // each)
+            took.append(-1 if isDown else round(exp(13 + level + self._random.gauss(0, 0.5))))
+            if not isDown:
+                times.add(took[-1])
+        width, intervals = intervalsOf(sentAt, took)
+        return savedOf(
+            sent=len(took),
+            received=times.count,
+            times=times,
+            width=width,
+            intervals=tuple(intervals),
+        )
+
+
+class DependenceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.random = Random(862)
+
+    def different(self, run: Run) -> int:
+        """Of twenty pairs of runs of the same, how many are told to differ."""
+        found = 0
+        for _ in range(20):
+            told = compare(run.saved(), run.saved()).differences
+            found += any(each.verdict in (Verdict.MORE, Verdict.LESS) for each in told)
+        return found
+
+    def test_independent(self) -> None:
+        """Independent exchanges count for nearly as much as they are."""
+        run = Run(self.random)
+        found = [run.saved() for _ in range(20)]
+        self.assertLess(sum(map(timesInflation, found)) / 20, 1.5)
+        self.assertLess(sum(map(lossInflation, found)) / 20, 1.5)
+
+    def test_drifting(self) -> None:
+        """Where those of a second have something in common they count for much less, and two runs of the same do not differ."""
+        run = Run(self.random, drift=0.4)
+        result = run.saved()
+        self.assertGreater(timesInflation(result), 5)
+        self.assertLess(compare(result, result).independent[0], result.received / 5)
+        self.assertLessEqual(self.different(run), 1)
+
+    def test_bursts(self) -> None:
+        """So do losses that come in bursts."""
+        run = Run(self.random, burst=0.9)
+        self.assertGreater(lossInflation(run.saved(60)), 3)
+        self.assertLessEqual(self.different(run), 1)
+
+    def test_rare(self) -> None:
+        """One exchange a second is told by itself whether it knows of others."""
+        calm = [Run(self.random).saved(200, 1) for _ in range(10)]
+        self.assertLess(sum(map(timesInflation, calm)) / 10, 1.5)
+
+    def test_unknown(self) -> None:
+        """Without enough seconds, or without any reply, nothing is known."""
+        few = tuple(Interval(each, 5, 5, 1, 1, 1, 1) for each in range(ENOUGH - 1))
+        for intervals in ((), few):
+            result = savedOf(1, 2, intervals=intervals)
+            self.assertEqual((timesInflation(result), lossInflation(result)), (1, 1))
+        gone = savedOf(received=0, intervals=tuple(Interval(each, 5, 0) for each in range(9)))
+        self.assertEqual((timesInflation(gone), lossInflation(gone)), (1, 1))
+
+    def test_foreign(self) -> None:
+        """Seconds that tell what the histogram does not, as a file may have them, do no harm."""
+        odd = tuple(Interval(each, 1, 1 << 61, 0, 9**20, 0, 0) for each in range(9))
+        for result in (savedOf(1, intervals=odd), savedOf(intervals=odd)):
+            self.assertGreaterEqual(min(timesInflation(result), lossInflation(result)), 1)
+            compare(result, result)

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.conformance.results import Verdict
+from echoproto.measure.latency import Spread
+from echoproto.measure.load.plan import LoadPlan
+from echoproto.measure.ping.payload import Probes
+from echoproto.measure.ping.pinger import PingResult, Plan
+from echoproto.measure.ping.statistics import Record
+from echoproto.measure.verify.integrity import FaultKind
+from echoproto.measure.verify.verifier import VerifyResult
+from echoproto.report.text import (
+    columns,
+    gradeRows,
+    integritySummary,
+    loadLine,
+    loadSummary,
+    progressLine,
+    seenLine,
+    snapshotLine,
+    suiteCounts,
+    summary,
+)
+from tests.report.results import graded, loaded, spreadOf
+
+MS = 1_000_000
+
+
+class TextTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.record = Record(Probes(b"test", 32), 50 * MS)
+        self.sent = [self.record.send(each * 10 * MS) for each in range(6)]
+
+    def line(self, sequence: int, at: int, reply: bytes | None = None) -> str:
+        reply = self.sent[sequence] if reply is None else reply
+        return seenLine("udp://lab1:7", self.record.receive(reply, at * MS))
+
+    def result(self) -> PingResult:
+        return PingResult("udp://lab1:7", Plan(), self.record, 1234 * MS, Spread(), Spread())
+
+    def test_lines(self) -> None:
+        """Each kind is named in its line; sequence numbers begin with 1."""
+        head = "32 bytes from udp://lab1:7"
+        self.assertEqual(self.line(0, 1), f"{head}: seq=1 time=1.000 ms")
+        self.assertEqual(self.line(0, 2), f"{head}: seq=1 time=2.000 ms duplicate")
+        self.assertEqual(self.line(2, 21), f"{head}: seq=3 time=1.000 ms")
+        self.assertEqual(self.line(1, 22), f"{head}: seq=2 time=12.000 ms reordered")
+        self.assertEqual(self.line(3, 90), f"{head}: seq=4 time=60.000 ms late")
+        damaged = self.sent[4][:31] + bytes([self.sent[4][31] ^ 1])
+        self.assertRegex(
+            self.line(4, 41, damaged),
+            rf"^{head}: seq=5 time=1.000 ms corrupt: at byte 31 sent .., received ..$",
+        )
+        self.assertEqual(
+            self.line(0, 1, b"?"), "1 bytes from udp://lab1:7: foreign: it answers no probe of ours"
+        )
+        self.assertEqual(
+            seenLine("udp://lab1:7", self.record.lose(5, "no reply in 2 s")),
+            "udp://lab1:7: seq=6 lost: no reply in 2 s",
+        )
+
+    def test_summary(self) -> None:
+        """The summary counts all that was seen, tells how round trips are spread and vary, and why there are none."""
+        self.test_lines()
+        result = self.result()
+        result.connecting.add(MS)
+        result.securing.add(2 * MS)
+        self.assertEqual(
+            summary(result),
+            """--- udp://lab1:7 echo statistics ---
+6 sent, 5 received, +1 duplicates, +1 corrupted, +1 foreign, 1 lost (16.67 %, 1 burst, longest 1), 1 late, 1 reordered, \
+time 1.234 s
+rtt min/avg/max/mdev = 1.000/15.000/60.000/22.900 ms
+         min      p50      p90      p99    p99.9      max   (ms, n=5)
+       1.000    1.000   60.000   60.000   60.000   60.000
+delay variation avg/p99/max = 35.000/59.000/59.000 ms, jitter 7.104 ms
+connect min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
+TLS handshake min/avg/max/mdev = 2.000/2.000/2.000/0.000 ms
+lost: no reply in 2 s""",
+        )
+
+    def test_nothing(self) -> None:
+        """Without a reply there are only counts; several bursts are told so."""
+        self.line(2, 21)
+        self.assertIn("5 lost (83.33 %, 2 bursts, longest 3)", summary(self.result()))
+        self.assertNotIn("delay variation", summary(self.result()))
+        self.record = Record(Probes(b"test", 32), 1)
+        self.assertEqual(
+            summary(self.result()).splitlines()[1:],
+            ["0 sent, 0 received, 0 lost (0.00 %), time 1.234 s"],
+        )
+
+    def test_snapshot(self) -> None:
+        """The figures so far are one line."""
+        self.line(0, 3)
+        self.assertEqual(
+            snapshotLine(self.result()),
+            "udp://lab1:7: 1/6 received, 83.33 % lost, min/avg/max = 3.000/3.000/3.000 ms",
+        )
+
+
+class IntegrityTests(SynchronousTestCase):
+    def result(self, *, received: int, ending: str = "", **counts: int) -> VerifyResult:
+        found = Counter({FaultKind[name]: count for name, count in counts.items()})
+        return VerifyResult("tcp://lab1:7", 5, 4096, received, 2_000 * MS, found, (), ending)
+
+    def test_right(self) -> None:
+        """That nothing is wrong is said."""
+        self.assertEqual(
+            integritySummary(self.result(received=4096)),
+            """--- tcp://lab1:7 integrity ---
+4096 bytes sent, 4096 received, 2.000 s, 2.0 KiB/s
+every byte came back as it was sent""",
+        )
+
+    def test_stopped(self) -> None:
+        """Of what did not come nothing is said to be right."""
+        for received, says in (
+            (0, "no byte came back"),
+            (96, "every byte that came back was right; 4000 were under way"),
+        ):
+            said = integritySummary(self.result(received=received, ending="stopped"))
+            self.assertEqual(said.splitlines()[2:], [says, "ended early: stopped"])
+
+    def test_wrong(self) -> None:
+        """Faults are counted by their kinds, and why it ended early is told."""
+        said = integritySummary(self.result(received=9, ending="connection lost", FLIPPED=2, CUT=1))
+        self.assertEqual(
+            said.splitlines()[2:], ["2 flipped, 1 cut", "ended early: connection lost"]
+        )
+
+    def test_progress(self) -> None:
+        """How far it has come, in the unit that suits."""
+        for received, says in (
+            (1000, "1000 B, 500 B/s, 3 faults"),
+            (3 << 20, "3.0 MiB, 1.5 MiB/s, 3 faults"),
+            (3 << 40, "3072.0 GiB, 1536.0 GiB/s, 3 faults"),
+        ):
+            self.assertEqual(progressLine(self.result(received=received, FLIPPED=3)), says)
+
+
+class LoadTests(SynchronousTestCase):
+    def test_closed(self) -> None:
+        """A closed loop has service times alone."""
+        self.assertEqual(
+            loadSummary(loaded(service=spreadOf(1, 1, 1))),
+            """--- tcp://lab1:7 load ---
+10 sent, 9 received, 1 lost, 0 wrong, time 2.000 s
+4.5 exchanges/s, 10.0 KiB/s out, 9.0 KiB/s in
+               min      p50      p90      p99    p99.9      max   (ms, n=3)
+service      1.000    1.000    1.000    1.000    1.000    1.000""",
+        )
+
+    def test_progress(self) -> None:
+        """How far it has come is a line; datagrams that came again are told at the end."""
+        self.assertEqual(loadLine(3, 2, 1), "3 sent, 2 received, 1 wrong")
+        self.assertIn("9 received, +2 duplicates, 1 lost", loadSummary(loaded(duplicates=2)))
+
+    def test_open(self) -> None:
+        """An open loop has both, and the rate that was asked for; errors and our own limits are told."""
+        said = loadSummary(
+            loaded(
+                plan=LoadPlan(rate=5.0, times=iter(())),
+                response=spreadOf(9),
+                late=spreadOf(8),
+                errors=Counter({"refused": 3, "lost": 4}),
+            )
+        ).splitlines()
+        self.assertEqual(said[2], "4.5 exchanges/s of 5.0 asked for, 10.0 KiB/s out, 9.0 KiB/s in")
+        self.assertTrue(said[4].startswith("response     9.000"))
+        self.assertEqual(
+            said[6:],
+            [
+                "4 times: lost",
+                "3 times: refused",
+                "the client was the limit: one message in a hundred was sent 8.0 ms late or more",
+            ],
+        )
+
+    def test_nothing(self) -> None:
+        """Where nothing came there are no times."""
+        said = loadSummary(loaded(duration=0, received=0, service=Spread()))
+        self.assertEqual(said.splitlines()[2:], ["0.0 exchanges/s, 0 B/s out, 0 B/s in"])
+
+
+class SuiteTests(SynchronousTestCase):
+    result = graded(
+        ("tcp", "answers", Verdict.PASSED, ""),
+        ("tcp", "half-close", Verdict.FAILED, "1 bytes: none came back"),
+        ("udp", "source", Verdict.PASSED, "asked at 127.0.0.1"),
+        ("udp", "burst", Verdict.SKIPPED, "stopped"),
+    )
+
+    def test_rows(self) -> None:
+        """Each check has a row; one that failed has the source of what it asks."""
+        self.assertEqual(
+            gradeRows(self.result),
+            [
+                ("tcp", "answers", "passed", ""),
+                ("tcp", "half-close", "failed", "1 bytes: none came back (RFC 862)"),
+                ("udp", "source", "passed", "asked at 127.0.0.1"),
+                ("udp", "burst", "skipped", "stopped"),
+            ],
+        )
+
+    def test_quiet(self) -> None:
+        """Those that did not fail may be left out."""
+        self.assertEqual(
+            [name for _, name, _, _ in gradeRows(self.result, quiet=True)], ["half-close"]
+        )
+
+    def test_counts(self) -> None:
+        """How many have passed, failed and were skipped is one line."""
+        self.assertEqual(suiteCounts(self.result), "2 passed, 1 failed, 1 skipped")
+
+    def test_columns(self) -> None:
+        """Columns are as wide as they must be, and no line ends in blanks."""
+        self.assertEqual(
+            columns([("tcp", "a", ""), ("udp", "long", "why")]), ["tcp  a", "udp  long  why"]
+        )
+        self.assertEqual(columns([]), [])

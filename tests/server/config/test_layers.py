@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.server.certificates import TLSFiles
+from echoproto.server.config.layers import LOOPBACK, Layers, ProxyRule, takeLayers
+from echoproto.transports.proxyheader import Versions
+
+DEFAULT = TLSFiles("default.pem", "default.pem")
+
+
+class TakeLayersTests(SynchronousTestCase):
+    def test_nothing(self) -> None:
+        """A description without our arguments has what holds by default, and keeps Twisted's own."""
+        arguments = {"interface": "::1"}
+        self.assertEqual(takeLayers(arguments), Layers())
+        self.assertEqual(takeLayers(arguments).orTLS(DEFAULT), Layers(DEFAULT))
+        self.assertEqual(arguments, {"interface": "::1"})
+
+    def test_tls(self) -> None:
+        """A certificate turns TLS on, with the key from the same file unless another is named; ours are taken out."""
+        arguments = {"tlsCert": "c", "tlsClientCA": "a", "tlsChain": "b"}
+        self.assertEqual(takeLayers(arguments).orTLS(DEFAULT).tls, TLSFiles("c", "c", "a", "b"))
+        self.assertEqual(arguments, {})
+        self.assertEqual(takeLayers({"tlsCert": "c", "tlsKey": "k"}).tls, TLSFiles("c", "k"))
+
+    def test_plain(self) -> None:
+        """tls=no is plain, whatever holds by default."""
+        self.assertIsNone(takeLayers({"tls": "no"}).orTLS(DEFAULT).tls)
+
+    def test_proxy(self) -> None:
+        """A PROXY header is expected from proxies on this machine, or from those that are named."""
+        self.assertEqual(takeLayers({"proxy": "v1"}).proxy, ProxyRule(Versions.V1, LOOPBACK))
+        rule = takeLayers({"proxy": "any", "trust": "10.0.0.0/8,2001:db8::/32"}).proxy
+        self.assertEqual(rule, ProxyRule(Versions.ANY, ("10.0.0.0/8", "2001:db8::/32")))
+
+    def test_wrong(self) -> None:
+        """What makes no sense is said."""
+        for arguments, reason in (
+            ({"tls": "yes"}, "tlsCert= turns it on"),
+            ({"tlsKey": "k"}, "need tlsCert="),
+            ({"tlsClientCA": "a"}, "need tlsCert="),
+            ({"tlsChain": "b"}, "need tlsCert="),
+            ({"trust": "::1"}, "trust= needs proxy="),
+            ({"proxy": "v3"}, "give v1, v2 or any"),
+            ({"proxy": "v1", "trust": "lab"}, "'lab' is not a network"),
+        ):
+            with self.assertRaises(ValueError) as raised:
+                takeLayers(dict(arguments))
+            self.assertIn(reason, str(raised.exception))

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import socket
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.server.certificates import TLSFiles
+from echoproto.server.config.layers import Layers, ProxyRule
+from echoproto.server.config.listeners import Listener, listenersFor, parseDatagrams, parsePort
+from echoproto.server.systemd import PassedSocket
+from echoproto.transports.proxyheader import Versions
+
+
+class ListenersForTests(SynchronousTestCase):
+    def test_bareNumber(self) -> None:
+        """A number is TCP and UDP on IPv4 and IPv6; IPv6 is done without where there is none."""
+        self.assertEqual(
+            [(each.description, each.optional) for each in listenersFor("echo", "7")],
+            [
+                ("tcp:7:interface=0.0.0.0:backlog=1024", False),
+                ("udp:7:interface=0.0.0.0", False),
+                ("tcp:7:interface=\\:\\::backlog=1024", True),
+                ("udp:7:interface=\\:\\:", True),
+            ],
+        )
+
+    def test_narrowed(self) -> None:
+        """Given addresses, a number is TCP and UDP on each of them, and none is optional."""
+        self.assertEqual(
+            [
+                (each.carrier, each.interface, each.optional)
+                for each in listenersFor("echo", "7", ("127.0.0.1", "::1"))
+            ],
+            [
+                ("tcp", "127.0.0.1", False),
+                ("udp", "127.0.0.1", False),
+                ("tcp", "::1", False),
+                ("udp", "::1", False),
+            ],
+        )
+
+    def test_description(self) -> None:
+        """A description is one listener, whatever the addresses; for people it is what was written."""
+        [listener] = listenersFor("greeting", "tcp:7:interface=127.0.0.1", ("::1",))
+        self.assertEqual(listener.description, "tcp:7:interface=127.0.0.1:backlog=1024")
+        self.assertEqual(listener.where, "tcp:7:interface=127.0.0.1")
+
+    def test_backlog(self) -> None:
+        """As many connections may wait for a description as for a number, unless it says how many."""
+        for text, description in (
+            ("unix:/x", "unix:/x:backlog=1024"),
+            ("tcp6:7", "tcp6:7:backlog=1024"),
+            ("tcp:7:backlog=5", "tcp:7:backlog=5"),
+            ("tcp:7:127.0.0.1:5", "tcp:7:127.0.0.1:5"),
+            ("tcp6:7:5", "tcp6:7:5"),
+            ("unix:/x:600:5", "unix:/x:600:5"),
+        ):
+            [listener] = listenersFor("echo", text)
+            self.assertEqual(listener.description, description)
+
+    def test_moved(self) -> None:
+        """A listener of a bare number can be moved to the port that was picked."""
+        [first, *_] = listenersFor("echo", "0", ("::1",))
+        moved = first.at(7)
+        self.assertEqual(moved.description, "tcp:7:interface=\\:\\:1:backlog=1024")
+        self.assertEqual((moved.port, moved.interface), (7, "::1"))
+
+    def test_carrier(self) -> None:
+        """The carrier is the description's first word, without the 6."""
+        carriers = [Listener("echo", d).carrier for d in ("tcp6:7", "udp:7", "unix:/x", "tls:/c:7")]
+        self.assertEqual(carriers, ["tcp", "udp", "unix", "tls"])
+
+    def test_where(self) -> None:
+        """For people a bare number is carrier and address, anything else what was written."""
+        places = [each.where for each in listenersFor("echo", "7", ("127.0.0.1", "::1"))]
+        self.assertEqual(
+            places, ["tcp 127.0.0.1:7", "udp 127.0.0.1:7", "tcp [::1]:7", "udp [::1]:7"]
+        )
+        self.assertEqual(Listener("echo", "unix:/x").where, "unix:/x")
+
+    @given(st.text())
+    def test_anything(self, text: str) -> None:
+        """Whatever is written is a list of listeners or a ValueError of one line."""
+        try:
+            listeners = listenersFor("echo", text)
+        except ValueError as error:
+            self.assertEqual(len(str(error).splitlines()), 1)
+        else:
+            self.assertIn(len(listeners), (1, 4))
+
+
+class LayersTests(SynchronousTestCase):
+    def one(self, text: str, tls: TLSFiles | None = None) -> Listener:
+        [listener] = listenersFor("echo", text, tls=tls)
+        return listener
+
+    def test_ourArguments(self) -> None:
+        """Arguments of ours become layers; Twisted is given the rest."""
+        text = "tcp:7:interface=\\:\\:1:proxy=v2:tlsCert=/a\\:b.pem"
+        listener = self.one(text)
+        self.assertEqual(listener.description, "tcp:7:interface=\\:\\:1:backlog=1024")
+        self.assertEqual(listener.layers.tls, TLSFiles("/a:b.pem", "/a:b.pem"))
+        self.assertEqual(listener.layers.proxy, ProxyRule(Versions.V2))
+        self.assertEqual(listener.carrier, "tls")
+
+    def test_ssl(self) -> None:
+        """ssl: is TCP with TLS of ours, its files where Twisted expects them."""
+        listener = self.one("ssl:7:privateKey=k:certKey=c:extraCertChain=b:interface=127.0.0.1")
+        self.assertEqual(listener.description, "tcp:7:interface=127.0.0.1:backlog=1024")
+        self.assertEqual(listener.layers.tls, TLSFiles("c", "k", chain="b"))
+        self.assertEqual(self.one("ssl:7").layers.tls, TLSFiles("server.pem", "server.pem"))
+
+    def test_tls(self) -> None:
+        """tls: is TCP on IPv6 with TLS of ours, and a folder of certificates."""
+        listener = self.one("tls:/certificates:7")
+        self.assertEqual(listener.description, "tcp:7:interface=\\:\\::backlog=1024")
+        self.assertEqual(listener.layers.tls, TLSFiles("/certificates", "/certificates"))
+        listener = self.one("tls:port=7:path=/c:interface=0.0.0.0")
+        self.assertEqual(listener.description, "tcp:7:interface=0.0.0.0:backlog=1024")
+
+    def test_default(self) -> None:
+        """What holds by default is for TCP alone, and not for who says otherwise."""
+        default = TLSFiles("c", "c")
+        number = listenersFor("echo", "7", tls=default)
+        self.assertEqual([each.carrier for each in number], ["tls", "udp"] * 2)
+        self.assertEqual(self.one("tcp6:7", default).carrier, "tls")
+        self.assertEqual(self.one("tcp:7:tls=no", default).carrier, "tcp")
+        self.assertEqual(self.one("unix:/x", default).carrier, "unix")
+
+    def test_moved(self) -> None:
+        """A TLS listener of a bare number is TCP wherever it is moved."""
+        [first, *_] = listenersFor("echo", "0", ("127.0.0.1",), TLSFiles("c", "c"))
+        self.assertEqual(first.at(7).description, "tcp:7:interface=127.0.0.1:backlog=1024")
+        self.assertEqual(first.at(7).where, "tls 127.0.0.1:7")
+
+
+class PassedTests(SynchronousTestCase):
+    stream = PassedSocket(3, "echo", socket.SOCK_STREAM, socket.AF_INET6)
+    datagram = PassedSocket(4, "echo", socket.SOCK_DGRAM, socket.AF_INET6)
+    unix = PassedSocket(5, "local", socket.SOCK_STREAM, socket.AF_UNIX)
+
+    def listeners(self, text: str) -> list[Listener]:
+        passed = [self.stream, self.datagram, self.unix]
+        return listenersFor("echo", text, passed=passed)
+
+    def test_all(self) -> None:
+        """systemd: is every socket that was passed, whatever its carrier."""
+        found = self.listeners("systemd:")
+        self.assertEqual([each.passed for each in found], [self.stream, self.datagram, self.unix])
+        self.assertEqual([each.carrier for each in found], ["tcp", "udp", "unix"])
+        self.assertEqual(found[1].where, "udp systemd:echo")
+
+    def test_named(self) -> None:
+        """systemd:NAME is those of that name; layers are for the streams."""
+        found = self.listeners("systemd:echo:proxy=v1")
+        self.assertEqual([each.passed for each in found], [self.stream, self.datagram])
+        self.assertEqual(
+            [each.layers for each in found], [Layers(proxy=ProxyRule(Versions.V1)), Layers()]
+        )
+
+    def test_tls(self) -> None:
+        """TLS by default is for the TCP sockets that were passed, whoever says where they are."""
+        files = TLSFiles("c", "c")
+        passed = [self.stream, self.datagram, self.unix]
+        found = listenersFor("echo", "systemd:", tls=files, passed=passed)
+        self.assertEqual([each.layers.tls for each in found], [files, None, None])
+        found = listenersFor("echo", "systemd::tlsCert=d", tls=files, passed=passed)
+        self.assertEqual([each.carrier for each in found], ["tls", "udp", "tls"])
+
+    def test_none(self) -> None:
+        """A name that no socket has, and an argument that is none of ours, are said."""
+        for text, why in (("systemd:lab", "passed by systemd"), ("systemd::backlog=3", "unknown")):
+            error = self.assertRaises(ValueError, self.listeners, text)
+            self.assertIn(why, str(error))
+
+
+class ParseTests(SynchronousTestCase):
+    def test_port(self) -> None:
+        """A port is a decimal number from 0 to 65535."""
+        self.assertEqual([parsePort(text) for text in ("0", "7", "65535")], [0, 7, 65535])
+        for text in ("65536", "-1", "x", "", "9" * 30, "7 "):
+            self.assertRaises(ValueError, parsePort, text)
+
+    def test_datagrams(self) -> None:
+        """udp: is followed by a port, and an address if one is given."""
+        self.assertEqual(listenersFor("echo", "udp:7"), [Listener("echo", "udp:7")])
+        self.assertEqual(parseDatagrams("udp:7"), (7, ""))
+        self.assertEqual(parseDatagrams("udp:7:interface=127.0.0.1"), (7, "127.0.0.1"))
+        self.assertEqual(parseDatagrams("udp:7:interface=\\:\\:1"), (7, "::1"))
+
+    def test_wrongDatagrams(self) -> None:
+        """Anything else after udp: is said to be wrong, and how it should be."""
+        for text in ("udp", "udp:", "udp:x", "udp:7:interface=lab", "udp:7:interface=", "udp:7:x"):
+            error = self.assertRaises(ValueError, listenersFor, "echo", text)
+            self.assertIn(text, str(error))
+
+    def test_refused(self) -> None:
+        """Descriptions that Twisted knows and that would serve nobody well are refused, with the reason."""
+        for text, why in (
+            ("haproxy:tcp:7", "write tcp:PORT:proxy=any"),
+            ("stdio:", "no place"),
+            ("std\\io:", "no place"),
+            ("tls:/certificates:7:proxy=v1", "write tcp:PORT:tlsCert=FILE:proxy=any"),
+            ("tcp:7:proxy=v4", "give v1, v2 or any"),
+        ):
+            self.assertIn(why, str(self.assertRaises(ValueError, listenersFor, "echo", text)))
+
+    def test_wrongDescriptions(self) -> None:
+        """What Twisted cannot parse is a ValueError that quotes it and says what is wrong."""
+        for text, why in (
+            ("tcp:", "'' "),
+            ("tcp:abc", "'abc'"),
+            ("nonsense:7", "Unknown endpoint type"),
+            ("tcp:0:reusePort=1", "an argument is missing, unknown"),
+            ("tcp:0:interface=::1", "write \\: for :"),
+            ("systemd:domain=INET:index=0", "passed by systemd"),
+        ):
+            error = self.assertRaises(ValueError, listenersFor, "echo", text)
+            self.assertIn(repr(text), str(error))
+            self.assertIn(why, f"{error} ")

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import socket
+from math import inf
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.errors import CannotStart
+from echoproto.server.config.listeners import Listener, listenersFor
+from echoproto.server.config.settings import RESERVED_DESCRIPTORS, Settings
+from echoproto.server.systemd import PassedSocket
+
+GROUPS = [listenersFor("echo", "7")]
+
+
+class SettingsTests(SynchronousTestCase):
+    def test_connectionLimit(self) -> None:
+        """By default as many connections as there are descriptors, less the reserve and one for each listener."""
+        limit = Settings(GROUPS).connectionLimit(1024)
+        self.assertEqual(limit, 1024 - RESERVED_DESCRIPTORS - 4)
+        self.assertEqual(Settings(GROUPS, maxConnections=100).connectionLimit(1024), 100)
+        passed = PassedSocket(3, "echo", socket.SOCK_STREAM, socket.AF_INET)
+        groups = [[Listener("echo", "systemd:echo", passed=passed)]]
+        self.assertEqual(Settings(groups).connectionLimit(1024), 1024 - RESERVED_DESCRIPTORS - 2)
+
+    def test_tooFewDescriptors(self) -> None:
+        """More connections than descriptors allow, or none at all, is said with the remedy."""
+        for settings, descriptors in (
+            (Settings(GROUPS, maxConnections=989), 1024),
+            (Settings(GROUPS), 36),
+        ):
+            with self.assertRaises(CannotStart) as raised:
+                settings.connectionLimit(descriptors)
+            self.assertIn("raise the limit (ulimit -n, LimitNOFILE=)", str(raised.exception))
+            self.assertEqual(len(str(raised.exception).splitlines()), 1)
+
+    def test_perSourceLimit(self) -> None:
+        """By default one source may have half of all connections, at least one."""
+        self.assertEqual(Settings(GROUPS).perSourceLimit(988), 494)
+        self.assertEqual(Settings(GROUPS).perSourceLimit(1), 1)
+        self.assertEqual(Settings(GROUPS, maxPerSource=inf).perSourceLimit(988), inf)

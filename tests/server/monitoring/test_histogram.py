@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from bisect import bisect_right
+from math import inf
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.server.monitoring.histogram import Histogram
+
+
+class HistogramTests(SynchronousTestCase):
+    def test_empty(self) -> None:
+        """Before there is a value every bound stands, with none."""
+        histogram = Histogram([1.0, 2.0])
+        self.assertEqual(histogram.cumulative(), [(1.0, 0), (2.0, 0), (inf, 0)])
+        self.assertEqual((histogram.count, histogram.sum), (0, 0.0))
+
+    def test_boundBelongsBelow(self) -> None:
+        """A value that equals a bound is counted as at most that; one above all bounds is counted last."""
+        histogram = Histogram([1.0, 2.0])
+        for value in (0.0, 1.0, 1.5, 7.5):
+            histogram.add(value)
+        self.assertEqual(histogram.cumulative(), [(1.0, 2), (2.0, 3), (inf, 4)])
+        self.assertEqual((histogram.count, histogram.sum), (4, 10.0))
+
+    @given(st.lists(st.floats(0, 10)), st.sets(st.floats(0, 10), min_size=1).map(sorted))
+    def test_cumulative(self, values: list[float], bounds: list[float]) -> None:
+        """Whatever is added, each bound has the number of values that are at most that."""
+        histogram = Histogram(bounds)
+        for value in values:
+            histogram.add(value)
+        expected = [(bound, bisect_right(sorted(values), bound)) for bound in (*bounds, inf)]
+        self.assertEqual(histogram.cumulative(), expected)
+
+    def test_bounds(self) -> None:
+        """Bounds that are none, equal or descending are refused."""
+        for bounds in ([], [1.0, 1.0], [2.0, 1.0]):
+            self.assertRaises(ValueError, Histogram, bounds)
+
+    def test_state(self) -> None:
+        """What one histogram tells of itself makes another one like it."""
+        one, other = Histogram((1.0, 2.0)), Histogram((1.0, 2.0))
+        one.add(1.5)
+        other.restore(one.state())
+        one.add(3.0)
+        self.assertEqual((other.cumulative(), other.sum), ([(1.0, 0), (2.0, 1), (inf, 1)], 1.5))

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from twisted.application.service import IService
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from echoproto.server.monitoring.looplag import BOUNDS, INTERVAL, LoopDelay
+
+
+class LoopDelayTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.delay = LoopDelay(self.clock)
+
+    def test_interface(self) -> None:
+        """It is a service, and schedules nothing before it is started."""
+        verifyObject(IService, self.delay)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_onTime(self) -> None:
+        """A loop that calls in time has a delay of 0, noted once every interval."""
+        self.delay.startService()
+        self.clock.pump([INTERVAL] * 4)
+        self.assertEqual((self.delay.histogram.count, self.delay.histogram.sum), (4, 0.0))
+        self.assertEqual((self.delay.last, self.delay.longest), (0.0, 0.0))
+
+    def test_late(self) -> None:
+        """A late call is noted once, with the seconds that it was late; the longest stays."""
+        self.delay.startService()
+        self.clock.advance(INTERVAL + 4.0)
+        self.clock.advance(INTERVAL + 0.25)
+        self.assertEqual((self.delay.last, self.delay.longest), (0.25, 4.0))
+        self.assertEqual((self.delay.histogram.count, self.delay.histogram.sum), (2, 4.25))
+        spread = dict(self.delay.histogram.cumulative())
+        self.assertEqual((spread[0.1], spread[0.3], spread[3.0], spread[BOUNDS[-1]]), (0, 1, 1, 2))
+
+    def test_clockSetBack(self) -> None:
+        """A delay is never negative, not even where the clock was set back before the call."""
+        self.delay.startService()
+        [call] = self.clock.getDelayedCalls()
+        self.clock.rightNow -= 60.0
+        call.reset(0)
+        self.clock.advance(0)
+        self.assertEqual((self.delay.last, self.delay.histogram.sum), (0.0, 0.0))
+
+    def test_stopped(self) -> None:
+        """A stopped service has nothing scheduled, keeps its figures, and may be stopped twice."""
+        self.delay.startService()
+        self.clock.advance(INTERVAL + 1.0)
+        self.delay.stopService()
+        self.delay.stopService()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual((self.delay.longest, self.delay.histogram.count), (1.0, 1))
+
+    def test_restarted(self) -> None:
+        """Started again it looks again: the longest is of this start, the histogram goes on."""
+        self.delay.startService()
+        self.clock.advance(INTERVAL + 1.0)
+        self.delay.stopService()
+        self.clock.advance(60.0)
+        self.delay.startService()
+        self.assertEqual((self.delay.last, self.delay.longest), (0.0, 0.0))
+        self.clock.advance(INTERVAL + 0.5)
+        self.assertEqual((self.delay.longest, self.delay.histogram.sum), (0.5, 1.5))
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Mapping
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from echoproto.errors import CannotStart
+from echoproto.server.application import Program
+from echoproto.server.config.listeners import Listener, listenersFor
+from echoproto.server.config.settings import Settings
+from echoproto.server.monitoring.log import REPORT_INTERVAL
+from echoproto.server.monitoring.status import IState
+from echoproto.server.systemd import Notifier
+from echoproto.testing import RecordingProtocol, StreamPair
+from echoproto.testing.streams import CLIENT_ADDRESS
+from tests.server.fakemachine import FakeMachine
+
+PID = 1
+
+
+class ProgramTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+        self.fake = FakeMachine()
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.told.close)
+        self.told.bind(f"{folder.name}/notify")
+        self.told.settimeout(1.0)
+        self.environ = {"NOTIFY_SOCKET": f"{folder.name}/notify"}
+
+    def program(self, environ: Mapping[str, str] | None = None) -> Program:
+        groups = [
+            [Listener("echo", "tcp:7")],
+            [Listener("status", "tcp:9100:interface=127.0.0.1")],
+        ]
+        notifier = Notifier(self.environ if environ is None else environ, PID)
+        self.addCleanup(notifier.close)
+        return Program(self.reactor, Settings(groups), self.fake.machine(), notifier)
+
+    def started(self, environ: Mapping[str, str] | None = None) -> Program:
+        program = self.program(environ)
+        program.privilegedStartService()
+        program.startService()
+        return program
+
+    def message(self) -> str:
+        return self.told.recv(1000).decode().splitlines()[0]
+
+    def connect(self) -> tuple[RecordingProtocol, StreamPair]:
+        client = RecordingProtocol()
+        factory = self.fake.opened[0][1]
+        return client, StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
+
+    def test_startAndStop(self) -> None:
+        """systemd is told when the listeners are open and the reactor runs, and when we begin to stop."""
+        program = self.started()
+        self.assertEqual(len(self.fake.opened), 2)
+        self.reactor.run()
+        self.assertEqual(self.message(), "READY=1")
+        stopped = program.stopService()
+        self.assertEqual(self.message(), "STOPPING=1")
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_cannotStart(self) -> None:
+        """A listener that cannot be opened is a failure to start."""
+        self.fake.failing["tcp:7"] = OSError(98, "Address already in use")
+        with self.assertRaises(CannotStart):
+            self.program().privilegedStartService()
+
+    def test_withoutSystemd(self) -> None:
+        """Where nobody asked to be told nobody is."""
+        program = self.started({})
+        self.reactor.run()
+        self.successResultOf(program.stopService())
+
+    def test_ownNotifier(self) -> None:
+        """Unless told otherwise the program tells the systemd that started it, if any."""
+        program = Program(self.reactor, Settings([listenersFor("echo", "7")]))
+        self.assertIsInstance(program._notifier, Notifier)
+        program._notifier.close()
+
+    def test_watchdog(self) -> None:
+        """systemd has its sign of life, to the end of the drain."""
+        program = self.started({**self.environ, "WATCHDOG_USEC": "2000000"})
+        self.assertEqual(self.message(), "WATCHDOG=1")
+        client, pair = self.connect()
+        stopped = program.stopService()
+        self.assertEqual(self.message(), "STOPPING=1")
+        self.reactor.pump([0.25] * 4)
+        self.assertEqual(self.message(), "WATCHDOG=1")
+        client.link.loseConnection()
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_secondSignal(self) -> None:
+        """A second signal cuts what the drain still waits for."""
+        program = self.started()
+        self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
+        client, pair = self.connect()
+        stopped = program.stopService()
+        self.assertNoResult(stopped)
+        self.assertIn(signal.SIGINT, self.fake.signals)
+        self.fake.signals[signal.SIGTERM]()
+        self.reactor.advance(0.1)
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertEqual(client.events[-1], "lost")
+        # The process may go on, and its signals are its own again.
+        self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
+
+    def test_reload(self) -> None:
+        """At SIGHUP the certificates are read again, and systemd is told."""
+        program = self.started()
+        self.fake.signals[signal.SIGHUP]()
+        self.assertEqual([self.message(), self.message()], ["RELOADING=1", "READY=1"])
+        program.stopService()
+
+    def test_noReloadInADrain(self) -> None:
+        """While we stop nobody is told that we are ready, whatever the signal."""
+        program = self.started()
+        _, pair = self.connect()
+        stopped = program.stopService()
+        self.assertEqual(self.message(), "STOPPING=1")
+        self.fake.signals[signal.SIGHUP]()
+        pair.client.loseConnection()
+        pair.pump()
+        self.successResultOf(stopped)
+        self.told.setblocking(False)
+        self.assertRaises(BlockingIOError, self.message)
+
+    def test_stopTwice(self) -> None:
+        """A second stop, while the first drains, is over when that is, and the signals are given back once."""
+        program = self.started()
+        _, pair = self.connect()
+        stops = [program.stopService(), program.stopService()]
+        pair.client.loseConnection()
+        pair.pump()
+        for stop in stops:
+            self.successResultOf(stop)
+        self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
+
+    def test_reports(self) -> None:
+        """The log tells its sums at each interval."""
+        log = EventLoggingObserver()
+        globalLogPublisher.addObserver(log)
+        self.addCleanup(globalLogPublisher.removeObserver, log)
+        program = self.started()
+        factory = self.fake.opened[0][1]
+        factory.observer.connectionRefused(CLIENT_ADDRESS, "too many connections")
+        self.assertEqual(len(log), 0)
+        self.reactor.advance(REPORT_INTERVAL)
+        [event] = log
+        self.assertIn("refused 1 connection", formatEvent(event))
+        program.stopService()
+
+    def test_state(self) -> None:
+        """The status listener shows whether we are ready, and the metrics."""
+        program = self.program()
+        verifyObject(IState, program)
+        self.assertEqual((program.ready(), program.because()), (False, "starting"))
+        program.startService()
+        self.assertTrue(program.ready())
+        self.assertIn(b'echoproto_connections_open{listener="tcp :0"', program.metrics())
+        program.stopService()
+        self.assertEqual((program.ready(), program.because()), (False, "draining"))

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import sys
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from echoproto.addresses import Networks
+from echoproto.errors import CannotStart
+from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, Ending, IObserver
+from echoproto.protocols.timeouts import Deadlines
+from echoproto.server.builder import Assembly, Observers, Serving
+from echoproto.server.config.listeners import Listener, listenersFor
+from echoproto.server.config.settings import Settings
+from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
+from echoproto.testing.streams import CLIENT_ADDRESS
+from echoproto.transports.proxyprotocol import ProxiedFactory
+from echoproto.transports.tls import TLSStreamFactory
+from tests.certificates import serverPEM
+
+HEADER = b"PROXY TCP4 198.51.100.1 192.0.2.2 5000 7\r\n"
+
+
+class AssemblyTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.log = EventLoggingObserver()
+        globalLogPublisher.addObserver(self.log)
+        self.addCleanup(globalLogPublisher.removeObserver, self.log)
+
+    def assembly(self, **settings: Any) -> Assembly:
+        return Assembly(self.clock, Settings([], **settings), 1024)
+
+    def serve(self, text: str, service: str = "echo", **settings: Any) -> Serving:
+        [listener] = listenersFor(service, text)
+        return self.assembly(**settings).serve(listener)
+
+    def connect(self, serving: Serving) -> tuple[RecordingProtocol, StreamPair]:
+        client = RecordingProtocol()
+        return client, StreamPair(client, serving.service.buildProtocol(CLIENT_ADDRESS))
+
+    def logged(self) -> list[str]:
+        return [formatEvent(event) for event in self.log]
+
+    def test_services(self) -> None:
+        """Each service on each carrier has what the settings say."""
+        deadlines = Deadlines(idle=1.0)
+        for text, service, made in (
+            ("tcp:7", "echo", EchoFactory),
+            ("tcp:7", "greeting", GreetingFactory),
+            ("udp:7", "echo", EchoDatagrams),
+            ("udp:7", "greeting", GreetingDatagrams),
+        ):
+            serving = self.serve(text, service, greeting=b"Moin", deadlines=deadlines)
+            self.assertIs(type(serving.service), made)
+            if service == "greeting":
+                self.assertEqual(serving.service.text, b"Moin")
+            if text == "tcp:7":
+                self.assertIs(serving.service.deadlines, deadlines)
+
+    def test_limitsAreForAll(self) -> None:
+        """A place that is taken on one listener is taken on all; so are datagrams of one source."""
+        assembly = self.assembly(maxConnections=1, datagramRate=1.0)
+        streams = [assembly.serve(Listener("echo", f"tcp:{port}")) for port in (7, 8)]
+        self.connect(streams[0])
+        self.assertIsNone(streams[1].service.buildProtocol(CLIENT_ADDRESS))
+        datagrams = [assembly.serve(Listener("echo", f"udp:{port}")) for port in (7, 8)]
+        self.assertIs(datagrams[0].service.admission, datagrams[1].service.admission)
+
+    def test_limits(self) -> None:
+        """The limits of the settings are those of admission."""
+        for settings in (
+            {"maxPerSource": 1},
+            {"connectionRate": 0.5, "connectionBurst": 1.0},
+            {"maxConnections": 1},
+        ):
+            serving = self.serve("tcp:7", **settings)
+            self.connect(serving)
+            self.assertIsNone(serving.service.buildProtocol(CLIENT_ADDRESS))
+        allowed = self.serve("tcp:7", networks=Networks(allow=("192.0.2.1",)))
+        self.connect(allowed)
+        self.assertIsNone(allowed.service.buildProtocol(IPv4Address("TCP", "192.0.2.9", 7)))
+        denied = self.serve(
+            "udp:7", networks=Networks(deny=("192.0.2.1",)), refusedPorts=frozenset()
+        )
+        self.assertIsNone(denied.service.admission.refusal("192.0.2.3", 7))
+        self.assertIsNotNone(denied.service.admission.refusal("192.0.2.1", 7))
+
+    def test_tooFewDescriptors(self) -> None:
+        """An assembly that cannot have the descriptors is not made."""
+        self.assertRaises(CannotStart, Assembly, self.clock, Settings([]), 32)
+
+    def test_observers(self) -> None:
+        """What happens on a listener is logged under its name, and counted."""
+        serving = self.serve("tcp:7")
+        client, pair = self.connect(serving)
+        client.link.write(b"hello")
+        pair.pump()
+        self.assertEqual(serving.watched.bytesReceived, 5)
+        client.link.loseConnection()
+        pair.pump()
+        [line] = self.logged()
+        self.assertTrue(line.startswith("echo on tcp:7 from 192.0.2.1:50000 finished"), line)
+        self.assertEqual(serving.watched.counts.ended["finished"], 1)
+
+    def test_drain(self) -> None:
+        """A stream listener is drained; a datagram listener has nothing to drain."""
+        serving = self.serve("tcp:7")
+        client, pair = self.connect(serving)
+        drained = serving.drain(5.0)
+        self.assertNoResult(drained)
+        client.link.loseConnection()
+        pair.pump()
+        self.successResultOf(drained)
+        self.successResultOf(self.serve("udp:7").drain(5.0))
+
+    def test_reportDatagrams(self) -> None:
+        """Of a datagram listener the log is told what is new."""
+        serving = self.serve("udp:7")
+        serving.service._refused["source port could loop"] += 2
+        serving.report()
+        serving.report()
+        [line] = self.logged()
+        self.assertIn("echo on udp:7 refused 2 datagrams: 2 source port could loop", line)
+
+    def test_proxy(self) -> None:
+        """With a PROXY header the announced client is who is served, and the drain waits for headers."""
+        serving = self.serve("tcp:7:proxy=v1:trust=192.0.2.0/24")
+        self.assertIs(type(serving.service), ProxiedFactory)
+        client, pair = self.connect(serving)
+        client.link.write(HEADER + b"hello")
+        client.link.loseWriteConnection()
+        pair.pump()
+        self.assertEqual(client.received, b"hello")
+        self.assertIn("from 198.51.100.1:5000 finished", self.logged()[0])
+        self.connect(serving)
+        self.assertNoResult(serving.drain(0.0))
+        self.clock.advance(0.1)
+
+    def test_tls(self) -> None:
+        """With certificates TLS is before the service, and behind the PROXY header."""
+        with TemporaryDirectory() as folder:
+            path = f"{folder}/server.pem"
+            with open(path, "wb") as file:
+                file.write(serverPEM())
+            serving = self.serve(f"tcp:7:tlsCert={path}")
+            self.assertIs(type(serving.service), TLSStreamFactory)
+            self.assertIsNotNone(serving.context)
+            serving = self.serve(f"tcp:7:tlsCert={path}:proxy=any")
+            self.assertIs(type(serving.service.wrapped), TLSStreamFactory)
+
+    def test_plainNeedsNoTLS(self) -> None:
+        """Who does not speak TLS does not need its libraries."""
+        self.patch(sys, "modules", {**sys.modules, "echoproto.transports.tls": None})
+        self.assertIs(type(self.serve("tcp:7").service), EchoFactory)
+
+
+class ObserversTests(SynchronousTestCase):
+    def test_eachIsToldAll(self) -> None:
+        """Every observer is told everything."""
+        recorders = RecordingObserver(), RecordingObserver()
+        observers = Observers(*recorders)
+        verifyObject(IObserver, observers)
+        summary = ConnectionSummary(CLIENT_ADDRESS, Ending.LOST, 1.0, 2, 3)
+        observers.connectionOpened(CLIENT_ADDRESS)
+        observers.connectionEnded(summary)
+        observers.connectionRefused(CLIENT_ADDRESS, "too many")
+        observers.greeted(CLIENT_ADDRESS, b"hi")
+        observers.datagramsStopped(DatagramTotals(1))
+        for each in recorders:
+            self.assertEqual(each.opened, [CLIENT_ADDRESS])
+            self.assertEqual(each.ended, [summary])
+            self.assertEqual(each.refused, [(CLIENT_ADDRESS, "too many")])
+            self.assertEqual(each.greetings, [(CLIENT_ADDRESS, b"hi")])
+            self.assertEqual(each.totals, [DatagramTotals(1)])

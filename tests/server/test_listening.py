@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
+
+from echoproto.errors import CannotStart
+from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.server.certificates import TLSFiles
+from echoproto.server.config.listeners import Listener, listenersFor
+from echoproto.server.config.settings import Settings
+from echoproto.server.listening import EchoprotoService
+from echoproto.testing import RecordingProtocol, StreamPair
+from echoproto.testing.streams import CLIENT_ADDRESS
+from tests.certificates import serverPEM
+from tests.server.fakemachine import FakeMachine, failed
+
+
+class ServiceTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.fake = FakeMachine()
+        self.log = EventLoggingObserver()
+        globalLogPublisher.addObserver(self.log)
+        self.addCleanup(globalLogPublisher.removeObserver, self.log)
+
+    def service(self, *groups: list[Listener], **options: Any) -> EchoprotoService:
+        settings = Settings(groups, **options)
+        return EchoprotoService(self.reactor, settings, self.fake.machine(), Factory)
+
+    def connect(self, factory: Any) -> tuple[RecordingProtocol, StreamPair]:
+        client = RecordingProtocol()
+        return client, StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
+
+    def logged(self) -> list[str]:
+        return [formatEvent(event) for event in self.log]
+
+
+class ServiceTests(ServiceTestCase):
+    def test_opensEach(self) -> None:
+        """Every listener is opened with its service on its carrier, and is one log line."""
+        echo, greeting = listenersFor("echo", "7"), listenersFor("greeting", "8")
+        self.service(echo, greeting).privilegedStartService()
+        self.assertEqual(
+            [type(serving) for _, serving in self.fake.opened],
+            [EchoFactory, EchoDatagrams] * 2 + [GreetingFactory, GreetingDatagrams] * 2,
+        )
+        self.assertEqual(self.logged(), [])
+        self.reactor.run()
+        self.assertEqual(self.logged()[0], "echo is listening on tcp 0.0.0.0:7")
+        self.assertEqual(self.logged()[-1], "greeting is listening on udp [::]:8")
+
+    def test_notAnnounced(self) -> None:
+        """Who is told to announces nothing."""
+        settings = Settings([[Listener("echo", "tcp:7")]])
+        EchoprotoService(self.reactor, settings, self.fake.machine(), announce=False).startService()
+        self.assertEqual(self.logged(), [])
+
+    def test_startWithoutPrivileged(self) -> None:
+        """Started without the privileged part, as twist does, it opens its listeners all the same, once."""
+        service = self.service(listenersFor("echo", "7"))
+        service.startService()
+        self.assertEqual(len(self.fake.opened), 4)
+        other = self.service(listenersFor("echo", "7"))
+        other.privilegedStartService()
+        other.startService()
+        self.assertEqual(len(self.fake.opened), 8)
+
+    def test_withoutIPv6(self) -> None:
+        """Where the machine has no IPv6 a bare number is on IPv4 alone; what was asked for by name is not left out."""
+        self.fake.ipv6 = False
+        self.service(listenersFor("echo", "7"), listenersFor("echo", "8", ("::1",))).startService()
+        self.assertEqual(
+            [port.listener.interface for port, _ in self.fake.opened],
+            ["0.0.0.0", "0.0.0.0", "::1", "::1"],
+        )
+
+    def test_portZero(self) -> None:
+        """Port 0 is one port that is free everywhere, one for each service."""
+        self.service(listenersFor("echo", "0"), listenersFor("greeting", "0")).startService()
+        self.assertEqual(self.fake.picked, [["0.0.0.0", "::"]] * 2)
+        self.assertEqual(
+            [port.listener.port for port, _ in self.fake.opened], [40_001] * 4 + [40_002] * 4
+        )
+        self.assertIn("tcp:40001:", self.fake.opened[0][0].listener.description)
+
+    def test_allOrNone(self) -> None:
+        """When one listener cannot be opened those that were are closed, and one line says why."""
+        error = CannotListenError("0.0.0.0", 8, failed(EADDRINUSE))
+        self.fake.failing["udp:8"] = error
+        service = self.service(listenersFor("echo", "7"), listenersFor("greeting", "8"))
+        with self.assertRaises(CannotStart) as raised:
+            service.privilegedStartService()
+        message = (
+            "greeting cannot listen on udp 0.0.0.0:8: Address already in use; "
+            "stop what listens there, or choose another place"
+        )
+        self.assertEqual(str(raised.exception), message)
+        self.assertEqual([port.closed for port, _ in self.fake.opened], ["abandoned"] * 5)
+        self.assertEqual(self.fake.complaints, [message])
+
+    def test_portZeroTakenMeanwhile(self) -> None:
+        """Where a picked port is taken before all its listeners are open, another is picked for all."""
+        self.fake.failing["udp:40001"] = CannotListenError("", 40_001, failed(EADDRINUSE))
+        self.service(listenersFor("echo", "0")).startService()
+        self.assertEqual(
+            [(port.listener.port, port.closed) for port, _ in self.fake.opened],
+            [(40_001, "abandoned")] + [(40_002, "")] * 4,
+        )
+
+    def test_noFreePort(self) -> None:
+        """Where no port is free on all carriers that is said in one line, too."""
+        self.fake.noPort = failed(EADDRINUSE)
+        with self.assertRaises(CannotStart) as raised:
+            self.service(listenersFor("echo", "0")).privilegedStartService()
+        self.assertIn("echo cannot listen on tcp 0.0.0.0:0", str(raised.exception))
+
+    def test_twoZeros(self) -> None:
+        """Two bare 0 are two ports, each the same on all its listeners."""
+        self.service(listenersFor("echo", "0"), listenersFor("echo", "0")).startService()
+        self.assertEqual(
+            [port.listener.port for port, _ in self.fake.opened], [40_001] * 4 + [40_002] * 4
+        )
+
+    def test_portZeroOnAnotherMachinesAddress(self) -> None:
+        """Where no port can be picked, the address that cannot be had is named."""
+        self.fake.noPort = CannotListenError("192.0.2.1", 0, failed(EADDRNOTAVAIL))
+        listeners = listenersFor("echo", "0", ("127.0.0.1", "192.0.2.1"))
+        with self.assertRaises(CannotStart) as raised:
+            self.service(listeners).privilegedStartService()
+        self.assertIn("cannot listen on tcp 192.0.2.1:0: Cannot", str(raised.exception))
+
+    def test_stopTwice(self) -> None:
+        """A second stop is over when the first is."""
+        service = self.service(listenersFor("echo", "7"))
+        service.startService()
+        _, pair = self.connect(self.fake.opened[0][1])
+        stops = [service.stopService(), service.stopService()]
+        self.assertNoResult(stops[1])
+        pair.client.loseConnection()
+        pair.pump()
+        for stop in stops:
+            self.successResultOf(stop)
+
+    def test_failingToClose(self) -> None:
+        """A listener that does not close cleanly is one log line, and does not cut the drain."""
+        service = self.service(listenersFor("echo", "7"))
+        service.startService()
+        port, factory = self.fake.opened[0]
+        port.stopError = failed(EACCES)
+        client, pair = self.connect(factory)
+        stopped = service.stopService()
+        self.assertNoResult(stopped)
+        client.link.loseConnection()
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertIn(
+            "echo did not close tcp 0.0.0.0:7 cleanly: [Errno 13] Permission denied", self.logged()
+        )
+
+    def test_acceptsWhatWaits(self) -> None:
+        """Stopped, it first takes the connections that its listeners hold."""
+        service = self.service(listenersFor("echo", "7"))
+        service.startService()
+        port, factory = self.fake.opened[0]
+        directlyProvides(port, IReadDescriptor)
+        taken: list[bool] = []
+        port.onRead = lambda: taken.append(factory.sweep.draining)
+        self.successResultOf(service.stopService())
+        self.assertEqual(set(taken), {False})
+
+    def test_stop(self) -> None:
+        """Stopped, it closes every listener, drains what is open, and is over when nothing is left."""
+        service = self.service(listenersFor("echo", "7"))
+        service.startService()
+        client, pair = self.connect(self.fake.opened[0][1])
+        stopped = service.stopService()
+        self.assertEqual({port.closed for port, _ in self.fake.opened}, {"stopped"})
+        self.assertNoResult(stopped)
+        client.link.write(b"last words")
+        client.link.loseWriteConnection()
+        pair.pump()
+        self.assertEqual(client.received, b"last words")
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopAtOnce(self) -> None:
+        """What a drain waits for is cut when asked."""
+        service = self.service(listenersFor("echo", "7"))
+        service.startService()
+        client, pair = self.connect(self.fake.opened[0][1])
+        stopped = service.stopService()
+        service.stopAtOnce()
+        self.reactor.advance(0.1)
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertEqual(client.events[-1], "lost")
+
+    def test_drainAsLongAsAsked(self) -> None:
+        """A drain lasts as long as the settings say."""
+        service = self.service(listenersFor("echo", "7"), drain=20.0)
+        service.startService()
+        client, pair = self.connect(self.fake.opened[0][1])
+        stopped = service.stopService()
+        for _ in range(199):
+            client.link.write(b"x")
+            pair.pump()
+            self.reactor.advance(0.1)
+        self.assertNoResult(stopped)
+        self.reactor.advance(0.2)
+        pair.pump()
+        self.successResultOf(stopped)
+
+
+class LimitsTests(ServiceTestCase):
+    def test_tooFewDescriptors(self) -> None:
+        """A machine that cannot hold the connections asked for is said so, once, and nothing is opened."""
+        self.fake.descriptors = 64
+        service = self.service(listenersFor("echo", "7"), maxConnections=100)
+        with self.assertRaises(CannotStart) as raised:
+            service.startService()
+        self.assertEqual(self.fake.complaints, [str(raised.exception)])
+        self.assertEqual(raised.exception.code, 1)
+        self.assertEqual(self.fake.opened, [])
+
+    def test_waitWhenFull(self) -> None:
+        """A full server that waits reads its stream ports no more, until a connection ends."""
+        listeners = listenersFor("echo", "7")
+        self.service(listeners, waitWhenFull=True, maxConnections=1, maxPerSource=9).startService()
+        port, factory = self.fake.opened[0]
+        client, pair = self.connect(factory)
+        port.doRead()
+        self.assertEqual([each.reading for each, _ in self.fake.opened], [False, True, True, True])
+        client.link.loseConnection()
+        pair.pump()
+        self.assertTrue(port.reading)
+
+    def test_waitWhenFullAndStopped(self) -> None:
+        """A port that is closed is not read again when there is room."""
+        service = self.service(
+            listenersFor("echo", "7"), waitWhenFull=True, maxConnections=1, maxPerSource=9
+        )
+        service.startService()
+        port, factory = self.fake.opened[0]
+        client, pair = self.connect(factory)
+        port.doRead()
+        stopped = service.stopService()
+        client.link.loseConnection()
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertFalse(port.reading)
+
+
+class StatusTests(ServiceTestCase):
+    status = Listener("status", "tcp:9100:interface=127.0.0.1")
+
+    def test_closedLast(self) -> None:
+        """The status listener is there until everybody is served."""
+        service = self.service(listenersFor("echo", "7"), [self.status])
+        self.assertFalse(service.ready)
+        service.startService()
+        self.assertTrue(service.ready)
+        [*_, (port, _)] = self.fake.opened
+        client, pair = self.connect(self.fake.opened[0][1])
+        stopped = service.stopService()
+        self.assertFalse(service.ready)
+        self.assertEqual(port.closed, "")
+        client.link.loseConnection()
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertEqual(port.closed, "stopped")
+
+    def test_watched(self) -> None:
+        """The metrics see each listener under its real address, also while it is drained."""
+        service = self.service([Listener("echo", "tcp:7"), Listener("echo", "udp:7")])
+        service.startService()
+        self.connect(self.fake.opened[0][1])
+        service.stopService()
+        streams, datagrams = service.watched()
+        self.assertEqual((streams.place, streams.counts.open), ("tcp :0", 1))
+        self.assertIsNotNone(datagrams.datagrams)
+
+
+class ReportTests(ServiceTestCase):
+    def test_report(self) -> None:
+        """What the log tells in sums is told when asked, and at the end."""
+        service = self.service(listenersFor("echo", "7"), maxConnections=1, maxPerSource=9)
+        service.startService()
+        factory = self.fake.opened[0][1]
+        self.connect(factory)
+        for _ in range(3):
+            self.assertIsNone(factory.buildProtocol(CLIENT_ADDRESS))
+        service.report()
+        self.assertIn("refused 3 connections: 3 too many connections", self.logged()[-1])
+        self.assertIsNone(factory.buildProtocol(CLIENT_ADDRESS))
+        service.stopService()
+        service.stopAtOnce()
+        self.reactor.advance(0.1)
+
+
+class ReloadTests(ServiceTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = f"{self.folder.name}/server.pem"
+        self.write(serverPEM())
+        [listener, *_] = listenersFor("echo", "7", tls=TLSFiles(self.path, self.path))
+        self.running = self.service([listener], listenersFor("echo", "8"))
+
+    def write(self, pem: bytes) -> None:
+        with open(self.path, "wb") as file:
+            file.write(pem)
+
+    def test_reload(self) -> None:
+        """The certificates are read again; those that cannot be used leave those in use, in one line."""
+        self.running.startService()
+        self.running.reload()
+        self.assertEqual(self.logged(), ["read the certificates of 1 listeners"])
+        self.write(b"")
+        self.running.reload()
+        self.assertEqual(len(self.logged()), 2)
+        self.assertIn("the certificates in use stay", self.logged()[-1])
+
+    def test_cannotStart(self) -> None:
+        """Certificates that cannot be used are a failure to start."""
+        self.write(b"")
+        with self.assertRaises(CannotStart) as raised:
+            self.running.startService()
+        self.assertIn("echo cannot listen on tls 0.0.0.0:7: ", str(raised.exception))

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from errno import EACCES, EADDRNOTAVAIL
+from os import strerror
+from tempfile import TemporaryFile
+from typing import IO, Any, cast
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import Logger
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.server import ports as opening
+from echoproto.server.config.listeners import Listener, listenersFor
+from echoproto.server.ports import complain, onSignal, openDatagrams, openStream, whyNot
+from echoproto.server.systemd import PassedSocket
+
+
+def failed(number: int) -> OSError:
+    """What the kernel fails with."""
+    return OSError(number, strerror(number))
+
+
+class WhyNotTests(SynchronousTestCase):
+    def test_bareNumber(self) -> None:
+        """The listener of a bare number is named by carrier, address and port, with the remedy."""
+        [tcp, *_] = listenersFor("echo", "80", ("::1",))
+        self.assertEqual(
+            whyNot(tcp, CannotListenError("::1", 80, failed(EACCES))),
+            "echo cannot listen on tcp [::1]:80: Permission denied; "
+            "ports under 1024 need root: start as root and give twistd --uid",
+        )
+        self.assertIn("this machine has no such address", whyNot(tcp, failed(EADDRNOTAVAIL)))
+
+    def test_otherErrors(self) -> None:
+        """Whatever it is has its own words."""
+        listener = Listener("echo", "tcp:7:interface=lab")
+        error = CannotListenError("lab", 7, socket.gaierror(-2, "Name or service not known"))
+        self.assertIn("Name or service not known", whyNot(listener, error))
+        self.assertIn("too large", whyNot(listener, OverflowError("too large")))
+
+    def test_description(self) -> None:
+        """Any other is named by its description."""
+        self.assertEqual(
+            whyNot(
+                Listener("echo", "unix:/x"), CannotListenError(None, "/x", "Cannot acquire lock")
+            ),
+            "echo cannot listen on unix:/x: Cannot acquire lock",
+        )
+
+
+class ComplainTests(SynchronousTestCase):
+    def complained(self, said: IO[str] | None) -> list[str]:
+        """What is logged when there is a complaint, and ``said`` is the standard error."""
+        logged: list[str] = []
+        self.patch(opening, "_log", Logger("test", observer=cast(Any, logged.append)))
+        self.patch(sys, "__stderr__", said)
+        complain("no")
+        return logged
+
+    def test_standardError(self) -> None:
+        """A complaint is a line on the standard error that the process began with."""
+        with TemporaryFile("w+") as said:
+            self.assertEqual(self.complained(said), [])
+            said.seek(0)
+            self.assertEqual(said.read(), "no\n")
+
+    def test_daemon(self) -> None:
+        """Where there is no standard error it is a line in the log."""
+        with open(os.devnull, "w") as nowhere:
+            self.assertEqual(len(self.complained(nowhere)), 1)
+        self.assertEqual(len(self.complained(None)), 1)
+
+
+class OpenTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+
+    def test_stream(self) -> None:
+        """A stream listener is opened by Twisted's endpoint of that description."""
+        factory = EchoFactory(self.reactor)
+        openStream(self.reactor, Listener("echo", "unix:/x"), factory)
+        self.assertEqual(self.reactor.unixServers[0][:2], ("/x", factory))
+
+    def test_streamFails(self) -> None:
+        """What the endpoint fails with is raised."""
+        listener = Listener("echo", "tcp:7:interface=192.0.2.1")
+        with self.assertRaises(CannotListenError):
+            openStream(self.reactor, listener, EchoFactory(self.reactor))
+
+    def test_datagrams(self) -> None:
+        """A datagram listener is opened on our own port."""
+        listener = Listener("echo", "udp:0:interface=127.0.0.1")
+        port = openDatagrams(self.reactor, listener, EchoDatagrams(self.reactor))
+        self.addCleanup(cast(Any, port).connectionLost)
+        self.assertEqual(cast(Any, port.getHost()).host, "127.0.0.1")
+
+    def test_passedStream(self) -> None:
+        """A stream socket that systemd passed is adopted, not opened."""
+        with socket.create_server(("127.0.0.1", 0)) as made:
+            passed = PassedSocket(made.fileno(), "x", socket.SOCK_STREAM, socket.AF_INET)
+            openStream(
+                self.reactor,
+                Listener("echo", "systemd:x", passed=passed),
+                EchoFactory(self.reactor),
+            )
+        [(descriptor, family, _)] = self.reactor.adoptedPorts
+        self.assertEqual((descriptor, family), (passed.descriptor, socket.AF_INET))
+
+    def test_passedDatagrams(self) -> None:
+        """So is a datagram socket."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+            made.bind(("127.0.0.1", 0))
+            passed = PassedSocket(made.fileno(), "x", socket.SOCK_DGRAM, socket.AF_INET)
+            port = openDatagrams(
+                self.reactor,
+                Listener("echo", "systemd:x", passed=passed),
+                EchoDatagrams(self.reactor),
+            )
+            self.addCleanup(cast(Any, port).connectionLost)
+            self.assertEqual(cast(Any, port.getHost()).port, made.getsockname()[1])
+
+
+class OnSignalTests(SynchronousTestCase):
+    def test_inTheReactorsTurn(self) -> None:
+        """At the signal the reactor is asked to act, until that is undone; never in the middle of a turn."""
+        number = signal.SIGUSR2
+        self.addCleanup(signal.signal, number, signal.getsignal(number))
+        asked: list[object] = []
+
+        class Reactor:
+            def callFromThread(self, act: object) -> None:
+                asked.append(act)
+
+        before = signal.getsignal(number)
+        undo = onSignal(Reactor(), number, self.fail)
+        self.assertEqual(asked, [])
+        signal.raise_signal(number)
+        self.assertEqual(asked, [self.fail])
+        undo()
+        self.assertEqual(signal.getsignal(number), before)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.targets.target import PORT, Target, parseTarget
+
+
+class TargetTests(SynchronousTestCase):
+    def test_written(self) -> None:
+        """Every way to write a target, and how it is called then."""
+        for text, called, carrier, host, port in (
+            ("lab1", f"tcp://lab1:{PORT}", "tcp", "lab1", PORT),
+            ("lab1:7", "tcp://lab1:7", "tcp", "lab1", 7),
+            ("192.0.2.1:7", "tcp://192.0.2.1:7", "tcp", "192.0.2.1", 7),
+            ("[2001:db8::1]:7", "tcp://[2001:db8::1]:7", "tcp", "2001:db8::1", 7),
+            ("[::1]", f"tcp://[::1]:{PORT}", "tcp", "::1", PORT),
+            ("fe80::1%eth0", f"tcp://[fe80::1%eth0]:{PORT}", "tcp", "fe80::1%eth0", PORT),
+            ("udp://lab1", f"udp://lab1:{PORT}", "udp", "lab1", PORT),
+            ("TLS://lab1:7", "tls://lab1:7", "tls", "lab1", 7),
+        ):
+            self.assertEqual(parseTarget(text), Target(called, carrier, host, port), text)
+
+    def test_unix(self) -> None:
+        """The path of a UNIX socket may have what an address has not, in percent."""
+        self.assertEqual(parseTarget("unix:///run/a%20b").path, "/run/a b")
+
+    def test_wrong(self) -> None:
+        """Anything else is an error that shows how it is written."""
+        for text, says in (
+            ("", "no target such as lab1"),
+            ("lab1/x", "no target such as lab1"),
+            ("http://lab1", "none of tcp, udp, tls, unix"),
+            ("lab1:0", "'0' is no port"),
+            ("lab1:", "'' is no port"),
+            ("lab1:65536", "no port from 1 to 65535"),
+            ("lab1:x", "'x' is no port"),
+            ("[::1", "is written"),
+            ("[::1]7", "is written"),
+            ("[lab1]:7", "no IPv6 address"),
+            ("1:2:3", "no IPv6 address"),
+            ("unix://run", "unix:///path"),
+            ("unix:/run/echo", "is written unix:///run/echo"),
+            ("udp:lab1:7", "is written udp://lab1:7"),
+        ):
+            with self.assertRaisesRegex(ValueError, says):
+                parseTarget(text)
