@@ -47,12 +47,12 @@ def main() -> None:
 
 def _serve(reactor: Any, datagrams: bool) -> int:
     from echoproto.protocols.admission import DatagramAdmission
-    from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+    from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
     from echoproto.transports.udp import listenDatagrams
 
     if datagrams:
         admission = DatagramAdmission(reactor.seconds, 1e9)
-        service: Any = EchoDatagrams(reactor, admission=admission)
+        service: Any = EchoDatagramProtocol(reactor, admission=admission)
         port: Any = listenDatagrams(reactor, 0, service, "127.0.0.1")
     else:
         port = reactor.listenTCP(0, EchoFactory(reactor), 1024, "127.0.0.1")

@@ -8,7 +8,7 @@ in-memory carriers for tests in :mod:`echoproto.testing`, and TLS, which needs a
 
 from __future__ import annotations
 
-from echoproto.addresses import Networks
+from echoproto.addresses import AddressFilter
 from echoproto.client import (
     EchoClient,
     EchoDatagramClient,
@@ -17,36 +17,36 @@ from echoproto.client import (
     greet,
 )
 from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory, EchoProtocol
-from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory, GreetingProtocol
-from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, Ending, IObserver
-from echoproto.protocols.timeouts import Deadlines
-from echoproto.transports.proxyheader import Versions
-from echoproto.transports.proxyprotocol import ProxiedFactory
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory, EchoProtocol
+from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory, GreetingProtocol
+from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
+from echoproto.protocols.timeouts import Timeouts
+from echoproto.transports.proxyheader import ProxyProtocolVersion
+from echoproto.transports.proxyprotocol import ProxyProtocolFactory
 from echoproto.transports.udp import DatagramPort, listenDatagrams
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AddressFilter",
+    "CloseReason",
     "ConnectionAdmission",
     "ConnectionSummary",
     "DatagramAdmission",
     "DatagramPort",
     "DatagramTotals",
-    "Deadlines",
     "EchoClient",
     "EchoDatagramClient",
-    "EchoDatagrams",
+    "EchoDatagramProtocol",
     "EchoFactory",
     "EchoProtocol",
-    "Ending",
-    "GreetingDatagrams",
+    "GreetingDatagramProtocol",
     "GreetingFactory",
     "GreetingProtocol",
     "IObserver",
-    "Networks",
-    "ProxiedFactory",
-    "Versions",
+    "ProxyProtocolFactory",
+    "ProxyProtocolVersion",
+    "Timeouts",
     "connectEcho",
     "connectEchoDatagram",
     "greet",

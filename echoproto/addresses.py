@@ -28,12 +28,12 @@ BROADCAST = IPv4Address("255.255.255.255")
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
-def hostOf(address: IAddress | None) -> str | None:
+def numericHost(address: IAddress | None) -> str | None:
     """The numeric address in ``address``; ``None`` where it has none, as on a UNIX socket."""
     return address.host if isinstance(address, TCP4Address | TCP6Address) else None
 
 
-def plainAddress(host: str) -> IPv4Address | IPv6Address:
+def unmapped(host: str) -> IPv4Address | IPv6Address:
     """
     A numeric address; IPv4 where it is mapped IPv4, and without a scope (``%eth0``).
 
@@ -45,7 +45,7 @@ def plainAddress(host: str) -> IPv4Address | IPv6Address:
 
 
 @lru_cache(maxsize=1024)
-def sourceKey(host: str) -> str | None:
+def rateLimitKey(host: str) -> str | None:
     """
     The name under which a source is counted, or ``None`` where it is not one host's address.
 
@@ -55,7 +55,7 @@ def sourceKey(host: str) -> str | None:
 
     :param host: a numeric address.
     """
-    address = plainAddress(host)
+    address = unmapped(host)
     if address.is_multicast or address.is_unspecified or address == BROADCAST:
         return None
     if isinstance(address, IPv6Address):
@@ -81,7 +81,7 @@ def parseNetwork(text: str) -> IPv4Network | IPv6Network:
     return network
 
 
-class Networks:
+class AddressFilter:
     """
     Who may come at all: those that are allowed, or all where nobody is named, less those that are
     denied.
@@ -100,7 +100,7 @@ class Networks:
         # Mostly nobody is named, and to read the address would be a tenth of what a connection costs.
         if not self._deny and not self._allow:
             return True
-        address = plainAddress(host)
+        address = unmapped(host)
         if any(address in network for network in self._deny):
             return False
         return not self._allow or any(address in network for network in self._allow)

@@ -4,20 +4,20 @@ Every exception that this package raises, in one tree.
 ::
 
     EchoprotoError
-    ├── CannotStart          a listener cannot be opened or a description is wrong (also SystemExit)
-    ├── CannotAsk            a target cannot be asked so: its description or what it needs is wrong
-    ├── CannotReport         saved results cannot be read, merged or compared
-    ├── Misuse               our caller's mistake
-    │   ├── Closed           echo() or close() after close()
-    │   └── DatagramTooLong  more than one datagram holds
-    └── ExchangeError        the server's or the network's fault: fails an exchange
-        ├── WrongBytes       the reply differs from what was sent
-        ├── ReplyTooMany     bytes came back that nobody had sent
-        ├── EmptyReply       the server closed without a greeting
-        ├── ReplyTooLong     the greeting does not end within the bound
-        ├── ExchangeTimeout  no whole reply in time
+    ├── StartupError           a listener cannot be opened, or an option is invalid (also SystemExit)
+    ├── TargetError            a target is invalid, or needs something that is missing
+    ├── ReportError            stored results cannot be read, merged or compared
+    ├── UsageMistake           a mistake of the calling program
+    │   ├── Closed             echo() or close() after close()
+    │   └── DatagramTooLong    more data than a datagram can hold
+    └── ExchangeError          a fault of the server or the network: an exchange fails with it
+        ├── EchoMismatch       the reply differs from the message
+        ├── UnexpectedReply    data arrived although no reply was due
+        ├── EmptyReply         the server closed the connection without a greeting
+        ├── ReplyTooLong       the greeting exceeds its maximum length
+        ├── ExchangeTimeout    no complete reply in time
         ├── ExchangeCancelled  the caller cancelled the Deferred (also CancelledError)
-        └── ConnectionGone   the connection ended, or nothing listens there
+        └── ConnectionClosed   the connection ended, or was refused
 
 A connection that cannot be made at all fails with Twisted's own errors
 (:mod:`twisted.internet.error`), which say more than we could.
@@ -36,7 +36,7 @@ class EchoprotoError(Exception):
     """The root of the tree."""
 
 
-class CannotStart(EchoprotoError, SystemExit):
+class StartupError(EchoprotoError, SystemExit):
     """
     The server cannot start. The message is one line: the listener, the cause, the remedy.
 
@@ -53,23 +53,23 @@ class CannotStart(EchoprotoError, SystemExit):
         self.code = 1 if said else message
 
 
-class CannotAsk(EchoprotoError):
+class TargetError(EchoprotoError):
     """A target cannot be asked so. The message is one line: the target, the cause, the remedy."""
 
 
-class CannotReport(EchoprotoError):
+class ReportError(EchoprotoError):
     """Saved results cannot be read, merged or compared. The message is one line: the file, the cause, the remedy."""
 
 
-class Misuse(EchoprotoError):
+class UsageMistake(EchoprotoError):
     """The caller's mistake; nothing was sent."""
 
 
-class Closed(Misuse):
+class Closed(UsageMistake):
     """The client was closed already."""
 
 
-class DatagramTooLong(Misuse):
+class DatagramTooLong(UsageMistake):
     """The message is longer than the longest datagram that can be sent."""
 
 
@@ -77,7 +77,7 @@ class ExchangeError(EchoprotoError):
     """An exchange failed by the server's or the network's doing."""
 
 
-class WrongBytes(ExchangeError):
+class EchoMismatch(ExchangeError):
     """
     The reply differs from what was sent.
 
@@ -98,15 +98,15 @@ class WrongBytes(ExchangeError):
         )
 
 
-class ReplyTooMany(ExchangeError):
+class UnexpectedReply(ExchangeError):
     """
     Bytes came back that nobody had sent.
 
-    :ivar received: the first of them, at most :attr:`WrongBytes.EXCERPT` bytes.
+    :ivar received: the first of them, at most :attr:`EchoMismatch.EXCERPT` bytes.
     """
 
     def __init__(self, received: bytes) -> None:
-        self.received = received[: WrongBytes.EXCERPT]
+        self.received = received[: EchoMismatch.EXCERPT]
         super().__init__(f"a reply to nothing: {self.received!r}")
 
 
@@ -126,7 +126,7 @@ class ExchangeCancelled(ExchangeError, CancelledError):
     """The caller cancelled the Deferred of this exchange."""
 
 
-class ConnectionGone(ExchangeError):
+class ConnectionClosed(ExchangeError):
     """The connection ended before the whole reply had come, or nothing listens there."""
 
 

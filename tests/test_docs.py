@@ -12,7 +12,7 @@ from echoproto.cli.exitcodes import (
     INTERRUPTED,
     LOCAL_ERROR,
     NO_REPLY,
-    WELL,
+    OK,
     WRONG_BYTES,
 )
 from echoproto.cli.measuring import COMMANDS
@@ -81,7 +81,7 @@ class OperationTests(SynchronousTestCase):
         # The greeting is explained by its example in the help.
         missing = {each for each in OPTIONS if each not in said} - {"--message", "--help"}
         self.assertEqual(missing, set())
-        for each in (WELL, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED):
+        for each in (OK, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED):
             self.assertIn(f"\n| {each} | ", said)
 
     def test_conformance(self) -> None:

@@ -29,12 +29,12 @@ class TreeTests(SynchronousTestCase):
         self.assertEqual(drawn, actual)
 
     def test_cannotStartEndsTheProcess(self) -> None:
-        """Uncaught, CannotStart prints its message alone and ends the process with status 1."""
+        """Uncaught, StartupError prints its message alone and ends the process with status 1."""
         finished = subprocess.run(
             [
                 sys.executable,
                 "-c",
-                f"from {errors.__name__} import CannotStart; raise CannotStart('no')",
+                f"from {errors.__name__} import StartupError; raise StartupError('no')",
             ],
             capture_output=True,
             text=True,
@@ -42,7 +42,7 @@ class TreeTests(SynchronousTestCase):
             check=False,
         )
         self.assertEqual((finished.returncode, finished.stderr), (1, "no\n"))
-        said = errors.CannotStart("no", said=True)
+        said = errors.StartupError("no", said=True)
         self.assertEqual((str(said), said.code), ("no", 1))
 
     def test_cancelledIsTwistedsToo(self) -> None:
@@ -52,13 +52,13 @@ class TreeTests(SynchronousTestCase):
 
 class WrongBytesTests(SynchronousTestCase):
     def test_says(self) -> None:
-        """WrongBytes has the offset, what was sent and what came, and says so."""
-        error = errors.WrongBytes(3, b"abc", b"xbc")
+        """EchoMismatch has the offset, what was sent and what came, and says so."""
+        error = errors.EchoMismatch(3, b"abc", b"xbc")
         self.assertEqual((error.offset, error.sent, error.received), (3, b"abc", b"xbc"))
         self.assertEqual(str(error), "wrong byte at offset 3: sent b'abc', received b'xbc'")
 
     def test_excerpt(self) -> None:
         """Of long data only the first 16 bytes are kept."""
-        error = errors.WrongBytes(0, b"a" * 100, b"b" * 100)
+        error = errors.EchoMismatch(0, b"a" * 100, b"b" * 100)
         self.assertEqual((error.sent, error.received), (b"a" * 16, b"b" * 16))
-        self.assertEqual(errors.ReplyTooMany(b"c" * 100).received, b"c" * 16)
+        self.assertEqual(errors.UnexpectedReply(b"c" * 100).received, b"c" * 16)

@@ -26,7 +26,7 @@ class Echo(asyncio.Protocol):
         self._transport.resume_reading()
 
 
-class EchoDatagrams(asyncio.DatagramProtocol):
+class EchoDatagramProtocol(asyncio.DatagramProtocol):
     """Each datagram is sent back."""
 
     def connection_made(self, transport: Any) -> None:
@@ -52,7 +52,9 @@ async def main(kind: str, *arguments: str) -> None:
     where = ("127.0.0.1", 0)
     if kind in ("udp", "wild"):
         host = "0.0.0.0" if kind == "wild" else "127.0.0.1"
-        transport, _ = await loop.create_datagram_endpoint(EchoDatagrams, local_addr=(host, 0))
+        transport, _ = await loop.create_datagram_endpoint(
+            EchoDatagramProtocol, local_addr=(host, 0)
+        )
         print(transport.get_extra_info("sockname")[1], flush=True)
         await asyncio.Event().wait()
     server: Any

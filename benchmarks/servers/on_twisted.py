@@ -25,7 +25,7 @@ class NoDelay(Echo):
         transport.setTcpNoDelay(True)
 
 
-class EchoDatagrams(DatagramProtocol):
+class EchoDatagramProtocol(DatagramProtocol):
     """Each datagram is sent back."""
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
@@ -36,7 +36,7 @@ class EchoDatagrams(DatagramProtocol):
 def main(kind: str, *arguments: str) -> None:
     factory: Any = Factory.forProtocol(NoDelay)
     if kind == "udp":
-        port = reactor.listenUDP(0, EchoDatagrams(), "127.0.0.1", 65_536)
+        port = reactor.listenUDP(0, EchoDatagramProtocol(), "127.0.0.1", 65_536)
     elif kind == "tls":
         with open(arguments[0]) as pem:
             certificate = ssl.PrivateCertificate.loadPEM(pem.read())

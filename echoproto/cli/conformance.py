@@ -17,15 +17,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
+from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.options import option
 from echoproto.cli.output import opened
 from echoproto.cli.progress import Stage
-from echoproto.cli.runner import Once
-from echoproto.cli.way import wayOf
+from echoproto.cli.runner import MeasurementRunner
+from echoproto.cli.way import connectOptionsOf
 from echoproto.conformance.api import prepareGrade
-from echoproto.conformance.results import SuiteResult
-from echoproto.conformance.runner import Grading
+from echoproto.conformance.results import ConformanceResult
+from echoproto.conformance.runner import ConformanceRunner
 from echoproto.conformance.suite import CHECKS, TCP, UDP, chosen
 from echoproto.report.document import suiteValues
 from echoproto.report.text import columns, gradeRows, suiteCounts
@@ -82,7 +82,7 @@ def listChecks(given: Mapping[str, Any]) -> int:
         if each.carrier in carriers
     ]
     click.echo("\n".join(columns(rows)))
-    return WELL
+    return OK
 
 
 def runSuite(target: Target, given: Mapping[str, Any]) -> int:
@@ -94,14 +94,14 @@ def runSuite(target: Target, given: Mapping[str, Any]) -> int:
         raise click.UsageError(f"--only {error}") from error
     with opened(given["out"]) as stream:
 
-        def begun(grading: Grading, reactor: Any) -> None:
+        def begun(grading: ConformanceRunner, reactor: Any) -> None:
             if given["output"] == "text":
                 once.line(f"SUITE {grading.target}")
 
         progress = (
             None if given["quiet"] else lambda grading: Stage(grading.share, grading.progress)
         )
-        once = Once("verify", stream, begun, progress, target.text)
+        once = MeasurementRunner("verify", stream, begun, progress, target.text)
         return once.run(
             lambda reactor: prepareGrade(
                 reactor,
@@ -111,13 +111,15 @@ def runSuite(target: Target, given: Mapping[str, Any]) -> int:
                 given["risky"],
                 given["yes_i_own_it"],
                 given["wait"],
-                wayOf(given),
+                connectOptionsOf(given),
             ),
             lambda result: _show(once, result, given, stream),
         )
 
 
-def _show(once: Once, result: SuiteResult, given: Mapping[str, Any], stream: IO[str]) -> int:
+def _show(
+    once: MeasurementRunner, result: ConformanceResult, given: Mapping[str, Any], stream: IO[str]
+) -> int:
     if given["output"] == "json":
         once.line(json.dumps(suiteValues(result), indent=2))
     else:
@@ -129,7 +131,7 @@ def _show(once: Once, result: SuiteResult, given: Mapping[str, Any], stream: IO[
         return INTERRUPTED
     if not result.answered:
         return NO_REPLY
-    return WRONG_BYTES if result.failed else WELL
+    return WRONG_BYTES if result.failed else OK
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:

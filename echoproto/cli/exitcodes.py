@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from echoproto.errors import ExchangeError
 
-WELL, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 def complain(line: str) -> None:

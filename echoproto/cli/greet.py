@@ -11,16 +11,16 @@ from typing import Any
 import click
 from twisted.internet.defer import Deferred
 
-from echoproto.cli.exitcodes import WELL, WRONG_BYTES
+from echoproto.cli.exitcodes import OK, WRONG_BYTES
 from echoproto.cli.options import CONTEXT, DURATION, TARGET, Grouped, option
-from echoproto.cli.runner import Once
-from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
+from echoproto.cli.runner import MeasurementRunner
+from echoproto.cli.way import TARGETS, connectOptions, connectOptionsOf, targetsOf
 from echoproto.client.greeting import greet as greetStream
 from echoproto.client.greeting import greetDatagram
 from echoproto.escape import printable
 from echoproto.protocols.greeting import CLIENT_GREETING
-from echoproto.targets.endpoints import find
-from echoproto.targets.udp import DatagramTarget
+from echoproto.targets.endpoints import makeTarget
+from echoproto.targets.udp import UDPTarget
 from echoproto.units import SECOND
 
 _EPILOG = f"""\b
@@ -45,7 +45,7 @@ Exit status: 0 well, 1 no reply, 2 usage or local error, 3 not the reply that wa
 @option(
     "The greeting", "-W", "--wait", type=DURATION, default="10s", help="So long at most.  [10s]"
 )
-@wayOptions
+@connectOptions
 def greet(targets: Any, **given: Any) -> int:
     """Greet a greeting server once, and print its reply."""
     asked = targetsOf(targets, given)
@@ -55,17 +55,19 @@ def greet(targets: Any, **given: Any) -> int:
         raise click.UsageError("an empty --message says nothing, and has no answer")
     # As it was typed, also where that is no text.
     message, timeout = os.fsencode(given["message"]), given["wait"] / SECOND
-    once = Once("greet", sys.stdout, target=asked[0].text)
+    once = MeasurementRunner("greet", sys.stdout, target=asked[0].text)
 
     def prepare(reactor: Any) -> Deferred[Any]:
-        finding = find(reactor, asked[0], len(message), reactor.seconds, wayOf(given))
+        finding = makeTarget(
+            reactor, asked[0], len(message), reactor.seconds, connectOptionsOf(given)
+        )
         return finding.addCallback(_Greeting, reactor, message, timeout)
 
     return once.run(prepare, lambda reply: _show(once, reply, given["expect"]))
 
 
 class _Greeting:
-    """One greeting, as :class:`.runner.Once` runs measurements."""
+    """One greeting, as :class:`.runner.MeasurementRunner` runs measurements."""
 
     def __init__(self, found: Any, reactor: Any, message: bytes, timeout: float) -> None:
         self.target = found
@@ -74,7 +76,7 @@ class _Greeting:
 
     def start(self) -> None:
         """Ask."""
-        if isinstance(self.target, DatagramTarget):
+        if isinstance(self.target, UDPTarget):
             self.result = greetDatagram(self.target, *self._ask)
         else:
             self.result = greetStream(self.target.endpoint, *self._ask)
@@ -84,10 +86,10 @@ class _Greeting:
         self.result.cancel()
 
 
-def _show(once: Once, reply: bytes, expected: str | None) -> int:
+def _show(once: MeasurementRunner, reply: bytes, expected: str | None) -> int:
     # Whatever a server says, it does nothing to the terminal.
     once.line(printable(reply.decode("utf-8", "backslashreplace")))
     if expected is None or reply == os.fsencode(expected):
-        return WELL
+        return OK
     once.complain(f"the reply is not {expected!r}")
     return WRONG_BYTES

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from twisted.internet.defer import Deferred, succeed
 
-from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
+from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.loadoutput import LOAD_FORMS
 from echoproto.cli.options import (
     ASSERTION,
@@ -27,15 +27,15 @@ from echoproto.cli.options import (
 )
 from echoproto.cli.output import OUTPUT, opened, outputOptions
 from echoproto.cli.progress import Stage
-from echoproto.cli.runner import Once
-from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
+from echoproto.cli.runner import MeasurementRunner
+from echoproto.cli.way import TARGETS, connectOptions, connectOptionsOf, targetsOf
 from echoproto.measure import LoadPlan, LoadResult, prepareLoad
 from echoproto.measure.assertions import Assertion
 from echoproto.measure.intervals import Interval
-from echoproto.measure.load.counters import Counts
-from echoproto.measure.load.messages import Orders
-from echoproto.measure.load.partition import divided, timesOf
-from echoproto.measure.load.workers import LoadCrew
+from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.messages import LoadAssignment
+from echoproto.measure.load.partition import sendTimes, splitPlan
+from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.report.document import loadAssertable
 from echoproto.report.text import loadLine
 from echoproto.targets.target import Target
@@ -106,7 +106,7 @@ bytes, 4 an assertion failed, 130 interrupted.
     help="How long replies are awaited; UDP: until given up.  [2s]",
 )
 @option(_LOAD, "--workers", type=WORKERS, default="1", help="Processes that share all of it.  [1]")
-@wayOptions
+@connectOptions
 @outputOptions(*LOAD_FORMS)
 @option(
     OUTPUT,
@@ -128,16 +128,16 @@ def load(targets: Any, **given: Any) -> int:
         duration=duration,
         count=given["count"],
         window=given["window"] or 1,
-        times=None if rate is None else timesOf(given["arrivals"] or "fixed", rate),
+        times=None if rate is None else sendTimes(given["arrivals"] or "fixed", rate),
         rate=rate,
         warmup=given["warmup"],
         timeout=given["timeout"],
     )
     form = LOAD_FORMS[given["output"]]()
     with opened(given["out"]) as stream:
-        once = Once("load", stream, progress=_progress, target=asked[0].text)
+        once = MeasurementRunner("load", stream, progress=_progress, target=asked[0].text)
 
-        def tell(interval: Interval, counts: Counts) -> None:
+        def tell(interval: Interval, counts: IntervalCounts) -> None:
             for line in form.second(interval):
                 once.line(line)
 
@@ -149,8 +149,10 @@ def load(targets: Any, **given: Any) -> int:
         def prepare(reactor: Any) -> Deferred[Any]:
             if given["workers"] > 1:
                 orders = _orders(asked[0], plan, given)
-                return succeed(LoadCrew(reactor, plan, orders, tell, once.fault))
-            return prepareLoad(reactor, asked[0], plan, given["sizes"], wayOf(given), tell=tell)
+                return succeed(LoadWorkerPool(reactor, plan, orders, tell, once.fault))
+            return prepareLoad(
+                reactor, asked[0], plan, given["sizes"], connectOptionsOf(given), tell=tell
+            )
 
         return once.run(prepare, show)
 
@@ -178,17 +180,17 @@ def _progress(loading: Any) -> Stage:
     return Stage(share, loadLine(*figures))
 
 
-def _orders(target: Target, plan: LoadPlan, given: dict[str, Any]) -> list[Orders]:
+def _orders(target: Target, plan: LoadPlan, given: dict[str, Any]) -> list[LoadAssignment]:
     """What each worker is to do."""
-    shares = divided(plan, given["workers"])
-    way, arrivals = wayOf(given), (given["arrivals"] or "fixed", plan.rate)
+    shares = splitPlan(plan, given["workers"])
+    way, arrivals = connectOptionsOf(given), (given["arrivals"] or "fixed", plan.rate)
     return [
-        Orders(target, share, given["sizes"], way, *arrivals, index, len(shares))
+        LoadAssignment(target, share, given["sizes"], way, *arrivals, index, len(shares))
         for index, share in enumerate(shares)
     ]
 
 
-def _status(once: Once, result: LoadResult, assertions: Sequence[Assertion]) -> int:
+def _status(once: MeasurementRunner, result: LoadResult, assertions: Sequence[Assertion]) -> int:
     failures = [each.failure(loadAssertable(result)) for each in assertions]
     for failure in filter(None, failures):
         once.complain(failure)
@@ -199,4 +201,4 @@ def _status(once: Once, result: LoadResult, assertions: Sequence[Assertion]) -> 
     if any(failures):
         return ASSERTION_FAILED
     few = result.lost or result.sent < (result.plan.count or 0)
-    return WELL if result.received and (once.interrupted or not few) else NO_REPLY
+    return OK if result.received and (once.interrupted or not few) else NO_REPLY

@@ -14,7 +14,7 @@ from echoproto.cli.load import load
 from echoproto.cli.ping import ping
 from echoproto.cli.report import report
 from echoproto.cli.verify import verify
-from echoproto.errors import CannotStart
+from echoproto.errors import StartupError
 
 COMMANDS: dict[str, click.Command] = {
     "ping": ping,
@@ -54,6 +54,6 @@ def run(name: str, words: Sequence[str]) -> int:
         complain(f"{called}: {said}; see {called} --help")
     except click.Abort:
         return INTERRUPTED
-    except CannotStart as error:
+    except StartupError as error:
         complain(f"{called}: {error}")
     return LOCAL_ERROR

@@ -17,7 +17,7 @@ import click
 
 from echoproto.cli.options import option
 from echoproto.measure.ping.pinger import PingResult
-from echoproto.measure.ping.statistics import Kind, Seen
+from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
 from echoproto.report import text
 from echoproto.report.document import measurement, seenValues
 
@@ -97,7 +97,7 @@ class Form:
     def begin(self, target: str, address: str, size: int) -> None:
         """A target is about to be probed."""
 
-    def seen(self, target: str, at: int, seen: Seen) -> None:
+    def seen(self, target: str, at: int, seen: ProbeOutcome) -> None:
         """A reply has come, or none."""
 
     def end(self, results: Sequence[PingResult], started: str, session: str) -> None:
@@ -116,9 +116,9 @@ class Text(Form):
         where = f" ({address})" if address and address not in target else ""
         self.line(f"ECHO {target}{where}, {size} bytes")
 
-    def seen(self, target: str, at: int, seen: Seen) -> None:
+    def seen(self, target: str, at: int, seen: ProbeOutcome) -> None:
         """One line each."""
-        if not self._quiet or seen.kind not in (Kind.REPLY, Kind.LOST):
+        if not self._quiet or seen.kind not in (OutcomeKind.REPLY, OutcomeKind.LOST):
             self.line(f"{self._stamp()}{text.seenLine(target, seen)}")
 
     def end(self, results: Sequence[PingResult], started: str, session: str) -> None:
@@ -138,7 +138,7 @@ class JSON(Form):
 class NDJSON(Form):
     """A line of JSON for each probe as it is answered, and one for each target at the end."""
 
-    def seen(self, target: str, at: int, seen: Seen) -> None:
+    def seen(self, target: str, at: int, seen: ProbeOutcome) -> None:
         """One probe."""
         self.line(json.dumps({"type": "probe", **seenValues(target, at, seen)}))
 
@@ -155,7 +155,7 @@ class CSV(Form):
 
     _header = False
 
-    def seen(self, target: str, at: int, seen: Seen) -> None:
+    def seen(self, target: str, at: int, seen: ProbeOutcome) -> None:
         """One row; the names of the columns before the first."""
         values = seenValues(target, at, seen)
         rows = csv.writer(self.stream, lineterminator="\n")

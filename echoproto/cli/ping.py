@@ -20,7 +20,7 @@ from echoproto.cli.exitcodes import (
     INTERRUPTED,
     LOCAL_ERROR,
     NO_REPLY,
-    WELL,
+    OK,
     WRONG_BYTES,
     complain,
 )
@@ -37,17 +37,17 @@ from echoproto.cli.options import (
     option,
 )
 from echoproto.cli.output import FORMS, OUTPUT, Form, Guarded, opened, outputOptions
-from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
-from echoproto.measure import PingResult, Plan, prepare
+from echoproto.cli.way import TARGETS, connectOptions, connectOptionsOf, targetsOf
+from echoproto.measure import PingPlan, PingResult, prepare
 from echoproto.measure.api import SIZE
 from echoproto.measure.assertions import Assertion
-from echoproto.measure.ping.payload import Probes
-from echoproto.measure.ping.pinger import Pinging
-from echoproto.measure.ping.statistics import Kind, Seen
+from echoproto.measure.ping.payload import ProbePayload
+from echoproto.measure.ping.pinger import Pinger
+from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
 from echoproto.report.document import assertable
 from echoproto.report.text import snapshotLine
-from echoproto.targets.endpoints import Way
-from echoproto.targets.failures import why
+from echoproto.targets.endpoints import ConnectOptions
+from echoproto.targets.failures import describeFailure
 from echoproto.targets.target import Target
 
 _EPILOG = f"""\b
@@ -85,11 +85,13 @@ class Session:
         self._form = form
         self._complain = complain
         self._preparing: set[Deferred[Any]] = set()
-        self._pinging: list[Pinging] = []
+        self._pinging: list[Pinger] = []
         self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self._began = time.monotonic_ns()
 
-    def start(self, targets: Sequence[Target], way: Way, plan: Plan, **probe: Any) -> None:
+    def start(
+        self, targets: Sequence[Target], way: ConnectOptions, plan: PingPlan, **probe: Any
+    ) -> None:
         """Ask all of them; the reactor is stopped when they are done."""
         asked = [self._ask(place, each, way, plan, probe) for place, each in enumerate(targets)]
         DeferredList(asked).addCallback(lambda _: self._reactor.stop())
@@ -105,17 +107,19 @@ class Session:
         """Those that there are, in the order of the targets, whichever was done first."""
         return [self._results[each] for each in sorted(self._results)]
 
-    def _ask(self, place: int, target: Target, way: Way, plan: Plan, probe: dict[str, Any]) -> Any:
+    def _ask(
+        self, place: int, target: Target, way: ConnectOptions, plan: PingPlan, probe: dict[str, Any]
+    ) -> Any:
         name = target.text
 
-        def tell(seen: Seen) -> None:
+        def tell(seen: ProbeOutcome) -> None:
             self._write(self._form.seen, name, time.monotonic_ns() - self._began, seen)
 
         def prepared(result: Any) -> Any:
             self._preparing.discard(asking)
             return result
 
-        def begin(pinging: Pinging) -> Any:
+        def begin(pinging: Pinger) -> Any:
             nonlocal name
             name = pinging.target.name
             self._write(self._form.begin, name, pinging.target.address, pinging.target.size)
@@ -127,7 +131,7 @@ class Session:
             if failure.check(CancelledError):
                 return
             self.failed = True
-            self._complain(why(failure, target.text))
+            self._complain(describeFailure(failure, target.text))
 
         asking = prepare(
             self._reactor, target, plan, way=way, tell=tell, session=self.session, **probe
@@ -136,10 +140,10 @@ class Session:
         ended = asking.addBoth(prepared).addCallback(begin)
         return ended.addCallbacks(lambda result: self._results.update({place: result}), failed)
 
-    def _unwritable(self, why: str) -> None:
-        if why:
+    def _unwritable(self, describeFailure: str) -> None:
+        if describeFailure:
             self.failed = True
-            self._complain(why)
+            self._complain(describeFailure)
         self._reactor.callLater(0, self.interrupt)
 
     def interrupt(self) -> None:
@@ -164,19 +168,19 @@ class Session:
 
 
 def status(
-    results: Sequence[PingResult], failed: bool, interrupted: bool, plan: Plan, broken: bool
+    results: Sequence[PingResult], failed: bool, interrupted: bool, plan: PingPlan, broken: bool
 ) -> int:
     """The exit status: of several, the one that tells most."""
     if failed:
         return LOCAL_ERROR
-    if any(each.record.counts[Kind.CORRUPT] for each in results):
+    if any(each.record.counts[OutcomeKind.CORRUPT] for each in results):
         return WRONG_BYTES
     if interrupted and not any(each.record.received for each in results):
         return INTERRUPTED
     if broken:
         return ASSERTION_FAILED
     wanted = plan.count if plan.count and plan.deadline and not interrupted else 1
-    return NO_REPLY if any(each.record.received < wanted for each in results) else WELL
+    return NO_REPLY if any(each.record.received < wanted for each in results) else OK
 
 
 def _broken(results: Sequence[PingResult], assertions: Sequence[Assertion]) -> list[str]:
@@ -210,7 +214,7 @@ _PROBES = "Probes"
 )
 @option(_PROBES, "-A", "--adaptive", is_flag=True, help="The next when a reply has come.")
 @option(_PROBES, "--reconnect", is_flag=True, help="A new connection for each.")
-@wayOptions
+@connectOptions
 @option(OUTPUT, "-q", "--quiet", is_flag=True, help="Only what is wrong, and the summary.")
 @option(OUTPUT, "-n", "--numeric", is_flag=True, help="Call targets by their addresses.")
 @option(OUTPUT, "-D", "--timestamps", is_flag=True, help="The time before each line.")
@@ -226,13 +230,13 @@ _PROBES = "Probes"
 def ping(targets: tuple[Target, ...], **given: Any) -> int:
     """Probe echo servers (RFC 862), as ping does: round trips, loss, order and damage."""
     asked = targetsOf(targets, given)
-    plan = Plan(
+    plan = PingPlan(
         *(
             given[each]
             for each in ("count", "interval", "deadline", "wait", "adaptive", "reconnect")
         )
     )
-    way = wayOf(given)
+    way = connectOptionsOf(given)
     with opened(given["out"]) as stream:
         form = FORMS[given["output"]](
             stream, _stamp if given["timestamps"] else str, given["quiet"]
@@ -244,12 +248,18 @@ def _stamp() -> str:
     return f"[{time.time():.6f}] "
 
 
-def _run(form: Form, targets: Sequence[Target], plan: Plan, way: Way, given: dict[str, Any]) -> int:
+def _run(
+    form: Form,
+    targets: Sequence[Target],
+    plan: PingPlan,
+    way: ConnectOptions,
+    given: dict[str, Any],
+) -> int:
     from echoproto.reactors.install import installReactor
 
     reactor = installReactor(None)
     session = Session(reactor, form, _complain)
-    if fallback := Probes(b"", given["size"]).fallback:
+    if fallback := ProbePayload(b"", given["size"]).fallback:
         _complain(fallback)
     reactor.callWhenRunning(
         session.start, targets, way, plan, size=given["size"], pattern=given["pattern"]

@@ -15,11 +15,11 @@ from typing import IO, Any
 
 import click
 
-from echoproto.cli.exitcodes import LOCAL_ERROR, WELL
+from echoproto.cli.exitcodes import LOCAL_ERROR, OK
 from echoproto.cli.options import CONTEXT, Grouped, option
 from echoproto.cli.output import OUTPUT, Guarded, opened, outputOptions
 from echoproto.cli.tables import tableText
-from echoproto.errors import CannotReport
+from echoproto.errors import ReportError
 from echoproto.escape import printable
 from echoproto.report.compare import Comparison, compare
 from echoproto.report.export import (
@@ -30,7 +30,7 @@ from echoproto.report.export import (
 )
 from echoproto.report.loader import readStream
 from echoproto.report.merge import mergeResults
-from echoproto.report.result import Saved
+from echoproto.report.result import StoredResult
 from echoproto.report.table import comparisonColumns, resultColumns, sides
 
 _WHAT = "What is done"
@@ -65,21 +65,21 @@ def report(files: Sequence[str], **given: Any) -> int:
         raise click.UsageError("--merge makes one result, and --compare takes two")
     try:
         return _report([_read(each) for each in files], given)
-    except CannotReport as error:
+    except ReportError as error:
         click.echo(f"echoproto report: {error}", err=True)
         return LOCAL_ERROR
 
 
-def _read(path: str) -> list[Saved]:
+def _read(path: str) -> list[StoredResult]:
     try:
         # Some editors put a mark before the text.
         with click.open_file(path, encoding="utf-8-sig") as stream:
             return readStream(stream, "standard input" if path == "-" else path)
     except OSError as error:
-        raise CannotReport(f"{printable(path)}: {error.strerror}") from error
+        raise ReportError(f"{printable(path)}: {error.strerror}") from error
 
 
-def _report(files: Sequence[list[Saved]], given: dict[str, Any]) -> int:
+def _report(files: Sequence[list[StoredResult]], given: dict[str, Any]) -> int:
     results = list(chain.from_iterable(files))
     comparisons = [compare(*each) for each in _pairs(files)] if given["isCompared"] else []
     if given["merge"]:
@@ -92,7 +92,7 @@ def _report(files: Sequence[list[Saved]], given: dict[str, Any]) -> int:
         return _show(stream, _FORMS[given["output"]](stream, results, comparisons))
 
 
-def _pairs(files: Sequence[list[Saved]]) -> list[tuple[Saved, Saved]]:
+def _pairs(files: Sequence[list[StoredResult]]) -> list[tuple[StoredResult, StoredResult]]:
     """What is compared with what: one result each of two files, or each target with itself; or the two of one file."""
     if len(files) == 1 and len(files[0]) == 2:
         return [(files[0][0], files[0][1])]
@@ -103,18 +103,18 @@ def _pairs(files: Sequence[list[Saved]]) -> list[tuple[Saved, Saved]]:
         if sorted(map(_target, before)) == sorted(map(_target, after)):
             # Of two with one name the first is compared with the first.
             return list(zip(sorted(before, key=_target), sorted(after, key=_target), strict=True))
-    raise CannotReport(
+    raise ReportError(
         "--compare takes two files with one target each, or with the same targets, or one with two; here are "
         + ", ".join(" and ".join(each.target for each in file) for file in files)
     )
 
 
-def _target(result: Saved) -> str:
+def _target(result: StoredResult) -> str:
     return result.target
 
 
 def _show(stream: IO[str], text: str) -> int:
-    status = WELL
+    status = OK
 
     def failed(reason: str) -> None:
         nonlocal status
@@ -126,7 +126,9 @@ def _show(stream: IO[str], text: str) -> int:
     return status
 
 
-def _text(stream: IO[str], results: Sequence[Saved], comparisons: Sequence[Comparison]) -> str:
+def _text(
+    stream: IO[str], results: Sequence[StoredResult], comparisons: Sequence[Comparison]
+) -> str:
     if not comparisons:
         return tableText(stream, *resultColumns(results))
     return "\n\n".join(
@@ -135,12 +137,16 @@ def _text(stream: IO[str], results: Sequence[Saved], comparisons: Sequence[Compa
     )
 
 
-def _json(stream: IO[str], results: Sequence[Saved], comparisons: Sequence[Comparison]) -> str:
+def _json(
+    stream: IO[str], results: Sequence[StoredResult], comparisons: Sequence[Comparison]
+) -> str:
     values = comparisonValues(comparisons) if comparisons else reportValues(results)
     return json.dumps(values, indent=2)
 
 
-def _rows(stream: IO[str], results: Sequence[Saved], comparisons: Sequence[Comparison]) -> str:
+def _rows(
+    stream: IO[str], results: Sequence[StoredResult], comparisons: Sequence[Comparison]
+) -> str:
     rows = comparisonRows(comparisons) if comparisons else resultRows(results)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -149,18 +155,18 @@ def _rows(stream: IO[str], results: Sequence[Saved], comparisons: Sequence[Compa
     return text.getvalue().rstrip("\n")
 
 
-_FORMS: dict[str, Callable[[IO[str], Sequence[Saved], Sequence[Comparison]], str]] = {
+_FORMS: dict[str, Callable[[IO[str], Sequence[StoredResult], Sequence[Comparison]], str]] = {
     "text": _text,
     "json": _json,
     "csv": _rows,
 }
 
 
-def _csv(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
+def _csv(results: Sequence[StoredResult], comparisons: Sequence[Comparison]) -> bytes:
     return f"{_rows(io.StringIO(), results, comparisons)}\n".encode()
 
 
-def _html(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
+def _html(results: Sequence[StoredResult], comparisons: Sequence[Comparison]) -> bytes:
     _needPlot("--html")
     from echoproto.report.figures import svgPictures
     from echoproto.report.html import page
@@ -168,23 +174,23 @@ def _html(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
     return page(results, svgPictures(results), comparisons).encode()
 
 
-def _png(results: Sequence[Saved], comparisons: Sequence[Comparison]) -> bytes:
+def _png(results: Sequence[StoredResult], comparisons: Sequence[Comparison]) -> bytes:
     _needPlot("--png")
     from echoproto.report.figures import pngPicture
 
     picture = pngPicture(results)
     if not picture:
-        raise CannotReport("--png: there is nothing to draw; no result has any time")
+        raise ReportError("--png: there is nothing to draw; no result has any time")
     return picture
 
 
 def _needPlot(option: str) -> None:
     if find_spec("matplotlib") is None:
-        raise CannotReport(f"{option} needs matplotlib; pip install 'echoproto[plot]'")
+        raise ReportError(f"{option} needs matplotlib; pip install 'echoproto[plot]'")
 
 
 def _save(path: str, content: bytes) -> None:
     try:
         Path(path).write_bytes(content)
     except OSError as error:
-        raise CannotReport(f"{printable(path)}: cannot write: {error.strerror}") from error
+        raise ReportError(f"{printable(path)}: cannot write: {error.strerror}") from error

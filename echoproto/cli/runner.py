@@ -18,13 +18,13 @@ from twisted.python.failure import Failure
 from echoproto.cli.exitcodes import INTERRUPTED, LOCAL_ERROR, complain, statusOf
 from echoproto.cli.output import Guarded
 from echoproto.cli.progress import Bar, Stage
-from echoproto.targets.failures import why
+from echoproto.targets.failures import describeFailure
 
 #: Seconds between two looks at how far it has come: each takes 0.3 ms.
 REFRESH = 0.25
 
 
-class Once:
+class MeasurementRunner:
     """
     One run of a command.
 
@@ -120,7 +120,7 @@ class Once:
     def _fail(self, failure: Failure) -> int:
         if self.interrupted:
             return INTERRUPTED
-        self.complain(why(failure, self._target))
+        self.complain(describeFailure(failure, self._target))
         return statusOf(failure)
 
     def _broken(self, failure: Failure) -> int:

@@ -1,7 +1,7 @@
 """
 ``echoproto serve``: the options of ``twistd echoproto`` and those that only a process of its own can have.
 
-What runs is :class:`echoproto.server.application.Program`, or with ``--workers`` a
+What runs is :class:`echoproto.server.application.EchoprotoService`, or with ``--workers`` a
 :class:`echoproto.server.workers.supervisor.Supervisor`; how a process runs one, :mod:`echoproto.server.runner`.
 """
 
@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 from twisted.python.util import gidFromString, uidFromString
 
 from echoproto.cli.processes import parseWorkers
-from echoproto.errors import CannotStart
+from echoproto.errors import StartupError
 from echoproto.reactors.install import installReactor
-from echoproto.server.application import Program
+from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options
 from echoproto.server.runner import Foreground, startLog
 from echoproto.server.workers.supervisor import Supervisor
-from echoproto.server.workers.worker import Orders
+from echoproto.server.workers.worker import WorkerConfig
 
 _EXAMPLES = """
 Examples:
@@ -54,33 +54,33 @@ class ServeOptions(Options):
         """
         Check what was given.
 
-        :raise CannotStart: something is wrong.
+        :raise StartupError: something is wrong.
         """
         super().postOptions()
         self.workers = _workers(self["workers"])
         self.foreground = Foreground(*_identity(self["uid"], self["gid"]))
         if self["log-format"] not in ("text", "json"):
-            raise CannotStart(f"--log-format {self['log-format']!r}: text or json")
+            raise StartupError(f"--log-format {self['log-format']!r}: text or json")
 
     def run(self) -> int:
         """Serve until stopped; returns the exit status."""
         reactor: Any = installReactor(self["reactor"])
         startLog(self["log-format"])
         if self.workers == 1:
-            return self.foreground.run(reactor, Program(reactor, self.settings))
+            return self.foreground.run(reactor, EchoprotoService(reactor, self.settings))
         # The supervisor stays who it is, so that a worker that is started again can read the keys.
         supervisor = Supervisor(reactor, self.settings, self.workers, self._ordersFor)
         return Foreground().run(reactor, supervisor)
 
-    def _ordersFor(self, settings: Settings) -> Orders:
-        return Orders(settings, self["reactor"], self["log-format"], self.foreground)
+    def _ordersFor(self, settings: Settings) -> WorkerConfig:
+        return WorkerConfig(settings, self["reactor"], self["log-format"], self.foreground)
 
 
 def _workers(text: str) -> int:
     try:
         return parseWorkers(text)
     except ValueError as error:
-        raise CannotStart(f"--workers {error}") from None
+        raise StartupError(f"--workers {error}") from None
 
 
 def _identity(user: str | None, group: str | None) -> tuple[int | None, int | None]:
@@ -88,9 +88,9 @@ def _identity(user: str | None, group: str | None) -> tuple[int | None, int | No
     try:
         uid = None if user is None else uidFromString(user)
     except (KeyError, ValueError):
-        raise CannotStart(f"--uid {user!r}: there is no such user") from None
+        raise StartupError(f"--uid {user!r}: there is no such user") from None
     try:
         gid = None if group is None else gidFromString(group)
     except (KeyError, ValueError):
-        raise CannotStart(f"--gid {group!r}: there is no such group") from None
+        raise StartupError(f"--gid {group!r}: there is no such group") from None
     return uid, gid

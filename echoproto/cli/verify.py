@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from echoproto.cli.conformance import listChecks, runSuite, suiteOptions, wantsSuite
-from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, WELL, WRONG_BYTES
+from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.options import (
     CONTEXT,
     DURATION,
@@ -22,11 +22,11 @@ from echoproto.cli.options import (
 )
 from echoproto.cli.output import OUTPUT, opened, outputOptions
 from echoproto.cli.progress import Stage
-from echoproto.cli.runner import Once
-from echoproto.cli.way import TARGETS, targetsOf, wayOf, wayOptions
+from echoproto.cli.runner import MeasurementRunner
+from echoproto.cli.way import TARGETS, connectOptions, connectOptionsOf, targetsOf
 from echoproto.measure import VerifyResult, prepareVerify
 from echoproto.measure.verify.integrity import Fault, FaultKind
-from echoproto.measure.verify.verifier import STOPPED, Verifying
+from echoproto.measure.verify.verifier import STOPPED, StreamVerifier
 from echoproto.report.document import verification
 from echoproto.report.text import integritySummary, progressLine
 from echoproto.units import SECOND
@@ -64,7 +64,7 @@ failed, 130 interrupted.
     help="Give up after so long without a byte.  [5s]",
 )
 @suiteOptions
-@wayOptions
+@connectOptions
 @option(OUTPUT, "-q", "--quiet", is_flag=True, help="Only the summary, and what failed.")
 @outputOptions("text", "json")
 def verify(targets: Any, **given: Any) -> int:
@@ -83,28 +83,28 @@ def verify(targets: Any, **given: Any) -> int:
             if not given["quiet"] and given["output"] == "text":
                 once.line(str(fault))
 
-        def begun(verifying: Verifying, reactor: Any) -> None:
+        def begun(verifying: StreamVerifier, reactor: Any) -> None:
             if given["output"] == "text":
                 once.line(f"VERIFY {verifying.target.name}, seed {verifying.snapshot().seed}")
             if given["duration"]:
                 reactor.callLater(given["duration"] / SECOND, verifying.finish)
 
-        def progress(verifying: Verifying) -> Stage:
+        def progress(verifying: StreamVerifier) -> Stage:
             sofar = verifying.snapshot()
             done = sofar.received / size if size else sofar.duration / given["duration"]
             return Stage(min(done, 1.0), progressLine(sofar))
 
         shown = None if given["quiet"] else progress
-        once = Once("verify", stream, begun, shown, asked[0].text)
+        once = MeasurementRunner("verify", stream, begun, shown, asked[0].text)
         return once.run(
             lambda reactor: prepareVerify(
-                reactor, asked[0], size, given["seed"], given["wait"], wayOf(given), tell
+                reactor, asked[0], size, given["seed"], given["wait"], connectOptionsOf(given), tell
             ),
             lambda result: _show(once, result, given["output"]),
         )
 
 
-def _show(once: Once, result: VerifyResult, form: str) -> int:
+def _show(once: MeasurementRunner, result: VerifyResult, form: str) -> int:
     if form == "json":
         once.line(json.dumps(verification(result), indent=2))
     else:
@@ -113,4 +113,4 @@ def _show(once: Once, result: VerifyResult, form: str) -> int:
         return WRONG_BYTES
     if once.interrupted and not result.received:
         return INTERRUPTED
-    return NO_REPLY if result.counts or result.ending not in ("", STOPPED) else WELL
+    return NO_REPLY if result.counts or result.ending not in ("", STOPPED) else OK

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from echoproto.cli.options import ADDRESS, option
-from echoproto.targets.endpoints import Way
+from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import Target
 
 _TITLE = "The way"
@@ -37,17 +37,17 @@ TARGETS = """TARGET is host, host:port, [v6]:port, tcp://, udp://, tls://host:po
 TCP where it does not say, port 12345."""
 
 
-def wayOptions(command: Any) -> Any:
+def connectOptions(command: Any) -> Any:
     """Give a command the options."""
     for each in reversed(_OPTIONS):
         command = each(command)
     return command
 
 
-def wayOf(given: Mapping[str, Any]) -> Way:
+def connectOptionsOf(given: Mapping[str, Any]) -> ConnectOptions:
     """What the options say."""
     family = given["family"] or socket.AF_UNSPEC
-    return Way(
+    return ConnectOptions(
         family,
         given["source"] or "",
         given["ca"],

@@ -14,7 +14,7 @@ greeting share only an exchange, so each has a module of its own.
 :mod:`echoproto.targets.target`     what is to be asked, as it is written
 :mod:`echoproto.targets.resolver`   a host's numeric address
 :mod:`echoproto.targets.endpoints`     from a target to what can be probed
-:mod:`echoproto.targets.interfaces`       what a target is, and a road to it
+:mod:`echoproto.targets.interfaces`       what a target is, and a channel to it
 :mod:`echoproto.targets.stream`     roads for probes and streams, for :mod:`echoproto.measure`
 :mod:`echoproto.targets.udp` a port that sees where each reply comes from
 =================== ==========================================================

@@ -16,7 +16,7 @@ from echoproto.client.exchange import Exchange, checkBytes
 from echoproto.client.matching import DatagramMatcher
 from echoproto.errors import (
     Closed,
-    ConnectionGone,
+    ConnectionClosed,
     DatagramTooLong,
     EchoprotoError,
     ExchangeCancelled,
@@ -55,15 +55,15 @@ class EchoDatagramClient(DatagramProtocol):
 
         :param data: 0 to 65,507 bytes on IPv4, 65,527 on IPv6.
         :param timeout: seconds for the exchange; the client's default where ``None``.
-        :return: fires with ``data`` when it came back. Fails with ``WrongBytes``, ``ExchangeTimeout``,
-            ``ExchangeCancelled``, ``ConnectionGone`` (nothing listens there, or the network would not take
+        :return: fires with ``data`` when it came back. Fails with ``EchoMismatch``, ``ExchangeTimeout``,
+            ``ExchangeCancelled``, ``ConnectionClosed`` (nothing listens there, or the network would not take
             it), ``DatagramTooLong`` or ``Closed``.
         """
         checkBytes(data)
         if self._closed is not None:
             return fail(Closed("this client was closed"))
         if self._stopped:
-            return fail(ConnectionGone("the port was closed"))
+            return fail(ConnectionClosed("the port was closed"))
         seconds = self._timeout if timeout is None else timeout
         exchange = Exchange(data, self._clock, seconds, self._giveUp)
         self.matcher.expect(exchange)
@@ -72,7 +72,7 @@ class EchoDatagramClient(DatagramProtocol):
         except MessageLengthError:
             self._giveUp(exchange, DatagramTooLong(f"{len(data)} bytes do not fit into a datagram"))
         except OSError as error:
-            self._giveUp(exchange, ConnectionGone(f"not sent: {error.strerror}"))
+            self._giveUp(exchange, ConnectionClosed(f"not sent: {error.strerror}"))
         return exchange.result
 
     def close(self) -> Deferred[None]:
@@ -94,7 +94,7 @@ class EchoDatagramClient(DatagramProtocol):
     def stopProtocol(self) -> None:
         """The port is closed, by us or by who owns the reactor."""
         self._stopped = True
-        self._giveUpAll(ConnectionGone("the port was closed"))
+        self._giveUpAll(ConnectionClosed("the port was closed"))
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """Match what came, and end the exchange that it answers."""
@@ -105,7 +105,7 @@ class EchoDatagramClient(DatagramProtocol):
 
     def connectionRefused(self) -> None:
         """The network says that nobody is there: no such port, host or way (ICMP unreachable)."""
-        self._giveUpAll(ConnectionGone("refused: the network says that nobody is there"))
+        self._giveUpAll(ConnectionClosed("refused: the network says that nobody is there"))
 
     def _giveUpAll(self, error: ExchangeError) -> None:
         for exchange in list(self.matcher.outstanding):
@@ -151,7 +151,7 @@ def connectEchoDatagram(
     :param port: the port number.
     :param timeout: seconds for each exchange unless told otherwise.
     :return: fires with a client, ready for :meth:`EchoDatagramClient.echo`. Fails with ``DNSLookupError``, or
-        with ``ConnectionGone`` where there is no way to that address.
+        with ``ConnectionClosed`` where there is no way to that address.
     """
 
     def connect(address: str) -> EchoDatagramClient:
@@ -162,7 +162,7 @@ def connectEchoDatagram(
         except BaseException as error:
             listening.stopListening()
             if isinstance(error, OSError):
-                raise ConnectionGone(f"no way to {address}: {error.strerror}") from error
+                raise ConnectionClosed(f"no way to {address}: {error.strerror}") from error
             raise
         return client
 

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from echoproto.client.exchange import checkBytes, stop
 from echoproto.errors import (
-    ConnectionGone,
+    ConnectionClosed,
     EmptyReply,
     ExchangeCancelled,
     ExchangeError,
@@ -24,8 +24,8 @@ from echoproto.errors import (
     ReplyTooLong,
 )
 from echoproto.protocols.greeting import CLIENT_GREETING
-from echoproto.targets.interfaces import IEars
-from echoproto.targets.udp import DatagramTarget
+from echoproto.targets.interfaces import IReplyReceiver
+from echoproto.targets.udp import UDPTarget
 
 #: Seconds that a greeting may take unless told otherwise, connecting included.
 GREETING_TIMEOUT = 10.0
@@ -70,7 +70,7 @@ class _GreetingClient(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The server has closed: what has come is the reply."""
         if not reason.check(ConnectionDone):
-            self.end(ConnectionGone(f"the connection ended: {reason.getErrorMessage()}"))
+            self.end(ConnectionClosed(f"the connection ended: {reason.getErrorMessage()}"))
         elif not self._received:
             self.end(EmptyReply("the server closed without a reply"))
         else:
@@ -112,30 +112,30 @@ def greet(
     :param timeout: seconds for all of it, connecting included.
     :param maximum: bytes of reply that are taken.
     :return: fires with the reply. Fails with ``EmptyReply``, ``ReplyTooLong``, ``ExchangeTimeout``,
-        ``ExchangeCancelled``, ``ConnectionGone`` (the reply was cut by a reset), or with what the endpoint fails with.
+        ``ExchangeCancelled``, ``ConnectionClosed`` (the reply was cut by a reset), or with what the endpoint fails with.
     """
     checkBytes(message)
     return _GreetingClient(endpoint, clock, message, timeout, maximum).result
 
 
-@implementer(IEars)
+@implementer(IReplyReceiver)
 class _FirstReply:
-    """Takes the first datagram that comes: its road is closed by it, and tells of no other."""
+    """Takes the first datagram that comes: its channel is closed by it, and tells of no other."""
 
     def __init__(self) -> None:
         self.reply: Deferred[bytes] = Deferred()
 
-    def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
+    def replyReceived(self, reply: bytes) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         self.reply.callback(reply)
 
-    def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
-        self.reply.errback(ConnectionGone(reason))
+    def connectionLost(self, reason: str) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        self.reply.errback(ConnectionClosed(reason))
 
 
 def greetDatagram(
-    target: DatagramTarget,
+    target: UDPTarget,
     clock: IReactorTime,
     message: bytes = CLIENT_GREETING,
     timeout: float = GREETING_TIMEOUT,
@@ -147,7 +147,7 @@ def greetDatagram(
     :param clock: keeps the time limit; the reactor.
     :param message: what to say, in one datagram.
     :param timeout: seconds to wait.
-    :return: fires with the reply. Fails with ``ExchangeTimeout``, ``ExchangeCancelled``, ``ConnectionGone`` (nobody is there,
+    :return: fires with the reply. Fails with ``ExchangeTimeout``, ``ExchangeCancelled``, ``ConnectionClosed`` (nobody is there,
         or the network would not take it), or ``DatagramTooLong``.
     """
     checkBytes(message)
@@ -157,15 +157,15 @@ def greetDatagram(
         return Failure(ExchangeTimeout(f"no reply in {seconds:g} s"))
 
     async def exchange() -> bytes:
-        road = await target.open(first)
+        channel = await target.open(first)
         try:
-            road.send(message)
+            channel.send(message)
             return await first.reply.addTimeout(timeout, clock, tooLate)
         except CancelledError:
             raise ExchangeCancelled("cancelled") from None
         except OSError as error:
-            raise ConnectionGone(f"not sent: {error.strerror}") from error
+            raise ConnectionClosed(f"not sent: {error.strerror}") from error
         finally:
-            road.close()
+            channel.close()
 
     return ensureDeferred(exchange())

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from echoproto.errors import ExchangeError, ReplyTooMany, WrongBytes
+from echoproto.errors import EchoMismatch, ExchangeError, UnexpectedReply
 
 #: Datagrams remembered after their exchange is over, so that a late or second reply is known for what it is.
 REMEMBERED = 1024
@@ -85,7 +85,7 @@ class StreamMatcher(Generic[E]):
 
         :return: an outcome for each message that is now complete or now known to be wrong, in
             order; each message has one outcome. What is more than was sent comes last, as a
-            :class:`~echoproto.errors.ReplyTooMany` for no message.
+            :class:`~echoproto.errors.UnexpectedReply` for no message.
         """
         while data and self.outstanding:
             expected = self.outstanding[0]
@@ -103,7 +103,7 @@ class StreamMatcher(Generic[E]):
                 elif complete:
                     yield Outcome(expected)
         if data:
-            yield Outcome(None, ReplyTooMany(data))
+            yield Outcome(None, UnexpectedReply(data))
 
     @staticmethod
     def _split(data: bytes, size: int) -> tuple[bytes, bytes]:
@@ -111,9 +111,9 @@ class StreamMatcher(Generic[E]):
         return (data, b"") if len(data) <= size else (data[:size], data[size:])
 
 
-def _wrongBytes(sent: bytes, received: bytes, begin: int = 0) -> WrongBytes:
+def _wrongBytes(sent: bytes, received: bytes, begin: int = 0) -> EchoMismatch:
     index = firstDifference(sent, received)
-    return WrongBytes(begin + index, sent[index:], received[index:])
+    return EchoMismatch(begin + index, sent[index:], received[index:])
 
 
 class DatagramMatcher(Generic[E]):
@@ -169,7 +169,7 @@ class DatagramMatcher(Generic[E]):
         same = [expected for expected in self.outstanding if len(expected.data) == len(data)]
         if not same:
             self.foreign += 1
-            return Outcome(None, ReplyTooMany(data))
+            return Outcome(None, UnexpectedReply(data))
         nearest = min(same, key=lambda expected: _differences(expected.data, data))
         nearest.wrong = True
         self._retire(nearest, answered=True)

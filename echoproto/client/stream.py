@@ -24,7 +24,7 @@ from echoproto.client.exchange import Exchange, checkBytes, stop
 from echoproto.client.matching import StreamMatcher
 from echoproto.errors import (
     Closed,
-    ConnectionGone,
+    ConnectionClosed,
     ExchangeCancelled,
     ExchangeError,
     ExchangeTimeout,
@@ -63,10 +63,10 @@ class EchoClient(Protocol):
 
         :param data: any number of bytes; none at all is answered at once.
         :param timeout: seconds for the whole exchange; the connection's default where ``None``.
-        :return: fires with ``data`` when every byte of it has come back. Fails with ``WrongBytes`` at
+        :return: fires with ``data`` when every byte of it has come back. Fails with ``EchoMismatch`` at
             the first wrong byte, ``ExchangeTimeout``, ``ExchangeCancelled`` (after either the rest is
-            still sent, and its echo taken, so that later exchanges keep their place), ``ConnectionGone``,
-            ``ReplyTooMany`` (bytes had come that nobody sent: no place can be trusted any more), or ``Closed``.
+            still sent, and its echo taken, so that later exchanges keep their place), ``ConnectionClosed``,
+            ``UnexpectedReply`` (bytes had come that nobody sent: no place can be trusted any more), or ``Closed``.
         """
         checkBytes(data)
         if self._closed is not None:
@@ -90,7 +90,7 @@ class EchoClient(Protocol):
 
         :param timeout: seconds, after which the connection is aborted.
         :return: fires with ``None`` when the connection has ended in order. Fails with ``ExchangeTimeout``,
-            ``ReplyTooMany``, ``ConnectionGone`` (the connection ended before the last reply, or by a reset),
+            ``UnexpectedReply``, ``ConnectionClosed`` (the connection ended before the last reply, or by a reset),
             or ``Closed`` where it was closed before.
         """
         if self._closed is not None:
@@ -129,7 +129,9 @@ class EchoClient(Protocol):
         """The server's FIN: nothing more will come."""
         self._transport.unregisterProducer()
         if self._matcher.outstanding:
-            self._abandon(ConnectionGone("the server closed the connection before the last reply"))
+            self._abandon(
+                ConnectionClosed("the server closed the connection before the last reply")
+            )
         else:
             self._transport.loseConnection()
 
@@ -140,7 +142,7 @@ class EchoClient(Protocol):
         """Fail what is outstanding, and end :meth:`close`."""
         unanswered = list(self._matcher.outstanding)
         orderly = reason.check(ConnectionDone) and not unanswered
-        why = self._gone or ConnectionGone(f"the connection ended: {reason.getErrorMessage()}")
+        why = self._gone or ConnectionClosed(f"the connection ended: {reason.getErrorMessage()}")
         self._gone = why
         self._unsent.clear()
         self._matcher.outstanding.clear()

@@ -11,14 +11,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from echoproto.conformance.results import Grade, SuiteResult
-from echoproto.conformance.runner import Grading
+from echoproto.conformance.results import CheckResult, ConformanceResult
+from echoproto.conformance.runner import ConformanceRunner
 from echoproto.conformance.safety import checkRisk
-from echoproto.conformance.streamclient import Streams
+from echoproto.conformance.streamclient import StreamTester
 from echoproto.conformance.suite import TCP, UDP, chosen
-from echoproto.conformance.udpclient import Datagrams
-from echoproto.errors import CannotAsk
-from echoproto.targets.endpoints import Way, find
+from echoproto.conformance.udpclient import DatagramTester
+from echoproto.errors import TargetError
+from echoproto.targets.endpoints import ConnectOptions, makeTarget
 from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
 
@@ -31,10 +31,10 @@ def prepareGrade(
     risky: bool = False,
     owned: bool = False,
     patience: int = 5 * SECOND,
-    way: Way | None = None,
-    tell: Callable[[Grade], None] = lambda grade: None,
+    way: ConnectOptions | None = None,
+    tell: Callable[[CheckResult], None] = lambda grade: None,
     now: Callable[[], int] = time.monotonic_ns,
-) -> Deferred[Grading]:
+) -> Deferred[ConformanceRunner]:
     """
     Make ready to grade an echo server.
 
@@ -49,7 +49,7 @@ def prepareGrade(
     :param way: how to get there.
     :param tell: called with each grade.
     :param now: the time in nanoseconds, which never goes back.
-    :return: fires with a :class:`~.runner.Grading`, to be started. Fails with ``DNSLookupError``, or ``CannotAsk`` where the target
+    :return: fires with a :class:`~.runner.ConformanceRunner`, to be started. Fails with ``DNSLookupError``, or ``TargetError`` where the target
         cannot be asked so.
     :raise ValueError: the target cannot be understood, or there is no such check.
     """
@@ -57,16 +57,16 @@ def prepareGrade(
     checks = chosen(carriers or (UDP if asked.carrier == "udp" else TCP,), only, risky)
     wanted = dict.fromkeys(each.carrier for each in checks)
 
-    async def prepared() -> Grading:
+    async def prepared() -> ConformanceRunner:
         ways: dict[str, Any] = {}
         for carrier in wanted:
             over = _over(asked, carrier)
-            found = await find(reactor, over, 1 if carrier == UDP else None, now, way)
+            found = await makeTarget(reactor, over, 1 if carrier == UDP else None, now, way)
             if risky and not owned:
                 checkRisk(over, found.address)
             ways[carrier] = _asked(reactor, found, asked.port, carrier, patience / SECOND, way)
         name = " and ".join(_over(asked, carrier).text for carrier in wanted)
-        return Grading(name, ways, checks, reactor, now, tell)
+        return ConformanceRunner(name, ways, checks, reactor, now, tell)
 
     return Deferred.fromCoroutine(prepared())
 
@@ -77,31 +77,31 @@ def _over(target: Target, carrier: str) -> Target:
         over = replace(target, carrier=carrier)
         return replace(over, text=over.called(over.host))
     if carrier == UDP:
-        raise CannotAsk(f"{target.text} is a stream; give --suite tcp")
+        raise TargetError(f"{target.text} is a stream; give --suite tcp")
     return target
 
 
 def _asked(
-    reactor: Any, found: Any, port: int, carrier: str, patience: float, way: Way | None
+    reactor: Any, found: Any, port: int, carrier: str, patience: float, way: ConnectOptions | None
 ) -> Any:
     if carrier == UDP:
         source = "" if way is None else way.source
-        return Datagrams(reactor, found.address, port, patience, source)
-    return Streams(found, reactor, patience)
+        return DatagramTester(reactor, found.address, port, patience, source)
+    return StreamTester(found, reactor, patience)
 
 
 def grade(
     reactor: Any, target: str | Target, *arguments: Any, **named: Any
-) -> Deferred[SuiteResult]:
+) -> Deferred[ConformanceResult]:
     """
     Grade an echo server: :func:`prepareGrade`, with the same parameters, and start.
 
-    :return: fires with a :class:`~.results.SuiteResult`, also where nobody answers. Fails as :func:`prepareGrade` does, and with what TLS has
+    :return: fires with a :class:`~.results.ConformanceResult`, also where nobody answers. Fails as :func:`prepareGrade` does, and with what TLS has
         to say where a certificate is not trusted. Cancelled, it fires with what there is: the rest is skipped.
     :raise ValueError: the target cannot be understood, or there is no such check.
     """
 
-    def start(grading: Grading) -> Deferred[SuiteResult]:
+    def start(grading: ConformanceRunner) -> Deferred[ConformanceResult]:
         grading.start()
         return grading.result
 

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 
-class Verdict(Enum):
+class CheckVerdict(Enum):
     """What is said of a server."""
 
     PASSED = "passed"
@@ -55,7 +55,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Grade:
+class CheckResult:
     """
     What came of a check.
 
@@ -66,13 +66,13 @@ class Grade:
     """
 
     check: Check
-    verdict: Verdict
+    verdict: CheckVerdict
     reason: str
     duration: int
 
 
 @dataclass(frozen=True)
-class SuiteResult:
+class ConformanceResult:
     """
     What came of all.
 
@@ -82,17 +82,17 @@ class SuiteResult:
     """
 
     target: str
-    grades: Sequence[Grade]
+    grades: Sequence[CheckResult]
     answered: bool
 
-    def count(self, verdict: Verdict) -> int:
+    def count(self, verdict: CheckVerdict) -> int:
         """Checks with this verdict."""
         return sum(each.verdict is verdict for each in self.grades)
 
     @property
-    def failed(self) -> list[Grade]:
+    def failed(self) -> list[CheckResult]:
         """What the server does not do."""
-        return [each for each in self.grades if each.verdict is Verdict.FAILED]
+        return [each for each in self.grades if each.verdict is CheckVerdict.FAILED]
 
 
 def toldBySize(faults: Mapping[int, str]) -> str:

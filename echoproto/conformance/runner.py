@@ -14,12 +14,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from echoproto.conformance.results import (
     Check,
+    CheckResult,
+    CheckVerdict,
+    ConformanceResult,
     Failed,
-    Grade,
     NoAnswer,
     Skipped,
-    SuiteResult,
-    Verdict,
 )
 from echoproto.conformance.suite import ANSWERS
 
@@ -27,7 +27,7 @@ from echoproto.conformance.suite import ANSWERS
 LIMIT = 60.0
 
 
-class Grading:
+class ConformanceRunner:
     """
     A battery of checks of one server.
 
@@ -37,7 +37,7 @@ class Grading:
     :param clock: keeps the time of each check.
     :param now: the time in nanoseconds, which never goes back.
     :param tell: called with each grade.
-    :ivar result: fires with a :class:`~.results.SuiteResult`; fails with what has nothing to do with echoes, such as a certificate that
+    :ivar result: fires with a :class:`~.results.ConformanceResult`; fails with what has nothing to do with echoes, such as a certificate that
         is not trusted. Cancelled, it fires with what there is: the rest is skipped.
     """
 
@@ -48,16 +48,16 @@ class Grading:
         checks: Sequence[Check],
         clock: IReactorTime,
         now: Callable[[], int],
-        tell: Callable[[Grade], None] = lambda grade: None,
+        tell: Callable[[CheckResult], None] = lambda grade: None,
     ) -> None:
         self.target = target
-        self.result: Deferred[SuiteResult] = Deferred(lambda _: self.stop())
+        self.result: Deferred[ConformanceResult] = Deferred(lambda _: self.stop())
         self._asked = asked
         self._checks = checks
         self._clock = clock
         self._now = now
         self._tell = tell
-        self._grades: list[Grade] = []
+        self._grades: list[CheckResult] = []
         self._silent: set[str] = set()
         self._stopped = False
         self._asking: Deferred[str] | None = None
@@ -83,33 +83,35 @@ class Grading:
         if self._asking is not None:
             self._asking.cancel()
 
-    async def _run(self) -> SuiteResult:
+    async def _run(self) -> ConformanceResult:
         for check in self._checks:
             began = self._now()
             verdict, reason = await self._verdict(check)
-            grade = Grade(check, verdict, reason, self._now() - began)
+            grade = CheckResult(check, verdict, reason, self._now() - began)
             self._grades.append(grade)
             self._tell(grade)
-        asked = {each.check.carrier for each in self._grades if each.verdict is not Verdict.SKIPPED}
-        return SuiteResult(self.target, tuple(self._grades), bool(asked - self._silent))
+        asked = {
+            each.check.carrier for each in self._grades if each.verdict is not CheckVerdict.SKIPPED
+        }
+        return ConformanceResult(self.target, tuple(self._grades), bool(asked - self._silent))
 
-    async def _verdict(self, check: Check) -> tuple[Verdict, str]:
+    async def _verdict(self, check: Check) -> tuple[CheckVerdict, str]:
         if self._stopped:
-            return Verdict.SKIPPED, "stopped"
+            return CheckVerdict.SKIPPED, "stopped"
         if check.carrier in self._silent:
-            return Verdict.SKIPPED, "it does not answer"
+            return CheckVerdict.SKIPPED, "it does not answer"
         try:
-            return Verdict.PASSED, await self._ask(check)
+            return CheckVerdict.PASSED, await self._ask(check)
         except Skipped as skipped:
-            return Verdict.SKIPPED, str(skipped)
+            return CheckVerdict.SKIPPED, str(skipped)
         except CancelledError:
-            return Verdict.SKIPPED, "stopped"
+            return CheckVerdict.SKIPPED, "stopped"
         except Failed as failed:
             if check.name == ANSWERS and isinstance(failed, NoAnswer):
                 self._silent.add(check.carrier)
-            return Verdict.FAILED, str(failed)
+            return CheckVerdict.FAILED, str(failed)
         except TimeoutError:
-            return Verdict.FAILED, f"not over in {LIMIT:g} s"
+            return CheckVerdict.FAILED, f"not over in {LIMIT:g} s"
 
     async def _ask(self, check: Check) -> str:
         asked = self._asked[check.carrier]

@@ -1,7 +1,7 @@
 """
 A connection of a check: what comes back is compared with what was sent, as it comes.
 
-The checks of streams ask with :class:`Streams`, which is made for each target. What is kept is what is under way, so memory is
+The checks of streams ask with :class:`StreamTester`, which is made for each target. What is kept is what is under way, so memory is
 bounded by what a check sends; and each wait by its patience.
 """
 
@@ -19,10 +19,10 @@ from zope.interface import implementer
 
 from echoproto.client.matching import firstDifference
 from echoproto.conformance.results import Failed, NoAnswer
-from echoproto.conformance.waiting import News
+from echoproto.conformance.waiting import Event
 from echoproto.errors import ExchangeError
-from echoproto.targets.failures import reasonOf
-from echoproto.targets.interfaces import SERVER_CLOSED, IEars, ITarget
+from echoproto.targets.failures import failureReason
+from echoproto.targets.interfaces import SERVER_CLOSED, IReplyReceiver, ITarget
 
 _HELLO = b"Is anybody there?"
 
@@ -32,24 +32,24 @@ def content(size: int) -> bytes:
     return Random(size).randbytes(size)
 
 
-@implementer(IEars)
-class Talk:
+@implementer(IReplyReceiver)
+class CheckConnection:
     """
     One connection.
 
     :param clock: keeps the patience.
     :param patience: seconds without a byte, after which nothing is awaited any more.
-    :ivar road: the way to the server.
+    :ivar channel: the way to the server.
     """
 
-    road: Any = None
+    channel: Any = None
 
     def __init__(self, clock: IReactorTime, patience: float) -> None:
         self._patience = patience
         self._sent = self._received = 0
         self._due = bytearray()
         self._fault = self._ending = ""
-        self._news = News(clock)
+        self._news = Event(clock)
 
     @property
     def due(self) -> int:
@@ -60,7 +60,7 @@ class Talk:
         """Send, and expect it back."""
         self._sent += len(data)
         self._due += data
-        self.road.send(data)
+        self.channel.send(data)
 
     async def more(self) -> None:
         """
@@ -87,8 +87,8 @@ class Talk:
         if self.due or self._fault or self._ending != SERVER_CLOSED:
             raise self._wrong()
 
-    def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
+    def replyReceived(self, reply: bytes) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         if self._fault:
             return
         due = bytes(self._due[: len(reply)])
@@ -98,14 +98,14 @@ class Talk:
         del self._due[: len(reply)]
         self._news.tell()
 
-    def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
+    def connectionLost(self, reason: str) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         self._ending = reason
         self._news.tell()
 
     def close(self) -> None:
         """Cut the connection by a reset."""
-        self.road.close()
+        self.channel.close()
 
     def _wrong(self) -> Failed:
         return self._failed(self._fault or f"{self._soFar()}, then {self._ending}")
@@ -125,7 +125,7 @@ class Talk:
         return f"byte {self._received + index} was sent as {due[index]:02x} and came back as {reply[index]:02x}"
 
 
-class Streams:
+class StreamTester:
     """
     What the checks of streams ask with.
 
@@ -138,17 +138,17 @@ class Streams:
         self._target = target
         self._clock = clock
         self._patience = patience
-        self._talks: list[Talk] = []
+        self._talks: list[CheckConnection] = []
 
-    async def open(self) -> Talk:
+    async def open(self) -> CheckConnection:
         """
         Connect.
 
         :raise NoAnswer: there is no connection.
         """
-        talk = Talk(self._clock, self._patience)
+        connection = CheckConnection(self._clock, self._patience)
         try:
-            talk.road = await self._target.open(talk).addTimeout(
+            connection.channel = await self._target.open(connection).addTimeout(
                 self._patience, self._clock, lambda *_: Failure(TimeoutError())
             )
         except TimeoutError:
@@ -156,9 +156,9 @@ class Streams:
         except ConnectingCancelledError:
             raise CancelledError from None
         except (ConnectError, ExchangeError):
-            raise NoAnswer(reasonOf(Failure())) from None
-        self._talks.append(talk)
-        return talk
+            raise NoAnswer(failureReason(Failure())) from None
+        self._talks.append(connection)
+        return connection
 
     async def served(self) -> None:
         """
@@ -166,9 +166,9 @@ class Streams:
 
         :raise Failed: it is not.
         """
-        talk = await self.open()
-        talk.send(_HELLO)
-        await talk.all()
+        connection = await self.open()
+        connection.send(_HELLO)
+        await connection.all()
 
     async def pause(self, seconds: float) -> None:
         """Wait."""

@@ -1,7 +1,7 @@
 """
 Datagrams of a check, and what comes back.
 
-The checks of datagrams ask with :class:`Datagrams`, which is made for each target. The port that sends is connected to
+The checks of datagrams ask with :class:`DatagramTester`, which is made for each target. The port that sends is connected to
 nobody, so that a reply from a wrong address is seen, and what it keeps has a bound.
 """
 
@@ -14,10 +14,10 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from echoproto.addresses import plainAddress
+from echoproto.addresses import unmapped
 from echoproto.conformance.results import Failed, NoAnswer
-from echoproto.conformance.waiting import News
-from echoproto.targets.udp import openUnconnected
+from echoproto.conformance.waiting import Event
+from echoproto.targets.udp import openUnconnectedChannel
 
 #: Replies that are kept; all are counted.
 KEPT = 1024
@@ -44,7 +44,7 @@ class Reply:
     port: int
 
 
-class Post:
+class CheckSocket:
     """
     A port, and what came to it.
 
@@ -53,13 +53,13 @@ class Post:
     :ivar count: of all of them.
     """
 
-    road: Any = None
+    channel: Any = None
 
-    def __init__(self, asked: Datagrams) -> None:
+    def __init__(self, asked: DatagramTester) -> None:
         self.replies: list[Reply] = []
         self.count = 0
         self._asked = asked
-        self._news = News(asked.clock)
+        self._news = Event(asked.clock)
 
     def send(self, message: bytes, host: str = "") -> None:
         """
@@ -69,7 +69,7 @@ class Post:
         :raise NoAnswer: it cannot be sent.
         """
         try:
-            self.road.send(message, host or self._asked.host, self._asked.port)
+            self.channel.send(message, host or self._asked.host, self._asked.port)
         except OSError as error:
             raise NoAnswer(f"{len(message)} bytes cannot be sent: {error.strerror}") from error
 
@@ -80,7 +80,7 @@ class Post:
                 return False
         return True
 
-    def heard(self, datagram: bytes, host: str, port: int) -> None:
+    def replyReceived(self, datagram: bytes, host: str, port: int) -> None:
         """A datagram has come."""
         self.count += 1
         if self.count <= KEPT:
@@ -88,7 +88,7 @@ class Post:
         self._news.tell()
 
 
-class Datagrams:
+class DatagramTester:
     """
     What the checks of datagrams ask with.
 
@@ -107,12 +107,12 @@ class Datagrams:
         self.host = host
         self.port = port
         self.patience = patience
-        self.near = plainAddress(host).is_loopback
+        self.near = unmapped(host).is_loopback
         self._reactor = reactor
         self._source = source
-        self._posts: list[Post] = []
+        self._posts: list[CheckSocket] = []
 
-    def open(self, port: int = 0, source: str = "") -> Post:
+    def open(self, port: int = 0, source: str = "") -> CheckSocket:
         """
         A port to send from.
 
@@ -120,9 +120,11 @@ class Datagrams:
         :param source: the address to send from, where it is another than that of all.
         :raise twisted.internet.error.CannotListenError: it cannot be had.
         """
-        post = Post(self)
+        post = CheckSocket(self)
         source = source or self._source
-        post.road = openUnconnected(self._reactor, post.heard, self.host, source, port)
+        post.channel = openUnconnectedChannel(
+            self._reactor, post.replyReceived, self.host, source, port
+        )
         self._posts.append(post)
         return post
 
@@ -142,7 +144,7 @@ class Datagrams:
                 return post.replies[0]
         return None
 
-    async def pipeline(self, messages: Iterable[bytes]) -> Post:
+    async def pipeline(self, messages: Iterable[bytes]) -> CheckSocket:
         """Send datagrams, all at once, and wait for the replies."""
         post = self.open()
         sent = 0
@@ -171,4 +173,4 @@ class Datagrams:
     def close(self) -> None:
         """Close every port."""
         while self._posts:
-            self._posts.pop().road.close()
+            self._posts.pop().channel.close()

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 
-class News:
+class Event:
     """
     What is awaited, again and again, by one at a time.
 

@@ -36,33 +36,33 @@ clock, no reactor, no socket; and those have their clock passed in.
 from __future__ import annotations
 
 from echoproto.conformance.api import grade, prepareGrade
-from echoproto.conformance.results import Grade, SuiteResult, Verdict
+from echoproto.conformance.results import CheckResult, CheckVerdict, ConformanceResult
 from echoproto.measure.api import load, ping, prepare, prepareLoad, prepareVerify, verify
 from echoproto.measure.load.plan import LoadPlan, LoadResult
-from echoproto.measure.ping.pinger import PingResult, Plan
-from echoproto.measure.ping.statistics import Seen
+from echoproto.measure.ping.pinger import PingPlan, PingResult
+from echoproto.measure.ping.statistics import ProbeOutcome
 from echoproto.measure.verify.integrity import Fault
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.compare import Comparison, compare
 from echoproto.report.loader import readResults
 from echoproto.report.merge import mergeResults
-from echoproto.report.result import Saved
-from echoproto.targets.endpoints import Way
+from echoproto.report.result import StoredResult
+from echoproto.targets.endpoints import ConnectOptions
 
 __all__ = [
+    "CheckResult",
+    "CheckVerdict",
     "Comparison",
+    "ConformanceResult",
+    "ConnectOptions",
     "Fault",
-    "Grade",
     "LoadPlan",
     "LoadResult",
+    "PingPlan",
     "PingResult",
-    "Plan",
-    "Saved",
-    "Seen",
-    "SuiteResult",
-    "Verdict",
+    "ProbeOutcome",
+    "StoredResult",
     "VerifyResult",
-    "Way",
     "compare",
     "grade",
     "load",

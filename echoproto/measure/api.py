@@ -15,20 +15,20 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 
-from echoproto.errors import CannotAsk
+from echoproto.errors import TargetError
 from echoproto.measure.intervals import Interval
-from echoproto.measure.load.counters import Counts
-from echoproto.measure.load.cpu import usage
+from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.cpu import cpuTime
 from echoproto.measure.load.datagrams import LEAST, numbered
-from echoproto.measure.load.generator import Loading
+from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
-from echoproto.measure.ping.payload import Probes
-from echoproto.measure.ping.pinger import Pinging, PingResult, Plan
-from echoproto.measure.ping.statistics import Record, Seen
-from echoproto.measure.verify.integrity import Fault, Integrity
-from echoproto.measure.verify.pattern import Source
-from echoproto.measure.verify.verifier import Verifying, VerifyResult
-from echoproto.targets.endpoints import Way, find
+from echoproto.measure.ping.payload import ProbePayload
+from echoproto.measure.ping.pinger import Pinger, PingPlan, PingResult
+from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
+from echoproto.measure.verify.integrity import Fault, IntegrityChecker
+from echoproto.measure.verify.pattern import PatternStream
+from echoproto.measure.verify.verifier import StreamVerifier, VerifyResult
+from echoproto.targets.endpoints import ConnectOptions, makeTarget
 from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
 
@@ -45,14 +45,14 @@ VERIFY_SIZE = 64 << 20
 def prepare(
     reactor: Any,
     target: str | Target,
-    plan: Plan | None = None,
+    plan: PingPlan | None = None,
     size: int = SIZE,
     pattern: bytes = b"",
-    way: Way | None = None,
-    tell: Callable[[Seen], None] = lambda seen: None,
+    way: ConnectOptions | None = None,
+    tell: Callable[[ProbeOutcome], None] = lambda seen: None,
     now: Callable[[], int] = time.monotonic_ns,
     session: bytes = b"",
-) -> Deferred[Pinging]:
+) -> Deferred[Pinger]:
     """
     Make ready to probe an echo server: look its name up, read the certificates.
 
@@ -65,15 +65,15 @@ def prepare(
     :param tell: called with each reply and each loss.
     :param now: the time in nanoseconds, which never goes back.
     :param session: four bytes that tell this run from others; random where empty.
-    :return: fires with a :class:`~echoproto.measure.ping.pinger.Pinging`, to be started. Fails with ``DNSLookupError`` or
-        ``CannotAsk``.
+    :return: fires with a :class:`~echoproto.measure.ping.pinger.Pinger`, to be started. Fails with ``DNSLookupError`` or
+        ``TargetError``.
     :raise ValueError: the target cannot be understood.
     """
     asked = parseTarget(target) if isinstance(target, str) else target
-    plan = plan if plan is not None else Plan()
-    record = Record(Probes(session or os.urandom(4), size, pattern), plan.patience)
-    finding = find(reactor, asked, size, now, way)
-    return finding.addCallback(Pinging, reactor, now, record, plan, tell)
+    plan = plan if plan is not None else PingPlan()
+    record = PingStatistics(ProbePayload(session or os.urandom(4), size, pattern), plan.patience)
+    finding = makeTarget(reactor, asked, size, now, way)
+    return finding.addCallback(Pinger, reactor, now, record, plan, tell)
 
 
 def ping(reactor: Any, target: str | Target, *arguments: Any, **named: Any) -> Deferred[PingResult]:
@@ -85,7 +85,7 @@ def ping(reactor: Any, target: str | Target, *arguments: Any, **named: Any) -> D
     :raise ValueError: the target cannot be understood.
     """
 
-    def start(pinging: Pinging) -> Deferred[PingResult]:
+    def start(pinging: Pinger) -> Deferred[PingResult]:
         pinging.start()
         return pinging.result
 
@@ -98,10 +98,10 @@ def prepareVerify(
     size: int | None = VERIFY_SIZE,
     seed: int | None = None,
     patience: int = 5 * SECOND,
-    way: Way | None = None,
+    way: ConnectOptions | None = None,
     tell: Callable[[Fault], None] = lambda fault: None,
     now: Callable[[], int] = time.monotonic_ns,
-) -> Deferred[Verifying]:
+) -> Deferred[StreamVerifier]:
     """
     Make ready to verify an echo server on a stream.
 
@@ -113,13 +113,15 @@ def prepareVerify(
     :param way: how to get there.
     :param tell: called with each fault.
     :param now: the time in nanoseconds, which never goes back.
-    :return: fires with a :class:`~echoproto.measure.verify.verifier.Verifying`, to be started. Fails as :func:`prepare` does.
+    :return: fires with a :class:`~echoproto.measure.verify.verifier.StreamVerifier`, to be started. Fails as :func:`prepare` does.
     :raise ValueError: the target cannot be understood.
     """
     asked = parseTarget(target) if isinstance(target, str) else target
-    source = Source(int.from_bytes(os.urandom(4), "big") if seed is None else seed)
-    finding = find(reactor, asked, None, now, way)
-    return finding.addCallback(Verifying, reactor, now, Integrity(source), size, patience, tell)
+    source = PatternStream(int.from_bytes(os.urandom(4), "big") if seed is None else seed)
+    finding = makeTarget(reactor, asked, None, now, way)
+    return finding.addCallback(
+        StreamVerifier, reactor, now, IntegrityChecker(source), size, patience, tell
+    )
 
 
 def verify(
@@ -134,7 +136,7 @@ def verify(
     :raise ValueError: the target cannot be understood.
     """
 
-    def start(verifying: Verifying) -> Deferred[VerifyResult]:
+    def start(verifying: StreamVerifier) -> Deferred[VerifyResult]:
         verifying.start()
         return verifying.result
 
@@ -146,11 +148,11 @@ def prepareLoad(
     target: str | Target,
     plan: LoadPlan | None = None,
     sizes: tuple[int, int] = (SIZE, SIZE),
-    way: Way | None = None,
+    way: ConnectOptions | None = None,
     now: Callable[[], int] = time.monotonic_ns,
     seed: int | None = None,
-    tell: Callable[[Interval, Counts], None] = lambda *second: None,
-) -> Deferred[Loading]:
+    tell: Callable[[Interval, IntervalCounts], None] = lambda *second: None,
+) -> Deferred[LoadGenerator]:
     """
     Make ready to load an echo server.
 
@@ -162,7 +164,7 @@ def prepareLoad(
     :param now: the time in nanoseconds, which never goes back.
     :param seed: of the messages; a random one where ``None``.
     :param tell: called with each second when it is over.
-    :return: fires with a :class:`~echoproto.measure.load.generator.Loading`, to be started. Fails as :func:`prepare` does.
+    :return: fires with a :class:`~echoproto.measure.load.generator.LoadGenerator`, to be started. Fails as :func:`prepare` does.
     :raise ValueError: the target cannot be understood.
     """
     asked = parseTarget(target) if isinstance(target, str) else target
@@ -171,16 +173,20 @@ def prepareLoad(
     datagrams = asked.carrier == "udp"
     if datagrams and sizes[0] < LEAST:
         return fail(
-            CannotAsk(f"{asked.text}: a datagram of a load has its number; give -s {LEAST} or more")
+            TargetError(
+                f"{asked.text}: a datagram of a load has its number; give -s {LEAST} or more"
+            )
         )
     payloads = [
-        Probes(session, random.randint(*sizes)).make(number, 0) for number in range(MESSAGES)
+        ProbePayload(session, random.randint(*sizes)).make(number, 0) for number in range(MESSAGES)
     ]
     messages = (
         numbered(session, [each[LEAST:] for each in payloads]) if datagrams else cycle(payloads)
     )
-    finding = find(reactor, asked, sizes[1] if datagrams else None, now, way)
-    return finding.addCallback(Loading, reactor, now, usage, messages, plan or LoadPlan(), tell)
+    finding = makeTarget(reactor, asked, sizes[1] if datagrams else None, now, way)
+    return finding.addCallback(
+        LoadGenerator, reactor, now, cpuTime, messages, plan or LoadPlan(), tell
+    )
 
 
 def load(reactor: Any, target: str | Target, *arguments: Any, **named: Any) -> Deferred[LoadResult]:
@@ -192,7 +198,7 @@ def load(reactor: Any, target: str | Target, *arguments: Any, **named: Any) -> D
     :raise ValueError: the target cannot be understood.
     """
 
-    def start(loading: Loading) -> Deferred[LoadResult]:
+    def start(loading: LoadGenerator) -> Deferred[LoadResult]:
         loading.start()
         return loading.result
 

@@ -44,7 +44,7 @@ def _greatest(least: int) -> int:
     return max(least + (1 << max(least.bit_length() - _BITS, 0)) - 1, 1)
 
 
-class Spread:
+class LatencyHistogram:
     """Many times, of which only how they are spread is kept."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class Spread:
         self._settle()
         return self._maximum
 
-    def merge(self, other: Spread) -> None:
+    def merge(self, other: LatencyHistogram) -> None:
         """Count also what ``other`` has counted; nothing is lost by it."""
         buckets = other._buckets()
         if not buckets:
@@ -183,7 +183,7 @@ class Spread:
         }
 
     @classmethod
-    def restored(cls, state: Mapping[str, Any]) -> Spread:
+    def restored(cls, state: Mapping[str, Any]) -> LatencyHistogram:
         """What :meth:`state` told of."""
         made = cls()
         made._count, made._minimum, made._maximum = (

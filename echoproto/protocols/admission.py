@@ -24,7 +24,7 @@ from functools import lru_cache
 from math import inf
 from typing import Any
 
-from echoproto.addresses import Networks, sourceKey
+from echoproto.addresses import AddressFilter, rateLimitKey
 
 #: Source ports that are refused: nothing honest sends from them, and the services that
 #: stand there answer whatever they get. 0 (no reply possible), 7 echo, 9 discard,
@@ -149,13 +149,13 @@ class ConnectionAdmission:
         perSource: float = inf,
         rate: float = inf,
         burst: float = 0.0,
-        networks: Networks | None = None,
+        networks: AddressFilter | None = None,
     ) -> None:
         self.open = 0
         self.whenRoom: Callable[[], None] = lambda: None
         self._maximum = maximum
         self._perSource = perSource
-        self._networks = networks if networks is not None else Networks()
+        self._networks = networks if networks is not None else AddressFilter()
         self._bySource: Counter[str] = Counter()
         self._buckets = TokenBuckets(rate, max(burst or rate, 1.0), seconds) if rate < inf else None
 
@@ -172,7 +172,7 @@ class ConnectionAdmission:
             number of all connections counts.
         :return: why there is none; ``None`` where it was taken, to be given back by :meth:`release`.
         """
-        source = None if host is None else sourceKey(host)
+        source = None if host is None else rateLimitKey(host)
         if host is not None and not self._networks.permits(host):
             return Refusal.DENIED
         if source is not None and self._bySource[source] >= self._perSource:
@@ -191,7 +191,7 @@ class ConnectionAdmission:
         """Give back the place that :meth:`admit` gave for ``host``."""
         wasFull = self.room < 1
         self.open -= 1
-        source = None if host is None else sourceKey(host)
+        source = None if host is None else rateLimitKey(host)
         if source is not None:
             self._bySource[source] -= 1
             if not self._bySource[source]:
@@ -217,9 +217,9 @@ class DatagramAdmission:
         seconds: Callable[[], float],
         rate: float = DATAGRAM_RATE,
         refusedPorts: Iterable[int] = LOOPING_PORTS,
-        networks: Networks | None = None,
+        networks: AddressFilter | None = None,
     ) -> None:
-        self._networks = networks if networks is not None else Networks()
+        self._networks = networks if networks is not None else AddressFilter()
         # Once per source rather than per datagram; bounded, as sources can be forged.
         self._sourceOf = lru_cache(maxsize=1024)(self._judge)
         self._refusedPorts = frozenset(refusedPorts)
@@ -255,7 +255,7 @@ class DatagramAdmission:
 
     def _judge(self, host: str) -> str | Refusal:
         """The source's name, or why it is never answered."""
-        source = sourceKey(host)
+        source = rateLimitKey(host)
         if source is None:
             return Refusal.NOT_UNICAST
         return source if self._networks.permits(host) else Refusal.DENIED

@@ -3,7 +3,7 @@ The open connections of a listener: looked at now and then, and drained at the e
 
 One call is scheduled for all of them, and none while there is none: no timer is set per connection
 or per message. Used by :mod:`echoproto.protocols.stream`; knows a clock, and of connections only the three
-methods of :class:`ISwept`.
+methods of :class:`ITrackedConnection`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ CONNECTIONS_PER_TURN = 1000
 DRAIN_TIMEOUT = 5.0
 
 
-class ISwept(Interface):
+class ITrackedConnection(Interface):
     """A connection that keeps its deadlines when it is swept."""
 
-    def sweep(now: float) -> None:
+    def checkTimeouts(now: float) -> None:
         """It is ``now``, in the clock's seconds: end what is overdue."""
 
     def beginDrain() -> None:
@@ -41,7 +41,7 @@ class ISwept(Interface):
         """End at once: the drain is over."""
 
 
-class Sweep:
+class ConnectionTracker:
     """
     Keeps a set of connections and sweeps them.
 
@@ -55,19 +55,19 @@ class Sweep:
     _due: float
 
     def __init__(self, clock: IReactorTime) -> None:
-        self.connections: set[ISwept] = set()
+        self.connections: set[ITrackedConnection] = set()
         self.draining = False
         self._clock = clock
         self._drained: list[Deferred[None]] = []
         self._drainDeadline = float("inf")
 
-    def add(self, connection: ISwept) -> None:
+    def add(self, connection: ITrackedConnection) -> None:
         """``connection`` is open."""
         self.connections.add(connection)
         if len(self.connections) == 1:
             self._schedule()
 
-    def remove(self, connection: ISwept) -> None:
+    def remove(self, connection: ITrackedConnection) -> None:
         """``connection``, which was added, is over."""
         self.connections.remove(connection)
         if not self.connections:
@@ -109,8 +109,8 @@ class Sweep:
         else:
             self._sweepTurn(iter(list(self.connections)))
 
-    def _sweepTurn(self, rest: Iterator[ISwept]) -> None:
-        """Sweep some; clients that have something to say get a turn before the others."""
+    def _sweepTurn(self, rest: Iterator[ITrackedConnection]) -> None:
+        """ConnectionTracker some; clients that have something to say get a turn before the others."""
         turn = list(islice(rest, CONNECTIONS_PER_TURN))
         if len(turn) < CONNECTIONS_PER_TURN:
             self._schedule()
@@ -123,4 +123,4 @@ class Sweep:
             if now >= self._drainDeadline:
                 connection.abort()
             else:
-                connection.sweep(now)
+                connection.checkTimeouts(now)

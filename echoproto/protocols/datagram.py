@@ -2,7 +2,7 @@
 What every datagram service shares: admission, never more bytes out than in, and errors that
 are counted and never fatal.
 
-:class:`DatagramService` is subclassed by the services and runs on any UDP transport of
+:class:`DatagramServerProtocol` is subclassed by the services and runs on any UDP transport of
 Twisted. Whole datagrams and the right source address are the transport's part:
 :mod:`echoproto.transports.udp` is the one that has both.
 """
@@ -18,10 +18,10 @@ from twisted.internet.protocol import DatagramProtocol
 
 from echoproto.errors import errnoName
 from echoproto.protocols.admission import DatagramAdmission, Refusal
-from echoproto.protocols.observer import DatagramTotals, IObserver, Silent
+from echoproto.protocols.observer import DatagramTotals, IObserver, NullObserver
 
 
-class DatagramService(DatagramProtocol):
+class DatagramServerProtocol(DatagramProtocol):
     """
     Answers each admitted datagram with what :meth:`reply` makes of it, at once or never. A service whose reply is always
     the request itself may have :meth:`send` for its :meth:`answer`.
@@ -41,7 +41,7 @@ class DatagramService(DatagramProtocol):
         observer: IObserver | None = None,
         admission: DatagramAdmission | None = None,
     ) -> None:
-        self.observer: IObserver = observer if observer is not None else Silent()
+        self.observer: IObserver = observer if observer is not None else NullObserver()
         self.admission = admission if admission is not None else DatagramAdmission(clock.seconds)
         # Counted by themselves, as it is done for each datagram; see totals().
         self._received = self._answered = self._bytesReceived = self._bytesSent = 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from echoproto.protocols.datagram import DatagramService
+from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.stream import StreamFactory, StreamProtocol
 
 
@@ -47,12 +47,12 @@ class EchoFactory(StreamFactory):
     protocol = EchoProtocol
 
 
-class EchoDatagrams(DatagramService):
+class EchoDatagramProtocol(DatagramServerProtocol):
     """
     The echo service on datagrams (RFC 862): each whole, empty ones included.
 
-    ``listenDatagrams(reactor, 12345, EchoDatagrams(reactor))``
+    ``listenDatagrams(reactor, 12345, EchoDatagramProtocol(reactor))``
     """
 
     # The hot path: what came goes back as it is, so there is nothing to make of it and to measure.
-    answer = DatagramService.send
+    answer = DatagramServerProtocol.send

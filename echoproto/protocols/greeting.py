@@ -20,10 +20,10 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission, Refusal
-from echoproto.protocols.datagram import DatagramService
+from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.observer import IObserver
 from echoproto.protocols.stream import StreamFactory, StreamProtocol
-from echoproto.protocols.timeouts import Deadlines
+from echoproto.protocols.timeouts import Timeouts
 
 #: What the client says.
 CLIENT_GREETING = b"Hello, server! This is the client."
@@ -87,14 +87,14 @@ class GreetingFactory(StreamFactory):
         clock: IReactorTime,
         observer: IObserver | None = None,
         admission: ConnectionAdmission | None = None,
-        deadlines: Deadlines | None = None,
+        deadlines: Timeouts | None = None,
         text: bytes = SERVER_GREETING,
     ) -> None:
         super().__init__(clock, observer, admission, deadlines)
         self.text = text
 
 
-class GreetingDatagrams(DatagramService):
+class GreetingDatagramProtocol(DatagramServerProtocol):
     """
     The greeting service on datagrams.
 

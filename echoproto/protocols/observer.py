@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IAddress
 from zope.interface import Interface, implementer
 
 
-class Ending(Enum):
+class CloseReason(Enum):
     """Why a connection ended."""
 
     FINISHED = "finished"
@@ -54,7 +54,7 @@ class ConnectionSummary(NamedTuple):
     """
 
     peer: IAddress | None
-    ending: Ending
+    ending: CloseReason
     seconds: float
     bytesReceived: int
     bytesSent: int
@@ -110,7 +110,7 @@ class IObserver(Interface):
 
 
 @implementer(IObserver)
-class Silent:
+class NullObserver:
     """An observer that ignores all it is told: the default of every service."""
 
     def connectionOpened(self, peer: IAddress | None) -> None:

@@ -18,7 +18,7 @@ the kernel send a reset that destroys what is in flight (RFC 9293 section 3.6.1,
 section 2.17). So after the client's FIN we flush, then close; and to end it ourselves we send
 our FIN, then discard what comes until the client's.
 
-*Deadlines* (:mod:`echoproto.protocols.timeouts`) are kept by one sweep over all connections of a factory
+*Timeouts* (:mod:`echoproto.protocols.timeouts`) are kept by one sweep over all connections of a factory
 (:mod:`echoproto.protocols.connections`), never by a timer per connection or per message. *Admission*
 (:mod:`echoproto.protocols.admission`) is asked before a protocol is built.
 
@@ -45,12 +45,12 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.addresses import hostOf
+from echoproto.addresses import numericHost
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
-from echoproto.protocols.connections import DRAIN_TIMEOUT, ISwept, Sweep
-from echoproto.protocols.observer import ConnectionSummary, Ending, IObserver, Silent
+from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
+from echoproto.protocols.observer import CloseReason, ConnectionSummary, IObserver, NullObserver
 from echoproto.protocols.sendqueue import unsentBytes
-from echoproto.protocols.timeouts import Deadlines
+from echoproto.protocols.timeouts import Timeouts
 
 #: Seconds without a byte after our FIN, all that we sent being taken, until we wait no longer for
 #: the client's (nginx: ``lingering_timeout`` 5 s).
@@ -81,7 +81,7 @@ def canHalfClose(transport: Any) -> bool:
     return hasattr(type(transport), "loseWriteConnection")
 
 
-@implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ISwept)
+@implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ITrackedConnection)
 class StreamProtocol(Protocol):
     """
     One connection to a stream service. Subclasses implement ``dataReceived``: count the bytes in
@@ -103,7 +103,7 @@ class StreamProtocol(Protocol):
     discarding = False
     stage = Stage.OPEN
 
-    _ending: Ending | None = None
+    _ending: CloseReason | None = None
     _refusal: Refusal | None = None
     _paused = False
     _closingSince = 0.0
@@ -123,7 +123,7 @@ class StreamProtocol(Protocol):
         # Read and written for every message: an instance's own attribute is found faster than its class's.
         self.bytesReceived, self.discarding = 0, False
         self._openedAt = self._quietSince = self.factory.clock.seconds()
-        self.factory.sweep.add(self)
+        self.factory.checkTimeouts.add(self)
         transport.registerProducer(self, True)
         # Of the peer, whose address the transport knows; the host's it would ask the kernel for.
         if getattr(transport.getPeer(), "type", None) == "TCP" and hasattr(
@@ -196,8 +196,8 @@ class StreamProtocol(Protocol):
         """We are stopping: count the client's silence from now on."""
         self._quietSince = self.factory.clock.seconds()
 
-    def sweep(self, now: float) -> None:
-        """Keep the deadlines; see :class:`~echoproto.protocols.connections.ISwept`."""
+    def checkTimeouts(self, now: float) -> None:
+        """Keep the deadlines; see :class:`~echoproto.protocols.connections.ITrackedConnection`."""
         self._noteProgress(now)
         quiet = now - self._quietSince
         if self.stage is Stage.OPEN:
@@ -226,24 +226,24 @@ class StreamProtocol(Protocol):
             self._quietSince = now
 
     def _handshakeIsLate(self, now: float, quiet: float) -> bool:
-        if self.factory.sweep.draining and quiet >= DRAIN_HANDSHAKE:
+        if self.factory.checkTimeouts.draining and quiet >= DRAIN_HANDSHAKE:
             return True
         return now - self._openedAt >= self.factory.deadlines.handshake
 
     def _sweepOpen(self, quiet: float) -> None:
         if self._paused or self._unsent:
             if quiet >= self.factory.deadlines.stall:
-                self.abort(Ending.STALLED)
-        elif self.factory.sweep.draining and quiet >= DRAIN_SILENCE:
-            self._ending = Ending.DRAINED
+                self.abort(CloseReason.STALLED)
+        elif self.factory.checkTimeouts.draining and quiet >= DRAIN_SILENCE:
+            self._ending = CloseReason.DRAINED
             self.finish()
         elif quiet >= self.factory.deadlines.idle:
-            self._ending = Ending.IDLE
+            self._ending = CloseReason.IDLE
             self.finish()
 
     def _sweepFlushing(self, quiet: float, closing: float) -> None:
         if quiet >= self.factory.deadlines.stall:
-            self.abort(Ending.STALLED)
+            self.abort(CloseReason.STALLED)
         elif closing >= self.factory.deadlines.close:
             self.abort()
 
@@ -255,14 +255,14 @@ class StreamProtocol(Protocol):
 
     def _stopLingering(self) -> None:
         """The client has all that we sent, and says nothing: wait no longer for its FIN."""
-        self._ending = self._ending or Ending.FINISHED
+        self._ending = self._ending or CloseReason.FINISHED
         if canHalfClose(self._transport):
             self._transport.loseConnection()
         else:
             # Under TLS loseConnection() was the beginning of the end; only this is the end.
             self._transport.abortConnection()
 
-    def abort(self, ending: Ending = Ending.ABORTED) -> None:
+    def abort(self, ending: CloseReason = CloseReason.ABORTED) -> None:
         """
         Cut the connection: a deadline has passed.
 
@@ -275,7 +275,7 @@ class StreamProtocol(Protocol):
         """The connection is over; tell the factory how it ended."""
         if self._ending is None:
             done = isinstance(reason.value, ConnectionDone)
-            self._ending = Ending.FINISHED if done else Ending.LOST
+            self._ending = CloseReason.FINISHED if done else CloseReason.LOST
         try:
             if self.stage is Stage.SECURING:
                 refusal = self._refusal or Refusal.NO_HANDSHAKE
@@ -285,7 +285,7 @@ class StreamProtocol(Protocol):
         finally:
             self.factory.closed(self)
 
-    def _summary(self, ending: Ending) -> ConnectionSummary:
+    def _summary(self, ending: CloseReason) -> ConnectionSummary:
         return ConnectionSummary(
             peer=self.peer,
             ending=ending,
@@ -320,14 +320,14 @@ class StreamFactory(Factory):
         clock: IReactorTime,
         observer: IObserver | None = None,
         admission: ConnectionAdmission | None = None,
-        deadlines: Deadlines | None = None,
+        deadlines: Timeouts | None = None,
     ) -> None:
         self.clock = clock
-        self.observer: IObserver = observer if observer is not None else Silent()
+        self.observer: IObserver = observer if observer is not None else NullObserver()
         self.admission = admission if admission is not None else ConnectionAdmission(clock.seconds)
-        self.deadlines = deadlines if deadlines is not None else Deadlines()
+        self.deadlines = deadlines if deadlines is not None else Timeouts()
         self.unsentBytes: Callable[[Any], int] = unsentBytes
-        self.sweep = Sweep(clock)
+        self.checkTimeouts = ConnectionTracker(clock)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """
@@ -335,9 +335,9 @@ class StreamFactory(Factory):
 
         :param addr: the client's address, as the transport or a trusted proxy tells it.
         """
-        if self.sweep.draining:
+        if self.checkTimeouts.draining:
             return None
-        refusal = self.admission.admit(hostOf(addr))
+        refusal = self.admission.admit(numericHost(addr))
         if refusal is not None:
             self.observer.connectionRefused(addr, refusal.value)
             return None
@@ -347,8 +347,8 @@ class StreamFactory(Factory):
 
     def closed(self, connection: StreamProtocol) -> None:
         """Called by a protocol whose connection is over."""
-        self.admission.release(hostOf(connection.peer))
-        self.sweep.remove(connection)
+        self.admission.release(numericHost(connection.peer))
+        self.checkTimeouts.remove(connection)
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> Deferred[None]:
         """
@@ -358,4 +358,4 @@ class StreamFactory(Factory):
         :param timeout: seconds after which what is still open is aborted.
         :return: fires with ``None`` when no connection is open; never fails.
         """
-        return self.sweep.drain(timeout)
+        return self.checkTimeouts.drain(timeout)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Deadlines:
+class Timeouts:
     """
     The deadlines of one listener's connections.
 

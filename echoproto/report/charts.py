@@ -14,13 +14,13 @@ from typing import Any
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from echoproto.measure.intervals import widened
-from echoproto.report.result import Saved
+from echoproto.report.result import StoredResult
 
 #: The colours of results, in their order: told apart by most eyes, on white and on black.
 COLOURS = ("#2f7de1", "#e8782a", "#1fa37a", "#c054c0", "#a08a1d", "#d9435e", "#17a2b8", "#8a8f98")
 
 #: Results with the numbers of their colours.
-Numbered = list[tuple[int, Saved]]
+Numbered = list[tuple[int, StoredResult]]
 
 # Bars of a histogram, and how many times the shortest the longest must be for a scale by powers.
 _BARS = 60
@@ -40,7 +40,7 @@ def overTime(axes: Any, results: Numbered) -> None:
     axes.set_xlabel("seconds")
 
 
-def _probes(axes: Any, colour: str, result: Saved) -> None:
+def _probes(axes: Any, colour: str, result: StoredResult) -> None:
     answered = [each for each in result.probes if each[1] is not None]
     at, took = [at / 1e9 for at, _ in answered], [(time or 0) / 1e6 for _, time in answered]
     axes.plot(at, took, ".", color=colour, markersize=3, alpha=0.7)
@@ -49,7 +49,7 @@ def _probes(axes: Any, colour: str, result: Saved) -> None:
     axes.plot(lost, [0.02] * len(lost), "x", color=colour, transform=axes.get_xaxis_transform())
 
 
-def _bands(axes: Any, colour: str, result: Saved) -> None:
+def _bands(axes: Any, colour: str, result: StoredResult) -> None:
     """The median in each second, from the shortest to the 99th percentile in light, and the longest as dots."""
     _, intervals = widened(result.width, result.intervals)
     heard = [each for each in intervals if each.received]

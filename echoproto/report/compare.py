@@ -16,17 +16,22 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
 
-from echoproto.errors import CannotReport
-from echoproto.measure.latency import PERCENTILES, Spread
+from echoproto.errors import ReportError
+from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.report.merge import checkAlike
-from echoproto.report.result import Saved
-from echoproto.report.statistics import binomialQuantile, lossInflation, sameShare, timesInflation
+from echoproto.report.result import StoredResult
+from echoproto.report.statistics import (
+    binomialQuantile,
+    fisherExact,
+    lossDesignEffect,
+    timesDesignEffect,
+)
 
 #: Of each interval, and of what is said of losses.
 CONFIDENCE = 0.99
 
 
-class Verdict(Enum):
+class ComparisonVerdict(Enum):
     """What can be said of the second beside the first."""
 
     MORE = "more"
@@ -51,7 +56,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Difference:
+class MetricDifference:
     """
     One figure of both results.
 
@@ -62,7 +67,7 @@ class Difference:
     name: str
     a: Estimate
     b: Estimate
-    verdict: Verdict
+    verdict: ComparisonVerdict
     chance: float | None = None
 
     @property
@@ -72,11 +77,11 @@ class Difference:
 
     def __str__(self) -> str:
         """The verdict in words."""
-        if self.verdict is Verdict.UNKNOWN:
+        if self.verdict is ComparisonVerdict.UNKNOWN:
             return "too few to tell"
-        if self.verdict is Verdict.SAME:
+        if self.verdict is ComparisonVerdict.SAME:
             return "no difference that could be told"
-        more = self.verdict is Verdict.MORE
+        more = self.verdict is ComparisonVerdict.MORE
         word = (
             ("more" if more else "less") if self.name == "loss" else "slower" if more else "faster"
         )
@@ -100,38 +105,38 @@ class Comparison:
     :ivar differences: of each of :data:`~echoproto.measure.latency.PERCENTILES`, and of the loss.
     """
 
-    a: Saved
-    b: Saved
+    a: StoredResult
+    b: StoredResult
     independent: tuple[int, int]
-    differences: tuple[Difference, ...]
+    differences: tuple[MetricDifference, ...]
 
 
-def compare(a: Saved, b: Saved) -> Comparison:
+def compare(a: StoredResult, b: StoredResult) -> Comparison:
     """
     Compare two results.
 
-    :raise CannotReport: they are of different kinds, or have no times.
+    :raise ReportError: they are of different kinds, or have no times.
     """
     checkAlike(a, b, "compared")
     for each in (a, b):
         if not each.measured:
-            raise CannotReport(
+            raise ReportError(
                 f"{each.origin} has no times that could be compared; ping and load have"
             )
     independent = _independent(a), _independent(b)
     estimates = (_estimates(each.times, n) for each, n in zip((a, b), independent, strict=True))
     times = [
-        Difference(name, first, second, _verdict(first, second))
+        MetricDifference(name, first, second, _verdict(first, second))
         for name, first, second in zip(PERCENTILES, *estimates, strict=True)
     ]
     return Comparison(a, b, independent, (*times, _losses(a, b)))
 
 
-def _independent(result: Saved) -> int:
-    return round(result.times.count / timesInflation(result))
+def _independent(result: StoredResult) -> int:
+    return round(result.times.count / timesDesignEffect(result))
 
 
-def _estimates(times: Spread, independent: int) -> list[Estimate]:
+def _estimates(times: LatencyHistogram, independent: int) -> list[Estimate]:
     percents = PERCENTILES.values()
     buckets = times.buckets()
     below = list(accumulate(count for _, _, count in buckets))
@@ -158,24 +163,24 @@ def ranks(count: int, share: float) -> tuple[int, int]:
     return low, high + 1
 
 
-def _verdict(a: Estimate, b: Estimate) -> Verdict:
+def _verdict(a: Estimate, b: Estimate) -> ComparisonVerdict:
     if b.high is not None and a.low > b.high:
-        return Verdict.LESS
+        return ComparisonVerdict.LESS
     if a.high is not None and b.low > a.high:
-        return Verdict.MORE
-    return Verdict.UNKNOWN if None in (a.high, b.high) else Verdict.SAME
+        return ComparisonVerdict.MORE
+    return ComparisonVerdict.UNKNOWN if None in (a.high, b.high) else ComparisonVerdict.SAME
 
 
-def _losses(a: Saved, b: Saved) -> Difference:
+def _losses(a: StoredResult, b: StoredResult) -> MetricDifference:
     counts = [
         round(each / inflation)
-        for side, inflation in ((a, lossInflation(a)), (b, lossInflation(b)))
+        for side, inflation in ((a, lossDesignEffect(a)), (b, lossDesignEffect(b)))
         for each in (side.lost, side.sent)
     ]
-    chance = sameShare(*counts)
-    verdict = Verdict.SAME
+    chance = fisherExact(*counts)
+    verdict = ComparisonVerdict.SAME
     if chance < 1 - CONFIDENCE:
-        verdict = Verdict.MORE if b.lossRatio > a.lossRatio else Verdict.LESS
+        verdict = ComparisonVerdict.MORE if b.lossRatio > a.lossRatio else ComparisonVerdict.LESS
     if not a.sent or not b.sent:
-        verdict = Verdict.UNKNOWN
-    return Difference("loss", Estimate(a.lossRatio), Estimate(b.lossRatio), verdict, chance)
+        verdict = ComparisonVerdict.UNKNOWN
+    return MetricDifference("loss", Estimate(a.lossRatio), Estimate(b.lossRatio), verdict, chance)

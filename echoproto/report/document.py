@@ -14,11 +14,11 @@ from typing import Any
 import twisted
 
 from echoproto import __version__
-from echoproto.conformance.results import SuiteResult, Verdict
-from echoproto.measure.latency import PERCENTILES, Spread
+from echoproto.conformance.results import CheckVerdict, ConformanceResult
+from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
-from echoproto.measure.ping.pinger import PingResult, Plan
-from echoproto.measure.ping.statistics import Kind, Record, Seen
+from echoproto.measure.ping.pinger import PingPlan, PingResult
+from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.units import SECOND
@@ -113,7 +113,7 @@ def loadValues(result: LoadResult) -> dict[str, Any]:
     }
 
 
-def suiteValues(result: SuiteResult) -> dict[str, Any]:
+def suiteValues(result: ConformanceResult) -> dict[str, Any]:
     """What came of a battery of checks."""
     return {
         "format": FORMAT,
@@ -122,7 +122,7 @@ def suiteValues(result: SuiteResult) -> dict[str, Any]:
         "versions": versions(),
         "target": result.target,
         "answered": result.answered,
-        "counts": {each.value: result.count(each) for each in Verdict},
+        "counts": {each.value: result.count(each) for each in CheckVerdict},
         "checks": [
             {
                 "carrier": each.check.carrier,
@@ -154,7 +154,7 @@ def loadAssertable(result: LoadResult) -> dict[str, float]:
     }
 
 
-def _timesOf(times: Spread) -> dict[str, float]:
+def _timesOf(times: LatencyHistogram) -> dict[str, float]:
     if not times.count:
         return {}
     named = dict(zip(PERCENTILES, times.percentiles(*PERCENTILES.values()), strict=True))
@@ -197,28 +197,28 @@ def targetValues(result: PingResult) -> dict[str, Any]:
     }
 
 
-def countsOf(record: Record) -> dict[str, int]:
+def countsOf(record: PingStatistics) -> dict[str, int]:
     """Probes and replies, by what was seen of them."""
     counts = record.counts
     return {
         "sent": record.sent,
         "received": record.received,
         "lost": record.lost,
-        "corrupt": counts[Kind.CORRUPT],
-        "duplicates": counts[Kind.DUPLICATE],
-        "reordered": counts[Kind.REORDERED],
-        "late": counts[Kind.LATE],
-        "foreign": counts[Kind.FOREIGN],
+        "corrupt": counts[OutcomeKind.CORRUPT],
+        "duplicates": counts[OutcomeKind.DUPLICATE],
+        "reordered": counts[OutcomeKind.REORDERED],
+        "late": counts[OutcomeKind.LATE],
+        "foreign": counts[OutcomeKind.FOREIGN],
     }
 
 
-def assertable(record: Record) -> dict[str, float]:
+def assertable(record: PingStatistics) -> dict[str, float]:
     """What assertions may be about, by name (:mod:`echoproto.measure.assertions`); times only where there are any."""
     values = {**countsOf(record), "loss": record.lossRatio, **_timesOf(record.times)}
     return {**values, "jitter": record.jitter} if record.times.count else values
 
 
-def _configuration(plan: Plan, record: Record) -> dict[str, Any]:
+def _configuration(plan: PingPlan, record: PingStatistics) -> dict[str, Any]:
     return {
         "count": plan.count,
         "interval_ns": plan.interval,
@@ -230,7 +230,7 @@ def _configuration(plan: Plan, record: Record) -> dict[str, Any]:
     }
 
 
-def seenValues(target: str, at: int, seen: Seen) -> dict[str, Any]:
+def seenValues(target: str, at: int, seen: ProbeOutcome) -> dict[str, Any]:
     """
     One probe's reply, or that none came.
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from echoproto.measure.latency import PERCENTILES
-from echoproto.report.compare import CONFIDENCE, Comparison, Difference
+from echoproto.report.compare import CONFIDENCE, Comparison, MetricDifference
 from echoproto.report.document import FORMAT, VERSION, versions
-from echoproto.report.result import Saved
+from echoproto.report.result import StoredResult
 
 
-def reportValues(results: Sequence[Saved]) -> dict[str, Any]:
+def reportValues(results: Sequence[StoredResult]) -> dict[str, Any]:
     """All of them, merged or not."""
     return {
         "format": FORMAT,
@@ -25,7 +25,7 @@ def reportValues(results: Sequence[Saved]) -> dict[str, Any]:
     }
 
 
-def savedValues(result: Saved) -> dict[str, Any]:
+def savedValues(result: StoredResult) -> dict[str, Any]:
     """One of them."""
     return {
         "files": list(result.files),
@@ -65,7 +65,7 @@ def comparisonValues(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     }
 
 
-def _side(result: Saved, independent: int) -> dict[str, Any]:
+def _side(result: StoredResult, independent: int) -> dict[str, Any]:
     return {
         "files": list(result.files),
         "command": result.command,
@@ -77,7 +77,7 @@ def _side(result: Saved, independent: int) -> dict[str, Any]:
     }
 
 
-def _differenceValues(difference: Difference) -> dict[str, Any]:
+def _differenceValues(difference: MetricDifference) -> dict[str, Any]:
     common = {"name": difference.name, "ratio": difference.ratio}
     said = {"verdict": difference.verdict.value, "said": str(difference)}
     a, b = difference.a, difference.b
@@ -101,7 +101,7 @@ def _differenceValues(difference: Difference) -> dict[str, Any]:
     }
 
 
-def resultRows(results: Sequence[Saved]) -> list[dict[str, Any]]:
+def resultRows(results: Sequence[StoredResult]) -> list[dict[str, Any]]:
     """A row for each, with the same columns whatever they are of; what there is not is empty."""
     return [_row(savedValues(each)) for each in results]
 

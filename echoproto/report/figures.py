@@ -24,7 +24,7 @@ from echoproto.report.charts import (
     percentiles,
     rates,
 )
-from echoproto.report.result import Saved
+from echoproto.report.result import StoredResult
 
 # What is drawn in this becomes the colour of the page's text.
 _INK = "#1a1b1e"
@@ -44,12 +44,12 @@ class Picture:
     svg: str
 
 
-def svgPictures(results: Sequence[Saved]) -> list[Picture]:
+def svgPictures(results: Sequence[StoredResult]) -> list[Picture]:
     """What there is to draw of these results, for a page."""
     return [Picture(title, _svg(draw, drawn)) for title, draw, drawn in _drawings(results)]
 
 
-def pngPicture(results: Sequence[Saved]) -> bytes:
+def pngPicture(results: Sequence[StoredResult]) -> bytes:
     """All of it in one PNG, with the names of the targets; ``b""`` where there is nothing to draw."""
     drawings = _drawings(results)
     if not drawings:
@@ -67,7 +67,7 @@ def pngPicture(results: Sequence[Saved]) -> bytes:
 
 
 def _drawings(
-    results: Sequence[Saved],
+    results: Sequence[StoredResult],
 ) -> list[tuple[str, Callable[[Any, Numbered], None], Numbered]]:
     """Each with its title, and with the results of which it can tell something."""
     numbered = list(enumerate(results[: len(COLOURS)]))
@@ -96,7 +96,7 @@ def _prepare(axes: Any) -> None:
     axes.set_axisbelow(True)
 
 
-def _nameColours(figure: Figure, results: Sequence[Saved]) -> None:
+def _nameColours(figure: Figure, results: Sequence[StoredResult]) -> None:
     """Which colour is whose."""
     drawn = [each for each in zip(COLOURS, results, strict=False) if each[1].measured]
     handles = [Patch(color=colour) for colour, _ in drawn]
@@ -107,7 +107,7 @@ def _nameColours(figure: Figure, results: Sequence[Saved]) -> None:
         text.set_color(_INK)
 
 
-def _name(result: Saved) -> str:
+def _name(result: StoredResult) -> str:
     # A space before it, as matplotlib hides what begins with "_"; and nothing that the font may lack.
     text = f" {result.target} ({result.origin})"
     text = text.encode("ascii", "backslashreplace").decode()

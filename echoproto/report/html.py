@@ -14,7 +14,7 @@ from echoproto import __version__
 from echoproto.report.charts import COLOURS
 from echoproto.report.compare import Comparison
 from echoproto.report.figures import Picture
-from echoproto.report.result import Saved
+from echoproto.report.result import StoredResult
 from echoproto.report.table import Column, comparisonColumns, resultColumns, sides
 
 # The policy says to a browser what the page says of itself: it has all that it needs.
@@ -65,7 +65,9 @@ $pictures
 
 
 def page(
-    results: Sequence[Saved], pictures: Sequence[Picture], comparisons: Sequence[Comparison] = ()
+    results: Sequence[StoredResult],
+    pictures: Sequence[Picture],
+    comparisons: Sequence[Comparison] = (),
 ) -> str:
     """
     The page.
@@ -83,14 +85,14 @@ def page(
     )
 
 
-def _title(results: Sequence[Saved]) -> str:
+def _title(results: Sequence[StoredResult]) -> str:
     targets = list(dict.fromkeys(each.target for each in results))
     more = len(targets) - 2
     names = " and ".join(targets[:2]) if more <= 0 else f"{targets[0]} and {more + 1} more"
     return f"Echo of {names}"
 
 
-def _results(results: Sequence[Saved]) -> str:
+def _results(results: Sequence[StoredResult]) -> str:
     """Times first, which most look for, and whose they are in each of both tables."""
     names, counts, times = resultColumns(results)
     marks = _marks(results)
@@ -100,7 +102,7 @@ def _results(results: Sequence[Saved]) -> str:
     return "\n<br>\n".join(tables)
 
 
-def _marks(results: Sequence[Saved]) -> list[str]:
+def _marks(results: Sequence[StoredResult]) -> list[str]:
     """What stands before the name of each result: the colour in which it is drawn."""
     colours = [*COLOURS, *["transparent"] * len(results)]
     drawn = [
@@ -136,7 +138,7 @@ def _pictures(pictures: Sequence[Picture]) -> str:
     return f'<div class="pictures">\n{figures}\n</div>' if figures else ""
 
 
-def _notes(results: Sequence[Saved]) -> str:
+def _notes(results: Sequence[StoredResult]) -> str:
     notes = []
     if len(results) > len(COLOURS):
         notes.append(f"The first {len(COLOURS)} of {len(results)} results are drawn.")

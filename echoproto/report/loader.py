@@ -13,13 +13,13 @@ from itertools import chain
 from os import PathLike, fspath
 from typing import IO, Any
 
-from echoproto.errors import CannotReport
+from echoproto.errors import ReportError
 from echoproto.escape import printable
 from echoproto.measure.intervals import Interval
-from echoproto.measure.ping.statistics import Kind
+from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.report.decoder import restored, restoredInterval, restoredTarget
-from echoproto.report.result import Saved
-from echoproto.report.validation import Fields, Unfit
+from echoproto.report.result import StoredResult
+from echoproto.report.validation import InvalidDocument, JSONObject
 from echoproto.units import SECOND
 
 #: Characters of a document, or of a line of NDJSON, at most. No measurement is as long, and one that never ends is not waited for.
@@ -29,54 +29,54 @@ LONGEST = 1 << 26
 PROBES = 2000
 
 
-def readResults(path: str | PathLike[str]) -> list[Saved]:
+def readResults(path: str | PathLike[str]) -> list[StoredResult]:
     """
     Read a file.
 
     :return: a result for each target.
-    :raise CannotReport: it cannot be read, or is no measurement.
+    :raise ReportError: it cannot be read, or is no measurement.
     """
     try:
         # Some editors put a mark before the text.
         with open(path, encoding="utf-8-sig") as stream:
             return readStream(stream, fspath(path))
     except OSError as error:
-        raise CannotReport(f"{printable(fspath(path))}: {error.strerror}") from error
+        raise ReportError(f"{printable(fspath(path))}: {error.strerror}") from error
 
 
-def readStream(stream: IO[str], name: str) -> list[Saved]:
+def readStream(stream: IO[str], name: str) -> list[StoredResult]:
     """
     Read what is open already.
 
     :param name: what it is called where something is wrong, and in the results.
     :return: a result for each target.
-    :raise CannotReport: it is no measurement.
+    :raise ReportError: it is no measurement.
     :raise OSError: it cannot be read.
     """
     name = printable(name)
     try:
         found = list(_results(stream, name))
         if not found:
-            raise Unfit("it has no results")
-    except Unfit as error:
-        raise CannotReport(f"{name}: {error}; {error.remedy}") from error
+            raise InvalidDocument("it has no results")
+    except InvalidDocument as error:
+        raise ReportError(f"{name}: {error}; {error.remedy}") from error
     except UnicodeDecodeError as error:
-        raise CannotReport(f"{name}: it is no text; is it the right file?") from error
+        raise ReportError(f"{name}: it is no text; is it the right file?") from error
     return found
 
 
-def _results(stream: IO[str], name: str) -> Iterator[Saved]:
+def _results(stream: IO[str], name: str) -> Iterator[StoredResult]:
     first = stream.readline(LONGEST)
     if not first:
-        raise Unfit("it is empty")
+        raise InvalidDocument("it is empty")
     if _isLine(first):
         lines = chain([first], iter(lambda: stream.readline(LONGEST), ""))
         yield from _lines(lines, name)
         return
     text = first + stream.read(LONGEST)
     if len(text) > LONGEST:
-        raise Unfit("it is longer than any measurement", "is it the right file?")
-    yield from restored(Fields(_parsed(text)), name)
+        raise InvalidDocument("it is longer than any measurement", "is it the right file?")
+    yield from restored(JSONObject(_parsed(text)), name)
 
 
 def _parsed(text: str) -> Any:
@@ -84,26 +84,26 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise Unfit(f"it is no JSON, or was cut ({where})") from None
+        raise InvalidDocument(f"it is no JSON, or was cut ({where})") from None
     except (ValueError, RecursionError):
-        raise Unfit("it is no JSON of ours") from None
+        raise InvalidDocument("it is no JSON of ours") from None
 
 
 def _isLine(first: str) -> bool:
     """Whether this is a line of NDJSON, and not the beginning of a document."""
     try:
         values = _parsed(first)
-    except Unfit:
+    except InvalidDocument:
         return False
     return isinstance(values, dict) and "type" in values
 
 
-def _lines(lines: Iterator[str], name: str) -> Iterator[Saved]:
+def _lines(lines: Iterator[str], name: str) -> Iterator[StoredResult]:
     """Of each run the probes come first, or the seconds, then a summary of each target."""
     probes: dict[str, _Probes] = {}
     seconds: list[Interval] = []
     for number, line in enumerate(lines, 1):
-        fields = Fields(_parsedLine(line, number), f"line {number}")
+        fields = JSONObject(_parsedLine(line, number), f"line {number}")
         kind = fields.text("type")
         if kind == "interval":
             seconds.append(restoredInterval(fields))
@@ -119,18 +119,18 @@ def _lines(lines: Iterator[str], name: str) -> Iterator[Saved]:
     missing = next(iter(probes), "the run" if seconds else None)
     if missing is not None:
         said = f"there is no summary of {missing}"
-        raise Unfit(said, "end it with Ctrl-C, so that it writes one")
+        raise InvalidDocument(said, "end it with Ctrl-C, so that it writes one")
 
 
-def _with(seconds: Sequence[Interval], result: Saved) -> Saved:
+def _with(seconds: Sequence[Interval], result: StoredResult) -> StoredResult:
     return replace(result, width=SECOND, intervals=tuple(seconds)) if seconds else result
 
 
 def _parsedLine(line: str, number: int) -> Any:
     try:
         return _parsed(line)
-    except Unfit:
-        raise Unfit(f"line {number} is no JSON, or was cut") from None
+    except InvalidDocument:
+        raise InvalidDocument(f"line {number} is no JSON, or was cut") from None
 
 
 class _Probes:
@@ -139,9 +139,9 @@ class _Probes:
     def __init__(self) -> None:
         self._bySequence: dict[int, tuple[int, int | None]] = {}
 
-    def add(self, probe: Fields) -> None:
+    def add(self, probe: JSONObject) -> None:
         sequence, time = probe.perhaps("seq"), probe.perhaps("rtt_ns")
-        if len(self._bySequence) > PROBES or probe.text("kind") == Kind.DUPLICATE.value:
+        if len(self._bySequence) > PROBES or probe.text("kind") == OutcomeKind.DUPLICATE.value:
             return
         # A foreign reply is of no probe; one that was lost may be answered later.
         if sequence is not None:

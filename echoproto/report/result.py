@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import Spread
+from echoproto.measure.latency import LatencyHistogram
 
 
 @dataclass(frozen=True)
-class Saved:
+class StoredResult:
     """
     What became of one target. Times are in nanoseconds.
 
@@ -45,7 +45,7 @@ class Saved:
     rate: float
     counts: Mapping[str, int]
     measured: str
-    times: Spread
+    times: LatencyHistogram
     width: int = 0
     intervals: tuple[Interval, ...] = ()
     probes: tuple[tuple[int, int | None], ...] = ()

@@ -13,8 +13,8 @@ from math import ceil, sqrt
 from statistics import NormalDist
 
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import Spread
-from echoproto.report.result import Saved
+from echoproto.measure.latency import LatencyHistogram
+from echoproto.report.result import StoredResult
 
 #: Standard deviations from which on the normal distribution is as good: it is off by less than one in ten thousand of a deviation.
 WIDE = 1000.0
@@ -40,7 +40,7 @@ def binomialQuantile(trials: int, share: float, level: float) -> int:
     return numbers[bisect_left(upTo, level * upTo[-1])]
 
 
-def sameShare(hits: int, trials: int, otherHits: int, otherTrials: int) -> float:
+def fisherExact(hits: int, trials: int, otherHits: int, otherTrials: int) -> float:
     """
     How likely two shares are to differ as much as they do, or more, where they come of the same chance (Fisher's exact test, twice
     its smaller side).
@@ -93,7 +93,7 @@ BATCHES = 20
 ENOUGH = 8
 
 
-def timesInflation(result: Saved) -> float:
+def timesDesignEffect(result: StoredResult) -> float:
     """How many exchanges tell as much as one that is independent, of times; 1 where they are, or where that is not known."""
     if not result.times.count:
         return 1.0
@@ -109,7 +109,7 @@ def timesInflation(result: Saved) -> float:
     return max(_inflation(heard, median, 50), _inflation(heard, high, 99))
 
 
-def lossInflation(result: Saved) -> float:
+def lossDesignEffect(result: StoredResult) -> float:
     """The same of losses."""
     batches = _batches([each for each in result.intervals if each.sent])
     sent = [sum(each.sent for each in batch) for batch in batches]
@@ -121,7 +121,7 @@ def lossInflation(result: Saved) -> float:
     return max(1.0, excess / (share * (1 - share)) / (len(batches) - 1))
 
 
-def _positionIn(times: Spread) -> Callable[[int], float]:
+def _positionIn(times: LatencyHistogram) -> Callable[[int], float]:
     """Tells which share of all times is below one: so it matters by how many others a time is longer, and not by how much."""
     buckets = times.buckets()
     ends = [most for _, most, _ in buckets]

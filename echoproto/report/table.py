@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from echoproto.measure.latency import PERCENTILES
-from echoproto.report.compare import Comparison, Difference, Estimate
-from echoproto.report.result import Saved
+from echoproto.report.compare import Comparison, Estimate, MetricDifference
+from echoproto.report.result import StoredResult
 from echoproto.units import milliseconds, size
 
-#: What is shown of replies where there is any, by the names of :attr:`Saved.counts`.
+#: What is shown of replies where there is any, by the names of :attr:`StoredResult.counts`.
 SEEN = ("wrong", "corrupt", "duplicates", "reordered")
 
 
@@ -31,14 +31,16 @@ class Column:
     isWords: bool = False
 
 
-def resultColumns(results: Sequence[Saved]) -> tuple[list[Column], list[Column], list[Column]]:
+def resultColumns(
+    results: Sequence[StoredResult],
+) -> tuple[list[Column], list[Column], list[Column]]:
     """
     A row for each result.
 
     :return: whose it is; what became of what was sent; and how long that took, in milliseconds.
     """
 
-    def column(title: str, cell: Callable[[Saved], str], isWords: bool = False) -> Column:
+    def column(title: str, cell: Callable[[StoredResult], str], isWords: bool = False) -> Column:
         return Column(title, tuple(cell(each) for each in results), isWords)
 
     names = [column("target", lambda each: each.target, True)]
@@ -65,7 +67,9 @@ def comparisonColumns(comparison: Comparison) -> tuple[list[Column], list[Column
     """A row for each figure: its name, what it is, and what that means."""
     differences = comparison.differences
 
-    def column(title: str, cell: Callable[[Difference], str], isWords: bool = False) -> Column:
+    def column(
+        title: str, cell: Callable[[MetricDifference], str], isWords: bool = False
+    ) -> Column:
         return Column(title, tuple(cell(each) for each in differences), isWords)
 
     figures = [
@@ -82,29 +86,29 @@ def sides(comparison: Comparison) -> list[str]:
     return [f"{name}: {each.target}, {_basis(each, n)} ({each.origin})" for name, each, n in named]
 
 
-def _basis(result: Saved, independent: int) -> str:
+def _basis(result: StoredResult, independent: int) -> str:
     count = result.times.count
     less = f", which tell as much as {independent} independent ones" if independent < count else ""
     return f"{result.measured} of {count} exchanges{less}"
 
 
-def _amount(result: Saved, count: int) -> str:
+def _amount(result: StoredResult, count: int) -> str:
     return size(count) if result.inBytes else str(count)
 
 
-def _rate(result: Saved) -> str:
+def _rate(result: StoredResult) -> str:
     return f"{size(result.rate)}/s" if result.inBytes else f"{result.rate:.1f}/s"
 
 
-def _shown(results: Sequence[Saved]) -> list[str]:
+def _shown(results: Sequence[StoredResult]) -> list[str]:
     return [name for name in SEEN if any(each.counts.get(name) for each in results)]
 
 
-def _seen(name: str) -> Callable[[Saved], str]:
+def _seen(name: str) -> Callable[[StoredResult], str]:
     return lambda each: str(each.counts.get(name, ""))
 
 
-def _times(result: Saved) -> list[str]:
+def _times(result: StoredResult) -> list[str]:
     times = result.times
     if not times.count:
         return [""] * (len(PERCENTILES) + 2)
@@ -112,7 +116,7 @@ def _times(result: Saved) -> list[str]:
     return [milliseconds(each) for each in values]
 
 
-def _estimate(difference: Difference, estimate: Estimate) -> str:
+def _estimate(difference: MetricDifference, estimate: Estimate) -> str:
     if difference.chance is not None:
         return f"{estimate.value * 100:.2f} %"
     most = "?" if estimate.high is None else milliseconds(estimate.high)

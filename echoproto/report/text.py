@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from echoproto.conformance.results import Grade, SuiteResult, Verdict
-from echoproto.measure.latency import PERCENTILES, Spread
+from echoproto.conformance.results import CheckResult, CheckVerdict, ConformanceResult
+from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
 from echoproto.measure.ping.pinger import PingResult
-from echoproto.measure.ping.statistics import Kind, Record, Seen
+from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.units import milliseconds, size
 
@@ -18,16 +18,16 @@ from echoproto.units import milliseconds, size
 REASONS = 3
 
 
-def seenLine(target: str, seen: Seen) -> str:
+def seenLine(target: str, seen: ProbeOutcome) -> str:
     """One line for what was seen."""
     if seen.sequence is None:
         return f"{seen.size} bytes from {target}: foreign: it answers no probe of ours"
     number = f"seq={seen.sequence + 1}"
-    if seen.kind is Kind.LOST:
+    if seen.kind is OutcomeKind.LOST:
         return f"{target}: {number} lost: {seen.reason}"
     time = f"time={milliseconds(seen.time or 0)} ms"
     line = f"{seen.size} bytes from {target}: {number} {time}"
-    if seen.kind is Kind.REPLY:
+    if seen.kind is OutcomeKind.REPLY:
         return line
     detail = "" if seen.difference is None else f": {seen.difference}"
     return f"{line} {seen.kind.value}{detail}"
@@ -112,7 +112,7 @@ def loadSummary(result: LoadResult) -> str:
     return "\n".join(lines)
 
 
-def gradeRows(result: SuiteResult, quiet: bool = False) -> list[tuple[str, ...]]:
+def gradeRows(result: ConformanceResult, quiet: bool = False) -> list[tuple[str, ...]]:
     """
     What came of each check, as rows: its carrier, its name, the verdict and why.
 
@@ -121,18 +121,18 @@ def gradeRows(result: SuiteResult, quiet: bool = False) -> list[tuple[str, ...]]
     return [
         (each.check.carrier, each.check.name, each.verdict.value, _why(each))
         for each in result.grades
-        if each.verdict is Verdict.FAILED or not quiet
+        if each.verdict is CheckVerdict.FAILED or not quiet
     ]
 
 
-def _why(grade: Grade) -> str:
-    failed = grade.verdict is Verdict.FAILED
+def _why(grade: CheckResult) -> str:
+    failed = grade.verdict is CheckVerdict.FAILED
     return f"{grade.reason} ({grade.check.source})" if failed else grade.reason
 
 
-def suiteCounts(result: SuiteResult) -> str:
+def suiteCounts(result: ConformanceResult) -> str:
     """How many checks have each verdict, in one line."""
-    return ", ".join(f"{result.count(each)} {each.value}" for each in Verdict)
+    return ", ".join(f"{result.count(each)} {each.value}" for each in CheckVerdict)
 
 
 def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -154,31 +154,33 @@ def _titles() -> str:
     return "".join(f"{each:>9}" for each in ["min", *PERCENTILES, "max"])
 
 
-def _values(times: Spread) -> str:
+def _values(times: LatencyHistogram) -> str:
     values = [times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum]
     return "".join(f"{milliseconds(each):>9}" for each in values)
 
 
-def _counts(record: Record, duration: int) -> str:
+def _counts(record: PingStatistics, duration: int) -> str:
     counts = record.counts
     parts = [f"{record.sent} sent", f"{record.received} received"]
     parts += [
         f"+{counts[kind]} {name}"
         for kind, name in (
-            (Kind.DUPLICATE, "duplicates"),
-            (Kind.CORRUPT, "corrupted"),
-            (Kind.FOREIGN, "foreign"),
+            (OutcomeKind.DUPLICATE, "duplicates"),
+            (OutcomeKind.CORRUPT, "corrupted"),
+            (OutcomeKind.FOREIGN, "foreign"),
         )
         if counts[kind]
     ]
     parts.append(f"{record.lost} lost{_bursts(record)}")
     parts += [
-        f"{counts[kind]} {kind.value}" for kind in (Kind.LATE, Kind.REORDERED) if counts[kind]
+        f"{counts[kind]} {kind.value}"
+        for kind in (OutcomeKind.LATE, OutcomeKind.REORDERED)
+        if counts[kind]
     ]
     return f"{', '.join(parts)}, time {duration / 1e9:.3f} s"
 
 
-def _bursts(record: Record) -> str:
+def _bursts(record: PingStatistics) -> str:
     bursts = record.bursts()
     if not bursts:
         return " (0.00 %)"
@@ -186,7 +188,7 @@ def _bursts(record: Record) -> str:
     return f" ({record.lossRatio * 100:.2f} %, {len(bursts)} {word}, longest {max(bursts)})"
 
 
-def _times(record: Record) -> list[str]:
+def _times(record: PingStatistics) -> list[str]:
     times = record.times
     lines = [
         _spread("rtt", times),
@@ -202,6 +204,6 @@ def _times(record: Record) -> list[str]:
     return lines
 
 
-def _spread(name: str, times: Spread) -> str:
+def _spread(name: str, times: LatencyHistogram) -> str:
     values = (times.minimum, times.mean, times.maximum, times.deviation)
     return f"{name} min/avg/max/mdev = {'/'.join(milliseconds(each) for each in values)} ms"

@@ -12,7 +12,7 @@ import zlib
 from typing import Any
 
 from echoproto.escape import printable
-from echoproto.measure.latency import Spread
+from echoproto.measure.latency import LatencyHistogram
 
 #: No count and no time is larger: histograms have room for 62 bits.
 MOST = (1 << 62) - 1
@@ -27,7 +27,7 @@ _HEADER = 40
 _LONGEST = _HEADER + 9 * 40_000
 
 
-class Unfit(ValueError):
+class InvalidDocument(ValueError):
     """
     It is not what it should be.
 
@@ -40,7 +40,7 @@ class Unfit(ValueError):
         self.remedy = remedy
 
 
-class Fields:
+class JSONObject:
     """
     An object of JSON.
 
@@ -51,7 +51,7 @@ class Fields:
 
     def __init__(self, values: object, name: str = "") -> None:
         if not isinstance(values, dict):
-            raise Unfit(f"{name or 'it'} is no object")
+            raise InvalidDocument(f"{name or 'it'} is no object")
         self._values: dict[str, Any] = values
         self._name = name
 
@@ -82,21 +82,21 @@ class Fields:
         """A text; what cannot be printed is escaped, so that it does nothing to a terminal."""
         return printable(self._text(name))
 
-    def inner(self, name: str) -> Fields:
+    def inner(self, name: str) -> JSONObject:
         """An object in it."""
-        return Fields(self._values.get(name), self._called(name))
+        return JSONObject(self._values.get(name), self._called(name))
 
-    def items(self, name: str, most: int) -> list[Fields]:
+    def items(self, name: str, most: int) -> list[JSONObject]:
         """The objects of a list, of which there are so many at most."""
         value = self._values.get(name)
         if not isinstance(value, list) or len(value) > most:
             raise self._unfit(name, f"list of {most} at most")
         return [
-            Fields(each, f"{self._called(name)}[{number}]") for number, each in enumerate(value)
+            JSONObject(each, f"{self._called(name)}[{number}]") for number, each in enumerate(value)
         ]
 
-    def spread(self, name: str) -> Spread:
-        """Times as :meth:`Spread.state` tells of them."""
+    def spread(self, name: str) -> LatencyHistogram:
+        """Times as :meth:`LatencyHistogram.state` tells of them."""
         inner = self.inner(name)
         count, least, most = (inner.count(each) for each in ("count", "min_ns", "max_ns"))
         total, squares = inner._digits("sum_ns"), inner._digits("squares_ns2")
@@ -105,14 +105,16 @@ class Fields:
             and count * least <= total <= count * most
             and total * total <= count * squares <= count * total * most
         ):
-            raise Unfit(f"the figures of {self._called(name)} do not fit together")
+            raise InvalidDocument(f"the figures of {self._called(name)} do not fit together")
         checkHistogram(inner._text("histogram"), inner._called("histogram"))
         try:
-            made = Spread.restored(inner._values)
+            made = LatencyHistogram.restored(inner._values)
         except (ValueError, IndexError, OverflowError):
             raise inner._unfit("histogram", "histogram") from None
         if sum(each for _, _, each in made.buckets()) != count:
-            raise Unfit(f"the histogram of {self._called(name)} has not as many as it should")
+            raise InvalidDocument(
+                f"the histogram of {self._called(name)} has not as many as it should"
+            )
         return made
 
     def _text(self, name: str) -> str:
@@ -131,14 +133,14 @@ class Fields:
     def _called(self, name: str) -> str:
         return f"{self._name}.{name}" if self._name else name
 
-    def _unfit(self, name: str, what: str) -> Unfit:
+    def _unfit(self, name: str, what: str) -> InvalidDocument:
         said = "is no" if name in self._values else "is missing; it should be a"
-        return Unfit(f"{self._called(name)} {said} {what}")
+        return InvalidDocument(f"{self._called(name)} {said} {what}")
 
 
 def checkHistogram(text: str, name: str) -> None:
     """
-    Check that a histogram is one that :class:`Spread` has written, before it is decoded: nobody knows how long it would become.
+    Check that a histogram is one that :class:`LatencyHistogram` has written, before it is decoded: nobody knows how long it would become.
 
     :raise Unfit: it is not.
     """
@@ -147,9 +149,9 @@ def checkHistogram(text: str, name: str) -> None:
         unpacking = zlib.decompressobj()
         inner = unpacking.decompress(data[8:], _LONGEST)
     except (ValueError, zlib.error):
-        raise Unfit(f"{name} is no histogram") from None
+        raise InvalidDocument(f"{name} is no histogram") from None
     # The four bytes between are a length that nobody reads.
     known = data[:4] == _OUTER and inner[:4] + inner[8:_HEADER] == _INNER + _RANGE
     isWhole = data[4:8] == (len(data) - 8).to_bytes(4, "big", signed=True)
     if not known or not isWhole or not unpacking.eof or unpacking.unused_data:
-        raise Unfit(f"{name} is no histogram of times as we write them")
+        raise InvalidDocument(f"{name} is no histogram of times as we write them")

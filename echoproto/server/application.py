@@ -19,17 +19,17 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from echoproto.server.config.settings import Settings
-from echoproto.server.listening import EchoprotoService
+from echoproto.server.listening import ListenerService
 from echoproto.server.monitoring.log import REPORT_INTERVAL
-from echoproto.server.monitoring.looplag import LoopDelay
+from echoproto.server.monitoring.looplag import LoopLag
 from echoproto.server.monitoring.metrics import exposition
 from echoproto.server.monitoring.status import IState, statusSite
-from echoproto.server.ports import Machine
+from echoproto.server.ports import Platform
 from echoproto.server.systemd import Notifier, Watchdog
 
 
 @implementer(IState)
-class Program(Service):
+class EchoprotoService(Service):
     """
     :param reactor: runs everything.
     :param settings: what the operator wants.
@@ -44,15 +44,15 @@ class Program(Service):
         self,
         reactor: Any,
         settings: Settings,
-        machine: Machine | None = None,
+        machine: Platform | None = None,
         notifier: Notifier | None = None,
         announce: bool = True,
     ) -> None:
         self._reactor = reactor
-        self._machine = machine if machine is not None else Machine()
+        self._machine = machine if machine is not None else Platform()
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
-        self.listeners = EchoprotoService(reactor, settings, self._machine, self._site, announce)
-        self.delay = LoopDelay(reactor)
+        self.listeners = ListenerService(reactor, settings, self._machine, self._site, announce)
+        self.delay = LoopLag(reactor)
         self._companions: Any = MultiService()
         reports: Any = TimerService(REPORT_INTERVAL, self.listeners.report)
         reports.clock = reactor
@@ -65,13 +65,13 @@ class Program(Service):
         """
         Open the listeners.
 
-        :raise CannotStart: one cannot be opened; then none is.
+        :raise StartupError: one cannot be opened; then none is.
         """
         Service.privilegedStartService(self)
         self.listeners.privilegedStartService()
 
     def startService(self) -> None:
-        """Start; see :class:`~echoproto.server.listening.EchoprotoService`."""
+        """Start; see :class:`~echoproto.server.listening.ListenerService`."""
         Service.startService(self)
         self.listeners.startService()
         self._companions.startService()

@@ -1,7 +1,7 @@
 """
 Builds what serves a listener: the service, its admission and deadlines, the layers before it, its observers.
 
-One :class:`Assembly` for a program: its limits are for all listeners together. Used by
+One :class:`ListenerBuilder` for a program: its limits are for all listeners together. Used by
 :mod:`echoproto.server.listening`, which opens the ports; opens nothing itself.
 """
 
@@ -16,25 +16,25 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from echoproto.addresses import Networks
+from echoproto.addresses import AddressFilter
 from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission
-from echoproto.protocols.datagram import DatagramService
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
-from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.protocols.datagram import DatagramServerProtocol
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
 from echoproto.protocols.stream import StreamFactory, StreamProtocol
 from echoproto.server.certificates import ServerContext
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.monitoring.counters import Counts, Watched
+from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.log import LogObserver
-from echoproto.transports.proxyprotocol import ProxiedFactory
+from echoproto.transports.proxyprotocol import ProxyProtocolFactory
 
 _log = Logger()
 
 
 @implementer(IObserver)
-class Observers:
+class CompositeObserver:
     """
     Tells several observers.
 
@@ -71,7 +71,7 @@ class Observers:
 
 
 @dataclass(frozen=True)
-class Serving:
+class ListenerRuntime:
     """
     What serves one listener.
 
@@ -87,16 +87,16 @@ class Serving:
     service: Any
     drain: Callable[[float], Deferred[None]]
     report: Callable[[], None]
-    watched: Watched
+    watched: MonitoredListener
     context: ServerContext | None = None
 
 
-class Assembly:
+class ListenerBuilder:
     """
     :param reactor: the clock of everything that is built.
     :param settings: what the operator wants.
     :param descriptors: file descriptors that the process may have open.
-    :raise CannotStart: they do not suffice.
+    :raise StartupError: they do not suffice.
     :ivar connections: the admission of all streams.
     """
 
@@ -116,40 +116,40 @@ class Assembly:
             reactor.seconds, settings.datagramRate, settings.refusedPorts, settings.networks
         )
 
-    def serve(self, listener: Listener) -> Serving:
+    def serve(self, listener: Listener) -> ListenerRuntime:
         """
         Build what serves ``listener``.
 
         :raise ValueError: its certificates cannot be used; the message says why.
         """
         log = LogObserver(f"{listener.service} on {listener.where}", _log)
-        counts = Counts()
-        observer = Observers(counts, log)
+        counts = ListenerCounters()
+        observer = CompositeObserver(counts, log)
         if listener.carrier == "udp":
             return self._serveDatagrams(listener, observer, log, counts)
         return self._serveStreams(listener, observer, log, counts)
 
     def _serveDatagrams(
-        self, listener: Listener, observer: IObserver, log: LogObserver, counts: Counts
-    ) -> Serving:
-        service: DatagramService
+        self, listener: Listener, observer: IObserver, log: LogObserver, counts: ListenerCounters
+    ) -> ListenerRuntime:
+        service: DatagramServerProtocol
         if listener.service == "greeting":
-            service = GreetingDatagrams(
+            service = GreetingDatagramProtocol(
                 self._reactor, observer, self._datagrams, self._settings.greeting
             )
         else:
-            service = EchoDatagrams(self._reactor, observer, self._datagrams)
-        return Serving(
+            service = EchoDatagramProtocol(self._reactor, observer, self._datagrams)
+        return ListenerRuntime(
             listener,
             service,
             lambda seconds: succeed(None),
             lambda: log.report(service.totals()),
-            Watched(listener.service, listener.where, counts, tuple, service.totals),
+            MonitoredListener(listener.service, listener.where, counts, tuple, service.totals),
         )
 
     def _serveStreams(
-        self, listener: Listener, observer: IObserver, log: LogObserver, counts: Counts
-    ) -> Serving:
+        self, listener: Listener, observer: IObserver, log: LogObserver, counts: ListenerCounters
+    ) -> ListenerRuntime:
         settings, layers = self._settings, listener.layers
         service: StreamFactory
         if listener.service == "greeting":
@@ -165,14 +165,14 @@ class Assembly:
             context = ServerContext(layers.tls)
             outermost = self._withTLS(service, context)
         if layers.proxy is not None:
-            trusted = Networks(layers.proxy.trusted)
-            outermost = ProxiedFactory(service, layers.proxy.versions, trusted, outermost)
+            trusted = AddressFilter(layers.proxy.trusted)
+            outermost = ProxyProtocolFactory(service, layers.proxy.versions, trusted, outermost)
             drain = outermost.drain
         connections = cast(
-            Callable[[], Iterable[StreamProtocol]], lambda: service.sweep.connections
+            Callable[[], Iterable[StreamProtocol]], lambda: service.checkTimeouts.connections
         )
-        watched = Watched(listener.service, listener.where, counts, connections)
-        return Serving(listener, outermost, drain, log.report, watched, context)
+        watched = MonitoredListener(listener.service, listener.where, counts, connections)
+        return ListenerRuntime(listener, outermost, drain, log.report, watched, context)
 
     def _withTLS(self, service: StreamFactory, context: ServerContext) -> Any:
         # Here, as it needs the extra "tls", which who does not speak TLS need not have.

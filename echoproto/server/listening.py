@@ -20,13 +20,13 @@ from twisted.internet.interfaces import IListeningPort, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from echoproto.errors import CannotStart
-from echoproto.server.builder import Assembly, Serving
+from echoproto.errors import StartupError
+from echoproto.server.builder import ListenerBuilder, ListenerRuntime
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.monitoring.counters import Watched
+from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.log import addressText
-from echoproto.server.ports import LISTEN_ERRORS, Machine, errnoOf, whyNot
+from echoproto.server.ports import LISTEN_ERRORS, Platform, errnoOf, explainListenError
 from echoproto.server.sockets import acceptOnlyWithRoom, setUserTimeout
 
 #: How often a port is picked for a bare 0: another program may take it before we have it on all carriers.
@@ -39,7 +39,7 @@ class _Open:
 
     listener: Listener
     port: IListeningPort
-    serving: Serving | None
+    serving: ListenerRuntime | None
 
 
 def _acceptWaiting(port: Any) -> None:
@@ -53,7 +53,7 @@ def _acceptWaiting(port: Any) -> None:
             port.doRead()
 
 
-class EchoprotoService(Service):
+class ListenerService(Service):
     """
     Echo and greeting on any number of listeners.
 
@@ -71,17 +71,17 @@ class EchoprotoService(Service):
         self,
         reactor: Any,
         settings: Settings,
-        machine: Machine | None = None,
+        machine: Platform | None = None,
         makeSite: Callable[[], Any] | None = None,
         announce: bool = True,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._machine = machine if machine is not None else Machine()
+        self._machine = machine if machine is not None else Platform()
         self._makeSite = makeSite
         self._announces = announce
         self._open: list[_Open] = []
-        self._drained: list[Serving] = []
+        self._drained: list[ListenerRuntime] = []
         self.draining = False
 
     @property
@@ -89,7 +89,7 @@ class EchoprotoService(Service):
         """Whether every listener is open and new clients are welcome."""
         return bool(self._open) and not self.draining
 
-    def watched(self) -> Iterable[Watched]:
+    def watched(self) -> Iterable[MonitoredListener]:
         """What the metrics read, of each listener, also while it is drained."""
         return [each.watched for each in self._servings()]
 
@@ -97,17 +97,17 @@ class EchoprotoService(Service):
         """
         Open every listener, while we may still open low ports.
 
-        :raise CannotStart: one of them cannot be opened; then none is.
+        :raise StartupError: one of them cannot be opened; then none is.
         """
         Service.privilegedStartService(self)
         self.draining, self._drained = False, []
         try:
-            self._assembly = Assembly(
+            self._assembly = ListenerBuilder(
                 self._reactor, self._settings, self._machine.descriptorLimit()
             )
-        except CannotStart as error:
-            self._machine.complain(str(error))
-            raise CannotStart(str(error), said=True) from None
+        except StartupError as error:
+            self._machine.reportStartupError(str(error))
+            raise StartupError(str(error), said=True) from None
         hasIPv6 = self._machine.hasIPv6()
         for group in self._settings.groups:
             self._openGroup([each for each in group if hasIPv6 or not each.optional], PICKS)
@@ -170,7 +170,7 @@ class EchoprotoService(Service):
         self.report()
         return gatherResults([self._close(each) for each in rest]).addCallback(lambda _: None)
 
-    def _servings(self) -> list[Serving]:
+    def _servings(self) -> list[ListenerRuntime]:
         return [each.serving for each in self._open if each.serving is not None] + self._drained
 
     def _close(self, opened: _Open) -> Deferred[Any]:
@@ -201,9 +201,9 @@ class EchoprotoService(Service):
             if group[0].port == 0 and isinstance(error, CannotListenError):
                 # Picking a port tries all addresses at once: name the one that cannot be had.
                 listener = replace(listener, interface=str(error.interface))
-            message = whyNot(listener, error)
-            self._machine.complain(message)
-            raise CannotStart(message, said=True) from None
+            message = explainListenError(listener, error)
+            self._machine.reportStartupError(message)
+            raise StartupError(message, said=True) from None
 
     def _placed(self, group: Sequence[Listener]) -> Sequence[Listener]:
         if group[0].port != 0:

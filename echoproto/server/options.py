@@ -16,12 +16,12 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.python.usage import Options as UsageOptions
 
 import echoproto
-from echoproto.addresses import Networks, parseNetwork
-from echoproto.errors import CannotStart
-from echoproto.protocols.timeouts import Deadlines
-from echoproto.server.application import Program
+from echoproto.addresses import AddressFilter, parseNetwork
+from echoproto.errors import StartupError
+from echoproto.protocols.timeouts import Timeouts
+from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.config.listeners import Listener, listenersFor
+from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.parameters import PARAMETERS
 from echoproto.server.systemd import PassedSocket, initialEnvironment, passedSockets
@@ -116,14 +116,14 @@ class Options(UsageOptions):
         """
         Check what was given.
 
-        :raise CannotStart: something is wrong. Not a ``UsageError``: ``twistd`` would print all the
+        :raise StartupError: something is wrong. Not a ``UsageError``: ``twistd`` would print all the
             options first, and the line that matters last.
         """
         for address in self._interfaces:
             if not isIPAddress(address) and not isIPv6Address(address):
-                raise CannotStart(f"--interface {address!r}: not a numeric IPv4 or IPv6 address")
+                raise StartupError(f"--interface {address!r}: not a numeric IPv4 or IPv6 address")
         values = self._parsed()
-        deadlines = [values[f"{each.name}-timeout"] for each in fields(Deadlines)]
+        deadlines = [values[f"{each.name}-timeout"] for each in fields(Timeouts)]
         self.settings = Settings(
             self._groups(values),
             greeting=values["greeting"],
@@ -135,7 +135,7 @@ class Options(UsageOptions):
             networks=self._networks(),
             datagramRate=values["datagram-rate"],
             refusedPorts=values["refused-ports"],
-            deadlines=Deadlines(*deadlines),
+            deadlines=Timeouts(*deadlines),
             userTimeout=values["user-timeout"],
             drain=values["drain"],
         )
@@ -148,29 +148,29 @@ class Options(UsageOptions):
                 text = self[each.name]
                 values[each.name] = None if text is None else each.parse(text)
             except ValueError as error:
-                raise CannotStart(f"--{each.name}: {error}") from error
+                raise StartupError(f"--{each.name}: {error}") from error
         return values
 
-    def _networks(self) -> Networks:
+    def _networks(self) -> AddressFilter:
         for option, texts in (("allow", self._allow), ("deny", self._deny)):
             for text in texts:
                 try:
                     parseNetwork(text)
                 except ValueError as error:
-                    raise CannotStart(f"--{option}: {error}") from error
-        return Networks(self._allow, self._deny)
+                    raise StartupError(f"--{option}: {error}") from error
+        return AddressFilter(self._allow, self._deny)
 
     def _groups(self, values: dict[str, Any]) -> list[list[Listener]]:
         try:
             passed = passedSockets(initialEnvironment(), os.getpid())
         except ValueError as error:
-            raise CannotStart(str(error)) from error
+            raise StartupError(str(error)) from error
         tls = self._tls(values)
         ports = self._ports or ([] if self["no-echo"] else [DEFAULT_PORT])
         groups = self._groupsOf("echo", "port", ports, tls, passed)
         groups += self._groupsOf("greeting", "greet", self._greets, tls, passed)
         if not groups:
-            raise CannotStart("nothing to serve: give --port or --greet, or leave out --no-echo")
+            raise StartupError("nothing to serve: give --port or --greet, or leave out --no-echo")
         return groups + self._status(values["status"], passed)
 
     def _groupsOf(
@@ -183,9 +183,9 @@ class Options(UsageOptions):
     ) -> list[list[Listener]]:
         interfaces = tuple(self._interfaces)
         try:
-            return [listenersFor(service, text, interfaces, tls, passed) for text in texts]
+            return [parseListener(service, text, interfaces, tls, passed) for text in texts]
         except ValueError as error:
-            raise CannotStart(f"--{option}: {error}") from error
+            raise StartupError(f"--{option}: {error}") from error
 
     def _status(self, text: str | None, passed: list[PassedSocket]) -> list[list[Listener]]:
         if text is None:
@@ -193,11 +193,11 @@ class Options(UsageOptions):
         if ":" not in text:
             text = f"tcp:{text}:interface={STATUS_INTERFACE}"
         try:
-            [listener] = listenersFor("status", text, passed=passed)
+            [listener] = parseListener("status", text, passed=passed)
         except ValueError as error:
-            raise CannotStart(f"--status: {error}") from error
+            raise StartupError(f"--status: {error}") from error
         if listener.carrier not in ("tcp", "unix") or listener.layers.proxy is not None:
-            raise CannotStart(f"--status {text!r}: give a port, or a tcp: or unix: description")
+            raise StartupError(f"--status {text!r}: give a port, or a tcp: or unix: description")
         return [[listener]]
 
     def _tls(self, values: dict[str, Any]) -> TLSFiles | None:
@@ -206,7 +206,7 @@ class Options(UsageOptions):
         )
         if certificate is None:
             if key is not None or clientCA is not None:
-                raise CannotStart("--tls-key and --tls-client-ca need --tls-cert")
+                raise StartupError("--tls-key and --tls-client-ca need --tls-cert")
             return None
         return TLSFiles(certificate, key or certificate, clientCA)
 
@@ -216,5 +216,5 @@ def makeService(options: Options) -> IService:
     # Here and not above: importing the reactor installs it, and twistd --reactor chooses it first.
     from twisted.internet import reactor
 
-    service: Any = Program(reactor, options.settings)
+    service: Any = EchoprotoService(reactor, options.settings)
     return IService(service)

@@ -15,7 +15,7 @@ from typing import Any
 from echoproto.protocols.admission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.connections import DRAIN_TIMEOUT
 from echoproto.protocols.greeting import SERVER_GREETING
-from echoproto.protocols.timeouts import Deadlines
+from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS, USER_TIMEOUT
 from echoproto.units import parseCount, parseDeadline, parsePorts, parseRate, parseSeconds
 
@@ -79,7 +79,7 @@ def _userTimeout(text: str) -> float:
 
 
 def _deadline(name: str, help: str) -> Parameter:
-    return Parameter(f"{name}-timeout", f"{getattr(Deadlines(), name):g}", help, parseDeadline)
+    return Parameter(f"{name}-timeout", f"{getattr(Timeouts(), name):g}", help, parseDeadline)
 
 
 PARAMETERS = (

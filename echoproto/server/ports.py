@@ -1,7 +1,7 @@
 """
 How listeners are opened on this machine, and what is said when one cannot be.
 
-Called by :mod:`echoproto.server.listening` through :class:`Machine`, which its tests replace.
+Called by :mod:`echoproto.server.listening` through :class:`Platform`, which its tests replace.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from echoproto.protocols.datagram import DatagramService
+from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.server.config.listeners import Listener, parseDatagrams
 from echoproto.server.sockets import StreamReactor, descriptorLimit, hasIPv6, pickPort
 from echoproto.server.systemd import adoptDatagrams, adoptStream
@@ -59,7 +59,9 @@ def openStream(
     return cast(IListeningPort, result)
 
 
-def openDatagrams(reactor: Any, listener: Listener, protocol: DatagramService) -> IListeningPort:
+def openDatagrams(
+    reactor: Any, listener: Listener, protocol: DatagramServerProtocol
+) -> IListeningPort:
     """Listen with ``protocol`` where ``listener`` says; raises ``CannotListenError``."""
     if listener.passed is not None:
         return adoptDatagrams(reactor, listener.passed, protocol)
@@ -72,7 +74,7 @@ def errnoOf(error: Exception) -> int:
     return getattr(getattr(error, "socketError", error), "errno", None) or 0
 
 
-def whyNot(listener: Listener, error: Exception) -> str:
+def explainListenError(listener: Listener, error: Exception) -> str:
     """One line: which listener, what went wrong, what to do."""
     cause = getattr(error, "socketError", error)
     reason = getattr(cause, "strerror", None) or str(cause)
@@ -82,7 +84,7 @@ def whyNot(listener: Listener, error: Exception) -> str:
     )
 
 
-def complain(message: str) -> None:
+def reportStartupError(message: str) -> None:
     """
     Say it once, where the operator looks: on the standard error that the process began with; for a
     daemon, which has none, in the log.
@@ -105,13 +107,13 @@ def onSignal(reactor: Any, number: int, act: Callable[[], object]) -> Callable[[
 
 
 @dataclass(frozen=True)
-class Machine:
+class Platform:
     """How the service reaches the machine it runs on; replaced in tests."""
 
     openStream: Callable[[Any, Listener, Factory], IListeningPort] = openStream
-    openDatagrams: Callable[[Any, Listener, DatagramService], IListeningPort] = openDatagrams
+    openDatagrams: Callable[[Any, Listener, DatagramServerProtocol], IListeningPort] = openDatagrams
     hasIPv6: Callable[[], bool] = hasIPv6
     pickPort: Callable[[Sequence[str]], int] = pickPort
-    complain: Callable[[str], None] = complain
+    reportStartupError: Callable[[str], None] = reportStartupError
     descriptorLimit: Callable[[], int] = descriptorLimit
     onSignal: Callable[[Any, int, Callable[[], object]], Callable[[], object]] = onSignal

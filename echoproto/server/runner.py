@@ -16,7 +16,7 @@ from typing import Any
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.util import switchUID
 
-from echoproto.errors import CannotStart
+from echoproto.errors import StartupError
 from echoproto.server.monitoring.jsonlog import jsonLines
 
 
@@ -43,20 +43,20 @@ class Foreground:
         Start ``service``, run ``reactor`` until it is stopped by SIGTERM or SIGINT, stop the service.
 
         :return: the exit status: the service's ``exitStatus``, or 0.
-        :raise CannotStart: the service cannot start.
+        :raise StartupError: the service cannot start.
         """
         service.privilegedStartService()
-        self.shedPrivileges()
+        self.dropPrivileges()
         service.startService()
         reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
         reactor.run()
         return getattr(service, "exitStatus", 0)
 
-    def shedPrivileges(self) -> None:
+    def dropPrivileges(self) -> None:
         """
         Become who we are to be.
 
-        :raise CannotStart: we may not.
+        :raise StartupError: we may not.
         """
         gid = self.gid
         if gid is None and self.uid is not None:
@@ -67,6 +67,6 @@ class Foreground:
             if self.uid is not None and self.uid != os.geteuid():
                 switchUID(self.uid, gid)
         except OSError as error:
-            raise CannotStart(
+            raise StartupError(
                 f"cannot become user {self.uid}, group {gid}: {error.strerror}; start as root"
             ) from error

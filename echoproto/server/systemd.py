@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReact
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import LoopingCall
 
-from echoproto.transports.pktinfo import askForDestinations
+from echoproto.transports.pktinfo import enablePacketInfo
 from echoproto.transports.udp import MAXIMUM_DATAGRAM, DatagramPort
 
 #: The first descriptor that is passed, by sd_listen_fds(3).
@@ -168,7 +168,7 @@ def adoptDatagrams(
     """
     os.set_blocking(passed.descriptor, False)
     with socket.socket(fileno=os.dup(passed.descriptor)) as duplicate:
-        askForDestinations(duplicate)
+        enablePacketInfo(duplicate)
     port = cast(Any, DatagramPort)._fromListeningDescriptor(
         reactor, passed.descriptor, passed.family, protocol, MAXIMUM_DATAGRAM
     )

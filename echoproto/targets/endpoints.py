@@ -24,11 +24,11 @@ from twisted.internet.endpoints import (
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
-from echoproto.errors import CannotAsk
+from echoproto.errors import TargetError
 from echoproto.targets.resolver import resolve
 from echoproto.targets.stream import StreamTarget
 from echoproto.targets.target import Target
-from echoproto.targets.udp import DatagramTarget
+from echoproto.targets.udp import UDPTarget
 
 #: Bytes of the longest datagram, by whether it goes over IPv6: 65,535 less the headers (RFC 768, RFC 791, RFC 8200).
 LONGEST_DATAGRAM = {False: 65_507, True: 65_527}
@@ -38,7 +38,7 @@ LONGEST_PATH = 107
 
 
 @dataclass(frozen=True)
-class Way:
+class ConnectOptions:
     """
     How to get there.
 
@@ -69,8 +69,12 @@ class _Secured:
         return self._endpoint.connect(self._secure(protocolFactory))
 
 
-def find(
-    reactor: Any, target: Target, size: int | None, now: Callable[[], int], way: Way | None = None
+def makeTarget(
+    reactor: Any,
+    target: Target,
+    size: int | None,
+    now: Callable[[], int],
+    way: ConnectOptions | None = None,
 ) -> Deferred[Any]:
     """
     Make ready to probe.
@@ -78,37 +82,43 @@ def find(
     :param reactor: has TCP, UDP, UNIX sockets and a resolver, as far as the target needs them.
     :param size: bytes of a probe; ``None`` for a stream without an end.
     :param now: the time in nanoseconds, which never goes back.
-    :return: fires with an :class:`~echoproto.targets.interfaces.ITarget`; fails with ``DNSLookupError``, or ``CannotAsk`` where
+    :return: fires with an :class:`~echoproto.targets.interfaces.ITarget`; fails with ``DNSLookupError``, or ``TargetError`` where
         the target cannot be asked so.
     """
-    return maybeDeferred(_find, reactor, target, size, now, way if way is not None else Way())
+    return maybeDeferred(
+        _find, reactor, target, size, now, way if way is not None else ConnectOptions()
+    )
 
 
-def _find(reactor: Any, target: Target, size: int | None, now: Callable[[], int], way: Way) -> Any:
+def _find(
+    reactor: Any, target: Target, size: int | None, now: Callable[[], int], way: ConnectOptions
+) -> Any:
     if target.carrier == "udp":
         if size is None:
-            raise CannotAsk(
+            raise TargetError(
                 f"{target.text}: that needs a stream; ping probes datagrams, and verify --suite udp grades them"
             )
 
-        def ready(host: str) -> DatagramTarget:
+        def ready(host: str) -> UDPTarget:
             _checkSource(host, way)
             most = LONGEST_DATAGRAM[isIPv6Address(host)]
             if size > most:
-                raise CannotAsk(
+                raise TargetError(
                     f"{target.text}: a datagram to {host} holds {most} bytes at most; give -s less"
                 )
             name = _name(target, host, way)
-            return DatagramTarget(name, reactor, host, target.port, size, way.source)
+            return UDPTarget(name, reactor, host, target.port, size, way.source)
 
         return resolve(reactor, target.host, way.family).addCallback(ready)
     if size is not None and size < 1:
-        raise CannotAsk(
+        raise TargetError(
             "an empty probe has no echo on a stream; ask udp:// or give -s a number above 0"
         )
     if target.carrier == "unix":
         if len(os.fsencode(target.path)) > LONGEST_PATH:
-            raise CannotAsk(f"{target.text}: a UNIX socket's path has {LONGEST_PATH} bytes at most")
+            raise TargetError(
+                f"{target.text}: a UNIX socket's path has {LONGEST_PATH} bytes at most"
+            )
         endpoint: Any = UNIXClientEndpoint(reactor, target.path)
         return StreamTarget(target.text, endpoint, size, now)
     if target.carrier == "endpoint":
@@ -127,14 +137,14 @@ def _find(reactor: Any, target: Target, size: int | None, now: Callable[[], int]
     return resolve(reactor, target.host, way.family, "TCP").addCallback(made)
 
 
-def _checkSource(host: str, way: Way) -> None:
+def _checkSource(host: str, way: ConnectOptions) -> None:
     if way.source and isIPv6Address(way.source) != isIPv6Address(host):
-        raise CannotAsk(
+        raise TargetError(
             f"{way.source} cannot send to {host}: one is IPv4, the other IPv6; -4 or -6 chooses"
         )
 
 
-def _name(target: Target, host: str, way: Way) -> str:
+def _name(target: Target, host: str, way: ConnectOptions) -> str:
     return target.called(host) if way.numeric else target.text
 
 
@@ -142,10 +152,12 @@ def _described(reactor: Any, description: str) -> Any:
     try:
         return clientFromString(reactor, description)
     except Exception as error:  # a parser of any package that is installed
-        raise CannotAsk(f"{description}: --endpoint takes no such description: {error}") from error
+        raise TargetError(
+            f"{description}: --endpoint takes no such description: {error}"
+        ) from error
 
 
-def _security(reactor: Any, host: str, way: Way) -> Callable[[Any], Any]:
+def _security(reactor: Any, host: str, way: ConnectOptions) -> Callable[[Any], Any]:
     try:
         from twisted.internet.ssl import (
             Certificate,
@@ -155,7 +167,7 @@ def _security(reactor: Any, host: str, way: Way) -> Callable[[Any], Any]:
         )
         from twisted.protocols.tls import TLSMemoryBIOFactory
     except ImportError:
-        raise CannotAsk("TLS needs pyOpenSSL: pip install 'echoproto[tls]'") from None
+        raise TargetError("TLS needs pyOpenSSL: pip install 'echoproto[tls]'") from None
     if not way.verify:
         options: Any = CertificateOptions(verify=False)
     elif way.trust:
@@ -173,9 +185,9 @@ def _certificates(path: str, Certificate: Any) -> list[Any]:
         pieces = Path(path).read_bytes().split(end)[:-1]
         found = [Certificate.loadPEM(each + end) for each in pieces]
     except OSError as error:
-        raise CannotAsk(f"{path}: {error.strerror}") from error
+        raise TargetError(f"{path}: {error.strerror}") from error
     except Exception as error:  # OpenSSL's own
-        raise CannotAsk(f"{path}: no certificates in PEM") from error
+        raise TargetError(f"{path}: no certificates in PEM") from error
     if not found:
-        raise CannotAsk(f"{path}: no certificates in PEM")
+        raise TargetError(f"{path}: no certificates in PEM")
     return found

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 _SPOKEN = "is TLS, of a version that we speak, spoken on that port?"
 
 
-def why(failure: Failure, target: str = "") -> str:
+def describeFailure(failure: Failure, target: str = "") -> str:
     """What is wrong with a target, which is named, and what may help, in a line."""
     said = _why(failure)
     return said if not target or said.startswith(target) else f"{target}: {said}"
@@ -28,11 +28,11 @@ def _why(failure: Failure) -> str:
         remedy = "--ca FILE trusts the certificates in it, --insecure any" if trust else _SPOKEN
         return f"TLS: {reasons}; {remedy}"
     if failure.check(ConnectBindError):
-        return f"it cannot be sent from the address of -I: {reasonOf(failure)}"
-    return reasonOf(failure)
+        return f"it cannot be sent from the address of -I: {failureReason(failure)}"
+    return failureReason(failure)
 
 
-def reasonOf(failure: Failure) -> str:
+def failureReason(failure: Failure) -> str:
     """Why a connection could not be made, in few words."""
     if failure.check(ConnectionRefusedError):
         return "refused: nothing listens there"

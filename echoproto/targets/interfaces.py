@@ -15,21 +15,21 @@ from zope.interface import Attribute, Interface
 SERVER_CLOSED = "the server closed the connection"
 
 
-class IEars(Interface):
+class IReplyReceiver(Interface):
     """Who is told what comes from a target."""
 
-    def heard(reply: bytes) -> None:
+    def replyReceived(reply: bytes) -> None:
         """A datagram has come; on a stream, as many bytes as a probe has."""
 
-    def gone(reason: str) -> None:
+    def connectionLost(reason: str) -> None:
         """The connection has ended, or the network says that nobody is there."""
 
 
-class IRoad(Interface):
+class IChannel(Interface):
     """An open way to a target."""
 
     ordered = Attribute("Whether replies come in the order of the probes, as on a stream.")
-    lasting = Attribute("Whether it still leads there after ``gone``, as a datagram's does.")
+    connectionless = Attribute("Whether it still leads there after ``gone``, as a datagram's does.")
     connectTime = Attribute("Nanoseconds until it was connected; ``None`` where nothing is.")
     handshakeTime = Attribute("Nanoseconds of the TLS handshake; ``None`` without TLS.")
 
@@ -48,10 +48,10 @@ class ITarget(Interface):
     size = Attribute("Bytes of a probe.")
     ordered = Attribute("Whether replies come in the order of the probes, as on a stream.")
 
-    def open(ears: IEars) -> Deferred[Any]:
+    def open(receiver: IReplyReceiver) -> Deferred[Any]:
         """
         Connect.
 
-        :return: fires with an :class:`IRoad`; fails with ``ConnectError``, ``ExchangeError``, or what tells that it can
+        :return: fires with an :class:`IChannel`; fails with ``ConnectError``, ``ExchangeError``, or what tells that it can
             never be, such as ``DNSLookupError``.
         """

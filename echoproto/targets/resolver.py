@@ -14,7 +14,7 @@ from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
-from echoproto.errors import CannotAsk
+from echoproto.errors import TargetError
 
 _TYPES = {socket.AF_INET: [IPv4Address], socket.AF_INET6: [IPv6Address], socket.AF_UNSPEC: None}
 _WORDS = {socket.AF_INET: "IPv4 ", socket.AF_INET6: "IPv6 ", socket.AF_UNSPEC: ""}
@@ -53,19 +53,19 @@ def resolve(
     :param host: a name or a numeric address, which is taken as it is.
     :param family: ``AF_INET`` or ``AF_INET6`` for addresses of that family only.
     :param semantics: what it is wanted for, ``TCP`` or ``UDP``.
-    :return: fires with a numeric address; fails with ``DNSLookupError``, or ``CannotAsk`` where a numeric one is of the other family.
+    :return: fires with a numeric address; fails with ``DNSLookupError``, or ``TargetError`` where a numeric one is of the other family.
     """
     missing = f"no such host: {host}"
     numeric = {socket.AF_INET: isIPAddress(host), socket.AF_INET6: isIPv6Address(host)}
     if any(numeric.values()):
         if numeric.get(socket.AddressFamily(family), True):
             return succeed(host)
-        return fail(CannotAsk(f"{host} is no {_WORDS[socket.AddressFamily(family)]}address"))
+        return fail(TargetError(f"{host} is no {_WORDS[socket.AddressFamily(family)]}address"))
     try:
         host.encode("idna")
     except UnicodeError as error:
         # The resolver would never answer.
-        return fail(CannotAsk(f"{host!r} is no name of a host: {error.__cause__ or error}"))
+        return fail(TargetError(f"{host!r} is no name of a host: {error.__cause__ or error}"))
     if family != socket.AF_UNSPEC:
         missing = f"no {_WORDS[socket.AddressFamily(family)]}address of host {host}"
     first = _FirstAddress(missing)

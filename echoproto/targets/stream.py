@@ -22,34 +22,34 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.errors import ConnectionGone
+from echoproto.errors import ConnectionClosed
 from echoproto.protocols.stream import canHalfClose
-from echoproto.targets.interfaces import SERVER_CLOSED, IEars, IRoad, ITarget
+from echoproto.targets.interfaces import SERVER_CLOSED, IChannel, IReplyReceiver, ITarget
 
 
-@implementer(IRoad, IHandshakeListener)
-class StreamRoad(Protocol):
+@implementer(IChannel, IHandshakeListener)
+class StreamChannel(Protocol):
     """
     One connection: cuts what comes into pieces as long as a probe.
 
-    :param ears: hears them.
+    :param receiver: hears them.
     :param size: bytes of a probe; ``None`` to tell what comes as it comes.
     :param now: the time in nanoseconds.
-    :ivar opened: fires with the road when it is open; fails when the connection ends before.
+    :ivar opened: fires with the channel when it is open; fails when the connection ends before.
     """
 
     ordered = True
-    lasting = False
+    connectionless = False
     connectTime: int | None = None
     handshakeTime: int | None = None
-    #: See :class:`IRoad`; the transport's own, as each call on the way costs a load of it something.
+    #: See :class:`IChannel`; the transport's own, as each call on the way costs a load of it something.
     send: Callable[[bytes], None]
     dataReceived: Any
 
-    def __init__(self, ears: Any, size: int | None, now: Callable[[], int]) -> None:
-        self.opened: Deferred[StreamRoad] = Deferred()
-        self._ears = ears
-        self.dataReceived = ears.heard if size is None else partial(self._cut, size)
+    def __init__(self, receiver: Any, size: int | None, now: Callable[[], int]) -> None:
+        self.opened: Deferred[StreamChannel] = Deferred()
+        self._receiver = receiver
+        self.dataReceived = receiver.replyReceived if size is None else partial(self._cut, size)
         self._now = now
         self._began = now()
         self._rest = b""
@@ -73,7 +73,7 @@ class StreamRoad(Protocol):
         self.handshakeTime = self._now() - self._began - cast(int, self.connectTime)
         self.opened.callback(self)
 
-    def finish(self) -> bool:
+    def loseWriteConnection(self) -> bool:
         """Nothing more will be sent: tell the server by our FIN. Whether it could be told, as it cannot over TLS."""
         if not canHalfClose(self._transport):
             return False
@@ -87,7 +87,7 @@ class StreamRoad(Protocol):
         self._rest = data[whole:]
         for start in range(0, whole, size):
             if not self._closed:
-                self._ears.heard(data[start : start + size])
+                self._receiver.replyReceived(data[start : start + size])
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell of it, unless we wanted it."""
@@ -97,28 +97,30 @@ class StreamRoad(Protocol):
         if not self.opened.called:
             self.opened.errback(_unfinished(reason))
         elif reason.check(ConnectionDone):
-            self._ears.gone(SERVER_CLOSED)
+            self._receiver.connectionLost(SERVER_CLOSED)
         else:
-            self._ears.gone(f"connection lost: {reason.getErrorMessage()}".rstrip("."))
+            self._receiver.connectionLost(
+                f"connection lost: {reason.getErrorMessage()}".rstrip(".")
+            )
 
     def close(self) -> None:
-        """See :class:`IRoad`; once is enough, and what has ended by itself is over (TLS would raise)."""
+        """See :class:`IChannel`; once is enough, and what has ended by itself is over (TLS would raise)."""
         over, self._closed = self._closed, True
         if self.transport is not None and not over:
             # Nothing that is on its way matters any more, and a server may keep a closed connection for long.
             self._transport.abortConnection()
 
-    def pause(self) -> None:
+    def pauseProducing(self) -> None:
         """Read nothing more for now."""
         self._transport.pauseProducing()
 
-    def resume(self) -> None:
+    def resumeProducing(self) -> None:
         """Read again."""
         self._transport.resumeProducing()
 
-    def feed(self, producer: Any) -> None:
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Have an ``IPushProducer`` told when to send no more for now, as the server takes nothing, and when to go on."""
-        self._transport.registerProducer(producer, True)
+        self._transport.registerProducer(producer, streaming)
 
     @property
     def _transport(self) -> Any:
@@ -128,7 +130,9 @@ class StreamRoad(Protocol):
 def _unfinished(reason: Failure) -> Failure:
     """Why a connection ended that was made and not open yet: where the server has gone, another one may do better."""
     if reason.check(ConnectionDone, ConnectionLost):
-        return Failure(ConnectionGone("the server closed the connection during the TLS handshake"))
+        return Failure(
+            ConnectionClosed("the server closed the connection during the TLS handshake")
+        )
     return reason
 
 
@@ -161,17 +165,17 @@ class StreamTarget:
         self.endpoint = endpoint
         self._now = now
 
-    def open(self, ears: IEars) -> Deferred[StreamRoad]:
+    def open(self, receiver: IReplyReceiver) -> Deferred[StreamChannel]:
         """See :class:`ITarget`."""
-        road = StreamRoad(ears, self.size, self._now)
-        factory: Any = Factory.forProtocol(lambda: road)
+        channel = StreamChannel(receiver, self.size, self._now)
+        factory: Any = Factory.forProtocol(lambda: channel)
         connecting = self.endpoint.connect(factory)
-        connecting.addErrback(road.opened.errback)
+        connecting.addErrback(channel.opened.errback)
 
         def cancel(_: object) -> None:
-            road.close()
+            channel.close()
             connecting.cancel()
 
-        opened: Deferred[StreamRoad] = Deferred(cancel)
-        road.opened.chainDeferred(opened)
+        opened: Deferred[StreamChannel] = Deferred(cancel)
+        channel.opened.chainDeferred(opened)
         return opened

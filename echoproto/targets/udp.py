@@ -1,7 +1,7 @@
 """
 A UDP port that is connected to nobody, so that it is seen where each reply comes from.
 
-A connected port (:class:`~.stream.DatagramRoad`) gets only what comes from the address that it asks, as the kernel drops the
+A connected port (:class:`~.stream.UDPChannel`) gets only what comes from the address that it asks, as the kernel drops the
 rest. Used by :mod:`echoproto.conformance`.
 """
 
@@ -16,12 +16,12 @@ from twisted.internet.error import MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
 from zope.interface import implementer
 
-from echoproto.errors import ConnectionGone, DatagramTooLong
-from echoproto.targets.interfaces import IEars, IRoad, ITarget
+from echoproto.errors import ConnectionClosed, DatagramTooLong
+from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
 from echoproto.transports.udp import listenDatagrams
 
 
-class UnconnectedRoad(DatagramProtocol):
+class UnconnectedUDPChannel(DatagramProtocol):
     """
     Sends anywhere, and tells what comes from anywhere.
 
@@ -53,47 +53,47 @@ class UnconnectedRoad(DatagramProtocol):
         return self.transport
 
 
-def openUnconnected(
+def openUnconnectedChannel(
     reactor: Any,
     heard: Callable[[bytes, str, int], None],
     host: str,
     source: str = "",
     port: int = 0,
-) -> UnconnectedRoad:
+) -> UnconnectedUDPChannel:
     """
     Open a port from which a host can be asked.
 
-    :param heard: see :class:`UnconnectedRoad`.
+    :param heard: see :class:`UnconnectedUDPChannel`.
     :param host: its numeric address, for the family.
     :param source: the numeric address to send from; empty for the kernel's choice.
     :param port: the port to send from; 0 for any that is free.
     :raise twisted.internet.error.CannotListenError: that address or port cannot be had.
     """
-    road = UnconnectedRoad(heard)
-    listenDatagrams(reactor, port, road, source or ("::" if isIPv6Address(host) else ""))
-    return road
+    channel = UnconnectedUDPChannel(heard)
+    listenDatagrams(reactor, port, channel, source or ("::" if isIPv6Address(host) else ""))
+    return channel
 
 
-@implementer(IRoad)
-class DatagramRoad(DatagramProtocol):
+@implementer(IChannel)
+class UDPChannel(DatagramProtocol):
     """
     A UDP port that is connected to one address.
 
-    :param ears: hears what comes.
+    :param receiver: hears what comes.
     """
 
     noisy = False
     ordered = False
-    lasting = True
+    connectionless = True
     connectTime: int | None = None
     handshakeTime: int | None = None
 
-    def __init__(self, ears: Any) -> None:
-        self._ears = ears
+    def __init__(self, receiver: Any) -> None:
+        self._receiver = receiver
         self._closed = False
 
     def send(self, probe: bytes) -> None:
-        """See :class:`IRoad`."""
+        """See :class:`IChannel`."""
         try:
             self._transport.write(probe)
         except MessageLengthError:
@@ -102,15 +102,15 @@ class DatagramRoad(DatagramProtocol):
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """A reply."""
         if not self._closed:
-            self._ears.heard(datagram)
+            self._receiver.replyReceived(datagram)
 
     def connectionRefused(self) -> None:
         """The network says that nobody is there (ICMP)."""
         if not self._closed:
-            self._ears.gone("refused: the network says that nobody is there")
+            self._receiver.connectionLost("refused: the network says that nobody is there")
 
     def close(self) -> None:
-        """See :class:`IRoad`."""
+        """See :class:`IChannel`."""
         self._closed = True
         maybeDeferred(self._transport.stopListening)
 
@@ -120,7 +120,7 @@ class DatagramRoad(DatagramProtocol):
 
 
 @implementer(ITarget)
-class DatagramTarget:
+class UDPTarget:
     """
     A server on UDP.
 
@@ -144,16 +144,16 @@ class DatagramTarget:
         self._port = port
         self._source = source or ("::" if isIPv6Address(host) else "")
 
-    def open(self, ears: IEars) -> Deferred[DatagramRoad]:
+    def open(self, receiver: IReplyReceiver) -> Deferred[UDPChannel]:
         """See :class:`ITarget`."""
-        return maybeDeferred(self._open, ears)
+        return maybeDeferred(self._open, receiver)
 
-    def _open(self, ears: IEars) -> DatagramRoad:
-        road = DatagramRoad(ears)
-        listening = listenDatagrams(self._reactor, 0, road, self._source)
+    def _open(self, receiver: IReplyReceiver) -> UDPChannel:
+        channel = UDPChannel(receiver)
+        listening = listenDatagrams(self._reactor, 0, channel, self._source)
         try:
-            cast(Any, road.transport).connect(self.address, self._port)
+            cast(Any, channel.transport).connect(self.address, self._port)
         except OSError as error:
             listening.stopListening()
-            raise ConnectionGone(f"no way to {self.address}: {error.strerror}") from error
-        return road
+            raise ConnectionClosed(f"no way to {self.address}: {error.strerror}") from error
+        return channel

@@ -67,13 +67,13 @@ def replySource(ancillary: list[Ancillary]) -> list[Ancillary]:
     return []
 
 
-def askForDestinations(made: socket.socket, wanted: int = 1) -> None:
+def enablePacketInfo(made: socket.socket, wanted: int = 1) -> None:
     """Have each datagram of a UDP socket bring along where it was sent to; no longer where ``wanted`` is 0."""
     for option in _DESTINATION_OPTIONS.get(made.family, []):
         made.setsockopt(*option, wanted)
 
 
-def sentTo(ancillary: list[Ancillary]) -> list[bytes]:
+def destinations(ancillary: list[Ancillary]) -> list[bytes]:
     """The addresses of single hosts, packed, that came along with a datagram as where it was sent to."""
     found = []
     for level, kind, data in ancillary:

@@ -24,7 +24,7 @@ MAXIMUM_HEADER = 4096
 #: Bytes of the longest line of version 1, with its CRLF (section 2.1).
 MAXIMUM_LINE = 107
 
-#: What every :class:`BadHeader` says.
+#: What every :class:`InvalidProxyHeader` says.
 NO_HEADER = "no PROXY header"
 TOO_LONG = "PROXY header too long"
 MALFORMED = "PROXY header malformed"
@@ -57,7 +57,7 @@ _Family = type[IPv4Address] | type[IPv6Address]
 _FAMILIES: dict[str, _Family] = {"TCP4": IPv4Address, "TCP6": IPv6Address}
 
 
-class Versions(Enum):
+class ProxyProtocolVersion(Enum):
     """What a listener takes."""
 
     V1 = "v1"
@@ -65,12 +65,12 @@ class Versions(Enum):
     ANY = "any"
 
 
-class BadHeader(ValueError):
+class InvalidProxyHeader(ValueError):
     """What came is no header. The message is one of four phrases, with nothing of the peer's in it."""
 
 
 @dataclass(frozen=True)
-class Announced:
+class ProxyHeader:
     """
     A whole header.
 
@@ -91,50 +91,50 @@ class HeaderParser:
     :param versions: what is taken. For both versions the first byte decides.
     """
 
-    def __init__(self, versions: Versions) -> None:
+    def __init__(self, versions: ProxyProtocolVersion) -> None:
         self._versions = versions
         self._held = b""
-        self._block = _Block()
+        self._block = _V2Parser()
 
-    def feed(self, data: bytes) -> Announced | None:
+    def feed(self, data: bytes) -> ProxyHeader | None:
         """
         Take the next bytes. Must not be called after it has given a header; after an error it
         raises the same again.
 
         :return: the header; ``None`` while it is not whole.
-        :raise BadHeader: what came cannot become a header.
+        :raise InvalidProxyHeader: what came cannot become a header.
         """
         before = len(self._held)
         self._held += data[: MAXIMUM_HEADER - before]
-        first = Versions.V1 if self._held.startswith(b"P") else Versions.V2
-        version = first if self._versions is Versions.ANY else self._versions
-        read = _readLine if version is Versions.V1 else self._block.read
+        first = ProxyProtocolVersion.V1 if self._held.startswith(b"P") else ProxyProtocolVersion.V2
+        version = first if self._versions is ProxyProtocolVersion.ANY else self._versions
+        read = _parseV1 if version is ProxyProtocolVersion.V1 else self._block.read
         whole = read(self._held)
         if whole is None:
             return None
         end, source = whole
-        return Announced(source, data[end - before :])
+        return ProxyHeader(source, data[end - before :])
 
 
 def _expect(signature: bytes, held: bytes) -> None:
     if held[: len(signature)] != signature[: len(held)]:
-        raise BadHeader(NO_HEADER)
+        raise InvalidProxyHeader(NO_HEADER)
 
 
-def _readLine(held: bytes) -> tuple[int, _Source] | None:
+def _parseV1(held: bytes) -> tuple[int, _Source] | None:
     """The length and source of a header of version 1; ``None`` while it is not whole."""
     _expect(_LINE_SIGNATURE, held)
     line, ended, _ = held[: MAXIMUM_LINE - 1].partition(b"\r")
     if not line.isascii():
-        raise BadHeader(MALFORMED)
+        raise InvalidProxyHeader(MALFORMED)
     source = _sourceInLine(line[len(_LINE_SIGNATURE) :].decode("ascii"), bool(ended))
     if not ended and len(line) == MAXIMUM_LINE - 1:
-        raise BadHeader(TOO_LONG)
+        raise InvalidProxyHeader(TOO_LONG)
     end = len(line) + 2
     ending = held[len(line) : end]
     # Section 2.1: "must not tolerate a single CR or LF character to end the line".
     if not b"\r\n".startswith(ending):
-        raise BadHeader(MALFORMED)
+        raise InvalidProxyHeader(MALFORMED)
     return (end, source) if ending == b"\r\n" else None
 
 
@@ -144,17 +144,17 @@ def _sourceInLine(text: str, whole: bool) -> _Source:
 
     :param text: what has come of the line after ``PROXY`` and its space.
     :param whole: whether that is all of it.
-    :raise BadHeader: it cannot become right.
+    :raise InvalidProxyHeader: it cannot become right.
     """
     if text.startswith("UNKNOWN"):
         if "\n" in text:
-            raise BadHeader(MALFORMED)
+            raise InvalidProxyHeader(MALFORMED)
         return None
     name, *words = text.split(" ")
     if not whole and not words and any(n.startswith(name) for n in (*_FAMILIES, "UNKNOWN")):
         return None
     if name not in _FAMILIES or not _areRight(words, _FAMILIES[name], whole):
-        raise BadHeader(MALFORMED)
+        raise InvalidProxyHeader(MALFORMED)
     return (str(ip_address(words[0])), int(words[2])) if whole else None
 
 
@@ -184,7 +184,7 @@ def _isPort(word: str) -> bool:
     return word.isdecimal() and word == str(int(word)) and int(word) <= 0xFFFF
 
 
-class _Block:
+class _V2Parser:
     """
     A header of version 2. Remembers which TLVs it has seen: a header full of empty ones, byte by byte,
     would otherwise cost a second.
@@ -218,12 +218,12 @@ class _Block:
             value = self._nextTlv + 3
             size = int.from_bytes(header[self._nextTlv + 1 : value].ljust(2, b"\x00"), "big")
             if value + size > end:
-                raise BadHeader(MALFORMED)
+                raise InvalidProxyHeader(MALFORMED)
             if value > len(header):
                 return
             if header[self._nextTlv] == _CHECKSUM_TLV:
                 if self._checksum or size != 4:
-                    raise BadHeader(MALFORMED)
+                    raise InvalidProxyHeader(MALFORMED)
                 self._checksum = value
             self._nextTlv = value + size
         if self._checksum and len(header) == end:
@@ -237,18 +237,18 @@ def _endOfBlock(fixed: bytes) -> int:
     :param fixed: what has come of the four bytes after the signature.
     """
     if fixed and fixed[0] not in (_LOCAL, _PROXY):
-        raise BadHeader(MALFORMED)
+        raise InvalidProxyHeader(MALFORMED)
     addresses = 0
     if len(fixed) > 1 and fixed[0] == _PROXY:
         # Datagram protocols are not among them: this is a stream.
         if fixed[1] not in _ADDRESS_SIZES:
-            raise BadHeader(MALFORMED)
+            raise InvalidProxyHeader(MALFORMED)
         addresses = _ADDRESS_SIZES[fixed[1]]
     length = int.from_bytes(fixed[2:].ljust(2, b"\x00"), "big")
     if _FIXED + length > MAXIMUM_HEADER:
-        raise BadHeader(TOO_LONG)
+        raise InvalidProxyHeader(TOO_LONG)
     if len(fixed) == 4 and length < addresses:
-        raise BadHeader(MALFORMED)
+        raise InvalidProxyHeader(MALFORMED)
     return _FIXED + length
 
 
@@ -256,7 +256,7 @@ def _verify(header: bytes, at: int) -> None:
     # Section 2.2.3: the checksum is that of the header with zeros in its place.
     zeroed = header[:at] + bytes(4) + header[at + 4 :]
     if int.from_bytes(header[at : at + 4], "big") != _crc32c(zeroed):
-        raise BadHeader(WRONG_CHECKSUM)
+        raise InvalidProxyHeader(WRONG_CHECKSUM)
 
 
 def _crc32c(data: bytes) -> int:

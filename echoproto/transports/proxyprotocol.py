@@ -1,7 +1,7 @@
 """
 Connections that come through a proxy which announces the client in a PROXY header.
 
-:class:`ProxiedFactory` stands before a stream service's factory, or before the TLS that is before it. It reads the
+:class:`ProxyProtocolFactory` stands before a stream service's factory, or before the TLS that is before it. It reads the
 header (:mod:`echoproto.transports.proxyheader`), then builds the service's protocol for the announced address and
 leaves the connection to it: the transport's protocol is replaced, so that nothing stands between them
 and half-close is what it was. Twisted's wrapper stays between, relays no half-close, and loses a header that comes in
@@ -22,11 +22,16 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.addresses import Networks, hostOf
+from echoproto.addresses import AddressFilter, numericHost
 from echoproto.protocols.admission import Refusal
-from echoproto.protocols.connections import DRAIN_TIMEOUT, ISwept, Sweep
+from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
 from echoproto.protocols.stream import DRAIN_SILENCE, StreamFactory
-from echoproto.transports.proxyheader import Announced, BadHeader, HeaderParser, Versions
+from echoproto.transports.proxyheader import (
+    HeaderParser,
+    InvalidProxyHeader,
+    ProxyHeader,
+    ProxyProtocolVersion,
+)
 
 
 def announcedAddress(source: tuple[str, int]) -> IPv4Address | IPv6Address:
@@ -35,11 +40,11 @@ def announcedAddress(source: tuple[str, int]) -> IPv4Address | IPv6Address:
     return (IPv6Address if ":" in host else IPv4Address)("TCP", host, port)
 
 
-@implementer(ISwept)
-class HeaderProtocol(Protocol):
+@implementer(ITrackedConnection)
+class ProxyHeaderProtocol(Protocol):
     """One connection until its PROXY header is whole."""
 
-    factory: ProxiedFactory
+    factory: ProxyProtocolFactory
 
     def __init__(self, proxy: IAddress | None, parser: HeaderParser) -> None:
         self._proxy = proxy
@@ -49,13 +54,13 @@ class HeaderProtocol(Protocol):
     def connectionMade(self) -> None:
         """Begin to count the time."""
         self._deadline = self.factory.clock.seconds() + self.factory.service.deadlines.header
-        self.factory.sweep.add(self)
+        self.factory.checkTimeouts.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Read on in the header; at its end hand the connection over."""
         try:
             announced = self._parser.feed(data)
-        except BadHeader as error:
+        except InvalidProxyHeader as error:
             self._refuse(str(error))
         else:
             if announced is not None:
@@ -70,8 +75,8 @@ class HeaderProtocol(Protocol):
         """We are stopping: who has not sent a header by now gets a moment more."""
         self._deadline = min(self._deadline, self.factory.clock.seconds() + DRAIN_SILENCE)
 
-    def sweep(self, now: float) -> None:
-        """Keep the deadline; see :class:`~echoproto.protocols.connections.ISwept`."""
+    def checkTimeouts(self, now: float) -> None:
+        """Keep the deadline; see :class:`~echoproto.protocols.connections.ITrackedConnection`."""
         if now >= self._deadline:
             self._refuse(Refusal.LATE_HEADER.value)
 
@@ -90,9 +95,9 @@ class HeaderProtocol(Protocol):
     def _leave(self) -> None:
         self._over = True
         self.factory.service.admission.release(None)
-        self.factory.sweep.remove(self)
+        self.factory.checkTimeouts.remove(self)
 
-    def _handOver(self, announced: Announced) -> None:
+    def _handOver(self, announced: ProxyHeader) -> None:
         """Build the service's protocol for the client and put it in our place."""
         source = announced.source
         client = self._proxy if source is None else announcedAddress(source)
@@ -103,7 +108,7 @@ class HeaderProtocol(Protocol):
             self._replace(self.factory.wrapped.buildProtocol(client), announced.rest)
         finally:
             # Last: when we are stopping and no header is awaited any more, the service takes nobody new.
-            self.factory.sweep.remove(self)
+            self.factory.checkTimeouts.remove(self)
 
     def _replace(self, served: Any, rest: bytes) -> None:
         transport = self._transport
@@ -121,7 +126,7 @@ class HeaderProtocol(Protocol):
         return self.transport
 
 
-class ProxiedFactory(Factory):
+class ProxyProtocolFactory(Factory):
     """
     Takes connections with a PROXY header for a stream service.
 
@@ -136,31 +141,31 @@ class ProxiedFactory(Factory):
     def __init__(
         self,
         service: StreamFactory,
-        versions: Versions,
-        trusted: Networks,
+        versions: ProxyProtocolVersion,
+        trusted: AddressFilter,
         wrapped: IProtocolFactory | None = None,
     ) -> None:
         self.service = service
         self.clock = service.clock
         self.wrapped: Any = service if wrapped is None else wrapped
-        self.sweep = Sweep(service.clock)
+        self.checkTimeouts = ConnectionTracker(service.clock)
         self._versions = versions
         self._trusted = trusted
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A protocol that reads the header; ``None`` while draining, for a stranger, or where there is no room."""
-        if self.sweep.draining:
+        if self.checkTimeouts.draining:
             return None
         refusal = self._refusal(addr)
         if refusal is not None:
             self.service.observer.connectionRefused(addr, refusal.value)
             return None
-        protocol = HeaderProtocol(addr, HeaderParser(self._versions))
+        protocol = ProxyHeaderProtocol(addr, HeaderParser(self._versions))
         protocol.factory = self
         return protocol
 
     def _refusal(self, addr: IAddress | None) -> Refusal | None:
-        host = hostOf(addr)
+        host = numericHost(addr)
         # A UNIX socket is guarded by its file's permissions.
         if host is not None and not self._trusted.permits(host):
             return Refusal.UNTRUSTED
@@ -174,5 +179,5 @@ class ProxiedFactory(Factory):
         :return: fires with ``None`` when no connection is open; never fails.
         """
         end = self.clock.seconds() + timeout
-        headers = self.sweep.drain(timeout)
+        headers = self.checkTimeouts.drain(timeout)
         return headers.addCallback(lambda _: self.service.drain(end - self.clock.seconds()))

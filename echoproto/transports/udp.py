@@ -35,9 +35,9 @@ from echoproto.transports.pktinfo import (
     _ANCILLARY_BYTES,
     Ancillary,
     NotUnicast,
-    askForDestinations,
+    destinations,
+    enablePacketInfo,
     replySource,
-    sentTo,
 )
 
 #: The longest datagram there is: 65,535 bytes less the UDP header, on IPv6 (RFC 8200); 65,507 on IPv4.
@@ -137,7 +137,7 @@ class DatagramPort(Port):
         made: socket.socket = super().createInternetSocket()
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        askForDestinations(made)
+        enablePacketInfo(made)
         return made
 
     def doRead(self) -> None:
@@ -195,10 +195,10 @@ class DatagramPort(Port):
         if (
             self._bound
             and self.maxPacketSize >= MAXIMUM_DATAGRAM
-            and self._bound in sentTo(ancillary)
+            and self._bound in destinations(ancillary)
         ):
             self._oneAddress = True
-            askForDestinations(self.socket, 0)
+            enablePacketInfo(self.socket, 0)
         return True
 
     def _failed(self, error: OSError) -> None:

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.measuring import run
 from echoproto.conformance.suite import CHECKS
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.reactors import install as foreground
 from echoproto.testing import MemoryEndpoint, endpointTo
 from tests.cli.lab import Lab, Terminal
@@ -48,7 +48,7 @@ class SuiteTests(SynchronousTestCase):
         self.endpoint, self.pairs = endpointTo(make(self.lab))
         self.patch(TCP4ClientEndpoint, "connect", lambda _, factory: self.endpoint.connect(factory))
         self.lab.act = self.pump
-        self.lab.listenDatagrams(7, EchoDatagrams(self.lab))
+        self.lab.listenDatagrams(7, EchoDatagramProtocol(self.lab))
 
     def pump(self, turn: int) -> None:
         for each in self.pairs:

@@ -10,8 +10,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.exitcodes import complain, statusOf
-from echoproto.errors import CannotAsk
-from echoproto.targets.failures import why
+from echoproto.errors import TargetError
+from echoproto.targets.failures import describeFailure
 from tests.cli.lab import Unwritten
 
 
@@ -31,14 +31,14 @@ class WhyTests(SynchronousTestCase):
             (SSL.Error([]), "TLS: no reason given; is TLS"),
             (VerificationError([]), "TLS: the certificate is for another host"),
         ):
-            self.assertTrue(why(Failure(error)).startswith(says))
+            self.assertTrue(describeFailure(Failure(error)).startswith(says))
 
     def test_named(self) -> None:
         """The target is named, once."""
         refused = Failure(ConnectionRefusedError())
-        self.assertEqual(why(refused, "lab1"), "lab1: refused: nothing listens there")
-        already = Failure(CannotAsk("lab1: it cannot be"))
-        self.assertEqual(why(already, "lab1"), "lab1: it cannot be")
+        self.assertEqual(describeFailure(refused, "lab1"), "lab1: refused: nothing listens there")
+        already = Failure(TargetError("lab1: it cannot be"))
+        self.assertEqual(describeFailure(already, "lab1"), "lab1: it cannot be")
 
     def test_status(self) -> None:
         """Nobody there is status 1; a source that is not ours, as all else that cannot be, is status 2."""
@@ -46,10 +46,10 @@ class WhyTests(SynchronousTestCase):
         for failure, status in (
             (Failure(ConnectionRefusedError()), 1),
             (source, 2),
-            (Failure(CannotAsk("no")), 2),
+            (Failure(TargetError("no")), 2),
         ):
             self.assertEqual(statusOf(failure), status)
-        self.assertIn("the address of -I", why(source))
+        self.assertIn("the address of -I", describeFailure(source))
 
 
 class ComplainTests(SynchronousTestCase):

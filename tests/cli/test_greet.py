@@ -7,8 +7,8 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.measuring import run
-from echoproto.protocols.echo import EchoDatagrams
-from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.protocols.echo import EchoDatagramProtocol
+from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from echoproto.reactors import install as foreground
 from echoproto.testing import endpointTo
 from tests.cli.lab import Lab
@@ -17,7 +17,7 @@ from tests.cli.lab import Lab
 class GreetTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.lab = Lab()
-        self.lab.listenUDP(7, GreetingDatagrams(self.lab))
+        self.lab.listenUDP(7, GreetingDatagramProtocol(self.lab))
         self.patch(foreground, "installReactor", lambda name: self.lab)
 
     def greet(self, *words: str) -> tuple[int, str, str]:
@@ -53,7 +53,7 @@ class GreetTests(SynchronousTestCase):
 
     def test_unprintable(self) -> None:
         """What a terminal would obey is shown instead."""
-        self.lab.listenUDP(8, EchoDatagrams(self.lab))
+        self.lab.listenUDP(8, EchoDatagramProtocol(self.lab))
         _, said, _ = self.greet("-m", "a\x1b[2Jb\nc", "udp://127.0.0.1:8")
         self.assertEqual(said, "a\\x1b[2Jb\\nc\n")
 

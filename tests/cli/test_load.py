@@ -15,9 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.measuring import run
 from echoproto.measure import api as asking
-from echoproto.measure.load.counters import Counts
-from echoproto.measure.load.generator import Loading
-from echoproto.measure.load.messages import Report
+from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.generator import LoadGenerator
+from echoproto.measure.load.messages import LoadReport
 from echoproto.protocols.echo import EchoFactory
 from echoproto.reactors import install as foreground
 from echoproto.testing import endpointTo
@@ -48,12 +48,12 @@ class LoadTests(SynchronousTestCase):
         self.patch(TCP4ClientEndpoint, "connect", lambda _, factory: self.endpoint.connect(factory))
         self.lab.act = self.pump
 
-        made: Any = partial(Loading, spin=0)
+        made: Any = partial(LoadGenerator, spin=0)
 
         def loading(target: Any, reactor: Any, now: Any, *rest: Any) -> Any:
             return made(target, reactor, lambda: round(lab.seconds() * 1e9), *rest)
 
-        self.patch(asking, "Loading", loading)
+        self.patch(asking, "LoadGenerator", loading)
 
     def pump(self, turn: int) -> None:
         for each in self.pairs:
@@ -106,10 +106,12 @@ class LoadTests(SynchronousTestCase):
 
         def finish(turn: int) -> None:
             for each, status in zip(spawned if turn == 2 else (), statuses, strict=False):
-                counts = Counts()
+                counts = IntervalCounts()
                 counts.sent = 5
                 counts.service.merge(spreadOf(*range(5)))
-                for report in (Report(counts=counts), Report(result=loaded()))[: 2 * (not status)]:
+                for report in (LoadReport(counts=counts), LoadReport(result=loaded()))[
+                    : 2 * (not status)
+                ]:
                     each.protocol.childDataReceived(3, report.line())
                 each.end(status)
 

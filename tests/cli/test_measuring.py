@@ -10,7 +10,7 @@ import click
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli import measuring
-from echoproto.errors import CannotStart
+from echoproto.errors import StartupError
 
 
 class RunTests(SynchronousTestCase):
@@ -49,7 +49,7 @@ class RunTests(SynchronousTestCase):
         """What the reactor has to say is one line too."""
 
         def fail() -> None:
-            raise CannotStart("--reactor 'x': there is none")
+            raise StartupError("--reactor 'x': there is none")
 
         self.assertEqual(
             self.run_(does=fail), (2, "", "echoproto ping: --reactor 'x': there is none\n")

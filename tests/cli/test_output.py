@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.output import CSV, FORMS, JSON, NDJSON, Guarded, Text, opened, outputOptions
-from echoproto.measure.latency import Spread
-from echoproto.measure.ping.payload import Probes
-from echoproto.measure.ping.pinger import PingResult, Plan
-from echoproto.measure.ping.statistics import Record
+from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.ping.payload import ProbePayload
+from echoproto.measure.ping.pinger import PingPlan, PingResult
+from echoproto.measure.ping.statistics import PingStatistics
 
 MS = 1_000_000
 
@@ -24,7 +24,7 @@ MS = 1_000_000
 class FormTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.stream = io.StringIO()
-        self.record = Record(Probes(b"test", 32), 50 * MS)
+        self.record = PingStatistics(ProbePayload(b"test", 32), 50 * MS)
         self.probe = self.record.send(0)
 
     def write(self, form: Any, stamp: str = "", **named: Any) -> str:
@@ -34,7 +34,9 @@ class FormTests(SynchronousTestCase):
         for each in (self.record.receive(self.probe, MS), self.record.receive(self.probe, 2 * MS)):
             made.seen("udp://lab1:7", 5, each)
         made.seen("udp://lab1:7", 6, self.record.lose(0, "gone"))
-        result = PingResult("udp://lab1:7", Plan(), self.record, MS, Spread(), Spread())
+        result = PingResult(
+            "udp://lab1:7", PingPlan(), self.record, MS, LatencyHistogram(), LatencyHistogram()
+        )
         made.end([result, result], "2026-01-02T03:04:05+00:00", "00ff00ff")
         return self.stream.getvalue()
 

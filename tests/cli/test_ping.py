@@ -13,7 +13,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.measuring import run
-from echoproto.protocols.echo import EchoDatagrams
+from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.reactors import install as foreground
 from echoproto.targets import endpoints as finding
 from tests.cli.lab import Lab, Unwritten
@@ -47,7 +47,7 @@ class Ended:
 class PingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.lab = Lab()
-        self.lab.listenUDP(7, EchoDatagrams(self.lab))
+        self.lab.listenUDP(7, EchoDatagramProtocol(self.lab))
         self.signals: dict[int, Any] = {}
         self.patch(foreground, "installReactor", lambda name: self.lab)
         self.patch(signal, "signal", self.signals.__setitem__)

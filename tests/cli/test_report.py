@@ -17,7 +17,7 @@ from echoproto.cli.measuring import run
 from echoproto.measure import readResults
 from echoproto.report.document import loadValues
 from echoproto.report.export import reportValues
-from echoproto.report.result import Saved
+from echoproto.report.result import StoredResult
 from tests.cli.lab import Unwritten
 from tests.report.results import loaded, savedOf, verified
 
@@ -29,7 +29,7 @@ class ReportTests(SynchronousTestCase):
         self.a = self.saved("a.json", savedOf(*[1] * 100))
         self.b = self.saved("b.json", savedOf(*[2] * 100))
 
-    def saved(self, name: str, *results: Saved) -> str:
+    def saved(self, name: str, *results: StoredResult) -> str:
         path = self.folder / name
         path.write_text(json.dumps(reportValues(results)))
         return str(path)

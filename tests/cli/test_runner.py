@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.output import opened
 from echoproto.cli.progress import Stage
-from echoproto.cli.runner import Once
-from echoproto.errors import CannotAsk
+from echoproto.cli.runner import MeasurementRunner
+from echoproto.errors import TargetError
 from echoproto.reactors import install as foreground
 from tests.cli.lab import Lab, Terminal, Unwritten
 
@@ -44,8 +44,10 @@ class OnceTests(SynchronousTestCase):
         self.stream: io.StringIO = io.StringIO()
         self.errors: io.StringIO = io.StringIO()
 
-    def once(self, prepared: Any = None, status: int = 0, **named: Any) -> tuple[int, Once]:
-        made = Once("x", self.stream, **named)
+    def once(
+        self, prepared: Any = None, status: int = 0, **named: Any
+    ) -> tuple[int, MeasurementRunner]:
+        made = MeasurementRunner("x", self.stream, **named)
 
         def show(result: Any) -> int:
             made.line(str(result))
@@ -77,7 +79,7 @@ class OnceTests(SynchronousTestCase):
 
     def test_broken(self) -> None:
         """A fault of ours when the result is shown ends it all the same, with one line and status 2."""
-        made = Once("x", self.stream)
+        made = MeasurementRunner("x", self.stream)
         self.lab.act = self.finish
         with redirect_stderr(self.errors):
             status = made.run(lambda reactor: succeed(self.measurement), lambda result: 1 // 0)
@@ -145,7 +147,9 @@ class OnceTests(SynchronousTestCase):
     def test_fault(self) -> None:
         """What goes wrong on our side is told, and the status is 2 whatever else there is."""
         self.lab.act = self.finish
-        made = Once("x", self.stream, lambda measurement, reactor: made.fault("it broke"))
+        made = MeasurementRunner(
+            "x", self.stream, lambda measurement, reactor: made.fault("it broke")
+        )
         with redirect_stderr(self.errors):
             status = made.run(lambda reactor: succeed(self.measurement), lambda result: 3)
         self.assertEqual((status, self.errors.getvalue()), (2, "echoproto x: it broke\n"))
@@ -154,7 +158,7 @@ class OnceTests(SynchronousTestCase):
         """What cannot be is told: nobody there is status 1, an error of ours status 2."""
         for error, status, says in (
             (ConnectionRefusedError(), 1, "refused: nothing listens there"),
-            (CannotAsk("what it is"), 2, "what it is"),
+            (TargetError("what it is"), 2, "what it is"),
         ):
             self.setUp()
             self.assertEqual(self.once(fail(error))[0], status)
@@ -202,7 +206,7 @@ class OnceTests(SynchronousTestCase):
         self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
         self.errors = Terminal()
         self.lab.act = act
-        made = Once("x", self.stream, progress=progress)
+        made = MeasurementRunner("x", self.stream, progress=progress)
         with redirect_stderr(self.errors):
             made.run(lambda reactor: succeed(self.measurement), lambda result: 0)
         self.assertIn(f"{GONE}echoproto x: a fault\n", written[1])

@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli import serve
 from echoproto.cli.serve import ServeOptions
-from echoproto.errors import CannotStart
-from echoproto.server.application import Program
+from echoproto.errors import StartupError
+from echoproto.server.application import EchoprotoService
 from echoproto.server.runner import Foreground
 from echoproto.server.workers.supervisor import Supervisor
 
@@ -45,7 +45,7 @@ class ServeOptionsTests(SynchronousTestCase):
             (("--log-format", "xml"), "--log-format 'xml': text or json"),
             (("--port", "x"), "--port"),
         ):
-            with self.assertRaises(CannotStart) as caught:
+            with self.assertRaises(StartupError) as caught:
                 parsed(*wrong)
             self.assertIn(why, str(caught.exception))
 
@@ -72,7 +72,7 @@ class RunTests(SynchronousTestCase):
     def test_one(self) -> None:
         """Without workers the program runs in the process itself."""
         foreground, service = self.ran("--uid", "0")
-        self.assertEqual((foreground, type(service)), (Foreground(0), Program))
+        self.assertEqual((foreground, type(service)), (Foreground(0), EchoprotoService))
 
     def test_workers(self) -> None:
         """With workers a supervisor runs, which stays who it is; the workers do not."""

@@ -7,8 +7,8 @@ import click
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.way import targetsOf, wayOf, wayOptions
-from echoproto.targets.endpoints import Way
+from echoproto.cli.way import connectOptions, connectOptionsOf, targetsOf
+from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import Target
 
 
@@ -16,20 +16,20 @@ class WayTests(SynchronousTestCase):
     def given(self, *words: str) -> dict[str, Any]:
         """What a command with the options is given."""
         found: dict[str, Any] = {}
-        command = click.command()(wayOptions(lambda **given: found.update(given)))
+        command = click.command()(connectOptions(lambda **given: found.update(given)))
         ended = CliRunner().invoke(command, words)
         self.assertEqual(ended.exit_code, 0, ended.output)
         return found
 
     def test_way(self) -> None:
         """The options make a way."""
-        self.assertEqual(wayOf(self.given()), Way())
+        self.assertEqual(connectOptionsOf(self.given()), ConnectOptions())
         self.assertEqual(
-            wayOf(self.given("-6", "-I", "::1", "--ca", "x.pem", "--insecure")),
-            Way(socket.AF_INET6, "::1", "x.pem", False),
+            connectOptionsOf(self.given("-6", "-I", "::1", "--ca", "x.pem", "--insecure")),
+            ConnectOptions(socket.AF_INET6, "::1", "x.pem", False),
         )
-        self.assertEqual(wayOf(self.given("-4")).family, socket.AF_INET)
-        self.assertTrue(wayOf({**self.given(), "numeric": True}).numeric)
+        self.assertEqual(connectOptionsOf(self.given("-4")).family, socket.AF_INET)
+        self.assertTrue(connectOptionsOf({**self.given(), "numeric": True}).numeric)
 
     def test_targets(self) -> None:
         """Descriptions are targets too, and there must be one of any kind."""

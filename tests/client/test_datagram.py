@@ -15,13 +15,13 @@ from echoproto.client.datagram import (
 )
 from echoproto.errors import (
     Closed,
-    ConnectionGone,
+    ConnectionClosed,
     DatagramTooLong,
+    EchoMismatch,
     ExchangeCancelled,
     ExchangeTimeout,
-    WrongBytes,
 )
-from echoproto.protocols.echo import EchoDatagrams
+from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.testing import DatagramWire
 from tests.targets.names import Names
 
@@ -55,7 +55,7 @@ class Overflowing(DatagramWire):
 class DatagramClientTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = DatagramWire()
-        self.service = EchoDatagrams(self.wire)
+        self.service = EchoDatagramProtocol(self.wire)
         self.server = self.wire.listenUDP(7777, self.service, maxPacketSize=65_535)
         self.client = self.connect("127.0.0.1")
 
@@ -113,7 +113,7 @@ class DatagramClientTests(SynchronousTestCase):
         self.wire.deliver()
         self.wire.corrupt(offset=1)
         self.wire.deliverAll()
-        error = self.failureResultOf(asked, WrongBytes).value
+        error = self.failureResultOf(asked, EchoMismatch).value
         self.assertEqual((error.offset, error.sent, error.received), (1, b"\x01\x02", b"\xfe\x02"))
 
     def test_foreign(self) -> None:
@@ -144,7 +144,7 @@ class DatagramClientTests(SynchronousTestCase):
         asked = [client.echo(b"a"), client.echo(b"b")]
         self.wire.deliver(1)
         for each in asked:
-            self.failureResultOf(each, ConnectionGone)
+            self.failureResultOf(each, ConnectionClosed)
 
     def test_cancelledByASibling(self) -> None:
         """When nothing listens, a Deferred that fails may cancel another."""
@@ -164,7 +164,7 @@ class DatagramClientTests(SynchronousTestCase):
     def test_notSent(self) -> None:
         """What the network does not take fails at once."""
         self.client.transport = Unreachable().listenUDP(0, EchoDatagramClient(self.wire))
-        failure = self.failureResultOf(self.client.echo(b"x"), ConnectionGone)
+        failure = self.failureResultOf(self.client.echo(b"x"), ConnectionClosed)
         self.assertEqual(str(failure.value), "not sent: Network is unreachable")
 
     def test_closeWaits(self) -> None:
@@ -208,8 +208,8 @@ class DatagramClientTests(SynchronousTestCase):
         """Where the port is closed by others what is outstanding fails, and what is asked later too."""
         asked = self.client.echo(b"hello")
         cast(Any, self.client.transport).stopListening()
-        self.failureResultOf(asked, ConnectionGone)
-        self.failureResultOf(self.client.echo(b"later"), ConnectionGone)
+        self.failureResultOf(asked, ConnectionClosed)
+        self.failureResultOf(self.client.echo(b"later"), ConnectionClosed)
         self.successResultOf(self.client.close())
         self.assertEqual(self.wire.getDelayedCalls(), [])
 
@@ -222,7 +222,7 @@ class ConnectTests(SynchronousTestCase):
     def test_IPv6(self) -> None:
         """An IPv6 address is asked over IPv6."""
         wire = DatagramWire()
-        wire.listenUDP(7777, EchoDatagrams(wire), "::")
+        wire.listenUDP(7777, EchoDatagramProtocol(wire), "::")
         client = self.successResultOf(connectEchoDatagram(wire, "::1", 7777))
         asked = client.echo(b"hello")
         wire.deliverAll()
@@ -253,6 +253,6 @@ class ConnectTests(SynchronousTestCase):
         """Where there is no route to the address it fails, and leaves no port open."""
         wire = Unreachable()
         connecting: Deferred[Any] = connectEchoDatagram(wire, "192.0.2.1", 7777)
-        failure = self.failureResultOf(connecting, ConnectionGone)
+        failure = self.failureResultOf(connecting, ConnectionClosed)
         self.assertEqual(str(failure.value), "no way to 192.0.2.1: Network is unreachable")
         self.assertEqual(wire.ports, {})

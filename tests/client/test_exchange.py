@@ -4,7 +4,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.client.exchange import Exchange, checkBytes, stop
-from echoproto.errors import EchoprotoError, ExchangeCancelled, ExchangeTimeout, WrongBytes
+from echoproto.errors import EchoMismatch, EchoprotoError, ExchangeCancelled, ExchangeTimeout
 
 
 class ExchangeTests(SynchronousTestCase):
@@ -20,14 +20,14 @@ class ExchangeTests(SynchronousTestCase):
     def test_answered(self) -> None:
         """An exchange that ends well fires with its data, once, and leaves no timer."""
         self.exchange.end()
-        self.exchange.end(WrongBytes(0, b"", b""))
+        self.exchange.end(EchoMismatch(0, b"", b""))
         self.assertEqual(self.successResultOf(self.exchange.result), b"data")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_failed(self) -> None:
         """An exchange that ends with an error fails with it and leaves no timer."""
-        self.exchange.end(WrongBytes(0, b"", b""))
-        self.failureResultOf(self.exchange.result, WrongBytes)
+        self.exchange.end(EchoMismatch(0, b"", b""))
+        self.failureResultOf(self.exchange.result, EchoMismatch)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_timeout(self) -> None:

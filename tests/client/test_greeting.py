@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from echoproto.client.greeting import GREETING_TIMEOUT, greet, greetDatagram
 from echoproto.errors import (
-    ConnectionGone,
+    ConnectionClosed,
     DatagramTooLong,
     EmptyReply,
     ExchangeCancelled,
@@ -23,10 +23,10 @@ from echoproto.errors import (
 from echoproto.protocols.greeting import (
     CLIENT_GREETING,
     SERVER_GREETING,
-    GreetingDatagrams,
+    GreetingDatagramProtocol,
     GreetingFactory,
 )
-from echoproto.targets.udp import DatagramTarget
+from echoproto.targets.udp import UDPTarget
 from echoproto.testing import (
     DatagramWire,
     MemoryDatagramPort,
@@ -133,7 +133,7 @@ class GreetTests(SynchronousTestCase):
         greeted = self.start()
         self.server.link.abortConnection()
         self.pair.pump()
-        self.failureResultOf(greeted, ConnectionGone)
+        self.failureResultOf(greeted, ConnectionClosed)
 
     def test_cancelled(self) -> None:
         """A cancelled greeting fails with its own error and cuts the connection."""
@@ -175,10 +175,10 @@ class GreetTests(SynchronousTestCase):
 class DatagramTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = DatagramWire()
-        self.wire.listenUDP(7, GreetingDatagrams(self.wire))
+        self.wire.listenUDP(7, GreetingDatagramProtocol(self.wire))
 
     def greet(self, port: int = 7, message: bytes = CLIENT_GREETING) -> Deferred[bytes]:
-        target = DatagramTarget("lab", self.wire, "127.0.0.1", port, len(message))
+        target = UDPTarget("lab", self.wire, "127.0.0.1", port, len(message))
         self.addCleanup(lambda: self.assertEqual([*self.wire.ports], [("127.0.0.1", 7)]))
         self.addCleanup(lambda: self.assertEqual(self.wire.getDelayedCalls(), []))
         return greetDatagram(target, self.wire, message, timeout=3)
@@ -200,7 +200,7 @@ class DatagramTests(SynchronousTestCase):
         port = self.wire.ports["127.0.0.1", 50_000]
         self.wire.duplicate()
         self.wire.deliver()
-        self.failureResultOf(greeting, ConnectionGone)
+        self.failureResultOf(greeting, ConnectionClosed)
         port.protocol.connectionRefused()
 
     def test_late(self) -> None:
@@ -220,5 +220,5 @@ class DatagramTests(SynchronousTestCase):
         with mock.patch.object(
             MemoryDatagramPort, "write", side_effect=OSError(1, "Operation not permitted")
         ):
-            failure = self.failureResultOf(self.greet(), ConnectionGone)
+            failure = self.failureResultOf(self.greet(), ConnectionClosed)
         self.assertEqual(str(failure.value), "not sent: Operation not permitted")

@@ -14,12 +14,12 @@ from echoproto.client.matching import (
     StreamMatcher,
     firstDifference,
 )
-from echoproto.errors import ReplyTooMany, WrongBytes
+from echoproto.errors import EchoMismatch, UnexpectedReply
 
 
 def wrong(outcome: Outcome[Expected]) -> tuple[Expected | None, int, bytes, bytes]:
     error = outcome.error
-    assert isinstance(error, WrongBytes)
+    assert isinstance(error, EchoMismatch)
     return outcome.expected, error.offset, error.sent, error.received
 
 
@@ -97,7 +97,7 @@ class StreamMatcherTests(MatcherTestCase):
         good, extra = self.receive(b"abcd")
         self.assertEqual(good, Outcome(expected))
         self.assertIsNone(extra.expected)
-        assert isinstance(extra.error, ReplyTooMany)
+        assert isinstance(extra.error, UnexpectedReply)
         self.assertEqual(extra.error.received, b"d")
 
     def test_withdraw(self) -> None:
@@ -158,7 +158,7 @@ class DatagramMatcherTests(MatcherTestCase):
         self.expect(b"abc")
         [outcome] = self.receive(b"abcd")
         self.assertIsNone(outcome.expected)
-        self.assertIsInstance(outcome.error, ReplyTooMany)
+        self.assertIsInstance(outcome.error, UnexpectedReply)
         self.assertEqual(self.matcher.foreign, 1)
 
     def test_memoryIsBounded(self) -> None:

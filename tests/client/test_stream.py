@@ -13,11 +13,11 @@ from zope.interface.verify import verifyObject
 from echoproto.client.stream import STREAM_TIMEOUT, WRITE_SIZE, EchoClient, connectEcho
 from echoproto.errors import (
     Closed,
-    ConnectionGone,
+    ConnectionClosed,
+    EchoMismatch,
     ExchangeCancelled,
     ExchangeTimeout,
-    ReplyTooMany,
-    WrongBytes,
+    UnexpectedReply,
 )
 from echoproto.protocols.echo import EchoFactory
 from echoproto.testing import RecordingProtocol, endpointTo
@@ -76,7 +76,7 @@ class EchoTests(ClientTestCase):
         """A wrong byte fails its exchange with the place and both sides, and no other exchange."""
         first, second = self.ask(b"hello"), self.ask(b"world")
         self.answer(b"heLlo")
-        error = self.failureResultOf(first, WrongBytes).value
+        error = self.failureResultOf(first, EchoMismatch).value
         self.assertEqual((error.offset, error.sent, error.received), (2, b"llo", b"Llo"))
         self.answer(b"world")
         self.assertEqual(self.successResultOf(second), b"world")
@@ -131,10 +131,10 @@ class EchoTests(ClientTestCase):
         first, second = self.ask(b"first"), self.ask(b"second")
         self.server.link.abortConnection()
         self.pair.pump()
-        self.failureResultOf(first, ConnectionGone)
-        self.failureResultOf(second, ConnectionGone)
-        self.failureResultOf(self.client.echo(b"later"), ConnectionGone)
-        self.failureResultOf(self.client.close(), ConnectionGone)
+        self.failureResultOf(first, ConnectionClosed)
+        self.failureResultOf(second, ConnectionClosed)
+        self.failureResultOf(self.client.echo(b"later"), ConnectionClosed)
+        self.failureResultOf(self.client.close(), ConnectionClosed)
         self.nothingIsScheduled()
 
     def test_serverClosesEarly(self) -> None:
@@ -143,7 +143,7 @@ class EchoTests(ClientTestCase):
         self.server.link.write(b"hel")
         self.server.link.loseWriteConnection()
         self.pair.pump()
-        failure = self.failureResultOf(asked, ConnectionGone)
+        failure = self.failureResultOf(asked, ConnectionClosed)
         self.assertIn("before the last reply", str(failure.value))
 
     def test_serverClosesIdle(self) -> None:
@@ -151,7 +151,7 @@ class EchoTests(ClientTestCase):
         self.server.link.loseWriteConnection()
         self.pair.pump()
         self.assertEqual(self.server.events[-2:], ["writeLost", "readLost"])
-        self.failureResultOf(self.client.echo(b"later"), ConnectionGone)
+        self.failureResultOf(self.client.echo(b"later"), ConnectionClosed)
 
     def test_cancelledByASibling(self) -> None:
         """When the connection is lost, a Deferred that fails may cancel another."""
@@ -174,9 +174,9 @@ class EchoTests(ClientTestCase):
         asked = self.ask(b"hello")
         self.answer(b"hello, again")
         self.assertEqual(self.successResultOf(asked), b"hello")
-        failure = self.failureResultOf(self.client.echo(b"later"), ReplyTooMany)
+        failure = self.failureResultOf(self.client.echo(b"later"), UnexpectedReply)
         self.assertEqual(failure.value.received, b", again")
-        self.failureResultOf(self.client.close(), ReplyTooMany)
+        self.failureResultOf(self.client.close(), UnexpectedReply)
         self.assertEqual(self.server.events[-1], "lost")
 
     def test_askedFromACallback(self) -> None:
@@ -184,7 +184,7 @@ class EchoTests(ClientTestCase):
         later: list[Deferred[bytes]] = []
         self.ask(b"a").addCallback(lambda _: later.append(self.client.echo(b"b")))
         self.answer(b"ab")
-        self.failureResultOf(later[0], ReplyTooMany)
+        self.failureResultOf(later[0], UnexpectedReply)
 
     def test_stopProducing(self) -> None:
         """A transport that is gone may say so before connectionLost: nothing more to do."""
@@ -234,14 +234,14 @@ class CloseTests(ClientTestCase):
         closed = self.client.close()
         self.server.link.loseConnection()
         self.pair.pump()
-        self.failureResultOf(asked, ConnectionGone)
-        self.failureResultOf(closed, ConnectionGone)
+        self.failureResultOf(asked, ConnectionClosed)
+        self.failureResultOf(closed, ConnectionClosed)
 
     def test_replyTooMany(self) -> None:
         """Bytes that nobody asked for fail close()."""
         closed = self.client.close()
         self.answer(b"surprise")
-        self.failureResultOf(closed, ReplyTooMany)
+        self.failureResultOf(closed, UnexpectedReply)
 
     def test_reset(self) -> None:
         """A reset in place of the server's FIN fails close()."""
@@ -249,7 +249,7 @@ class CloseTests(ClientTestCase):
         self.pair.pump()
         self.server.link.abortConnection()
         self.pair.pump()
-        self.failureResultOf(closed, ConnectionGone)
+        self.failureResultOf(closed, ConnectionClosed)
 
     def test_timeout(self) -> None:
         """A server that does not close in time is cut off, and close() fails."""

@@ -12,9 +12,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.conformance.streamclient import Streams
-from echoproto.conformance.udpclient import Datagrams
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.conformance.streamclient import StreamTester
+from echoproto.conformance.udpclient import DatagramTester
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.targets.stream import StreamTarget
 from echoproto.testing import DatagramWire, endpointTo
 
@@ -62,7 +62,7 @@ class StreamLab(_Lab):
         target = StreamTarget(
             "tcp://lab1:7", self.endpoint, None, lambda: round(self.clock.seconds() * 1e9)
         )
-        self.asked = Streams(target, self.clock, PATIENCE)
+        self.asked = StreamTester(target, self.clock, PATIENCE)
 
     def turn(self) -> None:
         """Some steps of each connection, then some time."""
@@ -106,9 +106,9 @@ class DatagramLab(_Lab):
         self, protocol: DatagramProtocol | None = None, host: str = "127.0.0.1", port: int = 7007
     ) -> None:
         self.wire = DatagramWire()
-        self.server = protocol or EchoDatagrams(self.wire)
+        self.server = protocol or EchoDatagramProtocol(self.wire)
         self.wire.listenDatagrams(port, self.server, host)
-        self.asked = Datagrams(self.wire, host, port, PATIENCE)
+        self.asked = DatagramTester(self.wire, host, port, PATIENCE)
 
     def turn(self) -> None:
         """Deliver what waits, then some time."""

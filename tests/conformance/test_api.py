@@ -7,10 +7,10 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.conformance.api import grade, prepareGrade
-from echoproto.conformance.results import Verdict
-from echoproto.errors import CannotAsk
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
-from echoproto.targets.endpoints import Way
+from echoproto.conformance.results import CheckVerdict
+from echoproto.errors import TargetError
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import Target
 from echoproto.testing import DatagramWire, endpointTo
 
@@ -20,7 +20,7 @@ SECOND = 1_000_000_000
 class AskingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = DatagramWire()
-        self.wire.listenDatagrams(7, EchoDatagrams(self.wire))
+        self.wire.listenDatagrams(7, EchoDatagramProtocol(self.wire))
         endpoint, self.pairs = endpointTo(EchoFactory(self.wire))
         for kind in (TCP4ClientEndpoint, UNIXClientEndpoint):
             self.patch(kind, "connect", lambda _, factory: endpoint.connect(factory))
@@ -60,9 +60,9 @@ class AskingTests(SynchronousTestCase):
     def test_risky(self) -> None:
         """Risky checks are asked where they are wanted, on a private address or of who is ours."""
         result = self.grade("udp://127.0.0.1:7", only=["echo ports"], risky=True)
-        self.assertEqual([each.verdict for each in result.grades], [Verdict.PASSED] * 2)
+        self.assertEqual([each.verdict for each in result.grades], [CheckVerdict.PASSED] * 2)
         self.grade("unix:///run/echo", only=["bytes"], risky=True)
-        self.failureResultOf(prepareGrade(self.wire, "192.0.2.1", risky=True), CannotAsk)
+        self.failureResultOf(prepareGrade(self.wire, "192.0.2.1", risky=True), TargetError)
         self.successResultOf(prepareGrade(self.wire, "192.0.2.1", risky=True, owned=True))
 
     def test_patience(self) -> None:
@@ -74,7 +74,7 @@ class AskingTests(SynchronousTestCase):
     def test_way(self) -> None:
         """It may be asked from an address of choice."""
         grading = self.successResultOf(
-            prepareGrade(self.wire, "udp://127.0.0.1:7", way=Way(source="127.0.0.9"))
+            prepareGrade(self.wire, "udp://127.0.0.1:7", way=ConnectOptions(source="127.0.0.9"))
         )
         grading.start()
         self.assertEqual(self.wire.pending[0].source[0], "127.0.0.9")
@@ -83,11 +83,11 @@ class AskingTests(SynchronousTestCase):
     def test_cannot(self) -> None:
         """What cannot be asked fails, and a check that is none raises."""
         stream = Target("tls://lab1:7", "tls", "lab1", 7)
-        self.failureResultOf(prepareGrade(self.wire, stream, ("udp",)), CannotAsk)
+        self.failureResultOf(prepareGrade(self.wire, stream, ("udp",)), TargetError)
         with self.assertRaises(ValueError):
             prepareGrade(self.wire, "127.0.0.1", only=["lengths"])
 
     def test_noHost(self) -> None:
         """A host that there is not fails it."""
-        asking: Deferred[Any] = grade(self.wire, "127.0.0.1", way=Way(family=10))
-        self.failureResultOf(asking, CannotAsk)
+        asking: Deferred[Any] = grade(self.wire, "127.0.0.1", way=ConnectOptions(family=10))
+        self.failureResultOf(asking, TargetError)

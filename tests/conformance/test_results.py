@@ -2,7 +2,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.conformance.results import Check, Grade, SuiteResult, Verdict, toldBySize
+from echoproto.conformance.results import (
+    Check,
+    CheckResult,
+    CheckVerdict,
+    ConformanceResult,
+    toldBySize,
+)
 
 
 async def ask(asked: object) -> str:
@@ -14,11 +20,11 @@ class ResultTests(SynchronousTestCase):
         """A result tells how many checks have a verdict, and which failed."""
         check = Check("tcp", "bytes", "All come back.", "RFC 862", ask)
         grades = [
-            Grade(check, verdict, "", 1)
-            for verdict in (Verdict.PASSED, Verdict.FAILED, Verdict.PASSED)
+            CheckResult(check, verdict, "", 1)
+            for verdict in (CheckVerdict.PASSED, CheckVerdict.FAILED, CheckVerdict.PASSED)
         ]
-        result = SuiteResult("tcp://lab1:7", grades, True)
-        self.assertEqual([result.count(each) for each in Verdict], [2, 1, 0])
+        result = ConformanceResult("tcp://lab1:7", grades, True)
+        self.assertEqual([result.count(each) for each in CheckVerdict], [2, 1, 0])
         self.assertEqual(result.failed, [grades[1]])
 
 

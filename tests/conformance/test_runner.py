@@ -8,14 +8,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.conformance.results import (
     Check,
+    CheckResult,
+    CheckVerdict,
+    ConformanceResult,
     Failed,
-    Grade,
     NoAnswer,
     Skipped,
-    SuiteResult,
-    Verdict,
 )
-from echoproto.conformance.runner import LIMIT, Grading
+from echoproto.conformance.runner import LIMIT, ConformanceRunner
 from echoproto.conformance.suite import ANSWERS
 
 
@@ -42,11 +42,11 @@ def check(name: str, outcome: Any, carrier: str = "tcp") -> Check:
 
 
 class GradingTests(SynchronousTestCase):
-    def begin(self, *checks: Check) -> Grading:
+    def begin(self, *checks: Check) -> ConformanceRunner:
         self.clock = Clock()
         self.asked = {"tcp": Asked(), "udp": Asked()}
-        self.told: list[Grade] = []
-        grading = Grading(
+        self.told: list[CheckResult] = []
+        grading = ConformanceRunner(
             "tcp://lab1:7",
             self.asked,
             checks,
@@ -57,8 +57,8 @@ class GradingTests(SynchronousTestCase):
         grading.start()
         return grading
 
-    def verdicts(self, grading: Grading) -> list[tuple[Verdict, str]]:
-        result: SuiteResult = self.successResultOf(grading.result)
+    def verdicts(self, grading: ConformanceRunner) -> list[tuple[CheckVerdict, str]]:
+        result: ConformanceResult = self.successResultOf(grading.result)
         self.answered = result.answered
         self.assertEqual(list(result.grades), self.told)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -75,10 +75,10 @@ class GradingTests(SynchronousTestCase):
         self.assertEqual(
             self.verdicts(grading),
             [
-                (Verdict.PASSED, ""),
-                (Verdict.PASSED, "all of them"),
-                (Verdict.FAILED, "one is wrong"),
-                (Verdict.SKIPPED, "not here"),
+                (CheckVerdict.PASSED, ""),
+                (CheckVerdict.PASSED, "all of them"),
+                (CheckVerdict.FAILED, "one is wrong"),
+                (CheckVerdict.SKIPPED, "not here"),
             ],
         )
         self.assertEqual(self.asked["tcp"].closed, 4)
@@ -95,10 +95,10 @@ class GradingTests(SynchronousTestCase):
         self.assertEqual(
             self.verdicts(grading),
             [
-                (Verdict.FAILED, "refused"),
-                (Verdict.SKIPPED, "it does not answer"),
-                (Verdict.PASSED, ""),
-                (Verdict.PASSED, ""),
+                (CheckVerdict.FAILED, "refused"),
+                (CheckVerdict.SKIPPED, "it does not answer"),
+                (CheckVerdict.PASSED, ""),
+                (CheckVerdict.PASSED, ""),
             ],
         )
         self.assertTrue(self.answered)
@@ -109,7 +109,8 @@ class GradingTests(SynchronousTestCase):
         """A wrong answer is one: the other checks tell more of it."""
         grading = self.begin(check(ANSWERS, Failed("it is wrong")), check("bytes", ""))
         self.assertEqual(
-            self.verdicts(grading), [(Verdict.FAILED, "it is wrong"), (Verdict.PASSED, "")]
+            self.verdicts(grading),
+            [(CheckVerdict.FAILED, "it is wrong"), (CheckVerdict.PASSED, "")],
         )
         self.assertTrue(self.answered)
 
@@ -121,7 +122,8 @@ class GradingTests(SynchronousTestCase):
         self.assertEqual(grading.share, 0.0)
         self.clock.advance(LIMIT)
         self.assertEqual(
-            self.verdicts(grading), [(Verdict.FAILED, "not over in 60 s"), (Verdict.PASSED, "")]
+            self.verdicts(grading),
+            [(CheckVerdict.FAILED, "not over in 60 s"), (CheckVerdict.PASSED, "")],
         )
         self.assertEqual(self.told[0].duration, LIMIT * 1e9)
         self.assertEqual((grading.progress, grading.share), ("2 of 2 checks", 1.0))
@@ -131,7 +133,8 @@ class GradingTests(SynchronousTestCase):
         grading = self.begin(check(ANSWERS, ""), check("large", Deferred()), check("bytes", ""))
         grading.result.cancel()
         self.assertEqual(
-            self.verdicts(grading), [(Verdict.PASSED, ""), *[(Verdict.SKIPPED, "stopped")] * 2]
+            self.verdicts(grading),
+            [(CheckVerdict.PASSED, ""), *[(CheckVerdict.SKIPPED, "stopped")] * 2],
         )
         self.assertEqual(self.asked["tcp"].closed, 2)
         grading.stop()

@@ -3,7 +3,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.conformance.safety import checkRisk, isPrivate
-from echoproto.errors import CannotAsk
+from echoproto.errors import TargetError
 from echoproto.targets.target import Target, parseTarget
 
 
@@ -53,5 +53,5 @@ class CheckTests(SynchronousTestCase):
                 "where it leads is not known",
             ),
         ):
-            with self.assertRaisesRegex(CannotAsk, f"{says}.*--yes-i-own-it"):
+            with self.assertRaisesRegex(TargetError, f"{says}.*--yes-i-own-it"):
                 checkRisk(target, host)

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.conformance.results import Failed, NoAnswer
-from echoproto.conformance.streamclient import Streams, Talk, content
+from echoproto.conformance.streamclient import CheckConnection, StreamTester, content
 from echoproto.protocols.echo import EchoFactory
 from tests.conformance.lab import PATIENCE, Faulty, StreamLab, faulty
 
@@ -26,11 +26,11 @@ class TalkTests(SynchronousTestCase):
     def fails(
         self, lab: StreamLab, says: str, wait: str = "all", kind: type[Failed] = Failed
     ) -> None:
-        async def ask(asked: Streams) -> None:
-            talk = await asked.open()
-            talk.send(b"hello")
-            talk.road.finish()
-            await getattr(talk, wait)()
+        async def ask(asked: StreamTester) -> None:
+            connection = await asked.open()
+            connection.send(b"hello")
+            connection.channel.loseWriteConnection()
+            await getattr(connection, wait)()
 
         with self.assertRaisesRegex(Failed, f"^{says}$") as raised:
             lab.run(ask)
@@ -39,14 +39,14 @@ class TalkTests(SynchronousTestCase):
     def test_right(self) -> None:
         """All comes back, then the server's FIN."""
 
-        async def ask(asked: Streams) -> int:
-            talk = await asked.open()
-            talk.send(b"hello")
-            talk.send(b"again")
-            due = talk.due
-            talk.road.finish()
-            await talk.over()
-            return due - talk.due
+        async def ask(asked: StreamTester) -> int:
+            connection = await asked.open()
+            connection.send(b"hello")
+            connection.send(b"again")
+            due = connection.due
+            connection.channel.loseWriteConnection()
+            await connection.over()
+            return due - connection.due
 
         self.assertEqual(StreamLab().run(ask), 10)
 
@@ -63,10 +63,10 @@ class TalkTests(SynchronousTestCase):
 
     def test_wrongBefore(self) -> None:
         """What is wrong before it is waited for is not forgotten."""
-        talk = Talk(Clock(), PATIENCE)
-        talk.heard(b"?")
-        talk.heard(b"and more")
-        for wait in (talk.all, talk.more):
+        connection = CheckConnection(Clock(), PATIENCE)
+        connection.replyReceived(b"?")
+        connection.replyReceived(b"and more")
+        for wait in (connection.all, connection.more):
             failure = self.failureResultOf(Deferred.fromCoroutine(wait()), Failed)
             self.assertEqual(str(failure.value), "1 bytes came that nobody had sent")
 
@@ -132,7 +132,7 @@ class StreamsTests(SynchronousTestCase):
     def test_served(self) -> None:
         """Whether anybody is served is asked on a connection of its own, which is cut with the others."""
         lab = StreamLab()
-        lab.run(Streams.served)
+        lab.run(StreamTester.served)
         self.assertIsNotNone(lab.pairs[0].client.closed)
 
     def test_refused(self) -> None:
@@ -144,7 +144,7 @@ class StreamsTests(SynchronousTestCase):
             return factory
 
         with self.assertRaisesRegex(NoAnswer, "refused: nothing listens there"):
-            StreamLab(draining).run(Streams.open)
+            StreamLab(draining).run(StreamTester.open)
 
     def never(self) -> StreamLab:
         """A lab where no connection is ever made; the Deferred fails as Twisted's do when they are cancelled."""
@@ -159,15 +159,15 @@ class StreamsTests(SynchronousTestCase):
     def test_never(self) -> None:
         """A connection that is never made is given up."""
         with self.assertRaisesRegex(NoAnswer, "no connection in 5 s"):
-            self.never().run(Streams.open)
+            self.never().run(StreamTester.open)
 
     def test_cancelled(self) -> None:
         """Connecting can be cancelled, and so can waiting."""
         opening = Deferred.fromCoroutine(self.never().asked.open())
         opening.cancel()
         self.failureResultOf(opening, CancelledError)
-        talk = Talk(Clock(), PATIENCE)
-        waiting = Deferred.fromCoroutine(talk.more())
+        connection = CheckConnection(Clock(), PATIENCE)
+        waiting = Deferred.fromCoroutine(connection.more())
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)
 

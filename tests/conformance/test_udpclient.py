@@ -9,8 +9,8 @@ from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.conformance.results import Failed, NoAnswer
-from echoproto.conformance.udpclient import KEPT, Datagrams, Post, Reply
-from echoproto.protocols.echo import EchoDatagrams
+from echoproto.conformance.udpclient import KEPT, CheckSocket, DatagramTester, Reply
+from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.testing import DatagramWire
 from tests.conformance.lab import PATIENCE, DatagramLab, FaultyDatagrams
 
@@ -43,7 +43,7 @@ class PostTests(SynchronousTestCase):
         lab.turn()
         self.assertEqual(post.replies, [Reply(b"hello", "127.0.0.1", 7007)])
         for _ in range(KEPT):
-            post.heard(b"again", "127.0.0.1", 7007)
+            post.replyReceived(b"again", "127.0.0.1", 7007)
         self.assertEqual((post.count, len(post.replies)), (KEPT + 1, KEPT))
         lab.asked.close()
         self.assertEqual(len(lab.wire.ports), 1)
@@ -51,7 +51,7 @@ class PostTests(SynchronousTestCase):
     def test_source(self) -> None:
         """It is sent from the address and port of choice; what cannot be had raises."""
         wire = DatagramWire()
-        asked = Datagrams(wire, "127.0.0.1", 7007, PATIENCE, "127.0.0.9")
+        asked = DatagramTester(wire, "127.0.0.1", 7007, PATIENCE, "127.0.0.9")
         asked.open().send(b"")
         asked.open(19, "127.0.0.3").send(b"")
         self.assertEqual(wire.pending[0].source[0], "127.0.0.9")
@@ -61,7 +61,7 @@ class PostTests(SynchronousTestCase):
     def test_near(self) -> None:
         """Loopback is near, all else is not."""
         for host, near in (("127.0.0.9", True), ("::1", True), ("10.0.0.1", False)):
-            self.assertEqual(Datagrams(DatagramWire(), host, 7, PATIENCE).near, near)
+            self.assertEqual(DatagramTester(DatagramWire(), host, 7, PATIENCE).near, near)
 
     def test_cannotSend(self) -> None:
         """What cannot be sent is told."""
@@ -70,8 +70,8 @@ class PostTests(SynchronousTestCase):
             def send(self, *what: Any) -> None:
                 raise OSError(ENETUNREACH, strerror(ENETUNREACH))
 
-        post = Post(Datagrams(DatagramWire(), "192.0.2.1", 7, PATIENCE))
-        post.road = Unreachable()
+        post = CheckSocket(DatagramTester(DatagramWire(), "192.0.2.1", 7, PATIENCE))
+        post.channel = Unreachable()
         with self.assertRaisesRegex(NoAnswer, "5 bytes cannot be sent: Network is unreachable"):
             post.send(b"hello")
 
@@ -84,7 +84,7 @@ class ExchangeTests(SynchronousTestCase):
         """The first reply is returned, from where it was asked for."""
         self.assertEqual(self.exchange(DatagramLab()), Reply(b"hello", "127.0.0.1", 7007))
         lab = DatagramLab()
-        lab.wire.listenUDP(7007, EchoDatagrams(lab.wire), "127.0.0.2")
+        lab.wire.listenUDP(7007, EchoDatagramProtocol(lab.wire), "127.0.0.2")
         reply = self.exchange(lab, host="127.0.0.2")
         self.assertEqual(reply, Reply(b"hello", "127.0.0.2", 7007))
 
@@ -99,11 +99,11 @@ class ExchangeTests(SynchronousTestCase):
 
     def test_served(self) -> None:
         """Whether anybody is served may be asked again on loopback, too; another reply is none."""
-        DatagramLab(Deaf(3)).run(Datagrams.served)
+        DatagramLab(Deaf(3)).run(DatagramTester.served)
         with self.assertRaisesRegex(NoAnswer, "no datagram came back in 5 s"):
-            DatagramLab(Deaf(4)).run(Datagrams.served)
+            DatagramLab(Deaf(4)).run(DatagramTester.served)
         with self.assertRaisesRegex(Failed, "another datagram came back"):
-            DatagramLab(Other()).run(Datagrams.served)
+            DatagramLab(Other()).run(DatagramTester.served)
 
     def test_pipeline(self) -> None:
         """Datagrams are sent at once, and what comes back is waited for."""

@@ -4,13 +4,13 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.conformance.waiting import News
+from echoproto.conformance.waiting import Event
 
 
 class NewsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.news = News(self.clock)
+        self.news = Event(self.clock)
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
 
     def test_come(self) -> None:

@@ -15,8 +15,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from echoproto.client import connectEcho, connectEchoDatagram, greet
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
-from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from echoproto.testing import DatagramWire, endpointTo
 from tests.certificates import serverPEM
 
@@ -125,7 +125,7 @@ class DatagramEchoTests(echo.EchoContract):
 
     def setUp(self) -> None:
         self.wire = DatagramWire()
-        self.wire.listenUDP(7777, EchoDatagrams(self.wire), maxPacketSize=65_535)
+        self.wire.listenUDP(7777, EchoDatagramProtocol(self.wire), maxPacketSize=65_535)
 
     def connect(self) -> Deferred[Any]:
         return connectEchoDatagram(self.wire, "127.0.0.1", 7777)
@@ -137,7 +137,7 @@ class DatagramEchoTests(echo.EchoContract):
 class DatagramGreetingTests(greeting.GreetingContract):
     def ask(self, message: bytes) -> Deferred[bytes]:
         wire = DatagramWire()
-        wire.listenUDP(7777, GreetingDatagrams(wire), maxPacketSize=65_535)
+        wire.listenUDP(7777, GreetingDatagramProtocol(wire), maxPacketSize=65_535)
         asking = _Asking()
         wire.listenUDP(8888, asking).write(message, ("127.0.0.1", 7777))
         wire.deliverAll()

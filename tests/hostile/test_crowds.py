@@ -53,7 +53,7 @@ RESETS = 10_000
 
 VANISHED = 1000
 
-#: Deadlines short enough to wait for.
+#: Timeouts short enough to wait for.
 SHORT = (
     *("--max-connections", "3000", "--max-per-source", "3000"),
     *("--idle-timeout", "2", "--stall-timeout", "2", "--linger-timeout", "2"),

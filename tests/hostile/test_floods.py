@@ -26,7 +26,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
 from echoproto.protocols.admission import DATAGRAM_RATE
-from echoproto.protocols.echo import EchoDatagrams
+from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.transports.udp import DatagramPort
 from tests.hostile.figures import Figures
 from tests.loopback.program import PATIENCE, ROOT, Program, connected, datagramSocket, environment
@@ -351,9 +351,9 @@ class RefusingPort(FakeSocketPort):
         return cast(socket.socket, RefusingSocket())
 
 
-def refusingPort() -> tuple[Any, EchoDatagrams]:
+def refusingPort() -> tuple[Any, EchoDatagramProtocol]:
     """A port that echoes, and its service."""
-    service = EchoDatagrams(Clock())
+    service = EchoDatagramProtocol(Clock())
     port = RefusingPort(7777, service, reactor=cast(Any, MemoryReactorClock()))
     DatagramPort.startListening(port)
     return port, service
@@ -404,7 +404,7 @@ def test_receiveErrors(figures: Figures) -> None:
     figures.add("send errors of every kind", f"{len(counted)} errnos of receives likewise")
 
 
-#: Networks without a way to them in the namespace, and what the kernel says of each (ip-route(8)).
+#: AddressFilter without a way to them in the namespace, and what the kernel says of each (ip-route(8)).
 NO_WAY = {
     "198.51.100.1": ("prohibit", "EACCES"),
     "203.0.113.1": ("unreachable", "EHOSTUNREACH"),

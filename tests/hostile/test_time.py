@@ -21,7 +21,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 
-from echoproto.addresses import Networks
+from echoproto.addresses import AddressFilter
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
 from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING, GreetingFactory
@@ -224,7 +224,12 @@ class Day:
 
     def __post_init__(self) -> None:
         self.admission = ConnectionAdmission(
-            self.clock.seconds, MAXIMUM, PER_SOURCE, RATE, BURST, Networks(deny=["198.51.100.0/24"])
+            self.clock.seconds,
+            MAXIMUM,
+            PER_SOURCE,
+            RATE,
+            BURST,
+            AddressFilter(deny=["198.51.100.0/24"]),
         )
         self.echo = EchoFactory(self.clock, self.observer, self.admission)
         self.greeting = GreetingFactory(self.clock, self.observer, self.admission)
@@ -301,7 +306,10 @@ def test_day(figures: Figures) -> None:
     day.pass_()
     assert day.admission.open == 0
     assert day.admission._bySource == {}
-    assert (day.echo.sweep.connections, day.greeting.sweep.connections) == (set(), set())
+    assert (day.echo.checkTimeouts.connections, day.greeting.checkTimeouts.connections) == (
+        set(),
+        set(),
+    )
     assert day.clock.getDelayedCalls() == []
     assert day.visitors == []
     observer = day.observer

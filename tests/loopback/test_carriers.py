@@ -12,10 +12,10 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import TestCase
 
 from echoproto import connectEcho, connectEchoDatagram, greet
-from echoproto.errors import ConnectionGone
+from echoproto.errors import ConnectionClosed
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.listening import EchoprotoService
+from echoproto.server.listening import ListenerService
 from echoproto.server.sockets import boundSocket
 from tests.contract import echo, greeting
 
@@ -31,7 +31,7 @@ class OnSockets:
 
         self.reactor: Any = reactor
         groups = [[Listener(self.service, self.where())]]
-        self.running = EchoprotoService(reactor, Settings(groups, datagramRate=0))
+        self.running = ListenerService(reactor, Settings(groups, datagramRate=0))
         self.running.startService()
         cast(Any, self).addCleanup(self.running.stopService)
         [opened] = self.running._open
@@ -100,7 +100,7 @@ class NobodyThereTests(TestCase):
         for host in ("127.0.0.1", "::1"):
             client = await connectEchoDatagram(reactor, host, unusedPort(host))
             for _ in range(3):
-                with self.assertRaises(ConnectionGone):
+                with self.assertRaises(ConnectionClosed):
                     await client.echo(b"anybody?")
             await client.close()
 

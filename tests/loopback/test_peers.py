@@ -14,7 +14,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from echoproto import connectEcho, greet
-from echoproto.errors import ConnectionGone
+from echoproto.errors import ConnectionClosed
 from echoproto.protocols.greeting import CLIENT_GREETING
 from tests.loopback.program import PATIENCE, Program
 
@@ -119,5 +119,5 @@ class OurClientTests(TestCase):
             await asked
         self.assertIn("wrong byte at offset 15", str(raised.exception))
         # It closes as soon as it has answered; whether before or after us is chance.
-        with contextlib.suppress(ConnectionGone):
+        with contextlib.suppress(ConnectionClosed):
             await client.close()

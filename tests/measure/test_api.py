@@ -7,10 +7,20 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import CannotAsk
-from echoproto.measure import Fault, LoadPlan, PingResult, Plan, Seen, load, ping, prepare, verify
-from echoproto.measure.ping.statistics import Kind
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.errors import TargetError
+from echoproto.measure import (
+    Fault,
+    LoadPlan,
+    PingPlan,
+    PingResult,
+    ProbeOutcome,
+    load,
+    ping,
+    prepare,
+    verify,
+)
+from echoproto.measure.ping.statistics import OutcomeKind
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.targets.target import Target
 from echoproto.testing import DatagramWire, endpointTo
 
@@ -20,7 +30,7 @@ SECOND = 1_000_000_000
 class PingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = DatagramWire()
-        self.seen: list[Seen] = []
+        self.seen: list[ProbeOutcome] = []
 
     def ping(self, **named: Any) -> Deferred[PingResult]:
         return ping(
@@ -33,8 +43,10 @@ class PingTests(SynchronousTestCase):
 
     def test_api(self) -> None:
         """A program probes a server and has the result as values."""
-        self.wire.listenUDP(7, EchoDatagrams(self.wire))
-        pinging = self.ping(plan=Plan(count=2, interval=SECOND // 10), size=100, session=b"test")
+        self.wire.listenUDP(7, EchoDatagramProtocol(self.wire))
+        pinging = self.ping(
+            plan=PingPlan(count=2, interval=SECOND // 10), size=100, session=b"test"
+        )
         self.wire.deliverAll()
         self.wire.advance(0.1)
         self.wire.advance(0.01)
@@ -51,7 +63,7 @@ class PingTests(SynchronousTestCase):
         self.wire.deliverAll()
         pinging.cancel()
         self.assertEqual(self.successResultOf(pinging).record.sent, 1)
-        self.assertEqual([each.kind for each in self.seen], [Kind.LOST])
+        self.assertEqual([each.kind for each in self.seen], [OutcomeKind.LOST])
 
     def test_sessions(self) -> None:
         """Two runs have sessions of their own, so that replies to one are foreign to the other."""
@@ -68,7 +80,7 @@ class PingTests(SynchronousTestCase):
         with self.assertRaises(ValueError):
             prepare(self.wire, "lab1:port")
         failing = prepare(self.wire, Target("", "unix", path="/x"), size=0)
-        self.failureResultOf(failing, CannotAsk)
+        self.failureResultOf(failing, TargetError)
 
 
 class VerifyTests(SynchronousTestCase):
@@ -87,7 +99,7 @@ class VerifyTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """Datagrams are no stream."""
-        self.failureResultOf(verify(Clock(), Target("", "udp")), CannotAsk)
+        self.failureResultOf(verify(Clock(), Target("", "udp")), TargetError)
 
 
 class LoadTests(SynchronousTestCase):
@@ -109,11 +121,11 @@ class LoadTests(SynchronousTestCase):
     def test_datagrams(self) -> None:
         """Datagrams are loaded, too, unless they have no room for their numbers."""
         wire = DatagramWire()
-        wire.listenUDP(7, EchoDatagrams(wire), "127.0.0.1")
+        wire.listenUDP(7, EchoDatagramProtocol(wire), "127.0.0.1")
         plan = LoadPlan(connections=1, count=100, duration=None)
         loading = load(wire, "udp://127.0.0.1:7", plan, (8, 20), seed=7)
         wire.deliverAll()
         result = self.successResultOf(loading)
         self.assertEqual((result.received, result.wrong, result.duplicates), (100, 0, 0))
         self.assertLess(abs(result.bytesSent - 1400), 200)
-        self.failureResultOf(load(wire, "udp://127.0.0.1:7", plan, (7, 20)), CannotAsk)
+        self.failureResultOf(load(wire, "udp://127.0.0.1:7", plan, (7, 20)), TargetError)

@@ -8,11 +8,11 @@ from statistics import fmean, pstdev
 from hdrh.histogram import HdrHistogram
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.latency import LONGEST, PERCENTILES, Spread
+from echoproto.measure.latency import LONGEST, PERCENTILES, LatencyHistogram
 
 
-def spreadOf(times: list[int]) -> Spread:
-    made = Spread()
+def spreadOf(times: list[int]) -> LatencyHistogram:
+    made = LatencyHistogram()
     for each in times:
         made.add(each)
     return made
@@ -60,7 +60,7 @@ class SpreadTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """Of no times everything is 0."""
-        spread = Spread()
+        spread = LatencyHistogram()
         self.assertEqual(
             (spread.mean, spread.deviation, spread.percentile(50), spread.minimum), (0, 0, 0, 0)
         )
@@ -88,8 +88,8 @@ class SpreadTests(SynchronousTestCase):
     def test_merge(self) -> None:
         """Two that are merged are as one that had all times, to the last bit, in any order."""
         first, second = spreadOf(self.times[:5000]), spreadOf(self.times[5000:])
-        merged = Spread()
-        for each in (second, Spread(), first):
+        merged = LatencyHistogram()
+        for each in (second, LatencyHistogram(), first):
             merged.merge(each)
         whole = spreadOf(self.times)
         self.assertEqual(merged.state(), whole.state())
@@ -98,4 +98,6 @@ class SpreadTests(SynchronousTestCase):
         """What went through JSON is as it was, also where times were longer than any histogram has room for."""
         for times in (self.times, [], [5, LONGEST * 2, LONGEST * 5]):
             state = spreadOf(times).state()
-            self.assertEqual(Spread.restored(json.loads(json.dumps(state))).state(), state)
+            self.assertEqual(
+                LatencyHistogram.restored(json.loads(json.dumps(state))).state(), state
+            )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.addresses import Networks
+from echoproto.addresses import AddressFilter
 from echoproto.protocols.admission import (
     LOOPING_PORTS,
     ConnectionAdmission,
@@ -145,7 +145,7 @@ class ConnectionAdmissionTests(SynchronousTestCase):
 
     def test_denied(self) -> None:
         """Who may not come is denied in either form of its address; who has none is not judged by it."""
-        networks = Networks(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
+        networks = AddressFilter(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
         admission = ConnectionAdmission(self.clock.seconds, networks=networks)
         hosts = ("192.0.2.1", "192.0.2.2", "::ffff:192.0.2.2", "198.51.100.1", "2001:db8::1", None)
         denied = Refusal.DENIED
@@ -184,7 +184,12 @@ class ConnectionAdmissionTests(SynchronousTestCase):
     def test_order(self) -> None:
         """The reason told is the one nearest to the client: denied, its own share, all places, its rate."""
         admission = ConnectionAdmission(
-            self.clock.seconds, 2, 1, rate=1.0, burst=1.0, networks=Networks(deny=["192.0.2.9"])
+            self.clock.seconds,
+            2,
+            1,
+            rate=1.0,
+            burst=1.0,
+            networks=AddressFilter(deny=["192.0.2.9"]),
         )
         one, other = "192.0.2.1", "192.0.2.2"
         self.assertEqual(self.verdicts(admission, one, other), [None, None])
@@ -206,7 +211,11 @@ class ConnectionAdmissionTests(SynchronousTestCase):
     def test_oneSourceCostsAnotherNothing(self) -> None:
         """A source over a limit of its own takes no place and no token of anybody's."""
         admission = ConnectionAdmission(
-            self.clock.seconds, maximum=4, perSource=2, rate=3.0, networks=Networks(deny=["::1"])
+            self.clock.seconds,
+            maximum=4,
+            perSource=2,
+            rate=3.0,
+            networks=AddressFilter(deny=["::1"]),
         )
         self.verdicts(admission, *["192.0.2.1"] * 1000, *["::1"] * 1000)
         self.assertEqual(admission.open, 2)
@@ -264,7 +273,12 @@ class AdmissionModel:
     def __init__(self, maximum: float, perSource: float, rate: float, burst: float) -> None:
         self.clock = Clock()
         self.admission = ConnectionAdmission(
-            self.clock.seconds, maximum, perSource, rate, burst, Networks(deny=["198.51.100.0/24"])
+            self.clock.seconds,
+            maximum,
+            perSource,
+            rate,
+            burst,
+            AddressFilter(deny=["198.51.100.0/24"]),
         )
         self.admission.whenRoom = self.noteRoom
         self.open: list[str | None] = []
@@ -406,7 +420,7 @@ class DatagramAdmissionTests(SynchronousTestCase):
 
     def test_denied(self) -> None:
         """Who may not come is not answered, in neither form of its address."""
-        networks = Networks(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
+        networks = AddressFilter(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
         admission = DatagramAdmission(self.clock.seconds, networks=networks)
         for host, verdict in (
             ("192.0.2.1", None),
@@ -420,7 +434,7 @@ class DatagramAdmissionTests(SynchronousTestCase):
 
     def test_deniedTakesNoToken(self) -> None:
         """The sources of a /64 have one rate, and one of them that is denied takes nothing of it."""
-        networks = Networks(deny=["2001:db8::2"])
+        networks = AddressFilter(deny=["2001:db8::2"])
         admission = DatagramAdmission(self.clock.seconds, rate=1.0, networks=networks)
         self.assertIs(admission.refusal("2001:db8::2", 40_000), Refusal.DENIED)
         self.assertIsNone(admission.refusal("2001:db8::1", 40_000))

@@ -13,12 +13,12 @@ from echoproto.protocols.connections import (
     CONNECTIONS_PER_TURN,
     DRAIN_SWEEP_INTERVAL,
     SWEEP_INTERVAL,
-    ISwept,
-    Sweep,
+    ConnectionTracker,
+    ITrackedConnection,
 )
 
 
-@implementer(ISwept)
+@implementer(ITrackedConnection)
 class Noting:
     """A connection that notes what it is told."""
 
@@ -26,7 +26,7 @@ class Noting:
         self.told: list[str | float] = []
         self.onSweep: Callable[[], None] = lambda: None
 
-    def sweep(self, now: float) -> None:
+    def checkTimeouts(self, now: float) -> None:
         self.told.append(now)
         self.onSweep()
 
@@ -37,7 +37,7 @@ class Noting:
         self.told.append("abort")
 
 
-verifyClass(ISwept, Noting)
+verifyClass(ITrackedConnection, Noting)
 
 
 class NotingClock(Clock):
@@ -55,13 +55,13 @@ class NotingClock(Clock):
 class SweepTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.sweep = Sweep(self.clock)
+        self.checkTimeouts = ConnectionTracker(self.clock)
         self.first, self.second = Noting(), Noting()
 
     def test_sweepsAll(self) -> None:
         """Every connection is told the time at each interval, by one scheduled call."""
-        self.sweep.add(self.first)
-        self.sweep.add(self.second)
+        self.checkTimeouts.add(self.first)
+        self.checkTimeouts.add(self.second)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         self.clock.pump([SWEEP_INTERVAL] * 2)
         self.assertEqual((self.first.told, self.second.told), ([1.0, 2.0], [1.0, 2.0]))
@@ -69,7 +69,7 @@ class SweepTests(SynchronousTestCase):
     def test_turns(self) -> None:
         """Of many connections some are swept in each turn of the reactor, each once."""
         clock = NotingClock()
-        sweep = Sweep(clock)
+        sweep = ConnectionTracker(clock)
         connections = [Noting() for _ in range(2 * CONNECTIONS_PER_TURN)]
         for each in connections:
             sweep.add(each)
@@ -80,39 +80,39 @@ class SweepTests(SynchronousTestCase):
     def test_endedMeanwhile(self) -> None:
         """A connection that another's sweep has ended is not swept."""
         for each, other in ((self.first, self.second), (self.second, self.first)):
-            each.onSweep = partial(self.sweep.remove, other)
-            self.sweep.add(each)
+            each.onSweep = partial(self.checkTimeouts.remove, other)
+            self.checkTimeouts.add(each)
         self.clock.advance(SWEEP_INTERVAL)
         self.assertEqual(sorted([self.first.told, self.second.told]), [[], [1.0]])
 
     def test_nothingOpen(self) -> None:
         """While nothing is open nothing is scheduled."""
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.sweep.add(self.first)
-        self.sweep.remove(self.first)
+        self.checkTimeouts.add(self.first)
+        self.checkTimeouts.remove(self.first)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.sweep.add(self.second)
+        self.checkTimeouts.add(self.second)
         self.clock.advance(SWEEP_INTERVAL)
         self.assertEqual((self.first.told, self.second.told), ([], [1.0]))
 
     def test_drain(self) -> None:
         """A drain tells every connection, sweeps often, and is over when the last is removed."""
-        self.sweep.add(self.first)
-        self.sweep.add(self.second)
-        drained = self.sweep.drain(1.0)
+        self.checkTimeouts.add(self.first)
+        self.checkTimeouts.add(self.second)
+        drained = self.checkTimeouts.drain(1.0)
         self.clock.advance(DRAIN_SWEEP_INTERVAL)
         self.assertEqual(self.first.told, ["drain", DRAIN_SWEEP_INTERVAL])
-        self.sweep.remove(self.first)
+        self.checkTimeouts.remove(self.first)
         self.assertNoResult(drained)
-        self.sweep.remove(self.second)
+        self.checkTimeouts.remove(self.second)
         self.assertIsNone(self.successResultOf(drained))
-        self.assertTrue(self.sweep.draining)
+        self.assertTrue(self.checkTimeouts.draining)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_drainHeldUp(self) -> None:
         """A sweep that comes late in a drain finds nobody silent, save at the deadline."""
-        self.sweep.add(self.first)
-        self.sweep.drain(1.0)
+        self.checkTimeouts.add(self.first)
+        self.checkTimeouts.drain(1.0)
         self.clock.advance(0.7)
         self.clock.advance(DRAIN_SWEEP_INTERVAL)
         self.assertEqual(self.first.told[:2], ["drain", "drain"])
@@ -122,12 +122,12 @@ class SweepTests(SynchronousTestCase):
 
     def test_drainNothing(self) -> None:
         """A drain with nothing open is over at once."""
-        self.successResultOf(self.sweep.drain(1.0))
+        self.successResultOf(self.checkTimeouts.drain(1.0))
 
     def test_drainDeadline(self) -> None:
         """At its deadline a drain aborts what is open; a later one does not put it off."""
-        self.sweep.add(self.first)
-        self.sweep.drain(0.3)
-        self.sweep.drain(60.0)
+        self.checkTimeouts.add(self.first)
+        self.checkTimeouts.drain(0.3)
+        self.checkTimeouts.drain(60.0)
         self.clock.pump([0.1] * 3)
         self.assertEqual(self.first.told[-1], "abort")

@@ -9,14 +9,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import errnoName
 from echoproto.protocols.admission import DatagramAdmission, Refusal
-from echoproto.protocols.datagram import DatagramService
+from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.testing import DatagramWire, RecordingObserver
 
 SOURCE = ("192.0.2.1", 40_000)
 
 
-class Answering(DatagramService):
+class Answering(DatagramServerProtocol):
     """Answers what the test has put into ``text``."""
 
     text: bytes | Refusal = b""
@@ -111,7 +111,7 @@ class DatagramServiceTests(SynchronousTestCase):
     def test_abstract(self) -> None:
         """What to answer is for each service to say."""
         with self.assertRaises(NotImplementedError):
-            DatagramService(self.wire).reply(b"")
+            DatagramServerProtocol(self.wire).reply(b"")
 
 
 class ErrnoNameTests(SynchronousTestCase):

@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.testing import DatagramWire
 from echoproto.testing.streams import CLIENT_ADDRESS
@@ -38,7 +38,7 @@ class EchoDatagramsTests(SynchronousTestCase):
     def test_reply(self, data: bytes) -> None:
         """The reply to any datagram is that datagram, and both are counted."""
         wire = DatagramWire()
-        service = EchoDatagrams(wire)
+        service = EchoDatagramProtocol(wire)
         wire.listenUDP(7, service)
         service.datagramReceived(data, ("192.0.2.1", 40_000))
         self.assertEqual([each.data for each in wire.pending], [data])

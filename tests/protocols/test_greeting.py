@@ -9,10 +9,10 @@ from echoproto.protocols.greeting import (
     CLIENT_GREETING,
     NOTED_BYTES,
     SERVER_GREETING,
-    GreetingDatagrams,
+    GreetingDatagramProtocol,
     GreetingFactory,
 )
-from echoproto.protocols.observer import Ending
+from echoproto.protocols.observer import CloseReason
 from echoproto.testing import DatagramWire, RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 
@@ -45,7 +45,7 @@ class StreamGreetingTests(SynchronousTestCase):
         self.client.link.loseConnection()
         self.pair.pump()
         [summary] = self.observer.ended
-        self.assertEqual(summary.ending, Ending.FINISHED)
+        self.assertEqual(summary.ending, CloseReason.FINISHED)
         self.assertEqual((summary.bytesReceived, summary.bytesSent), (34, 34))
         self.assertEqual(self.observer.greetings, [(CLIENT_ADDRESS, CLIENT_GREETING)])
 
@@ -66,7 +66,7 @@ class StreamGreetingTests(SynchronousTestCase):
         self.pair.pump()
         [(_, noted)] = self.observer.greetings
         self.assertEqual(noted, b"a" * 1000 + b"b" * (NOTED_BYTES - 1000))
-        self.assertEqual(self.observer.ended[0].ending, Ending.FINISHED)
+        self.assertEqual(self.observer.ended[0].ending, CloseReason.FINISHED)
         self.assertEqual(self.client.received, SERVER_GREETING)
 
     def test_nothingSaid(self) -> None:
@@ -101,7 +101,7 @@ class DatagramGreetingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = DatagramWire()
         self.observer = RecordingObserver()
-        self.service = GreetingDatagrams(self.wire, self.observer)
+        self.service = GreetingDatagramProtocol(self.wire, self.observer)
         self.wire.listenUDP(7777, self.service)
 
     def replies(self) -> list[bytes]:

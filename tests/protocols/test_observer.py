@@ -5,11 +5,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.protocols.observer import (
+    CloseReason,
     ConnectionSummary,
     DatagramTotals,
-    Ending,
     IObserver,
-    Silent,
+    NullObserver,
 )
 
 PEER = IPv4Address("TCP", "192.0.2.1", 7)
@@ -18,10 +18,10 @@ PEER = IPv4Address("TCP", "192.0.2.1", 7)
 class SilentTests(SynchronousTestCase):
     def test_ignoresAll(self) -> None:
         """Silent is an observer, and nothing comes of telling it anything."""
-        observer = Silent()
+        observer = NullObserver()
         verifyObject(IObserver, observer)
         observer.connectionOpened(PEER)
-        observer.connectionEnded(ConnectionSummary(PEER, Ending.LOST, 1.0, 2, 3))
+        observer.connectionEnded(ConnectionSummary(PEER, CloseReason.LOST, 1.0, 2, 3))
         observer.connectionRefused(PEER, "too many connections")
         observer.greeted(PEER, b"hi")
         observer.datagramsStopped(DatagramTotals())
@@ -30,6 +30,6 @@ class SilentTests(SynchronousTestCase):
     def test_summariesAreValues(self) -> None:
         """Summaries of the same connection are equal."""
         self.assertEqual(
-            ConnectionSummary(PEER, Ending.FINISHED, 1.0, 2, 2),
-            ConnectionSummary(PEER, Ending.FINISHED, 1.0, 2, 2),
+            ConnectionSummary(PEER, CloseReason.FINISHED, 1.0, 2, 2),
+            ConnectionSummary(PEER, CloseReason.FINISHED, 1.0, 2, 2),
         )

@@ -20,9 +20,9 @@ from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
-from echoproto.protocols.connections import DRAIN_TIMEOUT, SWEEP_INTERVAL, ISwept
+from echoproto.protocols.connections import DRAIN_TIMEOUT, SWEEP_INTERVAL, ITrackedConnection
 from echoproto.protocols.echo import EchoFactory, EchoProtocol
-from echoproto.protocols.observer import ConnectionSummary, Ending
+from echoproto.protocols.observer import CloseReason, ConnectionSummary
 from echoproto.protocols.stream import (
     DRAIN_HANDSHAKE,
     DRAIN_SILENCE,
@@ -31,11 +31,11 @@ from echoproto.protocols.stream import (
     StreamProtocol,
     canHalfClose,
 )
-from echoproto.protocols.timeouts import Deadlines
+from echoproto.protocols.timeouts import Timeouts
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 
-DEADLINES = Deadlines()
+DEADLINES = Timeouts()
 
 #: Some client that is not :data:`CLIENT_ADDRESS`.
 OTHER_ADDRESS = IPv6Address("TCP", "2001:db8::7", 50_001)
@@ -84,14 +84,14 @@ class StreamTestCase(SynchronousTestCase):
         self.say(b"x" * 1_000_000)
         self.assertFalse(self.pair.server.reading)
 
-    def ended(self) -> Ending:
+    def ended(self) -> CloseReason:
         [summary] = self.observer.ended
         return summary.ending
 
     def assertOver(self) -> None:
         """Every place was given back, and nothing is scheduled."""
         self.assertEqual(self.admission.open, 0)
-        self.assertEqual(self.factory.sweep.connections, set())
+        self.assertEqual(self.factory.checkTimeouts.connections, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
@@ -101,7 +101,7 @@ class OpeningTests(StreamTestCase):
         verifyObject(IHalfCloseableProtocol, self.server)
         verifyObject(IHandshakeListener, self.server)
         verifyObject(IPushProducer, self.server)
-        verifyObject(ISwept, self.server)
+        verifyObject(ITrackedConnection, self.server)
 
     def test_socketOptions(self) -> None:
         """TCP_NODELAY and keepalive are set on a TCP connection."""
@@ -140,7 +140,7 @@ class OpeningTests(StreamTestCase):
     def test_everybody(self) -> None:
         """A factory that is given nothing but a clock serves everybody, with the usual deadlines."""
         factory = EchoFactory(self.clock)
-        self.assertEqual(factory.deadlines, Deadlines())
+        self.assertEqual(factory.deadlines, Timeouts())
         self.assertEqual(factory.admission.room, inf)
         self.assertIsNot(factory.admission, EchoFactory(self.clock).admission)
 
@@ -158,7 +158,7 @@ class HalfCloseTests(StreamTestCase):
         self.pair.pump()
         self.assertEqual(self.client.received, data)
         self.assertEqual(self.client.events, ["made", "data", "writeLost", "readLost"])
-        self.assertEqual(self.ended(), Ending.FINISHED)
+        self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_summary(self) -> None:
         """The summary has the peer, the ending, the seconds and the bytes each way."""
@@ -168,7 +168,7 @@ class HalfCloseTests(StreamTestCase):
         self.pair.pump()
         self.assertEqual(
             self.observer.ended,
-            [ConnectionSummary(CLIENT_ADDRESS, Ending.FINISHED, 0.5, 5, 5)],
+            [ConnectionSummary(CLIENT_ADDRESS, CloseReason.FINISHED, 0.5, 5, 5)],
         )
 
     def test_pausedServerStillFlushes(self) -> None:
@@ -181,7 +181,7 @@ class HalfCloseTests(StreamTestCase):
         self.client.link.resumeProducing()
         self.pair.pump()
         self.assertEqual(len(self.client.received), 200_000)
-        self.assertEqual(self.ended(), Ending.FINISHED)
+        self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_clientThatNeverTakesItsEcho(self) -> None:
         """A client that sends its FIN and does not read is aborted at the stall deadline."""
@@ -189,7 +189,7 @@ class HalfCloseTests(StreamTestCase):
         self.wait(DEADLINES.stall - 1)
         self.assertEqual(self.observer.ended, [])
         self.wait(1 + 2 * SWEEP_INTERVAL)
-        self.assertEqual(self.ended(), Ending.STALLED)
+        self.assertEqual(self.ended(), CloseReason.STALLED)
 
     def test_slowClient(self) -> None:
         """A client that takes a little now and then is not aborted for it."""
@@ -201,7 +201,7 @@ class HalfCloseTests(StreamTestCase):
         self.client.link.resumeProducing()
         self.pair.pump()
         self.assertEqual(len(self.client.received), 1000)
-        self.assertEqual(self.ended(), Ending.FINISHED)
+        self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_tooSlowClient(self) -> None:
         """However steadily it takes what it is owed, a client is aborted at the deadline of the close."""
@@ -211,7 +211,7 @@ class HalfCloseTests(StreamTestCase):
         self.wait(DEADLINES.close - 1)
         self.assertEqual(self.observer.ended, [])
         self.wait(1 + SWEEP_INTERVAL)
-        self.assertEqual(self.ended(), Ending.ABORTED)
+        self.assertEqual(self.ended(), CloseReason.ABORTED)
 
     def owe(self, size: int) -> None:
         """The client has sent bytes and its FIN, and does not read."""
@@ -226,8 +226,8 @@ class HalfCloseTests(StreamTestCase):
         self.say(b"hello")
         self.client.link.abortConnection()
         self.pair.pump()
-        self.assertEqual(self.ended(), Ending.LOST)
-        self.assertEqual(self.factory.sweep.connections, set())
+        self.assertEqual(self.ended(), CloseReason.LOST)
+        self.assertEqual(self.factory.checkTimeouts.connections, set())
 
 
 class BackpressureTests(StreamTestCase):
@@ -264,7 +264,7 @@ class FinishTests(StreamTestCase):
         self.client.link.loseConnection()
         self.pair.pump()
         [summary] = self.observer.ended
-        self.assertEqual(summary.ending, Ending.FINISHED)
+        self.assertEqual(summary.ending, CloseReason.FINISHED)
         self.assertEqual((summary.bytesReceived, summary.bytesSent), (11, 6))
 
     def test_twice(self) -> None:
@@ -280,7 +280,7 @@ class FinishTests(StreamTestCase):
         self.wait(LINGER_SILENCE - 1)
         self.assertEqual(self.observer.ended, [])
         self.wait(1 + SWEEP_INTERVAL)
-        self.assertEqual(self.ended(), Ending.FINISHED)
+        self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_silentClientThatHasNotTakenAll(self) -> None:
         """While the kernel still holds bytes for a silent client, it is not closed until the deadline."""
@@ -289,7 +289,7 @@ class FinishTests(StreamTestCase):
         self.wait(DEADLINES.linger - 1)
         self.assertEqual(self.observer.ended, [])
         self.wait(1 + SWEEP_INTERVAL)
-        self.assertEqual(self.ended(), Ending.ABORTED)
+        self.assertEqual(self.ended(), CloseReason.ABORTED)
 
     def test_silentClientOverTLS(self) -> None:
         """Over TLS, where our close has begun already, a silent client is cut, and it was finished."""
@@ -303,7 +303,7 @@ class FinishTests(StreamTestCase):
         self.wait(1 + SWEEP_INTERVAL)
         self.assertTrue(transport.disconnected)
         server.connectionLost(Failure(ConnectionAborted()))
-        self.assertEqual(self.ended(), Ending.FINISHED)
+        self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_endlessTalker(self) -> None:
         """A client that keeps talking after our FIN is aborted at the deadline in all."""
@@ -313,7 +313,7 @@ class FinishTests(StreamTestCase):
             self.say(b"and another thing")
         self.assertEqual(self.observer.ended, [])
         self.wait(2 * SWEEP_INTERVAL)
-        self.assertEqual(self.ended(), Ending.ABORTED)
+        self.assertEqual(self.ended(), CloseReason.ABORTED)
 
     def test_pausedServer(self) -> None:
         """finish() on a connection that was not read reads again, to see the client's FIN."""
@@ -358,7 +358,7 @@ class IdleTests(StreamTestCase):
         self.assertEqual(self.client.events, ["made", "readLost"])
         self.client.link.loseConnection()
         self.pair.pump()
-        self.assertEqual(self.ended(), Ending.IDLE)
+        self.assertEqual(self.ended(), CloseReason.IDLE)
         self.assertOver()
 
     def test_quietAgain(self) -> None:
@@ -393,7 +393,7 @@ class IdleTests(StreamTestCase):
             if reset:
                 self.client.link.abortConnection()
             self.wait(LINGER_SILENCE + SWEEP_INTERVAL)
-            self.assertEqual(self.ended(), Ending.IDLE)
+            self.assertEqual(self.ended(), CloseReason.IDLE)
             self.observer.ended.clear()
             self.pair, self.client, self.server = self.connect()
 
@@ -405,7 +405,7 @@ class IdleTests(StreamTestCase):
             self.wait(1)
             self.say(b"and another thing")
         self.assertIsInstance(self.pair.server.closed, ConnectionAborted)
-        self.assertEqual(self.ended(), Ending.IDLE)
+        self.assertEqual(self.ended(), CloseReason.IDLE)
 
     def test_askedOnce(self) -> None:
         """The kernel is asked once about a client that has fallen silent, and never about one that was."""
@@ -430,7 +430,7 @@ class StallTests(StreamTestCase):
         self.wait(DEADLINES.stall - 1)
         self.assertEqual(self.observer.ended, [])
         self.wait(1 + 2 * SWEEP_INTERVAL)
-        self.assertEqual(self.ended(), Ending.STALLED)
+        self.assertEqual(self.ended(), CloseReason.STALLED)
         self.assertIsInstance(self.pair.server.closed, ConnectionAborted)
         self.assertOver()
 
@@ -442,14 +442,14 @@ class StallTests(StreamTestCase):
         self.wait(DEADLINES.stall - 1)
         self.assertEqual(self.observer.ended, [])
         self.wait(1 + 2 * SWEEP_INTERVAL)
-        self.assertEqual(self.ended(), Ending.STALLED)
+        self.assertEqual(self.ended(), CloseReason.STALLED)
 
     def test_kernelThatDoesNotTell(self) -> None:
         """Where the kernel does not tell, a client for which the server is paused is stalled."""
         self.client.link.pauseProducing()
         self.say(b"x" * 1_000_000)
         self.wait(DEADLINES.stall + 2 * SWEEP_INTERVAL)
-        self.assertEqual(self.ended(), Ending.STALLED)
+        self.assertEqual(self.ended(), CloseReason.STALLED)
 
     def test_progress(self) -> None:
         """A client that takes a little now and then is not stalled, nor idle, however long it takes."""
@@ -529,11 +529,11 @@ class AdmissionTests(StreamTestCase):
     def test_givenBackAtEveryEnding(self) -> None:
         """However a connection ends, its place is free again, and nothing is scheduled."""
         for ending, end in (
-            (Ending.FINISHED, lambda: self.client.link.loseConnection()),
-            (Ending.LOST, lambda: self.client.link.abortConnection()),
-            (Ending.IDLE, lambda: self.wait(DEADLINES.idle + LINGER_SILENCE + 2)),
-            (Ending.STALLED, self.neverRead),
-            (Ending.ABORTED, lambda: self.server.abort()),
+            (CloseReason.FINISHED, lambda: self.client.link.loseConnection()),
+            (CloseReason.LOST, lambda: self.client.link.abortConnection()),
+            (CloseReason.IDLE, lambda: self.wait(DEADLINES.idle + LINGER_SILENCE + 2)),
+            (CloseReason.STALLED, self.neverRead),
+            (CloseReason.ABORTED, lambda: self.server.abort()),
         ):
             self.assertEqual(self.admission.open, 1)
             end()
@@ -592,7 +592,7 @@ class HandshakeTests(StreamTestCase):
         self.assertEqual(self.transport.value(), b"hello")
         self.assertFalse(self.transport.disconnecting)
         self.lose(ConnectionDone())
-        self.assertEqual((self.ended(), self.observer.refused), (Ending.FINISHED, []))
+        self.assertEqual((self.ended(), self.observer.refused), (CloseReason.FINISHED, []))
         self.assertOver()
 
     def test_idleSinceTheHandshake(self) -> None:
@@ -605,7 +605,7 @@ class HandshakeTests(StreamTestCase):
         self.wait(1 + SWEEP_INTERVAL)
         self.assertTrue(self.transport.disconnecting)
         self.lose(ConnectionDone())
-        self.assertEqual(self.ended(), Ending.IDLE)
+        self.assertEqual(self.ended(), CloseReason.IDLE)
 
     def test_overdue(self) -> None:
         """A handshake that takes too long is cut, and refused for that."""
@@ -695,7 +695,7 @@ class DrainTests(StreamTestCase):
         self.client.link.loseConnection()
         self.pair.pump()
         self.successResultOf(drained)
-        self.assertEqual(self.ended(), Ending.DRAINED)
+        self.assertEqual(self.ended(), CloseReason.DRAINED)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_silenceBefore(self) -> None:
@@ -717,7 +717,7 @@ class DrainTests(StreamTestCase):
         self.pair.pump()
         self.successResultOf(drained)
         self.assertEqual(len(self.client.received), 2_000_000)
-        self.assertEqual(self.ended(), Ending.FINISHED)
+        self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_slowReaderLosesNothing(self) -> None:
         """A client that reads slowly is not silent: what it sent is neither discarded nor lost."""
@@ -742,7 +742,7 @@ class DrainTests(StreamTestCase):
         self.client.link.loseConnection()
         self.pair.pump()
         self.successResultOf(drained)
-        self.assertEqual(self.ended(), Ending.DRAINED)
+        self.assertEqual(self.ended(), CloseReason.DRAINED)
 
     def test_notWhileUnsent(self) -> None:
         """A client whose kernel has not taken all gets no FIN until it has."""
@@ -768,7 +768,7 @@ class DrainTests(StreamTestCase):
                 self.pair.server.closed, ConnectionLost if reset else ConnectionAborted
             )
             self.successResultOf(drained)
-            self.assertEqual(self.observer.ended[-1].ending, Ending.DRAINED)
+            self.assertEqual(self.observer.ended[-1].ending, CloseReason.DRAINED)
             self.assertOver()
             self.factory = EchoFactory(self.clock, self.observer, self.admission)
             self.pair, self.client, self.server = self.connect()
@@ -781,7 +781,7 @@ class DrainTests(StreamTestCase):
         self.wait(DRAIN_TIMEOUT + 0.2)
         self.successResultOf(drained)
         self.successResultOf(again)
-        self.assertEqual(self.ended(), Ending.ABORTED)
+        self.assertEqual(self.ended(), CloseReason.ABORTED)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_endingsWithoutAPair(self) -> None:

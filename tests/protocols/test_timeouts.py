@@ -7,14 +7,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.connections import SWEEP_INTERVAL
 from echoproto.protocols.stream import DRAIN_SILENCE, LINGER_SILENCE
-from echoproto.protocols.timeouts import Deadlines
+from echoproto.protocols.timeouts import Timeouts
 
 
 class DeadlinesTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """The defaults are those that the documentation names."""
         self.assertEqual(
-            asdict(Deadlines()),
+            asdict(Timeouts()),
             {
                 "idle": 600.0,
                 "stall": 60.0,
@@ -27,7 +27,7 @@ class DeadlinesTests(SynchronousTestCase):
 
     def test_longerThanASweep(self) -> None:
         """Every default is finite, and longer than the sweep that keeps it."""
-        for name, seconds in asdict(Deadlines()).items():
+        for name, seconds in asdict(Timeouts()).items():
             self.assertTrue(SWEEP_INTERVAL < seconds < inf, name)
 
     def test_relations(self) -> None:
@@ -35,7 +35,7 @@ class DeadlinesTests(SynchronousTestCase):
         A header may take the 3 s that the PROXY specification asks for, who has not yet said who it is
         has less time than who has, and a client that stands still is found before one that is only slow.
         """
-        deadlines = Deadlines()
+        deadlines = Timeouts()
         self.assertGreaterEqual(deadlines.header, 3.0)
         self.assertLess(deadlines.header, deadlines.idle)
         self.assertLess(deadlines.handshake, deadlines.idle)
@@ -45,8 +45,8 @@ class DeadlinesTests(SynchronousTestCase):
         self.assertLess(LINGER_SILENCE, deadlines.linger)
 
     def test_value(self) -> None:
-        """Deadlines are a value: equal where all are, and never changed."""
-        self.assertEqual(Deadlines(idle=inf), Deadlines(idle=inf))
-        self.assertNotEqual(Deadlines(idle=inf), Deadlines())
+        """Timeouts are a value: equal where all are, and never changed."""
+        self.assertEqual(Timeouts(idle=inf), Timeouts(idle=inf))
+        self.assertNotEqual(Timeouts(idle=inf), Timeouts())
         with self.assertRaises(FrozenInstanceError):
-            Deadlines().idle = 1.0  # type: ignore[misc]
+            Timeouts().idle = 1.0  # type: ignore[misc]

@@ -6,7 +6,7 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import CannotStart
+from echoproto.errors import StartupError
 from echoproto.reactors import install as module
 from echoproto.reactors.install import installReactor
 
@@ -27,13 +27,13 @@ class ReactorTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """A name that nobody knows is an error of one line."""
-        with self.assertRaisesRegex(CannotStart, "--reactor 'fast': there is none"):
+        with self.assertRaisesRegex(StartupError, "--reactor 'fast': there is none"):
             installReactor("fast")
 
     def test_unusable(self) -> None:
         """So is one that cannot be used here."""
         with (
             mock.patch.object(module, "installNamed", side_effect=ImportError("no gi")),
-            self.assertRaisesRegex(CannotStart, "cannot be used: no gi"),
+            self.assertRaisesRegex(StartupError, "cannot be used: no gi"),
         ):
             installReactor("gi")

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from echoproto.conformance.results import Check, Grade, SuiteResult, Verdict
+from echoproto.conformance.results import Check, CheckResult, CheckVerdict, ConformanceResult
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import Spread
+from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan, LoadResult
-from echoproto.report.result import Saved
+from echoproto.report.result import StoredResult
 from echoproto.units import SECOND
 
 MS = 1_000_000
 
 
-def spreadOf(*times: int) -> Spread:
+def spreadOf(*times: int) -> LatencyHistogram:
     """These times, in milliseconds."""
-    made = Spread()
+    made = LatencyHistogram()
     for each in times:
         made.add(each * MS)
     return made
@@ -34,9 +34,9 @@ def loaded(**values: Any) -> LoadResult:
         "wrong": 0,
         "bytesSent": 20_480,
         "bytesReceived": 18_432,
-        "response": Spread(),
+        "response": LatencyHistogram(),
         "service": spreadOf(1, 2, 3),
-        "late": Spread(),
+        "late": LatencyHistogram(),
         "connecting": spreadOf(1),
         "errors": Counter(),
         "busy": 0.5,
@@ -44,7 +44,7 @@ def loaded(**values: Any) -> LoadResult:
     return LoadResult(**{**usual, **values})
 
 
-def savedOf(*times: int, **values: Any) -> Saved:
+def savedOf(*times: int, **values: Any) -> StoredResult:
     """What ping has saved of ten probes in two seconds, of which one is lost; what is given instead."""
     usual: dict[str, Any] = {
         "files": ("a.json",),
@@ -61,10 +61,10 @@ def savedOf(*times: int, **values: Any) -> Saved:
         "intervals": (Interval(0, 5, 5, MS, 2 * MS, 3 * MS, 4 * MS), Interval(SECOND, 5, 0)),
         "probes": (),
     }
-    return Saved(**{**usual, **values})
+    return StoredResult(**{**usual, **values})
 
 
-def verified(**values: Any) -> Saved:
+def verified(**values: Any) -> StoredResult:
     """What verify has saved of two mebibytes, all of which came back."""
     usual: dict[str, Any] = {
         "command": "verify",
@@ -83,10 +83,10 @@ async def _ask(asked: object) -> str:
     return ""
 
 
-def graded(*verdicts: tuple[str, str, Verdict, str]) -> SuiteResult:
+def graded(*verdicts: tuple[str, str, CheckVerdict, str]) -> ConformanceResult:
     """A result with these checks: carrier, name, verdict, reason."""
     grades = [
-        Grade(Check(carrier, name, "It is so.", "RFC 862", _ask), verdict, reason, 5 * MS)
+        CheckResult(Check(carrier, name, "It is so.", "RFC 862", _ask), verdict, reason, 5 * MS)
         for carrier, name, verdict, reason in verdicts
     ]
-    return SuiteResult("tcp://lab1:7", grades, True)
+    return ConformanceResult("tcp://lab1:7", grades, True)

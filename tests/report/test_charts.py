@@ -16,7 +16,7 @@ from echoproto.report.charts import (
     percentiles,
     rates,
 )
-from echoproto.report.result import Saved
+from echoproto.report.result import StoredResult
 from echoproto.units import SECOND
 from tests.report.results import MS, savedOf
 
@@ -24,7 +24,7 @@ from tests.report.results import MS, savedOf
 MOST = (1 << 62) - 1
 
 
-def plotted(plot: Callable[[Any, Numbered], None], *results: Saved) -> Any:
+def plotted(plot: Callable[[Any, Numbered], None], *results: StoredResult) -> Any:
     """The axes, and all that is on them once they are drawn."""
     figure = Figure()
     axes = figure.add_subplot()

@@ -5,22 +5,22 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import CannotReport
-from echoproto.measure.latency import Spread
-from echoproto.report.compare import Difference, Estimate, Verdict, compare, ranks
-from echoproto.report.result import Saved
+from echoproto.errors import ReportError
+from echoproto.measure.latency import LatencyHistogram
+from echoproto.report.compare import ComparisonVerdict, Estimate, MetricDifference, compare, ranks
+from echoproto.report.result import StoredResult
 from tests.report.results import savedOf, verified
 
 
-def run(random: Random, count: int, factor: float = 1.0, **values: Any) -> Saved:
+def run(random: Random, count: int, factor: float = 1.0, **values: Any) -> StoredResult:
     """Round trips as a network has them, so many times as long."""
-    times = Spread()
+    times = LatencyHistogram()
     for _ in range(count):
         times.add(round(random.lognormvariate(13, 0.5) * factor))
     return savedOf(**{"sent": count, "received": count, "times": times, **values})
 
 
-def verdicts(a: Saved, b: Saved) -> dict[str, str]:
+def verdicts(a: StoredResult, b: StoredResult) -> dict[str, str]:
     return {each.name: str(each) for each in compare(a, b).differences}
 
 
@@ -49,7 +49,7 @@ class CompareTests(SynchronousTestCase):
         for _ in range(100):
             a, b = (run(self.random, 400) for _ in range(2))
             told = {each.verdict for each in compare(a, b).differences}
-            wrong += bool(told & {Verdict.MORE, Verdict.LESS})
+            wrong += bool(told & {ComparisonVerdict.MORE, ComparisonVerdict.LESS})
         self.assertEqual(wrong, 0)
 
     def test_intervals(self) -> None:
@@ -65,7 +65,7 @@ class CompareTests(SynchronousTestCase):
 
     def test_rounded(self) -> None:
         """Times that the histogram does not tell apart do not differ, however many there are."""
-        a, b = Spread(), Spread()
+        a, b = LatencyHistogram(), LatencyHistogram()
         for _ in range(10_000):
             a.add(100_000)
             b.add(100_001)
@@ -73,7 +73,7 @@ class CompareTests(SynchronousTestCase):
             a.add(each)
             b.add(each)
         told = compare(savedOf(times=a), savedOf(times=b)).differences
-        self.assertEqual([each.verdict for each in told[:3]], [Verdict.SAME] * 3)
+        self.assertEqual([each.verdict for each in told[:3]], [ComparisonVerdict.SAME] * 3)
 
     def test_ranks(self) -> None:
         """Of a hundred the median lies between the 37th and the 64th; no percentile of few has both ends."""
@@ -110,7 +110,7 @@ class CompareTests(SynchronousTestCase):
             (10, "slower by a factor of 10.5, more than noise"),
             (0, "slower, more than noise"),
         ):
-            told = Difference("p50", Estimate(a), Estimate(105), Verdict.MORE)
+            told = MetricDifference("p50", Estimate(a), Estimate(105), ComparisonVerdict.MORE)
             self.assertEqual(str(told), says)
 
     def test_unlike(self) -> None:
@@ -119,5 +119,5 @@ class CompareTests(SynchronousTestCase):
             (savedOf(), savedOf(measured="response", command="load"), "can be compared"),
             (verified(), verified(), "a.json has no times"),
         ):
-            with self.assertRaisesRegex(CannotReport, says):
+            with self.assertRaisesRegex(ReportError, says):
                 compare(a, b)

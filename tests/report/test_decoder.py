@@ -8,18 +8,18 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import Spread
+from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.measure.ping.payload import Probes
-from echoproto.measure.ping.pinger import PingResult, Plan
-from echoproto.measure.ping.statistics import Record
+from echoproto.measure.ping.payload import ProbePayload
+from echoproto.measure.ping.pinger import PingPlan, PingResult
+from echoproto.measure.ping.statistics import PingStatistics
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.decoder import restored
 from echoproto.report.document import loadValues, measurement, verification
 from echoproto.report.export import comparisonValues, reportValues
-from echoproto.report.result import Saved
-from echoproto.report.validation import Fields, Unfit
+from echoproto.report.result import StoredResult
+from echoproto.report.validation import InvalidDocument, JSONObject
 from echoproto.units import SECOND
 from tests.report.results import MS, loaded, savedOf, spreadOf, verified
 
@@ -30,18 +30,20 @@ def pinged(unit: int = MS) -> dict[str, Any]:
 
     :param unit: nanoseconds; the shorter times are, the sooner their histogram is read.
     """
-    record = Record(Probes(b"test", 32), 50 * MS)
+    record = PingStatistics(ProbePayload(b"test", 32), 50 * MS)
     first = record.send(0)
     record.send(unit)
     record.receive(first, 3 * unit)
     record.receive(first, 4 * unit)
     record.receive(record.send(SECOND), SECOND + unit)
-    result = PingResult("udp://lab1:7", Plan(), record, 2 * SECOND, Spread(), Spread())
+    result = PingResult(
+        "udp://lab1:7", PingPlan(), record, 2 * SECOND, LatencyHistogram(), LatencyHistogram()
+    )
     return measurement([result, result], "2026-01-02T03:04:05+00:00", "00ff00ff")
 
 
-def read(document: Any) -> list[Saved]:
-    return list(restored(Fields(json.loads(json.dumps(document))), "a.json"))
+def read(document: Any) -> list[StoredResult]:
+    return list(restored(JSONObject(json.loads(json.dumps(document))), "a.json"))
 
 
 class RestoredTests(SynchronousTestCase):
@@ -101,7 +103,7 @@ class RestoredTests(SynchronousTestCase):
         self.assertEqual(found.rate, 0)
 
     def refused(self, document: dict[str, Any], says: str, **values: Any) -> None:
-        with self.assertRaisesRegex(Unfit, says):
+        with self.assertRaisesRegex(InvalidDocument, says):
             read({**document, **values})
 
     def test_foreign(self) -> None:
@@ -113,10 +115,10 @@ class RestoredTests(SynchronousTestCase):
             ({"version": "1"}, "version is no whole number", "measure again"),
             ({"command": "later"}, "'later', which has no results", "give what was measured"),
         ):
-            with self.assertRaisesRegex(Unfit, says) as caught:
+            with self.assertRaisesRegex(InvalidDocument, says) as caught:
                 read({**pinged(), **values})
             self.assertIn(remedy, caught.exception.remedy)
-        self.assertRaisesRegex(Unfit, "'compare'", read, comparisonValues([]))
+        self.assertRaisesRegex(InvalidDocument, "'compare'", read, comparisonValues([]))
 
     def test_unfit(self) -> None:
         """What has not the values that it should is refused."""

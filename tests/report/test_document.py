@@ -9,13 +9,13 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.conformance.results import Verdict
+from echoproto.conformance.results import CheckVerdict
 from echoproto.measure.assertions import COUNTS, SHARES, TIMES
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import Spread
-from echoproto.measure.ping.payload import Probes
-from echoproto.measure.ping.pinger import PingResult, Plan
-from echoproto.measure.ping.statistics import Record
+from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.ping.payload import ProbePayload
+from echoproto.measure.ping.pinger import PingPlan, PingResult
+from echoproto.measure.ping.statistics import PingStatistics
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.document import (
@@ -35,11 +35,18 @@ MS = 1_000_000
 
 class DocumentTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.record = Record(Probes(b"test", 32), 50 * MS)
+        self.record = PingStatistics(ProbePayload(b"test", 32), 50 * MS)
         self.sent = [self.record.send(each * MS) for each in range(3)]
 
     def result(self) -> PingResult:
-        return PingResult("udp://lab1:7", Plan(count=3), self.record, MS, Spread(), Spread())
+        return PingResult(
+            "udp://lab1:7",
+            PingPlan(count=3),
+            self.record,
+            MS,
+            LatencyHistogram(),
+            LatencyHistogram(),
+        )
 
     def test_schema(self) -> None:
         """What is written, with and without replies, is what the schema tells, and the schema is one."""
@@ -49,7 +56,12 @@ class DocumentTests(SynchronousTestCase):
         Draft202012Validator.check_schema(schema)
         self.record.receive(self.sent[0], MS)
         empty = PingResult(
-            "tcp://lab2:7", Plan(), Record(Probes(b"test", 32), 1), 0, Spread(), Spread()
+            "tcp://lab2:7",
+            PingPlan(),
+            PingStatistics(ProbePayload(b"test", 32), 1),
+            0,
+            LatencyHistogram(),
+            LatencyHistogram(),
         )
         written = measurement([self.result(), empty], "2026-01-02T03:04:05+00:00", "00ff00ff")
         Draft202012Validator(schema).validate(json.loads(json.dumps(written)))
@@ -102,7 +114,7 @@ class DocumentTests(SynchronousTestCase):
             loaded(
                 intervals=(Interval(0, 5, 4, 1, 2, 3, 4, wrong=1), Interval(SECOND, 5, 0, wrong=0))
             ),
-            loaded(duration=0, sent=0, service=Spread(), errors=Counter(gone=2)),
+            loaded(duration=0, sent=0, service=LatencyHistogram(), errors=Counter(gone=2)),
         ):
             validator.validate(json.loads(json.dumps(loadValues(result))))
         self.assertEqual(loadValues(loaded())["rate_per_second"], 4.5)
@@ -113,7 +125,7 @@ class DocumentTests(SynchronousTestCase):
         self.assertEqual((values["max"], values["rate"], values["loss"]), (3 * MS, 4.5, 0.1))
         self.assertEqual(loadAssertable(loaded(response=spreadOf(7)))["max"], 7 * MS)
         self.assertEqual(set(values) - {*TIMES, *COUNTS, *SHARES}, set())
-        empty = loadAssertable(loaded(sent=0, service=Spread()))
+        empty = loadAssertable(loaded(sent=0, service=LatencyHistogram()))
         self.assertEqual((empty["loss"], "p50" in empty), (0, False))
 
     def test_restored(self) -> None:
@@ -121,7 +133,9 @@ class DocumentTests(SynchronousTestCase):
         for each in self.sent:
             self.record.receive(each, 10 * MS)
         state = measurement([self.result()], "", "")["targets"][0]["rtt"]
-        self.assertEqual(Spread.restored(state).percentile(50), self.record.times.percentile(50))
+        self.assertEqual(
+            LatencyHistogram.restored(state).percentile(50), self.record.times.percentile(50)
+        )
 
     def test_suite(self) -> None:
         """A suite's result is what its schema tells."""
@@ -130,7 +144,8 @@ class DocumentTests(SynchronousTestCase):
         )
         Draft202012Validator.check_schema(schema)
         result = graded(
-            ("tcp", "answers", Verdict.PASSED, ""), ("udp", "sizes", Verdict.FAILED, "cut")
+            ("tcp", "answers", CheckVerdict.PASSED, ""),
+            ("udp", "sizes", CheckVerdict.FAILED, "cut"),
         )
         written = suiteValues(result)
         Draft202012Validator(schema).validate(json.loads(json.dumps(written)))

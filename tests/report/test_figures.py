@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.report.charts import COLOURS
 from echoproto.report.figures import inlined, pngPicture, svgPictures
-from echoproto.report.result import Saved
+from echoproto.report.result import StoredResult
 from tests.report.results import savedOf, verified
 
 TITLES = [
@@ -20,7 +20,7 @@ TITLES = [
 ]
 
 
-def drawn(*results: Saved) -> dict[str, ET.Element]:
+def drawn(*results: StoredResult) -> dict[str, ET.Element]:
     """The pictures, by their titles."""
     found = svgPictures(results)
     # A page has the names of SVG without being told; here they are not resolved.
@@ -81,7 +81,7 @@ class PictureTests(SynchronousTestCase):
 
 
 class PNGTests(SynchronousTestCase):
-    def sizeOf(self, results: Sequence[Saved]) -> tuple[int, int]:
+    def sizeOf(self, results: Sequence[StoredResult]) -> tuple[int, int]:
         picture = pngPicture(results)
         self.assertEqual(picture[:8], b"\x89PNG\r\n\x1a\n")
         width, height = struct.unpack(">II", picture[16:24])

@@ -10,23 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import CannotReport
+from echoproto.errors import ReportError
 from echoproto.measure.intervals import Interval
-from echoproto.measure.ping.statistics import Kind, Seen
+from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
 from echoproto.report import loader as reading
 from echoproto.report.compare import compare
 from echoproto.report.document import loadValues, seenValues
 from echoproto.report.export import reportValues
 from echoproto.report.loader import PROBES, readResults, readStream
 from echoproto.report.merge import mergeResults
-from echoproto.report.result import Saved
+from echoproto.report.result import StoredResult
 from echoproto.report.table import resultColumns
 from echoproto.units import SECOND
 from tests.report.results import MS, loaded, savedOf, spreadOf, verified
 from tests.report.test_decoder import pinged
 
 
-def read(text: str) -> list[Saved]:
+def read(text: str) -> list[StoredResult]:
     return readStream(io.StringIO(text), "a.json")
 
 
@@ -34,7 +34,7 @@ def line(type: str, values: dict[str, Any]) -> str:
     return json.dumps({"type": type, **values}) + "\n"
 
 
-def probe(at: int, seen: Seen, target: str = "udp://lab1:7") -> str:
+def probe(at: int, seen: ProbeOutcome, target: str = "udp://lab1:7") -> str:
     return line("probe", seenValues(target, at, seen))
 
 
@@ -44,7 +44,7 @@ def summary(**values: Any) -> str:
 
 class ReadingTests(SynchronousTestCase):
     def refused(self, text: str, says: str) -> None:
-        with self.assertRaises(CannotReport) as caught:
+        with self.assertRaises(ReportError) as caught:
             read(text)
         self.assertEqual(str(caught.exception), f"a.json: {says}")
 
@@ -63,12 +63,12 @@ class ReadingTests(SynchronousTestCase):
             (".", ".: Is a directory"),
             ("a\nb", "a\\nb: No such file or directory"),
         ):
-            with self.assertRaises(CannotReport) as caught:
+            with self.assertRaises(ReportError) as caught:
                 readResults(name)
             self.assertEqual(str(caught.exception), says)
         path = Path(self.mktemp())
         path.write_bytes(b"\xff\xfe\x00")
-        self.assertRaisesRegex(CannotReport, "it is no text", readResults, path)
+        self.assertRaisesRegex(ReportError, "it is no text", readResults, path)
 
     def test_documents(self) -> None:
         """A document may be on one line or on many."""
@@ -93,14 +93,14 @@ class ReadingTests(SynchronousTestCase):
     def test_lines(self) -> None:
         """Of NDJSON the summaries are read, with the probes before them, in the order of time."""
         text = (
-            probe(9 * MS, Seen(Kind.REPLY, 1, 32, 2 * MS))
-            + probe(3 * MS, Seen(Kind.REPLY, 0, 32, MS))
-            + probe(4 * MS, Seen(Kind.DUPLICATE, 0, 32, 5 * MS))
-            + probe(5 * MS, Seen(Kind.FOREIGN, None, 32))
-            + probe(6 * MS, Seen(Kind.LOST, 2))
-            + probe(7 * MS, Seen(Kind.LOST, 3))
-            + probe(SECOND, Seen(Kind.LATE, 3, 32, SECOND))
-            + probe(8 * MS, Seen(Kind.LOST, 0), "lab2")
+            probe(9 * MS, ProbeOutcome(OutcomeKind.REPLY, 1, 32, 2 * MS))
+            + probe(3 * MS, ProbeOutcome(OutcomeKind.REPLY, 0, 32, MS))
+            + probe(4 * MS, ProbeOutcome(OutcomeKind.DUPLICATE, 0, 32, 5 * MS))
+            + probe(5 * MS, ProbeOutcome(OutcomeKind.FOREIGN, None, 32))
+            + probe(6 * MS, ProbeOutcome(OutcomeKind.LOST, 2))
+            + probe(7 * MS, ProbeOutcome(OutcomeKind.LOST, 3))
+            + probe(SECOND, ProbeOutcome(OutcomeKind.LATE, 3, 32, SECOND))
+            + probe(8 * MS, ProbeOutcome(OutcomeKind.LOST, 0), "lab2")
             + summary()
             + summary(target="lab2")
         )
@@ -125,13 +125,15 @@ class ReadingTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """Probes that are too many to draw are not kept."""
-        text = "".join(probe(each, Seen(Kind.REPLY, each, 32, MS)) for each in range(PROBES + 1))
+        text = "".join(
+            probe(each, ProbeOutcome(OutcomeKind.REPLY, each, 32, MS)) for each in range(PROBES + 1)
+        )
         (found,) = read(text + summary())
         self.assertEqual(found.probes, ())
 
     def test_cut(self) -> None:
         """NDJSON that was cut is refused, and says how it becomes whole."""
-        reply = probe(MS, Seen(Kind.REPLY, 0, 32, MS))
+        reply = probe(MS, ProbeOutcome(OutcomeKind.REPLY, 0, 32, MS))
         self.refused(
             reply,
             "there is no summary of udp://lab1:7; end it with Ctrl-C, so that it writes one",
@@ -168,7 +170,7 @@ class FuzzTests(SynchronousTestCase):
             resultColumns(found)
             mergeResults(found)
             compare(found[0], found[-1])
-        except CannotReport as error:
+        except ReportError as error:
             self.assertNotIn("\n", str(error))
 
     @given(st.text())

@@ -4,8 +4,8 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import CannotReport
-from echoproto.measure.latency import PERCENTILES, Spread
+from echoproto.errors import ReportError
+from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.report.merge import mergeResults
 from echoproto.units import SECOND
 from tests.report.results import savedOf, verified
@@ -15,14 +15,14 @@ class MergeTests(SynchronousTestCase):
     def test_exact(self) -> None:
         """Merged percentiles are those of one histogram that had all times, to the last bit, also of what went through files."""
         random = Random(862)
-        whole, parts = Spread(), []
+        whole, parts = LatencyHistogram(), []
         for _ in range(7):
-            part = Spread()
+            part = LatencyHistogram()
             for _ in range(2000):
                 time = round(random.lognormvariate(13, 1.5))
                 part.add(time)
                 whole.add(time)
-            parts.append(savedOf(times=Spread.restored(part.state())))
+            parts.append(savedOf(times=LatencyHistogram.restored(part.state())))
         merged = mergeResults(parts).times
         self.assertEqual(merged.state(), whole.state())
         percents = (*PERCENTILES.values(), 0.01, 25, 99.99, 100)
@@ -63,5 +63,5 @@ class MergeTests(SynchronousTestCase):
             ([], "nothing to merge"),
             ([savedOf(sent=1 << 61)] * 2, "more than can be counted"),
         ):
-            with self.assertRaisesRegex(CannotReport, says):
+            with self.assertRaisesRegex(ReportError, says):
                 mergeResults(results)

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import Interval, intervalsOf
-from echoproto.measure.latency import Spread
+from echoproto.measure.latency import LatencyHistogram
 from echoproto.report import statistics as chance
-from echoproto.report.compare import Verdict, compare
-from echoproto.report.result import Saved
+from echoproto.report.compare import ComparisonVerdict, compare
+from echoproto.report.result import StoredResult
 from echoproto.report.statistics import (
     ENOUGH,
     binomialQuantile,
-    lossInflation,
-    sameShare,
-    timesInflation,
+    fisherExact,
+    lossDesignEffect,
+    timesDesignEffect,
 )
 from echoproto.units import SECOND
 from tests.report.results import savedOf
@@ -76,25 +76,25 @@ class ShareTests(SynchronousTestCase):
         """It is what the definition has, and says of two shares the same as of them the other way round."""
         trials, otherTrials = (data.draw(st.integers(1, 60)) for _ in range(2))
         hits, otherHits = (data.draw(st.integers(0, each)) for each in (trials, otherTrials))
-        found = sameShare(hits, trials, otherHits, otherTrials)
+        found = fisherExact(hits, trials, otherHits, otherTrials)
         wanted = float(fisher(hits, trials, otherHits, otherTrials))
         self.assertAlmostEqual(found, wanted, places=9)
-        self.assertAlmostEqual(sameShare(otherHits, otherTrials, hits, trials), wanted, places=9)
+        self.assertAlmostEqual(fisherExact(otherHits, otherTrials, hits, trials), wanted, places=9)
 
     def test_nothing(self) -> None:
         """Where nothing was tried, nothing counted or everything did, no difference can be told."""
         for shares in ((0, 0, 1, 2), (1, 2, 0, 0), (0, 5, 0, 7), (5, 5, 7, 7)):
-            self.assertEqual(sameShare(*shares), 1)
+            self.assertEqual(fisherExact(*shares), 1)
 
     def test_wide(self) -> None:
         """Of very many it is taken from the normal distribution; however many there are, a probability comes of it."""
         shares = (1_600_000, 3_600_000, 1_602_000, 3_600_000)
-        exact = sameShare(*shares)
+        exact = fisherExact(*shares)
         self.patch(chance, "WIDE", 100.0)
-        self.assertAlmostEqual(sameShare(*shares), exact, places=4)
+        self.assertAlmostEqual(fisherExact(*shares), exact, places=4)
         most = (1 << 62) - 1
         for shares in ((5, most, 9, most), (most // 2, most, most // 3, most), (most, most, 0, 1)):
-            self.assertTrue(0 <= sameShare(*shares) <= 1)
+            self.assertTrue(0 <= fisherExact(*shares) <= 1)
 
 
 class Run:
@@ -110,8 +110,8 @@ class Run:
         self._drift = drift
         self._burst = burst
 
-    def saved(self, seconds: int = 30, each: int = 40) -> Saved:
-        sentAt, took, times = array("q"), array("q"), Spread()
+    def saved(self, seconds: int = 30, each: int = 40) -> StoredResult:
+        sentAt, took, times = array("q"), array("q"), LatencyHistogram()
         level, isDown = 0.0, False
         for number in range(seconds * each):
             if number % each == 0:
@@ -140,47 +140,49 @@ class DependenceTests(SynchronousTestCase):
         found = 0
         for _ in range(20):
             told = compare(run.saved(), run.saved()).differences
-            found += any(each.verdict in (Verdict.MORE, Verdict.LESS) for each in told)
+            found += any(
+                each.verdict in (ComparisonVerdict.MORE, ComparisonVerdict.LESS) for each in told
+            )
         return found
 
     def test_independent(self) -> None:
         """Independent exchanges count for nearly as much as they are."""
         run = Run(self.random)
         found = [run.saved() for _ in range(20)]
-        self.assertLess(sum(map(timesInflation, found)) / 20, 1.5)
-        self.assertLess(sum(map(lossInflation, found)) / 20, 1.5)
+        self.assertLess(sum(map(timesDesignEffect, found)) / 20, 1.5)
+        self.assertLess(sum(map(lossDesignEffect, found)) / 20, 1.5)
 
     def test_drifting(self) -> None:
         """Where those of a second have something in common they count for much less, and two runs of the same do not differ."""
         run = Run(self.random, drift=0.4)
         result = run.saved()
-        self.assertGreater(timesInflation(result), 5)
+        self.assertGreater(timesDesignEffect(result), 5)
         self.assertLess(compare(result, result).independent[0], result.received / 5)
         self.assertLessEqual(self.different(run), 1)
 
     def test_bursts(self) -> None:
         """So do losses that come in bursts."""
         run = Run(self.random, burst=0.9)
-        self.assertGreater(lossInflation(run.saved(60)), 3)
+        self.assertGreater(lossDesignEffect(run.saved(60)), 3)
         self.assertLessEqual(self.different(run), 1)
 
     def test_rare(self) -> None:
         """One exchange a second is told by itself whether it knows of others."""
         calm = [Run(self.random).saved(200, 1) for _ in range(10)]
-        self.assertLess(sum(map(timesInflation, calm)) / 10, 1.5)
+        self.assertLess(sum(map(timesDesignEffect, calm)) / 10, 1.5)
 
     def test_unknown(self) -> None:
         """Without enough seconds, or without any reply, nothing is known."""
         few = tuple(Interval(each, 5, 5, 1, 1, 1, 1) for each in range(ENOUGH - 1))
         for intervals in ((), few):
             result = savedOf(1, 2, intervals=intervals)
-            self.assertEqual((timesInflation(result), lossInflation(result)), (1, 1))
+            self.assertEqual((timesDesignEffect(result), lossDesignEffect(result)), (1, 1))
         gone = savedOf(received=0, intervals=tuple(Interval(each, 5, 0) for each in range(9)))
-        self.assertEqual((timesInflation(gone), lossInflation(gone)), (1, 1))
+        self.assertEqual((timesDesignEffect(gone), lossDesignEffect(gone)), (1, 1))
 
     def test_foreign(self) -> None:
         """Seconds that tell what the histogram does not, as a file may have them, do no harm."""
         odd = tuple(Interval(each, 1, 1 << 61, 0, 9**20, 0, 0) for each in range(9))
         for result in (savedOf(1, intervals=odd), savedOf(intervals=odd)):
-            self.assertGreaterEqual(min(timesInflation(result), lossInflation(result)), 1)
+            self.assertGreaterEqual(min(timesDesignEffect(result), lossDesignEffect(result)), 1)
             compare(result, result)

@@ -4,12 +4,12 @@ from collections import Counter
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.conformance.results import Verdict
-from echoproto.measure.latency import Spread
+from echoproto.conformance.results import CheckVerdict
+from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.measure.ping.payload import Probes
-from echoproto.measure.ping.pinger import PingResult, Plan
-from echoproto.measure.ping.statistics import Record
+from echoproto.measure.ping.payload import ProbePayload
+from echoproto.measure.ping.pinger import PingPlan, PingResult
+from echoproto.measure.ping.statistics import PingStatistics
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.text import (
@@ -31,7 +31,7 @@ MS = 1_000_000
 
 class TextTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.record = Record(Probes(b"test", 32), 50 * MS)
+        self.record = PingStatistics(ProbePayload(b"test", 32), 50 * MS)
         self.sent = [self.record.send(each * 10 * MS) for each in range(6)]
 
     def line(self, sequence: int, at: int, reply: bytes | None = None) -> str:
@@ -39,7 +39,14 @@ class TextTests(SynchronousTestCase):
         return seenLine("udp://lab1:7", self.record.receive(reply, at * MS))
 
     def result(self) -> PingResult:
-        return PingResult("udp://lab1:7", Plan(), self.record, 1234 * MS, Spread(), Spread())
+        return PingResult(
+            "udp://lab1:7",
+            PingPlan(),
+            self.record,
+            1234 * MS,
+            LatencyHistogram(),
+            LatencyHistogram(),
+        )
 
     def test_lines(self) -> None:
         """Each kind is named in its line; sequence numbers begin with 1."""
@@ -87,7 +94,7 @@ lost: no reply in 2 s""",
         self.line(2, 21)
         self.assertIn("5 lost (83.33 %, 2 bursts, longest 3)", summary(self.result()))
         self.assertNotIn("delay variation", summary(self.result()))
-        self.record = Record(Probes(b"test", 32), 1)
+        self.record = PingStatistics(ProbePayload(b"test", 32), 1)
         self.assertEqual(
             summary(self.result()).splitlines()[1:],
             ["0 sent, 0 received, 0 lost (0.00 %), time 1.234 s"],
@@ -182,16 +189,16 @@ service      1.000    1.000    1.000    1.000    1.000    1.000""",
 
     def test_nothing(self) -> None:
         """Where nothing came there are no times."""
-        said = loadSummary(loaded(duration=0, received=0, service=Spread()))
+        said = loadSummary(loaded(duration=0, received=0, service=LatencyHistogram()))
         self.assertEqual(said.splitlines()[2:], ["0.0 exchanges/s, 0 B/s out, 0 B/s in"])
 
 
 class SuiteTests(SynchronousTestCase):
     result = graded(
-        ("tcp", "answers", Verdict.PASSED, ""),
-        ("tcp", "half-close", Verdict.FAILED, "1 bytes: none came back"),
-        ("udp", "source", Verdict.PASSED, "asked at 127.0.0.1"),
-        ("udp", "burst", Verdict.SKIPPED, "stopped"),
+        ("tcp", "answers", CheckVerdict.PASSED, ""),
+        ("tcp", "half-close", CheckVerdict.FAILED, "1 bytes: none came back"),
+        ("udp", "source", CheckVerdict.PASSED, "asked at 127.0.0.1"),
+        ("udp", "burst", CheckVerdict.SKIPPED, "stopped"),
     )
 
     def test_rows(self) -> None:

@@ -9,8 +9,8 @@ from hdrh.histogram import HdrHistogram
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.escape import printable
-from echoproto.measure.latency import LONGEST, Spread
-from echoproto.report.validation import MOST, Fields, Unfit, checkHistogram
+from echoproto.measure.latency import LONGEST, LatencyHistogram
+from echoproto.report.validation import MOST, InvalidDocument, JSONObject, checkHistogram
 from tests.report.results import spreadOf
 
 #: Values that are none of what is looked for.
@@ -22,47 +22,47 @@ NOT_LISTS: list[Any] = [[{}, {}], {}, "x"]
 
 class FieldsTests(SynchronousTestCase):
     def refused(self, method: str, value: Any, says: str, *more: Any) -> None:
-        with self.assertRaises(Unfit) as caught:
-            getattr(Fields({"x": value}, "it[0]"), method)("x", *more)
+        with self.assertRaises(InvalidDocument) as caught:
+            getattr(JSONObject({"x": value}, "it[0]"), method)("x", *more)
         self.assertEqual(str(caught.exception), says)
         self.assertIn("measure again", caught.exception.remedy)
 
     def test_objects(self) -> None:
         """Only an object has fields; what is wrong is named with its way from the outermost."""
         for value in NOT_OBJECTS:
-            self.assertRaisesRegex(Unfit, "it is no object", Fields, value)
+            self.assertRaisesRegex(InvalidDocument, "it is no object", JSONObject, value)
         self.refused("inner", 5, "it[0].x is no object")
-        self.assertEqual(Fields({"a": {"b": 5}}).inner("a").count("b"), 5)
+        self.assertEqual(JSONObject({"a": {"b": 5}}).inner("a").count("b"), 5)
 
     def test_counts(self) -> None:
         """A count is a whole number that histograms have room for; true is none."""
-        self.assertEqual([Fields({"x": each}).count("x") for each in (0, MOST)], [0, MOST])
+        self.assertEqual([JSONObject({"x": each}).count("x") for each in (0, MOST)], [0, MOST])
         for each in NOT_COUNTS:
             self.refused("count", each, "it[0].x is no whole number")
-        with self.assertRaisesRegex(Unfit, "^y is missing; it should be a whole number$"):
-            Fields({}).count("y")
+        with self.assertRaisesRegex(InvalidDocument, "^y is missing; it should be a whole number$"):
+            JSONObject({}).count("y")
 
     def test_numbers(self) -> None:
         """A number may be a broken one, but neither endless nor none."""
-        self.assertEqual([Fields({"x": each}).number("x") for each in (0, 1.5)], [0.0, 1.5])
+        self.assertEqual([JSONObject({"x": each}).number("x") for each in (0, 1.5)], [0.0, 1.5])
         for each in NOT_NUMBERS:
             self.refused("number", each, "it[0].x is no number")
 
     def test_missing(self) -> None:
         """What is missing and what is null is not there."""
-        fields = Fields({"x": None, "y": 0})
+        fields = JSONObject({"x": None, "y": 0})
         self.assertEqual([fields.has(each) for each in "xyz"], [False, True, False])
         self.assertEqual([fields.perhaps(each) for each in "xyz"], [None, 0, None])
 
     def test_texts(self) -> None:
         """Text does nothing to a terminal."""
-        self.assertEqual(Fields({"x": "\x1b[2J\nüber"}).text("x"), "\\x1b[2J\\nüber")
+        self.assertEqual(JSONObject({"x": "\x1b[2J\nüber"}).text("x"), "\\x1b[2J\\nüber")
         self.assertEqual(printable("\ud800\u202e"), "\\ud800\\u202e")
         self.refused("text", 5, "it[0].x is no text")
 
     def test_lists(self) -> None:
         """The objects of a list are numbered; it is no longer than it may be."""
-        (only,) = Fields({"x": [{"y": 7}]}).items("x", 1)
+        (only,) = JSONObject({"x": [{"y": 7}]}).items("x", 1)
         self.assertEqual(only.count("y"), 7)
         self.refused("items", [{}, 5], "it[0].x[1] is no object", 2)
         for each in NOT_LISTS:
@@ -72,17 +72,17 @@ class FieldsTests(SynchronousTestCase):
 class SpreadTests(SynchronousTestCase):
     def test_restored(self) -> None:
         """Times are as they were written."""
-        outermost = Spread()
+        outermost = LatencyHistogram()
         for time in (0, 1, LONGEST):
             outermost.add(time)
-        for each in (Spread(), spreadOf(1, 2, 2, 3000), outermost):
+        for each in (LatencyHistogram(), spreadOf(1, 2, 2, 3000), outermost):
             state = each.state()
-            self.assertEqual(Fields({"x": state}).spread("x").state(), state)
+            self.assertEqual(JSONObject({"x": state}).spread("x").state(), state)
 
     def refused(self, says: str, **values: Any) -> None:
         state = {**spreadOf(1, 2, 3).state(), **values}
-        with self.assertRaisesRegex(Unfit, f"^{says}"):
-            Fields({"x": state}).spread("x")
+        with self.assertRaisesRegex(InvalidDocument, f"^{says}"):
+            JSONObject({"x": state}).spread("x")
 
     def test_unfit(self) -> None:
         """Figures that cannot be of the same times are refused."""
@@ -139,13 +139,13 @@ class HistogramTests(SynchronousTestCase):
             {"highest": 1 << 62},
             {"ratio": 2.0},
         ):
-            with self.assertRaisesRegex(Unfit, "x is no histogram of times"):
+            with self.assertRaisesRegex(InvalidDocument, "x is no histogram of times"):
                 checkHistogram(encoded(b"\x02", **header), "x")
         good = base64.b64decode(encoded(b"\x02"))
         more = good[:4] + struct.pack(">I", len(good) - 7) + good[8:] + b"\0"
         for data in (good[:8], good[:-1], more, base64.b64decode(encoded(bytes(1 << 24)))):
-            with self.assertRaisesRegex(Unfit, "x is no histogram"):
+            with self.assertRaisesRegex(InvalidDocument, "x is no histogram"):
                 checkHistogram(base64.b64encode(data).decode(), "x")
         for text in ("", "*", "ü", "A"):
-            with self.assertRaisesRegex(Unfit, "x is no histogram"):
+            with self.assertRaisesRegex(InvalidDocument, "x is no histogram"):
                 checkHistogram(text, "x")

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
 from echoproto.server.config.listeners import Listener
-from echoproto.server.ports import Machine
+from echoproto.server.ports import Platform
 
 
 def failed(number: int) -> OSError:
@@ -102,8 +102,8 @@ class FakeMachine:
 
         return restore
 
-    def machine(self) -> Machine:
-        return Machine(
+    def machine(self) -> Platform:
+        return Platform(
             self.open,
             self.open,
             lambda: self.ipv6,

@@ -11,9 +11,9 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.errors import CannotStart
-from echoproto.server.application import Program
-from echoproto.server.config.listeners import Listener, listenersFor
+from echoproto.errors import StartupError
+from echoproto.server.application import EchoprotoService
+from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.monitoring.status import IState
@@ -37,16 +37,16 @@ class ProgramTests(SynchronousTestCase):
         self.told.settimeout(1.0)
         self.environ = {"NOTIFY_SOCKET": f"{folder.name}/notify"}
 
-    def program(self, environ: Mapping[str, str] | None = None) -> Program:
+    def program(self, environ: Mapping[str, str] | None = None) -> EchoprotoService:
         groups = [
             [Listener("echo", "tcp:7")],
             [Listener("status", "tcp:9100:interface=127.0.0.1")],
         ]
         notifier = Notifier(self.environ if environ is None else environ, PID)
         self.addCleanup(notifier.close)
-        return Program(self.reactor, Settings(groups), self.fake.machine(), notifier)
+        return EchoprotoService(self.reactor, Settings(groups), self.fake.machine(), notifier)
 
-    def started(self, environ: Mapping[str, str] | None = None) -> Program:
+    def started(self, environ: Mapping[str, str] | None = None) -> EchoprotoService:
         program = self.program(environ)
         program.privilegedStartService()
         program.startService()
@@ -74,7 +74,7 @@ class ProgramTests(SynchronousTestCase):
     def test_cannotStart(self) -> None:
         """A listener that cannot be opened is a failure to start."""
         self.fake.failing["tcp:7"] = OSError(98, "Address already in use")
-        with self.assertRaises(CannotStart):
+        with self.assertRaises(StartupError):
             self.program().privilegedStartService()
 
     def test_withoutSystemd(self) -> None:
@@ -85,7 +85,7 @@ class ProgramTests(SynchronousTestCase):
 
     def test_ownNotifier(self) -> None:
         """Unless told otherwise the program tells the systemd that started it, if any."""
-        program = Program(self.reactor, Settings([listenersFor("echo", "7")]))
+        program = EchoprotoService(self.reactor, Settings([parseListener("echo", "7")]))
         self.assertIsInstance(program._notifier, Notifier)
         program._notifier.close()
 

@@ -11,18 +11,18 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.addresses import Networks
-from echoproto.errors import CannotStart
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
-from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory
-from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, Ending, IObserver
-from echoproto.protocols.timeouts import Deadlines
-from echoproto.server.builder import Assembly, Observers, Serving
-from echoproto.server.config.listeners import Listener, listenersFor
+from echoproto.addresses import AddressFilter
+from echoproto.errors import StartupError
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
+from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
+from echoproto.protocols.timeouts import Timeouts
+from echoproto.server.builder import CompositeObserver, ListenerBuilder, ListenerRuntime
+from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
-from echoproto.transports.proxyprotocol import ProxiedFactory
+from echoproto.transports.proxyprotocol import ProxyProtocolFactory
 from echoproto.transports.tls import TLSStreamFactory
 from tests.certificates import serverPEM
 
@@ -36,14 +36,14 @@ class AssemblyTests(SynchronousTestCase):
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
 
-    def assembly(self, **settings: Any) -> Assembly:
-        return Assembly(self.clock, Settings([], **settings), 1024)
+    def assembly(self, **settings: Any) -> ListenerBuilder:
+        return ListenerBuilder(self.clock, Settings([], **settings), 1024)
 
-    def serve(self, text: str, service: str = "echo", **settings: Any) -> Serving:
-        [listener] = listenersFor(service, text)
+    def serve(self, text: str, service: str = "echo", **settings: Any) -> ListenerRuntime:
+        [listener] = parseListener(service, text)
         return self.assembly(**settings).serve(listener)
 
-    def connect(self, serving: Serving) -> tuple[RecordingProtocol, StreamPair]:
+    def connect(self, serving: ListenerRuntime) -> tuple[RecordingProtocol, StreamPair]:
         client = RecordingProtocol()
         return client, StreamPair(client, serving.service.buildProtocol(CLIENT_ADDRESS))
 
@@ -52,12 +52,12 @@ class AssemblyTests(SynchronousTestCase):
 
     def test_services(self) -> None:
         """Each service on each carrier has what the settings say."""
-        deadlines = Deadlines(idle=1.0)
+        deadlines = Timeouts(idle=1.0)
         for text, service, made in (
             ("tcp:7", "echo", EchoFactory),
             ("tcp:7", "greeting", GreetingFactory),
-            ("udp:7", "echo", EchoDatagrams),
-            ("udp:7", "greeting", GreetingDatagrams),
+            ("udp:7", "echo", EchoDatagramProtocol),
+            ("udp:7", "greeting", GreetingDatagramProtocol),
         ):
             serving = self.serve(text, service, greeting=b"Moin", deadlines=deadlines)
             self.assertIs(type(serving.service), made)
@@ -85,18 +85,18 @@ class AssemblyTests(SynchronousTestCase):
             serving = self.serve("tcp:7", **settings)
             self.connect(serving)
             self.assertIsNone(serving.service.buildProtocol(CLIENT_ADDRESS))
-        allowed = self.serve("tcp:7", networks=Networks(allow=("192.0.2.1",)))
+        allowed = self.serve("tcp:7", networks=AddressFilter(allow=("192.0.2.1",)))
         self.connect(allowed)
         self.assertIsNone(allowed.service.buildProtocol(IPv4Address("TCP", "192.0.2.9", 7)))
         denied = self.serve(
-            "udp:7", networks=Networks(deny=("192.0.2.1",)), refusedPorts=frozenset()
+            "udp:7", networks=AddressFilter(deny=("192.0.2.1",)), refusedPorts=frozenset()
         )
         self.assertIsNone(denied.service.admission.refusal("192.0.2.3", 7))
         self.assertIsNotNone(denied.service.admission.refusal("192.0.2.1", 7))
 
     def test_tooFewDescriptors(self) -> None:
         """An assembly that cannot have the descriptors is not made."""
-        self.assertRaises(CannotStart, Assembly, self.clock, Settings([]), 32)
+        self.assertRaises(StartupError, ListenerBuilder, self.clock, Settings([]), 32)
 
     def test_observers(self) -> None:
         """What happens on a listener is logged under its name, and counted."""
@@ -134,7 +134,7 @@ class AssemblyTests(SynchronousTestCase):
     def test_proxy(self) -> None:
         """With a PROXY header the announced client is who is served, and the drain waits for headers."""
         serving = self.serve("tcp:7:proxy=v1:trust=192.0.2.0/24")
-        self.assertIs(type(serving.service), ProxiedFactory)
+        self.assertIs(type(serving.service), ProxyProtocolFactory)
         client, pair = self.connect(serving)
         client.link.write(HEADER + b"hello")
         client.link.loseWriteConnection()
@@ -167,9 +167,9 @@ class ObserversTests(SynchronousTestCase):
     def test_eachIsToldAll(self) -> None:
         """Every observer is told everything."""
         recorders = RecordingObserver(), RecordingObserver()
-        observers = Observers(*recorders)
+        observers = CompositeObserver(*recorders)
         verifyObject(IObserver, observers)
-        summary = ConnectionSummary(CLIENT_ADDRESS, Ending.LOST, 1.0, 2, 3)
+        summary = ConnectionSummary(CLIENT_ADDRESS, CloseReason.LOST, 1.0, 2, 3)
         observers.connectionOpened(CLIENT_ADDRESS)
         observers.connectionEnded(summary)
         observers.connectionRefused(CLIENT_ADDRESS, "too many")

@@ -12,13 +12,13 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
-from echoproto.errors import CannotStart
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
-from echoproto.protocols.greeting import GreetingDatagrams, GreetingFactory
+from echoproto.errors import StartupError
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.config.listeners import Listener, listenersFor
+from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.config.settings import Settings
-from echoproto.server.listening import EchoprotoService
+from echoproto.server.listening import ListenerService
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 from tests.certificates import serverPEM
@@ -33,9 +33,9 @@ class ServiceTestCase(SynchronousTestCase):
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
 
-    def service(self, *groups: list[Listener], **options: Any) -> EchoprotoService:
+    def service(self, *groups: list[Listener], **options: Any) -> ListenerService:
         settings = Settings(groups, **options)
-        return EchoprotoService(self.reactor, settings, self.fake.machine(), Factory)
+        return ListenerService(self.reactor, settings, self.fake.machine(), Factory)
 
     def connect(self, factory: Any) -> tuple[RecordingProtocol, StreamPair]:
         client = RecordingProtocol()
@@ -48,11 +48,12 @@ class ServiceTestCase(SynchronousTestCase):
 class ServiceTests(ServiceTestCase):
     def test_opensEach(self) -> None:
         """Every listener is opened with its service on its carrier, and is one log line."""
-        echo, greeting = listenersFor("echo", "7"), listenersFor("greeting", "8")
+        echo, greeting = parseListener("echo", "7"), parseListener("greeting", "8")
         self.service(echo, greeting).privilegedStartService()
         self.assertEqual(
             [type(serving) for _, serving in self.fake.opened],
-            [EchoFactory, EchoDatagrams] * 2 + [GreetingFactory, GreetingDatagrams] * 2,
+            [EchoFactory, EchoDatagramProtocol] * 2
+            + [GreetingFactory, GreetingDatagramProtocol] * 2,
         )
         self.assertEqual(self.logged(), [])
         self.reactor.run()
@@ -62,15 +63,15 @@ class ServiceTests(ServiceTestCase):
     def test_notAnnounced(self) -> None:
         """Who is told to announces nothing."""
         settings = Settings([[Listener("echo", "tcp:7")]])
-        EchoprotoService(self.reactor, settings, self.fake.machine(), announce=False).startService()
+        ListenerService(self.reactor, settings, self.fake.machine(), announce=False).startService()
         self.assertEqual(self.logged(), [])
 
     def test_startWithoutPrivileged(self) -> None:
         """Started without the privileged part, as twist does, it opens its listeners all the same, once."""
-        service = self.service(listenersFor("echo", "7"))
+        service = self.service(parseListener("echo", "7"))
         service.startService()
         self.assertEqual(len(self.fake.opened), 4)
-        other = self.service(listenersFor("echo", "7"))
+        other = self.service(parseListener("echo", "7"))
         other.privilegedStartService()
         other.startService()
         self.assertEqual(len(self.fake.opened), 8)
@@ -78,7 +79,9 @@ class ServiceTests(ServiceTestCase):
     def test_withoutIPv6(self) -> None:
         """Where the machine has no IPv6 a bare number is on IPv4 alone; what was asked for by name is not left out."""
         self.fake.ipv6 = False
-        self.service(listenersFor("echo", "7"), listenersFor("echo", "8", ("::1",))).startService()
+        self.service(
+            parseListener("echo", "7"), parseListener("echo", "8", ("::1",))
+        ).startService()
         self.assertEqual(
             [port.listener.interface for port, _ in self.fake.opened],
             ["0.0.0.0", "0.0.0.0", "::1", "::1"],
@@ -86,7 +89,7 @@ class ServiceTests(ServiceTestCase):
 
     def test_portZero(self) -> None:
         """Port 0 is one port that is free everywhere, one for each service."""
-        self.service(listenersFor("echo", "0"), listenersFor("greeting", "0")).startService()
+        self.service(parseListener("echo", "0"), parseListener("greeting", "0")).startService()
         self.assertEqual(self.fake.picked, [["0.0.0.0", "::"]] * 2)
         self.assertEqual(
             [port.listener.port for port, _ in self.fake.opened], [40_001] * 4 + [40_002] * 4
@@ -97,8 +100,8 @@ class ServiceTests(ServiceTestCase):
         """When one listener cannot be opened those that were are closed, and one line says why."""
         error = CannotListenError("0.0.0.0", 8, failed(EADDRINUSE))
         self.fake.failing["udp:8"] = error
-        service = self.service(listenersFor("echo", "7"), listenersFor("greeting", "8"))
-        with self.assertRaises(CannotStart) as raised:
+        service = self.service(parseListener("echo", "7"), parseListener("greeting", "8"))
+        with self.assertRaises(StartupError) as raised:
             service.privilegedStartService()
         message = (
             "greeting cannot listen on udp 0.0.0.0:8: Address already in use; "
@@ -111,7 +114,7 @@ class ServiceTests(ServiceTestCase):
     def test_portZeroTakenMeanwhile(self) -> None:
         """Where a picked port is taken before all its listeners are open, another is picked for all."""
         self.fake.failing["udp:40001"] = CannotListenError("", 40_001, failed(EADDRINUSE))
-        self.service(listenersFor("echo", "0")).startService()
+        self.service(parseListener("echo", "0")).startService()
         self.assertEqual(
             [(port.listener.port, port.closed) for port, _ in self.fake.opened],
             [(40_001, "abandoned")] + [(40_002, "")] * 4,
@@ -120,13 +123,13 @@ class ServiceTests(ServiceTestCase):
     def test_noFreePort(self) -> None:
         """Where no port is free on all carriers that is said in one line, too."""
         self.fake.noPort = failed(EADDRINUSE)
-        with self.assertRaises(CannotStart) as raised:
-            self.service(listenersFor("echo", "0")).privilegedStartService()
+        with self.assertRaises(StartupError) as raised:
+            self.service(parseListener("echo", "0")).privilegedStartService()
         self.assertIn("echo cannot listen on tcp 0.0.0.0:0", str(raised.exception))
 
     def test_twoZeros(self) -> None:
         """Two bare 0 are two ports, each the same on all its listeners."""
-        self.service(listenersFor("echo", "0"), listenersFor("echo", "0")).startService()
+        self.service(parseListener("echo", "0"), parseListener("echo", "0")).startService()
         self.assertEqual(
             [port.listener.port for port, _ in self.fake.opened], [40_001] * 4 + [40_002] * 4
         )
@@ -134,14 +137,14 @@ class ServiceTests(ServiceTestCase):
     def test_portZeroOnAnotherMachinesAddress(self) -> None:
         """Where no port can be picked, the address that cannot be had is named."""
         self.fake.noPort = CannotListenError("192.0.2.1", 0, failed(EADDRNOTAVAIL))
-        listeners = listenersFor("echo", "0", ("127.0.0.1", "192.0.2.1"))
-        with self.assertRaises(CannotStart) as raised:
+        listeners = parseListener("echo", "0", ("127.0.0.1", "192.0.2.1"))
+        with self.assertRaises(StartupError) as raised:
             self.service(listeners).privilegedStartService()
         self.assertIn("cannot listen on tcp 192.0.2.1:0: Cannot", str(raised.exception))
 
     def test_stopTwice(self) -> None:
         """A second stop is over when the first is."""
-        service = self.service(listenersFor("echo", "7"))
+        service = self.service(parseListener("echo", "7"))
         service.startService()
         _, pair = self.connect(self.fake.opened[0][1])
         stops = [service.stopService(), service.stopService()]
@@ -153,7 +156,7 @@ class ServiceTests(ServiceTestCase):
 
     def test_failingToClose(self) -> None:
         """A listener that does not close cleanly is one log line, and does not cut the drain."""
-        service = self.service(listenersFor("echo", "7"))
+        service = self.service(parseListener("echo", "7"))
         service.startService()
         port, factory = self.fake.opened[0]
         port.stopError = failed(EACCES)
@@ -169,18 +172,18 @@ class ServiceTests(ServiceTestCase):
 
     def test_acceptsWhatWaits(self) -> None:
         """Stopped, it first takes the connections that its listeners hold."""
-        service = self.service(listenersFor("echo", "7"))
+        service = self.service(parseListener("echo", "7"))
         service.startService()
         port, factory = self.fake.opened[0]
         directlyProvides(port, IReadDescriptor)
         taken: list[bool] = []
-        port.onRead = lambda: taken.append(factory.sweep.draining)
+        port.onRead = lambda: taken.append(factory.checkTimeouts.draining)
         self.successResultOf(service.stopService())
         self.assertEqual(set(taken), {False})
 
     def test_stop(self) -> None:
         """Stopped, it closes every listener, drains what is open, and is over when nothing is left."""
-        service = self.service(listenersFor("echo", "7"))
+        service = self.service(parseListener("echo", "7"))
         service.startService()
         client, pair = self.connect(self.fake.opened[0][1])
         stopped = service.stopService()
@@ -195,7 +198,7 @@ class ServiceTests(ServiceTestCase):
 
     def test_stopAtOnce(self) -> None:
         """What a drain waits for is cut when asked."""
-        service = self.service(listenersFor("echo", "7"))
+        service = self.service(parseListener("echo", "7"))
         service.startService()
         client, pair = self.connect(self.fake.opened[0][1])
         stopped = service.stopService()
@@ -207,7 +210,7 @@ class ServiceTests(ServiceTestCase):
 
     def test_drainAsLongAsAsked(self) -> None:
         """A drain lasts as long as the settings say."""
-        service = self.service(listenersFor("echo", "7"), drain=20.0)
+        service = self.service(parseListener("echo", "7"), drain=20.0)
         service.startService()
         client, pair = self.connect(self.fake.opened[0][1])
         stopped = service.stopService()
@@ -225,8 +228,8 @@ class LimitsTests(ServiceTestCase):
     def test_tooFewDescriptors(self) -> None:
         """A machine that cannot hold the connections asked for is said so, once, and nothing is opened."""
         self.fake.descriptors = 64
-        service = self.service(listenersFor("echo", "7"), maxConnections=100)
-        with self.assertRaises(CannotStart) as raised:
+        service = self.service(parseListener("echo", "7"), maxConnections=100)
+        with self.assertRaises(StartupError) as raised:
             service.startService()
         self.assertEqual(self.fake.complaints, [str(raised.exception)])
         self.assertEqual(raised.exception.code, 1)
@@ -234,7 +237,7 @@ class LimitsTests(ServiceTestCase):
 
     def test_waitWhenFull(self) -> None:
         """A full server that waits reads its stream ports no more, until a connection ends."""
-        listeners = listenersFor("echo", "7")
+        listeners = parseListener("echo", "7")
         self.service(listeners, waitWhenFull=True, maxConnections=1, maxPerSource=9).startService()
         port, factory = self.fake.opened[0]
         client, pair = self.connect(factory)
@@ -247,7 +250,7 @@ class LimitsTests(ServiceTestCase):
     def test_waitWhenFullAndStopped(self) -> None:
         """A port that is closed is not read again when there is room."""
         service = self.service(
-            listenersFor("echo", "7"), waitWhenFull=True, maxConnections=1, maxPerSource=9
+            parseListener("echo", "7"), waitWhenFull=True, maxConnections=1, maxPerSource=9
         )
         service.startService()
         port, factory = self.fake.opened[0]
@@ -265,7 +268,7 @@ class StatusTests(ServiceTestCase):
 
     def test_closedLast(self) -> None:
         """The status listener is there until everybody is served."""
-        service = self.service(listenersFor("echo", "7"), [self.status])
+        service = self.service(parseListener("echo", "7"), [self.status])
         self.assertFalse(service.ready)
         service.startService()
         self.assertTrue(service.ready)
@@ -293,7 +296,7 @@ class StatusTests(ServiceTestCase):
 class ReportTests(ServiceTestCase):
     def test_report(self) -> None:
         """What the log tells in sums is told when asked, and at the end."""
-        service = self.service(listenersFor("echo", "7"), maxConnections=1, maxPerSource=9)
+        service = self.service(parseListener("echo", "7"), maxConnections=1, maxPerSource=9)
         service.startService()
         factory = self.fake.opened[0][1]
         self.connect(factory)
@@ -314,8 +317,8 @@ class ReloadTests(ServiceTestCase):
         self.addCleanup(self.folder.cleanup)
         self.path = f"{self.folder.name}/server.pem"
         self.write(serverPEM())
-        [listener, *_] = listenersFor("echo", "7", tls=TLSFiles(self.path, self.path))
-        self.running = self.service([listener], listenersFor("echo", "8"))
+        [listener, *_] = parseListener("echo", "7", tls=TLSFiles(self.path, self.path))
+        self.running = self.service([listener], parseListener("echo", "8"))
 
     def write(self, pem: bytes) -> None:
         with open(self.path, "wb") as file:
@@ -334,6 +337,6 @@ class ReloadTests(ServiceTestCase):
     def test_cannotStart(self) -> None:
         """Certificates that cannot be used are a failure to start."""
         self.write(b"")
-        with self.assertRaises(CannotStart) as raised:
+        with self.assertRaises(StartupError) as raised:
             self.running.startService()
         self.assertIn("echo cannot listen on tls 0.0.0.0:7: ", str(raised.exception))

@@ -8,12 +8,12 @@ import twisted
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
-from echoproto.errors import CannotStart
-from echoproto.protocols.timeouts import Deadlines
+from echoproto.errors import StartupError
+from echoproto.protocols.timeouts import Timeouts
 from echoproto.server import options as module
-from echoproto.server.application import Program
+from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.config.listeners import listenersFor
+from echoproto.server.config.listeners import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options, makeService
 from echoproto.server.parameters import PARAMETERS
@@ -31,7 +31,7 @@ def settings(*arguments: str) -> Settings:
 
 class OptionsTests(SynchronousTestCase):
     def wrong(self, *arguments: str) -> str:
-        with self.assertRaises(CannotStart) as raised:
+        with self.assertRaises(StartupError) as raised:
             parsed(*arguments)
         message = str(raised.exception)
         self.assertEqual(len(message.splitlines()), 1)
@@ -40,7 +40,7 @@ class OptionsTests(SynchronousTestCase):
     def test_default(self) -> None:
         """Without options: echo on port 12345, all else as it is by default."""
         found = settings()
-        self.assertEqual(found.groups, [listenersFor("echo", "12345")])
+        self.assertEqual(found.groups, [parseListener("echo", "12345")])
         default = Settings(found.groups, networks=found.networks)
         self.assertEqual(found, default)
         self.assertTrue(found.networks.permits("192.0.2.1"))
@@ -49,17 +49,17 @@ class OptionsTests(SynchronousTestCase):
         """Both may be repeated, by long and short name, as numbers and descriptions."""
         found = settings("--port", "7", "-p", "udp:8", "--greet", "9", "-g", "unix:/x")
         expected = [
-            listenersFor("echo", "7"),
-            listenersFor("echo", "udp:8"),
-            listenersFor("greeting", "9"),
-            listenersFor("greeting", "unix:/x"),
+            parseListener("echo", "7"),
+            parseListener("echo", "udp:8"),
+            parseListener("greeting", "9"),
+            parseListener("greeting", "unix:/x"),
         ]
         self.assertEqual(found.groups, expected)
 
     def test_interface(self) -> None:
         """Addresses narrow the bare numbers, wherever they stand."""
         found = settings("-p", "7", "--interface", "127.0.0.1", "--interface", "::1")
-        self.assertEqual(found.groups, [listenersFor("echo", "7", ("127.0.0.1", "::1"))])
+        self.assertEqual(found.groups, [parseListener("echo", "7", ("127.0.0.1", "::1"))])
 
     def test_noEcho(self) -> None:
         """--no-echo leaves the greeting alone; --port is stronger; the status alone is no service."""
@@ -85,7 +85,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertTrue(found.waitWhenFull)
         self.assertEqual((found.datagramRate, found.refusedPorts), (5, frozenset()))
         self.assertEqual((found.userTimeout, found.drain), (4, 3))
-        self.assertEqual(found.deadlines, Deadlines(idle=60, header=3))
+        self.assertEqual(found.deadlines, Timeouts(idle=60, header=3))
 
     def test_wrongFigures(self) -> None:
         """What is wrong is named, with its option."""
@@ -105,7 +105,7 @@ class OptionsTests(SynchronousTestCase):
         """With a certificate TCP listeners speak TLS."""
         files = TLSFiles("c", "k", "a")
         arguments = ("--tls-cert", "c", "--tls-key", "k", "--tls-client-ca", "a", "-p", "7")
-        self.assertEqual(settings(*arguments).groups, [listenersFor("echo", "7", tls=files)])
+        self.assertEqual(settings(*arguments).groups, [parseListener("echo", "7", tls=files)])
         [[first, *_]] = settings("--tls-cert", "c").groups
         self.assertEqual(first.layers.tls, TLSFiles("c", "c"))
         self.assertIn("need --tls-cert", self.wrong("--tls-key", "k"))
@@ -169,5 +169,5 @@ class MakeServiceTests(SynchronousTestCase):
         """The service has what the options say."""
         options = parsed("-p", "7", "--greeting", "Moin")
         service: Any = makeService(options)
-        self.assertIsInstance(service, Program)
+        self.assertIsInstance(service, EchoprotoService)
         self.assertIs(service.listeners._settings, options.settings)

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.admission import LOOPING_PORTS
 from echoproto.protocols.greeting import SERVER_GREETING
-from echoproto.protocols.timeouts import Deadlines
+from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.settings import Settings
 from echoproto.server.parameters import LONGEST_USER_TIMEOUT, PARAMETERS
 
@@ -33,8 +33,8 @@ class ParametersTests(SynchronousTestCase):
         self.assertEqual(values["when-full"], default.waitWhenFull)
         self.assertEqual(values["user-timeout"], default.userTimeout)
         self.assertEqual(values["drain"], default.drain)
-        deadlines = [values[f"{each.name}-timeout"] for each in fields(Deadlines)]
-        self.assertEqual(Deadlines(*deadlines), Deadlines())
+        deadlines = [values[f"{each.name}-timeout"] for each in fields(Timeouts)]
+        self.assertEqual(Timeouts(*deadlines), Timeouts())
 
     def test_greeting(self) -> None:
         """The text is taken as UTF-8; it fits a datagram and is not empty."""

@@ -14,10 +14,16 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.server import ports as opening
-from echoproto.server.config.listeners import Listener, listenersFor
-from echoproto.server.ports import complain, onSignal, openDatagrams, openStream, whyNot
+from echoproto.server.config.listeners import Listener, parseListener
+from echoproto.server.ports import (
+    explainListenError,
+    onSignal,
+    openDatagrams,
+    openStream,
+    reportStartupError,
+)
 from echoproto.server.systemd import PassedSocket
 
 
@@ -29,25 +35,27 @@ def failed(number: int) -> OSError:
 class WhyNotTests(SynchronousTestCase):
     def test_bareNumber(self) -> None:
         """The listener of a bare number is named by carrier, address and port, with the remedy."""
-        [tcp, *_] = listenersFor("echo", "80", ("::1",))
+        [tcp, *_] = parseListener("echo", "80", ("::1",))
         self.assertEqual(
-            whyNot(tcp, CannotListenError("::1", 80, failed(EACCES))),
+            explainListenError(tcp, CannotListenError("::1", 80, failed(EACCES))),
             "echo cannot listen on tcp [::1]:80: Permission denied; "
             "ports under 1024 need root: start as root and give twistd --uid",
         )
-        self.assertIn("this machine has no such address", whyNot(tcp, failed(EADDRNOTAVAIL)))
+        self.assertIn(
+            "this machine has no such address", explainListenError(tcp, failed(EADDRNOTAVAIL))
+        )
 
     def test_otherErrors(self) -> None:
         """Whatever it is has its own words."""
         listener = Listener("echo", "tcp:7:interface=lab")
         error = CannotListenError("lab", 7, socket.gaierror(-2, "Name or service not known"))
-        self.assertIn("Name or service not known", whyNot(listener, error))
-        self.assertIn("too large", whyNot(listener, OverflowError("too large")))
+        self.assertIn("Name or service not known", explainListenError(listener, error))
+        self.assertIn("too large", explainListenError(listener, OverflowError("too large")))
 
     def test_description(self) -> None:
         """Any other is named by its description."""
         self.assertEqual(
-            whyNot(
+            explainListenError(
                 Listener("echo", "unix:/x"), CannotListenError(None, "/x", "Cannot acquire lock")
             ),
             "echo cannot listen on unix:/x: Cannot acquire lock",
@@ -60,7 +68,7 @@ class ComplainTests(SynchronousTestCase):
         logged: list[str] = []
         self.patch(opening, "_log", Logger("test", observer=cast(Any, logged.append)))
         self.patch(sys, "__stderr__", said)
-        complain("no")
+        reportStartupError("no")
         return logged
 
     def test_standardError(self) -> None:
@@ -96,7 +104,7 @@ class OpenTests(SynchronousTestCase):
     def test_datagrams(self) -> None:
         """A datagram listener is opened on our own port."""
         listener = Listener("echo", "udp:0:interface=127.0.0.1")
-        port = openDatagrams(self.reactor, listener, EchoDatagrams(self.reactor))
+        port = openDatagrams(self.reactor, listener, EchoDatagramProtocol(self.reactor))
         self.addCleanup(cast(Any, port).connectionLost)
         self.assertEqual(cast(Any, port.getHost()).host, "127.0.0.1")
 
@@ -120,7 +128,7 @@ class OpenTests(SynchronousTestCase):
             port = openDatagrams(
                 self.reactor,
                 Listener("echo", "systemd:x", passed=passed),
-                EchoDatagrams(self.reactor),
+                EchoDatagramProtocol(self.reactor),
             )
             self.addCleanup(cast(Any, port).connectionLost)
             self.assertEqual(cast(Any, port.getHost()).port, made.getsockname()[1])

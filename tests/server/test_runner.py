@@ -8,7 +8,7 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import CannotStart
+from echoproto.errors import StartupError
 from echoproto.server import runner as foreground
 from echoproto.server.runner import Foreground, startLog
 
@@ -52,7 +52,7 @@ class PrivilegesTests(SynchronousTestCase):
             mock.patch.object(foreground, "switchUID") as switch,
             mock.patch.object(os, "geteuid", return_value=0),
         ):
-            Foreground(*identity).shedPrivileges()
+            Foreground(*identity).dropPrivileges()
         return [*setgid.call_args_list, *switch.call_args_list]
 
     def test_nobodyElse(self) -> None:
@@ -71,8 +71,8 @@ class PrivilegesTests(SynchronousTestCase):
     def test_mayNot(self) -> None:
         """Who may not is told so in one line."""
         refused = mock.patch.object(os, "setgid", side_effect=PermissionError(1, "no"))
-        with refused, self.assertRaisesRegex(CannotStart, "start as root"):
-            Foreground(None, 7).shedPrivileges()
+        with refused, self.assertRaisesRegex(StartupError, "start as root"):
+            Foreground(None, 7).dropPrivileges()
 
 
 class LogTests(SynchronousTestCase):

@@ -10,8 +10,8 @@ from twisted.internet.error import DNSLookupError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import CannotAsk
-from echoproto.targets.endpoints import Way, find
+from echoproto.errors import TargetError
+from echoproto.targets.endpoints import ConnectOptions, makeTarget
 from echoproto.targets.target import Target, parseTarget
 from echoproto.testing import DatagramWire
 from tests.certificates import serverPEM
@@ -29,7 +29,9 @@ class FindTestCase(SynchronousTestCase):
 
     def find(self, text: str, size: int | None = 64, reactor: Any = None, **way: Any) -> Any:
         target = parseTarget(text)
-        return find(reactor or self.reactor, target, size, lambda: 0, Way(**way) if way else None)
+        return makeTarget(
+            reactor or self.reactor, target, size, lambda: 0, ConnectOptions(**way) if way else None
+        )
 
     def found(self, text: str, **way: Any) -> Any:
         return self.successResultOf(self.find(text, **way))
@@ -76,7 +78,7 @@ class FindTests(FindTestCase):
         """A stream without an end needs a carrier that has one."""
         self.assertIsNone(self.successResultOf(self.find("lab1", size=None)).size)
         failing = self.find("udp://lab1", size=None, reactor=self.wire())
-        self.assertIn("needs a stream", str(self.failureResultOf(failing, CannotAsk).value))
+        self.assertIn("needs a stream", str(self.failureResultOf(failing, TargetError).value))
 
     def test_noSuchHost(self) -> None:
         """A name without an address fails at once."""
@@ -89,7 +91,7 @@ class FindTests(FindTestCase):
             self.successResultOf(self.find(f"udp://{host}", most, self.wire()))
             failing = self.find(f"udp://{host}", most + 1, self.wire())
             self.assertIn(
-                f"holds {most} bytes", str(self.failureResultOf(failing, CannotAsk).value)
+                f"holds {most} bytes", str(self.failureResultOf(failing, TargetError).value)
             )
 
     def test_source(self) -> None:
@@ -97,7 +99,7 @@ class FindTests(FindTestCase):
         for text in ("192.0.2.7", "udp://192.0.2.7"):
             failing = self.find(text, reactor=self.wire(), source="::1")
             self.assertIn(
-                "one is IPv4, the other IPv6", str(self.failureResultOf(failing, CannotAsk).value)
+                "one is IPv4, the other IPv6", str(self.failureResultOf(failing, TargetError).value)
             )
 
     def test_unix(self) -> None:
@@ -107,23 +109,25 @@ class FindTests(FindTestCase):
         longest = "/" + 106 * "x"
         self.found(f"unix://{longest}")
         failing = self.find(f"unix://{longest}x")
-        self.assertIn("107 bytes at most", str(self.failureResultOf(failing, CannotAsk).value))
+        self.assertIn("107 bytes at most", str(self.failureResultOf(failing, TargetError).value))
 
     def test_endpoint(self) -> None:
         """What Twisted describes as a client."""
         target = Target("mine", "endpoint", path="tcp:host=192.0.2.7:port=9")
-        self.successResultOf(find(self.reactor, target, 64, lambda: 0)).open(Ears())
+        self.successResultOf(makeTarget(self.reactor, target, 64, lambda: 0)).open(Ears())
         self.assertEqual(self.reactor.tcpClients[0][:2], ("192.0.2.7", 9))
-        wrong = find(self.reactor, Target("mine", "endpoint", path="nonsense:7"), 64, lambda: 0)
+        wrong = makeTarget(
+            self.reactor, Target("mine", "endpoint", path="nonsense:7"), 64, lambda: 0
+        )
         self.assertIn(
             "nonsense:7: --endpoint takes no such",
-            str(self.failureResultOf(wrong, CannotAsk).value),
+            str(self.failureResultOf(wrong, TargetError).value),
         )
 
     def test_empty(self) -> None:
         """An empty probe can be sent as a datagram only."""
         self.assertEqual(self.found("udp://lab1", size=0, reactor=self.wire()).size, 0)
-        self.assertIn("-s", str(self.failureResultOf(self.find("lab1", size=0), CannotAsk).value))
+        self.assertIn("-s", str(self.failureResultOf(self.find("lab1", size=0), TargetError).value))
 
 
 class TLSTests(FindTestCase):
@@ -159,12 +163,12 @@ class TLSTests(FindTestCase):
             (self.certificates(b"nothing"), "no certificates in PEM"),
             (self.certificates(b"x-----END CERTIFICATE-----"), "no certificates in PEM"),
         ):
-            failure = self.failureResultOf(self.find("tls://lab1", trust=path), CannotAsk)
+            failure = self.failureResultOf(self.find("tls://lab1", trust=path), TargetError)
             self.assertEqual(str(failure.value).partition(": ")[0], path)
             self.assertIn(says, str(failure.value))
 
     def test_noTLS(self) -> None:
         """Without pyOpenSSL the remedy is told."""
         with mock.patch.dict(sys.modules, {"twisted.internet.ssl": None}):
-            failure = self.failureResultOf(self.find("tls://lab1"), CannotAsk)
+            failure = self.failureResultOf(self.find("tls://lab1"), TargetError)
         self.assertIn("pip install 'echoproto[tls]'", str(failure.value))

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyClass
 
-from echoproto.errors import CannotAsk
+from echoproto.errors import TargetError
 from echoproto.targets.resolver import _FirstAddress, resolve
 from tests.targets.names import Names
 
@@ -38,14 +38,14 @@ class ResolveTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(resolve(Names(), host, family)), host)
             self.assertEqual(self.successResultOf(resolve(Names(), host)), host)
         wrong = resolve(Names(), "::1", socket.AF_INET)
-        failure = self.failureResultOf(wrong, CannotAsk)
+        failure = self.failureResultOf(wrong, TargetError)
         self.assertIn("::1 is no IPv4 address", str(failure.value))
 
     def test_noName(self) -> None:
         """What cannot be the name of a host is not looked up."""
         for host in ("a..b", "\udcff", "x" * 300):
             names = Names()
-            failure = self.failureResultOf(resolve(names, host), CannotAsk)
+            failure = self.failureResultOf(resolve(names, host), TargetError)
             self.assertIn("is no name of a host", str(failure.value))
             self.assertEqual(names.asked, [])
 

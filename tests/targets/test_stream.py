@@ -15,18 +15,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from echoproto.errors import ConnectionGone, DatagramTooLong
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
-from echoproto.targets.interfaces import IEars, IRoad, ITarget
+from echoproto.errors import ConnectionClosed, DatagramTooLong
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
 from echoproto.targets.stream import StreamTarget
-from echoproto.targets.udp import DatagramTarget
+from echoproto.targets.udp import UDPTarget
 from echoproto.testing import DatagramWire, MemoryTransport, endpointTo
 from tests.certificates import serverPEM
 
 MS = 1_000_000
 
 
-@implementer(IEars)
+@implementer(IReplyReceiver)
 class Ears:
     """Keeps what it hears."""
 
@@ -34,17 +34,17 @@ class Ears:
         self.replies: list[bytes] = []
         self.reasons: list[str] = []
 
-    def heard(self, reply: bytes) -> None:
+    def replyReceived(self, reply: bytes) -> None:
         self.replies.append(reply)
 
-    def gone(self, reason: str) -> None:
+    def connectionLost(self, reason: str) -> None:
         self.reasons.append(reason)
 
 
 class StreamTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.ears = Ears()
+        self.receiver = Ears()
         self.factory = EchoFactory(self.clock)
         self.endpoint, self.pairs = endpointTo(self.factory)
         self.addCleanup(self.end)
@@ -63,35 +63,35 @@ class StreamTests(SynchronousTestCase):
 
     def test_pieces(self) -> None:
         """Replies are told one by one, however the bytes come."""
-        road: Any = self.successResultOf(self.target().open(self.ears))
+        channel: Any = self.successResultOf(self.target().open(self.receiver))
         verifyObject(ITarget, self.target())
-        verifyObject(IRoad, road)
+        verifyObject(IChannel, channel)
         for cut in (None, lambda size: 1, lambda size: min(size, 7)):
             self.pairs[0].cut = cut
             for probe in (b"one.", b"two.", b"3..."):
-                road.send(probe)
+                channel.send(probe)
             self.pairs[0].pump()
-            self.assertEqual(self.ears.replies, [b"one.", b"two.", b"3..."])
-            self.ears.replies.clear()
+            self.assertEqual(self.receiver.replies, [b"one.", b"two.", b"3..."])
+            self.receiver.replies.clear()
         self.assertTrue(self.pairs[0].client.getTcpNoDelay())
 
     def test_closed(self) -> None:
         """After its closing it tells nothing more, and the connection is cut."""
-        road: Any = self.successResultOf(self.target().open(self.ears))
-        self.ears.heard = lambda reply: road.close()  # type: ignore[method-assign]
-        road.send(b"one.two.")
+        channel: Any = self.successResultOf(self.target().open(self.receiver))
+        self.receiver.replyReceived = lambda reply: channel.close()  # type: ignore[method-assign]
+        channel.send(b"one.two.")
         self.pairs[0].pump()
-        self.assertEqual(self.ears.reasons, [])
+        self.assertEqual(self.receiver.reasons, [])
         self.assertIsNotNone(self.pairs[0].client.closed)
 
     def test_stream(self) -> None:
         """Without a size what comes is told as it comes; our FIN is answered by the server's."""
-        road: Any = self.successResultOf(self.target(size=None).open(self.ears))
-        road.send(b"any number")
-        self.assertTrue(road.finish())
+        channel: Any = self.successResultOf(self.target(size=None).open(self.receiver))
+        channel.send(b"any number")
+        self.assertTrue(channel.loseWriteConnection())
         self.pairs[0].pump()
-        self.assertEqual(self.ears.replies, [b"any number"])
-        self.assertEqual(self.ears.reasons, ["the server closed the connection"])
+        self.assertEqual(self.receiver.replies, [b"any number"])
+        self.assertEqual(self.receiver.reasons, ["the server closed the connection"])
 
     def test_paused(self) -> None:
         """Nothing is told while it is paused; who feeds it is told when nothing is taken any more, and when to go on."""
@@ -107,16 +107,16 @@ class StreamTests(SynchronousTestCase):
             def stopProducing(self) -> None:
                 """The end."""
 
-        road: Any = self.successResultOf(self.target().open(self.ears))
-        road.feed(Producer())
-        road.pause()
+        channel: Any = self.successResultOf(self.target().open(self.receiver))
+        channel.registerProducer(Producer(), True)
+        channel.pauseProducing()
         for _ in range(4):
-            road.send(bytes(70_000))
+            channel.send(bytes(70_000))
             self.pairs[0].pump()
-        self.assertEqual((self.ears.replies, fed[-1]), ([], "pause"))
-        road.resume()
+        self.assertEqual((self.receiver.replies, fed[-1]), ([], "pause"))
+        channel.resumeProducing()
         self.pairs[0].pump()
-        self.assertEqual((len(self.ears.replies), fed[-1]), (70_000, "resume"))
+        self.assertEqual((len(self.receiver.replies), fed[-1]), (70_000, "resume"))
 
     def test_gone(self) -> None:
         """An end that we did not want is told: the server's, or a reset."""
@@ -124,20 +124,20 @@ class StreamTests(SynchronousTestCase):
             ("loseConnection", "the server closed the connection"),
             ("abortConnection", "connection lost: Connection to the other side was lost"),
         ):
-            self.successResultOf(self.target().open(self.ears))
+            self.successResultOf(self.target().open(self.receiver))
             getattr(self.pairs[-1].server, end)()
             self.pairs[-1].pump()
-            self.assertIn(says, self.ears.reasons.pop())
+            self.assertIn(says, self.receiver.reasons.pop())
 
     def test_refused(self) -> None:
         """A connection that cannot be made fails as its endpoint does."""
         self.successResultOf(self.factory.drain())
-        self.failureResultOf(self.target().open(self.ears), ConnectionRefusedError)
+        self.failureResultOf(self.target().open(self.receiver), ConnectionRefusedError)
 
     def test_unix(self) -> None:
         """On a UNIX socket no option of TCP is set."""
         with mock.patch.object(MemoryTransport, "getPeer", return_value=UNIXAddress(b"/run/x")):
-            self.successResultOf(self.target().open(self.ears))
+            self.successResultOf(self.target().open(self.receiver))
         self.assertFalse(self.pairs[0].client.getTcpNoDelay())
 
     def test_cancelled(self) -> None:
@@ -150,7 +150,7 @@ class StreamTests(SynchronousTestCase):
                 asked.append(factory)
                 return connecting
 
-        opening = self.target(endpoint=Slow()).open(self.ears)
+        opening = self.target(endpoint=Slow()).open(self.receiver)
         opening.cancel()
         self.failureResultOf(opening, CancelledError)
         self.endpoint.connect(asked[0])
@@ -174,26 +174,26 @@ class StreamTests(SynchronousTestCase):
 
     def test_tls(self) -> None:
         """Over TLS it is open after the handshake, and both times are told."""
-        opening = self.secure().open(self.ears)
+        opening = self.secure().open(self.receiver)
         self.assertNoResult(opening)
         self.clock.advance(0.007)
         self.pairs[0].pump()
-        road: Any = self.successResultOf(opening)
-        self.assertEqual((road.connectTime, road.handshakeTime), (0, 7 * MS))
-        self.assertFalse(road.finish())
-        road.send(b"safe")
+        channel: Any = self.successResultOf(opening)
+        self.assertEqual((channel.connectTime, channel.handshakeTime), (0, 7 * MS))
+        self.assertFalse(channel.loseWriteConnection())
+        channel.send(b"safe")
         self.clock.advance(0)
         self.pairs[0].pump()
         self.clock.advance(0)
         self.pairs[0].pump()
-        self.assertEqual(self.ears.replies, [b"safe"])
+        self.assertEqual(self.receiver.replies, [b"safe"])
         for _ in range(2):
-            road.close()
+            channel.close()
             self.pairs[0].pump()
 
     def test_notTrusted(self) -> None:
         """A certificate that is not trusted fails the opening."""
-        opening = self.secure(trusted=False).open(self.ears)
+        opening = self.secure(trusted=False).open(self.receiver)
         self.pairs[0].pump()
         failure = self.failureResultOf(opening)
         self.assertIn("certificate verify failed", str(failure.value))
@@ -202,18 +202,18 @@ class StreamTests(SynchronousTestCase):
     def test_lostInHandshake(self) -> None:
         """A server that closes or resets during the handshake is gone, and may be back later."""
         for end in ("loseConnection", "abortConnection"):
-            opening = self.secure().open(self.ears)
+            opening = self.secure().open(self.receiver)
             getattr(self.pairs[-1].server, end)()
             self.pairs[-1].pump()
-            self.failureResultOf(opening, ConnectionGone)
+            self.failureResultOf(opening, ConnectionClosed)
 
     def test_closedInHandshake(self) -> None:
         """Cancelled during the handshake it is never open."""
-        opening = self.secure().open(self.ears)
+        opening = self.secure().open(self.receiver)
         opening.cancel()
         self.failureResultOf(opening, CancelledError)
         self.pairs[0].pump()
-        self.assertEqual(self.ears.reasons, [])
+        self.assertEqual(self.receiver.reasons, [])
 
 
 class Unreachable(DatagramWire):
@@ -232,22 +232,22 @@ class Unreachable(DatagramWire):
 class DatagramTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = DatagramWire()
-        self.ears = Ears()
+        self.receiver = Ears()
 
     def open(self, host: str = "127.0.0.1", **named: Any) -> Any:
-        target = DatagramTarget("udp://lab1:7", self.wire, host, 7, 4, **named)
+        target = UDPTarget("udp://lab1:7", self.wire, host, 7, 4, **named)
         verifyObject(ITarget, target)
-        road = self.successResultOf(target.open(self.ears))
-        verifyObject(IRoad, road)
-        return road
+        channel = self.successResultOf(target.open(self.receiver))
+        verifyObject(IChannel, channel)
+        return channel
 
     def test_echo(self) -> None:
         """What is sent comes back, on IPv4 and on IPv6."""
         for host in ("127.0.0.1", "::1"):
-            self.wire.listenUDP(7, EchoDatagrams(self.wire), host)
+            self.wire.listenUDP(7, EchoDatagramProtocol(self.wire), host)
             self.open(host).send(b"ping")
             self.wire.deliverAll()
-            self.assertEqual(self.ears.replies.pop(), b"ping")
+            self.assertEqual(self.receiver.replies.pop(), b"ping")
 
     def test_source(self) -> None:
         """It may leave from an address of choice."""
@@ -256,14 +256,14 @@ class DatagramTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """That nobody is there is told, until it is closed; nothing is told after that."""
-        road = self.open()
-        road.send(b"ping")
+        channel = self.open()
+        channel.send(b"ping")
         self.wire.deliverAll()
-        self.assertEqual(self.ears.reasons, ["refused: the network says that nobody is there"])
-        road.close()
-        road.connectionRefused()
-        road.datagramReceived(b"ping", ("127.0.0.1", 7))
-        self.assertEqual((len(self.ears.reasons), self.ears.replies), (1, []))
+        self.assertEqual(self.receiver.reasons, ["refused: the network says that nobody is there"])
+        channel.close()
+        channel.connectionRefused()
+        channel.datagramReceived(b"ping", ("127.0.0.1", 7))
+        self.assertEqual((len(self.receiver.reasons), self.receiver.replies), (1, []))
         self.assertEqual(self.wire.ports, {})
 
     def test_tooLong(self) -> None:
@@ -274,7 +274,7 @@ class DatagramTests(SynchronousTestCase):
     def test_noWay(self) -> None:
         """Where there is no route it fails, and leaves no port open."""
         self.wire = Unreachable()
-        target = DatagramTarget("udp://lab1:7", self.wire, "192.0.2.1", 7, 4)
-        failure = self.failureResultOf(target.open(self.ears), ConnectionGone)
+        target = UDPTarget("udp://lab1:7", self.wire, "192.0.2.1", 7, 4)
+        failure = self.failureResultOf(target.open(self.receiver), ConnectionClosed)
         self.assertEqual(str(failure.value), "no way to 192.0.2.1: Network is unreachable")
         self.assertEqual(self.wire.ports, {})

@@ -7,7 +7,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, Ending
+from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals
 from echoproto.testing import RecordingObserver, RecordingProtocol
 
 PEER = IPv4Address("TCP", "192.0.2.1", 7)
@@ -34,7 +34,7 @@ class RecordingObserverTests(SynchronousTestCase):
     def test_notes(self) -> None:
         """All that it is told is kept."""
         observer = RecordingObserver()
-        summary = ConnectionSummary(PEER, Ending.LOST, 1.0, 2, 3)
+        summary = ConnectionSummary(PEER, CloseReason.LOST, 1.0, 2, 3)
         observer.connectionOpened(PEER)
         observer.connectionEnded(summary)
         observer.connectionRefused(PEER, "too many connections")

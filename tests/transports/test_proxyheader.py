@@ -11,10 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.transports.proxyheader import (
     MAXIMUM_HEADER,
     MAXIMUM_LINE,
-    Announced,
-    BadHeader,
     HeaderParser,
-    Versions,
+    InvalidProxyHeader,
+    ProxyHeader,
+    ProxyProtocolVersion,
 )
 
 NO_HEADER = "no PROXY header"
@@ -219,7 +219,9 @@ BAD = BAD_LINES + BAD_BLOCKS
 CUT_TLVS = (b"\x04", b"\x04\x00")
 
 
-def outcome(versions: Versions, pieces: Iterable[bytes]) -> tuple[Source, bytes] | str | None:
+def outcome(
+    versions: ProxyProtocolVersion, pieces: Iterable[bytes]
+) -> tuple[Source, bytes] | str | None:
     """
     What a parser makes of a stream.
 
@@ -230,7 +232,7 @@ def outcome(versions: Versions, pieces: Iterable[bytes]) -> tuple[Source, bytes]
     for piece in left:
         try:
             announced = parser.feed(piece)
-        except BadHeader as error:
+        except InvalidProxyHeader as error:
             return str(error)
         if announced is not None:
             return announced.source, announced.rest + b"".join(left)
@@ -273,7 +275,7 @@ ports = st.integers(0, 65535)
 class HeaderParserTestCase(SynchronousTestCase):
     def assertAnyCut(self, data: bytes, places: list[int]) -> None:
         """However it is cut it is the same, for whatever a listener takes."""
-        for versions in Versions:
+        for versions in ProxyProtocolVersion:
             whole = outcome(versions, [data])
             self.assertEqual(outcome(versions, byteByByte(data)), whole)
             self.assertEqual(outcome(versions, cut(data, places)), whole)
@@ -284,40 +286,42 @@ class WholeHeaderTests(HeaderParserTestCase):
         """A header in one piece gives the source, and what follows it."""
         for header, source in HEADERS:
             for rest in (b"", b"x", b"\r\nPROXY " * 2000):
-                announced = HeaderParser(Versions.ANY).feed(header + rest)
-                self.assertEqual(announced, Announced(source, rest), header)
+                announced = HeaderParser(ProxyProtocolVersion.ANY).feed(header + rest)
+                self.assertEqual(announced, ProxyHeader(source, rest), header)
 
     def test_byteByByte(self) -> None:
         """Every beginning of a header needs more; its last byte gives the source."""
         for header, source in HEADERS:
-            parser = HeaderParser(Versions.ANY)
+            parser = HeaderParser(ProxyProtocolVersion.ANY)
             *begun, last = byteByByte(header)
             self.assertEqual({parser.feed(byte) for byte in begun}, {None}, header)
-            self.assertEqual(parser.feed(last), Announced(source, b""), header)
+            self.assertEqual(parser.feed(last), ProxyHeader(source, b""), header)
 
     def test_everyPrefix(self) -> None:
         """A beginning of a header in one piece is no error either."""
         for header, _ in HEADERS:
             for n in range(len(header)):
-                self.assertIsNone(HeaderParser(Versions.ANY).feed(header[:n]), header[:n])
+                self.assertIsNone(
+                    HeaderParser(ProxyProtocolVersion.ANY).feed(header[:n]), header[:n]
+                )
 
     @given(st.sampled_from(HEADERS), st.binary(max_size=50), places)
     def test_anyCutting(self, header: tuple[bytes, Source], rest: bytes, places: list[int]) -> None:
         """However a header and what follows are cut, the source and the rest are the same."""
         data, source = header
-        found = outcome(Versions.ANY, cut(data + rest, places))
+        found = outcome(ProxyProtocolVersion.ANY, cut(data + rest, places))
         self.assertEqual(found, (source, rest))
 
     def test_nothing(self) -> None:
         """No bytes are no error."""
-        for versions in Versions:
+        for versions in ProxyProtocolVersion:
             self.assertIsNone(HeaderParser(versions).feed(b""))
 
     def test_versions(self) -> None:
         """A listener of one version refuses the other at its first byte, and takes its own."""
         for mine, headers, theirs in (
-            (Versions.V1, LINES, BLOCKS),
-            (Versions.V2, BLOCKS, LINES),
+            (ProxyProtocolVersion.V1, LINES, BLOCKS),
+            (ProxyProtocolVersion.V2, BLOCKS, LINES),
         ):
             for header, source in headers:
                 self.assertEqual(outcome(mine, [header]), (source, b""))
@@ -330,13 +334,15 @@ class WholeHeaderTests(HeaderParserTestCase):
         header = f"PROXY TCP6 {source} {destination} {sourcePort} {port}\r\n".encode()
         expected = (str(IPv6Address(source)), sourcePort), b""
         if len(header) <= MAXIMUM_LINE:
-            self.assertEqual(outcome(Versions.V1, byteByByte(header)), expected)
+            self.assertEqual(outcome(ProxyProtocolVersion.V1, byteByByte(header)), expected)
 
     @given(addresses4, addresses4, ports, ports)
     def test_line4(self, source: str, destination: str, sourcePort: int, port: int) -> None:
         """An IPv4 address is given as it came."""
         header = f"PROXY TCP4 {source} {destination} {sourcePort} {port}\r\n".encode()
-        self.assertEqual(outcome(Versions.V1, byteByByte(header)), ((source, sourcePort), b""))
+        self.assertEqual(
+            outcome(ProxyProtocolVersion.V1, byteByByte(header)), ((source, sourcePort), b"")
+        )
 
     @given(st.ip_addresses(), ports, st.lists(st.binary(max_size=40), max_size=4))
     def test_block(self, source: IPv4Address | IPv6Address, port: int, values: list[bytes]) -> None:
@@ -345,25 +351,30 @@ class WholeHeaderTests(HeaderParserTestCase):
         addresses = source.packed + bytes(width) + struct.pack("!HH", port, 7)
         tlvs = b"".join(tlv(TLS, value) for value in values)
         for header in (block(PROXY, family, addresses + tlvs), checked(family, addresses, tlvs)):
-            self.assertEqual(outcome(Versions.V2, byteByByte(header)), ((str(source), port), b""))
+            self.assertEqual(
+                outcome(ProxyProtocolVersion.V2, byteByByte(header)), ((str(source), port), b"")
+            )
 
 
 class BadHeaderTests(HeaderParserTestCase):
     def test_phrases(self) -> None:
         """What can be no header is refused at its first wrong byte, in the words for the case."""
         for bad, phrase in BAD:
-            parser = HeaderParser(Versions.ANY)
+            parser = HeaderParser(ProxyProtocolVersion.ANY)
             for byte in byteByByte(bad[:-1]):
                 self.assertIsNone(parser.feed(byte), bad)
-            error = self.assertRaises(BadHeader, parser.feed, bad[-1:])
+            error = self.assertRaises(InvalidProxyHeader, parser.feed, bad[-1:])
             self.assertEqual(str(error), phrase, bad)
 
     def test_whole(self) -> None:
         """It is the same error in one piece, with more behind it, and to a listener of that version only."""
-        for versions, headers in ((Versions.V1, BAD_LINES), (Versions.V2, BAD_BLOCKS)):
+        for versions, headers in (
+            (ProxyProtocolVersion.V1, BAD_LINES),
+            (ProxyProtocolVersion.V2, BAD_BLOCKS),
+        ):
             for bad, phrase in headers:
                 for rest in (b"", b"x", b"\r\n", b"\n" * 9000):
-                    self.assertEqual(outcome(Versions.ANY, [bad + rest]), phrase, bad)
+                    self.assertEqual(outcome(ProxyProtocolVersion.ANY, [bad + rest]), phrase, bad)
                     self.assertEqual(outcome(versions, [bad + rest]), phrase, bad)
 
     def test_cutTlv(self) -> None:
@@ -371,29 +382,33 @@ class BadHeaderTests(HeaderParserTestCase):
         for left in CUT_TLVS:
             header = block(PROXY, TCP4, ADDRESSES4 + tlv(NOOP, b"a") + left)
             begun = header[: -len(left)]
-            self.assertEqual(outcome(Versions.V2, [begun]), MALFORMED)
-            self.assertIsNone(outcome(Versions.V2, [begun[:-2]]))
+            self.assertEqual(outcome(ProxyProtocolVersion.V2, [begun]), MALFORMED)
+            self.assertIsNone(outcome(ProxyProtocolVersion.V2, [begun[:-2]]))
 
     def test_again(self) -> None:
         """After an error there is no header any more: whatever comes, the error is the same."""
         for bad, phrase in BAD:
-            parser = HeaderParser(Versions.ANY)
+            parser = HeaderParser(ProxyProtocolVersion.ANY)
             for data in (bad, b"", LINES[0][0]):
-                self.assertEqual(str(self.assertRaises(BadHeader, parser.feed, data)), phrase)
+                self.assertEqual(
+                    str(self.assertRaises(InvalidProxyHeader, parser.feed, data)), phrase
+                )
 
     def test_nothingOfThePeer(self) -> None:
         """The error is a ValueError with one of four phrases, and hides no other error behind it."""
-        self.assertTrue(issubclass(BadHeader, ValueError))
+        self.assertTrue(issubclass(InvalidProxyHeader, ValueError))
         self.assertEqual(
             {phrase for _, phrase in BAD}, {NO_HEADER, TOO_LONG, MALFORMED, WRONG_CHECKSUM}
         )
-        error = self.assertRaises(BadHeader, HeaderParser(Versions.V1).feed, b"PROXY TCP4 secret")
+        error = self.assertRaises(
+            InvalidProxyHeader, HeaderParser(ProxyProtocolVersion.V1).feed, b"PROXY TCP4 secret"
+        )
         self.assertIsNone(error.__context__)
 
     def test_otherProtocols(self) -> None:
         """A client that sends no header is refused at once, whatever it speaks."""
         for start in (b"G", b"PO", b"PRI", b"\x16", b"Hello, server!", b"\r\nG", b"\n", b"\x00"):
-            for versions in Versions:
+            for versions in ProxyProtocolVersion:
                 self.assertEqual(outcome(versions, [start]), NO_HEADER)
 
 
@@ -403,28 +418,38 @@ class BoundTests(HeaderParserTestCase):
         for n, expected in ((0, (None, b"")), (1, TOO_LONG)):
             line = b"PROXY UNKNOWN" + b"a" * (MAXIMUM_LINE - 15 + n) + b"\r\n"
             self.assertEqual(len(line), 107 + n)
-            self.assertEqual(outcome(Versions.V1, [line]), expected)
-            self.assertEqual(outcome(Versions.V1, byteByByte(line)), expected)
+            self.assertEqual(outcome(ProxyProtocolVersion.V1, [line]), expected)
+            self.assertEqual(outcome(ProxyProtocolVersion.V1, byteByByte(line)), expected)
 
     def test_longestBlock(self) -> None:
         """A header of 4096 bytes is read; one byte more is refused when its length is known."""
         self.assertEqual(MAXIMUM_HEADER, 4096)
-        self.assertEqual(outcome(Versions.V2, [block(LOCAL, 0, bytes(4080))]), (None, b""))
-        self.assertEqual(outcome(Versions.V2, [block(LOCAL, 0, b"", 4081)]), TOO_LONG)
-        self.assertEqual(outcome(Versions.V2, [block(PROXY, TCP4, b"", 0xFFFF)]), TOO_LONG)
+        self.assertEqual(
+            outcome(ProxyProtocolVersion.V2, [block(LOCAL, 0, bytes(4080))]), (None, b"")
+        )
+        self.assertEqual(outcome(ProxyProtocolVersion.V2, [block(LOCAL, 0, b"", 4081)]), TOO_LONG)
+        self.assertEqual(
+            outcome(ProxyProtocolVersion.V2, [block(PROXY, TCP4, b"", 0xFFFF)]), TOO_LONG
+        )
 
     def test_manyTlvs(self) -> None:
         """As many TLVs as there is room for are read, also byte by byte."""
         header = block(PROXY, TCP4, ADDRESSES4 + tlv(NOOP, b"") * 1356)
         self.assertEqual(len(header), MAXIMUM_HEADER)
-        self.assertEqual(outcome(Versions.V2, byteByByte(header)), (("192.0.2.1", 56324), b""))
+        self.assertEqual(
+            outcome(ProxyProtocolVersion.V2, byteByByte(header)), (("192.0.2.1", 56324), b"")
+        )
 
     def test_checksumOfTheLongest(self) -> None:
         """The checksum is over all of the longest header, and over nothing that follows it."""
         header = checked(TCP4, ADDRESSES4, after=tlv(NOOP, bytes(4096 - 16 - 12 - 7 - 3)))
         self.assertEqual(len(header), MAXIMUM_HEADER)
-        self.assertEqual(outcome(Versions.V2, [header + b"x"]), (("192.0.2.1", 56324), b"x"))
-        self.assertEqual(outcome(Versions.V2, [flipped(header, 4095) + b"x"]), WRONG_CHECKSUM)
+        self.assertEqual(
+            outcome(ProxyProtocolVersion.V2, [header + b"x"]), (("192.0.2.1", 56324), b"x")
+        )
+        self.assertEqual(
+            outcome(ProxyProtocolVersion.V2, [flipped(header, 4095) + b"x"]), WRONG_CHECKSUM
+        )
 
 
 class ChecksumTests(HeaderParserTestCase):
@@ -438,14 +463,14 @@ class ChecksumTests(HeaderParserTestCase):
         header = bytearray(checked(TCP4, ADDRESSES4, after=tlv(NOOP, b"abc")))
         index = (*range(16, 28), *range(31, 35))[bit // 8]
         header[index] ^= 1 << bit % 8
-        self.assertEqual(outcome(Versions.V2, [bytes(header)]), WRONG_CHECKSUM)
+        self.assertEqual(outcome(ProxyProtocolVersion.V2, [bytes(header)]), WRONG_CHECKSUM)
 
 
 class HostileTests(HeaderParserTestCase):
     @given(starts, st.binary(max_size=300), places)
     @example(b"PROXY TCP6 ::", b"%0 ", [])
     def test_randomBytes(self, start: bytes, data: bytes, places: list[int]) -> None:
-        """Whatever comes, nothing but BadHeader is raised, and its cutting changes nothing."""
+        """Whatever comes, nothing but InvalidProxyHeader is raised, and its cutting changes nothing."""
         self.assertAnyCut(start + data, places)
 
     @given(

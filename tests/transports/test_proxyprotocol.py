@@ -12,20 +12,20 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.addresses import Networks
+from echoproto.addresses import AddressFilter
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
-from echoproto.protocols.connections import DRAIN_TIMEOUT, SWEEP_INTERVAL, ISwept
+from echoproto.protocols.connections import DRAIN_TIMEOUT, SWEEP_INTERVAL, ITrackedConnection
 from echoproto.protocols.echo import EchoFactory
-from echoproto.protocols.observer import Ending
+from echoproto.protocols.observer import CloseReason
 from echoproto.protocols.stream import DRAIN_SILENCE
-from echoproto.protocols.timeouts import Deadlines
+from echoproto.protocols.timeouts import Timeouts
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
-from echoproto.transports.proxyheader import Versions
-from echoproto.transports.proxyprotocol import ProxiedFactory, announcedAddress
+from echoproto.transports.proxyheader import ProxyProtocolVersion
+from echoproto.transports.proxyprotocol import ProxyProtocolFactory, announcedAddress
 from echoproto.transports.tls import TLSStreamFactory
 from tests.certificates import serverPEM
 
-DEADLINES = Deadlines()
+DEADLINES = Timeouts()
 PROXY = IPv4Address("TCP", "192.0.2.99", 40_000)
 STRANGER = IPv4Address("TCP", "192.0.2.98", 40_000)
 CLIENT = IPv4Address("TCP", "198.51.100.1", 50_000)
@@ -58,7 +58,9 @@ class ProxiedTestCase(SynchronousTestCase):
         self.observer = RecordingObserver()
         self.admission = ConnectionAdmission(self.clock.seconds, maximum=3, perSource=1)
         self.service = EchoFactory(self.clock, self.observer, self.admission, DEADLINES)
-        self.factory = ProxiedFactory(self.service, Versions.ANY, Networks([PROXY.host]))
+        self.factory = ProxyProtocolFactory(
+            self.service, ProxyProtocolVersion.ANY, AddressFilter([PROXY.host])
+        )
 
     def connect(self, peer: IAddress | None = PROXY) -> tuple[StreamPair, RecordingProtocol]:
         client = RecordingProtocol()
@@ -90,15 +92,15 @@ class ProxiedTestCase(SynchronousTestCase):
     def assertOver(self) -> None:
         """Every place was given back, and nothing is scheduled."""
         self.assertEqual(self.admission.open, 0)
-        self.assertEqual(self.factory.sweep.connections, set())
-        self.assertEqual(self.service.sweep.connections, set())
+        self.assertEqual(self.factory.checkTimeouts.connections, set())
+        self.assertEqual(self.service.checkTimeouts.connections, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class HeaderTests(ProxiedTestCase):
     def test_interfaces(self) -> None:
         """A connection whose header is awaited is swept."""
-        verifyObject(ISwept, self.factory.buildProtocol(PROXY))
+        verifyObject(ITrackedConnection, self.factory.buildProtocol(PROXY))
 
     def test_whole(self) -> None:
         """After a header, of either version, the client is served, and known by the announced address."""
@@ -140,7 +142,7 @@ class HeaderTests(ProxiedTestCase):
             pair.pump()
             self.assertEqual(client.received, data)
             self.assertEqual(client.events, ["made", "data", "writeLost", "readLost"])
-            self.assertEqual(self.observer.ended[-1].ending, Ending.FINISHED)
+            self.assertEqual(self.observer.ended[-1].ending, CloseReason.FINISHED)
             self.assertOver()
 
     def test_nothingButAHeader(self) -> None:
@@ -151,7 +153,7 @@ class HeaderTests(ProxiedTestCase):
         pair.pump()
         self.assertEqual(client.events, ["made", "writeLost", "readLost"])
         [summary] = self.observer.ended
-        self.assertEqual((summary.ending, summary.bytesSent), (Ending.FINISHED, 0))
+        self.assertEqual((summary.ending, summary.bytesSent), (CloseReason.FINISHED, 0))
 
     def test_backpressure(self) -> None:
         """A client behind a proxy that never reads is not read from; when it reads, all comes."""
@@ -196,7 +198,9 @@ class TLSTests(ProxiedTestCase):
         super().setUp()
         options = PrivateCertificate.loadPEM(serverPEM()).options()
         secured = TLSStreamFactory(options, False, self.service, self.clock)
-        self.factory = ProxiedFactory(self.service, Versions.V1, Networks([PROXY.host]), secured)
+        self.factory = ProxyProtocolFactory(
+            self.service, ProxyProtocolVersion.V1, AddressFilter([PROXY.host]), secured
+        )
 
     def secure(self) -> tuple[StreamPair, RecordingProtocol]:
         """A client whose ClientHello comes right behind the header."""
@@ -225,7 +229,7 @@ class TLSTests(ProxiedTestCase):
         self.move(pair)
         self.assertEqual(client.received, b"hello")
         [summary] = self.observer.ended
-        self.assertEqual((summary.peer, summary.ending), (CLIENT, Ending.FINISHED))
+        self.assertEqual((summary.peer, summary.ending), (CLIENT, CloseReason.FINISHED))
         self.assertOver()
 
     def test_noHandshake(self) -> None:
@@ -330,8 +334,11 @@ class NoHeaderTests(ProxiedTestCase):
 
     def test_versions(self) -> None:
         """A version that is not taken is no header."""
-        for version, header in ((Versions.V1, block(CLIENT)), (Versions.V2, line(CLIENT))):
-            self.factory = ProxiedFactory(self.service, version, Networks())
+        for version, header in (
+            (ProxyProtocolVersion.V1, block(CLIENT)),
+            (ProxyProtocolVersion.V2, line(CLIENT)),
+        ):
+            self.factory = ProxyProtocolFactory(self.service, version, AddressFilter())
             pair, _ = self.say(header)
             self.assertCut(pair)
         self.assertEqual(self.observer.refused, [(PROXY, "no PROXY header")] * 2)
@@ -370,7 +377,7 @@ class PlacesTests(ProxiedTestCase):
     def test_denied(self) -> None:
         """An announced client that may not come is refused under its own address, not the proxy's."""
         self.service.admission = self.admission = ConnectionAdmission(
-            self.clock.seconds, networks=Networks(deny=[CLIENT.host])
+            self.clock.seconds, networks=AddressFilter(deny=[CLIENT.host])
         )
         self.refuse(line(CLIENT), CLIENT, Refusal.DENIED)
         self.assertOver()
@@ -401,7 +408,7 @@ class PlacesTests(ProxiedTestCase):
         first, _ = self.say(line(CLIENT))
         self.assertRaises(RuntimeError, self.say, line(CLIENT))
         self.assertRaises(RuntimeError, self.say, b"no header")
-        self.assertEqual(self.factory.sweep.connections, set())
+        self.assertEqual(self.factory.checkTimeouts.connections, set())
         self.close(first)
         self.assertOver()
 
@@ -446,7 +453,7 @@ class DrainTests(ProxiedTestCase):
             pair.pump()
             self.assertEqual(client.received, b"hello")
         self.successResultOf(drained)
-        self.assertEqual([e.ending for e in self.observer.ended], [Ending.FINISHED] * 2)
+        self.assertEqual([e.ending for e in self.observer.ended], [CloseReason.FINISHED] * 2)
         self.assertOver()
 
     def test_thenTheService(self) -> None:
@@ -455,15 +462,15 @@ class DrainTests(ProxiedTestCase):
         waiting, _ = self.connect()
         drained = self.factory.drain()
         self.wait(DRAIN_SILENCE - 0.2, served, waiting)
-        self.assertFalse(self.service.sweep.draining)
+        self.assertFalse(self.service.checkTimeouts.draining)
         self.wait(0.4, served, waiting)
-        self.assertTrue(self.service.sweep.draining)
+        self.assertTrue(self.service.checkTimeouts.draining)
         self.wait(DRAIN_SILENCE + 0.2, served)
         self.assertEqual(client.events, ["made", "data", "readLost"])
         self.assertNoResult(drained)
         self.close(served)
         self.successResultOf(drained)
-        self.assertEqual(self.observer.ended[0].ending, Ending.DRAINED)
+        self.assertEqual(self.observer.ended[0].ending, CloseReason.DRAINED)
         self.assertOver()
 
     def test_deadlineOfTheService(self) -> None:
@@ -478,7 +485,7 @@ class DrainTests(ProxiedTestCase):
         self.assertIsNone(served.server.closed)
         self.wait(0.4, served, waiting)
         self.successResultOf(drained)
-        self.assertEqual(self.observer.ended[0].ending, Ending.ABORTED)
+        self.assertEqual(self.observer.ended[0].ending, CloseReason.ABORTED)
         self.assertOver()
 
     def test_deadlineBeforeAnyHeader(self) -> None:

@@ -18,7 +18,7 @@ from zope.interface.verify import verifyObject
 from echoproto.protocols.admission import Refusal
 from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING, GreetingFactory
-from echoproto.protocols.observer import Ending
+from echoproto.protocols.observer import CloseReason
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS, PIECE_SIZE, QUEUE_LIMIT
 from echoproto.transports.tls import TLSStream, TLSStreamFactory
@@ -249,9 +249,9 @@ class EchoTests(TLSTestCase):
         [summary] = self.observer.ended
         self.assertEqual(
             (summary.ending, summary.bytesReceived, summary.bytesSent),
-            (Ending.FINISHED, len(message), len(message)),
+            (CloseReason.FINISHED, len(message), len(message)),
         )
-        self.assertFalse(self.factory.sweep.connections)
+        self.assertFalse(self.factory.checkTimeouts.connections)
 
     def test_closeNotify(self) -> None:
         """What comes together with close_notify is echoed, then the connection is closed."""
@@ -332,7 +332,7 @@ class GreetingTests(TLSTestCase):
         self.say(b"more", closeNotify=True)
         self.assertClosed()
         [summary] = self.observer.ended
-        self.assertEqual(summary.ending, Ending.FINISHED)
+        self.assertEqual(summary.ending, CloseReason.FINISHED)
         self.assertEqual(summary.bytesReceived, len(CLIENT_GREETING) + len(LONG) + len(b"more"))
 
     def test_allAtOnce(self) -> None:

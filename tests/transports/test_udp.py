@@ -18,9 +18,9 @@ from echoproto.testing import DatagramWire
 from echoproto.transports.pktinfo import (
     Ancillary,
     NotUnicast,
-    askForDestinations,
+    destinations,
+    enablePacketInfo,
     replySource,
-    sentTo,
 )
 from echoproto.transports.udp import (
     DATAGRAMS_PER_TURN,
@@ -156,9 +156,9 @@ class SentToTests(SynchronousTestCase):
         """The addresses of hosts are told, on either family; those of groups, and what else comes along, are not."""
         group = pktinfo(header=socket.inet_aton("224.0.0.1"))
         other = (socket.SOL_SOCKET, 1, b"")
-        self.assertEqual(sentTo([group, other, pktinfo()]), [ASKED])
+        self.assertEqual(destinations([group, other, pktinfo()]), [ASKED])
         six = socket.inet_pton(socket.AF_INET6, "2001:db8::1")
-        self.assertEqual(sentTo([pktinfo6("2001:db8::1")]), [six])
+        self.assertEqual(destinations([pktinfo6("2001:db8::1")]), [six])
 
 
 class PortTests(SynchronousTestCase):
@@ -386,7 +386,7 @@ class SocketTests(SynchronousTestCase):
     def test_IPv4OnIPv6(self) -> None:
         """An IPv6 socket asks for the destination of IPv4 datagrams too: it may take them."""
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as made:
-            askForDestinations(made)
+            enablePacketInfo(made)
             options = (
                 (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO),
                 (socket.IPPROTO_IP, IP_PKTINFO),

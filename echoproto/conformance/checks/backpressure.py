@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from echoproto.conformance.results import Failed, Skipped
-from echoproto.conformance.streamclient import Streams, content
+from echoproto.conformance.streamclient import StreamTester, content
 
 #: What a slow reader is sent, and how many seconds it waits before each piece.
 SLOW = 4 << 20
@@ -37,9 +37,9 @@ class _Pouring:
     :ivar poured: bytes so far; some of them still wait at our end.
     """
 
-    def __init__(self, road: Any) -> None:
+    def __init__(self, channel: Any) -> None:
         self.poured = 0
-        self._road = road
+        self._channel = channel
         self._piece = content(PIECE)
         self._paused = False
 
@@ -52,33 +52,33 @@ class _Pouring:
         self._paused = False
         while not self._paused and self.poured <= PERMITTED:
             self.poured += PIECE
-            self._road.send(self._piece)
+            self._channel.send(self._piece)
 
     def stopProducing(self) -> None:
         """See ``IPushProducer``."""
         self._paused = True
 
 
-async def slowReader(asked: Streams) -> str:
+async def slowReader(asked: StreamTester) -> str:
     """Who reads slowly gets every byte."""
-    talk = await asked.open()
-    talk.road.pause()
-    talk.send(content(SLOW))
+    connection = await asked.open()
+    connection.channel.pauseProducing()
+    connection.send(content(SLOW))
     await asked.pause(STILL / 4)
-    while talk.due:
-        talk.road.resume()
-        await talk.more()
-        talk.road.pause()
+    while connection.due:
+        connection.channel.resumeProducing()
+        await connection.more()
+        connection.channel.pauseProducing()
         await asked.pause(DELAY)
     return ""
 
 
-async def neverReads(asked: Streams) -> str:
+async def neverReads(asked: StreamTester) -> str:
     """Who never reads is not read from without an end."""
-    talk = await asked.open()
-    talk.road.pause()
-    pouring = _Pouring(talk.road)
-    talk.road.feed(pouring)
+    connection = await asked.open()
+    connection.channel.pauseProducing()
+    pouring = _Pouring(connection.channel)
+    connection.channel.registerProducer(pouring, True)
     pouring.resumeProducing()
     before = 0
     for _ in range(LOOKS):
@@ -93,11 +93,11 @@ async def neverReads(asked: Streams) -> str:
     raise Skipped(f"it had taken {_mebibytes(before)} in {LOOKS * STILL:g} s, and went on")
 
 
-async def others(asked: Streams) -> str:
+async def others(asked: StreamTester) -> str:
     """While a client does not read, another is answered."""
-    talk = await asked.open()
-    talk.road.pause()
-    talk.send(content(SLOW))
+    connection = await asked.open()
+    connection.channel.pauseProducing()
+    connection.send(content(SLOW))
     await asked.pause(STILL / 4)
     await asked.served()
     return ""

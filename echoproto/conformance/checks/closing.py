@@ -5,7 +5,7 @@ What is asked of the end of a connection: that nothing is lost at it, and that n
 from __future__ import annotations
 
 from echoproto.conformance.results import Failed, Skipped, toldBySize
-from echoproto.conformance.streamclient import Streams, Talk, content
+from echoproto.conformance.streamclient import CheckConnection, StreamTester, content
 
 #: Nothing, little, odd, what a queue of Twisted's takes, and more. Each again and again: what is lost is lost only now and then,
 #: as it hangs on what comes together.
@@ -18,7 +18,7 @@ ASLEEP = 1.5
 RESETS = 10
 
 
-async def halfClose(asked: Streams) -> str:
+async def halfClose(asked: StreamTester) -> str:
     """After our FIN all comes back, then the server's FIN."""
     faults: dict[int, str] = {}
     for size in SIZES:
@@ -32,39 +32,39 @@ async def halfClose(asked: Streams) -> str:
     return ""
 
 
-async def _halfClosed(asked: Streams, size: int) -> None:
-    talk = await asked.open()
-    talk.send(content(size))
-    _finish(talk)
-    await talk.over()
+async def _halfClosed(asked: StreamTester, size: int) -> None:
+    connection = await asked.open()
+    connection.send(content(size))
+    _finish(connection)
+    await connection.over()
 
 
-async def lateReader(asked: Streams) -> str:
+async def lateReader(asked: StreamTester) -> str:
     """After our FIN all comes back, though we do not read at once."""
-    talk = await asked.open()
-    talk.road.pause()
-    talk.send(content(OWED))
-    _finish(talk)
+    connection = await asked.open()
+    connection.channel.pauseProducing()
+    connection.send(content(OWED))
+    _finish(connection)
     await asked.pause(ASLEEP)
-    talk.road.resume()
-    await talk.over()
+    connection.channel.resumeProducing()
+    await connection.over()
     return ""
 
 
-def _finish(talk: Talk) -> None:
-    if not talk.road.finish():
+def _finish(connection: CheckConnection) -> None:
+    if not connection.channel.loseWriteConnection():
         raise Skipped("Twisted's TLS clients cannot half-close")
 
 
-async def reset(asked: Streams) -> str:
+async def reset(asked: StreamTester) -> str:
     """Who was connected before, and who comes after, are answered when others have been reset."""
     before = await asked.open()
     for _ in range(RESETS):
-        talk = await asked.open()
-        talk.road.pause()
-        talk.send(content(65_536))
+        connection = await asked.open()
+        connection.channel.pauseProducing()
+        connection.send(content(65_536))
         await asked.pause(0.01)
-        talk.close()
+        connection.close()
     before.send(b"Are you still there?")
     await before.all()
     await asked.served()

@@ -5,7 +5,7 @@ What is asked with many connections at once.
 from __future__ import annotations
 
 from echoproto.conformance.results import Failed
-from echoproto.conformance.streamclient import Streams, Talk, content
+from echoproto.conformance.streamclient import CheckConnection, StreamTester, content
 
 #: Connections that any server should have room for.
 MANY = 100
@@ -19,21 +19,21 @@ STAY = 1.0
 SIZE = 1000
 
 
-async def connections(asked: Streams) -> str:
+async def connections(asked: StreamTester) -> str:
     """Many connections at once each get their own bytes."""
     talks = await _connected(asked, MANY)
     if len(talks) < MANY:
         raise Failed(f"connection {len(talks) + 1} was not made")
     _send(talks)
-    for number, talk in enumerate(talks, 1):
+    for number, connection in enumerate(talks, 1):
         try:
-            await talk.all()
+            await connection.all()
         except Failed as failed:
             raise Failed(f"connection {number} of {MANY}: {failed}") from None
     return f"{MANY} connections"
 
 
-async def crowd(asked: Streams) -> str:
+async def crowd(asked: StreamTester) -> str:
     """After a crowd, which it may refuse, the next client is answered."""
     talks = await _connected(asked, CROWD)
     _send(talks)
@@ -45,9 +45,9 @@ async def crowd(asked: Streams) -> str:
     return f"of {CROWD} connections at once {answered} were answered"
 
 
-async def _connected(asked: Streams, count: int) -> list[Talk]:
+async def _connected(asked: StreamTester, count: int) -> list[CheckConnection]:
     """So many connections, or as many as there can be."""
-    talks: list[Talk] = []
+    talks: list[CheckConnection] = []
     while len(talks) < count:
         try:
             talks.append(await asked.open())
@@ -56,6 +56,6 @@ async def _connected(asked: Streams, count: int) -> list[Talk]:
     return talks
 
 
-def _send(talks: list[Talk]) -> None:
-    for number, talk in enumerate(talks):
-        talk.send(content(SIZE + number))
+def _send(talks: list[CheckConnection]) -> None:
+    for number, connection in enumerate(talks):
+        connection.send(content(SIZE + number))

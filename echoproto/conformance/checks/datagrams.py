@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from echoproto.addresses import plainAddress
+from echoproto.addresses import unmapped
 from echoproto.conformance.results import Failed, toldBySize
 from echoproto.conformance.streamclient import content
-from echoproto.conformance.udpclient import Datagrams, Reply
+from echoproto.conformance.udpclient import DatagramTester, Reply
 
 #: What fits into a frame of an Ethernet, one more than usual buffers have, and more than most have.
 SIZES = (1, 1472, 2049, 4097, 8193, 32_768)
@@ -33,20 +33,20 @@ SECOND_REPLY = 0.5
 _NEIGHBOURS = ("127.0.0.1", "127.0.0.2")
 
 
-async def answers(asked: Datagrams) -> str:
+async def answers(asked: DatagramTester) -> str:
     """A datagram comes back."""
     await asked.served()
     return ""
 
 
-async def everyByte(asked: Datagrams) -> str:
+async def everyByte(asked: DatagramTester) -> str:
     """All values of a byte come back, in order and in none, and many of the same."""
     for message in (bytes(range(256)), content(1400), bytes(1000), b"\xff" * 1000):
         _same(message, await asked.exchange(message))
     return ""
 
 
-async def empty(asked: Datagrams) -> str:
+async def empty(asked: DatagramTester) -> str:
     """An empty datagram comes back."""
     reply = await asked.exchange(b"")
     if reply is None and await asked.exchange(content(16)) is None:
@@ -55,7 +55,7 @@ async def empty(asked: Datagrams) -> str:
     return ""
 
 
-async def sizes(asked: Datagrams) -> str:
+async def sizes(asked: DatagramTester) -> str:
     """Datagrams of any size come back whole, up to the longest there is."""
     faults: dict[int, str] = {}
     for size in (*SIZES, LONGEST[ip_address(asked.host.partition("%")[0]).version]):
@@ -68,7 +68,7 @@ async def sizes(asked: Datagrams) -> str:
     return ""
 
 
-async def source(asked: Datagrams) -> str:
+async def source(asked: DatagramTester) -> str:
     """A reply comes from the address that was asked, so that a client which is connected to it gets it."""
     answering = []
     for host in _addresses(asked):
@@ -76,19 +76,19 @@ async def source(asked: Datagrams) -> str:
         if reply is None and host == asked.host:
             raise Failed("no reply")
         if reply is not None:
-            if plainAddress(reply.host) != plainAddress(host):
+            if unmapped(reply.host) != unmapped(host):
                 raise Failed(f"asked at {host} it answers from {reply.host}")
             answering.append(host)
     return f"asked at {' and '.join(answering)}"
 
 
-def _addresses(asked: Datagrams) -> list[str]:
+def _addresses(asked: DatagramTester) -> list[str]:
     """Where to ask: on loopback a server that listens everywhere is reached at another address too."""
-    more = _NEIGHBOURS if asked.near and plainAddress(asked.host).version == 4 else ()
+    more = _NEIGHBOURS if asked.near and unmapped(asked.host).version == 4 else ()
     return [asked.host, *(each for each in more if each != asked.host)][:2]
 
 
-async def port(asked: Datagrams) -> str:
+async def port(asked: DatagramTester) -> str:
     """A reply comes from the port that was asked."""
     reply = await asked.exchange(content(17))
     if reply is None:
@@ -98,7 +98,7 @@ async def port(asked: Datagrams) -> str:
     return ""
 
 
-async def once(asked: Datagrams) -> str:
+async def once(asked: DatagramTester) -> str:
     """Each datagram comes back once."""
     post = await asked.pipeline(_messages(COUNTED))
     await asked.pause(SECOND_REPLY)
@@ -110,7 +110,7 @@ async def once(asked: Datagrams) -> str:
     return ""
 
 
-async def pipelined(asked: Datagrams) -> str:
+async def pipelined(asked: DatagramTester) -> str:
     """Many datagrams at once all come back."""
     messages = _messages(PIPELINED)
     post = await asked.pipeline(messages)
@@ -124,7 +124,7 @@ def _messages(count: int) -> list[bytes]:
     return [content(64 + number) for number in range(count)]
 
 
-def _tolerated(asked: Datagrams, sent: int) -> int:
+def _tolerated(asked: DatagramTester, sent: int) -> int:
     return 0 if asked.near else sent // ONE_IN
 
 

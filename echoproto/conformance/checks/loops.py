@@ -9,10 +9,10 @@ from contextlib import suppress
 
 from twisted.internet.error import CannotListenError
 
-from echoproto.addresses import plainAddress
+from echoproto.addresses import unmapped
 from echoproto.conformance.results import Failed, Skipped
 from echoproto.conformance.streamclient import content
-from echoproto.conformance.udpclient import Datagrams, Post
+from echoproto.conformance.udpclient import CheckSocket, DatagramTester
 
 #: Ports of services that answer anything: echo (RFC 862) and chargen (RFC 864).
 ANSWERING = (7, 19)
@@ -27,9 +27,9 @@ AT_ONCE = 100
 _ELSEWHERE = "127.0.0.3"
 
 
-async def echoPorts(asked: Datagrams) -> str:
+async def echoPorts(asked: DatagramTester) -> str:
     """A datagram from the port of a service that answers anything is not answered: the two would never end."""
-    posts: dict[int, Post] = {}
+    posts: dict[int, CheckSocket] = {}
     for port in dict.fromkeys((*ANSWERING, asked.port)):
         with suppress(CannotListenError):
             posts[port] = asked.open(port, _from(asked))
@@ -45,8 +45,8 @@ async def echoPorts(asked: Datagrams) -> str:
     return f"asked from {_ports(posts)}"
 
 
-def _from(asked: Datagrams) -> str:
-    return _ELSEWHERE if asked.near and plainAddress(asked.host).version == 4 else ""
+def _from(asked: DatagramTester) -> str:
+    return _ELSEWHERE if asked.near and unmapped(asked.host).version == 4 else ""
 
 
 def _ports(ports: Collection[int]) -> str:
@@ -54,7 +54,7 @@ def _ports(ports: Collection[int]) -> str:
     return f"{word} {', '.join(map(str, ports))}"
 
 
-async def burst(asked: Datagrams) -> str:
+async def burst(asked: DatagramTester) -> str:
     """After a burst of datagrams, of which it may lose some, the next is answered."""
     post = asked.open()
     for _ in range(BURST // AT_ONCE):

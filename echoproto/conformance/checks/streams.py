@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from random import Random
 
-from echoproto.conformance.streamclient import Streams, content
+from echoproto.conformance.streamclient import StreamTester, content
 
 #: About twice what the kernels of both ends were seen to hold of it where nobody reads.
 LARGE = 16 << 20
@@ -17,43 +17,43 @@ MESSAGES = 1000
 GAP = 0.001
 
 
-async def answers(asked: Streams) -> str:
+async def answers(asked: StreamTester) -> str:
     """A message comes back."""
     await asked.served()
     return ""
 
 
-async def everyByte(asked: Streams) -> str:
+async def everyByte(asked: StreamTester) -> str:
     """All values of a byte come back, one after the other and pair by pair in no order."""
-    talk = await asked.open()
-    talk.send(bytes(range(256)) + content(65_536))
-    await talk.all()
+    connection = await asked.open()
+    connection.send(bytes(range(256)) + content(65_536))
+    await connection.all()
     return ""
 
 
-async def singleBytes(asked: Streams) -> str:
+async def singleBytes(asked: StreamTester) -> str:
     """Bytes come back that are sent one by one."""
-    talk = await asked.open()
+    connection = await asked.open()
     for each in range(256):
-        talk.send(bytes([each]))
+        connection.send(bytes([each]))
         await asked.pause(GAP)
-    await talk.all()
+    await connection.all()
     return ""
 
 
-async def large(asked: Streams) -> str:
+async def large(asked: StreamTester) -> str:
     """What is larger than all buffers on the way comes back, as it is read while it is sent."""
-    talk = await asked.open()
-    talk.send(content(LARGE))
-    await talk.all()
+    connection = await asked.open()
+    connection.send(content(LARGE))
+    await connection.all()
     return ""
 
 
-async def pipelined(asked: Streams) -> str:
+async def pipelined(asked: StreamTester) -> str:
     """Messages that are not awaited come back in order."""
-    talk = await asked.open()
+    connection = await asked.open()
     sizes = Random(1)
     for number in range(MESSAGES):
-        talk.send(b"%d:" % number + content(sizes.randint(1, 1400)))
-    await talk.all()
+        connection.send(b"%d:" % number + content(sizes.randint(1, 1400)))
+    await connection.all()
     return ""

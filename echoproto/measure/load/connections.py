@@ -13,8 +13,8 @@ from typing import Any
 
 from zope.interface import implementer
 
-from echoproto.measure.load.counters import Tally
-from echoproto.targets.interfaces import IEars
+from echoproto.measure.load.counters import LoadCounters
+from echoproto.targets.interfaces import IReplyReceiver
 
 #: Why a connection is given up on which the next reply does not come.
 NO_REPLY = "a reply did not come in time"
@@ -28,14 +28,14 @@ class OpenLoop:
     :param tally: counts.
     :param supply: messages, until no more are to be sent.
     :param idle: called after a reply that draws no message.
-    :param gone: called with a lane whose road has ended, and why.
-    :param trouble: called with what the network says of a road that has not ended.
+    :param gone: called with a lane whose channel has ended, and why.
+    :param trouble: called with what the network says of a channel that has not ended.
     """
 
     def __init__(
         self,
         now: Callable[[], int],
-        tally: Tally,
+        tally: LoadCounters,
         supply: Iterator[bytes],
         idle: Callable[[], None],
         gone: Callable[[Any, str], None],
@@ -44,7 +44,7 @@ class OpenLoop:
         self.now = now
         self.tally = tally
         self.supply = supply
-        self.gone = gone
+        self.connectionLost = gone
         self.trouble = trouble
         self.idle = idle
 
@@ -109,8 +109,8 @@ class ClosedLoop(OpenLoop):
             lane.send(message, now, now)
 
 
-@implementer(IEars)
-class StreamLane:
+@implementer(IReplyReceiver)
+class PipelinedConnection:
     """A connection: replies come in the order of the messages, in pieces of any size."""
 
     def __init__(self, loop: OpenLoop) -> None:
@@ -125,10 +125,10 @@ class StreamLane:
         """Messages whose replies are awaited."""
         return len(self._awaited)
 
-    def opened(self, road: Any) -> None:
+    def opened(self, channel: Any) -> None:
         """It leads somewhere."""
-        self._road = road
-        self._write = road.send
+        self._channel = channel
+        self._write = channel.send
 
     def send(self, message: bytes, due: int, now: int) -> None:
         """Send a message that should have been sent when it was ``due``."""
@@ -136,8 +136,8 @@ class StreamLane:
         self._loop.sent(len(message), due, now)
         self._write(message)
 
-    def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
+    def replyReceived(self, reply: bytes) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         now = self._loop.now()
         awaited = self._awaited
         rest = self._rest + reply
@@ -155,25 +155,25 @@ class StreamLane:
         """Where the next reply was to be to a message that was sent before, it does not come, and none behind it can."""
         if self._awaited and self._awaited[0][2] <= before:
             self.close()
-            self.gone(NO_REPLY)
+            self.connectionLost(NO_REPLY)
 
-    def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
+    def connectionLost(self, reason: str) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         self._awaited.clear()
-        self._loop.gone(self, reason)
+        self._loop.connectionLost(self, reason)
 
     def close(self) -> None:
         """It is over."""
-        self._road.close()
+        self._channel.close()
 
 
-@implementer(IEars)
-class SingleLane:
+@implementer(IReplyReceiver)
+class SequentialConnection:
     """
     A connection of a closed loop on which one message is under way.
 
     A reply that comes whole, as most do, draws the next message with no call that can be spared: it takes half the time of
-    :class:`StreamLane`.
+    :class:`PipelinedConnection`.
     """
 
     def __init__(self, loop: ClosedLoop) -> None:
@@ -187,23 +187,23 @@ class SingleLane:
 
     @property
     def underWay(self) -> int:
-        """See :class:`StreamLane`."""
+        """See :class:`PipelinedConnection`."""
         return int(self._message is not None)
 
-    def opened(self, road: Any) -> None:
-        """See :class:`StreamLane`."""
-        self._road = road
-        self._write = road.send
+    def opened(self, channel: Any) -> None:
+        """See :class:`PipelinedConnection`."""
+        self._channel = channel
+        self._write = channel.send
 
     def send(self, message: bytes, due: int, now: int) -> None:
-        """See :class:`StreamLane`."""
+        """See :class:`PipelinedConnection`."""
         self._message = message
         self._sentAt = now
         self._loop.sent(len(message), due, now)
         self._write(message)
 
-    def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
+    def replyReceived(self, reply: bytes) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         if reply != self._message or self._rest:
             self._heardPiece(reply)
             return
@@ -239,16 +239,16 @@ class SingleLane:
         self._loop.answered(self, size, now, self._sentAt, now, rest[:size] == message)
 
     def giveUp(self, before: int, now: int) -> None:
-        """See :class:`StreamLane`."""
+        """See :class:`PipelinedConnection`."""
         if self._message is not None and self._sentAt <= before:
             self.close()
-            self.gone(NO_REPLY)
+            self.connectionLost(NO_REPLY)
 
-    def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
+    def connectionLost(self, reason: str) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         self._message = None
-        self._loop.gone(self, reason)
+        self._loop.connectionLost(self, reason)
 
     def close(self) -> None:
-        """See :class:`StreamLane`."""
-        self._road.close()
+        """See :class:`PipelinedConnection`."""
+        self._channel.close()

@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import Spread
+from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
 from echoproto.units import SECOND
 
 
-class Counts:
+class IntervalCounts:
     """
     Messages and replies of some time.
 
@@ -33,13 +33,17 @@ class Counts:
 
     def __init__(self) -> None:
         self.sent = self.wrong = self.duplicates = self.bytesSent = self.bytesReceived = 0
-        self.service, self.response, self.late = Spread(), Spread(), Spread()
+        self.service, self.response, self.late = (
+            LatencyHistogram(),
+            LatencyHistogram(),
+            LatencyHistogram(),
+        )
 
     def __bool__(self) -> bool:
         """Whether there is anything."""
         return bool(self.sent or self.wrong or self.duplicates or self.service.count)
 
-    def add(self, other: Counts) -> None:
+    def add(self, other: IntervalCounts) -> None:
         """Count also what ``other`` has counted."""
         self.sent += other.sent
         self.wrong += other.wrong
@@ -60,7 +64,7 @@ class Counts:
         return replace(known, minimum=times.minimum, median=median, p99=p99, maximum=times.maximum)
 
 
-class Tally:
+class LoadCounters:
     """
     Counts second by second.
 
@@ -71,19 +75,21 @@ class Tally:
     :ivar intervals: these seconds.
     """
 
-    def __init__(self, tell: Callable[[Interval, Counts], None] = lambda *second: None) -> None:
+    def __init__(
+        self, tell: Callable[[Interval, IntervalCounts], None] = lambda *second: None
+    ) -> None:
         self._tell = tell
         self.restart(0)
 
     def restart(self, begin: int) -> None:
         """Forget what there is, and count what is sent from ``begin`` on."""
         self.begin = begin
-        self.counts, self.total = Counts(), Counts()
+        self.counts, self.total = IntervalCounts(), IntervalCounts()
         self.intervals: list[Interval] = []
 
     def turn(self) -> None:
         """The running second is over."""
-        counts, self.counts = self.counts, Counts()
+        counts, self.counts = self.counts, IntervalCounts()
         interval = counts.interval(len(self.intervals) * SECOND)
         self.intervals.append(interval)
         self.total.add(counts)

@@ -15,7 +15,7 @@ SCHEDSTAT = Path("/proc/self/schedstat")
 
 
 @dataclass(frozen=True)
-class Usage:
+class CPUTime:
     """
     Since the beginning of the process, in nanoseconds.
 
@@ -27,10 +27,10 @@ class Usage:
     waited: int = 0
 
 
-def usage() -> Usage:
+def cpuTime() -> CPUTime:
     """So far."""
     try:
         waited = int(SCHEDSTAT.read_text().split()[1])
     except (OSError, IndexError, ValueError):
         waited = 0
-    return Usage(time.process_time_ns(), waited)
+    return CPUTime(time.process_time_ns(), waited)

@@ -14,14 +14,14 @@ from typing import Any
 from zope.interface import implementer
 
 from echoproto.measure.load.connections import OpenLoop
-from echoproto.targets.interfaces import IEars
+from echoproto.targets.interfaces import IReplyReceiver
 
 #: Bytes of datagrams that were given up, the last ones, which each lane knows when they come after all.
 REMEMBERED = 1 << 20
 
 
-@implementer(IEars)
-class DatagramLane:
+@implementer(IReplyReceiver)
+class DatagramFlow:
     """A port that is connected to the target."""
 
     def __init__(self, loop: OpenLoop) -> None:
@@ -38,19 +38,19 @@ class DatagramLane:
         """Datagrams whose replies are awaited."""
         return len(self._awaited)
 
-    def opened(self, road: Any) -> None:
+    def opened(self, channel: Any) -> None:
         """It leads somewhere."""
-        self._road = road
+        self._channel = channel
 
     def send(self, message: bytes, due: int, now: int) -> None:
         """Send a datagram that should have been sent when it was ``due``."""
         self._last = message[:LEAST]
         self._awaited[message] = due, now
         self._loop.sent(len(message), due, now)
-        self._road.send(message)
+        self._channel.send(message)
 
-    def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
+    def replyReceived(self, reply: bytes) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         now = self._loop.now()
         times = self._awaited.pop(reply, None)
         if times is not None:
@@ -103,13 +103,13 @@ class DatagramLane:
                 del self._givenUp[oldest]
             self._loop.lost(self, now)
 
-    def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`; the port still leads there."""
+    def connectionLost(self, reason: str) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`; the port still leads there."""
         self._loop.trouble(reason)
 
     def close(self) -> None:
         """It is over."""
-        self._road.close()
+        self._channel.close()
 
 
 _HEADER = Struct("!4sI")

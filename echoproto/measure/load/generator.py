@@ -18,16 +18,21 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from echoproto.errors import ConnectionGone
+from echoproto.errors import ConnectionClosed
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import Spread
-from echoproto.measure.load.connections import ClosedLoop, OpenLoop, SingleLane, StreamLane
-from echoproto.measure.load.counters import Counts, Tally
-from echoproto.measure.load.cpu import Usage
-from echoproto.measure.load.datagrams import DatagramLane
+from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.load.connections import (
+    ClosedLoop,
+    OpenLoop,
+    PipelinedConnection,
+    SequentialConnection,
+)
+from echoproto.measure.load.counters import IntervalCounts, LoadCounters
+from echoproto.measure.load.cpu import CPUTime
+from echoproto.measure.load.datagrams import DatagramFlow
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.timers import Timers
-from echoproto.targets.failures import reasonOf
+from echoproto.targets.failures import failureReason
 from echoproto.units import SECOND, seconds
 
 #: The kernel's clock for waiting has milliseconds (epoll_wait(2)); what is due sooner is waited for without sleep.
@@ -43,12 +48,12 @@ AGAIN = 0.1
 LOOKS = 10
 
 
-class Loading:
+class LoadGenerator:
     """
     A load on one target.
 
     :param target: a :class:`~echoproto.targets.stream.StreamTarget` without a size, or a
-        :class:`~echoproto.targets.stream.DatagramTarget`.
+        :class:`~echoproto.targets.stream.UDPTarget`.
     :param clock: calls later.
     :param now: the time in nanoseconds, which never goes back.
     :param used: what we have had of a processor.
@@ -65,10 +70,10 @@ class Loading:
         target: Any,
         clock: IReactorTime,
         now: Callable[[], int],
-        used: Callable[[], Usage],
+        used: Callable[[], CPUTime],
         messages: Iterator[bytes],
         plan: LoadPlan,
-        tell: Callable[[Interval, Counts], None] = lambda *second: None,
+        tell: Callable[[Interval, IntervalCounts], None] = lambda *second: None,
         spin: int = SPIN,
     ) -> None:
         self.result: Deferred[LoadResult] = Deferred(lambda _: self.stop())
@@ -78,7 +83,7 @@ class Loading:
         self._messages = messages
         self._plan = plan
         self._spin = spin
-        self._tally = Tally(tell)
+        self._tally = LoadCounters(tell)
         self._supply = self._supplied()
         shared = (now, self._tally, self._supply, self._idle, self._gone, self._trouble)
         self._closed = ClosedLoop(*shared) if plan.times is None else None
@@ -87,19 +92,19 @@ class Loading:
         self._opening: set[Deferred[Any]] = set()
         self._timers = Timers(clock)
         self._turn = 0
-        self._connecting = Spread()
+        self._connecting = LatencyHistogram()
         self._errors: Counter[str] = Counter()
         self._unopened = 0
         self._begun = self._sending = self._over = False
         self._begin = self._edge = self._ended = self._heard = self._looked = 0
-        self._usedBefore = self._usedAfter = Usage()
+        self._usedBefore = self._usedAfter = CPUTime()
 
     def _lane(self) -> Any:
         if not self.target.ordered:
-            return DatagramLane(self._loop)
+            return DatagramFlow(self._loop)
         if self._closed is not None and self._plan.window == 1:
-            return SingleLane(self._closed)
-        return StreamLane(self._loop)
+            return SequentialConnection(self._closed)
+        return PipelinedConnection(self._loop)
 
     def stage(self) -> tuple[float, tuple[int, int, int]]:
         """How much of it is done, from 0 to 1; what was sent, received and wrong."""
@@ -136,8 +141,8 @@ class Loading:
             if isinstance(result, Failure):
                 if late:
                     waited = seconds(self._plan.timeout)
-                    result = Failure(ConnectionGone(f"no connection in {waited}"))
-                self._errors[reasonOf(result)] += 1
+                    result = Failure(ConnectionClosed(f"no connection in {waited}"))
+                self._errors[failureReason(result)] += 1
                 self._failure = result
                 self._openAgain()
             elif self._over:
@@ -242,7 +247,7 @@ class Loading:
         self._timers.later(interval, self._giveUp)
 
     def _trouble(self, reason: str) -> None:
-        """The network says something of a road that has not ended."""
+        """The network says something of a channel that has not ended."""
         self._errors[reason] += 1
 
     def _gone(self, lane: Any, reason: str) -> None:

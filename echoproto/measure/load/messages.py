@@ -11,10 +11,10 @@ import pickle
 from dataclasses import dataclass, replace
 
 from echoproto.errors import EchoprotoError
-from echoproto.measure.load.counters import Counts
-from echoproto.measure.load.partition import timesOf
+from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.partition import sendTimes
 from echoproto.measure.load.plan import LoadPlan, LoadResult
-from echoproto.targets.endpoints import Way
+from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import Target
 
 #: The descriptor that a worker reports on.
@@ -25,7 +25,7 @@ GO = b"go"
 
 
 @dataclass(frozen=True)
-class Orders:
+class LoadAssignment:
     """
     What a worker is to do.
 
@@ -33,7 +33,7 @@ class Orders:
     :ivar plan: its share, without times.
     :ivar sizes: the least and the most bytes of a message.
     :ivar way: how to get there.
-    :ivar arrivals: of an open loop (:func:`~echoproto.measure.load.partition.timesOf`).
+    :ivar arrivals: of an open loop (:func:`~echoproto.measure.load.partition.sendTimes`).
     :ivar rate: messages a second of the whole; ``None`` for a closed loop.
     :ivar index: which worker it is.
     :ivar of: how many there are.
@@ -42,7 +42,7 @@ class Orders:
     target: Target
     plan: LoadPlan
     sizes: tuple[int, int]
-    way: Way
+    way: ConnectOptions
     arrivals: str
     rate: float | None
     index: int
@@ -52,11 +52,11 @@ class Orders:
         """Its share, with times."""
         if self.rate is None:
             return self.plan
-        return replace(self.plan, times=timesOf(self.arrivals, self.rate, self.index, self.of))
+        return replace(self.plan, times=sendTimes(self.arrivals, self.rate, self.index, self.of))
 
 
 @dataclass(frozen=True)
-class Report:
+class LoadReport:
     """
     What a worker says; nothing when it is ready.
 
@@ -65,7 +65,7 @@ class Report:
     :ivar error: why there is none.
     """
 
-    counts: Counts | None = None
+    counts: IntervalCounts | None = None
     result: LoadResult | None = None
     error: EchoprotoError | None = None
 
@@ -74,7 +74,7 @@ class Report:
         return base64.b64encode(pickle.dumps(self)) + b"\n"
 
     @classmethod
-    def of(cls, line: bytes) -> Report:
+    def of(cls, line: bytes) -> LoadReport:
         """What :meth:`line` has made, in a worker of ours."""
-        report: Report = pickle.loads(base64.b64decode(line))
+        report: LoadReport = pickle.loads(base64.b64decode(line))
         return report

@@ -1,7 +1,7 @@
 """
 A load that several processes share: what each is to do, and what all of them have done.
 
-Pure. Called by :mod:`echoproto.measure.load.workers`, which starts the processes; each of them runs a :class:`~.generator.Loading`.
+Pure. Called by :mod:`echoproto.measure.load.workers`, which starts the processes; each of them runs a :class:`~.generator.LoadGenerator`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from dataclasses import replace
 from random import Random
 
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import Spread
-from echoproto.measure.load.counters import Counts, Tally
+from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.schedule import fixed, poisson
 
 
-def divided(plan: LoadPlan, workers: int) -> list[LoadPlan]:
+def splitPlan(plan: LoadPlan, workers: int) -> list[LoadPlan]:
     """
     What each of so many is to do: together exactly the whole. They are fewer where there are fewer connections or messages.
 
-    :param plan: of the whole; its times are not shared (:func:`timesOf`).
+    :param plan: of the whole; its times are not shared (:func:`sendTimes`).
     """
     count = plan.count
     of = min(workers, plan.connections, workers if count is None else count)
@@ -42,7 +42,7 @@ def _share(total: int, index: int, of: int) -> int:
     return total // of + (index < total % of)
 
 
-def timesOf(arrivals: str, rate: float, index: int = 0, of: int = 1) -> Iterator[int]:
+def sendTimes(arrivals: str, rate: float, index: int = 0, of: int = 1) -> Iterator[int]:
     """
     When one of several is to send.
 
@@ -55,7 +55,7 @@ def timesOf(arrivals: str, rate: float, index: int = 0, of: int = 1) -> Iterator
     return poisson(rate / of, Random())
 
 
-class Joint:
+class ResultAggregator:
     """
     What all have counted, second by second.
 
@@ -63,18 +63,18 @@ class Joint:
     :param tell: called with each second, when all have told theirs or have ended.
     """
 
-    def __init__(self, workers: int, tell: Callable[[Interval, Counts], None]) -> None:
-        self.tally = Tally(tell)
+    def __init__(self, workers: int, tell: Callable[[Interval, IntervalCounts], None]) -> None:
+        self.tally = LoadCounters(tell)
         self._told = [0] * workers
         self._working = set(range(workers))
-        self._open: list[Counts] = []
+        self._open: list[IntervalCounts] = []
 
-    def second(self, worker: int, counts: Counts) -> None:
+    def second(self, worker: int, counts: IntervalCounts) -> None:
         """A worker's next second."""
         place = self._told[worker] - len(self.tally.intervals)
         self._told[worker] += 1
         while len(self._open) <= place:
-            self._open.append(Counts())
+            self._open.append(IntervalCounts())
         self._open[place].add(counts)
         self._advance()
 
@@ -96,7 +96,7 @@ class Joint:
         :param plan: of the whole.
         :param workers: what became of those that came to their ends, of which there is at least one.
         """
-        connecting, errors = Spread(), Counter[str]()
+        connecting, errors = LatencyHistogram(), Counter[str]()
         for each in workers:
             connecting.merge(each.connecting)
             errors += each.errors

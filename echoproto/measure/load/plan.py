@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import Spread
+from echoproto.measure.latency import LatencyHistogram
 from echoproto.units import SECOND
 
 #: Of one processor, from which on we are taken to have been the limit.
@@ -90,10 +90,10 @@ class LoadResult:
     wrong: int
     bytesSent: int
     bytesReceived: int
-    response: Spread
-    service: Spread
-    late: Spread
-    connecting: Spread
+    response: LatencyHistogram
+    service: LatencyHistogram
+    late: LatencyHistogram
+    connecting: LatencyHistogram
     errors: Counter[str]
     busy: float
     waited: float = 0.0

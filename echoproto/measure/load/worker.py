@@ -19,18 +19,18 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.errors import CannotAsk, ConnectionGone, ExchangeError
+from echoproto.errors import ConnectionClosed, ExchangeError, TargetError
 from echoproto.measure.api import prepareLoad
 from echoproto.measure.intervals import Interval
-from echoproto.measure.load.counters import Counts
-from echoproto.measure.load.messages import REPORTS, Orders, Report
+from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.messages import REPORTS, LoadAssignment, LoadReport
 from echoproto.measure.load.plan import LoadResult
 from echoproto.reactors.install import installReactor
-from echoproto.targets.failures import why
+from echoproto.targets.failures import describeFailure
 
 
 @implementer(IHalfCloseableProtocol)
-class Work(Protocol):
+class LoadWorker(Protocol):
     """
     The pipes to the crew.
 
@@ -38,7 +38,7 @@ class Work(Protocol):
     :param orders: what to do.
     """
 
-    def __init__(self, reactor: Any, orders: Orders) -> None:
+    def __init__(self, reactor: Any, orders: LoadAssignment) -> None:
         self._reactor = reactor
         self._orders = orders
         self._loading: Any = None
@@ -59,7 +59,7 @@ class Work(Protocol):
     def _ready(self, loading: Any) -> None:
         self._loading = loading
         loading.result.addCallbacks(self._done, self._failed)
-        self._report(Report())
+        self._report(LoadReport())
 
     def dataReceived(self, data: bytes) -> None:
         """Begin."""
@@ -84,23 +84,27 @@ class Work(Protocol):
         if self._reactor.running:
             self._reactor.stop()
 
-    def _tell(self, interval: Interval, counts: Counts) -> None:
-        self._report(Report(counts=counts))
+    def _tell(self, interval: Interval, counts: IntervalCounts) -> None:
+        self._report(LoadReport(counts=counts))
 
     def _done(self, result: LoadResult) -> None:
         # Times that are yet to come are no value.
-        self._end(Report(result=replace(result, plan=replace(result.plan, times=None))))
+        self._end(LoadReport(result=replace(result, plan=replace(result.plan, times=None))))
 
     def _failed(self, failure: Failure) -> None:
         nobody = failure.check(ConnectError, ExchangeError)
-        self._end(Report(error=(ConnectionGone if nobody else CannotAsk)(why(failure))))
+        self._end(
+            LoadReport(
+                error=(ConnectionClosed if nobody else TargetError)(describeFailure(failure))
+            )
+        )
 
-    def _end(self, report: Report) -> None:
+    def _end(self, report: LoadReport) -> None:
         self._report(report)
         transport: Any = self.transport
         transport.loseConnection()
 
-    def _report(self, report: Report) -> None:
+    def _report(self, report: LoadReport) -> None:
         transport: Any = self.transport
         transport.write(report.line())
 
@@ -110,7 +114,7 @@ def main() -> int:
     # Ctrl-C on a terminal reaches us too; the crew tells us when it is enough.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        orders: Orders = pickle.load(sys.stdin.buffer)
+        orders: LoadAssignment = pickle.load(sys.stdin.buffer)
     except EOFError:
         # The command has ended before there was anything to do.
         return 0
@@ -119,7 +123,7 @@ def main() -> int:
     from twisted.internet import stdio
 
     pipes: Any = stdio.StandardIO
-    pipes(Work(reactor, orders), stdin=0, stdout=REPORTS, reactor=reactor)
+    pipes(LoadWorker(reactor, orders), stdin=0, stdout=REPORTS, reactor=reactor)
     reactor.run()
     return 0
 

@@ -20,11 +20,11 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from echoproto.errors import CannotAsk, EchoprotoError
+from echoproto.errors import EchoprotoError, TargetError
 from echoproto.measure.intervals import Interval
-from echoproto.measure.load.counters import Counts
-from echoproto.measure.load.messages import GO, REPORTS, Orders, Report
-from echoproto.measure.load.partition import Joint
+from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.messages import GO, REPORTS, LoadAssignment, LoadReport
+from echoproto.measure.load.partition import ResultAggregator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.units import SECOND
 
@@ -38,7 +38,7 @@ class _Worker(ProcessProtocol):
     result: LoadResult | None = None
     error: EchoprotoError | None = None
 
-    def __init__(self, crew: LoadCrew, number: int) -> None:
+    def __init__(self, crew: LoadWorkerPool, number: int) -> None:
         self._crew = crew
         self._line = b""
         self.number = number
@@ -55,7 +55,7 @@ class _Worker(ProcessProtocol):
         """Take its reports."""
         *lines, self._line = (self._line + data).split(b"\n")
         for line in lines:
-            self._crew.reported(self, Report.of(line))
+            self._crew.reported(self, LoadReport.of(line))
 
     def stop(self) -> None:
         """It is enough."""
@@ -76,7 +76,7 @@ class _Worker(ProcessProtocol):
         self._crew.ended(self, how)
 
 
-class LoadCrew:
+class LoadWorkerPool:
     """
     A load by several processes.
 
@@ -92,8 +92,8 @@ class LoadCrew:
         self,
         reactor: Any,
         plan: LoadPlan,
-        orders: Sequence[Orders],
-        tell: Callable[[Interval, Counts], None],
+        orders: Sequence[LoadAssignment],
+        tell: Callable[[Interval, IntervalCounts], None],
         fault: Callable[[str], None],
     ) -> None:
         self.result: Deferred[LoadResult] = Deferred()
@@ -101,7 +101,7 @@ class LoadCrew:
         self._plan = plan
         self._orders = orders
         self._fault = fault
-        self._joint = Joint(len(orders), tell)
+        self._joint = ResultAggregator(len(orders), tell)
         self._workers = [_Worker(self, number) for number in range(len(orders))]
         self._stopping = False
         self._killing: Any = None
@@ -114,7 +114,7 @@ class LoadCrew:
             except OSError as error:
                 # Those that run are to end, and nothing else is to be awaited.
                 worker.over = True
-                worker.error = CannotAsk(
+                worker.error = TargetError(
                     f"no process could be started: {error.strerror}; see ulimit"
                 )
                 self.ended(worker, "")
@@ -133,7 +133,7 @@ class LoadCrew:
         )
 
     def stage(self) -> tuple[float, tuple[int, int, int]]:
-        """As of :class:`~echoproto.measure.load.generator.Loading`; of the seconds that all have told."""
+        """As of :class:`~echoproto.measure.load.generator.LoadGenerator`; of the seconds that all have told."""
         figures = self._joint.tally.figures
         elapsed = len(self._joint.tally.intervals) * SECOND
         return self._plan.share(elapsed, figures[0]), figures
@@ -155,7 +155,7 @@ class LoadCrew:
     def _left(self) -> list[_Worker]:
         return [each for each in self._workers if not each.over]
 
-    def reported(self, worker: _Worker, report: Report) -> None:
+    def reported(self, worker: _Worker, report: LoadReport) -> None:
         """A worker says something."""
         if report.counts is not None:
             self._joint.second(worker.number, report.counts)
@@ -194,5 +194,5 @@ class LoadCrew:
                 self._fault(f"worker {number + 1}: {error}")
             self.result.callback(self._joint.result(self._plan, results))
         else:
-            died = CannotAsk("no worker has come to its end")
+            died = TargetError("no worker has come to its end")
             self.result.errback(next((error for _, error in errors), died))

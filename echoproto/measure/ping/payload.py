@@ -79,7 +79,7 @@ def difference(sent: bytes, received: bytes) -> Difference:
     return Difference(index, sent[part], received[part], length)
 
 
-class Probes:
+class ProbePayload:
     """
     The payloads of one session.
 

@@ -18,16 +18,16 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.errors import ConnectionGone, EchoprotoError, ExchangeError
-from echoproto.measure.latency import Spread
-from echoproto.measure.ping.statistics import Record, Seen
-from echoproto.targets.failures import reasonOf
-from echoproto.targets.interfaces import IEars
+from echoproto.errors import ConnectionClosed, EchoprotoError, ExchangeError
+from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
+from echoproto.targets.failures import failureReason
+from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
 
 
 @dataclass(frozen=True)
-class Plan:
+class PingPlan:
     """
     When to send, and how long to wait. Times are in nanoseconds.
 
@@ -61,15 +61,15 @@ class PingResult:
     """
 
     target: str
-    plan: Plan
-    record: Record
+    plan: PingPlan
+    record: PingStatistics
     duration: int
-    connecting: Spread
-    securing: Spread
+    connecting: LatencyHistogram
+    securing: LatencyHistogram
 
 
-@implementer(IEars)
-class Pinging:
+@implementer(IReplyReceiver)
+class Pinger:
     """
     Probes to one target.
 
@@ -78,7 +78,7 @@ class Pinging:
     :param now: the time in nanoseconds, which never goes back.
     :param record: counts.
     :param plan: when to send.
-    :param tell: called with each :class:`~echoproto.measure.ping.statistics.Seen`.
+    :param tell: called with each :class:`~echoproto.measure.ping.statistics.ProbeOutcome`.
     :ivar target: what is probed.
     :ivar result: fires with a :class:`PingResult` at the end; fails with what says that the target can never be reached.
         Cancelled, it ends and fires with what there is.
@@ -89,9 +89,9 @@ class Pinging:
         target: Any,
         clock: IReactorTime,
         now: Callable[[], int],
-        record: Record,
-        plan: Plan,
-        tell: Callable[[Seen], None],
+        record: PingStatistics,
+        plan: PingPlan,
+        tell: Callable[[ProbeOutcome], None],
     ) -> None:
         self.result: Deferred[PingResult] = Deferred(lambda _: self.stop())
         self.target = target
@@ -100,9 +100,9 @@ class Pinging:
         self._record = record
         self._plan = plan
         self._tell = tell
-        self._road: Any = None
+        self._channel: Any = None
         self._opening: Deferred[Any] | None = None
-        self._connecting, self._securing = Spread(), Spread()
+        self._connecting, self._securing = LatencyHistogram(), LatencyHistogram()
         # Sequence numbers of what has no reply yet, with what ends our waiting; and in the order of a stream.
         self._awaited: dict[int, IDelayedCall] = {}
         self._inOrder: deque[int] = deque()
@@ -161,7 +161,7 @@ class Pinging:
             if self._held:
                 return
             self._close()
-        if self._road is None:
+        if self._channel is None:
             self._open()
         else:
             self._send()
@@ -177,20 +177,20 @@ class Pinging:
             if not impatient:
                 timer.cancel()
             if isinstance(result, Failure) and impatient and not self._over:
-                return Failure(ConnectionGone(f"no connection in {seconds(self._plan.patience)}"))
+                return Failure(ConnectionClosed(f"no connection in {seconds(self._plan.patience)}"))
             return result
 
         opening.addBoth(opened)
         opening.addCallbacks(self._opened, self._notOpened)
 
-    def _opened(self, road: Any) -> None:
+    def _opened(self, channel: Any) -> None:
         if self._over:
-            road.close()
+            channel.close()
             return
-        self._road = road
+        self._channel = channel
         for time, spread in (
-            (road.connectTime, self._connecting),
-            (road.handshakeTime, self._securing),
+            (channel.connectTime, self._connecting),
+            (channel.handshakeTime, self._securing),
         ):
             if time is not None:
                 spread.add(time)
@@ -204,7 +204,7 @@ class Pinging:
             self.result.errback(failure)
             return
         self._record.send(self._now())
-        self._tell(self._record.lose(self._record.sent - 1, reasonOf(failure)))
+        self._tell(self._record.lose(self._record.sent - 1, failureReason(failure)))
         self._schedule()
 
     def _send(self) -> None:
@@ -213,7 +213,7 @@ class Pinging:
         self._awaited[sequence] = self._later(self._plan.patience, self._tooLate, sequence)
         self._inOrder.append(sequence)
         try:
-            self._road.send(probe)
+            self._channel.send(probe)
         except (OSError, EchoprotoError) as error:
             self._lose(sequence, getattr(error, "strerror", None) or str(error))
         self._schedule()
@@ -244,10 +244,10 @@ class Pinging:
 
     # What comes
 
-    def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
+    def replyReceived(self, reply: bytes) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         now = self._now()
-        if self._road is not None and self._road.ordered:
+        if self._channel is not None and self._channel.ordered:
             sequence = self._inOrder.popleft() if self._inOrder else None
             seen = self._record.receiveFor(sequence, reply, now)
         else:
@@ -261,11 +261,11 @@ class Pinging:
             self._next = self._later(0, self._turn)
         self._settled()
 
-    def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
-        lasting = self._road is not None and self._road.lasting
+    def connectionLost(self, reason: str) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        lasting = self._channel is not None and self._channel.connectionless
         if not lasting:
-            self._road = None
+            self._channel = None
             self._inOrder.clear()
         for sequence in list(self._awaited):
             self._lose(sequence, reason)
@@ -285,7 +285,7 @@ class Pinging:
             timer.cancel()
 
     def _close(self) -> None:
-        road, self._road = self._road, None
+        channel, self._channel = self._channel, None
         self._inOrder.clear()
-        if road is not None:
-            road.close()
+        if channel is not None:
+            channel.close()

@@ -13,11 +13,11 @@ from enum import Enum
 from itertools import groupby
 
 from echoproto.measure.intervals import UNDER_WAY, Interval, intervalsOf
-from echoproto.measure.latency import Spread
-from echoproto.measure.ping.payload import Difference, Probes, difference
+from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.ping.payload import Difference, ProbePayload, difference
 
 
-class Kind(Enum):
+class OutcomeKind(Enum):
     """What was seen, as it is named in a line."""
 
     REPLY = "reply"
@@ -30,7 +30,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProbeOutcome:
     """
     A reply, or that none came.
 
@@ -42,7 +42,7 @@ class Seen:
     :ivar reason: why a probe is lost.
     """
 
-    kind: Kind
+    kind: OutcomeKind
     sequence: int | None
     size: int = 0
     time: int | None = None
@@ -50,7 +50,7 @@ class Seen:
     reason: str = ""
 
 
-class Record:
+class PingStatistics:
     """
     Probes and their replies.
 
@@ -65,13 +65,13 @@ class Record:
     :ivar jitter: the same over replies as they come, smoothed, in nanoseconds (RFC 3550 section 6.4.1).
     """
 
-    def __init__(self, probes: Probes, patience: int) -> None:
+    def __init__(self, probes: ProbePayload, patience: int) -> None:
         self.probes = probes
         self.patience = patience
         self.received = 0
-        self.counts = dict.fromkeys(Kind, 0)
-        self.times = Spread()
-        self.variation = Spread()
+        self.counts = dict.fromkeys(OutcomeKind, 0)
+        self.times = LatencyHistogram()
+        self.variation = LatencyHistogram()
         self.jitter = 0.0
         self._sentAt = array("q")
         # Of each probe its round trip; less than 0 where it has none.
@@ -131,13 +131,13 @@ class Record:
         """Whether a probe has had a reply."""
         return self._took[sequence] >= 0
 
-    def lose(self, sequence: int, reason: str) -> Seen:
+    def lose(self, sequence: int, reason: str) -> ProbeOutcome:
         """Nobody waits for a probe's reply any more; it is called late if it comes all the same."""
-        self.counts[Kind.LOST] += 1
+        self.counts[OutcomeKind.LOST] += 1
         self._reasons[reason] += 1
-        return Seen(Kind.LOST, sequence, reason=reason)
+        return ProbeOutcome(OutcomeKind.LOST, sequence, reason=reason)
 
-    def receive(self, reply: bytes, at: int) -> Seen:
+    def receive(self, reply: bytes, at: int) -> ProbeOutcome:
         """
         Count a datagram.
 
@@ -149,30 +149,30 @@ class Record:
             sequence = self.probes.find(reply, self._sentAt)
         return self.receiveFor(sequence, reply, at)
 
-    def receiveFor(self, sequence: int | None, reply: bytes, at: int) -> Seen:
+    def receiveFor(self, sequence: int | None, reply: bytes, at: int) -> ProbeOutcome:
         """Count a reply of which we know whose it is, as on a stream, by its place; nobody's where ``None``."""
         if sequence is None:
-            return self._count(Seen(Kind.FOREIGN, None, len(reply)))
+            return self._count(ProbeOutcome(OutcomeKind.FOREIGN, None, len(reply)))
         sentAt = self._sentAt[sequence]
         time = max(at - sentAt, 0)
         if self.answered(sequence):
-            return self._count(Seen(Kind.DUPLICATE, sequence, len(reply), time))
+            return self._count(ProbeOutcome(OutcomeKind.DUPLICATE, sequence, len(reply), time))
         kinds = []
         sent = self.probes.make(sequence, sentAt)
         wrong = None if sent == reply else difference(sent, reply)
         if wrong is not None:
-            kinds.append(Kind.CORRUPT)
+            kinds.append(OutcomeKind.CORRUPT)
         if time > self.patience:
-            kinds.append(Kind.LATE)
+            kinds.append(OutcomeKind.LATE)
         if sequence < self._highest:
-            kinds.append(Kind.REORDERED)
+            kinds.append(OutcomeKind.REORDERED)
         self._take(sequence, time)
-        kinds = kinds or [Kind.REPLY]
+        kinds = kinds or [OutcomeKind.REPLY]
         for each in kinds[1:]:
             self.counts[each] += 1
-        return self._count(Seen(kinds[0], sequence, len(reply), time, wrong))
+        return self._count(ProbeOutcome(kinds[0], sequence, len(reply), time, wrong))
 
-    def _count(self, seen: Seen) -> Seen:
+    def _count(self, seen: ProbeOutcome) -> ProbeOutcome:
         self.counts[seen.kind] += 1
         return seen
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from echoproto.measure.ping.payload import EXCERPT
-from echoproto.measure.verify.pattern import MAGIC, Source
+from echoproto.measure.verify.pattern import MAGIC, PatternStream
 
 #: Bytes that must agree for two places to be the same one: more than the header of a block, of which neighbours share nearly all.
 AGREEING = 32
@@ -63,7 +63,7 @@ class Fault:
         return f"{said}: sent {self.sent.hex(' ') or 'nothing'}, received {self.received.hex(' ') or 'nothing'}"
 
 
-class Integrity:
+class IntegrityChecker:
     """
     Compares what comes with what was sent.
 
@@ -74,7 +74,7 @@ class Integrity:
     :ivar offset: up to where the stream is accounted for.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: PatternStream) -> None:
         self.sent = self.received = self.offset = 0
         self.source = source
         # What came from the first wrong byte on, until it can be told what has happened.

@@ -24,7 +24,7 @@ _BLOCKS = 4096
 ROUND = _BLOCKS * BLOCK
 
 
-class Source:
+class PatternStream:
     """
     The stream of one session.
 

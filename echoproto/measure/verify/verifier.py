@@ -17,8 +17,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.measure.verify.integrity import Fault, FaultKind, Integrity
-from echoproto.targets.interfaces import IEars
+from echoproto.measure.verify.integrity import Fault, FaultKind, IntegrityChecker
+from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
 
 #: Bytes under way at most, and those that are handed to the connection at once.
@@ -68,8 +68,8 @@ class VerifyResult:
         return self.received * SECOND / self.duration if self.duration else 0.0
 
 
-@implementer(IEars)
-class Verifying:
+@implementer(IReplyReceiver)
+class StreamVerifier:
     """
     A stream to one target.
 
@@ -89,7 +89,7 @@ class Verifying:
         target: Any,
         clock: IReactorTime,
         now: Callable[[], int],
-        integrity: Integrity,
+        integrity: IntegrityChecker,
         size: int | None,
         patience: int,
         tell: Callable[[Fault], None] = lambda fault: None,
@@ -103,7 +103,7 @@ class Verifying:
         self._size = size
         self._patience = patience
         self._tell = tell
-        self._road: Any = None
+        self._channel: Any = None
         self._opening: Deferred[Any] | None = None
         self._timer: IDelayedCall | None = None
         self._counts: Counter[FaultKind] = Counter()
@@ -135,7 +135,7 @@ class Verifying:
     def finish(self) -> None:
         """Send no more, and end when all has come that was sent; now where nothing could be."""
         self._size = self._integrity.sent
-        if self._road is None:
+        if self._channel is None:
             self.stop()
         else:
             self._send()
@@ -144,9 +144,9 @@ class Verifying:
         """End now; what is under way is nobody's fault."""
         self._end(STOPPED)
 
-    def _opened(self, road: Any) -> None:
+    def _opened(self, channel: Any) -> None:
         self._opening = None
-        self._road = road
+        self._channel = channel
         self._began = self._heardAt = self._now()
         self._send()
 
@@ -165,18 +165,18 @@ class Verifying:
                 return
             data = self._source.read(integrity.sent, piece)
             integrity.sent += piece
-            self._road.send(data)
+            self._channel.send(data)
 
     def _finish(self) -> None:
         """All is sent: the server's FIN tells that nothing more comes, or where there is none the last byte."""
         if not self._finished:
             self._finished = True
-            self._canFinish = self._road.finish()
+            self._canFinish = self._channel.loseWriteConnection()
         if not self._canFinish and self._integrity.offset == self._size:
             self._end("")
 
-    def heard(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
+    def replyReceived(self, reply: bytes) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         self._heardAt = self._now()
         for fault in self._integrity.receive(reply):
             self._note(fault)
@@ -185,9 +185,9 @@ class Verifying:
         else:
             self._send()
 
-    def gone(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IEars`."""
-        self._road = None
+    def connectionLost(self, reason: str) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        self._channel = None
         self._judge()
         complete = self._finished and not self._counts[FaultKind.CUT]
         self._end("" if complete else reason)
@@ -222,5 +222,5 @@ class Verifying:
             self._timer.cancel()
         if self._opening is not None:
             self._opening.cancel()
-        if self._road is not None:
-            self._road.close()
+        if self._channel is not None:
+            self._channel.close()

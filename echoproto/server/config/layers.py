@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 from echoproto.addresses import parseNetwork
 from echoproto.server.certificates import TLSFiles
-from echoproto.transports.proxyheader import Versions
+from echoproto.transports.proxyheader import ProxyProtocolVersion
 
 #: The proxies that are trusted unless others are named: those on this machine.
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -36,7 +36,7 @@ class ProxyRule:
     :ivar trusted: networks whose headers are believed, as text.
     """
 
-    versions: Versions
+    versions: ProxyProtocolVersion
     trusted: tuple[str, ...] = LOOPBACK
 
 
@@ -57,7 +57,7 @@ class Layers:
         return self if self.plain or self.tls is not None else replace(self, tls=default)
 
 
-def takeLayers(arguments: dict[str, str]) -> Layers:
+def parseLayers(arguments: dict[str, str]) -> Layers:
     """
     Take our arguments out of a description's.
 
@@ -88,9 +88,9 @@ def _takeProxy(arguments: dict[str, str]) -> ProxyRule | None:
         if trust is not None:
             raise ValueError("trust= needs proxy=")
         return None
-    if versions not in [each.value for each in Versions]:
+    if versions not in [each.value for each in ProxyProtocolVersion]:
         raise ValueError(f"proxy={versions}: give v1, v2 or any")
     networks = LOOPBACK if trust is None else tuple(trust.split(","))
     for network in networks:
         parseNetwork(network)
-    return ProxyRule(Versions(versions), networks)
+    return ProxyRule(ProxyProtocolVersion(versions), networks)

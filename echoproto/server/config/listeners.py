@@ -9,7 +9,7 @@ passed, streams and datagrams alike.
 ``ssl:`` and ``tls:`` are understood here and become TLS of our own over ``tcp:``: Twisted's loses bytes at the end
 and, for ``tls:``, reads its whole folder again for every name that it does not know.
 
-Called by :mod:`echoproto.server.options`, which turns ``ValueError`` into ``CannotStart``, and by
+Called by :mod:`echoproto.server.options`, which turns ``ValueError`` into ``StartupError``, and by
 :mod:`echoproto.server.listening`, which opens what stands here.
 """
 
@@ -23,7 +23,7 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import _parse, quoteStringArgument, serverFromString
 
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.config.layers import Layers, takeLayers
+from echoproto.server.config.layers import Layers, parseLayers
 from echoproto.server.systemd import PassedSocket
 
 #: What a bare number listens on unless told otherwise: all of IPv4, all of IPv6.
@@ -82,7 +82,7 @@ class Listener:
         return replace(self, port=port, description=_describe(kind, port, self.interface))
 
 
-def listenersFor(
+def parseListener(
     service: str,
     text: str,
     interfaces: tuple[str, ...] = (),
@@ -155,7 +155,7 @@ def _described(
         raise ValueError(_REFUSED[kind])
     if kind in _TLS_ARGUMENTS:
         kind, values, arguments = _asTCP(kind, values, arguments)
-    layers = takeLayers(arguments)
+    layers = parseLayers(arguments)
     if kind == "systemd" and "domain" not in arguments:
         return _passedListeners(service, values, arguments, layers, tls, passed)
     if kind in ("tcp", "tcp6") or arguments.get("domain", "").startswith("INET"):

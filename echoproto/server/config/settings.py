@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from echoproto.addresses import Networks
-from echoproto.errors import CannotStart
+from echoproto.addresses import AddressFilter
+from echoproto.errors import StartupError
 from echoproto.protocols.admission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.connections import DRAIN_TIMEOUT
 from echoproto.protocols.greeting import SERVER_GREETING
-from echoproto.protocols.timeouts import Deadlines
+from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.listeners import Listener
 
 #: File descriptors that are kept from clients: the standard ones, the log, the reactor's own (some 10), those of the
@@ -24,7 +24,7 @@ from echoproto.server.config.listeners import Listener
 #: besides.
 RESERVED_DESCRIPTORS = 32
 
-#: Seconds for TCP_USER_TIMEOUT. Longer than :attr:`~echoproto.protocols.timeouts.Deadlines.stall`, so that what the sweep can
+#: Seconds for TCP_USER_TIMEOUT. Longer than :attr:`~echoproto.protocols.timeouts.Timeouts.stall`, so that what the sweep can
 #: see has its name in the log.
 USER_TIMEOUT = 90.0
 
@@ -54,10 +54,10 @@ class Settings:
     connectionRate: float = inf
     connectionBurst: float = 0.0
     waitWhenFull: bool = False
-    networks: Networks = field(default_factory=Networks)
+    networks: AddressFilter = field(default_factory=AddressFilter)
     datagramRate: float = DATAGRAM_RATE
     refusedPorts: frozenset[int] = LOOPING_PORTS
-    deadlines: Deadlines = field(default_factory=Deadlines)
+    deadlines: Timeouts = field(default_factory=Timeouts)
     userTimeout: float = USER_TIMEOUT
     drain: float = DRAIN_TIMEOUT
 
@@ -66,7 +66,7 @@ class Settings:
         Connections at once, in all.
 
         :param descriptors: how many the process may have open.
-        :raise CannotStart: they do not suffice.
+        :raise StartupError: they do not suffice.
         """
         listeners = [each for group in self.groups for each in group]
         # A socket that systemd passed is open twice: it is kept, to be adopted again after a stop.
@@ -74,13 +74,13 @@ class Settings:
         reserve = RESERVED_DESCRIPTORS + len(listeners) + len(twice)
         remedy = "raise the limit (ulimit -n, LimitNOFILE=)"
         if descriptors <= reserve:
-            raise CannotStart(
+            raise StartupError(
                 f"{descriptors} file descriptors are too few, {reserve} are kept in reserve: {remedy}"
             )
         if self.maxConnections is None:
             return descriptors - reserve
         if self.maxConnections > descriptors - reserve:
-            raise CannotStart(
+            raise StartupError(
                 f"--max-connections {self.maxConnections}: {descriptors} file descriptors less a reserve of "
                 f"{reserve} leave {descriptors - reserve}: {remedy}"
             )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
-from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, Ending, IObserver
+from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.server.monitoring.histogram import Histogram
 
@@ -28,13 +28,13 @@ CONNECTION_BOUNDS = (
 
 
 @implementer(IObserver)
-class Counts:
+class ListenerCounters:
     """
     Counts what happens on one listener.
 
     :ivar accepted: connections that were opened.
     :ivar refused: connections that were not served, by reason.
-    :ivar ended: connections that are over, by the value of their :class:`~echoproto.protocols.observer.Ending`.
+    :ivar ended: connections that are over, by the value of their :class:`~echoproto.protocols.observer.CloseReason`.
     :ivar bytesReceived: bytes taken on connections that are over.
     :ivar bytesSent: bytes sent on connections that are over.
     :ivar seconds: how long the connections were open that are over.
@@ -46,7 +46,7 @@ class Counts:
         self.accepted = 0
         self.refused: Counter[str] = Counter()
         # All there from the start: what appears only with its first event hides that event from a rate.
-        self.ended: Counter[str] = Counter({ending.value: 0 for ending in Ending})
+        self.ended: Counter[str] = Counter({ending.value: 0 for ending in CloseReason})
         self.bytesReceived = 0
         self.bytesSent = 0
         self.seconds = Histogram(CONNECTION_BOUNDS)
@@ -82,7 +82,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Watched:
+class MonitoredListener:
     """
     A listener whose figures are shown.
 
@@ -96,7 +96,7 @@ class Watched:
 
     service: str
     place: str
-    counts: Counts
+    counts: ListenerCounters
     connections: Callable[[], Iterable[StreamProtocol]] = tuple
     datagrams: Callable[[], DatagramTotals] | None = None
 

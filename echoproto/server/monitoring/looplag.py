@@ -22,7 +22,7 @@ INTERVAL = 0.5
 BOUNDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
-class LoopDelay(Service):
+class LoopLag(Service):
     """
     While running, asks every :data:`INTERVAL` seconds to be called and notes how late the call comes.
 

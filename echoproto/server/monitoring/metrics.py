@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from echoproto import __version__
 from echoproto.protocols.observer import DatagramTotals
-from echoproto.server.monitoring.counters import Watched
+from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.histogram import Histogram
 
 
@@ -33,7 +33,7 @@ class Workers:
 
 
 def exposition(
-    watched: Iterable[Watched],
+    watched: Iterable[MonitoredListener],
     draining: bool,
     delay: Histogram,
     workers: Workers | None = None,
@@ -79,11 +79,11 @@ class _Family(Generic[_Source]):
     label: tuple[str, ...] = ()
 
 
-_OPEN: _Family[Watched] = _Family(
+_OPEN: _Family[MonitoredListener] = _Family(
     "echoproto_connections_open", "Connections open now.", lambda each: _one(each.counts.open)
 )
 
-_STREAMS: Sequence[_Family[Watched]] = (
+_STREAMS: Sequence[_Family[MonitoredListener]] = (
     _Family(
         "echoproto_connections_accepted_total",
         "Connections opened.",
@@ -148,7 +148,7 @@ _DATAGRAMS: Sequence[_Family[DatagramTotals]] = (
     ),
 )
 
-_GREETINGS: _Family[Watched] = _Family(
+_GREETINGS: _Family[MonitoredListener] = _Family(
     "echoproto_greetings_total", "Clients greeted.", lambda each: _one(each.counts.greetings)
 )
 
@@ -157,7 +157,11 @@ class _Collector:
     """What ``prometheus_client`` asks for the metric families of one page."""
 
     def __init__(
-        self, watched: Sequence[Watched], draining: bool, delay: Histogram, workers: Workers | None
+        self,
+        watched: Sequence[MonitoredListener],
+        draining: bool,
+        delay: Histogram,
+        workers: Workers | None,
     ) -> None:
         self._watched = watched
         self._draining = draining
@@ -199,7 +203,7 @@ class _Collector:
                 self._workers.restarts,
             )
 
-    def _streams(self, watched: Sequence[Watched]) -> Iterator[Any]:
+    def _streams(self, watched: Sequence[MonitoredListener]) -> Iterator[Any]:
         from prometheus_client.core import GaugeMetricFamily
 
         sources = [(each.labels, each) for each in watched]

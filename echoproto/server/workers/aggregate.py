@@ -2,7 +2,7 @@
 The figures of several processes as those of one program. Pure.
 
 A worker makes a snapshot of its own (:func:`snapshot`, plain values that JSON can carry) now and then; the supervisor keeps the last of
-each and adds them up (:class:`Sums`). What a worker counted before it died stays in the sums, as counters
+each and adds them up (:class:`CounterAggregator`). What a worker counted before it died stays in the sums, as counters
 must never go back.
 """
 
@@ -13,15 +13,15 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from echoproto.protocols.observer import DatagramTotals, Ending
-from echoproto.server.monitoring.counters import Counts, Watched
+from echoproto.protocols.observer import CloseReason, DatagramTotals
+from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.histogram import Histogram
 from echoproto.server.monitoring.looplag import BOUNDS
 
 Snapshot = dict[str, Any]
 
 
-def snapshot(watched: Iterable[Watched], delay: Histogram) -> Snapshot:
+def snapshot(watched: Iterable[MonitoredListener], delay: Histogram) -> Snapshot:
     """
     What the listeners of a process have done so far.
 
@@ -31,7 +31,7 @@ def snapshot(watched: Iterable[Watched], delay: Histogram) -> Snapshot:
     return {"listeners": listeners, "delay": delay.state()}
 
 
-def _figures(watched: Watched) -> Snapshot:
+def _figures(watched: MonitoredListener) -> Snapshot:
     counts = watched.counts
     return {
         "accepted": counts.accepted,
@@ -47,32 +47,32 @@ def _figures(watched: Watched) -> Snapshot:
     }
 
 
-def added(one: Any, other: Any) -> Any:
+def merge(one: Any, other: Any) -> Any:
     """The sum of two snapshots, or of parts of them: numbers are added, whatever holds them is gone through."""
     if isinstance(one, dict):
         return {
-            name: added(one[name], other[name])
+            name: merge(one[name], other[name])
             if name in one and name in other
             else (one | other)[name]
             for name in one | other
         }
     if isinstance(one, list):
-        return [added(*each) for each in zip(one, other, strict=True)]
+        return [merge(*each) for each in zip(one, other, strict=True)]
     return one if one is None else one + other
 
 
-def buried(last: Snapshot) -> Snapshot:
+def retire(last: Snapshot) -> Snapshot:
     """The last snapshot of a process that died: the connections that it had open were lost with it."""
     listeners = {
-        name: added(figures, {"vanished": lost, "ended": {Ending.LOST.value: lost}})
+        name: merge(figures, {"vanished": lost, "ended": {CloseReason.LOST.value: lost}})
         for name, figures in last["listeners"].items()
         for lost in (_counts(figures).open,)
     }
     return {**last, "listeners": listeners}
 
 
-def _counts(figures: Snapshot) -> Counts:
-    counts = Counts()
+def _counts(figures: Snapshot) -> ListenerCounters:
+    counts = ListenerCounters()
     counts.accepted = figures["accepted"]
     counts.refused = Counter(figures["refused"])
     counts.ended = Counter(figures["ended"])
@@ -84,15 +84,15 @@ def _counts(figures: Snapshot) -> Counts:
     return counts
 
 
-def _watched(name: str, figures: Snapshot) -> Watched:
+def _watched(name: str, figures: Snapshot) -> MonitoredListener:
     service, _, place = name.partition("\n")
     totals = None if figures["datagrams"] is None else DatagramTotals(**figures["datagrams"])
-    return Watched(
+    return MonitoredListener(
         service, place, _counts(figures), tuple, None if totals is None else lambda: totals
     )
 
 
-class Sums:
+class CounterAggregator:
     """The sums over all workers, those that died included."""
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class Sums:
         :raise ValueError: it is not what :func:`snapshot` makes; then it is not counted.
         """
         try:
-            everything = added(self._gone, latest)
+            everything = merge(self._gone, latest)
             for name, figures in latest["listeners"].items():
                 _watched(name, figures)
             Histogram(BOUNDS).restore(everything["delay"])
@@ -118,9 +118,9 @@ class Sums:
         """``worker`` is no more; the next of that number begins at nothing."""
         last = self._latest.pop(worker, None)
         if last is not None:
-            self._gone = added(self._gone, buried(last))
+            self._gone = merge(self._gone, retire(last))
 
-    def watched(self) -> list[Watched]:
+    def watched(self) -> list[MonitoredListener]:
         """The listeners with the sums, for :func:`echoproto.server.monitoring.metrics.exposition`."""
         return [_watched(name, each) for name, each in self._total()["listeners"].items()]
 
@@ -133,5 +133,5 @@ class Sums:
     def _total(self) -> Snapshot:
         total = self._gone
         for each in self._latest.values():
-            total = added(total, each)
+            total = merge(total, each)
         return total

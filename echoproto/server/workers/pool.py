@@ -24,7 +24,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from echoproto.server.workers.aggregate import Sums
+from echoproto.server.workers.aggregate import CounterAggregator
 from echoproto.server.workers.worker import REPORTS
 
 #: Seconds until the next start of a worker that died, by how often it has died in a row; the last for all further ones.
@@ -64,7 +64,7 @@ class Start:
 class _Worker(ProcessProtocol):
     """One process, whose standard input stays open for as long as we live."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: WorkerPool) -> None:
         self.number: int | None = None
         self.ready = False
         self.since = 0.0
@@ -97,7 +97,7 @@ class _Worker(ProcessProtocol):
             transport.signalProcess(number)
 
 
-class Crew:
+class WorkerPool:
     """
     A number of workers.
 
@@ -136,7 +136,7 @@ class Crew:
         self._kill: Any = None
         self.restarts = 0
         self.clean = True
-        self.sums = Sums()
+        self.sums = CounterAggregator()
 
     @property
     def running(self) -> int:

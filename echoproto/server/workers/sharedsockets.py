@@ -6,7 +6,7 @@ connection, and all datagrams of one address and port, stay with one. As the sup
 sockets, a worker that dies loses nothing that it had not accepted. UNIX sockets, and those that systemd passed, are
 one socket for all workers.
 
-Made by :mod:`echoproto.server.workers.supervisor`; :class:`Held` stands for opening in a :class:`~echoproto.server.ports.Machine`.
+Made by :mod:`echoproto.server.workers.supervisor`; :class:`SharedListeners` stands for opening in a :class:`~echoproto.server.ports.Platform`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from twisted.internet.protocol import DatagramProtocol, Factory
 from zope.interface import implementer
 
 from echoproto.server.config.listeners import Listener, parseDatagrams
-from echoproto.server.ports import Machine, openStream
+from echoproto.server.ports import Platform, openStream
 from echoproto.server.sockets import StreamReactor, boundSocket, checkFree
 from echoproto.server.systemd import PassedSocket, adoptDatagrams
 
 
-class _Nobody(DatagramProtocol):
+class _DiscardProtocol(DatagramProtocol):
     """Never hears a datagram."""
 
     noisy = False
 
 
 @implementer(IListeningPort)
-class HeldPort:
+class SharedPort:
     """
     One place, with a port for each worker or one for all, of which none is read.
 
@@ -75,22 +75,22 @@ class HeldPort:
         return self._ports[0].getHost()
 
 
-class Held:
+class SharedListeners:
     """
     Opens places and remembers them.
 
     :param workers: how many there will be.
-    :param stopped: see :class:`HeldPort`.
+    :param stopped: see :class:`SharedPort`.
     :param machine: opens the status listener.
     """
 
     def __init__(
-        self, workers: int, stopped: Callable[[], Deferred[None]], machine: Machine
+        self, workers: int, stopped: Callable[[], Deferred[None]], machine: Platform
     ) -> None:
         self._workers = workers
         self._stopped = stopped
         self._machine = machine
-        self._opened: list[tuple[Listener, HeldPort]] = []
+        self._opened: list[tuple[Listener, SharedPort]] = []
 
     def openStream(self, reactor: Any, listener: Listener, factory: Factory) -> IListeningPort:
         """See :func:`echoproto.server.ports.openStream`. The status listener is the supervisor's own."""
@@ -105,7 +105,9 @@ class Held:
     def openDatagrams(self, reactor: Any, listener: Listener, protocol: Any) -> IListeningPort:
         """See :func:`echoproto.server.ports.openDatagrams`."""
         if listener.passed is not None:
-            return self._hold(listener, [adoptDatagrams(reactor, listener.passed, _Nobody())])
+            return self._hold(
+                listener, [adoptDatagrams(reactor, listener.passed, _DiscardProtocol())]
+            )
         number, interface = parseDatagrams(listener.description)
         checkFree(socket.SOCK_DGRAM, interface, number)
         ports: list[Any] = []
@@ -113,7 +115,7 @@ class Held:
             with boundSocket(socket.SOCK_DGRAM, interface, number, shared=True) as made:
                 number = made.getsockname()[1]
                 passed = PassedSocket(made.fileno(), "", made.type, made.family)
-                ports.append(adoptDatagrams(reactor, passed, _Nobody()))
+                ports.append(adoptDatagrams(reactor, passed, _DiscardProtocol()))
         return self._hold(listener, ports)
 
     def descriptors(self, first: int) -> dict[int, int]:
@@ -141,7 +143,7 @@ class Held:
             first += len(sockets)
         return groups
 
-    def _hold(self, listener: Listener, ports: list[Any]) -> HeldPort:
-        port = HeldPort(ports, self._stopped)
+    def _hold(self, listener: Listener, ports: list[Any]) -> SharedPort:
+        port = SharedPort(ports, self._stopped)
         self._opened.append((listener, port))
         return port

@@ -3,7 +3,7 @@ The program as several processes: a supervisor that serves no client, and worker
 
 Made by :mod:`echoproto.cli.serve` for ``--workers``. The supervisor opens the listeners and holds them
 (:mod:`echoproto.server.workers.sharedsockets`), starts the workers (:mod:`echoproto.server.workers.pool`), passes drain and reload on to them and sums what they count. To
-those who watch it, it is one :class:`~echoproto.server.application.Program`.
+those who watch it, it is one :class:`~echoproto.server.application.EchoprotoService`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from echoproto.server.application import Program
+from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.metrics import Workers, exposition
-from echoproto.server.ports import Machine
+from echoproto.server.ports import Platform
 from echoproto.server.systemd import Notifier
-from echoproto.server.workers.pool import Crew, Start
-from echoproto.server.workers.sharedsockets import Held
-from echoproto.server.workers.worker import FIRST_SOCKET, Duty, Orders
+from echoproto.server.workers.pool import Start, WorkerPool
+from echoproto.server.workers.sharedsockets import SharedListeners
+from echoproto.server.workers.worker import FIRST_SOCKET, WorkerAssignment, WorkerConfig
 
 
-class Supervisor(Program):
+class Supervisor(EchoprotoService):
     """
     :param reactor: runs it.
     :param settings: what each worker is to serve, and the status listener.
     :param workers: how many.
     :param ordersFor: what a worker with these settings is to do.
-    :param machine: see :class:`~echoproto.server.application.Program`; opens the status listener.
+    :param machine: see :class:`~echoproto.server.application.EchoprotoService`; opens the status listener.
     :param notifier: likewise.
     :ivar exitStatus: 1 where the workers could not be started, or did not stop by themselves.
     """
@@ -41,21 +41,21 @@ class Supervisor(Program):
         reactor: Any,
         settings: Settings,
         workers: int,
-        ordersFor: Callable[[Settings], Orders],
-        machine: Machine | None = None,
+        ordersFor: Callable[[Settings], WorkerConfig],
+        machine: Platform | None = None,
         notifier: Notifier | None = None,
     ) -> None:
         self._settings = settings
         self._ordersFor = ordersFor
         self._failed = False
-        machine = machine if machine is not None else Machine()
-        self._held = Held(workers, self._drainWorkers, machine)
+        machine = machine if machine is not None else Platform()
+        self._held = SharedListeners(workers, self._drainWorkers, machine)
         holding = replace(
             machine, openStream=self._held.openStream, openDatagrams=self._held.openDatagrams
         )
         # What waits when it is full is the workers' affair.
         super().__init__(reactor, replace(settings, waitWhenFull=False), holding, notifier)
-        self.crew = Crew(reactor, workers, self._prepare, self._allReady, self._giveUp)
+        self.crew = WorkerPool(reactor, workers, self._prepare, self._allReady, self._giveUp)
 
     @property
     def exitStatus(self) -> int:
@@ -75,7 +75,7 @@ class Supervisor(Program):
         groups = self._held.groupsFor(number, FIRST_SOCKET)
         mine = {each.passed.descriptor for [each] in groups if each.passed is not None}
         others = sorted(self._held.descriptors(FIRST_SOCKET).keys() - mine)
-        return pickle.dumps(Duty(groups, others))
+        return pickle.dumps(WorkerAssignment(groups, others))
 
     def _tellReady(self) -> None:
         # Called when our reactor runs, and again by each worker that becomes ready.
@@ -99,7 +99,7 @@ class Supervisor(Program):
 
     def _giveUp(self, message: str) -> None:
         self._failed = True
-        self._machine.complain(message)
+        self._machine.reportStartupError(message)
         self._reactor.stop()
 
     def ready(self) -> bool:

@@ -2,8 +2,8 @@
 One of several processes that serve the same listeners: ``python -m echoproto.server.workers.worker``, started by
 :mod:`echoproto.server.workers.pool` and by nobody else.
 
-It is told what to do on standard input, by who has started it: first a pickled :class:`Orders`, and when its turn comes a pickled
-:class:`Duty`. Then the pipe stays open: its end means that the supervisor is gone, and that we drain and stop. It tells how it is doing on descriptor
+It is told what to do on standard input, by who has started it: first a pickled :class:`WorkerConfig`, and when its turn comes a pickled
+:class:`WorkerAssignment`. Then the pipe stays open: its end means that the supervisor is gone, and that we drain and stop. It tells how it is doing on descriptor
 :data:`REPORTS`, in lines of JSON: ``{"ready": true}`` once, and a ``{"snapshot": ...}`` every second.
 """
 
@@ -26,10 +26,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.reactors.install import installReactor
-from echoproto.server.application import Program
+from echoproto.server.application import EchoprotoService
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.ports import Machine
+from echoproto.server.ports import Platform
 from echoproto.server.runner import Foreground, startLog
 from echoproto.server.systemd import Notifier
 from echoproto.server.workers.aggregate import snapshot
@@ -43,7 +43,7 @@ SNAPSHOT_INTERVAL = 1.0
 
 
 @dataclass(frozen=True)
-class Orders:
+class WorkerConfig:
     """
     What a worker is to be.
 
@@ -60,7 +60,7 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class Duty:
+class WorkerAssignment:
     """
     What a worker is to do.
 
@@ -73,7 +73,7 @@ class Duty:
 
 
 @implementer(IHalfCloseableProtocol)
-class Reports(Protocol):
+class SupervisorPipe(Protocol):
     """
     The pipes to the supervisor.
 
@@ -104,16 +104,20 @@ class Reports(Protocol):
             self._reactor.stop()
 
 
-class WorkerProgram(Program):
+class WorkerProgram(EchoprotoService):
     """
     The program in a worker: it announces nothing and tells systemd nothing, which the supervisor does, and reports.
 
     :param reports: where to.
-    :param machine: see :class:`~echoproto.server.application.Program`.
+    :param machine: see :class:`~echoproto.server.application.EchoprotoService`.
     """
 
     def __init__(
-        self, reactor: Any, settings: Settings, reports: Reports, machine: Machine | None = None
+        self,
+        reactor: Any,
+        settings: Settings,
+        reports: SupervisorPipe,
+        machine: Platform | None = None,
     ) -> None:
         super().__init__(reactor, settings, machine, Notifier({}, 0), announce=False)
         self._reports = reports
@@ -143,10 +147,10 @@ def main() -> int:
     # Ctrl-C on a terminal reaches us too; the supervisor sends what we should heed.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        orders: Orders = pickle.load(sys.stdin.buffer)
+        orders: WorkerConfig = pickle.load(sys.stdin.buffer)
         reactor = installReactor(orders.reactor)
         startLog(orders.logFormat)
-        duty: Duty = pickle.load(sys.stdin.buffer)
+        duty: WorkerAssignment = pickle.load(sys.stdin.buffer)
     except EOFError:
         # The supervisor has ended before there was anything to do.
         return 0
@@ -155,7 +159,7 @@ def main() -> int:
     # Here, as it takes the reactor along.
     from twisted.internet import stdio
 
-    reports = Reports(reactor)
+    reports = SupervisorPipe(reactor)
     pipes: Any = stdio.StandardIO
     pipes(reports, stdin=0, stdout=REPORTS, reactor=reactor)
     settings = replace(orders.settings, groups=duty.groups)

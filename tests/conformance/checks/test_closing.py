@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.conformance.checks.closing import halfClose, lateReader, reset
 from echoproto.conformance.results import Failed, Skipped
-from echoproto.targets.stream import StreamRoad
+from echoproto.targets.stream import StreamChannel
 from tests.conformance.lab import Faulty, StreamLab, faulty
 
 
@@ -83,7 +83,7 @@ class EndingTests(SynchronousTestCase):
         """Where we cannot half-close it is not asked."""
         for check in (halfClose, lateReader):
             with (
-                mock.patch.object(StreamRoad, "finish", return_value=False),
+                mock.patch.object(StreamChannel, "loseWriteConnection", return_value=False),
                 self.assertRaisesRegex(Skipped, "TLS clients cannot half-close"),
             ):
                 StreamLab().run(check)

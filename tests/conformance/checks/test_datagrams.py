@@ -17,7 +17,7 @@ from echoproto.conformance.checks.datagrams import (
     source,
 )
 from echoproto.conformance.results import Failed
-from echoproto.protocols.echo import EchoDatagrams
+from echoproto.protocols.echo import EchoDatagramProtocol
 from tests.conformance.lab import DatagramLab, FaultyDatagrams
 
 CHECKS = (answers, everyByte, empty, sizes, source, port, once, pipelined)
@@ -157,7 +157,7 @@ class DatagramTests(SynchronousTestCase):
     def test_source(self) -> None:
         """A server on every address of loopback is asked at two, and found where it answers from one."""
         lab = DatagramLab()
-        lab.wire.listenDatagrams(7007, EchoDatagrams(lab.wire), "127.0.0.2")
+        lab.wire.listenDatagrams(7007, EchoDatagramProtocol(lab.wire), "127.0.0.2")
         self.assertEqual(lab.run(source), "asked at 127.0.0.1 and 127.0.0.2")
         lab = DatagramLab()
         lab.wire.listenDatagrams(7007, Elsewhere(lab.server), "127.0.0.2")

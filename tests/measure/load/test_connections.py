@@ -10,14 +10,14 @@ from echoproto.measure.load.connections import (
     NO_REPLY,
     ClosedLoop,
     OpenLoop,
-    SingleLane,
-    StreamLane,
+    PipelinedConnection,
+    SequentialConnection,
 )
-from echoproto.measure.load.counters import Counts, Tally
-from echoproto.targets.interfaces import IEars
+from echoproto.measure.load.counters import IntervalCounts, LoadCounters
+from echoproto.targets.interfaces import IReplyReceiver
 
 
-class Road:
+class FakeChannel:
     """Keeps what is sent."""
 
     closed = False
@@ -33,43 +33,48 @@ class Road:
 class LaneTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.time = 100
-        self.tally = Tally()
+        self.tally = LoadCounters()
         self.idle = 0
         self.troubles: list[str] = []
         self.ended: list[Any] = []
-        self.road = Road()
+        self.channel = FakeChannel()
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> IntervalCounts:
         return self.tally.counts
 
     def loop(self, kind: Callable[..., Any], *messages: bytes) -> Any:
         supply: Iterator[bytes] = iter(messages)
         return kind(
-            lambda: self.time, self.tally, supply, self.rest, self.gone, self.troubles.append
+            lambda: self.time,
+            self.tally,
+            supply,
+            self.rest,
+            self.connectionLost,
+            self.troubles.append,
         )
 
     def rest(self) -> None:
         self.idle += 1
 
-    def gone(self, lane: Any, reason: str) -> None:
+    def connectionLost(self, lane: Any, reason: str) -> None:
         self.ended.append((lane, reason))
 
     def opened(self, lane: Any) -> Any:
-        verifyObject(IEars, lane)
-        lane.opened(self.road)
+        verifyObject(IReplyReceiver, lane)
+        lane.opened(self.channel)
         return lane
 
     def hear(self, lane: Any, *pieces: bytes) -> None:
         for each in pieces:
             self.time += 10
-            lane.heard(each)
+            lane.replyReceived(each)
 
 
 class OpenTests(LaneTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.lane = self.opened(StreamLane(self.loop(OpenLoop)))
+        self.lane = self.opened(PipelinedConnection(self.loop(OpenLoop)))
 
     def test_times(self) -> None:
         """The response time counts from when a message was due, the service time from when it was sent."""
@@ -108,26 +113,26 @@ class OpenTests(LaneTestCase):
         self.assertEqual(self.idle, 1)
 
     def test_gone(self) -> None:
-        """When its road has ended nothing is under way on it."""
+        """When its channel has ended nothing is under way on it."""
         self.lane.send(b"one", 100, 100)
-        self.lane.gone("lost")
+        self.lane.connectionLost("lost")
         self.assertEqual((self.lane.underWay, self.ended), (0, [(self.lane, "lost")]))
 
     def test_close(self) -> None:
-        """It closes its road."""
+        """It closes its channel."""
         self.lane.close()
-        self.assertTrue(self.road.closed)
+        self.assertTrue(self.channel.closed)
 
 
 class ClosedTests(LaneTestCase):
     def test_window(self) -> None:
         """A reply draws the next message, until there is none."""
         loop = self.loop(ClosedLoop, b"one", b"two", b"three")
-        lane = self.opened(StreamLane(loop))
+        lane = self.opened(PipelinedConnection(loop))
         for _ in range(2):
             loop.draw(lane, 100)
         self.hear(lane, b"one", b"twothrEe")
-        self.assertEqual(self.road.sent, [b"one", b"two", b"three"])
+        self.assertEqual(self.channel.sent, [b"one", b"two", b"three"])
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (3, 11))
         self.assertEqual((self.counts.bytesReceived, self.counts.wrong), (11, 1))
         found = (self.counts.service.maximum, self.counts.response.count, self.counts.late.count)
@@ -137,7 +142,7 @@ class ClosedTests(LaneTestCase):
     def test_warmup(self) -> None:
         """A reply to what was sent before the beginning is not counted, but draws the next message."""
         loop = self.loop(ClosedLoop, b"one", b"two")
-        lane = self.opened(StreamLane(loop))
+        lane = self.opened(PipelinedConnection(loop))
         loop.draw(lane, 100)
         self.tally.restart(105)
         self.hear(lane, b"one")
@@ -147,33 +152,33 @@ class ClosedTests(LaneTestCase):
 class GivenUpTests(LaneTestCase):
     def test_givenUp(self) -> None:
         """A connection whose next reply is overdue is closed, and over; until then, and where none is awaited, it stays."""
-        for kind in (StreamLane, SingleLane):
+        for kind in (PipelinedConnection, SequentialConnection):
             self.setUp()
             lane = self.opened(kind(self.loop(ClosedLoop)))
             lane.giveUp(200, 300)
             lane.send(b"one", 100, 100)
             lane.giveUp(99, 199)
-            self.assertEqual((self.ended, self.road.closed), ([], False))
+            self.assertEqual((self.ended, self.channel.closed), ([], False))
             lane.giveUp(100, 200)
-            self.assertEqual((self.ended, self.road.closed), ([(lane, NO_REPLY)], True))
+            self.assertEqual((self.ended, self.channel.closed), ([(lane, NO_REPLY)], True))
             self.assertEqual(lane.underWay, 0)
 
 
 class LostTests(LaneTestCase):
     def test_lost(self) -> None:
         """A message without a reply draws another in a closed loop, none in an open one."""
-        lane = self.opened(StreamLane(self.loop(OpenLoop)))
+        lane = self.opened(PipelinedConnection(self.loop(OpenLoop)))
         self.loop(OpenLoop).lost(lane, 100)
-        self.assertEqual((self.road.sent, self.idle), ([], 1))
+        self.assertEqual((self.channel.sent, self.idle), ([], 1))
         self.loop(ClosedLoop, b"one").lost(lane, 100)
-        self.assertEqual((self.road.sent, self.idle), ([b"one"], 1))
+        self.assertEqual((self.channel.sent, self.idle), ([b"one"], 1))
 
 
 class SingleTests(LaneTestCase):
     def lane(self, *messages: bytes) -> Any:
         """The first message is under way."""
         loop = self.loop(ClosedLoop, *messages)
-        lane = self.opened(SingleLane(loop))
+        lane = self.opened(SequentialConnection(loop))
         self.assertEqual(lane.underWay, 0)
         loop.draw(lane, 100)
         return lane
@@ -182,7 +187,7 @@ class SingleTests(LaneTestCase):
         """A whole reply draws the next message, and its time is that from one reply to the next."""
         lane = self.lane(b"one", b"two2")
         self.hear(lane, b"one", b"two2")
-        self.assertEqual(self.road.sent, [b"one", b"two2"])
+        self.assertEqual(self.channel.sent, [b"one", b"two2"])
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (2, 7))
         self.assertEqual((self.counts.bytesReceived, self.counts.wrong), (7, 0))
         service = self.counts.service
@@ -220,12 +225,12 @@ class SingleTests(LaneTestCase):
         self.assertEqual((self.counts.sent, self.counts.service.count), (1, 0))
 
     def test_gone(self) -> None:
-        """When its road has ended nothing is under way on it."""
+        """When its channel has ended nothing is under way on it."""
         lane = self.lane(b"one")
-        lane.gone("lost")
+        lane.connectionLost("lost")
         self.assertEqual((lane.underWay, self.ended), (0, [(lane, "lost")]))
 
     def test_close(self) -> None:
-        """It closes its road."""
+        """It closes its channel."""
         self.lane(b"one").close()
-        self.assertTrue(self.road.closed)
+        self.assertTrue(self.channel.closed)

@@ -6,14 +6,16 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import Spread
-from echoproto.measure.load.counters import Counts, Tally
+from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.units import SECOND
 
 
-def counts(sent: int = 1, service: tuple[int, ...] = (), response: tuple[int, ...] = ()) -> Counts:
-    made = Counts()
+def counts(
+    sent: int = 1, service: tuple[int, ...] = (), response: tuple[int, ...] = ()
+) -> IntervalCounts:
+    made = IntervalCounts()
     made.sent, made.wrong, made.bytesSent, made.bytesReceived = sent, 2, 3, 4
     for spread, times in ((made.service, service), (made.response, response), (made.late, (5,))):
         for each in times:
@@ -33,10 +35,10 @@ class CountsTests(SynchronousTestCase):
 
     def test_any(self) -> None:
         """There is something where anything was sent, or came."""
-        self.assertFalse(Counts())
+        self.assertFalse(IntervalCounts())
         self.assertTrue(counts())
         self.assertTrue(counts(sent=0))
-        late = Counts()
+        late = IntervalCounts()
         late.service.add(1)
         self.assertTrue(late)
 
@@ -54,7 +56,7 @@ class TallyTests(SynchronousTestCase):
     def test_seconds(self) -> None:
         """Each second is told when it is over, and all are added."""
         told: list[Any] = []
-        tally = Tally(lambda *second: told.append(second))
+        tally = LoadCounters(lambda *second: told.append(second))
         for sent in (5, 6):
             tally.counts.sent = sent
             tally.turn()
@@ -65,7 +67,7 @@ class TallyTests(SynchronousTestCase):
 
     def test_restart(self) -> None:
         """What was before a new beginning is forgotten."""
-        tally = Tally()
+        tally = LoadCounters()
         tally.counts.sent = 5
         tally.turn()
         tally.counts.sent = 6
@@ -75,19 +77,19 @@ class TallyTests(SynchronousTestCase):
 
     def test_result(self) -> None:
         """What became of it is what all seconds have counted."""
-        tally = Tally()
+        tally = LoadCounters()
         for _ in range(2):
             tally.counts.add(counts(service=(5,)))
             tally.turn()
         values = {"target": "x", "plan": LoadPlan(), "duration": SECOND, "busy": 0.5}
-        result = tally.result(connecting=Spread(), errors=Counter(), **values)
+        result = tally.result(connecting=LatencyHistogram(), errors=Counter(), **values)
         self.assertEqual((result.sent, result.received, result.wrong), (2, 2, 4))
         self.assertEqual((result.bytesSent, result.bytesReceived, result.late.count), (6, 8, 2))
         self.assertEqual(len(result.intervals), 2)
 
     def test_figures(self) -> None:
         """So far are the seconds that are over, and the running one."""
-        tally = Tally()
+        tally = LoadCounters()
         for _ in range(2):
             tally.counts.add(counts(service=(5,)))
             self.assertEqual(
@@ -97,6 +99,6 @@ class TallyTests(SynchronousTestCase):
 
     def test_foreign(self) -> None:
         """What nobody has asked for is wrong, and its bytes have come."""
-        tally = Tally()
+        tally = LoadCounters()
         tally.foreign(9)
         self.assertEqual((tally.counts.wrong, tally.counts.bytesReceived), (1, 9))

@@ -6,7 +6,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.load import cpu as module
-from echoproto.measure.load.cpu import Usage, usage
+from echoproto.measure.load.cpu import CPUTime, cpuTime
 
 
 class UsageTests(SynchronousTestCase):
@@ -18,11 +18,11 @@ class UsageTests(SynchronousTestCase):
     def test_linux(self) -> None:
         """The kernel tells how long we have run, waited, and how often."""
         self.file.write_text("123 45 6\n")
-        self.assertEqual(usage(), Usage(5, 45))
+        self.assertEqual(cpuTime(), CPUTime(5, 45))
 
     def test_elsewhere(self) -> None:
         """Where it does not tell we have not waited."""
-        self.assertEqual(usage(), Usage(5, 0))
+        self.assertEqual(cpuTime(), CPUTime(5, 0))
         for text in ("", "1", "1 x"):
             self.file.write_text(text)
-            self.assertEqual(usage(), Usage(5, 0))
+            self.assertEqual(cpuTime(), CPUTime(5, 0))

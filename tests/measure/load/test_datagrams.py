@@ -8,8 +8,8 @@ from zope.interface.verify import verifyObject
 
 from echoproto.measure.load import datagrams as datagramlane
 from echoproto.measure.load.connections import ClosedLoop, OpenLoop
-from echoproto.measure.load.datagrams import LEAST, SESSION, DatagramLane, numbered
-from echoproto.targets.interfaces import IEars
+from echoproto.measure.load.datagrams import LEAST, SESSION, DatagramFlow, numbered
+from echoproto.targets.interfaces import IReplyReceiver
 from tests.measure.load.test_connections import LaneTestCase
 
 
@@ -22,9 +22,9 @@ class DatagramTests(LaneTestCase):
     def lane(self, under: int, kind: Any = ClosedLoop) -> Any:
         """So many are under way."""
         self.given = self.loop(kind, *self.messages)
-        lane = DatagramLane(self.given)
-        verifyObject(IEars, lane)
-        lane.opened(self.road)
+        lane = DatagramFlow(self.given)
+        verifyObject(IReplyReceiver, lane)
+        lane.opened(self.channel)
         for _ in range(under):
             if kind is ClosedLoop:
                 self.given.draw(lane, self.time)
@@ -42,7 +42,7 @@ class DatagramTests(LaneTestCase):
         self.hear(lane, self.messages[2], self.messages[0])
         self.assertEqual(self.figures(), (5, 2, 0, 0))
         self.assertEqual((self.counts.service.maximum, lane.underWay), (20, 3))
-        self.assertEqual(self.road.sent, self.messages[:5])
+        self.assertEqual(self.channel.sent, self.messages[:5])
 
     def test_open(self) -> None:
         """In an open loop the response time counts from when it was due, and nothing is drawn."""
@@ -111,10 +111,10 @@ class DatagramTests(LaneTestCase):
     def test_trouble(self) -> None:
         """What the network says is told, and the port stays."""
         lane = self.lane(1)
-        lane.gone("refused")
+        lane.connectionLost("refused")
         self.assertEqual((self.troubles, self.ended, lane.underWay), (["refused"], [], 1))
         lane.close()
-        self.assertTrue(self.road.closed)
+        self.assertTrue(self.channel.closed)
 
 
 class NumberedTests(SynchronousTestCase):

@@ -9,11 +9,11 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import ConnectionGone
+from echoproto.errors import ConnectionClosed
 from echoproto.measure.load.connections import NO_REPLY
-from echoproto.measure.load.cpu import Usage
+from echoproto.measure.load.cpu import CPUTime
 from echoproto.measure.load.datagrams import numbered
-from echoproto.measure.load.generator import AGAIN, BURST, Loading
+from echoproto.measure.load.generator import AGAIN, BURST, LoadGenerator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.schedule import fixed
 from echoproto.units import SECOND
@@ -23,13 +23,13 @@ MS = SECOND // 1000
 MESSAGES = [b"one", b"two2", b"three"]
 
 
-class Road:
+class FakeChannel:
     """One connection, of which a test answers the messages."""
 
     connectTime = MS
 
-    def __init__(self, ears: Any) -> None:
-        self.ears = ears
+    def __init__(self, receiver: Any) -> None:
+        self.receiver = receiver
         self.sent: list[bytes] = []
         self.closed = False
 
@@ -38,30 +38,30 @@ class Road:
 
     def answer(self, count: int = 1) -> None:
         for _ in range(count):
-            self.ears.heard(self.sent.pop(0))
+            self.receiver.replyReceived(self.sent.pop(0))
 
     def close(self) -> None:
         self.closed = True
 
 
 class Target:
-    """Opens roads, or what a test wants instead."""
+    """Opens channels, or what a test wants instead."""
 
     name = "tcp://lab1:7"
 
     def __init__(self) -> None:
         self.ordered = True
-        self.roads: list[Road] = []
+        self.channels: list[FakeChannel] = []
         self.instead: list[Deferred[Any]] = []
         self.refuses = False
 
-    def open(self, ears: Any) -> Deferred[Any]:
+    def open(self, receiver: Any) -> Deferred[Any]:
         if self.refuses:
             return fail(ConnectionRefusedError())
         if self.instead:
             return self.instead.pop(0)
-        self.roads.append(Road(ears))
-        return succeed(self.roads[-1])
+        self.channels.append(FakeChannel(receiver))
+        return succeed(self.channels[-1])
 
 
 class LoadingTestCase(SynchronousTestCase):
@@ -71,15 +71,15 @@ class LoadingTestCase(SynchronousTestCase):
         tell: Callable[..., None] = lambda *second: None,
         messages: Iterator[bytes] | None = None,
         **plan: Any,
-    ) -> Loading:
+    ) -> LoadGenerator:
         self.clock = Clock()
         self.target = target if target is not None else Target()
         self.spent = self.waited = 0
-        loading = Loading(
+        loading = LoadGenerator(
             self.target,
             self.clock,
             self.now,
-            lambda: Usage(self.spent, self.waited),
+            lambda: CPUTime(self.spent, self.waited),
             cycle(MESSAGES) if messages is None else messages,
             LoadPlan(**plan),
             tell,
@@ -95,13 +95,13 @@ class LoadingTestCase(SynchronousTestCase):
 
     def sent(self) -> int:
         """Messages that wait for their replies."""
-        return sum(len(each.sent) for each in self.target.roads)
+        return sum(len(each.sent) for each in self.target.channels)
 
     def answer(self) -> None:
-        for each in self.target.roads:
+        for each in self.target.channels:
             each.answer(len(each.sent))
 
-    def ended(self, loading: Loading) -> LoadResult:
+    def ended(self, loading: LoadGenerator) -> LoadResult:
         return self.successResultOf(loading.result)
 
 
@@ -110,8 +110,8 @@ class ClosedTests(LoadingTestCase):
         """Each connection has so many under way, and a reply draws the next."""
         self.begin(connections=2, window=3)
         self.assertEqual(self.sent(), 6)
-        self.target.roads[0].answer(2)
-        self.assertEqual([len(each.sent) for each in self.target.roads], [3, 3])
+        self.target.channels[0].answer(2)
+        self.assertEqual([len(each.sent) for each in self.target.channels], [3, 3])
 
     def test_count(self) -> None:
         """It ends when so many are answered, and every byte is counted."""
@@ -125,14 +125,14 @@ class ClosedTests(LoadingTestCase):
         self.assertEqual((result.duration, result.rate), (3 * MS, 1000))
         self.assertEqual((result.service.maximum, result.response.count), (3 * MS, 0))
         self.assertEqual((result.connecting.count, result.connecting.maximum), (1, MS))
-        self.assertTrue(self.target.roads[0].closed)
+        self.assertTrue(self.target.channels[0].closed)
 
     def test_duration(self) -> None:
         """After its time nothing more is sent, and replies are awaited so long."""
         loading = self.begin(connections=2, duration=SECOND, timeout=SECOND // 2)
         self.clock.advance(1)
-        self.target.roads[0].answer()
-        self.assertEqual(self.target.roads[0].sent, [])
+        self.target.channels[0].answer()
+        self.assertEqual(self.target.channels[0].sent, [])
         self.assertNoResult(loading.result)
         self.clock.advance(0.5)
         result = self.ended(loading)
@@ -141,9 +141,9 @@ class ClosedTests(LoadingTestCase):
     def test_pieces(self) -> None:
         """Replies may come in pieces, or several at once; each is compared with its message."""
         loading = self.begin(connections=1, window=3, duration=None, count=3)
-        road = self.target.roads[0]
+        channel = self.target.channels[0]
         for each in (b"on", b"etwo", b"2thrEe"):
-            road.ears.heard(each)
+            channel.receiver.replyReceived(each)
         result = self.ended(loading)
         self.assertEqual((result.received, result.wrong), (3, 1))
 
@@ -199,7 +199,7 @@ class ClosedTests(LoadingTestCase):
 
 
 class OpenTests(LoadingTestCase):
-    def open(self, rate: float, **plan: Any) -> Loading:
+    def open(self, rate: float, **plan: Any) -> LoadGenerator:
         return self.begin(times=fixed(rate), rate=rate, **plan)
 
     def test_times(self) -> None:
@@ -208,7 +208,7 @@ class OpenTests(LoadingTestCase):
         for _ in range(100):
             self.clock.advance(0.001)
         self.assertEqual(self.sent(), 11)
-        self.assertEqual([len(each.sent) for each in self.target.roads], [5, 6])
+        self.assertEqual([len(each.sent) for each in self.target.channels], [5, 6])
 
     def test_tooMany(self) -> None:
         """Where more is due than can be sent, there is time for other things, so that the end comes at its time."""
@@ -229,7 +229,7 @@ class OpenTests(LoadingTestCase):
         """What nobody has asked for is wrong."""
         loading = self.open(100, connections=1)
         self.answer()
-        self.target.roads[0].ears.heard(b"more")
+        self.target.channels[0].receiver.replyReceived(b"more")
         loading.stop()
         result = self.ended(loading)
         self.assertEqual((result.wrong, result.bytesReceived), (1, 7))
@@ -276,16 +276,16 @@ class OpenTests(LoadingTestCase):
     def test_noConnection(self) -> None:
         """While there is no connection messages wait for one."""
         self.open(1000, connections=1)
-        self.target.roads[0].ears.gone("lost")
+        self.target.channels[0].receiver.connectionLost("lost")
         self.clock.advance(AGAIN / 2)
         self.clock.advance(AGAIN / 2)
         self.clock.advance(0.01)
-        self.assertGreater(len(self.target.roads[1].sent), 50)
+        self.assertGreater(len(self.target.channels[1].sent), 50)
 
     def test_stoppedBetween(self) -> None:
         """Stopped without a connection it ends."""
         loading = self.open(1000, connections=1)
-        self.target.roads[0].ears.gone("lost")
+        self.target.channels[0].receiver.connectionLost("lost")
         loading.stop()
         self.assertEqual(self.ended(loading).errors, {"lost": 1})
 
@@ -293,16 +293,16 @@ class OpenTests(LoadingTestCase):
         """Finished it sends no more, and ends with the last reply; finished again it ends at once."""
         for again in (False, True):
             loading = self.open(1000, connections=1)
-            [road] = self.target.roads
-            sent = len(road.sent)
+            [channel] = self.target.channels
+            sent = len(channel.sent)
             loading.finish()
             self.clock.advance(0.01)
-            self.assertEqual(len(road.sent), sent)
+            self.assertEqual(len(channel.sent), sent)
             self.assertNoResult(loading.result)
             if again:
                 loading.finish()
             else:
-                road.answer(sent)
+                channel.answer(sent)
             self.assertEqual(self.ended(loading).lost, sent * again)
 
 
@@ -312,10 +312,10 @@ class AgainTests(LoadingTestCase):
         target = Target()
         loading = self.begin(target, connections=1, duration=3 * SECOND)
         target.instead = [fail(ConnectionRefusedError()) for _ in range(3)]
-        target.roads[0].ears.gone("lost")
+        target.channels[0].receiver.connectionLost("lost")
         for _ in range(5):
             self.clock.advance(AGAIN)
-        self.assertEqual((len(target.roads), self.sent()), (2, 2))
+        self.assertEqual((len(target.channels), self.sent()), (2, 2))
         loading.stop()
         refused = "refused: nothing listens there"
         self.assertEqual(self.ended(loading).errors, {"lost": 1, refused: 3})
@@ -329,7 +329,7 @@ class AgainTests(LoadingTestCase):
         for _ in range(10):
             self.clock.advance(0.1)
             self.answer()
-        self.target.roads[0].ears.gone("lost")
+        self.target.channels[0].receiver.connectionLost("lost")
         for _ in range(10):
             self.clock.advance(0.1)
         result = self.ended(loading)
@@ -341,12 +341,12 @@ class AgainTests(LoadingTestCase):
             loading = self.begin(connections=1, window=window, duration=9 * SECOND, timeout=SECOND)
             for _ in range(12):
                 self.clock.advance(0.1)
-            [first, second] = self.target.roads
+            [first, second] = self.target.channels
             self.assertEqual((first.closed, len(second.sent)), (True, window))
             for _ in range(20):
                 self.clock.advance(0.1)
                 second.answer(window)
-            self.assertEqual(len(self.target.roads), 2)
+            self.assertEqual(len(self.target.channels), 2)
             loading.stop()
             self.assertEqual(self.ended(loading).errors, {NO_REPLY: 1})
 
@@ -355,7 +355,7 @@ class AgainTests(LoadingTestCase):
         target = Target()
         loading = self.begin(target, connections=1, duration=None, count=9, timeout=SECOND)
         target.refuses = True
-        target.roads[0].ears.gone("lost")
+        target.channels[0].receiver.connectionLost("lost")
         for _ in range(30):
             self.clock.advance(0.1)
         result = self.ended(loading)
@@ -364,23 +364,23 @@ class AgainTests(LoadingTestCase):
     def test_notGivenIn(self) -> None:
         """A connection that is made again in that time goes on."""
         loading = self.begin(connections=1, duration=None, count=9, timeout=SECOND)
-        self.target.roads[0].ears.gone("lost")
+        self.target.channels[0].receiver.connectionLost("lost")
         for _ in range(11):
             self.clock.advance(0.1)
         self.assertNoResult(loading.result)
-        self.assertEqual(len(self.target.roads), 2)
+        self.assertEqual(len(self.target.channels), 2)
 
     def test_large(self) -> None:
         """A large window is filled in turns, between which what comes is heard."""
         self.begin(connections=1, window=3 * BURST)
-        [road] = self.target.roads
-        self.assertEqual(len(road.sent), BURST)
-        road.ears.gone("lost")
+        [channel] = self.target.channels
+        self.assertEqual(len(channel.sent), BURST)
+        channel.receiver.connectionLost("lost")
         self.clock.advance(AGAIN)
-        road = self.target.roads[1]
+        channel = self.target.channels[1]
         for _ in range(3):
             self.clock.advance(0)
-        self.assertEqual(len(road.sent), 3 * BURST)
+        self.assertEqual(len(channel.sent), 3 * BURST)
 
     def test_lastReply(self) -> None:
         """The time of a load goes to its last reply."""
@@ -396,25 +396,25 @@ class AgainTests(LoadingTestCase):
         target.instead = [Deferred()]
         loading = self.begin(target, connections=1, timeout=SECOND // 2)
         self.clock.advance(0.5)
-        failure = self.failureResultOf(loading.result, ConnectionGone)
+        failure = self.failureResultOf(loading.result, ConnectionClosed)
         self.assertEqual(str(failure.value), "no connection in 0.5 s")
 
 
 class DatagramTests(LoadingTestCase):
-    def datagrams(self, **plan: Any) -> Loading:
+    def datagrams(self, **plan: Any) -> LoadGenerator:
         target = Target()
         target.ordered = False
-        self.patch(Road, "connectTime", None)
+        self.patch(FakeChannel, "connectTime", None)
         return self.begin(target, messages=numbered(b"mine", MESSAGES), timeout=SECOND, **plan)
 
     def test_lost(self) -> None:
         """Datagrams that do not come are given up after their time, and others sent in their places."""
         loading = self.datagrams(connections=2, duration=3 * SECOND, window=2)
-        self.target.roads[0].answer(2)
-        self.assertEqual([len(each.sent) for each in self.target.roads], [2, 2])
+        self.target.channels[0].answer(2)
+        self.assertEqual([len(each.sent) for each in self.target.channels], [2, 2])
         for _ in range(11):
             self.clock.advance(0.1)
-        self.assertEqual([len(each.sent) for each in self.target.roads], [4, 4])
+        self.assertEqual([len(each.sent) for each in self.target.channels], [4, 4])
         loading.stop()
         result = self.ended(loading)
         self.assertEqual((result.sent, result.received, result.lost), (10, 2, 8))
@@ -423,7 +423,7 @@ class DatagramTests(LoadingTestCase):
     def test_trouble(self) -> None:
         """What the network says is counted, and the port is used on; the end comes with the last reply or after its time."""
         loading = self.datagrams(connections=1, duration=None, count=2)
-        self.target.roads[0].ears.gone("refused")
+        self.target.channels[0].receiver.connectionLost("refused")
         for _ in range(21):
             self.clock.advance(0.1)
         result = self.ended(loading)
@@ -442,9 +442,9 @@ class ConnectionTests(LoadingTestCase):
     def test_lost(self) -> None:
         """A connection that ends loses what was under way; another takes its place, and why is told."""
         loading = self.begin(connections=2)
-        self.target.roads[0].ears.gone("the server closed the connection")
+        self.target.channels[0].receiver.connectionLost("the server closed the connection")
         self.clock.advance(AGAIN)
-        self.assertEqual(len(self.target.roads[2].sent), 1)
+        self.assertEqual(len(self.target.channels[2].sent), 1)
         loading.result.cancel()
         result = self.ended(loading)
         self.assertEqual(result.errors, {"the server closed the connection": 1})
@@ -453,7 +453,7 @@ class ConnectionTests(LoadingTestCase):
     def test_lostAtTheEnd(self) -> None:
         """A connection that ends when all is sent is not made again."""
         loading = self.begin(connections=1, count=1, duration=None)
-        self.target.roads[0].ears.gone("lost")
+        self.target.channels[0].receiver.connectionLost("lost")
         self.assertEqual(self.ended(loading).lost, 1)
 
     def test_some(self) -> None:
@@ -483,8 +483,8 @@ class ConnectionTests(LoadingTestCase):
         target.instead = [slow]
         loading = self.begin(target, connections=1)
         loading.stop()
-        road = Road(None)
-        slow.callback(road)
-        self.assertTrue(road.closed)
+        channel = FakeChannel(None)
+        slow.callback(channel)
+        self.assertTrue(channel.closed)
         result = self.ended(loading)
         self.assertEqual((result.sent, result.rate, result.busy), (0, 0, 0))

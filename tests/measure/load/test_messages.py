@@ -4,10 +4,10 @@ from itertools import islice
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import ConnectionGone
-from echoproto.measure.load.counters import Counts
-from echoproto.measure.load.messages import Report
-from echoproto.measure.load.partition import timesOf
+from echoproto.errors import ConnectionClosed
+from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.messages import LoadReport
+from echoproto.measure.load.partition import sendTimes
 from tests.measure.load.workers import ordered
 
 
@@ -17,16 +17,16 @@ class PipeTests(SynchronousTestCase):
         self.assertIsNone(ordered().wholePlan().times)
         times = ordered(rate=10.0, index=1, of=2).wholePlan().times
         assert times is not None
-        self.assertEqual(list(islice(times, 3)), list(islice(timesOf("fixed", 10.0, 1, 2), 3)))
+        self.assertEqual(list(islice(times, 3)), list(islice(sendTimes("fixed", 10.0, 1, 2), 3)))
 
     def test_reports(self) -> None:
         """What goes through the pipe is one line, and comes out as it was."""
-        counts = Counts()
+        counts = IntervalCounts()
         counts.sent = 5
         counts.service.add(7)
-        line = Report(counts=counts, error=ConnectionGone("lost")).line()
+        line = LoadReport(counts=counts, error=ConnectionClosed("lost")).line()
         self.assertEqual((line.count(b"\n"), line[-1:]), (1, b"\n"))
-        found = Report.of(line)
+        found = LoadReport.of(line)
         assert found.counts is not None
         self.assertEqual((found.counts.sent, found.counts.service.maximum), (5, 7))
         self.assertEqual((str(found.error), found.result), ("lost", None))

@@ -7,8 +7,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.load.counters import Counts
-from echoproto.measure.load.partition import Joint, divided, timesOf
+from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.partition import ResultAggregator, sendTimes, splitPlan
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.schedule import fixed
 from echoproto.units import SECOND
@@ -19,7 +19,7 @@ class DividedTests(SynchronousTestCase):
     def test_exactly(self) -> None:
         """Shares differ by one at most, and together are the whole."""
         plan = LoadPlan(connections=10, count=1001, rate=90.0, times=fixed(90))
-        shares = divided(plan, 3)
+        shares = splitPlan(plan, 3)
         self.assertEqual([each.connections for each in shares], [4, 3, 3])
         self.assertEqual([each.count for each in shares], [334, 334, 333])
         self.assertEqual(
@@ -29,23 +29,23 @@ class DividedTests(SynchronousTestCase):
     def test_few(self) -> None:
         """Nobody is without a connection, nor without a message."""
         closed = LoadPlan(connections=2, count=None)
-        self.assertEqual([each.connections for each in divided(closed, 5)], [1, 1])
-        self.assertEqual([each.rate for each in divided(closed, 5)], [None, None])
-        self.assertEqual(len(divided(LoadPlan(connections=9, count=3), 5)), 3)
+        self.assertEqual([each.connections for each in splitPlan(closed, 5)], [1, 1])
+        self.assertEqual([each.rate for each in splitPlan(closed, 5)], [None, None])
+        self.assertEqual(len(splitPlan(LoadPlan(connections=9, count=3), 5)), 3)
 
     def test_fixed(self) -> None:
         """Fixed times are dealt out: together they are those of the whole."""
-        parts = [list(islice(timesOf("fixed", 7.0, index, 3), 4)) for index in range(3)]
+        parts = [list(islice(sendTimes("fixed", 7.0, index, 3), 4)) for index in range(3)]
         self.assertEqual(sorted(chain(*parts)), list(islice(fixed(7.0), 12)))
 
     def test_poisson(self) -> None:
         """Of random times each has its part of the rate."""
-        *_, last = islice(timesOf("poisson", 3000.0, 1, 3), 20_000)
+        *_, last = islice(sendTimes("poisson", 3000.0, 1, 3), 20_000)
         self.assertLess(abs(last / SECOND - 20), 2)
 
 
-def second(sent: int, *times: int) -> Counts:
-    made = Counts()
+def second(sent: int, *times: int) -> IntervalCounts:
+    made = IntervalCounts()
     made.sent = sent
     made.service.merge(spreadOf(*times))
     return made
@@ -55,10 +55,10 @@ class JointTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.told: list[tuple[int, int, int]] = []
 
-        def tell(interval: Any, counts: Counts) -> None:
+        def tell(interval: Any, counts: IntervalCounts) -> None:
             self.told.append((interval.at // SECOND, interval.sent, counts.service.count))
 
-        self.joint = Joint(2, tell)
+        self.joint = ResultAggregator(2, tell)
 
     def test_seconds(self) -> None:
         """A second is told when all have told theirs, and has all of theirs."""

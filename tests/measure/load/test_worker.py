@@ -14,11 +14,11 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import CannotAsk, ConnectionGone
+from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.load import worker as loadworker
-from echoproto.measure.load.messages import GO, Report
+from echoproto.measure.load.messages import GO, LoadReport
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.measure.load.worker import Work, main
+from echoproto.measure.load.worker import LoadWorker, main
 from echoproto.protocols.echo import EchoFactory
 from echoproto.targets.target import Target
 from echoproto.testing import endpointTo
@@ -52,13 +52,13 @@ class WorkTests(SynchronousTestCase):
 
     def work(self, *arguments: Any, **values: Any) -> Any:
         self.pipes = Pipes()
-        work = Work(self.lab, ordered(*arguments, **values))
+        work = LoadWorker(self.lab, ordered(*arguments, **values))
         self.pipes.protocol = work
         work.makeConnection(self.pipes)
         return work
 
-    def said(self) -> list[Report]:
-        found = [Report.of(each) for each in self.pipes.value().splitlines()]
+    def said(self) -> list[LoadReport]:
+        found = [LoadReport.of(each) for each in self.pipes.value().splitlines()]
         self.pipes.clear()
         return found
 
@@ -69,7 +69,7 @@ class WorkTests(SynchronousTestCase):
     def test_work(self) -> None:
         """It is ready, begins when it is told, tells what it has counted and what became of it, and ends."""
         work = self.work(plan=LoadPlan(connections=1, duration=None, count=3))
-        self.assertEqual(self.said(), [Report()])
+        self.assertEqual(self.said(), [LoadReport()])
         self.assertEqual(self.pairs, [])
         work.dataReceived(GO)
         self.pump()
@@ -93,18 +93,18 @@ class WorkTests(SynchronousTestCase):
         self.patch(self.endpoint, "connect", lambda factory: fail(ConnectionRefusedError()))
         self.work().dataReceived(GO)
         error = self.said()[-1].error
-        self.assertIsInstance(error, ConnectionGone)
+        self.assertIsInstance(error, ConnectionClosed)
         self.assertEqual(str(error), "refused: nothing listens there")
         self.assertTrue(self.lab.stopped)
 
     def test_cannot(self) -> None:
         """What cannot be asked is an error of ours."""
         self.work(target=Target("x", "endpoint", path="nonsense:"))
-        self.assertIsInstance(self.said()[-1].error, CannotAsk)
+        self.assertIsInstance(self.said()[-1].error, TargetError)
 
     def test_early(self) -> None:
         """When the command is gone before it is ready, or takes no more, it ends; once."""
-        work = Work(self.lab, ordered())
+        work = LoadWorker(self.lab, ordered())
         work.readConnectionLost()
         self.assertTrue(self.lab.stopped)
         self.lab.running = False
@@ -137,6 +137,6 @@ class MainTests(SynchronousTestCase):
         self.patch(stdio, "StandardIO", lambda work, **named: made.append((work, named)))
         self.assertEqual(main(), 0)
         [(work, named)] = made
-        self.assertIsInstance(work, Work)
+        self.assertIsInstance(work, LoadWorker)
         self.assertEqual(named, {"stdin": 0, "stdout": 3, "reactor": lab})
         self.assertEqual(signal.getsignal(signal.SIGINT), signal.SIG_IGN)

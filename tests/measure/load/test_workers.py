@@ -6,11 +6,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import CannotAsk, ConnectionGone
-from echoproto.measure.load.counters import Counts
-from echoproto.measure.load.messages import GO, REPORTS, Report
+from echoproto.errors import ConnectionClosed, TargetError
+from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.messages import GO, REPORTS, LoadReport
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.measure.load.workers import GRACE, LoadCrew
+from echoproto.measure.load.workers import GRACE, LoadWorkerPool
 from echoproto.units import SECOND
 from tests.measure.load.workers import ordered
 from tests.report.results import loaded
@@ -32,7 +32,7 @@ class Process(FakeProcess):
 
     def say(self, **report: Any) -> None:
         """In two pieces."""
-        line = Report(**report).line()
+        line = LoadReport(**report).line()
         self.protocol.childDataReceived(REPORTS, line[:5])
         self.protocol.childDataReceived(REPORTS, line[5:])
 
@@ -58,7 +58,7 @@ class LoadCrewTests(SynchronousTestCase):
         self.told: list[int] = []
         self.faults: list[str] = []
         self.orders = [ordered(index=index, of=2) for index in range(2)]
-        self.crew = LoadCrew(
+        self.crew = LoadWorkerPool(
             self.reactor,
             LoadPlan(connections=2),
             self.orders,
@@ -94,7 +94,7 @@ class LoadCrewTests(SynchronousTestCase):
         """Seconds are told when all have told theirs; the result is their sum."""
         self.begun()
         for each in self.processes:
-            counts = Counts()
+            counts = IntervalCounts()
             counts.sent = 4
             each.say(counts=counts)
         self.assertEqual(self.told, [8])
@@ -109,7 +109,7 @@ class LoadCrewTests(SynchronousTestCase):
     def test_died(self) -> None:
         """One that dies is told; what the others did is the result, and so is what it had told."""
         self.begun()
-        counts = Counts()
+        counts = IntervalCounts()
         counts.sent = 4
         self.first.say(counts=counts)
         self.first.end(signal=9)
@@ -134,7 +134,7 @@ class LoadCrewTests(SynchronousTestCase):
     def test_some(self) -> None:
         """One that has to give up, while others do not, is told."""
         self.second.say()
-        self.finish(self.first, error=ConnectionGone("refused"))
+        self.finish(self.first, error=ConnectionClosed("refused"))
         self.finish(self.second)
         self.successResultOf(self.crew.result)
         self.assertEqual(self.faults, ["worker 1: refused"])
@@ -142,13 +142,13 @@ class LoadCrewTests(SynchronousTestCase):
     def test_none(self) -> None:
         """Where all give up it fails with why; where all die, too."""
         for each in self.processes:
-            self.finish(each, error=ConnectionGone("refused"))
-        self.failureResultOf(self.crew.result, ConnectionGone)
+            self.finish(each, error=ConnectionClosed("refused"))
+        self.failureResultOf(self.crew.result, ConnectionClosed)
         self.assertEqual(self.faults, [])
         self.setUp()
         for each in self.processes:
             each.end(status=1)
-        self.failureResultOf(self.crew.result, CannotAsk)
+        self.failureResultOf(self.crew.result, TargetError)
 
     def test_stop(self) -> None:
         """Stopped it tells all that it is enough, and kills who does not end when all replies were awaited."""
@@ -169,7 +169,7 @@ class LoadCrewTests(SynchronousTestCase):
     def test_noProcess(self) -> None:
         """A process that cannot be started is told; those that can go on, and where none can it fails."""
         self.reactor.refuse = 1
-        self.crew = LoadCrew(
+        self.crew = LoadWorkerPool(
             self.reactor, LoadPlan(), self.orders, lambda *_: None, self.faults.append
         )
         self.crew.start()
@@ -177,11 +177,11 @@ class LoadCrewTests(SynchronousTestCase):
         self.successResultOf(self.crew.result)
         self.assertRegex(self.faults[-1], "worker 1: no process could be started: Too many open")
         self.reactor.refuse = 2
-        self.crew = LoadCrew(
+        self.crew = LoadWorkerPool(
             self.reactor, LoadPlan(), self.orders, lambda *_: None, self.faults.append
         )
         self.crew.start()
-        self.failureResultOf(self.crew.result, CannotAsk)
+        self.failureResultOf(self.crew.result, TargetError)
         for each in self.processes:
             self.finish(each)
 

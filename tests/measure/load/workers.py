@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from echoproto.measure.load.messages import Orders
+from echoproto.measure.load.messages import LoadAssignment
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.targets.endpoints import Way
+from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import parseTarget
 
 
-def ordered(plan: LoadPlan | None = None, **values: Any) -> Orders:
+def ordered(plan: LoadPlan | None = None, **values: Any) -> LoadAssignment:
     """A closed loop alone; what is given instead."""
     usual: dict[str, Any] = {
         "target": parseTarget("127.0.0.1:7"),
         "plan": plan or LoadPlan(connections=1),
         "sizes": (64, 64),
-        "way": Way(),
+        "way": ConnectOptions(),
         "arrivals": "fixed",
         "rate": None,
         "index": 0,
         "of": 1,
     }
-    return Orders(**{**usual, **values})
+    return LoadAssignment(**{**usual, **values})

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.ping.payload import MAGIC, Probes, difference
+from echoproto.measure.ping.payload import MAGIC, ProbePayload, difference
 
 SESSION = b"\x01\x02\x03\x04"
 
@@ -14,8 +14,8 @@ SESSION = b"\x01\x02\x03\x04"
 SENT_AT = [1_000_000 * (each + 1) for each in range(400)]
 
 
-def probes(size: int = 64, pattern: bytes = b"") -> Probes:
-    return Probes(SESSION, size, pattern)
+def probes(size: int = 64, pattern: bytes = b"") -> ProbePayload:
+    return ProbePayload(SESSION, size, pattern)
 
 
 class MakeTests(SynchronousTestCase):
@@ -81,7 +81,7 @@ class FindTests(SynchronousTestCase):
         for _ in range(200):
             self.assertIsNone(probes().find(random.randbytes(64), SENT_AT))
         for pattern in (b"", b"x"):
-            other = Probes(b"\xf0\xf1\xf2\xf3", 64, pattern)
+            other = ProbePayload(b"\xf0\xf1\xf2\xf3", 64, pattern)
             self.assertIsNone(probes(64, pattern).find(other.make(9, SENT_AT[9]), SENT_AT))
         self.assertIsNone(probes().find(probes().make(400, 401_000_000), SENT_AT))
         self.assertIsNone(probes().find(b"", SENT_AT))
@@ -97,8 +97,8 @@ class FindTests(SynchronousTestCase):
     def test_round(self) -> None:
         """Sequence numbers that have gone round mean the last probe that has them."""
         count = (1 << 32) + 10
-        self.assertEqual(Probes._near(3, count), (1 << 32) + 3)
-        self.assertEqual(Probes._near(11, count), 11)
+        self.assertEqual(ProbePayload._near(3, count), (1 << 32) + 3)
+        self.assertEqual(ProbePayload._near(11, count), 11)
 
 
 class DifferenceTests(SynchronousTestCase):

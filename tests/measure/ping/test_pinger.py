@@ -11,21 +11,21 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from echoproto.errors import DatagramTooLong
-from echoproto.measure.ping.payload import Probes
-from echoproto.measure.ping.pinger import Pinging, Plan
-from echoproto.measure.ping.statistics import Kind, Record, Seen
-from echoproto.targets.failures import reasonOf
-from echoproto.targets.interfaces import IEars, IRoad, ITarget
+from echoproto.measure.ping.payload import ProbePayload
+from echoproto.measure.ping.pinger import Pinger, PingPlan
+from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
+from echoproto.targets.failures import failureReason
+from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
 from echoproto.units import SECOND
 
 MS = SECOND // 1000
 
 
-@implementer(IRoad)
-class Road:
+@implementer(IChannel)
+class FakeChannel:
     """Keeps what is sent; a test answers."""
 
-    lasting = False
+    connectionless = False
     connectTime: int | None = 3 * MS
     handshakeTime: int | None = None
 
@@ -46,33 +46,33 @@ class Road:
 
 @implementer(ITarget)
 class Target:
-    """Opens roads as a test wants."""
+    """Opens channels as a test wants."""
 
     name, address, size = "tcp://lab1:7", "192.0.2.1", 32
 
     def __init__(self, ordered: bool = True) -> None:
         self.ordered = ordered
-        self.roads: list[Road] = []
-        self.ears: Any = None
+        self.channels: list[FakeChannel] = []
+        self.receiver: Any = None
         #: What ``open`` returns the next times, before it opens.
         self.instead: list[Deferred[Any]] = []
 
-    def open(self, ears: Any) -> Deferred[Any]:
-        self.ears = ears
+    def open(self, receiver: Any) -> Deferred[Any]:
+        self.receiver = receiver
         if self.instead:
             return self.instead.pop(0)
-        self.roads.append(Road(self.ordered))
-        return succeed(self.roads[-1])
+        self.channels.append(FakeChannel(self.ordered))
+        return succeed(self.channels[-1])
 
 
 class PingingTests(SynchronousTestCase):
-    def begin(self, target: Target | None = None, **plan: Any) -> Pinging:
+    def begin(self, target: Target | None = None, **plan: Any) -> Pinger:
         self.clock = Clock()
         self.target = target if target is not None else Target()
-        self.seen: list[Seen] = []
-        made = Plan(**plan)
-        record = Record(Probes(b"test", self.target.size), made.patience)
-        pinging = Pinging(self.target, self.clock, self.now, record, made, self.seen.append)
+        self.seen: list[ProbeOutcome] = []
+        made = PingPlan(**plan)
+        record = PingStatistics(ProbePayload(b"test", self.target.size), made.patience)
+        pinging = Pinger(self.target, self.clock, self.now, record, made, self.seen.append)
         pinging.start()
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
         self.addCleanup(pinging.stop)
@@ -81,18 +81,18 @@ class PingingTests(SynchronousTestCase):
     def now(self) -> int:
         return round(self.clock.seconds() * SECOND)
 
-    def answer(self, road: int = -1, probe: int = -1) -> None:
-        self.target.ears.heard(self.target.roads[road].sent[probe])
+    def answer(self, channel: int = -1, probe: int = -1) -> None:
+        self.target.receiver.replyReceived(self.target.channels[channel].sent[probe])
 
-    def kinds(self) -> list[Kind]:
+    def kinds(self) -> list[OutcomeKind]:
         return [each.kind for each in self.seen]
 
     def test_interfaces(self) -> None:
         """What the tests use is what the interfaces ask for."""
         pinging = self.begin()
         verifyObject(ITarget, self.target)
-        verifyObject(IRoad, self.target.roads[0])
-        verifyObject(IEars, pinging)
+        verifyObject(IChannel, self.target.channels[0])
+        verifyObject(IReplyReceiver, pinging)
 
     def test_count(self) -> None:
         """So many probes are sent, an interval apart, and it ends with the last reply."""
@@ -106,7 +106,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(result.duration, 41 * MS)
         self.assertEqual([each.time for each in self.seen], [MS] * 3)
         self.assertEqual((result.connecting.count, result.connecting.maximum), (1, 3 * MS))
-        self.assertTrue(self.target.roads[0].closed)
+        self.assertTrue(self.target.channels[0].closed)
 
     def test_lost(self) -> None:
         """Without a reply a probe is lost after the wait, and the last one ends it."""
@@ -122,17 +122,17 @@ class PingingTests(SynchronousTestCase):
         self.begin(count=2, interval=SECOND, patience=500 * MS)
         self.clock.advance(0.6)
         self.answer()
-        self.assertEqual(self.kinds(), [Kind.LOST, Kind.LATE])
+        self.assertEqual(self.kinds(), [OutcomeKind.LOST, OutcomeKind.LATE])
 
     def test_inOrder(self) -> None:
         """On a stream a reply is known by its place, and what nobody asked for is foreign."""
         self.begin(count=2, interval=MS)
         self.clock.advance(0.001)
         self.answer(probe=1)
-        self.assertEqual((self.seen[0].kind, self.seen[0].sequence), (Kind.CORRUPT, 0))
+        self.assertEqual((self.seen[0].kind, self.seen[0].sequence), (OutcomeKind.CORRUPT, 0))
         self.answer(probe=1)
-        self.target.ears.heard(b"?" * 32)
-        self.assertEqual(self.kinds()[1:], [Kind.REPLY, Kind.FOREIGN])
+        self.target.receiver.replyReceived(b"?" * 32)
+        self.assertEqual(self.kinds()[1:], [OutcomeKind.REPLY, OutcomeKind.FOREIGN])
 
     def test_anyOrder(self) -> None:
         """Datagrams are known by what they hold."""
@@ -161,7 +161,7 @@ class PingingTests(SynchronousTestCase):
         self.begin(interval=10 * MS)
         self.clock.advance(5)
         self.clock.advance(0)
-        self.assertLessEqual(len(self.target.roads[0].sent), 4)
+        self.assertLessEqual(len(self.target.channels[0].sent), 4)
 
     def test_adaptive(self) -> None:
         """Adaptive, the next probe is sent when a reply has come, and an interval later where none does."""
@@ -169,9 +169,9 @@ class PingingTests(SynchronousTestCase):
         for _ in range(5):
             self.answer()
             self.clock.advance(0)
-        self.assertEqual(len(self.target.roads[0].sent), 6)
+        self.assertEqual(len(self.target.channels[0].sent), 6)
         self.clock.advance(1)
-        self.assertEqual(len(self.target.roads[0].sent), 7)
+        self.assertEqual(len(self.target.channels[0].sent), 7)
 
     def test_reconnect(self) -> None:
         """Each probe has a connection of its own."""
@@ -179,36 +179,36 @@ class PingingTests(SynchronousTestCase):
         self.answer()
         self.clock.advance(0.001)
         self.answer()
-        self.assertEqual([len(each.sent) for each in self.target.roads], [1, 1])
+        self.assertEqual([len(each.sent) for each in self.target.channels], [1, 1])
         self.assertEqual(self.successResultOf(pinging.result).connecting.count, 2)
 
     def test_reconnectInTurn(self) -> None:
         """A probe's connection is kept until its reply has come, or is given up."""
         self.begin(count=3, reconnect=True, interval=MS, patience=50 * MS)
         self.clock.advance(0.01)
-        self.assertEqual(len(self.target.roads), 1)
+        self.assertEqual(len(self.target.channels), 1)
         self.answer()
-        self.assertEqual(len(self.target.roads), 2)
+        self.assertEqual(len(self.target.channels), 2)
         self.clock.pump([0.02, 0.04])
-        self.assertEqual(len(self.target.roads), 3)
-        self.assertEqual(self.kinds(), [Kind.REPLY, Kind.LOST])
+        self.assertEqual(len(self.target.channels), 3)
+        self.assertEqual(self.kinds(), [OutcomeKind.REPLY, OutcomeKind.LOST])
 
     def test_gone(self) -> None:
         """A connection that ends loses what was awaited on it; the next probe has a new one."""
         self.begin(interval=10 * MS)
-        self.target.ears.gone("the server closed the connection")
+        self.target.receiver.connectionLost("the server closed the connection")
         self.assertEqual(self.seen[0].reason, "the server closed the connection")
         self.clock.advance(0.01)
         self.answer()
         self.assertEqual(self.seen[1].sequence, 1)
 
     def test_refusedDatagram(self) -> None:
-        """A road that lasts is used again."""
+        """A channel that lasts is used again."""
         self.begin(Target(ordered=False), interval=10 * MS)
-        self.target.roads[0].lasting = True
-        self.target.ears.gone("refused")
+        self.target.channels[0].connectionless = True
+        self.target.receiver.connectionLost("refused")
         self.clock.advance(0.01)
-        self.assertEqual(len(self.target.roads[0].sent), 2)
+        self.assertEqual(len(self.target.channels[0].sent), 2)
 
     def test_notSent(self) -> None:
         """What cannot be sent is lost, and tells why."""
@@ -218,7 +218,7 @@ class PingingTests(SynchronousTestCase):
         ):
             pinging = self.begin(count=2, interval=10 * MS)
             self.answer()
-            self.target.roads[0].error = error
+            self.target.channels[0].error = error
             self.clock.advance(0.01)
             self.assertEqual(self.seen[1].reason, reason)
             self.successResultOf(pinging.result)
@@ -260,16 +260,16 @@ class PingingTests(SynchronousTestCase):
         target.instead = [connecting]
         pinging = self.begin(target)
         pinging.stop()
-        road = Road(True)
-        connecting.callback(road)
-        self.assertTrue(road.closed)
+        channel = FakeChannel(True)
+        connecting.callback(channel)
+        self.assertTrue(channel.closed)
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 0)
 
     def test_stoppedByTell(self) -> None:
         """Whoever is told may stop it."""
         pinging = self.begin(count=5, interval=10 * MS)
         pinging._tell = lambda seen: pinging.stop()
-        self.target.roads[0].error = OSError(1, "no")
+        self.target.channels[0].error = OSError(1, "no")
         self.clock.advance(0.01)
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 2)
 
@@ -284,9 +284,9 @@ class PingingTests(SynchronousTestCase):
     def test_handshake(self) -> None:
         """TLS handshakes are timed."""
         target = Target()
-        road = Road(True)
-        road.handshakeTime = 7 * MS
-        target.instead = [succeed(road)]
+        channel = FakeChannel(True)
+        channel.handshakeTime = 7 * MS
+        target.instead = [succeed(channel)]
         self.assertEqual(self.begin(target).snapshot().securing.maximum, 7 * MS)
 
 
@@ -299,4 +299,4 @@ class ReasonTests(SynchronousTestCase):
             (ConnectError(), "An error occurred while connecting"),
             (DNSLookupError("no such host: lab"), "DNS lookup failed: no such host: lab"),
         ):
-            self.assertEqual(reasonOf(Failure(error)), says)
+            self.assertEqual(failureReason(Failure(error)), says)

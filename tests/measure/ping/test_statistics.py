@@ -5,8 +5,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.ping.payload import Probes
-from echoproto.measure.ping.statistics import Kind, Record
+from echoproto.measure.ping.payload import ProbePayload
+from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics
 
 MS = 1_000_000
 
@@ -14,8 +14,8 @@ MS = 1_000_000
 PATIENCE = 100 * MS
 
 
-def record(size: int = 64) -> Record:
-    return Record(Probes(b"test", size), PATIENCE)
+def record(size: int = 64) -> PingStatistics:
+    return PingStatistics(ProbePayload(b"test", size), PATIENCE)
 
 
 class RecordTests(SynchronousTestCase):
@@ -23,7 +23,7 @@ class RecordTests(SynchronousTestCase):
         self.record = record()
         self.sent = [self.record.send(each * 10 * MS) for each in range(5)]
 
-    def kinds(self, *replies: tuple[int, int]) -> list[Kind]:
+    def kinds(self, *replies: tuple[int, int]) -> list[OutcomeKind]:
         """What is seen of replies to these probes at these milliseconds."""
         return [self.record.receive(self.sent[each], at * MS).kind for each, at in replies]
 
@@ -31,7 +31,7 @@ class RecordTests(SynchronousTestCase):
         """A reply in time and in order is one, and timed."""
         seen = self.record.receive(self.sent[1], 13 * MS)
         self.assertEqual(
-            (seen.kind, seen.sequence, seen.size, seen.time), (Kind.REPLY, 1, 64, 3 * MS)
+            (seen.kind, seen.sequence, seen.size, seen.time), (OutcomeKind.REPLY, 1, 64, 3 * MS)
         )
         self.assertEqual((self.record.sent, self.record.received, self.record.lost), (5, 1, 4))
         self.assertEqual(self.record.times.maximum, 3 * MS)
@@ -40,9 +40,15 @@ class RecordTests(SynchronousTestCase):
         """Duplicate, reordered, late and foreign replies are named."""
         self.assertEqual(
             self.kinds((0, 41), (0, 42), (2, 43), (1, 44), (4, 141)),
-            [Kind.REPLY, Kind.DUPLICATE, Kind.REPLY, Kind.REORDERED, Kind.LATE],
+            [
+                OutcomeKind.REPLY,
+                OutcomeKind.DUPLICATE,
+                OutcomeKind.REPLY,
+                OutcomeKind.REORDERED,
+                OutcomeKind.LATE,
+            ],
         )
-        self.assertIs(self.record.receive(b"nonsense" * 8, 0).kind, Kind.FOREIGN)
+        self.assertIs(self.record.receive(b"nonsense" * 8, 0).kind, OutcomeKind.FOREIGN)
         self.assertEqual(self.record.received, 4)
         self.assertEqual(self.record.bursts(), [1])
 
@@ -50,19 +56,23 @@ class RecordTests(SynchronousTestCase):
         """A damaged reply answers its probe, tells where it differs, and may be late and reordered besides."""
         self.kinds((3, 31))
         seen = self.record.receive(self.sent[2][:40] + b"?" * 24, 200 * MS)
-        self.assertEqual((seen.kind, seen.sequence), (Kind.CORRUPT, 2))
+        self.assertEqual((seen.kind, seen.sequence), (OutcomeKind.CORRUPT, 2))
         self.assertEqual(seen.difference and seen.difference.offset, 40)
         counts = self.record.counts
         self.assertEqual(
-            [counts[each] for each in (Kind.CORRUPT, Kind.LATE, Kind.REORDERED)], [1] * 3
+            [
+                counts[each]
+                for each in (OutcomeKind.CORRUPT, OutcomeKind.LATE, OutcomeKind.REORDERED)
+            ],
+            [1] * 3,
         )
-        self.assertEqual(counts[Kind.REPLY], 1)
+        self.assertEqual(counts[OutcomeKind.REPLY], 1)
 
     def test_lost(self) -> None:
         """What is given up is lost; a reply that comes all the same is received, and late."""
         seen = self.record.lose(0, "no reply in 0.1 s")
-        self.assertEqual((seen.kind, seen.reason), (Kind.LOST, "no reply in 0.1 s"))
-        self.assertEqual(self.kinds((0, 101)), [Kind.LATE])
+        self.assertEqual((seen.kind, seen.reason), (OutcomeKind.LOST, "no reply in 0.1 s"))
+        self.assertEqual(self.kinds((0, 101)), [OutcomeKind.LATE])
         self.assertEqual(self.record.lost, 4)
 
     def test_underWay(self) -> None:
@@ -111,8 +121,8 @@ class RecordTests(SynchronousTestCase):
     def test_byPlace(self) -> None:
         """Of a reply whose place is known the content does not decide whose it is."""
         seen = self.record.receiveFor(3, bytes(64), 31 * MS)
-        self.assertEqual((seen.kind, seen.sequence), (Kind.CORRUPT, 3))
-        self.assertIs(self.record.receiveFor(None, bytes(64), 32 * MS).kind, Kind.FOREIGN)
+        self.assertEqual((seen.kind, seen.sequence), (OutcomeKind.CORRUPT, 3))
+        self.assertIs(self.record.receiveFor(None, bytes(64), 32 * MS).kind, OutcomeKind.FOREIGN)
 
     def test_empty(self) -> None:
         """Empty probes are answered in their order; what is more is foreign."""
@@ -120,7 +130,7 @@ class RecordTests(SynchronousTestCase):
         empty.send(0)
         empty.send(0)
         self.assertEqual([empty.receive(b"", 1).sequence for _ in range(3)], [0, 1, None])
-        self.assertIs(empty.receive(b"x", 1).kind, Kind.FOREIGN)
+        self.assertIs(empty.receive(b"x", 1).kind, OutcomeKind.FOREIGN)
 
 
 class WireTests(SynchronousTestCase):

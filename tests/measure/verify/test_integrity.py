@@ -4,11 +4,11 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.verify.integrity import Fault, FaultKind, Integrity
-from echoproto.measure.verify.pattern import Source
+from echoproto.measure.verify.integrity import Fault, FaultKind, IntegrityChecker
+from echoproto.measure.verify.pattern import PatternStream
 
 SIZE = 1_000_000
-SOURCE = Source(862)
+SOURCE = PatternStream(862)
 STREAM = SOURCE.read(0, SIZE)
 
 
@@ -53,7 +53,7 @@ class Relay:
         else:
             foreign = kind is FaultKind.FOREIGN
             length = 5000 if foreign else length
-            extra = Source(1).read(0, length) if foreign else random.randbytes(length)
+            extra = PatternStream(1).read(0, length) if foreign else random.randbytes(length)
             first = bytes([STREAM[offset] ^ 1])
             pieces.append(first + extra[1:] if not foreign else self.unlike(extra, offset))
         self.done.append((kind, offset, length))
@@ -66,9 +66,9 @@ class Relay:
 class IntegrityTests(SynchronousTestCase):
     def check(
         self, stream: bytes, random: Random, sent: int = SIZE
-    ) -> tuple[Integrity, list[Fault]]:
+    ) -> tuple[IntegrityChecker, list[Fault]]:
         """What is found where the stream comes in pieces of random sizes."""
-        integrity = Integrity(SOURCE)
+        integrity = IntegrityChecker(SOURCE)
         integrity.sent = sent
         faults: list[Fault] = []
         at = 0

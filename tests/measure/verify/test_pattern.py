@@ -2,29 +2,29 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.verify.pattern import BLOCK, HEADER, MAGIC, ROUND, Source
+from echoproto.measure.verify.pattern import BLOCK, HEADER, MAGIC, ROUND, PatternStream
 
 
 class SourceTests(SynchronousTestCase):
     def test_again(self) -> None:
         """The same seed makes the same stream, another one another, in pieces of any size from anywhere."""
-        source = Source(7)
+        source = PatternStream(7)
         whole = source.read(0, 3 * BLOCK)
-        self.assertEqual(Source(7).read(0, 3 * BLOCK), whole)
-        self.assertNotEqual(Source(8).read(16, 16), whole[16:32])
+        self.assertEqual(PatternStream(7).read(0, 3 * BLOCK), whole)
+        self.assertNotEqual(PatternStream(8).read(16, 16), whole[16:32])
         for start, length in ((0, 1), (5, BLOCK), (BLOCK - 1, 2), (BLOCK, BLOCK), (100, 0)):
             self.assertEqual(source.read(start, length), whole[start : start + length])
 
     def test_numbered(self) -> None:
         """Each block begins with its number."""
-        source = Source(7)
+        source = PatternStream(7)
         for number in (0, 1, 5000, 1 << 40):
             header = source.read(number * BLOCK, HEADER.size)
             self.assertEqual(HEADER.unpack(header), (MAGIC, source.session, number))
 
     def test_unique(self) -> None:
         """Within a round any sixteen bytes are there once; after it the headers tell the difference."""
-        source = Source(7)
+        source = PatternStream(7)
         stream = source.read(0, 1 << 20)
         for start in range(0, 1 << 20, 50_021):
             self.assertEqual(stream.find(stream[start : start + 16]), start)

@@ -8,16 +8,16 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.verify.integrity import Fault, FaultKind, Integrity
-from echoproto.measure.verify.pattern import Source
-from echoproto.measure.verify.verifier import EXCESS, KEPT, PIECE, STOPPED, WINDOW, Verifying
+from echoproto.measure.verify.integrity import Fault, FaultKind, IntegrityChecker
+from echoproto.measure.verify.pattern import PatternStream
+from echoproto.measure.verify.verifier import EXCESS, KEPT, PIECE, STOPPED, WINDOW, StreamVerifier
 from echoproto.units import SECOND
 
 #: How long silence may last.
 PATIENCE = 2 * SECOND
 
 
-class Road:
+class FakeChannel:
     """An echo that a test lets go on; harms what passes where it is told so."""
 
     def __init__(self, canFinish: bool = True) -> None:
@@ -28,7 +28,7 @@ class Road:
     def send(self, data: bytes) -> None:
         self.sent += data
 
-    def finish(self) -> bool:
+    def loseWriteConnection(self) -> bool:
         self.finished = True
         return self.canFinish
 
@@ -37,28 +37,28 @@ class Road:
 
 
 class Target:
-    """Opens one road, or what a test wants instead."""
+    """Opens one channel, or what a test wants instead."""
 
     name = "tcp://lab1:7"
 
     def __init__(self, canFinish: bool = True) -> None:
-        self.road = Road(canFinish)
-        self.opening: Deferred[Any] = succeed(self.road)
+        self.channel = FakeChannel(canFinish)
+        self.opening: Deferred[Any] = succeed(self.channel)
 
-    def open(self, ears: Any) -> Deferred[Any]:
+    def open(self, receiver: Any) -> Deferred[Any]:
         return self.opening
 
 
 class VerifyingTests(SynchronousTestCase):
-    def begin(self, size: int | None = 3 * WINDOW, target: Target | None = None) -> Verifying:
+    def begin(self, size: int | None = 3 * WINDOW, target: Target | None = None) -> StreamVerifier:
         self.clock = Clock()
         self.target = target if target is not None else Target()
         self.told: list[Fault] = []
-        verifying = Verifying(
+        verifying = StreamVerifier(
             self.target,
             self.clock,
             lambda: round(self.clock.seconds() * SECOND),
-            Integrity(Source(1)),
+            IntegrityChecker(PatternStream(1)),
             size,
             PATIENCE,
             self.told.append,
@@ -69,15 +69,15 @@ class VerifyingTests(SynchronousTestCase):
         return verifying
 
     def echo(
-        self, verifying: Verifying, harm: Callable[[bytes], bytes] = lambda data: data
+        self, verifying: StreamVerifier, harm: Callable[[bytes], bytes] = lambda data: data
     ) -> None:
         """Echo until nothing comes any more; then the server's FIN, where ours has come."""
-        road = self.target.road
-        while road.sent and not road.closed:
-            data, road.sent = bytes(road.sent), bytearray()
-            verifying.heard(harm(data))
-        if road.finished and road.canFinish:
-            verifying.gone("the server closed the connection")
+        channel = self.target.channel
+        while channel.sent and not channel.closed:
+            data, channel.sent = bytes(channel.sent), bytearray()
+            verifying.replyReceived(harm(data))
+        if channel.finished and channel.canFinish:
+            verifying.connectionLost("the server closed the connection")
 
     def test_right(self) -> None:
         """Every byte comes back, and the result says so."""
@@ -93,11 +93,11 @@ class VerifyingTests(SynchronousTestCase):
     def test_window(self) -> None:
         """No more than a window is under way, whatever the server does."""
         verifying = self.begin(None)
-        self.assertEqual(len(self.target.road.sent), WINDOW)
-        verifying.heard(bytes(self.target.road.sent[: PIECE - 1]))
-        self.assertEqual(len(self.target.road.sent), WINDOW)
-        verifying.heard(bytes(self.target.road.sent[PIECE - 1 : PIECE]))
-        self.assertEqual(len(self.target.road.sent), WINDOW + PIECE)
+        self.assertEqual(len(self.target.channel.sent), WINDOW)
+        verifying.replyReceived(bytes(self.target.channel.sent[: PIECE - 1]))
+        self.assertEqual(len(self.target.channel.sent), WINDOW)
+        verifying.replyReceived(bytes(self.target.channel.sent[PIECE - 1 : PIECE]))
+        self.assertEqual(len(self.target.channel.sent), WINDOW + PIECE)
 
     def test_noHalfClose(self) -> None:
         """Where our FIN cannot be sent, the last byte ends it."""
@@ -105,14 +105,14 @@ class VerifyingTests(SynchronousTestCase):
         self.echo(verifying)
         result = self.successResultOf(verifying.result)
         self.assertEqual((result.received, result.ending), (WINDOW, ""))
-        self.assertTrue(self.target.road.closed)
+        self.assertTrue(self.target.channel.closed)
 
     def test_noHalfCloseInPieces(self) -> None:
         """Where our FIN cannot be sent, it waits for the last byte."""
         verifying = self.begin(WINDOW, Target(canFinish=False))
-        verifying.heard(bytes(self.target.road.sent[:-1]))
+        verifying.replyReceived(bytes(self.target.channel.sent[:-1]))
         self.assertNoResult(verifying.result)
-        verifying.heard(bytes(self.target.road.sent[-1:]))
+        verifying.replyReceived(bytes(self.target.channel.sent[-1:]))
         self.successResultOf(verifying.result)
 
     def test_harmed(self) -> None:
@@ -134,8 +134,8 @@ class VerifyingTests(SynchronousTestCase):
     def test_cut(self) -> None:
         """A server that closes too early has cut the stream, and why is told."""
         verifying = self.begin()
-        verifying.heard(bytes(self.target.road.sent[:1000]))
-        verifying.gone("connection lost")
+        verifying.replyReceived(bytes(self.target.channel.sent[:1000]))
+        verifying.connectionLost("connection lost")
         result = self.successResultOf(verifying.result)
         self.assertEqual(self.told, [Fault(FaultKind.CUT, 1000, WINDOW - 1000)])
         self.assertEqual(result.ending, "connection lost")
@@ -144,7 +144,7 @@ class VerifyingTests(SynchronousTestCase):
         """A server that closes before all was sent has cut it, though all that was sent has come."""
         verifying = self.begin(None)
         verifying._integrity.offset = verifying._integrity.sent
-        verifying.gone("the server closed the connection")
+        verifying.connectionLost("the server closed the connection")
         self.assertEqual(
             self.successResultOf(verifying.result).ending, "the server closed the connection"
         )
@@ -153,16 +153,16 @@ class VerifyingTests(SynchronousTestCase):
         """A server that sends without an end what nobody has sent is given up."""
         verifying = self.begin(None)
         for _ in range((WINDOW + EXCESS) // PIECE + 1):
-            verifying.heard(bytes(PIECE))
+            verifying.replyReceived(bytes(PIECE))
         result = self.successResultOf(verifying.result)
         self.assertEqual(result.ending, "the server sends what nobody has sent")
-        self.assertTrue(self.target.road.closed)
+        self.assertTrue(self.target.channel.closed)
 
     def test_silent(self) -> None:
         """A server that says nothing for too long is given up."""
         verifying = self.begin()
         self.clock.pump([0.5] * 3)
-        verifying.heard(bytes(self.target.road.sent[:1000]))
+        verifying.replyReceived(bytes(self.target.channel.sent[:1000]))
         self.clock.pump([0.5] * 3)
         self.assertNoResult(verifying.result)
         self.clock.advance(0.5)

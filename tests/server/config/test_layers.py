@@ -3,8 +3,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.config.layers import LOOPBACK, Layers, ProxyRule, takeLayers
-from echoproto.transports.proxyheader import Versions
+from echoproto.server.config.layers import LOOPBACK, Layers, ProxyRule, parseLayers
+from echoproto.transports.proxyheader import ProxyProtocolVersion
 
 DEFAULT = TLSFiles("default.pem", "default.pem")
 
@@ -13,26 +13,28 @@ class TakeLayersTests(SynchronousTestCase):
     def test_nothing(self) -> None:
         """A description without our arguments has what holds by default, and keeps Twisted's own."""
         arguments = {"interface": "::1"}
-        self.assertEqual(takeLayers(arguments), Layers())
-        self.assertEqual(takeLayers(arguments).orTLS(DEFAULT), Layers(DEFAULT))
+        self.assertEqual(parseLayers(arguments), Layers())
+        self.assertEqual(parseLayers(arguments).orTLS(DEFAULT), Layers(DEFAULT))
         self.assertEqual(arguments, {"interface": "::1"})
 
     def test_tls(self) -> None:
         """A certificate turns TLS on, with the key from the same file unless another is named; ours are taken out."""
         arguments = {"tlsCert": "c", "tlsClientCA": "a", "tlsChain": "b"}
-        self.assertEqual(takeLayers(arguments).orTLS(DEFAULT).tls, TLSFiles("c", "c", "a", "b"))
+        self.assertEqual(parseLayers(arguments).orTLS(DEFAULT).tls, TLSFiles("c", "c", "a", "b"))
         self.assertEqual(arguments, {})
-        self.assertEqual(takeLayers({"tlsCert": "c", "tlsKey": "k"}).tls, TLSFiles("c", "k"))
+        self.assertEqual(parseLayers({"tlsCert": "c", "tlsKey": "k"}).tls, TLSFiles("c", "k"))
 
     def test_plain(self) -> None:
         """tls=no is plain, whatever holds by default."""
-        self.assertIsNone(takeLayers({"tls": "no"}).orTLS(DEFAULT).tls)
+        self.assertIsNone(parseLayers({"tls": "no"}).orTLS(DEFAULT).tls)
 
     def test_proxy(self) -> None:
         """A PROXY header is expected from proxies on this machine, or from those that are named."""
-        self.assertEqual(takeLayers({"proxy": "v1"}).proxy, ProxyRule(Versions.V1, LOOPBACK))
-        rule = takeLayers({"proxy": "any", "trust": "10.0.0.0/8,2001:db8::/32"}).proxy
-        self.assertEqual(rule, ProxyRule(Versions.ANY, ("10.0.0.0/8", "2001:db8::/32")))
+        self.assertEqual(
+            parseLayers({"proxy": "v1"}).proxy, ProxyRule(ProxyProtocolVersion.V1, LOOPBACK)
+        )
+        rule = parseLayers({"proxy": "any", "trust": "10.0.0.0/8,2001:db8::/32"}).proxy
+        self.assertEqual(rule, ProxyRule(ProxyProtocolVersion.ANY, ("10.0.0.0/8", "2001:db8::/32")))
 
     def test_wrong(self) -> None:
         """What makes no sense is said."""
@@ -46,5 +48,5 @@ class TakeLayersTests(SynchronousTestCase):
             ({"proxy": "v1", "trust": "lab"}, "'lab' is not a network"),
         ):
             with self.assertRaises(ValueError) as raised:
-                takeLayers(dict(arguments))
+                parseLayers(dict(arguments))
             self.assertIn(reason, str(raised.exception))

@@ -8,16 +8,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.layers import Layers, ProxyRule
-from echoproto.server.config.listeners import Listener, listenersFor, parseDatagrams, parsePort
+from echoproto.server.config.listeners import Listener, parseDatagrams, parseListener, parsePort
 from echoproto.server.systemd import PassedSocket
-from echoproto.transports.proxyheader import Versions
+from echoproto.transports.proxyheader import ProxyProtocolVersion
 
 
 class ListenersForTests(SynchronousTestCase):
     def test_bareNumber(self) -> None:
         """A number is TCP and UDP on IPv4 and IPv6; IPv6 is done without where there is none."""
         self.assertEqual(
-            [(each.description, each.optional) for each in listenersFor("echo", "7")],
+            [(each.description, each.optional) for each in parseListener("echo", "7")],
             [
                 ("tcp:7:interface=0.0.0.0:backlog=1024", False),
                 ("udp:7:interface=0.0.0.0", False),
@@ -31,7 +31,7 @@ class ListenersForTests(SynchronousTestCase):
         self.assertEqual(
             [
                 (each.carrier, each.interface, each.optional)
-                for each in listenersFor("echo", "7", ("127.0.0.1", "::1"))
+                for each in parseListener("echo", "7", ("127.0.0.1", "::1"))
             ],
             [
                 ("tcp", "127.0.0.1", False),
@@ -43,7 +43,7 @@ class ListenersForTests(SynchronousTestCase):
 
     def test_description(self) -> None:
         """A description is one listener, whatever the addresses; for people it is what was written."""
-        [listener] = listenersFor("greeting", "tcp:7:interface=127.0.0.1", ("::1",))
+        [listener] = parseListener("greeting", "tcp:7:interface=127.0.0.1", ("::1",))
         self.assertEqual(listener.description, "tcp:7:interface=127.0.0.1:backlog=1024")
         self.assertEqual(listener.where, "tcp:7:interface=127.0.0.1")
 
@@ -57,12 +57,12 @@ class ListenersForTests(SynchronousTestCase):
             ("tcp6:7:5", "tcp6:7:5"),
             ("unix:/x:600:5", "unix:/x:600:5"),
         ):
-            [listener] = listenersFor("echo", text)
+            [listener] = parseListener("echo", text)
             self.assertEqual(listener.description, description)
 
     def test_moved(self) -> None:
         """A listener of a bare number can be moved to the port that was picked."""
-        [first, *_] = listenersFor("echo", "0", ("::1",))
+        [first, *_] = parseListener("echo", "0", ("::1",))
         moved = first.at(7)
         self.assertEqual(moved.description, "tcp:7:interface=\\:\\:1:backlog=1024")
         self.assertEqual((moved.port, moved.interface), (7, "::1"))
@@ -74,7 +74,7 @@ class ListenersForTests(SynchronousTestCase):
 
     def test_where(self) -> None:
         """For people a bare number is carrier and address, anything else what was written."""
-        places = [each.where for each in listenersFor("echo", "7", ("127.0.0.1", "::1"))]
+        places = [each.where for each in parseListener("echo", "7", ("127.0.0.1", "::1"))]
         self.assertEqual(
             places, ["tcp 127.0.0.1:7", "udp 127.0.0.1:7", "tcp [::1]:7", "udp [::1]:7"]
         )
@@ -84,7 +84,7 @@ class ListenersForTests(SynchronousTestCase):
     def test_anything(self, text: str) -> None:
         """Whatever is written is a list of listeners or a ValueError of one line."""
         try:
-            listeners = listenersFor("echo", text)
+            listeners = parseListener("echo", text)
         except ValueError as error:
             self.assertEqual(len(str(error).splitlines()), 1)
         else:
@@ -93,7 +93,7 @@ class ListenersForTests(SynchronousTestCase):
 
 class LayersTests(SynchronousTestCase):
     def one(self, text: str, tls: TLSFiles | None = None) -> Listener:
-        [listener] = listenersFor("echo", text, tls=tls)
+        [listener] = parseListener("echo", text, tls=tls)
         return listener
 
     def test_ourArguments(self) -> None:
@@ -102,7 +102,7 @@ class LayersTests(SynchronousTestCase):
         listener = self.one(text)
         self.assertEqual(listener.description, "tcp:7:interface=\\:\\:1:backlog=1024")
         self.assertEqual(listener.layers.tls, TLSFiles("/a:b.pem", "/a:b.pem"))
-        self.assertEqual(listener.layers.proxy, ProxyRule(Versions.V2))
+        self.assertEqual(listener.layers.proxy, ProxyRule(ProxyProtocolVersion.V2))
         self.assertEqual(listener.carrier, "tls")
 
     def test_ssl(self) -> None:
@@ -123,7 +123,7 @@ class LayersTests(SynchronousTestCase):
     def test_default(self) -> None:
         """What holds by default is for TCP alone, and not for who says otherwise."""
         default = TLSFiles("c", "c")
-        number = listenersFor("echo", "7", tls=default)
+        number = parseListener("echo", "7", tls=default)
         self.assertEqual([each.carrier for each in number], ["tls", "udp"] * 2)
         self.assertEqual(self.one("tcp6:7", default).carrier, "tls")
         self.assertEqual(self.one("tcp:7:tls=no", default).carrier, "tcp")
@@ -131,7 +131,7 @@ class LayersTests(SynchronousTestCase):
 
     def test_moved(self) -> None:
         """A TLS listener of a bare number is TCP wherever it is moved."""
-        [first, *_] = listenersFor("echo", "0", ("127.0.0.1",), TLSFiles("c", "c"))
+        [first, *_] = parseListener("echo", "0", ("127.0.0.1",), TLSFiles("c", "c"))
         self.assertEqual(first.at(7).description, "tcp:7:interface=127.0.0.1:backlog=1024")
         self.assertEqual(first.at(7).where, "tls 127.0.0.1:7")
 
@@ -143,7 +143,7 @@ class PassedTests(SynchronousTestCase):
 
     def listeners(self, text: str) -> list[Listener]:
         passed = [self.stream, self.datagram, self.unix]
-        return listenersFor("echo", text, passed=passed)
+        return parseListener("echo", text, passed=passed)
 
     def test_all(self) -> None:
         """systemd: is every socket that was passed, whatever its carrier."""
@@ -157,16 +157,17 @@ class PassedTests(SynchronousTestCase):
         found = self.listeners("systemd:echo:proxy=v1")
         self.assertEqual([each.passed for each in found], [self.stream, self.datagram])
         self.assertEqual(
-            [each.layers for each in found], [Layers(proxy=ProxyRule(Versions.V1)), Layers()]
+            [each.layers for each in found],
+            [Layers(proxy=ProxyRule(ProxyProtocolVersion.V1)), Layers()],
         )
 
     def test_tls(self) -> None:
         """TLS by default is for the TCP sockets that were passed, whoever says where they are."""
         files = TLSFiles("c", "c")
         passed = [self.stream, self.datagram, self.unix]
-        found = listenersFor("echo", "systemd:", tls=files, passed=passed)
+        found = parseListener("echo", "systemd:", tls=files, passed=passed)
         self.assertEqual([each.layers.tls for each in found], [files, None, None])
-        found = listenersFor("echo", "systemd::tlsCert=d", tls=files, passed=passed)
+        found = parseListener("echo", "systemd::tlsCert=d", tls=files, passed=passed)
         self.assertEqual([each.carrier for each in found], ["tls", "udp", "tls"])
 
     def test_none(self) -> None:
@@ -185,7 +186,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_datagrams(self) -> None:
         """udp: is followed by a port, and an address if one is given."""
-        self.assertEqual(listenersFor("echo", "udp:7"), [Listener("echo", "udp:7")])
+        self.assertEqual(parseListener("echo", "udp:7"), [Listener("echo", "udp:7")])
         self.assertEqual(parseDatagrams("udp:7"), (7, ""))
         self.assertEqual(parseDatagrams("udp:7:interface=127.0.0.1"), (7, "127.0.0.1"))
         self.assertEqual(parseDatagrams("udp:7:interface=\\:\\:1"), (7, "::1"))
@@ -193,7 +194,7 @@ class ParseTests(SynchronousTestCase):
     def test_wrongDatagrams(self) -> None:
         """Anything else after udp: is said to be wrong, and how it should be."""
         for text in ("udp", "udp:", "udp:x", "udp:7:interface=lab", "udp:7:interface=", "udp:7:x"):
-            error = self.assertRaises(ValueError, listenersFor, "echo", text)
+            error = self.assertRaises(ValueError, parseListener, "echo", text)
             self.assertIn(text, str(error))
 
     def test_refused(self) -> None:
@@ -205,7 +206,7 @@ class ParseTests(SynchronousTestCase):
             ("tls:/certificates:7:proxy=v1", "write tcp:PORT:tlsCert=FILE:proxy=any"),
             ("tcp:7:proxy=v4", "give v1, v2 or any"),
         ):
-            self.assertIn(why, str(self.assertRaises(ValueError, listenersFor, "echo", text)))
+            self.assertIn(why, str(self.assertRaises(ValueError, parseListener, "echo", text)))
 
     def test_wrongDescriptions(self) -> None:
         """What Twisted cannot parse is a ValueError that quotes it and says what is wrong."""
@@ -217,6 +218,6 @@ class ParseTests(SynchronousTestCase):
             ("tcp:0:interface=::1", "write \\: for :"),
             ("systemd:domain=INET:index=0", "passed by systemd"),
         ):
-            error = self.assertRaises(ValueError, listenersFor, "echo", text)
+            error = self.assertRaises(ValueError, parseListener, "echo", text)
             self.assertIn(repr(text), str(error))
             self.assertIn(why, f"{error} ")

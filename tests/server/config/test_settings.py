@@ -5,12 +5,12 @@ from math import inf
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import CannotStart
-from echoproto.server.config.listeners import Listener, listenersFor
+from echoproto.errors import StartupError
+from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS, Settings
 from echoproto.server.systemd import PassedSocket
 
-GROUPS = [listenersFor("echo", "7")]
+GROUPS = [parseListener("echo", "7")]
 
 
 class SettingsTests(SynchronousTestCase):
@@ -29,7 +29,7 @@ class SettingsTests(SynchronousTestCase):
             (Settings(GROUPS, maxConnections=989), 1024),
             (Settings(GROUPS), 36),
         ):
-            with self.assertRaises(CannotStart) as raised:
+            with self.assertRaises(StartupError) as raised:
                 settings.connectionLimit(descriptors)
             self.assertIn("raise the limit (ulimit -n, LimitNOFILE=)", str(raised.exception))
             self.assertEqual(len(str(raised.exception).splitlines()), 1)

@@ -14,7 +14,7 @@ from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, Ending
+from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals
 from echoproto.server.monitoring.jsonlog import JSONLines, asObject, jsonLines
 from echoproto.server.monitoring.log import LogObserver
 
@@ -101,13 +101,13 @@ class JSONLinesTests(SynchronousTestCase):
             data=b"\xff",
             seconds=inf,
             broken=Unprintable(),
-            counts={Ending.LOST: 1, 2: {"deeper": 3}},
+            counts={CloseReason.LOST: 1, 2: {"deeper": 3}},
         )
         told = self.told()
         self.assertEqual((told["address"], told["seconds"]), (str(PEER), "inf"))
         self.assertIn("xff", told["data"])
         self.assertIn("Unprintable", told["broken"])
-        self.assertEqual(told["counts"], {"Ending.LOST": 1, "2": "{'deeper': 3}"})
+        self.assertEqual(told["counts"], {"CloseReason.LOST": 1, "2": "{'deeper': 3}"})
 
     def test_surrogates(self) -> None:
         """Text that no encoding has is written as it is escaped."""
@@ -117,7 +117,7 @@ class JSONLinesTests(SynchronousTestCase):
     def test_ended(self) -> None:
         """The end of a connection has its figures as numbers."""
         LogObserver("echo on tcp [::]:7", self.log).connectionEnded(
-            ConnectionSummary(PEER, Ending.LOST, 1.5, 10, 20)
+            ConnectionSummary(PEER, CloseReason.LOST, 1.5, 10, 20)
         )
         told = self.told()
         del told["time"]

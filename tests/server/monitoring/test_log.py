@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.escape import escaped
-from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, Ending, IObserver
+from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
 from echoproto.server.monitoring.log import LINES, LogObserver, addressText
 
 PEER = IPv4Address("TCP", "192.0.2.1", 40_000)
@@ -90,7 +90,7 @@ class LogObserverTests(ObserverTestCase):
 
     def test_connectionEnded(self) -> None:
         """One line says how a connection ended, with seconds and bytes, and has them as fields."""
-        self.observer.connectionEnded(ConnectionSummary(PEER, Ending.LOST, 1.5, 10, 20))
+        self.observer.connectionEnded(ConnectionSummary(PEER, CloseReason.LOST, 1.5, 10, 20))
         self.assertEqual(
             self.lines(),
             [
@@ -147,7 +147,7 @@ class LogObserverTests(ObserverTestCase):
 
 
 class ReportTests(ObserverTestCase):
-    def end(self, number: int, ending: Ending = Ending.FINISHED) -> None:
+    def end(self, number: int, ending: CloseReason = CloseReason.FINISHED) -> None:
         for _ in range(number):
             self.observer.connectionEnded(ConnectionSummary(PEER, ending, 1.0, 10, 20))
 
@@ -194,8 +194,8 @@ class ReportTests(ObserverTestCase):
     def test_endings(self) -> None:
         """Endings beyond the limit are told by their ending, most first, with all their bytes."""
         self.end(LINES)
-        self.end(2, Ending.FINISHED)
-        self.end(3, Ending.LOST)
+        self.end(2, CloseReason.FINISHED)
+        self.end(3, CloseReason.LOST)
         self.assertEqual(
             self.reported(),
             [

@@ -5,13 +5,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.server.monitoring.looplag import BOUNDS, INTERVAL, LoopDelay
+from echoproto.server.monitoring.looplag import BOUNDS, INTERVAL, LoopLag
 
 
 class LoopDelayTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.delay = LoopDelay(self.clock)
+        self.delay = LoopLag(self.clock)
 
     def test_interface(self) -> None:
         """It is a service, and schedules nothing before it is started."""

@@ -11,13 +11,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
-from echoproto.protocols.echo import EchoDatagrams, EchoFactory
-from echoproto.protocols.greeting import CLIENT_GREETING, GreetingDatagrams, GreetingFactory
-from echoproto.protocols.observer import DatagramTotals, Ending
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.protocols.greeting import CLIENT_GREETING, GreetingDatagramProtocol, GreetingFactory
+from echoproto.protocols.observer import CloseReason, DatagramTotals
 from echoproto.protocols.stream import StreamFactory, StreamProtocol
-from echoproto.server.monitoring.counters import CONNECTION_BOUNDS, Counts, Watched
+from echoproto.server.monitoring.counters import (
+    CONNECTION_BOUNDS,
+    ListenerCounters,
+    MonitoredListener,
+)
 from echoproto.server.monitoring.histogram import Histogram
-from echoproto.server.monitoring.looplag import BOUNDS, INTERVAL, LoopDelay
+from echoproto.server.monitoring.looplag import BOUNDS, INTERVAL, LoopLag
 from echoproto.server.monitoring.metrics import Workers, exposition
 from echoproto.testing import DatagramWire, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
@@ -28,7 +32,9 @@ Figures = dict[tuple[str, ...], float]
 PLACE = "tcp 0.0.0.0:7"
 
 
-def figures(watched: Iterable[Watched], draining: bool = False, delay: Any = None) -> Figures:
+def figures(
+    watched: Iterable[MonitoredListener], draining: bool = False, delay: Any = None
+) -> Figures:
     """The page, made and read back; fails where a figure stands twice."""
     page = exposition(watched, draining, delay or Histogram(BOUNDS))
     families = text_string_to_metric_families(page.decode("utf-8"))
@@ -51,7 +57,7 @@ class StreamTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.counts = Counts()
+        self.counts = ListenerCounters()
         admission = ConnectionAdmission(self.clock.seconds, maximum=2)
         self.factory = EchoFactory(self.clock, self.counts, admission)
         self.watched = watchedStreams("echo", self.factory, self.counts)
@@ -66,7 +72,7 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(read["connections_accepted_total", PLACE, "echo"], 0)
         self.assertEqual(
             named("connections_ended_total", read),
-            {("connections_ended_total", each.value, PLACE, "echo"): 0 for each in Ending},
+            {("connections_ended_total", each.value, PLACE, "echo"): 0 for each in CloseReason},
         )
         self.assertEqual([key for key in read if "datagram" in key[0] or "greet" in key[0]], [])
 
@@ -135,10 +141,12 @@ def connected(factory: StreamFactory) -> tuple[StreamPair, RecordingProtocol]:
     return StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS)), client
 
 
-def watchedStreams(service: str, factory: StreamFactory, counts: Counts) -> Watched:
+def watchedStreams(
+    service: str, factory: StreamFactory, counts: ListenerCounters
+) -> MonitoredListener:
     """A stream listener with its open connections."""
-    return Watched(
-        service, PLACE, counts, lambda: cast(set[StreamProtocol], factory.sweep.connections)
+    return MonitoredListener(
+        service, PLACE, counts, lambda: cast(set[StreamProtocol], factory.checkTimeouts.connections)
     )
 
 
@@ -148,9 +156,11 @@ class DatagramTests(SynchronousTestCase):
     def test_echo(self) -> None:
         """A datagram listener shows its totals, its refusals and errors by name, and no connections."""
         wire = DatagramWire()
-        service = EchoDatagrams(wire)
+        service = EchoDatagramProtocol(wire)
         wire.listenUDP(7777, service)
-        watched = Watched("echo", self.PLACE, Counts(), datagrams=service.totals)
+        watched = MonitoredListener(
+            "echo", self.PLACE, ListenerCounters(), datagrams=service.totals
+        )
         service.datagramReceived(b"abc", ("192.0.2.1", 40_000))
         service.datagramReceived(b"x", ("192.0.2.1", 19))
         service.datagramReceived(b"x" * 70_000, ("192.0.2.1", 40_000))
@@ -168,11 +178,13 @@ class DatagramTests(SynchronousTestCase):
     def test_greeting(self) -> None:
         """Greetings are counted on datagrams too."""
         wire = DatagramWire()
-        counts = Counts()
-        service = GreetingDatagrams(wire, counts)
+        counts = ListenerCounters()
+        service = GreetingDatagramProtocol(wire, counts)
         wire.listenUDP(7777, service)
         service.datagramReceived(CLIENT_GREETING, ("192.0.2.1", 40_000))
-        read = figures([Watched("greeting", self.PLACE, counts, datagrams=service.totals)])
+        read = figures(
+            [MonitoredListener("greeting", self.PLACE, counts, datagrams=service.totals)]
+        )
         self.assertEqual(read["greetings_total", self.PLACE, "greeting"], 1)
 
 
@@ -187,7 +199,7 @@ class ExpositionTests(SynchronousTestCase):
     def test_program(self) -> None:
         """Without a listener the page still has the version, the drain and the loop's delay."""
         clock = Clock()
-        delay = LoopDelay(clock)
+        delay = LoopLag(clock)
         delay.startService()
         clock.advance(INTERVAL + 0.25)
         read = figures([], delay=delay.histogram)
@@ -201,9 +213,11 @@ class ExpositionTests(SynchronousTestCase):
     def test_listeners(self) -> None:
         """Each listener has figures of its own; each name stands once, with a type and a short text."""
         watched = [
-            Watched("echo", PLACE, Counts()),
-            Watched("greeting", PLACE, Counts()),
-            Watched("echo", "udp 0.0.0.0:7", Counts(), datagrams=DatagramTotals),
+            MonitoredListener("echo", PLACE, ListenerCounters()),
+            MonitoredListener("greeting", PLACE, ListenerCounters()),
+            MonitoredListener(
+                "echo", "udp 0.0.0.0:7", ListenerCounters(), datagrams=DatagramTotals
+            ),
         ]
         lines = exposition(watched, False, Histogram(BOUNDS)).decode("utf-8").splitlines()
         helps = [line for line in lines if line.startswith("# HELP ")]
@@ -223,12 +237,12 @@ class ExpositionTests(SynchronousTestCase):
     def test_escaped(self) -> None:
         """A place with a quote, a line end and a backslash is read back as it was."""
         place = 'unix:/run/a "quoted"\n\\path'
-        read = figures([Watched("echo", place, Counts())])
+        read = figures([MonitoredListener("echo", place, ListenerCounters())])
         self.assertEqual(read["connections_open", place, "echo"], 0)
 
     def test_notText(self) -> None:
         """A path with bytes that are no text is shown with these escaped."""
-        read = figures([Watched("echo", "unix:/run/\udcff", Counts())])
+        read = figures([MonitoredListener("echo", "unix:/run/\udcff", ListenerCounters())])
         self.assertEqual(read["connections_open", "unix:/run/\\udcff", "echo"], 0)
 
     def test_extra(self) -> None:

@@ -7,28 +7,28 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, Ending
-from echoproto.server.monitoring.counters import Counts, Watched
+from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals
+from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.histogram import Histogram
 from echoproto.server.monitoring.looplag import BOUNDS
-from echoproto.server.workers.aggregate import Snapshot, Sums, snapshot
+from echoproto.server.workers.aggregate import CounterAggregator, Snapshot, snapshot
 
 PLACE = "tcp here:7"
 
 
-def stream(accepted: int, ended: int) -> Watched:
+def stream(accepted: int, ended: int) -> MonitoredListener:
     """A stream listener with so many connections of 2 seconds and 10 bytes each way."""
-    counts = Counts()
+    counts = ListenerCounters()
     for _ in range(accepted):
         counts.connectionOpened(None)
     for _ in range(ended):
-        counts.connectionEnded(ConnectionSummary(None, Ending.FINISHED, 2.0, 10, 10))
+        counts.connectionEnded(ConnectionSummary(None, CloseReason.FINISHED, 2.0, 10, 10))
     counts.connectionRefused(None, "because")
     counts.greeted(None, b"")
-    return Watched("greeting", PLACE, counts)
+    return MonitoredListener("greeting", PLACE, counts)
 
 
-def taken(*watched: Watched, delay: float = 0.5) -> Snapshot:
+def taken(*watched: MonitoredListener, delay: float = 0.5) -> Snapshot:
     """A snapshot as it arrives at the other process."""
     histogram = Histogram(BOUNDS)
     histogram.add(delay)
@@ -39,11 +39,13 @@ def taken(*watched: Watched, delay: float = 0.5) -> Snapshot:
 class SumsTests(SynchronousTestCase):
     def test_nothing(self) -> None:
         """Without workers there is nothing."""
-        self.assertEqual((Sums().watched(), Sums().delay().count), ([], 0))
+        self.assertEqual(
+            (CounterAggregator().watched(), CounterAggregator().delay().count), ([], 0)
+        )
 
     def test_streams(self) -> None:
         """The figures of two workers are added, and the last ones of each count."""
-        sums = Sums()
+        sums = CounterAggregator()
         sums.update(0, taken(stream(1, 1)))
         sums.update(0, taken(stream(3, 2)))
         sums.update(1, taken(stream(4, 4)))
@@ -58,12 +60,16 @@ class SumsTests(SynchronousTestCase):
 
     def test_datagrams(self) -> None:
         """So are those of datagrams, whatever reasons either worker has met."""
-        sums = Sums()
+        sums = CounterAggregator()
         for worker, reason in enumerate(("one", "other")):
             totals = DatagramTotals(2, 1, 20, 10, {reason: 1, "both": 1}, {"send EPERM": 1})
             sums.update(
                 worker,
-                taken(Watched("echo", "udp here:7", Counts(), tuple, partial(replace, totals))),
+                taken(
+                    MonitoredListener(
+                        "echo", "udp here:7", ListenerCounters(), tuple, partial(replace, totals)
+                    )
+                ),
             )
         [summed] = sums.watched()
         assert summed.datagrams is not None
@@ -74,7 +80,7 @@ class SumsTests(SynchronousTestCase):
 
     def test_bury(self) -> None:
         """What a dead worker has counted stays; what it had open was lost with it, and is no longer open."""
-        sums = Sums()
+        sums = CounterAggregator()
         sums.bury(0)
         sums.update(0, taken(stream(5, 2)))
         sums.bury(0)
@@ -85,7 +91,7 @@ class SumsTests(SynchronousTestCase):
 
     def test_nonsense(self) -> None:
         """What is no snapshot is refused, and the last one that was counts on."""
-        sums = Sums()
+        sums = CounterAggregator()
         sums.update(0, taken(stream(5, 2)))
         wrongs: tuple[Any, ...] = (
             3,

@@ -7,7 +7,7 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from echoproto.server.monitoring.counters import Counts, Watched
+from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.histogram import Histogram
 from echoproto.server.monitoring.looplag import BOUNDS
 from echoproto.server.workers.aggregate import Snapshot, snapshot
@@ -16,8 +16,8 @@ from echoproto.server.workers.pool import (
     GRACE,
     LIVED_WELL,
     LONGEST_REPORT,
-    Crew,
     Start,
+    WorkerPool,
 )
 from tests.server.fakeprocesses import FakeProcess, FakeProcesses
 
@@ -26,16 +26,16 @@ DRAIN = 5.0
 
 def counted(accepted: int) -> Snapshot:
     """A snapshot of a worker that has accepted so many connections, all open."""
-    counts = Counts()
+    counts = ListenerCounters()
     counts.accepted = accepted
-    return snapshot([Watched("echo", "tcp here:7", counts)], Histogram(BOUNDS))
+    return snapshot([MonitoredListener("echo", "tcp here:7", counts)], Histogram(BOUNDS))
 
 
 class CrewTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = FakeProcesses()
         self.events: list[str] = []
-        self.crew = Crew(
+        self.crew = WorkerPool(
             self.reactor,
             2,
             lambda: Start(b"orders ", {4: 40}, lambda number: b"duty %d" % number),

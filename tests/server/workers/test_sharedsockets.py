@@ -11,10 +11,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.server.config.listeners import Listener, listenersFor
-from echoproto.server.ports import Machine
+from echoproto.server.config.listeners import Listener, parseListener
+from echoproto.server.ports import Platform
 from echoproto.server.systemd import PassedSocket
-from echoproto.server.workers.sharedsockets import Held, HeldPort
+from echoproto.server.workers.sharedsockets import SharedListeners, SharedPort
 
 WORKERS = 3
 FIRST = 10
@@ -32,8 +32,8 @@ class HeldTests(TestCase):
         self.stopped: list[Deferred[None]] = []
         self.statuses: list[Listener] = []
         noted: Any = self.statuses.append
-        machine = Machine(openStream=lambda reactor, listener, factory: noted(listener))
-        self.held = Held(WORKERS, self._workersStop, machine)
+        machine = Platform(openStream=lambda reactor, listener, factory: noted(listener))
+        self.held = SharedListeners(WORKERS, self._workersStop, machine)
         self.open: list[Any] = []
 
     def _workersStop(self) -> Deferred[None]:
@@ -44,13 +44,13 @@ class HeldTests(TestCase):
         for port in self.open:
             port.connectionLost(Failure(ConnectionDone()))
 
-    def stream(self, text: str, passed: list[PassedSocket] | None = None) -> HeldPort:
-        [listener] = listenersFor("echo", text, passed=passed or [])
+    def stream(self, text: str, passed: list[PassedSocket] | None = None) -> SharedPort:
+        [listener] = parseListener("echo", text, passed=passed or [])
         port: Any = self.held.openStream(self.reactor, listener, Factory())
         self.open.append(port)
         return port  # type: ignore[no-any-return]
 
-    def sockets(self, port: HeldPort) -> list[socket.socket]:
+    def sockets(self, port: SharedPort) -> list[socket.socket]:
         return [port.sockets()[worker % len(port.sockets())] for worker in range(WORKERS)]
 
     def test_stream(self) -> None:
@@ -97,11 +97,11 @@ class HeldTests(TestCase):
     def test_takenByAnother(self) -> None:
         """So is one that another supervisor shares among its workers: the kernel would share it with ours too."""
         number = self.stream("tcp:0:interface=127.0.0.1").getHost().port
-        another = Held(WORKERS, self._workersStop, Machine())
-        [listener] = listenersFor("echo", f"tcp:{number}:interface=127.0.0.1")
+        another = SharedListeners(WORKERS, self._workersStop, Platform())
+        [listener] = parseListener("echo", f"tcp:{number}:interface=127.0.0.1")
         with self.assertRaises(CannotListenError):
             another.openStream(self.reactor, listener, Factory())
-        [listener] = listenersFor("echo", f"udp:{number}:interface=127.0.0.1")
+        [listener] = parseListener("echo", f"udp:{number}:interface=127.0.0.1")
         self.open.append(self.held.openDatagrams(self.reactor, listener, None))
         with self.assertRaises(OSError):
             another.openDatagrams(self.reactor, listener, None)
@@ -123,7 +123,7 @@ class HeldTests(TestCase):
                 if kind == socket.SOCK_STREAM:
                     port: Any = self.stream("systemd:web", [passed])
                 else:
-                    [listener] = listenersFor("echo", "systemd:web", passed=[passed])
+                    [listener] = parseListener("echo", "systemd:web", passed=[passed])
                     port = self.held.openDatagrams(self.reactor, listener, None)
                     self.open.append(port)
                 self.assertEqual(port.getHost().port, bound.getsockname()[1])
@@ -131,7 +131,7 @@ class HeldTests(TestCase):
 
     def test_datagrams(self) -> None:
         """Each worker has a socket for datagrams too."""
-        [listener] = listenersFor("echo", "udp:0:interface=127.0.0.1")
+        [listener] = parseListener("echo", "udp:0:interface=127.0.0.1")
         port: Any = self.held.openDatagrams(self.reactor, listener, None)
         self.open.append(port)
         made = self.sockets(port)
@@ -155,7 +155,7 @@ class HeldTests(TestCase):
 
     def test_status(self) -> None:
         """The status listener is the supervisor's own and is told no worker."""
-        [listener] = listenersFor("status", "tcp:9100")
+        [listener] = parseListener("status", "tcp:9100")
         self.held.openStream(self.reactor, listener, Factory())
         self.assertEqual(self.statuses, [listener])
         self.assertEqual((self.held.groupsFor(0, FIRST), self.held.descriptors(FIRST)), ([], {}))

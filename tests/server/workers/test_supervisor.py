@@ -17,7 +17,7 @@ from echoproto.server.systemd import Notifier
 from echoproto.server.workers import sharedsockets as held
 from echoproto.server.workers.pool import FAILED_STARTS
 from echoproto.server.workers.supervisor import Supervisor
-from echoproto.server.workers.worker import Duty, Orders
+from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig
 from tests.server.fakemachine import FakeMachine
 from tests.server.fakeprocesses import FakeProcesses
 from tests.server.workers.test_pool import counted
@@ -68,7 +68,7 @@ class SupervisorTests(SynchronousTestCase):
             self.reactor,
             Settings(groups, waitWhenFull=True),
             2,
-            lambda settings: Orders(settings, None, "text", Foreground()),
+            lambda settings: WorkerConfig(settings, None, "text", Foreground()),
             self.fake.machine(),
             Notifier({}, 0),
         )
@@ -87,8 +87,8 @@ class SupervisorTests(SynchronousTestCase):
         """Each worker is ordered to serve what was asked for, on its own sockets, without the status listener."""
         second = self.reactor.spawned[1]
         told = io.BytesIO(second.orders)
-        orders: Orders = pickle.load(told)
-        duty: Duty = pickle.load(told)
+        orders: WorkerConfig = pickle.load(told)
+        duty: WorkerAssignment = pickle.load(told)
         [[listener]] = duty.groups
         self.assertEqual((listener.service, listener.description), ("echo", "tcp:7"))
         assert listener.passed is not None

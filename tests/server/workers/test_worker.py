@@ -24,9 +24,9 @@ from echoproto.server.workers import worker
 from echoproto.server.workers.worker import (
     REPORTS,
     SNAPSHOT_INTERVAL,
-    Duty,
-    Orders,
-    Reports,
+    SupervisorPipe,
+    WorkerAssignment,
+    WorkerConfig,
     WorkerProgram,
     main,
 )
@@ -34,13 +34,13 @@ from tests.server.fakemachine import FakeMachine
 
 SETTINGS = Settings([[Listener("echo", "tcp:7")]])
 
-ORDERS = Orders(SETTINGS, "poll", "json", Foreground())
+ORDERS = WorkerConfig(SETTINGS, "poll", "json", Foreground())
 
 
 class WorkerTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
-        self.reports = Reports(self.reactor)
+        self.reports = SupervisorPipe(self.reactor)
         self.transport = StringTransport()
         self.reports.makeConnection(self.transport)
 
@@ -120,7 +120,7 @@ class MainTests(WorkerTestCase):
         own. Ctrl-C is left to the supervisor.
         """
         reading, writing = os.pipe()
-        self.tell(ORDERS, Duty(SETTINGS.groups, [reading, writing]))
+        self.tell(ORDERS, WorkerAssignment(SETTINGS.groups, [reading, writing]))
         with (
             mock.patch.object(worker, "installReactor", return_value=self.reactor) as install,
             mock.patch.object(worker, "startLog") as log,
