@@ -38,7 +38,7 @@ class TreeTests(SynchronousTestCase):
             ],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=300,
             check=False,
         )
         self.assertEqual((finished.returncode, finished.stderr), (1, "no\n"))

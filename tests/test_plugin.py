@@ -33,7 +33,7 @@ class PluginTests(SynchronousTestCase):
         )
         parent = Path(echoproto.__file__).parent.parent
         finished = subprocess.run(
-            [sys.executable, "-c", program], cwd=parent, timeout=30, check=False
+            [sys.executable, "-c", program], cwd=parent, timeout=300, check=False
         )
         self.assertEqual(finished.returncode, 0)
 

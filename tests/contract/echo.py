@@ -20,7 +20,7 @@ class EchoContract(TestCase):
     """Run by the subclasses, each of which says how its client is connected and bytes are moved."""
 
     #: Seconds after which trial gives a test up.
-    timeout = 30
+    timeout = 300
 
     #: The longest message that the carrier takes.
     longest = 1_000_000

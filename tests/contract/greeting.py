@@ -12,7 +12,7 @@ class GreetingContract(TestCase):
     """Run by the subclasses, each of which says how a message is asked on its carrier."""
 
     #: Seconds after which trial gives a test up.
-    timeout = 30
+    timeout = 300
 
     def ask(self, message: bytes) -> Deferred[bytes]:
         """Say ``message`` to a greeting service on this carrier; fires with its whole answer."""

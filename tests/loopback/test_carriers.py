@@ -91,7 +91,7 @@ class UDP6EchoTests(UDPEchoTests):
 
 
 class NobodyThereTests(TestCase):
-    timeout = 30
+    timeout = 300
 
     async def test_refused(self) -> None:
         """Where nothing listens each exchange fails at once, and the client can still be closed."""

@@ -354,6 +354,6 @@ class RefusedFilesTests(FilesTestCase):
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         output = subprocess.check_output(
-            [sys.executable, "-c", program], env=environment, timeout=30
+            [sys.executable, "-c", program], env=environment, timeout=300
         )
         self.assertEqual(output, b"b" + os.linesep.encode())

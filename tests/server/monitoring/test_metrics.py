@@ -255,5 +255,5 @@ class ExpositionTests(SynchronousTestCase):
             "exposition([], False, Histogram((1.0,)))\n"
             "assert 'twisted.internet.reactor' not in sys.modules\n"
         )
-        finished = subprocess.run([sys.executable, "-c", program], timeout=30, check=False)
+        finished = subprocess.run([sys.executable, "-c", program], timeout=300, check=False)
         self.assertEqual(finished.returncode, 0)

@@ -23,7 +23,7 @@ FIRST = 10
 class HeldTests(TestCase):
     """On the machine's own sockets, as what is held is what the kernel does with them."""
 
-    timeout = 10
+    timeout = 300
 
     def setUp(self) -> None:
         from twisted.internet import reactor
