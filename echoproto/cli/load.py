@@ -29,7 +29,7 @@ from echoproto.cli.output import OUTPUT, opened, outputOptions
 from echoproto.cli.progress import Stage
 from echoproto.cli.runner import MeasurementRunner
 from echoproto.cli.way import TARGETS, connectOptions, connectOptionsOf, targetsOf
-from echoproto.measure import LoadPlan, LoadResult, prepareLoad
+from echoproto.measure.api import LoadPlan, LoadResult, prepareLoad
 from echoproto.measure.assertions import Assertion
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
@@ -151,7 +151,12 @@ def load(targets: Any, **given: Any) -> int:
                 orders = _orders(asked[0], plan, given)
                 return succeed(LoadWorkerPool(reactor, plan, orders, tell, once.fault))
             return prepareLoad(
-                reactor, asked[0], plan, given["sizes"], connectOptionsOf(given), tell=tell
+                reactor,
+                asked[0],
+                plan,
+                sizes=given["sizes"],
+                connect=connectOptionsOf(given),
+                onInterval=tell,
             )
 
         return once.run(prepare, show)

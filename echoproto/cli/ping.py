@@ -38,8 +38,7 @@ from echoproto.cli.options import (
 )
 from echoproto.cli.output import FORMS, OUTPUT, Form, Guarded, opened, outputOptions
 from echoproto.cli.way import TARGETS, connectOptions, connectOptionsOf, targetsOf
-from echoproto.measure import PingPlan, PingResult, prepare
-from echoproto.measure.api import SIZE
+from echoproto.measure.api import DEFAULT_SIZE, PingPlan, PingResult, preparePing
 from echoproto.measure.assertions import Assertion
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
@@ -133,8 +132,8 @@ class Session:
             self.failed = True
             self._complain(describeFailure(failure, target.text))
 
-        asking = prepare(
-            self._reactor, target, plan, way=way, tell=tell, session=self.session, **probe
+        asking = preparePing(
+            self._reactor, target, plan, connect=way, onReply=tell, session=self.session, **probe
         )
         self._preparing.add(asking)
         ended = asking.addBoth(prepared).addCallback(begin)
@@ -203,7 +202,14 @@ _PROBES = "Probes"
 @option(
     _PROBES, "-W", "--wait", type=DURATION, default="2s", help="A reply after that is late.  [2s]"
 )
-@option(_PROBES, "-s", "--size", type=PROBE_SIZE, default=SIZE, help=f"Bytes of each.  [{SIZE}]")
+@option(
+    _PROBES,
+    "-s",
+    "--size",
+    type=PROBE_SIZE,
+    default=DEFAULT_SIZE,
+    help=f"Bytes of each.  [{DEFAULT_SIZE}]",
+)
 @option(
     _PROBES,
     "-p",

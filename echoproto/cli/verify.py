@@ -24,7 +24,7 @@ from echoproto.cli.output import OUTPUT, opened, outputOptions
 from echoproto.cli.progress import Stage
 from echoproto.cli.runner import MeasurementRunner
 from echoproto.cli.way import TARGETS, connectOptions, connectOptionsOf, targetsOf
-from echoproto.measure import VerifyResult, prepareVerify
+from echoproto.measure.api import VerifyResult, prepareVerify
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.verifier import STOPPED, StreamVerifier
 from echoproto.report.document import verification
@@ -98,7 +98,13 @@ def verify(targets: Any, **given: Any) -> int:
         once = MeasurementRunner("verify", stream, begun, shown, asked[0].text)
         return once.run(
             lambda reactor: prepareVerify(
-                reactor, asked[0], size, given["seed"], given["wait"], connectOptionsOf(given), tell
+                reactor,
+                asked[0],
+                size=size,
+                seed=given["seed"],
+                timeout=given["wait"],
+                connect=connectOptionsOf(given),
+                onFault=tell,
             ),
             lambda result: _show(once, result, given["output"]),
         )

@@ -1,27 +1,32 @@
 """
-Measurements as one call: from what is written to a result.
+The measurements as functions: :func:`ping`, :func:`load` and :func:`verify`.
 
-What programs and the command use; it brings together what the other modules of the package do not know of each other.
+Each connects to a target, measures it and returns a ``Deferred`` that fires with the result. The
+``prepare`` functions return a :class:`~.measurement.Measurement` that the caller starts.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import cycle
 from random import Random
-from typing import Any
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
 
 from echoproto.errors import TargetError
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.cpu import cpuTime
-from echoproto.measure.load.datagrams import LEAST, numbered
+from echoproto.measure.load.datagrams import MINIMUM_SIZE, numberedDatagrams
 from echoproto.measure.load.generator import LoadGenerator
+from echoproto.measure.load.partition import sendTimes
 from echoproto.measure.load.plan import LoadPlan, LoadResult
+from echoproto.measure.measurement import Measurement
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger, PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
@@ -32,174 +37,265 @@ from echoproto.targets.endpoints import ConnectOptions, makeTarget
 from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
 
-#: Bytes of a probe unless told otherwise: as many as ping's ICMP messages have.
-SIZE = 64
+__all__ = [
+    "ConnectOptions",
+    "Fault",
+    "Interval",
+    "IntervalCounts",
+    "LoadPlan",
+    "LoadResult",
+    "Measurement",
+    "PingPlan",
+    "PingResult",
+    "ProbeOutcome",
+    "VerifyResult",
+    "load",
+    "ping",
+    "prepareLoad",
+    "preparePing",
+    "prepareVerify",
+    "verify",
+]
 
-#: Messages of a load that differ from each other; so a reply in another's place is wrong.
-MESSAGES = 64
+#: Bytes of a probe or message by default: the size of ping's ICMP messages.
+DEFAULT_SIZE = 64
 
-#: Bytes that are verified unless told otherwise.
-VERIFY_SIZE = 64 << 20
+#: Different messages of a load, so that a reply in the place of another one is wrong.
+DISTINCT_MESSAGES = 64
+
+#: Bytes that are verified by default.
+DEFAULT_VERIFY_SIZE = 64 << 20
+
+R = TypeVar("R")
 
 
-def prepare(
-    reactor: Any,
+def preparePing(
+    reactor: IReactorTime,
     target: str | Target,
     plan: PingPlan | None = None,
-    size: int = SIZE,
+    *,
+    size: int = DEFAULT_SIZE,
     pattern: bytes = b"",
-    way: ConnectOptions | None = None,
-    tell: Callable[[ProbeOutcome], None] = lambda seen: None,
-    now: Callable[[], int] = time.monotonic_ns,
+    connect: ConnectOptions | None = None,
+    onReply: Callable[[ProbeOutcome], None] = lambda outcome: None,
+    monotonicNs: Callable[[], int] = time.monotonic_ns,
     session: bytes = b"",
 ) -> Deferred[Pinger]:
     """
-    Make ready to probe an echo server: look its name up, read the certificates.
+    Prepare to probe an echo server: resolve its name, read the certificates.
 
-    :param reactor: reaches the target, and keeps the time.
+    :param reactor: connects to the target, and calls later.
     :param target: ``lab1``, ``udp://lab1:7`` and so on (:mod:`echoproto.targets.target`).
-    :param plan: how many probes, and when; without an end where it names none, until it is cancelled.
+    :param plan: how many probes, and when; by default one each second until cancelled.
     :param size: bytes of a probe.
-    :param pattern: what fills it; bytes that no other probe has where empty.
-    :param way: how to get there.
-    :param tell: called with each reply and each loss.
-    :param now: the time in nanoseconds, which never goes back.
-    :param session: four bytes that tell this run from others; random where empty.
-    :return: fires with a :class:`~echoproto.measure.ping.pinger.Pinger`, to be started. Fails with ``DNSLookupError`` or
-        ``TargetError``.
-    :raise ValueError: the target cannot be understood.
+    :param pattern: fills the probes; if empty, each has bytes of its own.
+    :param connect: options of the connection.
+    :param onReply: called with each reply and each loss.
+    :param monotonicNs: a monotonic clock, in nanoseconds.
+    :param session: four bytes that distinguish this run from others; random if empty.
+    :return: fires with a :class:`~echoproto.measure.ping.pinger.Pinger`, to be started. Fails with
+        ``DNSLookupError`` or ``TargetError``.
+    :raise ValueError: the target is invalid.
     """
-    asked = parseTarget(target) if isinstance(target, str) else target
     plan = plan if plan is not None else PingPlan()
-    record = PingStatistics(ProbePayload(session or os.urandom(4), size, pattern), plan.patience)
-    finding = makeTarget(reactor, asked, size, now, way)
-    return finding.addCallback(Pinger, reactor, now, record, plan, tell)
+    payload = ProbePayload(session or os.urandom(4), size, pattern)
+    making = makeTarget(reactor, _parsed(target), size, monotonicNs, connect)
+    return making.addCallback(
+        Pinger, reactor, monotonicNs, PingStatistics(payload, plan.timeout), plan, onReply
+    )
 
 
-def ping(reactor: Any, target: str | Target, *arguments: Any, **named: Any) -> Deferred[PingResult]:
+def ping(
+    reactor: IReactorTime,
+    target: str | Target,
+    plan: PingPlan | None = None,
+    *,
+    size: int = DEFAULT_SIZE,
+    pattern: bytes = b"",
+    connect: ConnectOptions | None = None,
+    onReply: Callable[[ProbeOutcome], None] = lambda outcome: None,
+    monotonicNs: Callable[[], int] = time.monotonic_ns,
+    session: bytes = b"",
+) -> Deferred[PingResult]:
     """
-    Probe an echo server: :func:`prepare`, with the same parameters, and start.
+    Probe an echo server. The parameters are those of :func:`preparePing`.
 
-    :return: fires with a :class:`PingResult`, also where no reply came. Fails as :func:`prepare` does, and with what TLS has
-        to say where a certificate is not trusted. Cancelled, it fires with what there is so far.
-    :raise ValueError: the target cannot be understood.
+    :return: fires with a :class:`PingResult`, even if no reply was received. Fails as
+        :func:`preparePing` does, and with the TLS error if the certificate is not trusted.
+        Cancelled, it fires with the figures so far.
+    :raise ValueError: the target is invalid.
     """
-
-    def start(pinging: Pinger) -> Deferred[PingResult]:
-        pinging.start()
-        return pinging.result
-
-    return prepare(reactor, target, *arguments, **named).addCallback(start)
+    return preparePing(
+        reactor,
+        target,
+        plan,
+        size=size,
+        pattern=pattern,
+        connect=connect,
+        onReply=onReply,
+        monotonicNs=monotonicNs,
+        session=session,
+    ).addCallback(_run)
 
 
 def prepareVerify(
-    reactor: Any,
+    reactor: IReactorTime,
     target: str | Target,
-    size: int | None = VERIFY_SIZE,
+    *,
+    size: int | None = DEFAULT_VERIFY_SIZE,
     seed: int | None = None,
-    patience: int = 5 * SECOND,
-    way: ConnectOptions | None = None,
-    tell: Callable[[Fault], None] = lambda fault: None,
-    now: Callable[[], int] = time.monotonic_ns,
+    timeout: int = 5 * SECOND,
+    connect: ConnectOptions | None = None,
+    onFault: Callable[[Fault], None] = lambda fault: None,
+    monotonicNs: Callable[[], int] = time.monotonic_ns,
 ) -> Deferred[StreamVerifier]:
     """
-    Make ready to verify an echo server on a stream.
+    Prepare to verify an echo server on a stream.
 
-    :param reactor: reaches the target, and keeps the time.
+    :param reactor: connects to the target, and calls later.
     :param target: ``lab1``, ``tls://lab1:7`` and so on, not on UDP.
-    :param size: bytes to send; ``None`` for any number, until it is stopped.
-    :param seed: of the bytes; a random one where ``None``.
-    :param patience: nanoseconds without a byte, after which it is over.
-    :param way: how to get there.
-    :param tell: called with each fault.
-    :param now: the time in nanoseconds, which never goes back.
-    :return: fires with a :class:`~echoproto.measure.verify.verifier.StreamVerifier`, to be started. Fails as :func:`prepare` does.
-    :raise ValueError: the target cannot be understood.
+    :param size: bytes to send; ``None`` to send until stopped.
+    :param seed: seed of the bytes; random if ``None``.
+    :param timeout: nanoseconds without received data after which it ends.
+    :param connect: options of the connection.
+    :param onFault: called with each fault.
+    :param monotonicNs: a monotonic clock, in nanoseconds.
+    :return: fires with a :class:`~echoproto.measure.verify.verifier.StreamVerifier`, to be started.
+        Fails as :func:`preparePing` does.
+    :raise ValueError: the target is invalid.
     """
-    asked = parseTarget(target) if isinstance(target, str) else target
-    source = PatternStream(int.from_bytes(os.urandom(4), "big") if seed is None else seed)
-    finding = makeTarget(reactor, asked, None, now, way)
-    return finding.addCallback(
-        StreamVerifier, reactor, now, IntegrityChecker(source), size, patience, tell
+    pattern = PatternStream(int.from_bytes(os.urandom(4), "big") if seed is None else seed)
+    making = makeTarget(reactor, _parsed(target), None, monotonicNs, connect)
+    return making.addCallback(
+        StreamVerifier, reactor, monotonicNs, IntegrityChecker(pattern), size, timeout, onFault
     )
 
 
 def verify(
-    reactor: Any, target: str | Target, *arguments: Any, **named: Any
+    reactor: IReactorTime,
+    target: str | Target,
+    *,
+    size: int | None = DEFAULT_VERIFY_SIZE,
+    seed: int | None = None,
+    timeout: int = 5 * SECOND,
+    connect: ConnectOptions | None = None,
+    onFault: Callable[[Fault], None] = lambda fault: None,
+    monotonicNs: Callable[[], int] = time.monotonic_ns,
 ) -> Deferred[VerifyResult]:
     """
-    Send a known stream to an echo server, and check every byte that comes back: :func:`prepareVerify`, with the same
-    parameters, and start.
+    Send a known stream to an echo server, and compare every byte of the echo.
 
-    :return: fires with a :class:`VerifyResult`, also where bytes were wrong. Fails as :func:`prepareVerify` does, and with why there
-        is no connection. Cancelled, it fires with what there is so far.
-    :raise ValueError: the target cannot be understood.
+    The parameters are those of :func:`prepareVerify`.
+
+    :return: fires with a :class:`VerifyResult`, even if there were faults. Fails as
+        :func:`prepareVerify` does, and if no connection can be made. Cancelled, it fires with the
+        figures so far.
+    :raise ValueError: the target is invalid.
     """
-
-    def start(verifying: StreamVerifier) -> Deferred[VerifyResult]:
-        verifying.start()
-        return verifying.result
-
-    return prepareVerify(reactor, target, *arguments, **named).addCallback(start)
+    return prepareVerify(
+        reactor,
+        target,
+        size=size,
+        seed=seed,
+        timeout=timeout,
+        connect=connect,
+        onFault=onFault,
+        monotonicNs=monotonicNs,
+    ).addCallback(_run)
 
 
 def prepareLoad(
-    reactor: Any,
+    reactor: IReactorTime,
     target: str | Target,
     plan: LoadPlan | None = None,
-    sizes: tuple[int, int] = (SIZE, SIZE),
-    way: ConnectOptions | None = None,
-    now: Callable[[], int] = time.monotonic_ns,
+    *,
+    sizes: tuple[int, int] = (DEFAULT_SIZE, DEFAULT_SIZE),
+    connect: ConnectOptions | None = None,
+    monotonicNs: Callable[[], int] = time.monotonic_ns,
     seed: int | None = None,
-    tell: Callable[[Interval, IntervalCounts], None] = lambda *second: None,
+    onInterval: Callable[[Interval, IntervalCounts], None] = lambda interval, counts: None,
 ) -> Deferred[LoadGenerator]:
     """
-    Make ready to load an echo server.
+    Prepare to load an echo server.
 
-    :param reactor: reaches the target, and keeps the time.
+    :param reactor: connects to the target, and calls later.
     :param target: ``lab1``, ``udp://lab1:7`` and so on.
     :param plan: how many connections, how long, how often.
-    :param sizes: the least and the most bytes of a message, of a datagram at least :data:`~.load.datagrams.LEAST`; sizes between are as frequent as each other.
-    :param way: how to get there.
-    :param now: the time in nanoseconds, which never goes back.
-    :param seed: of the messages; a random one where ``None``.
-    :param tell: called with each second when it is over.
-    :return: fires with a :class:`~echoproto.measure.load.generator.LoadGenerator`, to be started. Fails as :func:`prepare` does.
-    :raise ValueError: the target cannot be understood.
+    :param sizes: the least and the most bytes of a message, evenly distributed. A datagram has at
+        least :data:`~.load.datagrams.MINIMUM_SIZE`.
+    :param connect: options of the connections.
+    :param monotonicNs: a monotonic clock, in nanoseconds.
+    :param seed: seed of the messages; random if ``None``.
+    :param onInterval: called at the end of each second.
+    :return: fires with a :class:`~echoproto.measure.load.generator.LoadGenerator`, to be started.
+        Fails as :func:`preparePing` does.
+    :raise ValueError: the target is invalid.
     """
-    asked = parseTarget(target) if isinstance(target, str) else target
-    random = Random(seed)
-    session = random.randbytes(4)
-    datagrams = asked.carrier == "udp"
-    if datagrams and sizes[0] < LEAST:
+    parsed = _parsed(target)
+    isUDP = parsed.carrier == "udp"
+    if isUDP and sizes[0] < MINIMUM_SIZE:
         return fail(
             TargetError(
-                f"{asked.text}: a datagram of a load has its number; give -s {LEAST} or more"
+                f"{parsed.text}: the datagrams of a load carry a sequence number; "
+                f"give -s {MINIMUM_SIZE} or more"
             )
         )
+    plan = plan or LoadPlan()
+    if plan.rate is not None and plan.times is None:
+        plan = replace(plan, times=sendTimes(plan.arrivals, plan.rate))
+    messages = _loadMessages(isUDP, sizes, Random(seed))
+    making = makeTarget(reactor, parsed, sizes[1] if isUDP else None, monotonicNs, connect)
+    return making.addCallback(
+        LoadGenerator, reactor, monotonicNs, cpuTime, messages, plan, onInterval
+    )
+
+
+def load(
+    reactor: IReactorTime,
+    target: str | Target,
+    plan: LoadPlan | None = None,
+    *,
+    sizes: tuple[int, int] = (DEFAULT_SIZE, DEFAULT_SIZE),
+    connect: ConnectOptions | None = None,
+    monotonicNs: Callable[[], int] = time.monotonic_ns,
+    seed: int | None = None,
+    onInterval: Callable[[Interval, IntervalCounts], None] = lambda interval, counts: None,
+) -> Deferred[LoadResult]:
+    """
+    Load an echo server. The parameters are those of :func:`prepareLoad`.
+
+    :return: fires with a :class:`LoadResult`. Fails as :func:`prepareLoad` does, and if no
+        connection can be made. Cancelled, it fires with the figures so far.
+    :raise ValueError: the target is invalid.
+    """
+    return prepareLoad(
+        reactor,
+        target,
+        plan,
+        sizes=sizes,
+        connect=connect,
+        monotonicNs=monotonicNs,
+        seed=seed,
+        onInterval=onInterval,
+    ).addCallback(_run)
+
+
+def _parsed(target: str | Target) -> Target:
+    return parseTarget(target) if isinstance(target, str) else target
+
+
+def _run(measurement: Measurement[R]) -> Deferred[R]:
+    measurement.start()
+    return measurement.result
+
+
+def _loadMessages(isUDP: bool, sizes: tuple[int, int], random: Random) -> Iterator[bytes]:
+    """The messages of a load, without end; those of UDP are numbered, so that no two are equal."""
+    session = random.randbytes(4)
     payloads = [
-        ProbePayload(session, random.randint(*sizes)).make(number, 0) for number in range(MESSAGES)
+        ProbePayload(session, random.randint(*sizes)).encode(number, 0)
+        for number in range(DISTINCT_MESSAGES)
     ]
-    messages = (
-        numbered(session, [each[LEAST:] for each in payloads]) if datagrams else cycle(payloads)
-    )
-    finding = makeTarget(reactor, asked, sizes[1] if datagrams else None, now, way)
-    return finding.addCallback(
-        LoadGenerator, reactor, now, cpuTime, messages, plan or LoadPlan(), tell
-    )
-
-
-def load(reactor: Any, target: str | Target, *arguments: Any, **named: Any) -> Deferred[LoadResult]:
-    """
-    Load an echo server: :func:`prepareLoad`, with the same parameters, and start.
-
-    :return: fires with a :class:`LoadResult`. Fails as :func:`prepareLoad` does, and with why there is no connection.
-        Cancelled, it fires with what there is so far.
-    :raise ValueError: the target cannot be understood.
-    """
-
-    def start(loading: LoadGenerator) -> Deferred[LoadResult]:
-        loading.start()
-        return loading.result
-
-    return prepareLoad(reactor, target, *arguments, **named).addCallback(start)
+    if not isUDP:
+        return cycle(payloads)
+    return numberedDatagrams(session, [payload[MINIMUM_SIZE:] for payload in payloads])

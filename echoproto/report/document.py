@@ -223,7 +223,7 @@ def _configuration(plan: PingPlan, record: PingStatistics) -> dict[str, Any]:
         "count": plan.count,
         "interval_ns": plan.interval,
         "deadline_ns": plan.deadline,
-        "wait_ns": plan.patience,
+        "wait_ns": plan.timeout,
         "adaptive": plan.adaptive,
         "reconnect": plan.reconnect,
         "size_bytes": record.probes.size,

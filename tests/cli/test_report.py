@@ -14,9 +14,9 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.measuring import run
-from echoproto.measure import readResults
 from echoproto.report.document import loadValues
 from echoproto.report.export import reportValues
+from echoproto.report.loader import readResults
 from echoproto.report.result import StoredResult
 from tests.cli.lab import Unwritten
 from tests.report.results import loaded, savedOf, verified

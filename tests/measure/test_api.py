@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import TargetError
-from echoproto.measure import (
+from echoproto.measure.api import (
     Fault,
     LoadPlan,
     PingPlan,
@@ -16,7 +16,7 @@ from echoproto.measure import (
     ProbeOutcome,
     load,
     ping,
-    prepare,
+    preparePing,
     verify,
 )
 from echoproto.measure.ping.statistics import OutcomeKind
@@ -36,8 +36,8 @@ class PingTests(SynchronousTestCase):
         return ping(
             self.wire,
             "udp://127.0.0.1:7",
-            tell=self.seen.append,
-            now=lambda: round(self.wire.seconds() * SECOND),
+            onReply=self.seen.append,
+            monotonicNs=lambda: round(self.wire.seconds() * SECOND),
             **named,
         )
 
@@ -78,8 +78,8 @@ class PingTests(SynchronousTestCase):
     def test_wrong(self) -> None:
         """What cannot be understood raises; what cannot be asked fails."""
         with self.assertRaises(ValueError):
-            prepare(self.wire, "lab1:port")
-        failing = prepare(self.wire, Target("", "unix", path="/x"), size=0)
+            preparePing(self.wire, "lab1:port")
+        failing = preparePing(self.wire, Target("", "unix", path="/x"), size=0)
         self.failureResultOf(failing, TargetError)
 
 
@@ -90,7 +90,7 @@ class VerifyTests(SynchronousTestCase):
         endpoint, pairs = endpointTo(EchoFactory(clock))
         self.patch(TCP4ClientEndpoint, "connect", lambda self, factory: endpoint.connect(factory))
         found: list[Fault] = []
-        verifying = verify(clock, "127.0.0.1:7", 100_000, seed=7, tell=found.append)
+        verifying = verify(clock, "127.0.0.1:7", size=100_000, seed=7, onFault=found.append)
         pairs[0].pump()
         result = self.successResultOf(verifying)
         self.assertEqual((result.received, result.faults, found), (100_000, (), []))
@@ -109,7 +109,11 @@ class LoadTests(SynchronousTestCase):
         endpoint, pairs = endpointTo(EchoFactory(clock))
         self.patch(TCP4ClientEndpoint, "connect", lambda self, factory: endpoint.connect(factory))
         loading = load(
-            clock, "127.0.0.1:7", LoadPlan(connections=1, count=100, duration=None), (1, 9), seed=7
+            clock,
+            "127.0.0.1:7",
+            LoadPlan(connections=1, count=100, duration=None),
+            sizes=(1, 9),
+            seed=7,
         )
         pairs[0].pump()
         result = self.successResultOf(loading)
@@ -123,9 +127,9 @@ class LoadTests(SynchronousTestCase):
         wire = DatagramWire()
         wire.listenUDP(7, EchoDatagramProtocol(wire), "127.0.0.1")
         plan = LoadPlan(connections=1, count=100, duration=None)
-        loading = load(wire, "udp://127.0.0.1:7", plan, (8, 20), seed=7)
+        loading = load(wire, "udp://127.0.0.1:7", plan, sizes=(8, 20), seed=7)
         wire.deliverAll()
         result = self.successResultOf(loading)
         self.assertEqual((result.received, result.wrong, result.duplicates), (100, 0, 0))
         self.assertLess(abs(result.bytesSent - 1400), 200)
-        self.failureResultOf(load(wire, "udp://127.0.0.1:7", plan, (7, 20)), TargetError)
+        self.failureResultOf(load(wire, "udp://127.0.0.1:7", plan, sizes=(7, 20)), TargetError)

@@ -44,7 +44,7 @@ class DatagramFlow:
 
     def send(self, message: bytes, due: int, now: int) -> None:
         """Send a datagram that should have been sent when it was ``due``."""
-        self._last = message[:LEAST]
+        self._last = message[:MINIMUM_SIZE]
         self._awaited[message] = due, now
         self._loop.sent(len(message), due, now)
         self._channel.send(message)
@@ -74,17 +74,17 @@ class DatagramFlow:
 
     def _damaged(self, reply: bytes) -> bytes | None:
         """The one that it should be: its number tells, or what stands behind that where its number is none of ours."""
-        number, rest = reply[:LEAST], reply[LEAST:]
+        number, rest = reply[:MINIMUM_SIZE], reply[MINIMUM_SIZE:]
         for each in self._awaited:
-            if each[:LEAST] == number:
+            if each[:MINIMUM_SIZE] == number:
                 return each
         if rest and not self._hasCome(reply):
-            return next((each for each in self._awaited if each[LEAST:] == rest), None)
+            return next((each for each in self._awaited if each[MINIMUM_SIZE:] == rest), None)
         return None
 
     def _hasCome(self, reply: bytes) -> bool:
         """Whether it has a number of ours: then it has come before, or so late that it is forgotten."""
-        number = reply[:LEAST]
+        number = reply[:MINIMUM_SIZE]
         return (
             bool(self._last) and number[:SESSION] == self._last[:SESSION] and number <= self._last
         )
@@ -116,12 +116,12 @@ _HEADER = Struct("!4sI")
 
 #: Bytes of the number of the session, and of a datagram at least.
 SESSION = 4
-LEAST = _HEADER.size
+MINIMUM_SIZE = _HEADER.size
 
 _ROUND = 1 << 32
 
 
-def numbered(session: bytes, bodies: Sequence[bytes]) -> Iterator[bytes]:
+def numberedDatagrams(session: bytes, bodies: Sequence[bytes]) -> Iterator[bytes]:
     """
     Datagrams without an end.
 

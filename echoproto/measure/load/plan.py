@@ -31,7 +31,8 @@ class LoadPlan:
     :ivar count: messages in all; ``None`` for any number.
     :ivar window: messages under way on each connection, in a closed loop.
     :ivar times: when to send in an open loop, from the beginning; ``None`` for a closed one.
-    :ivar rate: messages a second that ``times`` have on average.
+    :ivar rate: messages a second of an open loop, on average; ``None`` for a closed one.
+    :ivar arrivals: of an open loop, ``fixed`` or ``poisson``.
     :ivar warmup: what is due so early is not counted.
     :ivar timeout: how long replies and connections are awaited; a datagram without a reply is given up then.
     """
@@ -42,6 +43,7 @@ class LoadPlan:
     window: int = 1
     times: Iterator[int] | None = None
     rate: float | None = None
+    arrivals: str = "fixed"
     warmup: int = 0
     timeout: int = 2 * SECOND
 

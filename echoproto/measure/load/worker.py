@@ -50,9 +50,9 @@ class LoadWorker(Protocol):
             self._reactor,
             orders.target,
             orders.wholePlan(),
-            orders.sizes,
-            orders.way,
-            tell=self._tell,
+            sizes=orders.sizes,
+            connect=orders.way,
+            onInterval=self._tell,
         )
         preparing.addCallbacks(self._ready, self._failed)
 

@@ -99,7 +99,7 @@ class ProbePayload:
         told = next((text for least, text in _FALLBACKS.items() if self.size < least), "")
         return told.format(size=self.size)
 
-    def make(self, sequence: int, at: int) -> bytes:
+    def encode(self, sequence: int, at: int) -> bytes:
         """
         The payload of the probe ``sequence``.
 
@@ -122,7 +122,7 @@ class ProbePayload:
             return _SESSION.pack(self._session, sequence)
         return _SEQUENCE.pack(sequence)[-self.size :] if self.size else b""
 
-    def find(self, reply: bytes, sentAt: Sequence[int]) -> int | None:
+    def identify(self, reply: bytes, sentAt: Sequence[int]) -> int | None:
         """
         Which probe a datagram answers, rightly or wrongly.
 

@@ -34,7 +34,7 @@ class PingPlan:
     :ivar count: probes; ``None`` for any number.
     :ivar interval: between two.
     :ivar deadline: of all of it; ``None`` for none.
-    :ivar patience: how long a reply is awaited, and a connection.
+    :ivar timeout: how long a reply is awaited, and a connection.
     :ivar adaptive: send the next as soon as a reply has come.
     :ivar reconnect: a new connection for each.
     """
@@ -42,7 +42,7 @@ class PingPlan:
     count: int | None = None
     interval: int = SECOND
     deadline: int | None = None
-    patience: int = 2 * SECOND
+    timeout: int = 2 * SECOND
     adaptive: bool = False
     reconnect: bool = False
 
@@ -168,7 +168,7 @@ class Pinger:
 
     def _open(self) -> None:
         opening = self._opening = self.target.open(self)
-        timer = self._later(self._plan.patience, opening.cancel)
+        timer = self._later(self._plan.timeout, opening.cancel)
 
         def opened(result: Any) -> Any:
             self._opening = None
@@ -177,7 +177,7 @@ class Pinger:
             if not impatient:
                 timer.cancel()
             if isinstance(result, Failure) and impatient and not self._over:
-                return Failure(ConnectionClosed(f"no connection in {seconds(self._plan.patience)}"))
+                return Failure(ConnectionClosed(f"no connection in {seconds(self._plan.timeout)}"))
             return result
 
         opening.addBoth(opened)
@@ -210,7 +210,7 @@ class Pinger:
     def _send(self) -> None:
         probe = self._record.send(self._now())
         sequence = self._record.sent - 1
-        self._awaited[sequence] = self._later(self._plan.patience, self._tooLate, sequence)
+        self._awaited[sequence] = self._later(self._plan.timeout, self._tooLate, sequence)
         self._inOrder.append(sequence)
         try:
             self._channel.send(probe)
@@ -272,7 +272,7 @@ class Pinger:
         self._settled()
 
     def _tooLate(self, sequence: int) -> None:
-        self._lose(sequence, f"no reply in {seconds(self._plan.patience)}")
+        self._lose(sequence, f"no reply in {seconds(self._plan.timeout)}")
         self._settled()
 
     def _lose(self, sequence: int, reason: str) -> None:

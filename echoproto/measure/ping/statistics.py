@@ -55,7 +55,7 @@ class PingStatistics:
     Probes and their replies.
 
     :param probes: their payloads.
-    :param patience: nanoseconds after which a reply is late.
+    :param timeout: nanoseconds after which a reply is late.
     :ivar sent: probes so far; at the end without those that were still under way.
     :ivar received: of these, how many were answered, well or badly, in time or not.
     :ivar counts: how often each kind was seen; a late reply that is corrupt counts as both.
@@ -65,9 +65,9 @@ class PingStatistics:
     :ivar jitter: the same over replies as they come, smoothed, in nanoseconds (RFC 3550 section 6.4.1).
     """
 
-    def __init__(self, probes: ProbePayload, patience: int) -> None:
+    def __init__(self, probes: ProbePayload, timeout: int) -> None:
         self.probes = probes
-        self.patience = patience
+        self.timeout = timeout
         self.received = 0
         self.counts = dict.fromkeys(OutcomeKind, 0)
         self.times = LatencyHistogram()
@@ -119,7 +119,7 @@ class PingStatistics:
         """
         self._sentAt.append(at)
         self._took.append(-1)
-        return self.probes.make(self.sent - 1, at)
+        return self.probes.encode(self.sent - 1, at)
 
     def dismiss(self, sequence: int, at: int) -> None:
         """It ends, and a probe is awaited no more: where others have taken longer it was under way, and does not count."""
@@ -146,7 +146,7 @@ class PingStatistics:
         if not self.probes.size and not reply:
             sequence = next((each for each, took in enumerate(self._took) if took < 0), None)
         else:
-            sequence = self.probes.find(reply, self._sentAt)
+            sequence = self.probes.identify(reply, self._sentAt)
         return self.receiveFor(sequence, reply, at)
 
     def receiveFor(self, sequence: int | None, reply: bytes, at: int) -> ProbeOutcome:
@@ -158,11 +158,11 @@ class PingStatistics:
         if self.answered(sequence):
             return self._count(ProbeOutcome(OutcomeKind.DUPLICATE, sequence, len(reply), time))
         kinds = []
-        sent = self.probes.make(sequence, sentAt)
+        sent = self.probes.encode(sequence, sentAt)
         wrong = None if sent == reply else difference(sent, reply)
         if wrong is not None:
             kinds.append(OutcomeKind.CORRUPT)
-        if time > self.patience:
+        if time > self.timeout:
             kinds.append(OutcomeKind.LATE)
         if sequence < self._highest:
             kinds.append(OutcomeKind.REORDERED)

@@ -78,7 +78,7 @@ class StreamVerifier:
     :param now: the time in nanoseconds, which never goes back.
     :param integrity: knows the stream, and checks it.
     :param size: bytes to send; ``None`` for any number, until it is stopped.
-    :param patience: nanoseconds without a byte, after which it is over; also for connecting.
+    :param timeout: nanoseconds without a byte, after which it is over; also for connecting.
     :param tell: called with each fault.
     :ivar result: fires with a :class:`VerifyResult`; fails with why there is no connection. Cancelled, it ends and fires with what
         there is.
@@ -91,7 +91,7 @@ class StreamVerifier:
         now: Callable[[], int],
         integrity: IntegrityChecker,
         size: int | None,
-        patience: int,
+        timeout: int,
         tell: Callable[[Fault], None] = lambda fault: None,
     ) -> None:
         self.result: Deferred[VerifyResult] = Deferred(lambda _: self.stop())
@@ -101,7 +101,7 @@ class StreamVerifier:
         self._integrity = integrity
         self._source = integrity.source
         self._size = size
-        self._patience = patience
+        self._timeout = timeout
         self._tell = tell
         self._channel: Any = None
         self._opening: Deferred[Any] | None = None
@@ -194,11 +194,11 @@ class StreamVerifier:
 
     def _look(self) -> None:
         """Whether it has been silent for too long."""
-        if self._now() - self._heardAt < self._patience:
-            self._timer = self._clock.callLater(self._patience / SECOND / _LOOKS, self._look)
+        if self._now() - self._heardAt < self._timeout:
+            self._timer = self._clock.callLater(self._timeout / SECOND / _LOOKS, self._look)
             return
         self._judge()
-        self._end(f"no byte in {seconds(self._patience)}")
+        self._end(f"no byte in {seconds(self._timeout)}")
 
     def _judge(self) -> None:
         for fault in self._integrity.end():

@@ -8,7 +8,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.measure.load import datagrams as datagramlane
 from echoproto.measure.load.connections import ClosedLoop, OpenLoop
-from echoproto.measure.load.datagrams import LEAST, SESSION, DatagramFlow, numbered
+from echoproto.measure.load.datagrams import MINIMUM_SIZE, SESSION, DatagramFlow, numberedDatagrams
 from echoproto.targets.interfaces import IReplyReceiver
 from tests.measure.load.test_connections import LaneTestCase
 
@@ -16,7 +16,7 @@ from tests.measure.load.test_connections import LaneTestCase
 class DatagramTests(LaneTestCase):
     def setUp(self) -> None:
         super().setUp()
-        supply = numbered(b"mine", [b"one", b"two2", b"three"])
+        supply = numberedDatagrams(b"mine", [b"one", b"two2", b"three"])
         self.messages = [next(supply) for _ in range(200)]
 
     def lane(self, under: int, kind: Any = ClosedLoop) -> Any:
@@ -120,7 +120,7 @@ class DatagramTests(LaneTestCase):
 class NumberedTests(SynchronousTestCase):
     def test_datagrams(self) -> None:
         """Each has the session's number and its own, so that none is as another; bodies come again."""
-        made = list(islice(numbered(b"mine", [b"a", b"bc"]), 5))
+        made = list(islice(numberedDatagrams(b"mine", [b"a", b"bc"]), 5))
         self.assertEqual({each[:SESSION] for each in made}, {b"mine"})
-        self.assertEqual([each[LEAST:] for each in made], [b"a", b"bc", b"a", b"bc", b"a"])
+        self.assertEqual([each[MINIMUM_SIZE:] for each in made], [b"a", b"bc", b"a", b"bc", b"a"])
         self.assertEqual(len(set(made)), 5)

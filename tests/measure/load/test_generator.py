@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.errors import ConnectionClosed
 from echoproto.measure.load.connections import NO_REPLY
 from echoproto.measure.load.cpu import CPUTime
-from echoproto.measure.load.datagrams import numbered
+from echoproto.measure.load.datagrams import numberedDatagrams
 from echoproto.measure.load.generator import AGAIN, BURST, LoadGenerator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.schedule import fixed
@@ -405,7 +405,9 @@ class DatagramTests(LoadingTestCase):
         target = Target()
         target.ordered = False
         self.patch(FakeChannel, "connectTime", None)
-        return self.begin(target, messages=numbered(b"mine", MESSAGES), timeout=SECOND, **plan)
+        return self.begin(
+            target, messages=numberedDatagrams(b"mine", MESSAGES), timeout=SECOND, **plan
+        )
 
     def test_lost(self) -> None:
         """Datagrams that do not come are given up after their time, and others sent in their places."""

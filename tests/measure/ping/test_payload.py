@@ -23,18 +23,18 @@ class MakeTests(SynchronousTestCase):
         """A payload has as many bytes as were asked for, whatever it has room for."""
         for size in (0, 1, 2, 3, 4, 7, 8, 19, 20, 21, 64, 65_507):
             for pattern in (b"", b"\xff\x00\x01"):
-                self.assertEqual(len(probes(size, pattern).make(7, 5)), size)
+                self.assertEqual(len(probes(size, pattern).encode(7, 5)), size)
 
     def test_header(self) -> None:
         """A whole header tells magic, session, sequence number and time, each in network order."""
-        made = probes(20).make(258, 3)
+        made = probes(20).encode(258, 3)
         self.assertEqual(made, MAGIC + SESSION + bytes([0, 0, 1, 2]) + bytes([0] * 7 + [3]))
 
     def test_pattern(self) -> None:
         """A pattern fills what the header leaves; otherwise no two probes have the same bytes."""
-        self.assertEqual(probes(26, b"ab").make(1, 1)[20:], b"ababab")
-        self.assertNotEqual(probes().make(1, 1)[20:], probes().make(2, 1)[20:])
-        self.assertEqual(probes().make(1, 1), probes().make(1, 1))
+        self.assertEqual(probes(26, b"ab").encode(1, 1)[20:], b"ababab")
+        self.assertNotEqual(probes().encode(1, 1)[20:], probes().encode(2, 1)[20:])
+        self.assertEqual(probes().encode(1, 1), probes().encode(1, 1))
 
     def test_fallback(self) -> None:
         """Smaller payloads say what they cannot tell."""
@@ -49,50 +49,50 @@ class FindTests(SynchronousTestCase):
         for size in (4, 8, 19, 20, 64, 1400):
             made = probes(size)
             for sequence in (0, 1, 255, 256, 399):
-                reply = made.make(sequence, SENT_AT[sequence])
-                self.assertEqual(made.find(reply, SENT_AT), sequence, size)
+                reply = made.encode(sequence, SENT_AT[sequence])
+                self.assertEqual(made.identify(reply, SENT_AT), sequence, size)
 
     @given(st.integers(0, 399), st.integers(0, 63), st.integers(1, 255))
     def test_damaged(self, sequence: int, offset: int, flip: int) -> None:
         """A reply with any one byte changed is still its probe's."""
-        reply = bytearray(probes().make(sequence, SENT_AT[sequence]))
+        reply = bytearray(probes().encode(sequence, SENT_AT[sequence]))
         reply[offset] ^= flip
-        self.assertEqual(probes().find(bytes(reply), SENT_AT), sequence)
+        self.assertEqual(probes().identify(bytes(reply), SENT_AT), sequence)
 
     def test_headerGone(self) -> None:
         """A reply whose number and time are both damaged is told by the rest, unless that is a pattern."""
         for size in (40, 1400):
-            reply = bytearray(probes(size).make(7, SENT_AT[7]))
+            reply = bytearray(probes(size).encode(7, SENT_AT[7]))
             reply[8:20] = b"?" * 12
-            self.assertEqual(probes(size).find(bytes(reply), SENT_AT), 7)
-        reply = bytearray(probes(40, b"x").make(7, SENT_AT[7]))
+            self.assertEqual(probes(size).identify(bytes(reply), SENT_AT), 7)
+        reply = bytearray(probes(40, b"x").encode(7, SENT_AT[7]))
         reply[8:20] = b"?" * 12
-        self.assertIsNone(probes(40, b"x").find(bytes(reply), SENT_AT))
+        self.assertIsNone(probes(40, b"x").identify(bytes(reply), SENT_AT))
 
     def test_cut(self) -> None:
         """A reply that is cut or longer is its probe's, if the header is there."""
-        whole = probes().make(9, SENT_AT[9])
+        whole = probes().encode(9, SENT_AT[9])
         for reply in (whole[:20], whole[:40], whole + b"more"):
-            self.assertEqual(probes().find(reply, SENT_AT), 9)
+            self.assertEqual(probes().identify(reply, SENT_AT), 9)
 
     def test_foreign(self) -> None:
         """Noise, another session's probes and those that were never sent are nobody's."""
         random = Random(1)
         for _ in range(200):
-            self.assertIsNone(probes().find(random.randbytes(64), SENT_AT))
+            self.assertIsNone(probes().identify(random.randbytes(64), SENT_AT))
         for pattern in (b"", b"x"):
             other = ProbePayload(b"\xf0\xf1\xf2\xf3", 64, pattern)
-            self.assertIsNone(probes(64, pattern).find(other.make(9, SENT_AT[9]), SENT_AT))
-        self.assertIsNone(probes().find(probes().make(400, 401_000_000), SENT_AT))
-        self.assertIsNone(probes().find(b"", SENT_AT))
+            self.assertIsNone(probes(64, pattern).identify(other.encode(9, SENT_AT[9]), SENT_AT))
+        self.assertIsNone(probes().identify(probes().encode(400, 401_000_000), SENT_AT))
+        self.assertIsNone(probes().identify(b"", SENT_AT))
 
     def test_few(self) -> None:
         """With less than four bytes the last probe whose number ends so is meant."""
         made = probes(1)
-        self.assertEqual(made.find(bytes([399 - 256]), SENT_AT), 399)
-        self.assertEqual(made.find(bytes([200]), SENT_AT), 200)
-        self.assertIsNone(made.find(bytes([200]), SENT_AT[:10]))
-        self.assertIsNone(made.find(b"ab", SENT_AT))
+        self.assertEqual(made.identify(bytes([399 - 256]), SENT_AT), 399)
+        self.assertEqual(made.identify(bytes([200]), SENT_AT), 200)
+        self.assertIsNone(made.identify(bytes([200]), SENT_AT[:10]))
+        self.assertIsNone(made.identify(b"ab", SENT_AT))
 
     def test_round(self) -> None:
         """Sequence numbers that have gone round mean the last probe that has them."""

@@ -71,7 +71,7 @@ class PingingTests(SynchronousTestCase):
         self.target = target if target is not None else Target()
         self.seen: list[ProbeOutcome] = []
         made = PingPlan(**plan)
-        record = PingStatistics(ProbePayload(b"test", self.target.size), made.patience)
+        record = PingStatistics(ProbePayload(b"test", self.target.size), made.timeout)
         pinging = Pinger(self.target, self.clock, self.now, record, made, self.seen.append)
         pinging.start()
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
@@ -110,7 +110,7 @@ class PingingTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """Without a reply a probe is lost after the wait, and the last one ends it."""
-        pinging = self.begin(count=1, patience=500 * MS)
+        pinging = self.begin(count=1, timeout=500 * MS)
         self.clock.advance(0.4)
         self.assertNoResult(pinging.result)
         self.clock.advance(0.1)
@@ -119,7 +119,7 @@ class PingingTests(SynchronousTestCase):
 
     def test_late(self) -> None:
         """A reply that comes after the wait is late, and counts."""
-        self.begin(count=2, interval=SECOND, patience=500 * MS)
+        self.begin(count=2, interval=SECOND, timeout=500 * MS)
         self.clock.advance(0.6)
         self.answer()
         self.assertEqual(self.kinds(), [OutcomeKind.LOST, OutcomeKind.LATE])
@@ -184,7 +184,7 @@ class PingingTests(SynchronousTestCase):
 
     def test_reconnectInTurn(self) -> None:
         """A probe's connection is kept until its reply has come, or is given up."""
-        self.begin(count=3, reconnect=True, interval=MS, patience=50 * MS)
+        self.begin(count=3, reconnect=True, interval=MS, timeout=50 * MS)
         self.clock.advance(0.01)
         self.assertEqual(len(self.target.channels), 1)
         self.answer()
@@ -239,7 +239,7 @@ class PingingTests(SynchronousTestCase):
         """A connection that is not made within the wait loses its probe."""
         target = Target()
         target.instead = [Deferred()]
-        self.begin(target, count=1, patience=SECOND)
+        self.begin(target, count=1, timeout=SECOND)
         self.clock.advance(1)
         self.assertEqual(self.seen[0].reason, "no connection in 1 s")
 
