@@ -1,0 +1,221 @@
+"""
+Stream transports, ports and connectors of the direct reactor.
+
+They are Twisted's own, with two differences: what the protocol has written is sent when its event or the turn ends, without a
+wait for the kernel to report room, and a receive takes as much as the connection has shown to bring. The send queue is
+Twisted's, so producers, half-close, ``loseConnection``, ``abortConnection`` and TLS mean what they always do.
+"""
+
+from __future__ import annotations
+
+from errno import EAGAIN, ENOBUFS
+from typing import Any
+
+from twisted.internet import tcp, unix
+from twisted.internet.main import CONNECTION_LOST
+from twisted.python.failure import Failure
+
+#: Bytes requested in one receive, and after a receive that was filled.
+RECEIVE_SIZE = 65_536
+LARGE_RECEIVE_SIZE = 262_144
+
+
+class DirectTransport(tcp.Connection):
+    """
+    A stream transport that is flushed when the turn ends.
+
+    :ivar isQueued: whether it will be flushed, so that writing more needs no further step.
+    :ivar logContext: the log context of its events; ``None`` before the first.
+    """
+
+    reactor: Any
+    _sendmsgQueue: Any = ()
+    # The kernel reports an error once. After a failed send, the end of input is not an orderly close.
+    _sendFailed = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.logContext: Any = None
+        self.isQueued = False
+        self._receiveSize = RECEIVE_SIZE
+        # Read for every message: an attribute of the instance is found faster than one of the class.
+        self.dataBuffer = b""
+        self.disconnecting = self.TLS = self._aborting = False
+        self._writeDisconnecting = self._writeDisconnected = False
+        self.producer = None
+        self.streamingProducer = self.producerPaused = False
+
+    def write(self, data: bytes) -> None:
+        """
+        Queue ``data`` until the turn ends.
+
+        A streaming producer is paused by the write that finds the queue full, not by the one that fills it: the queue
+        may be empty when the turn ends, and pausing a socket costs two system calls.
+        """
+        if (
+            type(data) is bytes
+            and data
+            and not self.dataBuffer
+            and (self.producer is None or self.streamingProducer)
+            and self._tempDataLen <= self.bufferSize
+            and self.connected
+            and not self.TLS
+            and not self._writeDisconnected
+        ):
+            self._tempDataBuffer.append(data)
+            self._tempDataLen += len(data)
+            if not self.isQueued:
+                self.isQueued = True
+                self.reactor.flushing.append(self)
+        else:
+            super().write(data)
+
+    def startWriting(self) -> None:
+        """Write when the turn ends; if an earlier flush left data, when the kernel has room."""
+        if not self.connected or self.dataBuffer:
+            super().startWriting()
+        elif not self.isQueued:
+            self.isQueued = True
+            self.reactor.flushing.append(self)
+
+    def stopWriting(self) -> None:
+        """See ``FileDescriptor``."""
+        self.isQueued = False
+        super().stopWriting()
+
+    def flush(self) -> Any:
+        """
+        Send the queue, and do what waits for it, such as closing. Wait for room if the kernel does not accept all of it.
+
+        :return: the reason to disconnect, as ``doWrite`` returns it, or ``None``.
+        """
+        if (
+            self.disconnecting
+            or self._writeDisconnecting
+            or self.producerPaused
+            or not self._tempDataBuffer
+            or self._sendmsgQueue
+            or (self.producer is not None and not self.streamingProducer)
+        ):
+            why = self.doWrite()
+            if self.dataBuffer and self.connected and not why:
+                super().startWriting()
+            return why
+        self._sendQueue()
+        return None
+
+    def _sendQueue(self) -> None:
+        """Send a queue of which nothing was sent before. A single piece is not copied, however large."""
+        queue = self._tempDataBuffer
+        data = queue[0] if len(queue) == 1 else b"".join(queue)
+        queue.clear()
+        self._tempDataLen = 0
+        try:
+            sent = self.socket.send(data)
+        except OSError as error:
+            self._sendFailed = error.errno not in (EAGAIN, ENOBUFS)
+            sent = 0
+        if sent != len(data):
+            self.dataBuffer, self.offset = data, sent
+            self._maybePauseProducer()
+            super().startWriting()
+
+    def _dataReceived(self, data: bytes | None) -> Any:
+        if not data and self._sendFailed:
+            return CONNECTION_LOST
+        return super()._dataReceived(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See ``FileDescriptor``."""
+        super().connectionLost(reason)
+        # Breaks the cycle of references.
+        self.logContext = None
+
+
+class DirectStream(DirectTransport):
+    """A TCP transport that sends a reply as soon as ``dataReceived`` returns."""
+
+    def doRead(self) -> Any:
+        """
+        Receive once, call the protocol, send its reply.
+
+        If the protocol has scheduled a call, which may write more, or has done anything but write, the reply waits until the
+        turn ends.
+        """
+        size = self._receiveSize
+        try:
+            data = self.socket.recv(size)
+        except OSError as error:
+            return None if error.errno == EAGAIN else CONNECTION_LOST
+        if len(data) == size:
+            self._receiveSize = LARGE_RECEIVE_SIZE
+        elif size != RECEIVE_SIZE and len(data) < RECEIVE_SIZE // 2:
+            self._receiveSize = RECEIVE_SIZE
+        if not data:
+            return self._dataReceived(data)
+        if self.isQueued or self.dataBuffer:
+            self.protocol.dataReceived(data)
+            return None
+        # Pretend to be queued, so that a reply is sent here and not listed.
+        self.isQueued = True
+        self.protocol.dataReceived(data)
+        if (
+            self.disconnecting
+            or self._writeDisconnecting
+            or self.producerPaused
+            or not self._tempDataBuffer
+            or not self.isQueued
+            or (self.producer is not None and not self.streamingProducer)
+            or self.reactor._newTimedCalls
+        ):
+            self.reactor.flushing.append(self)
+        else:
+            self.isQueued = False
+            self._sendQueue()
+        return None
+
+
+class TCPServer(DirectStream, tcp.Server):
+    """An accepted TCP connection."""
+
+
+class TCPClient(DirectStream, tcp.Client):
+    """An outgoing TCP connection."""
+
+
+class UNIXServer(DirectTransport, unix.Server):
+    """An accepted connection of a UNIX socket."""
+
+    _sendmsgQueue: Any
+
+
+class UNIXClient(DirectTransport, unix.Client):
+    """An outgoing connection to a UNIX socket."""
+
+    _sendmsgQueue: Any
+
+
+class TCPPort(tcp.Port):
+    """Accepts TCP connections with direct transports."""
+
+    transport: Any = TCPServer
+
+
+class UNIXPort(unix.Port):
+    """Accepts connections of UNIX sockets with direct transports."""
+
+    transport: Any = UNIXServer
+
+
+class TCPConnector(tcp.Connector):
+    """Makes TCP connections with direct transports."""
+
+    def _makeTransport(self) -> tcp.Client:
+        return TCPClient(self.host, self.port, self.bindAddress, self, self.reactor)
+
+
+class UNIXConnector(unix.Connector):
+    """Makes connections to UNIX sockets with direct transports."""
+
+    def _makeTransport(self) -> Any:
+        return UNIXClient(self.address, self, self.reactor, self.checkPID)

@@ -1,0 +1,424 @@
+from __future__ import annotations
+
+import contextlib
+import socket
+from errno import EAGAIN, ECONNRESET
+from typing import Any
+from unittest import mock
+
+from twisted.internet.error import (
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+    FileDescriptorOverrun,
+)
+from twisted.internet.protocol import ClientFactory, Factory
+
+from echoproto.reactors.transports import LARGE_RECEIVE_SIZE, RECEIVE_SIZE, DirectTransport
+from tests.reactors.turns import Recorder, RecordingProducer, TurnTestCase
+
+
+def sends(transport: Any) -> Any:
+    """A patch that records the pieces that a transport sends."""
+    return mock.patch.object(transport, "socket", wraps=transport.socket)
+
+
+def sent(patched: Any) -> list[bytes]:
+    """The recorded pieces."""
+    return [call.args[0] for call in patched.send.call_args_list]
+
+
+class WriteTests(TurnTestCase):
+    def test_oneSend(self) -> None:
+        """All writes of a turn leave in one piece when it ends, on TCP and on UNIX sockets."""
+        for family in (socket.AF_INET, socket.AF_UNIX):
+            recorder, _peer = self.adopt(family)
+            recorder.transport.write(b"header ")
+            recorder.transport.write(b"body")
+            recorder.transport.writeSequence([b" and", b" more"])
+            with sends(recorder.transport) as patched:
+                self.turn()
+            self.assertEqual(sent(patched), [b"header body and more"])
+
+    def test_reply(self) -> None:
+        """A reply is sent before the events of other connections are handled."""
+        first, firstPeer = self.adopt()
+        second, secondPeer = self.adopt()
+        received: list[bytes] = []
+        for recorder, other in ((first, secondPeer), (second, firstPeer)):
+
+            def reply(data: bytes, recorder: Recorder = recorder, other: Any = other) -> None:
+                with contextlib.suppress(BlockingIOError):
+                    received.append(other.recv(20))
+                recorder.transport.write(b"header ")
+                recorder.transport.write(b"body")
+
+            recorder.react = reply
+        firstPeer.send(b"x")
+        secondPeer.send(b"x")
+        self.turn()
+        self.assertEqual(received, [b"header body"])
+
+    def test_scheduledCall(self) -> None:
+        """A reply waits for a call that its protocol has scheduled without delay, and leaves with what that writes."""
+        recorder, peer = self.adopt()
+
+        def reply(data: bytes) -> None:
+            recorder.transport.write(b"header ")
+            self.reactor.callLater(0, recorder.transport.write, b"body")
+            self.reactor.callLater(0, self.reactor.callLater, 0, self.reactor.stop)
+
+        recorder.react = reply
+        peer.send(b"x")
+        with sends(recorder.transport) as patched:
+            self.reactor.run(installSignalHandlers=False)
+        self.assertEqual(sent(patched), [b"header body"])
+
+    def test_rest(self) -> None:
+        """Data that the kernel does not accept is sent later, before data written after it."""
+        recorder, peer = self.adopt()
+        long = bytes(range(256)) * 40_000
+        recorder.transport.write(long)
+        self.turn()
+        recorder.transport.write(b"the end")
+        self.assertEqual(self.receive(peer, len(long) + 7), long + b"the end")
+
+    def test_notCopied(self) -> None:
+        """The rest of a large write is not copied."""
+        recorder, _peer = self.adopt()
+        long = bytes(10_000_000)
+        recorder.transport.write(long)
+        self.turn()
+        self.assertIs(recorder.transport.dataBuffer, long)
+
+    def test_full(self) -> None:
+        """If the kernel accepts nothing, everything is sent later."""
+        recorder, peer = self.adopt()
+        recorder.transport.write(b"later")
+        with sends(recorder.transport) as full:
+            full.send.side_effect = BlockingIOError(EAGAIN, "full")
+            self.turn()
+        self.assertEqual(self.receive(peer, 5), b"later")
+        peer.close()
+        self.turnUntil(lambda: recorder.reason)
+        recorder.reason.trap(ConnectionDone)
+
+    def test_pushProducer(self) -> None:
+        """A push producer is paused while more than 64 KiB wait for the kernel, and resumed when nothing waits."""
+        recorder, peer = self.adopt()
+        producer = RecordingProducer()
+        recorder.transport.registerProducer(producer, True)
+        recorder.transport.write(b"short")
+        self.turn()
+        self.assertEqual(producer.calls, [])
+        recorder.transport.write(bytes(10_000_000))
+        self.turn()
+        self.assertEqual(producer.calls, ["pause"])
+        self.receive(peer, 10_000_005)
+        self.assertEqual(producer.calls, ["pause", "resume"])
+
+    def test_pausedInTheTurn(self) -> None:
+        """A push producer that does not stop is paused within its turn, and resumed when the turn has ended."""
+        recorder, _peer = self.adopt()
+        producer = RecordingProducer()
+        recorder.transport.registerProducer(producer, True)
+        recorder.transport.write(bytes(65_537))
+        self.assertEqual(producer.calls, [])
+        recorder.transport.write(b"x")
+        self.assertEqual(producer.calls, ["pause"])
+        self.turn()
+        self.assertEqual(producer.calls, ["pause", "resume"])
+
+    def test_pullProducer(self) -> None:
+        """A pull producer is asked for more when its data has been sent."""
+        recorder, _peer = self.adopt()
+        producer = RecordingProducer()
+        recorder.transport.registerProducer(producer, False)
+        self.assertEqual(producer.calls, ["resume"])
+        recorder.transport.write(b"produced")
+        self.turn()
+        self.assertEqual(producer.calls, ["resume"] * 2)
+
+    def test_pullProducerInReply(self) -> None:
+        """So it is if the producer is registered when data arrives."""
+        recorder, peer = self.adopt()
+        producer = RecordingProducer()
+
+        def reply(data: bytes) -> None:
+            recorder.transport.registerProducer(producer, False)
+            recorder.transport.write(b"produced")
+
+        recorder.react = reply
+        peer.send(b"x")
+        self.turn()
+        self.assertEqual(producer.calls, ["resume"] * 2)
+
+    def test_notBytes(self) -> None:
+        """Anything but bytes raises TypeError, as on a stock transport."""
+        recorder, _peer = self.adopt()
+        with self.assertRaises(TypeError):
+            recorder.transport.write("text")
+        with self.assertRaises(TypeError):
+            recorder.transport.writeSequence([b"bytes", "text"])
+
+    def test_exception(self) -> None:
+        """Data written before an exception in the same event is not sent, as on a stock transport."""
+        recorder, peer = self.adopt()
+
+        def fail(data: bytes) -> None:
+            recorder.transport.write(b"half a reply")
+            raise ZeroDivisionError
+
+        recorder.react = fail
+        peer.send(b"x")
+        self.turn()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        recorder.reason.trap(ZeroDivisionError)
+        self.assertEqual(peer.recv(20), b"")
+
+    def test_aborted(self) -> None:
+        """Data written before abortConnection in the same turn, or after it, is not sent."""
+        recorder, peer = self.adopt()
+        recorder.transport.write(b"before")
+        recorder.transport.abortConnection()
+        recorder.transport.write(b"after")
+        self.turnUntil(lambda: recorder.reason)
+        recorder.reason.trap(ConnectionAborted)
+        with self.assertRaises(ConnectionResetError):
+            peer.recv(10)
+
+    def test_abortedInEvent(self) -> None:
+        """So it is for a protocol that writes and aborts when it receives."""
+        recorder, peer = self.adopt()
+
+        def abort(data: bytes) -> None:
+            recorder.transport.write(b"before")
+            recorder.transport.abortConnection()
+
+        recorder.react = abort
+        peer.send(b"x")
+        self.turnUntil(lambda: recorder.reason)
+        recorder.reason.trap(ConnectionAborted)
+        with self.assertRaises(ConnectionResetError):
+            peer.recv(10)
+
+    def test_closedByPeer(self) -> None:
+        """An orderly close that has arrived before a timed call writes is reported as such."""
+        for family in (socket.AF_INET, socket.AF_UNIX):
+            recorder, peer = self.adopt(family)
+            peer.close()
+            recorder.transport.write(b"to no one")
+            self.turnUntil(lambda recorder=recorder: recorder.reason)
+            recorder.reason.trap(ConnectionDone)
+
+    def test_reset(self) -> None:
+        """After a send that fails for a reset, the end of input is a lost connection."""
+        recorder, _peer = self.adopt()
+        recorder.transport.write(b"to no one")
+        with sends(recorder.transport) as failing:
+            failing.send.side_effect = ConnectionResetError(ECONNRESET, "reset")
+            self.turn()
+            failing.recv.side_effect = lambda size: b""
+            self.assertIsInstance(recorder.transport.doRead(), ConnectionLost)
+
+    def test_halfClosed(self) -> None:
+        """A write after our own FIN is dropped, and the connection stays."""
+        recorder, peer = self.adopt()
+        recorder.transport.loseWriteConnection()
+        self.turn()
+        recorder.transport.write(b"too late")
+        self.assertEqual(peer.recv(10), b"")
+        peer.close()
+        self.turnUntil(lambda: recorder.reason)
+        recorder.reason.trap(ConnectionDone)
+
+    def test_stopWriting(self) -> None:
+        """A transport that stops writing is not flushed."""
+        recorder, peer = self.adopt()
+        recorder.transport.write(b"data")
+        self.assertIn(recorder.transport, self.reactor.getWriters())
+        recorder.transport.stopWriting()
+        self.assertNotIn(recorder.transport, self.reactor.getWriters())
+        self.turn()
+        with self.assertRaises(BlockingIOError):
+            peer.recv(10)
+
+    def test_descriptors(self) -> None:
+        """A file descriptor goes along with the data written after it."""
+        recorder, peer = self.adopt(socket.AF_UNIX)
+        recorder.transport.sendFileDescriptor(peer.fileno())
+        recorder.transport.write(b"x")
+        self.turn()
+        data, passed, _, _ = socket.recv_fds(peer, 10, 1)
+        self.assertEqual((data, len(passed)), (b"x", 1))
+        socket.close(passed[0])
+
+
+class CloseTests(TurnTestCase):
+    def test_atTheEndOfTheTurn(self) -> None:
+        """loseConnection returns first; the connection is closed when the turn ends."""
+        for family in (socket.AF_INET, socket.AF_UNIX):
+            recorder, peer = self.adopt(family)
+            recorder.transport.write(b"the end")
+            recorder.transport.loseConnection()
+            self.assertIsNone(recorder.reason)
+            self.turn()
+            recorder.reason.trap(ConnectionDone)
+            self.assertEqual([peer.recv(10), peer.recv(10)], [b"the end", b""])
+
+    def test_scheduledCall(self) -> None:
+        """A call that is scheduled without delay runs before the connection closes, and may still write."""
+        recorder, peer = self.adopt()
+
+        def close(data: bytes) -> None:
+            recorder.transport.loseConnection()
+            self.reactor.callLater(0, recorder.transport.write, b"bye")
+            self.reactor.callLater(0, self.reactor.callLater, 0, self.reactor.stop)
+
+        recorder.react = close
+        peer.send(b"x")
+        self.reactor.run(installSignalHandlers=False)
+        self.assertEqual(peer.recv(10), b"bye")
+        recorder.reason.trap(ConnectionDone)
+
+    def test_queue(self) -> None:
+        """Queued data is sent first, before and after loseConnection."""
+        for isFirst in (True, False):
+            recorder, peer = self.adopt()
+            long = bytes(10_000_000)
+            if isFirst:
+                recorder.transport.write(long)
+            recorder.transport.loseConnection()
+            if not isFirst:
+                recorder.transport.write(long)
+            self.assertEqual(self.receive(peer, len(long)), long)
+            self.turnUntil(lambda recorder=recorder: recorder.reason)
+            recorder.reason.trap(ConnectionDone)
+
+    def test_producer(self) -> None:
+        """A producer registered after loseConnection keeps the connection until it unregisters."""
+        recorder, _peer = self.adopt()
+        recorder.transport.loseConnection()
+        recorder.transport.registerProducer(RecordingProducer(), False)
+        self.turn()
+        self.assertIsNone(recorder.reason)
+        recorder.transport.unregisterProducer()
+        self.turnUntil(lambda: recorder.reason)
+
+    def test_aborted(self) -> None:
+        """abortConnection after loseConnection aborts."""
+        recorder, _peer = self.adopt()
+        recorder.transport.loseConnection()
+        recorder.transport.abortConnection()
+        self.turnUntil(lambda: recorder.reason)
+        recorder.reason.trap(ConnectionAborted)
+
+    def test_descriptorsWait(self) -> None:
+        """A UNIX socket with file descriptors but no data to carry them ends with an error, as on a stock one."""
+        recorder, peer = self.adopt(socket.AF_UNIX)
+        recorder.transport.sendFileDescriptor(peer.fileno())
+        recorder.transport.loseConnection()
+        self.turnUntil(lambda: recorder.reason)
+        recorder.reason.trap(FileDescriptorOverrun)
+
+
+class ReadTests(TurnTestCase):
+    def send(self, peer: socket.socket, data: bytes) -> None:
+        """Send all of ``data``, and take turns."""
+        while data:
+            with contextlib.suppress(BlockingIOError):
+                data = data[peer.send(data) :]
+            self.turn()
+        self.turn()
+
+    def test_adapts(self) -> None:
+        """Receives get larger for a connection that brings much data, and small again when it no longer does."""
+        recorder, peer = self.adopt()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_000_000)
+        for _ in range(20):
+            self.send(peer, bytes(1_000_000))
+        longest = max(map(len, recorder.pieces))
+        self.assertGreater(longest, RECEIVE_SIZE)
+        self.assertLessEqual(longest, LARGE_RECEIVE_SIZE)
+        self.turnUntil(lambda: sum(map(len, recorder.pieces)) == 20_000_000)
+        self.send(peer, b"short")
+        self.assertEqual(recorder.transport._receiveSize, RECEIVE_SIZE)
+
+    def test_nothingThere(self) -> None:
+        """A receive that finds nothing keeps the connection; one that fails loses it."""
+        recorder, _peer = self.adopt()
+        self.assertIsNone(recorder.transport.doRead())
+        with sends(recorder.transport) as failing:
+            failing.recv.side_effect = OSError(ECONNRESET, "reset")
+            self.assertIsInstance(recorder.transport.doRead(), ConnectionLost)
+
+    def test_whileBlocked(self) -> None:
+        """Data is received while an earlier reply waits for the kernel."""
+        recorder, peer = self.adopt()
+        recorder.transport.write(bytes(10_000_000))
+        self.turn()
+        peer.send(b"x")
+        self.turn()
+        self.assertEqual(recorder.pieces, [b"x"])
+
+
+class ConnectTests(TurnTestCase):
+    def exchange(self, connect: Any, made: list[Recorder]) -> None:
+        """A message and its echo on a connection that ``connect`` makes to a port whose protocols are ``made``."""
+        client = Recorder()
+        factory: Any = ClientFactory()
+        factory.buildProtocol = lambda addr: client
+        connect(factory)
+        self.turnUntil(lambda: made and made[-1].transport and client.transport)
+        server = made[-1]
+        server.react = server.transport.write
+        client.transport.write(b"hello")
+        self.turnUntil(lambda: client.pieces)
+        self.assertEqual(client.pieces, [b"hello"])
+        for recorder in (client, server):
+            self.assertIsInstance(recorder.transport, DirectTransport)
+
+    def factory(self) -> tuple[Any, list[Recorder]]:
+        """A factory, and the protocols that it makes."""
+        made: list[Recorder] = []
+        factory: Any = Factory()
+        factory.noisy = False
+
+        def build(addr: object) -> Recorder:
+            made.append(Recorder())
+            return made[-1]
+
+        factory.buildProtocol = build
+        return factory, made
+
+    def test_tcp(self) -> None:
+        """Servers and clients have direct transports, on IPv4 and on IPv6."""
+        for interface in ("127.0.0.1", "::1"):
+            factory, made = self.factory()
+            number = self.reactor.listenTCP(0, factory, interface=interface).getHost().port
+            self.exchange(
+                lambda client: self.reactor.connectTCP(interface, number, client),  # noqa: B023
+                made,
+            )
+
+    def test_unix(self) -> None:
+        """Servers and clients have direct transports on UNIX sockets."""
+        factory, made = self.factory()
+        path = self.mktemp()
+        self.reactor.listenUNIX(path, factory)
+        self.exchange(lambda client: self.reactor.connectUNIX(path, client), made)
+
+    def test_adoptedPorts(self) -> None:
+        """Adopted ports accept connections with direct transports."""
+        factory, made = self.factory()
+        with socket.create_server(("127.0.0.1", 0)) as tcp:
+            tcp.setblocking(False)
+            self.reactor.adoptStreamPort(tcp.fileno(), socket.AF_INET, factory)
+            number = tcp.getsockname()[1]
+        self.exchange(lambda client: self.reactor.connectTCP("127.0.0.1", number, client), made)
+        path = self.mktemp()
+        with socket.socket(socket.AF_UNIX) as unix:
+            unix.setblocking(False)
+            unix.bind(path)
+            self.reactor.adoptStreamPort(unix.fileno(), socket.AF_UNIX, factory)
+        self.exchange(lambda client: self.reactor.connectUNIX(path, client), made)

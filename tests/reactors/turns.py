@@ -1,0 +1,110 @@
+"""A direct reactor whose turns are taken one by one, its connections, and a protocol that records events."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IPullProducer, IPushProducer
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from echoproto.reactors.direct import DirectReactor
+
+
+class Recorder(Protocol):
+    """Records received data and the reason of its end; ``react`` is called with received data."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.reason: Any = None
+        self.react: Any = lambda data: None
+
+    def dataReceived(self, data: bytes) -> None:
+        self.pieces.append(data)
+        self.react(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.reason = reason
+
+
+@implementer(IPullProducer, IPushProducer)
+class RecordingProducer:
+    """Records the calls of the consumer."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def resumeProducing(self) -> None:
+        self.calls.append("resume")
+
+    def pauseProducing(self) -> None:
+        self.calls.append("pause")
+
+    def stopProducing(self) -> None:
+        self.calls.append("stop")
+
+
+class TurnTestCase(SynchronousTestCase):
+    """Has a reactor that does not run."""
+
+    def setUp(self) -> None:
+        self.reactor: Any = DirectReactor()
+        self.addCleanup(self._close)
+
+    def _close(self) -> None:
+        for descriptor in self.reactor.removeAll():
+            if descriptor.connected:
+                descriptor.connectionLost(Failure(ConnectionDone()))
+        self.reactor.waker.connectionLost(None)
+        self.reactor._poller.close()
+
+    def turn(self) -> None:
+        """One turn of the reactor, which waits for nothing."""
+        self.reactor.iterate(0)
+
+    def turnUntil(self, done: Any) -> None:
+        """Take turns until ``done()``."""
+        for _ in range(2000):
+            if done():
+                return
+            self.turn()
+        self.fail("the condition never became true")
+
+    def adopt(
+        self, family: socket.AddressFamily = socket.AF_INET
+    ) -> tuple[Recorder, socket.socket]:
+        """A protocol with a connection of the reactor, and the peer's socket, which does not block."""
+        if family == socket.AF_UNIX:
+            ours, peer = socket.socketpair()
+        else:
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                peer = socket.create_connection(listener.getsockname())
+                ours, _ = listener.accept()
+        self.addCleanup(peer.close)
+        peer.setblocking(False)
+        recorder = Recorder()
+        with ours:
+            ours.setblocking(False)
+            factory: Any = Factory()
+            factory.buildProtocol = lambda addr: recorder
+            self.reactor.adoptStreamConnection(ours.fileno(), family, factory)
+        return recorder, peer
+
+    def receive(self, peer: socket.socket, size: int) -> bytes:
+        """Data that arrives at ``peer`` while the reactor takes turns, until it is ``size`` bytes."""
+        received = b""
+        for _ in range(100_000):
+            if len(received) >= size:
+                return received
+            self.turn()
+            try:
+                received += peer.recv(65_536)
+            except BlockingIOError:
+                continue
+        self.fail("the data did not arrive")
