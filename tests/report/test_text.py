@@ -183,7 +183,7 @@ service      1.000    1.000    1.000    1.000    1.000    1.000""",
             [
                 "4 times: lost",
                 "3 times: refused",
-                "the client was the limit: one message in a hundred was sent 8.0 ms late or more",
+                "the client was the limit: 1 % of the messages were sent 8.0 ms late or more",
             ],
         )
 

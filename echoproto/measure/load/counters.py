@@ -1,8 +1,8 @@
 """
-What a load counts: in all, and in each second.
+The counts of a load, per second and in total.
 
-:mod:`.connections` write to the running second for every exchange, so that is plain; :mod:`.generator` adds it to the whole when it is over.
-Knows no clock.
+:mod:`.connections` write to the counts of the current second at every exchange; these are added to
+the total at its end. Knows no clock.
 """
 
 from __future__ import annotations
@@ -19,32 +19,30 @@ from echoproto.units import SECOND
 
 class IntervalCounts:
     """
-    Messages and replies of some time.
+    Messages and replies of an interval.
 
-    :ivar sent: messages.
-    :ivar wrong: replies that were wrong, and what came that nobody had asked for.
-    :ivar duplicates: datagrams that came again.
-    :ivar bytesSent: of the messages.
-    :ivar bytesReceived: of the replies.
-    :ivar service: times from when messages were sent; as many as there were replies.
-    :ivar response: in an open loop, times from when they should have been.
-    :ivar late: in an open loop, how much later than that they were sent.
+    :ivar sent: messages sent.
+    :ivar wrong: wrong replies, and unexpected data.
+    :ivar duplicates: duplicate datagrams.
+    :ivar bytesSent: bytes of the messages.
+    :ivar bytesReceived: bytes of the replies.
+    :ivar service: times from sending to reply; its count is the number of replies.
+    :ivar response: in an open loop, times from when messages were due to their replies.
+    :ivar late: in an open loop, times from when messages were due to when they were sent.
     """
 
     def __init__(self) -> None:
         self.sent = self.wrong = self.duplicates = self.bytesSent = self.bytesReceived = 0
-        self.service, self.response, self.late = (
-            LatencyHistogram(),
-            LatencyHistogram(),
-            LatencyHistogram(),
-        )
+        self.service = LatencyHistogram()
+        self.response = LatencyHistogram()
+        self.late = LatencyHistogram()
 
     def __bool__(self) -> bool:
-        """Whether there is anything."""
+        """Whether anything was counted."""
         return bool(self.sent or self.wrong or self.duplicates or self.service.count)
 
     def add(self, other: IntervalCounts) -> None:
-        """Count also what ``other`` has counted."""
+        """Add the counts of another interval."""
         self.sent += other.sent
         self.wrong += other.wrong
         self.duplicates += other.duplicates
@@ -55,58 +53,62 @@ class IntervalCounts:
         self.late.merge(other.late)
 
     def interval(self, at: int) -> Interval:
-        """What is told of it, as a second that began at ``at``."""
+        """Summarize it as an interval that began at ``at``."""
         times = self.response if self.response.count else self.service
-        known = Interval(at, self.sent, self.service.count, wrong=self.wrong)
+        summary = Interval(at, self.sent, self.service.count, wrong=self.wrong)
         if not times.count:
-            return known
+            return summary
         median, p99 = times.percentiles(50, 99)
-        return replace(known, minimum=times.minimum, median=median, p99=p99, maximum=times.maximum)
+        return replace(
+            summary, minimum=times.minimum, median=median, p99=p99, maximum=times.maximum
+        )
 
 
 class LoadCounters:
     """
     Counts second by second.
 
-    :param tell: called with each second when it is over.
-    :ivar begin: what was sent before is not counted, nor its reply.
-    :ivar counts: of the running second; anew with each.
-    :ivar total: of all seconds that are over.
+    :param onInterval: called at the end of each second.
+    :ivar begin: messages sent before this time do not count, nor do their replies.
+    :ivar counts: the current second; replaced when it ends.
+    :ivar total: the sum of all seconds that have ended.
     :ivar intervals: these seconds.
     """
 
     def __init__(
-        self, tell: Callable[[Interval, IntervalCounts], None] = lambda *second: None
+        self,
+        onInterval: Callable[[Interval, IntervalCounts], None] = lambda interval, counts: None,
     ) -> None:
-        self._tell = tell
+        self._onInterval = onInterval
         self.restart(0)
 
     def restart(self, begin: int) -> None:
-        """Forget what there is, and count what is sent from ``begin`` on."""
+        """Reset everything, and count messages that are sent at ``begin`` or later."""
         self.begin = begin
         self.counts, self.total = IntervalCounts(), IntervalCounts()
         self.intervals: list[Interval] = []
 
-    def turn(self) -> None:
-        """The running second is over."""
+    def closeInterval(self) -> None:
+        """End the current second."""
         counts, self.counts = self.counts, IntervalCounts()
         interval = counts.interval(len(self.intervals) * SECOND)
         self.intervals.append(interval)
         self.total.add(counts)
-        self._tell(interval, counts)
+        self._onInterval(interval, counts)
 
     @property
     def figures(self) -> tuple[int, int, int]:
-        """What was sent, received and wrong so far."""
-        both = (self.total, self.counts)
+        """Messages sent, replies received and wrong replies so far."""
+        total, counts = self.total, self.counts
         return (
-            sum(each.sent for each in both),
-            sum(each.service.count for each in both),
-            sum(each.wrong for each in both),
+            total.sent + counts.sent,
+            total.service.count + counts.service.count,
+            total.wrong + counts.wrong,
         )
 
+    # Any: the fields of the result that are not counted here.
     def result(self, **values: Any) -> LoadResult:
-        """What became of it; ``values`` are those that are not counted here."""
+        """Make the result; ``values`` are its fields that are not counted here."""
         total = self.total
         return LoadResult(
             sent=total.sent,
@@ -123,6 +125,6 @@ class LoadCounters:
         )
 
     def foreign(self, size: int) -> None:
-        """Bytes have come that nobody has asked for."""
+        """Count received bytes that are the reply to no message."""
         self.counts.wrong += 1
         self.counts.bytesReceived += size

@@ -1,7 +1,7 @@
 """
-How much of a processor this process has had, and how long it has waited for one.
+CPU time of this process, and its time in the run queue.
 
-Asked by :mod:`echoproto.measure.api` for loads, so that they can say when we were the limit.
+A load uses both to report that the client was the limit.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Nanoseconds that we have run, and waited in the queue of a processor (Documentation/scheduler/sched-stats.rst of Linux).
+#: Nanoseconds on a CPU, and in a run queue (Documentation/scheduler/sched-stats.rst of Linux).
 SCHEDSTAT = Path("/proc/self/schedstat")
 
 
 @dataclass(frozen=True)
 class CPUTime:
     """
-    Since the beginning of the process, in nanoseconds.
+    Times since the start of the process, in nanoseconds.
 
-    :ivar spent: that processors have run us.
-    :ivar waited: that we could have run, but others did; 0 where the system does not tell.
+    :ivar used: time on a CPU.
+    :ivar queued: time in the run queue while others ran; 0 if the system does not report it.
     """
 
-    spent: int = 0
-    waited: int = 0
+    used: int = 0
+    queued: int = 0
 
 
 def cpuTime() -> CPUTime:
-    """So far."""
+    """Read the times so far."""
     try:
-        waited = int(SCHEDSTAT.read_text().split()[1])
+        queued = int(SCHEDSTAT.read_text().split()[1])
     except (OSError, IndexError, ValueError):
-        waited = 0
-    return CPUTime(time.process_time_ns(), waited)
+        queued = 0
+    return CPUTime(time.process_time_ns(), queued)

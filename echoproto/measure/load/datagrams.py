@@ -1,7 +1,8 @@
 """
-A port from which a load sends datagrams: they may be lost, come twice, late, damaged and in any order.
+UDP in a load: datagrams with sequence numbers, and the port that sends them.
 
-Made by :mod:`.generator`, which gives up those that do not come; their bytes are those of :mod:`.datagrams`. See :mod:`.connections` for streams.
+Replies may be lost, duplicated, late, damaged and in any order, so they are matched by content;
+see :mod:`.connections` for streams.
 """
 
 from __future__ import annotations
@@ -9,41 +10,62 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import count
 from struct import Struct
-from typing import Any
 
 from zope.interface import implementer
 
-from echoproto.measure.load.connections import OpenLoop
-from echoproto.targets.interfaces import IReplyReceiver
+from echoproto.measure.load.loops import OpenLoop
+from echoproto.targets.interfaces import IChannel, IReplyReceiver
 
-#: Bytes of datagrams that were given up, the last ones, which each lane knows when they come after all.
-REMEMBERED = 1 << 20
+_HEADER = Struct("!4sI")
+
+#: Bytes of the session number, and of a whole header: the minimum size of a datagram.
+SESSION_SIZE = 4
+MINIMUM_SIZE = _HEADER.size
+
+#: Sequence numbers repeat after this many.
+_NUMBERS = 1 << 32
+
+#: Bytes of given-up datagrams that each flow remembers, so that their late replies are counted.
+MAX_REMEMBERED_BYTES = 1 << 20
+
+
+def numberedDatagrams(session: bytes, bodies: Sequence[bytes]) -> Iterator[bytes]:
+    """
+    Generate datagrams without end.
+
+    :param session: four bytes that identify this run.
+    :param bodies: the contents after the header; repeated.
+    """
+    return (
+        _HEADER.pack(session, number % _NUMBERS) + bodies[number % len(bodies)]
+        for number in count()
+    )
 
 
 @implementer(IReplyReceiver)
 class DatagramFlow:
-    """A port that is connected to the target."""
+    """The datagrams of one UDP port that is connected to the target."""
 
     def __init__(self, loop: OpenLoop) -> None:
         self._loop = loop
-        # By the datagram: when it should have been sent, and when it was; in their order.
+        # When each datagram was due and when it was sent, in the order of sending.
         self._awaited: dict[bytes, tuple[int, int]] = {}
         self._givenUp: dict[bytes, tuple[int, int]] = {}
-        self._remembered = 0
-        # The number of the last one, behind that of the session.
+        self._rememberedBytes = 0
+        # Header of the last one.
         self._last = b""
 
     @property
     def underWay(self) -> int:
-        """Datagrams whose replies are awaited."""
+        """See :class:`~.loops.LoadConnection`."""
         return len(self._awaited)
 
-    def opened(self, channel: Any) -> None:
-        """It leads somewhere."""
+    def opened(self, channel: IChannel) -> None:
+        """See :class:`~.loops.LoadConnection`."""
         self._channel = channel
 
     def send(self, message: bytes, due: int, now: int) -> None:
-        """Send a datagram that should have been sent when it was ``due``."""
+        """See :class:`~.loops.LoadConnection`."""
         self._last = message[:MINIMUM_SIZE]
         self._awaited[message] = due, now
         self._loop.sent(len(message), due, now)
@@ -51,83 +73,60 @@ class DatagramFlow:
 
     def replyReceived(self, reply: bytes) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
-        now = self._loop.now()
+        now = self._loop.monotonicNs()
         times = self._awaited.pop(reply, None)
         if times is not None:
             self._loop.answered(self, len(reply), *times, now, True)
         elif reply in self._givenUp:
-            # Its place is another's already.
-            self._remembered -= len(reply)
+            # Another datagram was sent in its place already.
+            self._rememberedBytes -= len(reply)
             self._loop.count(len(reply), *self._givenUp.pop(reply), now, True)
         else:
-            self._odd(reply, now)
+            self._unexpectedReply(reply, now)
 
-    def _odd(self, reply: bytes, now: int) -> None:
-        """It is none that is awaited: a damaged one, one that has come before, or nobody's."""
-        message = self._damaged(reply)
+    def _unexpectedReply(self, reply: bytes, now: int) -> None:
+        """Count a damaged, duplicate or foreign datagram."""
+        message = self._originalOf(reply)
         if message is not None:
             self._loop.answered(self, len(reply), *self._awaited.pop(message), now, False)
-        elif self._hasCome(reply):
-            self._loop.tally.counts.duplicates += 1
+        elif self._isPast(reply):
+            self._loop.counters.counts.duplicates += 1
         else:
-            self._loop.tally.foreign(len(reply))
+            self._loop.counters.foreign(len(reply))
 
-    def _damaged(self, reply: bytes) -> bytes | None:
-        """The one that it should be: its number tells, or what stands behind that where its number is none of ours."""
-        number, rest = reply[:MINIMUM_SIZE], reply[MINIMUM_SIZE:]
-        for each in self._awaited:
-            if each[:MINIMUM_SIZE] == number:
-                return each
-        if rest and not self._hasCome(reply):
-            return next((each for each in self._awaited if each[MINIMUM_SIZE:] == rest), None)
+    def _originalOf(self, reply: bytes) -> bytes | None:
+        """Find the datagram of a damaged reply: by its header or, if that is unknown, its body."""
+        header, body = reply[:MINIMUM_SIZE], reply[MINIMUM_SIZE:]
+        for message in self._awaited:
+            if message[:MINIMUM_SIZE] == header:
+                return message
+        if body and not self._isPast(reply):
+            return next((sent for sent in self._awaited if sent[MINIMUM_SIZE:] == body), None)
         return None
 
-    def _hasCome(self, reply: bytes) -> bool:
-        """Whether it has a number of ours: then it has come before, or so late that it is forgotten."""
-        number = reply[:MINIMUM_SIZE]
-        return (
-            bool(self._last) and number[:SESSION] == self._last[:SESSION] and number <= self._last
-        )
+    def _isPast(self, reply: bytes) -> bool:
+        """Whether a datagram with this header was sent, which is then answered or forgotten."""
+        header, size = reply[:MINIMUM_SIZE], SESSION_SIZE
+        return bool(self._last) and header[:size] == self._last[:size] and header <= self._last
 
     def giveUp(self, before: int, now: int) -> None:
-        """Await no longer what was sent before; in a closed loop others are sent in its place."""
+        """See :class:`~.loops.LoadConnection`; a closed loop sends others in their place."""
         while self._awaited:
             message = next(iter(self._awaited))
             if self._awaited[message][1] > before:
                 return
             self._givenUp[message] = self._awaited.pop(message)
-            self._remembered += len(message)
-            while self._remembered > REMEMBERED:
+            self._rememberedBytes += len(message)
+            while self._rememberedBytes > MAX_REMEMBERED_BYTES:
                 oldest = next(iter(self._givenUp))
-                self._remembered -= len(oldest)
+                self._rememberedBytes -= len(oldest)
                 del self._givenUp[oldest]
             self._loop.lost(self, now)
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`; the port still leads there."""
-        self._loop.trouble(reason)
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`; the port stays open."""
+        self._loop.warning(reason)
 
     def close(self) -> None:
-        """It is over."""
+        """See :class:`~.loops.LoadConnection`."""
         self._channel.close()
-
-
-_HEADER = Struct("!4sI")
-
-#: Bytes of the number of the session, and of a datagram at least.
-SESSION = 4
-MINIMUM_SIZE = _HEADER.size
-
-_ROUND = 1 << 32
-
-
-def numberedDatagrams(session: bytes, bodies: Sequence[bytes]) -> Iterator[bytes]:
-    """
-    Datagrams without an end.
-
-    :param session: four bytes that no other session is likely to have.
-    :param bodies: what stands behind the numbers, one after the other and again.
-    """
-    return (
-        _HEADER.pack(session, number % _ROUND) + bodies[number % len(bodies)] for number in count()
-    )

@@ -1,51 +1,37 @@
 """
 Loads one target over many connections, and times every exchange.
 
-Called by :func:`echoproto.measure.load`. In a *closed loop* each connection has so many messages under way, and a reply draws the
-next. In an *open loop* messages are sent at their times (:mod:`.schedule`), whatever has become of those before, and the
-*response time* counts from when a message should have been sent: a server that stops is not asked less because it is slow
-(coordinated omission). The *service time* counts from when it was sent. Every byte that comes back is compared.
+In a *closed loop* each connection has a fixed number of messages under way, and each reply is
+followed by the next message. In an *open loop* messages are sent at their times (:mod:`.schedule`)
+whatever the replies, and the *response time* counts from when a message was due: a slow server gets
+no fewer messages (coordinated omission). The *service time* counts from when it was sent.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
-from echoproto.errors import ConnectionClosed
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import LatencyHistogram
-from echoproto.measure.load.connections import (
-    ClosedLoop,
-    OpenLoop,
-    PipelinedConnection,
-    SequentialConnection,
-)
+from echoproto.measure.load.connections import PipelinedConnection, SequentialConnection
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.cpu import CPUTime
 from echoproto.measure.load.datagrams import DatagramFlow
+from echoproto.measure.load.loops import ClosedLoop, LoadConnection, OpenLoop
 from echoproto.measure.load.plan import LoadPlan, LoadResult
+from echoproto.measure.load.pool import ConnectionPool
+from echoproto.measure.load.senders import (
+    BUSY_WAIT_NS,
+    ClosedLoopSender,
+    OpenLoopSender,
+    Sender,
+)
 from echoproto.measure.load.timers import Timers
-from echoproto.targets.failures import failureReason
-from echoproto.units import SECOND, seconds
-
-#: The kernel's clock for waiting has milliseconds (epoll_wait(2)); what is due sooner is waited for without sleep.
-SPIN = 1_100_000
-
-#: Messages that are sent in one go where many are due.
-BURST = 100
-
-#: Seconds after which a connection that has ended is made again.
-AGAIN = 0.1
-
-#: How often in the time that a reply may take it is looked whether it is lost.
-LOOKS = 10
+from echoproto.units import SECOND
 
 
 class LoadGenerator:
@@ -53,53 +39,65 @@ class LoadGenerator:
     A load on one target.
 
     :param target: a :class:`~echoproto.targets.stream.StreamTarget` without a size, or a
-        :class:`~echoproto.targets.stream.UDPTarget`.
+        :class:`~echoproto.targets.udp.UDPTarget`.
     :param clock: calls later.
-    :param now: the time in nanoseconds, which never goes back.
-    :param used: what we have had of a processor.
-    :param messages: what is sent, one after the other, without an end.
+    :param monotonicNs: the time in nanoseconds.
+    :param cpuTime: the CPU time of this process.
+    :param messages: the messages, without end.
     :param plan: what to do.
-    :param tell: called with each second when it is over.
-    :param spin: nanoseconds before a message's time from which on we wait without sleep.
-    :ivar result: fires with a :class:`LoadResult` at the end; fails where no connection can be made. Cancelled, it ends and fires
-        with what there is.
+    :param onInterval: called at the end of each second.
+    :param spin: nanoseconds before a message is due from which on we wait in a busy loop.
+    :ivar target: the target.
+    :ivar result: fires with a :class:`LoadResult` at the end; fails if no connection can be made.
+        Cancelled, it fires with the figures so far.
     """
 
     def __init__(
         self,
-        target: Any,
+        target: Any,  # an ITarget; tests have simpler ones
         clock: IReactorTime,
-        now: Callable[[], int],
-        used: Callable[[], CPUTime],
+        monotonicNs: Callable[[], int],
+        cpuTime: Callable[[], CPUTime],
         messages: Iterator[bytes],
         plan: LoadPlan,
-        tell: Callable[[Interval, IntervalCounts], None] = lambda *second: None,
-        spin: int = SPIN,
+        onInterval: Callable[[Interval, IntervalCounts], None] = lambda interval, counts: None,
+        spin: int = BUSY_WAIT_NS,
     ) -> None:
         self.result: Deferred[LoadResult] = Deferred(lambda _: self.stop())
         self.target = target
-        self._now = now
-        self._used = used
-        self._messages = messages
+        self._monotonicNs = monotonicNs
+        self._cpuTime = cpuTime
+        self._source = messages
         self._plan = plan
-        self._spin = spin
-        self._tally = LoadCounters(tell)
-        self._supply = self._supplied()
-        shared = (now, self._tally, self._supply, self._idle, self._gone, self._trouble)
-        self._closed = ClosedLoop(*shared) if plan.times is None else None
-        self._loop = self._closed or OpenLoop(*shared)
-        self._lanes: list[Any] = []
-        self._opening: set[Deferred[Any]] = set()
+        self._counters = LoadCounters(onInterval)
+        self._messages = self._limited()
         self._timers = Timers(clock)
-        self._turn = 0
-        self._connecting = LatencyHistogram()
-        self._errors: Counter[str] = Counter()
-        self._unopened = 0
+        self._pool = ConnectionPool(
+            target, self._connection, self._timers, monotonicNs, plan.timeout, self._attempted
+        )
+        shared = (
+            monotonicNs,
+            self._counters,
+            self._messages,
+            self._finished,
+            self._connectionLost,
+            self._warning,
+        )
+        connections, timers = self._pool.connections, self._timers
+        self._closed: ClosedLoop | None = None
+        self._loop: OpenLoop
+        self._sender: Sender
+        if plan.times is None:
+            self._loop = self._closed = ClosedLoop(*shared)
+            self._sender = ClosedLoopSender(self._closed, connections, timers, plan.window)
+        else:
+            self._loop = OpenLoop(*shared)
+            self._sender = OpenLoopSender(self._loop, connections, timers, plan.times, spin)
         self._begun = self._sending = self._over = False
-        self._begin = self._edge = self._ended = self._heard = self._looked = 0
-        self._usedBefore = self._usedAfter = CPUTime()
+        self._begin = self._intervalBegin = self._ended = self._lastReplyAt = 0
+        self._cpuBefore = self._cpuAfter = CPUTime()
 
-    def _lane(self) -> Any:
+    def _connection(self) -> LoadConnection:
         if not self.target.ordered:
             return DatagramFlow(self._loop)
         if self._closed is not None and self._plan.window == 1:
@@ -107,221 +105,128 @@ class LoadGenerator:
         return PipelinedConnection(self._loop)
 
     def stage(self) -> tuple[float, tuple[int, int, int]]:
-        """How much of it is done, from 0 to 1; what was sent, received and wrong."""
-        figures = self._tally.figures
-        return self._plan.share(self._now() - self._begin, figures[0]), figures
+        """How much is done, from 0 to 1; messages sent, replies received, wrong replies."""
+        figures = self._counters.figures
+        return self._plan.share(self._monotonicNs() - self._begin, figures[0]), figures
 
     # Connecting
 
     def start(self) -> None:
-        """Connect; the load begins when each connection is made, or cannot be."""
-        self._begin = self._ended = self._now()
-        self._tally.restart(self._begin)
-        self._unopened = self._plan.connections
-        for _ in range(self._plan.connections):
-            self._open()
+        """Connect; the load begins when every attempt to connect has succeeded or failed."""
+        self._begin = self._ended = self._monotonicNs()
+        self._counters.restart(self._begin)
+        self._pool.open(self._plan.connections)
 
-    def _open(self) -> None:
-        lane = self._lane()
-        opening = self.target.open(lane)
-        self._opening.add(opening)
-        late = False
+    def _attempted(self, connection: LoadConnection | None) -> None:
+        if connection is None:
+            self._replaceConnection()
+        else:
+            self._sender.opened(connection)
+        if not (self._pool.pending or self._begun or self._over):
+            self._beginSending()
 
-        def tooLate() -> None:
-            nonlocal late
-            late = True
-            opening.cancel()
-
-        timer = self._timers.later(self._plan.timeout, tooLate)
-
-        def opened(result: Any) -> None:
-            self._opening.discard(opening)
-            self._unopened -= 1
-            self._timers.cancel(timer)
-            if isinstance(result, Failure):
-                if late:
-                    waited = seconds(self._plan.timeout)
-                    result = Failure(ConnectionClosed(f"no connection in {waited}"))
-                self._errors[failureReason(result)] += 1
-                self._failure = result
-                self._openAgain()
-            elif self._over:
-                result.close()
-            else:
-                lane.opened(result)
-                if result.connectTime is not None:
-                    self._connecting.add(result.connectTime)
-                self._lanes.append(lane)
-                self._fill(lane)
-            self._beginIfReady()
-
-        opening.addBoth(opened)
-
-    def _beginIfReady(self) -> None:
-        if self._unopened or self._begun or self._over:
-            return
+    def _beginSending(self) -> None:
         self._begun = True
-        if not self._lanes:
+        if not self._pool.connections:
             self._leave()
-            self.result.errback(self._failure)
+            self.result.errback(self._pool.failure)
             return
         self._sending = True
-        self._begin = self._now()
-        self._usedBefore = self._used()
-        # What is sent at its times goes on whatever becomes of it, and a stream may bring it late.
+        self._begin = self._monotonicNs()
+        self._cpuBefore = self._cpuTime()
+        # An open loop goes on without a reply, and on a stream that may still arrive.
         if self._closed is not None or not self.target.ordered:
-            self._looked = self._begin
-            self._giveUp()
+            self._pool.checkTimeouts()
         if self._plan.warmup:
-            self._timers.later(self._plan.warmup, self._count)
+            self._timers.later(self._plan.warmup, self._beginCounting)
         else:
-            self._count()
+            self._beginCounting()
         if self._plan.duration is not None:
-            self._timers.later(self._plan.duration, self._enough)
-        if self._plan.times is not None:
-            self._due = next(self._plan.times)
-            self._arrive()
-        for lane in list(self._lanes):
-            self._fill(lane)
+            self._timers.later(self._plan.duration, self._stopSending)
+        self._sender.start(self._begin)
 
     # Sending
 
-    def _supplied(self) -> Generator[bytes, None, None]:
-        """All messages that are to be sent; with the last of them it is enough. Closed where it is enough before."""
+    def _limited(self) -> Generator[bytes, None, None]:
+        """Yield the messages of the plan; with the last one, sending ends. Closed if it ends early."""
         if self._plan.count is None:
-            yield from self._messages
+            yield from self._source
         else:
-            yield from islice(self._messages, self._plan.count - 1)
-            self._await()
-            yield next(self._messages)
+            yield from islice(self._source, self._plan.count - 1)
+            self._awaitReplies()
+            yield next(self._source)
 
-    def _fill(self, lane: Any) -> None:
-        """In a closed loop: as many under way as there may be."""
-        for _ in range(BURST):
-            if self._closed is None or not self._sending or lane.underWay >= self._plan.window:
-                return
-            self._closed.draw(lane, self._now())
-        # What comes meanwhile is to be heard; the connection may be over by then.
-        self._timers.later(0, self._fillAgain, lane)
+    # Replies and lost connections
 
-    def _fillAgain(self, lane: Any) -> None:
-        if lane in self._lanes:
-            self._fill(lane)
-
-    def _arrive(self) -> None:
-        """In an open loop: send what is due, or some of it, so that what comes is heard however late we are."""
-        times: Any = self._plan.times
-        for _ in range(BURST):
-            if not self._sending:
-                return
-            if not self._lanes:
-                # Those that are made again are looked for.
-                self._timers.later(SPIN, self._arrive)
-                return
-            now = self._now()
-            due = self._begin + self._due
-            if due > now:
-                self._timers.later(max(due - now - self._spin, 0), self._arrive)
-                return
-            self._turn += 1
-            self._lanes[self._turn % len(self._lanes)].send(next(self._supply), due, now)
-            self._due = next(times)
-        self._timers.later(0, self._arrive)
-
-    # What comes
-
-    def _idle(self) -> None:
-        """A reply has come, and draws no message."""
+    def _finished(self) -> None:
+        """A reply was received, or given up, and no message follows it."""
         if not self._sending:
-            self._heard = self._now()
-            self._endIfDone()
+            self._lastReplyAt = self._monotonicNs()
+            self._endIfIdle()
 
-    def _giveUp(self) -> None:
-        """Await no longer what does not come."""
-        now, interval = self._now(), self._plan.timeout // LOOKS
-        # Held up we have not heard yet what has come meanwhile.
-        if now - self._looked < 2 * interval:
-            for lane in list(self._lanes):
-                lane.giveUp(now - self._plan.timeout, now)
-        self._looked = now
-        self._timers.later(interval, self._giveUp)
+    def _warning(self, reason: str) -> None:
+        self._pool.errors[reason] += 1
 
-    def _trouble(self, reason: str) -> None:
-        """The network says something of a channel that has not ended."""
-        self._errors[reason] += 1
-
-    def _gone(self, lane: Any, reason: str) -> None:
-        """A connection has ended; another takes its place."""
-        self._errors[reason] += 1
-        self._lanes.remove(lane)
+    def _connectionLost(self, connection: LoadConnection, reason: str) -> None:
+        self._pool.remove(connection, reason)
         if self._sending:
-            self._openAgain()
+            self._replaceConnection()
         else:
-            self._endIfDone()
+            self._endIfIdle()
 
-    def _openAgain(self) -> None:
-        """Make a connection in place of one that has ended or could not be made, as long as there is something to send."""
+    def _replaceConnection(self) -> None:
+        """Replace a lost connection, while there is something to send."""
         if self._sending:
-            self._unopened += 1
-            self._timers.later(round(AGAIN * SECOND), self._open)
-            if not self._lanes and self._plan.duration is None:
-                # It would not end by itself.
-                self._timers.later(self._plan.timeout, self._giveIn, self._tally.figures)
+            self._pool.openLater()
+            if not self._pool.connections and self._plan.duration is None:
+                # Nothing else would end the load.
+                self._timers.later(self._plan.timeout, self._abandon, self._counters.figures)
 
-    def _giveIn(self, before: tuple[int, int, int]) -> None:
-        """There is no connection any more: where nothing could be sent since, no more is."""
-        if not self._lanes and self._tally.figures == before:
-            self._errors["no connection any more"] += 1
-            self._enough()
+    def _abandon(self, before: tuple[int, int, int]) -> None:
+        """End the load if there is no connection, and there was none to send on since."""
+        if not self._pool.connections and self._counters.figures == before:
+            self._pool.errors["no connection left"] += 1
+            self._stopSending()
 
     # Seconds
 
-    def _count(self) -> None:
-        """The warm-up is over."""
-        self._edge = self._now()
-        self._tally.restart(self._edge)
-        self._timers.later(SECOND, self._turnSecond)
+    def _beginCounting(self) -> None:
+        """End the warm-up."""
+        self._intervalBegin = self._monotonicNs()
+        self._counters.restart(self._intervalBegin)
+        self._timers.later(SECOND, self._closeIntervals)
 
-    def _turnSecond(self) -> None:
-        """A second is over, or more where we were held up."""
-        now = self._now()
-        while self._edge + SECOND <= now:
-            self._edge += SECOND
-            self._tally.turn()
-        self._timers.later(self._edge + SECOND - now, self._turnSecond)
+    def _closeIntervals(self) -> None:
+        """End a second, or several after a pause of this process."""
+        now = self._monotonicNs()
+        while self._intervalBegin + SECOND <= now:
+            self._intervalBegin += SECOND
+            self._counters.closeInterval()
+        self._timers.later(self._intervalBegin + SECOND - now, self._closeIntervals)
 
     # The end
 
-    def _enough(self) -> None:
-        """Send no more."""
+    def _stopSending(self) -> None:
         if self._sending:
-            self._await()
-            self._supply.close()
-            self._endIfDone()
+            self._awaitReplies()
+            self._messages.close()
+            self._endIfIdle()
 
-    def _await(self) -> None:
-        """All is sent; wait for the replies."""
+    def _awaitReplies(self) -> None:
         self._sending = False
-        self._ended = self._now()
-        self._countMissed()
-        self._usedAfter = self._used()
+        self._ended = self._monotonicNs()
+        self._sender.stop(self._ended)
+        self._cpuAfter = self._cpuTime()
         self._timers.later(self._plan.timeout, self.stop)
 
-    def _countMissed(self) -> None:
-        """In an open loop: what was due while there was no connection could not be sent, and is lost."""
-        times: Any = self._plan.times
-        while times is not None and not self._lanes and self._begin + self._due <= self._ended:
-            self._tally.counts.sent += 1
-            self._due = next(times)
-
-    def _endIfDone(self) -> None:
-        if not any(each.underWay for each in self._lanes):
+    def _endIfIdle(self) -> None:
+        if self._pool.isIdle:
             self.stop()
 
     def finish(self) -> None:
-        """Send no more, and end when all replies have come; now where that is so already."""
+        """Stop sending, and end when no reply is awaited any more; called again, end now."""
         if self._sending:
-            self._enough()
+            self._stopSending()
         else:
             self.stop()
 
@@ -330,30 +235,27 @@ class LoadGenerator:
         if self._over:
             return
         if self._sending:
-            self._await()
-        if self._tally.counts:
-            self._tally.turn()
-        result = self._snapshot()
+            self._awaitReplies()
+        if self._counters.counts:
+            self._counters.closeInterval()
+        result = self._makeResult()
         self._leave()
         self.result.callback(result)
 
-    def _snapshot(self) -> LoadResult:
-        before, after = self._usedBefore, self._usedAfter
-        wall = max(self._ended - self._begin, 1)
-        return self._tally.result(
+    def _makeResult(self) -> LoadResult:
+        before, after = self._cpuBefore, self._cpuAfter
+        elapsed = max(self._ended - self._begin, 1)
+        return self._counters.result(
             target=self.target.name,
             plan=self._plan,
-            duration=max(self._ended, self._heard) - min(self._tally.begin, self._ended),
-            connecting=self._connecting,
-            errors=self._errors,
-            busy=(after.spent - before.spent) / wall,
-            waited=(after.waited - before.waited) / wall,
+            duration=max(self._ended, self._lastReplyAt) - min(self._counters.begin, self._ended),
+            connecting=self._pool.connecting,
+            errors=self._pool.errors,
+            busy=(after.used - before.used) / elapsed,
+            waited=(after.queued - before.queued) / elapsed,
         )
 
     def _leave(self) -> None:
         self._over = True
         self._timers.end()
-        for opening in list(self._opening):
-            opening.cancel()
-        for lane in self._lanes:
-            lane.close()
+        self._pool.close()

@@ -1,7 +1,8 @@
 """
-A load that several processes share: what each is to do, and what all of them have done.
+Splits a load over several processes, and adds their results.
 
-Pure. Called by :mod:`echoproto.measure.load.workers`, which starts the processes; each of them runs a :class:`~.generator.LoadGenerator`.
+Pure. Used by :mod:`.workers`, which starts the processes; each runs a
+:class:`~.generator.LoadGenerator`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from echoproto.measure.load.schedule import fixed, poisson
 
 def splitPlan(plan: LoadPlan, workers: int) -> list[LoadPlan]:
     """
-    What each of so many is to do: together exactly the whole. They are fewer where there are fewer connections or messages.
+    Split a plan into the plans of its workers, which add up to the whole.
 
-    :param plan: of the whole; its times are not shared (:func:`sendTimes`).
+    There are fewer than ``workers`` if there are fewer connections or messages.
+
+    :param plan: the whole; its send times are not split (:func:`sendTimes`).
     """
     count = plan.count
     of = min(workers, plan.connections, workers if count is None else count)
@@ -44,11 +47,11 @@ def _share(total: int, index: int, of: int) -> int:
 
 def sendTimes(arrivals: str, rate: float, index: int = 0, of: int = 1) -> Iterator[int]:
     """
-    When one of several is to send.
+    The send times of one of several workers.
 
-    :param arrivals: ``fixed``, where each has every so many of the whole's times; or ``poisson``, where each has its own chance,
-        which together is that of the whole.
-    :param rate: messages a second of the whole.
+    :param arrivals: ``fixed``: each worker has every ``of``-th of the times; or ``poisson``: each
+        has random times, which together are a Poisson process of the whole rate.
+    :param rate: messages per second of all workers.
     """
     if arrivals == "fixed":
         return fixed(rate, index, of)
@@ -57,56 +60,59 @@ def sendTimes(arrivals: str, rate: float, index: int = 0, of: int = 1) -> Iterat
 
 class ResultAggregator:
     """
-    What all have counted, second by second.
+    Adds the counts of all workers, second by second.
 
-    :param workers: how many they are.
-    :param tell: called with each second, when all have told theirs or have ended.
+    :param workers: number of workers.
+    :param onInterval: called with each second that all workers have reported, or have ended before.
     """
 
-    def __init__(self, workers: int, tell: Callable[[Interval, IntervalCounts], None]) -> None:
-        self.tally = LoadCounters(tell)
-        self._told = [0] * workers
+    def __init__(
+        self, workers: int, onInterval: Callable[[Interval, IntervalCounts], None]
+    ) -> None:
+        self.counters = LoadCounters(onInterval)
+        self._reported = [0] * workers
         self._working = set(range(workers))
         self._open: list[IntervalCounts] = []
 
     def second(self, worker: int, counts: IntervalCounts) -> None:
-        """A worker's next second."""
-        place = self._told[worker] - len(self.tally.intervals)
-        self._told[worker] += 1
+        """Add the next second of a worker."""
+        place = self._reported[worker] - len(self.counters.intervals)
+        self._reported[worker] += 1
         while len(self._open) <= place:
             self._open.append(IntervalCounts())
         self._open[place].add(counts)
-        self._advance()
+        self._closeIntervals()
 
     def ended(self, worker: int) -> None:
-        """A worker tells no more."""
+        """A worker has ended: do not wait for its reports any more."""
         self._working.discard(worker)
-        self._advance()
+        self._closeIntervals()
 
-    def _advance(self) -> None:
-        waiting = [self._told[each] for each in self._working]
-        while self._open and len(self.tally.intervals) < min(waiting, default=max(self._told)):
-            self.tally.counts = self._open.pop(0)
-            self.tally.turn()
+    def _closeIntervals(self) -> None:
+        reported = [self._reported[worker] for worker in self._working]
+        complete = min(reported, default=max(self._reported))
+        while self._open and len(self.counters.intervals) < complete:
+            self.counters.counts = self._open.pop(0)
+            self.counters.closeInterval()
 
-    def result(self, plan: LoadPlan, workers: Sequence[LoadResult]) -> LoadResult:
+    def result(self, plan: LoadPlan, results: Sequence[LoadResult]) -> LoadResult:
         """
-        The whole.
+        Make the result of the whole load.
 
-        :param plan: of the whole.
-        :param workers: what became of those that came to their ends, of which there is at least one.
+        :param plan: the plan of the whole.
+        :param results: those of the workers that have finished; at least one.
         """
         connecting, errors = LatencyHistogram(), Counter[str]()
-        for each in workers:
-            connecting.merge(each.connecting)
-            errors += each.errors
-        return self.tally.result(
-            target=workers[0].target,
+        for result in results:
+            connecting.merge(result.connecting)
+            errors += result.errors
+        return self.counters.result(
+            target=results[0].target,
             plan=plan,
-            duration=max(each.duration for each in workers),
+            duration=max(result.duration for result in results),
             connecting=connecting,
             errors=errors,
-            busy=sum(each.busy for each in workers),
-            waited=sum(each.waited for each in workers),
-            workers=tuple(workers),
+            busy=sum(result.busy for result in results),
+            waited=sum(result.waited for result in results),
+            workers=tuple(results),
         )

@@ -1,7 +1,7 @@
 """
-What a load is to do, and what became of it: values.
+The plan of a load and its result, as values.
 
-Made by whoever asks, and by :mod:`.generator`; read by :mod:`echoproto.report.text` and :mod:`echoproto.report.document`.
+:mod:`.generator` makes the result; :mod:`echoproto.report` shows it.
 """
 
 from __future__ import annotations
@@ -14,27 +14,30 @@ from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.units import SECOND
 
-#: Of one processor, from which on we are taken to have been the limit.
-SATURATED = 0.9
+#: Share of a CPU from which on the client is reported as the limit.
+SATURATED_SHARE = 0.9
 
-#: What is late by more was not sent at its time.
-LATE = 2_000_000
+#: Share of the time in the run queue from which on it is reported.
+QUEUED_SHARE = 0.05
+
+#: A message that is sent later than this, in nanoseconds, was not sent on time.
+MAX_LATENESS_NS = 2_000_000
 
 
 @dataclass(frozen=True)
 class LoadPlan:
     """
-    What to do. Times are in nanoseconds.
+    What to send. Times are in nanoseconds.
 
-    :ivar connections: so many.
-    :ivar duration: how long to send; ``None`` for until ``count``.
-    :ivar count: messages in all; ``None`` for any number.
-    :ivar window: messages under way on each connection, in a closed loop.
-    :ivar times: when to send in an open loop, from the beginning; ``None`` for a closed one.
-    :ivar rate: messages a second of an open loop, on average; ``None`` for a closed one.
-    :ivar arrivals: of an open loop, ``fixed`` or ``poisson``.
-    :ivar warmup: what is due so early is not counted.
-    :ivar timeout: how long replies and connections are awaited; a datagram without a reply is given up then.
+    :ivar connections: number of connections.
+    :ivar duration: how long to send; ``None`` to send until ``count``.
+    :ivar count: number of messages on all connections; ``None`` for no limit.
+    :ivar window: in a closed loop, messages under way on each connection.
+    :ivar times: when to send in an open loop, since its beginning; made of ``rate`` if ``None``.
+    :ivar rate: messages per second of an open loop; ``None`` for a closed loop.
+    :ivar arrivals: intervals of an open loop: ``fixed`` or ``poisson``.
+    :ivar warmup: messages that are sent in this first part do not count.
+    :ivar timeout: limit for connections and for replies; a datagram is given up then.
     """
 
     connections: int = 10
@@ -48,7 +51,7 @@ class LoadPlan:
     timeout: int = 2 * SECOND
 
     def share(self, elapsed: int, sent: int) -> float:
-        """How much of it is done after so many nanoseconds and messages, from 0 to 1."""
+        """How much is done after ``elapsed`` nanoseconds and ``sent`` messages, from 0 to 1."""
         done = [elapsed / self.duration] if self.duration else []
         done += [sent / self.count] if self.count else []
         return min(max(done, default=0.0), 1.0)
@@ -62,26 +65,26 @@ class LoadPlan:
 @dataclass(frozen=True)
 class LoadResult:
     """
-    What became of it, warm-up not counted.
+    The result of a load, without its warm-up. Times are in nanoseconds.
 
-    :ivar target: its name.
-    :ivar plan: what was asked for.
-    :ivar duration: nanoseconds from the beginning to the last message or its reply, whichever was later.
-    :ivar sent: messages.
-    :ivar received: replies, right or wrong.
-    :ivar wrong: those that were wrong.
-    :ivar bytesSent: of the messages.
-    :ivar bytesReceived: of the replies.
-    :ivar service: times from when messages were sent.
-    :ivar response: in an open loop, times from when they should have been.
-    :ivar late: in an open loop, how much later than that they were sent.
-    :ivar connecting: times of connections.
-    :ivar errors: how often a connection could not be made or has ended, or the network has said that nobody is there, by why.
-    :ivar busy: our share of a processor.
-    :ivar waited: the share of the time in which we waited for one that others had.
-    :ivar duplicates: datagrams that came again.
-    :ivar intervals: its seconds, one after the other; the last may be shorter.
-    :ivar workers: where several processes have shared it, what each has done.
+    :ivar target: name of the target.
+    :ivar plan: the plan.
+    :ivar duration: from the beginning to the last message or reply, whichever is later.
+    :ivar sent: messages sent.
+    :ivar received: replies received, right or wrong.
+    :ivar wrong: wrong replies, and unexpected data.
+    :ivar bytesSent: bytes of the messages.
+    :ivar bytesReceived: bytes of the replies.
+    :ivar service: times from sending to reply.
+    :ivar response: in an open loop, times from when messages were due to their replies.
+    :ivar late: in an open loop, times from when messages were due to when they were sent.
+    :ivar connecting: times to connect.
+    :ivar errors: numbers of failed, lost and refused connections, by reason.
+    :ivar busy: our share of a CPU.
+    :ivar waited: share of the time in which we waited for a CPU that ran others.
+    :ivar duplicates: duplicate datagrams.
+    :ivar intervals: the seconds of the run; the last may be shorter.
+    :ivar workers: the results of the processes that shared the load, if there were several.
     """
 
     target: str
@@ -105,7 +108,7 @@ class LoadResult:
 
     @property
     def rate(self) -> float:
-        """Replies a second."""
+        """Replies per second."""
         return self.received * SECOND / self.duration if self.duration else 0.0
 
     @property
@@ -115,19 +118,20 @@ class LoadResult:
 
     @property
     def limits(self) -> list[str]:
-        """Why the figures may be ours rather than the server's, for people; of each worker where there are several."""
+        """Reasons why the client may have limited the figures, in words; for each worker."""
         if self.workers:
             return [
                 f"worker {number}: {limit}"
-                for number, each in enumerate(self.workers, 1)
-                for limit in each.limits
+                for number, worker in enumerate(self.workers, 1)
+                for limit in worker.limits
             ]
         found = []
-        # In an open loop we wait for the next message's time without sleep.
-        if not self.plan.open and self.busy + self.waited >= SATURATED:
-            others = f", and others had it for {self.waited:.0%}" if self.waited >= 0.05 else ""
-            found.append(f"our processor was busy for {self.busy:.0%} of the time{others}")
-        if self.late.percentile(99) > LATE:
+        # An open loop waits for the time of the next message in a busy loop.
+        if not self.plan.open and self.busy + self.waited >= SATURATED_SHARE:
+            shared = self.waited >= QUEUED_SHARE
+            others = f", and other processes used it for {self.waited:.0%}" if shared else ""
+            found.append(f"the client's CPU was busy for {self.busy:.0%} of the time{others}")
+        if self.late.percentile(99) > MAX_LATENESS_NS:
             late = self.late.percentile(99) / 1e6
-            found.append(f"one message in a hundred was sent {late:.1f} ms late or more")
+            found.append(f"1 % of the messages were sent {late:.1f} ms late or more")
         return found

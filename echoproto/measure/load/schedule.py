@@ -1,8 +1,7 @@
 """
-When to send in an open loop: at times that do not depend on the replies.
+Send times of an open loop, which do not depend on the replies.
 
-Pure; the randomness is passed in. A server that is slow then shows in every probe that was due meanwhile, as it would to users
-who come when they like.
+So a slow server delays every message that is due meanwhile, as it would delay independent users.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from echoproto.units import SECOND
 
 def fixed(rate: float, first: int = 0, step: int = 1) -> Iterator[int]:
     """
-    The same time between any two.
+    Generate times at a fixed interval.
 
-    :param rate: how many a second.
-    :param first: of these times, the number of that to begin with.
-    :param step: of the others, each so many is taken: as many may share the whole.
-    :return: times in nanoseconds from the beginning.
+    :param rate: messages per second.
+    :param first: index of the first time to use.
+    :param step: use every ``step``-th time, so that several processes can share a schedule.
+    :return: nanoseconds since the beginning.
     """
     return (round(number * SECOND / rate) for number in count(first, step))
 
 
 def poisson(rate: float, random: Random) -> Iterator[int]:
     """
-    As many users would come who know nothing of each other: exponentially distributed times between them.
+    Generate times as of independent users, with exponentially distributed intervals.
 
-    :param rate: how many a second, on average.
+    :param rate: messages per second, on average.
     """
     at = 0.0
     while True:

@@ -1,22 +1,22 @@
 """
-The calls that one measurement has yet to make, so that none is left when it ends.
-
-Times are in nanoseconds.
+The delayed calls of one measurement, so that all can be cancelled when it ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import ParamSpec
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from echoproto.units import SECOND
 
+P = ParamSpec("P")
+
 
 class Timers:
     """
-    Calls that are to be made later.
+    Delayed calls.
 
     :param clock: makes them.
     """
@@ -24,31 +24,33 @@ class Timers:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._calls: set[IDelayedCall] = set()
-        self._over = False
+        self._isOver = False
 
-    def later(self, time: int, call: Callable[..., Any], *arguments: Any) -> IDelayedCall | None:
-        """Call in so many nanoseconds; not at all when it is over."""
-        if self._over:
+    def later(
+        self, time: int, call: Callable[P, object], *arguments: P.args, **named: P.kwargs
+    ) -> IDelayedCall | None:
+        """Call in ``time`` nanoseconds; never after :meth:`end`."""
+        if self._isOver:
             return None
-        made: IDelayedCall
+        delayed: IDelayedCall
 
         def run() -> None:
-            self._calls.discard(made)
-            call(*arguments)
+            self._calls.discard(delayed)
+            call(*arguments, **named)
 
-        made = self._clock.callLater(time / SECOND, run)
-        self._calls.add(made)
-        return made
+        delayed = self._clock.callLater(time / SECOND, run)
+        self._calls.add(delayed)
+        return delayed
 
     def cancel(self, call: IDelayedCall | None) -> None:
-        """Call it no more, if it has not been called."""
+        """Cancel a call, if it is still pending."""
         if call in self._calls:
             self._calls.discard(call)
             call.cancel()
 
     def end(self) -> None:
-        """Call none any more."""
-        self._over = True
+        """Cancel all calls, and make no more."""
+        self._isOver = True
         for call in self._calls:
             call.cancel()
         self._calls.clear()

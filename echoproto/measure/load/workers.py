@@ -134,8 +134,8 @@ class LoadWorkerPool:
 
     def stage(self) -> tuple[float, tuple[int, int, int]]:
         """As of :class:`~echoproto.measure.load.generator.LoadGenerator`; of the seconds that all have told."""
-        figures = self._joint.tally.figures
-        elapsed = len(self._joint.tally.intervals) * SECOND
+        figures = self._joint.counters.figures
+        elapsed = len(self._joint.counters.intervals) * SECOND
         return self._plan.share(elapsed, figures[0]), figures
 
     def stop(self) -> None:

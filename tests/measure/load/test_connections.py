@@ -8,12 +8,11 @@ from zope.interface.verify import verifyObject
 
 from echoproto.measure.load.connections import (
     NO_REPLY,
-    ClosedLoop,
-    OpenLoop,
     PipelinedConnection,
     SequentialConnection,
 )
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
+from echoproto.measure.load.loops import ClosedLoop, OpenLoop
 from echoproto.targets.interfaces import IReplyReceiver
 
 
@@ -30,25 +29,25 @@ class FakeChannel:
         self.closed = True
 
 
-class LaneTestCase(SynchronousTestCase):
+class ConnectionTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.time = 100
-        self.tally = LoadCounters()
+        self.counters = LoadCounters()
         self.idle = 0
         self.troubles: list[str] = []
         self.ended: list[Any] = []
-        self.channel = FakeChannel()
+        self.channel: Any = FakeChannel()
 
     @property
     def counts(self) -> IntervalCounts:
-        return self.tally.counts
+        return self.counters.counts
 
     def loop(self, kind: Callable[..., Any], *messages: bytes) -> Any:
-        supply: Iterator[bytes] = iter(messages)
+        source: Iterator[bytes] = iter(messages)
         return kind(
             lambda: self.time,
-            self.tally,
-            supply,
+            self.counters,
+            source,
             self.rest,
             self.connectionLost,
             self.troubles.append,
@@ -57,81 +56,81 @@ class LaneTestCase(SynchronousTestCase):
     def rest(self) -> None:
         self.idle += 1
 
-    def connectionLost(self, lane: Any, reason: str) -> None:
-        self.ended.append((lane, reason))
+    def connectionLost(self, connection: Any, reason: str) -> None:
+        self.ended.append((connection, reason))
 
-    def opened(self, lane: Any) -> Any:
-        verifyObject(IReplyReceiver, lane)
-        lane.opened(self.channel)
-        return lane
+    def opened(self, connection: Any) -> Any:
+        verifyObject(IReplyReceiver, connection)
+        connection.opened(self.channel)
+        return connection
 
-    def hear(self, lane: Any, *pieces: bytes) -> None:
+    def hear(self, connection: Any, *pieces: bytes) -> None:
         for each in pieces:
             self.time += 10
-            lane.replyReceived(each)
+            connection.replyReceived(each)
 
 
-class OpenTests(LaneTestCase):
+class OpenTests(ConnectionTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.lane = self.opened(PipelinedConnection(self.loop(OpenLoop)))
+        self.connection = self.opened(PipelinedConnection(self.loop(OpenLoop)))
 
     def test_times(self) -> None:
         """The response time counts from when a message was due, the service time from when it was sent."""
-        self.lane.send(b"one", 70, 100)
-        self.hear(self.lane, b"one")
+        self.connection.send(b"one", 70, 100)
+        self.hear(self.connection, b"one")
         found = (self.counts.late, self.counts.service, self.counts.response)
         self.assertEqual([each.maximum for each in found], [30, 10, 40])
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (1, 3))
         self.assertEqual((self.counts.bytesReceived, self.counts.wrong), (3, 0))
-        self.assertEqual((self.idle, self.lane.underWay), (1, 0))
+        self.assertEqual((self.idle, self.connection.underWay), (1, 0))
 
     def test_pieces(self) -> None:
         """Replies may come in pieces, or several at once; each is compared with its message."""
         for each in (b"one", b"two2", b"three"):
-            self.lane.send(each, 100, 100)
-        self.assertEqual(self.lane.underWay, 3)
-        self.hear(self.lane, b"on", b"etwo", b"2thrEe")
+            self.connection.send(each, 100, 100)
+        self.assertEqual(self.connection.underWay, 3)
+        self.hear(self.connection, b"on", b"etwo", b"2thrEe")
         self.assertEqual((self.counts.service.count, self.counts.wrong), (3, 1))
         self.assertEqual(self.counts.bytesReceived, 12)
 
     def test_foreign(self) -> None:
         """What nobody has asked for is wrong, and belongs to no later reply."""
-        self.lane.send(b"one", 100, 100)
-        self.hear(self.lane, b"onemore")
+        self.connection.send(b"one", 100, 100)
+        self.hear(self.connection, b"onemore")
         self.assertEqual((self.counts.wrong, self.counts.bytesReceived), (1, 7))
-        self.lane.send(b"two", 110, 110)
-        self.hear(self.lane, b"two")
+        self.connection.send(b"two", 110, 110)
+        self.hear(self.connection, b"two")
         self.assertEqual((self.counts.wrong, self.counts.service.count), (1, 2))
 
     def test_warmup(self) -> None:
         """A reply to what was sent before the beginning is not counted."""
-        self.lane.send(b"one", 100, 100)
-        self.tally.restart(105)
-        self.hear(self.lane, b"one")
+        self.connection.send(b"one", 100, 100)
+        self.counters.restart(105)
+        self.hear(self.connection, b"one")
         self.assertFalse(self.counts)
         self.assertEqual(self.idle, 1)
 
     def test_gone(self) -> None:
         """When its channel has ended nothing is under way on it."""
-        self.lane.send(b"one", 100, 100)
-        self.lane.connectionLost("lost")
-        self.assertEqual((self.lane.underWay, self.ended), (0, [(self.lane, "lost")]))
+        self.connection.send(b"one", 100, 100)
+        self.connection.connectionLost("lost")
+        self.assertEqual((self.connection.underWay, self.ended), (0, [(self.connection, "lost")]))
 
     def test_close(self) -> None:
         """It closes its channel."""
-        self.lane.close()
+        self.connection.close()
         self.assertTrue(self.channel.closed)
 
 
-class ClosedTests(LaneTestCase):
+class ClosedTests(ConnectionTestCase):
     def test_window(self) -> None:
         """A reply draws the next message, until there is none."""
         loop = self.loop(ClosedLoop, b"one", b"two", b"three")
-        lane = self.opened(PipelinedConnection(loop))
+        connection = self.opened(PipelinedConnection(loop))
         for _ in range(2):
-            loop.draw(lane, 100)
-        self.hear(lane, b"one", b"twothrEe")
+            loop.sendNext(connection, 100)
+        self.hear(connection, b"one", b"twothrEe")
         self.assertEqual(self.channel.sent, [b"one", b"two", b"three"])
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (3, 11))
         self.assertEqual((self.counts.bytesReceived, self.counts.wrong), (11, 1))
@@ -142,95 +141,95 @@ class ClosedTests(LaneTestCase):
     def test_warmup(self) -> None:
         """A reply to what was sent before the beginning is not counted, but draws the next message."""
         loop = self.loop(ClosedLoop, b"one", b"two")
-        lane = self.opened(PipelinedConnection(loop))
-        loop.draw(lane, 100)
-        self.tally.restart(105)
-        self.hear(lane, b"one")
+        connection = self.opened(PipelinedConnection(loop))
+        loop.sendNext(connection, 100)
+        self.counters.restart(105)
+        self.hear(connection, b"one")
         self.assertEqual((self.counts.sent, self.counts.service.count), (1, 0))
 
 
-class GivenUpTests(LaneTestCase):
+class GivenUpTests(ConnectionTestCase):
     def test_givenUp(self) -> None:
         """A connection whose next reply is overdue is closed, and over; until then, and where none is awaited, it stays."""
         for kind in (PipelinedConnection, SequentialConnection):
             self.setUp()
-            lane = self.opened(kind(self.loop(ClosedLoop)))
-            lane.giveUp(200, 300)
-            lane.send(b"one", 100, 100)
-            lane.giveUp(99, 199)
+            connection = self.opened(kind(self.loop(ClosedLoop)))
+            connection.giveUp(200, 300)
+            connection.send(b"one", 100, 100)
+            connection.giveUp(99, 199)
             self.assertEqual((self.ended, self.channel.closed), ([], False))
-            lane.giveUp(100, 200)
-            self.assertEqual((self.ended, self.channel.closed), ([(lane, NO_REPLY)], True))
-            self.assertEqual(lane.underWay, 0)
+            connection.giveUp(100, 200)
+            self.assertEqual((self.ended, self.channel.closed), ([(connection, NO_REPLY)], True))
+            self.assertEqual(connection.underWay, 0)
 
 
-class LostTests(LaneTestCase):
+class LostTests(ConnectionTestCase):
     def test_lost(self) -> None:
         """A message without a reply draws another in a closed loop, none in an open one."""
-        lane = self.opened(PipelinedConnection(self.loop(OpenLoop)))
-        self.loop(OpenLoop).lost(lane, 100)
+        connection = self.opened(PipelinedConnection(self.loop(OpenLoop)))
+        self.loop(OpenLoop).lost(connection, 100)
         self.assertEqual((self.channel.sent, self.idle), ([], 1))
-        self.loop(ClosedLoop, b"one").lost(lane, 100)
+        self.loop(ClosedLoop, b"one").lost(connection, 100)
         self.assertEqual((self.channel.sent, self.idle), ([b"one"], 1))
 
 
-class SingleTests(LaneTestCase):
-    def lane(self, *messages: bytes) -> Any:
+class SingleTests(ConnectionTestCase):
+    def connection(self, *messages: bytes) -> Any:
         """The first message is under way."""
         loop = self.loop(ClosedLoop, *messages)
-        lane = self.opened(SequentialConnection(loop))
-        self.assertEqual(lane.underWay, 0)
-        loop.draw(lane, 100)
-        return lane
+        connection = self.opened(SequentialConnection(loop))
+        self.assertEqual(connection.underWay, 0)
+        loop.sendNext(connection, 100)
+        return connection
 
     def test_whole(self) -> None:
         """A whole reply draws the next message, and its time is that from one reply to the next."""
-        lane = self.lane(b"one", b"two2")
-        self.hear(lane, b"one", b"two2")
+        connection = self.connection(b"one", b"two2")
+        self.hear(connection, b"one", b"two2")
         self.assertEqual(self.channel.sent, [b"one", b"two2"])
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (2, 7))
         self.assertEqual((self.counts.bytesReceived, self.counts.wrong), (7, 0))
         service = self.counts.service
         self.assertEqual((service.count, service.minimum, service.maximum), (2, 10, 10))
-        self.assertEqual((self.idle, lane.underWay), (1, 0))
+        self.assertEqual((self.idle, connection.underWay), (1, 0))
 
     def test_pieces(self) -> None:
         """A reply in pieces is put together and compared; its time ends with its last piece."""
-        lane = self.lane(b"one", b"two2", b"3")
-        self.hear(lane, b"o", b"ne", b"two", b"3", b"3")
+        connection = self.connection(b"one", b"two2", b"3")
+        self.hear(connection, b"o", b"ne", b"two", b"3", b"3")
         self.assertEqual((self.counts.service.count, self.counts.wrong), (3, 1))
         self.assertEqual(self.counts.service.maximum, 20)
         self.assertEqual(self.counts.bytesReceived, 8)
 
     def test_foreign(self) -> None:
         """What comes behind a reply is wrong, as is what comes when nothing is under way."""
-        lane = self.lane(b"one", b"two")
-        self.hear(lane, b"onemore")
+        connection = self.connection(b"one", b"two")
+        self.hear(connection, b"onemore")
         self.assertEqual((self.counts.wrong, self.counts.bytesReceived), (1, 7))
-        self.hear(lane, b"two", b"more")
+        self.hear(connection, b"two", b"more")
         self.assertEqual((self.counts.wrong, self.counts.bytesReceived), (2, 14))
         self.assertEqual(self.counts.service.count, 2)
 
     def test_insertedBefore(self) -> None:
         """A right reply behind a byte too many is a wrong one."""
-        lane = self.lane(b"one")
-        self.hear(lane, b"x", b"one")
+        connection = self.connection(b"one")
+        self.hear(connection, b"x", b"one")
         self.assertEqual((self.counts.wrong, self.counts.bytesReceived), (2, 4))
 
     def test_warmup(self) -> None:
         """A reply to what was sent before the beginning is not counted, but draws the next message."""
-        lane = self.lane(b"one", b"two")
-        self.tally.restart(105)
-        self.hear(lane, b"one")
+        connection = self.connection(b"one", b"two")
+        self.counters.restart(105)
+        self.hear(connection, b"one")
         self.assertEqual((self.counts.sent, self.counts.service.count), (1, 0))
 
     def test_gone(self) -> None:
         """When its channel has ended nothing is under way on it."""
-        lane = self.lane(b"one")
-        lane.connectionLost("lost")
-        self.assertEqual((lane.underWay, self.ended), (0, [(lane, "lost")]))
+        connection = self.connection(b"one")
+        connection.connectionLost("lost")
+        self.assertEqual((connection.underWay, self.ended), (0, [(connection, "lost")]))
 
     def test_close(self) -> None:
         """It closes its channel."""
-        self.lane(b"one").close()
+        self.connection(b"one").close()
         self.assertTrue(self.channel.closed)

@@ -56,49 +56,52 @@ class TallyTests(SynchronousTestCase):
     def test_seconds(self) -> None:
         """Each second is told when it is over, and all are added."""
         told: list[Any] = []
-        tally = LoadCounters(lambda *second: told.append(second))
+        counters = LoadCounters(lambda *second: told.append(second))
         for sent in (5, 6):
-            tally.counts.sent = sent
-            tally.turn()
-        self.assertEqual((tally.total.sent, tally.counts.sent), (11, 0))
-        self.assertEqual([(each.at, each.sent) for each in tally.intervals], [(0, 5), (SECOND, 6)])
-        self.assertEqual([each for each, _ in told], tally.intervals)
+            counters.counts.sent = sent
+            counters.closeInterval()
+        self.assertEqual((counters.total.sent, counters.counts.sent), (11, 0))
+        self.assertEqual(
+            [(each.at, each.sent) for each in counters.intervals], [(0, 5), (SECOND, 6)]
+        )
+        self.assertEqual([each for each, _ in told], counters.intervals)
         self.assertEqual([counts.sent for _, counts in told], [5, 6])
 
     def test_restart(self) -> None:
         """What was before a new beginning is forgotten."""
-        tally = LoadCounters()
-        tally.counts.sent = 5
-        tally.turn()
-        tally.counts.sent = 6
-        tally.restart(7)
-        self.assertEqual((tally.begin, tally.total.sent, tally.counts.sent), (7, 0, 0))
-        self.assertEqual(tally.intervals, [])
+        counters = LoadCounters()
+        counters.counts.sent = 5
+        counters.closeInterval()
+        counters.counts.sent = 6
+        counters.restart(7)
+        self.assertEqual((counters.begin, counters.total.sent, counters.counts.sent), (7, 0, 0))
+        self.assertEqual(counters.intervals, [])
 
     def test_result(self) -> None:
         """What became of it is what all seconds have counted."""
-        tally = LoadCounters()
+        counters = LoadCounters()
         for _ in range(2):
-            tally.counts.add(counts(service=(5,)))
-            tally.turn()
+            counters.counts.add(counts(service=(5,)))
+            counters.closeInterval()
         values = {"target": "x", "plan": LoadPlan(), "duration": SECOND, "busy": 0.5}
-        result = tally.result(connecting=LatencyHistogram(), errors=Counter(), **values)
+        result = counters.result(connecting=LatencyHistogram(), errors=Counter(), **values)
         self.assertEqual((result.sent, result.received, result.wrong), (2, 2, 4))
         self.assertEqual((result.bytesSent, result.bytesReceived, result.late.count), (6, 8, 2))
         self.assertEqual(len(result.intervals), 2)
 
     def test_figures(self) -> None:
         """So far are the seconds that are over, and the running one."""
-        tally = LoadCounters()
+        counters = LoadCounters()
         for _ in range(2):
-            tally.counts.add(counts(service=(5,)))
+            counters.counts.add(counts(service=(5,)))
             self.assertEqual(
-                tally.figures, (1 + tally.total.sent, 1 + tally.total.sent, 2 + tally.total.wrong)
+                counters.figures,
+                (1 + counters.total.sent, 1 + counters.total.sent, 2 + counters.total.wrong),
             )
-            tally.turn()
+            counters.closeInterval()
 
     def test_foreign(self) -> None:
         """What nobody has asked for is wrong, and its bytes have come."""
-        tally = LoadCounters()
-        tally.foreign(9)
-        self.assertEqual((tally.counts.wrong, tally.counts.bytesReceived), (1, 9))
+        counters = LoadCounters()
+        counters.foreign(9)
+        self.assertEqual((counters.counts.wrong, counters.counts.bytesReceived), (1, 9))

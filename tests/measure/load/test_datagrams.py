@@ -6,31 +6,36 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.measure.load import datagrams as datagramlane
-from echoproto.measure.load.connections import ClosedLoop, OpenLoop
-from echoproto.measure.load.datagrams import MINIMUM_SIZE, SESSION, DatagramFlow, numberedDatagrams
+from echoproto.measure.load import datagrams
+from echoproto.measure.load.datagrams import (
+    MINIMUM_SIZE,
+    SESSION_SIZE,
+    DatagramFlow,
+    numberedDatagrams,
+)
+from echoproto.measure.load.loops import ClosedLoop, OpenLoop
 from echoproto.targets.interfaces import IReplyReceiver
-from tests.measure.load.test_connections import LaneTestCase
+from tests.measure.load.test_connections import ConnectionTestCase
 
 
-class DatagramTests(LaneTestCase):
+class DatagramTests(ConnectionTestCase):
     def setUp(self) -> None:
         super().setUp()
         supply = numberedDatagrams(b"mine", [b"one", b"two2", b"three"])
         self.messages = [next(supply) for _ in range(200)]
 
-    def lane(self, under: int, kind: Any = ClosedLoop) -> Any:
+    def connection(self, under: int, kind: Any = ClosedLoop) -> Any:
         """So many are under way."""
-        self.given = self.loop(kind, *self.messages)
-        lane = DatagramFlow(self.given)
-        verifyObject(IReplyReceiver, lane)
-        lane.opened(self.channel)
+        self.sharedLoop = self.loop(kind, *self.messages)
+        connection = DatagramFlow(self.sharedLoop)
+        verifyObject(IReplyReceiver, connection)
+        connection.opened(self.channel)
         for _ in range(under):
             if kind is ClosedLoop:
-                self.given.draw(lane, self.time)
+                self.sharedLoop.sendNext(connection, self.time)
             else:
-                lane.send(next(self.given.supply), self.time - 30, self.time)
-        return lane
+                connection.send(next(self.sharedLoop.messages), self.time - 30, self.time)
+        return connection
 
     def figures(self) -> tuple[int, int, int, int]:
         counts = self.counts
@@ -38,82 +43,82 @@ class DatagramTests(LaneTestCase):
 
     def test_anyOrder(self) -> None:
         """Replies come in any order; each draws the next in a closed loop."""
-        lane = self.lane(3)
-        self.hear(lane, self.messages[2], self.messages[0])
+        connection = self.connection(3)
+        self.hear(connection, self.messages[2], self.messages[0])
         self.assertEqual(self.figures(), (5, 2, 0, 0))
-        self.assertEqual((self.counts.service.maximum, lane.underWay), (20, 3))
+        self.assertEqual((self.counts.service.maximum, connection.underWay), (20, 3))
         self.assertEqual(self.channel.sent, self.messages[:5])
 
     def test_open(self) -> None:
         """In an open loop the response time counts from when it was due, and nothing is drawn."""
-        lane = self.lane(2, OpenLoop)
-        self.hear(lane, self.messages[1])
-        self.assertEqual((self.figures(), lane.underWay, self.idle), ((2, 1, 0, 0), 1, 1))
+        connection = self.connection(2, OpenLoop)
+        self.hear(connection, self.messages[1])
+        self.assertEqual((self.figures(), connection.underWay, self.idle), ((2, 1, 0, 0), 1, 1))
         self.assertEqual(self.counts.response.maximum, 40)
-        lane.giveUp(self.time, self.time)
-        self.assertEqual((lane.underWay, self.idle), (0, 2))
-        self.hear(lane, self.messages[0])
+        connection.giveUp(self.time, self.time)
+        self.assertEqual((connection.underWay, self.idle), (0, 2))
+        self.hear(connection, self.messages[0])
         self.assertEqual((self.counts.service.count, self.counts.response.maximum), (2, 50))
 
     def test_damaged(self) -> None:
         """A damaged reply is known by its number or by what stands behind it, and is wrong."""
-        lane = self.lane(3)
-        self.hear(lane, self.messages[1][:-1] + b"?", b"x" + self.messages[0][1:])
+        connection = self.connection(3)
+        self.hear(connection, self.messages[1][:-1] + b"?", b"x" + self.messages[0][1:])
         self.assertEqual(self.figures(), (5, 2, 2, 0))
-        self.hear(lane, self.messages[2][:4] + b"x" + self.messages[2][5:])
+        self.hear(connection, self.messages[2][:4] + b"x" + self.messages[2][5:])
         self.assertEqual(self.figures(), (6, 3, 3, 0))
 
     def test_empty(self) -> None:
         """What has nothing behind its number is known by that alone."""
         self.messages = [each[:8] for each in self.messages]
-        lane = self.lane(1)
-        self.hear(lane, b"x" + self.messages[0][1:])
+        connection = self.connection(1)
+        self.hear(connection, b"x" + self.messages[0][1:])
         self.assertEqual(self.figures(), (1, 0, 1, 0))
 
     def test_likeAnother(self) -> None:
         """What has come before is no damaged one, though what stands behind the number is under way again."""
-        lane = self.lane(1)
-        self.hear(lane, *self.messages[:3], self.messages[0])
+        connection = self.connection(1)
+        self.hear(connection, *self.messages[:3], self.messages[0])
         self.assertEqual(self.figures(), (4, 3, 0, 1))
 
     def test_twice(self) -> None:
         """What has come before is a duplicate; it draws nothing."""
-        lane = self.lane(1)
-        self.hear(lane, self.messages[0], self.messages[0])
-        self.assertEqual((self.figures(), lane.underWay), ((2, 1, 0, 1), 1))
+        connection = self.connection(1)
+        self.hear(connection, self.messages[0], self.messages[0])
+        self.assertEqual((self.figures(), connection.underWay), ((2, 1, 0, 1), 1))
 
     def test_foreign(self) -> None:
         """What is of another session, or comes before anything was sent, is wrong."""
-        self.hear(self.lane(0), b"")
-        self.hear(self.lane(1), b"yourxxxxone!")
+        self.hear(self.connection(0), b"")
+        self.hear(self.connection(1), b"yourxxxxone!")
         self.assertEqual(self.figures(), (1, 0, 2, 0))
         self.assertEqual(self.counts.bytesReceived, 12)
 
     def test_lost(self) -> None:
         """What does not come is given up, and another sent in its place; where it comes after all it has been received."""
-        lane = self.lane(2)
+        connection = self.connection(2)
         self.time += 50
-        self.hear(lane, self.messages[0])
-        lane.giveUp(100, self.time)
-        self.assertEqual((self.figures(), lane.underWay), ((4, 1, 0, 0), 2))
-        self.hear(lane, self.messages[1], self.messages[1])
-        self.assertEqual((self.figures(), lane.underWay), ((4, 2, 0, 1), 2))
+        self.hear(connection, self.messages[0])
+        connection.giveUp(100, self.time)
+        self.assertEqual((self.figures(), connection.underWay), ((4, 1, 0, 0), 2))
+        self.hear(connection, self.messages[1], self.messages[1])
+        self.assertEqual((self.figures(), connection.underWay), ((4, 2, 0, 1), 2))
         self.assertEqual(self.counts.service.maximum, 70)
 
     def test_forgotten(self) -> None:
         """Of those that were given up it knows the last ones."""
-        self.patch(datagramlane, "REMEMBERED", sum(map(len, self.messages[1:3])))
-        lane = self.lane(3)
-        lane.giveUp(self.time, self.time + 1)
-        self.hear(lane, self.messages[0], self.messages[1])
+        self.patch(datagrams, "MAX_REMEMBERED_BYTES", sum(map(len, self.messages[1:3])))
+        connection = self.connection(3)
+        connection.giveUp(self.time, self.time + 1)
+        self.hear(connection, self.messages[0], self.messages[1])
         self.assertEqual(self.figures()[1:], (1, 0, 1))
 
     def test_trouble(self) -> None:
         """What the network says is told, and the port stays."""
-        lane = self.lane(1)
-        lane.connectionLost("refused")
-        self.assertEqual((self.troubles, self.ended, lane.underWay), (["refused"], [], 1))
-        lane.close()
+        connection = self.connection(1)
+        connection.connectionLost("refused")
+        self.assertEqual((self.troubles, self.ended, connection.underWay), (["refused"], [], 1))
+        connection.close()
         self.assertTrue(self.channel.closed)
 
 
@@ -121,6 +126,6 @@ class NumberedTests(SynchronousTestCase):
     def test_datagrams(self) -> None:
         """Each has the session's number and its own, so that none is as another; bodies come again."""
         made = list(islice(numberedDatagrams(b"mine", [b"a", b"bc"]), 5))
-        self.assertEqual({each[:SESSION] for each in made}, {b"mine"})
+        self.assertEqual({each[:SESSION_SIZE] for each in made}, {b"mine"})
         self.assertEqual([each[MINIMUM_SIZE:] for each in made], [b"a", b"bc", b"a", b"bc", b"a"])
         self.assertEqual(len(set(made)), 5)

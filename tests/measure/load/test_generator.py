@@ -13,9 +13,11 @@ from echoproto.errors import ConnectionClosed
 from echoproto.measure.load.connections import NO_REPLY
 from echoproto.measure.load.cpu import CPUTime
 from echoproto.measure.load.datagrams import numberedDatagrams
-from echoproto.measure.load.generator import AGAIN, BURST, LoadGenerator
+from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
+from echoproto.measure.load.pool import RECONNECT_DELAY
 from echoproto.measure.load.schedule import fixed
+from echoproto.measure.load.senders import MAX_SENDS_PER_TURN
 from echoproto.units import SECOND
 
 MS = SECOND // 1000
@@ -184,7 +186,9 @@ class ClosedTests(LoadingTestCase):
         self.spent = 950 * MS
         self.clock.advance(1)
         self.answer()
-        self.assertEqual(self.ended(loading).limits, ["our processor was busy for 95% of the time"])
+        self.assertEqual(
+            self.ended(loading).limits, ["the client's CPU was busy for 95% of the time"]
+        )
 
     def test_waited(self) -> None:
         """Where others had our processor it was the limit, too."""
@@ -194,7 +198,7 @@ class ClosedTests(LoadingTestCase):
         self.answer()
         self.assertEqual(
             self.ended(loading).limits,
-            ["our processor was busy for 50% of the time, and others had it for 45%"],
+            ["the client's CPU was busy for 50% of the time, and other processes used it for 45%"],
         )
 
 
@@ -222,7 +226,7 @@ class OpenTests(LoadingTestCase):
         self.clock.advance(0)
         self.answer()
         result = self.ended(loading)
-        self.assertLessEqual(abs(result.sent - 10_000), BURST)
+        self.assertLessEqual(abs(result.sent - 10_000), MAX_SENDS_PER_TURN)
         self.assertEqual(result.lost, 0)
 
     def test_foreign(self) -> None:
@@ -271,14 +275,14 @@ class OpenTests(LoadingTestCase):
         result = self.ended(loading)
         self.assertLess(result.service.maximum, 2 * MS)
         self.assertGreater(result.response.percentile(95), 800 * MS)
-        self.assertRegex(result.limits[0], r"one message in a hundred was sent \d+\.\d ms late")
+        self.assertRegex(result.limits[0], r"1 % of the messages were sent \d+\.\d ms late")
 
     def test_noConnection(self) -> None:
         """While there is no connection messages wait for one."""
         self.open(1000, connections=1)
         self.target.channels[0].receiver.connectionLost("lost")
-        self.clock.advance(AGAIN / 2)
-        self.clock.advance(AGAIN / 2)
+        self.clock.advance(RECONNECT_DELAY / SECOND / 2)
+        self.clock.advance(RECONNECT_DELAY / SECOND / 2)
         self.clock.advance(0.01)
         self.assertGreater(len(self.target.channels[1].sent), 50)
 
@@ -314,7 +318,7 @@ class AgainTests(LoadingTestCase):
         target.instead = [fail(ConnectionRefusedError()) for _ in range(3)]
         target.channels[0].receiver.connectionLost("lost")
         for _ in range(5):
-            self.clock.advance(AGAIN)
+            self.clock.advance(RECONNECT_DELAY / SECOND)
         self.assertEqual((len(target.channels), self.sent()), (2, 2))
         loading.stop()
         refused = "refused: nothing listens there"
@@ -359,7 +363,7 @@ class AgainTests(LoadingTestCase):
         for _ in range(30):
             self.clock.advance(0.1)
         result = self.ended(loading)
-        self.assertEqual((result.sent, result.errors["no connection any more"]), (1, 1))
+        self.assertEqual((result.sent, result.errors["no connection left"]), (1, 1))
 
     def test_notGivenIn(self) -> None:
         """A connection that is made again in that time goes on."""
@@ -372,15 +376,15 @@ class AgainTests(LoadingTestCase):
 
     def test_large(self) -> None:
         """A large window is filled in turns, between which what comes is heard."""
-        self.begin(connections=1, window=3 * BURST)
+        self.begin(connections=1, window=3 * MAX_SENDS_PER_TURN)
         [channel] = self.target.channels
-        self.assertEqual(len(channel.sent), BURST)
+        self.assertEqual(len(channel.sent), MAX_SENDS_PER_TURN)
         channel.receiver.connectionLost("lost")
-        self.clock.advance(AGAIN)
+        self.clock.advance(RECONNECT_DELAY / SECOND)
         channel = self.target.channels[1]
         for _ in range(3):
             self.clock.advance(0)
-        self.assertEqual(len(channel.sent), 3 * BURST)
+        self.assertEqual(len(channel.sent), 3 * MAX_SENDS_PER_TURN)
 
     def test_lastReply(self) -> None:
         """The time of a load goes to its last reply."""
@@ -445,7 +449,7 @@ class ConnectionTests(LoadingTestCase):
         """A connection that ends loses what was under way; another takes its place, and why is told."""
         loading = self.begin(connections=2)
         self.target.channels[0].receiver.connectionLost("the server closed the connection")
-        self.clock.advance(AGAIN)
+        self.clock.advance(RECONNECT_DELAY / SECOND)
         self.assertEqual(len(self.target.channels[2].sent), 1)
         loading.result.cancel()
         result = self.ended(loading)

@@ -97,5 +97,5 @@ class JointTests(SynchronousTestCase):
         self.assertEqual((found.duration, found.busy, found.connecting.count), (7, 1.45, 2))
         self.assertEqual(found.errors, Counter(lost=2, refused=2))
         self.assertEqual([each.sent for each in found.intervals], [8])
-        self.assertEqual(found.limits, ["worker 2: our processor was busy for 95% of the time"])
-        self.assertEqual(replace(found, workers=()).limits[0][:13], "our processor")
+        self.assertEqual(found.limits, ["worker 2: the client's CPU was busy for 95% of the time"])
+        self.assertEqual(replace(found, workers=()).limits[0][:16], "the client's CPU")

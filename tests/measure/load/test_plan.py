@@ -26,7 +26,9 @@ class LoadResultTests(SynchronousTestCase):
     def test_busy(self) -> None:
         """A processor that was busy is a limit of ours, save in an open loop, which waits without sleep."""
         self.assertEqual(loaded().limits, [])
-        self.assertEqual(loaded(busy=0.95).limits, ["our processor was busy for 95% of the time"])
+        self.assertEqual(
+            loaded(busy=0.95).limits, ["the client's CPU was busy for 95% of the time"]
+        )
         self.assertEqual(loaded(busy=0.95, plan=LoadPlan(times=fixed(1))).limits, [])
 
     def test_workers(self) -> None:
@@ -34,13 +36,13 @@ class LoadResultTests(SynchronousTestCase):
         shares = (loaded(), loaded(busy=0.95))
         self.assertEqual(
             loaded(busy=1.45, workers=shares).limits,
-            ["worker 2: our processor was busy for 95% of the time"],
+            ["worker 2: the client's CPU was busy for 95% of the time"],
         )
 
     def test_late(self) -> None:
         """Messages that were sent late are a limit of ours."""
         self.assertEqual(
             loaded(late=spreadOf(3)).limits,
-            ["one message in a hundred was sent 3.0 ms late or more"],
+            ["1 % of the messages were sent 3.0 ms late or more"],
         )
         self.assertEqual(loaded(late=spreadOf(1)).limits, [])

@@ -1,0 +1,156 @@
+"""
+The open connections of a load: opens them, replaces lost ones and closes overdue ones.
+
+:mod:`.generator` decides how many there are, and sends on them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from echoproto.errors import ConnectionClosed
+from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.load.loops import LoadConnection
+from echoproto.measure.load.timers import Timers
+from echoproto.targets.failures import failureReason
+from echoproto.units import SECOND, seconds
+
+#: Nanoseconds after which a lost connection is replaced.
+RECONNECT_DELAY = SECOND // 10
+
+#: Checks for overdue replies in the time that a reply may take.
+TIMEOUT_CHECKS = 10
+
+
+class ConnectionPool:
+    """
+    Connections to one target.
+
+    :param target: an :class:`~echoproto.targets.interfaces.ITarget`.
+    :param makeConnection: makes what receives the replies of a connection.
+    :param timers: delayed calls; ended by the caller.
+    :param monotonicNs: the time in nanoseconds.
+    :param timeout: nanoseconds that connecting and each reply may take.
+    :param attempted: called after each attempt to connect, with the connection or, if it failed,
+        with ``None``.
+    :ivar connections: those that are open.
+    :ivar pending: attempts that are not over.
+    :ivar connecting: times to connect.
+    :ivar errors: numbers of failed and lost connections, by reason.
+    :ivar failure: why the last failed attempt has failed.
+    """
+
+    failure: Failure
+
+    def __init__(
+        self,
+        target: Any,  # an ITarget; tests have simpler ones
+        makeConnection: Callable[[], LoadConnection],
+        timers: Timers,
+        monotonicNs: Callable[[], int],
+        timeout: int,
+        attempted: Callable[[LoadConnection | None], None],
+    ) -> None:
+        self.connections: list[LoadConnection] = []
+        self.pending = 0
+        self.connecting = LatencyHistogram()
+        self.errors: Counter[str] = Counter()
+        self._target = target
+        self._makeConnection = makeConnection
+        self._timers = timers
+        self._monotonicNs = monotonicNs
+        self._timeout = timeout
+        self._attempted = attempted
+        self._opening: set[Deferred[Any]] = set()
+        self._isClosed = False
+        self._checkedAt = 0
+
+    def open(self, count: int) -> None:
+        """Open the connections of the load."""
+        self.pending += count
+        for _ in range(count):
+            self._open()
+
+    def openLater(self) -> None:
+        """Open a connection in place of a lost one, after :data:`RECONNECT_DELAY`."""
+        self.pending += 1
+        self._timers.later(RECONNECT_DELAY, self._open)
+
+    def _open(self) -> None:
+        connection = self._makeConnection()
+        opening: Deferred[Any] = self._target.open(connection)
+        self._opening.add(opening)
+        isLate = False
+
+        def cancel() -> None:
+            nonlocal isLate
+            isLate = True
+            opening.cancel()
+
+        timer = self._timers.later(self._timeout, cancel)
+
+        def opened(result: Any) -> None:
+            self._opening.discard(opening)
+            self.pending -= 1
+            self._timers.cancel(timer)
+            if isinstance(result, Failure):
+                self._failed(self._timedOut() if isLate else result)
+            else:
+                self._opened(connection, result)
+
+        opening.addBoth(opened)
+
+    def _timedOut(self) -> Failure:
+        return Failure(ConnectionClosed(f"no connection in {seconds(self._timeout)}"))
+
+    def _failed(self, failure: Failure) -> None:
+        self.errors[failureReason(failure)] += 1
+        self.failure = failure
+        self._attempted(None)
+
+    def _opened(self, connection: LoadConnection, channel: Any) -> None:
+        if self._isClosed:
+            channel.close()
+            return
+        connection.opened(channel)
+        if channel.connectTime is not None:
+            self.connecting.add(channel.connectTime)
+        self.connections.append(connection)
+        self._attempted(connection)
+
+    def remove(self, connection: LoadConnection, reason: str) -> None:
+        """Count a connection that has ended."""
+        self.errors[reason] += 1
+        self.connections.remove(connection)
+
+    @property
+    def isIdle(self) -> bool:
+        """Whether no reply is awaited."""
+        return not any(connection.underWay for connection in self.connections)
+
+    def checkTimeouts(self) -> None:
+        """From now on, give up replies that are overdue."""
+        self._checkedAt = self._monotonicNs()
+        self._giveUp()
+
+    def _giveUp(self) -> None:
+        now, interval = self._monotonicNs(), self._timeout // TIMEOUT_CHECKS
+        # After a pause of this process, first read the replies that have arrived meanwhile.
+        if now - self._checkedAt < 2 * interval:
+            for connection in list(self.connections):
+                connection.giveUp(now - self._timeout, now)
+        self._checkedAt = now
+        self._timers.later(interval, self._giveUp)
+
+    def close(self) -> None:
+        """Close all connections, and cancel attempts."""
+        self._isClosed = True
+        for opening in list(self._opening):
+            opening.cancel()
+        for connection in self.connections:
+            connection.close()
