@@ -8,22 +8,35 @@ in-memory carriers for tests in :mod:`echoproto.testing`, and TLS, which needs a
 
 from __future__ import annotations
 
-from echoproto.addresses import AddressFilter
-from echoproto.client import (
-    EchoClient,
-    EchoDatagramClient,
-    connectEcho,
-    connectEchoDatagram,
-    greet,
-)
-from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission
-from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory, EchoProtocol
-from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory, GreetingProtocol
-from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
-from echoproto.protocols.timeouts import Timeouts
-from echoproto.transports.proxyheader import ProxyProtocolVersion
-from echoproto.transports.proxyprotocol import ProxyProtocolFactory
-from echoproto.transports.udp import DatagramPort, listenDatagrams
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from echoproto.addresses import AddressFilter
+    from echoproto.client import (
+        EchoClient,
+        EchoDatagramClient,
+        connectEcho,
+        connectEchoDatagram,
+        greet,
+    )
+    from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission
+    from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory, EchoProtocol
+    from echoproto.protocols.greeting import (
+        GreetingDatagramProtocol,
+        GreetingFactory,
+        GreetingProtocol,
+    )
+    from echoproto.protocols.observer import (
+        CloseReason,
+        ConnectionSummary,
+        DatagramTotals,
+        IObserver,
+    )
+    from echoproto.protocols.timeouts import Timeouts
+    from echoproto.transports.proxyheader import ProxyProtocolVersion
+    from echoproto.transports.proxyprotocol import ProxyProtocolFactory
+    from echoproto.transports.udp import DatagramPort, listenDatagrams
 
 __version__ = "0.1.0"
 
@@ -52,3 +65,43 @@ __all__ = [
     "greet",
     "listenDatagrams",
 ]
+
+# Each name is imported when it is first used (PEP 562): the command ``echoproto``, whose modules
+# import this package too, would otherwise spend half its start on what it does not use.
+_HOMES = {
+    "AddressFilter": "echoproto.addresses",
+    "CloseReason": "echoproto.protocols.observer",
+    "ConnectionAdmission": "echoproto.protocols.admission",
+    "ConnectionSummary": "echoproto.protocols.observer",
+    "DatagramAdmission": "echoproto.protocols.admission",
+    "DatagramPort": "echoproto.transports.udp",
+    "DatagramTotals": "echoproto.protocols.observer",
+    "EchoClient": "echoproto.client",
+    "EchoDatagramClient": "echoproto.client",
+    "EchoDatagramProtocol": "echoproto.protocols.echo",
+    "EchoFactory": "echoproto.protocols.echo",
+    "EchoProtocol": "echoproto.protocols.echo",
+    "GreetingDatagramProtocol": "echoproto.protocols.greeting",
+    "GreetingFactory": "echoproto.protocols.greeting",
+    "GreetingProtocol": "echoproto.protocols.greeting",
+    "IObserver": "echoproto.protocols.observer",
+    "ProxyProtocolFactory": "echoproto.transports.proxyprotocol",
+    "ProxyProtocolVersion": "echoproto.transports.proxyheader",
+    "Timeouts": "echoproto.protocols.timeouts",
+    "connectEcho": "echoproto.client",
+    "connectEchoDatagram": "echoproto.client",
+    "greet": "echoproto.client",
+    "listenDatagrams": "echoproto.transports.udp",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

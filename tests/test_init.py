@@ -7,6 +7,7 @@ import sys
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
+from echoproto.protocols.echo import EchoFactory
 
 
 class PackageTests(SynchronousTestCase):
@@ -14,6 +15,14 @@ class PackageTests(SynchronousTestCase):
         """Everything in ``__all__`` is there, in alphabetical order."""
         self.assertEqual(sorted(echoproto.__all__), echoproto.__all__)
         self.assertEqual([name for name in echoproto.__all__ if not hasattr(echoproto, name)], [])
+
+    def test_lazy(self) -> None:
+        """A name is imported when it is first used; any other name is an AttributeError."""
+        self.assertEqual(sorted(echoproto._HOMES), echoproto.__all__)
+        self.assertLessEqual(set(echoproto.__all__), set(dir(echoproto)))
+        self.assertIs(echoproto.__getattr__("EchoFactory"), EchoFactory)
+        with self.assertRaisesRegex(AttributeError, "has no attribute 'nonsense'"):
+            echoproto.__getattr__("nonsense")
 
     def test_installsNoReactor(self) -> None:
         """Importing the package, and every module in it, installs no reactor."""
