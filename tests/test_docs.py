@@ -15,7 +15,7 @@ from echoproto.cli.exitcodes import (
     OK,
     WRONG_BYTES,
 )
-from echoproto.cli.measuring import COMMANDS
+from echoproto.cli.main import COMMANDS, loadCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.conformance.suite import CHECKS
 from echoproto.server.parameters import PARAMETERS
@@ -29,11 +29,11 @@ IN_TEXT = {"greeting", "tls-cert", "tls-key", "tls-client-ca", "status"}
 TWISTD = {"logfile", "logger", "pidfile"}
 
 
-#: The long options of the measuring commands.
+#: The long options of the measuring commands; those of ``serve`` are on another page.
 OPTIONS = {
     option
-    for command in COMMANDS.values()
-    for parameter in command.params
+    for name in COMMANDS
+    for parameter in loadCommand(name).params
     for option in parameter.opts
     if option.startswith("--")
 }

@@ -1,143 +1,193 @@
 """
-``echoproto verify --suite``: a battery of checks of an echo server, and a table of what came of them.
-
-Called by :mod:`.verify`, whose options these are.
+``echoproto conformance``: checks whether an echo server conforms to RFC 862.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Mapping
-from io import StringIO
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import IO, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
-from echoproto.cli.options import option
-from echoproto.cli.output import opened
-from echoproto.cli.progress import Stage
+from echoproto.cli.options import (
+    OUTPUT_OPTIONS,
+    TARGET_HELP,
+    TIMEOUT,
+    OutputOptions,
+    TargetOptions,
+    command,
+    connectOptionsOf,
+    option,
+    outputOptions,
+    targetOf,
+    targetOptions,
+)
+from echoproto.cli.output import ResultView, TextWriter, Values, makeWriter, opened
+from echoproto.cli.progress import ProgressStage
 from echoproto.cli.runner import MeasurementRunner
-from echoproto.cli.way import connectOptionsOf
+from echoproto.cli.tables import tableText
 from echoproto.conformance.api import prepareGrade
 from echoproto.conformance.results import ConformanceResult
 from echoproto.conformance.runner import ConformanceRunner
 from echoproto.conformance.suite import CHECKS, TCP, UDP, chosen
 from echoproto.report.document import suiteValues
-from echoproto.report.text import columns, gradeRows, suiteCounts
+from echoproto.report.table import Column
+from echoproto.report.text import gradeRows, suiteCounts
 from echoproto.targets.target import Target
 
-_TITLE = "The suite"
+_TITLE = "Check options"
 
 _CARRIERS = {"tcp": (TCP,), "udp": (UDP,), "all": (TCP, UDP)}
 
-_COLOURS = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
+_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
-_OPTIONS = (
-    option(
-        _TITLE,
-        "--suite",
-        metavar="CARRIER",
-        type=click.Choice(list(_CARRIERS)),
-        help="Ask a battery of checks instead: tcp, udp or all.",
-    ),
-    option(
-        _TITLE, "--only", metavar="NAME", multiple=True, help="Only this check; may be repeated."
-    ),
-    option(_TITLE, "--risky", is_flag=True, help="Checks that may flood or loop, too."),
-    option(_TITLE, "--yes-i-own-it", is_flag=True, help="Those off private networks, too."),
-    option(_TITLE, "--list", is_flag=True, help="What is asked, and why."),
+_EPILOG = f"""\b
+{TARGET_HELP}
+
+\b
+Examples:
+  echoproto conformance lab1:7                  the checks of TCP
+  echoproto conformance --carrier all lab1:7    of TCP and UDP
+  echoproto conformance --only half-close -t 10s tls://lab1:7
+  echoproto conformance --list                  all checks; needs no TARGET
+
+\b
+Exit status: 0 success, 1 no reply at all, 2 usage or local error, 3 a check
+failed, 130 interrupted.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConformanceOptions(TargetOptions, OutputOptions):
+    """The options of ``echoproto conformance``; ``timeout`` in nanoseconds."""
+
+    carrier: str | None
+    only: tuple[str, ...]
+    risky: bool
+    yes_i_own_it: bool
+    list: bool
+    timeout: int
+    quiet: bool
+
+    def carriers(self, target: Target) -> Sequence[str]:
+        """The carriers to check: those of ``--carrier``, or that of the target."""
+        return _CARRIERS[self.carrier or ("udp" if target.carrier == UDP else "tcp")]
+
+
+@command("conformance", ConformanceOptions, _EPILOG)
+@option(
+    _TITLE,
+    "--carrier",
+    metavar="CARRIER",
+    type=click.Choice(list(_CARRIERS)),
+    help="tcp, udp or all.  [default: that of the target]",
 )
-
-
-def suiteOptions(command: Any) -> Any:
-    """Give a command the options."""
-    for each in reversed(_OPTIONS):
-        command = each(command)
-    return command
-
-
-def wantsSuite(given: Mapping[str, Any]) -> bool:
-    """
-    Whether the options ask for the suite.
-
-    :raise click.UsageError: they are the suite's, and do not ask for it.
-    """
-    for name in ("only", "risky", "yes_i_own_it"):
-        if given[name] and not given["suite"]:
-            raise click.UsageError(f"--{name.replace('_', '-')} needs --suite tcp, udp or all")
-    return given["suite"] is not None
-
-
-def listChecks(given: Mapping[str, Any]) -> int:
-    """Print what is asked, and where it stands that it must be so."""
-    carriers = _CARRIERS[given["suite"] or "all"]
-    rows = [
-        (each.carrier, each.name, "risky" if each.risky else "", f"{each.asks} ({each.source})")
-        for each in CHECKS
-        if each.carrier in carriers
-    ]
-    click.echo("\n".join(columns(rows)))
-    return OK
-
-
-def runSuite(target: Target, given: Mapping[str, Any]) -> int:
-    """Ask, and show what came of it; returns the exit status."""
-    carriers = _CARRIERS[given["suite"]]
+@option(_TITLE, "--only", metavar="NAME", multiple=True, help="Run only this check. Repeatable.")
+@option(_TITLE, "--risky", is_flag=True, help="Also run checks that may flood or loop.")
+@option(_TITLE, "--yes-i-own-it", is_flag=True, help="Allow risky checks against a public address.")
+@option(_TITLE, "--list", is_flag=True, help="List the checks, and exit.")
+@option(_TITLE, "-t", "--timeout", type=TIMEOUT, default="5s", help="Time to wait for a reply.")
+@targetOptions()
+@option(
+    OUTPUT_OPTIONS, "-q", "--quiet", is_flag=True, help="Show only failed checks and the summary."
+)
+@outputOptions("text", "json")
+def conformanceCommand(options: ConformanceOptions) -> int:
+    """Check whether an echo server conforms to RFC 862, whatever its clients do."""
+    if options.list:
+        click.echo(_checkTable(_CARRIERS[options.carrier or "all"]))
+        return OK
+    target = targetOf(options)
+    carriers = options.carriers(target)
     try:
-        chosen(carriers, given["only"], given["risky"])
+        chosen(carriers, options.only, options.risky)
     except ValueError as error:
-        raise click.UsageError(f"--only {error}") from error
-    with opened(given["out"]) as stream:
+        raise click.UsageError(f"--only: {error}") from error
+    with opened(options.out) as stream:
+        view = ConformanceView(stream, options.quiet)
+        writer: TextWriter[object, ConformanceResult] = makeWriter(options.output, view)
 
-        def begun(grading: ConformanceRunner, reactor: Any) -> None:
-            if given["output"] == "text":
-                once.line(f"SUITE {grading.target}")
+        def onStart(suite: ConformanceRunner, reactor: object) -> None:
+            runner.write(writer.heading(f"CONFORMANCE {suite.target}"))
 
-        progress = (
-            None if given["quiet"] else lambda grading: Stage(grading.share, grading.progress)
-        )
-        once = MeasurementRunner("verify", stream, begun, progress, target.text)
-        return once.run(
-            lambda reactor: prepareGrade(
+        def prepare(reactor: Any) -> Any:  # Any: it has many interfaces
+            return prepareGrade(
                 reactor,
                 target,
                 carriers,
-                given["only"],
-                given["risky"],
-                given["yes_i_own_it"],
-                given["wait"],
-                connectOptionsOf(given),
-            ),
-            lambda result: _show(once, result, given, stream),
+                options.only,
+                options.risky,
+                options.yes_i_own_it,
+                options.timeout,
+                connectOptionsOf(options),
+            )
+
+        def show(result: ConformanceResult) -> int:
+            runner.write(writer.result(result))
+            return conformanceStatus(result, runner.interrupted)
+
+        progress = None if options.quiet else _progress
+        runner = MeasurementRunner[ConformanceRunner](
+            "conformance", stream, target.text, onStart, progress
         )
+        return runner.run(prepare, show)
 
 
-def _show(
-    once: MeasurementRunner, result: ConformanceResult, given: Mapping[str, Any], stream: IO[str]
-) -> int:
-    if given["output"] == "json":
-        once.line(json.dumps(suiteValues(result), indent=2))
-    else:
-        rows = gradeRows(result, given["quiet"])
-        once.line(
-            "\n".join([*(_table(rows) if stream.isatty() else columns(rows)), suiteCounts(result)])
-        )
-    if once.interrupted and not result.failed:
+class ConformanceView(ResultView[object, ConformanceResult]):
+    """
+    A table of the checks, and their counts.
+
+    :param stream: where it is written; a terminal has colours.
+    :param quiet: whether only failed checks have a row.
+    """
+
+    def __init__(self, stream: IO[str], quiet: bool) -> None:
+        self._stream = stream
+        self._quiet = quiet
+
+    def resultLines(self, result: ConformanceResult) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        rows = gradeRows(result, self._quiet)
+        if rows:
+            titles = ("carrier", "check", "verdict", "reason")
+            yield tableText(self._stream, _columns(titles, rows), styles=_STYLES)
+        yield suiteCounts(result)
+
+    def document(self, result: ConformanceResult) -> Values:
+        """See :class:`ResultView`."""
+        return suiteValues(result)
+
+
+def conformanceStatus(result: ConformanceResult, interrupted: bool) -> int:
+    """The exit status: of several that fit, the most important one."""
+    if interrupted and not result.failed:
         return INTERRUPTED
     if not result.answered:
         return NO_REPLY
     return WRONG_BYTES if result.failed else OK
 
 
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    table = Table("", "check", "verdict", "", header_style="bold")
-    for carrier, name, verdict, reason in rows:
-        table.add_row(carrier, name, Text(verdict, _COLOURS[verdict]), Text(reason))
-    made = StringIO()
-    Console(file=made, force_terminal=True, width=shutil.get_terminal_size().columns).print(table)
-    return made.getvalue().splitlines()
+def _progress(suite: ConformanceRunner) -> ProgressStage:
+    return ProgressStage(suite.share, suite.progress)
+
+
+def _checkTable(carriers: Sequence[str]) -> str:
+    rows = [
+        (
+            check.carrier,
+            check.name,
+            "risky" if check.risky else "",
+            f"{check.asks} ({check.source})",
+        )
+        for check in CHECKS
+        if check.carrier in carriers
+    ]
+    return tableText(sys.stdout, _columns(("carrier", "check", "risk", "requirement"), rows))
+
+
+def _columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Column]:
+    cells = zip(*rows, strict=True)
+    return [Column(title, tuple(column), True) for title, column in zip(titles, cells, strict=True)]

@@ -1,5 +1,5 @@
 """
-How the measuring commands end: their exit statuses, and what is said of what went wrong.
+Exit statuses of the command ``echoproto``, and error lines on the standard error.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ OK, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED = 0, 1, 2,
 
 
 def complain(line: str) -> None:
-    """Say what is wrong on the standard error; where that cannot be written there is nobody to tell."""
+    """Write a line to the standard error; if that is closed, nobody can be informed."""
     with suppress(OSError):
         click.echo(line, err=True)
 
 
 def statusOf(failure: Failure) -> int:
-    """The exit status where there is no connection: nobody is there, or we have asked for what cannot be."""
-    there = not failure.check(ConnectBindError) and failure.check(ConnectError, ExchangeError)
-    return NO_REPLY if there else LOCAL_ERROR
+    """The exit status after a failed connection: the server's fault, or a local error."""
+    isLocal = failure.check(ConnectBindError) or not failure.check(ConnectError, ExchangeError)
+    return LOCAL_ERROR if isLocal else NO_REPLY

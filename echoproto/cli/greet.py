@@ -1,95 +1,125 @@
 """
-``echoproto greet``: one greeting exchange, over any carrier.
+``echoproto greet``: one greeting exchange, on any carrier.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
-from twisted.internet.defer import Deferred
 
 from echoproto.cli.exitcodes import OK, WRONG_BYTES
-from echoproto.cli.options import CONTEXT, DURATION, TARGET, Grouped, option
-from echoproto.cli.runner import MeasurementRunner
-from echoproto.cli.way import TARGETS, connectOptions, connectOptionsOf, targetsOf
-from echoproto.client.greeting import greet as greetStream
-from echoproto.client.greeting import greetDatagram
+from echoproto.cli.options import (
+    TARGET_HELP,
+    TIMEOUT,
+    TargetOptions,
+    command,
+    connectOptionsOf,
+    option,
+    targetOf,
+    targetOptions,
+)
 from echoproto.escape import printable
-from echoproto.protocols.greeting import CLIENT_GREETING
-from echoproto.targets.endpoints import makeTarget
-from echoproto.targets.udp import UDPTarget
 from echoproto.units import SECOND
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    from twisted.internet.defer import Deferred
+
+_TITLE = "Greeting options"
+
 _EPILOG = f"""\b
-{TARGETS}
+{TARGET_HELP}
 
 \b
 Examples:
   echoproto greet lab1:12346
   echoproto greet -m 'Anybody there?' udp://lab1:12346
-  echoproto greet --expect 'Hello, client! This is the server.' tls://lab1:12346
+  echoproto greet --expect 'Hello, client! This is the server.' lab1:12346
 
 \b
-Exit status: 0 well, 1 no reply, 2 usage or local error, 3 not the reply that was expected,
-130 interrupted.
+Exit status: 0 success, 1 no reply, 2 usage or local error, 3 another reply
+than expected, 130 interrupted.
 """
 
 
-@click.command("greet", Grouped, epilog=_EPILOG, context_settings=CONTEXT)
-@click.argument("targets", metavar="TARGET", nargs=-1, type=TARGET)
-@option("The greeting", "-m", "--message", default=CLIENT_GREETING.decode(), help="What to say.")
-@option("The greeting", "--expect", metavar="TEXT", help="Exit status 3 unless this is the reply.")
+@dataclass(frozen=True, kw_only=True)
+class GreetOptions(TargetOptions):
+    """
+    The options of ``echoproto greet``.
+
+    :ivar message: the default greeting if ``None``.
+    :ivar timeout: nanoseconds.
+    """
+
+    message: str | None
+    expect: str | None
+    timeout: int
+
+
+@command("greet", GreetOptions, _EPILOG)
 @option(
-    "The greeting", "-W", "--wait", type=DURATION, default="10s", help="So long at most.  [10s]"
+    _TITLE,
+    "-m",
+    "--message",
+    metavar="TEXT",
+    help="Greeting to send.  [default: Hello, server! This is the client.]",
 )
-@connectOptions
-def greet(targets: Any, **given: Any) -> int:
-    """Greet a greeting server once, and print its reply."""
-    asked = targetsOf(targets, given)
-    if len(asked) > 1:
-        raise click.UsageError("one TARGET is greeted at a time")
-    if not given["message"]:
-        raise click.UsageError("an empty --message says nothing, and has no answer")
-    # As it was typed, also where that is no text.
-    message, timeout = os.fsencode(given["message"]), given["wait"] / SECOND
-    once = MeasurementRunner("greet", sys.stdout, target=asked[0].text)
+@option(_TITLE, "--expect", metavar="TEXT", help="Exit with status 3 unless this is the reply.")
+@option(_TITLE, "-t", "--timeout", type=TIMEOUT, default="10s", help="Time to wait for the reply.")
+@targetOptions()
+def greetCommand(options: GreetOptions) -> int:
+    """Send one greeting to a greeting server, and print the reply."""
+    target = targetOf(options)
+    if options.message == "":
+        raise click.UsageError("an empty --message has no reply")
+    from echoproto.cli.runner import MeasurementRunner
+    from echoproto.protocols.greeting import CLIENT_GREETING
+    from echoproto.targets.endpoints import makeTarget
 
-    def prepare(reactor: Any) -> Deferred[Any]:
-        finding = makeTarget(
-            reactor, asked[0], len(message), reactor.seconds, connectOptionsOf(given)
+    # The bytes that were typed, even if they are not text.
+    message = CLIENT_GREETING if options.message is None else os.fsencode(options.message)
+    runner = MeasurementRunner[_Greeting]("greet", sys.stdout, target.text)
+
+    def prepare(reactor: Any) -> Deferred[_Greeting]:
+        found = makeTarget(
+            reactor, target, len(message), reactor.seconds, connectOptionsOf(options)
         )
-        return finding.addCallback(_Greeting, reactor, message, timeout)
+        return found.addCallback(_Greeting, reactor, message, options.timeout / SECOND)
 
-    return once.run(prepare, lambda reply: _show(once, reply, given["expect"]))
+    def show(reply: bytes) -> int:
+        # Escaped, so that no server can control the terminal.
+        runner.write([printable(reply.decode("utf-8", "backslashreplace"))])
+        if options.expect is None or reply == os.fsencode(options.expect):
+            return OK
+        runner.complain(f"the reply is not {options.expect!r}")
+        return WRONG_BYTES
+
+    return runner.run(prepare, show)
 
 
 class _Greeting:
-    """One greeting, as :class:`.runner.MeasurementRunner` runs measurements."""
+    """One exchange, as a :class:`~echoproto.measure.measurement.Measurement`."""
 
-    def __init__(self, found: Any, reactor: Any, message: bytes, timeout: float) -> None:
-        self.target = found
-        self._ask = (reactor, message, timeout)
+    def __init__(self, target: Any, reactor: Any, message: bytes, timeout: float) -> None:
+        self.target = target
+        self._exchange = (reactor, message, timeout)
         self.result: Deferred[bytes]
 
     def start(self) -> None:
-        """Ask."""
+        """Send the greeting."""
+        from echoproto.client.greeting import greet, greetDatagram
+        from echoproto.targets.udp import UDPTarget
+
         if isinstance(self.target, UDPTarget):
-            self.result = greetDatagram(self.target, *self._ask)
+            self.result = greetDatagram(self.target, *self._exchange)
         else:
-            self.result = greetStream(self.target.endpoint, *self._ask)
+            self.result = greet(self.target.endpoint, *self._exchange)
 
     def stop(self) -> None:
         """Wait no longer."""
         self.result.cancel()
-
-
-def _show(once: MeasurementRunner, reply: bytes, expected: str | None) -> int:
-    # Whatever a server says, it does nothing to the terminal.
-    once.line(printable(reply.decode("utf-8", "backslashreplace")))
-    if expected is None or reply == os.fsencode(expected):
-        return OK
-    once.complain(f"the reply is not {expected!r}")
-    return WRONG_BYTES

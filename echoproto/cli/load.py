@@ -4,206 +4,246 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 from twisted.internet.defer import Deferred, succeed
 
 from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
-from echoproto.cli.loadoutput import LOAD_FORMS
 from echoproto.cli.options import (
-    ASSERTION,
-    CONTEXT,
     COUNT,
     DURATION,
     RATE,
+    SEND_TIME,
     SIZES,
-    TARGET,
+    TARGET_HELP,
+    TIMEOUT,
     WINDOW,
     WORKERS,
-    Grouped,
+    OutputOptions,
+    TargetOptions,
+    assertOption,
+    command,
+    connectOptionsOf,
     option,
+    outputOptions,
+    targetOf,
+    targetOptions,
 )
-from echoproto.cli.output import OUTPUT, opened, outputOptions
-from echoproto.cli.progress import Stage
+from echoproto.cli.output import ResultView, TextWriter, Values, makeWriter, opened
+from echoproto.cli.progress import ProgressStage
 from echoproto.cli.runner import MeasurementRunner
-from echoproto.cli.way import TARGETS, connectOptions, connectOptionsOf, targetsOf
 from echoproto.measure.api import LoadPlan, LoadResult, prepareLoad
 from echoproto.measure.assertions import Assertion
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadAssignment
 from echoproto.measure.load.partition import sendTimes, splitPlan
 from echoproto.measure.load.workers import LoadWorkerPool
-from echoproto.report.document import loadAssertable
-from echoproto.report.text import loadLine
+from echoproto.report.document import loadAssertable, loadValues
+from echoproto.report.text import loadLine, loadSummary
 from echoproto.targets.target import Target
 from echoproto.units import SECOND
 
-_LOAD = "The load"
+_TITLE = "Load options"
 
-#: How long to send unless told otherwise.
-_DURATION = 10 * SECOND
+#: Nanoseconds to send if neither a time nor a number of messages is given.
+DEFAULT_DURATION = 10 * SECOND
 
 _EPILOG = f"""\b
-{TARGETS}
+{TARGET_HELP}
 
 \b
 Examples:
-  echoproto load lab1                       as fast as replies come
-  echoproto load -c 100 -z 1m -q 5000 lab1  5,000 a second, come what may
-  echoproto load -s 1-4096 --window 8 -n 100000 tls://lab1:7
-  echoproto load --workers auto -c 1000 -o ndjson udp://lab1
+  echoproto load lab1                       as fast as replies arrive
+  echoproto load --connections 100 -z 1m --rate 5000 lab1
+  echoproto load -s 1-4096 --window 8 -c 100000 tls://lab1:7
+  echoproto load --workers auto -o ndjson udp://lab1
 
 \b
-With -q the response time counts from when a message should have been sent, so
-a server that stops shows in it. What limits the client is told per worker.
-Our own server answers a source 1,000 datagrams a second: --datagram-rate 0
-lifts that.
-Exit status: 0 well, 1 no or too few replies, 2 usage or local error, 3 wrong
-bytes, 4 an assertion failed, 130 interrupted.
+With --rate the response time counts from when a message should have been
+sent, so that it includes the time in which a server stops. The summary says
+if the client was the limit. An echoproto server answers 1,000 datagrams per second
+and source; its option --datagram-rate 0 lifts that.
+Exit status: 0 success, 1 no or too few replies, 2 usage or local error,
+3 wrong bytes, 4 an assertion failed, 130 interrupted.
 """
 
 
-@click.command("load", Grouped, epilog=_EPILOG, context_settings=CONTEXT)
-@click.argument("targets", metavar="TARGET", nargs=-1, type=TARGET)
-@option(_LOAD, "-c", "--connections", type=COUNT, default="10", help="So many.  [10]")
-@option(_LOAD, "-z", "--duration", type=DURATION, help="Send for so long.  [10s]")
-@option(_LOAD, "-n", "--count", type=COUNT, help="Send so many instead.")
-@option(_LOAD, "-q", "--rate", type=RATE, help="Messages a second in all: an open loop.")
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions(TargetOptions, OutputOptions):
+    """The options of ``echoproto load``; times in nanoseconds."""
+
+    connections: int
+    duration: int | None
+    count: int | None
+    rate: float | None
+    arrivals: str | None
+    window: int | None
+    sizes: tuple[int, int]
+    warmup: int
+    timeout: int
+    workers: int
+    assertions: tuple[Assertion, ...]
+
+    def __post_init__(self) -> None:
+        if self.rate is None and self.arrivals:
+            raise click.UsageError("--arrivals needs --rate")
+        if self.rate is not None and self.window:
+            raise click.UsageError("--window cannot be used with --rate")
+        if self.sendTime is not None and self.warmup >= self.sendTime:
+            raise click.UsageError("--warmup must be shorter than --duration")
+
+    @property
+    def sendTime(self) -> int | None:
+        """How long to send; ``None`` if only the number of messages ends the load."""
+        isEndless = self.duration is None and self.count is None
+        return DEFAULT_DURATION if isEndless else self.duration
+
+    @property
+    def plan(self) -> LoadPlan:
+        """The plan of the whole load."""
+        times = None if self.rate is None else sendTimes(self.arrivals or "fixed", self.rate)
+        return LoadPlan(
+            connections=self.connections,
+            duration=self.sendTime,
+            count=self.count,
+            window=self.window or 1,
+            times=times,
+            rate=self.rate,
+            warmup=self.warmup,
+            timeout=self.timeout,
+        )
+
+
+@command("load", LoadOptions, _EPILOG)
+@option(_TITLE, "--connections", type=COUNT, default="10", help="Number of connections.")
+@option(_TITLE, "-z", "--duration", type=SEND_TIME, help="How long to send.  [default: 10s]")
+@option(_TITLE, "-c", "--count", type=COUNT, help="Stop after this many messages.")
+@option(_TITLE, "--rate", type=RATE, help="Messages per second on all connections (open loop).")
 @option(
-    _LOAD,
+    _TITLE,
     "--arrivals",
-    metavar="HOW",
+    metavar="NAME",
     type=click.Choice(["fixed", "poisson"]),
-    help="With -q: fixed or poisson.  [fixed]",
+    help="Send times of --rate: fixed or poisson.  [default: fixed]",
 )
 @option(
-    _LOAD,
+    _TITLE,
     "--window",
     type=WINDOW,
-    help="Without -q: under way on each connection.  [1]",
+    help="Messages under way per connection, without --rate.  [default: 1]",
 )
 @option(
-    _LOAD,
+    _TITLE,
     "-s",
     "--size",
     "sizes",
     type=SIZES,
     default="64",
-    help="Bytes of a message, or MIN-MAX.  [64]",
+    help="Bytes of a message, or MIN-MAX.",
 )
-@option(
-    _LOAD, "--warmup", type=DURATION, default="0", help="Do not count what is sent so early.  [0]"
-)
-@option(
-    _LOAD,
-    "-t",
-    "--timeout",
-    type=DURATION,
-    default="2s",
-    help="How long replies are awaited; UDP: until given up.  [2s]",
-)
-@option(_LOAD, "--workers", type=WORKERS, default="1", help="Processes that share all of it.  [1]")
-@connectOptions
-@outputOptions(*LOAD_FORMS)
-@option(
-    OUTPUT,
-    "--assert",
-    "assertions",
-    type=ASSERTION,
-    multiple=True,
-    help="Exit status 4 unless it holds.",
-)
-def load(targets: Any, **given: Any) -> int:
+@option(_TITLE, "--warmup", type=DURATION, default="0", help="Ignore messages sent this early.")
+@option(_TITLE, "-t", "--timeout", type=TIMEOUT, default="2s", help="Time to wait for a reply.")
+@option(_TITLE, "--workers", type=WORKERS, default="1", help="Number of processes.")
+@targetOptions()
+@outputOptions("text", "json", "ndjson", "csv")
+@assertOption
+def loadCommand(options: LoadOptions) -> int:
     """Load an echo server over many connections, and time every exchange."""
-    asked = targetsOf(targets, given)
-    if len(asked) > 1:
-        raise click.UsageError("one TARGET is loaded at a time")
-    duration = _duration(given)
-    rate = given["rate"]
-    plan = LoadPlan(
-        connections=given["connections"],
-        duration=duration,
-        count=given["count"],
-        window=given["window"] or 1,
-        times=None if rate is None else sendTimes(given["arrivals"] or "fixed", rate),
-        rate=rate,
-        warmup=given["warmup"],
-        timeout=given["timeout"],
-    )
-    form = LOAD_FORMS[given["output"]]()
-    with opened(given["out"]) as stream:
-        once = MeasurementRunner("load", stream, progress=_progress, target=asked[0].text)
+    target = targetOf(options)
+    writer: TextWriter[Interval, LoadResult] = makeWriter(options.output, LoadView())
+    with opened(options.out) as stream:
+        runner = MeasurementRunner[LoadGenerator | LoadWorkerPool](
+            "load", stream, target.text, progress=_progress
+        )
 
-        def tell(interval: Interval, counts: IntervalCounts) -> None:
-            for line in form.second(interval):
-                once.line(line)
+        def onInterval(interval: Interval, counts: IntervalCounts) -> None:
+            runner.write(writer.event(interval))
 
-        def show(result: LoadResult) -> int:
-            for line in form.end(result):
-                once.line(line)
-            return _status(once, result, given["assertions"])
-
-        def prepare(reactor: Any) -> Deferred[Any]:
-            if given["workers"] > 1:
-                orders = _orders(asked[0], plan, given)
-                return succeed(LoadWorkerPool(reactor, plan, orders, tell, once.fault))
+        def prepare(reactor: Any) -> Deferred[Any]:  # Any: it has many interfaces
+            plan = options.plan
+            if options.workers > 1:
+                assignments = _assignments(target, plan, options)
+                return succeed(
+                    LoadWorkerPool(reactor, plan, assignments, onInterval, runner.localError)
+                )
             return prepareLoad(
                 reactor,
-                asked[0],
+                target,
                 plan,
-                sizes=given["sizes"],
-                connect=connectOptionsOf(given),
-                onInterval=tell,
+                sizes=options.sizes,
+                connect=connectOptionsOf(options),
+                onInterval=onInterval,
             )
 
-        return once.run(prepare, show)
+        def show(result: LoadResult) -> int:
+            runner.write(writer.result(result))
+            failures = _failedAssertions(result, options.assertions)
+            for failure in failures:
+                runner.complain(failure)
+            return loadStatus(result, runner.interrupted, hasFailed=bool(failures))
+
+        return runner.run(prepare, show)
 
 
-def _duration(given: dict[str, Any]) -> int | None:
-    """How long to send; checks that what is said goes together."""
-    if given["duration"] == 0:
-        raise click.UsageError("-z 0 would send nothing; give a time, or -n")
-    if given["rate"] is None and given["arrivals"]:
-        raise click.UsageError("--arrivals needs -q, the messages a second")
-    if given["rate"] is not None and given["window"]:
-        raise click.UsageError("--window is of a closed loop, without -q")
-    if given["timeout"] < SECOND // 1000:
-        raise click.UsageError("-t must be 1ms at least")
-    duration: int | None = given["duration"]
-    if duration is None and not given["count"]:
-        duration = _DURATION
-    if duration is not None and given["warmup"] >= duration:
-        raise click.UsageError("--warmup leaves nothing to count; give -z more")
-    return duration
+class LoadView(ResultView[Interval, LoadResult]):
+    """Intervals of a second, and the whole load."""
+
+    eventType = "interval"
+
+    def resultLines(self, result: LoadResult) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        return (loadSummary(result),)
+
+    def eventValues(self, event: Interval) -> Values:
+        """See :class:`ResultView`."""
+        return event.values()
+
+    def document(self, result: LoadResult) -> Values:
+        """See :class:`ResultView`."""
+        return loadValues(result)
+
+    def summaries(self, result: LoadResult) -> Iterable[Values]:
+        """See :class:`ResultView`."""
+        intervals = ("interval_ns", "intervals")
+        return ({k: v for k, v in loadValues(result).items() if k not in intervals},)
 
 
-def _progress(loading: Any) -> Stage:
-    share, figures = loading.stage()
-    return Stage(share, loadLine(*figures))
+def loadStatus(result: LoadResult, interrupted: bool, hasFailed: bool) -> int:
+    """
+    The exit status: of several that fit, the most important one.
+
+    :param hasFailed: whether an assertion has failed.
+    """
+    if result.wrong:
+        return WRONG_BYTES
+    if interrupted and not result.received:
+        return INTERRUPTED
+    if hasFailed:
+        return ASSERTION_FAILED
+    hasTooFew = result.lost or result.sent < (result.plan.count or 0)
+    return OK if result.received and (interrupted or not hasTooFew) else NO_REPLY
 
 
-def _orders(target: Target, plan: LoadPlan, given: dict[str, Any]) -> list[LoadAssignment]:
-    """What each worker is to do."""
-    shares = splitPlan(plan, given["workers"])
-    way, arrivals = connectOptionsOf(given), (given["arrivals"] or "fixed", plan.rate)
+def _progress(measurement: LoadGenerator | LoadWorkerPool) -> ProgressStage:
+    share, figures = measurement.stage()
+    return ProgressStage(share, loadLine(*figures))
+
+
+def _assignments(target: Target, plan: LoadPlan, options: LoadOptions) -> list[LoadAssignment]:
+    """The share of each worker."""
+    shares = splitPlan(plan, options.workers)
+    connect, arrivals = connectOptionsOf(options), (options.arrivals or "fixed", plan.rate)
     return [
-        LoadAssignment(target, share, given["sizes"], way, *arrivals, index, len(shares))
+        LoadAssignment(target, share, options.sizes, connect, *arrivals, index, len(shares))
         for index, share in enumerate(shares)
     ]
 
 
-def _status(once: MeasurementRunner, result: LoadResult, assertions: Sequence[Assertion]) -> int:
-    failures = [each.failure(loadAssertable(result)) for each in assertions]
-    for failure in filter(None, failures):
-        once.complain(failure)
-    if result.wrong:
-        return WRONG_BYTES
-    if once.interrupted and not result.received:
-        return INTERRUPTED
-    if any(failures):
-        return ASSERTION_FAILED
-    few = result.lost or result.sent < (result.plan.count or 0)
-    return OK if result.received and (once.interrupted or not few) else NO_REPLY
+def _failedAssertions(result: LoadResult, assertions: Sequence[Assertion]) -> list[str]:
+    values = loadAssertable(result)
+    return [failure for assertion in assertions if (failure := assertion.failure(values))]

@@ -1,5 +1,5 @@
 """
-The ``echoproto`` command itself: its subcommands, and what is said when a command line cannot be understood.
+The command ``echoproto``: a click group that imports a subcommand only when it is run.
 
 Called by the script ``echoproto`` and by ``python -m echoproto``.
 """
@@ -9,125 +9,176 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, ClassVar
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-import twisted
-from twisted.python.usage import Options, UsageError
+import click
 
 import echoproto
-from echoproto.cli.serve import ServeOptions
+from echoproto.cli.exitcodes import INTERRUPTED, LOCAL_ERROR, OK, complain
+from echoproto.cli.options import CONTEXT
+from echoproto.errors import StartupError
 
-# Exit statuses, as echoproto.cli.exitcodes has them, which needs what a server can do without.
-_USAGE, _INTERRUPTED = 2, 130
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+#: The subcommands; each is ``NAMECommand`` in the module of its name.
+COMMANDS = {
+    "serve": "Run the server in the foreground.",
+    "ping": "Probe echo servers, as ping does.",
+    "load": "Generate load, and time every exchange.",
+    "verify": "Compare every byte of a long echo.",
+    "conformance": "Check whether a server conforms to RFC 862.",
+    "greet": "Send one greeting, and print the reply.",
+    "report": "Show, merge and compare saved results.",
+}
+
+#: Set by the shell when it asks for a completion, or for the script that enables completion.
+COMPLETE_VARIABLE = "_ECHOPROTO_COMPLETE"
+
+#: Libraries that an extra installs, by the module that is missed when it is not installed.
+_EXTRAS = {"hdrh": "measure", "rich": "measure", "msgspec": "measure"}
+
+_EPILOG = """\b
+Examples:
+  echoproto serve --port 12345
+  echoproto ping udp://lab1
+  echoproto conformance lab1:7
+
+\b
+See echoproto COMMAND --help. Completion, for bash:
+  eval "$(_ECHOPROTO_COMPLETE=bash_source echoproto)"
+"""
 
 
-class Measuring(Options):
-    """
-    The command line of a measuring command, which is read by libraries that a server can do without.
-
-    :param name: of the command.
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._name = name
-
-    def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Keep the words."""
-        self._words = list(options or ())
-
-    def run(self) -> int:
-        """Do what they say; returns the exit status."""
-        try:
-            from echoproto.cli.measuring import run
-        except ModuleNotFoundError as error:
-            needs = f"{self._name} needs {error.name}; pip install 'echoproto[measure]'"
-            print(f"echoproto: {needs}", file=sys.stderr)
-            return 2
-        return run(self._name, self._words)
+def loadCommand(name: str) -> click.Command:
+    """Import a subcommand of :data:`COMMANDS`."""
+    command: click.Command = getattr(import_module(f"echoproto.cli.{name}"), f"{name}Command")
+    return command
 
 
-class EchoprotoOptions(Options):
-    """The command line of ``echoproto``."""
+class LazyGroup(click.Group):
+    """A group whose help and completion list :data:`COMMANDS` without importing them."""
 
-    longdesc = "Answers echo (RFC 862) and greeting over TCP and UDP, and measures any echo server. See echoproto COMMAND --help."
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """See ``click.Group``."""
+        return list(COMMANDS)
 
-    subCommands: ClassVar = [
-        ["serve", None, ServeOptions, "Serve in the foreground until stopped by a signal."],
-        ["ping", None, partial(Measuring, "ping"), "Probe echo servers, as ping does."],
-        ["load", None, partial(Measuring, "load"), "Load an echo server, and time every exchange."],
-        ["verify", None, partial(Measuring, "verify"), "Check every byte of an echo."],
-        ["report", None, partial(Measuring, "report"), "Read, merge and compare saved results."],
-        ["greet", None, partial(Measuring, "greet"), "Greet a greeting server, once."],
-    ]
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """See ``click.Group``."""
+        return loadCommand(cmd_name) if cmd_name in COMMANDS else None
 
-    def getSynopsis(self) -> str:
-        """How it is called; before the words of a subcommand, how it begins."""
-        return "Usage: echoproto" if self.subCommand else "Usage: echoproto COMMAND [options]"
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See ``click.Group``."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
-    def opt_version(self) -> None:
-        """Print the versions of echoproto and Twisted, then exit."""
-        print(f"echoproto {echoproto.__version__} (Twisted {twisted.__version__})")
-        raise SystemExit(0)
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """See ``click.Group``."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def _printVersion(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        import twisted
+
+        click.echo(f"echoproto {echoproto.__version__} (Twisted {twisted.__version__})")
+        ctx.exit()
+
+
+@click.group(
+    "echoproto", LazyGroup, invoke_without_command=True, context_settings=CONTEXT, epilog=_EPILOG
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_printVersion,
+    help="Print the versions of echoproto and Twisted, and exit.",
+)
+@click.pass_context
+def echoprotoCommand(ctx: click.Context) -> int:
+    """Serve echo (RFC 862) and greetings over TCP and UDP, and measure any echo server."""
+    if ctx.invoked_subcommand is not None:
+        return OK
+    complain(ctx.get_help())
+    return LOCAL_ERROR
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """
     Run the command.
 
-    :param arguments: the words after ``echoproto``; those of the process where ``None``.
-    :raise SystemExit: always, with its exit status: 0 where it did what was asked.
+    :param arguments: the words after ``echoproto``; those of the process if ``None``.
+    :raise SystemExit: always, with the exit status.
     """
-    _haveStreams()
+    _openMissingStreams()
     try:
-        if "_ECHOPROTO_COMPLETE" in os.environ:
-            from echoproto.cli.measuring import complete
-
-            complete()
-        raise SystemExit(_run(sys.argv[1:] if arguments is None else arguments))
+        raise SystemExit(run(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
-        # Before there is a reactor, which takes Ctrl-C for itself.
-        raise SystemExit(_INTERRUPTED) from None
+        # Before the reactor runs, which has a signal handler of its own.
+        raise SystemExit(INTERRUPTED) from None
     finally:
-        _endOutput()
+        _flushOutput()
 
 
-def _haveStreams() -> None:
-    """Who closed our output reads nothing: that is no error either."""
+def run(words: Sequence[str]) -> int:
+    """
+    Run the command, and print any error of the user as one line.
+
+    :return: the exit status.
+    """
+    called = f"echoproto {words[0]}" if words and words[0] in COMMANDS else "echoproto"
+    try:
+        return _invoke(list(words))
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as error:
+        complain(f"{called}: {error.format_message().rstrip('.')}; see {called} --help")
+    except StartupError as error:
+        if error.code != 1:
+            complain(f"{called}: {error}")
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        needs = f"{words[0]} needs {error.name}; pip install 'echoproto[{extra}]'"
+        complain(f"echoproto: {needs}")
+    except BrokenPipeError:
+        # The reader of a help text, such as head, has read enough.
+        return OK
+    return LOCAL_ERROR
+
+
+def _invoke(words: list[str]) -> int:
+    if instruction := os.environ.get(COMPLETE_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(echoprotoCommand, {}, "echoproto", COMPLETE_VARIABLE, instruction)
+    with echoprotoCommand.make_context("echoproto", words) as context:
+        return echoprotoCommand.invoke(context) or OK
+
+
+def _openMissingStreams() -> None:
+    """Replace a standard stream that was closed by the caller, which is no error."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
 
 
-def _run(arguments: Sequence[str]) -> int:
-    options: Any = EchoprotoOptions()  # type: ignore[no-untyped-call]
-    try:
-        options.parseOptions(list(arguments))
-    except UsageError as error:
-        # One line, and not all the options, under which it would be lost.
-        return _misused(f"echoproto: {error}; see echoproto {_command(options)}--help")
-    if options.subCommand is None:
-        return _misused(str(options))
-    status: int = options.subOptions.run()
-    return status
-
-
-def _misused(said: str) -> int:
-    print(said, file=sys.stderr)
-    return _USAGE
-
-
-def _endOutput() -> None:
-    # Who reads it may be gone, as "head" is when it has its lines. That is no error, and Python would print it as one.
+def _flushOutput() -> None:
+    """Flush the output; ignore that its reader is gone, as head may be, which Python would report."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-
-
-def _command(options: Options) -> str:
-    command = getattr(options, "subCommand", None)
-    return f"{command} " if command else ""
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

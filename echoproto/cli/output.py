@@ -1,169 +1,192 @@
 """
-Where a measurement is written, and in which form: text for people; JSON, NDJSON and CSV for programs.
+Where results are written, and in which format: text for people; JSON, NDJSON and CSV for programs.
 
-Each form has two verbs: ``seen``, as probes are answered, and ``end``. Called by the measuring commands.
+A command describes its events and its result in a :class:`ResultView`, a writer makes lines of
+them, and :class:`LineOutput` writes these.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import IO, Any
+from typing import IO, Generic, TypeVar
 
 import click
 
-from echoproto.cli.options import option
-from echoproto.measure.ping.pinger import PingResult
-from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
-from echoproto.report import text
-from echoproto.report.document import measurement, seenValues
+_Event = TypeVar("_Event")
+_Result = TypeVar("_Result")
 
-#: The title under which such options stand in the help.
-OUTPUT = "What is shown"
+#: The values of an event or a result, by name.
+Values = Mapping[str, object]
 
 
-def outputOptions(*forms: str) -> Callable[[Any], Any]:
-    """Give a command the options that say in which of these forms it writes, and where; the first unless told otherwise."""
-    said = f"{', '.join(forms[:-1])} or {forms[-1]}.  [{forms[0]}]"
-    form = option(
-        OUTPUT,
-        "-o",
-        "--output",
-        metavar="FORM",
-        type=click.Choice(forms),
-        default=forms[0],
-        help=said,
-    )
-    out = option(OUTPUT, "--out", metavar="FILE", help="Write there, not to the standard output.")
-    return lambda command: form(out(command))
+class ResultView(Generic[_Event, _Result]):
+    """
+    The events and the result of one command, for the writers; a command overrides what it has.
+
+    :cvar eventType: the ``type`` of an event in NDJSON.
+    """
+
+    eventType = "event"
+
+    def eventLines(self, event: _Event) -> Iterable[str]:
+        """An event as text."""
+        return ()
+
+    def resultLines(self, result: _Result) -> Iterable[str]:
+        """The result as text."""
+        return ()
+
+    def eventValues(self, event: _Event) -> Values:
+        """An event for NDJSON and CSV."""
+        return {}
+
+    def document(self, result: _Result) -> Values:
+        """The result for JSON."""
+        return {}
+
+    def summaries(self, result: _Result) -> Iterable[Values]:
+        """The result for NDJSON, without the events."""
+        return (self.document(result),)
+
+
+class TextWriter(Generic[_Event, _Result]):
+    """
+    Writes text, and is the base of the other formats.
+
+    :param view: of the command.
+    """
+
+    def __init__(self, view: ResultView[_Event, _Result]) -> None:
+        self.view = view
+
+    def heading(self, line: str) -> Iterable[str]:
+        """The line before any event."""
+        return (line,)
+
+    def event(self, event: _Event) -> Iterable[str]:
+        """The lines of an event."""
+        return self.view.eventLines(event)
+
+    def result(self, result: _Result) -> Iterable[str]:
+        """The lines at the end."""
+        return self.view.resultLines(result)
+
+
+class JSONWriter(TextWriter[_Event, _Result]):
+    """One document at the end."""
+
+    def heading(self, line: str) -> Iterable[str]:
+        """Nothing."""
+        return ()
+
+    def event(self, event: _Event) -> Iterable[str]:
+        """Nothing."""
+        return ()
+
+    def result(self, result: _Result) -> Iterable[str]:
+        """The document."""
+        yield json.dumps(self.view.document(result), indent=2)
+
+
+class NDJSONWriter(JSONWriter[_Event, _Result]):
+    """A line of JSON for each event, and for each summary at the end."""
+
+    def event(self, event: _Event) -> Iterable[str]:
+        """The line of an event."""
+        yield json.dumps({"type": self.view.eventType, **self.view.eventValues(event)})
+
+    def result(self, result: _Result) -> Iterable[str]:
+        """The lines of the summaries."""
+        for values in self.view.summaries(result):
+            yield json.dumps({"type": "summary", **values})
+
+
+class CSVWriter(JSONWriter[_Event, _Result]):
+    """A row for each event, below a row with the names of the columns."""
+
+    _hasHeader = False
+
+    def event(self, event: _Event) -> Iterable[str]:
+        """The row of an event."""
+        values = self.view.eventValues(event)
+        if not self._hasHeader:
+            self._hasHeader = True
+            yield _row(values)
+        yield _row(values.values())
+
+    def result(self, result: _Result) -> Iterable[str]:
+        """Nothing."""
+        return ()
+
+
+#: The formats by name.
+WRITERS: Mapping[str, type[TextWriter[object, object]]] = {
+    "text": TextWriter,
+    "json": JSONWriter,
+    "ndjson": NDJSONWriter,
+    "csv": CSVWriter,
+}
+
+
+def makeWriter(name: str, view: ResultView[_Event, _Result]) -> TextWriter[_Event, _Result]:
+    """A writer of that format of :data:`WRITERS`."""
+    kind: type[TextWriter[_Event, _Result]] = WRITERS[name]  # type: ignore[assignment]  # any view
+    return kind(view)
+
+
+def _row(values: Iterable[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(values)
+    return text.getvalue()
 
 
 @contextmanager
 def opened(path: str | None) -> Iterator[IO[str]]:
-    """A file to write to; the standard output where there is no path."""
+    """
+    A file to write to; the standard output if there is no path.
+
+    :raise click.UsageError: it cannot be written to.
+    """
     if path is None:
         yield sys.stdout
         return
     try:
-        made = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed below
+        stream = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed below
     except OSError as error:
         raise click.UsageError(f"--out {path}: {error.strerror}") from error
-    yield made
-    # What cannot be written was told when it was: each line is flushed.
+    yield stream
+    # An error of writing was reported already: each line is flushed.
     with suppress(OSError):
-        made.close()
+        stream.close()
 
 
-class Guarded:
+class LineOutput:
     """
-    Calls what writes, until it cannot.
+    Writes lines to a stream until that fails.
 
-    :param failed: called once then, with what to say of it: nothing where nobody reads any more, which is no error, as with ``head``.
+    :param onFailure: called once then, with the reason; with an empty one if the reader is gone,
+        which is no error (``head`` does that).
     """
 
-    def __init__(self, failed: Callable[[str], None]) -> None:
-        self._failed = failed
-        self._over = False
+    def __init__(self, stream: IO[str], onFailure: Callable[[str], None]) -> None:
+        self.stream = stream
+        self._onFailure = onFailure
+        self._hasFailed = False
 
-    def __call__(self, write: Callable[..., None], *what: Any) -> None:
-        """Call ``write`` with ``what``."""
-        if self._over:
+    def write(self, lines: Iterable[str]) -> None:
+        """Write lines, and flush each."""
+        if self._hasFailed:
             return
         try:
-            write(*what)
+            for line in lines:
+                print(line, file=self.stream, flush=True)
         except OSError as error:
-            self._over = True
-            nobody = isinstance(error, BrokenPipeError)
-            self._failed("" if nobody else f"cannot write: {error.strerror}; the rest is lost")
-
-
-class Form:
-    """
-    Writes nothing; the base of those that do.
-
-    :param stream: where to write.
-    :param stamp: makes what stands before a line of text.
-    :param quiet: whether only the end is written, and what is wrong.
-    """
-
-    def __init__(self, stream: IO[str], stamp: Callable[[], str], quiet: bool = False) -> None:
-        self.stream = stream
-        self._stamp = stamp
-        self._quiet = quiet
-
-    def begin(self, target: str, address: str, size: int) -> None:
-        """A target is about to be probed."""
-
-    def seen(self, target: str, at: int, seen: ProbeOutcome) -> None:
-        """A reply has come, or none."""
-
-    def end(self, results: Sequence[PingResult], started: str, session: str) -> None:
-        """All targets are done."""
-
-    def line(self, text: str) -> None:
-        """Write a line, now."""
-        print(text, file=self.stream, flush=True)
-
-
-class Text(Form):
-    """Lines as ping has them."""
-
-    def begin(self, target: str, address: str, size: int) -> None:
-        """Who is asked, and with how much."""
-        where = f" ({address})" if address and address not in target else ""
-        self.line(f"ECHO {target}{where}, {size} bytes")
-
-    def seen(self, target: str, at: int, seen: ProbeOutcome) -> None:
-        """One line each."""
-        if not self._quiet or seen.kind not in (OutcomeKind.REPLY, OutcomeKind.LOST):
-            self.line(f"{self._stamp()}{text.seenLine(target, seen)}")
-
-    def end(self, results: Sequence[PingResult], started: str, session: str) -> None:
-        """A summary of each target."""
-        for each in results:
-            self.line(text.summary(each))
-
-
-class JSON(Form):
-    """One document at the end."""
-
-    def end(self, results: Sequence[PingResult], started: str, session: str) -> None:
-        """Everything."""
-        self.line(json.dumps(measurement(results, started, session), indent=2))
-
-
-class NDJSON(Form):
-    """A line of JSON for each probe as it is answered, and one for each target at the end."""
-
-    def seen(self, target: str, at: int, seen: ProbeOutcome) -> None:
-        """One probe."""
-        self.line(json.dumps({"type": "probe", **seenValues(target, at, seen)}))
-
-    def end(self, results: Sequence[PingResult], started: str, session: str) -> None:
-        """The summaries."""
-        for each in measurement(results, started, session)["targets"]:
-            self.line(
-                json.dumps({"type": "summary", "started": started, "session": session, **each})
-            )
-
-
-class CSV(Form):
-    """A row for each probe."""
-
-    _header = False
-
-    def seen(self, target: str, at: int, seen: ProbeOutcome) -> None:
-        """One row; the names of the columns before the first."""
-        values = seenValues(target, at, seen)
-        rows = csv.writer(self.stream, lineterminator="\n")
-        if not self._header:
-            self._header = True
-            rows.writerow(values)
-        rows.writerow(values.values())
-        self.stream.flush()
-
-
-FORMS: dict[str, Any] = {"text": Text, "json": JSON, "ndjson": NDJSON, "csv": CSV}
+            self._hasFailed = True
+            readerIsGone = isinstance(error, BrokenPipeError)
+            reason = f"cannot write: {error.strerror}; the rest of the output is lost"
+            self._onFailure("" if readerIsGone else reason)

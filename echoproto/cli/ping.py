@@ -1,282 +1,317 @@
 """
-``echoproto ping``: probes as ping sends them, to any echo server.
+``echoproto ping``: probes any echo servers, as ping does.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-import click
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
 from twisted.python.failure import Failure
 
-from echoproto.cli.exitcodes import (
-    ASSERTION_FAILED,
-    INTERRUPTED,
-    LOCAL_ERROR,
-    NO_REPLY,
-    OK,
-    WRONG_BYTES,
-    complain,
-)
+from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.options import (
-    ASSERTION,
-    CONTEXT,
     COUNT,
     DURATION,
     INTERVAL,
+    OUTPUT_OPTIONS,
     PATTERN,
     PROBE_SIZE,
-    TARGET,
-    Grouped,
+    TARGET_HELP,
+    OutputOptions,
+    TargetOptions,
+    assertOption,
+    command,
+    connectOptionsOf,
     option,
+    outputOptions,
+    targetOptions,
+    targetsOf,
 )
-from echoproto.cli.output import FORMS, OUTPUT, Form, Guarded, opened, outputOptions
-from echoproto.cli.way import TARGETS, connectOptions, connectOptionsOf, targetsOf
+from echoproto.cli.output import ResultView, TextWriter, Values, makeWriter, opened
+from echoproto.cli.runner import MeasurementRunner
 from echoproto.measure.api import DEFAULT_SIZE, PingPlan, PingResult, preparePing
 from echoproto.measure.assertions import Assertion
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
-from echoproto.report.document import assertable
-from echoproto.report.text import snapshotLine
-from echoproto.targets.endpoints import ConnectOptions
+from echoproto.report.document import assertable, measurement, seenValues
+from echoproto.report.text import seenLine, snapshotLine, summary
 from echoproto.targets.failures import describeFailure
 from echoproto.targets.target import Target
 
+_TITLE = "Probe options"
+
 _EPILOG = f"""\b
-{TARGETS} A DURATION is 20ms, 1.5s, or 3 for seconds.
+{TARGET_HELP}
+A DURATION is 20ms, 1.5s, or 3 for seconds.
 
 \b
 Examples:
   echoproto ping lab1                         until Ctrl-C
-  echoproto ping -c 10 -i 20ms udp://lab1:7   ten datagrams, 50 a second
-  echoproto ping -A -q -w 10s lab1 lab2       as fast as replies come, two servers
+  echoproto ping -c 10 -i 20ms udp://lab1:7   ten datagrams, 50 per second
+  echoproto ping -A -q -w 10s lab1 lab2       two servers, for 10 seconds
   echoproto ping -c 100 --assert 'p99<5ms' --assert 'loss<=1%' lab1
 
 \b
-Ctrl-\\ prints the figures so far. Exit status: 0 well, 1 no or too few replies,
-2 usage or local error, 3 wrong bytes, 4 an assertion failed, 130 interrupted.
+Ctrl-\\ prints the figures so far. Exit status: 0 success, 1 no or too few
+replies, 2 usage or local error, 3 wrong bytes, 4 an assertion failed,
+130 interrupted.
 """
 
 
-class Session:
-    """
-    One run of the command: all targets at once, until the last is done.
+@dataclass(frozen=True, kw_only=True)
+class PingOptions(TargetOptions, OutputOptions):
+    """The options of ``echoproto ping``; times in nanoseconds."""
 
-    :param reactor: reaches them.
-    :param form: writes.
-    :param complain: writes a line about what is wrong.
-    :ivar session: its number.
-    """
-
-    def __init__(self, reactor: Any, form: Form, complain: Callable[[str], None]) -> None:
-        self.session = os.urandom(4)
-        self._results: dict[int, PingResult] = {}
-        self.failed = self.interrupted = False
-        self._write = Guarded(self._unwritable)
-        self._reactor = reactor
-        self._form = form
-        self._complain = complain
-        self._preparing: set[Deferred[Any]] = set()
-        self._pinging: list[Pinger] = []
-        self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self._began = time.monotonic_ns()
-
-    def start(
-        self, targets: Sequence[Target], way: ConnectOptions, plan: PingPlan, **probe: Any
-    ) -> None:
-        """Ask all of them; the reactor is stopped when they are done."""
-        asked = [self._ask(place, each, way, plan, probe) for place, each in enumerate(targets)]
-        DeferredList(asked).addCallback(lambda _: self._reactor.stop())
-        for number, call in ((signal.SIGINT, self.interrupt), (signal.SIGTERM, self.interrupt)):
-            self._on(number, call)
-        self._on(signal.SIGQUIT, self.show)
-
-    def _on(self, number: int, call: Callable[[], None]) -> None:
-        signal.signal(number, lambda *_: self._reactor.callFromThread(call))
+    count: int | None
+    interval: int
+    deadline: int | None
+    timeout: int
+    size: int
+    pattern: bytes
+    adaptive: bool
+    reconnect: bool
+    quiet: bool
+    numeric: bool
+    timestamps: bool
+    assertions: tuple[Assertion, ...]
 
     @property
-    def results(self) -> list[PingResult]:
-        """Those that there are, in the order of the targets, whichever was done first."""
-        return [self._results[each] for each in sorted(self._results)]
-
-    def _ask(
-        self, place: int, target: Target, way: ConnectOptions, plan: PingPlan, probe: dict[str, Any]
-    ) -> Any:
-        name = target.text
-
-        def tell(seen: ProbeOutcome) -> None:
-            self._write(self._form.seen, name, time.monotonic_ns() - self._began, seen)
-
-        def prepared(result: Any) -> Any:
-            self._preparing.discard(asking)
-            return result
-
-        def begin(pinging: Pinger) -> Any:
-            nonlocal name
-            name = pinging.target.name
-            self._write(self._form.begin, name, pinging.target.address, pinging.target.size)
-            self._pinging.append(pinging)
-            pinging.start()
-            return pinging.result
-
-        def failed(failure: Failure) -> None:
-            if failure.check(CancelledError):
-                return
-            self.failed = True
-            self._complain(describeFailure(failure, target.text))
-
-        asking = preparePing(
-            self._reactor, target, plan, connect=way, onReply=tell, session=self.session, **probe
+    def plan(self) -> PingPlan:
+        """The plan for each target."""
+        return PingPlan(
+            self.count, self.interval, self.deadline, self.timeout, self.adaptive, self.reconnect
         )
-        self._preparing.add(asking)
-        ended = asking.addBoth(prepared).addCallback(begin)
-        return ended.addCallbacks(lambda result: self._results.update({place: result}), failed)
-
-    def _unwritable(self, describeFailure: str) -> None:
-        if describeFailure:
-            self.failed = True
-            self._complain(describeFailure)
-        self._reactor.callLater(0, self.interrupt)
-
-    def interrupt(self) -> None:
-        """End now, with what there is."""
-        self.interrupted = True
-        # A name that is being looked up has a thread, which is waited for; another Ctrl-C is the end of it all.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        for each in list(self._preparing):
-            each.cancel()
-        for pinging in self._pinging:
-            pinging.stop()
-
-    def show(self) -> None:
-        """The figures so far."""
-        for each in self._pinging:
-            self._complain(snapshotLine(each.snapshot()))
-
-    def end(self) -> None:
-        """Write the summaries."""
-        self._write(self._form.end, self.results, self._started, self.session.hex())
 
 
-def status(
-    results: Sequence[PingResult], failed: bool, interrupted: bool, plan: PingPlan, broken: bool
-) -> int:
-    """The exit status: of several, the one that tells most."""
-    if failed:
-        return LOCAL_ERROR
-    if any(each.record.counts[OutcomeKind.CORRUPT] for each in results):
-        return WRONG_BYTES
-    if interrupted and not any(each.record.received for each in results):
-        return INTERRUPTED
-    if broken:
-        return ASSERTION_FAILED
-    wanted = plan.count if plan.count and plan.deadline and not interrupted else 1
-    return NO_REPLY if any(each.record.received < wanted for each in results) else OK
-
-
-def _broken(results: Sequence[PingResult], assertions: Sequence[Assertion]) -> list[str]:
-    return [
-        f"{each.target}: {why}"
-        for each in results
-        for assertion in assertions
-        if (why := assertion.failure(assertable(each.record)))
-    ]
-
-
-_PROBES = "Probes"
-
-
-@click.command("ping", Grouped, epilog=_EPILOG, context_settings=CONTEXT)
-@click.argument("targets", metavar="TARGET...", nargs=-1, type=TARGET)
-@option(_PROBES, "-c", "--count", type=COUNT, help="So many.  [until Ctrl-C]")
-@option(_PROBES, "-i", "--interval", type=INTERVAL, default="1s", help="Between two.  [1s]")
-@option(_PROBES, "-w", "--deadline", type=DURATION, help="End after so long.")
+@command("ping", PingOptions, _EPILOG)
 @option(
-    _PROBES, "-W", "--wait", type=DURATION, default="2s", help="A reply after that is late.  [2s]"
+    _TITLE, "-c", "--count", type=COUNT, help="Stop after this many probes.  [default: at Ctrl-C]"
 )
+@option(_TITLE, "-i", "--interval", type=INTERVAL, default="1s", help="Time between probes.")
+@option(_TITLE, "-w", "--deadline", type=DURATION, help="Stop after this time.")
 @option(
-    _PROBES,
-    "-s",
-    "--size",
-    type=PROBE_SIZE,
-    default=DEFAULT_SIZE,
-    help=f"Bytes of each.  [{DEFAULT_SIZE}]",
+    _TITLE,
+    "-W",
+    "--timeout",
+    type=DURATION,
+    default="2s",
+    help="Time to wait for a reply; after that it is late.",
 )
+@option(_TITLE, "-s", "--size", type=PROBE_SIZE, default=DEFAULT_SIZE, help="Bytes of a probe.")
 @option(
-    _PROBES,
+    _TITLE,
     "-p",
     "--pattern",
     type=PATTERN,
     default=b"",
-    help="What fills them.  [no two the same]",
+    show_default=False,
+    help="Bytes that fill a probe.  [default: different in each]",
 )
-@option(_PROBES, "-A", "--adaptive", is_flag=True, help="The next when a reply has come.")
-@option(_PROBES, "--reconnect", is_flag=True, help="A new connection for each.")
-@connectOptions
-@option(OUTPUT, "-q", "--quiet", is_flag=True, help="Only what is wrong, and the summary.")
-@option(OUTPUT, "-n", "--numeric", is_flag=True, help="Call targets by their addresses.")
-@option(OUTPUT, "-D", "--timestamps", is_flag=True, help="The time before each line.")
-@outputOptions(*FORMS)
-@option(
-    OUTPUT,
-    "--assert",
-    "assertions",
-    type=ASSERTION,
-    multiple=True,
-    help="Exit status 4 unless it holds.",
-)
-def ping(targets: tuple[Target, ...], **given: Any) -> int:
-    """Probe echo servers (RFC 862), as ping does: round trips, loss, order and damage."""
-    asked = targetsOf(targets, given)
-    plan = PingPlan(
-        *(
-            given[each]
-            for each in ("count", "interval", "deadline", "wait", "adaptive", "reconnect")
+@option(_TITLE, "-A", "--adaptive", is_flag=True, help="Send the next probe after each reply.")
+@option(_TITLE, "--reconnect", is_flag=True, help="Use a new connection for each probe.")
+@targetOptions("TARGET...")
+@option(OUTPUT_OPTIONS, "-q", "--quiet", is_flag=True, help="Show only errors and the summary.")
+@option(OUTPUT_OPTIONS, "-n", "--numeric", is_flag=True, help="Show targets by their addresses.")
+@option(OUTPUT_OPTIONS, "-D", "--timestamps", is_flag=True, help="Show the time on each line.")
+@outputOptions("text", "json", "ndjson", "csv")
+@assertOption
+def pingCommand(options: PingOptions) -> int:
+    """Probe echo servers (RFC 862): round trips, loss, reordering and damage."""
+    targets = targetsOf(options)
+    with opened(options.out) as stream:
+        runner = MeasurementRunner[PingSession]("ping", stream, snapshot=PingSession.snapshot)
+        if fallback := ProbePayload(b"", options.size).fallback:
+            runner.complain(fallback)
+        session = PingSession(targets, options, runner)
+        return runner.run(session.prepare, session.show)
+
+
+@dataclass(frozen=True)
+class PingEvent:
+    """
+    The outcome of a probe.
+
+    :ivar target: the name of the server.
+    :ivar at: nanoseconds since the start.
+    """
+
+    target: str
+    at: int
+    outcome: ProbeOutcome
+
+
+class PingSession:
+    """
+    The probing of all targets, as one measurement.
+
+    :ivar result: fires when the last target is done, with the results in the order of the targets.
+        A target that failed is reported by the runner, and has no result.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        options: PingOptions,
+        runner: MeasurementRunner[PingSession],
+    ) -> None:
+        self.target = ", ".join(target.text for target in targets)
+        self.result: Deferred[list[PingResult]] = Deferred()
+        self._targets = targets
+        self._options = options
+        self._runner = runner
+        self._session = os.urandom(4)
+        started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        view = PingView(options.quiet, options.timestamps, started, self._session.hex())
+        self._writer: TextWriter[PingEvent, Sequence[PingResult]] = makeWriter(options.output, view)
+        self._startedAt = time.monotonic_ns()
+        self._preparing: set[Deferred[Any]] = set()
+        self._pingers: list[Pinger] = []
+        self._reactor: Any  # it has many interfaces
+
+    def prepare(self, reactor: Any) -> Deferred[PingSession]:  # Any: as above
+        """Keep the reactor: each target is prepared on its own, so that none waits for another."""
+        self._reactor = reactor
+        return succeed(self)
+
+    def start(self) -> None:
+        """Probe all targets."""
+        probed = DeferredList([self._probe(target) for target in self._targets])
+        results = probed.addCallback(lambda ended: [found for _, found in ended if found])
+        results.addCallback(self.result.callback)
+
+    def stop(self) -> None:
+        """End now, with what there is."""
+        for preparing in list(self._preparing):
+            preparing.cancel()
+        for pinger in self._pingers:
+            pinger.stop()
+
+    def snapshot(self) -> Iterator[str]:
+        """The figures so far, a line per target."""
+        return (snapshotLine(pinger.snapshot()) for pinger in self._pingers)
+
+    def show(self, results: Sequence[PingResult]) -> int:
+        """Write the results; returns the exit status."""
+        self._runner.write(self._writer.result(results))
+        failures = _failedAssertions(results, self._options.assertions)
+        for failure in failures:
+            self._runner.complain(failure)
+        return pingStatus(
+            results, self._runner.interrupted, self._options.plan, hasFailed=bool(failures)
         )
-    )
-    way = connectOptionsOf(given)
-    with opened(given["out"]) as stream:
-        form = FORMS[given["output"]](
-            stream, _stamp if given["timestamps"] else str, given["quiet"]
+
+    def _probe(self, target: Target) -> Deferred[PingResult | None]:
+        name = target.text
+
+        def onReply(outcome: ProbeOutcome) -> None:
+            event = PingEvent(name, time.monotonic_ns() - self._startedAt, outcome)
+            self._runner.write(self._writer.event(event))
+
+        def prepared(result: Any) -> Any:
+            self._preparing.discard(preparing)
+            return result
+
+        def begin(pinger: Pinger) -> Deferred[PingResult]:
+            nonlocal name
+            name = pinger.target.name
+            address = pinger.target.address
+            shown = f" ({address})" if address and address not in name else ""
+            heading = f"ECHO {name}{shown}, {pinger.target.size} bytes"
+            self._runner.write(self._writer.heading(heading))
+            self._pingers.append(pinger)
+            pinger.start()
+            return pinger.result
+
+        def failed(failure: Failure) -> None:
+            if not failure.check(CancelledError):
+                self._runner.localError(describeFailure(failure, target.text))
+
+        preparing = preparePing(
+            self._reactor,
+            target,
+            self._options.plan,
+            size=self._options.size,
+            pattern=self._options.pattern,
+            connect=connectOptionsOf(self._options, self._options.numeric),
+            onReply=onReply,
+            session=self._session,
         )
-        return _run(form, asked, plan, way, given)
+        self._preparing.add(preparing)
+        return preparing.addBoth(prepared).addCallback(begin).addErrback(failed)
 
 
-def _stamp() -> str:
-    return f"[{time.time():.6f}] "
+class PingView(ResultView[PingEvent, Sequence[PingResult]]):
+    """
+    Probes and summaries.
+
+    :param quiet: whether replies and losses have no line.
+    :param timestamps: whether a line begins with the time.
+    :param started: the time of day.
+    :param session: identifies the run.
+    """
+
+    eventType = "probe"
+
+    def __init__(self, quiet: bool, timestamps: bool, started: str, session: str) -> None:
+        self._quiet = quiet
+        self._timestamps = timestamps
+        self._run = (started, session)
+
+    def eventLines(self, event: PingEvent) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        if self._quiet and event.outcome.kind in (OutcomeKind.REPLY, OutcomeKind.LOST):
+            return
+        stamp = f"[{time.time():.6f}] " if self._timestamps else ""
+        yield f"{stamp}{seenLine(event.target, event.outcome)}"
+
+    def resultLines(self, result: Sequence[PingResult]) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        return map(summary, result)
+
+    def eventValues(self, event: PingEvent) -> Values:
+        """See :class:`ResultView`."""
+        return seenValues(event.target, event.at, event.outcome)
+
+    def document(self, result: Sequence[PingResult]) -> Values:
+        """See :class:`ResultView`."""
+        return measurement(result, *self._run)
+
+    def summaries(self, result: Sequence[PingResult]) -> Iterable[Values]:
+        """See :class:`ResultView`."""
+        started, session = self._run
+        for target in measurement(result, started, session)["targets"]:
+            yield {"started": started, "session": session, **target}
 
 
-def _run(
-    form: Form,
-    targets: Sequence[Target],
-    plan: PingPlan,
-    way: ConnectOptions,
-    given: dict[str, Any],
+def pingStatus(
+    results: Sequence[PingResult], interrupted: bool, plan: PingPlan, hasFailed: bool
 ) -> int:
-    from echoproto.reactors.install import installReactor
+    """
+    The exit status: of several that fit, the most important one.
 
-    reactor = installReactor(None)
-    session = Session(reactor, form, _complain)
-    if fallback := ProbePayload(b"", given["size"]).fallback:
-        _complain(fallback)
-    reactor.callWhenRunning(
-        session.start, targets, way, plan, size=given["size"], pattern=given["pattern"]
-    )
-    reactor.run()
-    session.end()
-    broken = _broken(session.results, given["assertions"])
-    for each in broken:
-        _complain(each)
-    return status(session.results, session.failed, session.interrupted, plan, bool(broken))
+    :param hasFailed: whether an assertion has failed.
+    """
+    if any(result.record.counts[OutcomeKind.CORRUPT] for result in results):
+        return WRONG_BYTES
+    if interrupted and not any(result.record.received for result in results):
+        return INTERRUPTED
+    if hasFailed:
+        return ASSERTION_FAILED
+    wanted = plan.count if plan.count and plan.deadline and not interrupted else 1
+    return NO_REPLY if any(result.record.received < wanted for result in results) else OK
 
 
-def _complain(line: str) -> None:
-    complain(f"echoproto ping: {line}")
+def _failedAssertions(results: Sequence[PingResult], assertions: Sequence[Assertion]) -> list[str]:
+    return [
+        f"{result.target}: {reason}"
+        for result in results
+        for assertion in assertions
+        if (reason := assertion.failure(assertable(result.record)))
+    ]

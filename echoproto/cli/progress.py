@@ -1,7 +1,5 @@
 """
-A bar on the terminal that tells how far a measurement has come.
-
-Drawn on the standard error by :mod:`.runner` when that says so: it has no thread and no timer of its own. Nothing of it stays.
+A progress bar on the terminal, drawn on the standard error when :mod:`.runner` asks for it.
 """
 
 from __future__ import annotations
@@ -13,47 +11,44 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 
 @dataclass(frozen=True)
-class Stage:
+class ProgressStage:
     """
-    How far it has come.
+    How much of a measurement is done.
 
     :ivar share: from 0 to 1.
-    :ivar said: the figures, in some words.
+    :ivar figures: shown beside the bar.
     """
 
     share: float
-    said: str
+    figures: str
 
 
-class Bar:
+class ProgressBar:
     """
-    The bar.
+    The bar, without a thread or a timer of its own.
 
-    :param name: stands before it.
+    :param name: shown before it.
     """
 
     def __init__(self, name: str) -> None:
-        columns = (
+        self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[said]}"),
-        )
-        self._progress = Progress(
-            *columns,
+            TextColumn("{task.fields[figures]}"),
             console=Console(stderr=True, highlight=False),
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._task = self._progress.add_task(name, total=1.0, said="")
+        self._task = self._progress.add_task(name, total=1.0, figures="")
 
-    def show(self, stage: Stage) -> None:
+    def show(self, stage: ProgressStage) -> None:
         """Draw it."""
-        self._progress.update(self._task, completed=stage.share, said=stage.said)
+        self._progress.update(self._task, completed=stage.share, figures=stage.figures)
         self._progress.start()
         self._progress.refresh()
 
     def hide(self) -> None:
-        """Leave the terminal as it was, until it is shown again."""
+        """Erase it until it is drawn again."""
         self._progress.stop()

@@ -1,99 +1,128 @@
 """
-``echoproto report``: reads saved results, merges and compares them, and shows them as tables, pictures and values.
+``echoproto report``: reads, merges and compares saved results, and shows them as tables and charts.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import click
 
-from echoproto.cli.exitcodes import LOCAL_ERROR, OK
-from echoproto.cli.options import CONTEXT, Grouped, option
-from echoproto.cli.output import OUTPUT, Guarded, opened, outputOptions
+from echoproto.cli.exitcodes import LOCAL_ERROR, OK, complain
+from echoproto.cli.options import OUTPUT_OPTIONS, OutputOptions, command, option, outputOptions
+from echoproto.cli.output import LineOutput, ResultView, TextWriter, Values, makeWriter, opened
 from echoproto.cli.tables import tableText
 from echoproto.errors import ReportError
 from echoproto.escape import printable
 from echoproto.report.compare import Comparison, compare
-from echoproto.report.export import (
-    comparisonRows,
-    comparisonValues,
-    reportValues,
-    resultRows,
-)
+from echoproto.report.export import comparisonRows, comparisonValues, reportValues, resultRows
 from echoproto.report.loader import readStream
 from echoproto.report.merge import mergeResults
 from echoproto.report.result import StoredResult
 from echoproto.report.table import comparisonColumns, resultColumns, sides
 
-_WHAT = "What is done"
+_TITLE = "Report options"
 
 _EPILOG = """\b
-FILE is what ping, load or verify wrote with -o json, what ping or load wrote with -o ndjson, or what
-report wrote with -o json; - is the standard input.
+FILE is the output of ping, load or verify with -o json, of ping or load with
+-o ndjson, or of report with -o json; - is the standard input.
 
 \b
 Examples:
   echoproto report monday.json tuesday.json
-  echoproto report --merge lab*.json -o json --out all.json   as if one had measured it all
-  echoproto report --compare before.json after.json           more than noise?
+  echoproto report --merge lab*.json -o json --out all.json
+  echoproto report --compare before.json after.json
   echoproto report --html report.html run.json
 
 \b
-Exit status: 0 well, 2 usage, or a file that cannot be read or written.
+Exit status: 0 success, 2 usage, or a file that cannot be read or written.
 """
 
 
-@click.command("report", Grouped, epilog=_EPILOG, context_settings=CONTEXT)
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(OutputOptions):
+    """The options of ``echoproto report``; all are paths or flags."""
+
+    files: tuple[str, ...]
+    merge: bool
+    compare: bool
+    html: str | None
+    png: str | None
+    csv: str | None
+
+    def __post_init__(self) -> None:
+        if self.merge and self.compare:
+            raise click.UsageError("--merge makes one result, but --compare needs two")
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """What a report shows: the results, or their comparisons if there are any."""
+
+    results: Sequence[StoredResult]
+    comparisons: Sequence[Comparison] = field(default=())
+
+    def rows(self) -> Sequence[Values]:
+        """Its values, for CSV."""
+        return comparisonRows(self.comparisons) if self.comparisons else resultRows(self.results)
+
+
+@command("report", ReportOptions, _EPILOG)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@option(_WHAT, "--merge", is_flag=True, help="Add all results, exactly.")
-@option(_WHAT, "--compare", "isCompared", is_flag=True, help="Say what differs by more than noise.")
-@option(OUTPUT, "--html", metavar="FILE", help="Write a page with pictures there, too.")
-@option(OUTPUT, "--png", metavar="FILE", help="Write the pictures there, too.")
-@option(OUTPUT, "--csv", metavar="FILE", help="Write the rows there, too.")
+@option(_TITLE, "--merge", is_flag=True, help="Add all results up.")
+@option(_TITLE, "--compare", is_flag=True, help="Show which differences are more than noise.")
+@option(OUTPUT_OPTIONS, "--html", metavar="FILE", help="Also write a page with charts.")
+@option(OUTPUT_OPTIONS, "--png", metavar="FILE", help="Also write the charts.")
+@option(OUTPUT_OPTIONS, "--csv", metavar="FILE", help="Also write the rows of the table.")
 @outputOptions("text", "json", "csv")
-def report(files: Sequence[str], **given: Any) -> int:
-    """Read saved results: show, merge, compare and draw them."""
-    if given["merge"] and given["isCompared"]:
-        raise click.UsageError("--merge makes one result, and --compare takes two")
+def reportCommand(options: ReportOptions) -> int:
+    """Read saved results: show, merge, compare and plot them."""
     try:
-        return _report([_read(each) for each in files], given)
+        files = [_read(path) for path in options.files]
+        return _report(_content(files, options), options)
     except ReportError as error:
-        click.echo(f"echoproto report: {error}", err=True)
+        complain(f"echoproto report: {error}")
         return LOCAL_ERROR
 
 
 def _read(path: str) -> list[StoredResult]:
     try:
-        # Some editors put a mark before the text.
+        # Some editors put a byte order mark before the text.
         with click.open_file(path, encoding="utf-8-sig") as stream:
             return readStream(stream, "standard input" if path == "-" else path)
     except OSError as error:
         raise ReportError(f"{printable(path)}: {error.strerror}") from error
 
 
-def _report(files: Sequence[list[StoredResult]], given: dict[str, Any]) -> int:
+def _content(files: Sequence[list[StoredResult]], options: ReportOptions) -> ReportContent:
     results = list(chain.from_iterable(files))
-    comparisons = [compare(*each) for each in _pairs(files)] if given["isCompared"] else []
-    if given["merge"]:
-        results = [mergeResults(results)]
-    for name, make in (("html", _html), ("png", _png), ("csv", _csv)):
-        if given[name] is not None:
-            _save(given[name], make(results, comparisons))
-    # Now that all files are read, one of them may be written.
-    with opened(given["out"]) as stream:
-        return _show(stream, _FORMS[given["output"]](stream, results, comparisons))
+    if options.compare:
+        return ReportContent(results, [compare(*pair) for pair in _pairs(files)])
+    return ReportContent([mergeResults(results)] if options.merge else results)
+
+
+def _report(content: ReportContent, options: ReportOptions) -> int:
+    saved: tuple[tuple[str | None, Callable[[ReportContent], bytes]], ...] = (
+        (options.html, _html),
+        (options.png, _png),
+        (options.csv, _csv),
+    )
+    for path, make in saved:
+        if path is not None:
+            _save(path, make(content))
+    # Opened only now that all files are read: it may be one of them.
+    with opened(options.out) as stream:
+        return _show(stream, makeWriter(options.output, ReportView(stream)), content)
 
 
 def _pairs(files: Sequence[list[StoredResult]]) -> list[tuple[StoredResult, StoredResult]]:
-    """What is compared with what: one result each of two files, or each target with itself; or the two of one file."""
+    """The pairs to compare: results of two files with the same target, or the two of one file."""
     if len(files) == 1 and len(files[0]) == 2:
         return [(files[0][0], files[0][1])]
     if len(files) == 2:
@@ -101,11 +130,12 @@ def _pairs(files: Sequence[list[StoredResult]]) -> list[tuple[StoredResult, Stor
         if len(before) == len(after) == 1:
             return [(before[0], after[0])]
         if sorted(map(_target, before)) == sorted(map(_target, after)):
-            # Of two with one name the first is compared with the first.
+            # Results with the same target are paired in their order.
             return list(zip(sorted(before, key=_target), sorted(after, key=_target), strict=True))
+    found = ", ".join(" and ".join(map(_target, file)) for file in files)
     raise ReportError(
-        "--compare takes two files with one target each, or with the same targets, or one with two; here are "
-        + ", ".join(" and ".join(each.target for each in file) for file in files)
+        "--compare needs two files with one target each or with the same targets, or one file with "
+        f"two targets; found {found}"
     )
 
 
@@ -113,80 +143,82 @@ def _target(result: StoredResult) -> str:
     return result.target
 
 
-def _show(stream: IO[str], text: str) -> int:
+def _show(
+    stream: IO[str], writer: TextWriter[Values, ReportContent], content: ReportContent
+) -> int:
     status = OK
 
     def failed(reason: str) -> None:
         nonlocal status
         if reason:
             status = LOCAL_ERROR
-            click.echo(f"echoproto report: {reason}", err=True)
+            complain(f"echoproto report: {reason}")
 
-    Guarded(failed)(lambda: print(text, file=stream, flush=True))
+    output = LineOutput(stream, failed)
+    for row in content.rows():
+        output.write(writer.event(row))
+    output.write(writer.result(content))
     return status
 
 
-def _text(
-    stream: IO[str], results: Sequence[StoredResult], comparisons: Sequence[Comparison]
-) -> str:
-    if not comparisons:
-        return tableText(stream, *resultColumns(results))
-    return "\n\n".join(
-        "\n".join([*sides(each), "", tableText(stream, *comparisonColumns(each))])
-        for each in comparisons
-    )
+class ReportView(ResultView[Values, ReportContent]):
+    """
+    A table of the results, or of their comparisons.
+
+    :param stream: where it is written.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def resultLines(self, result: ReportContent) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        if not result.comparisons:
+            yield tableText(self._stream, *resultColumns(result.results))
+        for index, comparison in enumerate(result.comparisons):
+            if index:
+                yield ""
+            table = tableText(self._stream, *comparisonColumns(comparison))
+            yield "\n".join([*sides(comparison), "", table])
+
+    def eventValues(self, event: Values) -> Values:
+        """See :class:`ResultView`."""
+        return event
+
+    def document(self, result: ReportContent) -> Values:
+        """See :class:`ResultView`."""
+        if result.comparisons:
+            return comparisonValues(result.comparisons)
+        return reportValues(result.results)
 
 
-def _json(
-    stream: IO[str], results: Sequence[StoredResult], comparisons: Sequence[Comparison]
-) -> str:
-    values = comparisonValues(comparisons) if comparisons else reportValues(results)
-    return json.dumps(values, indent=2)
+def _csv(content: ReportContent) -> bytes:
+    writer = makeWriter("csv", ReportView(io.StringIO()))
+    lines = chain.from_iterable(map(writer.event, content.rows()))
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _rows(
-    stream: IO[str], results: Sequence[StoredResult], comparisons: Sequence[Comparison]
-) -> str:
-    rows = comparisonRows(comparisons) if comparisons else resultRows(results)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().rstrip("\n")
-
-
-_FORMS: dict[str, Callable[[IO[str], Sequence[StoredResult], Sequence[Comparison]], str]] = {
-    "text": _text,
-    "json": _json,
-    "csv": _rows,
-}
-
-
-def _csv(results: Sequence[StoredResult], comparisons: Sequence[Comparison]) -> bytes:
-    return f"{_rows(io.StringIO(), results, comparisons)}\n".encode()
-
-
-def _html(results: Sequence[StoredResult], comparisons: Sequence[Comparison]) -> bytes:
+def _html(content: ReportContent) -> bytes:
     _needPlot("--html")
     from echoproto.report.figures import svgPictures
     from echoproto.report.html import page
 
-    return page(results, svgPictures(results), comparisons).encode()
+    return page(content.results, svgPictures(content.results), content.comparisons).encode()
 
 
-def _png(results: Sequence[StoredResult], comparisons: Sequence[Comparison]) -> bytes:
+def _png(content: ReportContent) -> bytes:
     _needPlot("--png")
     from echoproto.report.figures import pngPicture
 
-    picture = pngPicture(results)
+    picture = pngPicture(content.results)
     if not picture:
-        raise ReportError("--png: there is nothing to draw; no result has any time")
+        raise ReportError("--png: nothing to plot; no result has times")
     return picture
 
 
-def _needPlot(option: str) -> None:
+def _needPlot(name: str) -> None:
     if find_spec("matplotlib") is None:
-        raise ReportError(f"{option} needs matplotlib; pip install 'echoproto[plot]'")
+        raise ReportError(f"{name} needs matplotlib; pip install 'echoproto[plot]'")
 
 
 def _save(path: str, content: bytes) -> None:

@@ -1,71 +1,80 @@
 """
-One measurement of one target as a command: runs the reactor until it has a result, or is interrupted.
-
-Used by ``verify`` and ``load``.
+Runs one measurement as a command: the reactor, Ctrl-C, the progress bar and the output.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
-from typing import IO, Any
+from collections.abc import Callable, Iterable
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from echoproto.cli.exitcodes import INTERRUPTED, LOCAL_ERROR, complain, statusOf
-from echoproto.cli.output import Guarded
-from echoproto.cli.progress import Bar, Stage
+from echoproto.cli.output import LineOutput
 from echoproto.targets.failures import describeFailure
 
-#: Seconds between two looks at how far it has come: each takes 0.3 ms.
-REFRESH = 0.25
+if TYPE_CHECKING:
+    from echoproto.cli.progress import ProgressBar, ProgressStage
+    from echoproto.measure.measurement import Measurement
+
+#: Seconds between two drawings of the progress bar, each of which takes 0.3 ms.
+REFRESH_INTERVAL = 0.25
 
 
-class MeasurementRunner:
+_Measurement = TypeVar("_Measurement", bound="Measurement[Any]")
+
+
+class MeasurementRunner(Generic[_Measurement]):
     """
-    One run of a command.
+    One run of a command. If its measurement has a method ``finish`` too, Ctrl-C calls that instead of
+    ``stop``, and waits for the messages under way.
 
     :param name: of the command.
-    :param stream: where to write.
-    :param begun: called with the measurement and the reactor before it starts.
-    :param progress: tells how far the measurement has come, which is shown on a terminal.
-    :param target: what it is called when there is something wrong with it.
-    :ivar interrupted: whether it was stopped before its time.
+    :param stream: receives the output.
+    :param target: named in error messages.
+    :param onStart: called with the measurement and the reactor before it starts.
+    :param progress: the stage of a measurement, for the progress bar on a terminal.
+    :param snapshot: lines to print on Ctrl-\\.
+    :ivar interrupted: whether it was stopped early.
     """
 
     def __init__(
         self,
         name: str,
         stream: IO[str],
-        begun: Callable[[Any, Any], None] = lambda measurement, reactor: None,
-        progress: Callable[[Any], Stage] | None = None,
         target: str = "",
+        onStart: Callable[[_Measurement, Any], None] = lambda measurement, reactor: None,
+        progress: Callable[[_Measurement], ProgressStage] | None = None,
+        snapshot: Callable[[_Measurement], Iterable[str]] | None = None,
     ) -> None:
-        self._target = target
         self.interrupted = False
         self._name = name
-        self._stream = stream
-        self._begun = begun
+        self._target = target
+        self._onStart = onStart
         self._progress = progress
-        self._write = Guarded(self._unwritable)
+        self._snapshot = snapshot
+        self._output = LineOutput(stream, self._outputFailed)
         self._preparing: Deferred[Any] | None = None
-        self._measurement: Any = None
+        self._measurement: _Measurement | None = None
         self._status: int | None = None
-        self._bar: Bar | None = None
-        self._showing: LoopingCall | None = None
+        self._bar: ProgressBar | None = None
+        self._drawing: LoopingCall | None = None
         self._ended: Deferred[None] = Deferred()
-        # Whether the reactor is stopping already.
-        self._down = False
+        self._isShuttingDown = False
 
-    def run(self, prepare: Callable[[Any], Deferred[Any]], show: Callable[[Any], int]) -> int:
+    def run(
+        self,
+        prepare: Callable[[Any], Deferred[_Measurement]],
+        show: Callable[[Any], int],
+    ) -> int:
         """
-        Run.
+        Run the reactor until there is a result, or until Ctrl-C.
 
-        :param prepare: makes a measurement that has ``start``, ``stop`` and a ``result``, of the reactor; where it has ``finish``,
-            that is to begin nothing more, and to end when all that is under way has come.
+        :param prepare: makes the measurement, given the reactor.
         :param show: writes the result, and returns the exit status.
         :return: the exit status.
         """
@@ -76,7 +85,8 @@ class MeasurementRunner:
         def begin() -> None:
             self._preparing = prepare(reactor)
             ending = self._preparing.addCallback(self._start)
-            ending.addCallbacks(show, self._fail).addErrback(self._broken).addCallback(self._end)
+            ending.addCallbacks(show, self._fail).addErrback(self._internalError)
+            ending.addCallback(self._end)
 
         reactor.callWhenRunning(begin)
         # Ctrl-C stops the reactor.
@@ -84,38 +94,54 @@ class MeasurementRunner:
         reactor.run()
         return INTERRUPTED if self._status is None else self._status
 
-    def line(self, text: str) -> None:
-        """Write a line; where that cannot be, it ends."""
-        self._hide()
-        self._write(lambda: print(text, file=self._stream, flush=True))
+    def write(self, lines: Iterable[str]) -> None:
+        """Write lines of output; if that fails, the measurement ends."""
+        self._hideBar()
+        self._output.write(lines)
 
     def complain(self, line: str) -> None:
-        """Say what is wrong."""
-        self._hide()
+        """Write an error to the standard error."""
+        self._hideBar()
         complain(f"echoproto {self._name}: {line}")
 
-    def fault(self, line: str) -> None:
-        """Say what is wrong on our side; the exit status will tell of it, too."""
+    def localError(self, line: str) -> None:
+        """Write an error of this machine; the exit status will be :data:`LOCAL_ERROR`."""
         self._status = LOCAL_ERROR
         self.complain(line)
 
-    def _start(self, measurement: Any) -> Any:
+    def _start(self, measurement: _Measurement) -> Deferred[Any]:
         self._measurement = measurement
-        self._begun(measurement, self._reactor)
+        if self._snapshot is not None:
+            signal.signal(signal.SIGQUIT, self._onQuit)
+        self._onStart(measurement, self._reactor)
         measurement.start()
         if self._progress is not None and sys.stderr.isatty():
-            self._bar = Bar(self._name)
-            self._showing = LoopingCall(self._show, self._bar, self._progress)
-            self._showing.clock = self._reactor
-            self._showing.start(REFRESH, now=False)
+            from echoproto.cli.progress import ProgressBar
+
+            self._bar = ProgressBar(self._name)
+            self._drawing = LoopingCall(self._draw, self._bar, measurement, self._progress)
+            self._drawing.clock = self._reactor
+            self._drawing.start(REFRESH_INTERVAL, now=False)
         return measurement.result
 
-    def _show(self, bar: Bar, progress: Callable[[Any], Stage]) -> None:
-        bar.show(progress(self._measurement))
+    def _draw(
+        self,
+        bar: ProgressBar,
+        measurement: _Measurement,
+        progress: Callable[[_Measurement], ProgressStage],
+    ) -> None:
+        bar.show(progress(measurement))
 
-    def _hide(self) -> None:
+    def _hideBar(self) -> None:
         if self._bar is not None:
             self._bar.hide()
+
+    def _onQuit(self, number: int, frame: object) -> None:
+        self._reactor.callFromThread(self._printSnapshot)
+
+    def _printSnapshot(self) -> None:
+        for line in self._snapshot(self._measurement):  # type: ignore[misc,arg-type]  # both are set
+            self.complain(line)
 
     def _fail(self, failure: Failure) -> int:
         if self.interrupted:
@@ -123,36 +149,36 @@ class MeasurementRunner:
         self.complain(describeFailure(failure, self._target))
         return statusOf(failure)
 
-    def _broken(self, failure: Failure) -> int:
-        """Whoever shows the result has failed, which would keep the reactor running."""
-        self.complain(f"this is a fault of echoproto's, please report it: {failure.value!r}")
+    def _internalError(self, failure: Failure) -> int:
+        """``show`` has failed, which must not keep the reactor running."""
+        self.complain(f"internal error, please report: {failure.value!r}")
         return LOCAL_ERROR
 
-    def _unwritable(self, reason: str) -> None:
+    def _outputFailed(self, reason: str) -> None:
         if reason:
-            self.fault(reason)
+            self.localError(reason)
         self._reactor.callLater(0, self._interrupt)
 
     def _shutDown(self) -> Deferred[None] | None:
         """
-        The reactor stops when the measurement has ended, which may take a while: what is under way is awaited, and other processes
-        are. Another Ctrl-C ends it at once.
+        First Ctrl-C: end the measurement, and let the reactor stop after that, which may take a
+        while if messages are under way or if there are worker processes.
         """
-        self._down = True
+        self._isShuttingDown = True
+        # Second Ctrl-C.
+        self._onSignals(signal.SIG_DFL if self._measurement is None else self._stopNow)
         self._interrupt()
-        self._onSignals(None if self._measurement is None else self._measurement.stop)
         return None if self._preparing is None or self._ended.called else self._ended
 
-    def _onSignals(self, stop: Callable[[], None] | None) -> None:
-        """What another Ctrl-C does: stop, or the kernel ends us while a name is looked up, which has a thread that is waited for."""
-
-        def again(number: int, frame: object) -> None:
-            self._reactor.callFromThread(stop)
-
+    def _onSignals(self, action: Any) -> None:  # Any: as signal.signal has it
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL if stop is None else again)
+            signal.signal(number, action)
+
+    def _stopNow(self, number: int, frame: object) -> None:
+        self._reactor.callFromThread(self._measurement.stop)  # type: ignore[union-attr]  # it is set
 
     def _interrupt(self) -> None:
+        """End the measurement early, but wait for messages under way if it can."""
         if self._status is None:
             self.interrupted = True
         if self._measurement is not None:
@@ -161,10 +187,13 @@ class MeasurementRunner:
             self._preparing.cancel()
 
     def _end(self, status: int) -> None:
-        if self._showing is not None:
-            self._showing.stop()
-            self._hide()
+        if self._drawing is not None:
+            self._drawing.stop()
+            self._hideBar()
         self._status = status if self._status is None else self._status
+        if self.interrupted:
+            # The reactor may wait for a thread that looks up a name: Ctrl-C ends the process now.
+            self._onSignals(signal.SIG_DFL)
         self._ended.callback(None)
-        if not self._down:
+        if not self._isShuttingDown:
             self._reactor.stop()

@@ -1,17 +1,19 @@
 """
-``echoproto serve``: the options of ``twistd echoproto`` and those that only a process of its own can have.
+``echoproto serve``: the options of ``twistd echoproto``, and those of a process of its own.
 
-What runs is :class:`echoproto.server.application.EchoprotoService`, or with ``--workers`` a
-:class:`echoproto.server.workers.supervisor.Supervisor`; how a process runs one, :mod:`echoproto.server.runner`.
+It runs an :class:`echoproto.server.application.EchoprotoService`, or with ``--workers`` a
+:class:`echoproto.server.workers.supervisor.Supervisor`, by :mod:`echoproto.server.runner`.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import click
+from twisted.python.usage import UsageError
 from twisted.python.util import gidFromString, uidFromString
 
-from echoproto.cli.processes import parseWorkers
+from echoproto.cli.options import parseWorkers
 from echoproto.errors import StartupError
 from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService
@@ -21,20 +23,23 @@ from echoproto.server.runner import Foreground, startLog
 from echoproto.server.workers.supervisor import Supervisor
 from echoproto.server.workers.worker import WorkerConfig
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 _EXAMPLES = """
 Examples:
   echoproto serve                               echo on port 12345
-  echoproto serve --port 7 --uid nobody         a low port, and no root after that
-  echoproto serve --port 12345 --workers auto   a process for each processor
+  echoproto serve --port 7 --uid nobody         a low port; root only to open it
+  echoproto serve --port 12345 --workers auto   one process per processor
   echoproto serve -p 7 -p tcp:8007:proxy=any --status 9100
-The exit status is 0 after a clean drain.
+Exit status: 0 after a clean drain.
 """
 
 
 class ServeOptions(Options):
     """The command line of ``echoproto serve``."""
 
-    synopsis = "[options]"
+    synopsis = "Usage: echoproto serve [options]"
     examples = _EXAMPLES
 
     optParameters: ClassVar = [
@@ -42,55 +47,91 @@ class ServeOptions(Options):
             "workers",
             "w",
             "1",
-            "Processes that serve; auto for as many as processors. Limits are for each.",
+            "Number of processes, or auto: one per processor. Limits are per process.",
         ],
         ["reactor", "r", None, "Twisted's reactor. [default: direct on Linux]"],
-        ["uid", "u", None, "User to become once the listeners are open; name or number."],
-        ["gid", "g", None, "Group to become. [default: the user's own]"],
-        ["log-format", None, "text", "Of the log on standard output: text or json."],
+        ["uid", "u", None, "User, by name or number, to become once the listeners are open."],
+        ["gid", "g", None, "Group to become. [default: the group of the user]"],
+        ["log-format", None, "text", "Format of the log on standard output: text or json."],
     ]
 
     def postOptions(self) -> None:
         """
-        Check what was given.
+        Check the options.
 
-        :raise StartupError: something is wrong.
+        :raise StartupError: one is invalid.
         """
         super().postOptions()
         self.workers = _workers(self["workers"])
         self.foreground = Foreground(*_identity(self["uid"], self["gid"]))
         if self["log-format"] not in ("text", "json"):
-            raise StartupError(f"--log-format {self['log-format']!r}: text or json")
+            raise StartupError(
+                f"--log-format: invalid format {self['log-format']!r} (text or json)"
+            )
 
     def run(self) -> int:
         """Serve until stopped; returns the exit status."""
-        reactor: Any = installReactor(self["reactor"])
+        reactor: Any = installReactor(self["reactor"])  # Any: it has many interfaces
         startLog(self["log-format"])
         if self.workers == 1:
             return self.foreground.run(reactor, EchoprotoService(reactor, self.settings))
-        # The supervisor stays who it is, so that a worker that is started again can read the keys.
-        supervisor = Supervisor(reactor, self.settings, self.workers, self._ordersFor)
+        # The supervisor keeps its user, so that a worker that is restarted can read the keys.
+        supervisor = Supervisor(reactor, self.settings, self.workers, self._workerConfig)
         return Foreground().run(reactor, supervisor)
 
-    def _ordersFor(self, settings: Settings) -> WorkerConfig:
+    def _workerConfig(self, settings: Settings) -> WorkerConfig:
         return WorkerConfig(settings, self["reactor"], self["log-format"], self.foreground)
+
+
+class ServeCommand(click.Command):
+    """Passes its words on to :class:`ServeOptions`, the only parser of server options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See ``click.Command``."""
+        ctx.args = list(args)
+        return ctx.args
+
+    def invoke(self, ctx: click.Context) -> int:
+        """See ``click.Command``."""
+        options: Any = ServeOptions()  # Any: of twisted.usage
+        try:
+            options.parseOptions(ctx.args)
+        except UsageError as error:
+            raise click.UsageError(str(error), ctx) from error
+        status: int = options.run()
+        return status
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """See ``click.Command``."""
+        from click.shell_completion import CompletionItem
+
+        options: Any = ServeOptions()  # Any: of twisted.usage
+        names = sorted({f"--{name.rstrip('=')}" for name in options.longOpt})
+        return [
+            CompletionItem(name, help=options.docs.get(name[2:]))
+            for name in names
+            if name.startswith(incomplete)
+        ]
+
+
+serveCommand = ServeCommand("serve")
 
 
 def _workers(text: str) -> int:
     try:
         return parseWorkers(text)
     except ValueError as error:
-        raise StartupError(f"--workers {error}") from None
+        raise StartupError(f"--workers: {error}") from None
 
 
 def _identity(user: str | None, group: str | None) -> tuple[int | None, int | None]:
-    """The numbers of both; the user's own group where none is given."""
+    """The numbers of a user and a group; the user's own group by default."""
     try:
         uid = None if user is None else uidFromString(user)
     except (KeyError, ValueError):
-        raise StartupError(f"--uid {user!r}: there is no such user") from None
+        raise StartupError(f"--uid: no such user: {user!r}") from None
     try:
         gid = None if group is None else gidFromString(group)
     except (KeyError, ValueError):
-        raise StartupError(f"--gid {group!r}: there is no such group") from None
+        raise StartupError(f"--gid: no such group: {group!r}") from None
     return uid, gid

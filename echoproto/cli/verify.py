@@ -1,29 +1,33 @@
 """
-``echoproto verify``: sends a known stream, and checks every byte that comes back.
+``echoproto verify``: sends a known stream, and compares every byte of the echo.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-import click
-
-from echoproto.cli.conformance import listChecks, runSuite, suiteOptions, wantsSuite
 from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.options import (
-    CONTEXT,
-    DURATION,
+    OUTPUT_OPTIONS,
     SEED,
+    SEND_TIME,
     SIZE,
-    TARGET,
-    Grouped,
+    TARGET_HELP,
+    TIMEOUT,
+    OutputOptions,
+    TargetOptions,
+    command,
+    connectOptionsOf,
     option,
+    outputOptions,
+    targetOf,
+    targetOptions,
 )
-from echoproto.cli.output import OUTPUT, opened, outputOptions
-from echoproto.cli.progress import Stage
+from echoproto.cli.output import ResultView, TextWriter, Values, makeWriter, opened
+from echoproto.cli.progress import ProgressStage
 from echoproto.cli.runner import MeasurementRunner
-from echoproto.cli.way import TARGETS, connectOptions, connectOptionsOf, targetsOf
 from echoproto.measure.api import VerifyResult, prepareVerify
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.verifier import STOPPED, StreamVerifier
@@ -31,92 +35,115 @@ from echoproto.report.document import verification
 from echoproto.report.text import integritySummary, progressLine
 from echoproto.units import SECOND
 
-_STREAM = "The stream"
+_TITLE = "Stream options"
 
 _EPILOG = f"""\b
-{TARGETS}
+{TARGET_HELP}
 
 \b
 Examples:
   echoproto verify lab1                          64 MiB
-  echoproto verify --bytes 10GiB tls://lab1:7    a soak
-  echoproto verify -z 1h --seed 7 lab1           for an hour, bytes of choice
-  echoproto verify --suite all lab1:7            is it an echo, whatever its clients do?
+  echoproto verify --bytes 10GiB tls://lab1:7    a soak test
+  echoproto verify -z 1h --seed 7 lab1           for an hour, the same bytes
 
 \b
-Faults are flipped, dropped, inserted, duplicated or someone else's bytes, each with its offset.
-Exit status: 0 well, 1 no or too few bytes, 2 usage or local error, 3 wrong bytes or a check that
-failed, 130 interrupted.
+A fault is flipped, dropped, inserted, duplicated or foreign bytes, with its
+offset. Exit status: 0 success, 1 no or too few bytes, 2 usage or local error,
+3 wrong bytes, 130 interrupted.
 """
 
 
-@click.command("verify", Grouped, epilog=_EPILOG, context_settings=CONTEXT)
-@click.argument("targets", metavar="TARGET", nargs=-1, type=TARGET)
-@option(_STREAM, "--bytes", "size", type=SIZE, default="64MiB", help="To send.  [64MiB]")
-@option(_STREAM, "-z", "--duration", type=DURATION, help="Send for so long instead.")
-@option(_STREAM, "--seed", type=SEED, help="Of the bytes.  [random]")
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions(TargetOptions, OutputOptions):
+    """The options of ``echoproto verify``; times in nanoseconds."""
+
+    size: int
+    duration: int | None
+    seed: int | None
+    timeout: int
+    quiet: bool
+
+
+@command("verify", VerifyOptions, _EPILOG)
+@option(_TITLE, "--bytes", "size", type=SIZE, default="64MiB", help="How many bytes to send.")
+@option(_TITLE, "-z", "--duration", type=SEND_TIME, help="How long to send, instead of --bytes.")
+@option(_TITLE, "--seed", type=SEED, help="Seed of the bytes.  [default: random]")
 @option(
-    _STREAM,
-    "-W",
-    "--wait",
-    type=DURATION,
+    _TITLE,
+    "-t",
+    "--timeout",
+    type=TIMEOUT,
     default="5s",
-    help="Give up after so long without a byte.  [5s]",
+    help="Give up if no byte arrives for this time.",
 )
-@suiteOptions
-@connectOptions
-@option(OUTPUT, "-q", "--quiet", is_flag=True, help="Only the summary, and what failed.")
+@targetOptions()
+@option(OUTPUT_OPTIONS, "-q", "--quiet", is_flag=True, help="Show only the summary.")
 @outputOptions("text", "json")
-def verify(targets: Any, **given: Any) -> int:
-    """Send a known stream to an echo server, and check every byte that comes back."""
-    if given["list"]:
-        return listChecks(given)
-    asked = targetsOf(targets, given)
-    if len(asked) > 1:
-        raise click.UsageError("one TARGET is verified at a time")
-    if wantsSuite(given):
-        return runSuite(asked[0], given)
-    size = None if given["duration"] else given["size"]
-    with opened(given["out"]) as stream:
+def verifyCommand(options: VerifyOptions) -> int:
+    """Send a known stream to an echo server, and compare every byte of the echo."""
+    target = targetOf(options)
+    size = None if options.duration else options.size
+    writer: TextWriter[Fault, VerifyResult] = makeWriter(options.output, VerifyView(options.quiet))
 
-        def tell(fault: Fault) -> None:
-            if not given["quiet"] and given["output"] == "text":
-                once.line(str(fault))
+    def onStart(verifier: StreamVerifier, reactor: Any) -> None:  # Any: it has many interfaces
+        heading = f"VERIFY {verifier.target.name}, seed {verifier.snapshot().seed}"
+        runner.write(writer.heading(heading))
+        if options.duration:
+            reactor.callLater(options.duration / SECOND, verifier.finish)
 
-        def begun(verifying: StreamVerifier, reactor: Any) -> None:
-            if given["output"] == "text":
-                once.line(f"VERIFY {verifying.target.name}, seed {verifying.snapshot().seed}")
-            if given["duration"]:
-                reactor.callLater(given["duration"] / SECOND, verifying.finish)
+    def progress(verifier: StreamVerifier) -> ProgressStage:
+        sofar = verifier.snapshot()
+        share = sofar.received / size if size else sofar.duration / (options.duration or 1)
+        return ProgressStage(min(share, 1.0), progressLine(sofar))
 
-        def progress(verifying: StreamVerifier) -> Stage:
-            sofar = verifying.snapshot()
-            done = sofar.received / size if size else sofar.duration / given["duration"]
-            return Stage(min(done, 1.0), progressLine(sofar))
+    def show(result: VerifyResult) -> int:
+        runner.write(writer.result(result))
+        return verifyStatus(result, runner.interrupted)
 
-        shown = None if given["quiet"] else progress
-        once = MeasurementRunner("verify", stream, begun, shown, asked[0].text)
-        return once.run(
+    with opened(options.out) as stream:
+        shown = None if options.quiet else progress
+        runner = MeasurementRunner[StreamVerifier]("verify", stream, target.text, onStart, shown)
+        return runner.run(
             lambda reactor: prepareVerify(
                 reactor,
-                asked[0],
+                target,
                 size=size,
-                seed=given["seed"],
-                timeout=given["wait"],
-                connect=connectOptionsOf(given),
-                onFault=tell,
+                seed=options.seed,
+                timeout=options.timeout,
+                connect=connectOptionsOf(options),
+                onFault=lambda fault: runner.write(writer.event(fault)),
             ),
-            lambda result: _show(once, result, given["output"]),
+            show,
         )
 
 
-def _show(once: MeasurementRunner, result: VerifyResult, form: str) -> int:
-    if form == "json":
-        once.line(json.dumps(verification(result), indent=2))
-    else:
-        once.line(integritySummary(result))
+class VerifyView(ResultView[Fault, VerifyResult]):
+    """
+    Faults, and the summary.
+
+    :param quiet: whether faults have no line.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def eventLines(self, event: Fault) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        return () if self._quiet else (str(event),)
+
+    def resultLines(self, result: VerifyResult) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        return (integritySummary(result),)
+
+    def document(self, result: VerifyResult) -> Values:
+        """See :class:`ResultView`."""
+        return verification(result)
+
+
+def verifyStatus(result: VerifyResult, interrupted: bool) -> int:
+    """The exit status: of several that fit, the most important one."""
     if set(result.counts) - {FaultKind.CUT}:
         return WRONG_BYTES
-    if once.interrupted and not result.received:
+    if interrupted and not result.received:
         return INTERRUPTED
     return NO_REPLY if result.counts or result.ending not in ("", STOPPED) else OK
