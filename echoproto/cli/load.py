@@ -66,8 +66,8 @@ Examples:
 \b
 With --rate the response time counts from when a message should have been
 sent, so that it includes the time in which a server stops. The summary says
-if the client was the limit. An echoproto server answers 1,000 datagrams per second
-and source; its option --datagram-rate 0 lifts that.
+if the client was the limit. An echoproto server answers 1,000 datagrams per
+second and source; its option --datagram-rate 0 lifts that.
 Exit status: 0 success, 1 no or too few replies, 2 usage or local error,
 3 wrong bytes, 4 an assertion failed, 130 interrupted.
 """
@@ -157,7 +157,7 @@ def loadCommand(options: LoadOptions) -> int:
     target = targetOf(options)
     writer: TextWriter[Interval, LoadResult] = makeWriter(options.output, LoadView())
     with opened(options.out) as stream:
-        runner = MeasurementRunner[LoadGenerator | LoadWorkerPool](
+        runner = MeasurementRunner[Any](  # a generator, or a pool of workers
             "load", stream, target.text, progress=_progress
         )
 

@@ -142,7 +142,7 @@ def run(words: Sequence[str]) -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.ClickException as error:
-        complain(f"{called}: {error.format_message().rstrip('.')}; see {called} --help")
+        complain(f"{called}: {_messageOf(error)}; see {called} --help")
     except StartupError as error:
         if error.code != 1:
             complain(f"{called}: {error}")
@@ -156,6 +156,15 @@ def run(words: Sequence[str]) -> int:
         # The reader of a help text, such as head, has read enough.
         return OK
     return LOCAL_ERROR
+
+
+def _messageOf(error: click.ClickException) -> str:
+    """The message of an error of click, in the style of the others."""
+    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
+        return f"{error.param.opts[-1]}: {error.message.rstrip('.')}"
+    message = error.message if isinstance(error, click.BadParameter) else error.format_message()
+    message = message or error.format_message()
+    return f"{message[0].lower()}{message[1:].rstrip('.?')}"
 
 
 def _invoke(words: list[str]) -> int:
@@ -175,7 +184,7 @@ def _openMissingStreams() -> None:
 
 
 def _flushOutput() -> None:
-    """Flush the output; ignore that its reader is gone, as head may be, which Python would report."""
+    """Flush the output; a reader that is gone, as head may be, is not an error."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

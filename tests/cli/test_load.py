@@ -1,27 +1,25 @@
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
 import pickle
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.measuring import run
+from echoproto.cli.load import loadStatus
 from echoproto.measure import api as asking
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadReport
 from echoproto.protocols.echo import EchoFactory
-from echoproto.reactors import install as foreground
-from echoproto.testing import endpointTo
-from tests.cli.lab import Lab, Terminal
+from tests.cli.commandcase import CommandTestCase, RunningReactor, Terminal
 from tests.report.results import loaded, spreadOf
 from tests.server.fakeprocesses import FakeProcess
 
@@ -36,43 +34,34 @@ class Flipping(Protocol):
         transport.write(bytes([data[0] ^ 1]) + data[1:])
 
 
-class LoadTests(SynchronousTestCase):
+class LoadTests(CommandTestCase):
+    command = "load"
+
+    # A load sends again at once, which has no end.
+    stepsPerTurn = 4
+
     def setUp(self) -> None:
-        self.serve(lambda lab: EchoFactory(lab))
+        super().setUp()
+        self.serve(EchoFactory)
 
-    def serve(self, make: Callable[[Lab], Any]) -> None:
-        """The server of the next run; time is that of the reactor."""
-        self.lab = lab = Lab()
-        self.patch(foreground, "installReactor", lambda name: lab)
-        self.endpoint, self.pairs = endpointTo(make(lab))
-        self.patch(TCP4ClientEndpoint, "connect", lambda _, factory: self.endpoint.connect(factory))
-        self.lab.act = self.pump
-
+    def serve(self, makeFactory: Callable[[RunningReactor], Any]) -> None:
+        super().serve(makeFactory)
+        reactor = self.reactor
         made: Any = partial(LoadGenerator, spin=0)
 
-        def loading(target: Any, reactor: Any, now: Any, *rest: Any) -> Any:
-            return made(target, reactor, lambda: round(lab.seconds() * 1e9), *rest)
+        def loading(target: Any, reactor_: Any, now: Any, *rest: Any) -> Any:
+            return made(target, reactor_, lambda: round(reactor.seconds() * 1e9), *rest)
 
         self.patch(asking, "LoadGenerator", loading)
 
-    def pump(self, turn: int) -> None:
-        for each in self.pairs:
-            for _ in range(4):
-                each.step()
-
     def load(self, *words: str, errors: io.StringIO | None = None) -> tuple[int, str, str]:
-        output, errors = io.StringIO(), errors or io.StringIO()
-        with redirect_stdout(output), redirect_stderr(errors):
-            status = run("load", words)
-        for each in self.pairs:
-            each.client.abortConnection()
-            each.pump()
-        return status, output.getvalue(), errors.getvalue()
+        ended = self.ended(*words, errors=errors)
+        return ended.status, ended.output, ended.errors
 
     def test_closed(self) -> None:
         """So many messages over so many connections: status 0."""
         status, said, errors = self.load(
-            "-c", "2", "-n", "10", "--window", "2", "-s", "1-100", TARGET
+            "--connections", "2", "-c", "10", "--window", "2", "-s", "1-100", TARGET
         )
         self.assertEqual((status, errors, len(self.pairs)), (0, "", 2))
         self.assertIn("10 sent, 10 received, 0 lost, 0 wrong", said)
@@ -81,8 +70,8 @@ class LoadTests(SynchronousTestCase):
     def test_open(self) -> None:
         """A rate, of fixed and of random times; response and service times are told."""
         for arrivals in ("fixed", "poisson"):
-            self.setUp()
-            status, said, _ = self.load("-z", "1s", "-q", "50", "--arrivals", arrivals, TARGET)
+            self.serve(EchoFactory)
+            status, said, _ = self.load("-z", "1s", "--rate", "50", "--arrivals", arrivals, TARGET)
             self.assertEqual(status, 0)
             self.assertIn("of 50.0 asked for", said)
             self.assertIn("\nresponse ", said)
@@ -98,7 +87,7 @@ class LoadTests(SynchronousTestCase):
 
     def shared(self, *statuses: int) -> tuple[int, dict[str, Any], str, list[Any]]:
         """A load of two workers, which end so; with their orders."""
-        self.setUp()
+        self.serve(EchoFactory)
         spawned: list[FakeProcess] = []
 
         def spawn(protocol: Any, executable: str, args: Any, *, env: Any, childFDs: Any) -> None:
@@ -115,10 +104,22 @@ class LoadTests(SynchronousTestCase):
                     each.protocol.childDataReceived(3, report.line())
                 each.end(status)
 
-        made: Any = self.lab
+        made: Any = self.reactor
         made.spawnProcess = spawn
-        self.lab.act = finish
-        words = ("--workers", "2", "-c", "3", "-q", "10", "-n", "10", "-o", "json", TARGET)
+        self.reactor.act = finish
+        words = (
+            "--workers",
+            "2",
+            "--connections",
+            "3",
+            "--rate",
+            "10",
+            "-c",
+            "10",
+            "-o",
+            "json",
+            TARGET,
+        )
         status, said, errors = self.load(*words)
         return status, json.loads(said), errors, [pickle.loads(each.orders) for each in spawned]
 
@@ -145,17 +146,17 @@ class LoadTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """Wrong bytes are status 3."""
-        self.serve(lambda lab: Factory.forProtocol(Flipping))
-        self.assertEqual(self.load("-n", "3", TARGET)[0], 3)
+        self.serve(lambda reactor: Factory.forProtocol(Flipping))
+        self.assertEqual(self.load("-c", "3", TARGET)[0], 3)
 
     def test_silent(self) -> None:
         """A server that does not answer is status 1, and what does not hold is told besides, with status 4."""
-        self.serve(lambda lab: Factory.forProtocol(Protocol))
-        status, said, _ = self.load("-n", "3", "-t", "50ms", "-o", "json", TARGET)
+        self.serve(lambda reactor: Factory.forProtocol(Protocol))
+        status, said, _ = self.load("-c", "3", "-t", "50ms", "-o", "json", TARGET)
         self.assertEqual((status, json.loads(said)["lost"]), (1, 3))
-        self.serve(lambda lab: Factory.forProtocol(Protocol))
+        self.serve(lambda reactor: Factory.forProtocol(Protocol))
         status, _, errors = self.load(
-            "-n", "3", "-t", "50ms", "--assert", "loss==0", "--assert", "sent==3", TARGET
+            "-c", "3", "-t", "50ms", "--assert", "loss==0", "--assert", "sent==3", TARGET
         )
         self.assertEqual((status, errors), (4, "echoproto load: loss==0: loss is 100.00%\n"))
 
@@ -163,28 +164,38 @@ class LoadTests(SynchronousTestCase):
         """Ctrl-C before any reply is status 130."""
 
         def stop(turn: int) -> None:
-            for call, arguments, named in self.lab.triggers["before"]["shutdown"]:
-                call(*arguments, **named)
-            self.lab.stop()
+            self.reactor.interrupt()
 
-        self.lab.act = stop
+        self.reactor.act = stop
         self.assertEqual(self.load(TARGET)[0], 130)
 
-    def test_cannot(self) -> None:
-        """What cannot be asked is status 2, in one line."""
-        for words, says in (
-            (("lab1", "lab2"), "one TARGET is loaded at a time"),
-            (("-z", "0", TARGET), "-z 0 would send nothing"),
-            (("-t", "0", TARGET), "-t must be 1ms at least"),
-            (("-z", "1s", "--warmup", "1s", TARGET), "--warmup leaves nothing"),
-            (("-s", "0.1", TARGET), "no size from 1"),
-            (("-q", "1e-305", TARGET), "from 0.001"),
+    def test_csv(self) -> None:
+        """CSV has a row for each second."""
+        _, output, _ = self.load("-z", "1500ms", "-o", "csv", TARGET)
+        rows = list(csv.DictReader(output.splitlines()))
+        self.assertEqual([row["at_ns"] for row in rows], ["0", "1000000000"])
+
+    def test_refused(self) -> None:
+        """Invalid words are one line, and status 2."""
+        for words, message in (
+            (("lab1", "lab2"), "too many targets"),
+            (("-z", "0", TARGET), "--duration: duration '0' would send nothing"),
+            (("-t", "0", TARGET), "--timeout: timeout '0' is too short"),
+            (("-z", "1s", "--warmup", "1s", TARGET), "--warmup must be shorter than --duration"),
+            (("-s", "0.1", TARGET), "--size: invalid size"),
+            (("--rate", "1e-305", TARGET), "--rate: invalid rate"),
             (("--window", "10000000", TARGET), "from 1 to 65536"),
-            (("--arrivals", "fixed", TARGET), "--arrivals needs -q"),
-            (("-q", "5", "--window", "2", TARGET), "--window is of a closed loop"),
-            (("-s", "1-64", "udp://127.0.0.1"), "give -s 8 or more"),
+            (("--arrivals", "fixed", TARGET), "--arrivals needs --rate"),
+            (("--rate", "5", "--window", "2", TARGET), "--window cannot be used with --rate"),
+            (("-s", "1-64", "udp://127.0.0.1"), "-s 8 or more"),
         ):
-            status, _, errors = self.load(*words)
-            self.assertEqual((status, len(errors.splitlines())), (2, 1))
-            self.assertIn(says, errors)
-            self.setUp()
+            self.assertRefused(message, *words)
+
+
+class LoadStatusTests(SynchronousTestCase):
+    def test_tooFew(self) -> None:
+        """Fewer messages than planned are status 1, unless the load was interrupted."""
+        plan = replace(loaded().plan, count=100)
+        result = replace(loaded(), plan=plan, received=loaded().sent, wrong=0)
+        self.assertEqual(loadStatus(result, interrupted=False, hasFailed=False), 1)
+        self.assertEqual(loadStatus(result, interrupted=True, hasFailed=False), 0)

@@ -2,46 +2,46 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 from unittest import mock
 
+import click
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto import __version__
-from echoproto.cli import measuring
-from echoproto.cli.main import main
+from echoproto.cli import greet
+from echoproto.cli.main import COMMANDS, COMPLETE_VARIABLE, echoprotoCommand, loadCommand, main, run
 from echoproto.cli.serve import ServeOptions
+from echoproto.errors import StartupError
 
 
-class CommandTests(SynchronousTestCase):
-    def ended(self, *arguments: str) -> tuple[Any, str]:
-        """How the command ends, and what it prints."""
-        printed = io.StringIO()
-        with redirect_stdout(printed), self.assertRaises(SystemExit) as caught:
-            main(arguments)
-        return caught.exception.code, printed.getvalue()
+class MainTests(SynchronousTestCase):
+    def ended(self, *words: str) -> tuple[Any, str, str]:
+        """The exit status, the output and the errors of the process."""
+        output, errors = io.StringIO(), io.StringIO()
+        with (
+            redirect_stdout(output),
+            redirect_stderr(errors),
+            self.assertRaises(SystemExit) as caught,
+        ):
+            main(words)
+        return caught.exception.code, output.getvalue(), errors.getvalue()
 
-    def test_serve(self) -> None:
-        """A subcommand's exit status is the command's; its words may come from the process."""
+    def test_words(self) -> None:
+        """The exit status of a subcommand is that of the process; its words may be the process's."""
         self.patch(ServeOptions, "run", lambda options: 3 if options["workers"] == "2" else 0)
-        self.assertEqual(self.ended("serve", "--workers", "2"), (3, ""))
+        self.assertEqual(self.ended("serve", "--workers", "2"), (3, "", ""))
         self.patch(sys, "argv", ["echoproto", "serve"])
         with self.assertRaises(SystemExit) as caught:
             main()
         self.assertEqual(caught.exception.code, 0)
 
-    def test_nothing(self) -> None:
-        """Without a subcommand the help is an error, status 2."""
-        with redirect_stderr(io.StringIO()) as errors:
-            self.assertEqual(self.ended(), (2, ""))
-        for each in ("serve", "ping"):
-            self.assertIn(f"\n    {each} ", errors.getvalue())
-
-    def test_closed(self) -> None:
-        """A closed standard output or error is no fault: nobody reads."""
-        self.patch(ServeOptions, "run", lambda options: print("said") or 0)
+    def test_closedStream(self) -> None:
+        """A closed standard output or error is no error."""
+        self.patch(ServeOptions, "run", lambda options: print("text") or 0)
         for name in ("stdout", "stderr"):
             with mock.patch.object(sys, name, None), self.assertRaises(SystemExit) as caught:
                 try:
@@ -51,72 +51,189 @@ class CommandTests(SynchronousTestCase):
             self.assertEqual(caught.exception.code, 0)
 
     def test_interrupted(self) -> None:
-        """Ctrl-C before there is a reactor is status 130, without a traceback."""
+        """Ctrl-C before the reactor runs is status 130, without a traceback."""
 
-        def interrupted(options: Any) -> int:
+        def interrupt(options: Any) -> int:
             raise KeyboardInterrupt
 
-        self.patch(ServeOptions, "run", interrupted)
-        self.assertEqual(self.ended("serve"), (130, ""))
+        self.patch(ServeOptions, "run", interrupt)
+        self.assertEqual(self.ended("serve"), (130, "", ""))
 
-    def test_measuring(self) -> None:
-        """A measuring command is read by click, whose words are not looked at before."""
-        code, printed = self.ended("ping", "--help")
-        self.assertEqual(code, 0)
-        self.assertTrue(printed.startswith("Usage: echoproto ping [OPTIONS] TARGET..."))
-
-    def test_complete(self) -> None:
-        """Where the shell asks for completion, that is answered, and nothing run."""
-        asked: list[str] = []
-        self.patch(measuring, "complete", lambda: asked.append("asked"))
-        with mock.patch.dict(os.environ, {measuring.COMPLETE: "bash_complete"}):
-            self.ended("--version")
-        self.assertEqual(asked, ["asked"])
-
-    def test_extraMissing(self) -> None:
-        """Without the libraries of measuring the remedy is told; serving goes without them."""
-        with mock.patch.dict(sys.modules, {"click": None}):
-            for each in [each for each in sys.modules if each.startswith("echoproto.cli.")]:
-                del sys.modules[each]
-            with redirect_stderr(io.StringIO()) as errors:
-                code, _ = self.ended("ping", "lab1")
-        self.assertEqual(code, 2)
-        self.assertEqual(
-            errors.getvalue(), "echoproto: ping needs click; pip install 'echoproto[measure]'\n"
-        )
-
-    def test_synopsis(self) -> None:
-        """The help says how the command is called, and how a subcommand is."""
-        for arguments, says in (((), "COMMAND [options]\n"), (("serve",), "serve [options]\n")):
-            code, printed = self.ended(*arguments, "--help")
-            self.assertEqual(code, 0)
-            self.assertTrue(printed.startswith(f"Usage: echoproto {says}"), printed)
-
-    def test_nobodyReads(self) -> None:
-        """Help of which somebody has read enough ends like any other, and no traceback follows."""
-        reading, writing = os.pipe()
-        os.close(reading)
-        with open(writing, "w", encoding="utf-8") as printed:
-            self.patch(sys, "stdout", printed)
-            with self.assertRaises(SystemExit) as caught:
-                main(["--help"])
-        self.assertEqual(caught.exception.code, 0)
-
-    def test_wrong(self) -> None:
-        """What cannot be understood is one line with the remedy, and status 2."""
-        for words, says in (
-            (("nonsense",), "Unknown command: nonsense; see echoproto --help"),
-            (
-                ("serve", "--nonsense"),
-                "option --nonsense not recognized; see echoproto serve --help",
-            ),
-        ):
-            with redirect_stderr(io.StringIO()) as errors:
-                self.assertEqual(self.ended(*words), (2, ""))
-            self.assertEqual(errors.getvalue(), f"echoproto: {says}\n")
+    def test_brokenPipe(self) -> None:
+        """Help whose reader is gone is status 0, without a traceback."""
+        for words in (["--help"], ["greet", "--help"]):
+            reading, writing = os.pipe()
+            os.close(reading)
+            with open(writing, "w", encoding="utf-8") as output:
+                self.patch(sys, "stdout", output)
+                with self.assertRaises(SystemExit) as caught:
+                    main(words)
+            self.assertEqual(caught.exception.code, 0)
 
     def test_version(self) -> None:
-        """The version is ours and Twisted's."""
-        code, printed = self.ended("--version")
+        """The version is that of echoproto, and that of Twisted."""
+        code, output, _ = self.ended("--version")
         self.assertEqual(code, 0)
-        self.assertTrue(printed.startswith(f"echoproto {__version__} (Twisted "))
+        self.assertTrue(output.startswith(f"echoproto {__version__} (Twisted "))
+
+
+class RunTests(SynchronousTestCase):
+    def run_(self, *words: str) -> tuple[int, str, str]:
+        """The exit status, the output and the errors of the command."""
+        output, errors = io.StringIO(), io.StringIO()
+        with redirect_stdout(output), redirect_stderr(errors):
+            try:
+                status = run(words)
+            except SystemExit as ended:
+                # As twisted.usage ends after its help.
+                status = int(ended.code or 0)
+        return status, output.getvalue(), errors.getvalue()
+
+    def test_help(self) -> None:
+        """The help lists every subcommand; so does the error if there is none."""
+        status, output, _ = self.run_("--help")
+        self.assertEqual(status, 0)
+        for name, text in COMMANDS.items():
+            self.assertRegex(output, rf"\n  {name} +{text}\n")
+        self.assertEqual(self.run_(), (2, "", output))
+
+    def test_everyHelp(self) -> None:
+        """The help of every subcommand has examples and exit statuses, in 80 columns."""
+        for name in COMMANDS:
+            status, output, _ = self.run_(name, "--help")
+            self.assertEqual(status, 0)
+            self.assertTrue(output.startswith(f"Usage: echoproto {name} ["), output)
+            for text in ("Examples:", f"echoproto {name}", "Exit status: 0 "):
+                self.assertIn(text, output)
+            self.assertEqual([line for line in output.splitlines() if len(line) > 80], [])
+
+    def test_oneMeaning(self) -> None:
+        """A letter is the short form of one option in all subcommands, except that ping has -W."""
+        longForms: dict[str, set[str]] = {}
+        for name in COMMANDS:
+            for parameter in loadCommand(name).params:
+                for short in parameter.opts[:-1]:
+                    longForms.setdefault(short, set()).add(parameter.opts[-1])
+        self.assertEqual([short for short, long in longForms.items() if len(long) > 1], [])
+        self.assertEqual(longForms["-W"], longForms["-t"])
+
+    def test_usage(self) -> None:
+        """A usage error is one line, and status 2."""
+        for words, message in (
+            (("nonsense",), "echoproto: no such command 'nonsense'; see echoproto --help"),
+            (
+                ("serve", "--nonsense"),
+                "echoproto serve: option --nonsense not recognized; see echoproto serve --help",
+            ),
+            (("ping",), "echoproto ping: missing TARGET; see echoproto ping --help"),
+            (
+                ("ping", "-c", "0", "lab1"),
+                "echoproto ping: --count: invalid number '0' (a whole number from 1 to 1000000000)"
+                + "; see echoproto ping --help",
+            ),
+            (
+                ("report",),
+                "echoproto report: missing argument 'FILE...'; see echoproto report --help",
+            ),
+        ):
+            self.assertEqual(self.run_(*words), (2, "", f"{message}\n"))
+        self.assertIn("echoproto ping: ", self.run_("ping", "lab1:x")[2])
+
+    def test_startupError(self) -> None:
+        """An error of the start is one line, unless it was printed already."""
+        for said, errors in ((False, "echoproto serve: the reason\n"), (True, "")):
+
+            def fail(options: Any, said: bool = said) -> int:
+                raise StartupError("the reason", said)
+
+            self.patch(ServeOptions, "run", fail)
+            self.assertEqual(self.run_("serve"), (2, "", errors))
+
+    def test_extraMissing(self) -> None:
+        """A missing library of an extra is one line that names the extra."""
+
+        def fail(options: Any) -> int:
+            raise ModuleNotFoundError("No module named 'hdrh'", name="hdrh.histogram")
+
+        self.patch(ServeOptions, "run", fail)
+        needs = "echoproto: serve needs hdrh.histogram; pip install 'echoproto[measure]'\n"
+        self.assertEqual(self.run_("serve"), (2, "", needs))
+
+    def test_moduleMissing(self) -> None:
+        """Any other missing module is a fault of the installation, and is raised."""
+
+        def fail(options: Any) -> int:
+            raise ModuleNotFoundError("No module named 'nonsense'", name="nonsense")
+
+        self.patch(ServeOptions, "run", fail)
+        self.assertRaises(ModuleNotFoundError, self.run_, "serve")
+
+
+class CompletionTests(SynchronousTestCase):
+    def completed(self, words: str) -> list[str]:
+        """The completions of the last word, as bash gets them."""
+        # click writes bytes.
+        output = io.TextIOWrapper(io.BytesIO(), write_through=True)
+        variables = {
+            COMPLETE_VARIABLE: "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
+        with mock.patch.dict(os.environ, variables), redirect_stdout(output):
+            self.assertEqual(run([]), 0)
+        output.seek(0)
+        return output.read().split()
+
+    def test_commands(self) -> None:
+        """Subcommands are completed, and options of the command itself."""
+        self.assertEqual(self.completed("echoproto pi"), ["plain,ping"])
+        self.assertEqual(self.completed("echoproto "), [f"plain,{name}" for name in COMMANDS])
+        self.assertEqual(self.completed("echoproto --v"), ["plain,--version"])
+
+    def test_options(self) -> None:
+        """Options of subcommands are completed, and their values."""
+        self.assertEqual(self.completed("echoproto ping --rec"), ["plain,--reconnect"])
+        self.assertEqual(self.completed("echoproto ping --output nd"), ["plain,ndjson"])
+        self.assertEqual(self.completed("echoproto serve --work"), ["plain,--workers"])
+
+    def test_version(self) -> None:
+        """A word that is complete already is not carried out."""
+        self.assertEqual(self.completed("echoproto --version pi"), ["plain,ping"])
+
+
+class LazyGroupTests(SynchronousTestCase):
+    def test_commands(self) -> None:
+        """Each subcommand has its name; others do not exist."""
+        with click.Context(echoprotoCommand) as context:
+            names = echoprotoCommand.list_commands(context)
+            self.assertEqual(names, list(COMMANDS))
+            for name in names:
+                found = echoprotoCommand.get_command(context, name)
+                assert found is not None
+                self.assertEqual(found.name, name)
+            self.assertIsNone(echoprotoCommand.get_command(context, "nonsense"))
+
+    def imported(self, *words: str) -> set[str]:
+        """The modules that a process imports for the command."""
+        program = (
+            "import sys\nfrom echoproto.cli.main import run\n"
+            f"run({list(words)!r})\nprint('imported', *sys.modules)"
+        )
+        output = subprocess.check_output(
+            [sys.executable, "-c", program], text=True, stderr=subprocess.DEVNULL, timeout=100
+        )
+        return set(output.rpartition("imported ")[2].split())
+
+    def test_imports(self) -> None:
+        """Greeting imports no server, no report, no check; help does not even import Twisted's network."""
+        packages = [f"echoproto.{name}" for name in ("server", "report", "conformance", "measure")]
+        for words in (
+            ("--help",),
+            ("greet", "--help"),
+            # Nothing listens on that port.
+            ("greet", "udp://127.0.0.1:1"),
+        ):
+            modules = self.imported(*words)
+            self.assertIn(greet.__name__ if "greet" in words else "echoproto.cli.main", modules)
+            self.assertEqual(modules.intersection(packages), set(), words)
+            self.assertEqual("echoproto.targets.endpoints" in modules, "--help" not in words)

@@ -4,123 +4,117 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import click
-from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.output import CSV, FORMS, JSON, NDJSON, Guarded, Text, opened, outputOptions
-from echoproto.measure.latency import LatencyHistogram
-from echoproto.measure.ping.payload import ProbePayload
-from echoproto.measure.ping.pinger import PingPlan, PingResult
-from echoproto.measure.ping.statistics import PingStatistics
+from echoproto.cli.output import (
+    WRITERS,
+    LineOutput,
+    ResultView,
+    TextWriter,
+    Values,
+    makeWriter,
+    opened,
+)
+from tests.cli.commandcase import BrokenPipe
 
-MS = 1_000_000
+
+class NumberView(ResultView[int, str]):
+    """Events are numbers; the result is a word."""
+
+    eventType = "number"
+
+    def eventLines(self, event: int) -> Iterable[str]:
+        return (f"number {event}",)
+
+    def resultLines(self, result: str) -> Iterable[str]:
+        return (f"result {result}",)
+
+    def eventValues(self, event: int) -> Values:
+        return {"number": event, "text": "a, b"}
+
+    def document(self, result: str) -> Values:
+        return {"result": result}
 
 
-class FormTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.stream = io.StringIO()
-        self.record = PingStatistics(ProbePayload(b"test", 32), 50 * MS)
-        self.probe = self.record.send(0)
-
-    def write(self, form: Any, stamp: str = "", **named: Any) -> str:
-        """What the form writes of one reply, a duplicate and a loss."""
-        made = form(self.stream, lambda: stamp, **named)
-        made.begin("udp://lab1:7", "192.0.2.1", 32)
-        for each in (self.record.receive(self.probe, MS), self.record.receive(self.probe, 2 * MS)):
-            made.seen("udp://lab1:7", 5, each)
-        made.seen("udp://lab1:7", 6, self.record.lose(0, "gone"))
-        result = PingResult(
-            "udp://lab1:7", PingPlan(), self.record, MS, LatencyHistogram(), LatencyHistogram()
-        )
-        made.end([result, result], "2026-01-02T03:04:05+00:00", "00ff00ff")
-        return self.stream.getvalue()
+class WriterTests(SynchronousTestCase):
+    def written(self, name: str) -> list[str]:
+        """The lines of a format, of two events and a result."""
+        writer: TextWriter[int, str] = makeWriter(name, NumberView())
+        lines = [*writer.heading("HEADING")]
+        for number in (1, 2):
+            lines += writer.event(number)
+        return [*lines, *writer.result("good")]
 
     def test_text(self) -> None:
-        """A line for who is asked, one for each reply, and the summaries."""
-        lines = self.write(Text, stamp="[7] ").splitlines()
-        self.assertEqual(lines[0], "ECHO udp://lab1:7 (192.0.2.1), 32 bytes")
-        self.assertEqual(lines[1], "[7] 32 bytes from udp://lab1:7: seq=1 time=1.000 ms")
-        self.assertEqual(lines.count("--- udp://lab1:7 echo statistics ---"), 2)
-
-    def test_quiet(self) -> None:
-        """Quiet, replies and losses are counted only; what else is wrong is told."""
-        lines = self.write(Text, quiet=True).splitlines()
-        self.assertIn("duplicate", lines[1])
-        self.assertTrue(lines[2].startswith("---"))
-
-    def test_numericTarget(self) -> None:
-        """An address that the target's name tells already is not told again."""
-        Text(self.stream, str).begin("udp://192.0.2.1:7", "192.0.2.1", 32)
-        Text(self.stream, str).begin("unix:///run/x", "", 32)
-        self.assertEqual(
-            self.stream.getvalue(),
-            "ECHO udp://192.0.2.1:7, 32 bytes\nECHO unix:///run/x, 32 bytes\n",
-        )
+        """Text has a heading, the lines of the events, and those of the result."""
+        self.assertEqual(self.written("text"), ["HEADING", "number 1", "number 2", "result good"])
 
     def test_json(self) -> None:
-        """One document at the end."""
-        written = json.loads(self.write(JSON))
-        self.assertEqual((written["session"], len(written["targets"])), ("00ff00ff", 2))
+        """JSON is one document at the end."""
+        self.assertEqual(json.loads("\n".join(self.written("json"))), {"result": "good"})
 
     def test_ndjson(self) -> None:
-        """A line for each probe, then one for each target, as they are seen."""
-        lines = [json.loads(each) for each in self.write(NDJSON).splitlines()]
-        self.assertEqual([each["type"] for each in lines], ["probe"] * 3 + ["summary"] * 2)
-        self.assertEqual([each["kind"] for each in lines[:3]], ["reply", "duplicate", "lost"])
+        """NDJSON has a line for each event, and one for each summary."""
+        event = {"type": "number", "text": "a, b"}
+        self.assertEqual(
+            list(map(json.loads, self.written("ndjson"))),
+            [
+                {**event, "number": 1},
+                {**event, "number": 2},
+                {"type": "summary", "result": "good"},
+            ],
+        )
 
     def test_csv(self) -> None:
-        """The names of the columns, then a row for each probe."""
-        rows = list(csv.DictReader(io.StringIO(self.write(CSV))))
-        self.assertEqual([each["kind"] for each in rows], ["reply", "duplicate", "lost"])
+        """CSV has the names of the columns, and a row for each event."""
         self.assertEqual(
-            (rows[0]["rtt_ns"], rows[2]["rtt_ns"], rows[2]["detail"]), ("1000000", "", "gone")
+            list(csv.reader(self.written("csv"))),
+            [["number", "text"], ["1", "a, b"], ["2", "a, b"]],
         )
 
-    def test_known(self) -> None:
-        """Each form has a name."""
-        self.assertEqual(FORMS, {"text": Text, "json": JSON, "ndjson": NDJSON, "csv": CSV})
+    def test_default(self) -> None:
+        """A view that describes nothing writes nothing, or empty documents."""
+        for name, lines in (("text", []), ("json", ["{}"]), ("ndjson", ['{"type": "summary"}'])):
+            writer: TextWriter[object, object] = makeWriter(name, ResultView())
+            text = [*writer.event(None)] if name == "text" else []
+            self.assertEqual([*text, *writer.result(None)], lines)
+        self.assertEqual(ResultView[object, object]().eventValues(None), {})
+        self.assertEqual(list(WRITERS), ["text", "json", "ndjson", "csv"])
 
 
-class OptionTests(SynchronousTestCase):
-    def test_forms(self) -> None:
-        """A command has the forms that it knows, the first unless told otherwise, and a file to write to."""
-        found: dict[str, Any] = {}
-        command = click.command()(
-            outputOptions("text", "json")(lambda **given: found.update(given))
+class LineOutputTests(SynchronousTestCase):
+    def test_lines(self) -> None:
+        """Each line is written."""
+        stream = io.StringIO()
+        LineOutput(stream, self.fail).write(["one", "two"])
+        self.assertEqual(stream.getvalue(), "one\ntwo\n")
+
+    def test_full(self) -> None:
+        """The first error is reported with its reason; nothing is written after it."""
+        reasons: list[str] = []
+        with open("/dev/full", "w") as stream:
+            output = LineOutput(stream, reasons.append)
+            for _ in range(2):
+                output.write(["text"])
+            self.assertRaises(OSError, stream.close)
+        self.assertEqual(
+            reasons, ["cannot write: No space left on device; the rest of the output is lost"]
         )
-        CliRunner().invoke(command, [])
-        self.assertEqual(found, {"output": "text", "out": None})
-        CliRunner().invoke(command, ["-o", "json", "--out", "x"])
-        self.assertEqual(found, {"output": "json", "out": "x"})
-        self.assertNotEqual(CliRunner().invoke(command, ["-o", "csv"]).exit_code, 0)
 
-
-class GuardedTests(SynchronousTestCase):
-    def test_fails(self) -> None:
-        """It is called until it fails; then why is told, once, unless nobody reads any more."""
-        for error, says in (
-            (
-                OSError(28, "No space left on device"),
-                "cannot write: No space left on device; the rest is lost",
-            ),
-            (BrokenPipeError(), ""),
-        ):
-            said: list[str] = []
-            write = mock.Mock(side_effect=[None, error])
-            guarded = Guarded(said.append)
-            for _ in range(3):
-                guarded(write, "text")
-            self.assertEqual((write.call_count, said), (2, [says]))
+    def test_readerIsGone(self) -> None:
+        """A reader that is gone is no error, and has no reason."""
+        reasons: list[str] = []
+        LineOutput(BrokenPipe(), reasons.append).write(["text"])
+        self.assertEqual(reasons, [""])
 
 
 class OpenedTests(SynchronousTestCase):
     def test_file(self) -> None:
-        """Without a path it is the standard output; else the file, closed at the end."""
+        """Without a path it is the standard output; otherwise the file, which is closed at the end."""
         with opened(None) as stream:
             self.assertIs(stream, sys.stdout)
         path = Path(self.mktemp())
@@ -129,8 +123,8 @@ class OpenedTests(SynchronousTestCase):
         self.assertTrue(stream.closed)
         self.assertEqual(path.read_text(), "kept")
 
-    def test_cannot(self) -> None:
-        """A file that cannot be written is an error that says why; one that is full closes all the same."""
+    def test_unwritable(self) -> None:
+        """A file that cannot be opened is an error with the reason; a full one closes all the same."""
         with (
             self.assertRaisesRegex(click.UsageError, "/nowhere/x: No such file"),
             opened("/nowhere/x"),

@@ -6,22 +6,22 @@ from threading import active_count
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.progress import Bar, Stage
-from tests.cli.lab import Terminal
+from echoproto.cli.progress import ProgressBar, ProgressStage
+from tests.cli.commandcase import Terminal
 
 
-class BarTests(SynchronousTestCase):
+class ProgressBarTests(SynchronousTestCase):
     def test_bar(self) -> None:
-        """It is drawn when it is shown, by no thread, and leaves the terminal as it was when it is hidden."""
+        """It is drawn on demand, without a thread, and erased when it is hidden."""
         self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
         threads = active_count()
         terminal = Terminal()
         with redirect_stderr(terminal):
-            bar = Bar("load")
+            bar = ProgressBar("load")
             bar.hide()
             self.assertEqual(terminal.getvalue(), "")
-            bar.show(Stage(0.5, "12 sent"))
-            bar.show(Stage(1.0, "24 sent"))
+            bar.show(ProgressStage(0.5, "12 sent"))
+            bar.show(ProgressStage(1.0, "24 sent"))
             self.assertEqual(active_count(), threads)
             drawn = terminal.getvalue()
             self.assertLess(drawn.index("12 sent"), drawn.index("24 sent"))

@@ -5,25 +5,24 @@ import io
 import json
 import os
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from echoproto.cli.measuring import run
 from echoproto.report.document import loadValues
 from echoproto.report.export import reportValues
 from echoproto.report.loader import readResults
 from echoproto.report.result import StoredResult
-from tests.cli.lab import Unwritten
+from tests.cli.commandcase import BrokenPipe, CommandTestCase
 from tests.report.results import loaded, savedOf, verified
 
 
-class ReportTests(SynchronousTestCase):
+class ReportTests(CommandTestCase):
+    command = "report"
+
     def setUp(self) -> None:
+        super().setUp()
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
         self.a = self.saved("a.json", savedOf(*[1] * 100))
@@ -35,10 +34,8 @@ class ReportTests(SynchronousTestCase):
         return str(path)
 
     def report(self, *words: str, output: Any = None) -> tuple[int, str, str]:
-        output, errors = output or io.StringIO(), io.StringIO()
-        with redirect_stdout(output), redirect_stderr(errors):
-            status = run("report", words)
-        return status, output.getvalue(), errors.getvalue()
+        ended = self.ended(*words, output=output)
+        return ended.status, ended.output, ended.errors
 
     def well(self, *words: str) -> str:
         status, said, errors = self.report(*words)
@@ -93,7 +90,10 @@ class ReportTests(SynchronousTestCase):
     def test_cannotCompare(self) -> None:
         """What has no pairs, or unlike ones, is not compared."""
         v = self.saved("v.json", verified())
-        takes = "--compare takes two files with one target each, or with the same targets, or one with two; here are"
+        takes = (
+            "--compare needs two files with one target each or with the same targets, or one file "
+            "with two targets; found"
+        )
         name = "udp://lab1:7"
         self.refused(f"{takes} {name}", "--compare", self.a)
         self.refused(f"{takes} {name}, {name}, {name}", "--compare", self.a, self.a, self.b)
@@ -110,8 +110,8 @@ class ReportTests(SynchronousTestCase):
     def test_usage(self) -> None:
         """What makes no sense is told, with where help is."""
         for words, says in (
-            ((), "Missing argument 'FILE...'"),
-            (("--merge", "--compare", self.a), "--merge makes one result, and --compare takes two"),
+            ((), "missing argument 'FILE...'"),
+            (("--merge", "--compare", self.a), "--merge makes one result, but --compare needs two"),
         ):
             self.refused(f"{says}; see echoproto report --help", *words)
 
@@ -152,17 +152,20 @@ class ReportTests(SynchronousTestCase):
                 "/dev/full: cannot write: No space left on device", option, "/dev/full", self.a
             )
         self.refused(
-            "cannot write: No space left on device; the rest is lost", "--out", "/dev/full", self.a
+            "cannot write: No space left on device; the rest of the output is lost",
+            "--out",
+            "/dev/full",
+            self.a,
         )
         says = "--out /nowhere/x: No such file or directory; see echoproto report --help"
         self.refused(says, "--out", "/nowhere/x", self.a)
-        self.assertEqual(self.report(self.a, output=Unwritten())[0], 0)
+        self.assertEqual(self.report(self.a, output=BrokenPipe())[0], 0)
 
     def test_noTimes(self) -> None:
         """Of what has no times there is a page, and no picture."""
         path = self.saved("v.json", verified())
         self.well("--html", str(self.folder / "v.html"), path)
-        self.refused("--png: there is nothing to draw; no result has any time", "--png", "x", path)
+        self.refused("--png: nothing to plot; no result has times", "--png", "x", path)
 
     def test_extraMissing(self) -> None:
         """Without matplotlib the remedy is told; tables go without it."""

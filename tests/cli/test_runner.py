@@ -8,21 +8,19 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionRefusedError
-from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.output import opened
-from echoproto.cli.progress import Stage
+from echoproto.cli.progress import ProgressStage
 from echoproto.cli.runner import MeasurementRunner
 from echoproto.errors import TargetError
-from echoproto.reactors import install as foreground
-from tests.cli.lab import Lab, Terminal, Unwritten
+from tests.cli.commandcase import BrokenPipe, CommandTestCase, RunningReactor, Terminal
 
-#: What leaves a terminal as it was: the cursor is shown, and the bar's line erased (ECMA-48: CUU, EL).
-GONE = "\x1b[?25h\r\x1b[1A\x1b[2K"
+#: Erases the bar: shows the cursor, moves it up, and erases the line (ECMA-48: CUU, EL).
+ERASED = "\x1b[?25h\r\x1b[1A\x1b[2K"
 
 
-class Measurement:
-    """Is done when it is stopped, or after some turns."""
+class StoppableMeasurement:
+    """Ends when it is stopped."""
 
     def __init__(self) -> None:
         self.result: Deferred[Any] = Deferred()
@@ -36,26 +34,30 @@ class Measurement:
             self.result.callback("stopped")
 
 
-class OnceTests(SynchronousTestCase):
+class MeasurementRunnerTests(CommandTestCase):
     def setUp(self) -> None:
-        self.lab = Lab()
-        self.patch(foreground, "installReactor", lambda name: self.lab)
-        self.measurement = Measurement()
+        super().setUp()
+        self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
+
+    def newReactor(self) -> None:
+        super().newReactor()
+        self.measurement = StoppableMeasurement()
         self.stream: io.StringIO = io.StringIO()
         self.errors: io.StringIO = io.StringIO()
 
-    def once(
+    def run_(
         self, prepared: Any = None, status: int = 0, **named: Any
-    ) -> tuple[int, MeasurementRunner]:
-        made = MeasurementRunner("x", self.stream, **named)
+    ) -> tuple[int, MeasurementRunner[Any]]:
+        """The exit status of a runner whose result has that status, and the runner."""
+        runner = MeasurementRunner[Any]("x", self.stream, **named)
 
         def show(result: Any) -> int:
-            made.line(str(result))
+            runner.write([str(result)])
             return status
 
         prepared = succeed(self.measurement) if prepared is None else prepared
         with redirect_stderr(self.errors):
-            return made.run(lambda reactor: prepared, show), made
+            return runner.run(lambda reactor: prepared, show), runner
 
     def finish(self, turn: int) -> None:
         """The measurement is done after three turns."""
@@ -63,163 +65,172 @@ class OnceTests(SynchronousTestCase):
             self.measurement.result.callback("done")
 
     def interrupt(self, turn: int) -> None:
-        """Ctrl-C."""
-        for call, arguments, named in self.lab.triggers["before"]["shutdown"]:
-            call(*arguments, **named)
-        self.lab.stop()
+        """Ctrl-C at the first turn."""
+        if turn == 1:
+            self.reactor.interrupt()
 
     def test_done(self) -> None:
-        """The result is shown, and what that returns is the exit status."""
-        begun: list[Any] = []
-        self.lab.act = self.finish
-        status, made = self.once(status=3, begun=lambda *what: begun.append(what))
+        """The result is shown, and the status is that of showing it."""
+        started: list[Any] = []
+        self.reactor.act = self.finish
+        status, runner = self.run_(status=3, onStart=lambda *what: started.append(what))
         self.assertEqual((status, self.stream.getvalue()), (3, "done\n"))
-        self.assertEqual(begun, [(self.measurement, self.lab)])
-        self.assertFalse(made.interrupted)
+        self.assertEqual(started, [(self.measurement, self.reactor)])
+        self.assertEqual((runner.interrupted, self.signals), (False, {}))
 
-    def test_broken(self) -> None:
-        """A fault of ours when the result is shown ends it all the same, with one line and status 2."""
-        made = MeasurementRunner("x", self.stream)
-        self.lab.act = self.finish
+    def test_internalError(self) -> None:
+        """An error of ours while the result is shown is one line, and status 2."""
+        runner = MeasurementRunner[Any]("x", self.stream)
+        self.reactor.act = self.finish
         with redirect_stderr(self.errors):
-            status = made.run(lambda reactor: succeed(self.measurement), lambda result: 1 // 0)
+            status = runner.run(lambda reactor: succeed(self.measurement), lambda result: 1 // 0)
         self.assertEqual((status, len(self.errors.getvalue().splitlines())), (2, 1))
-        self.assertIn("please report it: ZeroDivisionError", self.errors.getvalue())
+        self.assertIn("internal error, please report: ZeroDivisionError", self.errors.getvalue())
 
     def test_interrupted(self) -> None:
-        """Ctrl-C shows what there is."""
-        self.lab.act = self.interrupt
-        status, made = self.once(status=3)
-        self.assertEqual((status, self.stream.getvalue(), made.interrupted), (3, "stopped\n", True))
+        """Ctrl-C shows the result so far."""
+        self.reactor.act = self.interrupt
+        status, runner = self.run_(status=3)
+        self.assertEqual(
+            (status, self.stream.getvalue(), runner.interrupted), (3, "stopped\n", True)
+        )
 
     def test_interruptedEarly(self) -> None:
-        """Ctrl-C before it is prepared is status 130, and nothing is said; another is the kernel's to obey."""
-        handlers: dict[int, Any] = {}
-        self.patch(signal, "signal", handlers.__setitem__)
-        self.lab.act = self.interrupt
-        self.assertEqual(self.once(Deferred())[0], 130)
+        """Ctrl-C during the preparation is status 130, without a line; another ends the process."""
+        self.reactor.act = self.interrupt
+        self.assertEqual(self.run_(Deferred())[0], 130)
         self.assertEqual(self.errors.getvalue(), "")
-        self.assertEqual(handlers, {2: signal.SIG_DFL, 15: signal.SIG_DFL})
-        self.setUp()
-        self.patch(Lab, "callWhenRunning", lambda *_: None)
-        self.lab.act = self.interrupt
-        self.assertEqual(self.once()[0], 130)
+        self.assertEqual(self.signals, {2: signal.SIG_DFL, 15: signal.SIG_DFL})
+        self.newReactor()
+        self.patch(RunningReactor, "callWhenRunning", lambda *_: None)
+        self.reactor.act = self.interrupt
+        self.assertEqual(self.run_()[0], 130)
 
     def test_finished(self) -> None:
-        """After Ctrl-C what is under way is awaited, where a measurement can; after another it ends at once."""
-        handlers: dict[int, Any] = {}
-        self.patch(signal, "signal", handlers.__setitem__)
+        """Ctrl-C waits for messages under way if the measurement can; another stops it."""
         finished: list[bool] = []
         self.measurement.finish = lambda: finished.append(True)  # type: ignore[attr-defined]
 
-        def interrupt(turn: int) -> None:
-            if turn == 1:
-                [(call, _, _)] = self.lab.triggers["before"]["shutdown"]
-                call()
-            else:
+        def act(turn: int) -> None:
+            self.interrupt(turn)
+            if turn == 3:
                 self.assertEqual((finished, self.stream.getvalue()), ([True], ""))
-                handlers[signal.SIGINT](signal.SIGINT, None)
-                self.lab.stop()
+                self.signals[signal.SIGINT](signal.SIGINT, None)
 
-        self.lab.act = interrupt
-        self.assertEqual(self.once(status=3)[0], 3)
-        self.assertEqual((self.stream.getvalue(), set(handlers)), ("stopped\n", {2, 15}))
+        self.reactor.act = act
+        self.assertEqual(self.run_(status=3)[0], 3)
+        self.assertEqual(self.stream.getvalue(), "stopped\n")
+        # All that may remain now is a thread.
+        self.assertEqual(self.signals, {2: signal.SIG_DFL, 15: signal.SIG_DFL})
 
     def test_slow(self) -> None:
-        """After Ctrl-C the reactor waits for a measurement that takes a while to end."""
-        waited: list[Any] = []
+        """After Ctrl-C the reactor runs until the measurement has ended."""
 
-        def interrupt(turn: int) -> None:
-            if turn == 1:
-                [(call, _, _)] = self.lab.triggers["before"]["shutdown"]
-                waited.append(call())
+        def act(turn: int) -> None:
+            self.interrupt(turn)
             if turn == 3:
-                self.assertNoResult(waited[0])
+                self.assertFalse(self.reactor.stopped)
                 self.measurement.result.callback("ended")
-                self.lab.stop()
 
         self.measurement.stop = lambda: None  # type: ignore[method-assign]
-        self.lab.act = interrupt
-        status, _ = self.once(status=3)
-        self.assertEqual((status, self.stream.getvalue()), (3, "ended\n"))
-        self.successResultOf(waited[0])
+        self.reactor.act = act
+        self.assertEqual(self.run_(status=3)[0], 3)
+        self.assertEqual((self.reactor.turns, self.stream.getvalue()), (3, "ended\n"))
 
-    def test_fault(self) -> None:
-        """What goes wrong on our side is told, and the status is 2 whatever else there is."""
-        self.lab.act = self.finish
-        made = MeasurementRunner(
-            "x", self.stream, lambda measurement, reactor: made.fault("it broke")
+    def test_localError(self) -> None:
+        """An error of this machine is status 2, whatever the result is."""
+        self.reactor.act = self.finish
+        runner = MeasurementRunner[Any](
+            "x", self.stream, onStart=lambda measurement, reactor: runner.localError("it broke")
         )
         with redirect_stderr(self.errors):
-            status = made.run(lambda reactor: succeed(self.measurement), lambda result: 3)
+            status = runner.run(lambda reactor: succeed(self.measurement), lambda result: 3)
         self.assertEqual((status, self.errors.getvalue()), (2, "echoproto x: it broke\n"))
 
     def test_failed(self) -> None:
-        """What cannot be is told: nobody there is status 1, an error of ours status 2."""
-        for error, status, says in (
+        """A failure is one line that names the target: status 1 if the server is absent, or 2."""
+        for error, status, message in (
             (ConnectionRefusedError(), 1, "refused: nothing listens there"),
             (TargetError("what it is"), 2, "what it is"),
         ):
-            self.setUp()
-            self.assertEqual(self.once(fail(error))[0], status)
-            self.assertEqual(self.errors.getvalue(), f"echoproto x: {says}\n")
+            self.newReactor()
+            self.assertEqual(self.run_(fail(error), target="lab1")[0], status)
+            self.assertEqual(self.errors.getvalue(), f"echoproto x: lab1: {message}\n")
+
+    def test_snapshot(self) -> None:
+        """Ctrl-\\ prints a snapshot."""
+
+        def act(turn: int) -> None:
+            if turn == 2:
+                self.signals[signal.SIGQUIT](signal.SIGQUIT, None)
+            self.finish(turn)
+
+        self.reactor.act = act
+        self.run_(snapshot=lambda measurement: [f"started: {measurement.started}"])
+        self.assertEqual(self.errors.getvalue(), "echoproto x: started: True\n")
 
     def test_progress(self) -> None:
-        """On a terminal a bar tells four times a second how far it has come, and is gone at the end; elsewhere there is none."""
-        asked: list[int] = []
+        """On a terminal a bar is drawn four times a second, and erased at the end; elsewhere it is not."""
+        turns: list[int] = []
 
-        def progress(measurement: Any) -> Stage:
-            asked.append(self.lab.turns)
-            return Stage(0.5, "some")
+        def progress(measurement: Any) -> ProgressStage:
+            turns.append(self.reactor.turns)
+            return ProgressStage(0.5, "some")
 
         def finish(turn: int) -> None:
             if turn == 80:
                 self.measurement.result.callback("done")
 
-        self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
         for errors, times in ((Terminal(), 3), (io.StringIO(), 0)):
-            self.setUp()
-            asked.clear()
+            self.newReactor()
+            turns.clear()
             self.errors = errors
-            self.lab.act = finish
-            self.once(progress=progress)
-            self.assertEqual(len(asked), times)
+            self.reactor.act = finish
+            self.run_(progress=progress)
+            self.assertEqual(len(turns), times)
             self.assertEqual("some" in errors.getvalue(), bool(times))
-            self.assertTrue(not times or errors.getvalue().endswith(GONE))
+            self.assertTrue(not times or errors.getvalue().endswith(ERASED))
 
     def test_lines(self) -> None:
-        """Where a line is written, or told, the bar makes room for it."""
+        """The bar is erased before a line is written."""
         written: list[str] = []
 
-        def progress(measurement: Any) -> Stage:
+        def progress(measurement: Any) -> ProgressStage:
             written.append(self.errors.getvalue())
-            return Stage(0.5, "some")
+            return ProgressStage(0.5, "some")
 
         def act(turn: int) -> None:
             if turn == 30:
-                made.complain("a fault")
+                runner.complain("an error")
                 written.append(self.errors.getvalue())
-                made.line("a line")
+                runner.write(["a line"])
             if turn == 80:
                 self.measurement.result.callback("done")
 
-        self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
         self.errors = Terminal()
-        self.lab.act = act
-        made = MeasurementRunner("x", self.stream, progress=progress)
+        self.reactor.act = act
+        runner = MeasurementRunner[Any]("x", self.stream, progress=progress)
         with redirect_stderr(self.errors):
-            made.run(lambda reactor: succeed(self.measurement), lambda result: 0)
-        self.assertIn(f"{GONE}echoproto x: a fault\n", written[1])
+            runner.run(lambda reactor: succeed(self.measurement), lambda result: 0)
+        self.assertIn(f"{ERASED}echoproto x: an error\n", written[1])
         self.assertEqual(self.stream.getvalue(), "a line\n")
 
     def test_unwritable(self) -> None:
-        """Where nothing can be written it ends: status 2, unless nobody reads any more."""
-        self.stream = Unwritten()
-        self.lab.act = self.finish
-        self.assertEqual(self.once(status=5)[0], 5)
-        self.setUp()
-        self.lab.act = self.finish
+        """If the output cannot be written, the run ends: with status 2, unless the reader is gone."""
+        self.stream = BrokenPipe()
+        self.reactor.act = self.finish
+        self.assertEqual(self.run_(status=5)[0], 5)
+        self.newReactor()
+        self.reactor.act = self.finish
         with opened("/dev/full") as full:
             self.stream = full  # type: ignore[assignment]
-            self.assertEqual(self.once()[0], 2)
+            self.assertEqual(self.run_()[0], 2)
         self.assertIn("No space left", self.errors.getvalue())
+
+    def test_unwritableEarly(self) -> None:
+        """If the heading cannot be written, the measurement is stopped at once."""
+        runner = MeasurementRunner[Any](
+            "x", BrokenPipe(), onStart=lambda measurement, reactor: runner.write(["heading"])
+        )
+        status = runner.run(lambda reactor: succeed(self.measurement), lambda result: 5)
+        self.assertEqual((status, runner.interrupted, self.reactor.turns), (5, True, 1))

@@ -4,14 +4,14 @@ import os
 from typing import Any, cast
 from unittest import mock
 
+import click
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli import serve
-from echoproto.cli.serve import ServeOptions
+from echoproto.cli.serve import ServeOptions, serveCommand
 from echoproto.errors import StartupError
 from echoproto.server.application import EchoprotoService
 from echoproto.server.runner import Foreground
-from echoproto.server.workers.supervisor import Supervisor
 
 
 def parsed(*arguments: str) -> ServeOptions:
@@ -22,12 +22,12 @@ def parsed(*arguments: str) -> ServeOptions:
 
 class ServeOptionsTests(SynchronousTestCase):
     def test_defaults(self) -> None:
-        """One process, and the user who started it."""
+        """The default is one process, and the user who started it."""
         options = parsed()
         self.assertEqual((options.workers, options.foreground), (1, Foreground()))
 
     def test_workers(self) -> None:
-        """Workers are a number, or as many as processors that we may use."""
+        """Workers are a number, or one per processor that the process may use."""
         self.assertEqual(parsed("--workers", "4").workers, 4)
         self.assertEqual(parsed("-w", "auto").workers, len(os.sched_getaffinity(0)))
 
@@ -36,13 +36,13 @@ class ServeOptionsTests(SynchronousTestCase):
         self.assertEqual(parsed("--uid", "root", "--gid", "7").foreground, Foreground(0, 7))
 
     def test_wrong(self) -> None:
-        """What cannot be is said in one line, with the option."""
+        """An invalid value is one line with the option."""
         for wrong, why in (
-            (("--workers", "0"), "--workers '0': a number from 1 to 1024, or auto"),
-            (("--workers", "many"), "--workers 'many'"),
-            (("--uid", "no such one"), "--uid 'no such one': there is no such user"),
-            (("--gid", "no such one"), "--gid 'no such one': there is no such group"),
-            (("--log-format", "xml"), "--log-format 'xml': text or json"),
+            (("--workers", "0"), "--workers: invalid number of workers '0' (1 to 1024, or auto)"),
+            (("--workers", "many"), "--workers: invalid number of workers 'many'"),
+            (("--uid", "no such one"), "--uid: no such user: 'no such one'"),
+            (("--gid", "no such one"), "--gid: no such group: 'no such one'"),
+            (("--log-format", "xml"), "--log-format: invalid format 'xml' (text or json)"),
             (("--port", "x"), "--port"),
         ):
             with self.assertRaises(StartupError) as caught:
@@ -50,16 +50,16 @@ class ServeOptionsTests(SynchronousTestCase):
             self.assertIn(why, str(caught.exception))
 
     def test_help(self) -> None:
-        """The help has the options of twistd's, its own, and its own examples."""
-        text = ServeOptions().getUsage()
-        for each in ("--port", "--workers", "LISTENER is", "echoproto serve --port 7 --uid nobody"):
-            self.assertIn(each, text)
-        self.assertNotIn("twistd -n", text)
+        """The help has the options of twistd echoproto, those of serve, and examples of serve."""
+        usage = ServeOptions().getUsage()
+        for text in ("--port", "--workers", "LISTENER is", "echoproto serve --port 7 --uid nobody"):
+            self.assertIn(text, usage)
+        self.assertNotIn("twistd -n", usage)
 
 
 class RunTests(SynchronousTestCase):
     def ran(self, *arguments: str) -> tuple[Foreground, Any]:
-        """Who ran what."""
+        """What the options run: the foreground runner and the service."""
         with (
             mock.patch.object(serve, "installReactor", return_value=mock.Mock()),
             mock.patch.object(serve, "startLog"),
@@ -70,13 +70,39 @@ class RunTests(SynchronousTestCase):
         return foreground, service
 
     def test_one(self) -> None:
-        """Without workers the program runs in the process itself."""
+        """Without workers the process itself serves."""
         foreground, service = self.ran("--uid", "0")
         self.assertEqual((foreground, type(service)), (Foreground(0), EchoprotoService))
 
     def test_workers(self) -> None:
-        """With workers a supervisor runs, which stays who it is; the workers do not."""
-        foreground, service = self.ran("--uid", "0", "--workers", "3", "--log-format", "json")
-        self.assertEqual((foreground, type(service)), (Foreground(), Supervisor))
-        orders = service._ordersFor(service._settings)
-        self.assertEqual((orders.foreground, orders.logFormat), (Foreground(0), "json"))
+        """With workers a supervisor runs, which keeps its user; the workers do not."""
+        with mock.patch.object(serve, "Supervisor") as supervisor:
+            foreground, service = self.ran("-u", "0", "-w", "3", "--log-format", "json")
+        self.assertEqual((foreground, service), (Foreground(), supervisor.return_value))
+        _, settings, count, workerConfig = supervisor.call_args[0]
+        config = workerConfig(settings)
+        self.assertEqual((count, config.settings), (3, settings))
+        self.assertEqual((config.foreground, config.logFormat), (Foreground(0), "json"))
+
+
+class ServeCommandTests(SynchronousTestCase):
+    def test_words(self) -> None:
+        """All words are passed on, and the status is that of the server."""
+        self.patch(ServeOptions, "run", lambda options: int(options["workers"]))
+        status = serveCommand.main(["-w", "3", "-p", "7"], standalone_mode=False)
+        self.assertEqual(status, 3)
+
+    def test_invalid(self) -> None:
+        """An invalid option is a usage error of click."""
+        with self.assertRaisesRegex(click.UsageError, "option --nonsense not recognized"):
+            serveCommand.main(["--nonsense"], standalone_mode=False)
+
+    def test_completion(self) -> None:
+        """Long options are completed, with or without a value, each with its help."""
+        found = {item.value: item.help for item in self.completed("--")}
+        self.assertLessEqual({"--no-echo", "--port", "--workers", "--help"}, set(found))
+        self.assertTrue(found["--workers"])
+        self.assertEqual([item.value for item in self.completed("--uid")], ["--uid"])
+
+    def completed(self, incomplete: str) -> Any:
+        return serveCommand.shell_complete(click.Context(serveCommand), incomplete)

@@ -8,29 +8,25 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.tables import tableText
 from echoproto.report.table import Column
+from tests.cli.commandcase import Terminal
 
 NAMES = [Column("target", ("lab1", "[red]laboratory[/red]"), True)]
 COUNTS = [Column("sent", ("1", "1000"))]
-TIMES = [Column("max", ("0.5", "12.5")), Column("is", ("well", ""), True)]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+TIMES = [Column("max", ("0.5", "12.5")), Column("is", ("good", ""), True)]
 
 
 class TableTests(SynchronousTestCase):
     def table(self, stream: io.StringIO, columns: str) -> list[str]:
-        # What rich asks of a terminal.
+        # The size of the terminal, for rich.
         with mock.patch.dict("os.environ", {"TERM": "xterm", "COLUMNS": columns, "LINES": "25"}):
             text = tableText(stream, NAMES, COUNTS, TIMES)
-        return [each.rstrip() for each in re.sub("\x1b\\[[0-9]*m", "", text).splitlines()]
+        return [line.rstrip() for line in re.sub("\x1b\\[[0-9]*m", "", text).splitlines()]
 
     def test_plain(self) -> None:
-        """In a pipe it is plain lines, as long as they need to be, and a cell is shown as it is."""
+        """In a pipe it is plain lines of any length; a cell is not interpreted."""
         wanted = [
             "target                 sent   max  is",
-            "lab1                      1   0.5  well",
+            "lab1                      1   0.5  good",
             "[red]laboratory[/red]  1000  12.5",
         ]
         for columns in ("80", "20"):
@@ -38,7 +34,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(self.table(Terminal(), "80"), wanted)
 
     def test_narrow(self) -> None:
-        """On a terminal that is too narrow it becomes several; no cell is cut."""
+        """On a terminal that is too narrow it is split into several tables; no cell is cut."""
         self.assertEqual(
             self.table(Terminal(), "30"),
             [
@@ -47,7 +43,14 @@ class TableTests(SynchronousTestCase):
                 "[red]laboratory[/red]  1000",
                 "",
                 "target                  max  is",
-                "lab1                    0.5  well",
+                "lab1                    0.5  good",
                 "[red]laboratory[/red]  12.5",
             ],
         )
+
+    def test_styles(self) -> None:
+        """On a terminal a cell may have a colour; a table without parts is not split."""
+        with mock.patch.dict("os.environ", {"TERM": "xterm", "COLUMNS": "5", "LINES": "25"}):
+            text = tableText(Terminal(), NAMES, styles={"lab1": "green"})
+        self.assertIn("\x1b[32mlab1 ", text)
+        self.assertIn("[red]laboratory[/red]", text)

@@ -3,21 +3,15 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
-from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.measuring import run
 from echoproto.protocols.echo import EchoFactory
-from echoproto.reactors import install as foreground
-from echoproto.targets import endpoints as finding
-from echoproto.testing import MemoryEndpoint, endpointTo
-from tests.cli.lab import Lab, Terminal, Unwritten
+from echoproto.targets import endpoints
+from echoproto.testing import MemoryEndpoint
+from tests.cli.commandcase import BrokenPipe, CommandTestCase, RunningReactor, Terminal
 
 TARGET = "127.0.0.1:7"
 
@@ -38,35 +32,18 @@ class Closing(Protocol):
         transport.loseConnection()
 
 
-class VerifyTests(SynchronousTestCase):
+class VerifyTests(CommandTestCase):
+    command = "verify"
+
     def setUp(self) -> None:
-        self.serve(lambda lab: EchoFactory(lab))
-
-    def serve(self, make: Callable[[Lab], Any]) -> None:
-        """The server of the next run."""
-        self.lab = Lab()
-        self.patch(foreground, "installReactor", lambda name: self.lab)
-        self.endpoint, self.pairs = endpointTo(make(self.lab))
-        self.patch(TCP4ClientEndpoint, "connect", lambda _, factory: self.endpoint.connect(factory))
-        self.lab.act = self.pump
-
-    def pump(self, turn: int) -> None:
-        # Not until it rests: a stream without an end never does.
-        for each in self.pairs:
-            for _ in range(40):
-                each.step()
+        super().setUp()
+        self.serve(EchoFactory)
 
     def verify(
         self, *words: str, errors: io.StringIO | None = None, output: io.StringIO | None = None
     ) -> tuple[int, str, str]:
-        output = output if output is not None else io.StringIO()
-        errors = errors if errors is not None else io.StringIO()
-        with redirect_stdout(output), redirect_stderr(errors):
-            status = run("verify", words)
-        for each in self.pairs:
-            each.client.abortConnection()
-            each.pump()
-        return status, output.getvalue(), errors.getvalue()
+        ended = self.ended(*words, errors=errors, output=output)
+        return ended.status, ended.output, ended.errors
 
     def test_right(self) -> None:
         """Every byte comes back: status 0."""
@@ -77,7 +54,7 @@ class VerifyTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """Wrong bytes are told with their offsets, and status 3."""
-        self.serve(lambda lab: Factory.forProtocol(Flipping))
+        self.serve(lambda reactor: Factory.forProtocol(Flipping))
         status, said, _ = self.verify("--bytes", "1k", "--seed", "7", TARGET)
         self.assertEqual(status, 3)
         self.assertTrue(
@@ -86,13 +63,13 @@ class VerifyTests(SynchronousTestCase):
             ),
             said,
         )
-        self.serve(lambda lab: Factory.forProtocol(Flipping))
+        self.serve(lambda reactor: Factory.forProtocol(Flipping))
         _, said, _ = self.verify("--bytes", "1k", "-q", TARGET)
         self.assertRegex(said, "^VERIFY tcp://127.0.0.1:7, seed [0-9]+\n---")
 
     def test_cut(self) -> None:
         """Too few bytes are status 1, and so is a refused connection."""
-        self.serve(lambda lab: Factory.forProtocol(Closing))
+        self.serve(lambda reactor: Factory.forProtocol(Closing))
         status, said, _ = self.verify("--bytes", "1k", TARGET)
         self.assertEqual(status, 1)
         self.assertIn("1000 bytes cut at offset 0", said)
@@ -111,52 +88,46 @@ class VerifyTests(SynchronousTestCase):
         self.assertGreater(json.loads(said)["sent_bytes"], 1 << 20)
 
     def interrupted(self, turns: int) -> int:
-        """The exit status where Ctrl-C comes then."""
-
-        ending: list[Any] = []
+        """The exit status if Ctrl-C is pressed after so many turns."""
 
         def act(turn: int) -> None:
             if turn == turns + 1:
-                [(call, _, _)] = self.lab.triggers["before"]["shutdown"]
-                ending.append(call())
-            if ending and (ending[0] is None or ending[0].called):
-                self.lab.stop()
-            else:
-                self.pump(turn)
+                self.reactor.interrupt()
+            self.pump(turn)
 
-        self.lab.act = act
+        self.reactor.act = act
         return self.verify("-z", "1h", TARGET)[0]
 
     def test_interrupted(self) -> None:
         """After Ctrl-C what is under way is awaited, and status 0; 130 where nothing has come."""
         self.assertEqual(self.interrupted(3), 0)
-        self.setUp()
+        self.serve(EchoFactory)
         self.patch(MemoryEndpoint, "connect", lambda *_: Deferred())
         self.assertEqual(self.interrupted(0), 130)
-        self.setUp()
-        self.patch(finding, "resolve", lambda *_: Deferred())
+        self.serve(EchoFactory)
+        self.patch(endpoints, "resolve", lambda *_: Deferred())
         self.assertEqual(self.interrupted(0), 130)
 
     def test_interruptedEarly(self) -> None:
         """Ctrl-C before anything is begun is status 130."""
-        self.patch(Lab, "callWhenRunning", lambda *_: None)
+        self.patch(RunningReactor, "callWhenRunning", lambda *_: None)
         self.assertEqual(self.interrupted(0), 130)
 
     def test_progress(self) -> None:
         """On a terminal it tells how far it has come."""
         self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
         for words in (("-z", "1s"), ("--bytes", "64MiB")):
-            self.setUp()
+            self.serve(EchoFactory)
             _, _, said = self.verify(*words, TARGET, errors=Terminal())
             self.assertRegex(said, r"\d+\.\d [KMG]iB, [^\r]* 0 faults")
-        self.setUp()
+        self.serve(EchoFactory)
         _, _, said = self.verify("-q", "-z", "1s", TARGET, errors=Terminal())
         self.assertEqual(said, "")
 
     def test_nobodyReads(self) -> None:
         """Where nobody reads what is written it ends."""
-        self.serve(lambda lab: Factory.forProtocol(Flipping))
-        status, _, errors = self.verify("-z", "1h", TARGET, output=Unwritten())
+        self.serve(lambda reactor: Factory.forProtocol(Flipping))
+        status, _, errors = self.verify("-z", "1h", TARGET, output=BrokenPipe())
         self.assertEqual((status, errors), (3, ""))
 
     def test_full(self) -> None:
@@ -164,32 +135,19 @@ class VerifyTests(SynchronousTestCase):
         status, _, errors = self.verify("--bytes", "1k", "--out", "/dev/full", TARGET)
         self.assertEqual(status, 2)
         self.assertEqual(
-            errors, "echoproto verify: cannot write: No space left on device; the rest is lost\n"
+            errors,
+            "echoproto verify: cannot write: No space left on device; the rest of the output is lost\n",
         )
 
-    def test_suite(self) -> None:
-        """It may ask the suite instead, or list it."""
-        status, said, _ = self.verify("--suite", "tcp", "--only", "pipelined", TARGET)
-        self.assertEqual((status, said.splitlines()[-1]), (0, "2 passed, 0 failed, 0 skipped"))
-        status, said, _ = self.verify("--list")
-        self.assertEqual(status, 0)
-        self.assertIn("half-close", said)
-
-    def test_cannot(self) -> None:
-        """What cannot be asked is status 2, in one line."""
-        for words, says in (
-            (("lab1", "lab2"), "one TARGET is verified at a time"),
-            (("udp://127.0.0.1",), "needs a stream"),
-            (("--bytes", "0", TARGET), "no number of bytes"),
-        ):
-            status, _, errors = self.verify(*words)
-            self.assertEqual((status, len(errors.splitlines())), (2, 1))
-            self.assertIn(says, errors)
-            self.setUp()
+    def test_refused(self) -> None:
+        """Invalid words are one line, and status 2."""
+        self.assertRefused("too many targets", "lab1", "lab2")
+        self.assertRefused("needs a stream", "udp://127.0.0.1")
+        self.assertRefused("--bytes: ", "--bytes", "0", TARGET)
 
 
-def draining(lab: Lab) -> EchoFactory:
+def draining(reactor: RunningReactor) -> EchoFactory:
     """A factory that takes no connections."""
-    factory = EchoFactory(lab)
+    factory = EchoFactory(reactor)
     factory.drain()
     return factory

@@ -23,7 +23,7 @@ from echoproto.protocols.echo import EchoFactory
 from echoproto.targets.target import Target
 from echoproto.testing import endpointTo
 from echoproto.units import SECOND
-from tests.cli.lab import Lab
+from tests.cli.commandcase import RunningReactor
 from tests.measure.load.workers import ordered
 
 
@@ -39,7 +39,7 @@ class Pipes(StringTransport):
 
 class WorkTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.lab = Lab()
+        self.lab = RunningReactor()
         self.lab.running = True
         self.endpoint, self.pairs = endpointTo(EchoFactory(self.lab))
         self.patch(TCP4ClientEndpoint, "connect", lambda _, factory: self.endpoint.connect(factory))
@@ -130,7 +130,7 @@ class MainTests(SynchronousTestCase):
     def test_main(self) -> None:
         """It does as it is ordered, and leaves Ctrl-C to the command."""
         self.orders(pickle.dumps(ordered()))
-        lab = Lab()
+        lab = RunningReactor()
         lab.act = lambda turn: lab.stop()
         self.patch(loadworker, "installReactor", lambda name: lab)
         made: list[Any] = []
