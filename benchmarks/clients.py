@@ -21,7 +21,7 @@ _LOAD = (sys.executable, "-m", "echoproto", "load", "-o", "json")
 
 
 def _ours(port: int, connections: int, size: int, seconds: float) -> dict[str, float]:
-    options = ("-c", connections, "-s", size, "-z", seconds)
+    options = ("--connections", connections, "-s", size, "-z", seconds)
     found = asked(*_LOAD, *options, f"127.0.0.1:{port}", seconds=seconds)
     return {
         "echoes": found["received"],

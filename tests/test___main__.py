@@ -17,4 +17,4 @@ class MainTests(SynchronousTestCase):
         with redirect_stderr(StringIO()) as errors, self.assertRaises(SystemExit) as caught:
             runpy.run_path(echoproto.__main__.__file__, run_name="__main__")
         self.assertEqual(caught.exception.code, 2)
-        self.assertIn("Unknown command", errors.getvalue())
+        self.assertIn("no such command", errors.getvalue())

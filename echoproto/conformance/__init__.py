@@ -1,7 +1,7 @@
 """
 A battery of checks that grades any echo server: does it keep RFC 862, and does it go on whatever its clients do?
 
-``result = await grade(reactor, "udp://lab1")``; ``result.failed``. Called by ``echoproto verify --suite``. All but
+``result = await grade(reactor, "udp://lab1")``; ``result.failed``. Called by ``echoproto conformance``. All but
 :mod:`.api` know no socket, and have their clock passed in; :mod:`.results` and :mod:`.safety` are pure.
 
 ==================== ==========================================================

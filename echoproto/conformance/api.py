@@ -77,7 +77,7 @@ def _over(target: Target, carrier: str) -> Target:
         over = replace(target, carrier=carrier)
         return replace(over, text=over.called(over.host))
     if carrier == UDP:
-        raise TargetError(f"{target.text} is a stream; give --suite tcp")
+        raise TargetError(f"{target.text} is a stream; give --carrier tcp")
     return target
 
 

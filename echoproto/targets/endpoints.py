@@ -96,7 +96,7 @@ def _find(
     if target.carrier == "udp":
         if size is None:
             raise TargetError(
-                f"{target.text}: that needs a stream; ping probes datagrams, and verify --suite udp grades them"
+                f"{target.text}: that needs a stream; ping probes datagrams, and echoproto conformance checks them"
             )
 
         def ready(host: str) -> UDPTarget:

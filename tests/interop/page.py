@@ -9,9 +9,9 @@ from typing import Any
 
 _HEAD = """# Conformance of echo servers
 
-What `echoproto verify --suite all --risky` says of echo servers, ours and other people's, each started as its users would start it, on every
+What `echoproto conformance --carrier all --risky` says of echo servers, ours and other people's, each started as its users would start it, on every
 address of one machine, and asked at 127.0.0.1. `python -m tests.interop --keep` makes this page; made {date} on {system}.
-What each check asks, `echoproto verify --list` tells; [measuring.md](measuring.md#verify---suite) says more.
+What each check asks, `echoproto conformance --list` tells; [measuring.md](measuring.md#conformance) says more.
 
 It is one run: what hangs on what comes together by chance differs from run to run. Limits of how often a server may be asked are lifted, which are no faults;
 and inetd, which answers no datagrams from loopback, has a network of its own, in which it is asked from another address.

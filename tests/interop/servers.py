@@ -282,12 +282,12 @@ def graded(server: Server, *words: str) -> tuple[int, str]:
     """
     Grade a server, from this machine.
 
-    :param words: options of ``echoproto verify``.
+    :param words: options of ``echoproto conformance``.
     :return: the exit status, and what was printed.
     :raise Missing: it cannot be had here.
     """
     with running(server) as started:
-        command = [*started.network, _PYTHON, "-m", "echoproto", "verify", "--suite", "all"]
+        command = [*started.network, _PYTHON, "-m", "echoproto", "conformance", "--carrier", "all"]
         ended = subprocess.run(
             [*command, "-I", started.client, *words, f"127.0.0.1:{started.port}"],
             cwd=ROOT,

@@ -41,9 +41,11 @@ class LoadTests(SynchronousTestCase):
         """Our server answers all of a closed loop, and of an open one at the rate that was asked for."""
         with Program("-p", "0") as program:
             target = f"127.0.0.1:{program.port()}"
-            found = self.loaded("-c", "20", "-n", "5000", "--window", "4", "-s", "1-4096", target)
+            found = self.loaded(
+                "--connections", "20", "-c", "5000", "--window", "4", "-s", "1-4096", target
+            )
             self.assertEqual((found["received"], found["wrong"], found["lost"]), (5000, 0, 0))
-            found = self.loaded("-z", "1s", "-q", "500", "--warmup", "200ms", target)
+            found = self.loaded("-z", "1s", "--rate", "500", "--warmup", "200ms", target)
             self.assertLessEqual(abs(found["received"] - 400), 4)
             self.assertEqual(found["response"]["count"], found["received"])
 
@@ -54,9 +56,9 @@ class LoadTests(SynchronousTestCase):
         ) as program:
             target = f"udp://127.0.0.1:{program.address('echo', 'udp')[1]}"
             for words in (
-                ("-n", "5000", "--window", "4", "-s", "8-1400"),
-                ("-n", "500", "-q", "1000"),
-                ("-n", "500", "--workers", "2"),
+                ("-c", "5000", "--window", "4", "-s", "8-1400"),
+                ("-c", "500", "--rate", "1000"),
+                ("-c", "500", "--workers", "2"),
             ):
                 found = self.loaded(*words, target)
                 self.assertEqual((found["wrong"], found["duplicates"]), (0, 0))
@@ -66,10 +68,10 @@ class LoadTests(SynchronousTestCase):
         """Workers send exactly what was asked for, and nobody is left when one of them is killed."""
         with Program("-p", "tcp:0:interface=127.0.0.1", listeners=1) as program:
             target = f"127.0.0.1:{program.port()}"
-            found = self.loaded("--workers", "2", "-c", "5", "-n", "1001", target)
+            found = self.loaded("--workers", "2", "--connections", "5", "-c", "1001", target)
             self.assertEqual((found["sent"], found["received"]), (1001, 1001))
             self.assertEqual(found["configuration"]["connections"], 5)
-            words = ["--workers", "2", "-c", "2", "-z", "60s", target]
+            words = ["--workers", "2", "--connections", "2", "-z", "60s", target]
             with subprocess.Popen(
                 [*LOAD, *words],
                 env=environment(),
@@ -92,7 +94,7 @@ class LoadTests(SynchronousTestCase):
         """Where nothing listens it is one line, and status 1."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-        ended = load("-n", "10", f"127.0.0.1:{port}")
+        ended = load("-c", "10", f"127.0.0.1:{port}")
         self.assertEqual(
             (ended.returncode, ended.stderr),
             (1, f"echoproto load: tcp://127.0.0.1:{port}: refused: nothing listens there\n"),
@@ -108,7 +110,7 @@ class LoadTests(SynchronousTestCase):
                 stopped.wait(1)
                 program.process.send_signal(signal.SIGCONT)
 
-            words = ["-o", "json", "-c", "1", "-z", "4s", "-q", "1000", "-t", "5s"]
+            words = ["-o", "json", "--connections", "1", "-z", "4s", "--rate", "1000", "-t", "5s"]
             with subprocess.Popen(
                 [*LOAD, *words, f"127.0.0.1:{program.port()}"],
                 env=environment(),

@@ -104,7 +104,7 @@ class ReportTests(SynchronousTestCase):
             probes = ("ping", "-c", "100", "-i", "1ms", f"udp://{here}", here)
             self.well(*probes, "-o", "json", "--out", "ping.json")
             self.well(*probes, "-o", "ndjson", "--out", "ping.ndjson")
-            self.well("load", "-n", "1000", here, "-o", "json", "--out", "load.json")
+            self.well("load", "-c", "1000", here, "-o", "json", "--out", "load.json")
             self.well("verify", "--bytes", "1MiB", here, "-o", "json", "--out", "verify.json")
 
     def test_everything(self) -> None:

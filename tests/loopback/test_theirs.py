@@ -54,7 +54,7 @@ class TheirsTests(SynchronousTestCase):
         if not loses:
             found = self.measured(server, "verify", "--bytes", "5MB", target)
             self.assertEqual(found["received_bytes"], 5_000_000)
-        self.assertEqual(self.measured(server, "load", "-n", "200", target)["received"], 200)
+        self.assertEqual(self.measured(server, "load", "-c", "200", target)["received"], 200)
 
     def test_socat(self) -> None:
         """socat with cat behind it is probed on both carriers, verified and loaded."""
