@@ -52,10 +52,15 @@ class Outcome(Generic[E]):
 
 def firstDifference(sent: bytes, received: bytes) -> int:
     """The index of the first byte that differs, or the length of the shorter where none does."""
-    for index, (ours, theirs) in enumerate(zip(sent, received, strict=False)):
-        if ours != theirs:
-            return index
-    return min(len(sent), len(received))
+    # Slices are compared at the speed of memcmp(3): the prefix that agrees is found by bisection.
+    low, high = 0, min(len(sent), len(received))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sent[low:middle] == received[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 class StreamMatcher(Generic[E]):

@@ -1,7 +1,5 @@
 """
-What must hold of a measurement: ``p99<5ms``, ``loss<=1%``, ``received>=100``.
-
-Used by the command line; it knows names and values, and nothing of how they were measured.
+Assertions about the result of a measurement: ``p99<5ms``, ``loss<=1%``, ``received>=100``.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 }
 _ASSERTION = re.compile(r"\s*([a-z0-9.]+)\s*(<=|>=|==|<|>)\s*(\S+)\s*")
 
-#: What can be asserted of times, of shares and of counts.
+#: Names of the times, shares and counts that can be asserted.
 TIMES = ("min", "avg", "max", "mdev", "p50", "p90", "p99", "p99.9", "jitter")
 SHARES = ("loss",)
 COUNTS = (
@@ -41,9 +39,12 @@ COUNTS = (
 @dataclass(frozen=True)
 class Assertion:
     """
-    :ivar text: as it was written.
-    :ivar name: what it is about.
-    :ivar bound: nanoseconds for a time, a part of 1 for a share.
+    A condition on one value of a result.
+
+    :ivar text: the assertion as written.
+    :ivar name: name of the value.
+    :ivar comparison: the operator.
+    :ivar bound: nanoseconds for a time, a fraction for a share.
     """
 
     text: str
@@ -53,12 +54,14 @@ class Assertion:
 
     def failure(self, values: Mapping[str, float]) -> str:
         """
-        Why it does not hold, for people; empty where it does.
+        Check it.
 
-        :param values: by name; a value that could not be measured is missing, and nothing holds of it.
+        :param values: the values by name; those that were not measured are missing, and no
+            assertion about them holds.
+        :return: why it does not hold, for people; empty if it does.
         """
         if self.name not in values:
-            return f"{self.text}: that was not measured"
+            return f"{self.text}: not measured"
         value = values[self.name]
         if _COMPARISONS[self.comparison](value, self.bound):
             return ""
@@ -72,15 +75,15 @@ class Assertion:
 
 def parseAssertion(text: str) -> Assertion:
     """
-    Read an assertion.
+    Parse an assertion.
 
-    :raise ValueError: it is none; the message says so in one line.
+    :raise ValueError: the text is invalid; the message is one line.
     """
     found = _ASSERTION.fullmatch(text)
     if found is None or found[1] not in TIMES + SHARES + COUNTS:
         known = ", ".join(TIMES + SHARES + COUNTS)
         raise ValueError(
-            f"{text!r} is no assertion such as 'p99<5ms' or 'loss<=1%' (known: {known})"
+            f"invalid assertion {text!r} (examples: 'p99<5ms', 'loss<=1%'; names: {known})"
         )
     name, comparison, bound = found.groups()
     if name in TIMES:
@@ -89,7 +92,7 @@ def parseAssertion(text: str) -> Assertion:
     try:
         number = float(bound.rstrip("%")) / (100 if share else 1)
     except ValueError:
-        raise ValueError(f"{text!r}: {bound!r} is no number") from None
+        raise ValueError(f"{text!r}: invalid number {bound!r}") from None
     if share and name not in SHARES:
         raise ValueError(f"{text!r}: {name} is a count, not a share")
     return Assertion(text, name, comparison, number)

@@ -1,8 +1,8 @@
 """
-A run second by second: what was sent in each, and what came of it.
+A run in intervals of a second or more: probes or messages sent, replies, and their times.
 
-Of probes made at the end, by :mod:`.ping.statistics` of what it keeps of each; of a load as it goes, by :mod:`.load.counters`. Read again by
-:mod:`echoproto.report.reading`, and drawn.
+:mod:`.ping.statistics` makes them at the end of a run, :mod:`.load.counters` while it goes on;
+:mod:`echoproto.report` stores and draws them.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from dataclasses import dataclass
 
 from echoproto.units import SECOND
 
-#: In place of the round trip of a probe that was under way at the end, and does not count; of one without a reply it is -1.
+#: Round-trip time of a probe that was under way at the end and does not count. That of a lost probe
+#: is -1.
 UNDER_WAY = -2
 
-#: Intervals of a run at most. A longer run has wider ones: whole seconds, as few as will do.
-MOST = 1000
+#: Maximum number of intervals of a run. A longer run has wider ones, of whole seconds.
+MAX_INTERVALS = 1000
 
 
 @dataclass(frozen=True)
 class Interval:
     """
-    A part of a run. Times are in nanoseconds, and ``None`` where nothing was received.
+    A part of a run. Times are in nanoseconds, and ``None`` if there was no reply.
 
-    :ivar at: its start, since the first probe was sent or the load began.
-    :ivar sent: probes or messages that were sent in it.
-    :ivar received: of probes, how many of these were answered, whenever that was; of a load, the replies that came in it.
-    :ivar wrong: of a load, how many of the replies were wrong.
+    :ivar at: its beginning, since that of the run.
+    :ivar sent: probes or messages sent in the interval.
+    :ivar received: of a ping, how many of these probes were answered, whenever; of a load, the
+        replies received in the interval.
+    :ivar wrong: of a load, the wrong replies.
     """
 
     at: int
@@ -58,54 +60,59 @@ class Interval:
 
 def intervalsOf(sentAt: array[int], took: array[int]) -> tuple[int, list[Interval]]:
     """
-    The intervals of a run, without a gap, and how wide they are.
+    Divide a run into intervals without gaps.
 
-    :param sentAt: when each probe was sent; never less than the one before.
-    :param took: of each its round trip, less than 0 where it has none.
+    :param sentAt: when each probe was sent, in ascending order.
+    :param took: the round-trip time of each probe; negative if it has none.
+    :return: the width of the intervals in nanoseconds, and the intervals.
     """
     if not sentAt:
         return SECOND, []
     began = sentAt[0]
     seconds = (sentAt[-1] - began) // SECOND + 1
-    width = -(-seconds // MOST) * SECOND
+    width = -(-seconds // MAX_INTERVALS) * SECOND
     starts = range(0, seconds * SECOND, width)
-    edges = [bisect_left(sentAt, began + each) for each in starts] + [len(sentAt)]
+    edges = [bisect_left(sentAt, began + start) for start in starts] + [len(sentAt)]
     parts = zip(starts, edges, edges[1:], strict=False)
     return width, [_interval(at, took[first:last]) for at, first, last in parts]
 
 
 def widened(width: int, intervals: Sequence[Interval]) -> tuple[int, Sequence[Interval]]:
     """
-    No more than :data:`MOST` for a picture: as many neighbours as it takes are one, whose median is that of their medians, and whose
-    99th percentile is the longest of theirs.
+    Join neighbours until there are at most :data:`MAX_INTERVALS`, for a chart.
+
+    A joined interval has the median of the medians and the maximum of the 99th percentiles.
     """
-    each = -(-len(intervals) // MOST) or 1
-    starts = range(0, len(intervals), each)
-    return width * each, [_joined(intervals[start : start + each]) for start in starts]
+    group = -(-len(intervals) // MAX_INTERVALS) or 1
+    starts = range(0, len(intervals), group)
+    return width * group, [_joined(intervals[start : start + group]) for start in starts]
 
 
 def _joined(intervals: Sequence[Interval]) -> Interval:
-    heard = [each for each in intervals if each.received]
-    at, sent = intervals[0].at, sum(each.sent for each in intervals)
-    if not heard:
+    at, sent = intervals[0].at, sum(interval.sent for interval in intervals)
+    answered = [interval for interval in intervals if interval.received]
+    if not answered:
         return Interval(at, sent, 0)
-    least, middle, high, most = (sorted(getattr(each, name) for each in heard) for name in _TIMES)
-    received = sum(each.received for each in heard)
-    return Interval(at, sent, received, least[0], middle[len(heard) // 2], high[-1], most[-1])
+    minima, medians, p99s, maxima = (
+        sorted(getattr(interval, name) for interval in answered) for name in _TIMES
+    )
+    received = sum(interval.received for interval in answered)
+    median = medians[len(answered) // 2]
+    return Interval(at, sent, received, minima[0], median, p99s[-1], maxima[-1])
 
 
 _TIMES = ("minimum", "median", "p99", "maximum")
 
 
 def _interval(at: int, took: array[int]) -> Interval:
-    times = sorted(each for each in took if each >= 0)
+    times = sorted(time for time in took if time >= 0)
     sent = len(took) - took.count(UNDER_WAY)
     if not times:
         return Interval(at, sent, 0)
-    middle, high = (_rank(len(times), percent) for percent in (50, 99))
-    return Interval(at, sent, len(times), times[0], times[middle], times[high], times[-1])
+    median, p99 = (times[_rank(len(times), percent)] for percent in (50, 99))
+    return Interval(at, sent, len(times), times[0], median, p99, times[-1])
 
 
 def _rank(count: int, percent: int) -> int:
-    """Where in so many, sorted, the first is that so many of a hundred do not exceed."""
+    """Index of the nearest-rank percentile in a sorted sequence of ``count`` items."""
     return -(-count * percent // 100) - 1

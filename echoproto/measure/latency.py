@@ -1,7 +1,8 @@
 """
-How times are spread: an HDR histogram for percentiles and merging, exact sums for the rest.
+A latency histogram: an HDR histogram for percentiles and merging, exact sums for the rest.
 
-Nothing per value is kept. Times are whole nanoseconds. Percentiles are right within 0.1 %, whatever the number of values.
+Memory does not depend on the number of values. Times are whole nanoseconds; percentiles are exact
+within 0.1 %.
 """
 
 from __future__ import annotations
@@ -16,100 +17,102 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-#: Times from a nanosecond to an hour are told apart by their first three digits; what is longer counts as an hour.
-LONGEST = 3_600_000_000_000
+#: One hour: times from a nanosecond to this keep three digits, and longer times count as this.
+LONGEST_TIME_NS = 3_600_000_000_000
 _DIGITS = 3
 
-# A histogram of three digits has a bucket for each value of so many bits, and for each with zeros behind them.
+# A histogram of three digits has a bucket for each value of 11 bits, and for each such value
+# followed by zeros.
 _BITS = 11
 
-# Times that are counted at once: enough that the sums cost little, few enough that nobody waits for them.
-_BATCH = 256
+# Times that are counted together: enough that the sums cost little, few enough to cause no pause.
+_BATCH_SIZE = 256
 
-# So many parts of buckets may be more than there are buckets.
-_FINE = 10_000
+# Buckets in excess of the histogram's after which parts of buckets are joined.
+_EXCESS_BUCKETS = 10_000
 
 #: The percentiles that are printed and stored, by name.
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
 
 
-def _least(time: int) -> int:
-    """The least value of the histogram's bucket that holds a time."""
+def _lowest(time: int) -> int:
+    """The lowest value of the histogram bucket of a time."""
     shift = max(time.bit_length() - _BITS, 0)
     return time >> shift << shift
 
 
-def _greatest(least: int) -> int:
-    """The greatest value of a histogram's bucket; the least that it holds is 1."""
-    return max(least + (1 << max(least.bit_length() - _BITS, 0)) - 1, 1)
+def _highest(lowest: int) -> int:
+    """The highest value of a histogram bucket; at least 1."""
+    return max(lowest + (1 << max(lowest.bit_length() - _BITS, 0)) - 1, 1)
 
 
 class LatencyHistogram:
-    """Many times, of which only how they are spread is kept."""
+    """The distribution of any number of times."""
 
     def __init__(self) -> None:
         self._count = self._minimum = self._maximum = 0
         self._sum = self._squares = 0
-        # By the least value of a bucket of the histogram, or of a part of one.
+        # By the lowest value of a histogram bucket, or of a part of one.
         self._counts: defaultdict[int, int] = defaultdict(int)
-        # Times that are not counted yet: many at once cost less.
-        self._room = _FINE
+        self._maximumBuckets = _EXCESS_BUCKETS
+        # Times that are not counted yet, as counting many together costs less.
         self._recent: list[int] = []
 
     def add(self, time: int) -> None:
         """Count one time, in nanoseconds."""
         recent = self._recent
         recent.append(time)
-        if len(recent) >= _BATCH:
+        if len(recent) >= _BATCH_SIZE:
             self._settle()
 
     def _settle(self) -> None:
-        """Count those that are not counted yet."""
+        """Count the recent times."""
         recent = self._recent
         if not recent:
             return
-        least = min(recent)
-        self._minimum = min(self._minimum, least) if self._count else least
+        shortest = min(recent)
+        self._minimum = min(self._minimum, shortest) if self._count else shortest
         self._maximum = max(self._maximum, max(recent))
         self._count += len(recent)
         self._sum += sum(recent)
         self._squares += sum(map(mul, recent, recent))
         counts = self._counts
-        # As fine as the shortest needs: to look for the bucket of each takes three times as long.
-        shift = max(least.bit_length() - _BITS, 0)
+        # The bucket width of the shortest serves all: finding the bucket of each takes three times
+        # as long.
+        shift = max(shortest.bit_length() - _BITS, 0)
         for time in recent:
             counts[time >> shift << shift] += 1
         recent.clear()
-        if len(counts) > self._room:
-            self._room = 2 * len(self._buckets()) + _FINE
+        if len(counts) > self._maximumBuckets:
+            self._maximumBuckets = 2 * len(self._buckets()) + _EXCESS_BUCKETS
 
     def _buckets(self) -> Mapping[int, int]:
-        """How many there were, by the least value of each of the histogram's buckets."""
+        """The count of each histogram bucket, by its lowest value."""
         self._settle()
         fine, self._counts = self._counts, defaultdict(int)
         for time, count in fine.items():
-            self._counts[_least(min(time, LONGEST))] += count
+            self._counts[_lowest(min(time, LONGEST_TIME_NS))] += count
         return self._counts
 
     @property
     def count(self) -> int:
-        """How many there were."""
+        """Number of times."""
         return self._count + len(self._recent)
 
     @property
     def minimum(self) -> int:
-        """The shortest, exactly; 0 where there was none."""
+        """The shortest time, exactly; 0 if there is none."""
         self._settle()
         return self._minimum
 
     @property
     def maximum(self) -> int:
-        """The longest, exactly; 0 where there was none."""
+        """The longest time, exactly; 0 if there is none."""
         self._settle()
         return self._maximum
 
     def merge(self, other: LatencyHistogram) -> None:
-        """Count also what ``other`` has counted; nothing is lost by it."""
+        """Add the times of another histogram, without loss."""
         buckets = other._buckets()
         if not buckets:
             return
@@ -118,12 +121,12 @@ class LatencyHistogram:
         self._count += other._count
         self._sum += other._sum
         self._squares += other._squares
-        for least, count in buckets.items():
-            self._counts[least] += count
+        for lowest, count in buckets.items():
+            self._counts[lowest] += count
 
     @property
     def mean(self) -> float:
-        """The average; 0 where there was none."""
+        """The average; 0 if there is none."""
         self._settle()
         return self._sum / self._count if self._count else 0.0
 
@@ -133,41 +136,45 @@ class LatencyHistogram:
         self._settle()
         if not self._count:
             return 0.0
-        # Of integers of any length, so that nothing cancels out.
+        # Integers of any length, so no digits are lost.
         return sqrt(max(self._squares * self._count - self._sum * self._sum, 0)) / self._count
 
     def percentile(self, percent: float) -> int:
-        """The time that so many of a hundred do not exceed."""
+        """The time that ``percent`` percent of the times do not exceed."""
         return self.percentiles(percent)[0]
 
     def percentiles(self, *percents: float) -> list[int]:
-        """Several of them."""
+        """Several percentiles."""
         counts = self._buckets()
         if not counts:
             return [0 for _ in percents]
-        # As the histogram has them, which takes ten times as long.
+        # The same values as of the HDR histogram, which takes ten times as long.
         buckets = sorted(counts)
-        upTo = list(accumulate(counts[each] for each in buckets))
-        ranks = [max(int(each * self._count / 100 + 0.5), 1) for each in percents]
-        found = [_greatest(buckets[bisect_left(upTo, each)]) for each in ranks]
-        return [min(max(each, self._minimum), self._maximum) for each in found]
+        upTo = list(accumulate(counts[bucket] for bucket in buckets))
+        ranks = [max(int(percent * self._count / 100 + 0.5), 1) for percent in percents]
+        times = [_highest(buckets[bisect_left(upTo, rank)]) for rank in ranks]
+        return [min(max(time, self._minimum), self._maximum) for time in times]
 
     def _histogram(self) -> Any:
-        made = HdrHistogram(1, LONGEST, _DIGITS)
-        for least, count in self._buckets().items():
-            made.record_value(min(max(least, 1), LONGEST), count)
-        return made
+        histogram = HdrHistogram(1, LONGEST_TIME_NS, _DIGITS)
+        for lowest, count in self._buckets().items():
+            histogram.record_value(min(max(lowest, 1), LONGEST_TIME_NS), count)
+        return histogram
 
     def buckets(self) -> list[tuple[int, int, int]]:
-        """Of each bucket of the histogram its least and its greatest time and how many it has, from the shortest to the longest."""
-        least, most = self.minimum, self.maximum
+        """The lowest time, the highest time and the count of each bucket, in ascending order."""
+        minimum, maximum = self.minimum, self.maximum
         return [
-            (min(max(first, least), most), min(_greatest(first), most), count)
-            for first, count in sorted(self._buckets().items())
+            (min(max(lowest, minimum), maximum), min(_highest(lowest), maximum), count)
+            for lowest, count in sorted(self._buckets().items())
         ]
 
     def state(self) -> dict[str, Any]:
-        """Plain values for JSON: times in ``_ns``, and the histogram (HdrHistogram V2, compressed, Base64)."""
+        """
+        Plain values for JSON.
+
+        Times are in nanoseconds; the histogram is an HdrHistogram V2, compressed, in Base64.
+        """
         percentiles = zip(PERCENTILES, self.percentiles(*PERCENTILES.values()), strict=True)
         return {
             "count": self.count,
@@ -175,8 +182,8 @@ class LatencyHistogram:
             "mean_ns": round(self.mean),
             "max_ns": self.maximum,
             "mdev_ns": round(self.deviation),
-            **{f"{name}_ns": each for name, each in percentiles},
-            # Digits, as JSON's numbers are not exact so far.
+            **{f"{name}_ns": time for name, time in percentiles},
+            # Strings, as JSON numbers of this size are not exact.
             "sum_ns": str(self._sum),
             "squares_ns2": str(self._squares),
             "histogram": self._histogram().encode().decode("ascii"),
@@ -184,13 +191,12 @@ class LatencyHistogram:
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> LatencyHistogram:
-        """What :meth:`state` told of."""
-        made = cls()
-        made._count, made._minimum, made._maximum = (
-            state[each] for each in ("count", "min_ns", "max_ns")
-        )
-        made._sum, made._squares = int(state["sum_ns"]), int(state["squares_ns2"])
-        for each in HdrHistogram.decode(state["histogram"]).get_recorded_iterator():
-            # The greatest of its bucket.
-            made._counts[_least(each.value_iterated_to)] = each.count_added_in_this_iter_step
-        return made
+        """Restore a histogram from its :meth:`state`."""
+        restored = cls()
+        restored._count = state["count"]
+        restored._minimum, restored._maximum = state["min_ns"], state["max_ns"]
+        restored._sum, restored._squares = int(state["sum_ns"]), int(state["squares_ns2"])
+        for step in HdrHistogram.decode(state["histogram"]).get_recorded_iterator():
+            # The highest value of a bucket.
+            restored._counts[_lowest(step.value_iterated_to)] = step.count_added_in_this_iter_step
+        return restored

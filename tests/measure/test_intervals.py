@@ -4,7 +4,7 @@ from array import array
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.intervals import MOST, Interval, intervalsOf, widened
+from echoproto.measure.intervals import MAX_INTERVALS, Interval, intervalsOf, widened
 from echoproto.units import SECOND
 
 MS = 1_000_000
@@ -36,7 +36,11 @@ class IntervalTests(SynchronousTestCase):
 
     def test_long(self) -> None:
         """A long run has wider intervals, so that there are a thousand at most, and loses no probe by that."""
-        for seconds, width, length in ((MOST, 1, MOST), (MOST + 1, 2, 501), (86_400, 87, 994)):
+        for seconds, width, length in (
+            (MAX_INTERVALS, 1, MAX_INTERVALS),
+            (MAX_INTERVALS + 1, 2, 501),
+            (86_400, 87, 994),
+        ):
             sentAt = array("q", (each * SECOND for each in range(seconds)))
             found = intervalsOf(sentAt, array("q", [MS] * seconds))
             self.assertEqual((found[0], len(found[1])), (width * SECOND, length))

@@ -8,7 +8,7 @@ from statistics import fmean, pstdev
 from hdrh.histogram import HdrHistogram
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.latency import LONGEST, PERCENTILES, LatencyHistogram
+from echoproto.measure.latency import LONGEST_TIME_NS, PERCENTILES, LatencyHistogram
 
 
 def spreadOf(times: list[int]) -> LatencyHistogram:
@@ -67,8 +67,10 @@ class SpreadTests(SynchronousTestCase):
 
     def test_outside(self) -> None:
         """Times that no histogram has room for are counted, and the extremes stay exact."""
-        spread = spreadOf([0, LONGEST * 5])
-        self.assertEqual((spread.minimum, spread.maximum, spread.count), (0, LONGEST * 5, 2))
+        spread = spreadOf([0, LONGEST_TIME_NS * 5])
+        self.assertEqual(
+            (spread.minimum, spread.maximum, spread.count), (0, LONGEST_TIME_NS * 5, 2)
+        )
 
     def test_many(self) -> None:
         """However many different times there are, it keeps no more of them than the histogram has buckets, about."""
@@ -96,7 +98,7 @@ class SpreadTests(SynchronousTestCase):
 
     def test_stored(self) -> None:
         """What went through JSON is as it was, also where times were longer than any histogram has room for."""
-        for times in (self.times, [], [5, LONGEST * 2, LONGEST * 5]):
+        for times in (self.times, [], [5, LONGEST_TIME_NS * 2, LONGEST_TIME_NS * 5]):
             state = spreadOf(times).state()
             self.assertEqual(
                 LatencyHistogram.restored(json.loads(json.dumps(state))).state(), state

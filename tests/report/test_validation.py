@@ -9,7 +9,7 @@ from hdrh.histogram import HdrHistogram
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.escape import printable
-from echoproto.measure.latency import LONGEST, LatencyHistogram
+from echoproto.measure.latency import LONGEST_TIME_NS, LatencyHistogram
 from echoproto.report.validation import MOST, InvalidDocument, JSONObject, checkHistogram
 from tests.report.results import spreadOf
 
@@ -73,7 +73,7 @@ class SpreadTests(SynchronousTestCase):
     def test_restored(self) -> None:
         """Times are as they were written."""
         outermost = LatencyHistogram()
-        for time in (0, 1, LONGEST):
+        for time in (0, 1, LONGEST_TIME_NS):
             outermost.add(time)
         for each in (LatencyHistogram(), spreadOf(1, 2, 2, 3000), outermost):
             state = each.state()
@@ -110,7 +110,7 @@ def encoded(buckets: bytes, **header: Any) -> str:
         "offset": 0,
         "digits": 3,
         "lowest": 1,
-        "highest": LONGEST,
+        "highest": LONGEST_TIME_NS,
         "ratio": 1.0,
         "outer": 0x1C849314,
     }
@@ -123,7 +123,7 @@ def encoded(buckets: bytes, **header: Any) -> str:
 class HistogramTests(SynchronousTestCase):
     def test_ours(self) -> None:
         """What a histogram of ours is encoded as is known."""
-        made = HdrHistogram(1, LONGEST, 3)
+        made = HdrHistogram(1, LONGEST_TIME_NS, 3)
         made.record_value(5)
         checkHistogram(made.encode().decode(), "x")
         checkHistogram(encoded(b"\x09\x02"), "x")

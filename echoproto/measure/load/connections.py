@@ -61,7 +61,7 @@ class PipelinedConnection:
         self._rest = rest
 
     def giveUp(self, before: int, now: int) -> None:
-        """See :class:`~.loops.LoadConnection`: after a missing reply no later one can be matched."""
+        """See :class:`~.loops.LoadConnection`; later replies can no longer be matched."""
         if self._awaited and self._awaited[0][2] <= before:
             self.close()
             self.connectionLost(NO_REPLY)

@@ -148,7 +148,7 @@ class LoadGenerator:
     # Sending
 
     def _limited(self) -> Generator[bytes, None, None]:
-        """Yield the messages of the plan; with the last one, sending ends. Closed if it ends early."""
+        """Yield the messages of the plan; sending ends with the last, or when this is closed."""
         if self._plan.count is None:
             yield from self._source
         else:

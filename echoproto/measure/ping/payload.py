@@ -1,10 +1,9 @@
 """
-What a probe carries, so that its echo is known again: late, twice, out of order, damaged, or not ours at all.
+The payload of probes, by which a reply is identified: late, duplicate, reordered, damaged, foreign.
 
-A payload is, as far as it fits: a magic number, the session's number, the sequence number and the time of sending, then bytes
-that no other probe has (or the pattern that was asked for). It can be made again from sequence number and time, so none is kept.
-
-Used by :mod:`.statistics`; knows no clock and no carrier.
+A payload has, as far as it fits: a magic number, the session number, the sequence number and the
+send time, then bytes that no other probe has, or the pattern of the caller. It is made again from
+sequence number and time, so none is kept. Used by :mod:`.statistics`.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from hashlib import shake_128
 from struct import Struct
 
+from echoproto.client.matching import firstDifference
+
 #: The first bytes of a payload.
 MAGIC = b"ecPr"
 
@@ -22,35 +23,35 @@ _HEADER = Struct("!4s4sIQ")
 _SESSION = Struct("!4sI")
 _SEQUENCE = Struct("!I")
 
-#: Sequence numbers go round after so many: as a payload of four bytes or more holds them.
-_ROUND = 1 << 32
+#: Sequence numbers repeat after this many, as they have four bytes.
+_SEQUENCE_NUMBERS = 1 << 32
 
-#: Why the smaller payloads tell less, by the least size that tells more.
-_FALLBACKS = {
-    1: "an empty payload holds nothing: replies are taken in the order of the probes",
-    4: "a payload of {size} bytes holds only the last digits of the sequence number: corrupt, foreign and late replies "
-    "cannot be told apart",
-    8: "a payload of {size} bytes holds only the sequence number: a foreign reply may be taken for ours",
-    20: "a payload of {size} bytes holds no time of sending",
+#: Limitations of small payloads, keyed by the size at which each disappears.
+_LIMITATIONS = {
+    1: "an empty payload identifies nothing: replies are matched in the order of the probes",
+    4: "a payload of {size} bytes has only the low bytes of the sequence number: corrupt, foreign "
+    "and late replies cannot be distinguished",
+    8: "a payload of {size} bytes has no session number: a foreign reply may be mistaken for ours",
+    20: "a payload of {size} bytes has no send time",
 }
 
-#: Probes that are tried where a reply's header names none of ours, and the bytes of each that are compared.
-REMEMBERED = 1024
-COMPARED = 64
+#: Recent probes that a reply is compared with if its header is damaged, and the compared bytes.
+RECENT_PROBES = 1024
+COMPARED_SIZE = 64
 
-#: Bytes of a difference that are shown.
-EXCERPT = 16
+#: Maximum number of bytes that are shown of a difference.
+EXCERPT_SIZE = 16
 
 
 @dataclass(frozen=True)
 class Difference:
     """
-    Where a reply differs from its probe.
+    The first difference between a reply and its probe.
 
-    :ivar offset: of the first byte that does.
-    :ivar sent: the probe's bytes from there on, :data:`EXCERPT` at most.
-    :ivar received: the reply's.
-    :ivar length: bytes of the reply where it is shorter or longer than the probe, else ``None``.
+    :ivar offset: offset of the first byte that differs.
+    :ivar sent: the probe from there on, at most :data:`EXCERPT_SIZE` bytes.
+    :ivar received: the reply from there on, likewise.
+    :ivar length: size of the reply if it differs from that of the probe, else ``None``.
     """
 
     offset: int
@@ -59,23 +60,16 @@ class Difference:
     length: int | None = None
 
     def __str__(self) -> str:
-        cut = "" if self.length is None else f"{self.length} bytes long, "
+        length = "" if self.length is None else f"{self.length} bytes long, "
         sent, received = self.sent.hex(" ") or "nothing", self.received.hex(" ") or "nothing"
-        return f"{cut}at byte {self.offset} sent {sent}, received {received}"
+        return f"{length}at byte {self.offset} sent {sent}, received {received}"
 
 
 def difference(sent: bytes, received: bytes) -> Difference:
-    """Where ``received`` differs from ``sent``, which it does."""
-    index = next(
-        (
-            each
-            for each, (ours, theirs) in enumerate(zip(sent, received, strict=False))
-            if ours != theirs
-        ),
-        min(len(sent), len(received)),
-    )
+    """Describe the first difference between two unequal payloads."""
+    index = firstDifference(sent, received)
     length = len(received) if len(received) != len(sent) else None
-    part = slice(index, index + EXCERPT)
+    part = slice(index, index + EXCERPT_SIZE)
     return Difference(index, sent[part], received[part], length)
 
 
@@ -85,7 +79,7 @@ class ProbePayload:
 
     :param session: four bytes that no other session is likely to have.
     :param size: bytes of a payload.
-    :param pattern: what fills it behind the header, again and again; bytes of the probe's own where empty.
+    :param pattern: repeated after the header; if empty, each probe has bytes of its own.
     """
 
     def __init__(self, session: bytes, size: int, pattern: bytes = b"") -> None:
@@ -95,25 +89,27 @@ class ProbePayload:
 
     @property
     def fallback(self) -> str:
-        """What a payload of this size cannot tell, for people; empty where it tells all."""
-        told = next((text for least, text in _FALLBACKS.items() if self.size < least), "")
-        return told.format(size=self.size)
+        """A warning if a payload of this size cannot carry the full header, else empty."""
+        warnings = (text for least, text in _LIMITATIONS.items() if self.size < least)
+        return next(warnings, "").format(size=self.size)
 
     def encode(self, sequence: int, at: int) -> bytes:
         """
-        The payload of the probe ``sequence``.
+        Make the payload of a probe.
 
-        :param at: when it is sent, in nanoseconds of some clock of ours.
+        :param sequence: its sequence number.
+        :param at: when it is sent, in nanoseconds.
         """
-        return self._beginning(sequence, at, self.size)
+        return self._prefix(sequence, at, self.size)
 
-    def _beginning(self, sequence: int, at: int, length: int) -> bytes:
-        """The first ``length`` bytes of a payload, or some more."""
-        header = self._header(sequence % _ROUND, at)
+    def _prefix(self, sequence: int, at: int, length: int) -> bytes:
+        """At least the first ``length`` bytes of a payload."""
+        header = self._header(sequence % _SEQUENCE_NUMBERS, at)
         missing = max(length - len(header), 0)
         if self._pattern:
             return header + (self._pattern * (missing // len(self._pattern) + 1))[:missing]
-        return header + shake_128(self._session + _SEQUENCE.pack(sequence % _ROUND)).digest(missing)
+        number = _SEQUENCE.pack(sequence % _SEQUENCE_NUMBERS)
+        return header + shake_128(self._session + number).digest(missing)
 
     def _header(self, sequence: int, at: int) -> bytes:
         if self.size >= _HEADER.size:
@@ -124,68 +120,68 @@ class ProbePayload:
 
     def identify(self, reply: bytes, sentAt: Sequence[int]) -> int | None:
         """
-        Which probe a datagram answers, rightly or wrongly.
+        Find the probe that a datagram answers, even if the reply is damaged.
 
-        It is the one that its header names, by sequence number or, where that is damaged, by time; where both are, one of the last
-        :data:`REMEMBERED` whose bytes it has. Of a reply at least half must be as it was sent: a larger damage cannot be told
-        from someone else's datagram.
+        First by the sequence number or the send time in its header. If both are damaged, by
+        content among the last :data:`RECENT_PROBES`. At least half of a reply must be intact, as
+        one that is damaged more cannot be distinguished from a foreign datagram.
 
-        :param sentAt: when each probe was sent, in order; ascending.
-        :return: its sequence number; ``None`` where it is nobody's.
+        :param sentAt: when each probe was sent, in ascending order.
+        :return: the sequence number of the probe; ``None`` for a foreign datagram.
         """
         if self.size < _SEQUENCE.size:
             return self._latest(reply, len(sentAt))
-        if self._anotherSession(reply):
+        if self._isForeign(reply):
             return None
-        named = self._named(reply, sentAt)
-        found = self._best(named, reply, sentAt, share=0.75)
+        candidates = self._candidates(reply, sentAt)
+        found = self._bestMatch(candidates, reply, sentAt, share=0.75)
         if found is not None:
             return found
-        # A damaged number may be another probe's, so the best of all is looked for; a pattern tells none from the others.
-        fill = not self._pattern and self.size > _HEADER.size
-        latest = range(max(len(sentAt) - REMEMBERED, 0), len(sentAt)) if fill else ()
-        return self._best([*named, *latest], reply[:COMPARED], sentAt, share=0.5)
+        # A damaged number may be that of another probe, so compare with all recent ones; if they
+        # have a pattern, they are too similar.
+        isUnique = not self._pattern and self.size > _HEADER.size
+        recent = range(max(len(sentAt) - RECENT_PROBES, 0), len(sentAt)) if isUnique else ()
+        return self._bestMatch([*candidates, *recent], reply[:COMPARED_SIZE], sentAt, share=0.5)
 
-    def _best(
+    def _bestMatch(
         self, sequences: Iterable[int], reply: bytes, sentAt: Sequence[int], share: float
     ) -> int | None:
-        """The one that a reply has most bytes of, if they are at least this share of the reply."""
+        """The probe that has most bytes in common with a reply, if that is at least ``share``."""
         length = min(len(reply), self.size)
-        alike = [
-            (sum(map(int.__eq__, self._beginning(each, sentAt[each], length), reply)), each)
-            for each in sequences
+        matches = [
+            (sum(map(int.__eq__, self._prefix(number, sentAt[number], length), reply)), number)
+            for number in sequences
         ]
-        most, best = max(alike, default=(0, 0))
+        most, best = max(matches, default=(0, 0))
         return best if most and most >= len(reply) * share else None
 
-    def _anotherSession(self, reply: bytes) -> bool:
-        """Whether it is another's probe: of its session's number hardly a byte is ours, and nothing else is damaged."""
+    def _isForeign(self, reply: bytes) -> bool:
+        """Whether it is a probe of another session: intact magic number, other session number."""
         if self.size < _HEADER.size or reply[:4] != MAGIC:
             return False
         return sum(map(int.__eq__, self._session, reply[4:8])) <= 1
 
-    def _named(self, reply: bytes, sentAt: Sequence[int]) -> list[int]:
-        named = []
+    def _candidates(self, reply: bytes, sentAt: Sequence[int]) -> list[int]:
+        """The probes with the sequence number, and the send time, of a reply's header."""
         reply += bytes(max(self.size - len(reply), 0))
         if self.size >= _HEADER.size:
             _, _, sequence, at = _HEADER.unpack_from(reply)
-            place = bisect_left(sentAt, at)
-            named = [self._near(sequence, len(sentAt)), place]
+            candidates = [self._unwrapped(sequence, len(sentAt)), bisect_left(sentAt, at)]
         elif self.size >= _SESSION.size:
-            named = [self._near(_SESSION.unpack_from(reply)[1], len(sentAt))]
+            candidates = [self._unwrapped(_SESSION.unpack_from(reply)[1], len(sentAt))]
         else:
-            named = [self._near(_SEQUENCE.unpack_from(reply)[0], len(sentAt))]
-        return [each for each in named if 0 <= each < len(sentAt)]
+            candidates = [self._unwrapped(_SEQUENCE.unpack_from(reply)[0], len(sentAt))]
+        return [number for number in candidates if 0 <= number < len(sentAt)]
 
     @staticmethod
-    def _near(sequence: int, count: int) -> int:
-        """The last probe with this number, where they have gone round."""
-        return (
-            sequence if sequence >= count else sequence + (count - 1 - sequence) // _ROUND * _ROUND
-        )
+    def _unwrapped(sequence: int, count: int) -> int:
+        """The last of ``count`` probes that has this four-byte sequence number."""
+        if sequence >= count:
+            return sequence
+        return sequence + (count - 1 - sequence) // _SEQUENCE_NUMBERS * _SEQUENCE_NUMBERS
 
     def _latest(self, reply: bytes, count: int) -> int | None:
-        """The last probe whose number ends so."""
+        """The last of ``count`` probes whose sequence number has these low bytes."""
         if len(reply) != self.size:
             return None
         modulus = 1 << 8 * self.size

@@ -1,8 +1,7 @@
 """
-Sends probes to one target at their times, and listens for the replies.
+Sends probes to one target at their times, and receives the replies.
 
-Called by :func:`echoproto.measure.ping`. It keeps the time by a clock that is passed in, and speaks to the network by way of an
-:class:`~echoproto.targets.interfaces.ITarget`; what a reply is worth is decided in :mod:`.statistics`.
+Replies are classified by :mod:`.statistics`.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ class PingPlan:
     """
     When to send, and how long to wait. Times are in nanoseconds.
 
-    :ivar count: probes; ``None`` for any number.
-    :ivar interval: between two.
-    :ivar deadline: of all of it; ``None`` for none.
-    :ivar timeout: how long a reply is awaited, and a connection.
-    :ivar adaptive: send the next as soon as a reply has come.
-    :ivar reconnect: a new connection for each.
+    :ivar count: number of probes; ``None`` for no limit.
+    :ivar interval: time between probes.
+    :ivar deadline: limit for the whole run; ``None`` for no limit.
+    :ivar timeout: limit for each reply, and for each connection.
+    :ivar adaptive: whether to send the next probe as soon as a reply is received.
+    :ivar reconnect: whether each probe has a new connection.
     """
 
     count: int | None = None
@@ -50,13 +49,13 @@ class PingPlan:
 @dataclass(frozen=True)
 class PingResult:
     """
-    What became of it.
+    The result of a ping.
 
-    :ivar target: its name.
-    :ivar plan: what was asked for.
-    :ivar record: probes and replies.
+    :ivar target: name of the target.
+    :ivar plan: the plan.
+    :ivar record: counts and times of the probes.
     :ivar duration: nanoseconds from the first probe to the end.
-    :ivar connecting: times of connections.
+    :ivar connecting: times to connect.
     :ivar securing: times of TLS handshakes.
     """
 
@@ -71,67 +70,67 @@ class PingResult:
 @implementer(IReplyReceiver)
 class Pinger:
     """
-    Probes to one target.
+    The probing of one target.
 
     :param target: an :class:`~echoproto.targets.interfaces.ITarget`.
     :param clock: calls later.
-    :param now: the time in nanoseconds, which never goes back.
-    :param record: counts.
+    :param monotonicNs: the time in nanoseconds.
+    :param record: counts the probes and replies.
     :param plan: when to send.
-    :param tell: called with each :class:`~echoproto.measure.ping.statistics.ProbeOutcome`.
-    :ivar target: what is probed.
-    :ivar result: fires with a :class:`PingResult` at the end; fails with what says that the target can never be reached.
-        Cancelled, it ends and fires with what there is.
+    :param onReply: called with each :class:`~echoproto.measure.ping.statistics.ProbeOutcome`.
+    :ivar target: the target.
+    :ivar result: fires with a :class:`PingResult` at the end; fails if the target can never be
+        reached. Cancelled, it fires with the figures so far.
     """
 
     def __init__(
         self,
-        target: Any,
+        target: Any,  # an ITarget; tests have simpler ones
         clock: IReactorTime,
-        now: Callable[[], int],
+        monotonicNs: Callable[[], int],
         record: PingStatistics,
         plan: PingPlan,
-        tell: Callable[[ProbeOutcome], None],
+        onReply: Callable[[ProbeOutcome], None],
     ) -> None:
         self.result: Deferred[PingResult] = Deferred(lambda _: self.stop())
         self.target = target
         self._clock = clock
-        self._now = now
+        self._monotonicNs = monotonicNs
         self._record = record
         self._plan = plan
-        self._tell = tell
+        self._onReply = onReply
         self._channel: Any = None
         self._opening: Deferred[Any] | None = None
         self._connecting, self._securing = LatencyHistogram(), LatencyHistogram()
-        # Sequence numbers of what has no reply yet, with what ends our waiting; and in the order of a stream.
+        # The timeouts of the probes under way, by sequence number; the order of these on a stream.
         self._awaited: dict[int, IDelayedCall] = {}
         self._inOrder: deque[int] = deque()
         self._next: IDelayedCall | None = None
         self._deadline: IDelayedCall | None = None
-        # Whether a probe is due, and waits for the one before it.
-        self._held = False
-        self._over = False
+        # Whether a probe is due that waits for the reply to the one before it.
+        self._isHeld = False
+        self._isOver = False
 
     def start(self) -> None:
-        """Send the first probe."""
-        self._began = self._now()
+        """See :class:`~echoproto.measure.measurement.Measurement`."""
+        self._began = self._monotonicNs()
         if self._plan.deadline is not None:
             self._deadline = self._later(self._plan.deadline, self.stop)
         self._due = self._began
-        self._turn()
+        self._probe()
 
     def snapshot(self) -> PingResult:
-        """What there is so far."""
-        duration = self._now() - self._began
+        """The figures so far."""
+        duration = self._monotonicNs() - self._began
         return PingResult(
             self.target.name, self._plan, self._record, duration, self._connecting, self._securing
         )
 
     def stop(self) -> None:
-        """End now: what is awaited is lost, unless its reply could not be expected yet."""
-        if self._over:
+        """End now: probes without a reply are lost, unless it could not be expected yet."""
+        if self._isOver:
             return
-        now = self._now()
+        now = self._monotonicNs()
         for sequence in self._awaited:
             self._record.dismiss(sequence, now)
         snapshot = self.snapshot()
@@ -139,10 +138,10 @@ class Pinger:
         self.result.callback(snapshot)
 
     def _end(self) -> None:
-        self._over = True
-        for each in (self._next, self._deadline, *self._awaited.values()):
-            if each is not None and each.active():
-                each.cancel()
+        self._isOver = True
+        for call in (self._next, self._deadline, *self._awaited.values()):
+            if call is not None and call.active():
+                call.cancel()
         if self._opening is not None:
             self._opening.cancel()
         self._close()
@@ -150,15 +149,15 @@ class Pinger:
     def _later(self, time: int, call: Callable[..., Any], *arguments: Any) -> IDelayedCall:
         return self._clock.callLater(max(time, 0) / SECOND, call, *arguments)
 
-    # The next probe
+    # Probes
 
-    def _turn(self) -> None:
-        """It is time for the next probe."""
+    def _probe(self) -> None:
+        """Send a probe, over a new connection if necessary."""
         self._next = None
         if self._plan.reconnect:
-            # The last one has its connection until it is answered or lost.
-            self._held = bool(self._awaited)
-            if self._held:
+            # The last probe needs its connection until it is answered or lost.
+            self._isHeld = bool(self._awaited)
+            if self._isHeld:
                 return
             self._close()
         if self._channel is None:
@@ -172,11 +171,11 @@ class Pinger:
 
         def opened(result: Any) -> Any:
             self._opening = None
-            # Cancelled by nobody else, save at the end.
-            impatient = not timer.active()
-            if not impatient:
+            # Only the timeout and the end of the run cancel the connection attempt.
+            isLate = not timer.active()
+            if not isLate:
                 timer.cancel()
-            if isinstance(result, Failure) and impatient and not self._over:
+            if isinstance(result, Failure) and isLate and not self._isOver:
                 return Failure(ConnectionClosed(f"no connection in {seconds(self._plan.timeout)}"))
             return result
 
@@ -184,33 +183,31 @@ class Pinger:
         opening.addCallbacks(self._opened, self._notOpened)
 
     def _opened(self, channel: Any) -> None:
-        if self._over:
+        if self._isOver:
             channel.close()
             return
         self._channel = channel
-        for time, spread in (
-            (channel.connectTime, self._connecting),
-            (channel.handshakeTime, self._securing),
-        ):
-            if time is not None:
-                spread.add(time)
+        if channel.connectTime is not None:
+            self._connecting.add(channel.connectTime)
+        if channel.handshakeTime is not None:
+            self._securing.add(channel.handshakeTime)
         self._send()
 
     def _notOpened(self, failure: Failure) -> None:
-        if self._over:
+        if self._isOver:
             return
         if failure.check(ConnectBindError) or not failure.check(ConnectError, ExchangeError):
             self._end()
             self.result.errback(failure)
             return
-        self._record.send(self._now())
-        self._tell(self._record.lose(self._record.sent - 1, failureReason(failure)))
+        self._record.send(self._monotonicNs())
+        self._onReply(self._record.lose(self._record.sent - 1, failureReason(failure)))
         self._schedule()
 
     def _send(self) -> None:
-        probe = self._record.send(self._now())
+        probe = self._record.send(self._monotonicNs())
         sequence = self._record.sent - 1
-        self._awaited[sequence] = self._later(self._plan.timeout, self._tooLate, sequence)
+        self._awaited[sequence] = self._later(self._plan.timeout, self._timedOut, sequence)
         self._inOrder.append(sequence)
         try:
             self._channel.send(probe)
@@ -219,21 +216,21 @@ class Pinger:
         self._schedule()
 
     def _schedule(self) -> None:
-        """When to send the next, if there is one."""
-        if self._over:
+        """Schedule the next probe, if there is one."""
+        if self._isOver:
             return
         if self._plan.count is not None and self._record.sent >= self._plan.count:
             self._endIfDone()
             return
-        now = self._now()
-        # Late by more than an interval, we do not make up for it: that would be a burst.
+        now = self._monotonicNs()
+        # After a pause of this process, do not send the missed probes in a burst.
         self._due = max(self._due + self._plan.interval, now - self._plan.interval)
-        self._next = self._later(self._due - now, self._turn)
+        self._next = self._later(self._due - now, self._probe)
 
     def _settled(self) -> None:
-        """A probe is answered or lost: go on, or end, if that was waited for."""
-        if self._held and not self._awaited:
-            self._turn()
+        """A probe is answered or lost: continue or end if that was awaited."""
+        if self._isHeld and not self._awaited:
+            self._probe()
         else:
             self._endIfDone()
 
@@ -242,42 +239,41 @@ class Pinger:
         if enough and self._opening is None and not self._awaited:
             self.stop()
 
-    # What comes
+    # Replies
 
     def replyReceived(self, reply: bytes) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
-        now = self._now()
+        now = self._monotonicNs()
         if self._channel is not None and self._channel.ordered:
             sequence = self._inOrder.popleft() if self._inOrder else None
-            seen = self._record.receiveFor(sequence, reply, now)
+            outcome = self._record.receiveFor(sequence, reply, now)
         else:
-            seen = self._record.receive(reply, now)
-        if seen.sequence is not None:
-            self._forget(seen.sequence)
-        self._tell(seen)
+            outcome = self._record.receive(reply, now)
+        if outcome.sequence is not None:
+            self._forget(outcome.sequence)
+        self._onReply(outcome)
         if self._plan.adaptive and not self._awaited and self._next is not None:
             self._next.cancel()
             self._due = now
-            self._next = self._later(0, self._turn)
+            self._next = self._later(0, self._probe)
         self._settled()
 
     def connectionLost(self, reason: str) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
-        lasting = self._channel is not None and self._channel.connectionless
-        if not lasting:
+        if self._channel is None or not self._channel.connectionless:
             self._channel = None
             self._inOrder.clear()
         for sequence in list(self._awaited):
             self._lose(sequence, reason)
         self._settled()
 
-    def _tooLate(self, sequence: int) -> None:
+    def _timedOut(self, sequence: int) -> None:
         self._lose(sequence, f"no reply in {seconds(self._plan.timeout)}")
         self._settled()
 
     def _lose(self, sequence: int, reason: str) -> None:
         self._forget(sequence)
-        self._tell(self._record.lose(sequence, reason))
+        self._onReply(self._record.lose(sequence, reason))
 
     def _forget(self, sequence: int) -> None:
         timer = self._awaited.pop(sequence, None)

@@ -1,7 +1,7 @@
 """
-What was sent to one target and what came back: names each reply as it comes, and counts.
+The probes of one target and their replies: classifies each reply, and counts.
 
-Called by :mod:`.pinger`, which keeps the time; knows no clock and no carrier. Sixteen bytes are kept of each probe.
+Used by :mod:`.pinger`; knows no clock and no network. Each probe takes 16 bytes of memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from echoproto.measure.ping.payload import Difference, ProbePayload, difference
 
 
 class OutcomeKind(Enum):
-    """What was seen, as it is named in a line."""
+    """The kinds of outcomes, by the name that is shown."""
 
     REPLY = "reply"
     LATE = "late"
@@ -32,13 +32,13 @@ class OutcomeKind(Enum):
 @dataclass(frozen=True)
 class ProbeOutcome:
     """
-    A reply, or that none came.
+    A reply, or the loss of a probe.
 
     :ivar kind: the first that applies of: foreign, duplicate, corrupt, late, reordered.
-    :ivar sequence: of the probe; ``None`` for a foreign reply.
+    :ivar sequence: sequence number of the probe; ``None`` for a foreign reply.
     :ivar size: bytes of the reply.
-    :ivar time: nanoseconds since the probe was sent; ``None`` where there is no reply of ours.
-    :ivar difference: where a corrupt reply differs.
+    :ivar time: nanoseconds since the probe was sent; ``None`` for a loss or a foreign reply.
+    :ivar difference: the first difference of a corrupt reply.
     :ivar reason: why a probe is lost.
     """
 
@@ -52,17 +52,18 @@ class ProbeOutcome:
 
 class PingStatistics:
     """
-    Probes and their replies.
+    Counts and times of the probes of one target.
 
     :param probes: their payloads.
     :param timeout: nanoseconds after which a reply is late.
     :ivar sent: probes so far; at the end without those that were still under way.
-    :ivar received: of these, how many were answered, well or badly, in time or not.
-    :ivar counts: how often each kind was seen; a late reply that is corrupt counts as both.
-    :ivar times: round trips, of the first reply to each probe.
-    :ivar variation: differences of the round trips of probes sent one after the other (inter-packet delay variation, RFC
-        3393), without their sign.
-    :ivar jitter: the same over replies as they come, smoothed, in nanoseconds (RFC 3550 section 6.4.1).
+    :ivar received: number of these with a reply, right or wrong, in time or late.
+    :ivar counts: number of each kind; a late reply that is corrupt counts as both.
+    :ivar times: round-trip times of the first reply to each probe.
+    :ivar variation: absolute differences of the round-trip times of consecutive probes
+        (inter-packet delay variation, RFC 3393).
+    :ivar jitter: smoothed differences in the order of arrival, in nanoseconds (RFC 3550 section
+        6.4.1).
     """
 
     def __init__(self, probes: ProbePayload, timeout: int) -> None:
@@ -74,7 +75,7 @@ class PingStatistics:
         self.variation = LatencyHistogram()
         self.jitter = 0.0
         self._sentAt = array("q")
-        # Of each probe its round trip; less than 0 where it has none.
+        # The round-trip time of each probe; negative if it has none.
         self._took = array("q")
         self._underWay = 0
         self._reasons: Counter[str] = Counter()
@@ -93,28 +94,28 @@ class PingStatistics:
 
     @property
     def lossRatio(self) -> float:
-        """The lost ones among all; 0 where none was sent."""
+        """The share of lost probes; 0 if none was sent."""
         return self.lost / self.sent if self.sent else 0.0
 
     def bursts(self) -> list[int]:
-        """Of each run of lost probes how many there were."""
+        """The length of each run of consecutive lost probes."""
         runs = groupby(self._took, key=(-1).__eq__)
         return [sum(1 for _ in run) for lost, run in runs if lost]
 
     @property
     def reasons(self) -> list[str]:
-        """Why probes had no reply in time, the most frequent first."""
+        """The reasons of losses, the most frequent first."""
         return [reason for reason, _ in self._reasons.most_common()]
 
     def intervals(self) -> tuple[int, list[Interval]]:
-        """The run second by second, and how wide these are (:func:`~echoproto.measure.intervals.intervalsOf`)."""
+        """See :func:`~echoproto.measure.intervals.intervalsOf`."""
         return intervalsOf(self._sentAt, self._took)
 
     def send(self, at: int) -> bytes:
         """
-        Count a probe that is sent now.
+        Count a probe.
 
-        :param at: now, in nanoseconds; never less than before.
+        :param at: the time in nanoseconds, not before that of the last probe.
         :return: its payload.
         """
         self._sentAt.append(at)
@@ -122,35 +123,35 @@ class PingStatistics:
         return self.probes.encode(self.sent - 1, at)
 
     def dismiss(self, sequence: int, at: int) -> None:
-        """It ends, and a probe is awaited no more: where others have taken longer it was under way, and does not count."""
+        """The run ends: ignore a probe whose reply could still arrive, as others took longer."""
         if at - self._sentAt[sequence] <= self.times.maximum:
             self._took[sequence] = UNDER_WAY
             self._underWay += 1
 
     def answered(self, sequence: int) -> bool:
-        """Whether a probe has had a reply."""
+        """Whether a probe has a reply."""
         return self._took[sequence] >= 0
 
     def lose(self, sequence: int, reason: str) -> ProbeOutcome:
-        """Nobody waits for a probe's reply any more; it is called late if it comes all the same."""
+        """Count a probe as lost; its reply is late if it arrives after all."""
         self.counts[OutcomeKind.LOST] += 1
         self._reasons[reason] += 1
         return ProbeOutcome(OutcomeKind.LOST, sequence, reason=reason)
 
     def receive(self, reply: bytes, at: int) -> ProbeOutcome:
         """
-        Count a datagram.
+        Count a received datagram.
 
-        :param at: now, in nanoseconds.
+        :param at: the time in nanoseconds.
         """
         if not self.probes.size and not reply:
-            sequence = next((each for each, took in enumerate(self._took) if took < 0), None)
+            sequence = next((n for n, took in enumerate(self._took) if took < 0), None)
         else:
             sequence = self.probes.identify(reply, self._sentAt)
         return self.receiveFor(sequence, reply, at)
 
     def receiveFor(self, sequence: int | None, reply: bytes, at: int) -> ProbeOutcome:
-        """Count a reply of which we know whose it is, as on a stream, by its place; nobody's where ``None``."""
+        """Count the reply to a known probe, as on a stream; a foreign one if ``None``."""
         if sequence is None:
             return self._count(ProbeOutcome(OutcomeKind.FOREIGN, None, len(reply)))
         sentAt = self._sentAt[sequence]
@@ -166,17 +167,17 @@ class PingStatistics:
             kinds.append(OutcomeKind.LATE)
         if sequence < self._highest:
             kinds.append(OutcomeKind.REORDERED)
-        self._take(sequence, time)
+        self._addTime(sequence, time)
         kinds = kinds or [OutcomeKind.REPLY]
-        for each in kinds[1:]:
-            self.counts[each] += 1
+        for kind in kinds[1:]:
+            self.counts[kind] += 1
         return self._count(ProbeOutcome(kinds[0], sequence, len(reply), time, wrong))
 
-    def _count(self, seen: ProbeOutcome) -> ProbeOutcome:
-        self.counts[seen.kind] += 1
-        return seen
+    def _count(self, outcome: ProbeOutcome) -> ProbeOutcome:
+        self.counts[outcome.kind] += 1
+        return outcome
 
-    def _take(self, sequence: int, time: int) -> None:
+    def _addTime(self, sequence: int, time: int) -> None:
         self.received += 1
         self.times.add(time)
         if self._last is not None:

@@ -1,8 +1,9 @@
 """
-A stream of which every part is known: numbered blocks of random bytes, made again from a seed.
+A stream of known bytes: numbered blocks of random bytes, made from a seed.
 
-Each block has a header with the session's number and its own, then bytes that no other block within
-:data:`ROUND` bytes has. So sixteen bytes tell where in the stream they belong, and a header where even after a round.
+Each block has a header with the session number and its own number, then bytes that no other block
+within :data:`PERIOD` bytes has. So any 16 bytes identify their place within a period, and a header
+identifies it in the whole stream.
 """
 
 from __future__ import annotations
@@ -13,43 +14,41 @@ from struct import Struct
 #: The first bytes of a block.
 MAGIC = b"ecVf"
 
-#: magic, session, number
+#: Magic number, session number, block number.
 HEADER = Struct("!4s4sQ")
 
-BLOCK = 4096
-_BODY = BLOCK - HEADER.size
+BLOCK_SIZE = 4096
+_BODY_SIZE = BLOCK_SIZE - HEADER.size
 
-#: Blocks after which the bytes behind the headers come again; 16 MiB.
+#: Blocks, and bytes (16 MiB), after which the bytes behind the headers repeat.
 _BLOCKS = 4096
-ROUND = _BLOCKS * BLOCK
+PERIOD = _BLOCKS * BLOCK_SIZE
 
 
 class PatternStream:
     """
     The stream of one session.
 
-    :param seed: of the bytes; the same seed makes the same stream.
-    :ivar seed: likewise.
-    :ivar session: its number, which the seed makes too.
+    :param seed: seed of the bytes; the same seed makes the same stream.
+    :ivar seed: the seed.
+    :ivar session: the session number, which also depends on the seed.
     """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         random = Random(seed)
         self.session = random.randbytes(4)
-        self._bodies = memoryview(random.randbytes(_BLOCKS * _BODY))
+        self._bodies = memoryview(random.randbytes(_BLOCKS * _BODY_SIZE))
 
     def read(self, start: int, length: int) -> bytes:
-        """``length`` bytes of the stream, from ``start``."""
-        first = start // BLOCK
-        last = (start + length + BLOCK - 1) // BLOCK
+        """Return ``length`` bytes of the stream from ``start`` on."""
+        first = start // BLOCK_SIZE
+        last = (start + length + BLOCK_SIZE - 1) // BLOCK_SIZE
         whole = b"".join(piece for number in range(first, last) for piece in self._block(number))
-        skip = start - first * BLOCK
+        skip = start - first * BLOCK_SIZE
         return whole if (skip, len(whole)) == (0, length) else whole[skip : skip + length]
 
     def _block(self, number: int) -> tuple[bytes, memoryview]:
-        begin = number % _BLOCKS * _BODY
-        return (
-            HEADER.pack(MAGIC, self.session, number),
-            self._bodies[begin : begin + _BODY],
-        )
+        begin = number % _BLOCKS * _BODY_SIZE
+        header = HEADER.pack(MAGIC, self.session, number)
+        return header, self._bodies[begin : begin + _BODY_SIZE]

@@ -1,8 +1,8 @@
 """
-Sends a known stream to one target and has every byte that comes back checked.
+Sends a known stream to one target, and checks the echo.
 
-Called by :func:`echoproto.measure.verify`. It keeps a window of bytes under way, so that memory is bounded whatever the server
-does, and the time by a clock that is passed in; what is wrong with the bytes is decided in :mod:`.integrity`.
+A window limits the bytes under way, so memory is bounded whatever the server does. Faults are
+found by :mod:`.integrity`.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ from echoproto.measure.verify.integrity import Fault, FaultKind, IntegrityChecke
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
 
-#: Bytes under way at most, and those that are handed to the connection at once.
-WINDOW = 1 << 20
-PIECE = 1 << 18
+#: Maximum number of bytes under way, and bytes per write.
+WINDOW_SIZE = 1 << 20
+WRITE_SIZE = 1 << 18
 
-#: Bytes more than were sent, after which it is no echo that comes.
-EXCESS = 1 << 22
+#: Bytes received in excess of those sent after which the server is not an echo server.
+MAX_EXCESS_BYTES = 1 << 22
 
-#: Faults that are kept to be shown; all are counted.
-KEPT = 100
+#: Faults that are kept for display; all are counted.
+MAX_KEPT_FAULTS = 100
 
-#: How it ended where somebody stopped it.
+#: The ending if it was stopped.
 STOPPED = "stopped"
 
-#: How often silence is looked for in the time that it may last.
-_LOOKS = 4
+#: Checks for received data within the timeout.
+TIMEOUT_CHECKS = 4
 
 
 @dataclass(frozen=True)
 class VerifyResult:
     """
-    What became of it.
+    The result of a verification.
 
-    :ivar target: its name.
-    :ivar seed: of the stream.
-    :ivar sent: bytes that were sent.
-    :ivar received: bytes that came.
+    :ivar target: name of the target.
+    :ivar seed: seed of the stream.
+    :ivar sent: bytes sent.
+    :ivar received: bytes received.
     :ivar duration: nanoseconds from the first byte to the end.
-    :ivar counts: faults, by kind.
-    :ivar faults: the first :data:`KEPT` of them.
-    :ivar ending: why it ended before its time; empty where it did not.
+    :ivar counts: numbers of faults, by kind.
+    :ivar faults: the first :data:`MAX_KEPT_FAULTS` faults.
+    :ivar ending: why it ended early; empty if it did not.
     """
 
     target: str
@@ -64,76 +64,77 @@ class VerifyResult:
 
     @property
     def rate(self) -> float:
-        """Bytes per second that came back."""
+        """Bytes received per second."""
         return self.received * SECOND / self.duration if self.duration else 0.0
 
 
 @implementer(IReplyReceiver)
 class StreamVerifier:
     """
-    A stream to one target.
+    The verification of one target.
 
     :param target: a :class:`~echoproto.targets.stream.StreamTarget` without a size.
     :param clock: calls later.
-    :param now: the time in nanoseconds, which never goes back.
-    :param integrity: knows the stream, and checks it.
-    :param size: bytes to send; ``None`` for any number, until it is stopped.
-    :param timeout: nanoseconds without a byte, after which it is over; also for connecting.
-    :param tell: called with each fault.
-    :ivar result: fires with a :class:`VerifyResult`; fails with why there is no connection. Cancelled, it ends and fires with what
-        there is.
+    :param monotonicNs: the time in nanoseconds.
+    :param integrity: checks the echo.
+    :param size: bytes to send; ``None`` to send until stopped.
+    :param timeout: nanoseconds without received data after which it ends; also limits connecting.
+    :param onFault: called with each fault.
+    :ivar target: the target.
+    :ivar result: fires with a :class:`VerifyResult`; fails if no connection can be made. Cancelled,
+        it fires with the figures so far.
     """
 
     def __init__(
         self,
-        target: Any,
+        target: Any,  # an ITarget; tests have simpler ones
         clock: IReactorTime,
-        now: Callable[[], int],
+        monotonicNs: Callable[[], int],
         integrity: IntegrityChecker,
         size: int | None,
         timeout: int,
-        tell: Callable[[Fault], None] = lambda fault: None,
+        onFault: Callable[[Fault], None] = lambda fault: None,
     ) -> None:
         self.result: Deferred[VerifyResult] = Deferred(lambda _: self.stop())
         self.target = target
         self._clock = clock
-        self._now = now
+        self._monotonicNs = monotonicNs
         self._integrity = integrity
         self._source = integrity.source
         self._size = size
         self._timeout = timeout
-        self._tell = tell
+        self._onFault = onFault
         self._channel: Any = None
         self._opening: Deferred[Any] | None = None
         self._timer: IDelayedCall | None = None
         self._counts: Counter[FaultKind] = Counter()
         self._faults: list[Fault] = []
         self._finished = self._over = False
-        self._began = now()
+        self._began = self._lastReceivedAt = monotonicNs()
 
     def start(self) -> None:
-        """Connect, and send."""
-        self._began = self._heardAt = self._now()
-        self._look()
+        """See :class:`~echoproto.measure.measurement.Measurement`."""
+        self._began = self._lastReceivedAt = self._monotonicNs()
+        self._checkTimeout()
         self._opening = self.target.open(self)
         self._opening.addCallbacks(self._opened, self._failed)
 
     def snapshot(self, ending: str = "") -> VerifyResult:
-        """What there is so far."""
+        """The figures so far."""
         integrity = self._integrity
         return VerifyResult(
             self.target.name,
             integrity.source.seed,
             integrity.sent,
             integrity.received,
-            self._now() - self._began,
+            self._monotonicNs() - self._began,
             Counter(self._counts),
             tuple(self._faults),
             ending,
         )
 
     def finish(self) -> None:
-        """Send no more, and end when all has come that was sent; now where nothing could be."""
+        """Stop sending, and end when all sent bytes have been received, or now if not connected."""
         self._size = self._integrity.sent
         if self._channel is None:
             self.stop()
@@ -141,13 +142,13 @@ class StreamVerifier:
             self._send()
 
     def stop(self) -> None:
-        """End now; what is under way is nobody's fault."""
+        """End now; bytes under way do not count as missing."""
         self._end(STOPPED)
 
     def _opened(self, channel: Any) -> None:
         self._opening = None
         self._channel = channel
-        self._began = self._heardAt = self._now()
+        self._began = self._lastReceivedAt = self._monotonicNs()
         self._send()
 
     def _failed(self, failure: Failure) -> None:
@@ -158,17 +159,18 @@ class StreamVerifier:
 
     def _send(self) -> None:
         integrity = self._integrity
-        while not self._over and integrity.sent - integrity.offset <= WINDOW - PIECE:
-            piece = PIECE if self._size is None else min(PIECE, self._size - integrity.sent)
-            if piece == 0:
+        while not self._over and integrity.sent - integrity.offset <= WINDOW_SIZE - WRITE_SIZE:
+            left = WRITE_SIZE if self._size is None else self._size - integrity.sent
+            size = min(WRITE_SIZE, left)
+            if size == 0:
                 self._finish()
                 return
-            data = self._source.read(integrity.sent, piece)
-            integrity.sent += piece
+            data = self._source.read(integrity.sent, size)
+            integrity.sent += size
             self._channel.send(data)
 
     def _finish(self) -> None:
-        """All is sent: the server's FIN tells that nothing more comes, or where there is none the last byte."""
+        """All is sent: half-close, and end with the server's FIN or, without one, the last byte."""
         if not self._finished:
             self._finished = True
             self._canFinish = self._channel.loseWriteConnection()
@@ -177,38 +179,39 @@ class StreamVerifier:
 
     def replyReceived(self, reply: bytes) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
-        self._heardAt = self._now()
+        self._lastReceivedAt = self._monotonicNs()
         for fault in self._integrity.receive(reply):
             self._note(fault)
-        if self._integrity.received - self._integrity.sent > EXCESS:
-            self._end("the server sends what nobody has sent")
+        if self._integrity.received - self._integrity.sent > MAX_EXCESS_BYTES:
+            self._end("the server sends more than it receives")
         else:
             self._send()
 
     def connectionLost(self, reason: str) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         self._channel = None
-        self._judge()
+        self._checkRest()
         complete = self._finished and not self._counts[FaultKind.CUT]
         self._end("" if complete else reason)
 
-    def _look(self) -> None:
-        """Whether it has been silent for too long."""
-        if self._now() - self._heardAt < self._timeout:
-            self._timer = self._clock.callLater(self._timeout / SECOND / _LOOKS, self._look)
+    def _checkTimeout(self) -> None:
+        if self._monotonicNs() - self._lastReceivedAt < self._timeout:
+            self._timer = self._clock.callLater(
+                self._timeout / SECOND / TIMEOUT_CHECKS, self._checkTimeout
+            )
             return
-        self._judge()
-        self._end(f"no byte in {seconds(self._timeout)}")
+        self._checkRest()
+        self._end(f"no data received for {seconds(self._timeout)}")
 
-    def _judge(self) -> None:
+    def _checkRest(self) -> None:
         for fault in self._integrity.end():
             self._note(fault)
 
     def _note(self, fault: Fault) -> None:
         self._counts[fault.kind] += 1
-        if len(self._faults) < KEPT:
+        if len(self._faults) < MAX_KEPT_FAULTS:
             self._faults.append(fault)
-        self._tell(fault)
+        self._onFault(fault)
 
     def _end(self, ending: str) -> None:
         if not self._over:

@@ -97,8 +97,8 @@ class FindTests(SynchronousTestCase):
     def test_round(self) -> None:
         """Sequence numbers that have gone round mean the last probe that has them."""
         count = (1 << 32) + 10
-        self.assertEqual(ProbePayload._near(3, count), (1 << 32) + 3)
-        self.assertEqual(ProbePayload._near(11, count), 11)
+        self.assertEqual(ProbePayload._unwrapped(3, count), (1 << 32) + 3)
+        self.assertEqual(ProbePayload._unwrapped(11, count), 11)
 
 
 class DifferenceTests(SynchronousTestCase):

@@ -268,7 +268,7 @@ class PingingTests(SynchronousTestCase):
     def test_stoppedByTell(self) -> None:
         """Whoever is told may stop it."""
         pinging = self.begin(count=5, interval=10 * MS)
-        pinging._tell = lambda seen: pinging.stop()
+        pinging._onReply = lambda seen: pinging.stop()
         self.target.channels[0].error = OSError(1, "no")
         self.clock.advance(0.01)
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 2)

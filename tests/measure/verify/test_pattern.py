@@ -2,24 +2,30 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.verify.pattern import BLOCK, HEADER, MAGIC, ROUND, PatternStream
+from echoproto.measure.verify.pattern import BLOCK_SIZE, HEADER, MAGIC, PERIOD, PatternStream
 
 
 class SourceTests(SynchronousTestCase):
     def test_again(self) -> None:
         """The same seed makes the same stream, another one another, in pieces of any size from anywhere."""
         source = PatternStream(7)
-        whole = source.read(0, 3 * BLOCK)
-        self.assertEqual(PatternStream(7).read(0, 3 * BLOCK), whole)
+        whole = source.read(0, 3 * BLOCK_SIZE)
+        self.assertEqual(PatternStream(7).read(0, 3 * BLOCK_SIZE), whole)
         self.assertNotEqual(PatternStream(8).read(16, 16), whole[16:32])
-        for start, length in ((0, 1), (5, BLOCK), (BLOCK - 1, 2), (BLOCK, BLOCK), (100, 0)):
+        for start, length in (
+            (0, 1),
+            (5, BLOCK_SIZE),
+            (BLOCK_SIZE - 1, 2),
+            (BLOCK_SIZE, BLOCK_SIZE),
+            (100, 0),
+        ):
             self.assertEqual(source.read(start, length), whole[start : start + length])
 
     def test_numbered(self) -> None:
         """Each block begins with its number."""
         source = PatternStream(7)
         for number in (0, 1, 5000, 1 << 40):
-            header = source.read(number * BLOCK, HEADER.size)
+            header = source.read(number * BLOCK_SIZE, HEADER.size)
             self.assertEqual(HEADER.unpack(header), (MAGIC, source.session, number))
 
     def test_unique(self) -> None:
@@ -28,5 +34,5 @@ class SourceTests(SynchronousTestCase):
         stream = source.read(0, 1 << 20)
         for start in range(0, 1 << 20, 50_021):
             self.assertEqual(stream.find(stream[start : start + 16]), start)
-        self.assertNotEqual(source.read(ROUND, BLOCK), source.read(0, BLOCK))
-        self.assertEqual(source.read(ROUND + 20, 100), source.read(20, 100))
+        self.assertNotEqual(source.read(PERIOD, BLOCK_SIZE), source.read(0, BLOCK_SIZE))
+        self.assertEqual(source.read(PERIOD + 20, 100), source.read(20, 100))

@@ -10,7 +10,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.verify.integrity import Fault, FaultKind, IntegrityChecker
 from echoproto.measure.verify.pattern import PatternStream
-from echoproto.measure.verify.verifier import EXCESS, KEPT, PIECE, STOPPED, WINDOW, StreamVerifier
+from echoproto.measure.verify.verifier import (
+    MAX_EXCESS_BYTES,
+    MAX_KEPT_FAULTS,
+    STOPPED,
+    WINDOW_SIZE,
+    WRITE_SIZE,
+    StreamVerifier,
+)
 from echoproto.units import SECOND
 
 #: How long silence may last.
@@ -50,7 +57,9 @@ class Target:
 
 
 class VerifyingTests(SynchronousTestCase):
-    def begin(self, size: int | None = 3 * WINDOW, target: Target | None = None) -> StreamVerifier:
+    def begin(
+        self, size: int | None = 3 * WINDOW_SIZE, target: Target | None = None
+    ) -> StreamVerifier:
         self.clock = Clock()
         self.target = target if target is not None else Target()
         self.told: list[Fault] = []
@@ -86,30 +95,33 @@ class VerifyingTests(SynchronousTestCase):
         self.echo(verifying)
         result = self.successResultOf(verifying.result)
         self.assertEqual(
-            (result.sent, result.received, result.duration), (3 * WINDOW, 3 * WINDOW, SECOND)
+            (result.sent, result.received, result.duration),
+            (3 * WINDOW_SIZE, 3 * WINDOW_SIZE, SECOND),
         )
-        self.assertEqual((result.counts.total(), result.ending, result.rate), (0, "", 3 * WINDOW))
+        self.assertEqual(
+            (result.counts.total(), result.ending, result.rate), (0, "", 3 * WINDOW_SIZE)
+        )
 
     def test_window(self) -> None:
         """No more than a window is under way, whatever the server does."""
         verifying = self.begin(None)
-        self.assertEqual(len(self.target.channel.sent), WINDOW)
-        verifying.replyReceived(bytes(self.target.channel.sent[: PIECE - 1]))
-        self.assertEqual(len(self.target.channel.sent), WINDOW)
-        verifying.replyReceived(bytes(self.target.channel.sent[PIECE - 1 : PIECE]))
-        self.assertEqual(len(self.target.channel.sent), WINDOW + PIECE)
+        self.assertEqual(len(self.target.channel.sent), WINDOW_SIZE)
+        verifying.replyReceived(bytes(self.target.channel.sent[: WRITE_SIZE - 1]))
+        self.assertEqual(len(self.target.channel.sent), WINDOW_SIZE)
+        verifying.replyReceived(bytes(self.target.channel.sent[WRITE_SIZE - 1 : WRITE_SIZE]))
+        self.assertEqual(len(self.target.channel.sent), WINDOW_SIZE + WRITE_SIZE)
 
     def test_noHalfClose(self) -> None:
         """Where our FIN cannot be sent, the last byte ends it."""
-        verifying = self.begin(WINDOW, Target(canFinish=False))
+        verifying = self.begin(WINDOW_SIZE, Target(canFinish=False))
         self.echo(verifying)
         result = self.successResultOf(verifying.result)
-        self.assertEqual((result.received, result.ending), (WINDOW, ""))
+        self.assertEqual((result.received, result.ending), (WINDOW_SIZE, ""))
         self.assertTrue(self.target.channel.closed)
 
     def test_noHalfCloseInPieces(self) -> None:
         """Where our FIN cannot be sent, it waits for the last byte."""
-        verifying = self.begin(WINDOW, Target(canFinish=False))
+        verifying = self.begin(WINDOW_SIZE, Target(canFinish=False))
         verifying.replyReceived(bytes(self.target.channel.sent[:-1]))
         self.assertNoResult(verifying.result)
         verifying.replyReceived(bytes(self.target.channel.sent[-1:]))
@@ -124,11 +136,13 @@ class VerifyingTests(SynchronousTestCase):
                 for each in range(0, len(data), 1000)
             )
 
-        verifying = self.begin(WINDOW)
+        verifying = self.begin(WINDOW_SIZE)
         self.echo(verifying, flip)
         result = self.successResultOf(verifying.result)
-        self.assertEqual(result.counts, {FaultKind.FLIPPED: WINDOW // 1000 + 1})
-        self.assertEqual((len(result.faults), len(self.told)), (KEPT, WINDOW // 1000 + 1))
+        self.assertEqual(result.counts, {FaultKind.FLIPPED: WINDOW_SIZE // 1000 + 1})
+        self.assertEqual(
+            (len(result.faults), len(self.told)), (MAX_KEPT_FAULTS, WINDOW_SIZE // 1000 + 1)
+        )
         self.assertEqual(result.ending, "")
 
     def test_cut(self) -> None:
@@ -137,7 +151,7 @@ class VerifyingTests(SynchronousTestCase):
         verifying.replyReceived(bytes(self.target.channel.sent[:1000]))
         verifying.connectionLost("connection lost")
         result = self.successResultOf(verifying.result)
-        self.assertEqual(self.told, [Fault(FaultKind.CUT, 1000, WINDOW - 1000)])
+        self.assertEqual(self.told, [Fault(FaultKind.CUT, 1000, WINDOW_SIZE - 1000)])
         self.assertEqual(result.ending, "connection lost")
 
     def test_notAll(self) -> None:
@@ -152,10 +166,10 @@ class VerifyingTests(SynchronousTestCase):
     def test_noEcho(self) -> None:
         """A server that sends without an end what nobody has sent is given up."""
         verifying = self.begin(None)
-        for _ in range((WINDOW + EXCESS) // PIECE + 1):
-            verifying.replyReceived(bytes(PIECE))
+        for _ in range((WINDOW_SIZE + MAX_EXCESS_BYTES) // WRITE_SIZE + 1):
+            verifying.replyReceived(bytes(WRITE_SIZE))
         result = self.successResultOf(verifying.result)
-        self.assertEqual(result.ending, "the server sends what nobody has sent")
+        self.assertEqual(result.ending, "the server sends more than it receives")
         self.assertTrue(self.target.channel.closed)
 
     def test_silent(self) -> None:
@@ -167,14 +181,16 @@ class VerifyingTests(SynchronousTestCase):
         self.assertNoResult(verifying.result)
         self.clock.advance(0.5)
         result = self.successResultOf(verifying.result)
-        self.assertEqual((result.ending, result.counts[FaultKind.CUT]), ("no byte in 2 s", 1))
+        self.assertEqual(
+            (result.ending, result.counts[FaultKind.CUT]), ("no data received for 2 s", 1)
+        )
 
     def test_finish(self) -> None:
         """It may be asked to send no more, and ends when all has come; before it is connected too."""
         verifying = self.begin(None)
         verifying.finish()
         self.echo(verifying)
-        self.assertEqual(self.successResultOf(verifying.result).sent, WINDOW)
+        self.assertEqual(self.successResultOf(verifying.result).sent, WINDOW_SIZE)
         target = Target()
         opening, target.opening = target.opening, Deferred()
         verifying = self.begin(None, target)
