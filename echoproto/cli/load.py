@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.options import (
@@ -40,12 +40,9 @@ from echoproto.measure.assertions import Assertion
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
-from echoproto.measure.load.messages import LoadAssignment
-from echoproto.measure.load.partition import sendTimes, splitPlan
 from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.report.document import loadAssertable, loadValues
 from echoproto.report.text import loadLine, loadSummary
-from echoproto.targets.target import Target
 from echoproto.units import SECOND
 
 _TITLE = "Load options"
@@ -106,14 +103,13 @@ class LoadOptions(TargetOptions, OutputOptions):
     @property
     def plan(self) -> LoadPlan:
         """The plan of the whole load."""
-        times = None if self.rate is None else sendTimes(self.arrivals or "fixed", self.rate)
         return LoadPlan(
             connections=self.connections,
             duration=self.sendTime,
             count=self.count,
             window=self.window or 1,
-            times=times,
             rate=self.rate,
+            arrivals=self.arrivals or "fixed",
             warmup=self.warmup,
             timeout=self.timeout,
         )
@@ -165,19 +161,15 @@ def loadCommand(options: LoadOptions) -> int:
             runner.write(writer.event(interval))
 
         def prepare(reactor: Any) -> Deferred[Any]:  # Any: it has many interfaces
-            plan = options.plan
-            if options.workers > 1:
-                assignments = _assignments(target, plan, options)
-                return succeed(
-                    LoadWorkerPool(reactor, plan, assignments, onInterval, runner.localError)
-                )
             return prepareLoad(
                 reactor,
                 target,
-                plan,
+                options.plan,
                 sizes=options.sizes,
                 connect=connectOptionsOf(options),
                 onInterval=onInterval,
+                workers=options.workers,
+                onWorkerFailure=runner.localError,
             )
 
         def show(result: LoadResult) -> int:
@@ -232,16 +224,6 @@ def loadStatus(result: LoadResult, interrupted: bool, hasFailed: bool) -> int:
 def _progress(measurement: LoadGenerator | LoadWorkerPool) -> ProgressStage:
     share, figures = measurement.stage()
     return ProgressStage(share, loadLine(*figures))
-
-
-def _assignments(target: Target, plan: LoadPlan, options: LoadOptions) -> list[LoadAssignment]:
-    """The share of each worker."""
-    shares = splitPlan(plan, options.workers)
-    connect, arrivals = connectOptionsOf(options), (options.arrivals or "fixed", plan.rate)
-    return [
-        LoadAssignment(target, share, options.sizes, connect, *arrivals, index, len(shares))
-        for index, share in enumerate(shares)
-    ]
 
 
 def _failedAssertions(result: LoadResult, assertions: Sequence[Assertion]) -> list[str]:

@@ -15,7 +15,7 @@ from itertools import cycle
 from random import Random
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from echoproto.errors import TargetError
@@ -24,8 +24,10 @@ from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.cpu import cpuTime
 from echoproto.measure.load.datagrams import MINIMUM_SIZE, numberedDatagrams
 from echoproto.measure.load.generator import LoadGenerator
-from echoproto.measure.load.partition import sendTimes
+from echoproto.measure.load.messages import LoadAssignment
+from echoproto.measure.load.partition import sendTimes, splitPlan
 from echoproto.measure.load.plan import LoadPlan, LoadResult
+from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.measure.measurement import Measurement
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger, PingPlan, PingResult
@@ -214,24 +216,29 @@ def prepareLoad(
     monotonicNs: Callable[[], int] = time.monotonic_ns,
     seed: int | None = None,
     onInterval: Callable[[Interval, IntervalCounts], None] = lambda interval, counts: None,
-) -> Deferred[LoadGenerator]:
+    workers: int = 1,
+    onWorkerFailure: Callable[[str], None] = lambda line: None,
+) -> Deferred[LoadGenerator | LoadWorkerPool]:
     """
     Prepare to load an echo server.
 
-    :param reactor: connects to the target, and calls later.
+    :param reactor: connects to the target, and calls later; with ``workers``, starts processes.
     :param target: ``lab1``, ``udp://lab1:7`` and so on.
     :param plan: how many connections, how long, how often.
     :param sizes: the least and the most bytes of a message, evenly distributed. A datagram has at
         least :data:`~.load.datagrams.MINIMUM_SIZE`.
     :param connect: options of the connections.
-    :param monotonicNs: a monotonic clock, in nanoseconds.
-    :param seed: seed of the messages; random if ``None``.
+    :param monotonicNs: a monotonic clock, in nanoseconds; worker processes use their own.
+    :param seed: seed of the messages; random if ``None``, and in worker processes.
     :param onInterval: called at the end of each second.
-    :return: fires with a :class:`~echoproto.measure.load.generator.LoadGenerator`, to be started.
+    :param workers: number of processes that share the load; 1 for none besides this one.
+    :param onWorkerFailure: called with one line for each worker that fails while others succeed.
+    :return: fires with a :class:`~echoproto.measure.load.generator.LoadGenerator` or, if there are
+        several workers, a :class:`~echoproto.measure.load.workers.LoadWorkerPool`, to be started.
         Fails as :func:`preparePing` does.
-    :raise ValueError: the target is invalid.
+    :raise ValueError: the target is invalid, or the plan has ``times``, which workers cannot share.
     """
-    parsed = _parsed(target)
+    parsed, plan = _parsed(target), plan or LoadPlan()
     isUDP = parsed.carrier == "udp"
     if isUDP and sizes[0] < MINIMUM_SIZE:
         return fail(
@@ -240,7 +247,9 @@ def prepareLoad(
                 f"give -s {MINIMUM_SIZE} or more"
             )
         )
-    plan = plan or LoadPlan()
+    if workers > 1:
+        assignments = _assignments(parsed, plan, sizes, connect or ConnectOptions(), workers)
+        return succeed(LoadWorkerPool(reactor, plan, assignments, onInterval, onWorkerFailure))
     if plan.rate is not None and plan.times is None:
         plan = replace(plan, times=sendTimes(plan.arrivals, plan.rate))
     messages = _loadMessages(isUDP, sizes, Random(seed))
@@ -260,13 +269,16 @@ def load(
     monotonicNs: Callable[[], int] = time.monotonic_ns,
     seed: int | None = None,
     onInterval: Callable[[Interval, IntervalCounts], None] = lambda interval, counts: None,
+    workers: int = 1,
+    onWorkerFailure: Callable[[str], None] = lambda line: None,
 ) -> Deferred[LoadResult]:
     """
     Load an echo server. The parameters are those of :func:`prepareLoad`.
 
     :return: fires with a :class:`LoadResult`. Fails as :func:`prepareLoad` does, and if no
-        connection can be made. Cancelled, it fires with the figures so far.
-    :raise ValueError: the target is invalid.
+        connection can be made. Cancelled, it fires with the figures so far; with several workers it
+        kills them, and fails with ``CancelledError``.
+    :raise ValueError: see :func:`prepareLoad`.
     """
     return prepareLoad(
         reactor,
@@ -277,6 +289,8 @@ def load(
         monotonicNs=monotonicNs,
         seed=seed,
         onInterval=onInterval,
+        workers=workers,
+        onWorkerFailure=onWorkerFailure,
     ).addCallback(_run)
 
 
@@ -287,6 +301,23 @@ def _parsed(target: str | Target) -> Target:
 def _run(measurement: Measurement[R]) -> Deferred[R]:
     measurement.start()
     return measurement.result
+
+
+def _assignments(
+    target: Target,
+    plan: LoadPlan,
+    sizes: tuple[int, int],
+    connect: ConnectOptions,
+    workers: int,
+) -> list[LoadAssignment]:
+    """The share of each worker."""
+    if plan.times is not None:
+        raise ValueError("workers cannot share the times of a plan: set its rate and arrivals")
+    shares = splitPlan(plan, workers)
+    return [
+        LoadAssignment(target, share, sizes, connect, plan.arrivals, plan.rate, index, len(shares))
+        for index, share in enumerate(shares)
+    ]
 
 
 def _loadMessages(isUDP: bool, sizes: tuple[int, int], random: Random) -> Iterator[bytes]:

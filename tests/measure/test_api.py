@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,6 +17,7 @@ from echoproto.measure.api import (
     ProbeOutcome,
     load,
     ping,
+    prepareLoad,
     preparePing,
     verify,
 )
@@ -23,6 +25,7 @@ from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.targets.target import Target
 from echoproto.testing import DatagramWire, endpointTo
+from tests.server.fakeprocesses import FakeProcesses
 
 SECOND = 1_000_000_000
 
@@ -133,3 +136,31 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual((result.received, result.wrong, result.duplicates), (100, 0, 0))
         self.assertLess(abs(result.bytesSent - 1400), 200)
         self.failureResultOf(load(wire, "udp://127.0.0.1:7", plan, sizes=(7, 20)), TargetError)
+
+    def test_rate(self) -> None:
+        """A rate makes an open loop, whose send times need not be given."""
+        wire = DatagramWire()
+        wire.listenUDP(7, EchoDatagramProtocol(wire), "127.0.0.1")
+        plan = LoadPlan(connections=1, count=1, duration=None, rate=100.0)
+        loading = load(wire, "udp://127.0.0.1:7", plan, monotonicNs=lambda: 0)
+        wire.deliverAll()
+        self.assertEqual(self.successResultOf(loading).response.count, 1)
+
+    def test_workers(self) -> None:
+        """Several processes share a load; each gets its part of the plan."""
+        reactor: Any = FakeProcesses()
+        plan = LoadPlan(connections=3, rate=100.0, arrivals="poisson")
+        pool = self.successResultOf(prepareLoad(reactor, "127.0.0.1:7", plan, workers=2))
+        pool.start()
+        first, second = (pickle.loads(process.orders) for process in reactor.spawned)
+        self.assertEqual([first.plan.connections, second.plan.connections], [2, 1])
+        self.assertEqual(
+            (first.rate, first.arrivals, first.index, first.of), (100, "poisson", 0, 2)
+        )
+        self.assertEqual(pool.target, first.target)
+
+    def test_unsharedTimes(self) -> None:
+        """Send times cannot be shared by workers, only a rate."""
+        plan = LoadPlan(times=iter([0]))
+        with self.assertRaisesRegex(ValueError, "set its rate"):
+            prepareLoad(Clock(), "127.0.0.1:7", plan, workers=2)

@@ -85,6 +85,7 @@ class LoadWorkerPool:
     :param orders: of each worker.
     :param tell: called with each second when all have told theirs.
     :param fault: called with a line for each worker that died or had to give up, where others have not.
+    :ivar target: the target.
     :ivar result: fires with the sum of all results; fails where there is none.
     """
 
@@ -96,7 +97,9 @@ class LoadWorkerPool:
         tell: Callable[[Interval, IntervalCounts], None],
         fault: Callable[[str], None],
     ) -> None:
-        self.result: Deferred[LoadResult] = Deferred()
+        self.result: Deferred[LoadResult] = Deferred(lambda _: self._cancel())
+        self._isCancelled = False
+        self.target = orders[0].target
         self._reactor = reactor
         self._plan = plan
         self._orders = orders
@@ -148,6 +151,11 @@ class LoadWorkerPool:
             each.stop()
         self._killing = self._reactor.callLater(GRACE + self._plan.timeout / SECOND, self._kill)
 
+    def _cancel(self) -> None:
+        """Kill the workers, as a cancelled ``Deferred`` cannot wait for their results."""
+        self._isCancelled = True
+        self._kill()
+
     def _kill(self) -> None:
         for each in self._left():
             each.kill()
@@ -187,6 +195,8 @@ class LoadWorkerPool:
     def _end(self) -> None:
         if self._killing is not None and self._killing.active():
             self._killing.cancel()
+        if self._isCancelled:
+            return
         results = [each.result for each in self._workers if each.result is not None]
         errors = [(each.number, each.error) for each in self._workers if each.error is not None]
         if results:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pickle
+import signal
 from errno import EMFILE
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed, TargetError
@@ -89,6 +91,15 @@ class LoadCrewTests(SynchronousTestCase):
         for each in self.processes:
             self.assertTrue(each.orders.endswith(GO))
             self.assertEqual(each.orders.count(GO), 1)
+
+    def test_cancelled(self) -> None:
+        """If the result is cancelled, all workers are killed."""
+        self.begun()
+        self.crew.result.cancel()
+        for process in self.processes:
+            self.assertEqual(process.signals, [signal.SIGKILL])
+            process.end()
+        self.failureResultOf(self.crew.result, CancelledError)
 
     def test_sum(self) -> None:
         """Seconds are told when all have told theirs; the result is their sum."""
