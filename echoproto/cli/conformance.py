@@ -7,9 +7,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 import click
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.options import (
@@ -113,7 +115,7 @@ def conformanceCommand(options: ConformanceOptions) -> int:
         def onStart(suite: ConformanceRunner, reactor: object) -> None:
             runner.write(writer.heading(f"CONFORMANCE {suite.target}"))
 
-        def prepare(reactor: Any) -> Any:  # Any: it has many interfaces
+        def prepare(reactor: IReactorTime) -> Deferred[ConformanceRunner]:
             return prepareGrade(
                 reactor,
                 target,
@@ -140,7 +142,7 @@ class ConformanceView(ResultView[object, ConformanceResult]):
     """
     A table of the checks, and their counts.
 
-    :param stream: where it is written; a terminal has colours.
+    :param stream: the destination; a terminal has colours.
     :param quiet: whether only failed checks have a row.
     """
 

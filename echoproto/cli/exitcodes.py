@@ -16,7 +16,7 @@ OK, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED = 0, 1, 2,
 
 
 def complain(line: str) -> None:
-    """Write a line to the standard error; if that is closed, nobody can be informed."""
+    """Write a line to the standard error; a closed one is ignored."""
     with suppress(OSError):
         click.echo(line, err=True)
 

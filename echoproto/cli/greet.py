@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,11 @@ from echoproto.escape import printable
 from echoproto.units import SECOND
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IReactorTime
+
+    from echoproto.targets.stream import StreamTarget
+    from echoproto.targets.udp import UDPTarget
 
 _TITLE = "Greeting options"
 
@@ -85,9 +88,9 @@ def greetCommand(options: GreetOptions) -> int:
     message = CLIENT_GREETING if options.message is None else os.fsencode(options.message)
     runner = MeasurementRunner[_Greeting]("greet", sys.stdout, target.text)
 
-    def prepare(reactor: Any) -> Deferred[_Greeting]:
+    def prepare(reactor: IReactorTime) -> Deferred[_Greeting]:
         found = makeTarget(
-            reactor, target, len(message), reactor.seconds, connectOptionsOf(options)
+            reactor, target, len(message), time.monotonic_ns, connectOptionsOf(options)
         )
         return found.addCallback(_Greeting, reactor, message, options.timeout / SECOND)
 
@@ -105,7 +108,13 @@ def greetCommand(options: GreetOptions) -> int:
 class _Greeting:
     """One exchange, as a :class:`~echoproto.measure.measurement.Measurement`."""
 
-    def __init__(self, target: Any, reactor: Any, message: bytes, timeout: float) -> None:
+    def __init__(
+        self,
+        target: StreamTarget | UDPTarget,
+        reactor: IReactorTime,
+        message: bytes,
+        timeout: float,
+    ) -> None:
         self.target = target
         self._exchange = (reactor, message, timeout)
         self.result: Deferred[bytes]

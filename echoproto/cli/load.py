@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import click
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.options import (
@@ -153,14 +153,14 @@ def loadCommand(options: LoadOptions) -> int:
     target = targetOf(options)
     writer: TextWriter[Interval, LoadResult] = makeWriter(options.output, LoadView())
     with opened(options.out) as stream:
-        runner = MeasurementRunner[Any](  # a generator, or a pool of workers
+        runner = MeasurementRunner[LoadGenerator | LoadWorkerPool](
             "load", stream, target.text, progress=_progress
         )
 
         def onInterval(interval: Interval, counts: IntervalCounts) -> None:
             runner.write(writer.event(interval))
 
-        def prepare(reactor: Any) -> Deferred[Any]:  # Any: it has many interfaces
+        def prepare(reactor: IReactorTime) -> Deferred[LoadGenerator | LoadWorkerPool]:
             return prepareLoad(
                 reactor,
                 target,

@@ -177,7 +177,7 @@ def _invoke(words: list[str]) -> int:
 
 
 def _openMissingStreams() -> None:
-    """Replace a standard stream that was closed by the caller, which is no error."""
+    """Replace a standard stream that the caller has closed, as daemons do."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from ipaddress import ip_address
@@ -36,7 +36,7 @@ MAX_MESSAGE = 1 << 20
 #: Bytes of the longest probe: each is built anew in memory.
 MAX_PROBE = 1 << 24
 
-#: Nanoseconds between probes, at least; timers are no finer.
+#: Nanoseconds between probes, at least; no timer is finer.
 MIN_INTERVAL = 1000
 
 CONNECTION_OPTIONS = "Connection options"
@@ -47,6 +47,9 @@ TARGET_HELP = """TARGET is host, host:port, [v6]:port, tcp://, udp://, tls://hos
 unix:///path; the default is TCP and port 12345."""
 
 _Options = TypeVar("_Options")
+
+#: A function that becomes a command.
+_Run = TypeVar("_Run", bound=Callable[..., object])
 
 
 class ParsedParamType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
@@ -90,7 +93,7 @@ class _GroupedOption(click.Option):
         self.title = title
 
 
-def option(title: str, *names: str, **settings: Any) -> Callable[[Any], Any]:  # Any: click.option
+def option(title: str, *names: str, **settings: object) -> Callable[[_Run], _Run]:
     """``click.option`` for a :class:`GroupedCommand`, under a title of its help."""
     settings = {"show_default": "default" in settings, **settings}
     return click.option(*names, cls=_GroupedOption, title=title, **settings)
@@ -135,7 +138,7 @@ class TargetOptions:
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
     """
-    How and where a result is written.
+    The format of a result, and its destination.
 
     :ivar output: the format.
     :ivar out: the path of a file; the standard output if ``None``.
@@ -145,7 +148,7 @@ class OutputOptions:
     out: str | None
 
 
-def targetOptions(metavar: str = "TARGET") -> Callable[[Any], Any]:
+def targetOptions(metavar: str = "TARGET") -> Callable[[_Run], _Run]:
     """Add the fields of :class:`TargetOptions` to a command."""
     decorators = (
         click.argument("targets", metavar=metavar, nargs=-1, type=TARGET),
@@ -169,7 +172,7 @@ def targetOptions(metavar: str = "TARGET") -> Callable[[Any], Any]:
     return lambda run: _decorated(run, decorators)
 
 
-def outputOptions(*formats: str) -> Callable[[Any], Any]:
+def outputOptions(*formats: str) -> Callable[[_Run], _Run]:
     """
     Add the fields of :class:`OutputOptions` to a command.
 
@@ -190,7 +193,7 @@ def outputOptions(*formats: str) -> Callable[[Any], Any]:
     return lambda run: _decorated(run, decorators)
 
 
-def assertOption(run: Any) -> Any:  # Any: a function of any command
+def assertOption(run: _Run) -> _Run:
     """Add the option ``--assert``, field ``assertions``."""
     return option(
         OUTPUT_OPTIONS,
@@ -206,7 +209,7 @@ def targetsOf(options: TargetOptions) -> list[Target]:
     """
     All targets of a command, those of ``--endpoint`` last.
 
-    :raise click.UsageError: there is none.
+    :raise click.UsageError: no target is given.
     """
     endpoints = (Target(text, "endpoint", path=text) for text in options.descriptions)
     targets = [*options.targets, *endpoints]
@@ -219,7 +222,7 @@ def targetOf(options: TargetOptions) -> Target:
     """
     The target of a command that takes one.
 
-    :raise click.UsageError: there is none, or there are several.
+    :raise click.UsageError: no target is given, or more than one.
     """
     target, *more = targetsOf(options)
     if more:
@@ -253,12 +256,12 @@ def parseWorkers(text: str) -> int:
     return int(text)
 
 
-def _connection(*names: str, **settings: Any) -> Callable[[Any], Any]:  # Any: click.option
+def _connection(*names: str, **settings: object) -> Callable[[_Run], _Run]:
     return option(CONNECTION_OPTIONS, *names, **settings)
 
 
-def _decorated(run: Any, decorators: tuple[Callable[[Any], Any], ...]) -> Any:  # Any: as above
-    for decorate in reversed(decorators):
+def _decorated(run: _Run, decorators: Iterable[Callable[[_Run], _Run]]) -> _Run:
+    for decorate in reversed(list(decorators)):
         run = decorate(run)
     return run
 

@@ -169,8 +169,8 @@ class LineOutput:
     """
     Writes lines to a stream until that fails.
 
-    :param onFailure: called once then, with the reason; with an empty one if the reader is gone,
-        which is no error (``head`` does that).
+    :param onFailure: called once then, with the reason; with an empty one if the reader is gone, as
+        ``head`` may be, which must not be reported.
     """
 
     def __init__(self, stream: IO[str], onFailure: Callable[[str], None]) -> None:

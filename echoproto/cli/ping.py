@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
@@ -171,11 +171,11 @@ class PingSession:
         view = PingView(options.quiet, options.timestamps, started, self._session.hex())
         self._writer: TextWriter[PingEvent, Sequence[PingResult]] = makeWriter(options.output, view)
         self._startedAt = time.monotonic_ns()
-        self._preparing: set[Deferred[Any]] = set()
+        self._preparing: set[Deferred[Pinger]] = set()
         self._pingers: list[Pinger] = []
-        self._reactor: Any  # it has many interfaces
+        self._reactor: IReactorTime
 
-    def prepare(self, reactor: Any) -> Deferred[PingSession]:  # Any: as above
+    def prepare(self, reactor: IReactorTime) -> Deferred[PingSession]:
         """Keep the reactor: each target is prepared on its own, so that none waits for another."""
         self._reactor = reactor
         return succeed(self)
@@ -214,12 +214,9 @@ class PingSession:
             event = PingEvent(name, time.monotonic_ns() - self._startedAt, outcome)
             self._runner.write(self._writer.event(event))
 
-        def prepared(result: Any) -> Any:
-            self._preparing.discard(preparing)
-            return result
-
         def begin(pinger: Pinger) -> Deferred[PingResult]:
             nonlocal name
+            self._preparing.discard(preparing)
             name = pinger.target.name
             address = pinger.target.address
             shown = f" ({address})" if address and address not in name else ""
@@ -230,6 +227,7 @@ class PingSession:
             return pinger.result
 
         def failed(failure: Failure) -> None:
+            self._preparing.discard(preparing)
             if not failure.check(CancelledError):
                 self._runner.localError(describeFailure(failure, target.text))
 
@@ -244,7 +242,7 @@ class PingSession:
             session=self._session,
         )
         self._preparing.add(preparing)
-        return preparing.addBoth(prepared).addCallback(begin).addErrback(failed)
+        return preparing.addCallback(begin).addErrback(failed)
 
 
 class PingView(ResultView[PingEvent, Sequence[PingResult]]):

@@ -165,7 +165,7 @@ class ReportView(ResultView[Values, ReportContent]):
     """
     A table of the results, or of their comparisons.
 
-    :param stream: where it is written.
+    :param stream: the destination.
     """
 
     def __init__(self, stream: IO[str]) -> None:

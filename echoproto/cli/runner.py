@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
@@ -30,8 +31,8 @@ _Measurement = TypeVar("_Measurement", bound="Measurement[Any]")
 
 class MeasurementRunner(Generic[_Measurement]):
     """
-    One run of a command. If its measurement has a method ``finish`` too, Ctrl-C calls that instead of
-    ``stop``, and waits for the messages under way.
+    One run of a command. If its measurement has a method ``finish`` too, Ctrl-C calls that instead
+    of ``stop``, and waits for the messages under way.
 
     :param name: of the command.
     :param stream: receives the output.
@@ -47,7 +48,7 @@ class MeasurementRunner(Generic[_Measurement]):
         name: str,
         stream: IO[str],
         target: str = "",
-        onStart: Callable[[_Measurement, Any], None] = lambda measurement, reactor: None,
+        onStart: Callable[[_Measurement, IReactorTime], None] = lambda measurement, reactor: None,
         progress: Callable[[_Measurement], ProgressStage] | None = None,
         snapshot: Callable[[_Measurement], Iterable[str]] | None = None,
     ) -> None:
@@ -68,7 +69,7 @@ class MeasurementRunner(Generic[_Measurement]):
 
     def run(
         self,
-        prepare: Callable[[Any], Deferred[_Measurement]],
+        prepare: Callable[[IReactorTime], Deferred[_Measurement]],
         show: Callable[[Any], int],
     ) -> int:
         """
@@ -112,7 +113,7 @@ class MeasurementRunner(Generic[_Measurement]):
     def _start(self, measurement: _Measurement) -> Deferred[Any]:
         self._measurement = measurement
         if self._snapshot is not None:
-            signal.signal(signal.SIGQUIT, self._onQuit)
+            self._printSnapshotOnQuit(measurement, self._snapshot)
         self._onStart(measurement, self._reactor)
         measurement.start()
         if self._progress is not None and sys.stderr.isatty():
@@ -136,12 +137,14 @@ class MeasurementRunner(Generic[_Measurement]):
         if self._bar is not None:
             self._bar.hide()
 
-    def _onQuit(self, number: int, frame: object) -> None:
-        self._reactor.callFromThread(self._printSnapshot)
+    def _printSnapshotOnQuit(
+        self, measurement: _Measurement, snapshot: Callable[[_Measurement], Iterable[str]]
+    ) -> None:
+        def show() -> None:
+            for line in snapshot(measurement):
+                self.complain(line)
 
-    def _printSnapshot(self) -> None:
-        for line in self._snapshot(self._measurement):  # type: ignore[misc,arg-type]  # both are set
-            self.complain(line)
+        signal.signal(signal.SIGQUIT, lambda *_: self._reactor.callFromThread(show))
 
     def _fail(self, failure: Failure) -> int:
         if self.interrupted:
@@ -165,17 +168,15 @@ class MeasurementRunner(Generic[_Measurement]):
         while if messages are under way or if there are worker processes.
         """
         self._isShuttingDown = True
-        # Second Ctrl-C.
-        self._onSignals(signal.SIG_DFL if self._measurement is None else self._stopNow)
+        if (measurement := self._measurement) is not None:
+            # Second Ctrl-C.
+            self._onSignals(lambda *_: self._reactor.callFromThread(measurement.stop))
         self._interrupt()
         return None if self._preparing is None or self._ended.called else self._ended
 
-    def _onSignals(self, action: Any) -> None:  # Any: as signal.signal has it
+    def _onSignals(self, action: signal.Handlers | Callable[..., None]) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, action)
-
-    def _stopNow(self, number: int, frame: object) -> None:
-        self._reactor.callFromThread(self._measurement.stop)  # type: ignore[union-attr]  # it is set
 
     def _interrupt(self) -> None:
         """End the measurement early, but wait for messages under way if it can."""

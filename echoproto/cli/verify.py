@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
 
 from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.options import (
@@ -85,7 +86,7 @@ def verifyCommand(options: VerifyOptions) -> int:
     size = None if options.duration else options.size
     writer: TextWriter[Fault, VerifyResult] = makeWriter(options.output, VerifyView(options.quiet))
 
-    def onStart(verifier: StreamVerifier, reactor: Any) -> None:  # Any: it has many interfaces
+    def onStart(verifier: StreamVerifier, reactor: IReactorTime) -> None:
         heading = f"VERIFY {verifier.target.name}, seed {verifier.snapshot().seed}"
         runner.write(writer.heading(heading))
         if options.duration:
