@@ -1,7 +1,7 @@
 """
-Start the server with the given command, ask for one echo on each carrier, and stop it.
+Start a server, exchange one echo on each carrier, and stop it.
 
-``echo_once.py STATUS COMMAND``: STATUS is what it must end with.
+``echo_once.py STATUS COMMAND``: STATUS is the exit status that the server must have.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ try:
     while len(found) < LISTENERS:
         line = running.stdout.readline()
         if not line:
-            sys.exit("it did not start")
+            sys.exit("the server did not start")
         found += re.findall(r"echo is listening on (\w+) (?:(.*):(\d+)|(.+))", line)
     for carrier, host, port, path in found:
         family = socket.AF_UNIX if path else socket.AF_INET6 if "[" in host else socket.AF_INET
@@ -37,4 +37,4 @@ try:
 finally:
     running.terminate()
 if running.wait(10) != int(status):
-    sys.exit(f"it ended with {running.returncode}")
+    sys.exit(f"the server exited with {running.returncode}")

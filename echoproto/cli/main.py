@@ -66,7 +66,13 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """See ``click.Group``."""
-        return loadCommand(cmd_name) if cmd_name in COMMANDS else None
+        try:
+            return loadCommand(cmd_name) if cmd_name in COMMANDS else None
+        except ModuleNotFoundError:
+            if ctx.resilient_parsing:
+                # Without its extra a subcommand has no completion.
+                return None
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See ``click.Group``."""
@@ -147,11 +153,11 @@ def run(words: Sequence[str]) -> int:
         if error.code != 1:
             complain(f"{called}: {error}")
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        module = (error.name or "").partition(".")[0]
+        if module not in _EXTRAS:
             raise
-        needs = f"{words[0]} needs {error.name}; pip install 'echoproto[{extra}]'"
-        complain(f"echoproto: {needs}")
+        extra = f"pip install 'echoproto[{_EXTRAS[module]}]'"
+        complain(f"echoproto: {words[0]} needs {module}; {extra}")
     except BrokenPipeError:
         # The reader of a help text, such as head, has read enough.
         return OK

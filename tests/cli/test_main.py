@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto import __version__
 from echoproto.cli import greet
+from echoproto.cli import main as commandMain
 from echoproto.cli.main import COMMANDS, COMPLETE_VARIABLE, echoprotoCommand, loadCommand, main, run
 from echoproto.cli.serve import ServeOptions
 from echoproto.errors import StartupError
@@ -156,7 +157,7 @@ class RunTests(SynchronousTestCase):
             raise ModuleNotFoundError("No module named 'hdrh'", name="hdrh.histogram")
 
         self.patch(ServeOptions, "run", fail)
-        needs = "echoproto: serve needs hdrh.histogram; pip install 'echoproto[measure]'\n"
+        needs = "echoproto: serve needs hdrh; pip install 'echoproto[measure]'\n"
         self.assertEqual(self.run_("serve"), (2, "", needs))
 
     def test_moduleMissing(self) -> None:
@@ -195,6 +196,18 @@ class CompletionTests(SynchronousTestCase):
         self.assertEqual(self.completed("echoproto ping --rec"), ["plain,--reconnect"])
         self.assertEqual(self.completed("echoproto ping --output nd"), ["plain,ndjson"])
         self.assertEqual(self.completed("echoproto serve --work"), ["plain,--workers"])
+
+    def test_extraMissing(self) -> None:
+        """A subcommand whose extra is not installed has no completion; running it is an error."""
+
+        def fail(name: str) -> click.Command:
+            raise ModuleNotFoundError("No module named 'hdrh'", name="hdrh")
+
+        self.patch(commandMain, "loadCommand", fail)
+        self.assertEqual(self.completed("echoproto ping --rec"), [])
+        with redirect_stderr(io.StringIO()) as errors:
+            self.assertEqual(run(["ping", "lab1"]), 2)
+        self.assertIn("ping needs hdrh; pip install", errors.getvalue())
 
     def test_version(self) -> None:
         """A word that is complete already is not carried out."""
