@@ -16,6 +16,9 @@ from echoproto.cli.main import run
 from echoproto.reactors import install
 from echoproto.testing import DatagramWire, StreamPair, endpointTo
 
+#: Reported if the output is ``/dev/full``.
+DISK_FULL = "cannot write: No space left on device; the rest of the output is lost"
+
 
 class RunningReactor(DatagramWire):
     """A reactor in memory that runs until it is stopped; a test may act at each turn."""
@@ -135,7 +138,7 @@ class CommandTestCase(SynchronousTestCase):
         return Ended(status, output.getvalue(), errors.getvalue())
 
     def assertRefused(self, message: str, *words: str) -> None:
-        """The words are a usage error or a local error: one line, nothing on the output, status 2."""
+        """The command prints one error line with the message, no output, and is status 2."""
         ended = self.ended(*words)
         self.assertEqual((ended.status, ended.output), (2, ""))
         self.assertIn(message, ended.errors)

@@ -23,7 +23,7 @@ TARGET = "127.0.0.1:7"
 
 
 class Silent(Faulty):
-    """Answers nothing."""
+    """Never replies."""
 
     def dataReceived(self, data: bytes) -> None:
         pass
@@ -33,7 +33,7 @@ class Flipping(Faulty):
     """Changes every byte above 127."""
 
     def dataReceived(self, data: bytes) -> None:
-        self.transport.write(bytes(each & 0x7F for each in data))
+        self.transport.write(bytes(byte & 0x7F for byte in data))
 
 
 class ConformanceTests(CommandTestCase):
@@ -58,11 +58,11 @@ class ConformanceTests(CommandTestCase):
         return ended.status, ended.output, ended.errors
 
     def test_passed(self) -> None:
-        """What came of each check is a line: status 0 where none failed."""
-        status, said, errors = self.conformance("--carrier", "all", "--only", "bytes", TARGET)
+        """Each check has a row; the status is 0 if none failed."""
+        status, output, errors = self.conformance("--carrier", "all", "--only", "bytes", TARGET)
         self.assertEqual((status, errors), (0, ""))
         self.assertEqual(
-            said.splitlines(),
+            output.splitlines(),
             [
                 "CONFORMANCE tcp://127.0.0.1:7 and udp://127.0.0.1:7",
                 "carrier  check    verdict  reason",
@@ -75,63 +75,64 @@ class ConformanceTests(CommandTestCase):
         )
 
     def test_failed(self) -> None:
-        """A check that failed is told with why, and status 3."""
+        """A failed check has its reason, and status 3."""
         self.serve(lambda reactor: Factory.forProtocol(Flipping))
-        status, said, _ = self.conformance("--only", "bytes", "-q", TARGET)
+        status, output, _ = self.conformance("--only", "bytes", "-q", TARGET)
         self.assertEqual(status, 3)
         self.assertEqual(
-            said.splitlines()[1:],
+            output.splitlines()[1:],
             [
                 "carrier  check  verdict  reason",
-                "tcp      bytes  failed   byte 128 was sent as 80 and came back as 00 (RFC 862, TCP)",
+                "tcp      bytes  failed   byte 128 was sent as 80 and came back as 00"
+                + " (RFC 862, TCP)",
                 "1 passed, 1 failed, 0 skipped",
             ],
         )
 
     def test_nobody(self) -> None:
-        """Where nobody answers at all it is status 1."""
+        """A server that never replies is status 1."""
         self.serve(lambda reactor: Factory.forProtocol(Silent))
-        status, said, _ = self.conformance("-t", "50ms", TARGET)
+        status, output, _ = self.conformance("-t", "50ms", TARGET)
         self.assertEqual(status, 1)
-        self.assertIn("0 of 17 bytes came back, then nothing for 0.05 s", said)
+        self.assertIn("0 of 17 bytes came back, then nothing for 0.05 s", output)
 
     def test_json(self) -> None:
-        """Programs get a document."""
-        status, said, _ = self.conformance(
+        """-o json writes a document."""
+        status, output, _ = self.conformance(
             "--carrier", "udp", "--only", "burst", "--risky", "-o", "json", TARGET
         )
-        found = json.loads(said)
+        found = json.loads(output)
         self.assertEqual((status, found["counts"]["passed"]), (0, 2))
         self.assertTrue(found["checks"][1]["risky"])
 
     def test_table(self) -> None:
-        """On a terminal it is a table, in colours."""
-        _, said, _ = self.conformance(
+        """On a terminal the table has colours."""
+        _, output, _ = self.conformance(
             "--carrier", "udp", "--only", "source", TARGET, output=Terminal()
         )
-        self.assertIn("\x1b[32mpassed", said)
-        self.assertIn("asked at 127.0.0.1", said)
-        self.assertTrue(said.endswith("2 passed, 0 failed, 0 skipped\n"))
+        self.assertIn("\x1b[32mpassed", output)
+        self.assertIn("asked at 127.0.0.1", output)
+        self.assertTrue(output.endswith("2 passed, 0 failed, 0 skipped\n"))
 
     def test_progress(self) -> None:
-        """On a terminal it tells how far it has come, unless it is to be quiet."""
+        """On a terminal the progress is shown, unless --quiet is given."""
         self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
         words = ("--only", "late reader", TARGET)
-        _, _, said = self.conformance(*words, errors=Terminal())
-        self.assertIn("1 of 2 checks, late reader", said)
+        _, _, output = self.conformance(*words, errors=Terminal())
+        self.assertIn("1 of 2 checks, late reader", output)
         self.serve(EchoFactory)
         self.assertEqual(self.conformance("-q", *words, errors=Terminal())[2], "")
 
     def test_list(self) -> None:
-        """What is asked is listed, with where it stands; no target is needed."""
-        status, said, _ = self.conformance("--list")
-        self.assertEqual((status, len(said.splitlines())), (0, len(CHECKS) + 1))
-        self.assertRegex(said, r"udp +burst +risky +After a burst of .* \(RFC 1122 ")
-        _, said, _ = self.conformance("--list", "--carrier", "udp")
-        self.assertNotIn("tcp", said)
+        """--list shows each check with its source, and needs no target."""
+        status, output, _ = self.conformance("--list")
+        self.assertEqual((status, len(output.splitlines())), (0, len(CHECKS) + 1))
+        self.assertRegex(output, r"udp +burst +risky +After a burst of .* \(RFC 1122 ")
+        _, output, _ = self.conformance("--list", "--carrier", "udp")
+        self.assertNotIn("tcp", output)
 
     def test_interrupted(self) -> None:
-        """Ctrl-C before the end is status 130, and what was not asked is told."""
+        """Ctrl-C before the end is status 130; the remaining checks are shown as skipped."""
         self.patch(MemoryEndpoint, "connect", lambda *_: Deferred())
 
         def act(turn: int) -> None:
@@ -139,9 +140,9 @@ class ConformanceTests(CommandTestCase):
                 self.reactor.interrupt()
 
         self.reactor.act = act
-        status, said, _ = self.conformance(TARGET)
+        status, output, _ = self.conformance(TARGET)
         self.assertEqual(status, 130)
-        self.assertIn("tcp      bytes        skipped  stopped", said)
+        self.assertIn("tcp      bytes        skipped  stopped", output)
 
     def test_refused(self) -> None:
         """Invalid words are one line, and status 2."""
@@ -158,7 +159,7 @@ class ConformanceTests(CommandTestCase):
 
 class ConformanceOptionsTests(SynchronousTestCase):
     def test_carriers(self) -> None:
-        """Without --carrier the target says what is checked."""
+        """Without --carrier the carrier is that of the target."""
         options = ConformanceOptions(
             targets=(),
             descriptions=(),

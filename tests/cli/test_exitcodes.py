@@ -14,7 +14,7 @@ from tests.cli.commandcase import BrokenPipe
 
 class StatusOfTests(SynchronousTestCase):
     def test_status(self) -> None:
-        """A server that does not answer is status 1; an address that is not ours, and all else, is 2."""
+        """A server that does not answer is status 1; any local error is status 2."""
         for error, status in (
             (ConnectionRefusedError(), 1),
             (ExchangeTimeout("no reply in 1 s"), 1),

@@ -23,7 +23,7 @@ class GreetTests(CommandTestCase):
         )
 
     def test_stream(self) -> None:
-        """So it is on a stream."""
+        """A greeting on a stream works in the same way."""
         self.serve(GreetingFactory)
         self.assertEqual(
             self.greet("--expect", "Hello, client! This is the server.", "127.0.0.1:7"),
@@ -31,19 +31,19 @@ class GreetTests(CommandTestCase):
         )
 
     def test_unexpected(self) -> None:
-        """Another reply than was expected is status 3."""
-        status, said, errors = self.greet("--expect", "Hi", "udp://127.0.0.1:7")
-        self.assertEqual((status, said), (3, "Hello, client! This is the server.\n"))
+        """A reply other than --expect is status 3."""
+        status, output, errors = self.greet("--expect", "Hi", "udp://127.0.0.1:7")
+        self.assertEqual((status, output), (3, "Hello, client! This is the server.\n"))
         self.assertEqual(errors, "echoproto greet: the reply is not 'Hi'\n")
 
     def test_unprintable(self) -> None:
-        """What a terminal would obey is shown instead."""
+        """Control characters of a reply are escaped."""
         self.reactor.listenUDP(8, EchoDatagramProtocol(self.reactor))
-        _, said, _ = self.greet("-m", "a\x1b[2Jb\nc", "udp://127.0.0.1:8")
-        self.assertEqual(said, "a\\x1b[2Jb\\nc\n")
+        _, output, _ = self.greet("-m", "a\x1b[2Jb\nc", "udp://127.0.0.1:8")
+        self.assertEqual(output, "a\\x1b[2Jb\\nc\n")
 
     def test_noReply(self) -> None:
-        """Without a reply the status is 1, where nobody is there and where nothing is said."""
+        """Without a reply the status is 1, from a closed port and from a silent server."""
         status, _, errors = self.greet("udp://127.0.0.1:9")
         self.assertEqual(status, 1)
         self.assertIn("refused", errors)
@@ -61,7 +61,7 @@ class GreetTests(CommandTestCase):
         self.assertRefused("an empty --message has no reply", "-m", "", "udp://127.0.0.1:7")
 
     def test_stopped(self) -> None:
-        """Interrupted before the reply, the status says so."""
+        """Ctrl-C before the reply is status 130."""
 
         def stop(turn: int) -> None:
             self.reactor.pending.clear()

@@ -27,7 +27,7 @@ TARGET = "127.0.0.1:7"
 
 
 class Flipping(Protocol):
-    """An echo that changes the first byte of all that comes at once."""
+    """An echo that changes the first byte of each read."""
 
     def dataReceived(self, data: bytes) -> None:
         transport: Any = self.transport
@@ -59,34 +59,36 @@ class LoadTests(CommandTestCase):
         return ended.status, ended.output, ended.errors
 
     def test_closed(self) -> None:
-        """So many messages over so many connections: status 0."""
-        status, said, errors = self.load(
+        """A number of messages over a number of connections is status 0."""
+        status, output, errors = self.load(
             "--connections", "2", "-c", "10", "--window", "2", "-s", "1-100", TARGET
         )
         self.assertEqual((status, errors, len(self.pairs)), (0, "", 2))
-        self.assertIn("10 sent, 10 received, 0 lost, 0 wrong", said)
-        self.assertNotIn("response", said)
+        self.assertIn("10 sent, 10 received, 0 lost, 0 wrong", output)
+        self.assertNotIn("response", output)
 
     def test_open(self) -> None:
-        """A rate, of fixed and of random times; response and service times are told."""
+        """With --rate, fixed or random, response and service times are shown."""
         for arrivals in ("fixed", "poisson"):
             self.serve(EchoFactory)
-            status, said, _ = self.load("-z", "1s", "--rate", "50", "--arrivals", arrivals, TARGET)
+            status, output, _ = self.load(
+                "-z", "1s", "--rate", "50", "--arrivals", arrivals, TARGET
+            )
             self.assertEqual(status, 0)
-            self.assertIn("of 50.0 asked for", said)
-            self.assertIn("\nresponse ", said)
-            self.assertIn("\nservice ", said)
+            self.assertIn("of 50.0 asked for", output)
+            self.assertIn("\nresponse ", output)
+            self.assertIn("\nservice ", output)
 
     def test_seconds(self) -> None:
-        """NDJSON tells each second as it ends, then the whole; a file may take it."""
-        status, said, _ = self.load("-z", "1500ms", "-o", "ndjson", TARGET)
-        found = [json.loads(each) for each in said.splitlines()]
-        self.assertEqual([each["type"] for each in found], ["interval", "interval", "summary"])
-        self.assertEqual(sum(each["sent"] for each in found[:-1]), found[-1]["sent"])
+        """NDJSON has a line for each second, then one for the whole load."""
+        status, output, _ = self.load("-z", "1500ms", "-o", "ndjson", TARGET)
+        found = [json.loads(line) for line in output.splitlines()]
+        self.assertEqual([line["type"] for line in found], ["interval", "interval", "summary"])
+        self.assertEqual(sum(line["sent"] for line in found[:-1]), found[-1]["sent"])
         self.assertEqual(status, 0)
 
     def shared(self, *statuses: int) -> tuple[int, dict[str, Any], str, list[Any]]:
-        """A load of two workers, which end so; with their orders."""
+        """A load of two workers with these exit statuses; also returns their assignments."""
         self.serve(EchoFactory)
         spawned: list[FakeProcess] = []
 
@@ -94,15 +96,15 @@ class LoadTests(CommandTestCase):
             spawned.append(FakeProcess(protocol, list(args), childFDs))
 
         def finish(turn: int) -> None:
-            for each, status in zip(spawned if turn == 2 else (), statuses, strict=False):
+            for process, status in zip(spawned if turn == 2 else (), statuses, strict=False):
                 counts = IntervalCounts()
                 counts.sent = 5
                 counts.service.merge(spreadOf(*range(5)))
                 for report in (LoadReport(counts=counts), LoadReport(result=loaded()))[
                     : 2 * (not status)
                 ]:
-                    each.protocol.childDataReceived(3, report.line())
-                each.end(status)
+                    process.protocol.childDataReceived(3, report.line())
+                process.end(status)
 
         made: Any = self.reactor
         made.spawnProcess = spawn
@@ -120,29 +122,34 @@ class LoadTests(CommandTestCase):
             "json",
             TARGET,
         )
-        status, said, errors = self.load(*words)
-        return status, json.loads(said), errors, [pickle.loads(each.orders) for each in spawned]
+        status, output, errors = self.load(*words)
+        return (
+            status,
+            json.loads(output),
+            errors,
+            [pickle.loads(process.orders) for process in spawned],
+        )
 
     def test_workers(self) -> None:
-        """Workers have their shares of it, and what they tell is one result."""
+        """Workers have their shares of the load, and their results are added up."""
         status, document, errors, orders = self.shared(0, 0)
         self.assertEqual((status, document["sent"], errors), (0, 10, ""))
-        self.assertEqual([each.plan.connections for each in orders], [2, 1])
-        shares = [(each.index, each.of, each.rate) for each in orders]
+        self.assertEqual([order.plan.connections for order in orders], [2, 1])
+        shares = [(order.index, order.of, order.rate) for order in orders]
         self.assertEqual(shares, [(0, 2, 10), (1, 2, 10)])
 
     def test_workerDies(self) -> None:
-        """A worker that dies is told, and is status 2."""
+        """A worker that dies is reported, and is status 2."""
         status, document, errors, _ = self.shared(0, 1)
         self.assertEqual((status, document["sent"]), (2, 5))
         self.assertEqual(errors, "echoproto load: worker 2 died: status 1\n")
 
     def test_progress(self) -> None:
-        """On a terminal it tells how far it has come, and leaves nothing of that."""
+        """On a terminal the progress is shown, and erased at the end."""
         self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
-        status, said, errors = self.load("-z", "1s", TARGET, errors=Terminal())
+        status, output, errors = self.load("-z", "1s", TARGET, errors=Terminal())
         self.assertRegex(errors, r"\d+ sent, \d+ received, 0 wrong")
-        self.assertEqual((status, said.count("sent")), (0, 1))
+        self.assertEqual((status, output.count("sent")), (0, 1))
 
     def test_wrong(self) -> None:
         """Wrong bytes are status 3."""
@@ -150,10 +157,10 @@ class LoadTests(CommandTestCase):
         self.assertEqual(self.load("-c", "3", TARGET)[0], 3)
 
     def test_silent(self) -> None:
-        """A server that does not answer is status 1, and what does not hold is told besides, with status 4."""
+        """A silent server is status 1; a failed assertion is reported, with status 4."""
         self.serve(lambda reactor: Factory.forProtocol(Protocol))
-        status, said, _ = self.load("-c", "3", "-t", "50ms", "-o", "json", TARGET)
-        self.assertEqual((status, json.loads(said)["lost"]), (1, 3))
+        status, output, _ = self.load("-c", "3", "-t", "50ms", "-o", "json", TARGET)
+        self.assertEqual((status, json.loads(output)["lost"]), (1, 3))
         self.serve(lambda reactor: Factory.forProtocol(Protocol))
         status, _, errors = self.load(
             "-c", "3", "-t", "50ms", "--assert", "loss==0", "--assert", "sent==3", TARGET

@@ -32,7 +32,7 @@ class MainTests(SynchronousTestCase):
         return caught.exception.code, output.getvalue(), errors.getvalue()
 
     def test_words(self) -> None:
-        """The exit status of a subcommand is that of the process; its words may be the process's."""
+        """The status of a subcommand is that of the process; so are its words by default."""
         self.patch(ServeOptions, "run", lambda options: 3 if options["workers"] == "2" else 0)
         self.assertEqual(self.ended("serve", "--workers", "2"), (3, "", ""))
         self.patch(sys, "argv", ["echoproto", "serve"])
@@ -238,7 +238,7 @@ class LazyGroupTests(SynchronousTestCase):
         return set(output.rpartition("imported ")[2].split())
 
     def test_imports(self) -> None:
-        """Greeting imports no server, no report, no check; help does not even import Twisted's network."""
+        """Help and greetings import no server, report, measurement or check."""
         packages = [f"echoproto.{name}" for name in ("server", "report", "conformance", "measure")]
         for words in (
             ("--help",),

@@ -114,7 +114,7 @@ class LineOutputTests(SynchronousTestCase):
 
 class OpenedTests(SynchronousTestCase):
     def test_file(self) -> None:
-        """Without a path it is the standard output; otherwise the file, which is closed at the end."""
+        """Without a path it is the standard output; a file is closed at the end."""
         with opened(None) as stream:
             self.assertIs(stream, sys.stdout)
         path = Path(self.mktemp())
@@ -124,7 +124,7 @@ class OpenedTests(SynchronousTestCase):
         self.assertEqual(path.read_text(), "kept")
 
     def test_unwritable(self) -> None:
-        """A file that cannot be opened is an error with the reason; a full one closes all the same."""
+        """A file that cannot be opened is a usage error; a full one is closed without an error."""
         with (
             self.assertRaisesRegex(click.UsageError, "/nowhere/x: No such file"),
             opened("/nowhere/x"),

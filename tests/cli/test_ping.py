@@ -12,7 +12,7 @@ from twisted.internet.protocol import DatagramProtocol
 
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.targets import endpoints
-from tests.cli.commandcase import BrokenPipe, CommandTestCase, Ended
+from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase, Ended
 from tests.targets.names import Names
 
 #: A server that is there, and one that is not.
@@ -48,7 +48,7 @@ class PingTests(CommandTestCase):
         self.assertIn("2 sent, 2 received, 0 lost (0.00 %)", ended.output)
 
     def test_noReply(self) -> None:
-        """Without any reply the status is 1; with a deadline also where some are missing."""
+        """Without any reply the status is 1; with a deadline, if any reply is missing."""
         ended = self.ping("-c", "1", "-W", "50ms", NOWHERE)
         self.assertEqual(ended.status, 1)
         self.assertIn("lost: refused", ended.output)
@@ -60,7 +60,7 @@ class PingTests(CommandTestCase):
         self.assertEqual(self.ping("-c", "2", "-i", "10ms", THERE).status, 0)
 
     def test_severalTargets(self) -> None:
-        """Several targets are asked at once; the status is that of the worst."""
+        """Several targets are probed at once; the status is that of the worst."""
         ended = self.ping("-c", "1", "-W", "50ms", THERE, NOWHERE)
         self.assertEqual(ended.status, 1)
         self.assertEqual(ended.output.count("echo statistics"), 2)
@@ -69,7 +69,7 @@ class PingTests(CommandTestCase):
         self.assertLess(both.index(f"--- {NOWHERE}"), both.index(f"--- {THERE}"))
 
     def test_wrongBytes(self) -> None:
-        """Wrong bytes are status 3, and told with their place."""
+        """Wrong bytes are status 3, and shown with their offset."""
         port = self.reactor.listenUDP(8, Flipping())
         ended = self.ping("-c", "1", "-s", "30", "udp://127.0.0.1:8")
         port.stopListening()
@@ -77,7 +77,7 @@ class PingTests(CommandTestCase):
         self.assertIn("corrupt: at byte 29", ended.output)
 
     def test_assertions(self) -> None:
-        """What does not hold is told, and status 4."""
+        """A failed assertion is reported, with status 4."""
         ended = self.ping("-c", "1", "--assert", "received==1", "--assert", "p99<1ns", THERE)
         self.assertEqual(ended.status, 4)
         self.assertRegex(ended.errors, rf"^echoproto ping: {THERE}: p99<1ns: p99 is [0-9.]+ms\n$")
@@ -98,7 +98,7 @@ class PingTests(CommandTestCase):
         self.assertEqual(self.ping(THERE).status, 130)
 
     def test_interruptedEarly(self) -> None:
-        """Ctrl-C during a DNS lookup prints nothing; another has the default action, and ends the process."""
+        """Ctrl-C during a DNS lookup prints nothing; another ends the process."""
         self.patch(endpoints, "resolve", lambda *_: Deferred())
         self.reactor.act = lambda turn: self.reactor.interrupt()
         ended = self.ping("udp://lab1")
@@ -117,7 +117,7 @@ class PingTests(CommandTestCase):
         self.assertRegex(ended.errors, r"(\d)/\1 received, 0.00 % lost, min/avg/max = ")
 
     def test_noSuchHost(self) -> None:
-        """A target that cannot be found is told once, with status 2; the others are asked."""
+        """An unknown host is reported once, with status 2; other targets are probed."""
         self.reactor.nameResolver = Names()
         ended = self.ping("-c", "1", "udp://lab1:7", THERE)
         self.assertEqual(ended.status, 2)
@@ -125,23 +125,23 @@ class PingTests(CommandTestCase):
         self.assertIn("1 received", ended.output)
 
     def test_numeric(self) -> None:
-        """Targets are called by their addresses where that is asked for."""
+        """With -n targets are shown by their addresses."""
         self.reactor.nameResolver = Names("127.0.0.1")
         ended = self.ping("-c", "1", "-n", "udp://lab1:7")
         self.assertIn(f"bytes from {THERE}: ", ended.output)
 
     def test_options(self) -> None:
-        """Size, pattern, timestamps and quiet do what they say."""
+        """-s, -p, -D and -q set size, pattern, timestamps and quiet output."""
         ended = self.ping("-c", "1", "-s", "21", "-p", "7f", "-D", "-A", "-4", THERE)
         self.assertRegex(ended.lines[1], r"^\[\d+\.\d{6}\] 21 bytes from ")
         self.newReactor()
         self.assertEqual(len(self.ping("-c", "3", "-i", "10ms", "-q", THERE).lines), 7)
         self.newReactor()
         ended = self.ping("-c", "1", "-s", "2", THERE)
-        self.assertIn("holds only the last digits", ended.errors)
+        self.assertIn("has only the low bytes", ended.errors)
 
     def test_forms(self) -> None:
-        """The form is of choice, and so is where it is written."""
+        """-o sets the format, and --out the file."""
         self.assertEqual(json.loads(self.ping("-c", "1", "-o", "json", THERE).output)["version"], 1)
         self.newReactor()
         path = Path(self.mktemp())
@@ -150,17 +150,17 @@ class PingTests(CommandTestCase):
         self.assertEqual(len(path.read_text().splitlines()), 2)
 
     def test_nobodyReads(self) -> None:
-        """Where nobody reads what is written it ends."""
+        """The run ends if the reader of the output is gone."""
         self.assertEqual(self.ping("-c", "100", THERE, output=BrokenPipe()).status, 0)
         self.assertLess(self.reactor.turns, 5)
 
     def test_full(self) -> None:
-        """Where nothing more can be written it ends, and tells why."""
+        """The run ends if the output cannot be written, and the reason is reported."""
         ended = self.ping("-c", "100", "--out", "/dev/full", THERE)
         self.assertEqual(ended.status, 2)
         self.assertEqual(
             ended.errors,
-            "echoproto ping: cannot write: No space left on device; the rest of the output is lost\n",
+            f"echoproto ping: {DISK_FULL}\n",
         )
 
     def test_csv(self) -> None:

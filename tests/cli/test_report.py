@@ -38,28 +38,28 @@ class ReportTests(CommandTestCase):
         return ended.status, ended.output, ended.errors
 
     def well(self, *words: str) -> str:
-        status, said, errors = self.report(*words)
+        status, output, errors = self.report(*words)
         self.assertEqual((status, errors), (0, ""))
-        return said
+        return output
 
     def refused(self, says: str, *words: str) -> None:
-        status, said, errors = self.report(*words)
-        self.assertEqual((status, said), (2, ""))
+        status, output, errors = self.report(*words)
+        self.assertEqual((status, output), (2, ""))
         self.assertEqual(errors, f"echoproto report: {says}\n")
 
     def test_table(self) -> None:
-        """Each result of each file is a row, whatever has measured it."""
+        """Each result of each file is a row, of any command."""
         path = self.folder / "load.json"
         path.write_text(json.dumps(loadValues(loaded())))
         header, *rows = self.well(self.a, str(path), self.saved("v.json", verified())).splitlines()
         self.assertEqual(header.split()[:4], ["target", "file", "command", "sent"])
         self.assertEqual(
-            [each.split()[0] for each in rows], ["udp://lab1:7", "tcp://lab1:7", "udp://lab1:7"]
+            [row.split()[0] for row in rows], ["udp://lab1:7", "tcp://lab1:7", "udp://lab1:7"]
         )
         self.assertIn("2.0 MiB", rows[2])
 
     def test_merged(self) -> None:
-        """Merged, there is one row; written as JSON, it is read as any other result."""
+        """--merge makes one row; its JSON can be read like any other result."""
         self.assertEqual(len(self.well("--merge", self.a, self.b).splitlines()), 2)
         # Also where a file that is read is written.
         self.well("--merge", "-o", "json", "--out", self.b, self.a, self.b)
@@ -68,27 +68,27 @@ class ReportTests(CommandTestCase):
         self.assertEqual(merged.files, (self.b,))
 
     def test_compared(self) -> None:
-        """Two files are compared target by target, or the two targets of one; that is a table, JSON or CSV."""
-        said = self.well("--compare", self.a, self.b)
-        self.assertIn(f"A: udp://lab1:7, rtt of 100 exchanges ({self.a})\nB: ", said)
-        self.assertIn("slower by 100 %, more than noise", said)
+        """Two files are compared by target, or the two targets of one file; in all formats."""
+        output = self.well("--compare", self.a, self.b)
+        self.assertIn(f"A: udp://lab1:7, rtt of 100 exchanges ({self.a})\nB: ", output)
+        self.assertIn("slower by 100 %, more than noise", output)
         both = self.saved("both.json", savedOf(1), savedOf(1))
         self.assertEqual(self.well("--compare", both).count("A: "), 1)
         self.assertEqual(self.well("--compare", both, both).count("A: "), 2)
         one, two = savedOf(1), replace(savedOf(1), target="lab2")
-        said = self.well(
+        output = self.well(
             "--compare", self.saved("x.json", one, two), self.saved("y.json", two, one)
         )
-        self.assertRegex(said, "(?s)A: lab2.*\nB: lab2.*A: udp://lab1.*\nB: udp://lab1")
+        self.assertRegex(output, "(?s)A: lab2.*\nB: lab2.*A: udp://lab1.*\nB: udp://lab1")
         document = json.loads(self.well("--compare", "-o", "json", self.a, self.b))
         self.assertEqual(document["comparisons"][0]["differences"][0]["verdict"], "more")
         rows = list(
             csv.DictReader(io.StringIO(self.well("--compare", "-o", "csv", self.a, self.b)))
         )
-        self.assertEqual([each["name"] for each in rows], ["p50", "p90", "p99", "p99.9", "loss"])
+        self.assertEqual([row["name"] for row in rows], ["p50", "p90", "p99", "p99.9", "loss"])
 
     def test_cannotCompare(self) -> None:
-        """What has no pairs, or unlike ones, is not compared."""
+        """Results without pairs, and pairs of different kinds, are not compared."""
         v = self.saved("v.json", verified())
         takes = (
             "--compare needs two files with one target each or with the same targets, or one file "
@@ -108,7 +108,7 @@ class ReportTests(CommandTestCase):
         )
 
     def test_usage(self) -> None:
-        """What makes no sense is told, with where help is."""
+        """A usage error names the help."""
         for words, says in (
             ((), "missing argument 'FILE...'"),
             (("--merge", "--compare", self.a), "--merge makes one result, but --compare needs two"),
@@ -118,14 +118,14 @@ class ReportTests(CommandTestCase):
     def test_input(self) -> None:
         """- is the standard input."""
         text = json.dumps(reportValues([savedOf(1)]))
-        for said, status in ((text, 0), ("", 2)):
-            self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(said.encode())))
+        for output, status in ((text, 0), ("", 2)):
+            self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(output.encode())))
             found = self.report("-o", "csv", "-")
             self.assertEqual(found[0], status)
             self.assertIn("standard input", found[1] + found[2])
 
     def test_unreadable(self) -> None:
-        """A file that is not there, or is nothing of ours, is told in one line, and status 2."""
+        """A missing or foreign file is one line, and status 2."""
         gone = str(self.folder / "gone")
         self.refused(f"{gone}: No such file or directory", self.a, gone)
         self.refused(f"{self.folder}: Is a directory", str(self.folder))
@@ -134,8 +134,8 @@ class ReportTests(CommandTestCase):
         self.refused(f"{empty}: it is empty; measure again, with -o json --out FILE", str(empty))
 
     def test_written(self) -> None:
-        """A page, pictures and rows are written beside the table, of what is shown."""
-        paths = [str(self.folder / each) for each in ("r.html", "r.png", "r.csv")]
+        """--html, --png and --csv write the same results to files."""
+        paths = [str(self.folder / name) for name in ("r.html", "r.png", "r.csv")]
         html, png, rows = paths
         self.well("--html", html, "--png", png, "--csv", rows, self.a)
         page = Path(html).read_text()
@@ -146,7 +146,7 @@ class ReportTests(CommandTestCase):
         self.assertIn("<h2>Compared", Path(html).read_text())
 
     def test_unwritable(self) -> None:
-        """What cannot be written is told in one line, and status 2; where nobody reads that is no error."""
+        """A write error is one line, and status 2; a reader that is gone is not an error."""
         for option in ("--html", "--png", "--csv"):
             self.refused(
                 "/dev/full: cannot write: No space left on device", option, "/dev/full", self.a
@@ -162,16 +162,16 @@ class ReportTests(CommandTestCase):
         self.assertEqual(self.report(self.a, output=BrokenPipe())[0], 0)
 
     def test_noTimes(self) -> None:
-        """Of what has no times there is a page, and no picture."""
+        """Results without times have a page, but no charts."""
         path = self.saved("v.json", verified())
         self.well("--html", str(self.folder / "v.html"), path)
         self.refused("--png: nothing to plot; no result has times", "--png", "x", path)
 
     def test_extraMissing(self) -> None:
-        """Without matplotlib the remedy is told; tables go without it."""
+        """Without matplotlib charts name the extra; tables work."""
         with mock.patch.dict(sys.modules, {"matplotlib": None}):
-            for each in ("--html", "--png"):
-                needs = f"{each} needs matplotlib; pip install 'echoproto[plot]'"
-                self.refused(needs, each, "x", self.a)
+            for option in ("--html", "--png"):
+                needs = f"{option} needs matplotlib; pip install 'echoproto[plot]'"
+                self.refused(needs, option, "x", self.a)
             self.well(self.a)
         self.assertFalse(os.path.exists("x"))

@@ -170,7 +170,7 @@ class MeasurementRunnerTests(CommandTestCase):
         self.assertEqual(self.errors.getvalue(), "echoproto x: started: True\n")
 
     def test_progress(self) -> None:
-        """On a terminal a bar is drawn four times a second, and erased at the end; elsewhere it is not."""
+        """On a terminal a bar is drawn four times per second, and erased at the end."""
         turns: list[int] = []
 
         def progress(measurement: Any) -> ProgressStage:
@@ -216,7 +216,7 @@ class MeasurementRunnerTests(CommandTestCase):
         self.assertEqual(self.stream.getvalue(), "a line\n")
 
     def test_unwritable(self) -> None:
-        """If the output cannot be written, the run ends: with status 2, unless the reader is gone."""
+        """A write error ends the run with status 2, unless the reader is gone."""
         self.stream = BrokenPipe()
         self.reactor.act = self.finish
         self.assertEqual(self.run_(status=5)[0], 5)

@@ -11,13 +11,13 @@ from twisted.internet.protocol import Factory, Protocol
 from echoproto.protocols.echo import EchoFactory
 from echoproto.targets import endpoints
 from echoproto.testing import MemoryEndpoint
-from tests.cli.commandcase import BrokenPipe, CommandTestCase, RunningReactor, Terminal
+from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase, RunningReactor, Terminal
 
 TARGET = "127.0.0.1:7"
 
 
 class Flipping(Protocol):
-    """An echo that changes the first byte of all that comes at once."""
+    """An echo that changes the first byte of each read."""
 
     def dataReceived(self, data: bytes) -> None:
         transport: Any = self.transport
@@ -47,33 +47,33 @@ class VerifyTests(CommandTestCase):
 
     def test_right(self) -> None:
         """Every byte comes back: status 0."""
-        status, said, errors = self.verify("--bytes", "1MiB", TARGET)
+        status, output, errors = self.verify("--bytes", "1MiB", TARGET)
         self.assertEqual((status, errors), (0, ""))
-        self.assertIn("1048576 bytes sent, 1048576 received", said)
-        self.assertIn("every byte came back as it was sent", said)
+        self.assertIn("1048576 bytes sent, 1048576 received", output)
+        self.assertIn("every byte came back as it was sent", output)
 
     def test_wrong(self) -> None:
-        """Wrong bytes are told with their offsets, and status 3."""
+        """Wrong bytes are shown with their offsets, and are status 3."""
         self.serve(lambda reactor: Factory.forProtocol(Flipping))
-        status, said, _ = self.verify("--bytes", "1k", "--seed", "7", TARGET)
+        status, output, _ = self.verify("--bytes", "1k", "--seed", "7", TARGET)
         self.assertEqual(status, 3)
         self.assertTrue(
-            said.startswith(
+            output.startswith(
                 "VERIFY tcp://127.0.0.1:7, seed 7\n1 byte flipped at offset 0: sent 65, received 64"
             ),
-            said,
+            output,
         )
         self.serve(lambda reactor: Factory.forProtocol(Flipping))
-        _, said, _ = self.verify("--bytes", "1k", "-q", TARGET)
-        self.assertRegex(said, "^VERIFY tcp://127.0.0.1:7, seed [0-9]+\n---")
+        _, output, _ = self.verify("--bytes", "1k", "-q", TARGET)
+        self.assertRegex(output, "^VERIFY tcp://127.0.0.1:7, seed [0-9]+\n---")
 
     def test_cut(self) -> None:
         """Too few bytes are status 1, and so is a refused connection."""
         self.serve(lambda reactor: Factory.forProtocol(Closing))
-        status, said, _ = self.verify("--bytes", "1k", TARGET)
+        status, output, _ = self.verify("--bytes", "1k", TARGET)
         self.assertEqual(status, 1)
-        self.assertIn("1000 bytes cut at offset 0", said)
-        self.assertIn("ended early: connection lost", said)
+        self.assertIn("1000 bytes cut at offset 0", output)
+        self.assertIn("ended early: connection lost", output)
         self.serve(draining)
         status, _, errors = self.verify(TARGET)
         self.assertEqual(
@@ -82,10 +82,10 @@ class VerifyTests(CommandTestCase):
         )
 
     def test_duration(self) -> None:
-        """It may send for a time instead."""
-        status, said, _ = self.verify("-z", "50ms", "-o", "json", TARGET)
+        """-z sends for a time."""
+        status, output, _ = self.verify("-z", "50ms", "-o", "json", TARGET)
         self.assertEqual(status, 0)
-        self.assertGreater(json.loads(said)["sent_bytes"], 1 << 20)
+        self.assertGreater(json.loads(output)["sent_bytes"], 1 << 20)
 
     def interrupted(self, turns: int) -> int:
         """The exit status if Ctrl-C is pressed after so many turns."""
@@ -99,7 +99,7 @@ class VerifyTests(CommandTestCase):
         return self.verify("-z", "1h", TARGET)[0]
 
     def test_interrupted(self) -> None:
-        """After Ctrl-C what is under way is awaited, and status 0; 130 where nothing has come."""
+        """Ctrl-C waits for bytes under way, and is status 0; 130 if none was received."""
         self.assertEqual(self.interrupted(3), 0)
         self.serve(EchoFactory)
         self.patch(MemoryEndpoint, "connect", lambda *_: Deferred())
@@ -109,34 +109,34 @@ class VerifyTests(CommandTestCase):
         self.assertEqual(self.interrupted(0), 130)
 
     def test_interruptedEarly(self) -> None:
-        """Ctrl-C before anything is begun is status 130."""
+        """Ctrl-C before the start is status 130."""
         self.patch(RunningReactor, "callWhenRunning", lambda *_: None)
         self.assertEqual(self.interrupted(0), 130)
 
     def test_progress(self) -> None:
-        """On a terminal it tells how far it has come."""
+        """On a terminal the progress is shown."""
         self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
         for words in (("-z", "1s"), ("--bytes", "64MiB")):
             self.serve(EchoFactory)
-            _, _, said = self.verify(*words, TARGET, errors=Terminal())
-            self.assertRegex(said, r"\d+\.\d [KMG]iB, [^\r]* 0 faults")
+            _, _, output = self.verify(*words, TARGET, errors=Terminal())
+            self.assertRegex(output, r"\d+\.\d [KMG]iB, [^\r]* 0 faults")
         self.serve(EchoFactory)
-        _, _, said = self.verify("-q", "-z", "1s", TARGET, errors=Terminal())
-        self.assertEqual(said, "")
+        _, _, output = self.verify("-q", "-z", "1s", TARGET, errors=Terminal())
+        self.assertEqual(output, "")
 
     def test_nobodyReads(self) -> None:
-        """Where nobody reads what is written it ends."""
+        """The run ends if the reader of the output is gone."""
         self.serve(lambda reactor: Factory.forProtocol(Flipping))
         status, _, errors = self.verify("-z", "1h", TARGET, output=BrokenPipe())
         self.assertEqual((status, errors), (3, ""))
 
     def test_full(self) -> None:
-        """What cannot be written is told, and status 2."""
+        """A write error is reported, with status 2."""
         status, _, errors = self.verify("--bytes", "1k", "--out", "/dev/full", TARGET)
         self.assertEqual(status, 2)
         self.assertEqual(
             errors,
-            "echoproto verify: cannot write: No space left on device; the rest of the output is lost\n",
+            f"echoproto verify: {DISK_FULL}\n",
         )
 
     def test_refused(self) -> None:
@@ -147,7 +147,7 @@ class VerifyTests(CommandTestCase):
 
 
 def draining(reactor: RunningReactor) -> EchoFactory:
-    """A factory that takes no connections."""
+    """A factory that refuses connections."""
     factory = EchoFactory(reactor)
     factory.drain()
     return factory
