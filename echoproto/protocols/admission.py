@@ -1,18 +1,16 @@
 """
-Who is served: pure decisions about connections and datagrams, with the clock passed in.
+Admission: pure decisions whether to serve a connection or answer a datagram.
 
-Asked by :mod:`echoproto.protocols.stream` once per connection and by :mod:`echoproto.protocols.datagram` once per
-datagram. Knows no socket, no reactor and nothing of what is answered; who a source is says
-:mod:`echoproto.addresses`.
+:mod:`echoproto.protocols.stream` calls it once per connection, :mod:`echoproto.protocols.datagram` once per
+datagram. The clock is a parameter; sources are addresses of :mod:`echoproto.addresses`.
 
-*Connections* are limited in all, per source, and in how fast one source may make them. A source over its
-limit is refused and costs no other source a place.
+*Connections* are limited in total, per source, and in the rate at which one source may make them. A
+refused source costs no other source a place.
 
 *Datagrams*: UDP sources can be forged, so one forged datagram between two echo services makes them
-answer each other for ever (CERT CA-1996-01). Sources that could start such a loop are
-refused; every other source is held to a rate, so that a loop with an echo on a port that
-nobody could foresee is slowed to that rate. It cannot be told from a busy client, so it is
-slowed, not stopped.
+answer each other for ever (CERT CA-1996-01). Sources that could start such a loop are refused.
+Every other source is limited to a rate, which slows a loop with an echo service on an unforeseen
+port. Such a loop looks like a busy client, so it cannot be stopped.
 """
 
 from __future__ import annotations
@@ -26,20 +24,20 @@ from typing import Any
 
 from echoproto.addresses import AddressFilter, rateLimitKey
 
-#: Source ports that are refused: nothing honest sends from them, and the services that
-#: stand there answer whatever they get. 0 (no reply possible), 7 echo, 9 discard,
-#: 11 systat, 13 daytime, 15 netstat, 17 quote of the day, 19 chargen, 37 time.
+#: Refused source ports: no honest client sends from them, and the services on them answer anything.
+#: 0 (no reply possible), 7 echo, 9 discard, 11 systat, 13 daytime, 15 netstat, 17 quote of the day,
+#: 19 chargen, 37 time.
 LOOPING_PORTS = frozenset({0, 7, 9, 11, 13, 15, 17, 19, 37})
 
-#: Datagrams per second and source, and how many may come at once: ten times what ``ping -i 0.01``
-#: sends, so that there is room to measure, and little beside what a loop does that nobody slows.
+#: Datagrams per second and source, and the size of a burst: ten times the rate of ``ping -i 0.01``,
+#: which leaves room to measure, and little compared with an unlimited loop.
 DATAGRAM_RATE = 1000.0
 
-#: Sources remembered. When the table is full those that were longest silent are
-#: forgotten: they come back with full buckets, so forged sources cost nobody else a reply.
+#: Sources remembered. When the table is full, the sources that were silent longest are dropped.
+#: They start again with a full bucket, so forged sources cost honest ones no reply.
 MAXIMUM_SOURCES = 16_384
 
-#: Of a bucket's tokens, how many are taken at one look at the clock.
+#: Share of a bucket's tokens that is taken at one reading of the clock.
 AHEAD = 1 / 64
 
 
@@ -64,16 +62,18 @@ class Refusal(Enum):
 
 class TokenBuckets:
     """
-    A token bucket for each key, in a table of bounded size.
+    A token bucket per key, in a table of bounded size.
 
-    The table has two halves: a key that takes stands in the younger one, and when that is full it becomes the older one, whose
-    keys are forgotten. So a take costs one look-up, where to keep all keys in their order would cost as much again. The clock
-    is looked at once for some tokens, which are taken ahead.
+    Two generations instead of an ordered table: active keys live in the current one; when it is
+    full it becomes the previous one, and the old previous one is dropped. That costs one dictionary
+    lookup per token, half the cost of an ordered dictionary. The clock is read once for several
+    tokens, which are taken in advance.
 
     :param rate: tokens per second that a bucket gains.
-    :param burst: tokens that a full bucket holds; one that has been used before, as few less as :data:`AHEAD` says.
+    :param burst: tokens in a full bucket; up to the share :data:`AHEAD` less for one that has been
+        used before.
     :param seconds: the clock, in seconds.
-    :param capacity: how many buckets are kept at most; the last half as many are kept for certain.
+    :param capacity: maximum number of buckets; the most recent half is never dropped.
     """
 
     def __init__(
@@ -88,7 +88,8 @@ class TokenBuckets:
         self._ahead = int(burst * AHEAD)
         self._seconds = seconds
         self._half = max(capacity // 2, 1)
-        # Of each key what was taken ahead, what was left besides, and when; changed in place, as it is once per datagram.
+        # Per key: tokens taken in advance, tokens left, and the time. Changed in place, once per
+        # datagram.
         self._younger: dict[str, list[float]] = {}
         self._older: dict[str, list[float]] = {}
 
@@ -96,7 +97,7 @@ class TokenBuckets:
         return len(self._younger) + len(self._older)
 
     def take(self, key: str) -> bool:
-        """Take one token from the bucket of ``key``; false where it has none."""
+        """Take one token from the bucket of ``key``; false if it is empty."""
         bucket = self._younger.get(key) or self._rejuvenate(key)
         if bucket[0]:
             bucket[0] -= 1
@@ -104,10 +105,11 @@ class TokenBuckets:
         return self._look(bucket)
 
     def _look(self, bucket: list[float]) -> bool:
-        """What a bucket has by now: take a token, and some ahead."""
+        """Refill a bucket; take a token, and some in advance."""
         _, level, last = bucket
         now = self._seconds()
-        # The clock may be set back, which takes no tokens. With what is taken ahead there are never more than the burst.
+        # A clock that is set back takes no tokens away. Including those taken in advance there are
+        # never more than the burst.
         if now > last:
             level = max(level, min(level + (now - last) * self._rate, self._burst - self._ahead))
         bucket[2] = now
@@ -119,7 +121,7 @@ class TokenBuckets:
         return True
 
     def _rejuvenate(self, key: str) -> list[float]:
-        """The older bucket of ``key``, or a full one, from now on among the younger."""
+        """Move the bucket of ``key`` to the current generation, or make a full one."""
         bucket = self._older.pop(key, None) or [0, self._burst, 0.0]
         if len(self._younger) >= self._half:
             self._younger, self._older = {}, self._younger
@@ -129,17 +131,18 @@ class TokenBuckets:
 
 class ConnectionAdmission:
     """
-    Decides whether a connection may be served, and counts those that are. Share one among all
-    listeners of a program: its limits are for all of them together.
+    Decides whether to serve a connection, and counts the served ones. Share one among all listeners
+    of a program: the limits are for all of them together.
 
-    :param seconds: the clock, in seconds; ``reactor.seconds`` for one.
-    :param maximum: connections at once, in all.
+    :param seconds: the clock, in seconds, for example ``reactor.seconds``.
+    :param maximum: connections at once, in total.
     :param perSource: connections at once from each source.
-    :param rate: connections per second that each source may make.
-    :param burst: how many of these may come at once; as many as in a second where not given, and at least one.
-    :param networks: who may come at all.
+    :param rate: connections per second from each source.
+    :param burst: connections at once within the rate, at least one; by default as many as in a
+        second.
+    :param networks: the allowed networks.
     :ivar open: connections admitted and not yet released.
-    :ivar whenRoom: called when the last place had been taken and one is free again.
+    :ivar whenRoom: called when the limit was reached and a place is free again.
     """
 
     def __init__(
@@ -161,16 +164,17 @@ class ConnectionAdmission:
 
     @property
     def room(self) -> float:
-        """How many more connections may be served."""
+        """Number of connections that can still be admitted."""
         return self._maximum - self.open
 
     def admit(self, host: str | None) -> Refusal | None:
         """
-        Take a place for one more connection.
+        Take a place for a connection.
 
-        :param host: the client's numeric address; ``None`` where it has none, as on a UNIX socket: then only the
-            number of all connections counts.
-        :return: why there is none; ``None`` where it was taken, to be given back by :meth:`release`.
+        :param host: the client's numeric address; ``None`` if it has none, as on a UNIX socket:
+            then only the total limit applies.
+        :return: the reason to refuse it; ``None`` if a place was taken, to be given back by
+            :meth:`release`.
         """
         source = None if host is None else rateLimitKey(host)
         if host is not None and not self._networks.permits(host):
@@ -179,7 +183,7 @@ class ConnectionAdmission:
             return Refusal.SOURCE_FULL
         if self.room < 1:
             return Refusal.FULL
-        # Last, so that what is refused for another reason takes no token.
+        # Last, so that a connection refused for another reason takes no token.
         if source is not None and self._buckets is not None and not self._buckets.take(source):
             return Refusal.RATE
         self.open += 1
@@ -188,7 +192,7 @@ class ConnectionAdmission:
         return None
 
     def release(self, host: str | None) -> None:
-        """Give back the place that :meth:`admit` gave for ``host``."""
+        """Give back the place that :meth:`admit` took for ``host``."""
         wasFull = self.room < 1
         self.open -= 1
         source = None if host is None else rateLimitKey(host)
@@ -202,14 +206,14 @@ class ConnectionAdmission:
 
 class DatagramAdmission:
     """
-    Decides whether a datagram may be answered. Share one among all listeners of a
-    program, so that each knows the others' ports and a source has one rate for all.
+    Decides whether to answer a datagram. Share one among all listeners of a program, so that it
+    knows all their ports, and a source has one rate for all.
 
-    :param seconds: the clock, in seconds; ``reactor.seconds`` for one.
-    :param rate: datagrams per second that each source may have answered, and as many at once;
-        0 for no limit.
+    :param seconds: the clock, in seconds, for example ``reactor.seconds``.
+    :param rate: datagrams per second answered to each source, and the size of a burst; 0 for no
+        limit.
     :param refusedPorts: source ports that are never answered.
-    :param networks: who is answered at all.
+    :param networks: the allowed networks.
     """
 
     def __init__(
@@ -220,33 +224,35 @@ class DatagramAdmission:
         networks: AddressFilter | None = None,
     ) -> None:
         self._networks = networks if networks is not None else AddressFilter()
-        # Once per source rather than per datagram; bounded, as sources can be forged.
+        # Once per source, not per datagram; bounded, because sources can be forged.
         self._sourceOf = lru_cache(maxsize=1024)(self._judge)
         self._refusedPorts = frozenset(refusedPorts)
         self._ownPorts: Counter[int] = Counter()
-        # Both, as they are asked for each datagram.
+        # Attributes of this object, because they are read for every datagram.
         self._unanswered = self._refusedPorts
         self._buckets = TokenBuckets(rate, max(rate, 1.0), seconds) if rate else None
 
     def addOwnPort(self, port: int) -> None:
-        """From now on refuse datagrams that come from ``port``, where we listen ourselves."""
+        """Refuse datagrams from ``port``, on which this program listens, from now on."""
         self._ownPorts[port] += 1
         self._unanswered = self._refusedPorts | set(self._ownPorts)
 
     def removeOwnPort(self, port: int) -> None:
-        """One listener on ``port`` was closed; when all are, the port is as good as any."""
+        """
+        A listener on ``port`` was closed; when all are closed, the port is treated as any other.
+        """
         self._ownPorts -= Counter((port,))
         self._unanswered = self._refusedPorts | set(self._ownPorts)
 
     def refusal(self, host: str, port: int) -> Refusal | None:
         """
-        Why a datagram from ``host`` and ``port`` is not to be answered; ``None`` where it is.
-        A datagram refused for its source does not count against that source's rate.
+        The reason not to answer a datagram from ``host`` and ``port``; ``None`` to answer it. A
+        datagram that is refused for its address or port does not count against the rate.
         """
         if port in self._unanswered:
             return Refusal.LOOPING_PORT if port in self._refusedPorts else Refusal.OWN_PORT
         source: Any = self._sourceOf(host)
-        # Not isinstance(), which asks the metaclass of an Enum.
+        # Not isinstance(), which would call the metaclass of an Enum.
         if type(source) is Refusal:
             return source
         if self._buckets is not None and not self._buckets.take(source):
@@ -254,7 +260,7 @@ class DatagramAdmission:
         return None
 
     def _judge(self, host: str) -> str | Refusal:
-        """The source's name, or why it is never answered."""
+        """The rate-limit key of a source, or the reason why it is never answered."""
         source = rateLimitKey(host)
         if source is None:
             return Refusal.NOT_UNICAST

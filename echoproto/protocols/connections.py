@@ -1,9 +1,9 @@
 """
-The open connections of a listener: looked at now and then, and drained at the end.
+The open connections of a listener: periodic timeout checks, and the drain at the end.
 
-One call is scheduled for all of them, and none while there is none: no timer is set per connection
-or per message. Used by :mod:`echoproto.protocols.stream`; knows a clock, and of connections only the three
-methods of :class:`ITrackedConnection`.
+One call is scheduled for all connections, and none while there are none; no timer is set per
+connection or message. Used by :mod:`echoproto.protocols.stream` through
+:class:`ITrackedConnection`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Interface
 
-#: Seconds between two sweeps. A deadline is kept within two: one sees the last byte, another that it was long ago.
+#: Seconds between two checks. A timeout is kept within two: one check sees the last byte, another
+#: one that it is overdue.
 SWEEP_INTERVAL = 1.0
 
-#: Seconds between two sweeps while draining, when somebody waits for the end.
+#: Seconds between two checks while draining, when an operator waits for the end.
 DRAIN_SWEEP_INTERVAL = 0.1
 
-#: Connections swept in one turn of the reactor: some 2 ms, where 20,000 at once would be a pause for all of 40.
+#: Connections checked in one turn of the reactor: about 2 ms. Checking 20,000 at once would delay
+#: all clients by 40 ms.
 CONNECTIONS_PER_TURN = 1000
 
 #: Seconds that a drain leaves open connections before they are aborted.
@@ -29,28 +31,30 @@ DRAIN_TIMEOUT = 5.0
 
 
 class ITrackedConnection(Interface):
-    """A connection that keeps its deadlines when it is swept."""
+    """A connection whose timeouts are checked periodically."""
 
     def checkTimeouts(now: float) -> None:
-        """It is ``now``, in the clock's seconds: end what is overdue."""
+        """End the connection if a timeout has passed; ``now`` is the clock's time in seconds."""
 
     def beginDrain() -> None:
-        """The drain begins, or nothing could be heard for a while: finish after a silence from now on."""
+        """
+        The drain begins, or the reactor was blocked: finish after a silence that counts from now.
+        """
 
     def abort() -> None:
-        """End at once: the drain is over."""
+        """Close the connection at once: the drain is over."""
 
 
 class ConnectionTracker:
     """
-    Keeps a set of connections and sweeps them.
+    Keeps the open connections and checks their timeouts.
 
-    :param clock: schedules the sweeps; the reactor, or a ``Clock`` in tests.
-    :ivar connections: those that are open.
-    :ivar draining: true once :meth:`drain` was called.
+    :param clock: schedules the checks; the reactor, or a ``Clock`` in tests.
+    :ivar connections: the open connections.
+    :ivar draining: true after :meth:`drain` was called.
     """
 
-    # Scheduled while any connection is open, and only then.
+    # Scheduled while a connection is open.
     _next: IDelayedCall
     _due: float
 
@@ -62,13 +66,13 @@ class ConnectionTracker:
         self._drainDeadline = float("inf")
 
     def add(self, connection: ITrackedConnection) -> None:
-        """``connection`` is open."""
+        """Keep an open connection."""
         self.connections.add(connection)
         if len(self.connections) == 1:
             self._schedule()
 
     def remove(self, connection: ITrackedConnection) -> None:
-        """``connection``, which was added, is over."""
+        """Forget a connection that has ended."""
         self.connections.remove(connection)
         if not self.connections:
             self._next.cancel()
@@ -78,7 +82,7 @@ class ConnectionTracker:
 
     def drain(self, timeout: float) -> Deferred[None]:
         """
-        Ask every connection to finish, and abort what is left after ``timeout`` seconds.
+        Ask every connection to finish, and abort the rest after ``timeout`` seconds.
 
         :return: fires with ``None`` when none is open; never fails.
         """
@@ -102,7 +106,8 @@ class ConnectionTracker:
     def _sweep(self) -> None:
         now = self._clock.seconds()
         if self.draining and self._due + DRAIN_SWEEP_INTERVAL < now < self._drainDeadline:
-            # The reactor was held up: what came meanwhile is not read yet, and nobody was silent.
+            # The reactor was blocked: data that arrived meanwhile is not read yet, so no client
+            # counts as silent.
             self._schedule()
             for connection in self.connections:
                 connection.beginDrain()
@@ -110,7 +115,7 @@ class ConnectionTracker:
             self._sweepTurn(iter(list(self.connections)))
 
     def _sweepTurn(self, rest: Iterator[ITrackedConnection]) -> None:
-        """ConnectionTracker some; clients that have something to say get a turn before the others."""
+        """Check some connections; clients with pending events have their turns in between."""
         turn = list(islice(rest, CONNECTIONS_PER_TURN))
         if len(turn) < CONNECTIONS_PER_TURN:
             self._schedule()

@@ -1,10 +1,10 @@
 """
-What every datagram service shares: admission, never more bytes out than in, and errors that
-are counted and never fatal.
+The common part of all datagram services: admission, no more bytes out than in, and errors that are
+counted and never fatal.
 
-:class:`DatagramServerProtocol` is subclassed by the services and runs on any UDP transport of
-Twisted. Whole datagrams and the right source address are the transport's part:
-:mod:`echoproto.transports.udp` is the one that has both.
+:class:`DatagramServerProtocol` is the base class of the services and runs on any UDP transport of
+    Twisted. Whole datagrams and the right source address are provided by the transport in
+:mod:`echoproto.transports.udp`.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from echoproto.protocols.observer import DatagramTotals, IObserver, NullObserver
 
 class DatagramServerProtocol(DatagramProtocol):
     """
-    Answers each admitted datagram with what :meth:`reply` makes of it, at once or never. A service whose reply is always
-    the request itself may have :meth:`send` for its :meth:`answer`.
+    Answers each admitted datagram with the result of :meth:`reply`, at once or never. A service
+    whose reply is always the request can use :meth:`send` as its :meth:`answer`.
 
     :param clock: the clock of the default admission; the reactor, or a ``Clock`` in tests.
-    :param observer: is told the totals when the port is closed.
-    :param admission: decides which sources are answered; one of its own where none is given.
+    :param observer: receives the totals when the port is closed.
+    :param admission: decides which sources are answered; by default one of its own.
     """
 
     noisy = False
-    # Without a cast, which would be a call for each datagram.
+    # Declared, because a cast would be a call per datagram.
     transport: Any
 
     def __init__(
@@ -43,7 +43,7 @@ class DatagramServerProtocol(DatagramProtocol):
     ) -> None:
         self.observer: IObserver = observer if observer is not None else NullObserver()
         self.admission = admission if admission is not None else DatagramAdmission(clock.seconds)
-        # Counted by themselves, as it is done for each datagram; see totals().
+        # Separate counters, updated for every datagram; see totals().
         self._received = self._answered = self._bytesReceived = self._bytesSent = 0
         self._refused: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
@@ -51,18 +51,18 @@ class DatagramServerProtocol(DatagramProtocol):
 
     def reply(self, request: bytes) -> bytes | Refusal:
         """
-        What to answer; implemented by each service.
+        The reply to a request; implemented by every service.
 
         :param request: one whole datagram.
-        :return: the answer, or why there is none.
+        :return: the reply, or the reason why there is none.
         """
         raise NotImplementedError
 
     def answered(self, request: bytes, addr: tuple[Any, ...]) -> None:
-        """Called after ``request`` was answered; a service may tell its observer."""
+        """Called after ``request`` was answered; a service can report it to its observer."""
 
     def totals(self) -> DatagramTotals:
-        """What this listener has done so far, with the receive errors that its port counted."""
+        """The totals of this listener, with the receive errors counted by its port."""
         errors = self._errors + self._receiveErrors
         return DatagramTotals(
             self._received,
@@ -78,20 +78,21 @@ class DatagramServerProtocol(DatagramProtocol):
         port: Any = self.transport
         self._ownPort = port.getHost().port
         self.admission.addOwnPort(self._ownPort)
-        # Kept, as the port is gone when the totals are told; only our own port counts them.
+        # Kept, because the port is gone when the totals are reported; only our own port counts
+        # these errors.
         self._receiveErrors = port.receiveErrors if hasattr(port, "receiveErrors") else Counter()
 
     def stopProtocol(self) -> None:
-        """The port is closed: tell the totals."""
+        """The port is closed: report the totals."""
         self.admission.removeOwnPort(self._ownPort)
         self.observer.datagramsStopped(self.totals())
 
     def datagramReceived(self, datagram: bytes, addr: tuple[Any, ...]) -> None:
         """
-        Answer one datagram if it may be answered.
+        Answer one datagram if it is admitted.
 
         :param datagram: the payload, whole.
-        :param addr: where it came from: address and port, for IPv6 perhaps flow and scope too.
+        :param addr: the source: address and port, and for IPv6 possibly flow and scope.
         """
         self._received += 1
         self._bytesReceived += len(datagram)
@@ -102,7 +103,7 @@ class DatagramServerProtocol(DatagramProtocol):
             self._refused[refusal.value] += 1
 
     def answer(self, request: bytes, addr: tuple[Any, ...], /) -> object:
-        """Send what :meth:`reply` makes of an admitted datagram."""
+        """Send the reply to an admitted datagram."""
         reply = self.reply(request)
         if isinstance(reply, bytes) and len(reply) > len(request):
             reply = Refusal.AMPLIFYING
@@ -113,12 +114,12 @@ class DatagramServerProtocol(DatagramProtocol):
         return None
 
     def send(self, reply: bytes, addr: tuple[Any, ...], /) -> bool:
-        """Send a reply and count it, or why it could not be sent; whether it could."""
+        """Send a reply and count it, or the error. Returns whether it was sent."""
         try:
             self.transport.write(reply, addr)
         except OSError as error:
-            # A full queue, a firewall, no route: the network's affair, and UDP may lose. A retry
-            # here would make a loop of a lasting fault.
+            # A full queue, a firewall, no route: UDP may lose a datagram. A retry here would turn a
+            # lasting fault into a loop.
             self._errors[f"send {errnoName(error)}"] += 1
             return False
         except MessageLengthError:

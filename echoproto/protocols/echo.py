@@ -1,11 +1,9 @@
 """
-The echo service on both carriers.
+The echo service for streams and datagrams.
 
-RFC 862: "An echo service simply sends back to the originating source any data it receives."
-On TCP "this continues until the calling user terminates the connection"; on UDP "when a
-datagram is received, the data from it is sent back in an answering datagram".
-
-The factories go into any Twisted application; the running program uses them as they are.
+RFC 862: "An echo service simply sends back to the originating source any data it receives." On TCP
+"this continues until the calling user terminates the connection"; on UDP "when a datagram is
+received, the data from it is sent back in an answering datagram".
 """
 
 from __future__ import annotations
@@ -17,19 +15,21 @@ from echoproto.protocols.stream import StreamFactory, StreamProtocol
 
 
 class EchoProtocol(StreamProtocol):
-    """One connection to the echo service: every byte back, in order, also after the client's FIN."""
+    """
+    One connection to the echo service: returns every byte in order, also after the client's FIN.
+    """
 
-    # A stream transport; without a cast, which would be a call for every message.
+    # A stream transport. Declared, because a cast would be a call per message.
     transport: Any
     _bytesDiscarded = 0
 
     @property
     def bytesSent(self) -> int:
-        """Bytes handed to the transport so far."""
+        """Bytes given to the transport so far."""
         return self.bytesReceived - self._bytesDiscarded
 
     def dataReceived(self, data: bytes) -> None:
-        """Count the bytes and write the bytes: the hot path, so nothing else is done here."""
+        """Count the bytes and write the bytes. This is the hot path."""
         self.bytesReceived += len(data)
         if self.discarding:
             self._bytesDiscarded += len(data)
@@ -49,10 +49,10 @@ class EchoFactory(StreamFactory):
 
 class EchoDatagramProtocol(DatagramServerProtocol):
     """
-    The echo service on datagrams (RFC 862): each whole, empty ones included.
+    The echo service on datagrams (RFC 862): answers each one whole, including empty ones.
 
     ``listenDatagrams(reactor, 12345, EchoDatagramProtocol(reactor))``
     """
 
-    # The hot path: what came goes back as it is, so there is nothing to make of it and to measure.
+    # The hot path: the reply is the request, so there is nothing to compute or to measure.
     answer = DatagramServerProtocol.send

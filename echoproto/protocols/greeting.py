@@ -1,13 +1,13 @@
 """
-The greeting service on both carriers: answer once, with a fixed text.
+The greeting service for streams and datagrams: one reply, with a fixed text.
 
-On a stream the client speaks first: at its first bytes it gets the text, then our FIN; what it
-sends after that is discarded until its own FIN, so that the text always arrives and never a
-reset. On datagrams each request gets the text, unless the request is shorter than the
-text (a reply longer than its request would make us an amplifier for forged sources) or is the
-text itself (two greeting services would greet each other for ever).
+On a stream the client speaks first. Its first data is answered with the text, then our FIN; further
+data is discarded until the client's FIN, so that the text always arrives and the connection is not
+reset. A datagram is answered with the text unless it is shorter than the text (a longer reply would
+make this an amplifier for forged sources) or equals the text (two greeting services would greet
+each other for ever).
 
-Both texts are 34 bytes, without a newline, as in the ``socket`` tutorial that this began with.
+Both texts are 34 bytes, without a newline, as in the ``socket`` tutorial that this grew out of.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from echoproto.protocols.observer import IObserver
 from echoproto.protocols.stream import StreamFactory, StreamProtocol
 from echoproto.protocols.timeouts import Timeouts
 
-#: What the client says.
+#: The client's text.
 CLIENT_GREETING = b"Hello, server! This is the client."
 
-#: What the server answers.
+#: The server's reply.
 SERVER_GREETING = b"Hello, client! This is the server."
 
-#: Of what a client says, this much is noted: what the tutorial's ``recv(1024)`` would take.
+#: Bytes of the client's text that are noted: those that the tutorial's ``recv(1024)`` would return.
 NOTED_BYTES = 1024
 
 
@@ -39,8 +39,8 @@ class GreetingProtocol(StreamProtocol):
     """
     One connection to the greeting service.
 
-    The observer is told once, at the end, what was received, so that the note is the same
-    however the client's bytes were cut on the way.
+    The observer is called once, at the end, with the received text, so that the note is the same
+    however the data was split on the way.
     """
 
     factory: GreetingFactory
@@ -49,11 +49,11 @@ class GreetingProtocol(StreamProtocol):
 
     @property
     def bytesSent(self) -> int:
-        """Bytes handed to the transport so far."""
+        """Bytes given to the transport so far."""
         return len(self.factory.text) if self._answered else 0
 
     def dataReceived(self, data: bytes) -> None:
-        """Answer the first bytes; note up to :data:`NOTED_BYTES` of all that comes."""
+        """Answer the first data; note up to :data:`NOTED_BYTES` of all data."""
         self.bytesReceived += len(data)
         if not (self._answered or self.discarding):
             self._answered = True
@@ -63,7 +63,7 @@ class GreetingProtocol(StreamProtocol):
         self.finish()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the observer what was noted."""
+        """Report the noted text to the observer."""
         if self._noted:
             self.factory.observer.greeted(self.peer, self._noted)
         super().connectionLost(reason)
@@ -73,11 +73,11 @@ class GreetingFactory(StreamFactory):
     """
     The greeting service on streams.
 
-    :param clock: keeps the deadlines; the reactor, or a ``Clock`` in tests.
-    :param observer: is told of openings, greetings, endings and refusals.
-    :param admission: decides who is served; everybody where none is given.
-    :param deadlines: how long a connection may take for what.
-    :param text: what every client is answered.
+    :param clock: measures the timeouts; the reactor, or a ``Clock`` in tests.
+    :param observer: receives openings, greetings, closings and refusals.
+    :param admission: decides which clients are served; all of them by default.
+    :param deadlines: the timeouts.
+    :param text: the reply to every client.
     """
 
     protocol = GreetingProtocol
@@ -99,9 +99,9 @@ class GreetingDatagramProtocol(DatagramServerProtocol):
     The greeting service on datagrams.
 
     :param clock: the clock of the default admission; the reactor, or a ``Clock`` in tests.
-    :param observer: is told of greetings, and of the totals at the end.
+    :param observer: receives greetings, and the totals at the end.
     :param admission: decides which sources are answered.
-    :param text: what every client is answered.
+    :param text: the reply to every client.
     """
 
     def __init__(
@@ -115,10 +115,10 @@ class GreetingDatagramProtocol(DatagramServerProtocol):
         self.text = text
 
     def reply(self, request: bytes) -> bytes | Refusal:
-        """The text, unless the request is that text."""
+        """The text, unless the request equals it."""
         return Refusal.OWN_REPLY if request == self.text else self.text
 
     def answered(self, request: bytes, addr: tuple[Any, ...]) -> None:
-        """Tell the observer whom we greeted."""
+        """Report the greeting to the observer."""
         make = IPv6Address if ":" in addr[0] else IPv4Address
         self.observer.greeted(make("UDP", addr[0], addr[1]), request[:NOTED_BYTES])

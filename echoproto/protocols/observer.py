@@ -1,12 +1,11 @@
 """
-What the protocols tell of themselves, and to whom: the interface of an observer and the
-values that it is told.
+The interface of an observer, and the values that it receives.
 
-Services call an observer at openings, endings, refusals and greetings, never per message. The log and the
-metrics are observers. This module knows no reactor, no socket and no logger.
+Services call an observer at openings, closings, refusals and greetings, never per message. The log
+and the metrics are observers.
 
-It stands apart because the protocols call the interface and the running program implements it, and
-neither may import the other.
+This is a module of its own because the protocols call the interface and the running program
+implements it, and neither may import the other.
 """
 
 from __future__ import annotations
@@ -24,33 +23,34 @@ class CloseReason(Enum):
     """Why a connection ended."""
 
     FINISHED = "finished"
-    """All was answered, and the close was orderly."""
+    "All data was answered, and the close was orderly."
 
     IDLE = "idle"
-    """Nothing was said for long, and we sent the FIN."""
+    "The connection was idle for too long, and we sent our FIN."
 
     STALLED = "stalled"
-    """The client did not take what was sent to it, and we cut it."""
+    "The client did not accept pending data, and we reset the connection."
 
     DRAINED = "drained"
-    """We are stopping: the client had fallen silent, and we sent the FIN."""
+    "The server stops: the client was silent, and we sent our FIN."
 
     ABORTED = "aborted"
-    """A deadline passed after the close had begun, or while we were stopping, and we cut it."""
+    "A timeout passed after closing had begun, or while the server stopped, and we reset the connection."
 
     LOST = "lost"
-    """The client reset it, or the network did."""
+    "The client or the network reset the connection."
 
 
 class ConnectionSummary(NamedTuple):
     """
-    One connection, when it has ended.
+    One connection that has ended.
 
-    :ivar peer: the client's address; ``None`` where its endpoint tells none.
-    :ivar ending: why it ended.
+    :ivar peer: the client's address; ``None`` if its endpoint has none.
+    :ivar ending: the close reason.
     :ivar seconds: how long it was open.
-    :ivar bytesReceived: bytes taken from the client, those discarded included.
-    :ivar bytesSent: bytes handed to the transport; after an abort or a loss some may not have arrived.
+    :ivar bytesReceived: bytes received from the client, including discarded ones.
+    :ivar bytesSent: bytes given to the transport; after an abort or a loss some may not have
+        arrived.
     """
 
     peer: IAddress | None
@@ -63,12 +63,12 @@ class ConnectionSummary(NamedTuple):
 @dataclass
 class DatagramTotals:
     """
-    What a datagram listener has done so far. Counters are read, never reported per datagram.
+    Totals of a datagram listener. Counters are read; nothing is reported per datagram.
 
-    :ivar received: datagrams taken from the socket.
+    :ivar received: datagrams read from the socket.
     :ivar answered: datagrams sent back.
-    :ivar bytesReceived: payload bytes taken.
-    :ivar bytesSent: payload bytes sent back.
+    :ivar bytesReceived: payload bytes received.
+    :ivar bytesSent: payload bytes sent.
     :ivar refused: datagrams not answered, by reason.
     :ivar errors: failed sends and receives, by name of the errno (``ENOBUFS``) or fault.
     """
@@ -82,36 +82,37 @@ class DatagramTotals:
 
 
 class IObserver(Interface):
-    """Is told what happens on one listener. No method may raise."""
+    """Receives the events of one listener. No method may raise."""
 
     def connectionOpened(peer: IAddress | None) -> None:
         """A stream connection was accepted from ``peer``."""
 
     def connectionEnded(summary: ConnectionSummary) -> None:
-        """A stream connection is over; called once for every :meth:`connectionOpened`."""
+        """A stream connection has ended; called once for every :meth:`connectionOpened`."""
 
     def connectionRefused(peer: IAddress | None, reason: str) -> None:
         """
-        A stream connection from ``peer`` was not served; for it there is no other call.
+        A stream connection from ``peer`` was refused; there is no other call for it.
 
-        :param reason: one of few constant texts, such as those of :class:`echoproto.protocols.admission.Refusal`.
+        :param reason: one of a few constant texts, such as those of
+            :class:`echoproto.protocols.admission.Refusal`.
         """
 
     def greeted(peer: IAddress | None, received: bytes) -> None:
         """
         ``peer`` was greeted.
 
-        :param received: what it had said, raw and cut to
-            :data:`echoproto.protocols.greeting.NOTED_BYTES` bytes: escape it before it is shown.
+        :param received: the client's text, raw and cut to
+            :data:`echoproto.protocols.greeting.NOTED_BYTES` bytes: escape it before showing it.
         """
 
     def datagramsStopped(totals: DatagramTotals) -> None:
-        """A datagram listener was closed; these are its totals."""
+        """A datagram listener was closed, with these totals."""
 
 
 @implementer(IObserver)
 class NullObserver:
-    """An observer that ignores all it is told: the default of every service."""
+    """An observer that ignores everything: the default of every service."""
 
     def connectionOpened(self, peer: IAddress | None) -> None:
         """See :class:`IObserver`."""

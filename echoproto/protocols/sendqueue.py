@@ -1,9 +1,10 @@
 """
-How much of what a transport was given the other side's kernel has not taken yet.
+The data that a transport has given to the kernel and the peer has not acknowledged.
 
-Twisted's transports tell when their own queue is empty, but what they have handed to the kernel may wait
-there for as long as the client does not read, and a socket closed then may lose it. Asked only of
-connections that are being closed, by :mod:`echoproto.protocols.stream`.
+Twisted's transports report when their own queue is empty, but data in the kernel waits there as
+long as the client does not read, and closing the socket may lose it. Used for connections that are
+being closed, by
+:mod:`echoproto.protocols.stream`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from typing import Any
 
 def unsentBytes(transport: Any) -> int:
     """
-    Bytes in the kernel's send queue that are not acknowledged (SIOCOUTQ, tcp(7); unix(7)).
+    Unacknowledged bytes in the kernel's send queue (SIOCOUTQ, tcp(7); unix(7)).
 
-    :param transport: any; of a TLS transport the one beneath it is asked.
-    :return: the number; 0 where the transport has no socket or its kernel does not tell.
+    :param transport: any; for a TLS transport, the one below it counts.
+    :return: the number; 0 if the transport has no socket or the kernel does not report it.
     """
     while (inner := getattr(transport, "transport", None)) is not None:
         transport = inner

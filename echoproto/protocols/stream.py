@@ -1,28 +1,29 @@
 """
-What every stream service shares: backpressure, half-close, endings, deadlines and the drain.
+The common part of all stream services: backpressure, half-close, orderly closing, timeouts and the
+drain.
 
-:class:`StreamProtocol` and :class:`StreamFactory` are subclassed by the services
-(:mod:`echoproto.protocols.echo`, :mod:`echoproto.protocols.greeting`) and know nothing of what is answered. They
-run over any stream transport of Twisted: TCP, UNIX sockets, TLS.
+:class:`StreamProtocol` and :class:`StreamFactory` are the base classes of the services
+    (:mod:`echoproto.protocols.echo`, :mod:`echoproto.protocols.greeting`). They run over any stream
+    transport of Twisted: TCP, UNIX sockets, TLS.
 
 A connection goes through these stages::
 
-    SECURING ──TLS handshake──▶ OPEN ──the client's FIN────────────────────▶ FLUSHING ──queue empty──▶ over
-                                 └──finish(), our FIN──▶ LINGERING ──the client's FIN, or its silence──▶ over
+    SECURING ──TLS handshake──▶ OPEN ──client's FIN────────────────────▶ FLUSHING ──queue empty──▶ closed
+                                 └──finish(), our FIN──▶ LINGERING ──client's FIN, or silence──▶ closed
 
-    every one of them ──deadline──▶ aborted
+    any of them ──timeout──▶ aborted
 
-*Nothing is lost at an ending.* A protocol that is no ``IHalfCloseableProtocol`` is closed by
-Twisted at the client's FIN with its queue unsent; and a socket closed with unread input makes
-the kernel send a reset that destroys what is in flight (RFC 9293 section 3.6.1, RFC 2525
-section 2.17). So after the client's FIN we flush, then close; and to end it ourselves we send
-our FIN, then discard what comes until the client's.
+*No data is lost at the end.* Twisted closes a protocol that is no ``IHalfCloseableProtocol`` at the
+client's FIN, with its queue unsent; and closing a socket with unread input makes the kernel send a
+reset that destroys data in flight (RFC 9293 section 3.6.1, RFC 2525 section 2.17). So after the
+client's FIN we flush, then close; and to close first we send our FIN, then discard input until the
+client's FIN.
 
-*Timeouts* (:mod:`echoproto.protocols.timeouts`) are kept by one sweep over all connections of a factory
-(:mod:`echoproto.protocols.connections`), never by a timer per connection or per message. *Admission*
-(:mod:`echoproto.protocols.admission`) is asked before a protocol is built.
+*Timeouts* (:mod:`echoproto.protocols.timeouts`) are checked periodically for all connections of a
+factory (:mod:`echoproto.protocols.connections`), not by a timer per connection or message.
+*Admission* (:mod:`echoproto.protocols.admission`) is decided before a protocol is built.
 
-``twisted.protocols.policies`` is not used for any of it: its wrappers relay no half-close.
+``twisted.protocols.policies`` is not used: its wrappers do not relay half-close.
 """
 
 from __future__ import annotations
@@ -52,20 +53,21 @@ from echoproto.protocols.observer import CloseReason, ConnectionSummary, IObserv
 from echoproto.protocols.sendqueue import unsentBytes
 from echoproto.protocols.timeouts import Timeouts
 
-#: Seconds without a byte after our FIN, all that we sent being taken, until we wait no longer for
-#: the client's (nginx: ``lingering_timeout`` 5 s).
+#: Seconds of silence after our FIN, when the client has received everything, until we no longer
+#: wait for its FIN (nginx: ``lingering_timeout`` 5 s).
 LINGER_SILENCE = 5.0
 
-#: Seconds without a byte after which a draining connection is taken to have said all:
-#: longer than a round trip round the world, shorter than an operator notices.
+#: Seconds of silence after which a draining connection counts as finished: longer than a round trip
+#: around the world, shorter than an operator notices.
 DRAIN_SILENCE = 0.5
 
-#: Seconds that a draining connection has for its TLS handshake, of which bytes are not seen here: some round trips.
+#: Seconds that a draining connection has for its TLS handshake, whose bytes are not visible here:
+#: some round trips.
 DRAIN_HANDSHAKE = 2.0
 
 
 class Stage(Enum):
-    """How far a connection has come; see the drawing in the module's docstring."""
+    """The stage of a connection; see the diagram in the module's docstring."""
 
     SECURING = "securing"
     OPEN = "open"
@@ -75,8 +77,8 @@ class Stage(Enum):
 
 def canHalfClose(transport: Any) -> bool:
     """
-    Whether ``transport`` can end its own direction alone. Twisted's TLS transports cannot: theirs is the method of
-    the transport beneath them. :class:`echoproto.transports.tls.TLSStream` can.
+    Whether ``transport`` can close its own direction alone. Twisted's TLS transports cannot: their
+    method is that of the transport below them. :class:`echoproto.transports.tls.TLSStream` can.
     """
     return hasattr(type(transport), "loseWriteConnection")
 
@@ -85,16 +87,17 @@ def canHalfClose(transport: Any) -> bool:
 class StreamProtocol(Protocol):
     """
     One connection to a stream service. Subclasses implement ``dataReceived``: count the bytes in
-    :attr:`bytesReceived`, and answer only while not :attr:`discarding`.
+    :attr:`bytesReceived`, and reply only while not :attr:`discarding`.
 
-    It is the producer of its own transport: while more than 64 KiB wait to be sent, nothing more is
-    read. So a client that never reads costs bounded memory, and one that sends everything
-    before it reads anything stalls once the buffers of both kernels are full.
+    It is the producer of its own transport: while more than 64 KiB are queued, nothing is read. So
+    a client that never reads costs bounded memory, and a client that sends everything before it
+    reads anything stalls when the buffers of both kernels are full.
 
-    :ivar bytesReceived: bytes taken from the client so far.
-    :ivar discarding: true once our FIN is under way: what still comes is not answered.
-    :ivar stage: how far the connection has come.
-    :ivar peer: the client's address, as the factory was told: the transport's, or what a trusted proxy has announced.
+    :ivar bytesReceived: bytes received from the client so far.
+    :ivar discarding: true when our FIN is on its way: further input is not answered.
+    :ivar stage: the stage of the connection.
+    :ivar peer: the client's address: that of the transport, or the one announced by a trusted
+        proxy.
     """
 
     factory: StreamFactory
@@ -109,23 +112,26 @@ class StreamProtocol(Protocol):
     _closingSince = 0.0
     _quietSince = 0.0
     _receivedAtSweep = 0
-    # What the client's kernel had not taken at the last look; stays 0 until something is received.
+    # Bytes that the client's kernel had not acknowledged at the last check; stays 0 until data is
+    # received.
     _unsent = 0
 
     @property
     def bytesSent(self) -> int:
-        """Bytes handed to the transport so far."""
+        """Bytes given to the transport so far."""
         raise NotImplementedError
 
     def connectionMade(self) -> None:
-        """Set the socket's options, begin backpressure and tell the factory."""
+        """Set socket options, start backpressure, and report the connection to the factory."""
         transport: Any = self.transport
-        # Read and written for every message: an instance's own attribute is found faster than its class's.
+        # Read and written for every message: an attribute of the instance is found faster than one
+        # of the class.
         self.bytesReceived, self.discarding = 0, False
         self._openedAt = self._quietSince = self.factory.clock.seconds()
         self.factory.checkTimeouts.add(self)
         transport.registerProducer(self, True)
-        # Of the peer, whose address the transport knows; the host's it would ask the kernel for.
+        # Decided by the peer's address, which the transport knows; the host's would need a system
+        # call.
         if getattr(transport.getPeer(), "type", None) == "TCP" and hasattr(
             transport, "setTcpNoDelay"
         ):
@@ -139,7 +145,7 @@ class StreamProtocol(Protocol):
     # IHandshakeListener
 
     def handshakeCompleted(self) -> None:
-        """The TLS handshake is done."""
+        """The TLS handshake is complete."""
         self._quietSince = self.factory.clock.seconds()
         self._open()
 
@@ -150,7 +156,7 @@ class StreamProtocol(Protocol):
     # IPushProducer: called by the transport as its queue fills and empties.
 
     def pauseProducing(self) -> None:
-        """Read nothing more until the queue is sent."""
+        """Stop reading until the queue is sent."""
         self._paused = True
         self._transport.pauseProducing()
 
@@ -165,17 +171,17 @@ class StreamProtocol(Protocol):
     # IHalfCloseableProtocol
 
     def readConnectionLost(self) -> None:
-        """The client's FIN: every byte it sent has been received. Flush, then close."""
-        # Unregistered first: a transport with a paused producer never closes (twisted#6461).
+        """The client's FIN: all its data has been received. Flush, then close."""
+        # Unregister first: a transport with a paused producer never closes (twisted#6461).
         self._transport.unregisterProducer()
         self._beginClosing(Stage.FLUSHING)
         self._transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
-        """Our FIN has been sent; nothing more to do until the client's."""
+        """Our FIN has been sent; wait for the client's."""
 
     def finish(self) -> None:
-        """Send what is queued, then our FIN; discard what the client still sends until its FIN."""
+        """Send the queue, then our FIN; discard further input until the client's FIN."""
         if self.stage is not Stage.OPEN:
             return
         self.discarding = True
@@ -193,11 +199,11 @@ class StreamProtocol(Protocol):
         self._closingSince = self._quietSince = self.factory.clock.seconds()
 
     def beginDrain(self) -> None:
-        """We are stopping: count the client's silence from now on."""
+        """The server stops: count the client's silence from now on."""
         self._quietSince = self.factory.clock.seconds()
 
     def checkTimeouts(self, now: float) -> None:
-        """Keep the deadlines; see :class:`~echoproto.protocols.connections.ITrackedConnection`."""
+        """Check the timeouts; see :class:`~echoproto.protocols.connections.ITrackedConnection`."""
         self._noteProgress(now)
         quiet = now - self._quietSince
         if self.stage is Stage.OPEN:
@@ -211,9 +217,12 @@ class StreamProtocol(Protocol):
             self._transport.abortConnection()
 
     def _noteProgress(self, now: float) -> None:
-        """The connection is quiet while no byte comes, and none of ours is taken by the client's kernel."""
+        """
+        The connection is quiet while no byte arrives and the client's kernel acknowledges none of
+        ours.
+        """
         received = self.bytesReceived
-        # An open connection sends only what it was sent, so the kernel need not be asked about a silent one.
+        # An echo connection sends only replies, so the kernel need not be asked about a silent one.
         if (
             received == self._receivedAtSweep
             and not (self._unsent or self._paused)
@@ -254,25 +263,25 @@ class StreamProtocol(Protocol):
             self._stopLingering()
 
     def _stopLingering(self) -> None:
-        """The client has all that we sent, and says nothing: wait no longer for its FIN."""
+        """The client has received everything and is silent: wait no longer for its FIN."""
         self._ending = self._ending or CloseReason.FINISHED
         if canHalfClose(self._transport):
             self._transport.loseConnection()
         else:
-            # Under TLS loseConnection() was the beginning of the end; only this is the end.
+            # Under TLS loseConnection() only begins to close; this closes.
             self._transport.abortConnection()
 
     def abort(self, ending: CloseReason = CloseReason.ABORTED) -> None:
         """
-        Cut the connection: a deadline has passed.
+        Reset the connection: a timeout has passed.
 
-        :param ending: why, unless we were ending it for some other reason already.
+        :param ending: the close reason, unless closing had begun for another reason.
         """
         self._ending = self._ending or ending
         self._transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is over; tell the factory how it ended."""
+        """The connection has ended; report it to the factory."""
         if self._ending is None:
             done = isinstance(reason.value, ConnectionDone)
             self._ending = CloseReason.FINISHED if done else CloseReason.LOST
@@ -296,7 +305,7 @@ class StreamProtocol(Protocol):
 
     @property
     def _transport(self) -> Any:
-        # Transports offer more than any one interface of theirs declares.
+        # Transports offer more than any single interface declares.
         return self.transport
 
 
@@ -304,12 +313,12 @@ class StreamFactory(Factory):
     """
     Builds the protocols of one stream service on one listener, and drains them.
 
-    :param clock: keeps the deadlines; the reactor, or a ``Clock`` in tests.
-    :param observer: is told of openings, endings and refusals.
-    :param admission: decides who is served; everybody where none is given.
-    :param deadlines: how long a connection may take for what.
-    :ivar unsentBytes: tells how much of a transport's bytes the client has not taken; replaced in tests.
-    :ivar sweep: the protocols whose connections are open, and their drain.
+    :param clock: measures the timeouts; the reactor, or a ``Clock`` in tests.
+    :param observer: receives openings, closings and refusals.
+    :param admission: decides which clients are served; all of them by default.
+    :param deadlines: the timeouts.
+    :ivar unsentBytes: returns the unacknowledged bytes of a transport; replaced in tests.
+    :ivar sweep: the protocols of open connections, and their drain.
     """
 
     noisy = False
@@ -331,9 +340,11 @@ class StreamFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """
-        A protocol for a new connection; ``None``, which closes it, while draining or where it is refused.
+        A protocol for a new connection; ``None``, which closes it, while draining or if it is
+        refused.
 
-        :param addr: the client's address, as the transport or a trusted proxy tells it.
+        :param addr: the client's address, that of the transport or the one announced by a trusted
+            proxy.
         """
         if self.checkTimeouts.draining:
             return None
@@ -346,16 +357,16 @@ class StreamFactory(Factory):
         return protocol
 
     def closed(self, connection: StreamProtocol) -> None:
-        """Called by a protocol whose connection is over."""
+        """Called by a protocol whose connection has ended."""
         self.admission.release(numericHost(connection.peer))
         self.checkTimeouts.remove(connection)
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> Deferred[None]:
         """
-        Take no new connections and let the open ones finish: each is served until its client's FIN, or
-        until it has been silent for :data:`DRAIN_SILENCE` seconds; then it gets our FIN.
+        Refuse new connections and let the open ones finish: each is served until its client's FIN,
+        or until it has been silent for :data:`DRAIN_SILENCE` seconds; then it gets our FIN.
 
-        :param timeout: seconds after which what is still open is aborted.
+        :param timeout: seconds after which the remaining connections are aborted.
         :return: fires with ``None`` when no connection is open; never fails.
         """
         return self.checkTimeouts.drain(timeout)

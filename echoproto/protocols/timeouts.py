@@ -1,9 +1,9 @@
 """
-How long a connection may take for what, each with the precedent that its default follows.
+The timeouts of a connection, each with the precedent that its default follows.
 
-A value, read by :mod:`echoproto.protocols.stream` and :mod:`echoproto.transports.proxyprotocol` when connections are swept. All in
-seconds, kept within two sweeps (:data:`echoproto.protocols.connections.SWEEP_INTERVAL`: one sees the last byte, one that
-it was too long ago); ``inf`` for never.
+In seconds, kept within two checks (:data:`echoproto.protocols.connections.SWEEP_INTERVAL`); ``inf``
+means never. Used by
+:mod:`echoproto.protocols.stream` and :mod:`echoproto.transports.proxyprotocol`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Timeouts:
     """
-    The deadlines of one listener's connections.
+    The timeouts of one listener's connections.
 
-    :ivar idle: without a byte either way, until the connection gets our FIN (nginx's stream
-        ``proxy_timeout``: 10 min).
-    :ivar stall: in which the client's kernel takes nothing of what waits for it, until the
-        connection is aborted (nginx ``send_timeout``: 60 s).
-    :ivar linger: after our FIN until the client's must have come (nginx ``lingering_time``: 30 s).
-    :ivar close: after the client's FIN until all that it is owed must have been taken, however steadily
-        it takes it: 15 minutes let 4 kB a second take the 3 MB that buffers hold. Nginx has no such
-        limit; without one a client that takes a byte a minute would be held for ever.
-    :ivar handshake: for the TLS handshake (nginx's stream ``ssl_handshake_timeout``: 60 s; it is two round trips,
-        and strangers hold a descriptor meanwhile).
-    :ivar header: for a PROXY header. Proxies send it at once; the specification asks for 3 s or more, so
-        that one lost packet is sent again.
+    :ivar idle: no data either way: the connection gets our FIN (nginx's stream ``proxy_timeout``:
+        10 min).
+    :ivar stall: the client's kernel accepts no pending data: the connection is aborted (nginx
+        ``send_timeout``: 60 s).
+    :ivar linger: from our FIN to the client's (nginx ``lingering_time``: 30 s).
+    :ivar close: from the client's FIN until it has accepted all pending data, however steadily: in
+        15 minutes 4 kB per second transfer the 3 MB in the buffers. Nginx has no such limit;
+        without one a client that reads a byte a minute would be held for ever.
+    :ivar handshake: for the TLS handshake (nginx's stream ``ssl_handshake_timeout``: 60 s; it takes
+        two round trips, and strangers hold a descriptor meanwhile).
+    :ivar header: for a PROXY header. Proxies send it at once; the specification asks for 3 s or
+        more, so that one lost packet can be sent again.
     """
 
     idle: float = 600.0
