@@ -1,9 +1,9 @@
 """
 Echo (RFC 862) and greeting services and clients for Twisted, over TCP and UDP.
 
-What a program imports stands in ``__all__``; the exceptions are in :mod:`echoproto.errors`, the
-in-memory carriers for tests in :mod:`echoproto.testing`, and TLS, which needs an extra, in
-:mod:`echoproto.transports.tls`. Importing any of it installs no reactor.
+``__all__`` is the public API. Exceptions are in :mod:`echoproto.errors`, transports for tests in
+:mod:`echoproto.testing`, and TLS, which needs an extra, in :mod:`echoproto.transports.tls`.
+Importing any of it installs no reactor.
 """
 
 from __future__ import annotations

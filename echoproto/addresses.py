@@ -1,8 +1,8 @@
 """
-Who a source is: pure answers about numeric addresses, asked by :mod:`echoproto.protocols.admission`.
+Numeric addresses: the key under which a source is counted, lists of networks.
 
-An IPv4 address that arrives mapped into IPv6 (``::ffff:192.0.2.1``) is that IPv4 address
-everywhere here, so that no rule is passed by taking the other family's socket.
+An IPv4-mapped IPv6 address (``::ffff:192.0.2.1``) is treated as the IPv4 address everywhere, so
+that no rule can be avoided by the socket of the other family.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from twisted.internet.interfaces import IAddress
 
 BROADCAST = IPv4Address("255.255.255.255")
 
-#: Where IPv4 addresses stand in IPv6 (RFC 4291 section 2.5.5.2).
+#: The prefix of IPv4 addresses in IPv6 (RFC 4291 section 2.5.5.2).
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 def numericHost(address: IAddress | None) -> str | None:
-    """The numeric address in ``address``; ``None`` where it has none, as on a UNIX socket."""
+    """The numeric address in ``address``; ``None`` if it has none, as on a UNIX socket."""
     return address.host if isinstance(address, TCP4Address | TCP6Address) else None
 
 
 def unmapped(host: str) -> IPv4Address | IPv6Address:
     """
-    A numeric address; IPv4 where it is mapped IPv4, and without a scope (``%eth0``).
+    A numeric address without a scope (``%eth0``); an IPv4-mapped one as IPv4.
 
     :raise ValueError: ``host`` is no numeric address.
     """
@@ -47,10 +47,10 @@ def unmapped(host: str) -> IPv4Address | IPv6Address:
 @lru_cache(maxsize=1024)
 def rateLimitKey(host: str) -> str | None:
     """
-    The name under which a source is counted, or ``None`` where it is not one host's address.
+    The key under which a source is counted, or ``None`` if it is not the address of a single host.
 
-    An IPv4 address counts for itself, an IPv6 address by its /64: one site owns that many (RFC 4291
-    section 2.5.4). Multicast, broadcast and unspecified addresses are nobody's (RFC 1122 section
+    An IPv4 address counts by itself, an IPv6 address by its /64: one site has that many (RFC 4291
+    section 2.5.4). Multicast, broadcast and unspecified addresses have no key (RFC 1122 section
     3.2.1.3).
 
     :param host: a numeric address.
@@ -65,9 +65,10 @@ def rateLimitKey(host: str) -> str | None:
 
 def parseNetwork(text: str) -> IPv4Network | IPv6Network:
     """
-    A network as ``192.0.2.0/24``, ``2001:db8::/32`` or one address; bits behind the prefix are ignored.
+    A network: ``192.0.2.0/24``, ``2001:db8::/32`` or one address; bits behind the prefix are
+    ignored.
 
-    :raise ValueError: it is none; the message says so in one line.
+    :raise ValueError: the text is invalid; the message is one line.
     """
     try:
         network = ip_network(text, strict=False)
@@ -83,12 +84,12 @@ def parseNetwork(text: str) -> IPv4Network | IPv6Network:
 
 class AddressFilter:
     """
-    Who may come at all: those that are allowed, or all where nobody is named, less those that are
-    denied.
+    Allows sources by lists of networks: the allowed ones, or all if none is listed, except the
+    denied ones.
 
-    :param allow: networks as text; none for everybody.
+    :param allow: networks as text; none for all sources.
     :param deny: networks as text; stronger than ``allow``.
-    :raise ValueError: one of them is no network.
+    :raise ValueError: a network is invalid.
     """
 
     def __init__(self, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
@@ -96,8 +97,8 @@ class AddressFilter:
         self._deny = [parseNetwork(text) for text in deny]
 
     def permits(self, host: str) -> bool:
-        """Whether the numeric address ``host`` may come."""
-        # Mostly nobody is named, and to read the address would be a tenth of what a connection costs.
+        """Whether the numeric address ``host`` is allowed."""
+        # Usually no network is listed, and parsing the address would cost a tenth of a connection.
         if not self._deny and not self._allow:
             return True
         address = unmapped(host)

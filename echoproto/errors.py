@@ -40,12 +40,12 @@ class StartupError(EchoprotoError, SystemExit):
     """
     The server cannot start. The message is one line: the listener, the cause, the remedy.
 
-    It is also a :class:`SystemExit`: where nobody catches it the process prints the message and ends with
-    status 1. ``twistd`` answers any other exception with a traceback or with all its options, and
-    this one is for an operator to read.
+    It is also a :class:`SystemExit`: if it is not caught, the process prints the message and ends
+    with status 1. ``twistd`` answers any other exception with a traceback or with all its options,
+    and this message is for an operator.
 
     :param message: the line.
-    :param said: whether it was printed or logged already, and is not to be printed again.
+    :param said: whether it was printed or logged already, so that it must not be printed again.
     """
 
     def __init__(self, message: str, said: bool = False) -> None:
@@ -54,39 +54,42 @@ class StartupError(EchoprotoError, SystemExit):
 
 
 class TargetError(EchoprotoError):
-    """A target cannot be asked so. The message is one line: the target, the cause, the remedy."""
+    """A target cannot be used. The message is one line: the target, the cause, the remedy."""
 
 
 class ReportError(EchoprotoError):
-    """Saved results cannot be read, merged or compared. The message is one line: the file, the cause, the remedy."""
+    """
+    Stored results cannot be read, merged or compared. The message is one line: the file, the cause,
+    the remedy.
+    """
 
 
 class UsageMistake(EchoprotoError):
-    """The caller's mistake; nothing was sent."""
+    """A mistake of the calling program; nothing was sent."""
 
 
 class Closed(UsageMistake):
-    """The client was closed already."""
+    """The client was closed before."""
 
 
 class DatagramTooLong(UsageMistake):
-    """The message is longer than the longest datagram that can be sent."""
+    """The message is longer than a datagram can be."""
 
 
 class ExchangeError(EchoprotoError):
-    """An exchange failed by the server's or the network's doing."""
+    """An exchange failed because of the server or the network."""
 
 
 class EchoMismatch(ExchangeError):
     """
-    The reply differs from what was sent.
+    The reply differs from the message.
 
-    :ivar offset: where in the message the first wrong byte stands.
-    :ivar sent: what should have come from there on, at most :data:`EXCERPT` bytes.
-    :ivar received: what came from there on, at most :data:`EXCERPT` bytes.
+    :ivar offset: the offset of the first wrong byte.
+    :ivar sent: the expected data from there on, at most :data:`EXCERPT` bytes.
+    :ivar received: the received data from there on, at most :data:`EXCERPT` bytes.
     """
 
-    #: Enough to recognise a pattern by eye, short enough for one line.
+    #: Long enough to recognize a pattern, short enough for one line.
     EXCERPT = 16
 
     def __init__(self, offset: int, sent: bytes, received: bytes) -> None:
@@ -100,14 +103,14 @@ class EchoMismatch(ExchangeError):
 
 class UnexpectedReply(ExchangeError):
     """
-    Bytes came back that nobody had sent.
+    Data arrived although no reply was due.
 
-    :ivar received: the first of them, at most :attr:`EchoMismatch.EXCERPT` bytes.
+    :ivar received: the first of it, at most :attr:`EchoMismatch.EXCERPT` bytes.
     """
 
     def __init__(self, received: bytes) -> None:
         self.received = received[: EchoMismatch.EXCERPT]
-        super().__init__(f"a reply to nothing: {self.received!r}")
+        super().__init__(f"unexpected reply: {self.received!r}")
 
 
 class EmptyReply(ExchangeError):
@@ -115,11 +118,11 @@ class EmptyReply(ExchangeError):
 
 
 class ReplyTooLong(ExchangeError):
-    """The server sent more than the bound that the caller set."""
+    """The server sent more than the maximum that the caller set."""
 
 
 class ExchangeTimeout(ExchangeError):
-    """The whole reply did not come in time."""
+    """The reply was not complete in time."""
 
 
 class ExchangeCancelled(ExchangeError, CancelledError):
@@ -127,9 +130,9 @@ class ExchangeCancelled(ExchangeError, CancelledError):
 
 
 class ConnectionClosed(ExchangeError):
-    """The connection ended before the whole reply had come, or nothing listens there."""
+    """The connection ended before the reply was complete, or was refused."""
 
 
 def errnoName(error: OSError) -> str:
-    """The name of an error's number, such as ``ENOBUFS``."""
+    """The name of an error number, such as ``ENOBUFS``."""
     return errorcode.get(error.errno or 0, "unknown errno")

@@ -1,33 +1,26 @@
-"""
-Untrusted text and bytes, made printable.
-"""
+"""Untrusted text and bytes made printable, for the log and for terminals."""
 
 from __future__ import annotations
 
 from unicodedata import category
 
-
-def printable(text: str) -> str:
-    """Text of others, in which what does not print is escaped as Python has it."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
-
-
-#: Letters and symbols by their category that show nothing: the Hangul fillers, the blank Braille pattern
-#: and the null notehead. Nearly all else that is invisible is a format character or a mark.
+#: Letters and symbols, by their category, that show nothing: the Hangul fillers, the blank Braille
+#: pattern and the null notehead. Nearly all other invisible characters are format characters or
+#: marks.
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\U0001d159")
 
+#: Marks without a width of their own: invisible, or stacked on the character before, to any height.
+_STACKING = ("Mn", "Me")
 
-#: Marks without a width of their own: invisible, or piled on the character before, up to any height.
-_PILING = ("Mn", "Me")
 
-
-def escaped(data: bytes) -> str:
+def escaped(data: bytes | str) -> str:
     """
-    ``data`` as one line of visible text: UTF-8 where it is that, and a backslash escape for each control,
-    format or blank character, each combining mark, backslash and undecodable byte. Nothing in it can begin a new
-    line, move a terminal's cursor, turn the direction of what stands beside it, hide or cover it.
+    ``data`` as one line of visible text: UTF-8 if it is valid, and a backslash escape for each
+    control, format or blank character, each combining mark, backslash and invalid byte. The result
+    cannot begin a new line, move a terminal's cursor, change the direction of text, or hide text.
     """
-    return "".join(map(_escapedCharacter, data.decode("utf-8", "surrogateescape")))
+    text = data if isinstance(data, str) else data.decode("utf-8", "surrogateescape")
+    return "".join(map(_escapedCharacter, text))
 
 
 def _escapedCharacter(character: str) -> str:
@@ -42,5 +35,5 @@ def _isVisible(character: str) -> bool:
     if character.isascii():
         return character.isprintable()
     return (
-        character.isprintable() and character not in _BLANK and category(character) not in _PILING
+        character.isprintable() and character not in _BLANK and category(character) not in _STACKING
     )

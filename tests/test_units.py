@@ -10,18 +10,20 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.units import (
     milliseconds,
     parseCount,
-    parseDeadline,
     parseDuration,
     parsePorts,
     parseRate,
     parseSeconds,
+    parseSize,
+    parseTimeout,
     seconds,
+    size,
 )
 
 
 class DurationTests(SynchronousTestCase):
     def test_units(self) -> None:
-        """A number and a unit; seconds where there is none."""
+        """A duration is numbers with units; a bare number is seconds."""
         for text, time in (
             ("20ms", 20_000_000),
             ("1.5s", 1_500_000_000),
@@ -32,24 +34,27 @@ class DurationTests(SynchronousTestCase):
             ("9ns", 9),
             ("2m", 120_000_000_000),
             (" 1h ", 3_600_000_000_000),
+            ("1m30s", 90_000_000_000),
+            ("1d", 86_400_000_000_000),
         ):
             self.assertEqual(parseDuration(text), time, text)
 
     def test_wrong(self) -> None:
-        """Anything else is an error that shows how it is written."""
+        """Anything else is an error with examples."""
         for text in (
             "",
             "ms",
             "-1s",
             "1 s",
-            "1d",
+            "1m30",
+            "30s x",
             "nan",
             "9" * 400,
             "9" * 305,
             "9999999999h",
             "1e3",
         ):
-            with self.assertRaisesRegex(ValueError, "20ms, 1.5s"):
+            with self.assertRaisesRegex(ValueError, "examples: 30, 1.5s"):
                 parseDuration(text)
 
     def test_shown(self) -> None:
@@ -61,7 +66,8 @@ class DurationTests(SynchronousTestCase):
 
 PARSERS: list[Callable[[str], object]] = [
     parseSeconds,
-    parseDeadline,
+    parseTimeout,
+    parseSize,
     parseRate,
     parseCount,
     parsePorts,
@@ -76,35 +82,48 @@ class ValuesTests(SynchronousTestCase):
             self.assertEqual(len(str(raised.exception).splitlines()), 1)
 
     def test_seconds(self) -> None:
-        """A time is a number of seconds, or has a unit."""
+        """Settings are durations in seconds."""
         written = {"30": 30, "1.5s": 1.5, "200ms": 0.2, "10m": 600, "2h": 7200, ".5": 0.5, "0": 0}
         self.assertEqual({text: parseSeconds(text) for text in written}, written)
-        self.wrong(parseSeconds, "", "-1", "1d", "inf", "nan", "1e3", "s", "٣")
+        self.wrong(parseSeconds, "", "-1", "1w", "inf", "nan", "1e3", "s", "٣")
 
-    def test_deadline(self) -> None:
-        """A deadline of 0 is never."""
-        self.assertEqual((parseDeadline("0"), parseDeadline("0ms")), (inf, inf))
-        self.assertEqual(parseDeadline("1m"), 60)
+    def test_timeout(self) -> None:
+        """A timeout of 0 is never."""
+        self.assertEqual((parseTimeout("0"), parseTimeout("0ms")), (inf, inf))
+        self.assertEqual(parseTimeout("1m"), 60)
 
     def test_rate(self) -> None:
-        """A rate is a number, with or without ``/s``."""
-        self.assertEqual([parseRate(text) for text in ("0", "2.5", "100/s")], [0, 2.5, 100])
-        self.wrong(parseRate, "", "-1", "fast", "inf", "nan", "1/m")
+        """A rate is a number, with or without ``/s``; ``k`` is a thousand."""
+        self.assertEqual(
+            [parseRate(text) for text in ("0", "2.5", "100/s", "5k")], [0, 2.5, 100, 5000]
+        )
+        self.wrong(parseRate, "", "-1", "fast", "inf", "nan", "1/m", "9" * 400)
 
     def test_count(self) -> None:
         """A count is a whole number."""
         self.assertEqual([parseCount(text) for text in ("0", "42")], [0, 42])
         self.wrong(parseCount, "", "-1", "1.5", "1e3", "9" * 5000)
 
+    def test_size(self) -> None:
+        """A size is a number of bytes with a decimal or binary unit, at least one byte."""
+        sizes = {"1000": 1000, "64MiB": 64 << 20, "1.5 gb": 1_500_000_000, "2k": 2000, "2KI": 2048}
+        self.assertEqual({text: parseSize(text) for text in sizes}, sizes)
+        self.wrong(parseSize, "", "0", "0.1", "many", "-1", "9" * 400)
+
+    def test_sizeShown(self) -> None:
+        """Sizes are shown in binary units."""
+        shown = [size(count) for count in (0, 1023, 1536, 5 << 20, 3 << 40)]
+        self.assertEqual(shown, ["0 B", "1023 B", "1.5 KiB", "5.0 MiB", "3072.0 GiB"])
+
     def test_ports(self) -> None:
-        """Ports have commas between them; none is none."""
+        """Ports are separated by commas; ``none`` is no port."""
         self.assertEqual(parsePorts("7,19,0"), {0, 7, 19})
         self.assertEqual(parsePorts("none"), frozenset())
         self.wrong(parsePorts, "", "7,", "7 19", "65536", "-1", "all")
 
     @given(st.sampled_from(PARSERS), st.text())
     def test_anything(self, parse: Callable[[str], object], text: str) -> None:
-        """Whatever is written is a value or a ValueError of one line that can be printed."""
+        """Any text is a value or a ValueError of one printable line."""
         try:
             parse(text)
         except ValueError as error:

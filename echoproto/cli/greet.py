@@ -23,7 +23,7 @@ from echoproto.cli.options import (
     targetOf,
     targetOptions,
 )
-from echoproto.escape import printable
+from echoproto.escape import escaped
 from echoproto.units import SECOND
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def greetCommand(options: GreetOptions) -> int:
 
     def show(reply: bytes) -> int:
         # Escaped, so that no server can control the terminal.
-        runner.write([printable(reply.decode("utf-8", "backslashreplace"))])
+        runner.write([escaped(reply)])
         if options.expect is None or reply == os.fsencode(options.expect):
             return OK
         runner.complain(f"the reply is not {options.expect!r}")

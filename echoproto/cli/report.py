@@ -19,7 +19,7 @@ from echoproto.cli.options import OUTPUT_OPTIONS, OutputOptions, command, option
 from echoproto.cli.output import LineOutput, ResultView, TextWriter, Values, makeWriter, opened
 from echoproto.cli.tables import tableText
 from echoproto.errors import ReportError
-from echoproto.escape import printable
+from echoproto.escape import escaped
 from echoproto.report.compare import Comparison, compare
 from echoproto.report.export import comparisonRows, comparisonValues, reportValues, resultRows
 from echoproto.report.loader import readStream
@@ -97,7 +97,7 @@ def _read(path: str) -> list[StoredResult]:
         with click.open_file(path, encoding="utf-8-sig") as stream:
             return readStream(stream, "standard input" if path == "-" else path)
     except OSError as error:
-        raise ReportError(f"{printable(path)}: {error.strerror}") from error
+        raise ReportError(f"{escaped(path)}: {error.strerror}") from error
 
 
 def _content(files: Sequence[list[StoredResult]], options: ReportOptions) -> ReportContent:
@@ -225,4 +225,4 @@ def _save(path: str, content: bytes) -> None:
     try:
         Path(path).write_bytes(content)
     except OSError as error:
-        raise ReportError(f"{printable(path)}: cannot write: {error.strerror}") from error
+        raise ReportError(f"{escaped(path)}: cannot write: {error.strerror}") from error

@@ -14,7 +14,7 @@ from os import PathLike, fspath
 from typing import IO, Any
 
 from echoproto.errors import ReportError
-from echoproto.escape import printable
+from echoproto.escape import escaped
 from echoproto.measure.intervals import Interval
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.report.decoder import restored, restoredInterval, restoredTarget
@@ -41,7 +41,7 @@ def readResults(path: str | PathLike[str]) -> list[StoredResult]:
         with open(path, encoding="utf-8-sig") as stream:
             return readStream(stream, fspath(path))
     except OSError as error:
-        raise ReportError(f"{printable(fspath(path))}: {error.strerror}") from error
+        raise ReportError(f"{escaped(fspath(path))}: {error.strerror}") from error
 
 
 def readStream(stream: IO[str], name: str) -> list[StoredResult]:
@@ -53,7 +53,7 @@ def readStream(stream: IO[str], name: str) -> list[StoredResult]:
     :raise ReportError: it is no measurement.
     :raise OSError: it cannot be read.
     """
-    name = printable(name)
+    name = escaped(name)
     try:
         found = list(_results(stream, name))
         if not found:

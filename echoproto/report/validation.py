@@ -11,7 +11,7 @@ import struct
 import zlib
 from typing import Any
 
-from echoproto.escape import printable
+from echoproto.escape import escaped
 from echoproto.measure.latency import LatencyHistogram
 
 #: No count and no time is larger: histograms have room for 62 bits.
@@ -80,7 +80,7 @@ class JSONObject:
 
     def text(self, name: str) -> str:
         """A text; what cannot be printed is escaped, so that it does nothing to a terminal."""
-        return printable(self._text(name))
+        return escaped(self._text(name))
 
     def inner(self, name: str) -> JSONObject:
         """An object in it."""

@@ -17,7 +17,7 @@ from echoproto.protocols.connections import DRAIN_TIMEOUT
 from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS, USER_TIMEOUT
-from echoproto.units import parseCount, parseDeadline, parsePorts, parseRate, parseSeconds
+from echoproto.units import parseCount, parsePorts, parseRate, parseSeconds, parseTimeout
 
 #: The longest reply that an IPv4 datagram holds.
 LONGEST_GREETING = 65_507
@@ -72,14 +72,14 @@ def _waits(text: str) -> bool:
 
 
 def _userTimeout(text: str) -> float:
-    seconds = parseDeadline(text)
+    seconds = parseTimeout(text)
     if LONGEST_USER_TIMEOUT < seconds < inf:
         raise ValueError(f"{text!r} is more than {LONGEST_USER_TIMEOUT} seconds; 0 is for never")
     return seconds
 
 
 def _deadline(name: str, help: str) -> Parameter:
-    return Parameter(f"{name}-timeout", f"{getattr(Timeouts(), name):g}", help, parseDeadline)
+    return Parameter(f"{name}-timeout", f"{getattr(Timeouts(), name):g}", help, parseTimeout)
 
 
 PARAMETERS = (

@@ -1,9 +1,9 @@
 """
-In-memory carriers for tests: a pair of stream transports and a wire for datagrams. No socket, no
-running reactor, nothing that happens by itself.
+Transports in memory for tests: a pair of stream transports, and a wire for datagrams. No socket, no
+running reactor; nothing happens by itself.
 
-For the tests of this package and of applications that use it: real client code runs against real
-server code, and the test says when bytes move::
+For the tests of this package and of other programs: real client code runs against real server code,
+and the test decides when bytes move::
 
     clock = Clock()
     endpoint, pairs = endpointTo(EchoFactory(clock))
@@ -12,15 +12,14 @@ server code, and the test says when bytes move::
     pairs[0].pump()
     assert await reply == b"hi"
 
-What Twisted's own fakes do not model and these do: a paused reader is not read from, a
-transport with a full queue pauses its producer, each direction ends by itself (half-close), closing
-with unread input resets the other end, bytes arrive in pieces of any size, and datagrams are lost,
-doubled, reordered and corrupted on command.
+Unlike Twisted's own fakes they model flow control and closing: a paused reader is not read from, a
+transport with a full queue pauses its producer, each direction closes by itself (half-close),
+closing with unread input resets the other end, data arrives in pieces of any size, and datagrams
+are lost, duplicated, reordered and corrupted on command.
 
 ==================== =====================================================
-:mod:`.streams`      :class:`StreamPair`, :func:`endpointTo`
-:mod:`.datagrams`    :class:`DatagramWire`
-:mod:`.recorders`    a protocol and an observer that note what they are told
+:mod:`.streams`      :class:`StreamPair`, :func:`endpointTo` :mod:`.datagrams`
+    :class:`DatagramWire` :mod:`.recorders`    a protocol and an observer that record events
 ==================== =====================================================
 """
 

@@ -1,6 +1,4 @@
-"""
-A wire for datagrams in memory, on which the test decides the fate of each.
-"""
+"""A wire for datagrams in memory; the test decides the fate of each."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from echoproto.transports.udp import MAXIMUM_DATAGRAM, IReactorDatagrams
 #: The longest payload of an IPv4 datagram.
 LONGEST_DATAGRAM = 65_507
 
-#: The first port that is picked for who asks for port 0.
+#: The first port that is picked for port 0.
 FIRST_PICKED_PORT = 50_000
 
 
@@ -31,8 +29,8 @@ class Datagram:
     """
     One datagram on the wire.
 
-    :ivar source: host and port it comes from.
-    :ivar destination: host and port it goes to.
+    :ivar source: its source host and port.
+    :ivar destination: its destination host and port.
     :ivar data: the payload.
     """
 
@@ -64,7 +62,7 @@ class MemoryDatagramPort:
         self.protocol.makeConnection(self)
 
     def stopListening(self) -> Deferred[None]:
-        """Leave the wire; fires at once, and a second time does nothing."""
+        """Leave the wire; fires at once, and a second call does nothing."""
         if self._wire.ports.pop(self.address, None) is not None:
             self.protocol.doStop()
         return succeed(None)
@@ -79,7 +77,7 @@ class MemoryDatagramPort:
         self._wire.pending.append(Datagram(self.address, destination, bytes(packet)))
 
     def connect(self, host: str, port: int) -> None:
-        """From now on send there, take from there only, and hear of refusals."""
+        """Send to this address, receive from it only, and report refusals."""
         self.peer = (host, port)
 
     def setBroadcastAllowed(self, enabled: bool) -> None:
@@ -93,11 +91,12 @@ class MemoryDatagramPort:
 @implementer(IReactorUDP, IReactorDatagrams)
 class DatagramWire(MemoryReactorClock):
     """
-    A reactor whose UDP is in memory: a clock, a resolver, and a wire on which datagrams wait
-    until they are delivered.
+    A reactor whose UDP is in memory: a clock, a resolver, and a wire on which datagrams wait until
+    they are delivered.
 
-    :ivar pending: the datagrams on the wire, the next first. A test may change the list; the methods
-        :meth:`lose`, :meth:`duplicate`, :meth:`swap` and :meth:`corrupt` are the usual ways.
+    :ivar pending: the datagrams on the wire, the next one first. A test may change the list; the
+        methods :meth:`lose`, :meth:`duplicate`, :meth:`swap` and :meth:`corrupt` are the usual
+        ways.
     :ivar ports: the open ports by address. A port on ``""`` has the address ``127.0.0.1``, one on
         ``::`` the address ``::1``.
     """
@@ -125,7 +124,7 @@ class DatagramWire(MemoryReactorClock):
     def listenDatagrams(
         self, port: int, protocol: DatagramProtocol, interface: str = ""
     ) -> MemoryDatagramPort:
-        """As :func:`echoproto.listenDatagrams`: a port that takes datagrams whole."""
+        """Like :func:`echoproto.listenDatagrams`: a port that receives whole datagrams."""
         return self.listenUDP(port, protocol, interface, MAXIMUM_DATAGRAM)
 
     def lose(self, index: int = 0) -> None:
@@ -133,11 +132,11 @@ class DatagramWire(MemoryReactorClock):
         del self.pending[index]
 
     def duplicate(self, index: int = 0) -> None:
-        """Let the datagram at ``index`` come twice."""
+        """Deliver the datagram at ``index`` twice."""
         self.pending.insert(index, self.pending[index])
 
     def swap(self, first: int, second: int) -> None:
-        """Let two datagrams change places."""
+        """Exchange the places of two datagrams."""
         wire = self.pending
         wire[first], wire[second] = wire[second], wire[first]
 
@@ -149,13 +148,14 @@ class DatagramWire(MemoryReactorClock):
 
     def deliver(self, count: int | None = None) -> None:
         """
-        Deliver the next ``count`` datagrams; where ``None``, those that wait now, not their answers.
+        Deliver the next ``count`` datagrams; if ``None``, those that wait now, without their
+        replies.
         """
         for _ in range(len(self.pending) if count is None else count):
             self._arrive(self.pending.pop(0))
 
     def deliverAll(self) -> None:
-        """Deliver until nothing waits, answers included."""
+        """Deliver until none waits, including replies."""
         while self.pending:
             self.deliver()
 
@@ -166,7 +166,7 @@ class DatagramWire(MemoryReactorClock):
             if sender is not None and sender.peer == datagram.destination:
                 sender.protocol.connectionRefused()
         elif port.peer in (None, datagram.source):
-            # As recvfrom(2) does: what does not fit is cut.
+            # Like recvfrom(2): data that does not fit is cut.
             port.protocol.datagramReceived(datagram.data[: port.maxPacketSize], datagram.source)
 
 

@@ -1,6 +1,4 @@
-"""
-A protocol and an observer that note what they are told.
-"""
+"""A protocol and an observer that record events."""
 
 from __future__ import annotations
 
@@ -18,13 +16,13 @@ from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObs
 @implementer(IHalfCloseableProtocol)
 class RecordingProtocol(Protocol):
     """
-    A peer under the test's control: it notes what comes and does nothing by itself, not even at the
+    A peer under the test's control: it records events and does nothing by itself, not even at the
     other end's FIN.
 
-    :ivar received: every byte that has come.
-    :ivar events: what happened, in order: ``made``, ``data`` (once for pieces in a row),
-        ``readLost`` (the other's FIN), ``writeLost`` (our FIN is sent), ``lost``.
-    :ivar reason: why the connection ended; ``None`` while it has not.
+    :ivar received: all received data.
+    :ivar events: the events in order: ``made``, ``data`` (once for consecutive pieces),
+        ``readLost`` (the other end's FIN), ``writeLost`` (our FIN is sent), ``lost``.
+    :ivar reason: why the connection ended; ``None`` while it is open.
     """
 
     def __init__(self) -> None:
@@ -38,7 +36,7 @@ class RecordingProtocol(Protocol):
         return cast(Any, self.transport)
 
     def connectionMade(self) -> None:
-        """Noted as ``made``."""
+        """Recorded as ``made``."""
         self.events.append("made")
 
     def dataReceived(self, data: bytes) -> None:
@@ -48,15 +46,15 @@ class RecordingProtocol(Protocol):
             self.events.append("data")
 
     def readConnectionLost(self) -> None:
-        """Noted as ``readLost``."""
+        """Recorded as ``readLost``."""
         self.events.append("readLost")
 
     def writeConnectionLost(self) -> None:
-        """Noted as ``writeLost``."""
+        """Recorded as ``writeLost``."""
         self.events.append("writeLost")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Noted as ``lost``."""
+        """Recorded as ``lost``."""
         self.events.append("lost")
         self.reason = reason
 
@@ -64,13 +62,13 @@ class RecordingProtocol(Protocol):
 @implementer(IObserver)
 class RecordingObserver:
     """
-    Keeps all that it is told.
+    Records all events.
 
     :ivar opened: the peers whose connections were opened.
-    :ivar ended: the summaries of those that ended.
-    :ivar refused: peer and reason of each connection that was refused.
-    :ivar greetings: peer and bytes of each greeting.
-    :ivar totals: what each datagram listener had done when it stopped.
+    :ivar ended: the summaries of connections that ended.
+    :ivar refused: peer and reason of each refused connection.
+    :ivar greetings: peer and text of each greeting.
+    :ivar totals: the totals of each datagram listener that stopped.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,4 @@
-"""
-A connection in memory: two transports, and a pump that moves bytes between them.
-"""
+"""A connection in memory: two transports, and a pump that moves bytes between them."""
 
 from __future__ import annotations
 
@@ -28,13 +26,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
-#: Queued bytes above which a transport pauses its producer, as Twisted's transports do.
+#: Queued bytes above which a transport pauses its producer, as in Twisted's transports.
 QUEUE_LIMIT = 65_536
 
-#: The most that arrives in one piece, as Twisted's transports receive.
+#: Maximum bytes of one piece, as in Twisted's transports.
 PIECE_SIZE = 65_536
 
-#: Steps after which a pump gives up: two ends that answer each other never come to rest.
+#: Steps after which a pump gives up: two ends that answer each other never stop.
 STEP_LIMIT = 1_000_000
 
 CLIENT_ADDRESS = IPv4Address("TCP", "192.0.2.1", 50_000)
@@ -46,10 +44,10 @@ class MemoryTransport:
     """
     One end of a :class:`StreamPair`.
 
-    :ivar queue: bytes written here and not yet taken by the other end.
+    :ivar queue: bytes written here and not yet read by the other end.
     :ivar options: socket options that were set, by name.
-    :ivar reading: whether the protocol takes what comes.
-    :ivar closed: why this end is over; ``None`` while it is not.
+    :ivar reading: whether the protocol receives data.
+    :ivar closed: why this end is closed; ``None`` while it is open.
     """
 
     def __init__(self, protocol: IProtocol, host: IPv4Address, peer: IPv4Address) -> None:
@@ -80,11 +78,11 @@ class MemoryTransport:
             self._producer.pauseProducing()
 
     def writeSequence(self, data: Any) -> None:
-        """Queue each of ``data``."""
+        """Queue all pieces."""
         self.write(b"".join(data))
 
     def loseConnection(self) -> None:
-        """Close once the queue is empty and no producer waits; read nothing more."""
+        """Close once the queue is empty and no producer waits; stop reading."""
         self.disconnecting = True
         if self._finSent:
             self._close(ConnectionDone())
@@ -94,7 +92,7 @@ class MemoryTransport:
         self._finRequested = True
 
     def abortConnection(self) -> None:
-        """Cut the connection at the pump's next step; what is queued is lost."""
+        """Reset the connection at the pump's next step; queued data is lost."""
         self._aborting = True
         self.queue.clear()
 
@@ -111,7 +109,7 @@ class MemoryTransport:
         self.options["TcpNoDelay"] = enabled
 
     def getTcpNoDelay(self) -> bool:
-        """As it was set."""
+        """The last value set."""
         return self.options.get("TcpNoDelay", False)
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
@@ -119,11 +117,11 @@ class MemoryTransport:
         self.options["TcpKeepAlive"] = enabled
 
     def getTcpKeepAlive(self) -> bool:
-        """As it was set."""
+        """The last value set."""
         return self.options.get("TcpKeepAlive", False)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """See ``IConsumer``; a pull producer is asked for more at each step that finds the queue empty."""
+        """See ``IConsumer``; a pull producer is resumed at each step that finds the queue empty."""
         if self._producer is not None:
             raise RuntimeError("a producer is registered already")
         if self.closed is not None:
@@ -139,7 +137,7 @@ class MemoryTransport:
         self._producerWaits = False
 
     def pauseProducing(self) -> None:
-        """Read nothing more for now."""
+        """Stop reading for now."""
         self.reading = False
 
     def resumeProducing(self) -> None:
@@ -150,13 +148,13 @@ class MemoryTransport:
         """Close."""
         self.loseConnection()
 
-    # What the pump does to an end. Each says whether something happened.
+    # Called by the pump. Each returns whether something happened.
 
     def _reads(self) -> bool:
         return self.closed is None and self.reading and not (self.disconnecting or self._aborting)
 
     def _flushed(self) -> bool:
-        """The queue is empty: let the producer go on, or close what was asked to be closed."""
+        """The queue is empty: resume the producer, or close if that was requested."""
         if self.closed is not None or self.queue:
             return False
         if self._producerWaits:
@@ -191,9 +189,10 @@ class StreamPair:
     """
     A client and a server, connected. Nothing moves until :meth:`pump` or :meth:`step`.
 
-    :param client: the client's protocol; :param server: the server's. Both get ``makeConnection``.
-    :param cut: how much of the bytes that wait arrives next: called with their number, at most
-        :data:`PIECE_SIZE`; returns 1 to that number. All of them where not given.
+    :param client: the client's protocol.
+    :param server: the server's protocol. ``makeConnection`` is called on both.
+    :param cut: the size of the next piece: called with the number of waiting bytes, at most
+        :data:`PIECE_SIZE`; returns 1 to that number. All of them by default.
     :ivar client: the client's end.
     :ivar server: the server's end.
     """
@@ -211,14 +210,16 @@ class StreamPair:
         client.makeConnection(self.client)
 
     def pump(self) -> None:
-        """Move bytes both ways until nothing moves; ``AssertionError`` where that never comes."""
+        """
+        Move bytes both ways until nothing moves; raises ``AssertionError`` if that never happens.
+        """
         for _ in range(STEP_LIMIT):
             if not self.step():
                 return
         raise AssertionError(f"the pair does not come to rest in {STEP_LIMIT} steps")
 
     def step(self) -> bool:
-        """One piece each way; false where nothing could move."""
+        """One piece each way; false if nothing moved."""
         toServer = self._moved(self.client, self.server)
         toClient = self._moved(self.server, self.client)
         return toServer or toClient
@@ -229,7 +230,7 @@ class StreamPair:
             receiver._close(ConnectionLost())
             return True
         if sender.queue and receiver.closed is not None:
-            # Bytes that nobody will read: the receiver's kernel answers them with a reset.
+            # Bytes that will not be read: the receiver's kernel answers them with a reset.
             sender.queue.clear()
             sender._close(ConnectionLost())
             return True
@@ -257,9 +258,9 @@ class StreamPair:
 @implementer(IStreamClientEndpoint)
 class MemoryEndpoint:
     """
-    Connects each client to a protocol that a server's factory builds.
+    Connects each client to a protocol built by a server's factory.
 
-    :param serverFactory: builds the servers; where it builds ``None`` the connection is refused.
+    :param serverFactory: builds the servers; if it returns ``None`` the connection is refused.
     :ivar pairs: the connections made so far.
     """
 
@@ -278,7 +279,7 @@ class MemoryEndpoint:
 
 
 def endpointTo(serverFactory: IProtocolFactory) -> tuple[MemoryEndpoint, list[StreamPair]]:
-    """An endpoint whose connections are served by ``serverFactory``, and the pairs that it makes."""
+    """An endpoint whose connections are served by ``serverFactory``, and the list of its pairs."""
     endpoint = MemoryEndpoint(serverFactory)
     return endpoint, endpoint.pairs
 

@@ -1,21 +1,19 @@
-"""
-The local address that a datagram was sent to, and replies that leave from it (IP_PKTINFO).
-"""
+"""The local address that a datagram was sent to, and replies that leave from it (IP_PKTINFO)."""
 
 from __future__ import annotations
 
 import socket
 import sys
 
-# Python names this option from 3.14 on; 8 in Linux's ip(7).
+# Python has this name from 3.14 on; 8 in Linux's ip(7).
 _IP_PKTINFO = 8
 
 
-#: What to ask of a socket so that each datagram brings its destination along.
+#: Options that make the kernel report the destination of each datagram.
 _DESTINATION_OPTIONS: dict[int, list[tuple[int, int]]] = (
     {
         socket.AF_INET: [(socket.IPPROTO_IP, _IP_PKTINFO)],
-        # The second for a socket that takes IPv4 too.
+        # The second one for a socket that receives IPv4 too.
         socket.AF_INET6: [
             (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO),
             (socket.IPPROTO_IP, _IP_PKTINFO),
@@ -26,11 +24,12 @@ _DESTINATION_OPTIONS: dict[int, list[tuple[int, int]]] = (
 )
 
 
-# struct in6_pktinfo and struct in_pktinfo are 20 and 12 bytes; for IPv4 on an IPv6 socket both come.
+# struct in6_pktinfo and struct in_pktinfo are 20 and 12 bytes; for IPv4 on an IPv6 socket the
+# kernel reports both.
 _ANCILLARY_BYTES = socket.CMSG_SPACE(20) + socket.CMSG_SPACE(12)
 
 
-# Where IPv4 addresses stand in IPv6 (RFC 4291 section 2.5.5.2).
+# The prefix of IPv4 addresses in IPv6 (RFC 4291 section 2.5.5.2).
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -38,48 +37,53 @@ Ancillary = tuple[int, int, bytes]
 
 
 class NotUnicast(Exception):
-    """A datagram was sent to a group: answering would let one forged datagram draw many replies."""
+    """
+    A datagram was sent to a group: answering it would let one forged datagram cause many replies.
+    """
 
 
 def replySource(ancillary: list[Ancillary]) -> list[Ancillary]:
     """
-    From what came along with a datagram, what must go along with its reply.
+    The ancillary data of a reply, from that of its request.
 
-    :return: ancillary data for ``sendmsg``; empty where the kernel may choose the source.
+    :return: ancillary data for ``sendmsg``; empty if the kernel may choose the source.
     :raise NotUnicast: the datagram was sent to a multicast or broadcast address.
     """
     for level, kind, data in ancillary:
         if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
-            # struct in_pktinfo: interface, the local address, the address in the header.
-            # The local one is zero for what came before it was asked for, to a socket that was passed
-            # to us; if that was sent to a group, the kernel refuses the reply (ENETUNREACH).
+            # struct in_pktinfo: interface, local address, address in the header. The local one is
+            # zero for a datagram that arrived before the option was set, on a socket passed to us;
+            # if that was sent to a group, the kernel refuses the reply (ENETUNREACH).
             if data[4:8] not in (data[8:12], bytes(4)):
                 raise NotUnicast
             return [(level, kind, bytes(4) + data[8:12] + bytes(4))]
-        # Of a mapped address struct in_pktinfo follows, which tells groups from hosts.
+        # For a mapped address struct in_pktinfo follows, which distinguishes groups from hosts.
         if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO) and data[:12] != _MAPPED:
             # struct in6_pktinfo: the address in the header, interface.
             if data[0] == 0xFF:
                 raise NotUnicast
             linkLocal = data[0] == 0xFE and data[1] & 0xC0 == 0x80
-            # Routing chooses the interface, save where the address means nothing without one.
+            # Routing chooses the interface, except for addresses that need one.
             return [(level, kind, data[:16] + (data[16:20] if linkLocal else bytes(4)))]
     return []
 
 
 def enablePacketInfo(made: socket.socket, wanted: int = 1) -> None:
-    """Have each datagram of a UDP socket bring along where it was sent to; no longer where ``wanted`` is 0."""
+    """
+    Make the kernel report the destination of each datagram of a UDP socket; stop it if ``wanted``
+    is 0.
+    """
     for option in _DESTINATION_OPTIONS.get(made.family, []):
         made.setsockopt(*option, wanted)
 
 
 def destinations(ancillary: list[Ancillary]) -> list[bytes]:
-    """The addresses of single hosts, packed, that came along with a datagram as where it was sent to."""
+    """The addresses that a datagram was sent to, packed, if they are those of single hosts."""
     found = []
     for level, kind, data in ancillary:
         if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
             found.append(data[:16])
-        # Only of a host's address is the local one the same.
+        # Only for a host's address the local one is the same.
         elif (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO) and data[4:8] == data[8:12]:
             found.append(data[8:12])
     return found

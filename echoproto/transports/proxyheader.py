@@ -1,11 +1,11 @@
 """
-The header in which a proxy announces its client: the PROXY protocol, versions 1 and 2.
+A parser for PROXY protocol headers, versions 1 and 2.
 
-Fed by :mod:`echoproto.transports.proxyprotocol` with what comes first on a connection, in any pieces. Knows no socket,
-and not who may be believed. Section numbers are those of HAProxy's ``proxy-protocol.txt``.
+:mod:`echoproto.transports.proxyprotocol` feeds it with the first bytes of a connection, in pieces
+    of any size. Section numbers are those of HAProxy's ``proxy-protocol.txt``.
 
-A header is refused at the first byte with which it cannot be one any more, so what a peer did wrong has
-one answer however its bytes were cut.
+A header is refused at the first byte that makes it invalid, so the result does not depend on the
+pieces.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from enum import Enum
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-#: Bytes of the longest header that is taken. Addresses need 232 at most; the TLVs after them hold names,
-#: ciphers and the subject of a TLS client, and what a cloud adds: some hundred bytes. The
-#: length field alone would allow 64 KiB to be held for a client that has no place yet.
+#: Maximum bytes of a header. Addresses need 232 at most; the TLVs after them hold names, ciphers,
+#: the subject of a TLS client and additions of cloud providers: some hundred bytes. The length
+#: field alone would allow 64 KiB to be held for a client that is not admitted yet.
 MAXIMUM_HEADER = 4096
 
-#: Bytes of the longest line of version 1, with its CRLF (section 2.1).
+#: Maximum bytes of a line of version 1, with its CRLF (section 2.1).
 MAXIMUM_LINE = 107
 
-#: What every :class:`InvalidProxyHeader` says.
+#: The messages of :class:`InvalidProxyHeader`.
 NO_HEADER = "no PROXY header"
 TOO_LONG = "PROXY header too long"
 MALFORMED = "PROXY header malformed"
@@ -39,16 +39,16 @@ _LOCAL, _PROXY = 0x20, 0x21
 #: Bytes before the addresses in version 2.
 _FIXED = 16
 
-#: Bytes of both addresses and ports in version 2, by its byte of family and protocol: those that a stream
-#: can have, which are none said, TCP over IPv4, TCP over IPv6 and UNIX.
+#: Bytes of both addresses and ports in version 2, by the byte of family and protocol, for the
+#: families of streams: unspecified, TCP over IPv4, TCP over IPv6 and UNIX.
 _ADDRESS_SIZES = {0x00: 0, 0x11: 12, 0x21: 36, 0x31: 216}
 
-#: Bytes of one address, where it is one of TCP.
+#: Bytes of one address, for TCP.
 _ADDRESS_WIDTHS = {0x11: 4, 0x21: 16}
 
 _CHECKSUM_TLV = 0x03
 
-#: Where an address or a port was cut, one of these makes it whole; if none does, nothing will.
+#: One of these completes an address or a port that was cut; if none does, it is invalid.
 _TAILS = ("", "0", "::", ":", ".0", "0.0", ".0.0", "0.0.0", ".0.0.0", "0.0.0.0")
 
 _Source = tuple[str, int] | None
@@ -58,7 +58,7 @@ _FAMILIES: dict[str, _Family] = {"TCP4": IPv4Address, "TCP6": IPv6Address}
 
 
 class ProxyProtocolVersion(Enum):
-    """What a listener takes."""
+    """The versions that a listener accepts."""
 
     V1 = "v1"
     V2 = "v2"
@@ -66,18 +66,20 @@ class ProxyProtocolVersion(Enum):
 
 
 class InvalidProxyHeader(ValueError):
-    """What came is no header. The message is one of four phrases, with nothing of the peer's in it."""
+    """
+    The data is no PROXY header. The message is one of four phrases, without any data of the peer.
+    """
 
 
 @dataclass(frozen=True)
 class ProxyHeader:
     """
-    A whole header.
+    A complete header.
 
-    :ivar source: the client's numeric address, as :mod:`ipaddress` writes it, and its port; ``None`` where
-        the header names none: then the connection's own address counts. IPv4 mapped into
-        IPv6 is left in IPv6.
-    :ivar rest: what came after the header, the beginning of the stream.
+    :ivar source: the client's numeric address, as :mod:`ipaddress` writes it, and its port;
+        ``None`` if the header has none: then the connection's own address counts. An IPv4-mapped
+        address stays in IPv6.
+    :ivar rest: the data after the header, the beginning of the stream.
     """
 
     source: tuple[str, int] | None
@@ -86,9 +88,9 @@ class ProxyHeader:
 
 class HeaderParser:
     """
-    Reads one header. Keeps at most :data:`MAXIMUM_HEADER` bytes.
+    Parses one header. Keeps at most :data:`MAXIMUM_HEADER` bytes.
 
-    :param versions: what is taken. For both versions the first byte decides.
+    :param versions: the accepted versions. With both, the first byte decides.
     """
 
     def __init__(self, versions: ProxyProtocolVersion) -> None:
@@ -98,11 +100,11 @@ class HeaderParser:
 
     def feed(self, data: bytes) -> ProxyHeader | None:
         """
-        Take the next bytes. Must not be called after it has given a header; after an error it
-        raises the same again.
+        Parse the next bytes. Must not be called after it has returned a header; after an error it
+        raises the same error again.
 
-        :return: the header; ``None`` while it is not whole.
-        :raise InvalidProxyHeader: what came cannot become a header.
+        :return: the header; ``None`` while it is incomplete.
+        :raise InvalidProxyHeader: the data cannot become a header.
         """
         before = len(self._held)
         self._held += data[: MAXIMUM_HEADER - before]
@@ -122,7 +124,7 @@ def _expect(signature: bytes, held: bytes) -> None:
 
 
 def _parseV1(held: bytes) -> tuple[int, _Source] | None:
-    """The length and source of a header of version 1; ``None`` while it is not whole."""
+    """The length and source of a header of version 1; ``None`` while it is incomplete."""
     _expect(_LINE_SIGNATURE, held)
     line, ended, _ = held[: MAXIMUM_LINE - 1].partition(b"\r")
     if not line.isascii():
@@ -140,11 +142,11 @@ def _parseV1(held: bytes) -> tuple[int, _Source] | None:
 
 def _sourceInLine(text: str, whole: bool) -> _Source:
     """
-    The source that a line names; ``None`` also where more has to come.
+    The source in a line; ``None`` if there is none, or while the line is incomplete.
 
-    :param text: what has come of the line after ``PROXY`` and its space.
+    :param text: the received part of the line after ``PROXY`` and its space.
     :param whole: whether that is all of it.
-    :raise InvalidProxyHeader: it cannot become right.
+    :raise InvalidProxyHeader: it cannot become valid.
     """
     if text.startswith("UNKNOWN"):
         if "\n" in text:
@@ -159,7 +161,7 @@ def _sourceInLine(text: str, whole: bool) -> _Source:
 
 
 def _areRight(words: list[str], family: _Family, whole: bool) -> bool:
-    """Whether two addresses and two ports are right; unless ``whole``, as far as they have come."""
+    """Whether two addresses and two ports are valid, or, unless ``whole``, can become valid."""
     if len(words) > 4 or (whole and len(words) < 4):
         return False
     *done, last = words
@@ -176,7 +178,7 @@ def _isAddress(family: _Family, word: str) -> bool:
         family(word)
     except ValueError:
         return False
-    # A scope means nothing away from the host that has it.
+    # A scope has no meaning on another host.
     return "%" not in word
 
 
@@ -186,8 +188,8 @@ def _isPort(word: str) -> bool:
 
 class _V2Parser:
     """
-    A header of version 2. Remembers which TLVs it has seen: a header full of empty ones, byte by byte,
-    would otherwise cost a second.
+    A header of version 2. Remembers the TLVs that it has checked: a header full of empty ones, byte
+    by byte, would otherwise cost a second.
     """
 
     def __init__(self) -> None:
@@ -196,14 +198,14 @@ class _V2Parser:
 
     def read(self, held: bytes) -> tuple[int, _Source] | None:
         """
-        The header's length and source; ``None`` while it is not whole.
+        The header's length and source; ``None`` while it is incomplete.
 
-        :param held: all that has come.
+        :param held: all data received so far.
         """
         _expect(_BLOCK_SIGNATURE, held)
         end = _endOfBlock(held[len(_BLOCK_SIGNATURE) : _FIXED])
-        # Section 2.2: for LOCAL all that follows is discarded; for UNSPEC it may hold addresses of a
-        # size that nobody knows, so where its TLVs begin is not known either.
+        # Section 2.2: the data after LOCAL is discarded; for UNSPEC it may hold addresses of
+        # unknown size, so the position of its TLVs is unknown.
         skipped = held[12:13] == bytes((_LOCAL,)) or held[13:14] == b"\x00"
         if len(held) >= _FIXED and not skipped:
             self._nextTlv = self._nextTlv or _FIXED + _ADDRESS_SIZES[held[13]]
@@ -213,7 +215,7 @@ class _V2Parser:
         return end, None if skipped else _sourceInBlock(held)
 
     def _checkTlvs(self, header: bytes, end: int) -> None:
-        """Check that TLVs fill the header, as far as it has come; then that its checksum is right."""
+        """Check that TLVs fill the header, as far as received, and at the end the checksum."""
         while self._nextTlv < end:
             value = self._nextTlv + 3
             size = int.from_bytes(header[self._nextTlv + 1 : value].ljust(2, b"\x00"), "big")
@@ -232,9 +234,9 @@ class _V2Parser:
 
 def _endOfBlock(fixed: bytes) -> int:
     """
-    Where the header of version 2 ends; at the least, while its length has not come.
+    The end of a header of version 2; a lower bound while its length is incomplete.
 
-    :param fixed: what has come of the four bytes after the signature.
+    :param fixed: the received part of the four bytes after the signature.
     """
     if fixed and fixed[0] not in (_LOCAL, _PROXY):
         raise InvalidProxyHeader(MALFORMED)
@@ -253,7 +255,7 @@ def _endOfBlock(fixed: bytes) -> int:
 
 
 def _verify(header: bytes, at: int) -> None:
-    # Section 2.2.3: the checksum is that of the header with zeros in its place.
+    # Section 2.2.3: the checksum is computed with zeros in its place.
     zeroed = header[:at] + bytes(4) + header[at + 4 :]
     if int.from_bytes(header[at : at + 4], "big") != _crc32c(zeroed):
         raise InvalidProxyHeader(WRONG_CHECKSUM)

@@ -1,14 +1,14 @@
 """
-Connections that come through a proxy which announces the client in a PROXY header.
+Connections from a proxy that announces the client in a PROXY header.
 
-:class:`ProxyProtocolFactory` stands before a stream service's factory, or before the TLS that is before it. It reads the
-header (:mod:`echoproto.transports.proxyheader`), then builds the service's protocol for the announced address and
-leaves the connection to it: the transport's protocol is replaced, so that nothing stands between them
-and half-close is what it was. Twisted's wrapper stays between, relays no half-close, and loses a header that comes in
-two pieces.
+:class:`ProxyProtocolFactory` wraps the factory of a stream service, or of TLS in front of it. It
+    reads the header (:mod:`echoproto.transports.proxyheader`), builds the service's protocol for
+    the announced address, and puts it in its own place as the transport's protocol, so that nothing
+    remains between them and half-close works as before. Twisted's wrapper stays in between, does
+    not relay half-close, and loses a header that arrives in two pieces.
 
-Nothing is believed from a source that is not trusted, and a listener takes connections either with
-a header or without; it never guesses.
+Headers are accepted from trusted sources only, and a listener either requires a header or accepts
+none; it never guesses.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from echoproto.transports.proxyheader import (
 
 
 def announcedAddress(source: tuple[str, int]) -> IPv4Address | IPv6Address:
-    """The address of the client that a header announces."""
+    """The client's address in a header."""
     host, port = source
     return (IPv6Address if ":" in host else IPv4Address)("TCP", host, port)
 
 
 @implementer(ITrackedConnection)
 class ProxyHeaderProtocol(Protocol):
-    """One connection until its PROXY header is whole."""
+    """One connection until its PROXY header is complete."""
 
     factory: ProxyProtocolFactory
 
@@ -52,12 +52,12 @@ class ProxyHeaderProtocol(Protocol):
         self._over = False
 
     def connectionMade(self) -> None:
-        """Begin to count the time."""
+        """Start the timeout."""
         self._deadline = self.factory.clock.seconds() + self.factory.service.deadlines.header
         self.factory.checkTimeouts.add(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Read on in the header; at its end hand the connection over."""
+        """Parse the data; hand the connection over when the header is complete."""
         try:
             announced = self._parser.feed(data)
         except InvalidProxyHeader as error:
@@ -67,16 +67,16 @@ class ProxyHeaderProtocol(Protocol):
                 self._handOver(announced)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """It ended without a whole header."""
+        """The connection ended without a complete header."""
         if not self._over:
             self._refused(Refusal.NO_HEADER.value)
 
     def beginDrain(self) -> None:
-        """We are stopping: who has not sent a header by now gets a moment more."""
+        """The server stops: a connection without a header gets a short extra time."""
         self._deadline = min(self._deadline, self.factory.clock.seconds() + DRAIN_SILENCE)
 
     def checkTimeouts(self, now: float) -> None:
-        """Keep the deadline; see :class:`~echoproto.protocols.connections.ITrackedConnection`."""
+        """Check the timeout; see :class:`~echoproto.protocols.connections.ITrackedConnection`."""
         if now >= self._deadline:
             self._refuse(Refusal.LATE_HEADER.value)
 
@@ -102,12 +102,13 @@ class ProxyHeaderProtocol(Protocol):
         source = announced.source
         client = self._proxy if source is None else announcedAddress(source)
         self._over = True
-        # The place that we held is free for the client that we held it for.
+        # Give the place back, so that the announced client can take it.
         self.factory.service.admission.release(None)
         try:
             self._replace(self.factory.wrapped.buildProtocol(client), announced.rest)
         finally:
-            # Last: when we are stopping and no header is awaited any more, the service takes nobody new.
+            # Last: when the server stops and no header is pending any more, the service accepts no
+            # new connection.
             self.factory.checkTimeouts.remove(self)
 
     def _replace(self, served: Any, rest: bytes) -> None:
@@ -122,18 +123,19 @@ class ProxyHeaderProtocol(Protocol):
 
     @property
     def _transport(self) -> Any:
-        # Transports offer more than any one interface of theirs declares.
+        # Transports offer more than any single interface declares.
         return self.transport
 
 
 class ProxyProtocolFactory(Factory):
     """
-    Takes connections with a PROXY header for a stream service.
+    Accepts connections with a PROXY header for a stream service.
 
-    :param service: the service's factory: its clock, observer, admission and deadlines are ours.
-    :param versions: the versions of the header that are taken.
-    :param trusted: the proxies.
-    :param wrapped: the factory of the protocol that is put in place; ``service`` unless there is TLS between.
+    :param service: the service's factory; its clock, observer, admission and timeouts are used.
+    :param versions: the accepted versions of the header.
+    :param trusted: the networks of the proxies.
+    :param wrapped: the factory of the protocol to put in place; ``service`` unless there is TLS
+        between.
     """
 
     noisy = False
@@ -153,7 +155,10 @@ class ProxyProtocolFactory(Factory):
         self._trusted = trusted
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A protocol that reads the header; ``None`` while draining, for a stranger, or where there is no room."""
+        """
+        A protocol that reads the header; ``None`` while draining, for an untrusted source, or
+        without room.
+        """
         if self.checkTimeouts.draining:
             return None
         refusal = self._refusal(addr)
@@ -166,16 +171,16 @@ class ProxyProtocolFactory(Factory):
 
     def _refusal(self, addr: IAddress | None) -> Refusal | None:
         host = numericHost(addr)
-        # A UNIX socket is guarded by its file's permissions.
+        # A UNIX socket is protected by the permissions of its file.
         if host is not None and not self._trusted.permits(host):
             return Refusal.UNTRUSTED
         return self.service.admission.admit(None)
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> Deferred[None]:
         """
-        Let the headers come that are under way, then drain the service.
+        Wait for the headers in progress, then drain the service.
 
-        :param timeout: seconds after which what is still open is aborted.
+        :param timeout: seconds after which the remaining connections are aborted.
         :return: fires with ``None`` when no connection is open; never fails.
         """
         end = self.clock.seconds() + timeout

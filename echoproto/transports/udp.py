@@ -1,15 +1,15 @@
 """
-A UDP port that takes datagrams whole and answers from the address that they were sent to.
+A UDP port that receives whole datagrams and answers from the address that they were sent to.
 
-:class:`DatagramPort` runs any ``DatagramProtocol``; :func:`listenDatagrams` is ``reactor.listenUDP`` with
-this port. It knows sockets and nothing of what is answered; the protocols know what is answered
-and no socket (:mod:`echoproto.protocols.datagram`).
+:class:`DatagramPort` runs any ``DatagramProtocol``; :func:`listenDatagrams` is
+    ``reactor.listenUDP`` with this port.
 
-On a wildcard socket the kernel sends from whatever address routing prefers, and a
-client that had asked another address drops the reply. RFC 1122 section 4.1.3.5: a
-"request/response application that uses UDP should use a source address for the response that is the
-same as the specific destination address of the request". So the destination of each datagram is asked for (``IP_PKTINFO``, ip(7); ``IPV6_RECVPKTINFO``, RFC 3542 section 6) and handed
-back with the reply. Elsewhere than on Linux the kernel's choice stands.
+On a wildcard socket the kernel sends from the address that routing prefers, and a client that used
+another address drops the reply. RFC 1122 section 4.1.3.5: a "request/response application that uses
+UDP should use a source address for the response that is the same as the specific destination
+address of the request". So the kernel reports the destination of each datagram (``IP_PKTINFO``,
+ip(7); ``IPV6_RECVPKTINFO``, RFC 3542 section 6), and the reply is sent with it. On other systems
+than Linux the kernel chooses.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from echoproto.transports.pktinfo import (
 #: The longest datagram there is: 65,535 bytes less the UDP header, on IPv6 (RFC 8200); 65,507 on IPv4.
 MAXIMUM_DATAGRAM = 65_527
 
-#: Datagrams handled in one turn of the reactor. Counted in datagrams, not bytes as the stock
-#: port does: empty ones would never end its turn.
+#: Datagrams handled in one turn of the reactor. The stock port counts bytes, so that empty
+#: datagrams never end its turn.
 DATAGRAMS_PER_TURN = 32
 
 
-# As a plain number: Python's own is an enumeration, whose "&" costs as much as the receive.
+# A plain number: Python's own is an enumeration, whose "&" costs as much as the receive.
 _TRUNCATED = int(socket.MSG_TRUNC)
 
 
 def socketAddress(host: str, port: int, family: int) -> tuple[Any, ...]:
     """
-    The address to bind, whole: with the scope that a link-local one has (``fe80::1%eth0``).
+    The address to bind, with the scope of a link-local one (``fe80::1%eth0``).
 
     :param host: a numeric address; empty for all of IPv4.
     :raise OSError: ``host`` is no address of ``family``.
@@ -66,7 +66,9 @@ def socketAddress(host: str, port: int, family: int) -> tuple[Any, ...]:
 
 
 def boundAddress(made: socket.socket) -> bytes:
-    """The one address that a UDP socket is bound to, packed; empty where it is bound to every one."""
+    """
+    The single address that a UDP socket is bound to, packed; empty if it is bound to all addresses.
+    """
     host = made.getsockname()[0].partition("%")[0]
     packed = socket.inet_pton(made.family, host)
     return packed if any(packed) else b""
@@ -78,19 +80,21 @@ def _isNumeric(host: str) -> bool:
 
 class DatagramPort(Port):
     """
-    Twisted's UDP port with these differences: a write while a datagram is being received leaves from the
-    address that it was sent to; a turn ends after :data:`DATAGRAMS_PER_TURN` datagrams; an error is
-    counted and never closes the port. Its own IPv6 sockets take IPv6 only. On a connected port any error that the
-    network reports (ICMP) is told to the protocol's ``connectionRefused``.
+    Twisted's UDP port with these differences: a write while a datagram is being received leaves
+    from the address that the datagram was sent to; a turn ends after :data:`DATAGRAMS_PER_TURN`
+    datagrams; errors are counted and never close the port. Its own IPv6 sockets accept IPv6 only.
+    On a connected port an error reported by the network (ICMP) calls the protocol's
+    ``connectionRefused``.
 
-    ``datagramReceived`` is called with the whole address, for IPv6 with flow and scope, as a reply
-    to a link-local address needs it.
+    ``datagramReceived`` is called with the whole address, for IPv6 with flow and scope, because a
+    reply to a link-local address needs it.
 
-    :ivar receiveErrors: failed receives so far, by name of the errno, and what was dropped.
+    :ivar receiveErrors: failed receives and dropped datagrams so far, by name of the errno or
+        fault.
     """
 
     _log = Logger()
-    # Taken by the stock port's closing, which sets it to -1 to end a turn that is under way.
+    # Used by the stock port's closing, which sets it to -1 to end a turn in progress.
     maxThroughput = DATAGRAMS_PER_TURN
 
     def __init__(
@@ -106,15 +110,16 @@ class DatagramPort(Port):
         self._replySource: list[Ancillary] = []
         self._ancillary: list[Ancillary] = []
         self._answering = False
-        # The address that we are bound to, packed; and whether a datagram has shown that it is one host's, and no group's.
+        # The address that the port is bound to, packed; and whether a datagram has shown that it is
+        # a host's, not a group's.
         self._bound = b""
         self._oneAddress = False
 
     def startListening(self) -> None:
         """
-        Listen, on a socket of its own where it was given none.
+        Listen, on a socket of its own unless it was given one.
 
-        :raise CannotListenError: the address cannot be had.
+        :raise CannotListenError: the address cannot be bound.
         """
         if cast(Any, self)._preexistingSocket is None:
             cast(Any, self)._preexistingSocket = self._boundSocket()
@@ -133,7 +138,9 @@ class DatagramPort(Port):
         return made
 
     def createInternetSocket(self) -> socket.socket:
-        """A socket that tells each datagram's destination; called by the stock port before it binds."""
+        """
+        A socket that reports each datagram's destination; called by the stock port before it binds.
+        """
         made: socket.socket = super().createInternetSocket()
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -141,7 +148,7 @@ class DatagramPort(Port):
         return made
 
     def doRead(self) -> None:
-        """Receive what waits, one turn's worth at most; called by the reactor."""
+        """Receive waiting datagrams, at most those of one turn; called by the reactor."""
         self._answering = not self._connectedAddr
         try:
             if self._oneAddress:
@@ -155,7 +162,7 @@ class DatagramPort(Port):
             self._answering = False
 
     def _takeHere(self) -> None:
-        """A turn of a port with one address, at half the cost of asking where each datagram was sent to."""
+        """A turn of a port with one address, at half the cost of asking for each destination."""
         receive, hear = self.socket.recvfrom, self.protocol.datagramReceived
         turn = 0
         while turn < self.maxThroughput:
@@ -167,7 +174,7 @@ class DatagramPort(Port):
                 self._log.failure("a datagram protocol failed")
 
     def _takeAnywhere(self) -> None:
-        """A turn of a port that must ask where each datagram was sent to."""
+        """A turn of a port that must ask for the destination of each datagram."""
         receive, hear = self.socket.recvmsg, self.protocol.datagramReceived
         turn = 0
         while turn < self.maxThroughput:
@@ -176,7 +183,7 @@ class DatagramPort(Port):
             if flags & _TRUNCATED:
                 self.receiveErrors["receive truncated"] += 1
                 continue
-            # Mostly the same address is asked as before.
+            # Usually the destination is that of the datagram before.
             if ancillary != self._ancillary and not self._noteDestination(ancillary):
                 continue
             try:
@@ -185,7 +192,9 @@ class DatagramPort(Port):
                 self._log.failure("a datagram protocol failed")
 
     def _noteDestination(self, ancillary: list[Ancillary]) -> bool:
-        """Note what goes along with the replies to such datagrams; false where there must be none."""
+        """
+        Keep the ancillary data for replies to such datagrams; false if they must not be answered.
+        """
         try:
             self._replySource = replySource(ancillary)
         except NotUnicast:
@@ -211,26 +220,26 @@ class DatagramPort(Port):
 
     def readConnectionLost(self, reason: Failure) -> None:
         """
-        Go on: a UDP port has no end of input. So the epoll and poll reactors report every error that the
-        network tells the socket (ICMP), and the stock port closes.
+        Ignore it: a UDP port has no end of input. The epoll and poll reactors report every error
+        that the network returns to the socket (ICMP) in this way, and the stock port closes.
         """
         Port.startReading(self)
         number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        # A send may have met the error first; it is told once.
+        # A send may have met the error first; it is reported once.
         if number:
             self._failed(OSError(number, strerror(number)))
 
     def write(self, datagram: bytes, addr: Any = None) -> None:
         """
-        Send one datagram; while one is being received, from the address that that was sent to. A connected
-        port has one address, and errors of its own (``IUDPTransport``).
+        Send one datagram; while one is being received, from the address that it was sent to. A
+        connected port has one address, and errors of its own (``IUDPTransport``).
 
         :param datagram: the payload.
-        :param addr: where to: address and port, for IPv6 perhaps flow and scope too.
-        :raise OSError: the kernel did not take it.
-        :raise InvalidAddressError: the address is no numeric one; to look it up would stop the reactor.
+        :param addr: the destination: address and port, and for IPv6 possibly flow and scope.
+        :raise OSError: the kernel did not accept it.
+        :raise InvalidAddressError: the address is not numeric; a lookup would block the reactor.
         """
-        # What we answer has come with its address; only others may write something else.
+        # A reply uses the address of its request; other callers may pass anything.
         if self._answering:
             if self._oneAddress:
                 self.socket.sendto(datagram, addr)
@@ -245,7 +254,9 @@ class DatagramPort(Port):
 
 
 class IReactorDatagrams(Interface):
-    """A reactor that has a port of its own in place of :class:`DatagramPort`, such as one in memory."""
+    """
+    A reactor with its own kind of port instead of :class:`DatagramPort`, for example in memory.
+    """
 
     def listenDatagrams(port: int, protocol: DatagramProtocol, interface: str) -> IListeningPort:
         """See :func:`listenDatagrams`."""
@@ -257,10 +268,11 @@ def listenDatagrams(
     """
     Listen for datagrams, as ``reactor.listenUDP`` does, on a :class:`DatagramPort`.
 
-    :param reactor: any reactor of Twisted's that has file descriptors, or an :class:`IReactorDatagrams`.
+    :param reactor: any reactor of Twisted with file descriptors, or an :class:`IReactorDatagrams`.
     :param port: port number; 0 picks one.
-    :param interface: the numeric address to bind; empty for all IPv4 addresses, ``::`` for all IPv6.
-    :raise twisted.internet.error.CannotListenError: the address cannot be had.
+    :param interface: the numeric address to bind; empty for all IPv4 addresses, ``::`` for all
+        IPv6.
+    :raise twisted.internet.error.CannotListenError: the address cannot be bound.
     """
     if IReactorDatagrams.providedBy(reactor):
         own: IListeningPort = reactor.listenDatagrams(port, protocol, interface)

@@ -42,7 +42,7 @@ class AssertionTests(SynchronousTestCase):
         for text, says in (
             ("p99", "invalid assertion"),
             ("p98<5ms", "names: min, avg"),
-            ("p99<fast", "no length of time"),
+            ("p99<fast", "invalid duration"),
             ("sent<many", "invalid number 'many'"),
             ("sent<5%", "sent is a count"),
         ):

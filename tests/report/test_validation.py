@@ -8,7 +8,7 @@ from typing import Any
 from hdrh.histogram import HdrHistogram
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.escape import printable
+from echoproto.escape import escaped
 from echoproto.measure.latency import LONGEST_TIME_NS, LatencyHistogram
 from echoproto.report.validation import MOST, InvalidDocument, JSONObject, checkHistogram
 from tests.report.results import spreadOf
@@ -57,7 +57,7 @@ class FieldsTests(SynchronousTestCase):
     def test_texts(self) -> None:
         """Text does nothing to a terminal."""
         self.assertEqual(JSONObject({"x": "\x1b[2J\nüber"}).text("x"), "\\x1b[2J\\nüber")
-        self.assertEqual(printable("\ud800\u202e"), "\\ud800\\u202e")
+        self.assertEqual(escaped("\ud800\u202e"), "\\ud800\\u202e")
         self.refused("text", 5, "it[0].x is no text")
 
     def test_lists(self) -> None:

@@ -89,7 +89,7 @@ class OptionsTests(SynchronousTestCase):
 
     def test_wrongFigures(self) -> None:
         """What is wrong is named, with its option."""
-        self.assertIn("--datagram-rate: 'fast' is no rate", self.wrong("--datagram-rate", "fast"))
+        self.assertIn("--datagram-rate: invalid rate 'fast'", self.wrong("--datagram-rate", "fast"))
         self.assertIn("--greeting: 0 bytes", self.wrong("--greeting", ""))
         self.assertIn("--when-full: 'panic'", self.wrong("--when-full", "panic"))
 

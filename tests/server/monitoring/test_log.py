@@ -2,55 +2,15 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.logger import LogEvent, Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.escape import escaped
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
 from echoproto.server.monitoring.log import LINES, LogObserver, addressText
 
 PEER = IPv4Address("TCP", "192.0.2.1", 40_000)
-
-
-class EscapedTests(SynchronousTestCase):
-    def test_text(self) -> None:
-        """Printable text stands as it is."""
-        self.assertEqual(escaped("Grüße, 世界".encode()), "Grüße, 世界")
-
-    def test_control(self) -> None:
-        """Line ends, terminal escapes and what changes the writing's direction are escaped."""
-        self.assertEqual(escaped(b"a\r\nb\x1b[2J\x00"), "a\\r\\nb\\x1b[2J\\x00")
-        self.assertEqual(escaped("\u202eevil\u2028".encode()), "\\u202eevil\\u2028")
-
-    def test_blank(self) -> None:
-        """What is printable by its category and shows nothing is escaped; a space is not."""
-        for (
-            character
-        ) in "\u00ad\u115f\u1160\u2800\u3000\u3164\uffa0\ufe0f\u034f\U000e0100\U0001d159":
-            self.assertEqual(escaped(character.encode()), ascii(character)[1:-1])
-        self.assertEqual(escaped(b"a b"), "a b")
-
-    def test_piling(self) -> None:
-        """Marks that take no room of their own are escaped, so that none pile up on other lines."""
-        self.assertEqual(escaped("e\u0301\u20dd".encode()), "e\\u0301\\u20dd")
-        self.assertEqual(escaped("\u0915\u093e".encode()), "\u0915\u093e")
-
-    def test_undecodable(self) -> None:
-        """Bytes that are not UTF-8 are escaped; so is a backslash, so that no text looks like them."""
-        self.assertEqual(escaped(b"\xff\xfeA\\xff"), "\\xff\\xfeA\\\\xff")
-
-    @given(st.binary())
-    def test_oneReversibleLine(self, data: bytes) -> None:
-        """Whatever it is becomes one line of printable text, no two alike."""
-        text = escaped(data)
-        self.assertTrue(text.isprintable())
-        self.assertLessEqual(len(text.splitlines()), 1)
-        if data.isascii():
-            self.assertEqual(text.encode("ascii").decode("unicode_escape").encode("ascii"), data)
 
 
 class AddressTextTests(SynchronousTestCase):
