@@ -38,7 +38,7 @@ class LoadTests(SynchronousTestCase):
         return dict(json.loads(ended.stdout))
 
     def test_loops(self) -> None:
-        """Our server answers all of a closed loop, and of an open one at the rate that was asked for."""
+        """The server answers every message of a closed loop, and of an open loop at its rate."""
         with Program("-p", "0") as program:
             target = f"127.0.0.1:{program.port()}"
             found = self.loaded(
@@ -50,7 +50,7 @@ class LoadTests(SynchronousTestCase):
             self.assertEqual(found["response"]["count"], found["received"])
 
     def test_datagrams(self) -> None:
-        """Datagrams come back in both loops, by one process and by two."""
+        """UDP works in both loops, with one process and with two."""
         with Program(
             "-p", "udp:0:interface=127.0.0.1", "--datagram-rate", "0", listeners=1
         ) as program:
@@ -65,7 +65,7 @@ class LoadTests(SynchronousTestCase):
                 self.assertEqual((found["sent"], found["lost"]), (int(words[1]), 0))
 
     def test_workers(self) -> None:
-        """Workers send exactly what was asked for, and nobody is left when one of them is killed."""
+        """Workers send exactly --count messages; none is left if one of them is killed."""
         with Program("-p", "tcp:0:interface=127.0.0.1", listeners=1) as program:
             target = f"127.0.0.1:{program.port()}"
             found = self.loaded("--workers", "2", "--connections", "5", "-c", "1001", target)
@@ -84,14 +84,14 @@ class LoadTests(SynchronousTestCase):
                 workers = children(running.pid)
                 os.kill(workers[0], signal.SIGKILL)
                 running.send_signal(signal.SIGINT)
-                said, errors = running.communicate(timeout=PATIENCE)
+                output, errors = running.communicate(timeout=PATIENCE)
             self.assertEqual(running.returncode, 2)
             self.assertRegex(errors, r"^echoproto load: worker \d died: signal 9\n$")
-            self.assertIn("0 wrong", said)
-            self.assertEqual([each for each in workers if os.path.exists(f"/proc/{each}")], [])
+            self.assertIn("0 wrong", output)
+            self.assertEqual([pid for pid in workers if os.path.exists(f"/proc/{pid}")], [])
 
     def test_refused(self) -> None:
-        """Where nothing listens it is one line, and status 1."""
+        """A closed port is one line, and status 1."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         ended = load("-c", "10", f"127.0.0.1:{port}")
@@ -101,7 +101,7 @@ class LoadTests(SynchronousTestCase):
         )
 
     def test_serverStops(self) -> None:
-        """A server that stops for a second shows in the response times, and in the service times of those under way."""
+        """A server that stops for a second has a response time of a second."""
         with Program("-p", "tcp:0:interface=127.0.0.1", listeners=1) as program:
             stopped = Event()
 
@@ -121,9 +121,9 @@ class LoadTests(SynchronousTestCase):
                     stopped.wait(0.02)
                 stopping = Thread(target=stop)
                 stopping.start()
-                said, _ = running.communicate(timeout=PATIENCE)
+                output, _ = running.communicate(timeout=PATIENCE)
                 stopping.join()
-        found = json.loads(said)
+        found = json.loads(output)
         self.assertEqual((found["lost"], found["wrong"]), (0, 0))
         self.assertGreater(found["response"]["p99_ns"], 0.8 * SECOND)
         self.assertGreater(found["response"]["max_ns"], 0.9 * SECOND)
@@ -132,12 +132,12 @@ class LoadTests(SynchronousTestCase):
 def children(process: int) -> list[int]:
     """Its child processes (proc_pid_task_children(5))."""
     with open(f"/proc/{process}/task/{process}/children") as listed:
-        return [int(each) for each in listed.read().split()]
+        return [int(pid) for pid in listed.read().split()]
 
 
 def connections(port: int) -> bytes:
-    """What is connected to a port (proc_net_tcp(5): 01 is ESTABLISHED)."""
+    """The word for each connection to a port (proc_net_tcp(5): 01 is ESTABLISHED)."""
     with open("/proc/net/tcp", "rb") as listed:
-        found = [each.split() for each in listed.readlines()[1:]]
+        found = [line.split() for line in listed.readlines()[1:]]
     ours = f":{port:04X}".encode()
-    return b"".join(b"ESTABLISHED" for each in found if each[1].endswith(ours) and each[3] == b"01")
+    return b"".join(b"ESTABLISHED" for line in found if line[1].endswith(ours) and line[3] == b"01")

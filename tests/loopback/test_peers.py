@@ -1,4 +1,4 @@
-"""Other people's programs against ours, and ours against theirs."""
+"""Other programs against our server, and our client against other servers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.loopback.program import PATIENCE, Program
 
 
 def output(*command: str, input: bytes) -> bytes:
-    """What a program prints when it is given ``input``; skips where it is not installed."""
+    """The output of a program for ``input``; skips if it is not installed."""
     if shutil.which(command[0]) is None:
         raise SkipTest(f"{command[0]} is not installed")
     finished = subprocess.run(
@@ -55,7 +55,7 @@ class ProgramsTests(SynchronousTestCase):
             host, port = program.address("echo", "tcp")
             data = b"from ncat\n" * 10_000
             self.assertEqual(output("ncat", host, str(port), input=data), data)
-            # At the end of its input it would not wait for the reply; without one it ends after 10 seconds.
+            # At the end of its input it would not wait for the reply: it gets no end.
             with subprocess.Popen(
                 ["ncat", "-u", "-i10", host, str(port)],
                 stdin=subprocess.PIPE,
@@ -111,7 +111,7 @@ class OurClientTests(TestCase):
         self.assertEqual(server.received, CLIENT_GREETING)
 
     async def test_noEcho(self) -> None:
-        """A server that is no echo is found out: what came back is not what was sent."""
+        """A server that sends other bytes than it received is reported as a mismatch."""
         _, endpoint = self.start()
         client = await connectEcho(endpoint, self.reactor)
         asked: Deferred[bytes] = client.echo(b"Hello, client! Who are you, there?")

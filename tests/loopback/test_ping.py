@@ -19,7 +19,7 @@ PING = [sys.executable, "-m", "echoproto", "ping"]
 
 
 def ping(*words: str) -> subprocess.CompletedProcess[str]:
-    """What became of it; nobody interrupts it."""
+    """Run the command to its end."""
     return subprocess.run(
         [*PING, *words],
         env=environment(),
@@ -32,7 +32,7 @@ def ping(*words: str) -> subprocess.CompletedProcess[str]:
 
 class PingTests(SynchronousTestCase):
     def measured(self, *words: str, says: str = "") -> dict[str, Any]:
-        """The one target's values, where all went well."""
+        """The values of the one target, if all probes were answered."""
         ended = ping("-o", "json", "-c", "5", "-i", "1ms", *words)
         self.assertEqual(ended.returncode, 0, ended.stderr)
         self.assertRegex(ended.stderr, f"^{says}$")
@@ -78,12 +78,12 @@ class PingTests(SynchronousTestCase):
             self.assertEqual(ended.returncode, 2)
             self.assertRegex(ended.stderr, r"^[^\n]*--ca FILE trusts[^\n]*\n$")
             ended = ping("-c", "1", "--ca", str(pem), f"tls://127.0.0.1:{port}")
-            # Older Twisted tells that the handshake is done before it tells that the name is wrong.
+            # Older Twisted reports the end of the handshake before the wrong name.
             self.assertIn(ended.returncode, (1, 2))
             self.assertRegex(ended.stdout + ended.stderr, "for another host|VerificationError")
 
     def test_refused(self) -> None:
-        """Where nothing listens no reply comes, on TCP and on UDP."""
+        """A closed port is a lost probe, and status 1, on TCP and UDP."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         for carrier in ("tcp", "udp"):
@@ -92,7 +92,7 @@ class PingTests(SynchronousTestCase):
             self.assertIn("lost: refused", ended.stdout)
 
     def test_noSuchHost(self) -> None:
-        """A host that there is not is one line, and status 2."""
+        """An unknown host is one line, and status 2."""
         ended = ping("nonsense.invalid")
         self.assertEqual(ended.returncode, 2)
         self.assertIn("no such host", ended.stderr)
@@ -121,7 +121,7 @@ class PingTests(SynchronousTestCase):
         self.assertIn("echo statistics", rest)
 
     def test_nobodyReads(self) -> None:
-        """Whoever reads it may stop, as ``head`` does; no traceback follows."""
+        """A reader that is gone, as ``head`` is, ends the run without a traceback."""
         with (
             Program("-p", "0") as program,
             subprocess.Popen(

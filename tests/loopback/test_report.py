@@ -1,4 +1,4 @@
-"""``echoproto report`` as a program, of what the other programs have measured; its page is opened by a browser."""
+"""``echoproto report`` as a program, on measured results; a browser opens its page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.loopback.program import PATIENCE, Program, environment
 
 BROWSER = shutil.which("chromium")
 
-#: Without a screen, without a sandbox that root could not have, and without a network that it asks for by itself.
+#: Headless, without a sandbox, which root cannot have, and without background traffic.
 ALONE = (
     "--headless",
     "--no-sandbox",
@@ -36,7 +36,7 @@ ALONE = (
 #: Seconds until a browser must have shown a page; it starts slowly on a machine that is busy.
 SLOWLY = 60
 
-#: What a page shows, as its browser knows it: the sizes of pictures and tables, and how wide all of it is.
+#: Reports the sizes of charts and tables, and the width of the page, in the page itself.
 SIZES = """<script>
 const sizes = (name) => [...document.querySelectorAll(name)].map((each) => {
   const box = each.getBoundingClientRect();
@@ -62,7 +62,7 @@ def echoproto(*words: str, **named: Any) -> subprocess.CompletedProcess[str]:
 
 
 def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Have a browser show a page. It is ended with all that it has started."""
+    """Open a page in a browser, and end it with its child processes."""
     with (
         tempfile.TemporaryDirectory() as profile,
         subprocess.Popen(
@@ -80,11 +80,11 @@ def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
         ) as running,
     ):
         try:
-            said, errors = running.communicate(timeout=SLOWLY)
+            output, errors = running.communicate(timeout=SLOWLY)
         except BaseException:
             os.killpg(running.pid, signal.SIGKILL)
             raise
-        return subprocess.CompletedProcess(running.args, running.returncode, said, errors)
+        return subprocess.CompletedProcess(running.args, running.returncode, output, errors)
 
 
 class ReportTests(SynchronousTestCase):
@@ -98,7 +98,7 @@ class ReportTests(SynchronousTestCase):
         return ended.stdout
 
     def measure(self) -> None:
-        """Files of each command that measures."""
+        """Result files of each measuring command."""
         with Program("-p", "0") as program:
             here = f"127.0.0.1:{program.port()}"
             probes = ("ping", "-c", "100", "-i", "1ms", f"udp://{here}", here)
@@ -108,7 +108,7 @@ class ReportTests(SynchronousTestCase):
             self.well("verify", "--bytes", "1MiB", here, "-o", "json", "--out", "verify.json")
 
     def test_everything(self) -> None:
-        """What was measured is read, merged, compared and written, and read again."""
+        """Results are read, merged, compared and written, and read again."""
         self.measure()
         files = ("ping.json", "ping.ndjson", "load.json", "verify.json")
         header, *rows = self.well("report", *files).splitlines()
@@ -122,14 +122,14 @@ class ReportTests(SynchronousTestCase):
         self.assertIn("p99.9", self.well("report", "--compare", "ping.json", "ping.ndjson"))
 
     def test_input(self) -> None:
-        """A measurement may come from a pipe; an end of it is told."""
-        for given, says in (("", "it is empty"), ('{"format":', "was cut")):
-            ended = echoproto("report", "-", input=given)
+        """A result may be read from a pipe; an incomplete one is an error."""
+        for text, message in (("", "it is empty"), ('{"format":', "was cut")):
+            ended = echoproto("report", "-", input=text)
             self.assertEqual((ended.returncode, ended.stdout), (2, ""))
-            self.assertRegex(ended.stderr, f"^echoproto report: standard input: .*{says}.*\n$")
+            self.assertRegex(ended.stderr, f"^echoproto report: standard input: .*{message}.*\n$")
 
     def test_page(self) -> None:
-        """A browser shows the page, on a desk and on a phone: all pictures have a size, nothing is missing, nothing is wider than the screen."""
+        """In a browser, wide or narrow, every chart has a size, and nothing is wider than the window."""
         if BROWSER is None:
             raise SkipTest("there is no chromium")
         self.measure()
@@ -144,10 +144,10 @@ class ReportTests(SynchronousTestCase):
         open_ = re.sub("<meta http-equiv[^>]*>", "", text)
         looking.write_text(open_.replace("</body>", f"{SIZES}</body>"), encoding="utf-8")
         for width in (1200, 500):
-            said = browse(looking, f"--window-size={width},900", "--dump-dom")
-            self.assertNotIn("CONSOLE", said.stderr)
-            found = re.search(r"data-sizes=\"([^\"]*)\"", said.stdout)
-            self.assertIsNotNone(found, said.stderr)
+            shown = browse(looking, f"--window-size={width},900", "--dump-dom")
+            self.assertNotIn("CONSOLE", shown.stderr)
+            found = re.search(r"data-sizes=\"([^\"]*)\"", shown.stdout)
+            self.assertIsNotNone(found, shown.stderr)
             sizes = json.loads(found[1].replace("&quot;", '"')) if found else {}
             self.assertEqual((len(sizes["pictures"]), len(sizes["tables"])), (4, 2))
             self.assertTrue(
@@ -157,6 +157,6 @@ class ReportTests(SynchronousTestCase):
             self.assertLessEqual(sizes["width"], sizes["screen"])
             self.assertTrue(sizes["title"].startswith("Echo of udp://127.0.0.1:"))
         picture = self.folder / "page.png"
-        said = browse(page, f"--screenshot={picture.resolve()}")
-        self.assertNotIn("CONSOLE", said.stderr)
+        shown = browse(page, f"--screenshot={picture.resolve()}")
+        self.assertNotIn("CONSOLE", shown.stderr)
         self.assertEqual(picture.read_bytes()[1:4], b"PNG")

@@ -1,4 +1,4 @@
-"""How ``twistd echoproto`` starts, and how it does not."""
+"""The start of ``twistd echoproto``, and its errors."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def refused(
     *arguments: str, twistd: Sequence[str] = ("-n",), before: Sequence[str] = ()
 ) -> tuple[int, str, str]:
     """
-    Exit status, standard output or log, and standard error of a start that fails without a traceback and leaves no
-    file but a daemon's log.
+    The exit status, the standard output or log, and the standard error of a start that must fail without
+    a traceback, and must leave no file but the log of a daemon.
 
-    :param before: a command that runs the command that follows it.
+    :param before: a command that runs another command, whose words follow.
     """
     with tempfile.TemporaryDirectory() as folder:
         finished = subprocess.run(
@@ -57,7 +57,7 @@ def refused(
 
 class BusyPortTests(SynchronousTestCase):
     def hold(self, kind: socket.SocketKind) -> int:
-        """Take a port of this machine; returns its number."""
+        """Bind a port of this machine; returns its number."""
         held = socket.socket(socket.AF_INET, kind)
         self.addCleanup(held.close)
         held.bind(("127.0.0.1", 0))
@@ -67,7 +67,7 @@ class BusyPortTests(SynchronousTestCase):
         return port
 
     def test_foreground(self) -> None:
-        """A port that is taken: one line with the address, status 1, nothing left of the others."""
+        """A port in use is one line with the address, and status 1; other listeners are closed."""
         port = str(self.hold(socket.SOCK_STREAM))
         arguments = ("-p", "unix:echo.sock", "-g", port, "--interface", "127.0.0.1")
         status, log, error = refused(*arguments)
@@ -80,36 +80,36 @@ class BusyPortTests(SynchronousTestCase):
         )
 
     def test_daemon(self) -> None:
-        """The same for a daemon, and for UDP: the parent says so and exits with status 1."""
+        """A daemon reports it through its parent, for UDP too."""
         description = f"udp:{self.hold(socket.SOCK_DGRAM)}:interface=127.0.0.1"
         status, log, error = refused("-p", description, twistd=())
         self.assertEqual(status, 1)
-        self.assertIn(f"cannot listen on {description}: Address already", error)
+        self.assertIn(f"cannot listen on {description}: Address", error)
         self.assertIn("in use; stop what listens there, or choose another place\n", log)
 
 
 class RefusedTests(SynchronousTestCase):
     def test_notOurAddress(self) -> None:
-        """An address that is not ours is said to be none."""
+        """An address of another machine is reported as such."""
         status, _, error = refused("-p", "0", "--interface", "192.0.2.1")
         self.assertEqual(status, 1)
         self.assertIn("echo cannot listen on tcp 192.0.2.1:0: Cannot assign", error)
         self.assertIn("this machine has no such address", error)
 
     def test_noSuchPort(self) -> None:
-        """A port that is none, in a description that Twisted takes, is said to be none."""
+        """A port above 65535 in an endpoint description is reported as invalid."""
         status, _, error = refused("-p", "tcp:99999")
         self.assertEqual(status, 1)
         self.assertIn("echo cannot listen on tcp:99999: bind(): port must be 0-65535", error)
 
     def test_wrongDescription(self) -> None:
-        """A description that does not parse is a usage error of one line."""
+        """An invalid description is a usage error of one line."""
         status, output, error = refused("-p", "tcp:abc")
         self.assertEqual((status, output, len(error.splitlines())), (1, "", 1))
         self.assertIn("--port: 'tcp:abc' is no listener", error)
 
     def test_noPermission(self) -> None:
-        """A low port without permission: one line with the remedy."""
+        """A low port without permission is one line with the remedy."""
         without = [] if os.geteuid() else ["setpriv", "--bounding-set=-net_bind_service"]
         if without and shutil.which(without[0]) is None:
             raise SkipTest("root may listen anywhere, and setpriv is not installed")
@@ -124,7 +124,7 @@ class RefusedTests(SynchronousTestCase):
 
 class LowPortTests(SynchronousTestCase):
     def test_uid(self) -> None:
-        """A low port is opened before twistd gives up root."""
+        """A low port is opened before twistd drops root."""
         if os.geteuid() != 0:
             raise SkipTest("needs root")
         arguments = ("-p", "tcp:862:interface=127.0.0.1", "-p", "udp:862:interface=127.0.0.1")
@@ -136,7 +136,7 @@ class LowPortTests(SynchronousTestCase):
 
 class DescriptionTests(SynchronousTestCase):
     def test_tcp6TakesIPv6Only(self) -> None:
-        """tcp6: is IPv6 alone, whatever the machine's default."""
+        """tcp6: serves only IPv6, whatever the default of the machine is."""
         with Program("-p", "tcp6:0", listeners=1) as program:
             host, port = program.address("echo", "tcp", socket.AF_INET6)
             self.assertEqual(halfCloseEcho((host, port), b"six"), b"six")
@@ -168,7 +168,7 @@ class DescriptionTests(SynchronousTestCase):
             self.assertNotIn("Traceback", "".join(program.log))
 
     def test_systemd(self) -> None:
-        """systemd: serves a socket that was passed on (sd_listen_fds(3))."""
+        """systemd: serves a socket that systemd passed (sd_listen_fds(3))."""
         with socket.create_server(("127.0.0.1", 0)) as passed:
             program = (
                 "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update("
@@ -191,7 +191,7 @@ class DescriptionTests(SynchronousTestCase):
                 running.wait(PATIENCE)
 
     def test_version(self) -> None:
-        """--version is ours."""
+        """--version has the version of echoproto."""
         output = subprocess.check_output(
             [*TWISTD, "echoproto", "--version"], env=environment(), text=True
         )

@@ -1,4 +1,4 @@
-"""Our measuring client against other people's echo servers."""
+"""Our measuring commands against other echo servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OURS = (sys.executable, "-m", "echoproto")
 
 class TheirsTests(SynchronousTestCase):
     def measured(self, server: Running, command: str, *words: str) -> dict[str, Any]:
-        """What is measured, where all went well; a server that is only starting is asked again."""
+        """The document of a successful run; a server that is still starting is asked again."""
         for _ in range(50):
             ended = subprocess.run(
                 [*server.network, *OURS, command, "-o", "json", *words],
@@ -36,8 +36,8 @@ class TheirsTests(SynchronousTestCase):
         return dict(json.loads(ended.stdout))
 
     def check(self, name: str) -> None:
-        """Probe a server on both carriers, verify it where it can pass, load it; skips where it is not installed."""
-        [server] = [each for each in THEIRS if each.name == name]
+        """Probe a server on both carriers, load it, and verify it if it can pass."""
+        [server] = [server for server in THEIRS if server.name == name]
         try:
             with running(server) as started:
                 self.measure(started, server.loses)
@@ -47,7 +47,7 @@ class TheirsTests(SynchronousTestCase):
     def measure(self, server: Running, loses: bool) -> None:
         target = f"{server.client}:{server.port}"
         for carrier in ("tcp", "udp"):
-            # xinetd and ncat lose datagrams that come close upon each other.
+            # xinetd and ncat lose datagrams that arrive close together.
             probed = f"{carrier}://{target}"
             found = self.measured(server, "ping", "-c", "20", "-i", "50ms", probed)
             self.assertEqual(found["targets"][0]["received"], 20)
@@ -57,21 +57,21 @@ class TheirsTests(SynchronousTestCase):
         self.assertEqual(self.measured(server, "load", "-c", "200", target)["received"], 200)
 
     def test_socat(self) -> None:
-        """socat with cat behind it is probed on both carriers, verified and loaded."""
+        """socat with cat is probed on both carriers, verified and loaded."""
         self.check("socat")
 
     def test_xinetd(self) -> None:
-        """So is xinetd's own echo service."""
+        """The echo service of xinetd is probed, verified and loaded."""
         self.check("xinetd")
 
     def test_inetd(self) -> None:
-        """So is inetd's."""
+        """The echo service of inetd is probed, verified and loaded."""
         self.check("inetd")
 
     def test_ncat(self) -> None:
-        """So is ncat with cat behind it, save that it is not verified."""
+        """ncat with cat is probed and loaded."""
         self.check("ncat")
 
     def test_stock(self) -> None:
-        """So is what Twisted itself has, save that it is not verified."""
+        """Twisted's echo examples are probed and loaded."""
         self.check("stock Twisted")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -34,8 +35,10 @@ class VerifyTests(SynchronousTestCase):
 
     def test_carriers(self) -> None:
         """Every byte comes back over TCP, TLS and a UNIX socket."""
-        folder = Path(self.mktemp()).resolve()
-        folder.mkdir()
+        # Short: the path of a UNIX socket has at most 107 bytes (unix(7)).
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = Path(temporary.name)
         pem = folder / "server.pem"
         pem.write_bytes(serverPEM())
         with Program("-p", "0", "-p", f"unix:{folder}/echo", listeners=5) as program:
@@ -48,7 +51,7 @@ class VerifyTests(SynchronousTestCase):
             self.assertEqual(found["received_bytes"], SIZE)
 
     def test_interrupted(self) -> None:
-        """Ctrl-C ends a soak when what is under way has come, with its summary."""
+        """Ctrl-C waits for the bytes under way, and ends with the summary."""
         with (
             Program("-p", "0") as program,
             subprocess.Popen(
@@ -62,8 +65,8 @@ class VerifyTests(SynchronousTestCase):
             assert running.stdout is not None
             self.assertIn("VERIFY tcp://127.0.0.1", running.stdout.readline())
             running.send_signal(signal.SIGINT)
-            said, errors = running.communicate(timeout=PATIENCE)
-        # It may not have been connected yet.
-        says = {0: "every byte came back as it was sent", 130: "no byte came back"}
+            output, errors = running.communicate(timeout=PATIENCE)
+        # It may not be connected yet.
+        endings = {0: "every byte came back as it was sent", 130: "no byte came back"}
         self.assertEqual(errors, "")
-        self.assertIn(says[running.returncode], said)
+        self.assertIn(endings[running.returncode], output)
