@@ -24,6 +24,11 @@ from twisted.internet.interfaces import IAddress
 
 BROADCAST = IPv4Address("255.255.255.255")
 
+#: Payload bytes of the longest datagram: 65,535 less the headers of IPv4 and UDP (RFC 791, RFC 768);
+#: on IPv6 less that of UDP (RFC 8200).
+MAX_IPV4_DATAGRAM = 65_507
+MAX_IPV6_DATAGRAM = 65_527
+
 #: The prefix of IPv4 addresses in IPv6 (RFC 4291 section 2.5.5.2).
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
@@ -105,3 +110,8 @@ class AddressFilter:
         if any(address in network for network in self._deny):
             return False
         return not self._allow or any(address in network for network in self._allow)
+
+
+def maxDatagram(host: str) -> int:
+    """Payload bytes of the longest datagram to a numeric address."""
+    return MAX_IPV6_DATAGRAM if ":" in host else MAX_IPV4_DATAGRAM

@@ -1,23 +1,13 @@
 """
-The asking side: echo exchanges and greetings, as Deferreds.
+Clients for programs: echo exchanges and greetings, as Deferreds.
 
-Any echo server can be asked, not only ours. Everything returned can be awaited; the clock and
-the reactor are passed in. What a reply must be is decided in :mod:`echoproto.client.matching`; the
-modules here move bytes, keep time, and turn outcomes into results. The carriers and the
-greeting share only an exchange, so each has a module of its own.
+They work with any echo server. Clock and reactor are parameters.
 
-=================== ==========================================================
-:mod:`.exchange`    one message, its Deferred and its time limit
-:mod:`.stream`      :func:`connectEcho`
-:mod:`.datagram`    :func:`connectEchoDatagram`
-:mod:`.greeting`    :func:`greet`, and the same on datagrams
-:mod:`echoproto.targets.target`     what is to be asked, as it is written
-:mod:`echoproto.targets.resolver`   a host's numeric address
-:mod:`echoproto.targets.endpoints`     from a target to what can be probed
-:mod:`echoproto.targets.interfaces`       what a target is, and a channel to it
-:mod:`echoproto.targets.stream`     roads for probes and streams, for :mod:`echoproto.measure`
-:mod:`echoproto.targets.udp` a port that sees where each reply comes from
-=================== ==========================================================
+================ ===========================================================
+:mod:`.stream`   :func:`connectEcho` :mod:`.datagram` :func:`connectEchoDatagram` :mod:`.greeting`
+    :func:`greet`, and the same over datagrams :mod:`.exchange` one message, its Deferred and its
+    time limit :mod:`.matching` which reply belongs to which message, and whether it is right
+================ ===========================================================
 """
 
 from __future__ import annotations

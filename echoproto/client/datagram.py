@@ -1,6 +1,4 @@
-"""
-The echo client on datagrams: exchanges matched by content.
-"""
+"""The echo client on datagrams: exchanges matched by content."""
 
 from __future__ import annotations
 
@@ -25,19 +23,19 @@ from echoproto.errors import (
 from echoproto.targets.resolver import resolve
 from echoproto.transports.udp import listenDatagrams
 
-#: Seconds that an exchange may take unless told otherwise; a lost datagram never answers.
+#: Default time limit of an exchange, in seconds; a lost datagram has no reply.
 DATAGRAM_TIMEOUT = 5.0
 
 
 class EchoDatagramClient(DatagramProtocol):
     """
-    Asks an echo service on datagrams; :func:`connectEchoDatagram` makes it.
+    A client of an echo service on datagrams; made by :func:`connectEchoDatagram`.
 
-    Any number of exchanges may be outstanding; they are matched by content. The kernel drops what
-    comes from any other address than the one that is asked.
+    Any number of exchanges may be outstanding; they are matched by content. The kernel drops
+    datagrams from any other address than the server's.
 
-    :ivar matcher: counts the replies that answered nothing: ``duplicates``, ``late``, ``foreign``. They fail no
-        exchange, for a network may duplicate and delay what it likes.
+    :ivar matcher: counts replies to no outstanding message: ``duplicates``, ``late``, ``foreign``.
+        They fail no exchange, because networks duplicate and delay.
     """
 
     noisy = False
@@ -51,13 +49,13 @@ class EchoDatagramClient(DatagramProtocol):
 
     def echo(self, data: bytes, timeout: float | None = None) -> Deferred[bytes]:
         """
-        Send ``data`` as one datagram and await its echo.
+        Send ``data`` as one datagram and wait for its echo.
 
         :param data: 0 to 65,507 bytes on IPv4, 65,527 on IPv6.
-        :param timeout: seconds for the exchange; the client's default where ``None``.
-        :return: fires with ``data`` when it came back. Fails with ``EchoMismatch``, ``ExchangeTimeout``,
-            ``ExchangeCancelled``, ``ConnectionClosed`` (nothing listens there, or the network would not take
-            it), ``DatagramTooLong`` or ``Closed``.
+        :param timeout: time limit in seconds; by default the client's.
+        :return: fires with ``data`` when it was returned. Fails with ``EchoMismatch``,
+            ``ExchangeTimeout``, ``ExchangeCancelled``, ``ConnectionClosed`` (refused, or the
+            network did not accept it), ``DatagramTooLong`` or ``Closed``.
         """
         checkBytes(data)
         if self._closed is not None:
@@ -77,10 +75,11 @@ class EchoDatagramClient(DatagramProtocol):
 
     def close(self) -> Deferred[None]:
         """
-        Wait for what is outstanding, each exchange until its own time limit, then close the port.
+        Wait for the outstanding exchanges, each until its own time limit, then close the port.
 
-        :return: fires with ``None``; fails with ``Closed`` where it was closed before. Cancelled, it fails
-            with ``ExchangeCancelled``, as does what is outstanding, and the port is closed at once.
+        :return: fires with ``None``; fails with ``Closed`` if it was closed before. If cancelled,
+            it fails with ``ExchangeCancelled``, as do the outstanding exchanges, and the port is
+            closed at once.
         """
         if self._closed is not None:
             return fail(Closed("this client was closed"))
@@ -92,20 +91,20 @@ class EchoDatagramClient(DatagramProtocol):
         return closed
 
     def stopProtocol(self) -> None:
-        """The port is closed, by us or by who owns the reactor."""
+        """The port was closed, by this client or by the reactor."""
         self._stopped = True
         self._giveUpAll(ConnectionClosed("the port was closed"))
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """Match what came, and end the exchange that it answers."""
+        """Match a datagram, and end the exchange that it answers."""
         for outcome in self.matcher.receive(datagram):
             if outcome.expected is not None:
                 outcome.expected.end(outcome.error)
         self._closeIfDone()
 
     def connectionRefused(self) -> None:
-        """The network says that nobody is there: no such port, host or way (ICMP unreachable)."""
-        self._giveUpAll(ConnectionClosed("refused: the network says that nobody is there"))
+        """The network reports the server's host or port as unreachable (ICMP)."""
+        self._giveUpAll(ConnectionClosed("connection refused"))
 
     def _giveUpAll(self, error: ExchangeError) -> None:
         for exchange in list(self.matcher.outstanding):
@@ -143,15 +142,15 @@ def connectEchoDatagram(
     reactor: Any, host: str, port: int, timeout: float = DATAGRAM_TIMEOUT
 ) -> Deferred[EchoDatagramClient]:
     """
-    Make ready to ask an echo service on datagrams. Nothing is sent: whether somebody is there shows at
-    the first exchange.
+    Prepare a client of an echo service on datagrams. Nothing is sent: the first exchange shows
+    whether the server answers.
 
     :param reactor: has UDP, a clock and, for names, a resolver.
-    :param host: a numeric address or a name; of a name's addresses the first is asked.
+    :param host: a numeric address or a name; the first address of a name is used.
     :param port: the port number.
-    :param timeout: seconds for each exchange unless told otherwise.
-    :return: fires with a client, ready for :meth:`EchoDatagramClient.echo`. Fails with ``DNSLookupError``, or
-        with ``ConnectionClosed`` where there is no way to that address.
+    :param timeout: default time limit of an exchange, in seconds.
+    :return: fires with a client, ready for :meth:`EchoDatagramClient.echo`. Fails with
+        ``DNSLookupError``, or with ``ConnectionClosed`` if there is no route to that address.
     """
 
     def connect(address: str) -> EchoDatagramClient:
@@ -162,7 +161,7 @@ def connectEchoDatagram(
         except BaseException as error:
             listening.stopListening()
             if isinstance(error, OSError):
-                raise ConnectionClosed(f"no way to {address}: {error.strerror}") from error
+                raise ConnectionClosed(f"no route to {address}: {error.strerror}") from error
             raise
         return client
 

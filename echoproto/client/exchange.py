@@ -1,6 +1,4 @@
-"""
-One exchange: a message, the Deferred of its echo, and its time limit. The clients of both carriers make them.
-"""
+"""One exchange: a message, the Deferred of its echo, and its time limit."""
 
 from __future__ import annotations
 
@@ -18,12 +16,12 @@ class Exchange(Expected):
     One message, its Deferred and its time limit.
 
     :param data: the message.
-    :param clock: keeps the time limit.
+    :param clock: measures the time limit.
     :param timeout: the limit, in seconds.
-    :param giveUp: called with this exchange and the error when the caller cancels it or its time is over; calls
-        :meth:`end` in its turn.
+    :param giveUp: called with this exchange and the error when it is cancelled or its time is over;
+        it must call :meth:`end`.
     :ivar result: fires with the echo, or fails with an ``ExchangeError``.
-    :ivar written: bytes handed to the transport so far.
+    :ivar written: bytes given to the transport so far.
     """
 
     def __init__(
@@ -46,21 +44,21 @@ class Exchange(Expected):
             return
         stop(self._timer)
         if error is None:
-            # What came back is equal to what was sent, so it was not kept a second time.
+            # The echo equals the message, so it was not stored a second time.
             self.result.callback(self.data)
         else:
             self.result.errback(error)
 
     def _timedOut(self, timeout: float) -> ExchangeTimeout:
         return ExchangeTimeout(
-            f"{self.matched} of {len(self.data)} bytes came back in {timeout:g} s"
+            f"{self.matched} of {len(self.data)} bytes received within {timeout:g} s"
         )
 
 
 def checkBytes(data: object) -> None:
-    """Raise ``TypeError`` for what cannot be sent, before anything is done with it."""
+    """Raise ``TypeError`` for data that is not bytes."""
     if not isinstance(data, bytes):
-        raise TypeError(f"bytes can be sent, not {type(data).__name__}")
+        raise TypeError(f"data must be bytes, not {type(data).__name__}")
 
 
 def stop(timer: IDelayedCall) -> None:

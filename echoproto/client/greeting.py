@@ -1,6 +1,4 @@
-"""
-The greeting client, on streams and on datagrams.
-"""
+"""The greeting client, on streams and on datagrams."""
 
 from __future__ import annotations
 
@@ -27,15 +25,15 @@ from echoproto.protocols.greeting import CLIENT_GREETING
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.targets.udp import UDPTarget
 
-#: Seconds that a greeting may take unless told otherwise, connecting included.
+#: Default time limit of a greeting, in seconds, including the connection.
 GREETING_TIMEOUT = 10.0
 
-#: The longest reply that is waited for, in bytes.
+#: Maximum length of a reply, in bytes.
 LONGEST_REPLY = 65_536
 
 
 class _GreetingClient(Protocol):
-    """One greeting exchange: connects, says ``message``, keeps what comes until the server closes."""
+    """One greeting exchange: connects, sends ``message``, collects data until the server closes."""
 
     def __init__(
         self,
@@ -54,7 +52,7 @@ class _GreetingClient(Protocol):
         self._connecting.addErrback(self.end)
 
     def connectionMade(self) -> None:
-        """Say the message, unless it is too late to be connected."""
+        """Send the message, unless the exchange has ended."""
         transport: Any = self.transport
         if self.result.called:
             transport.abortConnection()
@@ -62,13 +60,13 @@ class _GreetingClient(Protocol):
             transport.write(self._message)
 
     def dataReceived(self, data: bytes) -> None:
-        """Keep the reply, up to the bound."""
+        """Keep the reply, up to the maximum."""
         self._received += data
         if len(self._received) > self._maximum:
             self.end(ReplyTooLong(f"the reply is longer than {self._maximum} bytes"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The server has closed: what has come is the reply."""
+        """The server has closed: the collected data is the reply."""
         if not reason.check(ConnectionDone):
             self.end(ConnectionClosed(f"the connection ended: {reason.getErrorMessage()}"))
         elif not self._received:
@@ -77,7 +75,7 @@ class _GreetingClient(Protocol):
             self.end()
 
     def end(self, error: ExchangeError | Failure | None = None) -> None:
-        """Fire the result, with the reply or with ``error``, and let go of the connection."""
+        """Fire the result, with the reply or with ``error``, and close the connection."""
         if self.result.called:
             return
         stop(self._timer)
@@ -92,7 +90,9 @@ class _GreetingClient(Protocol):
 
     def _timedOut(self, timeout: float) -> None:
         self.end(
-            ExchangeTimeout(f"no end of the reply in {timeout:g} s; so far {self._received[:64]!r}")
+            ExchangeTimeout(
+                f"the reply did not end within {timeout:g} s; received so far: {self._received[:64]!r}"
+            )
         )
 
 
@@ -104,15 +104,17 @@ def greet(
     maximum: int = LONGEST_REPLY,
 ) -> Deferred[bytes]:
     """
-    Greet a greeting service on a stream: connect, say ``message``, take the reply until the server closes.
+    Greet a greeting service on a stream: connect, send ``message``, collect the reply until the
+    server closes.
 
-    :param endpoint: where; any client endpoint of Twisted's.
-    :param clock: keeps the time limit; the reactor.
-    :param message: what to say.
-    :param timeout: seconds for all of it, connecting included.
-    :param maximum: bytes of reply that are taken.
+    :param endpoint: any client endpoint of Twisted.
+    :param clock: measures the time limit; the reactor.
+    :param message: the client's text.
+    :param timeout: time limit in seconds, including the connection.
+    :param maximum: maximum length of the reply, in bytes.
     :return: fires with the reply. Fails with ``EmptyReply``, ``ReplyTooLong``, ``ExchangeTimeout``,
-        ``ExchangeCancelled``, ``ConnectionClosed`` (the reply was cut by a reset), or with what the endpoint fails with.
+        ``ExchangeCancelled``, ``ConnectionClosed`` (a reset cut the reply), or with the endpoint's
+        failure.
     """
     checkBytes(message)
     return _GreetingClient(endpoint, clock, message, timeout, maximum).result
@@ -120,7 +122,7 @@ def greet(
 
 @implementer(IReplyReceiver)
 class _FirstReply:
-    """Takes the first datagram that comes: its channel is closed by it, and tells of no other."""
+    """Keeps the first datagram and closes its channel."""
 
     def __init__(self) -> None:
         self.reply: Deferred[bytes] = Deferred()
@@ -141,14 +143,14 @@ def greetDatagram(
     timeout: float = GREETING_TIMEOUT,
 ) -> Deferred[bytes]:
     """
-    Greet a greeting service on datagrams: send ``message``, take the first reply.
+    Greet a greeting service on datagrams: send ``message``, wait for the first reply.
 
-    :param target: where.
-    :param clock: keeps the time limit; the reactor.
-    :param message: what to say, in one datagram.
-    :param timeout: seconds to wait.
-    :return: fires with the reply. Fails with ``ExchangeTimeout``, ``ExchangeCancelled``, ``ConnectionClosed`` (nobody is there,
-        or the network would not take it), or ``DatagramTooLong``.
+    :param target: the server.
+    :param clock: measures the time limit; the reactor.
+    :param message: the client's text, in one datagram.
+    :param timeout: time limit in seconds.
+    :return: fires with the reply. Fails with ``ExchangeTimeout``, ``ExchangeCancelled``,
+        ``ConnectionClosed`` (refused, or the network did not accept it), or ``DatagramTooLong``.
     """
     checkBytes(message)
     first = _FirstReply()

@@ -1,9 +1,8 @@
 """
-Which reply belongs to which message, and whether it is right. Pure: no reactor, no socket.
+Which reply belongs to which message, and whether it is right.
 
-A stream keeps order, so a reply is matched by its position. Datagrams do not, so a reply is
-matched by its content. Both matchers have the same two verbs, ``expect`` and ``receive``, and
-:mod:`echoproto.client` calls them.
+A stream keeps order, so a reply is matched by its position. Datagrams do not, so a reply is matched
+by its content. Both matchers have the verbs ``expect`` and ``receive``.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from typing import Generic, TypeVar
 
 from echoproto.errors import EchoMismatch, ExchangeError, UnexpectedReply
 
-#: Datagrams remembered after their exchange is over, so that a late or second reply is known for what it is.
+#: Datagrams remembered after their exchange, to recognize late and duplicate replies.
 REMEMBERED = 1024
 
 
 @dataclass(eq=False)
 class Expected:
     """
-    A message whose echo is awaited.
+    A message whose echo is outstanding.
 
     :ivar data: the message.
-    :ivar matched: how many bytes of its echo have come and were counted off, right or wrong.
+    :ivar matched: bytes of its echo received so far, right or wrong.
     :ivar wrong: whether one of them was wrong.
     """
 
@@ -40,10 +39,10 @@ E = TypeVar("E", bound=Expected)
 @dataclass(frozen=True)
 class Outcome(Generic[E]):
     """
-    What became of a message.
+    The result for a message.
 
-    :ivar expected: the message; ``None`` where something came that answers none.
-    :ivar error: what was wrong; ``None`` where the whole echo was right.
+    :ivar expected: the message; ``None`` for data that answers no message.
+    :ivar error: the fault; ``None`` if the whole echo was right.
     """
 
     expected: E | None
@@ -51,8 +50,9 @@ class Outcome(Generic[E]):
 
 
 def firstDifference(sent: bytes, received: bytes) -> int:
-    """The index of the first byte that differs, or the length of the shorter where none does."""
-    # Slices are compared at the speed of memcmp(3): the prefix that agrees is found by bisection.
+    """The index of the first byte that differs, or the length of the shorter one if none does."""
+    # Slices are compared at the speed of memcmp(3), so bisection finds the end of the common
+    # prefix.
     low, high = 0, min(len(sent), len(received))
     while low < high:
         middle = (low + high + 1) // 2
@@ -67,10 +67,10 @@ class StreamMatcher(Generic[E]):
     """
     Matches a stream of echoes by position.
 
-    After a wrong byte the positions still count: the next message is looked for where it should
-    begin. If bytes were changed it is found there; if some were lost or added, it is wrong too.
+    After a wrong byte the positions still count: the next message is expected where it should
+    begin. If bytes were changed it is found there; if bytes were lost or added, it is wrong too.
 
-    :ivar outstanding: the messages whose echo is not complete, oldest first.
+    :ivar outstanding: the messages whose echo is incomplete, oldest first.
     """
 
     def __init__(self) -> None:
@@ -81,15 +81,15 @@ class StreamMatcher(Generic[E]):
         self.outstanding.append(expected)
 
     def withdraw(self, expected: E) -> None:
-        """``expected`` will not be sent after all."""
+        """``expected`` will not be sent."""
         self.outstanding.remove(expected)
 
     def receive(self, data: bytes) -> Iterator[Outcome[E]]:
         """
-        Count off what came, in pieces of any size.
+        Match received data, in pieces of any size.
 
-        :return: an outcome for each message that is now complete or now known to be wrong, in
-            order; each message has one outcome. What is more than was sent comes last, as a
+        :return: an outcome for each message that is now complete or known to be wrong, in order;
+            each message has one outcome. Data beyond the sent messages is the last one, an
             :class:`~echoproto.errors.UnexpectedReply` for no message.
         """
         while data and self.outstanding:
@@ -112,7 +112,7 @@ class StreamMatcher(Generic[E]):
 
     @staticmethod
     def _split(data: bytes, size: int) -> tuple[bytes, bytes]:
-        # The usual piece is the whole of what came, and need not be copied.
+        # Usually the whole piece belongs to one message, and is not copied.
         return (data, b"") if len(data) <= size else (data[:size], data[size:])
 
 
@@ -125,14 +125,15 @@ class DatagramMatcher(Generic[E]):
     """
     Matches datagrams by content; equal messages are answered oldest first.
 
-    A reply that equals no outstanding message is the wrong reply to the one of the same
-    length that it differs from least, if there is one. But first it is held against what was
-    answered or withdrawn lately: networks duplicate and delay datagrams, and that is no error of the server's.
+    A reply that equals no outstanding message counts as the wrong reply to the one of the same
+    length with the fewest differences, if there is one. But first it is compared with messages
+    answered or withdrawn before: networks duplicate and delay datagrams, and that is no fault of
+    the server.
 
     :ivar outstanding: the messages without a reply, oldest first.
-    :ivar duplicates: replies that came again.
-    :ivar late: replies to messages that had been withdrawn.
-    :ivar foreign: replies to nothing that was ever sent.
+    :ivar duplicates: second replies.
+    :ivar late: replies to withdrawn messages.
+    :ivar foreign: replies to no message of this client.
     """
 
     def __init__(self) -> None:
@@ -140,7 +141,7 @@ class DatagramMatcher(Generic[E]):
         self.duplicates = 0
         self.late = 0
         self.foreign = 0
-        # By hash(): a thousand whole datagrams would be a lot of memory.
+        # By hash(): a thousand whole datagrams would take much memory.
         self._past: OrderedDict[int, bool] = OrderedDict()
 
     def expect(self, expected: E) -> None:
@@ -148,12 +149,12 @@ class DatagramMatcher(Generic[E]):
         self.outstanding.append(expected)
 
     def withdraw(self, expected: E) -> None:
-        """Nobody waits for the reply to ``expected`` any more."""
+        """The reply to ``expected`` is no longer awaited."""
         self._retire(expected, answered=False)
 
     def receive(self, data: bytes) -> Iterator[Outcome[E]]:
         """
-        Find what one datagram answers.
+        Find the message that a datagram answers.
 
         :return: its outcome; none for a duplicate or a late reply, which are only counted.
         """

@@ -1,6 +1,4 @@
-"""
-The echo client on streams: pipelined exchanges, matched by position, in bounded memory.
-"""
+"""The echo client on streams: pipelined exchanges, matched by position, in bounded memory."""
 
 from __future__ import annotations
 
@@ -31,20 +29,20 @@ from echoproto.errors import (
 )
 from echoproto.protocols.stream import canHalfClose
 
-#: Seconds that an exchange may take unless told otherwise.
+#: Default time limit of an exchange, in seconds.
 STREAM_TIMEOUT = 30.0
 
-#: Bytes handed to the transport at a time, so that a large message is never copied whole.
+#: Bytes given to the transport at a time, so that a large message is never copied whole.
 WRITE_SIZE = 65_536
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class EchoClient(Protocol):
     """
-    A connection to an echo service on a stream; :func:`connectEcho` makes it.
+    A connection to an echo service on a stream; made by :func:`connectEcho`.
 
-    Any number of exchanges may be outstanding. They are sent in order and matched by position; writing
-    and reading interleave, so that a message may be larger than all buffers on the way.
+    Any number of exchanges may be outstanding. They are sent in order and matched by position;
+    writing and reading interleave, so a message may be larger than all buffers on the path.
     """
 
     def __init__(self, clock: IReactorTime, timeout: float = STREAM_TIMEOUT) -> None:
@@ -59,14 +57,15 @@ class EchoClient(Protocol):
 
     def echo(self, data: bytes, timeout: float | None = None) -> Deferred[bytes]:
         """
-        Send ``data`` and await its echo.
+        Send ``data`` and wait for its echo.
 
-        :param data: any number of bytes; none at all is answered at once.
-        :param timeout: seconds for the whole exchange; the connection's default where ``None``.
-        :return: fires with ``data`` when every byte of it has come back. Fails with ``EchoMismatch`` at
-            the first wrong byte, ``ExchangeTimeout``, ``ExchangeCancelled`` (after either the rest is
-            still sent, and its echo taken, so that later exchanges keep their place), ``ConnectionClosed``,
-            ``UnexpectedReply`` (bytes had come that nobody sent: no place can be trusted any more), or ``Closed``.
+        :param data: any number of bytes; an empty message is answered at once.
+        :param timeout: time limit in seconds; by default the connection's.
+        :return: fires with ``data`` when every byte of it was returned. Fails with ``EchoMismatch``
+            at the first wrong byte, ``ExchangeTimeout``, ``ExchangeCancelled`` (after these two the
+            rest is still sent, and its echo received, so that later exchanges keep their position),
+            ``ConnectionClosed``, ``UnexpectedReply`` (data without a message arrived: positions are
+            unknown), or ``Closed``.
         """
         checkBytes(data)
         if self._closed is not None:
@@ -84,14 +83,15 @@ class EchoClient(Protocol):
 
     def close(self, timeout: float | None = None) -> Deferred[None]:
         """
-        Send our FIN after what is still unsent, and wait for what is outstanding and for the server's FIN.
+        Send our FIN after the unsent data, and wait for outstanding replies and for the server's
+        FIN.
 
         Over TLS, which has no half-close, the outstanding replies are awaited first.
 
-        :param timeout: seconds, after which the connection is aborted.
-        :return: fires with ``None`` when the connection has ended in order. Fails with ``ExchangeTimeout``,
-            ``UnexpectedReply``, ``ConnectionClosed`` (the connection ended before the last reply, or by a reset),
-            or ``Closed`` where it was closed before.
+        :param timeout: seconds after which the connection is aborted.
+        :return: fires with ``None`` when the connection has ended in order. Fails with
+            ``ExchangeTimeout``, ``UnexpectedReply``, ``ConnectionClosed`` (the connection ended
+            before the last reply, or by a reset), or ``Closed`` if it was closed before.
         """
         if self._closed is not None:
             return fail(Closed("this client was closed"))
@@ -112,12 +112,12 @@ class EchoClient(Protocol):
     # IProtocol and IHalfCloseableProtocol: called by the transport.
 
     def connectionMade(self) -> None:
-        """Have the transport say when to pause."""
+        """Register as the producer of the transport."""
         self._transport.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
-        """Match what came, and end the exchanges that it completes."""
-        # All outcomes first: a Deferred that fires may send more, and that is not what is answered here.
+        """Match received data, and end the completed exchanges."""
+        # All outcomes first: a Deferred that fires may send more, which this data does not answer.
         for outcome in list(self._matcher.receive(data)):
             if outcome.expected is None:
                 self._abandon(cast(ExchangeError, outcome.error))
@@ -126,7 +126,7 @@ class EchoClient(Protocol):
         self._closeIfDone()
 
     def readConnectionLost(self) -> None:
-        """The server's FIN: nothing more will come."""
+        """The server's FIN: no more data will arrive."""
         self._transport.unregisterProducer()
         if self._matcher.outstanding:
             self._abandon(
@@ -139,7 +139,7 @@ class EchoClient(Protocol):
         """Our FIN has been sent."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Fail what is outstanding, and end :meth:`close`."""
+        """Fail the outstanding exchanges, and end :meth:`close`."""
         unanswered = list(self._matcher.outstanding)
         orderly = reason.check(ConnectionDone) and not unanswered
         why = self._gone or ConnectionClosed(f"the connection ended: {reason.getErrorMessage()}")
@@ -157,11 +157,11 @@ class EchoClient(Protocol):
     # IPushProducer: called by the transport as its queue fills and empties.
 
     def pauseProducing(self) -> None:
-        """Write nothing more until the queue is sent."""
+        """Stop writing until the queue is sent."""
         self._paused = True
 
     def resumeProducing(self) -> None:
-        """Write on."""
+        """Continue to write."""
         self._paused = False
         self._write()
 
@@ -198,7 +198,7 @@ class EchoClient(Protocol):
         exchange.end(error)
 
     def _closeTimedOut(self, seconds: float) -> None:
-        self._abandon(ExchangeTimeout(f"the server did not close in {seconds:g} s"))
+        self._abandon(ExchangeTimeout(f"the server did not close within {seconds:g} s"))
 
     def _closeCancelled(self, closed: Deferred[None]) -> None:
         error = ExchangeCancelled("close was cancelled")
@@ -206,7 +206,10 @@ class EchoClient(Protocol):
         closed.errback(error)
 
     def _abandon(self, error: ExchangeError) -> None:
-        """No further exchange can succeed: cut the connection; ``connectionLost`` ends what is open."""
+        """
+        No further exchange can succeed: abort the connection; ``connectionLost`` ends the open
+        exchanges.
+        """
         self._gone = self._gone or error
         self._transport.abortConnection()
 
@@ -221,10 +224,11 @@ def connectEcho(
     """
     Connect to an echo service on a stream.
 
-    :param endpoint: where; any client endpoint of Twisted's.
-    :param clock: keeps the time limits; the reactor.
-    :param timeout: seconds for each exchange unless told otherwise.
-    :return: fires with a client, ready for :meth:`EchoClient.echo`; fails with what the endpoint fails with.
+    :param endpoint: any client endpoint of Twisted.
+    :param clock: measures the time limits; the reactor.
+    :param timeout: default time limit of an exchange, in seconds.
+    :return: fires with a client, ready for :meth:`EchoClient.echo`; fails with the endpoint's
+        failure.
     """
     client: Deferred[EchoClient] = connectProtocol(endpoint, EchoClient(clock, timeout))
     return client

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from echoproto.addresses import MAX_IPV4_DATAGRAM
 from echoproto.protocols.admission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.connections import DRAIN_TIMEOUT
 from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS, USER_TIMEOUT
 from echoproto.units import parseCount, parsePorts, parseRate, parseSeconds, parseTimeout
-
-#: The longest reply that an IPv4 datagram holds.
-LONGEST_GREETING = 65_507
 
 #: The longest TCP_USER_TIMEOUT, in seconds: the kernel takes an int of milliseconds.
 LONGEST_USER_TIMEOUT = 2_000_000
@@ -43,9 +41,9 @@ class Parameter:
 
 def _greeting(text: str) -> bytes:
     greeting = text.encode("utf-8", "surrogateescape")
-    if not 0 < len(greeting) <= LONGEST_GREETING:
+    if not 0 < len(greeting) <= MAX_IPV4_DATAGRAM:
         raise ValueError(
-            f"{len(greeting)} bytes; give 1 to {LONGEST_GREETING}, what a datagram holds"
+            f"{len(greeting)} bytes; give 1 to {MAX_IPV4_DATAGRAM}, what a datagram holds"
         )
     return greeting
 

@@ -21,8 +21,9 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReact
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import LoopingCall
 
+from echoproto.addresses import MAX_IPV6_DATAGRAM
 from echoproto.transports.pktinfo import enablePacketInfo
-from echoproto.transports.udp import MAXIMUM_DATAGRAM, DatagramPort
+from echoproto.transports.udp import DatagramPort
 
 #: The first descriptor that is passed, by sd_listen_fds(3).
 SD_LISTEN_FDS_START = 3
@@ -170,7 +171,7 @@ def adoptDatagrams(
     with socket.socket(fileno=os.dup(passed.descriptor)) as duplicate:
         enablePacketInfo(duplicate)
     port = cast(Any, DatagramPort)._fromListeningDescriptor(
-        reactor, passed.descriptor, passed.family, protocol, MAXIMUM_DATAGRAM
+        reactor, passed.descriptor, passed.family, protocol, MAX_IPV6_DATAGRAM
     )
     port.startListening()
     return cast(IListeningPort, port)

@@ -1,7 +1,7 @@
 """
-From what is written to what can be asked: looks names up, and makes endpoints.
+From the text of a target to a target that can be measured: resolves names, makes endpoints.
 
-Called before the first probe: what cannot be found fails here, once.
+Called before the first probe, so that an unusable target fails once, at the start.
 """
 
 from __future__ import annotations
@@ -24,29 +24,27 @@ from twisted.internet.endpoints import (
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
+from echoproto.addresses import maxDatagram
 from echoproto.errors import TargetError
 from echoproto.targets.resolver import resolve
 from echoproto.targets.stream import StreamTarget
 from echoproto.targets.target import Target
 from echoproto.targets.udp import UDPTarget
 
-#: Bytes of the longest datagram, by whether it goes over IPv6: 65,535 less the headers (RFC 768, RFC 791, RFC 8200).
-LONGEST_DATAGRAM = {False: 65_507, True: 65_527}
-
-#: Bytes of the path of a UNIX socket, without the one that ends it (unix(7)).
-LONGEST_PATH = 107
+#: Maximum bytes of the path of a UNIX socket, without the final zero (unix(7)).
+MAX_PATH_BYTES = 107
 
 
 @dataclass(frozen=True)
 class ConnectOptions:
     """
-    How to get there.
+    How to connect to targets.
 
     :ivar family: ``AF_INET`` or ``AF_INET6`` for addresses of that family only.
-    :ivar source: the numeric address to send from; empty for the kernel's choice.
-    :ivar trust: a PEM file with the certificates that are trusted over TLS; empty for the system's.
-    :ivar verify: whether a TLS certificate must be trusted at all.
-    :ivar numeric: whether the target is called by its address.
+    :ivar source: the numeric local address; empty for the kernel's choice.
+    :ivar trust: a PEM file with trusted certificates for TLS; empty for the system's.
+    :ivar verify: whether a TLS certificate must be trusted.
+    :ivar numeric: whether the target is named by its address.
     """
 
     family: int = socket.AF_UNSPEC
@@ -58,14 +56,14 @@ class ConnectOptions:
 
 @implementer(IStreamClientEndpoint)
 class _Secured:
-    """An endpoint whose protocols speak TLS; unlike ``wrapClientTLS`` with one that verifies nothing, too."""
+    """An endpoint whose protocols speak TLS; unlike ``wrapClientTLS`` it can skip verification."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, secure: Callable[[Any], Any]) -> None:
         self._endpoint = endpoint
         self._secure = secure
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
-        """See ``IStreamClientEndpoint``; fires with what speaks TLS for the protocol."""
+        """See ``IStreamClientEndpoint``; fires with the TLS protocol."""
         return self._endpoint.connect(self._secure(protocolFactory))
 
 
@@ -73,91 +71,95 @@ def makeTarget(
     reactor: Any,
     target: Target,
     size: int | None,
-    now: Callable[[], int],
-    way: ConnectOptions | None = None,
+    monotonicNs: Callable[[], int],
+    connect: ConnectOptions | None = None,
 ) -> Deferred[Any]:
     """
-    Make ready to probe.
+    Make a target that can be measured.
 
     :param reactor: has TCP, UDP, UNIX sockets and a resolver, as far as the target needs them.
-    :param size: bytes of a probe; ``None`` for a stream without an end.
-    :param now: the time in nanoseconds, which never goes back.
-    :return: fires with an :class:`~echoproto.targets.interfaces.ITarget`; fails with ``DNSLookupError``, or ``TargetError`` where
-        the target cannot be asked so.
+    :param size: bytes of a probe; ``None`` for an endless stream.
+    :param monotonicNs: the monotonic time in nanoseconds.
+    :param connect: how to connect.
+    :return: fires with an :class:`~echoproto.targets.interfaces.ITarget`; fails with
+        ``DNSLookupError``, or ``TargetError`` if the target cannot be used.
     """
     return maybeDeferred(
-        _find, reactor, target, size, now, way if way is not None else ConnectOptions()
+        _find,
+        reactor,
+        target,
+        size,
+        monotonicNs,
+        connect if connect is not None else ConnectOptions(),
     )
 
 
 def _find(
-    reactor: Any, target: Target, size: int | None, now: Callable[[], int], way: ConnectOptions
+    reactor: Any,
+    target: Target,
+    size: int | None,
+    monotonicNs: Callable[[], int],
+    connect: ConnectOptions,
 ) -> Any:
     if target.carrier == "udp":
         if size is None:
-            raise TargetError(
-                f"{target.text}: that needs a stream; ping probes datagrams, and echoproto conformance checks them"
-            )
+            raise TargetError(f"{target.text}: verify needs a stream; use ping or conformance")
 
         def ready(host: str) -> UDPTarget:
-            _checkSource(host, way)
-            most = LONGEST_DATAGRAM[isIPv6Address(host)]
+            _checkSource(host, connect)
+            most = maxDatagram(host)
             if size > most:
                 raise TargetError(
-                    f"{target.text}: a datagram to {host} holds {most} bytes at most; give -s less"
+                    f"{target.text}: a datagram to {host} holds at most {most} bytes; use a smaller -s"
                 )
-            name = _name(target, host, way)
-            return UDPTarget(name, reactor, host, target.port, size, way.source)
+            name = _name(target, host, connect)
+            return UDPTarget(name, reactor, host, target.port, size, connect.source)
 
-        return resolve(reactor, target.host, way.family).addCallback(ready)
+        return resolve(reactor, target.host, connect.family).addCallback(ready)
     if size is not None and size < 1:
-        raise TargetError(
-            "an empty probe has no echo on a stream; ask udp:// or give -s a number above 0"
-        )
+        raise TargetError("an empty probe has no echo on a stream; use udp:// or a -s above 0")
     if target.carrier == "unix":
-        if len(os.fsencode(target.path)) > LONGEST_PATH:
+        if len(os.fsencode(target.path)) > MAX_PATH_BYTES:
             raise TargetError(
-                f"{target.text}: a UNIX socket's path has {LONGEST_PATH} bytes at most"
+                f"{target.text}: a UNIX socket's path has {MAX_PATH_BYTES} bytes at most"
             )
         endpoint: Any = UNIXClientEndpoint(reactor, target.path)
-        return StreamTarget(target.text, endpoint, size, now)
+        return StreamTarget(target.text, endpoint, size, monotonicNs)
     if target.carrier == "endpoint":
-        return StreamTarget(target.text, _described(reactor, target.path), size, now)
-    secure = _security(reactor, target.host, way) if target.carrier == "tls" else None
+        return StreamTarget(target.text, _described(reactor, target.path), size, monotonicNs)
+    secure = _security(reactor, target.host, connect) if target.carrier == "tls" else None
 
     def made(host: str) -> StreamTarget:
-        _checkSource(host, way)
+        _checkSource(host, connect)
         kind = TCP6ClientEndpoint if isIPv6Address(host) else TCP4ClientEndpoint
-        source = (way.source, 0) if way.source else None
+        source = (connect.source, 0) if connect.source else None
         reached: Any = kind(reactor, host, target.port, bindAddress=source)
         if secure is not None:
             reached = _Secured(reached, secure)
-        return StreamTarget(_name(target, host, way), reached, size, now, host)
+        return StreamTarget(_name(target, host, connect), reached, size, monotonicNs, host)
 
-    return resolve(reactor, target.host, way.family, "TCP").addCallback(made)
+    return resolve(reactor, target.host, connect.family, "TCP").addCallback(made)
 
 
-def _checkSource(host: str, way: ConnectOptions) -> None:
-    if way.source and isIPv6Address(way.source) != isIPv6Address(host):
+def _checkSource(host: str, connect: ConnectOptions) -> None:
+    if connect.source and isIPv6Address(connect.source) != isIPv6Address(host):
         raise TargetError(
-            f"{way.source} cannot send to {host}: one is IPv4, the other IPv6; -4 or -6 chooses"
+            f"{connect.source} cannot send to {host}: one is IPv4, the other IPv6; -4 or -6 chooses"
         )
 
 
-def _name(target: Target, host: str, way: ConnectOptions) -> str:
-    return target.called(host) if way.numeric else target.text
+def _name(target: Target, host: str, connect: ConnectOptions) -> str:
+    return target.called(host) if connect.numeric else target.text
 
 
 def _described(reactor: Any, description: str) -> Any:
     try:
         return clientFromString(reactor, description)
-    except Exception as error:  # a parser of any package that is installed
-        raise TargetError(
-            f"{description}: --endpoint takes no such description: {error}"
-        ) from error
+    except Exception as error:  # from the parser of any installed package
+        raise TargetError(f"{description}: invalid description for --endpoint: {error}") from error
 
 
-def _security(reactor: Any, host: str, way: ConnectOptions) -> Callable[[Any], Any]:
+def _security(reactor: Any, host: str, connect: ConnectOptions) -> Callable[[Any], Any]:
     try:
         from twisted.internet.ssl import (
             Certificate,
@@ -168,11 +170,11 @@ def _security(reactor: Any, host: str, way: ConnectOptions) -> Callable[[Any], A
         from twisted.protocols.tls import TLSMemoryBIOFactory
     except ImportError:
         raise TargetError("TLS needs pyOpenSSL: pip install 'echoproto[tls]'") from None
-    if not way.verify:
+    if not connect.verify:
         options: Any = CertificateOptions(verify=False)
-    elif way.trust:
+    elif connect.trust:
         options = optionsForClientTLS(
-            host, trustRootFromCertificates(_certificates(way.trust, Certificate))
+            host, trustRootFromCertificates(_certificates(connect.trust, Certificate))
         )
     else:
         options = optionsForClientTLS(host)
@@ -183,7 +185,7 @@ def _certificates(path: str, Certificate: Any) -> list[Any]:
     end = b"-----END CERTIFICATE-----"
     try:
         pieces = Path(path).read_bytes().split(end)[:-1]
-        found = [Certificate.loadPEM(each + end) for each in pieces]
+        found = [Certificate.loadPEM(piece + end) for piece in pieces]
     except OSError as error:
         raise TargetError(f"{path}: {error.strerror}") from error
     except Exception as error:  # OpenSSL's own

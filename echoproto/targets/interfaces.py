@@ -1,7 +1,6 @@
 """
-What a target and the roads to it are, for who asks, and who hears what comes.
-
-:mod:`.stream` has them for streams and datagrams; tests have their own.
+Interfaces between measurements and the network: a target, an open channel to it, and the receiver
+of its replies.
 """
 
 from __future__ import annotations
@@ -11,47 +10,49 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-#: What is told of a connection that ended in order, by the server's FIN and without a reset.
+#: The reason of a connection that ended in order, by the server's FIN.
 SERVER_CLOSED = "the server closed the connection"
 
 
 class IReplyReceiver(Interface):
-    """Who is told what comes from a target."""
+    """Receives the replies of a target."""
 
     def replyReceived(reply: bytes) -> None:
-        """A datagram has come; on a stream, as many bytes as a probe has."""
+        """A datagram, or on a stream as many bytes as a probe has."""
 
     def connectionLost(reason: str) -> None:
-        """The connection has ended, or the network says that nobody is there."""
+        """The connection has ended, or the network reports the target as unreachable."""
 
 
 class IChannel(Interface):
-    """An open way to a target."""
+    """An open channel to a target."""
 
-    ordered = Attribute("Whether replies come in the order of the probes, as on a stream.")
-    connectionless = Attribute("Whether it still leads there after ``gone``, as a datagram's does.")
-    connectTime = Attribute("Nanoseconds until it was connected; ``None`` where nothing is.")
+    ordered = Attribute("Whether replies arrive in the order of the probes, as on a stream.")
+    connectionless = Attribute(
+        "Whether it can still be used after ``connectionLost``, as a datagram channel can."
+    )
+    connectTime = Attribute("Nanoseconds until it was connected; ``None`` for datagrams.")
     handshakeTime = Attribute("Nanoseconds of the TLS handshake; ``None`` without TLS.")
 
     def send(probe: bytes) -> None:
-        """Send a probe; raises ``OSError`` or ``ExchangeError`` where it cannot be."""
+        """Send a probe; raises ``OSError`` or ``ExchangeError`` if that fails."""
 
     def close() -> None:
-        """Nothing more is sent, and nobody told what comes."""
+        """Close it; the receiver is not called any more."""
 
 
 class ITarget(Interface):
-    """What can be asked."""
+    """A server to be measured."""
 
-    name = Attribute("For people.")
-    address = Attribute("Its numeric address; empty where there is none to tell.")
+    name = Attribute("Its name for people.")
+    address = Attribute("Its numeric address; empty if it has none.")
     size = Attribute("Bytes of a probe.")
-    ordered = Attribute("Whether replies come in the order of the probes, as on a stream.")
+    ordered = Attribute("Whether replies arrive in the order of the probes, as on a stream.")
 
     def open(receiver: IReplyReceiver) -> Deferred[Any]:
         """
         Connect.
 
-        :return: fires with an :class:`IChannel`; fails with ``ConnectError``, ``ExchangeError``, or what tells that it can
-            never be, such as ``DNSLookupError``.
+        :return: fires with an :class:`IChannel`; fails with ``ConnectError`` or ``ExchangeError``,
+            or with a lasting fault such as ``DNSLookupError``.
         """

@@ -1,6 +1,4 @@
-"""
-A host's numeric address, by the reactor's resolver.
-"""
+"""A host's numeric address, by the reactor's resolver."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ _WORDS = {socket.AF_INET: "IPv4 ", socket.AF_INET6: "IPv6 ", socket.AF_UNSPEC: "
 
 @implementer(IResolutionReceiver)
 class _FirstAddress:
-    """Takes the first address that a name resolves to."""
+    """Keeps the first address of a name."""
 
     def __init__(self, missing: str) -> None:
         self.host: Deferred[str] = Deferred()
@@ -50,22 +48,23 @@ def resolve(
     The first address of a host.
 
     :param reactor: has a resolver.
-    :param host: a name or a numeric address, which is taken as it is.
+    :param host: a name, or a numeric address, which is returned.
     :param family: ``AF_INET`` or ``AF_INET6`` for addresses of that family only.
-    :param semantics: what it is wanted for, ``TCP`` or ``UDP``.
-    :return: fires with a numeric address; fails with ``DNSLookupError``, or ``TargetError`` where a numeric one is of the other family.
+    :param semantics: ``TCP`` or ``UDP``.
+    :return: fires with a numeric address; fails with ``DNSLookupError``, or ``TargetError`` for a
+        numeric one of the other family.
     """
     missing = f"no such host: {host}"
     numeric = {socket.AF_INET: isIPAddress(host), socket.AF_INET6: isIPv6Address(host)}
     if any(numeric.values()):
         if numeric.get(socket.AddressFamily(family), True):
             return succeed(host)
-        return fail(TargetError(f"{host} is no {_WORDS[socket.AddressFamily(family)]}address"))
+        return fail(TargetError(f"{host} is not an {_WORDS[socket.AddressFamily(family)]}address"))
     try:
         host.encode("idna")
     except UnicodeError as error:
         # The resolver would never answer.
-        return fail(TargetError(f"{host!r} is no name of a host: {error.__cause__ or error}"))
+        return fail(TargetError(f"{host!r}: invalid host name: {error.__cause__ or error}"))
     if family != socket.AF_UNSPEC:
         missing = f"no {_WORDS[socket.AddressFamily(family)]}address of host {host}"
     first = _FirstAddress(missing)

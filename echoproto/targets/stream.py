@@ -1,8 +1,7 @@
 """
-Ways for probes: what :mod:`echoproto.measure` asks, over streams and datagrams.
+Targets and channels on streams.
 
-Each target opens roads; times are taken here, where it is known when a
-connection is made. What a reply is worth is not.
+Connect times are measured here; replies are classified by the receiver.
 """
 
 from __future__ import annotations
@@ -30,38 +29,39 @@ from echoproto.targets.interfaces import SERVER_CLOSED, IChannel, IReplyReceiver
 @implementer(IChannel, IHandshakeListener)
 class StreamChannel(Protocol):
     """
-    One connection: cuts what comes into pieces as long as a probe.
+    One connection: splits received data into pieces of the size of a probe.
 
-    :param receiver: hears them.
-    :param size: bytes of a probe; ``None`` to tell what comes as it comes.
-    :param now: the time in nanoseconds.
-    :ivar opened: fires with the channel when it is open; fails when the connection ends before.
+    :param receiver: receives the pieces.
+    :param size: bytes of a probe; ``None`` to pass data on as it arrives.
+    :param monotonicNs: the monotonic time in nanoseconds.
+    :ivar opened: fires with the channel when it is open; fails if the connection ends before.
     """
 
     ordered = True
     connectionless = False
     connectTime: int | None = None
     handshakeTime: int | None = None
-    #: See :class:`IChannel`; the transport's own, as each call on the way costs a load of it something.
+    #: See :class:`IChannel`. The transport's own method, because a further call would cost a load
+    #: CPU time.
     send: Callable[[bytes], None]
     dataReceived: Any
 
-    def __init__(self, receiver: Any, size: int | None, now: Callable[[], int]) -> None:
+    def __init__(self, receiver: Any, size: int | None, monotonicNs: Callable[[], int]) -> None:
         self.opened: Deferred[StreamChannel] = Deferred()
         self._receiver = receiver
         self.dataReceived = receiver.replyReceived if size is None else partial(self._cut, size)
-        self._now = now
-        self._began = now()
+        self._monotonicNs = monotonicNs
+        self._began = monotonicNs()
         self._rest = b""
         self._closed = False
 
     def connectionMade(self) -> None:
         """Connected; over TLS it is open only after the handshake."""
-        self.connectTime = self._now() - self._began
+        self.connectTime = self._monotonicNs() - self._began
         if self._closed:
             self._transport.abortConnection()
             return
-        # The transport of a UNIX socket has the method too, and its socket no such option.
+        # The transport of a UNIX socket has the method too, but its socket lacks the option.
         if getattr(self._transport.getPeer(), "type", None) == "TCP":
             self._transport.setTcpNoDelay(True)
         self.send = self._transport.write
@@ -70,18 +70,20 @@ class StreamChannel(Protocol):
 
     def handshakeCompleted(self) -> None:
         """See ``IHandshakeListener``."""
-        self.handshakeTime = self._now() - self._began - cast(int, self.connectTime)
+        self.handshakeTime = self._monotonicNs() - self._began - cast(int, self.connectTime)
         self.opened.callback(self)
 
     def loseWriteConnection(self) -> bool:
-        """Nothing more will be sent: tell the server by our FIN. Whether it could be told, as it cannot over TLS."""
+        """
+        Send our FIN; nothing more will be sent. Returns false if that is not possible, as over TLS.
+        """
         if not canHalfClose(self._transport):
             return False
         self._transport.loseWriteConnection()
         return True
 
     def _cut(self, size: int, data: bytes) -> None:
-        """Tell of every piece that is whole."""
+        """Pass complete pieces on."""
         data = self._rest + data
         whole = len(data) - len(data) % size
         self._rest = data[whole:]
@@ -90,7 +92,7 @@ class StreamChannel(Protocol):
                 self._receiver.replyReceived(data[start : start + size])
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell of it, unless we wanted it."""
+        """Report it, unless this side closed."""
         if self._closed:
             return
         self._closed = True
@@ -104,14 +106,17 @@ class StreamChannel(Protocol):
             )
 
     def close(self) -> None:
-        """See :class:`IChannel`; once is enough, and what has ended by itself is over (TLS would raise)."""
+        """
+        See :class:`IChannel`. A second call does nothing; a connection that has ended must not be
+        aborted (TLS would raise).
+        """
         over, self._closed = self._closed, True
         if self.transport is not None and not over:
-            # Nothing that is on its way matters any more, and a server may keep a closed connection for long.
+            # Data in flight no longer matters, and a server may keep a closed connection for long.
             self._transport.abortConnection()
 
     def pauseProducing(self) -> None:
-        """Read nothing more for now."""
+        """Stop reading for now."""
         self._transport.pauseProducing()
 
     def resumeProducing(self) -> None:
@@ -119,7 +124,7 @@ class StreamChannel(Protocol):
         self._transport.resumeProducing()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Have an ``IPushProducer`` told when to send no more for now, as the server takes nothing, and when to go on."""
+        """See ``IConsumer``."""
         self._transport.registerProducer(producer, streaming)
 
     @property
@@ -128,7 +133,10 @@ class StreamChannel(Protocol):
 
 
 def _unfinished(reason: Failure) -> Failure:
-    """Why a connection ended that was made and not open yet: where the server has gone, another one may do better."""
+    """
+    The reason of a connection that ended before it was open. If the server closed it, another
+    attempt may succeed.
+    """
     if reason.check(ConnectionDone, ConnectionLost):
         return Failure(
             ConnectionClosed("the server closed the connection during the TLS handshake")
@@ -141,12 +149,12 @@ class StreamTarget:
     """
     A server on a stream.
 
-    :param name: for people.
-    :param endpoint: where it is.
-    :param size: bytes of a probe, at least one; ``None`` for a stream that has none.
-    :param now: the time in nanoseconds.
+    :param name: its name for people.
+    :param endpoint: its endpoint.
+    :param size: bytes of a probe, at least one; ``None`` for an endless stream.
+    :param monotonicNs: the monotonic time in nanoseconds.
     :param address: its numeric address.
-    :ivar endpoint: where it is.
+    :ivar endpoint: its endpoint.
     """
 
     ordered = True
@@ -156,18 +164,18 @@ class StreamTarget:
         name: str,
         endpoint: IStreamClientEndpoint,
         size: int | None,
-        now: Callable[[], int],
+        monotonicNs: Callable[[], int],
         address: str = "",
     ) -> None:
         self.name = name
         self.address = address
         self.size = size
         self.endpoint = endpoint
-        self._now = now
+        self._monotonicNs = monotonicNs
 
     def open(self, receiver: IReplyReceiver) -> Deferred[StreamChannel]:
         """See :class:`ITarget`."""
-        channel = StreamChannel(receiver, self.size, self._now)
+        channel = StreamChannel(receiver, self.size, self._monotonicNs)
         factory: Any = Factory.forProtocol(lambda: channel)
         connecting = self.endpoint.connect(factory)
         connecting.addErrback(channel.opened.errback)

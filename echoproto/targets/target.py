@@ -1,7 +1,8 @@
 """
-What is to be asked, as it is written: ``host``, ``host:port``, ``[v6]:port``, ``udp://host``, ``tls://host``, ``unix:///path``.
+The text of a target: ``host``, ``host:port``, ``[v6]:port``, ``udp://host``, ``tls://host``,
+``unix:///path``.
 
-Pure: looks nothing up. :mod:`.endpoints` does.
+Parses only; :mod:`.endpoints` resolves names.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from urllib.parse import unquote
 
-#: Asked where no port is given.
+#: The default port.
 PORT = 12345
 
 CARRIERS = ("tcp", "udp", "tls", "unix")
@@ -19,9 +20,11 @@ CARRIERS = ("tcp", "udp", "tls", "unix")
 @dataclass(frozen=True)
 class Target:
     """
-    :ivar text: as it was written, or ``carrier://host:port``.
-    :ivar carrier: ``tcp``, ``udp``, ``tls``, ``unix``; ``endpoint`` where ``path`` is a description for Twisted's
-        ``clientFromString``.
+    A parsed target.
+
+    :ivar text: the text, or ``carrier://host:port``.
+    :ivar carrier: ``tcp``, ``udp``, ``tls``, ``unix``; or ``endpoint``, with a description for
+        Twisted's ``clientFromString`` in ``path``.
     :ivar host: a name or a numeric address.
     :ivar port: its port.
     :ivar path: of a UNIX socket.
@@ -34,15 +37,15 @@ class Target:
     path: str = ""
 
     def called(self, host: str) -> str:
-        """What it is called with this host: ``carrier://host:port``."""
+        """Its name with another host: ``carrier://host:port``."""
         return f"{self.carrier}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 def parseTarget(text: str) -> Target:
     """
-    Read a target.
+    Parse a target.
 
-    :raise ValueError: it is none; the message says so in one line.
+    :raise ValueError: it is invalid; the message is one line.
     """
     scheme, colons, rest = text.partition("://")
     carrier, place = (scheme.lower(), rest) if colons else ("tcp", text)
@@ -75,12 +78,12 @@ def _hostAndPort(text: str, place: str) -> tuple[str, int]:
     else:
         host, colon, port = place.partition(":")
         port = port if colon else str(PORT)
-    if not host or any(each in host for each in "/@? \t"):
+    if not host or any(character in host for character in "/@? \t"):
         raise ValueError(
-            f"{text!r} is no target such as lab1, lab1:7, [::1]:7, udp://lab1 or unix:///path"
+            f"invalid target {text!r} (examples: lab1, lab1:7, [::1]:7, udp://lab1, unix:///path)"
         )
     if not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise ValueError(f"{text!r}: {port!r} is no port from 1 to 65535")
+        raise ValueError(f"{text!r}: invalid port {port!r} (1 to 65535)")
     return host, int(port)
 
 
@@ -88,4 +91,4 @@ def _checkIPv6(text: str, host: str) -> None:
     try:
         IPv6Address(host.partition("%")[0])
     except ValueError:
-        raise ValueError(f"{text!r}: {host!r} is no IPv6 address") from None
+        raise ValueError(f"{text!r}: invalid IPv6 address {host!r}") from None

@@ -1,8 +1,9 @@
 """
-A UDP port that is connected to nobody, so that it is seen where each reply comes from.
+Targets and channels on UDP.
 
-A connected port (:class:`~.stream.UDPChannel`) gets only what comes from the address that it asks, as the kernel drops the
-rest. Used by :mod:`echoproto.conformance`.
+A connected port (:class:`UDPChannel`) receives from the server's address only, because the kernel
+drops other datagrams; an unconnected one (:class:`UnconnectedUDPChannel`) shows the source of every
+reply.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from echoproto.transports.udp import listenDatagrams
 
 class UnconnectedUDPChannel(DatagramProtocol):
     """
-    Sends anywhere, and tells what comes from anywhere.
+    Sends to any address, and reports datagrams from any address.
 
-    :param heard: called with each datagram, and with the numeric address and the port that it came from.
+    :param heard: called with each datagram, its numeric source address and source port.
     """
 
     noisy = False
@@ -35,16 +36,16 @@ class UnconnectedUDPChannel(DatagramProtocol):
         self._closed = False
 
     def send(self, probe: bytes, host: str, port: int) -> None:
-        """Send a datagram; raises ``OSError`` where the kernel does not take it."""
+        """Send a datagram; raises ``OSError`` if the kernel does not accept it."""
         self._transport.write(probe, (host, port))
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """Something has come."""
+        """Pass a datagram on."""
         if not self._closed:
             self._heard(datagram, addr[0], addr[1])
 
     def close(self) -> None:
-        """Nothing more is sent, and nobody told what comes."""
+        """Close the port; ``heard`` is not called any more."""
         self._closed = True
         maybeDeferred(self._transport.stopListening)
 
@@ -61,13 +62,13 @@ def openUnconnectedChannel(
     port: int = 0,
 ) -> UnconnectedUDPChannel:
     """
-    Open a port from which a host can be asked.
+    Open an unconnected port.
 
     :param heard: see :class:`UnconnectedUDPChannel`.
-    :param host: its numeric address, for the family.
-    :param source: the numeric address to send from; empty for the kernel's choice.
-    :param port: the port to send from; 0 for any that is free.
-    :raise twisted.internet.error.CannotListenError: that address or port cannot be had.
+    :param host: a numeric address, which decides the family.
+    :param source: the numeric local address; empty for the kernel's choice.
+    :param port: the local port; 0 for any free one.
+    :raise twisted.internet.error.CannotListenError: the address or the port cannot be bound.
     """
     channel = UnconnectedUDPChannel(heard)
     listenDatagrams(reactor, port, channel, source or ("::" if isIPv6Address(host) else ""))
@@ -79,7 +80,7 @@ class UDPChannel(DatagramProtocol):
     """
     A UDP port that is connected to one address.
 
-    :param receiver: hears what comes.
+    :param receiver: receives the replies.
     """
 
     noisy = False
@@ -100,14 +101,14 @@ class UDPChannel(DatagramProtocol):
             raise DatagramTooLong(f"{len(probe)} bytes do not fit into a datagram") from None
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """A reply."""
+        """Pass a reply on."""
         if not self._closed:
             self._receiver.replyReceived(datagram)
 
     def connectionRefused(self) -> None:
-        """The network says that nobody is there (ICMP)."""
+        """The network reports the target as unreachable (ICMP)."""
         if not self._closed:
-            self._receiver.connectionLost("refused: the network says that nobody is there")
+            self._receiver.connectionLost("refused: nothing listens there")
 
     def close(self) -> None:
         """See :class:`IChannel`."""
@@ -124,12 +125,12 @@ class UDPTarget:
     """
     A server on UDP.
 
-    :param name: for people.
+    :param name: its name for people.
     :param reactor: has UDP.
     :param host: its numeric address.
     :param port: its port.
     :param size: bytes of a probe.
-    :param source: the numeric address to send from; empty for the kernel's choice.
+    :param source: the numeric local address; empty for the kernel's choice.
     """
 
     ordered = False
@@ -155,5 +156,5 @@ class UDPTarget:
             cast(Any, channel.transport).connect(self.address, self._port)
         except OSError as error:
             listening.stopListening()
-            raise ConnectionClosed(f"no way to {self.address}: {error.strerror}") from error
+            raise ConnectionClosed(f"no route to {self.address}: {error.strerror}") from error
         return channel

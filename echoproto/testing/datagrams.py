@@ -15,10 +15,8 @@ from twisted.internet.testing import MemoryReactorClock
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
-from echoproto.transports.udp import MAXIMUM_DATAGRAM, IReactorDatagrams
-
-#: The longest payload of an IPv4 datagram.
-LONGEST_DATAGRAM = 65_507
+from echoproto.addresses import MAX_IPV6_DATAGRAM, maxDatagram
+from echoproto.transports.udp import IReactorDatagrams
 
 #: The first port that is picked for port 0.
 FIRST_PICKED_PORT = 50_000
@@ -69,7 +67,7 @@ class MemoryDatagramPort:
 
     def write(self, packet: bytes, addr: Any = None) -> None:
         """Put a datagram on the wire."""
-        if len(packet) > (MAXIMUM_DATAGRAM if isIPv6Address(self.address[0]) else LONGEST_DATAGRAM):
+        if len(packet) > maxDatagram(self.address[0]):
             raise MessageLengthError("message too long")
         destination = self.peer if addr is None else (addr[0], addr[1])
         if destination is None:
@@ -125,7 +123,7 @@ class DatagramWire(MemoryReactorClock):
         self, port: int, protocol: DatagramProtocol, interface: str = ""
     ) -> MemoryDatagramPort:
         """Like :func:`echoproto.listenDatagrams`: a port that receives whole datagrams."""
-        return self.listenUDP(port, protocol, interface, MAXIMUM_DATAGRAM)
+        return self.listenUDP(port, protocol, interface, MAX_IPV6_DATAGRAM)
 
     def lose(self, index: int = 0) -> None:
         """Drop the datagram at ``index`` of :attr:`pending`."""

@@ -30,6 +30,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import Interface
 
+from echoproto.addresses import MAX_IPV6_DATAGRAM
 from echoproto.errors import errnoName
 from echoproto.transports.pktinfo import (
     _ANCILLARY_BYTES,
@@ -39,9 +40,6 @@ from echoproto.transports.pktinfo import (
     enablePacketInfo,
     replySource,
 )
-
-#: The longest datagram there is: 65,535 bytes less the UDP header, on IPv6 (RFC 8200); 65,507 on IPv4.
-MAXIMUM_DATAGRAM = 65_527
 
 #: Datagrams handled in one turn of the reactor. The stock port counts bytes, so that empty
 #: datagrams never end its turn.
@@ -102,7 +100,7 @@ class DatagramPort(Port):
         port: int | None,
         proto: DatagramProtocol,
         interface: str = "",
-        maxPacketSize: int = MAXIMUM_DATAGRAM,
+        maxPacketSize: int = MAX_IPV6_DATAGRAM,
         reactor: IReactorFDSet | None = None,
     ) -> None:
         Port.__init__(self, port, proto, interface, maxPacketSize, reactor)
@@ -167,7 +165,7 @@ class DatagramPort(Port):
         turn = 0
         while turn < self.maxThroughput:
             turn += 1
-            datagram, addr = receive(MAXIMUM_DATAGRAM)
+            datagram, addr = receive(MAX_IPV6_DATAGRAM)
             try:
                 hear(datagram, addr)
             except Exception:  # noqa: BLE001 - its author reads it in the log; the port must live on
@@ -203,7 +201,7 @@ class DatagramPort(Port):
         self._ancillary = ancillary
         if (
             self._bound
-            and self.maxPacketSize >= MAXIMUM_DATAGRAM
+            and self.maxPacketSize >= MAX_IPV6_DATAGRAM
             and self._bound in destinations(ancillary)
         ):
             self._oneAddress = True

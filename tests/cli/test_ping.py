@@ -13,7 +13,7 @@ from twisted.internet.protocol import DatagramProtocol
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.targets import endpoints
 from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase, Ended
-from tests.targets.names import Names
+from tests.targets.fakeresolver import Names
 
 #: A server that is there, and one that is not.
 THERE, NOWHERE = "udp://127.0.0.1:7", "udp://127.0.0.1:9"

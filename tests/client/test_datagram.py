@@ -23,7 +23,7 @@ from echoproto.errors import (
 )
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.testing import DatagramWire
-from tests.targets.names import Names
+from tests.targets.fakeresolver import Names
 
 
 class Unreachable(DatagramWire):
@@ -254,5 +254,5 @@ class ConnectTests(SynchronousTestCase):
         wire = Unreachable()
         connecting: Deferred[Any] = connectEchoDatagram(wire, "192.0.2.1", 7777)
         failure = self.failureResultOf(connecting, ConnectionClosed)
-        self.assertEqual(str(failure.value), "no way to 192.0.2.1: Network is unreachable")
+        self.assertEqual(str(failure.value), "no route to 192.0.2.1: Network is unreachable")
         self.assertEqual(wire.ports, {})

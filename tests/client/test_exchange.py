@@ -35,7 +35,7 @@ class ExchangeTests(SynchronousTestCase):
         self.exchange.matched = 1
         self.clock.advance(2.0)
         failure = self.failureResultOf(self.exchange.result, ExchangeTimeout)
-        self.assertEqual(str(failure.value), "1 of 4 bytes came back in 2 s")
+        self.assertEqual(str(failure.value), "1 of 4 bytes received within 2 s")
         self.assertEqual(self.givenUp, [failure.value])
 
     def test_cancelled(self) -> None:

@@ -124,7 +124,9 @@ class GreetTests(SynchronousTestCase):
         self.pair.pump()
         self.clock.advance(GREETING_TIMEOUT)
         failure = self.failureResultOf(greeted, ExchangeTimeout)
-        self.assertEqual(str(failure.value), "no end of the reply in 10 s; so far b'Hello, cl'")
+        self.assertEqual(
+            str(failure.value), "the reply did not end within 10 s; received so far: b'Hello, cl'"
+        )
         self.pair.pump()
         self.assertEqual(self.server.events[-1], "lost")
 

@@ -258,7 +258,7 @@ class CloseTests(ClientTestCase):
         self.clock.advance(3.0)
         self.pair.pump()
         failure = self.failureResultOf(closed, ExchangeTimeout)
-        self.assertEqual(str(failure.value), "the server did not close in 3 s")
+        self.assertEqual(str(failure.value), "the server did not close within 3 s")
         self.assertEqual(self.server.events[-1], "lost")
 
     def test_cancelled(self) -> None:

@@ -15,7 +15,7 @@ from echoproto.targets.endpoints import ConnectOptions, makeTarget
 from echoproto.targets.target import Target, parseTarget
 from echoproto.testing import DatagramWire
 from tests.certificates import serverPEM
-from tests.targets.names import Names
+from tests.targets.fakeresolver import Names
 
 
 class Ears:
@@ -91,7 +91,7 @@ class FindTests(FindTestCase):
             self.successResultOf(self.find(f"udp://{host}", most, self.wire()))
             failing = self.find(f"udp://{host}", most + 1, self.wire())
             self.assertIn(
-                f"holds {most} bytes", str(self.failureResultOf(failing, TargetError).value)
+                f"holds at most {most} bytes", str(self.failureResultOf(failing, TargetError).value)
             )
 
     def test_source(self) -> None:
@@ -120,7 +120,7 @@ class FindTests(FindTestCase):
             self.reactor, Target("mine", "endpoint", path="nonsense:7"), 64, lambda: 0
         )
         self.assertIn(
-            "nonsense:7: --endpoint takes no such",
+            "nonsense:7: invalid description for --endpoint",
             str(self.failureResultOf(wrong, TargetError).value),
         )
 

@@ -10,7 +10,7 @@ from zope.interface.verify import verifyClass
 
 from echoproto.errors import TargetError
 from echoproto.targets.resolver import _FirstAddress, resolve
-from tests.targets.names import Names
+from tests.targets.fakeresolver import Names
 
 
 class ResolveTests(SynchronousTestCase):
@@ -39,14 +39,14 @@ class ResolveTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(resolve(Names(), host)), host)
         wrong = resolve(Names(), "::1", socket.AF_INET)
         failure = self.failureResultOf(wrong, TargetError)
-        self.assertIn("::1 is no IPv4 address", str(failure.value))
+        self.assertIn("::1 is not an IPv4 address", str(failure.value))
 
     def test_noName(self) -> None:
         """What cannot be the name of a host is not looked up."""
         for host in ("a..b", "\udcff", "x" * 300):
             names = Names()
             failure = self.failureResultOf(resolve(names, host), TargetError)
-            self.assertIn("is no name of a host", str(failure.value))
+            self.assertIn("invalid host name", str(failure.value))
             self.assertEqual(names.asked, [])
 
     def test_none(self) -> None:

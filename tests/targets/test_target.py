@@ -27,13 +27,13 @@ class TargetTests(SynchronousTestCase):
     def test_wrong(self) -> None:
         """Anything else is an error that shows how it is written."""
         for text, says in (
-            ("", "no target such as lab1"),
-            ("lab1/x", "no target such as lab1"),
+            ("", "invalid target"),
+            ("lab1/x", "invalid target"),
             ("http://lab1", "none of tcp, udp, tls, unix"),
-            ("lab1:0", "'0' is no port"),
-            ("lab1:", "'' is no port"),
+            ("lab1:0", "invalid port '0'"),
+            ("lab1:", "invalid port ''"),
             ("lab1:65536", "no port from 1 to 65535"),
-            ("lab1:x", "'x' is no port"),
+            ("lab1:x", "invalid port 'x'"),
             ("[::1", "is written"),
             ("[::1]7", "is written"),
             ("[lab1]:7", "no IPv6 address"),

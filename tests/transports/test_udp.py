@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import Self
 
+from echoproto.addresses import MAX_IPV6_DATAGRAM
 from echoproto.testing import DatagramWire
 from echoproto.transports.pktinfo import (
     Ancillary,
@@ -24,7 +25,6 @@ from echoproto.transports.pktinfo import (
 )
 from echoproto.transports.udp import (
     DATAGRAMS_PER_TURN,
-    MAXIMUM_DATAGRAM,
     DatagramPort,
     boundAddress,
     listenDatagrams,
@@ -187,7 +187,7 @@ class PortTests(SynchronousTestCase):
         self.port.write(b"later", PEER)
         self.assertEqual(self.port.socket.sent[-1], (b"later", [], PEER))
 
-    def bound(self, address: str, maxPacketSize: int = MAXIMUM_DATAGRAM) -> Any:
+    def bound(self, address: str, maxPacketSize: int = MAX_IPV6_DATAGRAM) -> Any:
         """A port on one address."""
         port, _ = self.listening(Echoing())
         port.maxPacketSize = maxPacketSize
@@ -221,8 +221,8 @@ class PortTests(SynchronousTestCase):
     def test_otherAddresses(self) -> None:
         """What is bound to a group, to every address or takes only short datagrams goes on asking."""
         for address, size in (
-            ("224.0.0.1", MAXIMUM_DATAGRAM),
-            ("0.0.0.0", MAXIMUM_DATAGRAM),
+            ("224.0.0.1", MAX_IPV6_DATAGRAM),
+            ("0.0.0.0", MAX_IPV6_DATAGRAM),
             ("192.0.2.9", 8192),
         ):
             port = self.bound(address, size)
@@ -399,7 +399,7 @@ class SocketTests(SynchronousTestCase):
             made.bind(("127.0.0.1", 0))
             adopt = cast(Any, DatagramPort)._fromListeningDescriptor
             reactor = MemoryReactorClock()
-            port = adopt(reactor, made.fileno(), made.family, Echoing(), MAXIMUM_DATAGRAM)
+            port = adopt(reactor, made.fileno(), made.family, Echoing(), MAX_IPV6_DATAGRAM)
             port.startListening()
             self.addCleanup(port.connectionLost)
             self.assertEqual(port.getHost().port, made.getsockname()[1])
@@ -424,5 +424,5 @@ class SocketTests(SynchronousTestCase):
 
     def test_size(self) -> None:
         """The port takes the longest datagram there is."""
-        self.assertEqual(MAXIMUM_DATAGRAM, 65_535 - 8)
-        self.assertEqual(cast(Any, self.listening("127.0.0.1")).maxPacketSize, MAXIMUM_DATAGRAM)
+        self.assertEqual(MAX_IPV6_DATAGRAM, 65_535 - 8)
+        self.assertEqual(cast(Any, self.listening("127.0.0.1")).maxPacketSize, MAX_IPV6_DATAGRAM)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from echoproto.addresses import unmapped
+from echoproto.addresses import MAX_IPV4_DATAGRAM, MAX_IPV6_DATAGRAM, unmapped
 from echoproto.conformance.results import Failed, toldBySize
 from echoproto.conformance.streamclient import content
 from echoproto.conformance.udpclient import DatagramTester, Reply
@@ -15,7 +15,7 @@ from echoproto.conformance.udpclient import DatagramTester, Reply
 SIZES = (1, 1472, 2049, 4097, 8193, 32_768)
 
 #: The longest payload there is, by the IP version: 65,535 less the headers (RFC 791, RFC 768), and without IPv6's (RFC 8200).
-LONGEST = {4: 65_507, 6: 65_527}
+LONGEST = {4: MAX_IPV4_DATAGRAM, 6: MAX_IPV6_DATAGRAM}
 
 #: Datagrams at once: less than half of what the usual buffer of a socket in Linux holds of such (rmem_default, 208 KiB).
 PIPELINED = 100

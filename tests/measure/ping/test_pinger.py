@@ -3,9 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -14,7 +13,6 @@ from echoproto.errors import DatagramTooLong
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger, PingPlan
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
-from echoproto.targets.failures import failureReason
 from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
 from echoproto.units import SECOND
 
@@ -288,15 +286,3 @@ class PingingTests(SynchronousTestCase):
         channel.handshakeTime = 7 * MS
         target.instead = [succeed(channel)]
         self.assertEqual(self.begin(target).snapshot().securing.maximum, 7 * MS)
-
-
-class ReasonTests(SynchronousTestCase):
-    def test_words(self) -> None:
-        """The cause in few words, without a full stop."""
-        for error, says in (
-            (ConnectionRefusedError(), "refused: nothing listens there"),
-            (ConnectError(113, "No route to host"), "No route to host"),
-            (ConnectError(), "An error occurred while connecting"),
-            (DNSLookupError("no such host: lab"), "DNS lookup failed: no such host: lab"),
-        ):
-            self.assertEqual(failureReason(Failure(error)), says)
