@@ -89,6 +89,9 @@ class DirectTransport(tcp.Connection):
 
         :return: the reason to disconnect, as ``doWrite`` returns it, or ``None``.
         """
+        if self._writeDisconnected:
+            # A read has queued it; an empty send after our own FIN would fail with EPIPE.
+            return None
         if (
             self.disconnecting
             or self._writeDisconnecting

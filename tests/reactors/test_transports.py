@@ -232,6 +232,20 @@ class WriteTests(TurnTestCase):
         self.turnUntil(lambda: recorder.reason)
         recorder.reason.trap(ConnectionDone)
 
+    def test_readAfterHalfClose(self) -> None:
+        """Data that arrives after our own FIN is received, read by read, until the peer closes."""
+        recorder, peer = self.adopt()
+        recorder.transport.loseWriteConnection()
+        self.turn()
+        for data in (b"first", b"second"):
+            peer.send(data)
+            self.turnUntil(lambda data=data: data in recorder.pieces)
+        self.turn()
+        self.assertIsNone(recorder.reason)
+        peer.close()
+        self.turnUntil(lambda: recorder.reason)
+        recorder.reason.trap(ConnectionDone)
+
     def test_stopWriting(self) -> None:
         """A transport that stops writing is not flushed."""
         recorder, peer = self.adopt()
