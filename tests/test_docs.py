@@ -15,7 +15,7 @@ from echoproto.cli.exitcodes import (
     OK,
     WRONG_BYTES,
 )
-from echoproto.cli.main import COMMANDS, loadCommand
+from echoproto.cli.main import COMMANDS, importCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.conformance.suite import CHECKS
 from echoproto.server.parameters import PARAMETERS
@@ -33,7 +33,7 @@ TWISTD = {"logfile", "logger", "pidfile"}
 OPTIONS = {
     option
     for name in COMMANDS
-    for parameter in loadCommand(name).params
+    for parameter in importCommand(name).params
     for option in parameter.opts
     if option.startswith("--")
 }

@@ -51,7 +51,7 @@ See echoproto COMMAND --help. Completion, for bash:
 """
 
 
-def loadCommand(name: str) -> click.Command:
+def importCommand(name: str) -> click.Command:
     """Import a subcommand of :data:`COMMANDS`."""
     command: click.Command = getattr(import_module(f"echoproto.cli.{name}"), f"{name}Command")
     return command
@@ -67,7 +67,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """See ``click.Group``."""
         try:
-            return loadCommand(cmd_name) if cmd_name in COMMANDS else None
+            return importCommand(cmd_name) if cmd_name in COMMANDS else None
         except ModuleNotFoundError:
             if ctx.resilient_parsing:
                 # Without its extra a subcommand has no completion.

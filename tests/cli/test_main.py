@@ -14,7 +14,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto import __version__
 from echoproto.cli import greet
 from echoproto.cli import main as commandMain
-from echoproto.cli.main import COMMANDS, COMPLETE_VARIABLE, echoprotoCommand, loadCommand, main, run
+from echoproto.cli.main import (
+    COMMANDS,
+    COMPLETE_VARIABLE,
+    echoprotoCommand,
+    importCommand,
+    main,
+    run,
+)
 from echoproto.cli.serve import ServeOptions
 from echoproto.errors import StartupError
 
@@ -112,7 +119,7 @@ class RunTests(SynchronousTestCase):
         """A letter is the short form of one option in all subcommands, except that ping has -W."""
         longForms: dict[str, set[str]] = {}
         for name in COMMANDS:
-            for parameter in loadCommand(name).params:
+            for parameter in importCommand(name).params:
                 for short in parameter.opts[:-1]:
                     longForms.setdefault(short, set()).add(parameter.opts[-1])
         self.assertEqual([short for short, long in longForms.items() if len(long) > 1], [])
@@ -203,7 +210,7 @@ class CompletionTests(SynchronousTestCase):
         def fail(name: str) -> click.Command:
             raise ModuleNotFoundError("No module named 'hdrh'", name="hdrh")
 
-        self.patch(commandMain, "loadCommand", fail)
+        self.patch(commandMain, "importCommand", fail)
         self.assertEqual(self.completed("echoproto ping --rec"), [])
         with redirect_stderr(io.StringIO()) as errors:
             self.assertEqual(run(["ping", "lab1"]), 2)
