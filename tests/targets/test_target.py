@@ -32,7 +32,7 @@ class TargetTests(SynchronousTestCase):
             ("http://lab1", "none of tcp, udp, tls, unix"),
             ("lab1:0", "invalid port '0'"),
             ("lab1:", "invalid port ''"),
-            ("lab1:65536", "no port from 1 to 65535"),
+            ("lab1:65536", "(1 to 65535)"),
             ("lab1:x", "invalid port 'x'"),
             ("[::1", "is written"),
             ("[::1]7", "is written"),
