@@ -32,9 +32,10 @@ from echoproto.cli.progress import ProgressStage
 from echoproto.cli.runner import MeasurementRunner
 from echoproto.cli.tables import tableText
 from echoproto.conformance.api import prepareGrade
+from echoproto.conformance.registry import TCP, UDP
 from echoproto.conformance.results import ConformanceResult
 from echoproto.conformance.runner import ConformanceRunner
-from echoproto.conformance.suite import CHECKS, TCP, UDP, chosen
+from echoproto.conformance.suite import CHECKS, chosen
 from echoproto.report.document import suiteValues
 from echoproto.report.table import Column
 from echoproto.report.text import gradeRows, suiteCounts
@@ -119,12 +120,12 @@ def conformanceCommand(options: ConformanceOptions) -> int:
             return prepareGrade(
                 reactor,
                 target,
-                carriers,
-                options.only,
-                options.risky,
-                options.yes_i_own_it,
-                options.timeout,
-                connectOptionsOf(options),
+                carriers=carriers,
+                only=options.only,
+                includeRisky=options.risky,
+                allowRemoteRisk=options.yes_i_own_it,
+                timeout=options.timeout,
+                connect=connectOptionsOf(options),
             )
 
         def show(result: ConformanceResult) -> int:
@@ -182,7 +183,7 @@ def _checkTable(carriers: Sequence[str]) -> str:
             check.carrier,
             check.name,
             "risky" if check.risky else "",
-            f"{check.asks} ({check.source})",
+            f"{check.description} ({check.source})",
         )
         for check in CHECKS
         if check.carrier in carriers

@@ -1,19 +1,24 @@
-"""
-What a check is, and what comes of it. Pure values, which the checks make and :mod:`.runner` collects.
-"""
+"""Checks and their results, as values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from errno import EMFILE, ENFILE
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
+#: The reason of a check that fails for the limits of this program, not for the server.
+FILE_LIMIT = "this program may not open enough files; raise the limit (ulimit -n)"
+
+# Any: a check takes the tester of its carrier.
+CheckFunction = Callable[[Any], Coroutine[Deferred[Any], Any, str]]
+
 
 class CheckVerdict(Enum):
-    """What is said of a server."""
+    """The result of a check in a word."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -21,47 +26,49 @@ class CheckVerdict(Enum):
 
 
 class Failed(Exception):
-    """The server does not do what a check asks; the message is the reason, in one line."""
+    """The server does not have the property; the message is the reason, in one line."""
 
 
 class NoAnswer(Failed):
-    """Nothing came at all."""
+    """The server did not answer at all."""
 
 
 class Skipped(Exception):
-    """It could not be asked; the message says why, in one line."""
+    """The check cannot run here; the message is the reason, in one line."""
 
 
 @dataclass(frozen=True)
 class Check:
     """
-    One thing that is asked.
+    One property of a server.
 
-    :ivar carrier: what it is asked over, ``tcp`` (any stream) or ``udp``.
-    :ivar name: a word or two.
-    :ivar asks: one sentence.
-    :ivar source: where it stands that it must be so.
-    :ivar ask: asks it, of :class:`~.streamclient.Streams` or :class:`~.udpclient.Datagrams`; returns what may be of interest where it is
-        passed, or raises :class:`Failed` or :class:`Skipped`.
-    :ivar risky: whether it could start a loop or a flood, so that it is asked only of who is ours.
+    :ivar carrier: ``tcp`` (any stream) or ``udp``.
+    :ivar name: a slug.
+    :ivar description: one sentence.
+    :ivar source: the normative source.
+    :ivar function: runs the check; returns a remark, which may be empty, or raises :class:`Failed`
+        or :class:`Skipped`.
+    :ivar risky: whether it could start a loop or a flood, so that it needs the owner's consent.
+    :ivar last: whether a server may end because of it.
     """
 
     carrier: str
     name: str
-    asks: str
+    description: str
     source: str
-    ask: Callable[[Any], Coroutine[Deferred[Any], Any, str]]
+    function: CheckFunction
     risky: bool = False
+    last: bool = False
 
 
 @dataclass(frozen=True)
 class CheckResult:
     """
-    What came of a check.
+    The result of a check.
 
-    :ivar check: which.
-    :ivar verdict: in a word.
-    :ivar reason: why it failed or was skipped, or what was seen; may be empty where it is passed.
+    :ivar check: the check.
+    :ivar verdict: the verdict.
+    :ivar reason: why it failed or was skipped, or a remark; may be empty if it passed.
     :ivar duration: nanoseconds.
     """
 
@@ -74,29 +81,34 @@ class CheckResult:
 @dataclass(frozen=True)
 class ConformanceResult:
     """
-    What came of all.
+    The results of all checks.
 
     :ivar target: the server's name.
-    :ivar grades: one for each check, in order.
-    :ivar answered: whether anything came at all, right or wrong, on any carrier.
+    :ivar results: one for each check, in order.
+    :ivar answered: whether the server answered at all, right or wrong, on any carrier.
     """
 
     target: str
-    grades: Sequence[CheckResult]
+    results: Sequence[CheckResult]
     answered: bool
 
     def count(self, verdict: CheckVerdict) -> int:
-        """Checks with this verdict."""
-        return sum(each.verdict is verdict for each in self.grades)
+        """Number of checks with this verdict."""
+        return sum(result.verdict is verdict for result in self.results)
 
     @property
     def failed(self) -> list[CheckResult]:
-        """What the server does not do."""
-        return [each for each in self.grades if each.verdict is CheckVerdict.FAILED]
+        """The failed checks."""
+        return [result for result in self.results if result.verdict is CheckVerdict.FAILED]
 
 
-def toldBySize(faults: Mapping[int, str]) -> str:
-    """What went wrong at some sizes, in one line: at the smallest in full."""
+def faultsBySize(faults: Mapping[int, str]) -> str:
+    """Faults at several sizes in one line: the smallest size in full."""
     (size, first), *more = sorted(faults.items())
-    also = f"; also {', '.join(str(each) for each, _ in more)} bytes" if more else ""
+    also = f"; also {', '.join(str(other) for other, _ in more)} bytes" if more else ""
     return f"{size} bytes: {first}{also}"
+
+
+def isFileLimit(error: object) -> bool:
+    """Whether an error reports that this program may open no more files."""
+    return getattr(error, "errno", getattr(error, "osError", None)) in (EMFILE, ENFILE)

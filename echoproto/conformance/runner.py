@@ -1,13 +1,11 @@
 """
-Asks one check after the other, each in bounded time, and grades what comes of it.
-
-Called by :func:`echoproto.measure.grade`. Knows no carrier: what a check asks with is made by who calls.
+Runs one check after the other, each in bounded time. Knows no carrier: the testers are passed in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
@@ -24,84 +22,92 @@ from echoproto.conformance.results import (
 from echoproto.conformance.suite import ANSWERS
 
 #: Seconds that one check may take.
-LIMIT = 60.0
+CHECK_TIMEOUT = 60.0
+
+
+class Tester(Protocol):
+    """The test client of a carrier."""
+
+    def close(self) -> None:
+        """Close everything that a check has opened."""
 
 
 class ConformanceRunner:
     """
-    A battery of checks of one server.
+    The checks of one server; a :class:`~echoproto.measure.measurement.Measurement`.
 
-    :param target: its name.
-    :param asked: what the checks of each carrier ask with; closed after each.
+    :param target: the server's name.
+    :param testers: the test client of each carrier; closed after every check.
     :param checks: in order.
-    :param clock: keeps the time of each check.
-    :param now: the time in nanoseconds, which never goes back.
-    :param tell: called with each grade.
-    :ivar result: fires with a :class:`~.results.ConformanceResult`; fails with what has nothing to do with echoes, such as a certificate that
-        is not trusted. Cancelled, it fires with what there is: the rest is skipped.
+    :param clock: measures the time limit of each check.
+    :param monotonicNs: the monotonic time in nanoseconds.
+    :param onResult: called with the result of each check.
+    :ivar result: fires with a :class:`~.results.ConformanceResult`; fails if the server can never
+        be checked, for example because its certificate is not trusted. If cancelled, it fires: the
+        remaining checks are skipped.
     """
 
     def __init__(
         self,
         target: str,
-        asked: Mapping[str, Any],
+        testers: Mapping[str, Tester],
         checks: Sequence[Check],
         clock: IReactorTime,
-        now: Callable[[], int],
-        tell: Callable[[CheckResult], None] = lambda grade: None,
+        monotonicNs: Callable[[], int],
+        onResult: Callable[[CheckResult], None] = lambda result: None,
     ) -> None:
         self.target = target
         self.result: Deferred[ConformanceResult] = Deferred(lambda _: self.stop())
-        self._asked = asked
+        self._testers = testers
         self._checks = checks
         self._clock = clock
-        self._now = now
-        self._tell = tell
-        self._grades: list[CheckResult] = []
+        self._monotonicNs = monotonicNs
+        self._onResult = onResult
+        self._results: list[CheckResult] = []
         self._silent: set[str] = set()
         self._stopped = False
-        self._asking: Deferred[str] | None = None
+        self._running: Deferred[str] | None = None
 
     @property
     def progress(self) -> str:
-        """How far it has come, in some words."""
-        done, all_ = len(self._grades), len(self._checks)
-        return f"{done} of {all_} checks" + (f", {self._checks[done].name}" if done < all_ else "")
+        """The progress in words."""
+        done, total = len(self._results), len(self._checks)
+        name = f", {self._checks[done].name}" if done < total else ""
+        return f"{done} of {total} checks{name}"
 
     @property
     def share(self) -> float:
-        """How much of it is done, from 0 to 1."""
-        return len(self._grades) / len(self._checks)
+        """The progress from 0 to 1."""
+        return len(self._results) / len(self._checks)
 
     def start(self) -> None:
-        """Begin."""
+        """Begin. Called once."""
         Deferred.fromCoroutine(self._run()).addCallbacks(self.result.callback, self.result.errback)
 
     def stop(self) -> None:
-        """Ask nothing more; what is not done is skipped."""
+        """End early; the remaining checks are skipped."""
         self._stopped = True
-        if self._asking is not None:
-            self._asking.cancel()
+        if self._running is not None:
+            self._running.cancel()
 
     async def _run(self) -> ConformanceResult:
         for check in self._checks:
-            began = self._now()
+            began = self._monotonicNs()
             verdict, reason = await self._verdict(check)
-            grade = CheckResult(check, verdict, reason, self._now() - began)
-            self._grades.append(grade)
-            self._tell(grade)
-        asked = {
-            each.check.carrier for each in self._grades if each.verdict is not CheckVerdict.SKIPPED
-        }
-        return ConformanceResult(self.target, tuple(self._grades), bool(asked - self._silent))
+            result = CheckResult(check, verdict, reason, self._monotonicNs() - began)
+            self._results.append(result)
+            self._onResult(result)
+        ran = [result for result in self._results if result.verdict is not CheckVerdict.SKIPPED]
+        answered = any(result.check.carrier not in self._silent for result in ran)
+        return ConformanceResult(self.target, tuple(self._results), answered)
 
     async def _verdict(self, check: Check) -> tuple[CheckVerdict, str]:
         if self._stopped:
             return CheckVerdict.SKIPPED, "stopped"
         if check.carrier in self._silent:
-            return CheckVerdict.SKIPPED, "it does not answer"
+            return CheckVerdict.SKIPPED, "the server does not answer"
         try:
-            return CheckVerdict.PASSED, await self._ask(check)
+            return CheckVerdict.PASSED, await self._call(check)
         except Skipped as skipped:
             return CheckVerdict.SKIPPED, str(skipped)
         except CancelledError:
@@ -111,13 +117,13 @@ class ConformanceRunner:
                 self._silent.add(check.carrier)
             return CheckVerdict.FAILED, str(failed)
         except TimeoutError:
-            return CheckVerdict.FAILED, f"not over in {LIMIT:g} s"
+            return CheckVerdict.FAILED, f"not finished within {CHECK_TIMEOUT:g} s"
 
-    async def _ask(self, check: Check) -> str:
-        asked = self._asked[check.carrier]
-        self._asking = Deferred.fromCoroutine(check.ask(asked))
+    async def _call(self, check: Check) -> str:
+        tester = self._testers[check.carrier]
+        self._running = Deferred.fromCoroutine(check.function(tester))
         try:
-            return await self._asking.addTimeout(LIMIT, self._clock)
+            return await self._running.addTimeout(CHECK_TIMEOUT, self._clock)
         finally:
-            self._asking = None
-            asked.close()
+            self._running = None
+            tester.close()

@@ -1,8 +1,8 @@
 """
-A connection of a check: what comes back is compared with what was sent, as it comes.
+The test client for streams: returned data is compared with the sent data as it arrives.
 
-The checks of streams ask with :class:`StreamTester`, which is made for each target. What is kept is what is under way, so memory is
-bounded by what a check sends; and each wait by its patience.
+Outstanding data is kept, so memory is bounded by the amount that a check sends; every wait has a
+timeout.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.matching import firstDifference
-from echoproto.conformance.results import Failed, NoAnswer
+from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
 from echoproto.conformance.waiting import Event
 from echoproto.errors import ExchangeError
 from echoproto.targets.failures import failureReason
@@ -28,7 +28,7 @@ _HELLO = b"Is anybody there?"
 
 
 def content(size: int) -> bytes:
-    """So many bytes without a pattern, the same for each size."""
+    """``size`` bytes without a pattern, the same for each size."""
     return Random(size).randbytes(size)
 
 
@@ -37,144 +37,150 @@ class CheckConnection:
     """
     One connection.
 
-    :param clock: keeps the patience.
-    :param patience: seconds without a byte, after which nothing is awaited any more.
-    :ivar channel: the way to the server.
+    :param clock: measures the timeout.
+    :param timeout: seconds to wait for the next data.
+    :ivar channel: the channel to the server.
     """
 
     channel: Any = None
 
-    def __init__(self, clock: IReactorTime, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, clock: IReactorTime, timeout: float) -> None:
+        self._timeout = timeout
         self._sent = self._received = 0
-        self._due = bytearray()
-        self._fault = self._ending = ""
-        self._news = Event(clock)
+        self._outstanding = bytearray()
+        self._fault = self._end = ""
+        self._event = Event(clock)
 
     @property
-    def due(self) -> int:
-        """Bytes that have not come back."""
-        return len(self._due)
+    def outstanding(self) -> int:
+        """Bytes that have not been returned."""
+        return len(self._outstanding)
 
     def send(self, data: bytes) -> None:
-        """Send, and expect it back."""
+        """Send data, and expect its echo."""
         self._sent += len(data)
-        self._due += data
+        self._outstanding += data
         self.channel.send(data)
 
-    async def more(self) -> None:
+    async def waitForData(self) -> None:
         """
-        Wait until something has come.
+        Wait until data arrives.
 
-        :raise Failed: something wrong has, or nothing any more.
+        :raise Failed: it is wrong, or none arrives.
         """
-        if self._fault or self._ending:
-            raise self._wrong()
-        if not await self._news.wait(self._patience):
-            raise self._failed(f"{self._soFar()}, then nothing for {self._patience:g} s")
+        if self._fault or self._end:
+            raise self._failure()
+        if not await self._event.wait(self._timeout):
+            raise self._failed(f"{self._progress()}, then nothing for {self._timeout:g} s")
 
-    async def all(self) -> None:
-        """Wait until everything has come back that was sent."""
-        while self.due:
-            await self.more()
+    async def waitForEcho(self) -> None:
+        """Wait until all sent data has been returned."""
+        while self.outstanding:
+            await self.waitForData()
         if self._fault:
-            raise self._wrong()
+            raise self._failure()
 
-    async def over(self) -> None:
-        """Wait until everything has come back, and then the server's FIN."""
-        while not self._ending:
-            await self.more()
-        if self.due or self._fault or self._ending != SERVER_CLOSED:
-            raise self._wrong()
+    async def waitForClose(self) -> None:
+        """Wait until all sent data has been returned, and then for the server's FIN."""
+        while not self._end:
+            await self.waitForData()
+        if self.outstanding or self._fault or self._end != SERVER_CLOSED:
+            raise self._failure()
 
     def replyReceived(self, reply: bytes) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         if self._fault:
             return
-        due = bytes(self._due[: len(reply)])
-        if due != reply:
-            self._fault = self._difference(due, reply)
-        self._received += len(due)
-        del self._due[: len(reply)]
-        self._news.tell()
+        expected = bytes(self._outstanding[: len(reply)])
+        if expected != reply:
+            self._fault = self._difference(expected, reply)
+        self._received += len(expected)
+        del self._outstanding[: len(reply)]
+        self._event.set()
 
     def connectionLost(self, reason: str) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
-        self._ending = reason
-        self._news.tell()
+        self._end = reason
+        self._event.set()
 
     def close(self) -> None:
-        """Cut the connection by a reset."""
+        """Reset the connection."""
         self.channel.close()
 
-    def _wrong(self) -> Failed:
-        return self._failed(self._fault or f"{self._soFar()}, then {self._ending}")
+    def _failure(self) -> Failed:
+        return self._failed(self._fault or f"{self._progress()}, then {self._end}")
 
     def _failed(self, reason: str) -> Failed:
         return Failed(reason) if self._received or self._fault else NoAnswer(reason)
 
-    def _soFar(self) -> str:
-        if not self.due:
-            return f"all {self._sent} bytes came back"
-        return f"{self._received} of {self._sent} bytes came back"
+    def _progress(self) -> str:
+        if not self.outstanding:
+            return f"all {self._sent} bytes returned"
+        return f"{self._received} of {self._sent} bytes returned"
 
-    def _difference(self, due: bytes, reply: bytes) -> str:
-        index = firstDifference(due, reply)
-        if index == len(due):
-            return f"{len(reply) - len(due)} bytes came that nobody had sent"
-        return f"byte {self._received + index} was sent as {due[index]:02x} and came back as {reply[index]:02x}"
+    def _difference(self, expected: bytes, reply: bytes) -> str:
+        index = firstDifference(expected, reply)
+        if index == len(expected):
+            return f"received {len(reply) - len(expected)} bytes more than were sent"
+        return (
+            f"wrong byte at offset {self._received + index}: "
+            f"sent {expected[index]:02x}, received {reply[index]:02x}"
+        )
 
 
 class StreamTester:
     """
-    What the checks of streams ask with.
+    The test client of the checks for streams.
 
     :param target: a :class:`~echoproto.targets.stream.StreamTarget` without a size.
-    :param clock: calls later.
-    :param patience: seconds that a connection may take, and that nothing may come.
+    :param clock: schedules calls.
+    :param timeout: seconds to wait for a connection, and for data.
     """
 
-    def __init__(self, target: ITarget, clock: IReactorTime, patience: float) -> None:
+    def __init__(self, target: ITarget, clock: IReactorTime, timeout: float) -> None:
         self._target = target
         self._clock = clock
-        self._patience = patience
-        self._talks: list[CheckConnection] = []
+        self._timeout = timeout
+        self._connections: list[CheckConnection] = []
 
     async def open(self) -> CheckConnection:
         """
         Connect.
 
-        :raise NoAnswer: there is no connection.
+        :raise NoAnswer: the server does not accept the connection.
+        :raise Skipped: this program may open no more files.
         """
-        connection = CheckConnection(self._clock, self._patience)
+        connection = CheckConnection(self._clock, self._timeout)
         try:
             connection.channel = await self._target.open(connection).addTimeout(
-                self._patience, self._clock, lambda *_: Failure(TimeoutError())
+                self._timeout, self._clock, lambda *_: Failure(TimeoutError())
             )
         except TimeoutError:
-            raise NoAnswer(f"no connection in {self._patience:g} s") from None
+            raise NoAnswer(f"no connection within {self._timeout:g} s") from None
         except ConnectingCancelledError:
             raise CancelledError from None
-        except (ConnectError, ExchangeError):
+        except (ConnectError, ExchangeError) as error:
+            if isFileLimit(error):
+                raise Skipped(FILE_LIMIT) from None
             raise NoAnswer(failureReason(Failure())) from None
-        self._talks.append(connection)
+        self._connections.append(connection)
         return connection
 
-    async def served(self) -> None:
+    async def expectAnswer(self) -> None:
         """
-        Whether a client is answered, as any should be.
+        Check that a new client is answered.
 
         :raise Failed: it is not.
         """
         connection = await self.open()
         connection.send(_HELLO)
-        await connection.all()
+        await connection.waitForEcho()
 
     async def pause(self, seconds: float) -> None:
         """Wait."""
         await deferLater(self._clock, seconds)
 
     def close(self) -> None:
-        """Cut every connection."""
-        while self._talks:
-            self._talks.pop().close()
+        """Reset every connection."""
+        while self._connections:
+            self._connections.pop().close()

@@ -1,30 +1,30 @@
 """
-Datagrams of a check, and what comes back.
+The test client for datagrams.
 
-The checks of datagrams ask with :class:`DatagramTester`, which is made for each target. The port that sends is connected to
-nobody, so that a reply from a wrong address is seen, and what it keeps has a bound.
+Its ports are not connected, so that a reply from a wrong address is visible. The number of kept
+replies is bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from echoproto.addresses import unmapped
-from echoproto.conformance.results import Failed, NoAnswer
+from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
 from echoproto.conformance.waiting import Event
 from echoproto.targets.udp import openUnconnectedChannel
 
 #: Replies that are kept; all are counted.
-KEPT = 1024
+MAX_KEPT_REPLIES = 1024
 
-#: How often a datagram is sent where the network may lose one, and on loopback, where it may not.
-TRIES = 3
-NEAR_TRIES = 1
+#: How often a single datagram is sent over a network, which may lose one.
+REMOTE_TRIES = 3
 
 _HELLO = b"Is anybody there?"
 
@@ -32,11 +32,11 @@ _HELLO = b"Is anybody there?"
 @dataclass(frozen=True)
 class Reply:
     """
-    A datagram that came.
+    A received datagram.
 
-    :ivar data: what it holds.
-    :ivar host: the numeric address that it came from.
-    :ivar port: likewise.
+    :ivar data: the payload.
+    :ivar host: its numeric source address.
+    :ivar port: its source port.
     """
 
     data: bytes
@@ -46,125 +46,141 @@ class Reply:
 
 class CheckSocket:
     """
-    A port, and what came to it.
+    A port, and the datagrams that it has received.
 
-    :param asked: whom it asks.
-    :ivar replies: the first :data:`KEPT`.
-    :ivar count: of all of them.
+    :param tester: the tester that opened it.
+    :ivar replies: the first :data:`MAX_KEPT_REPLIES`.
+    :ivar distinct: their different payloads, and those of later replies up to that number.
+    :ivar count: the number of all replies.
     """
 
     channel: Any = None
 
-    def __init__(self, asked: DatagramTester) -> None:
+    def __init__(self, tester: DatagramTester) -> None:
         self.replies: list[Reply] = []
+        self.distinct: set[bytes] = set()
         self.count = 0
-        self._asked = asked
-        self._news = Event(asked.clock)
+        self._tester = tester
+        self._event = Event(tester.clock)
 
     def send(self, message: bytes, host: str = "") -> None:
         """
         Send a datagram.
 
-        :param host: where to; to the target unless told otherwise.
+        :param host: its destination; by default the target.
         :raise NoAnswer: it cannot be sent.
         """
         try:
-            self.channel.send(message, host or self._asked.host, self._asked.port)
+            self.channel.send(message, host or self._tester.host, self._tester.port)
         except OSError as error:
-            raise NoAnswer(f"{len(message)} bytes cannot be sent: {error.strerror}") from error
+            raise NoAnswer(f"cannot send {len(message)} bytes: {error.strerror}") from error
 
-    async def come(self, count: int, seconds: float) -> bool:
-        """Wait until so many have come; false where for so long none has."""
-        while self.count < count:
-            if not await self._news.wait(seconds):
+    async def waitForReplies(self, count: int, timeout: float) -> bool:
+        """Wait for ``count`` different replies; false if none arrives for ``timeout`` seconds."""
+        while len(self.distinct) < count:
+            if not await self._event.wait(timeout):
                 return False
         return True
 
+    async def waitForCount(self, count: int, timeout: float) -> None:
+        """
+        Wait for ``count`` replies, equal ones included, or until none arrives for ``timeout``
+        seconds.
+        """
+        while self.count < count and await self._event.wait(timeout):
+            pass
+
     def replyReceived(self, datagram: bytes, host: str, port: int) -> None:
-        """A datagram has come."""
+        """Keep a datagram."""
         self.count += 1
-        if self.count <= KEPT:
+        if self.count <= MAX_KEPT_REPLIES:
             self.replies.append(Reply(datagram, host, port))
-        self._news.tell()
+        if len(self.distinct) < MAX_KEPT_REPLIES:
+            self.distinct.add(datagram)
+        self._event.set()
 
 
 class DatagramTester:
     """
-    What the checks of datagrams ask with.
+    The test client of the checks for datagrams.
 
-    :param reactor: has UDP, and calls later.
+    :param reactor: has UDP, and schedules calls.
     :param host: the target's numeric address.
     :param port: its port.
-    :param patience: seconds that a reply may take.
-    :param source: the numeric address to send from; empty for the kernel's choice.
-    :ivar near: whether it is on loopback, where nothing may be lost.
+    :param timeout: seconds to wait for a reply.
+    :param source: the numeric local address; empty for the kernel's choice.
+    :ivar isLocal: whether the target is on loopback, where no datagram may be lost.
     """
 
     def __init__(
-        self, reactor: Any, host: str, port: int, patience: float, source: str = ""
+        self, reactor: Any, host: str, port: int, timeout: float, source: str = ""
     ) -> None:
         self.clock: IReactorTime = reactor
         self.host = host
         self.port = port
-        self.patience = patience
-        self.near = unmapped(host).is_loopback
+        self.timeout = timeout
+        self.isLocal = unmapped(host).is_loopback
         self._reactor = reactor
         self._source = source
-        self._posts: list[CheckSocket] = []
+        self._sockets: list[CheckSocket] = []
 
     def open(self, port: int = 0, source: str = "") -> CheckSocket:
         """
-        A port to send from.
+        Open a port.
 
-        :param port: which; 0 for any.
-        :param source: the address to send from, where it is another than that of all.
-        :raise twisted.internet.error.CannotListenError: it cannot be had.
+        :param port: the local port; 0 for any.
+        :param source: the local address, if it differs from that of the tester.
+        :raise twisted.internet.error.CannotListenError: it cannot be bound.
+        :raise Skipped: this program may open no more files.
         """
-        post = CheckSocket(self)
-        source = source or self._source
-        post.channel = openUnconnectedChannel(
-            self._reactor, post.replyReceived, self.host, source, port
-        )
-        self._posts.append(post)
-        return post
+        opened = CheckSocket(self)
+        try:
+            opened.channel = openUnconnectedChannel(
+                self._reactor, opened.replyReceived, self.host, source or self._source, port
+            )
+        except CannotListenError as error:
+            if isFileLimit(error.socketError):
+                raise Skipped(FILE_LIMIT) from None
+            raise
+        self._sockets.append(opened)
+        return opened
 
     async def exchange(self, message: bytes, host: str = "", tries: int = 0) -> Reply | None:
         """
-        Send a datagram, again where no reply comes.
+        Send a datagram, again if no reply arrives.
 
-        :param host: where to; to the target unless told otherwise.
-        :param tries: how often; once on loopback unless told otherwise.
-        :return: the first reply; ``None`` where none came.
+        :param host: its destination; by default the target.
+        :param tries: how often; by default once on loopback and :data:`REMOTE_TRIES` times
+            elsewhere.
+        :return: the first reply; ``None`` without one.
         """
-        tries = tries or (NEAR_TRIES if self.near else TRIES)
-        post = self.open()
+        tries = tries or (1 if self.isLocal else REMOTE_TRIES)
+        opened = self.open()
         for _ in range(tries):
-            post.send(message, host)
-            if await post.come(1, self.patience / tries):
-                return post.replies[0]
+            opened.send(message, host)
+            if await opened.waitForReplies(1, self.timeout / tries):
+                return opened.replies[0]
         return None
 
-    async def pipeline(self, messages: Iterable[bytes]) -> CheckSocket:
-        """Send datagrams, all at once, and wait for the replies."""
-        post = self.open()
-        sent = 0
-        for each in messages:
-            post.send(each)
-            sent += 1
-        await post.come(sent, self.patience)
-        return post
+    async def pipeline(self, messages: Collection[bytes]) -> CheckSocket:
+        """Send different datagrams, all at once, and wait for the replies."""
+        opened = self.open()
+        for message in messages:
+            opened.send(message)
+        await opened.waitForReplies(len(messages), self.timeout)
+        return opened
 
-    async def served(self) -> None:
+    async def expectAnswer(self) -> None:
         """
-        Whether a client is answered, as any should be.
+        Check that a new client is answered.
 
         :raise Failed: it is not.
         """
-        reply = await self.exchange(_HELLO, tries=TRIES)
+        reply = await self.exchange(_HELLO, tries=REMOTE_TRIES)
         if reply is None:
-            raise NoAnswer(f"no datagram came back in {self.patience:g} s")
+            raise NoAnswer(f"no datagram received within {self.timeout:g} s")
         if reply.data != _HELLO:
-            raise Failed("another datagram came back")
+            raise Failed("the reply differs from the message")
 
     async def pause(self, seconds: float) -> None:
         """Wait."""
@@ -172,5 +188,5 @@ class DatagramTester:
 
     def close(self) -> None:
         """Close every port."""
-        while self._posts:
-            self._posts.pop().channel.close()
+        while self._sockets:
+            self._sockets.pop().channel.close()

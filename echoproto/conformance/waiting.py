@@ -1,6 +1,4 @@
-"""
-Something that may come, and is awaited with patience. Used by :mod:`.streamclient` and :mod:`.udpclient`.
-"""
+"""An event that a check can wait for, with a timeout."""
 
 from __future__ import annotations
 
@@ -10,26 +8,26 @@ from twisted.internet.interfaces import IReactorTime
 
 class Event:
     """
-    What is awaited, again and again, by one at a time.
+    Something that happens again and again; one coroutine at a time waits for it.
 
-    :param clock: keeps the time.
+    :param clock: measures the timeout.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._awaited: Deferred[bool] | None = None
+        self._waiting: Deferred[bool] | None = None
 
-    def tell(self) -> None:
-        """Something has come."""
-        awaited, self._awaited = self._awaited, None
-        if awaited is not None:
-            awaited.callback(True)
+    def set(self) -> None:
+        """It has happened."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(True)
 
-    def wait(self, seconds: float) -> Deferred[bool]:
+    def wait(self, timeout: float) -> Deferred[bool]:
         """
-        Wait until something comes.
+        Wait until it happens.
 
-        :return: fires with whether it has, within so many seconds.
+        :return: fires with whether it has happened within ``timeout`` seconds.
         """
-        self._awaited = Deferred()
-        return self._awaited.addTimeout(seconds, self._clock, lambda *_: False)
+        self._waiting = Deferred()
+        return self._waiting.addTimeout(timeout, self._clock, lambda *_: False)

@@ -127,14 +127,14 @@ def suiteValues(result: ConformanceResult) -> dict[str, Any]:
             {
                 "carrier": each.check.carrier,
                 "name": each.check.name,
-                "asks": each.check.asks,
+                "asks": each.check.description,
                 "source": each.check.source,
                 "risky": each.check.risky,
                 "verdict": each.verdict.value,
                 "reason": each.reason,
                 "duration_ns": each.duration,
             }
-            for each in result.grades
+            for each in result.results
         ],
     }
 

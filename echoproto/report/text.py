@@ -120,7 +120,7 @@ def gradeRows(result: ConformanceResult, quiet: bool = False) -> list[tuple[str,
     """
     return [
         (each.check.carrier, each.check.name, each.verdict.value, _why(each))
-        for each in result.grades
+        for each in result.results
         if each.verdict is CheckVerdict.FAILED or not quiet
     ]
 

@@ -37,11 +37,11 @@ class AskingTests(SynchronousTestCase):
     def carriers(self, result: Any) -> set[str]:
         self.assertEqual(result.failed, [])
         self.assertTrue(result.answered)
-        return {each.check.carrier for each in result.grades}
+        return {each.check.carrier for each in result.results}
 
     def test_carriers(self) -> None:
         """A target is graded on its own carrier, unless others are named; host and port are the same on both."""
-        for target, carriers, asked, name in (
+        for target, carriers, tester, name in (
             ("127.0.0.1:7", (), {"tcp"}, "tcp://127.0.0.1:7"),
             ("udp://127.0.0.1:7", (), {"udp"}, "udp://127.0.0.1:7"),
             ("127.0.0.1:7", ("udp",), {"udp"}, "udp://127.0.0.1:7"),
@@ -53,41 +53,43 @@ class AskingTests(SynchronousTestCase):
                 "tcp://127.0.0.1:7 and udp://127.0.0.1:7",
             ),
         ):
-            result = self.grade(target, carriers, ["bytes"])
-            self.assertEqual((self.carriers(result), result.target), (asked, name))
-            self.assertEqual(len(result.grades), 2 * len(asked))
+            result = self.grade(target, carriers=carriers, only=["all-byte-values"])
+            self.assertEqual((self.carriers(result), result.target), (tester, name))
+            self.assertEqual(len(result.results), 2 * len(tester))
 
     def test_risky(self) -> None:
-        """Risky checks are asked where they are wanted, on a private address or of who is ours."""
-        result = self.grade("udp://127.0.0.1:7", only=["echo ports"], risky=True)
-        self.assertEqual([each.verdict for each in result.grades], [CheckVerdict.PASSED] * 2)
-        self.grade("unix:///run/echo", only=["bytes"], risky=True)
-        self.failureResultOf(prepareGrade(self.wire, "192.0.2.1", risky=True), TargetError)
-        self.successResultOf(prepareGrade(self.wire, "192.0.2.1", risky=True, owned=True))
+        """Risky checks are tester where they are wanted, on a private address or of who is ours."""
+        result = self.grade("udp://127.0.0.1:7", only=["echo-ports"], includeRisky=True)
+        self.assertEqual([each.verdict for each in result.results], [CheckVerdict.PASSED] * 2)
+        self.grade("unix:///run/echo", only=["all-byte-values"], includeRisky=True)
+        self.failureResultOf(prepareGrade(self.wire, "192.0.2.1", includeRisky=True), TargetError)
+        self.successResultOf(
+            prepareGrade(self.wire, "192.0.2.1", includeRisky=True, allowRemoteRisk=True)
+        )
 
     def test_patience(self) -> None:
         """Who does not answer is awaited as long as it is said, and then not graded."""
-        result = self.grade("udp://127.0.0.1:8", patience=2 * SECOND)
+        result = self.grade("udp://127.0.0.1:8", timeout=2 * SECOND)
         self.assertFalse(result.answered)
-        self.assertEqual(result.failed[0].reason, "no datagram came back in 2 s")
+        self.assertEqual(result.failed[0].reason, "no datagram received within 2 s")
 
     def test_way(self) -> None:
-        """It may be asked from an address of choice."""
+        """It may be tester from an address of choice."""
         grading = self.successResultOf(
-            prepareGrade(self.wire, "udp://127.0.0.1:7", way=ConnectOptions(source="127.0.0.9"))
+            prepareGrade(self.wire, "udp://127.0.0.1:7", connect=ConnectOptions(source="127.0.0.9"))
         )
         grading.start()
         self.assertEqual(self.wire.pending[0].source[0], "127.0.0.9")
         grading.result.cancel()
 
     def test_cannot(self) -> None:
-        """What cannot be asked fails, and a check that is none raises."""
+        """What cannot be tester fails, and a check that is none raises."""
         stream = Target("tls://lab1:7", "tls", "lab1", 7)
-        self.failureResultOf(prepareGrade(self.wire, stream, ("udp",)), TargetError)
+        self.failureResultOf(prepareGrade(self.wire, stream, carriers=("udp",)), TargetError)
         with self.assertRaises(ValueError):
             prepareGrade(self.wire, "127.0.0.1", only=["lengths"])
 
     def test_noHost(self) -> None:
         """A host that there is not fails it."""
-        asking: Deferred[Any] = grade(self.wire, "127.0.0.1", way=ConnectOptions(family=10))
+        asking: Deferred[Any] = grade(self.wire, "127.0.0.1", connect=ConnectOptions(family=10))
         self.failureResultOf(asking, TargetError)

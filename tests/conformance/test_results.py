@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from errno import EMFILE, ENFILE, ENOENT
+
+from twisted.internet.error import ConnectError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.conformance.results import (
@@ -7,11 +10,12 @@ from echoproto.conformance.results import (
     CheckResult,
     CheckVerdict,
     ConformanceResult,
-    toldBySize,
+    faultsBySize,
+    isFileLimit,
 )
 
 
-async def ask(asked: object) -> str:
+async def ask(tester: object) -> str:
     return ""
 
 
@@ -31,10 +35,19 @@ class ResultTests(SynchronousTestCase):
 class ToldTests(SynchronousTestCase):
     def test_one(self) -> None:
         """What is wrong at one size is told with it."""
-        self.assertEqual(toldBySize({8193: "cut"}), "8193 bytes: cut")
+        self.assertEqual(faultsBySize({8193: "cut"}), "8193 bytes: cut")
 
     def test_more(self) -> None:
         """Of more sizes the smallest is told in full."""
         self.assertEqual(
-            toldBySize({9: "lost", 7: "cut", 8: "lost"}), "7 bytes: cut; also 8, 9 bytes"
+            faultsBySize({9: "lost", 7: "cut", 8: "lost"}), "7 bytes: cut; also 8, 9 bytes"
         )
+
+
+class FileLimitTests(SynchronousTestCase):
+    def test_errors(self) -> None:
+        """The errors of a process without free descriptors are recognized, from the system and from Twisted."""
+        for error in (OSError(EMFILE, "many"), ConnectError(EMFILE), OSError(ENFILE, "many")):
+            self.assertTrue(isFileLimit(error))
+        for other in (OSError(ENOENT, "none"), ConnectError(), ValueError()):
+            self.assertFalse(isFileLimit(other))

@@ -15,7 +15,7 @@ from echoproto.conformance.results import (
     NoAnswer,
     Skipped,
 )
-from echoproto.conformance.runner import LIMIT, ConformanceRunner
+from echoproto.conformance.runner import CHECK_TIMEOUT, ConformanceRunner
 from echoproto.conformance.suite import ANSWERS
 
 
@@ -31,7 +31,7 @@ class Asked:
 def check(name: str, outcome: Any, carrier: str = "tcp") -> Check:
     """One that returns, raises or waits for that."""
 
-    async def ask(asked: Any) -> str:
+    async def ask(tester: Any) -> str:
         if isinstance(outcome, Exception):
             raise outcome
         if isinstance(outcome, Deferred):
@@ -44,11 +44,11 @@ def check(name: str, outcome: Any, carrier: str = "tcp") -> Check:
 class GradingTests(SynchronousTestCase):
     def begin(self, *checks: Check) -> ConformanceRunner:
         self.clock = Clock()
-        self.asked = {"tcp": Asked(), "udp": Asked()}
+        self.tester = {"tcp": Asked(), "udp": Asked()}
         self.told: list[CheckResult] = []
         grading = ConformanceRunner(
             "tcp://lab1:7",
-            self.asked,
+            self.tester,
             checks,
             self.clock,
             lambda: round(self.clock.seconds() * 1e9),
@@ -60,9 +60,9 @@ class GradingTests(SynchronousTestCase):
     def verdicts(self, grading: ConformanceRunner) -> list[tuple[CheckVerdict, str]]:
         result: ConformanceResult = self.successResultOf(grading.result)
         self.answered = result.answered
-        self.assertEqual(list(result.grades), self.told)
+        self.assertEqual(list(result.results), self.told)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        return [(each.verdict, each.reason) for each in result.grades]
+        return [(each.verdict, each.reason) for each in result.results]
 
     def test_verdicts(self) -> None:
         """A check passes, fails or is skipped, with what it says; and what it opened is closed."""
@@ -81,11 +81,11 @@ class GradingTests(SynchronousTestCase):
                 (CheckVerdict.SKIPPED, "not here"),
             ],
         )
-        self.assertEqual(self.asked["tcp"].closed, 4)
+        self.assertEqual(self.tester["tcp"].closed, 4)
         self.assertTrue(self.answered)
 
     def test_silent(self) -> None:
-        """Where nobody answers on a carrier nothing more is asked on it."""
+        """Where nobody answers on a carrier nothing more is tester on it."""
         grading = self.begin(
             check(ANSWERS, NoAnswer("refused")),
             check("bytes", ""),
@@ -96,7 +96,7 @@ class GradingTests(SynchronousTestCase):
             self.verdicts(grading),
             [
                 (CheckVerdict.FAILED, "refused"),
-                (CheckVerdict.SKIPPED, "it does not answer"),
+                (CheckVerdict.SKIPPED, "the server does not answer"),
                 (CheckVerdict.PASSED, ""),
                 (CheckVerdict.PASSED, ""),
             ],
@@ -115,17 +115,17 @@ class GradingTests(SynchronousTestCase):
         self.assertTrue(self.answered)
 
     def test_limit(self) -> None:
-        """A check that does not end is ended, and the next one asked."""
+        """A check that does not end is ended, and the next one tester."""
         waiting: Deferred[None] = Deferred()
         grading = self.begin(check("never reads", waiting), check("bytes", ""))
         self.assertEqual(grading.progress, "0 of 2 checks, never reads")
         self.assertEqual(grading.share, 0.0)
-        self.clock.advance(LIMIT)
+        self.clock.advance(CHECK_TIMEOUT)
         self.assertEqual(
             self.verdicts(grading),
-            [(CheckVerdict.FAILED, "not over in 60 s"), (CheckVerdict.PASSED, "")],
+            [(CheckVerdict.FAILED, "not finished within 60 s"), (CheckVerdict.PASSED, "")],
         )
-        self.assertEqual(self.told[0].duration, LIMIT * 1e9)
+        self.assertEqual(self.told[0].duration, CHECK_TIMEOUT * 1e9)
         self.assertEqual((grading.progress, grading.share), ("2 of 2 checks", 1.0))
 
     def test_stopped(self) -> None:
@@ -136,7 +136,7 @@ class GradingTests(SynchronousTestCase):
             self.verdicts(grading),
             [(CheckVerdict.PASSED, ""), *[(CheckVerdict.SKIPPED, "stopped")] * 2],
         )
-        self.assertEqual(self.asked["tcp"].closed, 2)
+        self.assertEqual(self.tester["tcp"].closed, 2)
         grading.stop()
 
     def test_broken(self) -> None:

@@ -39,18 +39,22 @@ class PrivateTests(SynchronousTestCase):
 
 class CheckTests(SynchronousTestCase):
     def test_may(self) -> None:
-        """Private addresses and UNIX sockets may be asked anything."""
+        """Private addresses and UNIX sockets may be tester anything."""
         checkRisk(parseTarget("lab1"), "192.168.1.2")
         checkRisk(parseTarget("unix:///run/echo"), "")
 
     def test_mayNot(self) -> None:
         """Others may not, nor those of which nobody knows where they are; the remedy is told."""
         for target, host, says in (
-            (parseTarget("udp://lab1:7"), "192.0.2.1", "udp://lab1:7: 192.0.2.1 is no private"),
+            (
+                parseTarget("udp://lab1:7"),
+                "192.0.2.1",
+                "udp://lab1:7: refusing to run risky checks against the public address 192.0.2.1",
+            ),
             (
                 Target("ssl:lab1:7", "endpoint", path="ssl:lab1:7"),
                 "",
-                "where it leads is not known",
+                "an unknown address",
             ),
         ):
             with self.assertRaisesRegex(TargetError, f"{says}.*--yes-i-own-it"):

@@ -1,5 +1,6 @@
 """
-What is asked for clients that read slowly, or never: that they get everything, or cost no more than a bounded memory.
+Checks with clients that read slowly or never: they lose no data, and cost the server bounded
+memory.
 """
 
 from __future__ import annotations
@@ -9,38 +10,41 @@ from typing import Any
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from echoproto.conformance.registry import TCP, check
 from echoproto.conformance.results import Failed, Skipped
 from echoproto.conformance.streamclient import StreamTester, content
+from echoproto.units import size
 
-#: What a slow reader is sent, and how many seconds it waits before each piece.
-SLOW = 4 << 20
-DELAY = 0.01
+#: Bytes for a slow reader, and seconds that it waits before each piece.
+SLOW_BYTES = 4 << 20
+SLOW_DELAY = 0.01
 
-#: Bytes that a server may take from a client that never reads: 16 MiB of its own, and what the kernels of both ends hold. By
-#: Linux's defaults that is 4 MiB to be sent (tcp_wmem) and 6 MiB received (tcp_rmem) each way; newer ones have more to receive.
-PERMITTED = 64 << 20
+#: Bytes that a server may accept from a client that never reads: 16 MiB of its own, and the buffers
+#: of both kernels. By Linux's defaults these are 4 MiB to send (tcp_wmem) and 6 MiB received
+#: (tcp_rmem) each way; newer kernels receive more.
+MAX_ACCEPTED = 64 << 20
 
-#: Seconds in which nothing is taken, after which it takes nothing more.
-STILL = 2.0
+#: Seconds without progress after which the server has stopped reading.
+STOPPED_AFTER = 2.0
 
-#: Looks at whether it goes on taking, as long as the check may last.
-LOOKS = 20
+#: Number of times that progress is checked, so that the check ends within its time limit.
+PROGRESS_CHECKS = 20
 
-PIECE = 65_536
+_PIECE_BYTES = 65_536
 
 
 @implementer(IPushProducer)
-class _Pouring:
+class _Flood:
     """
-    Sends as much as is taken, up to :data:`PERMITTED`.
+    Sends as much as the transport accepts, up to :data:`MAX_ACCEPTED`.
 
-    :ivar poured: bytes so far; some of them still wait at our end.
+    :ivar sent: bytes so far; some of them still wait at this end.
     """
 
     def __init__(self, channel: Any) -> None:
-        self.poured = 0
+        self.sent = 0
         self._channel = channel
-        self._piece = content(PIECE)
+        self._piece = content(_PIECE_BYTES)
         self._paused = False
 
     def pauseProducing(self) -> None:
@@ -50,8 +54,8 @@ class _Pouring:
     def resumeProducing(self) -> None:
         """See ``IPushProducer``."""
         self._paused = False
-        while not self._paused and self.poured <= PERMITTED:
-            self.poured += PIECE
+        while not self._paused and self.sent <= MAX_ACCEPTED:
+            self.sent += _PIECE_BYTES
             self._channel.send(self._piece)
 
     def stopProducing(self) -> None:
@@ -59,49 +63,47 @@ class _Pouring:
         self._paused = True
 
 
-async def slowReader(asked: StreamTester) -> str:
-    """Who reads slowly gets every byte."""
-    connection = await asked.open()
+@check("slow-reader", TCP)
+async def slowReader(tester: StreamTester) -> str:
+    """A client that reads slowly receives every byte."""
+    connection = await tester.open()
     connection.channel.pauseProducing()
-    connection.send(content(SLOW))
-    await asked.pause(STILL / 4)
-    while connection.due:
+    connection.send(content(SLOW_BYTES))
+    await tester.pause(STOPPED_AFTER / 4)
+    while connection.outstanding:
         connection.channel.resumeProducing()
-        await connection.more()
+        await connection.waitForData()
         connection.channel.pauseProducing()
-        await asked.pause(DELAY)
+        await tester.pause(SLOW_DELAY)
     return ""
 
 
-async def neverReads(asked: StreamTester) -> str:
-    """Who never reads is not read from without an end."""
-    connection = await asked.open()
+@check("never-reads", TCP, "RFC 1122 section 1.2.2")
+async def neverReads(tester: StreamTester) -> str:
+    """The server stops reading from a client that never reads."""
+    connection = await tester.open()
     connection.channel.pauseProducing()
-    pouring = _Pouring(connection.channel)
-    connection.channel.registerProducer(pouring, True)
-    pouring.resumeProducing()
+    flood = _Flood(connection.channel)
+    connection.channel.registerProducer(flood, True)
+    flood.resumeProducing()
     before = 0
-    for _ in range(LOOKS):
-        if pouring.poured > PERMITTED:
-            raise Failed(
-                f"it takes more than {_mebibytes(PERMITTED)} from a client that never reads"
-            )
-        if pouring.poured == before:
-            return f"it stopped after {_mebibytes(before)}"
-        before = pouring.poured
-        await asked.pause(STILL)
-    raise Skipped(f"it had taken {_mebibytes(before)} in {LOOKS * STILL:g} s, and went on")
+    for _ in range(PROGRESS_CHECKS):
+        if flood.sent > MAX_ACCEPTED:
+            raise Failed(f"reads more than {size(MAX_ACCEPTED)} from a client that never reads")
+        if flood.sent == before:
+            return f"stopped reading after {size(before)}"
+        before = flood.sent
+        await tester.pause(STOPPED_AFTER)
+    seconds = PROGRESS_CHECKS * STOPPED_AFTER
+    raise Skipped(f"still reading after {size(before)} in {seconds:g} s")
 
 
-async def others(asked: StreamTester) -> str:
-    """While a client does not read, another is answered."""
-    connection = await asked.open()
+@check("other-clients", TCP, "RFC 1122 section 1.2.2")
+async def otherClients(tester: StreamTester) -> str:
+    """While one client does not read, another one is answered."""
+    connection = await tester.open()
     connection.channel.pauseProducing()
-    connection.send(content(SLOW))
-    await asked.pause(STILL / 4)
-    await asked.served()
+    connection.send(content(SLOW_BYTES))
+    await tester.pause(STOPPED_AFTER / 4)
+    await tester.expectAnswer()
     return ""
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / (1 << 20):.1f} MiB"

@@ -1,53 +1,55 @@
-"""
-What is asked of the end of a connection: that nothing is lost at it, and that nobody else is.
-"""
+"""Checks of the end of a connection: no data is lost, and no other client is affected."""
 
 from __future__ import annotations
 
-from echoproto.conformance.results import Failed, Skipped, toldBySize
+from echoproto.conformance.registry import TCP, check
+from echoproto.conformance.results import Failed, Skipped, faultsBySize
 from echoproto.conformance.streamclient import CheckConnection, StreamTester, content
 
-#: Nothing, little, odd, what a queue of Twisted's takes, and more. Each again and again: what is lost is lost only now and then,
-#: as it hangs on what comes together.
+#: Nothing, little, an odd number, the size of a queue of Twisted, and more. Repeated, because such
+#: losses depend on timing.
 SIZES = (0, 1, 1000, 40_019, 65_536) * 10 + (2 << 20,) * 3
 
-#: Bytes that wait for a client which reads late, more than the kernels of both ends were seen to hold, and seconds until it reads.
-OWED = 16 << 20
-ASLEEP = 1.5
+#: Bytes for a client that reads late, more than both kernels were seen to buffer; and seconds until
+#: it reads.
+LATE_BYTES = 16 << 20
+LATE_DELAY = 1.5
 
 RESETS = 10
 
 
-async def halfClose(asked: StreamTester) -> str:
-    """After our FIN all comes back, then the server's FIN."""
+@check("half-close", TCP, "RFC 9293 section 3.6")
+async def halfClose(tester: StreamTester) -> str:
+    """After the client's FIN all data is returned, then the server's FIN follows."""
     faults: dict[int, str] = {}
     for size in SIZES:
         if size not in faults:
             try:
-                await _halfClosed(asked, size)
+                await _halfClosed(tester, size)
             except Failed as failed:
                 faults[size] = str(failed)
     if faults:
-        raise Failed(toldBySize(faults))
+        raise Failed(faultsBySize(faults))
     return ""
 
 
-async def _halfClosed(asked: StreamTester, size: int) -> None:
-    connection = await asked.open()
+async def _halfClosed(tester: StreamTester, size: int) -> None:
+    connection = await tester.open()
     connection.send(content(size))
     _finish(connection)
-    await connection.over()
+    await connection.waitForClose()
 
 
-async def lateReader(asked: StreamTester) -> str:
-    """After our FIN all comes back, though we do not read at once."""
-    connection = await asked.open()
+@check("late-reader", TCP, "RFC 9293 section 3.6")
+async def lateReader(tester: StreamTester) -> str:
+    """After the client's FIN all data is returned, even if the client reads late."""
+    connection = await tester.open()
     connection.channel.pauseProducing()
-    connection.send(content(OWED))
+    connection.send(content(LATE_BYTES))
     _finish(connection)
-    await asked.pause(ASLEEP)
+    await tester.pause(LATE_DELAY)
     connection.channel.resumeProducing()
-    await connection.over()
+    await connection.waitForClose()
     return ""
 
 
@@ -56,16 +58,17 @@ def _finish(connection: CheckConnection) -> None:
         raise Skipped("Twisted's TLS clients cannot half-close")
 
 
-async def reset(asked: StreamTester) -> str:
-    """Who was connected before, and who comes after, are answered when others have been reset."""
-    before = await asked.open()
+@check("connection-reset", TCP, "RFC 9293 section 3.5.2")
+async def connectionReset(tester: StreamTester) -> str:
+    """Earlier and later clients are answered after other connections were reset."""
+    earlier = await tester.open()
     for _ in range(RESETS):
-        connection = await asked.open()
+        connection = await tester.open()
         connection.channel.pauseProducing()
         connection.send(content(65_536))
-        await asked.pause(0.01)
+        await tester.pause(0.01)
         connection.close()
-    before.send(b"Are you still there?")
-    await before.all()
-    await asked.served()
+    earlier.send(b"Are you still there?")
+    await earlier.waitForEcho()
+    await tester.expectAnswer()
     return ""

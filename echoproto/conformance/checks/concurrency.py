@@ -1,61 +1,63 @@
-"""
-What is asked with many connections at once.
-"""
+"""Checks with many connections at once."""
 
 from __future__ import annotations
 
+from echoproto.conformance.registry import TCP, check
 from echoproto.conformance.results import Failed
 from echoproto.conformance.streamclient import CheckConnection, StreamTester, content
 
-#: Connections that any server should have room for.
-MANY = 100
+#: Connections that every server should accept at once.
+MANY_CONNECTIONS = 100
 
-#: Connections that it need not have room for, but must survive: more than half of the descriptors that a process has by default.
-CROWD = 600
+#: Connections that a server may refuse, but must survive: more than half of a process's default
+#: number of descriptors.
+FLOOD_CONNECTIONS = 600
 
-#: Seconds that the crowd stays.
-STAY = 1.0
+#: Seconds that the flood stays.
+FLOOD_DURATION = 1.0
 
-SIZE = 1000
+_MESSAGE_BYTES = 1000
 
 
-async def connections(asked: StreamTester) -> str:
-    """Many connections at once each get their own bytes."""
-    talks = await _connected(asked, MANY)
-    if len(talks) < MANY:
-        raise Failed(f"connection {len(talks) + 1} was not made")
-    _send(talks)
-    for number, connection in enumerate(talks, 1):
+@check("many-connections", TCP)
+async def manyConnections(tester: StreamTester) -> str:
+    """Each of many connections gets its own data back."""
+    connections = await _connected(tester, MANY_CONNECTIONS)
+    if len(connections) < MANY_CONNECTIONS:
+        raise Failed(f"connection {len(connections) + 1} was refused")
+    _send(connections)
+    for number, connection in enumerate(connections, 1):
         try:
-            await connection.all()
+            await connection.waitForEcho()
         except Failed as failed:
-            raise Failed(f"connection {number} of {MANY}: {failed}") from None
-    return f"{MANY} connections"
+            raise Failed(f"connection {number} of {MANY_CONNECTIONS}: {failed}") from None
+    return f"{MANY_CONNECTIONS} connections"
 
 
-async def crowd(asked: StreamTester) -> str:
-    """After a crowd, which it may refuse, the next client is answered."""
-    talks = await _connected(asked, CROWD)
-    _send(talks)
-    await asked.pause(STAY)
-    answered = sum(not each.due for each in talks)
-    asked.close()
-    await asked.pause(STAY)
-    await asked.served()
-    return f"of {CROWD} connections at once {answered} were answered"
+@check("connection-flood", TCP, "RFC 1122 section 1.2.2", risky=True)
+async def connectionFlood(tester: StreamTester) -> str:
+    """After a flood of connections, which may be refused, the next client is answered."""
+    connections = await _connected(tester, FLOOD_CONNECTIONS)
+    _send(connections)
+    await tester.pause(FLOOD_DURATION)
+    answered = sum(not connection.outstanding for connection in connections)
+    tester.close()
+    await tester.pause(FLOOD_DURATION)
+    await tester.expectAnswer()
+    return f"{answered} of {FLOOD_CONNECTIONS} connections answered"
 
 
-async def _connected(asked: StreamTester, count: int) -> list[CheckConnection]:
-    """So many connections, or as many as there can be."""
-    talks: list[CheckConnection] = []
-    while len(talks) < count:
+async def _connected(tester: StreamTester, count: int) -> list[CheckConnection]:
+    """``count`` connections, or fewer if the server refuses one."""
+    connections: list[CheckConnection] = []
+    while len(connections) < count:
         try:
-            talks.append(await asked.open())
+            connections.append(await tester.open())
         except Failed:
             break
-    return talks
+    return connections
 
 
-def _send(talks: list[CheckConnection]) -> None:
-    for number, connection in enumerate(talks):
-        connection.send(content(SIZE + number))
+def _send(connections: list[CheckConnection]) -> None:
+    for number, connection in enumerate(connections):
+        connection.send(content(_MESSAGE_BYTES + number))

@@ -1,134 +1,143 @@
-"""
-What is asked of datagrams: that each comes back whole, once, and from where it was sent to.
-"""
+"""Checks of datagrams: each is returned whole, once, and from the address that it was sent to."""
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
-from echoproto.addresses import MAX_IPV4_DATAGRAM, MAX_IPV6_DATAGRAM, unmapped
-from echoproto.conformance.results import Failed, toldBySize
+from echoproto.addresses import maxDatagram, unmapped
+from echoproto.conformance.registry import UDP, check
+from echoproto.conformance.results import Failed, faultsBySize
 from echoproto.conformance.streamclient import content
 from echoproto.conformance.udpclient import DatagramTester, Reply
 
-#: What fits into a frame of an Ethernet, one more than usual buffers have, and more than most have.
+#: One byte, the payload of an Ethernet frame, and one more than common buffers hold; the longest
+#: one is added.
 SIZES = (1, 1472, 2049, 4097, 8193, 32_768)
 
-#: The longest payload there is, by the IP version: 65,535 less the headers (RFC 791, RFC 768), and without IPv6's (RFC 8200).
-LONGEST = {4: MAX_IPV4_DATAGRAM, 6: MAX_IPV6_DATAGRAM}
+#: Datagrams at once: less than half of what the default buffer of a Linux socket holds
+#: (rmem_default, 208 KiB).
+PIPELINED_DATAGRAMS = 100
 
-#: Datagrams at once: less than half of what the usual buffer of a socket in Linux holds of such (rmem_default, 208 KiB).
-PIPELINED = 100
+#: A network may lose or duplicate one in this many; loopback none.
+TOLERATED_ONE_IN = 10
 
-#: A network may lose one in so many, or double it; loopback none.
-ONE_IN = 10
+#: Datagrams whose replies are counted.
+COUNTED_DATAGRAMS = 20
 
-#: Datagrams that are counted one by one.
-COUNTED = 20
+#: Seconds to wait for a second reply to the same datagram.
+SECOND_REPLY_TIMEOUT = 0.5
 
-#: Seconds in which a second reply to the same datagram is awaited.
-SECOND_REPLY = 0.5
-
-#: The addresses of loopback at which a server is asked, beside the one that was given.
-_NEIGHBOURS = ("127.0.0.1", "127.0.0.2")
+#: Loopback addresses that are tried besides the given one.
+_LOOPBACK = ("127.0.0.1", "127.0.0.2")
 
 
-async def answers(asked: DatagramTester) -> str:
-    """A datagram comes back."""
-    await asked.served()
+@check("answers", UDP)
+async def datagramAnswers(tester: DatagramTester) -> str:
+    """A datagram is returned."""
+    await tester.expectAnswer()
     return ""
 
 
-async def everyByte(asked: DatagramTester) -> str:
-    """All values of a byte come back, in order and in none, and many of the same."""
+@check("all-byte-values", UDP)
+async def datagramByteValues(tester: DatagramTester) -> str:
+    """All byte values are returned, in order, at random and repeated."""
     for message in (bytes(range(256)), content(1400), bytes(1000), b"\xff" * 1000):
-        _same(message, await asked.exchange(message))
+        _compare(message, await tester.exchange(message))
     return ""
 
 
-async def empty(asked: DatagramTester) -> str:
-    """An empty datagram comes back."""
-    reply = await asked.exchange(b"")
-    if reply is None and await asked.exchange(content(16)) is None:
-        raise Failed("no reply, and from then on none to anything")
-    _same(b"", reply)
+@check("empty-datagram", UDP, "RFC 768", last=True)
+async def emptyDatagram(tester: DatagramTester) -> str:
+    """An empty datagram is returned."""
+    reply = await tester.exchange(b"")
+    if reply is None and await tester.exchange(content(16)) is None:
+        raise Failed("no reply, and none to any datagram after it")
+    _compare(b"", reply)
     return ""
 
 
-async def sizes(asked: DatagramTester) -> str:
-    """Datagrams of any size come back whole, up to the longest there is."""
+@check("datagram-sizes", UDP, "RFC 862, RFC 768")
+async def datagramSizes(tester: DatagramTester) -> str:
+    """Datagrams of any size are returned whole, up to the longest possible."""
     faults: dict[int, str] = {}
-    for size in (*SIZES, LONGEST[ip_address(asked.host.partition("%")[0]).version]):
+    for size in (*SIZES, maxDatagram(tester.host)):
         try:
-            _same(content(size), await asked.exchange(content(size)))
+            _compare(content(size), await tester.exchange(content(size)))
         except Failed as failed:
             faults[size] = str(failed)
     if faults:
-        raise Failed(toldBySize(faults))
+        raise Failed(faultsBySize(faults))
     return ""
 
 
-async def source(asked: DatagramTester) -> str:
-    """A reply comes from the address that was asked, so that a client which is connected to it gets it."""
+@check("reply-address", UDP, "RFC 1122 section 4.1.3.5")
+async def replyAddress(tester: DatagramTester) -> str:
+    """
+    A reply leaves from the address that the datagram was sent to, so that connected clients receive
+    it.
+    """
     answering = []
-    for host in _addresses(asked):
-        reply = await asked.exchange(content(16), host)
-        if reply is None and host == asked.host:
+    for host in _addresses(tester):
+        reply = await tester.exchange(content(16), host)
+        if reply is None and host == tester.host:
             raise Failed("no reply")
         if reply is not None:
             if unmapped(reply.host) != unmapped(host):
-                raise Failed(f"asked at {host} it answers from {reply.host}")
+                raise Failed(f"the reply to {host} left from {reply.host}")
             answering.append(host)
-    return f"asked at {' and '.join(answering)}"
+    return f"sent to {' and '.join(answering)}"
 
 
-def _addresses(asked: DatagramTester) -> list[str]:
-    """Where to ask: on loopback a server that listens everywhere is reached at another address too."""
-    more = _NEIGHBOURS if asked.near and unmapped(asked.host).version == 4 else ()
-    return [asked.host, *(each for each in more if each != asked.host)][:2]
+def _addresses(tester: DatagramTester) -> list[str]:
+    """
+    The addresses to try: on loopback a server on the wildcard address answers at another one too.
+    """
+    more = _LOOPBACK if tester.isLocal and unmapped(tester.host).version == 4 else ()
+    return [tester.host, *(host for host in more if host != tester.host)][:2]
 
 
-async def port(asked: DatagramTester) -> str:
-    """A reply comes from the port that was asked."""
-    reply = await asked.exchange(content(17))
+@check("reply-port", UDP)
+async def replyPort(tester: DatagramTester) -> str:
+    """A reply leaves from the port that the datagram was sent to."""
+    reply = await tester.exchange(content(17))
     if reply is None:
         raise Failed("no reply")
-    if reply.port != asked.port:
-        raise Failed(f"asked at port {asked.port} it answers from port {reply.port}")
+    if reply.port != tester.port:
+        raise Failed(f"the reply to port {tester.port} left from port {reply.port}")
     return ""
 
 
-async def once(asked: DatagramTester) -> str:
-    """Each datagram comes back once."""
-    post = await asked.pipeline(_messages(COUNTED))
-    await asked.pause(SECOND_REPLY)
-    if not post.count:
+@check("no-duplicates", UDP)
+async def noDuplicates(tester: DatagramTester) -> str:
+    """A datagram is returned once."""
+    opened = await tester.pipeline(_messages(COUNTED_DATAGRAMS))
+    await tester.pause(SECOND_REPLY_TIMEOUT)
+    if not opened.count:
         raise Failed("no reply")
-    extra = post.count - len({each.data for each in post.replies})
-    if extra > _tolerated(asked, COUNTED):
-        raise Failed(f"to {COUNTED} datagrams {post.count} replies came")
+    if opened.count - len(opened.distinct) > _tolerated(tester, COUNTED_DATAGRAMS):
+        raise Failed(f"{opened.count} replies to {COUNTED_DATAGRAMS} datagrams")
     return ""
 
 
-async def pipelined(asked: DatagramTester) -> str:
-    """Many datagrams at once all come back."""
-    messages = _messages(PIPELINED)
-    post = await asked.pipeline(messages)
-    lost = len(set(messages) - {each.data for each in post.replies})
-    if lost > _tolerated(asked, PIPELINED):
-        raise Failed(f"of {PIPELINED} datagrams at once {lost} did not come back")
-    return f"{lost} of {PIPELINED} were lost on the way" if lost else ""
+@check("pipelining", UDP)
+async def datagramPipelining(tester: DatagramTester) -> str:
+    """Datagrams that are sent without waiting for replies are all returned."""
+    messages = _messages(PIPELINED_DATAGRAMS)
+    opened = await tester.pipeline(messages)
+    lost = len(set(messages) - opened.distinct)
+    reason = f"{lost} of {PIPELINED_DATAGRAMS} datagrams lost"
+    if lost > _tolerated(tester, PIPELINED_DATAGRAMS):
+        raise Failed(reason)
+    return reason if lost else ""
 
 
 def _messages(count: int) -> list[bytes]:
     return [content(64 + number) for number in range(count)]
 
 
-def _tolerated(asked: DatagramTester, sent: int) -> int:
-    return 0 if asked.near else sent // ONE_IN
+def _tolerated(tester: DatagramTester, sent: int) -> int:
+    return 0 if tester.isLocal else sent // TOLERATED_ONE_IN
 
 
-def _same(message: bytes, reply: Reply | None) -> None:
+def _compare(message: bytes, reply: Reply | None) -> None:
     if reply is None:
         raise Failed("no reply")
     if reply.data == message:

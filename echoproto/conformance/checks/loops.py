@@ -1,6 +1,4 @@
-"""
-What could start a loop or a flood of datagrams, and so is asked only of who is ours.
-"""
+"""Checks that could start a loop or a flood of datagrams, so that they need the owner's consent."""
 
 from __future__ import annotations
 
@@ -10,59 +8,65 @@ from contextlib import suppress
 from twisted.internet.error import CannotListenError
 
 from echoproto.addresses import unmapped
+from echoproto.conformance.registry import UDP, check
 from echoproto.conformance.results import Failed, Skipped
 from echoproto.conformance.streamclient import content
 from echoproto.conformance.udpclient import CheckSocket, DatagramTester
 
 #: Ports of services that answer anything: echo (RFC 862) and chargen (RFC 864).
-ANSWERING = (7, 19)
+ANSWERING_PORTS = (7, 19)
 
-#: Datagrams of a burst: some times what the usual buffer of a socket in Linux holds.
-BURST = 2000
+#: Datagrams of a burst: several times what the default buffer of a Linux socket holds.
+BURST_DATAGRAMS = 2000
 
-#: So many at a time, so that the rest of the program goes on.
-AT_ONCE = 100
+#: Datagrams sent at a time, so that the rest of the program has its turns.
+SENDS_PER_TURN = 100
 
-#: On loopback we ask from here, where nobody else listens whose port it is on the other addresses.
-_ELSEWHERE = "127.0.0.3"
+#: The source on loopback, where other programs do not use the same ports.
+_LOOPBACK_SOURCE = "127.0.0.3"
 
 
-async def echoPorts(asked: DatagramTester) -> str:
-    """A datagram from the port of a service that answers anything is not answered: the two would never end."""
-    posts: dict[int, CheckSocket] = {}
-    for port in dict.fromkeys((*ANSWERING, asked.port)):
+@check("echo-ports", UDP, "CERT CA-1996-01", risky=True)
+async def echoPorts(tester: DatagramTester) -> str:
+    """
+    A datagram from the port of a service that answers anything gets no reply, as the two would
+    never end.
+    """
+    sockets: dict[int, CheckSocket] = {}
+    for port in dict.fromkeys((*ANSWERING_PORTS, tester.port)):
         with suppress(CannotListenError):
-            posts[port] = asked.open(port, _from(asked))
-    if not posts:
-        raise Skipped(f"{_ports(ANSWERING)} are taken, or need root")
-    for post in posts.values():
-        post.send(content(32))
-    await asked.pause(asked.patience)
-    answered = [port for port, post in posts.items() if post.count]
+            sockets[port] = tester.open(port, _source(tester))
+    if not sockets:
+        raise Skipped(f"{_named(ANSWERING_PORTS)} are in use, or need root")
+    for opened in sockets.values():
+        opened.send(content(32))
+    await tester.pause(tester.timeout)
+    answered = [port for port, opened in sockets.items() if opened.count]
     if answered:
-        raise Failed(f"it answers datagrams from {_ports(answered)}")
-    await asked.served()
-    return f"asked from {_ports(posts)}"
+        raise Failed(f"answers datagrams from {_named(answered)}")
+    await tester.expectAnswer()
+    return f"sent from {_named(sockets)}"
 
 
-def _from(asked: DatagramTester) -> str:
-    return _ELSEWHERE if asked.near and unmapped(asked.host).version == 4 else ""
+def _source(tester: DatagramTester) -> str:
+    return _LOOPBACK_SOURCE if tester.isLocal and unmapped(tester.host).version == 4 else ""
 
 
-def _ports(ports: Collection[int]) -> str:
+def _named(ports: Collection[int]) -> str:
     word = "port" if len(ports) == 1 else "ports"
     return f"{word} {', '.join(map(str, ports))}"
 
 
-async def burst(asked: DatagramTester) -> str:
-    """After a burst of datagrams, of which it may lose some, the next is answered."""
-    post = asked.open()
-    for _ in range(BURST // AT_ONCE):
-        for _ in range(AT_ONCE):
-            # What our own kernel has no room for is part of the burst.
+@check("datagram-burst", UDP, "RFC 1122 section 1.2.2", risky=True)
+async def datagramBurst(tester: DatagramTester) -> str:
+    """After a burst of datagrams, of which some may be lost, the next one is answered."""
+    opened = tester.open()
+    for _ in range(BURST_DATAGRAMS // SENDS_PER_TURN):
+        for _ in range(SENDS_PER_TURN):
+            # A full buffer of the own kernel is part of the burst.
             with suppress(Failed):
-                post.send(content(64))
-        await asked.pause(0)
-    await post.come(BURST, 1.0)
-    await asked.served()
-    return f"{post.count} of {BURST} came back"
+                opened.send(content(64))
+        await tester.pause(0)
+    await opened.waitForCount(BURST_DATAGRAMS, 1.0)
+    await tester.expectAnswer()
+    return f"{opened.count} of {BURST_DATAGRAMS} returned"

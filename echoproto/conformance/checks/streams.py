@@ -1,59 +1,69 @@
 """
-What is asked of every stream: that all comes back as it was sent, whatever it is and however it is cut.
+Checks of every stream: all data is returned unchanged, whatever it is and however it is split.
 """
 
 from __future__ import annotations
 
 from random import Random
 
+from echoproto.conformance.registry import TCP, check
 from echoproto.conformance.streamclient import StreamTester, content
 
-#: About twice what the kernels of both ends were seen to hold of it where nobody reads.
-LARGE = 16 << 20
+#: Bytes of a large message: about twice what both kernels were seen to buffer while nothing is
+#: read.
+LARGE_MESSAGE = 16 << 20
 
-MESSAGES = 1000
+#: Messages that are sent without waiting for replies.
+PIPELINED_MESSAGES = 1000
 
-#: Seconds between bytes that are sent one by one, so that each is in a segment of its own.
-GAP = 0.001
+#: Seconds between single bytes, so that each is in a segment of its own.
+BYTE_INTERVAL = 0.001
 
 
-async def answers(asked: StreamTester) -> str:
-    """A message comes back."""
-    await asked.served()
+@check("answers", TCP)
+async def streamAnswers(tester: StreamTester) -> str:
+    """A message is returned."""
+    await tester.expectAnswer()
     return ""
 
 
-async def everyByte(asked: StreamTester) -> str:
-    """All values of a byte come back, one after the other and pair by pair in no order."""
-    connection = await asked.open()
+@check("all-byte-values", TCP)
+async def streamByteValues(tester: StreamTester) -> str:
+    """All byte values are returned, in order and in random pairs."""
+    connection = await tester.open()
     connection.send(bytes(range(256)) + content(65_536))
-    await connection.all()
+    await connection.waitForEcho()
     return ""
 
 
-async def singleBytes(asked: StreamTester) -> str:
-    """Bytes come back that are sent one by one."""
-    connection = await asked.open()
-    for each in range(256):
-        connection.send(bytes([each]))
-        await asked.pause(GAP)
-    await connection.all()
+@check("byte-at-a-time", TCP)
+async def byteAtATime(tester: StreamTester) -> str:
+    """Bytes that are sent one at a time are returned."""
+    connection = await tester.open()
+    for value in range(256):
+        connection.send(bytes([value]))
+        await tester.pause(BYTE_INTERVAL)
+    await connection.waitForEcho()
     return ""
 
 
-async def large(asked: StreamTester) -> str:
-    """What is larger than all buffers on the way comes back, as it is read while it is sent."""
-    connection = await asked.open()
-    connection.send(content(LARGE))
-    await connection.all()
-    return ""
-
-
-async def pipelined(asked: StreamTester) -> str:
-    """Messages that are not awaited come back in order."""
-    connection = await asked.open()
+@check("pipelining", TCP)
+async def streamPipelining(tester: StreamTester) -> str:
+    """Messages that are sent without waiting for replies are returned in order."""
+    connection = await tester.open()
     sizes = Random(1)
-    for number in range(MESSAGES):
+    for number in range(PIPELINED_MESSAGES):
         connection.send(b"%d:" % number + content(sizes.randint(1, 1400)))
-    await connection.all()
+    await connection.waitForEcho()
+    return ""
+
+
+@check("large-message", TCP)
+async def largeMessage(tester: StreamTester) -> str:
+    """
+    A message larger than all buffers on the path is returned to a client that reads while it sends.
+    """
+    connection = await tester.open()
+    connection.send(content(LARGE_MESSAGE))
+    await connection.waitForEcho()
     return ""

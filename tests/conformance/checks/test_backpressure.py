@@ -6,12 +6,12 @@ from twisted.internet.interfaces import ITransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.conformance.checks import backpressure as reading
-from echoproto.conformance.checks.backpressure import neverReads, others, slowReader
+from echoproto.conformance.checks.backpressure import neverReads, otherClients, slowReader
 from echoproto.conformance.results import Failed, Skipped
-from tests.conformance.lab import Faulty, StreamLab, faulty
+from tests.conformance.fakeservers import FakeStreamServer, FaultyEcho, faultyServer
 
 
-class Overflowing(Faulty):
+class Overflowing(FaultyEcho):
     """Drops what its queue has no room for."""
 
     def dataReceived(self, data: bytes) -> None:
@@ -19,7 +19,7 @@ class Overflowing(Faulty):
             self.transport.write(data)
 
 
-class Trickling(Faulty):
+class Trickling(FaultyEcho):
     """Reads on from who does not read, but slowly."""
 
     def dataReceived(self, data: bytes) -> None:
@@ -29,7 +29,7 @@ class Trickling(Faulty):
     waiting: ClassVar[list[ITransport]] = []
 
 
-class OneByOne(Faulty):
+class OneByOne(FaultyEcho):
     """Serves nobody else while it has bytes for somebody."""
 
     busy: ClassVar[list[OneByOne]] = []
@@ -41,7 +41,7 @@ class OneByOne(Faulty):
             self.transport.write(data)
 
 
-class Closing(Faulty):
+class Closing(FaultyEcho):
     """Resets who does not read."""
 
     def dataReceived(self, data: bytes) -> None:
@@ -51,27 +51,29 @@ class Closing(Faulty):
 class ReadingTests(SynchronousTestCase):
     def test_ours(self) -> None:
         """Our echo passes them all."""
-        for check in (slowReader, others):
-            self.assertEqual(StreamLab().run(check), "")
-        self.assertRegex(StreamLab().run(neverReads), r"^it stopped after 0\.\d MiB$")
+        for check in (slowReader, otherClients):
+            self.assertEqual(FakeStreamServer().run(check), "")
+        self.assertRegex(
+            FakeStreamServer().run(neverReads), r"^stopped reading after [0-9.]+ [KM]iB$"
+        )
 
     def test_slowReader(self) -> None:
         """A server that drops what a slow client has no room for is found."""
         with self.assertRaisesRegex(
-            Failed, "^131072 of 4194304 bytes came back, then nothing for 5 s"
+            Failed, "^131072 of 4194304 bytes returned, then nothing for 5 s"
         ):
-            faulty(Overflowing).run(slowReader)
+            faultyServer(Overflowing).run(slowReader)
 
     def test_neverReads(self) -> None:
         """A server whose queue has no bound is found, after a bound of ours."""
-        lab = faulty(Faulty)
-        with self.assertRaisesRegex(Failed, r"it takes more than 64\.0 MiB from a client that"):
+        lab = faultyServer(FaultyEcho)
+        with self.assertRaisesRegex(Failed, r"reads more than 64\.0 MiB from a client that"):
             lab.run(neverReads)
 
     def test_unclear(self) -> None:
         """Of a server that goes on taking, but not so much that it has no bound, nothing is said."""
         self.addCleanup(Trickling.waiting.clear)
-        lab = faulty(Trickling)
+        lab = faultyServer(Trickling)
         turn = lab.turn
 
         def trickle() -> None:
@@ -80,19 +82,19 @@ class ReadingTests(SynchronousTestCase):
                 lab.clock.callLater(0.5, Trickling.waiting.pop().resumeProducing)  # type: ignore[attr-defined]
 
         lab.turn = trickle  # type: ignore[method-assign]
-        with self.assertRaisesRegex(Skipped, r"it had taken .* MiB in 40 s, and went on"):
+        with self.assertRaisesRegex(Skipped, r"still reading after .* MiB in 40 s"):
             lab.run(neverReads)
 
     def test_reset(self) -> None:
         """A server that resets such a client has a bound, too."""
-        self.assertRegex(faulty(Closing).run(neverReads), "it stopped after")
+        self.assertRegex(faultyServer(Closing).run(neverReads), "stopped reading after")
 
     def test_others(self) -> None:
         """A server that has eyes for one client only is found."""
         self.addCleanup(OneByOne.busy.clear)
-        with self.assertRaisesRegex(Failed, "0 of 17 bytes came back, then nothing for 5 s"):
-            faulty(OneByOne).run(others)
+        with self.assertRaisesRegex(Failed, "0 of 17 bytes returned, then nothing for 5 s"):
+            faultyServer(OneByOne).run(otherClients)
 
     def test_bound(self) -> None:
         """What is sent is more than one piece, and less than the memory of any machine."""
-        self.assertTrue(reading.PIECE < reading.SLOW < reading.PERMITTED < 1 << 30)
+        self.assertTrue(reading._PIECE_BYTES < reading.SLOW_BYTES < reading.MAX_ACCEPTED < 1 << 30)

@@ -10,13 +10,13 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.conformance.checks.closing import halfClose, lateReader, reset
+from echoproto.conformance.checks.closing import connectionReset, halfClose, lateReader
 from echoproto.conformance.results import Failed, Skipped
 from echoproto.targets.stream import StreamChannel
-from tests.conformance.lab import Faulty, StreamLab, faulty
+from tests.conformance.fakeservers import FakeStreamServer, FaultyEcho, faultyServer
 
 
-class Impatient(Faulty):
+class Impatient(FaultyEcho):
     """Cuts a connection that is not over a second after the client's FIN."""
 
     clock: Clock
@@ -26,7 +26,7 @@ class Impatient(Faulty):
         super().readConnectionLost()
 
 
-class Losing(Faulty):
+class Losing(FaultyEcho):
     """Answers a little later, and closes at the client's FIN with what it has not sent, as Twisted's stock echo."""
 
     clock: Clock
@@ -45,7 +45,7 @@ def clocked(protocol: Any) -> Callable[[Clock], Any]:
     return make
 
 
-class Offended(Faulty):
+class Offended(FaultyEcho):
     """Answers nobody any more once somebody has reset his connection."""
 
     offended = False
@@ -62,34 +62,34 @@ class Offended(Faulty):
 class EndingTests(SynchronousTestCase):
     def test_ours(self) -> None:
         """Our echo passes them all."""
-        for check in (halfClose, lateReader, reset):
-            self.assertEqual(StreamLab().run(check), "")
+        for check in (halfClose, lateReader, connectionReset):
+            self.assertEqual(FakeStreamServer().run(check), "")
 
     def test_halfClose(self) -> None:
         """A server that closes at the client's FIN, with what it has not sent, is found; the sizes are told."""
         with self.assertRaisesRegex(
             Failed,
-            "^1 bytes: 0 of 1 bytes came back, then the server closed the connection; "
+            "^1 bytes: 0 of 1 bytes returned, then the server closed the connection; "
             "also 1000, 40019, 65536, 2097152 bytes$",
         ):
-            StreamLab(clocked(Losing)).run(halfClose)
+            FakeStreamServer(clocked(Losing)).run(halfClose)
 
     def test_lateReader(self) -> None:
         """A server that gives its client no time after the FIN has lost bytes."""
-        with self.assertRaisesRegex(Failed, "bytes came back, then connection lost"):
-            StreamLab(clocked(Impatient)).run(lateReader)
+        with self.assertRaisesRegex(Failed, "bytes returned, then connection lost"):
+            FakeStreamServer(clocked(Impatient)).run(lateReader)
 
     def test_noHalfClose(self) -> None:
-        """Where we cannot half-close it is not asked."""
+        """Where we cannot half-close it is not tester."""
         for check in (halfClose, lateReader):
             with (
                 mock.patch.object(StreamChannel, "loseWriteConnection", return_value=False),
                 self.assertRaisesRegex(Skipped, "TLS clients cannot half-close"),
             ):
-                StreamLab().run(check)
+                FakeStreamServer().run(check)
 
     def test_reset(self) -> None:
         """A server that takes a reset amiss is found."""
         self.addCleanup(setattr, Offended, "offended", False)
-        with self.assertRaisesRegex(Failed, "0 of 20 bytes came back"):
-            faulty(Offended).run(reset)
+        with self.assertRaisesRegex(Failed, "0 of 20 bytes returned"):
+            faultyServer(Offended).run(connectionReset)

@@ -5,9 +5,14 @@ from typing import Any
 from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.conformance.checks.concurrency import CROWD, MANY, connections, crowd
+from echoproto.conformance.checks.concurrency import (
+    FLOOD_CONNECTIONS,
+    MANY_CONNECTIONS,
+    connectionFlood,
+    manyConnections,
+)
 from echoproto.conformance.results import Failed
-from tests.conformance.lab import Faulty, StreamLab
+from tests.conformance.fakeservers import FakeStreamServer, FaultyEcho
 
 
 class Limited(Factory):
@@ -18,7 +23,7 @@ class Limited(Factory):
     :param forever: whether nobody is served any more once there was none.
     """
 
-    protocol = Faulty
+    protocol = FaultyEcho
 
     def __init__(self, room: int, forever: bool = False) -> None:
         self.open = 0
@@ -33,14 +38,14 @@ class Limited(Factory):
         self.open += 1
         factory = self
 
-        class Counted(Faulty):
+        class Counted(FaultyEcho):
             def connectionLost(self, reason: Any = None) -> None:
                 factory.open -= 1
 
         return Counted()
 
 
-class Mixing(Faulty):
+class Mixing(FaultyEcho):
     """Answers the fiftieth connection with what is not its own."""
 
     number = 0
@@ -56,27 +61,28 @@ class Mixing(Faulty):
 class CrowdTests(SynchronousTestCase):
     def test_ours(self) -> None:
         """Our echo passes them all."""
-        self.assertEqual(StreamLab().run(connections), f"{MANY} connections")
+        self.assertEqual(FakeStreamServer().run(manyConnections), f"{MANY_CONNECTIONS} connections")
         self.assertEqual(
-            StreamLab().run(crowd), f"of {CROWD} connections at once {CROWD} were answered"
+            FakeStreamServer().run(connectionFlood),
+            f"{FLOOD_CONNECTIONS} of {FLOOD_CONNECTIONS} connections answered",
         )
 
     def test_tooFew(self) -> None:
         """A server that has room for few is found."""
-        with self.assertRaisesRegex(Failed, "connection 51 was not made"):
-            StreamLab(lambda clock: Limited(50)).run(connections)
+        with self.assertRaisesRegex(Failed, "connection 51 was refused"):
+            FakeStreamServer(lambda clock: Limited(50)).run(manyConnections)
 
     def test_mixed(self) -> None:
         """A server that mixes up its clients is found."""
         self.addCleanup(setattr, Mixing, "number", 0)
-        with self.assertRaisesRegex(Failed, "connection 50 of 100: byte 0 was sent as"):
-            StreamLab(lambda clock: Factory.forProtocol(Mixing)).run(connections)
+        with self.assertRaisesRegex(Failed, "connection 50 of 100: wrong byte at offset 0: sent"):
+            FakeStreamServer(lambda clock: Factory.forProtocol(Mixing)).run(manyConnections)
 
     def test_refused(self) -> None:
         """A crowd may be refused, as long as the next client is not."""
         self.assertEqual(
-            StreamLab(lambda clock: Limited(200)).run(crowd),
-            f"of {CROWD} connections at once 200 were answered",
+            FakeStreamServer(lambda clock: Limited(200)).run(connectionFlood),
+            f"200 of {FLOOD_CONNECTIONS} connections answered",
         )
         with self.assertRaisesRegex(Failed, "refused"):
-            StreamLab(lambda clock: Limited(200, forever=True)).run(crowd)
+            FakeStreamServer(lambda clock: Limited(200, forever=True)).run(connectionFlood)

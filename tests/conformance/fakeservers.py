@@ -1,4 +1,4 @@
-"""Checks asked in memory: of our echo, and of servers that have exactly one fault."""
+"""Checks tester in memory: of our echo, and of servers that have exactly one fault."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from echoproto.targets.stream import StreamTarget
 from echoproto.testing import DatagramWire, endpointTo
 
 #: Seconds that a check waits for an answer.
-PATIENCE = 5.0
+TIMEOUT = 5.0
 
 #: Seconds of a turn, and turns that a check may take.
 TURN = 0.01
 TURNS = 20_000
 
 
-class _Lab:
-    asked: Any
+class _FakeServer:
+    tester: Any
 
     def turn(self) -> None:
         """Let a little time pass."""
@@ -36,12 +36,12 @@ class _Lab:
     def run(self, check: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
         """Ask; returns what it returns, or raises what it raises."""
         outcome: list[Any] = []
-        Deferred.fromCoroutine(check(self.asked)).addBoth(outcome.append)
+        Deferred.fromCoroutine(check(self.tester)).addBoth(outcome.append)
         for _ in range(TURNS):
             if outcome:
                 break
             self.turn()
-        self.asked.close()
+        self.tester.close()
         self.turn()
         [result] = outcome
         if isinstance(result, Failure):
@@ -49,7 +49,7 @@ class _Lab:
         return result
 
 
-class StreamLab(_Lab):
+class FakeStreamServer(_FakeServer):
     """
     A server on a stream in memory.
 
@@ -62,7 +62,7 @@ class StreamLab(_Lab):
         target = StreamTarget(
             "tcp://lab1:7", self.endpoint, None, lambda: round(self.clock.seconds() * 1e9)
         )
-        self.asked = StreamTester(target, self.clock, PATIENCE)
+        self.tester = StreamTester(target, self.clock, TIMEOUT)
 
     def turn(self) -> None:
         """Some steps of each connection, then some time."""
@@ -74,7 +74,7 @@ class StreamLab(_Lab):
 
 
 @implementer(IHalfCloseableProtocol)
-class Faulty(Protocol):
+class FaultyEcho(Protocol):
     """An echo, whose faults are in its subclasses; it ends as it should."""
 
     transport: Any
@@ -89,12 +89,12 @@ class Faulty(Protocol):
         pass
 
 
-def faulty(protocol: type[Protocol]) -> StreamLab:
+def faultyServer(protocol: type[Protocol]) -> FakeStreamServer:
     """A lab with servers of this class."""
-    return StreamLab(lambda clock: Factory.forProtocol(protocol))
+    return FakeStreamServer(lambda clock: Factory.forProtocol(protocol))
 
 
-class DatagramLab(_Lab):
+class FakeDatagramServer(_FakeServer):
     """
     A server of datagrams in memory.
 
@@ -108,7 +108,7 @@ class DatagramLab(_Lab):
         self.wire = DatagramWire()
         self.server = protocol or EchoDatagramProtocol(self.wire)
         self.wire.listenDatagrams(port, self.server, host)
-        self.asked = DatagramTester(self.wire, host, port, PATIENCE)
+        self.tester = DatagramTester(self.wire, host, port, TIMEOUT)
 
     def turn(self) -> None:
         """Deliver what waits, then some time."""
@@ -116,7 +116,7 @@ class DatagramLab(_Lab):
         self.wire.advance(TURN)
 
 
-class FaultyDatagrams(DatagramProtocol):
+class FaultyDatagramEcho(DatagramProtocol):
     """An echo, whose faults are in its subclasses."""
 
     transport: Any
