@@ -36,9 +36,9 @@ from echoproto.conformance.registry import TCP, UDP
 from echoproto.conformance.results import ConformanceResult
 from echoproto.conformance.runner import ConformanceRunner
 from echoproto.conformance.suite import CHECKS, chosen
-from echoproto.report.document import suiteValues
+from echoproto.report.document import conformanceDocument
 from echoproto.report.table import Column
-from echoproto.report.text import gradeRows, suiteCounts
+from echoproto.report.text import checkRows, verdictCounts
 from echoproto.targets.target import Target
 
 _TITLE = "Check options"
@@ -153,15 +153,15 @@ class ConformanceView(ResultView[object, ConformanceResult]):
 
     def resultLines(self, result: ConformanceResult) -> Iterable[str]:
         """See :class:`ResultView`."""
-        rows = gradeRows(result, self._quiet)
+        rows = checkRows(result, self._quiet)
         if rows:
             titles = ("carrier", "check", "verdict", "reason")
             yield tableText(self._stream, _columns(titles, rows), styles=_STYLES)
-        yield suiteCounts(result)
+        yield verdictCounts(result)
 
     def document(self, result: ConformanceResult) -> Values:
         """See :class:`ResultView`."""
-        return suiteValues(result)
+        return conformanceDocument(result)
 
 
 def conformanceStatus(result: ConformanceResult, interrupted: bool) -> int:

@@ -41,7 +41,7 @@ from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.workers import LoadWorkerPool
-from echoproto.report.document import loadAssertable, loadValues
+from echoproto.report.document import loadDocument, loadFigures
 from echoproto.report.text import loadLine, loadSummary
 from echoproto.units import SECOND
 
@@ -197,12 +197,12 @@ class LoadView(ResultView[Interval, LoadResult]):
 
     def document(self, result: LoadResult) -> Values:
         """See :class:`ResultView`."""
-        return loadValues(result)
+        return loadDocument(result)
 
     def summaries(self, result: LoadResult) -> Iterable[Values]:
         """See :class:`ResultView`."""
         intervals = ("interval_ns", "intervals")
-        return ({k: v for k, v in loadValues(result).items() if k not in intervals},)
+        return ({k: v for k, v in loadDocument(result).items() if k not in intervals},)
 
 
 def loadStatus(result: LoadResult, interrupted: bool, hasFailed: bool) -> int:
@@ -227,5 +227,5 @@ def _progress(measurement: LoadGenerator | LoadWorkerPool) -> ProgressStage:
 
 
 def _failedAssertions(result: LoadResult, assertions: Sequence[Assertion]) -> list[str]:
-    values = loadAssertable(result)
+    values = loadFigures(result)
     return [failure for assertion in assertions if (failure := assertion.failure(values))]

@@ -40,8 +40,8 @@ from echoproto.measure.assertions import Assertion
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
-from echoproto.report.document import assertable, measurement, seenValues
-from echoproto.report.text import seenLine, snapshotLine, summary
+from echoproto.report.document import pingDocument, pingFigures, probeValues
+from echoproto.report.text import outcomeLine, pingLine, pingSummary
 from echoproto.targets.failures import describeFailure
 from echoproto.targets.target import Target
 
@@ -195,7 +195,7 @@ class PingSession:
 
     def snapshot(self) -> Iterator[str]:
         """The figures so far, a line per target."""
-        return (snapshotLine(pinger.snapshot()) for pinger in self._pingers)
+        return (pingLine(pinger.snapshot()) for pinger in self._pingers)
 
     def show(self, results: Sequence[PingResult]) -> int:
         """Write the results; returns the exit status."""
@@ -267,24 +267,24 @@ class PingView(ResultView[PingEvent, Sequence[PingResult]]):
         if self._quiet and event.outcome.kind in (OutcomeKind.REPLY, OutcomeKind.LOST):
             return
         stamp = f"[{time.time():.6f}] " if self._timestamps else ""
-        yield f"{stamp}{seenLine(event.target, event.outcome)}"
+        yield f"{stamp}{outcomeLine(event.target, event.outcome)}"
 
     def resultLines(self, result: Sequence[PingResult]) -> Iterable[str]:
         """See :class:`ResultView`."""
-        return map(summary, result)
+        return map(pingSummary, result)
 
     def eventValues(self, event: PingEvent) -> Values:
         """See :class:`ResultView`."""
-        return seenValues(event.target, event.at, event.outcome)
+        return probeValues(event.target, event.at, event.outcome)
 
     def document(self, result: Sequence[PingResult]) -> Values:
         """See :class:`ResultView`."""
-        return measurement(result, *self._run)
+        return pingDocument(result, *self._run)
 
     def summaries(self, result: Sequence[PingResult]) -> Iterable[Values]:
         """See :class:`ResultView`."""
         started, session = self._run
-        for target in measurement(result, started, session)["targets"]:
+        for target in pingDocument(result, started, session)["targets"]:
             yield {"started": started, "session": session, **target}
 
 
@@ -311,5 +311,5 @@ def _failedAssertions(results: Sequence[PingResult], assertions: Sequence[Assert
         f"{result.target}: {reason}"
         for result in results
         for assertion in assertions
-        if (reason := assertion.failure(assertable(result.record)))
+        if (reason := assertion.failure(pingFigures(result.record)))
     ]

@@ -21,7 +21,7 @@ from echoproto.cli.tables import tableText
 from echoproto.errors import ReportError
 from echoproto.escape import escaped
 from echoproto.report.compare import Comparison, compare
-from echoproto.report.export import comparisonRows, comparisonValues, reportValues, resultRows
+from echoproto.report.export import comparisonDocument, comparisonRows, reportDocument, resultRows
 from echoproto.report.loader import readStream
 from echoproto.report.merge import mergeResults
 from echoproto.report.result import StoredResult
@@ -188,8 +188,8 @@ class ReportView(ResultView[Values, ReportContent]):
     def document(self, result: ReportContent) -> Values:
         """See :class:`ResultView`."""
         if result.comparisons:
-            return comparisonValues(result.comparisons)
-        return reportValues(result.results)
+            return comparisonDocument(result.comparisons)
+        return reportDocument(result.results)
 
 
 def _csv(content: ReportContent) -> bytes:

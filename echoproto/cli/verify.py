@@ -32,8 +32,8 @@ from echoproto.cli.runner import MeasurementRunner
 from echoproto.measure.api import VerifyResult, prepareVerify
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.verifier import STOPPED, StreamVerifier
-from echoproto.report.document import verification
-from echoproto.report.text import integritySummary, progressLine
+from echoproto.report.document import verifyDocument
+from echoproto.report.text import verifyLine, verifySummary
 from echoproto.units import SECOND
 
 _TITLE = "Stream options"
@@ -95,7 +95,7 @@ def verifyCommand(options: VerifyOptions) -> int:
     def progress(verifier: StreamVerifier) -> ProgressStage:
         sofar = verifier.snapshot()
         share = sofar.received / size if size else sofar.duration / (options.duration or 1)
-        return ProgressStage(min(share, 1.0), progressLine(sofar))
+        return ProgressStage(min(share, 1.0), verifyLine(sofar))
 
     def show(result: VerifyResult) -> int:
         runner.write(writer.result(result))
@@ -134,11 +134,11 @@ class VerifyView(ResultView[Fault, VerifyResult]):
 
     def resultLines(self, result: VerifyResult) -> Iterable[str]:
         """See :class:`ResultView`."""
-        return (integritySummary(result),)
+        return (verifySummary(result),)
 
     def document(self, result: VerifyResult) -> Values:
         """See :class:`ResultView`."""
-        return verification(result)
+        return verifyDocument(result)
 
 
 def verifyStatus(result: VerifyResult, interrupted: bool) -> int:

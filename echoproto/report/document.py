@@ -27,7 +27,7 @@ FORMAT = "echoproto-measurement"
 VERSION = 1
 
 
-def measurement(results: Sequence[PingResult], started: str, session: str) -> dict[str, Any]:
+def pingDocument(results: Sequence[PingResult], started: str, session: str) -> dict[str, Any]:
     """
     A whole run.
 
@@ -46,7 +46,7 @@ def measurement(results: Sequence[PingResult], started: str, session: str) -> di
     }
 
 
-def verification(result: VerifyResult) -> dict[str, Any]:
+def verifyDocument(result: VerifyResult) -> dict[str, Any]:
     """What became of a stream."""
     return {
         "format": FORMAT,
@@ -74,7 +74,7 @@ def verification(result: VerifyResult) -> dict[str, Any]:
     }
 
 
-def loadValues(result: LoadResult) -> dict[str, Any]:
+def loadDocument(result: LoadResult) -> dict[str, Any]:
     """What became of a load."""
     plan = result.plan
     return {
@@ -113,12 +113,12 @@ def loadValues(result: LoadResult) -> dict[str, Any]:
     }
 
 
-def suiteValues(result: ConformanceResult) -> dict[str, Any]:
+def conformanceDocument(result: ConformanceResult) -> dict[str, Any]:
     """What came of a battery of checks."""
     return {
         "format": FORMAT,
         "version": VERSION,
-        "command": "suite",
+        "command": "conformance",
         "versions": versions(),
         "target": result.target,
         "answered": result.answered,
@@ -139,7 +139,7 @@ def suiteValues(result: ConformanceResult) -> dict[str, Any]:
     }
 
 
-def loadAssertable(result: LoadResult) -> dict[str, float]:
+def loadFigures(result: LoadResult) -> dict[str, float]:
     """What assertions may be about, by name; times are response times, in a closed loop service times."""
     times = result.response if result.response.count else result.service
     return {
@@ -212,7 +212,7 @@ def countsOf(record: PingStatistics) -> dict[str, int]:
     }
 
 
-def assertable(record: PingStatistics) -> dict[str, float]:
+def pingFigures(record: PingStatistics) -> dict[str, float]:
     """What assertions may be about, by name (:mod:`echoproto.measure.assertions`); times only where there are any."""
     values = {**countsOf(record), "loss": record.lossRatio, **_timesOf(record.times)}
     return {**values, "jitter": record.jitter} if record.times.count else values
@@ -230,7 +230,7 @@ def _configuration(plan: PingPlan, record: PingStatistics) -> dict[str, Any]:
     }
 
 
-def seenValues(target: str, at: int, seen: ProbeOutcome) -> dict[str, Any]:
+def probeValues(target: str, at: int, seen: ProbeOutcome) -> dict[str, Any]:
     """
     One probe's reply, or that none came.
 

@@ -14,7 +14,7 @@ from echoproto.report.document import FORMAT, VERSION, versions
 from echoproto.report.result import StoredResult
 
 
-def reportValues(results: Sequence[StoredResult]) -> dict[str, Any]:
+def reportDocument(results: Sequence[StoredResult]) -> dict[str, Any]:
     """All of them, merged or not."""
     return {
         "format": FORMAT,
@@ -46,7 +46,7 @@ def savedValues(result: StoredResult) -> dict[str, Any]:
     }
 
 
-def comparisonValues(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+def comparisonDocument(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """What differs, of each pair."""
     return {
         "format": FORMAT,

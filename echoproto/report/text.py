@@ -18,7 +18,7 @@ from echoproto.units import milliseconds, size
 REASONS = 3
 
 
-def seenLine(target: str, seen: ProbeOutcome) -> str:
+def outcomeLine(target: str, seen: ProbeOutcome) -> str:
     """One line for what was seen."""
     if seen.sequence is None:
         return f"{seen.size} bytes from {target}: foreign: it answers no probe of ours"
@@ -33,7 +33,7 @@ def seenLine(target: str, seen: ProbeOutcome) -> str:
     return f"{line} {seen.kind.value}{detail}"
 
 
-def snapshotLine(result: PingResult) -> str:
+def pingLine(result: PingResult) -> str:
     """The figures so far, in one line."""
     record = result.record
     times = record.times
@@ -44,7 +44,7 @@ def snapshotLine(result: PingResult) -> str:
     )
 
 
-def summary(result: PingResult) -> str:
+def pingSummary(result: PingResult) -> str:
     """All of it, some lines."""
     record = result.record
     lines = [f"--- {result.target} echo statistics ---", _counts(record, result.duration)]
@@ -59,13 +59,13 @@ def summary(result: PingResult) -> str:
     return "\n".join(lines)
 
 
-def progressLine(result: VerifyResult) -> str:
+def verifyLine(result: VerifyResult) -> str:
     """How far it has come, in one line."""
     faults = result.counts.total()
     return f"{size(result.received)}, {size(result.rate)}/s, {faults} faults"
 
 
-def integritySummary(result: VerifyResult) -> str:
+def verifySummary(result: VerifyResult) -> str:
     """What became of a stream, some lines."""
     lines = [
         f"--- {result.target} integrity ---",
@@ -112,7 +112,7 @@ def loadSummary(result: LoadResult) -> str:
     return "\n".join(lines)
 
 
-def gradeRows(result: ConformanceResult, quiet: bool = False) -> list[tuple[str, ...]]:
+def checkRows(result: ConformanceResult, quiet: bool = False) -> list[tuple[str, ...]]:
     """
     What came of each check, as rows: its carrier, its name, the verdict and why.
 
@@ -130,7 +130,7 @@ def _why(grade: CheckResult) -> str:
     return f"{grade.reason} ({grade.check.source})" if failed else grade.reason
 
 
-def suiteCounts(result: ConformanceResult) -> str:
+def verdictCounts(result: ConformanceResult) -> str:
     """How many checks have each verdict, in one line."""
     return ", ".join(f"{result.count(each)} {each.value}" for each in CheckVerdict)
 

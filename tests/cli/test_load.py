@@ -20,7 +20,7 @@ from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadReport
 from echoproto.protocols.echo import EchoFactory
 from tests.cli.commandcase import CommandTestCase, RunningReactor, Terminal
-from tests.report.results import loaded, spreadOf
+from tests.report.sampleresults import histogramOf, loadResult
 from tests.server.fakeprocesses import FakeProcess
 
 TARGET = "127.0.0.1:7"
@@ -99,8 +99,8 @@ class LoadTests(CommandTestCase):
             for process, status in zip(spawned if turn == 2 else (), statuses, strict=False):
                 counts = IntervalCounts()
                 counts.sent = 5
-                counts.service.merge(spreadOf(*range(5)))
-                for report in (LoadReport(counts=counts), LoadReport(result=loaded()))[
+                counts.service.merge(histogramOf(*range(5)))
+                for report in (LoadReport(counts=counts), LoadReport(result=loadResult()))[
                     : 2 * (not status)
                 ]:
                     process.protocol.childDataReceived(3, report.line())
@@ -202,7 +202,7 @@ class LoadTests(CommandTestCase):
 class LoadStatusTests(SynchronousTestCase):
     def test_tooFew(self) -> None:
         """Fewer messages than planned are status 1, unless the load was interrupted."""
-        plan = replace(loaded().plan, count=100)
-        result = replace(loaded(), plan=plan, received=loaded().sent, wrong=0)
+        plan = replace(loadResult().plan, count=100)
+        result = replace(loadResult(), plan=plan, received=loadResult().sent, wrong=0)
         self.assertEqual(loadStatus(result, interrupted=False, hasFailed=False), 1)
         self.assertEqual(loadStatus(result, interrupted=True, hasFailed=False), 0)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from echoproto.report.document import loadValues
-from echoproto.report.export import reportValues
+from echoproto.report.document import loadDocument
+from echoproto.report.export import reportDocument
 from echoproto.report.loader import readResults
 from echoproto.report.result import StoredResult
 from tests.cli.commandcase import BrokenPipe, CommandTestCase
-from tests.report.results import loaded, savedOf, verified
+from tests.report.sampleresults import loadResult, storedResult, storedVerification
 
 
 class ReportTests(CommandTestCase):
@@ -25,12 +25,12 @@ class ReportTests(CommandTestCase):
         super().setUp()
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
-        self.a = self.saved("a.json", savedOf(*[1] * 100))
-        self.b = self.saved("b.json", savedOf(*[2] * 100))
+        self.a = self.saved("a.json", storedResult(*[1] * 100))
+        self.b = self.saved("b.json", storedResult(*[2] * 100))
 
     def saved(self, name: str, *results: StoredResult) -> str:
         path = self.folder / name
-        path.write_text(json.dumps(reportValues(results)))
+        path.write_text(json.dumps(reportDocument(results)))
         return str(path)
 
     def report(self, *words: str, output: Any = None) -> tuple[int, str, str]:
@@ -50,8 +50,10 @@ class ReportTests(CommandTestCase):
     def test_table(self) -> None:
         """Each result of each file is a row, of any command."""
         path = self.folder / "load.json"
-        path.write_text(json.dumps(loadValues(loaded())))
-        header, *rows = self.well(self.a, str(path), self.saved("v.json", verified())).splitlines()
+        path.write_text(json.dumps(loadDocument(loadResult())))
+        header, *rows = self.well(
+            self.a, str(path), self.saved("v.json", storedVerification())
+        ).splitlines()
         self.assertEqual(header.split()[:4], ["target", "file", "command", "sent"])
         self.assertEqual(
             [row.split()[0] for row in rows], ["udp://lab1:7", "tcp://lab1:7", "udp://lab1:7"]
@@ -72,10 +74,10 @@ class ReportTests(CommandTestCase):
         output = self.well("--compare", self.a, self.b)
         self.assertIn(f"A: udp://lab1:7, rtt of 100 exchanges ({self.a})\nB: ", output)
         self.assertIn("slower by 100 %, more than noise", output)
-        both = self.saved("both.json", savedOf(1), savedOf(1))
+        both = self.saved("both.json", storedResult(1), storedResult(1))
         self.assertEqual(self.well("--compare", both).count("A: "), 1)
         self.assertEqual(self.well("--compare", both, both).count("A: "), 2)
-        one, two = savedOf(1), replace(savedOf(1), target="lab2")
+        one, two = storedResult(1), replace(storedResult(1), target="lab2")
         output = self.well(
             "--compare", self.saved("x.json", one, two), self.saved("y.json", two, one)
         )
@@ -89,7 +91,7 @@ class ReportTests(CommandTestCase):
 
     def test_cannotCompare(self) -> None:
         """Results without pairs, and pairs of different kinds, are not compared."""
-        v = self.saved("v.json", verified())
+        v = self.saved("v.json", storedVerification())
         takes = (
             "--compare needs two files with one target each or with the same targets, or one file "
             "with two targets; found"
@@ -97,8 +99,8 @@ class ReportTests(CommandTestCase):
         name = "udp://lab1:7"
         self.refused(f"{takes} {name}", "--compare", self.a)
         self.refused(f"{takes} {name}, {name}, {name}", "--compare", self.a, self.a, self.b)
-        two = self.saved("two.json", savedOf(1), replace(savedOf(1), target="lab2"))
-        other = self.saved("other.json", savedOf(1), replace(savedOf(1), target="lab3"))
+        two = self.saved("two.json", storedResult(1), replace(storedResult(1), target="lab2"))
+        other = self.saved("other.json", storedResult(1), replace(storedResult(1), target="lab3"))
         self.refused(f"{takes} {name} and lab2, {name} and lab3", "--compare", two, other)
         self.refused(
             f"{self.a} has rtt times of ping, {v} verify; only results of one kind can be compared",
@@ -117,7 +119,7 @@ class ReportTests(CommandTestCase):
 
     def test_input(self) -> None:
         """- is the standard input."""
-        text = json.dumps(reportValues([savedOf(1)]))
+        text = json.dumps(reportDocument([storedResult(1)]))
         for output, status in ((text, 0), ("", 2)):
             self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(output.encode())))
             found = self.report("-o", "csv", "-")
@@ -163,7 +165,7 @@ class ReportTests(CommandTestCase):
 
     def test_noTimes(self) -> None:
         """Results without times have a page, but no charts."""
-        path = self.saved("v.json", verified())
+        path = self.saved("v.json", storedVerification())
         self.well("--html", str(self.folder / "v.html"), path)
         self.refused("--png: nothing to plot; no result has times", "--png", "x", path)
 

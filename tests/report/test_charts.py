@@ -18,7 +18,7 @@ from echoproto.report.charts import (
 )
 from echoproto.report.result import StoredResult
 from echoproto.units import SECOND
-from tests.report.results import MS, savedOf
+from tests.report.sampleresults import MS, storedResult
 
 #: As large as a file may tell of.
 MOST = (1 << 62) - 1
@@ -40,7 +40,7 @@ def ticks(axis: Any) -> list[str]:
 class OverTimeTests(SynchronousTestCase):
     def test_seconds(self) -> None:
         """Of each second in which something came back there are the median, what lies round it, and the longest."""
-        axes = plotted(overTime, savedOf(1, 4))
+        axes = plotted(overTime, storedResult(1, 4))
         (median, longest), (shade,) = axes.lines, axes.collections
         self.assertEqual(median.get_xydata().tolist(), [[0, 2]])
         self.assertEqual(longest.get_xydata().tolist(), [[0, 4]])
@@ -50,15 +50,15 @@ class OverTimeTests(SynchronousTestCase):
     def test_probes(self) -> None:
         """Where single probes are known each has a mark, those that were lost one of another kind at the edge."""
         probes = ((0, MS), (SECOND, None), (2 * SECOND, 3 * MS))
-        answered, lost = plotted(overTime, savedOf(1, 3, probes=probes)).lines
+        answered, lost = plotted(overTime, storedResult(1, 3, probes=probes)).lines
         self.assertEqual(answered.get_xydata().tolist(), [[0, 1], [2, 3]])
         self.assertEqual((lost.get_xdata().tolist(), lost.get_marker()), ([1], "x"))
-        answered, lost = plotted(overTime, savedOf(1, probes=((SECOND, None),))).lines
+        answered, lost = plotted(overTime, storedResult(1, probes=((SECOND, None),))).lines
         self.assertEqual((len(answered.get_xdata()), len(lost.get_xdata())), (0, 1))
 
     def test_scale(self) -> None:
         """Times that are far from each other are on a scale by powers, on which ticks have plain numbers."""
-        near, far, further = (savedOf(1, each) for each in (3, 30, 30_000))
+        near, far, further = (storedResult(1, each) for each in (3, 30, 30_000))
         for plot in (overTime, percentiles):
             self.assertEqual(plotted(plot, near).get_yscale(), "linear")
             self.assertEqual(plotted(plot, far).get_yscale(), "log")
@@ -72,7 +72,7 @@ class RatesTests(SynchronousTestCase):
     def test_rates(self) -> None:
         """What was sent is dotted, what was answered a line; the last second, which is seldom whole, is left out."""
         seconds = tuple(Interval(each * SECOND, 10, 9 - each) for each in range(3))
-        axes = plotted(rates, savedOf(1, width=2 * SECOND, intervals=seconds))
+        axes = plotted(rates, storedResult(1, width=2 * SECOND, intervals=seconds))
         sent, answered = axes.patches
         self.assertEqual((sent.get_linestyle(), answered.get_linestyle()), (":", "-"))
         self.assertEqual(sent.get_data().values.tolist(), [5, 5])
@@ -81,14 +81,17 @@ class RatesTests(SynchronousTestCase):
 
     def test_one(self) -> None:
         """A run of a second has that one."""
-        axes = plotted(rates, savedOf(1, intervals=(Interval(0, 10, 9),)))
+        axes = plotted(rates, storedResult(1, intervals=(Interval(0, 10, 9),)))
         self.assertEqual(axes.patches[1].get_data().values.tolist(), [9])
 
 
 class HistogramTests(SynchronousTestCase):
     def test_shares(self) -> None:
         """Each result has shares of its own, which are all of it, and so can be seen beside others of another number."""
-        for results in ((savedOf(1, 2, 3), savedOf(2)), (savedOf(1, 400), savedOf(5))):
+        for results in (
+            (storedResult(1, 2, 3), storedResult(2)),
+            (storedResult(1, 400), storedResult(5)),
+        ):
             axes = plotted(histogram, *results)
             for colour, patch in zip(COLOURS, axes.patches[1::2], strict=False):
                 heights = patch.get_xy()[:, 1]
@@ -97,7 +100,7 @@ class HistogramTests(SynchronousTestCase):
 
     def test_wide(self) -> None:
         """Of times far from each other bars look as wide as each other."""
-        axes = plotted(histogram, savedOf(1, 400))
+        axes = plotted(histogram, storedResult(1, 400))
         self.assertEqual(axes.get_xscale(), "log")
 
 
@@ -108,7 +111,7 @@ def rgb(colour: str) -> tuple[float, ...]:
 class PercentilesTests(SynchronousTestCase):
     def test_nines(self) -> None:
         """At the place of each share is its percentile; the longest is at the end."""
-        result = savedOf(*range(1, 1001))
+        result = storedResult(*range(1, 1001))
         axes = plotted(percentiles, result)
         (line,) = axes.lines
         points = list(zip(line.get_xdata(), line.get_ydata(), strict=True))
@@ -122,7 +125,7 @@ class PercentilesTests(SynchronousTestCase):
 
     def test_few(self) -> None:
         """Of one time there is a line, too."""
-        axes = plotted(percentiles, savedOf(5))
+        axes = plotted(percentiles, storedResult(5))
         self.assertEqual(axes.lines[0].get_ydata().tolist(), [5, 5])
         self.assertEqual(ticks(axes.xaxis), ["0 %", "90 %"])
 
@@ -133,14 +136,14 @@ class ExtremeTests(SynchronousTestCase):
         one = Interval(0, 1, 1, MOST, MOST, MOST, MOST)
         far = Interval(MOST, MOST, MOST, 0, 0, 0, 0)
         for result in (
-            savedOf(0),
-            savedOf(0, 5),
-            savedOf(5, 5),
-            savedOf(1, 7_000_000),
-            savedOf(MOST // MS),
-            savedOf(1, width=1, intervals=(one, far)),
-            savedOf(1, width=MOST, intervals=(one,)),
-            savedOf(1, probes=((MOST, MOST), (0, 0))),
+            storedResult(0),
+            storedResult(0, 5),
+            storedResult(5, 5),
+            storedResult(1, 7_000_000),
+            storedResult(MOST // MS),
+            storedResult(1, width=1, intervals=(one, far)),
+            storedResult(1, width=MOST, intervals=(one,)),
+            storedResult(1, probes=((MOST, MOST), (0, 0))),
         ):
             for plot in (overTime, rates, histogram, percentiles):
                 self.assertTrue(plotted(plot, result).has_data())

@@ -9,7 +9,7 @@ from echoproto.errors import ReportError
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.compare import ComparisonVerdict, Estimate, MetricDifference, compare, ranks
 from echoproto.report.result import StoredResult
-from tests.report.results import savedOf, verified
+from tests.report.sampleresults import storedResult, storedVerification
 
 
 def run(random: Random, count: int, factor: float = 1.0, **values: Any) -> StoredResult:
@@ -17,7 +17,7 @@ def run(random: Random, count: int, factor: float = 1.0, **values: Any) -> Store
     times = LatencyHistogram()
     for _ in range(count):
         times.add(round(random.lognormvariate(13, 0.5) * factor))
-    return savedOf(**{"sent": count, "received": count, "times": times, **values})
+    return storedResult(**{"sent": count, "received": count, "times": times, **values})
 
 
 def verdicts(a: StoredResult, b: StoredResult) -> dict[str, str]:
@@ -72,7 +72,7 @@ class CompareTests(SynchronousTestCase):
         for each in (50_000, 200_000):
             a.add(each)
             b.add(each)
-        told = compare(savedOf(times=a), savedOf(times=b)).differences
+        told = compare(storedResult(times=a), storedResult(times=b)).differences
         self.assertEqual([each.verdict for each in told[:3]], [ComparisonVerdict.SAME] * 3)
 
     def test_ranks(self) -> None:
@@ -88,18 +88,25 @@ class CompareTests(SynchronousTestCase):
             (1000, 900, "more, more than noise"),
             (0, 0, "too few to tell"),
         ):
-            a, b = savedOf(sent=1000, received=1000), savedOf(sent=sent, received=received)
+            a, b = (
+                storedResult(sent=1000, received=1000),
+                storedResult(sent=sent, received=received),
+            )
             self.assertEqual(verdicts(a, b)["loss"], says)
-        a, b = savedOf(sent=1000, received=900), savedOf(sent=1000, received=990)
+        a, b = storedResult(sent=1000, received=900), storedResult(sent=1000, received=990)
         self.assertEqual(verdicts(a, b)["loss"], "less by 90 %, more than noise")
 
     def test_few(self) -> None:
         """Of few times, or of none, no difference is told, save one that leaves no doubt."""
-        for a, b in ((savedOf(), savedOf()), (savedOf(1), savedOf(100)), (savedOf(1), savedOf())):
+        for a, b in (
+            (storedResult(), storedResult()),
+            (storedResult(1), storedResult(100)),
+            (storedResult(1), storedResult()),
+        ):
             told = compare(a, b).differences[:4]
             self.assertEqual({str(each) for each in told}, {"too few to tell"})
         # The least that the 99.9th percentile can be is above the most of the other.
-        a, b = savedOf(*[1] * 6000), savedOf(*[50] * 100)
+        a, b = storedResult(*[1] * 6000), storedResult(*[50] * 100)
         self.assertEqual(verdicts(a, b)["p99.9"], "slower by a factor of 50.0, more than noise")
 
     def test_words(self) -> None:
@@ -116,8 +123,8 @@ class CompareTests(SynchronousTestCase):
     def test_unlike(self) -> None:
         """Results of different kinds are not compared, nor those without times."""
         for a, b, says in (
-            (savedOf(), savedOf(measured="response", command="load"), "can be compared"),
-            (verified(), verified(), "a.json has no times"),
+            (storedResult(), storedResult(measured="response", command="load"), "can be compared"),
+            (storedVerification(), storedVerification(), "a.json has no times"),
         ):
             with self.assertRaisesRegex(ReportError, says):
                 compare(a, b)

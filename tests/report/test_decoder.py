@@ -16,12 +16,12 @@ from echoproto.measure.ping.statistics import PingStatistics
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.decoder import restored
-from echoproto.report.document import loadValues, measurement, verification
-from echoproto.report.export import comparisonValues, reportValues
+from echoproto.report.document import loadDocument, pingDocument, verifyDocument
+from echoproto.report.export import comparisonDocument, reportDocument
 from echoproto.report.result import StoredResult
 from echoproto.report.validation import InvalidDocument, JSONObject
 from echoproto.units import SECOND
-from tests.report.results import MS, loaded, savedOf, spreadOf, verified
+from tests.report.sampleresults import MS, histogramOf, loadResult, storedResult, storedVerification
 
 
 def pinged(unit: int = MS) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def pinged(unit: int = MS) -> dict[str, Any]:
     result = PingResult(
         "udp://lab1:7", PingPlan(), record, 2 * SECOND, LatencyHistogram(), LatencyHistogram()
     )
-    return measurement([result, result], "2026-01-02T03:04:05+00:00", "00ff00ff")
+    return pingDocument([result, result], "2026-01-02T03:04:05+00:00", "00ff00ff")
 
 
 def read(document: Any) -> list[StoredResult]:
@@ -72,10 +72,10 @@ class RestoredTests(SynchronousTestCase):
 
     def test_load(self) -> None:
         """The times of a load are response times if its loop was open, else service times."""
-        (closed,) = read(loadValues(loaded(wrong=1)))
+        (closed,) = read(loadDocument(loadResult(wrong=1)))
         self.assertEqual((closed.measured, closed.times.maximum), ("service", 3 * MS))
         self.assertEqual((closed.command, closed.rate, closed.counts), ("load", 4.5, {"wrong": 1}))
-        document = loadValues(loaded(plan=LoadPlan(rate=5.0), response=spreadOf(7)))
+        document = loadDocument(loadResult(plan=LoadPlan(rate=5.0), response=histogramOf(7)))
         (found,) = read(document)
         self.assertEqual((found.measured, found.times.maximum), ("response", 7 * MS))
         second = {"at_ns": 0, "sent": 1, "received": 0}
@@ -86,20 +86,24 @@ class RestoredTests(SynchronousTestCase):
         """A verification has bytes, and no times; what was cut is lost, and not wrong."""
         counts = Counter({FaultKind.FLIPPED: 2, FaultKind.DROPPED: 1, FaultKind.CUT: 1})
         result = VerifyResult("tcp://lab1:7", 5, 10, 8, SECOND, counts, (), "")
-        (found,) = read(verification(result))
+        (found,) = read(verifyDocument(result))
         self.assertEqual((found.sent, found.received, found.rate), (10, 8, 8.0))
         self.assertEqual((found.counts, found.measured, found.inBytes), ({"wrong": 3}, "", True))
 
     def test_report(self) -> None:
         """What a report has written is read again as it was."""
-        results = [savedOf(1, 2, files=("x", "y")), verified(), savedOf(width=0, intervals=())]
-        found = read(reportValues(results))
+        results = [
+            storedResult(1, 2, files=("x", "y")),
+            storedVerification(),
+            storedResult(width=0, intervals=()),
+        ]
+        found = read(reportDocument(results))
         alike = [replace(each, files=("a.json",)) for each in results]
-        self.assertEqual(reportValues(found), reportValues(alike))
+        self.assertEqual(reportDocument(found), reportDocument(alike))
 
     def test_still(self) -> None:
         """What took no time has no rate."""
-        (found,) = read(loadValues(loaded(duration=0)))
+        (found,) = read(loadDocument(loadResult(duration=0)))
         self.assertEqual(found.rate, 0)
 
     def refused(self, document: dict[str, Any], says: str, **values: Any) -> None:
@@ -118,14 +122,14 @@ class RestoredTests(SynchronousTestCase):
             with self.assertRaisesRegex(InvalidDocument, says) as caught:
                 read({**pinged(), **values})
             self.assertIn(remedy, caught.exception.remedy)
-        self.assertRaisesRegex(InvalidDocument, "'compare'", read, comparisonValues([]))
+        self.assertRaisesRegex(InvalidDocument, "'compare'", read, comparisonDocument([]))
 
     def test_unfit(self) -> None:
         """What has not the values that it should is refused."""
         self.refused(pinged(), "targets is no list", targets={})
-        self.refused(loadValues(loaded()), "received is no whole", received="many")
-        self.refused(loadValues(loaded()), "have no width", interval_ns=0, intervals=[{}])
-        document = reportValues([savedOf()])
+        self.refused(loadDocument(loadResult()), "received is no whole", received="many")
+        self.refused(loadDocument(loadResult()), "have no width", interval_ns=0, intervals=[{}])
+        document = reportDocument([storedResult()])
         for name, value in (("measured", "response"), ("command", "greet")):
             wrong = {**document["results"][0], name: value}
             self.refused(document, "nothing measures", results=[wrong])

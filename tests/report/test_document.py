@@ -19,16 +19,16 @@ from echoproto.measure.ping.statistics import PingStatistics
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.document import (
-    assertable,
-    loadAssertable,
-    loadValues,
-    measurement,
-    seenValues,
-    suiteValues,
-    verification,
+    conformanceDocument,
+    loadDocument,
+    loadFigures,
+    pingDocument,
+    pingFigures,
+    probeValues,
+    verifyDocument,
 )
 from echoproto.units import SECOND
-from tests.report.results import graded, loaded, spreadOf
+from tests.report.sampleresults import conformanceResult, histogramOf, loadResult
 
 MS = 1_000_000
 
@@ -63,7 +63,7 @@ class DocumentTests(SynchronousTestCase):
             LatencyHistogram(),
             LatencyHistogram(),
         )
-        written = measurement([self.result(), empty], "2026-01-02T03:04:05+00:00", "00ff00ff")
+        written = pingDocument([self.result(), empty], "2026-01-02T03:04:05+00:00", "00ff00ff")
         Draft202012Validator(schema).validate(json.loads(json.dumps(written)))
         self.assertEqual(
             {
@@ -77,7 +77,7 @@ class DocumentTests(SynchronousTestCase):
         """The run is told second by second, without times where nothing came back."""
         self.record.receive(self.sent[1], 3 * MS)
         self.record.send(1000 * MS)
-        written = measurement([self.result()], "", "")["targets"][0]
+        written = pingDocument([self.result()], "", "")["targets"][0]
         self.assertEqual(written["interval_ns"], 1000 * MS)
         names = ("at_ns", "sent", "received", "min_ns", "p50_ns", "p99_ns", "max_ns")
         self.assertEqual(
@@ -94,7 +94,7 @@ class DocumentTests(SynchronousTestCase):
         fault = Fault(FaultKind.FOREIGN, 5, 1, b"\0", b"\xff")
         for counts, faults in ((Counter({FaultKind.FOREIGN: 1}), (fault,)), (Counter(), ())):
             result = VerifyResult("tcp://lab1:7", 5, 10, 9, MS, counts, faults, "")
-            written = verification(result)
+            written = verifyDocument(result)
             Draft202012Validator(schema).validate(json.loads(json.dumps(written)))
         self.assertEqual((written["rate_bytes_per_second"], written["counts"]["cut"]), (9000, 0))
 
@@ -111,28 +111,28 @@ class DocumentTests(SynchronousTestCase):
         validator = Draft202012Validator(schemas["load.schema.json"], registry=registry)
         validator.check_schema(schemas["load.schema.json"])
         for result in (
-            loaded(
+            loadResult(
                 intervals=(Interval(0, 5, 4, 1, 2, 3, 4, wrong=1), Interval(SECOND, 5, 0, wrong=0))
             ),
-            loaded(duration=0, sent=0, service=LatencyHistogram(), errors=Counter(gone=2)),
+            loadResult(duration=0, sent=0, service=LatencyHistogram(), errors=Counter(gone=2)),
         ):
-            validator.validate(json.loads(json.dumps(loadValues(result))))
-        self.assertEqual(loadValues(loaded())["rate_per_second"], 4.5)
+            validator.validate(json.loads(json.dumps(loadDocument(result))))
+        self.assertEqual(loadDocument(loadResult())["rate_per_second"], 4.5)
 
     def test_loadAssertable(self) -> None:
         """Times are response times where there are any, else service times; none where nothing came."""
-        values = loadAssertable(loaded())
+        values = loadFigures(loadResult())
         self.assertEqual((values["max"], values["rate"], values["loss"]), (3 * MS, 4.5, 0.1))
-        self.assertEqual(loadAssertable(loaded(response=spreadOf(7)))["max"], 7 * MS)
+        self.assertEqual(loadFigures(loadResult(response=histogramOf(7)))["max"], 7 * MS)
         self.assertEqual(set(values) - {*TIMES, *COUNTS, *SHARES}, set())
-        empty = loadAssertable(loaded(sent=0, service=LatencyHistogram()))
+        empty = loadFigures(loadResult(sent=0, service=LatencyHistogram()))
         self.assertEqual((empty["loss"], "p50" in empty), (0, False))
 
     def test_restored(self) -> None:
         """The histogram that is written gives back all percentiles."""
         for each in self.sent:
             self.record.receive(each, 10 * MS)
-        state = measurement([self.result()], "", "")["targets"][0]["rtt"]
+        state = pingDocument([self.result()], "", "")["targets"][0]["rtt"]
         self.assertEqual(
             LatencyHistogram.restored(state).percentile(50), self.record.times.percentile(50)
         )
@@ -143,11 +143,11 @@ class DocumentTests(SynchronousTestCase):
             (files("echoproto.report") / "schema" / "suite.schema.json").read_text()
         )
         Draft202012Validator.check_schema(schema)
-        result = graded(
+        result = conformanceResult(
             ("tcp", "answers", CheckVerdict.PASSED, ""),
             ("udp", "sizes", CheckVerdict.FAILED, "cut"),
         )
-        written = suiteValues(result)
+        written = conformanceDocument(result)
         Draft202012Validator(schema).validate(json.loads(json.dumps(written)))
         self.assertEqual(written["counts"], {"passed": 1, "failed": 1, "skipped": 0})
         self.assertEqual(
@@ -166,15 +166,15 @@ class DocumentTests(SynchronousTestCase):
 
     def test_assertable(self) -> None:
         """Everything that assertions know has a value, the times once there is a reply."""
-        self.assertEqual(set(assertable(self.record)), {*COUNTS, *SHARES} - {"rate"})
+        self.assertEqual(set(pingFigures(self.record)), {*COUNTS, *SHARES} - {"rate"})
         self.record.receive(self.sent[0], MS)
-        self.assertEqual(set(assertable(self.record)), {*TIMES, *COUNTS, *SHARES} - {"rate"})
+        self.assertEqual(set(pingFigures(self.record)), {*TIMES, *COUNTS, *SHARES} - {"rate"})
 
     def test_probes(self) -> None:
         """A probe's values are those of its line."""
         seen = self.record.receive(self.sent[1], 4 * MS)
         self.assertEqual(
-            seenValues("udp://lab1:7", 5, seen),
+            probeValues("udp://lab1:7", 5, seen),
             {
                 "target": "udp://lab1:7",
                 "at_ns": 5,
@@ -185,7 +185,7 @@ class DocumentTests(SynchronousTestCase):
                 "detail": "",
             },
         )
-        self.assertEqual(seenValues("", 0, self.record.lose(2, "gone"))["detail"], "gone")
+        self.assertEqual(probeValues("", 0, self.record.lose(2, "gone"))["detail"], "gone")
         damaged = self.record.receive(self.sent[2][:30], 5 * MS)
-        self.assertIn("30 bytes long", seenValues("", 0, damaged)["detail"])
-        self.assertIsNone(seenValues("", 0, self.record.receive(b"?", 5))["seq"])
+        self.assertIn("30 bytes long", probeValues("", 0, damaged)["detail"])
+        self.assertIsNone(probeValues("", 0, self.record.receive(b"?", 5))["seq"])

@@ -10,13 +10,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.report.compare import compare
 from echoproto.report.export import (
+    comparisonDocument,
     comparisonRows,
-    comparisonValues,
-    reportValues,
+    reportDocument,
     resultRows,
 )
 from echoproto.units import SECOND
-from tests.report.results import MS, savedOf, verified
+from tests.report.sampleresults import MS, storedResult, storedVerification
 
 
 def schemaOf(name: str) -> Any:
@@ -34,8 +34,13 @@ def validator(name: str) -> Any:
 class ReportTests(SynchronousTestCase):
     def test_schema(self) -> None:
         """A report of anything is what its schema tells."""
-        results = [savedOf(1, 2), savedOf(), verified(), savedOf(sent=0, received=0, width=0)]
-        written = reportValues(results)
+        results = [
+            storedResult(1, 2),
+            storedResult(),
+            storedVerification(),
+            storedResult(sent=0, received=0, width=0),
+        ]
+        written = reportDocument(results)
         validator("report.schema.json").validate(json.loads(json.dumps(written)))
         first, *_, of = written["results"]
         self.assertEqual((first["lost"], first["loss_ratio"], first["unit"]), (1, 0.1, "exchanges"))
@@ -47,7 +52,9 @@ class ReportTests(SynchronousTestCase):
 
     def test_rows(self) -> None:
         """All rows have the same columns; what there is not is empty."""
-        rows = resultRows([savedOf(1, 3, files=("a", "b")), verified(), savedOf()])
+        rows = resultRows(
+            [storedResult(1, 3, files=("a", "b")), storedVerification(), storedResult()]
+        )
         self.assertEqual(len({tuple(each) for each in rows}), 1)
         first, bytes_, none = rows
         self.assertEqual((first["files"], first["count"], first["min_ns"]), ("a b", 2, MS))
@@ -59,13 +66,13 @@ class ReportTests(SynchronousTestCase):
 class ComparisonTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.comparisons = [
-            compare(savedOf(*[1] * 100), savedOf(*[2] * 100, sent=9)),
-            compare(savedOf(), savedOf(0)),
+            compare(storedResult(*[1] * 100), storedResult(*[2] * 100, sent=9)),
+            compare(storedResult(), storedResult(0)),
         ]
 
     def test_schema(self) -> None:
         """A comparison is what its schema tells."""
-        written = comparisonValues(self.comparisons)
+        written = comparisonDocument(self.comparisons)
         validator("comparison.schema.json").validate(json.loads(json.dumps(written)))
         first, second = written["comparisons"]
         self.assertEqual(

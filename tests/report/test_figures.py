@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.report.charts import COLOURS
 from echoproto.report.figures import inlined, pngPicture, svgPictures
 from echoproto.report.result import StoredResult
-from tests.report.results import savedOf, verified
+from tests.report.sampleresults import storedResult, storedVerification
 
 TITLES = [
     "Time of an exchange, over the run",
@@ -34,7 +34,7 @@ def strokes(picture: ET.Element) -> str:
 class PictureTests(SynchronousTestCase):
     def test_all(self) -> None:
         """What was measured second by second has all four pictures, each with a size."""
-        found = drawn(savedOf(1, 2, 400))
+        found = drawn(storedResult(1, 2, 400))
         self.assertEqual(list(found), TITLES)
         for each in found.values():
             _, _, width, height = (float(one) for one in each.attrib["viewBox"].split())
@@ -43,26 +43,26 @@ class PictureTests(SynchronousTestCase):
 
     def test_ink(self) -> None:
         """What is as the page's text has the page's colour, and there is no background."""
-        for each in drawn(savedOf(1, 2)).values():
+        for each in drawn(storedResult(1, 2)).values():
             self.assertIn("currentColor", strokes(each))
             self.assertNotIn("#ffffff", strokes(each))
 
     def test_closed(self) -> None:
         """A picture names no other place and nothing of a file, and has no name that another has."""
-        for each in svgPictures([savedOf(1, 2, target="udp://secret:7")]):
+        for each in svgPictures([storedResult(1, 2, target="udp://secret:7")]):
             for foreign in ("http", "secret", "<metadata", "<?xml", 'id="axes_1"'):
                 self.assertNotIn(foreign, each.svg)
 
     def test_few(self) -> None:
         """Without seconds only what the histogram tells is drawn; without any time nothing is."""
         few: dict[str, Any] = {"width": 0, "intervals": ()}
-        self.assertEqual(list(drawn(savedOf(1, **few))), TITLES[2:])
-        self.assertEqual(list(drawn(savedOf())), [TITLES[1]])
-        self.assertEqual(drawn(verified()), {})
+        self.assertEqual(list(drawn(storedResult(1, **few))), TITLES[2:])
+        self.assertEqual(list(drawn(storedResult())), [TITLES[1]])
+        self.assertEqual(drawn(storedVerification()), {})
 
     def test_colours(self) -> None:
         """Each result has a colour of its own, the same in each picture, whatever the others have to draw."""
-        results = [savedOf(), verified(), savedOf(1), savedOf(3, sent=5)]
+        results = [storedResult(), storedVerification(), storedResult(1), storedResult(3, sent=5)]
         for title in TITLES:
             found = strokes(drawn(*results)[title])
             for number in (2, 3):
@@ -89,15 +89,15 @@ class PNGTests(SynchronousTestCase):
 
     def test_one(self) -> None:
         """All pictures are in one, two beside each other."""
-        width, height = self.sizeOf([savedOf(1, 2)])
-        _, less = self.sizeOf([savedOf(1, 2, intervals=())])
+        width, height = self.sizeOf([storedResult(1, 2)])
+        _, less = self.sizeOf([storedResult(1, 2, intervals=())])
         self.assertTrue(width > 1500 and height > 1000 and less < 700)
 
     def test_names(self) -> None:
         """Names of targets are text, whatever they look like: no formula, nothing that the font lacks, and not too long."""
         for target in ("$x^$", "_hidden", "测试 \U0001f600", "long" * 100, "\\frac{"):
-            self.sizeOf([savedOf(1, target=target), verified()])
+            self.sizeOf([storedResult(1, target=target), storedVerification()])
 
     def test_none(self) -> None:
         """Where there is nothing to draw there is no picture."""
-        self.assertEqual(pngPicture([verified()]), b"")
+        self.assertEqual(pngPicture([storedVerification()]), b"")

@@ -8,7 +8,7 @@ from echoproto.report.charts import COLOURS
 from echoproto.report.compare import compare
 from echoproto.report.figures import Picture
 from echoproto.report.html import page
-from tests.report.results import savedOf, verified
+from tests.report.sampleresults import storedResult, storedVerification
 
 
 class Reader(HTMLParser):
@@ -40,7 +40,9 @@ class Reader(HTMLParser):
 class PageTests(SynchronousTestCase):
     def test_whole(self) -> None:
         """The page has a title, the rows, and the pictures; all that opens closes."""
-        found = Reader(page([savedOf(1, 2)], [Picture("Spread", '<svg viewBox="0 0 1 1"></svg>')]))
+        found = Reader(
+            page([storedResult(1, 2)], [Picture("Spread", '<svg viewBox="0 0 1 1"></svg>')])
+        )
         self.assertEqual(found.open, [])
         self.assertEqual(found.texts["title"], ["Echo of udp://lab1:7"])
         self.assertEqual(found.texts["figcaption"], ["Spread"])
@@ -52,7 +54,7 @@ class PageTests(SynchronousTestCase):
 
     def test_alone(self) -> None:
         """It needs no other file and no script, and tells the browser to take none."""
-        text = page([savedOf(1)], [])
+        text = page([storedResult(1)], [])
         found = Reader(text)
         self.assertEqual(
             [each for each in found.attributes if each[1] in ("src", "href", "srcset")], []
@@ -65,7 +67,7 @@ class PageTests(SynchronousTestCase):
     def test_escaped(self) -> None:
         """Whatever a file tells is text."""
         evil = "<script>alert('1')</script>\"&$title"
-        results = [savedOf(1, target=evil, files=(evil,)), savedOf(1)]
+        results = [storedResult(1, target=evil, files=(evil,)), storedResult(1)]
         text = page(results, [], [compare(*results)])
         self.assertNotIn("<script", text)
         found = Reader(text)
@@ -76,12 +78,12 @@ class PageTests(SynchronousTestCase):
     def test_title(self) -> None:
         """Of many targets the title names the first."""
         for names, says in (("ab", "a and b"), ("abc", "a and 2 more"), ("aa", "a")):
-            text = page([savedOf(target=each) for each in names], [])
+            text = page([storedResult(target=each) for each in names], [])
             self.assertIn(f"<title>Echo of {says}</title>", text)
 
     def test_marks(self) -> None:
         """A result that is drawn has its colour beside it."""
-        text = page([verified(), *[savedOf(1)] * 9], [])
+        text = page([storedVerification(), *[storedResult(1)] * 9], [])
         for number, each in enumerate(COLOURS):
             # Once in each table; the first has no times.
             self.assertEqual(text.count(each), 2 if number else 0)
@@ -89,14 +91,14 @@ class PageTests(SynchronousTestCase):
 
     def test_bytes(self) -> None:
         """Where there are no times there is no table of them, and nothing is said of pictures."""
-        text = page([verified()], [])
+        text = page([storedVerification()], [])
         self.assertNotIn("p99", text)
         self.assertNotIn("Over the run", text)
         self.assertNotIn("<figure", text)
 
     def test_compared(self) -> None:
         """A comparison has a table, of which the verdict comes before the figures."""
-        found = Reader(page([savedOf(1)] * 2, [], [compare(savedOf(1), savedOf(1))]))
+        found = Reader(page([storedResult(1)] * 2, [], [compare(storedResult(1), storedResult(1))]))
         self.assertIn("Compared", found.texts["h2"])
         at = found.texts["td"].index("p50")
         self.assertEqual(found.texts["td"][at + 1], "too few to tell")

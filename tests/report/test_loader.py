@@ -15,14 +15,14 @@ from echoproto.measure.intervals import Interval
 from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
 from echoproto.report import loader as reading
 from echoproto.report.compare import compare
-from echoproto.report.document import loadValues, seenValues
-from echoproto.report.export import reportValues
+from echoproto.report.document import loadDocument, probeValues
+from echoproto.report.export import reportDocument
 from echoproto.report.loader import PROBES, readResults, readStream
 from echoproto.report.merge import mergeResults
 from echoproto.report.result import StoredResult
 from echoproto.report.table import resultColumns
 from echoproto.units import SECOND
-from tests.report.results import MS, loaded, savedOf, spreadOf, verified
+from tests.report.sampleresults import MS, histogramOf, loadResult, storedResult, storedVerification
 from tests.report.test_decoder import pinged
 
 
@@ -35,7 +35,7 @@ def line(type: str, values: dict[str, Any]) -> str:
 
 
 def probe(at: int, seen: ProbeOutcome, target: str = "udp://lab1:7") -> str:
-    return line("probe", seenValues(target, at, seen))
+    return line("probe", probeValues(target, at, seen))
 
 
 def summary(**values: Any) -> str:
@@ -115,7 +115,7 @@ class ReadingTests(SynchronousTestCase):
         """A load tells its seconds as they end, and then the whole without them."""
         seconds = [Interval(0, 5, 4, 1, 2, 3, 4), Interval(SECOND, 5, 0)]
         told = "".join(line("interval", each.values()) for each in seconds)
-        whole = line("summary", loadValues(loaded()))
+        whole = line("summary", loadDocument(loadResult()))
         first, second = read(told + whole + whole)
         self.assertEqual((first.command, first.width), ("load", SECOND))
         self.assertEqual((first.intervals, second.intervals), (tuple(seconds), ()))
@@ -148,9 +148,9 @@ class ReadingTests(SynchronousTestCase):
 #: What is read; the fuzz puts other values in its place.
 GOOD = [
     pinged(1),
-    reportValues([savedOf(0, 0), verified()]),
+    reportDocument([storedResult(0, 0), storedVerification()]),
     {"type": "summary", **pinged(1)["targets"][0]},
-    {"type": "summary", **loadValues(loaded(service=spreadOf(0)))},
+    {"type": "summary", **loadDocument(loadResult(service=histogramOf(0)))},
 ]
 
 JSON = st.recursive(
@@ -166,7 +166,7 @@ class FuzzTests(SynchronousTestCase):
     def tried(self, text: str) -> None:
         try:
             found = read(text)
-            json.dumps(reportValues(found))
+            json.dumps(reportDocument(found))
             resultColumns(found)
             mergeResults(found)
             compare(found[0], found[-1])

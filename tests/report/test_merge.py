@@ -8,7 +8,7 @@ from echoproto.errors import ReportError
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.report.merge import mergeResults
 from echoproto.units import SECOND
-from tests.report.results import savedOf, verified
+from tests.report.sampleresults import storedResult, storedVerification
 
 
 class MergeTests(SynchronousTestCase):
@@ -22,7 +22,7 @@ class MergeTests(SynchronousTestCase):
                 time = round(random.lognormvariate(13, 1.5))
                 part.add(time)
                 whole.add(time)
-            parts.append(savedOf(times=LatencyHistogram.restored(part.state())))
+            parts.append(storedResult(times=LatencyHistogram.restored(part.state())))
         merged = mergeResults(parts).times
         self.assertEqual(merged.state(), whole.state())
         percents = (*PERCENTILES.values(), 0.01, 25, 99.99, 100)
@@ -32,8 +32,10 @@ class MergeTests(SynchronousTestCase):
         """Counts and rates are added, the duration is the longest, and seconds are not kept."""
         merged = mergeResults(
             [
-                savedOf(1, 2, counts={"corrupt": 1, "late": 2}),
-                savedOf(3, files=("b", "c"), duration=SECOND, counts={"corrupt": 4, "late": 0}),
+                storedResult(1, 2, counts={"corrupt": 1, "late": 2}),
+                storedResult(
+                    3, files=("b", "c"), duration=SECOND, counts={"corrupt": 4, "late": 0}
+                ),
             ]
         )
         self.assertEqual((merged.sent, merged.received, merged.rate), (20, 18, 9.0))
@@ -44,24 +46,27 @@ class MergeTests(SynchronousTestCase):
     def test_names(self) -> None:
         """A few targets are named, of many it is told how many they are."""
         for count, says in ((3, "lab0, lab1, lab2"), (4, "4 targets")):
-            results = [savedOf(target=f"lab{each}") for each in range(count)]
+            results = [storedResult(target=f"lab{each}") for each in range(count)]
             self.assertEqual(mergeResults(results).target, says)
 
     def test_one(self) -> None:
         """One alone stays as it is, with its seconds."""
-        self.assertEqual(mergeResults([savedOf(1)]).intervals, savedOf(1).intervals)
+        self.assertEqual(mergeResults([storedResult(1)]).intervals, storedResult(1).intervals)
 
     def test_bytes(self) -> None:
         """Of verifications the bytes are added."""
-        merged = mergeResults([verified(), verified(counts={"wrong": 3})])
+        merged = mergeResults([storedVerification(), storedVerification(counts={"wrong": 3})])
         self.assertEqual((merged.sent, merged.counts, merged.measured), (4 << 20, {"wrong": 3}, ""))
 
     def test_unlike(self) -> None:
         """Results of different kinds are not merged, nor is nothing, nor more than can be counted."""
         for results, says in (
-            ([savedOf(), verified(files=("b",))], "a.json has rtt times of ping, b verify; only"),
+            (
+                [storedResult(), storedVerification(files=("b",))],
+                "a.json has rtt times of ping, b verify; only",
+            ),
             ([], "nothing to merge"),
-            ([savedOf(sent=1 << 61)] * 2, "more than can be counted"),
+            ([storedResult(sent=1 << 61)] * 2, "more than can be counted"),
         ):
             with self.assertRaisesRegex(ReportError, says):
                 mergeResults(results)

@@ -22,7 +22,7 @@ from echoproto.report.statistics import (
     timesDesignEffect,
 )
 from echoproto.units import SECOND
-from tests.report.results import savedOf
+from tests.report.sampleresults import storedResult
 
 
 def exactQuantile(trials: int, share: Fraction, level: Fraction) -> int:
@@ -122,7 +122,7 @@ class Run:
             if not isDown:
                 times.add(took[-1])
         width, intervals = intervalsOf(sentAt, took)
-        return savedOf(
+        return storedResult(
             sent=len(took),
             received=times.count,
             times=times,
@@ -175,14 +175,14 @@ class DependenceTests(SynchronousTestCase):
         """Without enough seconds, or without any reply, nothing is known."""
         few = tuple(Interval(each, 5, 5, 1, 1, 1, 1) for each in range(ENOUGH - 1))
         for intervals in ((), few):
-            result = savedOf(1, 2, intervals=intervals)
+            result = storedResult(1, 2, intervals=intervals)
             self.assertEqual((timesDesignEffect(result), lossDesignEffect(result)), (1, 1))
-        gone = savedOf(received=0, intervals=tuple(Interval(each, 5, 0) for each in range(9)))
+        gone = storedResult(received=0, intervals=tuple(Interval(each, 5, 0) for each in range(9)))
         self.assertEqual((timesDesignEffect(gone), lossDesignEffect(gone)), (1, 1))
 
     def test_foreign(self) -> None:
         """Seconds that tell what the histogram does not, as a file may have them, do no harm."""
         odd = tuple(Interval(each, 1, 1 << 61, 0, 9**20, 0, 0) for each in range(9))
-        for result in (savedOf(1, intervals=odd), savedOf(intervals=odd)):
+        for result in (storedResult(1, intervals=odd), storedResult(intervals=odd)):
             self.assertGreaterEqual(min(timesDesignEffect(result), lossDesignEffect(result)), 1)
             compare(result, result)

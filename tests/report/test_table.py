@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.report.compare import compare
 from echoproto.report.table import Column, comparisonColumns, resultColumns, sides
-from tests.report.results import savedOf, verified
+from tests.report.sampleresults import storedResult, storedVerification
 
 
 def cells(columns: Sequence[Column]) -> dict[str, tuple[str, ...]]:
@@ -16,7 +16,7 @@ def cells(columns: Sequence[Column]) -> dict[str, tuple[str, ...]]:
 class ResultTests(SynchronousTestCase):
     def test_rows(self) -> None:
         """A row tells whose it is, what became of what was sent, and how long that took."""
-        names, counts, times = resultColumns([savedOf(1, 2, 3), savedOf()])
+        names, counts, times = resultColumns([storedResult(1, 2, 3), storedResult()])
         self.assertEqual(cells(names), {"target": ("udp://lab1:7",) * 2})
         self.assertEqual(
             cells(counts),
@@ -44,7 +44,7 @@ class ResultTests(SynchronousTestCase):
 
     def test_bytes(self) -> None:
         """Of a verification bytes are told."""
-        _, counts, times = resultColumns([verified(received=1 << 20)])
+        _, counts, times = resultColumns([storedVerification(received=1 << 20)])
         found = {title: cell for title, (cell,) in cells(counts).items()}
         self.assertEqual((found["sent"], found["lost"]), ("2.0 MiB", "1.0 MiB (50.00 %)"))
         self.assertEqual(found["rate"], "1.0 MiB/s")
@@ -52,7 +52,9 @@ class ResultTests(SynchronousTestCase):
 
     def test_seen(self) -> None:
         """What is wrong with replies has a column where there is any; it is empty where it is not counted."""
-        _, counts, _ = resultColumns([savedOf(counts={"corrupt": 2, "late": 3}), verified()])
+        _, counts, _ = resultColumns(
+            [storedResult(counts={"corrupt": 2, "late": 3}), storedVerification()]
+        )
         found = cells(counts)
         self.assertEqual(found["corrupt"], ("2", ""))
         self.assertNotIn("wrong", found)
@@ -60,12 +62,12 @@ class ResultTests(SynchronousTestCase):
 
     def test_files(self) -> None:
         """Where there are several files each row names its own; a row of several the first."""
-        names, _, _ = resultColumns([savedOf(), savedOf(files=("b", "c"))])
+        names, _, _ = resultColumns([storedResult(), storedResult(files=("b", "c"))])
         self.assertEqual(cells(names)["file"], ("a.json", "b and 1 more"))
 
     def test_aligned(self) -> None:
         """Words are read from the left, numbers stand one above the other."""
-        columns = [each for part in resultColumns([savedOf(1)]) for each in part]
+        columns = [each for part in resultColumns([storedResult(1)]) for each in part]
         words = [each.title for each in columns if each.isWords]
         self.assertEqual(words, ["target", "command", "times in ms"])
 
@@ -73,7 +75,7 @@ class ResultTests(SynchronousTestCase):
 class ComparisonTests(SynchronousTestCase):
     def test_rows(self) -> None:
         """Each figure of both has where it may lie, and what can be said of it."""
-        found = compare(savedOf(*[1] * 100), savedOf(*[2] * 100))
+        found = compare(storedResult(*[1] * 100), storedResult(*[2] * 100))
         names, figures, words = comparisonColumns(found)
         self.assertEqual(cells(names)["in ms"], ("p50", "p90", "p99", "p99.9", "loss"))
         a = cells(figures)["A"]
@@ -84,13 +86,13 @@ class ComparisonTests(SynchronousTestCase):
 
     def test_noRatio(self) -> None:
         """Beside 0 there is no ratio."""
-        _, figures, _ = comparisonColumns(compare(savedOf(), savedOf(1)))
+        _, figures, _ = comparisonColumns(compare(storedResult(), storedResult(1)))
         self.assertEqual(cells(figures)["B/A"][0], "")
 
     def test_sides(self) -> None:
         """It is told which is which."""
         self.assertEqual(
-            sides(compare(savedOf(1), savedOf(files=("b",)))),
+            sides(compare(storedResult(1), storedResult(files=("b",)))),
             [
                 "A: udp://lab1:7, rtt of 1 exchanges (a.json)",
                 "B: udp://lab1:7, rtt of 0 exchanges (b)",

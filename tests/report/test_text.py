@@ -13,18 +13,18 @@ from echoproto.measure.ping.statistics import PingStatistics
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.text import (
+    checkRows,
     columns,
-    gradeRows,
-    integritySummary,
     loadLine,
     loadSummary,
-    progressLine,
-    seenLine,
-    snapshotLine,
-    suiteCounts,
-    summary,
+    outcomeLine,
+    pingLine,
+    pingSummary,
+    verdictCounts,
+    verifyLine,
+    verifySummary,
 )
-from tests.report.results import graded, loaded, spreadOf
+from tests.report.sampleresults import conformanceResult, histogramOf, loadResult
 
 MS = 1_000_000
 
@@ -36,7 +36,7 @@ class TextTests(SynchronousTestCase):
 
     def line(self, sequence: int, at: int, reply: bytes | None = None) -> str:
         reply = self.sent[sequence] if reply is None else reply
-        return seenLine("udp://lab1:7", self.record.receive(reply, at * MS))
+        return outcomeLine("udp://lab1:7", self.record.receive(reply, at * MS))
 
     def result(self) -> PingResult:
         return PingResult(
@@ -65,7 +65,7 @@ class TextTests(SynchronousTestCase):
             self.line(0, 1, b"?"), "1 bytes from udp://lab1:7: foreign: it answers no probe of ours"
         )
         self.assertEqual(
-            seenLine("udp://lab1:7", self.record.lose(5, "no reply in 2 s")),
+            outcomeLine("udp://lab1:7", self.record.lose(5, "no reply in 2 s")),
             "udp://lab1:7: seq=6 lost: no reply in 2 s",
         )
 
@@ -76,7 +76,7 @@ class TextTests(SynchronousTestCase):
         result.connecting.add(MS)
         result.securing.add(2 * MS)
         self.assertEqual(
-            summary(result),
+            pingSummary(result),
             """--- udp://lab1:7 echo statistics ---
 6 sent, 5 received, +1 duplicates, +1 corrupted, +1 foreign, 1 lost (16.67 %, 1 burst, longest 1), 1 late, 1 reordered, \
 time 1.234 s
@@ -92,11 +92,11 @@ lost: no reply in 2 s""",
     def test_nothing(self) -> None:
         """Without a reply there are only counts; several bursts are told so."""
         self.line(2, 21)
-        self.assertIn("5 lost (83.33 %, 2 bursts, longest 3)", summary(self.result()))
-        self.assertNotIn("delay variation", summary(self.result()))
+        self.assertIn("5 lost (83.33 %, 2 bursts, longest 3)", pingSummary(self.result()))
+        self.assertNotIn("delay variation", pingSummary(self.result()))
         self.record = PingStatistics(ProbePayload(b"test", 32), 1)
         self.assertEqual(
-            summary(self.result()).splitlines()[1:],
+            pingSummary(self.result()).splitlines()[1:],
             ["0 sent, 0 received, 0 lost (0.00 %), time 1.234 s"],
         )
 
@@ -104,7 +104,7 @@ lost: no reply in 2 s""",
         """The figures so far are one line."""
         self.line(0, 3)
         self.assertEqual(
-            snapshotLine(self.result()),
+            pingLine(self.result()),
             "udp://lab1:7: 1/6 received, 83.33 % lost, min/avg/max = 3.000/3.000/3.000 ms",
         )
 
@@ -117,7 +117,7 @@ class IntegrityTests(SynchronousTestCase):
     def test_right(self) -> None:
         """That nothing is wrong is said."""
         self.assertEqual(
-            integritySummary(self.result(received=4096)),
+            verifySummary(self.result(received=4096)),
             """--- tcp://lab1:7 integrity ---
 4096 bytes sent, 4096 received, 2.000 s, 2.0 KiB/s
 every byte came back as it was sent""",
@@ -129,12 +129,12 @@ every byte came back as it was sent""",
             (0, "no byte came back"),
             (96, "every byte that came back was right; 4000 were under way"),
         ):
-            said = integritySummary(self.result(received=received, ending="stopped"))
+            said = verifySummary(self.result(received=received, ending="stopped"))
             self.assertEqual(said.splitlines()[2:], [says, "ended early: stopped"])
 
     def test_wrong(self) -> None:
         """Faults are counted by their kinds, and why it ended early is told."""
-        said = integritySummary(self.result(received=9, ending="connection lost", FLIPPED=2, CUT=1))
+        said = verifySummary(self.result(received=9, ending="connection lost", FLIPPED=2, CUT=1))
         self.assertEqual(
             said.splitlines()[2:], ["2 flipped, 1 cut", "ended early: connection lost"]
         )
@@ -146,14 +146,14 @@ every byte came back as it was sent""",
             (3 << 20, "3.0 MiB, 1.5 MiB/s, 3 faults"),
             (3 << 40, "3072.0 GiB, 1536.0 GiB/s, 3 faults"),
         ):
-            self.assertEqual(progressLine(self.result(received=received, FLIPPED=3)), says)
+            self.assertEqual(verifyLine(self.result(received=received, FLIPPED=3)), says)
 
 
 class LoadTests(SynchronousTestCase):
     def test_closed(self) -> None:
         """A closed loop has service times alone."""
         self.assertEqual(
-            loadSummary(loaded(service=spreadOf(1, 1, 1))),
+            loadSummary(loadResult(service=histogramOf(1, 1, 1))),
             """--- tcp://lab1:7 load ---
 10 sent, 9 received, 1 lost, 0 wrong, time 2.000 s
 4.5 exchanges/s, 10.0 KiB/s out, 9.0 KiB/s in
@@ -164,15 +164,15 @@ service      1.000    1.000    1.000    1.000    1.000    1.000""",
     def test_progress(self) -> None:
         """How far it has come is a line; datagrams that came again are told at the end."""
         self.assertEqual(loadLine(3, 2, 1), "3 sent, 2 received, 1 wrong")
-        self.assertIn("9 received, +2 duplicates, 1 lost", loadSummary(loaded(duplicates=2)))
+        self.assertIn("9 received, +2 duplicates, 1 lost", loadSummary(loadResult(duplicates=2)))
 
     def test_open(self) -> None:
         """An open loop has both, and the rate that was asked for; errors and our own limits are told."""
         said = loadSummary(
-            loaded(
+            loadResult(
                 plan=LoadPlan(rate=5.0, times=iter(())),
-                response=spreadOf(9),
-                late=spreadOf(8),
+                response=histogramOf(9),
+                late=histogramOf(8),
                 errors=Counter({"refused": 3, "lost": 4}),
             )
         ).splitlines()
@@ -189,12 +189,12 @@ service      1.000    1.000    1.000    1.000    1.000    1.000""",
 
     def test_nothing(self) -> None:
         """Where nothing came there are no times."""
-        said = loadSummary(loaded(duration=0, received=0, service=LatencyHistogram()))
+        said = loadSummary(loadResult(duration=0, received=0, service=LatencyHistogram()))
         self.assertEqual(said.splitlines()[2:], ["0.0 exchanges/s, 0 B/s out, 0 B/s in"])
 
 
 class SuiteTests(SynchronousTestCase):
-    result = graded(
+    result = conformanceResult(
         ("tcp", "answers", CheckVerdict.PASSED, ""),
         ("tcp", "half-close", CheckVerdict.FAILED, "1 bytes: none came back"),
         ("udp", "source", CheckVerdict.PASSED, "asked at 127.0.0.1"),
@@ -204,7 +204,7 @@ class SuiteTests(SynchronousTestCase):
     def test_rows(self) -> None:
         """Each check has a row; one that failed has the source of what it asks."""
         self.assertEqual(
-            gradeRows(self.result),
+            checkRows(self.result),
             [
                 ("tcp", "answers", "passed", ""),
                 ("tcp", "half-close", "failed", "1 bytes: none came back (RFC 862)"),
@@ -216,12 +216,12 @@ class SuiteTests(SynchronousTestCase):
     def test_quiet(self) -> None:
         """Those that did not fail may be left out."""
         self.assertEqual(
-            [name for _, name, _, _ in gradeRows(self.result, quiet=True)], ["half-close"]
+            [name for _, name, _, _ in checkRows(self.result, quiet=True)], ["half-close"]
         )
 
     def test_counts(self) -> None:
         """How many have passed, failed and were skipped is one line."""
-        self.assertEqual(suiteCounts(self.result), "2 passed, 1 failed, 1 skipped")
+        self.assertEqual(verdictCounts(self.result), "2 passed, 1 failed, 1 skipped")
 
     def test_columns(self) -> None:
         """Columns are as wide as they must be, and no line ends in blanks."""

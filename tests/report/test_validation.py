@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.escape import escaped
 from echoproto.measure.latency import LONGEST_TIME_NS, LatencyHistogram
 from echoproto.report.validation import MOST, InvalidDocument, JSONObject, checkHistogram
-from tests.report.results import spreadOf
+from tests.report.sampleresults import histogramOf
 
 #: Values that are none of what is looked for.
 NOT_OBJECTS: list[Any] = [[], "x", 1, None]
@@ -75,12 +75,12 @@ class SpreadTests(SynchronousTestCase):
         outermost = LatencyHistogram()
         for time in (0, 1, LONGEST_TIME_NS):
             outermost.add(time)
-        for each in (LatencyHistogram(), spreadOf(1, 2, 2, 3000), outermost):
+        for each in (LatencyHistogram(), histogramOf(1, 2, 2, 3000), outermost):
             state = each.state()
             self.assertEqual(JSONObject({"x": state}).spread("x").state(), state)
 
     def refused(self, says: str, **values: Any) -> None:
-        state = {**spreadOf(1, 2, 3).state(), **values}
+        state = {**histogramOf(1, 2, 3).state(), **values}
         with self.assertRaisesRegex(InvalidDocument, f"^{says}"):
             JSONObject({"x": state}).spread("x")
 
@@ -93,7 +93,7 @@ class SpreadTests(SynchronousTestCase):
         self.refused("the figures of x", squares_ns2="9" * 20)
         for each in ("-1", "1.0", "", "٣", "9" * 61):
             self.refused("x.sum_ns is no number in digits", sum_ns=each)
-        self.refused("the histogram of x", histogram=spreadOf(1, 2).state()["histogram"])
+        self.refused("the histogram of x", histogram=histogramOf(1, 2).state()["histogram"])
 
     def test_histogram(self) -> None:
         """Buckets that no histogram has are refused."""

@@ -12,7 +12,7 @@ from echoproto.measure.load.partition import ResultAggregator, sendTimes, splitP
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.schedule import fixed
 from echoproto.units import SECOND
-from tests.report.results import loaded, spreadOf
+from tests.report.sampleresults import histogramOf, loadResult
 
 
 class DividedTests(SynchronousTestCase):
@@ -47,7 +47,7 @@ class DividedTests(SynchronousTestCase):
 def second(sent: int, *times: int) -> IntervalCounts:
     made = IntervalCounts()
     made.sent = sent
-    made.service.merge(spreadOf(*times))
+    made.service.merge(histogramOf(*times))
     return made
 
 
@@ -86,14 +86,14 @@ class JointTests(SynchronousTestCase):
             self.joint.second(worker, second(4, 1, worker + 2))
             self.joint.ended(worker)
         workers = [
-            loaded(duration=5, busy=0.5, errors=Counter(lost=1)),
-            loaded(duration=7, busy=0.95, errors=Counter(lost=1, refused=2)),
+            loadResult(duration=5, busy=0.5, errors=Counter(lost=1)),
+            loadResult(duration=7, busy=0.95, errors=Counter(lost=1, refused=2)),
         ]
         plan = LoadPlan(connections=20)
         found = self.joint.result(plan, workers)
         self.assertEqual((found.plan, found.target), (plan, "tcp://lab1:7"))
         self.assertEqual((found.sent, found.received, found.lost), (8, 4, 4))
-        self.assertEqual(found.service.state(), spreadOf(1, 2, 1, 3).state())
+        self.assertEqual(found.service.state(), histogramOf(1, 2, 1, 3).state())
         self.assertEqual((found.duration, found.busy, found.connecting.count), (7, 1.45, 2))
         self.assertEqual(found.errors, Counter(lost=2, refused=2))
         self.assertEqual([each.sent for each in found.intervals], [8])

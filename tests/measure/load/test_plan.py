@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.schedule import fixed
-from tests.report.results import loaded, spreadOf
+from tests.report.sampleresults import histogramOf, loadResult
 
 
 class LoadPlanTests(SynchronousTestCase):
@@ -19,30 +19,30 @@ class LoadPlanTests(SynchronousTestCase):
 class LoadResultTests(SynchronousTestCase):
     def test_figures(self) -> None:
         """What was lost, and how many replies came in a second."""
-        result = loaded()
+        result = loadResult()
         self.assertEqual((result.lost, result.rate), (1, 4.5))
-        self.assertEqual(loaded(duration=0).rate, 0)
+        self.assertEqual(loadResult(duration=0).rate, 0)
 
     def test_busy(self) -> None:
         """A processor that was busy is a limit of ours, save in an open loop, which waits without sleep."""
-        self.assertEqual(loaded().limits, [])
+        self.assertEqual(loadResult().limits, [])
         self.assertEqual(
-            loaded(busy=0.95).limits, ["the client's CPU was busy for 95% of the time"]
+            loadResult(busy=0.95).limits, ["the client's CPU was busy for 95% of the time"]
         )
-        self.assertEqual(loaded(busy=0.95, plan=LoadPlan(times=fixed(1))).limits, [])
+        self.assertEqual(loadResult(busy=0.95, plan=LoadPlan(times=fixed(1))).limits, [])
 
     def test_workers(self) -> None:
         """Where workers have shared it, it is said of each."""
-        shares = (loaded(), loaded(busy=0.95))
+        shares = (loadResult(), loadResult(busy=0.95))
         self.assertEqual(
-            loaded(busy=1.45, workers=shares).limits,
+            loadResult(busy=1.45, workers=shares).limits,
             ["worker 2: the client's CPU was busy for 95% of the time"],
         )
 
     def test_late(self) -> None:
         """Messages that were sent late are a limit of ours."""
         self.assertEqual(
-            loaded(late=spreadOf(3)).limits,
+            loadResult(late=histogramOf(3)).limits,
             ["1 % of the messages were sent 3.0 ms late or more"],
         )
-        self.assertEqual(loaded(late=spreadOf(1)).limits, [])
+        self.assertEqual(loadResult(late=histogramOf(1)).limits, [])

@@ -15,7 +15,7 @@ from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.workers import GRACE, LoadWorkerPool
 from echoproto.units import SECOND
 from tests.measure.load.workers import ordered
-from tests.report.results import loaded
+from tests.report.sampleresults import loadResult
 from tests.server.fakeprocesses import FakeProcess, FakeProcesses
 
 
@@ -78,7 +78,7 @@ class LoadCrewTests(SynchronousTestCase):
             each.say()
 
     def finish(self, process: Any, **report: Any) -> None:
-        process.say(**(report or {"result": loaded()}))
+        process.say(**(report or {"result": loadResult()}))
         process.end()
 
     def test_orders(self) -> None:

@@ -15,7 +15,7 @@ from echoproto.units import SECOND
 MS = 1_000_000
 
 
-def spreadOf(*times: int) -> LatencyHistogram:
+def histogramOf(*times: int) -> LatencyHistogram:
     """These times, in milliseconds."""
     made = LatencyHistogram()
     for each in times:
@@ -23,7 +23,7 @@ def spreadOf(*times: int) -> LatencyHistogram:
     return made
 
 
-def loaded(**values: Any) -> LoadResult:
+def loadResult(**values: Any) -> LoadResult:
     """A load of two seconds, of which nine of ten messages were answered; what is given instead."""
     usual: dict[str, Any] = {
         "target": "tcp://lab1:7",
@@ -35,16 +35,16 @@ def loaded(**values: Any) -> LoadResult:
         "bytesSent": 20_480,
         "bytesReceived": 18_432,
         "response": LatencyHistogram(),
-        "service": spreadOf(1, 2, 3),
+        "service": histogramOf(1, 2, 3),
         "late": LatencyHistogram(),
-        "connecting": spreadOf(1),
+        "connecting": histogramOf(1),
         "errors": Counter(),
         "busy": 0.5,
     }
     return LoadResult(**{**usual, **values})
 
 
-def savedOf(*times: int, **values: Any) -> StoredResult:
+def storedResult(*times: int, **values: Any) -> StoredResult:
     """What ping has saved of ten probes in two seconds, of which one is lost; what is given instead."""
     usual: dict[str, Any] = {
         "files": ("a.json",),
@@ -56,7 +56,7 @@ def savedOf(*times: int, **values: Any) -> StoredResult:
         "rate": 4.5,
         "counts": {"corrupt": 0, "duplicates": 0, "reordered": 0, "late": 0, "foreign": 0},
         "measured": "rtt",
-        "times": spreadOf(*times),
+        "times": histogramOf(*times),
         "width": SECOND,
         "intervals": (Interval(0, 5, 5, MS, 2 * MS, 3 * MS, 4 * MS), Interval(SECOND, 5, 0)),
         "probes": (),
@@ -64,7 +64,7 @@ def savedOf(*times: int, **values: Any) -> StoredResult:
     return StoredResult(**{**usual, **values})
 
 
-def verified(**values: Any) -> StoredResult:
+def storedVerification(**values: Any) -> StoredResult:
     """What verify has saved of two mebibytes, all of which came back."""
     usual: dict[str, Any] = {
         "command": "verify",
@@ -76,14 +76,14 @@ def verified(**values: Any) -> StoredResult:
         "width": 0,
         "intervals": (),
     }
-    return savedOf(**{**usual, **values})
+    return storedResult(**{**usual, **values})
 
 
 async def _ask(asked: object) -> str:
     return ""
 
 
-def graded(*verdicts: tuple[str, str, CheckVerdict, str]) -> ConformanceResult:
+def conformanceResult(*verdicts: tuple[str, str, CheckVerdict, str]) -> ConformanceResult:
     """A result with these checks: carrier, name, verdict, reason."""
     grades = [
         CheckResult(Check(carrier, name, "It is so.", "RFC 862", _ask), verdict, reason, 5 * MS)
