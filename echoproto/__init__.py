@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         greet,
     )
     from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission
+    from echoproto.protocols.datagram import DatagramServerProtocol
     from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory, EchoProtocol
     from echoproto.protocols.greeting import (
         GreetingDatagramProtocol,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         DatagramTotals,
         IObserver,
     )
+    from echoproto.protocols.stream import StreamFactory, StreamProtocol
     from echoproto.protocols.timeouts import Timeouts
     from echoproto.transports.proxyheader import ProxyProtocolVersion
     from echoproto.transports.proxyprotocol import ProxyProtocolFactory
@@ -47,6 +49,7 @@ __all__ = [
     "ConnectionSummary",
     "DatagramAdmission",
     "DatagramPort",
+    "DatagramServerProtocol",
     "DatagramTotals",
     "EchoClient",
     "EchoDatagramClient",
@@ -59,6 +62,8 @@ __all__ = [
     "IObserver",
     "ProxyProtocolFactory",
     "ProxyProtocolVersion",
+    "StreamFactory",
+    "StreamProtocol",
     "Timeouts",
     "connectEcho",
     "connectEchoDatagram",
@@ -75,6 +80,7 @@ _HOMES = {
     "ConnectionSummary": "echoproto.protocols.observer",
     "DatagramAdmission": "echoproto.protocols.admission",
     "DatagramPort": "echoproto.transports.udp",
+    "DatagramServerProtocol": "echoproto.protocols.datagram",
     "DatagramTotals": "echoproto.protocols.observer",
     "EchoClient": "echoproto.client",
     "EchoDatagramClient": "echoproto.client",
@@ -87,6 +93,8 @@ _HOMES = {
     "IObserver": "echoproto.protocols.observer",
     "ProxyProtocolFactory": "echoproto.transports.proxyprotocol",
     "ProxyProtocolVersion": "echoproto.transports.proxyheader",
+    "StreamFactory": "echoproto.protocols.stream",
+    "StreamProtocol": "echoproto.protocols.stream",
     "Timeouts": "echoproto.protocols.timeouts",
     "connectEcho": "echoproto.client",
     "connectEchoDatagram": "echoproto.client",

@@ -24,8 +24,8 @@ from twisted.internet.interfaces import IAddress
 
 BROADCAST = IPv4Address("255.255.255.255")
 
-#: Payload bytes of the longest datagram: 65,535 less the headers of IPv4 and UDP (RFC 791, RFC 768);
-#: on IPv6 less that of UDP (RFC 8200).
+#: Payload bytes of the longest datagram: 65,535 less the headers of IPv4 and UDP (RFC 791,
+#: RFC 768); on IPv6 less that of UDP (RFC 8200).
 MAX_IPV4_DATAGRAM = 65_507
 MAX_IPV6_DATAGRAM = 65_527
 

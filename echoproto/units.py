@@ -40,7 +40,10 @@ _SIZE_UNITS = {
 
 
 def parseDuration(text: str) -> int:
-    """A duration such as ``20ms``, ``1.5s``, ``1m30s`` or ``2d``, in nanoseconds; a bare number is seconds."""
+    """
+    A duration such as ``20ms``, ``1.5s``, ``1m30s`` or ``2d``, in nanoseconds; a bare number is
+    seconds.
+    """
     stripped = text.strip()
     if re.fullmatch(_NUMBER, stripped, re.ASCII):
         stripped += "s"
@@ -57,7 +60,7 @@ def parseSeconds(text: str) -> float:
 
 
 def parseTimeout(text: str) -> float:
-    """A timeout in seconds, as :func:`parseSeconds` accepts it; ``inf`` for 0, which means never."""
+    """A timeout in seconds, as for :func:`parseSeconds`; ``inf`` for 0, which means never."""
     return parseSeconds(text) or inf
 
 

@@ -1,8 +1,9 @@
 """
 Admission: pure decisions whether to serve a connection or answer a datagram.
 
-:mod:`echoproto.protocols.stream` calls it once per connection, :mod:`echoproto.protocols.datagram` once per
-datagram. The clock is a parameter; sources are addresses of :mod:`echoproto.addresses`.
+:mod:`echoproto.protocols.stream` calls it once per connection, and
+:mod:`echoproto.protocols.datagram` once per datagram. The clock is a parameter; sources are
+addresses of :mod:`echoproto.addresses`.
 
 *Connections* are limited in total, per source, and in the rate at which one source may make them. A
 refused source costs no other source a place.
@@ -38,7 +39,7 @@ DATAGRAM_RATE = 1000.0
 MAXIMUM_SOURCES = 16_384
 
 #: Share of a bucket's tokens that is taken at one reading of the clock.
-AHEAD = 1 / 64
+PREFETCH_SHARE = 1 / 64
 
 
 class Refusal(Enum):
@@ -70,8 +71,8 @@ class TokenBuckets:
     tokens, which are taken in advance.
 
     :param rate: tokens per second that a bucket gains.
-    :param burst: tokens in a full bucket; up to the share :data:`AHEAD` less for one that has been
-        used before.
+    :param burst: tokens in a full bucket; up to the share :data:`PREFETCH_SHARE` less
+        for one that has been used before.
     :param seconds: the clock, in seconds.
     :param capacity: maximum number of buckets; the most recent half is never dropped.
     """
@@ -85,47 +86,47 @@ class TokenBuckets:
     ) -> None:
         self._rate = rate
         self._burst = burst
-        self._ahead = int(burst * AHEAD)
+        self._prefetch = int(burst * PREFETCH_SHARE)
         self._seconds = seconds
         self._half = max(capacity // 2, 1)
         # Per key: tokens taken in advance, tokens left, and the time. Changed in place, once per
         # datagram.
-        self._younger: dict[str, list[float]] = {}
-        self._older: dict[str, list[float]] = {}
+        self._current: dict[str, list[float]] = {}
+        self._previous: dict[str, list[float]] = {}
 
     def __len__(self) -> int:
-        return len(self._younger) + len(self._older)
+        return len(self._current) + len(self._previous)
 
     def take(self, key: str) -> bool:
         """Take one token from the bucket of ``key``; false if it is empty."""
-        bucket = self._younger.get(key) or self._rejuvenate(key)
+        bucket = self._current.get(key) or self._promote(key)
         if bucket[0]:
             bucket[0] -= 1
             return True
-        return self._look(bucket)
+        return self._refill(bucket)
 
-    def _look(self, bucket: list[float]) -> bool:
+    def _refill(self, bucket: list[float]) -> bool:
         """Refill a bucket; take a token, and some in advance."""
         _, level, last = bucket
         now = self._seconds()
         # A clock that is set back takes no tokens away. Including those taken in advance there are
         # never more than the burst.
         if now > last:
-            level = max(level, min(level + (now - last) * self._rate, self._burst - self._ahead))
+            level = max(level, min(level + (now - last) * self._rate, self._burst - self._prefetch))
         bucket[2] = now
         if level < 1:
             bucket[1] = level
             return False
-        ahead = min(self._ahead, int(level) - 1)
+        ahead = min(self._prefetch, int(level) - 1)
         bucket[:2] = ahead, level - 1 - ahead
         return True
 
-    def _rejuvenate(self, key: str) -> list[float]:
+    def _promote(self, key: str) -> list[float]:
         """Move the bucket of ``key`` to the current generation, or make a full one."""
-        bucket = self._older.pop(key, None) or [0, self._burst, 0.0]
-        if len(self._younger) >= self._half:
-            self._younger, self._older = {}, self._younger
-        self._younger[key] = bucket
+        bucket = self._previous.pop(key, None) or [0, self._burst, 0.0]
+        if len(self._current) >= self._half:
+            self._current, self._previous = {}, self._current
+        self._current[key] = bucket
         return bucket
 
 
@@ -225,7 +226,7 @@ class DatagramAdmission:
     ) -> None:
         self._networks = networks if networks is not None else AddressFilter()
         # Once per source, not per datagram; bounded, because sources can be forged.
-        self._sourceOf = lru_cache(maxsize=1024)(self._judge)
+        self._sourceOf = lru_cache(maxsize=1024)(self._classify)
         self._refusedPorts = frozenset(refusedPorts)
         self._ownPorts: Counter[int] = Counter()
         # Attributes of this object, because they are read for every datagram.
@@ -259,7 +260,7 @@ class DatagramAdmission:
             return Refusal.RATE
         return None
 
-    def _judge(self, host: str) -> str | Refusal:
+    def _classify(self, host: str) -> str | Refusal:
         """The rate-limit key of a source, or the reason why it is never answered."""
         source = rateLimitKey(host)
         if source is None:

@@ -17,10 +17,10 @@ from zope.interface import Interface
 
 #: Seconds between two checks. A timeout is kept within two: one check sees the last byte, another
 #: one that it is overdue.
-SWEEP_INTERVAL = 1.0
+CHECK_INTERVAL = 1.0
 
 #: Seconds between two checks while draining, when an operator waits for the end.
-DRAIN_SWEEP_INTERVAL = 0.1
+DRAIN_CHECK_INTERVAL = 0.1
 
 #: Connections checked in one turn of the reactor: about 2 ms. Checking 20,000 at once would delay
 #: all clients by 40 ms.
@@ -99,28 +99,28 @@ class ConnectionTracker:
         return drained
 
     def _schedule(self) -> None:
-        interval = DRAIN_SWEEP_INTERVAL if self.draining else SWEEP_INTERVAL
+        interval = DRAIN_CHECK_INTERVAL if self.draining else CHECK_INTERVAL
         self._due = self._clock.seconds() + interval
-        self._next = self._clock.callLater(interval, self._sweep)
+        self._next = self._clock.callLater(interval, self._checkAll)
 
-    def _sweep(self) -> None:
+    def _checkAll(self) -> None:
         now = self._clock.seconds()
-        if self.draining and self._due + DRAIN_SWEEP_INTERVAL < now < self._drainDeadline:
+        if self.draining and self._due + DRAIN_CHECK_INTERVAL < now < self._drainDeadline:
             # The reactor was blocked: data that arrived meanwhile is not read yet, so no client
             # counts as silent.
             self._schedule()
             for connection in self.connections:
                 connection.beginDrain()
         else:
-            self._sweepTurn(iter(list(self.connections)))
+            self._checkTurn(iter(list(self.connections)))
 
-    def _sweepTurn(self, rest: Iterator[ITrackedConnection]) -> None:
+    def _checkTurn(self, rest: Iterator[ITrackedConnection]) -> None:
         """Check some connections; clients with pending events have their turns in between."""
         turn = list(islice(rest, CONNECTIONS_PER_TURN))
         if len(turn) < CONNECTIONS_PER_TURN:
             self._schedule()
         else:
-            self._next = self._clock.callLater(0, self._sweepTurn, rest)
+            self._next = self._clock.callLater(0, self._checkTurn, rest)
         now = self._clock.seconds()
         for connection in turn:
             if connection not in self.connections:

@@ -2,8 +2,8 @@
 The common part of all datagram services: admission, no more bytes out than in, and errors that are
 counted and never fatal.
 
-:class:`DatagramServerProtocol` is the base class of the services and runs on any UDP transport of
-    Twisted. Whole datagrams and the right source address are provided by the transport in
+:class:`DatagramServerProtocol` is the base class of the services, and runs on any UDP transport of
+Twisted. Whole datagrams and the right source address are provided by the transport in
 :mod:`echoproto.transports.udp`.
 """
 

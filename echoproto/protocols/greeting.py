@@ -12,7 +12,7 @@ Both texts are 34 bytes, without a newline, as in the ``socket`` tutorial that t
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IReactorTime
@@ -47,17 +47,12 @@ class GreetingProtocol(StreamProtocol):
     _noted = b""
     _answered = False
 
-    @property
-    def bytesSent(self) -> int:
-        """Bytes given to the transport so far."""
-        return len(self.factory.text) if self._answered else 0
-
     def dataReceived(self, data: bytes) -> None:
         """Answer the first data; note up to :data:`NOTED_BYTES` of all data."""
         self.bytesReceived += len(data)
         if not (self._answered or self.discarding):
             self._answered = True
-            cast(Any, self.transport).write(self.factory.text)
+            self.send(self.factory.text)
         if self._answered and len(self._noted) < NOTED_BYTES:
             self._noted = (self._noted + data)[:NOTED_BYTES]
         self.finish()
@@ -76,7 +71,7 @@ class GreetingFactory(StreamFactory):
     :param clock: measures the timeouts; the reactor, or a ``Clock`` in tests.
     :param observer: receives openings, greetings, closings and refusals.
     :param admission: decides which clients are served; all of them by default.
-    :param deadlines: the timeouts.
+    :param timeouts: the timeouts.
     :param text: the reply to every client.
     """
 
@@ -87,10 +82,10 @@ class GreetingFactory(StreamFactory):
         clock: IReactorTime,
         observer: IObserver | None = None,
         admission: ConnectionAdmission | None = None,
-        deadlines: Timeouts | None = None,
+        timeouts: Timeouts | None = None,
         text: bytes = SERVER_GREETING,
     ) -> None:
-        super().__init__(clock, observer, admission, deadlines)
+        super().__init__(clock, observer, admission, timeouts)
         self.text = text
 
 

@@ -35,7 +35,7 @@ class CloseReason(Enum):
     "The server stops: the client was silent, and we sent our FIN."
 
     ABORTED = "aborted"
-    "A timeout passed after closing had begun, or while the server stopped, and we reset the connection."
+    "We reset the connection: a timeout passed while it was closing or the server was stopping."
 
     LOST = "lost"
     "The client or the network reset the connection."

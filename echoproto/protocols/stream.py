@@ -3,8 +3,8 @@ The common part of all stream services: backpressure, half-close, orderly closin
 drain.
 
 :class:`StreamProtocol` and :class:`StreamFactory` are the base classes of the services
-    (:mod:`echoproto.protocols.echo`, :mod:`echoproto.protocols.greeting`). They run over any stream
-    transport of Twisted: TCP, UNIX sockets, TLS.
+(:mod:`echoproto.protocols.echo`, :mod:`echoproto.protocols.greeting`), and of services of your own.
+They run over any stream transport of Twisted: TCP, UNIX sockets, TLS.
 
 A connection goes through these stages::
 
@@ -86,8 +86,20 @@ def canHalfClose(transport: Any) -> bool:
 @implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ITrackedConnection)
 class StreamProtocol(Protocol):
     """
-    One connection to a stream service. Subclasses implement ``dataReceived``: count the bytes in
-    :attr:`bytesReceived`, and reply only while not :attr:`discarding`.
+    One connection to a stream service. A subclass implements ``dataReceived``: it adds the length
+    of the data to :attr:`bytesReceived`, which the timeouts need, and replies with :meth:`send`::
+
+        class UppercaseProtocol(StreamProtocol):
+            def dataReceived(self, data: bytes) -> None:
+                self.bytesReceived += len(data)
+                self.send(data.upper())
+
+
+        class UppercaseFactory(StreamFactory):
+            protocol = UppercaseProtocol
+
+    A subclass that calls ``transport.write`` itself must not do so while :attr:`discarding`, and
+    overrides :attr:`bytesSent`.
 
     It is the producer of its own transport: while more than 64 KiB are queued, nothing is read. So
     a client that never reads costs bounded memory, and a client that sends everything before it
@@ -109,9 +121,10 @@ class StreamProtocol(Protocol):
     _ending: CloseReason | None = None
     _refusal: Refusal | None = None
     _paused = False
+    _bytesSent = 0
     _closingSince = 0.0
     _quietSince = 0.0
-    _receivedAtSweep = 0
+    _receivedAtCheck = 0
     # Bytes that the client's kernel had not acknowledged at the last check; stays 0 until data is
     # received.
     _unsent = 0
@@ -119,7 +132,13 @@ class StreamProtocol(Protocol):
     @property
     def bytesSent(self) -> int:
         """Bytes given to the transport so far."""
-        raise NotImplementedError
+        return self._bytesSent
+
+    def send(self, data: bytes) -> None:
+        """Write ``data`` to the transport and count it; after :meth:`finish`, drop it."""
+        if not self.discarding:
+            self._bytesSent += len(data)
+            self._transport.write(data)
 
     def connectionMade(self) -> None:
         """Set socket options, start backpressure, and report the connection to the factory."""
@@ -128,7 +147,7 @@ class StreamProtocol(Protocol):
         # of the class.
         self.bytesReceived, self.discarding = 0, False
         self._openedAt = self._quietSince = self.factory.clock.seconds()
-        self.factory.checkTimeouts.add(self)
+        self.factory.tracker.add(self)
         transport.registerProducer(self, True)
         # Decided by the peer's address, which the transport knows; the host's would need a system
         # call.
@@ -207,11 +226,11 @@ class StreamProtocol(Protocol):
         self._noteProgress(now)
         quiet = now - self._quietSince
         if self.stage is Stage.OPEN:
-            self._sweepOpen(quiet)
+            self._checkOpen(quiet)
         elif self.stage is Stage.FLUSHING:
-            self._sweepFlushing(quiet, now - self._closingSince)
+            self._checkFlushing(quiet, now - self._closingSince)
         elif self.stage is Stage.LINGERING:
-            self._sweepLingering(quiet, now - self._closingSince)
+            self._checkLingering(quiet, now - self._closingSince)
         elif self._handshakeIsLate(now, quiet):
             self._refusal = Refusal.LATE_HANDSHAKE
             self._transport.abortConnection()
@@ -224,40 +243,40 @@ class StreamProtocol(Protocol):
         received = self.bytesReceived
         # An echo connection sends only replies, so the kernel need not be asked about a silent one.
         if (
-            received == self._receivedAtSweep
+            received == self._receivedAtCheck
             and not (self._unsent or self._paused)
             and self.stage is Stage.OPEN
         ):
             return
         unsent = self.factory.unsentBytes(self.transport)
-        if (received, unsent) != (self._receivedAtSweep, self._unsent):
-            self._receivedAtSweep, self._unsent = received, unsent
+        if (received, unsent) != (self._receivedAtCheck, self._unsent):
+            self._receivedAtCheck, self._unsent = received, unsent
             self._quietSince = now
 
     def _handshakeIsLate(self, now: float, quiet: float) -> bool:
-        if self.factory.checkTimeouts.draining and quiet >= DRAIN_HANDSHAKE:
+        if self.factory.tracker.draining and quiet >= DRAIN_HANDSHAKE:
             return True
-        return now - self._openedAt >= self.factory.deadlines.handshake
+        return now - self._openedAt >= self.factory.timeouts.handshake
 
-    def _sweepOpen(self, quiet: float) -> None:
+    def _checkOpen(self, quiet: float) -> None:
         if self._paused or self._unsent:
-            if quiet >= self.factory.deadlines.stall:
+            if quiet >= self.factory.timeouts.stall:
                 self.abort(CloseReason.STALLED)
-        elif self.factory.checkTimeouts.draining and quiet >= DRAIN_SILENCE:
+        elif self.factory.tracker.draining and quiet >= DRAIN_SILENCE:
             self._ending = CloseReason.DRAINED
             self.finish()
-        elif quiet >= self.factory.deadlines.idle:
+        elif quiet >= self.factory.timeouts.idle:
             self._ending = CloseReason.IDLE
             self.finish()
 
-    def _sweepFlushing(self, quiet: float, closing: float) -> None:
-        if quiet >= self.factory.deadlines.stall:
+    def _checkFlushing(self, quiet: float, closing: float) -> None:
+        if quiet >= self.factory.timeouts.stall:
             self.abort(CloseReason.STALLED)
-        elif closing >= self.factory.deadlines.close:
+        elif closing >= self.factory.timeouts.close:
             self.abort()
 
-    def _sweepLingering(self, quiet: float, closing: float) -> None:
-        if closing >= self.factory.deadlines.linger:
+    def _checkLingering(self, quiet: float, closing: float) -> None:
+        if closing >= self.factory.timeouts.linger:
             self.abort()
         elif quiet >= LINGER_SILENCE and not self._unsent:
             self._stopLingering()
@@ -316,9 +335,9 @@ class StreamFactory(Factory):
     :param clock: measures the timeouts; the reactor, or a ``Clock`` in tests.
     :param observer: receives openings, closings and refusals.
     :param admission: decides which clients are served; all of them by default.
-    :param deadlines: the timeouts.
+    :param timeouts: the timeouts.
     :ivar unsentBytes: returns the unacknowledged bytes of a transport; replaced in tests.
-    :ivar sweep: the protocols of open connections, and their drain.
+    :ivar tracker: the protocols of open connections, and their drain.
     """
 
     noisy = False
@@ -329,14 +348,14 @@ class StreamFactory(Factory):
         clock: IReactorTime,
         observer: IObserver | None = None,
         admission: ConnectionAdmission | None = None,
-        deadlines: Timeouts | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
         self.clock = clock
         self.observer: IObserver = observer if observer is not None else NullObserver()
         self.admission = admission if admission is not None else ConnectionAdmission(clock.seconds)
-        self.deadlines = deadlines if deadlines is not None else Timeouts()
+        self.timeouts = timeouts if timeouts is not None else Timeouts()
         self.unsentBytes: Callable[[Any], int] = unsentBytes
-        self.checkTimeouts = ConnectionTracker(clock)
+        self.tracker = ConnectionTracker(clock)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """
@@ -346,7 +365,7 @@ class StreamFactory(Factory):
         :param addr: the client's address, that of the transport or the one announced by a trusted
             proxy.
         """
-        if self.checkTimeouts.draining:
+        if self.tracker.draining:
             return None
         refusal = self.admission.admit(numericHost(addr))
         if refusal is not None:
@@ -359,7 +378,7 @@ class StreamFactory(Factory):
     def closed(self, connection: StreamProtocol) -> None:
         """Called by a protocol whose connection has ended."""
         self.admission.release(numericHost(connection.peer))
-        self.checkTimeouts.remove(connection)
+        self.tracker.remove(connection)
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> Deferred[None]:
         """
@@ -369,4 +388,4 @@ class StreamFactory(Factory):
         :param timeout: seconds after which the remaining connections are aborted.
         :return: fires with ``None`` when no connection is open; never fails.
         """
-        return self.checkTimeouts.drain(timeout)
+        return self.tracker.drain(timeout)

@@ -1,7 +1,7 @@
 """
 The timeouts of a connection, each with the precedent that its default follows.
 
-In seconds, kept within two checks (:data:`echoproto.protocols.connections.SWEEP_INTERVAL`); ``inf``
+In seconds, kept within two checks (:data:`echoproto.protocols.connections.CHECK_INTERVAL`); ``inf``
 means never. Used by
 :mod:`echoproto.protocols.stream` and :mod:`echoproto.transports.proxyprotocol`.
 """

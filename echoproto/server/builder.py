@@ -169,7 +169,7 @@ class ListenerBuilder:
             outermost = ProxyProtocolFactory(service, layers.proxy.versions, trusted, outermost)
             drain = outermost.drain
         connections = cast(
-            Callable[[], Iterable[StreamProtocol]], lambda: service.checkTimeouts.connections
+            Callable[[], Iterable[StreamProtocol]], lambda: service.tracker.connections
         )
         watched = MonitoredListener(listener.service, listener.where, counts, connections)
         return ListenerRuntime(listener, outermost, drain, log.report, watched, context)

@@ -53,8 +53,8 @@ class ProxyHeaderProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """Start the timeout."""
-        self._deadline = self.factory.clock.seconds() + self.factory.service.deadlines.header
-        self.factory.checkTimeouts.add(self)
+        self._deadline = self.factory.clock.seconds() + self.factory.service.timeouts.header
+        self.factory.tracker.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Parse the data; hand the connection over when the header is complete."""
@@ -95,7 +95,7 @@ class ProxyHeaderProtocol(Protocol):
     def _leave(self) -> None:
         self._over = True
         self.factory.service.admission.release(None)
-        self.factory.checkTimeouts.remove(self)
+        self.factory.tracker.remove(self)
 
     def _handOver(self, announced: ProxyHeader) -> None:
         """Build the service's protocol for the client and put it in our place."""
@@ -109,7 +109,7 @@ class ProxyHeaderProtocol(Protocol):
         finally:
             # Last: when the server stops and no header is pending any more, the service accepts no
             # new connection.
-            self.factory.checkTimeouts.remove(self)
+            self.factory.tracker.remove(self)
 
     def _replace(self, served: Any, rest: bytes) -> None:
         transport = self._transport
@@ -150,7 +150,7 @@ class ProxyProtocolFactory(Factory):
         self.service = service
         self.clock = service.clock
         self.wrapped: Any = service if wrapped is None else wrapped
-        self.checkTimeouts = ConnectionTracker(service.clock)
+        self.tracker = ConnectionTracker(service.clock)
         self._versions = versions
         self._trusted = trusted
 
@@ -159,7 +159,7 @@ class ProxyProtocolFactory(Factory):
         A protocol that reads the header; ``None`` while draining, for an untrusted source, or
         without room.
         """
-        if self.checkTimeouts.draining:
+        if self.tracker.draining:
             return None
         refusal = self._refusal(addr)
         if refusal is not None:
@@ -184,5 +184,5 @@ class ProxyProtocolFactory(Factory):
         :return: fires with ``None`` when no connection is open; never fails.
         """
         end = self.clock.seconds() + timeout
-        headers = self.checkTimeouts.drain(timeout)
+        headers = self.tracker.drain(timeout)
         return headers.addCallback(lambda _: self.service.drain(end - self.clock.seconds()))

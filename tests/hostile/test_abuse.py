@@ -25,7 +25,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from echoproto.protocols.connections import SWEEP_INTERVAL
+from echoproto.protocols.connections import CHECK_INTERVAL
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS
 from tests.certificates import serverPEM
 from tests.hostile.clients import eventually, proxyHeader1, proxyHeader2
@@ -157,7 +157,7 @@ SLOW, NEVER = 500, 500
 STALL = 3.0
 
 #: Seconds from the deadline to the second sweep after it, and some for a busy machine.
-SLACK = 2 * SWEEP_INTERVAL + 1.5
+SLACK = 2 * CHECK_INTERVAL + 1.5
 
 #: Seconds between two looks at a client that never reads.
 LOOK = NEVER / 2 / SLOW
@@ -399,7 +399,7 @@ def test_slowAndNeverReading(figures: Figures) -> None:
 HEADER = HANDSHAKE = 1.0
 
 #: Seconds until everyone must be closed: both deadlines one after the other.
-CLOSED = HEADER + HANDSHAKE + 4 * SWEEP_INTERVAL + 1.0
+CLOSED = HEADER + HANDSHAKE + 4 * CHECK_INTERVAL + 1.0
 
 SOURCE, DESTINATION = ("192.0.2.1", 50_000), ("192.0.2.2", 12_345)
 SOURCE6, DESTINATION6 = ("2001:db8::1", 50_000), ("2001:db8::2", 12_345)

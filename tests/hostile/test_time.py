@@ -306,7 +306,7 @@ def test_day(figures: Figures) -> None:
     day.pass_()
     assert day.admission.open == 0
     assert day.admission._bySource == {}
-    assert (day.echo.checkTimeouts.connections, day.greeting.checkTimeouts.connections) == (
+    assert (day.echo.tracker.connections, day.greeting.tracker.connections) == (
         set(),
         set(),
     )

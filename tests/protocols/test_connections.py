@@ -10,9 +10,9 @@ from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
 from echoproto.protocols.connections import (
+    CHECK_INTERVAL,
     CONNECTIONS_PER_TURN,
-    DRAIN_SWEEP_INTERVAL,
-    SWEEP_INTERVAL,
+    DRAIN_CHECK_INTERVAL,
     ConnectionTracker,
     ITrackedConnection,
 )
@@ -20,15 +20,15 @@ from echoproto.protocols.connections import (
 
 @implementer(ITrackedConnection)
 class Noting:
-    """A connection that notes what it is told."""
+    """A connection that records its calls."""
 
     def __init__(self) -> None:
         self.told: list[str | float] = []
-        self.onSweep: Callable[[], None] = lambda: None
+        self.onCheck: Callable[[], None] = lambda: None
 
     def checkTimeouts(self, now: float) -> None:
         self.told.append(now)
-        self.onSweep()
+        self.onCheck()
 
     def beginDrain(self) -> None:
         self.told.append("drain")
@@ -41,7 +41,7 @@ verifyClass(ITrackedConnection, Noting)
 
 
 class NotingClock(Clock):
-    """A clock that notes what it is asked for."""
+    """A clock that records the delays of its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,69 +52,69 @@ class NotingClock(Clock):
         return super().callLater(delay, *call, **arguments)
 
 
-class SweepTests(SynchronousTestCase):
+class ConnectionTrackerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.checkTimeouts = ConnectionTracker(self.clock)
+        self.tracker = ConnectionTracker(self.clock)
         self.first, self.second = Noting(), Noting()
 
-    def test_sweepsAll(self) -> None:
-        """Every connection is told the time at each interval, by one scheduled call."""
-        self.checkTimeouts.add(self.first)
-        self.checkTimeouts.add(self.second)
+    def test_checksAll(self) -> None:
+        """One scheduled call checks every connection at each interval, with the current time."""
+        self.tracker.add(self.first)
+        self.tracker.add(self.second)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
-        self.clock.pump([SWEEP_INTERVAL] * 2)
+        self.clock.pump([CHECK_INTERVAL] * 2)
         self.assertEqual((self.first.told, self.second.told), ([1.0, 2.0], [1.0, 2.0]))
 
     def test_turns(self) -> None:
-        """Of many connections some are swept in each turn of the reactor, each once."""
+        """Many connections are checked over several turns of the reactor, each once."""
         clock = NotingClock()
-        sweep = ConnectionTracker(clock)
+        tracker = ConnectionTracker(clock)
         connections = [Noting() for _ in range(2 * CONNECTIONS_PER_TURN)]
         for each in connections:
-            sweep.add(each)
-        clock.advance(SWEEP_INTERVAL)
+            tracker.add(each)
+        clock.advance(CHECK_INTERVAL)
         self.assertEqual({tuple(each.told) for each in connections}, {(1.0,)})
-        self.assertEqual(clock.delays, [SWEEP_INTERVAL, 0, 0, SWEEP_INTERVAL])
+        self.assertEqual(clock.delays, [CHECK_INTERVAL, 0, 0, CHECK_INTERVAL])
 
     def test_endedMeanwhile(self) -> None:
-        """A connection that another's sweep has ended is not swept."""
+        """A connection that ended during another's check is not checked."""
         for each, other in ((self.first, self.second), (self.second, self.first)):
-            each.onSweep = partial(self.checkTimeouts.remove, other)
-            self.checkTimeouts.add(each)
-        self.clock.advance(SWEEP_INTERVAL)
+            each.onCheck = partial(self.tracker.remove, other)
+            self.tracker.add(each)
+        self.clock.advance(CHECK_INTERVAL)
         self.assertEqual(sorted([self.first.told, self.second.told]), [[], [1.0]])
 
     def test_nothingOpen(self) -> None:
         """While nothing is open nothing is scheduled."""
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.checkTimeouts.add(self.first)
-        self.checkTimeouts.remove(self.first)
+        self.tracker.add(self.first)
+        self.tracker.remove(self.first)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.checkTimeouts.add(self.second)
-        self.clock.advance(SWEEP_INTERVAL)
+        self.tracker.add(self.second)
+        self.clock.advance(CHECK_INTERVAL)
         self.assertEqual((self.first.told, self.second.told), ([], [1.0]))
 
     def test_drain(self) -> None:
-        """A drain tells every connection, sweeps often, and is over when the last is removed."""
-        self.checkTimeouts.add(self.first)
-        self.checkTimeouts.add(self.second)
-        drained = self.checkTimeouts.drain(1.0)
-        self.clock.advance(DRAIN_SWEEP_INTERVAL)
-        self.assertEqual(self.first.told, ["drain", DRAIN_SWEEP_INTERVAL])
-        self.checkTimeouts.remove(self.first)
+        """A drain notifies every connection, checks more often, and ends when the last one is removed."""
+        self.tracker.add(self.first)
+        self.tracker.add(self.second)
+        drained = self.tracker.drain(1.0)
+        self.clock.advance(DRAIN_CHECK_INTERVAL)
+        self.assertEqual(self.first.told, ["drain", DRAIN_CHECK_INTERVAL])
+        self.tracker.remove(self.first)
         self.assertNoResult(drained)
-        self.checkTimeouts.remove(self.second)
+        self.tracker.remove(self.second)
         self.assertIsNone(self.successResultOf(drained))
-        self.assertTrue(self.checkTimeouts.draining)
+        self.assertTrue(self.tracker.draining)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_drainHeldUp(self) -> None:
-        """A sweep that comes late in a drain finds nobody silent, save at the deadline."""
-        self.checkTimeouts.add(self.first)
-        self.checkTimeouts.drain(1.0)
+        """After the reactor was blocked in a drain, no client counts as silent before the drain's timeout."""
+        self.tracker.add(self.first)
+        self.tracker.drain(1.0)
         self.clock.advance(0.7)
-        self.clock.advance(DRAIN_SWEEP_INTERVAL)
+        self.clock.advance(DRAIN_CHECK_INTERVAL)
         self.assertEqual(self.first.told[:2], ["drain", "drain"])
         self.assertAlmostEqual(float(self.first.told[2]), 0.8)
         self.clock.advance(0.5)
@@ -122,12 +122,12 @@ class SweepTests(SynchronousTestCase):
 
     def test_drainNothing(self) -> None:
         """A drain with nothing open is over at once."""
-        self.successResultOf(self.checkTimeouts.drain(1.0))
+        self.successResultOf(self.tracker.drain(1.0))
 
     def test_drainDeadline(self) -> None:
         """At its deadline a drain aborts what is open; a later one does not put it off."""
-        self.checkTimeouts.add(self.first)
-        self.checkTimeouts.drain(0.3)
-        self.checkTimeouts.drain(60.0)
+        self.tracker.add(self.first)
+        self.tracker.drain(0.3)
+        self.tracker.drain(60.0)
         self.clock.pump([0.1] * 3)
         self.assertEqual(self.first.told[-1], "abort")

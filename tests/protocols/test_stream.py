@@ -20,7 +20,7 @@ from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
-from echoproto.protocols.connections import DRAIN_TIMEOUT, SWEEP_INTERVAL, ITrackedConnection
+from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT, ITrackedConnection
 from echoproto.protocols.echo import EchoFactory, EchoProtocol
 from echoproto.protocols.observer import CloseReason, ConnectionSummary
 from echoproto.protocols.stream import (
@@ -28,6 +28,7 @@ from echoproto.protocols.stream import (
     DRAIN_SILENCE,
     LINGER_SILENCE,
     Stage,
+    StreamFactory,
     StreamProtocol,
     canHalfClose,
 )
@@ -35,7 +36,7 @@ from echoproto.protocols.timeouts import Timeouts
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 
-DEADLINES = Timeouts()
+TIMEOUTS = Timeouts()
 
 #: Some client that is not :data:`CLIENT_ADDRESS`.
 OTHER_ADDRESS = IPv6Address("TCP", "2001:db8::7", 50_001)
@@ -55,7 +56,7 @@ class StreamTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.observer = RecordingObserver()
         self.admission = ConnectionAdmission(self.clock.seconds)
-        self.factory = EchoFactory(self.clock, self.observer, self.admission, DEADLINES)
+        self.factory = EchoFactory(self.clock, self.observer, self.admission, TIMEOUTS)
         self.pair, self.client, self.server = self.connect()
 
     def connect(self) -> tuple[StreamPair, RecordingProtocol, EchoProtocol]:
@@ -68,7 +69,7 @@ class StreamTestCase(SynchronousTestCase):
         self.pair.pump()
 
     def wait(self, seconds: float) -> None:
-        """Let time pass in steps of the sweep, and bytes move meanwhile."""
+        """Advance the clock in steps, and move bytes after each."""
         for _ in range(round(seconds * 10)):
             self.clock.advance(0.1)
             self.pair.pump()
@@ -91,7 +92,7 @@ class StreamTestCase(SynchronousTestCase):
     def assertOver(self) -> None:
         """Every place was given back, and nothing is scheduled."""
         self.assertEqual(self.admission.open, 0)
-        self.assertEqual(self.factory.checkTimeouts.connections, set())
+        self.assertEqual(self.factory.tracker.connections, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
@@ -138,15 +139,34 @@ class OpeningTests(StreamTestCase):
         self.assertIsNone(self.observer.ended[-1].peer)
 
     def test_everybody(self) -> None:
-        """A factory that is given nothing but a clock serves everybody, with the usual deadlines."""
+        """A factory with the defaults serves every client, with the default timeouts."""
         factory = EchoFactory(self.clock)
-        self.assertEqual(factory.deadlines, Timeouts())
+        self.assertEqual(factory.timeouts, Timeouts())
         self.assertEqual(factory.admission.room, inf)
         self.assertIsNot(factory.admission, EchoFactory(self.clock).admission)
 
-    def test_abstract(self) -> None:
-        """A bare stream protocol does not say how much it sent: each service does."""
-        self.assertRaises(NotImplementedError, lambda: StreamProtocol().bytesSent)
+    def test_subclass(self) -> None:
+        """A subclass that only calls ``send`` is counted, and sends nothing after its FIN."""
+
+        class Doubling(StreamProtocol):
+            def dataReceived(self, data: bytes) -> None:
+                self.bytesReceived += len(data)
+                self.send(2 * data)
+
+        factory = StreamFactory(self.clock, self.observer)
+        factory.protocol = Doubling
+        client, server = RecordingProtocol(), factory.buildProtocol(CLIENT_ADDRESS)
+        pair = StreamPair(client, server)
+        client.link.write(b"abc")
+        pair.pump()
+        server.finish()
+        client.link.write(b"more")
+        client.link.loseWriteConnection()
+        pair.pump()
+        self.assertEqual(client.received, b"abcabc")
+        [summary] = self.observer.ended
+        self.assertEqual((summary.bytesReceived, summary.bytesSent), (7, 6))
+        self.assertIs(summary.ending, CloseReason.FINISHED)
 
 
 class HalfCloseTests(StreamTestCase):
@@ -186,9 +206,9 @@ class HalfCloseTests(StreamTestCase):
     def test_clientThatNeverTakesItsEcho(self) -> None:
         """A client that sends its FIN and does not read is aborted at the stall deadline."""
         self.owe(1000)
-        self.wait(DEADLINES.stall - 1)
+        self.wait(TIMEOUTS.stall - 1)
         self.assertEqual(self.observer.ended, [])
-        self.wait(1 + 2 * SWEEP_INTERVAL)
+        self.wait(1 + 2 * CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.STALLED)
 
     def test_slowClient(self) -> None:
@@ -196,7 +216,7 @@ class HalfCloseTests(StreamTestCase):
         self.owe(1000)
         for unsent in range(10, 0, -1):
             self.factory.unsentBytes = {self.pair.server: unsent}.__getitem__
-            self.wait(DEADLINES.stall - 2)
+            self.wait(TIMEOUTS.stall - 2)
         self.assertEqual(self.observer.ended, [])
         self.client.link.resumeProducing()
         self.pair.pump()
@@ -208,9 +228,9 @@ class HalfCloseTests(StreamTestCase):
         self.owe(1000)
         unsent = iter(range(1_000_000, 0, -1))
         self.factory.unsentBytes = lambda transport: next(unsent)
-        self.wait(DEADLINES.close - 1)
+        self.wait(TIMEOUTS.close - 1)
         self.assertEqual(self.observer.ended, [])
-        self.wait(1 + SWEEP_INTERVAL)
+        self.wait(1 + CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.ABORTED)
 
     def owe(self, size: int) -> None:
@@ -227,7 +247,7 @@ class HalfCloseTests(StreamTestCase):
         self.client.link.abortConnection()
         self.pair.pump()
         self.assertEqual(self.ended(), CloseReason.LOST)
-        self.assertEqual(self.factory.checkTimeouts.connections, set())
+        self.assertEqual(self.factory.tracker.connections, set())
 
 
 class BackpressureTests(StreamTestCase):
@@ -279,16 +299,16 @@ class FinishTests(StreamTestCase):
         self.server.finish()
         self.wait(LINGER_SILENCE - 1)
         self.assertEqual(self.observer.ended, [])
-        self.wait(1 + SWEEP_INTERVAL)
+        self.wait(1 + CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_silentClientThatHasNotTakenAll(self) -> None:
         """While the kernel still holds bytes for a silent client, it is not closed until the deadline."""
         self.factory.unsentBytes = lambda transport: 100
         self.server.finish()
-        self.wait(DEADLINES.linger - 1)
+        self.wait(TIMEOUTS.linger - 1)
         self.assertEqual(self.observer.ended, [])
-        self.wait(1 + SWEEP_INTERVAL)
+        self.wait(1 + CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.ABORTED)
 
     def test_silentClientOverTLS(self) -> None:
@@ -300,7 +320,7 @@ class FinishTests(StreamTestCase):
         server.finish()
         self.wait(LINGER_SILENCE - 1)
         self.assertFalse(transport.disconnected)
-        self.wait(1 + SWEEP_INTERVAL)
+        self.wait(1 + CHECK_INTERVAL)
         self.assertTrue(transport.disconnected)
         server.connectionLost(Failure(ConnectionAborted()))
         self.assertEqual(self.ended(), CloseReason.FINISHED)
@@ -308,11 +328,11 @@ class FinishTests(StreamTestCase):
     def test_endlessTalker(self) -> None:
         """A client that keeps talking after our FIN is aborted at the deadline in all."""
         self.server.finish()
-        for _ in range(round(DEADLINES.linger) - 1):
+        for _ in range(round(TIMEOUTS.linger) - 1):
             self.wait(1)
             self.say(b"and another thing")
         self.assertEqual(self.observer.ended, [])
-        self.wait(2 * SWEEP_INTERVAL)
+        self.wait(2 * CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.ABORTED)
 
     def test_pausedServer(self) -> None:
@@ -352,9 +372,9 @@ class FinishTests(StreamTestCase):
 class IdleTests(StreamTestCase):
     def test_quietClient(self) -> None:
         """A client that says nothing for long gets our FIN, and when it closes it was idle."""
-        self.wait(DEADLINES.idle - 1)
+        self.wait(TIMEOUTS.idle - 1)
         self.assertEqual(self.client.events, ["made"])
-        self.wait(1 + SWEEP_INTERVAL)
+        self.wait(1 + CHECK_INTERVAL)
         self.assertEqual(self.client.events, ["made", "readLost"])
         self.client.link.loseConnection()
         self.pair.pump()
@@ -363,25 +383,25 @@ class IdleTests(StreamTestCase):
 
     def test_quietAgain(self) -> None:
         """The time counts from the last byte; all that was said before it is answered."""
-        self.wait(DEADLINES.idle - 1)
+        self.wait(TIMEOUTS.idle - 1)
         self.say(b"hello")
-        self.wait(DEADLINES.idle - 1)
+        self.wait(TIMEOUTS.idle - 1)
         self.assertEqual(self.client.events, ["made", "data"])
-        self.wait(1 + 2 * SWEEP_INTERVAL)
+        self.wait(1 + 2 * CHECK_INTERVAL)
         self.assertEqual(self.client.events, ["made", "data", "readLost"])
         self.assertEqual(self.client.received, b"hello")
 
     def test_talkingNowAndThen(self) -> None:
         """A client that says a byte now and then is never idle."""
         for _ in range(5):
-            self.wait(DEADLINES.idle - 1)
+            self.wait(TIMEOUTS.idle - 1)
             self.say(b"x")
         self.assertEqual(self.client.events, ["made", "data"])
         self.assertEqual(self.client.received, b"xxxxx")
 
     def test_never(self) -> None:
         """With an endless deadline a connection that says nothing for a day stays open."""
-        self.factory.deadlines = replace(DEADLINES, idle=inf)
+        self.factory.timeouts = replace(TIMEOUTS, idle=inf)
         self.clock.pump([60.0] * 60 * 24)
         self.say(b"still there")
         self.assertEqual(self.client.received, b"still there")
@@ -389,19 +409,19 @@ class IdleTests(StreamTestCase):
     def test_keptHoweverItEnds(self) -> None:
         """An idle client that then resets, or does not close, was idle all the same."""
         for reset in (True, False):
-            self.wait(DEADLINES.idle + SWEEP_INTERVAL)
+            self.wait(TIMEOUTS.idle + CHECK_INTERVAL)
             if reset:
                 self.client.link.abortConnection()
-            self.wait(LINGER_SILENCE + SWEEP_INTERVAL)
+            self.wait(LINGER_SILENCE + CHECK_INTERVAL)
             self.assertEqual(self.ended(), CloseReason.IDLE)
             self.observer.ended.clear()
             self.pair, self.client, self.server = self.connect()
 
     def test_keptAtTheDeadline(self) -> None:
         """An idle client that talks on after our FIN is aborted at the deadline, and was idle."""
-        self.wait(DEADLINES.idle + SWEEP_INTERVAL)
+        self.wait(TIMEOUTS.idle + CHECK_INTERVAL)
         self.holdsQueue()
-        for _ in range(round(DEADLINES.linger + SWEEP_INTERVAL)):
+        for _ in range(round(TIMEOUTS.linger + CHECK_INTERVAL)):
             self.wait(1)
             self.say(b"and another thing")
         self.assertIsInstance(self.pair.server.closed, ConnectionAborted)
@@ -427,9 +447,9 @@ class StallTests(StreamTestCase):
     def test_clientThatNeverReads(self) -> None:
         """A client that is sent more than the queue holds and reads nothing is cut at the deadline."""
         self.neverRead()
-        self.wait(DEADLINES.stall - 1)
+        self.wait(TIMEOUTS.stall - 1)
         self.assertEqual(self.observer.ended, [])
-        self.wait(1 + 2 * SWEEP_INTERVAL)
+        self.wait(1 + 2 * CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.STALLED)
         self.assertIsInstance(self.pair.server.closed, ConnectionAborted)
         self.assertOver()
@@ -439,16 +459,16 @@ class StallTests(StreamTestCase):
         self.factory.unsentBytes = lambda transport: 5
         self.say(b"hello")
         self.assertTrue(self.pair.server.reading)
-        self.wait(DEADLINES.stall - 1)
+        self.wait(TIMEOUTS.stall - 1)
         self.assertEqual(self.observer.ended, [])
-        self.wait(1 + 2 * SWEEP_INTERVAL)
+        self.wait(1 + 2 * CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.STALLED)
 
     def test_kernelThatDoesNotTell(self) -> None:
         """Where the kernel does not tell, a client for which the server is paused is stalled."""
         self.client.link.pauseProducing()
         self.say(b"x" * 1_000_000)
-        self.wait(DEADLINES.stall + 2 * SWEEP_INTERVAL)
+        self.wait(TIMEOUTS.stall + 2 * CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.STALLED)
 
     def test_progress(self) -> None:
@@ -456,7 +476,7 @@ class StallTests(StreamTestCase):
         self.neverRead()
         for unsent in range(1000, 980, -1):
             self.factory.unsentBytes = {self.pair.server: unsent}.__getitem__
-            self.wait(DEADLINES.stall - 2)
+            self.wait(TIMEOUTS.stall - 2)
         self.assertEqual(self.observer.ended, [])
         self.holdsQueue()
         self.client.link.resumeProducing()
@@ -467,26 +487,26 @@ class StallTests(StreamTestCase):
         """A paused server asks on, though the kernel held nothing at the last look."""
         self.neverRead()
         self.factory.unsentBytes = lambda transport: 0
-        self.wait(2 * SWEEP_INTERVAL)
+        self.wait(2 * CHECK_INTERVAL)
         for unsent in (2000, 1000):
             self.factory.unsentBytes = {self.pair.server: unsent}.__getitem__
-            self.wait(DEADLINES.stall - 2)
+            self.wait(TIMEOUTS.stall - 2)
         self.assertEqual(self.observer.ended, [])
 
     def test_idleAfterwards(self) -> None:
         """A client that has taken all at last is idle no sooner than one that had said something then."""
         self.neverRead()
-        self.wait(DEADLINES.stall - 2)
+        self.wait(TIMEOUTS.stall - 2)
         self.client.link.resumeProducing()
-        self.wait(DEADLINES.idle - 1)
+        self.wait(TIMEOUTS.idle - 1)
         self.assertNotIn("readLost", self.client.events)
-        self.wait(1 + 2 * SWEEP_INTERVAL)
+        self.wait(1 + 2 * CHECK_INTERVAL)
         self.assertEqual(self.client.events[-1], "readLost")
         self.assertEqual(len(self.client.received), 1_000_000)
 
     def test_never(self) -> None:
         """With an endless deadline a client may take its time, and nothing is lost."""
-        self.factory.deadlines = replace(DEADLINES, stall=inf)
+        self.factory.timeouts = replace(TIMEOUTS, stall=inf)
         self.neverRead()
         self.clock.pump([60.0] * 60)
         self.client.link.resumeProducing()
@@ -531,13 +551,13 @@ class AdmissionTests(StreamTestCase):
         for ending, end in (
             (CloseReason.FINISHED, lambda: self.client.link.loseConnection()),
             (CloseReason.LOST, lambda: self.client.link.abortConnection()),
-            (CloseReason.IDLE, lambda: self.wait(DEADLINES.idle + LINGER_SILENCE + 2)),
+            (CloseReason.IDLE, lambda: self.wait(TIMEOUTS.idle + LINGER_SILENCE + 2)),
             (CloseReason.STALLED, self.neverRead),
             (CloseReason.ABORTED, lambda: self.server.abort()),
         ):
             self.assertEqual(self.admission.open, 1)
             end()
-            self.wait(DEADLINES.stall + 2 * SWEEP_INTERVAL)
+            self.wait(TIMEOUTS.stall + 2 * CHECK_INTERVAL)
             self.assertEqual(self.observer.ended[-1].ending, ending)
             self.assertOver()
             self.pair, self.client, self.server = self.connect()
@@ -583,11 +603,11 @@ class HandshakeTests(StreamTestCase):
 
     def test_completed(self) -> None:
         """When the handshake is done the connection is open, and its deadline is past caring about."""
-        self.wait(DEADLINES.handshake - 1)
+        self.wait(TIMEOUTS.handshake - 1)
         self.server.handshakeCompleted()
         self.assertIs(self.server.stage, Stage.OPEN)
         self.assertEqual(self.observer.opened, [OTHER_ADDRESS])
-        self.wait(2 * DEADLINES.handshake)
+        self.wait(2 * TIMEOUTS.handshake)
         self.server.dataReceived(b"hello")
         self.assertEqual(self.transport.value(), b"hello")
         self.assertFalse(self.transport.disconnecting)
@@ -597,21 +617,21 @@ class HandshakeTests(StreamTestCase):
 
     def test_idleSinceTheHandshake(self) -> None:
         """The client's silence counts from the end of the handshake."""
-        self.factory.deadlines = replace(DEADLINES, idle=20.0)
-        self.wait(DEADLINES.handshake - 1)
+        self.factory.timeouts = replace(TIMEOUTS, idle=20.0)
+        self.wait(TIMEOUTS.handshake - 1)
         self.server.handshakeCompleted()
         self.wait(19)
         self.assertFalse(self.transport.disconnecting)
-        self.wait(1 + SWEEP_INTERVAL)
+        self.wait(1 + CHECK_INTERVAL)
         self.assertTrue(self.transport.disconnecting)
         self.lose(ConnectionDone())
         self.assertEqual(self.ended(), CloseReason.IDLE)
 
     def test_overdue(self) -> None:
         """A handshake that takes too long is cut, and refused for that."""
-        self.wait(DEADLINES.handshake - 1)
+        self.wait(TIMEOUTS.handshake - 1)
         self.assertFalse(self.transport.disconnected)
-        self.wait(1 + SWEEP_INTERVAL)
+        self.wait(1 + CHECK_INTERVAL)
         self.assertTrue(self.transport.disconnected)
         self.lose(ConnectionAborted())
         self.assertRefused("TLS handshake took too long")
@@ -645,7 +665,7 @@ class HandshakeTests(StreamTestCase):
         self.successResultOf(drained)
 
 
-class SweepTests(StreamTestCase):
+class TimeoutCheckTests(StreamTestCase):
     def test_nothingScheduledWithoutConnections(self) -> None:
         """While no connection is open nothing is scheduled; while one is, one call is."""
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
@@ -657,7 +677,7 @@ class SweepTests(StreamTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_openedByAnObserver(self) -> None:
-        """An observer may open a connection when one ends; there is one sweep, and none at the end."""
+        """An observer may open a connection when one ends; one check is scheduled, and none at the end."""
         pairs: list[StreamPair] = []
 
         class Connecting(RecordingObserver):

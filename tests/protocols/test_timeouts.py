@@ -5,7 +5,7 @@ from math import inf
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.connections import SWEEP_INTERVAL
+from echoproto.protocols.connections import CHECK_INTERVAL
 from echoproto.protocols.stream import DRAIN_SILENCE, LINGER_SILENCE
 from echoproto.protocols.timeouts import Timeouts
 
@@ -25,15 +25,15 @@ class DeadlinesTests(SynchronousTestCase):
             },
         )
 
-    def test_longerThanASweep(self) -> None:
-        """Every default is finite, and longer than the sweep that keeps it."""
+    def test_longerThanTwoChecks(self) -> None:
+        """Every default is finite, and longer than the interval between checks."""
         for name, seconds in asdict(Timeouts()).items():
-            self.assertTrue(SWEEP_INTERVAL < seconds < inf, name)
+            self.assertTrue(CHECK_INTERVAL < seconds < inf, name)
 
     def test_relations(self) -> None:
         """
-        A header may take the 3 s that the PROXY specification asks for, who has not yet said who it is
-        has less time than who has, and a client that stands still is found before one that is only slow.
+        A PROXY header may take the 3 s that its specification asks for; unidentified clients have
+        less time than others; a stalled client is detected before a slow one.
         """
         deadlines = Timeouts()
         self.assertGreaterEqual(deadlines.header, 3.0)

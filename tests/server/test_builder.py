@@ -64,7 +64,7 @@ class AssemblyTests(SynchronousTestCase):
             if service == "greeting":
                 self.assertEqual(serving.service.text, b"Moin")
             if text == "tcp:7":
-                self.assertIs(serving.service.deadlines, deadlines)
+                self.assertIs(serving.service.timeouts, deadlines)
 
     def test_limitsAreForAll(self) -> None:
         """A place that is taken on one listener is taken on all; so are datagrams of one source."""

@@ -177,7 +177,7 @@ class ServiceTests(ServiceTestCase):
         port, factory = self.fake.opened[0]
         directlyProvides(port, IReadDescriptor)
         taken: list[bool] = []
-        port.onRead = lambda: taken.append(factory.checkTimeouts.draining)
+        port.onRead = lambda: taken.append(factory.tracker.draining)
         self.successResultOf(service.stopService())
         self.assertEqual(set(taken), {False})
 

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.addresses import AddressFilter
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
-from echoproto.protocols.connections import DRAIN_TIMEOUT, SWEEP_INTERVAL, ITrackedConnection
+from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT, ITrackedConnection
 from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.observer import CloseReason
 from echoproto.protocols.stream import DRAIN_SILENCE
@@ -92,8 +92,8 @@ class ProxiedTestCase(SynchronousTestCase):
     def assertOver(self) -> None:
         """Every place was given back, and nothing is scheduled."""
         self.assertEqual(self.admission.open, 0)
-        self.assertEqual(self.factory.checkTimeouts.connections, set())
-        self.assertEqual(self.service.checkTimeouts.connections, set())
+        self.assertEqual(self.factory.tracker.connections, set())
+        self.assertEqual(self.service.tracker.connections, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
@@ -292,7 +292,7 @@ class NoHeaderTests(ProxiedTestCase):
             pair, _ = self.say(begun)
             self.wait(DEADLINES.header - 1, pair)
             self.assertIsNone(pair.server.closed)
-            self.wait(1 + SWEEP_INTERVAL, pair)
+            self.wait(1 + CHECK_INTERVAL, pair)
             self.assertCut(pair)
         self.assertEqual(self.observer.refused, [(PROXY, "PROXY header took too long")] * 2)
         self.assertOver()
@@ -408,7 +408,7 @@ class PlacesTests(ProxiedTestCase):
         first, _ = self.say(line(CLIENT))
         self.assertRaises(RuntimeError, self.say, line(CLIENT))
         self.assertRaises(RuntimeError, self.say, b"no header")
-        self.assertEqual(self.factory.checkTimeouts.connections, set())
+        self.assertEqual(self.factory.tracker.connections, set())
         self.close(first)
         self.assertOver()
 
@@ -462,9 +462,9 @@ class DrainTests(ProxiedTestCase):
         waiting, _ = self.connect()
         drained = self.factory.drain()
         self.wait(DRAIN_SILENCE - 0.2, served, waiting)
-        self.assertFalse(self.service.checkTimeouts.draining)
+        self.assertFalse(self.service.tracker.draining)
         self.wait(0.4, served, waiting)
-        self.assertTrue(self.service.checkTimeouts.draining)
+        self.assertTrue(self.service.tracker.draining)
         self.wait(DRAIN_SILENCE + 0.2, served)
         self.assertEqual(client.events, ["made", "data", "readLost"])
         self.assertNoResult(drained)

@@ -251,7 +251,7 @@ class EchoTests(TLSTestCase):
             (summary.ending, summary.bytesReceived, summary.bytesSent),
             (CloseReason.FINISHED, len(message), len(message)),
         )
-        self.assertFalse(self.factory.checkTimeouts.connections)
+        self.assertFalse(self.factory.tracker.connections)
 
     def test_closeNotify(self) -> None:
         """What comes together with close_notify is echoed, then the connection is closed."""

@@ -146,7 +146,7 @@ def watchedStreams(
 ) -> MonitoredListener:
     """A stream listener with its open connections."""
     return MonitoredListener(
-        service, PLACE, counts, lambda: cast(set[StreamProtocol], factory.checkTimeouts.connections)
+        service, PLACE, counts, lambda: cast(set[StreamProtocol], factory.tracker.connections)
     )
 
 
