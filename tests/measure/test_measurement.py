@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.conformance.results import ConformanceResult
+from echoproto.conformance.runner import ConformanceRunner
+from echoproto.measure.load.generator import LoadGenerator
+from echoproto.measure.load.plan import LoadResult
+from echoproto.measure.load.workers import LoadWorkerPool
+from echoproto.measure.measurement import Measurement
+from echoproto.measure.ping.pinger import Pinger, PingResult
+from echoproto.measure.verify.verifier import StreamVerifier, VerifyResult
+
+
+def provided(
+    pinger: Pinger,
+    generator: LoadGenerator,
+    pool: LoadWorkerPool,
+    verifier: StreamVerifier,
+    runner: ConformanceRunner,
+) -> tuple[
+    Measurement[PingResult],
+    Measurement[LoadResult],
+    Measurement[LoadResult],
+    Measurement[VerifyResult],
+    Measurement[ConformanceResult],
+]:
+    """Checked by mypy: each of them is a measurement, with its own result."""
+    return pinger, generator, pool, verifier, runner
+
+
+class Finished:
+    """The smallest measurement."""
+
+    target: object = "lab1"
+
+    def __init__(self) -> None:
+        self.result: Deferred[int] = succeed(7)
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class MeasurementTests(SynchronousTestCase):
+    def test_structural(self) -> None:
+        """A class with these attributes is a measurement; it need not inherit."""
+        measurement: Measurement[int] = Finished()
+        self.assertEqual(self.successResultOf(measurement.result), 7)
+        five: Any = [object()] * 5
+        self.assertEqual(list(provided(*five)), five)
