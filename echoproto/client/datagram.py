@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.error import MessageLengthError
 from twisted.internet.interfaces import IReactorTime
@@ -21,7 +20,7 @@ from echoproto.errors import (
     ExchangeError,
 )
 from echoproto.targets.resolver import resolve
-from echoproto.transports.udp import listenDatagrams
+from echoproto.targets.udp import openConnectedPort
 
 #: Default time limit of an exchange, in seconds; a lost datagram has no reply.
 DATAGRAM_TIMEOUT = 5.0
@@ -95,7 +94,7 @@ class EchoDatagramClient(DatagramProtocol):
         self._stopped = True
         self._giveUpAll(ConnectionClosed("the port was closed"))
 
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+    def datagramReceived(self, datagram: bytes, addr: object) -> None:
         """Match a datagram, and end the exchange that it answers."""
         for outcome in self.matcher.receive(datagram):
             if outcome.expected is not None:
@@ -123,7 +122,7 @@ class EchoDatagramClient(DatagramProtocol):
         self._stopped = True
         maybeDeferred(self._transport.stopListening).addBoth(self._closedNow, self._closed)
 
-    def _closedNow(self, result: Any, closed: Deferred[None]) -> None:
+    def _closedNow(self, result: None, closed: Deferred[None]) -> None:
         # Unless it was cancelled.
         if not closed.called:
             closed.callback(result)
@@ -155,14 +154,7 @@ def connectEchoDatagram(
 
     def connect(address: str) -> EchoDatagramClient:
         client = EchoDatagramClient(reactor, timeout)
-        listening = listenDatagrams(reactor, 0, client, "::" if isIPv6Address(address) else "")
-        try:
-            cast(Any, client.transport).connect(address, port)
-        except BaseException as error:
-            listening.stopListening()
-            if isinstance(error, OSError):
-                raise ConnectionClosed(f"no route to {address}: {error.strerror}") from error
-            raise
+        openConnectedPort(reactor, client, address, port)
         return client
 
     return resolve(reactor, host).addCallback(connect)

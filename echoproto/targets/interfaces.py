@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import Attribute, Interface
 
 #: The reason of a connection that ended in order, by the server's FIN.
@@ -41,6 +42,24 @@ class IChannel(Interface):
         """Close it; the receiver is not called any more."""
 
 
+class IStreamChannel(IChannel):
+    """An open channel on a stream, which can be half-closed and has flow control."""
+
+    def loseWriteConnection() -> bool:
+        """
+        Send our FIN; nothing more will be sent. Returns false if that is not possible, as over TLS.
+        """
+
+    def pauseProducing() -> None:
+        """Stop reading for now."""
+
+    def resumeProducing() -> None:
+        """Read again."""
+
+    def registerProducer(producer: IPullProducer | IPushProducer, streaming: bool) -> None:
+        """See ``IConsumer``."""
+
+
 class ITarget(Interface):
     """A server to be measured."""
 
@@ -53,6 +72,6 @@ class ITarget(Interface):
         """
         Connect.
 
-        :return: fires with an :class:`IChannel`; fails with ``ConnectError`` or ``ExchangeError``,
+        :return: fires with an :class:`IChannel`, on a stream an :class:`IStreamChannel`; fails with ``ConnectError`` or ``ExchangeError``,
             or with a lasting fault such as ``DNSLookupError``.
         """

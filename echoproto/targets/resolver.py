@@ -1,20 +1,30 @@
-"""A host's numeric address, by the reactor's resolver."""
+"""Resolves a host name with the reactor's resolver."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import DNSLookupError
-from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostResolution,
+    IReactorPluggableNameResolver,
+    IResolutionReceiver,
+)
 from zope.interface import implementer
 
 from echoproto.errors import TargetError
 
-_TYPES = {socket.AF_INET: [IPv4Address], socket.AF_INET6: [IPv6Address], socket.AF_UNSPEC: None}
+_TYPES: dict[int, Sequence[type[IAddress]] | None] = {
+    socket.AF_INET: [IPv4Address],
+    socket.AF_INET6: [IPv6Address],
+    socket.AF_UNSPEC: None,
+}
 _WORDS = {socket.AF_INET: "IPv4 ", socket.AF_INET6: "IPv6 ", socket.AF_UNSPEC: ""}
 
 
@@ -42,17 +52,20 @@ class _FirstAddress:
 
 
 def resolve(
-    reactor: Any, host: str, family: int = socket.AF_UNSPEC, semantics: str = "UDP"
+    reactor: IReactorPluggableNameResolver,
+    host: str,
+    family: int = socket.AF_UNSPEC,
+    semantics: str = "UDP",
 ) -> Deferred[str]:
     """
-    The first address of a host.
+    Find the first address of a host.
 
     :param reactor: has a resolver.
     :param host: a name, or a numeric address, which is returned.
     :param family: ``AF_INET`` or ``AF_INET6`` for addresses of that family only.
     :param semantics: ``TCP`` or ``UDP``.
-    :return: fires with a numeric address; fails with ``DNSLookupError``, or ``TargetError`` for a
-        numeric one of the other family.
+    :return: fires with a numeric address; fails with ``DNSLookupError``, or ``TargetError`` for an
+        invalid name or a numeric address of the other family.
     """
     missing = f"no such host: {host}"
     numeric = {socket.AF_INET: isIPAddress(host), socket.AF_INET6: isIPv6Address(host)}

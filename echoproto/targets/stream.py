@@ -14,6 +14,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IHandshakeListener,
+    IPullProducer,
+    IPushProducer,
     ISSLTransport,
     IStreamClientEndpoint,
 )
@@ -23,10 +25,15 @@ from zope.interface import implementer
 
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.stream import canHalfClose
-from echoproto.targets.interfaces import SERVER_CLOSED, IChannel, IReplyReceiver, ITarget
+from echoproto.targets.interfaces import (
+    SERVER_CLOSED,
+    IReplyReceiver,
+    IStreamChannel,
+    ITarget,
+)
 
 
-@implementer(IChannel, IHandshakeListener)
+@implementer(IStreamChannel, IHandshakeListener)
 class StreamChannel(Protocol):
     """
     One connection: splits received data into pieces of the size of a probe.
@@ -41,12 +48,14 @@ class StreamChannel(Protocol):
     connectionless = False
     connectTime: int | None = None
     handshakeTime: int | None = None
-    #: See :class:`IChannel`. The transport's own method, because a further call would cost a load
+    #: See :class:`.IChannel`. The transport's own method, because a further call would cost a load
     #: CPU time.
     send: Callable[[bytes], None]
     dataReceived: Any
 
-    def __init__(self, receiver: Any, size: int | None, monotonicNs: Callable[[], int]) -> None:
+    def __init__(
+        self, receiver: IReplyReceiver, size: int | None, monotonicNs: Callable[[], int]
+    ) -> None:
         self.opened: Deferred[StreamChannel] = Deferred()
         self._receiver = receiver
         self.dataReceived = receiver.replyReceived if size is None else partial(self._cut, size)
@@ -74,9 +83,7 @@ class StreamChannel(Protocol):
         self.opened.callback(self)
 
     def loseWriteConnection(self) -> bool:
-        """
-        Send our FIN; nothing more will be sent. Returns false if that is not possible, as over TLS.
-        """
+        """See :class:`.IStreamChannel`."""
         if not canHalfClose(self._transport):
             return False
         self._transport.loseWriteConnection()
@@ -107,7 +114,7 @@ class StreamChannel(Protocol):
 
     def close(self) -> None:
         """
-        See :class:`IChannel`. A second call does nothing; a connection that has ended must not be
+        See :class:`.IChannel`. A second call does nothing; a connection that has ended must not be
         aborted (TLS would raise).
         """
         over, self._closed = self._closed, True
@@ -116,15 +123,15 @@ class StreamChannel(Protocol):
             self._transport.abortConnection()
 
     def pauseProducing(self) -> None:
-        """Stop reading for now."""
+        """See :class:`.IStreamChannel`."""
         self._transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Read again."""
+        """See :class:`.IStreamChannel`."""
         self._transport.resumeProducing()
 
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """See ``IConsumer``."""
+    def registerProducer(self, producer: IPullProducer | IPushProducer, streaming: bool) -> None:
+        """See :class:`.IStreamChannel`."""
         self._transport.registerProducer(producer, streaming)
 
     @property
@@ -174,7 +181,7 @@ class StreamTarget:
         self._monotonicNs = monotonicNs
 
     def open(self, receiver: IReplyReceiver) -> Deferred[StreamChannel]:
-        """See :class:`ITarget`."""
+        """See :class:`.ITarget`."""
         channel = StreamChannel(receiver, self.size, self._monotonicNs)
         factory: Any = Factory.forProtocol(lambda: channel)
         connecting = self.endpoint.connect(factory)

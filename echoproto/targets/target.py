@@ -53,7 +53,7 @@ def parseTarget(text: str) -> Target:
     if not colons and written.lower() in CARRIERS and (rest.startswith("/") or ":" in rest):
         raise ValueError(f"{text!r} is written {written.lower()}://{rest}")
     if carrier not in CARRIERS:
-        raise ValueError(f"{text!r}: {scheme!r} is none of {', '.join(CARRIERS)}")
+        raise ValueError(f"{text!r}: unknown scheme {scheme!r} (known: {', '.join(CARRIERS)})")
     if carrier == "unix":
         if not place.startswith("/"):
             raise ValueError(f"{text!r}: a UNIX socket is written unix:///path")

@@ -13,7 +13,7 @@ from twisted.internet.protocol import DatagramProtocol
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.targets import endpoints
 from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase, Ended
-from tests.targets.fakeresolver import Names
+from tests.targets.fakeresolver import FakeResolver
 
 #: A server that is there, and one that is not.
 THERE, NOWHERE = "udp://127.0.0.1:7", "udp://127.0.0.1:9"
@@ -118,7 +118,7 @@ class PingTests(CommandTestCase):
 
     def test_noSuchHost(self) -> None:
         """An unknown host is reported once, with status 2; other targets are probed."""
-        self.reactor.nameResolver = Names()
+        self.reactor.nameResolver = FakeResolver()
         ended = self.ping("-c", "1", "udp://lab1:7", THERE)
         self.assertEqual(ended.status, 2)
         self.assertIn("udp://lab1:7: DNS lookup failed: no such host: lab1", ended.errors)
@@ -126,7 +126,7 @@ class PingTests(CommandTestCase):
 
     def test_numeric(self) -> None:
         """With -n targets are shown by their addresses."""
-        self.reactor.nameResolver = Names("127.0.0.1")
+        self.reactor.nameResolver = FakeResolver("127.0.0.1")
         ended = self.ping("-c", "1", "-n", "udp://lab1:7")
         self.assertIn(f"bytes from {THERE}: ", ended.output)
 
@@ -179,7 +179,7 @@ class PingTests(CommandTestCase):
 
     def test_address(self) -> None:
         """The heading has the address of a target, unless its name has it."""
-        self.reactor.nameResolver = Names("127.0.0.1")
+        self.reactor.nameResolver = FakeResolver("127.0.0.1")
         ended = self.ping("-c", "1", "udp://lab1:7")
         self.assertEqual(ended.lines[0], "ECHO udp://lab1:7 (127.0.0.1), 64 bytes")
 

@@ -23,7 +23,7 @@ from echoproto.errors import (
 )
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.testing import DatagramWire
-from tests.targets.fakeresolver import Names
+from tests.targets.fakeresolver import FakeResolver
 
 
 class Unreachable(DatagramWire):
@@ -36,19 +36,6 @@ class Unreachable(DatagramWire):
             raise OSError(ENETUNREACH, strerror(ENETUNREACH))
 
         port.connect = port.write = fail
-        return port
-
-
-class Overflowing(DatagramWire):
-    """A wire whose ports know which numbers are ports, as the kernel does."""
-
-    def listenUDP(self, *args: Any, **kwargs: Any) -> Any:
-        port: Any = super().listenUDP(*args, **kwargs)
-
-        def connect(host: str, number: int) -> None:
-            raise OverflowError("port must be 0-65535.")
-
-        port.connect = connect
         return port
 
 
@@ -231,7 +218,7 @@ class ConnectTests(SynchronousTestCase):
     def test_name(self) -> None:
         """Of a name's addresses the first is asked."""
         wire = DatagramWire()
-        wire.nameResolver = Names("192.0.2.1", "192.0.2.2")
+        wire.nameResolver = FakeResolver("192.0.2.1", "192.0.2.2")
         client = self.successResultOf(connectEchoDatagram(wire, "lab", 7777))
         client.echo(b"hello").addErrback(lambda _: None)
         self.assertEqual(wire.pending[0].destination, ("192.0.2.1", 7777))
@@ -239,15 +226,9 @@ class ConnectTests(SynchronousTestCase):
     def test_noSuchName(self) -> None:
         """A name without addresses fails, and says which."""
         wire = DatagramWire()
-        wire.nameResolver = Names()
+        wire.nameResolver = FakeResolver()
         failure = self.failureResultOf(connectEchoDatagram(wire, "lab", 7777), DNSLookupError)
         self.assertIn("no such host: lab", str(failure.value))
-
-    def test_noSuchPort(self) -> None:
-        """What connecting raises besides is raised, and leaves no port open."""
-        wire = Overflowing()
-        self.failureResultOf(connectEchoDatagram(wire, "192.0.2.1", 70_000), OverflowError)
-        self.assertEqual(wire.ports, {})
 
     def test_noWay(self) -> None:
         """Where there is no route to the address it fails, and leaves no port open."""

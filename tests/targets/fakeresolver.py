@@ -1,25 +1,32 @@
-"""A resolver for tests."""
+"""A reactor's name resolver that knows a few addresses."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.interfaces import IHostnameResolver
+from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver
 from zope.interface import implementer
 
 
-@implementer(IHostnameResolver)
-class Names:
-    """A reactor that knows these addresses of every name, and which were asked for."""
+@implementer(IHostnameResolver, IReactorPluggableNameResolver)
+class FakeResolver:
+    """
+    A reactor and its resolver; every name has the same addresses.
+
+    :ivar lookups: name, address types and transport semantics of each lookup.
+    """
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = addresses
-        self.asked: list[Any] = []
+        self.lookups: list[Any] = []
 
     @property
-    def nameResolver(self) -> Names:
+    def nameResolver(self) -> FakeResolver:
         return self
+
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        raise NotImplementedError
 
     def resolveHostName(
         self,
@@ -29,7 +36,7 @@ class Names:
         addressTypes: Any = None,
         transportSemantics: str = "TCP",
     ) -> Any:
-        self.asked.append((hostName, addressTypes, transportSemantics))
+        self.lookups.append((hostName, addressTypes, transportSemantics))
         resolutionReceiver.resolutionBegan(None)
         for address in self.addresses:
             resolutionReceiver.addressResolved(IPv4Address("UDP", address, portNumber))

@@ -9,35 +9,41 @@ from zope.interface.verify import verifyObject
 
 from echoproto.conformance.streamclient import CheckConnection
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
-from echoproto.targets.interfaces import SERVER_CLOSED, IChannel, IReplyReceiver, ITarget
+from echoproto.targets.interfaces import (
+    SERVER_CLOSED,
+    IChannel,
+    IReplyReceiver,
+    IStreamChannel,
+    ITarget,
+)
 from echoproto.targets.stream import StreamTarget
 from echoproto.targets.udp import UDPTarget
 from echoproto.testing import DatagramWire, endpointTo
 
 
-class RoadTests(SynchronousTestCase):
+class InterfaceTests(SynchronousTestCase):
     def test_provided(self) -> None:
-        """Both carriers have targets and channels, and who hears them provides what they tell."""
+        """Targets and channels of both carriers provide their interfaces, and so does a receiver."""
         wire = DatagramWire()
         wire.listenDatagrams(7, EchoDatagramProtocol(wire))
         endpoint, _ = endpointTo(EchoFactory(Clock()))
         receiver = CheckConnection(wire, 1.0)
         verifyObject(IReplyReceiver, receiver)
-        for target in (
-            StreamTarget("tcp://lab1:7", endpoint, None, lambda: 0),
-            UDPTarget("udp://lab1:7", wire, "127.0.0.1", 7, 4),
+        for target, interface in (
+            (StreamTarget("tcp://lab1:7", endpoint, None, lambda: 0), IStreamChannel),
+            (UDPTarget("udp://lab1:7", wire, "127.0.0.1", 7, 4), IChannel),
         ):
             verifyObject(ITarget, target)
             opening: Deferred[Any] = target.open(receiver)
-            verifyObject(IChannel, self.successResultOf(opening))
+            verifyObject(interface, self.successResultOf(opening))
 
     def test_closed(self) -> None:
-        """An end in order is told in words of its own."""
+        """An orderly end of the connection has a reason of its own."""
         endpoint, pairs = endpointTo(EchoFactory(Clock()))
-        told: list[str] = []
+        reasons: list[str] = []
         receiver = CheckConnection(Clock(), 1.0)
-        self.patch(receiver, "connectionLost", told.append)
+        self.patch(receiver, "connectionLost", reasons.append)
         self.successResultOf(StreamTarget("", endpoint, None, lambda: 0).open(receiver))
         pairs[0].server.loseConnection()
         pairs[0].pump()
-        self.assertEqual(told, [SERVER_CLOSED])
+        self.assertEqual(reasons, [SERVER_CLOSED])

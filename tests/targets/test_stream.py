@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.echo import EchoFactory
-from echoproto.targets.interfaces import IChannel, ITarget
+from echoproto.targets.interfaces import IStreamChannel, ITarget
 from echoproto.targets.stream import StreamTarget
 from echoproto.testing import MemoryTransport, endpointTo
 from tests.certificates import serverPEM
@@ -32,22 +32,22 @@ class StreamTests(SynchronousTestCase):
         self.addCleanup(self.end)
 
     def end(self) -> None:
-        for each in self.pairs:
-            each.client.abortConnection()
-            each.pump()
+        for pair in self.pairs:
+            pair.client.abortConnection()
+            pair.pump()
 
-    def now(self) -> int:
+    def monotonicNs(self) -> int:
         return round(self.clock.seconds() * 1e9)
 
     def target(self, size: int | None = 4, endpoint: Any = None) -> StreamTarget:
         reached = self.endpoint if endpoint is None else endpoint
-        return StreamTarget("tcp://lab1:7", reached, size, self.now, "192.0.2.1")
+        return StreamTarget("tcp://lab1:7", reached, size, self.monotonicNs, "192.0.2.1")
 
     def test_pieces(self) -> None:
-        """Replies are told one by one, however the bytes come."""
+        """Replies are reported one by one, however the data is split on arrival."""
         channel: Any = self.successResultOf(self.target().open(self.receiver))
         verifyObject(ITarget, self.target())
-        verifyObject(IChannel, channel)
+        verifyObject(IStreamChannel, channel)
         for cut in (None, lambda size: 1, lambda size: min(size, 7)):
             self.pairs[0].cut = cut
             for probe in (b"one.", b"two.", b"3..."):
@@ -58,7 +58,7 @@ class StreamTests(SynchronousTestCase):
         self.assertTrue(self.pairs[0].client.getTcpNoDelay())
 
     def test_closed(self) -> None:
-        """After its closing it tells nothing more, and the connection is cut."""
+        """After ``close`` nothing more is reported, and the connection is aborted."""
         channel: Any = self.successResultOf(self.target().open(self.receiver))
         self.receiver.replyReceived = lambda reply: channel.close()  # type: ignore[method-assign]
         channel.send(b"one.two.")
@@ -67,7 +67,7 @@ class StreamTests(SynchronousTestCase):
         self.assertIsNotNone(self.pairs[0].client.closed)
 
     def test_stream(self) -> None:
-        """Without a size what comes is told as it comes; our FIN is answered by the server's."""
+        """Without a size data is reported as it arrives; our FIN is answered by the server's."""
         channel: Any = self.successResultOf(self.target(size=None).open(self.receiver))
         channel.send(b"any number")
         self.assertTrue(channel.loseWriteConnection())
@@ -76,15 +76,15 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(self.receiver.reasons, ["the server closed the connection"])
 
     def test_paused(self) -> None:
-        """Nothing is told while it is paused; who feeds it is told when nothing is taken any more, and when to go on."""
-        fed: list[str] = []
+        """A paused channel reports no data; its producer is paused and resumed as the queue fills and empties."""
+        calls: list[str] = []
 
         class Producer:
             def pauseProducing(self) -> None:
-                fed.append("pause")
+                calls.append("pause")
 
             def resumeProducing(self) -> None:
-                fed.append("resume")
+                calls.append("resume")
 
             def stopProducing(self) -> None:
                 """The end."""
@@ -95,21 +95,21 @@ class StreamTests(SynchronousTestCase):
         for _ in range(4):
             channel.send(bytes(70_000))
             self.pairs[0].pump()
-        self.assertEqual((self.receiver.replies, fed[-1]), ([], "pause"))
+        self.assertEqual((self.receiver.replies, calls[-1]), ([], "pause"))
         channel.resumeProducing()
         self.pairs[0].pump()
-        self.assertEqual((len(self.receiver.replies), fed[-1]), (70_000, "resume"))
+        self.assertEqual((len(self.receiver.replies), calls[-1]), (70_000, "resume"))
 
     def test_gone(self) -> None:
-        """An end that we did not want is told: the server's, or a reset."""
-        for end, says in (
+        """An end that this side did not cause is reported: the server's FIN, or a reset."""
+        for end, reason in (
             ("loseConnection", "the server closed the connection"),
             ("abortConnection", "connection lost: Connection to the other side was lost"),
         ):
             self.successResultOf(self.target().open(self.receiver))
             getattr(self.pairs[-1].server, end)()
             self.pairs[-1].pump()
-            self.assertIn(says, self.receiver.reasons.pop())
+            self.assertIn(reason, self.receiver.reasons.pop())
 
     def test_refused(self) -> None:
         """A connection that cannot be made fails as its endpoint does."""
@@ -117,25 +117,25 @@ class StreamTests(SynchronousTestCase):
         self.failureResultOf(self.target().open(self.receiver), ConnectionRefusedError)
 
     def test_unix(self) -> None:
-        """On a UNIX socket no option of TCP is set."""
+        """On a UNIX socket no TCP option is set."""
         with mock.patch.object(MemoryTransport, "getPeer", return_value=UNIXAddress(b"/run/x")):
             self.successResultOf(self.target().open(self.receiver))
         self.assertFalse(self.pairs[0].client.getTcpNoDelay())
 
     def test_cancelled(self) -> None:
-        """Opening can be cancelled; what is connected after that is cut."""
+        """Opening can be cancelled; a connection that is made after that is aborted."""
         connecting: Deferred[Any] = Deferred()
-        asked: list[Any] = []
+        factories: list[Any] = []
 
         class Slow:
             def connect(self, factory: Any) -> Deferred[Any]:
-                asked.append(factory)
+                factories.append(factory)
                 return connecting
 
         opening = self.target(endpoint=Slow()).open(self.receiver)
         opening.cancel()
         self.failureResultOf(opening, CancelledError)
-        self.endpoint.connect(asked[0])
+        self.endpoint.connect(factories[0])
         self.pairs[0].pump()
         self.assertIsNotNone(self.pairs[0].client.closed)
 
@@ -155,7 +155,7 @@ class StreamTests(SynchronousTestCase):
         return self.target(endpoint=Secured())
 
     def test_tls(self) -> None:
-        """Over TLS it is open after the handshake, and both times are told."""
+        """Over TLS it is open after the handshake, and both times are known."""
         opening = self.secure().open(self.receiver)
         self.assertNoResult(opening)
         self.clock.advance(0.007)
@@ -174,7 +174,7 @@ class StreamTests(SynchronousTestCase):
             self.pairs[0].pump()
 
     def test_notTrusted(self) -> None:
-        """A certificate that is not trusted fails the opening."""
+        """An untrusted certificate fails the opening."""
         opening = self.secure(trusted=False).open(self.receiver)
         self.pairs[0].pump()
         failure = self.failureResultOf(opening)
@@ -182,7 +182,7 @@ class StreamTests(SynchronousTestCase):
         self.flushLoggedErrors()
 
     def test_lostInHandshake(self) -> None:
-        """A server that closes or resets during the handshake is gone, and may be back later."""
+        """A close or reset during the handshake is a ``ConnectionClosed``, so that it is tried again."""
         for end in ("loseConnection", "abortConnection"):
             opening = self.secure().open(self.receiver)
             getattr(self.pairs[-1].server, end)()
@@ -190,7 +190,7 @@ class StreamTests(SynchronousTestCase):
             self.failureResultOf(opening, ConnectionClosed)
 
     def test_closedInHandshake(self) -> None:
-        """Cancelled during the handshake it is never open."""
+        """Opening can be cancelled during the handshake."""
         opening = self.secure().open(self.receiver)
         opening.cancel()
         self.failureResultOf(opening, CancelledError)

@@ -6,9 +6,9 @@ from echoproto.targets.target import PORT, Target, parseTarget
 
 
 class TargetTests(SynchronousTestCase):
-    def test_written(self) -> None:
-        """Every way to write a target, and how it is called then."""
-        for text, called, carrier, host, port in (
+    def test_forms(self) -> None:
+        """Every form of a target, and the name that it gets."""
+        for text, name, carrier, host, port in (
             ("lab1", f"tcp://lab1:{PORT}", "tcp", "lab1", PORT),
             ("lab1:7", "tcp://lab1:7", "tcp", "lab1", 7),
             ("192.0.2.1:7", "tcp://192.0.2.1:7", "tcp", "192.0.2.1", 7),
@@ -18,29 +18,29 @@ class TargetTests(SynchronousTestCase):
             ("udp://lab1", f"udp://lab1:{PORT}", "udp", "lab1", PORT),
             ("TLS://lab1:7", "tls://lab1:7", "tls", "lab1", 7),
         ):
-            self.assertEqual(parseTarget(text), Target(called, carrier, host, port), text)
+            self.assertEqual(parseTarget(text), Target(name, carrier, host, port), text)
 
     def test_unix(self) -> None:
-        """The path of a UNIX socket may have what an address has not, in percent."""
+        """The path of a UNIX socket may have percent-encoded characters."""
         self.assertEqual(parseTarget("unix:///run/a%20b").path, "/run/a b")
 
-    def test_wrong(self) -> None:
-        """Anything else is an error that shows how it is written."""
-        for text, says in (
+    def test_invalid(self) -> None:
+        """Anything else is an error that shows the right form."""
+        for text, message in (
             ("", "invalid target"),
             ("lab1/x", "invalid target"),
-            ("http://lab1", "none of tcp, udp, tls, unix"),
+            ("http://lab1", "known: tcp, udp, tls, unix"),
             ("lab1:0", "invalid port '0'"),
             ("lab1:", "invalid port ''"),
             ("lab1:65536", "(1 to 65535)"),
             ("lab1:x", "invalid port 'x'"),
             ("[::1", "is written"),
             ("[::1]7", "is written"),
-            ("[lab1]:7", "no IPv6 address"),
-            ("1:2:3", "no IPv6 address"),
+            ("[lab1]:7", "invalid IPv6 address"),
+            ("1:2:3", "invalid IPv6 address"),
             ("unix://run", "unix:///path"),
             ("unix:/run/echo", "is written unix:///run/echo"),
             ("udp:lab1:7", "is written udp://lab1:7"),
         ):
-            with self.assertRaisesRegex(ValueError, says):
+            with self.assertRaisesRegex(ValueError, message):
                 parseTarget(text)

@@ -19,20 +19,20 @@ from tests.targets.receiver import RecordingReceiver
 class UnconnectedTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = DatagramWire()
-        self.told: list[tuple[bytes, str, int]] = []
+        self.replies: list[tuple[bytes, str, int]] = []
 
     def open(self, host: str, source: str = "", port: int = 0) -> UnconnectedUDPChannel:
         return openUnconnectedChannel(
-            self.wire, lambda *what: self.told.append(what), host, source, port
+            self.wire, lambda *reply: self.replies.append(reply), host, source, port
         )
 
-    def test_told(self) -> None:
-        """Each reply is told with where it comes from, whoever that is, on both families."""
+    def test_replies(self) -> None:
+        """Each reply is reported with its source address, whichever that is, on both families."""
         for host in ("127.0.0.1", "127.0.0.2", "::1"):
             self.wire.listenUDP(7, EchoDatagramProtocol(self.wire), host)
             self.open(host).send(b"ping", host, 7)
             self.wire.deliverAll()
-            self.assertEqual(self.told.pop(), (b"ping", host, 7))
+            self.assertEqual(self.replies.pop(), (b"ping", host, 7))
 
     def test_source(self) -> None:
         """It may send from an address and a port of choice, if they can be had."""
@@ -41,27 +41,31 @@ class UnconnectedTests(SynchronousTestCase):
         self.assertRaises(CannotListenError, self.open, "127.0.0.1", "127.0.0.9", 19)
 
     def test_closed(self) -> None:
-        """After its closing nothing is told, and the port is free."""
+        """After ``close`` nothing is reported, and the port is free."""
         channel = self.open("127.0.0.1")
         channel.close()
         channel.datagramReceived(b"late", ("127.0.0.1", 7))
-        self.assertEqual((self.told, self.wire.ports), ([], {}))
+        self.assertEqual((self.replies, self.wire.ports), ([], {}))
 
 
-class Unreachable(DatagramWire):
-    """A wire from which nothing can be reached."""
+class FailingWire(DatagramWire):
+    """A wire whose ports cannot be connected."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
 
     def listenUDP(self, *args: Any, **kwargs: Any) -> Any:
         port: Any = super().listenUDP(*args, **kwargs)
 
         def connect(*args: Any) -> None:
-            raise OSError(ENETUNREACH, strerror(ENETUNREACH))
+            raise self._error
 
         port.connect = connect
         return port
 
 
-class DatagramTests(SynchronousTestCase):
+class ConnectedTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = DatagramWire()
         self.receiver = RecordingReceiver()
@@ -74,7 +78,7 @@ class DatagramTests(SynchronousTestCase):
         return channel
 
     def test_echo(self) -> None:
-        """What is sent comes back, on IPv4 and on IPv6."""
+        """A datagram is echoed, on IPv4 and on IPv6."""
         for host in ("127.0.0.1", "::1"):
             self.wire.listenUDP(7, EchoDatagramProtocol(self.wire), host)
             self.open(host).send(b"ping")
@@ -82,12 +86,12 @@ class DatagramTests(SynchronousTestCase):
             self.assertEqual(self.receiver.replies.pop(), b"ping")
 
     def test_source(self) -> None:
-        """It may leave from an address of choice."""
+        """Datagrams are sent from the source address."""
         self.open(source="127.0.0.9").send(b"ping")
         self.assertEqual(self.wire.pending[0].source[0], "127.0.0.9")
 
     def test_refused(self) -> None:
-        """That nobody is there is told, until it is closed; nothing is told after that."""
+        """A refused datagram is reported; after ``close`` nothing is."""
         channel = self.open()
         channel.send(b"ping")
         self.wire.deliverAll()
@@ -99,14 +103,21 @@ class DatagramTests(SynchronousTestCase):
         self.assertEqual(self.wire.ports, {})
 
     def test_tooLong(self) -> None:
-        """What no datagram holds raises."""
+        """A probe longer than a datagram can be raises."""
         with self.assertRaisesRegex(DatagramTooLong, "65508 bytes do not fit"):
             self.open().send(bytes(65_508))
 
-    def test_noWay(self) -> None:
-        """Where there is no route it fails, and leaves no port open."""
-        self.wire = Unreachable()
+    def test_noRoute(self) -> None:
+        """Without a route the opening fails, and no port stays open."""
+        self.wire = FailingWire(OSError(ENETUNREACH, strerror(ENETUNREACH)))
         target = UDPTarget("udp://lab1:7", self.wire, "192.0.2.1", 7, 4)
         failure = self.failureResultOf(target.open(self.receiver), ConnectionClosed)
         self.assertEqual(str(failure.value), "no route to 192.0.2.1: Network is unreachable")
+        self.assertEqual(self.wire.ports, {})
+
+    def test_invalidPort(self) -> None:
+        """Any other error of connecting is raised as it is, and no port stays open."""
+        self.wire = FailingWire(OverflowError("port must be 0-65535."))
+        target = UDPTarget("udp://lab1:70000", self.wire, "127.0.0.1", 70_000, 4)
+        self.failureResultOf(target.open(self.receiver), OverflowError)
         self.assertEqual(self.wire.ports, {})
