@@ -19,6 +19,7 @@ from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options
+from echoproto.server.parameters import Parameter
 from echoproto.server.runner import Foreground, startLog
 from echoproto.server.workers.supervisor import Supervisor
 from echoproto.server.workers.worker import WorkerConfig
@@ -36,23 +37,34 @@ Exit status: 0 after a clean drain.
 """
 
 
+_GROUP = "Process"
+
+_PROCESS = (
+    Parameter(
+        "workers",
+        _GROUP,
+        "Number of processes, or auto: one per processor. Limits are per process.",
+        "1",
+        short="w",
+    ),
+    Parameter("reactor", _GROUP, "Twisted's reactor. [default: direct on Linux]", short="r"),
+    Parameter(
+        "uid", _GROUP, "User to become once the listeners are open, by name or number.", short="u"
+    ),
+    Parameter("gid", _GROUP, "Group to become. [default: the group of the user]"),
+    Parameter("log-format", _GROUP, "Format of the log on standard output: text or json.", "text"),
+)
+
+
 class ServeOptions(Options):
     """The command line of ``echoproto serve``."""
 
     synopsis = "Usage: echoproto serve [options]"
     examples = _EXAMPLES
-
+    parameters: ClassVar = (*Options.parameters, *_PROCESS)
     optParameters: ClassVar = [
-        [
-            "workers",
-            "w",
-            "1",
-            "Number of processes, or auto: one per processor. Limits are per process.",
-        ],
-        ["reactor", "r", None, "Twisted's reactor. [default: direct on Linux]"],
-        ["uid", "u", None, "User, by name or number, to become once the listeners are open."],
-        ["gid", "g", None, "Group to become. [default: the group of the user]"],
-        ["log-format", None, "text", "Format of the log on standard output: text or json."],
+        [parameter.name, parameter.short, parameter.default, parameter.help]
+        for parameter in _PROCESS
     ]
 
     def postOptions(self) -> None:

@@ -4,9 +4,11 @@ Clients for programs: echo exchanges and greetings, as Deferreds.
 They work with any echo server. Clock and reactor are parameters.
 
 ================ ===========================================================
-:mod:`.stream`   :func:`connectEcho` :mod:`.datagram` :func:`connectEchoDatagram` :mod:`.greeting`
-    :func:`greet`, and the same over datagrams :mod:`.exchange` one message, its Deferred and its
-    time limit :mod:`.matching` which reply belongs to which message, and whether it is right
+:mod:`.stream`   :func:`connectEcho`
+:mod:`.datagram` :func:`connectEchoDatagram`
+:mod:`.greeting` :func:`greet`, and the same over datagrams
+:mod:`.exchange` one message, its Deferred and its time limit
+:mod:`.matching` which reply belongs to which message, and whether it is right
 ================ ===========================================================
 """
 

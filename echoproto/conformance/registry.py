@@ -2,8 +2,8 @@
 The decorator that makes a function a check.
 
 A check is a coroutine function that takes a tester (:class:`~.streamclient.StreamTester` or
-:class:`~.udpclient.DatagramTester`) and returns a remark, or raises ``Failed`` or ``Skipped``. The
-first line of its docstring is its description.
+:class:`~.udpclient.DatagramTester`) and returns a remark, or raises ``Failed`` or ``Skipped``. Its
+docstring is its description.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check(
     """
 
     def register(function: F) -> F:
-        description = (function.__doc__ or "").strip().split("\n")[0]
+        description = " ".join((function.__doc__ or "").split())
         registered.append(
             Check(carrier, name, description, source or _SOURCES[carrier], function, risky, last)
         )

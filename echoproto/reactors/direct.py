@@ -1,19 +1,23 @@
 """
 A reactor for Linux that costs an echo about 0.4 of the stock epoll reactor's CPU time.
 
-``twistd --reactor=direct``, or :func:`install` before the reactor is imported. It is Twisted's epoll reactor without the
-detours that the stock one takes for every message:
+``twistd --reactor=direct``, or :func:`install` before the reactor is imported. It is Twisted's
+epoll reactor without the detours that the stock one takes for every message:
 
-- A write is queued, the descriptor is registered for writing, and the next turn sends. Here queues are flushed when the
+- A write is queued, the descriptor is registered for writing, and the next turn sends. Here queues
+  are flushed when the
   turn ends, and a reply when its event ends (:mod:`.transports`).
-- An event passes through ``callWithLogger`` and ``_doReadOrWrite``. Here a transport that is only readable is read
+- An event passes through ``callWithLogger`` and ``_doReadOrWrite``. Here a transport that is only
+  readable is read
   directly. The log prefix is computed when something is logged (:class:`EventContext`).
-- Between two waits it checks for calls of threads and for timed calls in several steps. Here one condition decides whether
+- Between two waits it checks for calls of threads and for timed calls in several steps. Here one
+  condition decides whether
   any of it is needed (:meth:`DirectReactor._takeTurns`).
 
-Differences from the stock reactor that a program can observe are listed in ``docs/reactor.md``. Every override must agree
-with the stock code that it replaces: ``tests/reactors/test_direct.py`` fails if that code changes in a later Twisted, and ``python -m
-tests.reactors`` runs Twisted's own reactor tests.
+Differences from the stock reactor that a program can observe are listed in ``docs/reactor.md``.
+Every override must agree with the stock code that it replaces: ``tests/reactors/test_direct.py``
+fails if that code changes in a later Twisted, and ``python -m tests.reactors`` runs Twisted's own
+reactor tests.
 """
 
 from __future__ import annotations
@@ -44,7 +48,8 @@ from echoproto.reactors.transports import (
     UNIXServer,
 )
 
-#: Events taken from the kernel in one turn. The stock reactor allocates room for all descriptors in every turn.
+#: Events taken from the kernel in one turn. The stock reactor allocates room for all descriptors in
+#: every turn.
 EVENTS_PER_TURN = 512
 
 _DIRECT = frozenset({TCPServer, TCPClient})
@@ -52,8 +57,9 @@ _DIRECT = frozenset({TCPServer, TCPClient})
 
 class EventContext(dict[Any, Any]):
     """
-    The context (``twisted.python.context``) of a descriptor's events. ``callWithLogger`` makes one for every event; this
-    one is kept with its descriptor, and computes the log prefix when something is logged.
+    The context (``twisted.python.context``) of a descriptor's events. ``callWithLogger`` makes one
+    for every event; this one is kept with its descriptor, and computes the log prefix when
+    something is logged.
 
     :param outer: the log context around the reactor.
     :param descriptor: the descriptor.
@@ -252,5 +258,7 @@ def _connecting(connector: Any) -> Any:
 
 
 def install() -> None:
-    """Make it the process's reactor; call it before anything imports ``twisted.internet.reactor``."""
+    """
+    Make it the process's reactor; call it before anything imports ``twisted.internet.reactor``.
+    """
     installReactor(DirectReactor())

@@ -15,7 +15,8 @@ from echoproto.errors import StartupError
 
 def installReactor(name: str | None) -> Any:
     """
-    Install the reactor of that name; where none is given the direct one on Linux, and Twisted's choice elsewhere.
+    Install the reactor of that name; where none is given the direct one on Linux, and Twisted's
+    choice elsewhere.
 
     :raise StartupError: there is none such, or it cannot be used here.
     """

@@ -1,9 +1,10 @@
 """
 Stream transports, ports and connectors of the direct reactor.
 
-They are Twisted's own, with two differences: what the protocol has written is sent when its event or the turn ends, without a
-wait for the kernel to report room, and a receive takes as much as the connection has shown to bring. The send queue is
-Twisted's, so producers, half-close, ``loseConnection``, ``abortConnection`` and TLS mean what they always do.
+They are Twisted's own, with two differences: what the protocol has written is sent when its event
+or the turn ends, without a wait for the kernel to report room, and a receive takes as much as the
+connection has shown to bring. The send queue is Twisted's, so producers, half-close,
+``loseConnection``, ``abortConnection`` and TLS mean what they always do.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class DirectTransport(tcp.Connection):
 
     reactor: Any
     _sendmsgQueue: Any = ()
-    # The kernel reports an error once. After a failed send, the end of input is not an orderly close.
+    # The kernel reports an error once. After a failed send, the end of input is not an orderly
+    # close.
     _sendFailed = False
 
     def __init__(self, *arguments: Any) -> None:
@@ -38,7 +40,8 @@ class DirectTransport(tcp.Connection):
         self.logContext: Any = None
         self.isQueued = False
         self._receiveSize = RECEIVE_SIZE
-        # Read for every message: an attribute of the instance is found faster than one of the class.
+        # Read for every message: an attribute of the instance is found faster than one of the
+        # class.
         self.dataBuffer = b""
         self.disconnecting = self.TLS = self._aborting = False
         self._writeDisconnecting = self._writeDisconnected = False
@@ -49,8 +52,9 @@ class DirectTransport(tcp.Connection):
         """
         Queue ``data`` until the turn ends.
 
-        A streaming producer is paused by the write that finds the queue full, not by the one that fills it: the queue
-        may be empty when the turn ends, and pausing a socket costs two system calls.
+        A streaming producer is paused by the write that finds the queue full, not by the one that
+        fills it: the queue may be empty when the turn ends, and pausing a socket costs two system
+        calls.
         """
         if (
             type(data) is bytes
@@ -85,7 +89,8 @@ class DirectTransport(tcp.Connection):
 
     def flush(self) -> Any:
         """
-        Send the queue, and do what waits for it, such as closing. Wait for room if the kernel does not accept all of it.
+        Send the queue, and do what waits for it, such as closing. Wait for room if the kernel does
+        not accept all of it.
 
         :return: the reason to disconnect, as ``doWrite`` returns it, or ``None``.
         """
@@ -108,7 +113,9 @@ class DirectTransport(tcp.Connection):
         return None
 
     def _sendQueue(self) -> None:
-        """Send a queue of which nothing was sent before. A single piece is not copied, however large."""
+        """
+        Send a queue of which nothing was sent before. A single piece is not copied, however large.
+        """
         queue = self._tempDataBuffer
         data = queue[0] if len(queue) == 1 else b"".join(queue)
         queue.clear()
@@ -142,8 +149,8 @@ class DirectStream(DirectTransport):
         """
         Receive once, call the protocol, send its reply.
 
-        If the protocol has scheduled a call, which may write more, or has done anything but write, the reply waits until the
-        turn ends.
+        If the protocol has scheduled a call, which may write more, or has done anything but write,
+        the reply waits until the turn ends.
         """
         size = self._receiveSize
         try:

@@ -1,9 +1,9 @@
 """
-The whole running program: the listeners, and round them what tells others of them: the log's sums, the status
-listener, systemd; and the signals that an operator sends.
+The whole program: the listeners, the periodic totals in the log, the status listener, systemd
+notifications, and signals.
 
-Made by :mod:`echoproto.server.options`. Twisted's ``twistd`` stops a service at the first SIGTERM or SIGINT;
-the second, and SIGHUP, are ours.
+``twistd`` stops a service at the first SIGTERM or SIGINT; the second one, and SIGHUP, are handled
+here.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from echoproto.server.systemd import Notifier, Watchdog
 class EchoprotoService(Service):
     """
     :param reactor: runs everything.
-    :param settings: what the operator wants.
-    :param machine: how sockets are opened and signals taken.
-    :param notifier: tells systemd; the process's own where none is given.
-    :param announce: whether to log where the listeners are.
+    :param settings: the settings.
+    :param machine: opens sockets and handles signals.
+    :param notifier: notifies systemd; by default the process's own.
+    :param announce: whether to log the addresses of the listeners.
     """
 
     name = "echoproto"
@@ -81,13 +81,13 @@ class EchoprotoService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Drain and stop; a second SIGTERM or SIGINT cuts the drain.
+        Drain and stop; a second SIGTERM or SIGINT ends the drain.
 
-        :return: fires with ``None`` when nothing is left.
+        :return: fires with ``None`` when everything is closed.
         """
         Service.stopService(self)
         self._notifier.stopping()
-        # A second stop, while the first one drains, takes no more signals.
+        # A second stop during the drain handles no more signals.
         if not self._restore:
             self._restore = [
                 self._machine.onSignal(self._reactor, number, self._stopAtOnce)
@@ -97,10 +97,10 @@ class EchoprotoService(Service):
         return stopped.addCallback(lambda _: self._stopRest())
 
     def _stopRest(self) -> Any:
-        # The process may go on, and must be stoppable.
+        # The process may continue, and must be stoppable.
         restore, self._restore = self._restore, []
-        for each in restore:
-            each()
+        for undo in restore:
+            undo()
         self._watchdog.stop()
         self._notifier.close()
         return self._companions.stopService()
@@ -112,7 +112,7 @@ class EchoprotoService(Service):
         self._notifier.ready("serving")
 
     def _reload(self) -> None:
-        # READY=1 would follow STOPPING=1; and nobody new is served.
+        # Otherwise READY=1 would follow STOPPING=1, and new clients would not be served.
         if self.listeners.draining:
             return
         self._notifier.reloading()
@@ -122,14 +122,14 @@ class EchoprotoService(Service):
     def _readAgain(self) -> None:
         self.listeners.reload()
 
-    # IState, what the status listener shows
+    # IState, shown by the status listener
 
     def ready(self) -> bool:
-        """Whether every listener is open and we are not stopping."""
+        """Whether every listener is open and the server is not stopping."""
         return self.listeners.ready
 
     def because(self) -> str:
-        """Why we are not ready."""
+        """Why the server is not ready."""
         return "draining" if self.listeners.draining else "starting"
 
     def metrics(self) -> bytes:

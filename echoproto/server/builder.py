@@ -1,8 +1,9 @@
 """
-Builds what serves a listener: the service, its admission and deadlines, the layers before it, its observers.
+Builds the runtime of a listener: the service, its admission and timeouts, its layers, its
+observers.
 
-One :class:`ListenerBuilder` for a program: its limits are for all listeners together. Used by
-:mod:`echoproto.server.listening`, which opens the ports; opens nothing itself.
+One :class:`ListenerBuilder` serves a program: its limits are for all listeners together. Nothing is
+opened here.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ _log = Logger()
 @implementer(IObserver)
 class CompositeObserver:
     """
-    Tells several observers.
+    Passes events on to several observers.
 
-    :param observers: each is told everything, in this order.
+    :param observers: they receive every event, in this order.
     """
 
     def __init__(self, *observers: IObserver) -> None:
@@ -46,41 +47,41 @@ class CompositeObserver:
 
     def connectionOpened(self, peer: IAddress | None) -> None:
         """See :class:`IObserver`."""
-        for each in self._observers:
-            each.connectionOpened(peer)
+        for observer in self._observers:
+            observer.connectionOpened(peer)
 
     def connectionEnded(self, summary: ConnectionSummary) -> None:
         """See :class:`IObserver`."""
-        for each in self._observers:
-            each.connectionEnded(summary)
+        for observer in self._observers:
+            observer.connectionEnded(summary)
 
     def connectionRefused(self, peer: IAddress | None, reason: str) -> None:
         """See :class:`IObserver`."""
-        for each in self._observers:
-            each.connectionRefused(peer, reason)
+        for observer in self._observers:
+            observer.connectionRefused(peer, reason)
 
     def greeted(self, peer: IAddress | None, received: bytes) -> None:
         """See :class:`IObserver`."""
-        for each in self._observers:
-            each.greeted(peer, received)
+        for observer in self._observers:
+            observer.greeted(peer, received)
 
     def datagramsStopped(self, totals: DatagramTotals) -> None:
         """See :class:`IObserver`."""
-        for each in self._observers:
-            each.datagramsStopped(totals)
+        for observer in self._observers:
+            observer.datagramsStopped(totals)
 
 
 @dataclass(frozen=True)
 class ListenerRuntime:
     """
-    What serves one listener.
+    The objects that serve one listener.
 
     :ivar listener: the listener.
     :ivar service: a factory for a stream listener, a protocol for a datagram listener.
     :ivar drain: takes seconds, lets open connections finish; its Deferred fires when none is open.
-    :ivar report: tells the log what is told in sums.
-    :ivar watched: what the metrics read.
-    :ivar context: the certificates, where there are any.
+    :ivar report: logs the totals.
+    :ivar watched: the counters for the metrics.
+    :ivar context: the certificates, if any.
     """
 
     listener: Listener
@@ -94,9 +95,9 @@ class ListenerRuntime:
 class ListenerBuilder:
     """
     :param reactor: the clock of everything that is built.
-    :param settings: what the operator wants.
-    :param descriptors: file descriptors that the process may have open.
-    :raise StartupError: they do not suffice.
+    :param settings: the settings.
+    :param descriptors: the limit of file descriptors of the process.
+    :raise StartupError: there are too few.
     :ivar connections: the admission of all streams.
     """
 
@@ -118,9 +119,9 @@ class ListenerBuilder:
 
     def serve(self, listener: Listener) -> ListenerRuntime:
         """
-        Build what serves ``listener``.
+        Build the runtime of ``listener``.
 
-        :raise ValueError: its certificates cannot be used; the message says why.
+        :raise ValueError: its certificates cannot be used; the message is the reason.
         """
         log = LogObserver(f"{listener.service} on {listener.where}", _log)
         counts = ListenerCounters()
@@ -175,7 +176,7 @@ class ListenerBuilder:
         return ListenerRuntime(listener, outermost, drain, log.report, watched, context)
 
     def _withTLS(self, service: StreamFactory, context: ServerContext) -> Any:
-        # Here, as it needs the extra "tls", which who does not speak TLS need not have.
+        # Imported here, because it needs the extra "tls", which a server without TLS need not have.
         from echoproto.transports.tls import TLSStreamFactory
 
         return TLSStreamFactory(context, False, service, self._reactor)

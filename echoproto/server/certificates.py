@@ -1,15 +1,15 @@
 """
-Certificates and keys, read from files into what TLS listeners speak with.
+Certificates and keys for TLS listeners, read from files.
 
-:class:`ServerContext` stands where Twisted wants a connection creator, and can read its files again while the program
-runs: connections that are open go on with what they began with. Everything that is wrong with a file is found when it
-is read, and said in one line.
+:class:`ServerContext` is a connection creator of Twisted that can read its files again while the
+    program runs; open connections keep theirs. Every fault of a file is found when it is read, and
+    reported in one line.
 
-Named by :mod:`echoproto.server.config.layers` and built by :mod:`echoproto.server.builder`. This module can be
-imported, and :class:`TLSFiles` used, without the extra ``tls`` (pyOpenSSL and cryptography).
+This module can be imported, and :class:`TLSFiles` used, without the extra ``tls`` (pyOpenSSL and
+cryptography).
 
-Files are read by cryptography, not by OpenSSL itself: that asks the terminal for a key's passphrase, and pyOpenSSL's
-callback which would answer is deprecated. pyOpenSSL takes what cryptography has read since 24.3.
+Files are read by cryptography, not by OpenSSL itself: that asks the terminal for the passphrase of
+a key, and the callback of pyOpenSSL that would answer is deprecated.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TLSFiles:
     """
-    Paths of what a TLS listener shows and demands, all of them PEM.
+    Paths of the files of a TLS listener, all of them PEM.
 
     :ivar certificate: file of the certificate, first, and the certificates between it and its root;
-        or a folder whose ``.pem`` files each have a key and its certificate, of which a client gets the one that has
-        the name it asks for, the first by file name where none has.
+        or a folder whose ``.pem`` files each have a key and its certificate: a client gets the one
+        with the requested name, or the first by file name.
     :ivar key: file of the private key, without a passphrase; may be the same as ``certificate``.
-    :ivar clientCA: file of the authorities whose clients are let in, and no others: mutual TLS.
+    :ivar clientCA: file of the authorities of accepted clients: mutual TLS.
     :ivar chain: file of more certificates between ``certificate`` and its root.
     """
 
@@ -51,12 +51,13 @@ class ServerContext:
     """
     Makes the TLS connections of a listener: TLS 1.2 or later, no compression, no renegotiation.
 
-    Nothing is remembered from one connection to the next, as with Twisted's own ``CertificateOptions``: no memory is
-    held for who may never return, no key of tickets outlives its day, and every client shows its certificate every
-    time. The price is a whole handshake at each return.
+    Sessions are not resumed, as with Twisted's own ``CertificateOptions``: no memory is held for
+    clients that may never return, no ticket key outlives its day, and every client shows its
+    certificate every time. The price is a full handshake for every connection.
 
-    :param files: what it shows and demands.
-    :raise ValueError: they cannot be used, or the extra ``tls`` is not there; the message is one line.
+    :param files: the files.
+    :raise ValueError: they cannot be used, or the extra ``tls`` is missing; the message is one
+        line.
     """
 
     def __init__(self, files: TLSFiles) -> None:
@@ -65,26 +66,28 @@ class ServerContext:
 
     def load(self) -> None:
         """
-        Read the files again, for the connections from now on.
+        Read the files again, for new connections.
 
-        :raise ValueError: they cannot be used; what was read before stays in use.
+        :raise ValueError: they cannot be used; the former ones stay in use.
         """
         try:
             import OpenSSL  # noqa: F401
         except ImportError:
-            raise ValueError("TLS needs: pip install 'echoproto[tls]'") from None
+            raise ValueError("TLS needs pyOpenSSL: pip install 'echoproto[tls]'") from None
         self._context = _loadAll(self._files)
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> Connection:
-        """A connection with what was read last; called by Twisted for each client."""
+        """A connection with the files read last; called by Twisted for each client."""
         from OpenSSL.SSL import Connection
 
         return Connection(self._context, None)
 
 
 def _loadAll(files: TLSFiles) -> Context:
-    """The context that connections begin with; it gives way to another where the client asks for a name of that."""
-    loaded = [_load(each) for each in _pairs(files)]
+    """
+    The context that connections begin with; it is replaced if the client requests another name.
+    """
+    loaded = [_load(pair) for pair in _pairs(files)]
     first, _ = loaded[0]
     byName: dict[str, Context] = {}
 
@@ -97,28 +100,29 @@ def _loadAll(files: TLSFiles) -> Context:
         for context, certificate in loaded:
             for name in _namesIn(certificate):
                 byName.setdefault(name, context)
-            # A second ClientHello calls again, perhaps after a reload: who holds any holds the first.
+            # A second ClientHello calls again, perhaps after a reload: if any context is known, so
+            # is the first.
             context.set_app_data(first)
         first.set_tlsext_servername_callback(chooseContext)
     return first
 
 
 def _pairs(files: TLSFiles) -> list[TLSFiles]:
-    """The same files, or those of each certificate where they are in a folder."""
+    """The same files, or those of each certificate in a folder."""
     folder = files.certificate
     if not os.path.isdir(folder):
         return [files]
-    found = [str(each) for each in sorted(Path(folder).glob("*.pem"))]
+    found = [str(path) for path in sorted(Path(folder).glob("*.pem"))]
     if not found:
         raise ValueError(f"the folder {folder!r} has no .pem file with a key and its certificate")
     return [
-        replace(files, certificate=each, key=each if files.key == folder else files.key)
-        for each in found
+        replace(files, certificate=path, key=path if files.key == folder else files.key)
+        for path in found
     ]
 
 
 def _load(files: TLSFiles) -> tuple[Context, Certificate]:
-    """One certificate, and the context that shows it."""
+    """A certificate, and the context that shows it."""
     from OpenSSL.SSL import Error
 
     certificate, *between = _readCertificates(files.certificate)
@@ -128,18 +132,18 @@ def _load(files: TLSFiles) -> tuple[Context, Certificate]:
     if key.public_key() != certificate.public_key():
         raise ValueError(
             f"the key in {files.key!r} does not belong to the first certificate in "
-            f"{files.certificate!r}: give the two that were made together"
+            f"{files.certificate!r}: both must be made together"
         )
     context = _emptyContext()
     try:
         context.use_certificate(certificate)
         context.use_privatekey(key)
-        for each in between:
-            context.add_extra_chain_cert(each)
+        for certificate in between:
+            context.add_extra_chain_cert(certificate)
         if files.clientCA is not None:
             _demandClients(context, files.clientCA)
     except Error as error:
-        reasons = ", ".join(each[-1] for each in error.args[0])
+        reasons = ", ".join(reason[-1] for reason in error.args[0])
         raise ValueError(f"OpenSSL refuses {files.certificate!r}: {reasons}") from error
     return context, certificate
 
@@ -157,17 +161,20 @@ def _emptyContext() -> Context:
         | SSL.OP_CIPHER_SERVER_PREFERENCE
     )
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    # So that an idle connection holds no buffers, of some 32 KiB.
+    # An idle connection then holds no buffers, about 32 KiB.
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     return context
 
 
 def _demandClients(context: Context, path: str) -> None:
-    """Let in only clients that the authorities in ``path`` have signed, and tell clients whose these are."""
+    """
+    Accept only clients with a certificate of the authorities in ``path``, and name these to the
+    clients.
+    """
     from OpenSSL import SSL
 
-    for each in _readCertificates(path):
-        context.add_client_ca(each)
+    for authority in _readCertificates(path):
+        context.add_client_ca(authority)
     context.load_verify_locations(path)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
 
@@ -177,7 +184,8 @@ def _read(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise ValueError(
-            f"{path!r} cannot be read: {error.strerror}; is the path right, and may this user read it?"
+            f"{path!r} cannot be read: {error.strerror}; "
+            "check the path, and that this user may read it"
         ) from error
 
 
@@ -214,7 +222,7 @@ def _readKey(path: str) -> Any:
 
 
 def _namesIn(certificate: Certificate) -> list[str]:
-    """The DNS names that it is for; the common name counts no longer (RFC 9525 section 2)."""
+    """The DNS names of a certificate; the common name no longer counts (RFC 9525 section 2)."""
     from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName
 
     try:

@@ -1,9 +1,9 @@
 """
 The listeners as a Twisted service: opens all of them or none, and drains them when stopped.
 
-Made by :mod:`echoproto.server.application`; may as well be added to any ``MultiService``. What serves a listener
-is built by :mod:`echoproto.server.builder`; how the service reaches the machine is passed in
-(:mod:`echoproto.server.ports`), so that its tests need no socket.
+It can be added to any ``MultiService``. :mod:`echoproto.server.builder` builds the service of a
+listener; sockets are opened through :mod:`echoproto.server.ports`, which is passed in, so that
+tests need no socket.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from echoproto.server.monitoring.log import addressText
 from echoproto.server.ports import LISTEN_ERRORS, Platform, errnoOf, explainListenError
 from echoproto.server.sockets import acceptOnlyWithRoom, setUserTimeout
 
-#: How often a port is picked for a bare 0: another program may take it before we have it on all carriers.
+#: How often a port is picked for a bare 0: another program may take it before all carriers have it.
 PICKS = 20
 
 
 @dataclass(frozen=True)
 class _Open:
-    """A listener that is open, its port, and what serves its clients; the status listener has none."""
+    """An open listener, its port, and its runtime; the status listener has none."""
 
     listener: Listener
     port: IListeningPort
@@ -44,9 +44,9 @@ class _Open:
 
 def _acceptWaiting(port: Any) -> None:
     """
-    Take the connections that the kernel holds for us, which it would reset when the port is closed, with all that
-    their clients have sent; and the datagrams. Bounded: a stream port takes more at every turn, 20
-    turns take more than the longest backlog.
+    Accept the connections in the listen backlog, which the kernel would reset, with their data,
+    when the port is closed; and receive waiting datagrams. Bounded: a stream port accepts more in
+    every turn, and 20 turns accept more than the longest backlog.
     """
     if IReadDescriptor.providedBy(port):
         for _ in range(20):
@@ -58,10 +58,10 @@ class ListenerService(Service):
     Echo and greeting on any number of listeners.
 
     :param reactor: runs them.
-    :param settings: the listeners, and the limits that hold for all of them together.
-    :param machine: how sockets are opened.
-    :param makeSite: makes the factory of a status listener, where there is one.
-    :param announce: whether to log where the listeners are.
+    :param settings: the listeners, and the limits for all of them together.
+    :param machine: opens sockets.
+    :param makeSite: makes the factory of a status listener.
+    :param announce: whether to log the addresses of the listeners.
     :ivar draining: true from the moment it is stopped.
     """
 
@@ -86,16 +86,16 @@ class ListenerService(Service):
 
     @property
     def ready(self) -> bool:
-        """Whether every listener is open and new clients are welcome."""
+        """Whether every listener is open and new clients are served."""
         return bool(self._open) and not self.draining
 
     def watched(self) -> Iterable[MonitoredListener]:
-        """What the metrics read, of each listener, also while it is drained."""
-        return [each.watched for each in self._servings()]
+        """The monitored listeners for the metrics, also while they are drained."""
+        return [runtime.watched for runtime in self._servings()]
 
     def privilegedStartService(self) -> None:
         """
-        Open every listener, while we may still open low ports.
+        Open every listener, while the process may still open low ports.
 
         :raise StartupError: one of them cannot be opened; then none is.
         """
@@ -110,26 +110,38 @@ class ListenerService(Service):
             raise StartupError(str(error), said=True) from None
         hasIPv6 = self._machine.hasIPv6()
         for group in self._settings.groups:
-            self._openGroup([each for each in group if hasIPv6 or not each.optional], PICKS)
+            self._openGroup(
+                [listener for listener in group if hasIPv6 or not listener.optional], PICKS
+            )
         self._holdWhenFull()
-        # Said when the reactor runs: who waits for these lines may send a signal or a client at once.
+        # Logged when the reactor runs: a program that waits for these lines may send a signal or
+        # connect at once.
         if self._announces:
             self._reactor.callWhenRunning(self._announce)
 
     def startService(self) -> None:
-        """Start; opens the listeners where ``privilegedStartService`` was not called (``twist`` does not)."""
+        """
+        Start; opens the listeners unless ``privilegedStartService`` has done so (``twist`` does not
+        call it).
+        """
         if not self._open:
             self.privilegedStartService()
         Service.startService(self)
 
     def report(self) -> None:
-        """Let the log tell what it tells in sums; to be called every :data:`echoproto.server.monitoring.log.REPORT_INTERVAL`."""
-        for each in self._servings():
-            each.report()
+        """
+        Log the totals; to be called every :data:`echoproto.server.monitoring.log.REPORT_INTERVAL`
+        seconds.
+        """
+        for runtime in self._servings():
+            runtime.report()
 
     def reload(self) -> None:
-        """Read the certificates again, for the connections from now on; those in use stay where they cannot be used."""
-        contexts = [each.context for each in self._servings() if each.context is not None]
+        """
+        Read the certificates again, for new connections; if they cannot be used, the current ones
+        stay.
+        """
+        contexts = [runtime.context for runtime in self._servings() if runtime.context is not None]
         wrong: set[str] = set()
         for context in contexts:
             try:
@@ -137,44 +149,49 @@ class ListenerService(Service):
             except ValueError as error:
                 wrong.add(str(error))
         for reason in sorted(wrong):
-            self._log.error("the certificates in use stay: {reason}", reason=reason)
+            self._log.error("the current certificates stay in use: {reason}", reason=reason)
         if not wrong:
             self._log.info("read the certificates of {number} listeners", number=len(contexts))
 
     def stopService(self) -> Deferred[None]:
         """
-        Close the listeners and drain what is open; the status listener is closed last, so that who asks
-        meanwhile is told.
+        Close the listeners and drain open connections; the status listener is closed last, so that
+        it can report the drain.
 
-        :return: fires with ``None`` when nothing is left, at the latest after the drain's deadline.
+        :return: fires with ``None`` when everything is closed, at the latest at the end of the
+            drain.
         """
         Service.stopService(self)
         self.draining = True
         opened, self._open = self._open, []
-        serving = [each for each in opened if each.serving is not None]
-        for each in serving:
-            _acceptWaiting(each.port)
-        ending: list[Deferred[Any]] = [self._close(each) for each in serving]
+        serving = [opening for opening in opened if opening.serving is not None]
+        for opening in serving:
+            _acceptWaiting(opening.port)
+        ending: list[Deferred[Any]] = [self._close(opening) for opening in serving]
         # Kept until the next start, so that a second stop waits for the same drains.
-        self._drained += [each.serving for each in serving if each.serving is not None]
-        ending += [each.drain(self._settings.drain) for each in self._drained]
-        rest = [each for each in opened if each.serving is None]
+        self._drained += [opening.serving for opening in serving if opening.serving is not None]
+        ending += [runtime.drain(self._settings.drain) for runtime in self._drained]
+        rest = [opening for opening in opened if opening.serving is None]
         return gatherResults(ending).addCallback(lambda _: self._closeRest(rest))
 
     def stopAtOnce(self) -> None:
-        """Cut what a drain still waits for."""
-        for each in self._drained:
-            each.drain(0.0)
+        """End the drain: reset the remaining connections."""
+        for runtime in self._drained:
+            runtime.drain(0.0)
 
     def _closeRest(self, rest: Sequence[_Open]) -> Deferred[None]:
         self.report()
-        return gatherResults([self._close(each) for each in rest]).addCallback(lambda _: None)
+        return gatherResults([self._close(opening) for opening in rest]).addCallback(lambda _: None)
 
     def _servings(self) -> list[ListenerRuntime]:
-        return [each.serving for each in self._open if each.serving is not None] + self._drained
+        return [
+            opening.serving for opening in self._open if opening.serving is not None
+        ] + self._drained
 
     def _close(self, opened: _Open) -> Deferred[Any]:
-        """Close a port; a failure, such as a UNIX socket's file that is gone, must not cut the drain."""
+        """
+        Close a port; a failure, such as a missing file of a UNIX socket, must not end the drain.
+        """
 
         def failed(failure: Failure) -> None:
             self._log.error(
@@ -187,7 +204,7 @@ class ListenerService(Service):
         return maybeDeferred(opened.port.stopListening).addErrback(failed)
 
     def _openGroup(self, group: Sequence[Listener], picks: int) -> None:
-        """Open what one option asks for; on one port where it asks for port 0."""
+        """Open the listeners of one option; on one port for port 0."""
         before = len(self._open)
         listener = group[0]
         try:
@@ -199,7 +216,7 @@ class ListenerService(Service):
                 return self._openGroup(group, picks - 1)
             self._abandon(0)
             if group[0].port == 0 and isinstance(error, CannotListenError):
-                # Picking a port tries all addresses at once: name the one that cannot be had.
+                # Picking a port tries all addresses at once: name the one that cannot be bound.
                 listener = replace(listener, interface=str(error.interface))
             message = explainListenError(listener, error)
             self._machine.reportStartupError(message)
@@ -208,17 +225,17 @@ class ListenerService(Service):
     def _placed(self, group: Sequence[Listener]) -> Sequence[Listener]:
         if group[0].port != 0:
             return group
-        interfaces = list(dict.fromkeys(each.interface for each in group))
+        interfaces = list(dict.fromkeys(listener.interface for listener in group))
         port = self._machine.pickPort(interfaces)
-        return [each.at(port) for each in group]
+        return [listener.at(port) for listener in group]
 
     def _announce(self) -> None:
-        for each in self._open:
+        for opening in self._open:
             self._log.info(
                 "{service} is listening on {carrier} {address}",
-                service=each.listener.service,
-                carrier=each.listener.carrier,
-                address=addressText(each.port.getHost()),
+                service=opening.listener.service,
+                carrier=opening.listener.carrier,
+                address=addressText(opening.port.getHost()),
             )
 
     def _listen(self, listener: Listener) -> _Open:
@@ -231,7 +248,7 @@ class ListenerService(Service):
         else:
             port = self._machine.openStream(self._reactor, listener, serving.service)
             setUserTimeout(port, self._settings.userTimeout)
-        # Named by where it is and not by what was written, of which there may be two alike.
+        # Named by its place, because two texts may be alike.
         place = f"{listener.carrier} {addressText(port.getHost())}"
         return _Open(
             listener, port, replace(serving, watched=replace(serving.watched, place=place))
@@ -242,9 +259,9 @@ class ListenerService(Service):
             return
         admission = self._assembly.connections
         ports: list[Any] = [
-            each.port
-            for each in self._open
-            if each.serving is not None and each.listener.carrier != "udp"
+            opening.port
+            for opening in self._open
+            if opening.serving is not None and opening.listener.carrier != "udp"
         ]
         for port in ports:
             acceptOnlyWithRoom(port, lambda: admission.room)
@@ -257,9 +274,9 @@ class ListenerService(Service):
         admission.whenRoom = goOn
 
     def _abandon(self, first: int) -> None:
-        """Close what was opened from ``first`` on."""
-        # The reactor does not run yet, so a Deferred of stopListening() would never fire:
-        # do now what it would do later, for a UNIX socket leaves a file behind.
+        """Close the listeners that were opened from ``first`` on."""
+        # The reactor does not run yet, so a Deferred of stopListening() would never fire: do at
+        # once what it would do later, because a UNIX socket leaves a file behind.
         while len(self._open) > first:
             port: Any = self._open.pop().port
             port.connectionLost(Failure(ConnectionDone()))

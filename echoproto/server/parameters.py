@@ -1,8 +1,8 @@
 """
-The options of ``twistd echoproto`` that take one value: name, default, what it says, how it is read.
+The table of all options of ``twistd echoproto``: name, default, parser, help, group and setting.
 
-A table, read by :mod:`echoproto.server.options`; the defaults stand where they belong and are written here as an
-operator would write them.
+:mod:`echoproto.server.options` makes the command line and the settings from it.
+    ``docs/operation.md`` has a row for each option, with the reason for its default.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from echoproto.addresses import MAX_IPV4_DATAGRAM
+from echoproto.addresses import MAX_IPV4_DATAGRAM, parseNetwork
 from echoproto.protocols.admission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.connections import DRAIN_TIMEOUT
 from echoproto.protocols.greeting import SERVER_GREETING
@@ -20,149 +20,227 @@ from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS, USER_TIMEOUT
 from echoproto.units import parseCount, parsePorts, parseRate, parseSeconds, parseTimeout
 
-#: The longest TCP_USER_TIMEOUT, in seconds: the kernel takes an int of milliseconds.
-LONGEST_USER_TIMEOUT = 2_000_000
+#: The echo port by default.
+DEFAULT_PORT = "12345"
+
+#: Maximum TCP_USER_TIMEOUT in seconds: the kernel takes an int of milliseconds.
+MAX_USER_TIMEOUT = 2_000_000
+
+#: The groups of options, in the order of ``--help`` and of the page.
+LISTENERS = "Listeners"
+LIMITS = "Who is served"
+TIMEOUTS = "Timeouts"
+TLS = "TLS"
+MONITORING = "Monitoring"
 
 
 @dataclass(frozen=True)
 class Parameter:
     """
-    :ivar name: without the two hyphens.
-    :ivar default: as an operator would write it; ``None`` where there is no such way.
-    :ivar help: one sentence or two.
-    :ivar parse: makes the value; raises ``ValueError`` with one line.
+    An option.
+
+    :ivar name: without the hyphens.
+    :ivar group: its title in ``--help``.
+    :ivar help: whole sentences.
+    :ivar default: as an operator would write it; ``None`` if it has no such form.
+    :ivar parse: makes the value from text; raises ``ValueError`` with one line.
+    :ivar setting: the field of ``Settings``, or of ``Timeouts``, that it sets; empty if it sets
+        none by itself.
+    :ivar short: its letter.
+    :ivar isRepeatable: whether it may be given several times.
+    :ivar isFlag: whether it takes no value.
     """
 
     name: str
-    default: str | None
+    group: str
     help: str
+    default: str | None = None
     parse: Callable[[str], Any] = str
+    setting: str = ""
+    short: str | None = None
+    isRepeatable: bool = False
+    isFlag: bool = False
 
 
 def _greeting(text: str) -> bytes:
     greeting = text.encode("utf-8", "surrogateescape")
     if not 0 < len(greeting) <= MAX_IPV4_DATAGRAM:
-        raise ValueError(
-            f"{len(greeting)} bytes; give 1 to {MAX_IPV4_DATAGRAM}, what a datagram holds"
-        )
+        raise ValueError(f"invalid length of {len(greeting)} bytes (1 to {MAX_IPV4_DATAGRAM})")
     return greeting
 
 
 def _maximum(text: str) -> int:
     count = parseCount(text)
     if count == 0:
-        raise ValueError("give 1 or more")
+        raise ValueError("invalid number '0' (1 or more)")
     return count
 
 
-def _countOrAny(text: str) -> float:
+def _countOrInfinity(text: str) -> float:
     return parseCount(text) or inf
 
 
-def _rateOrAny(text: str) -> float:
+def _rateOrInfinity(text: str) -> float:
     return parseRate(text) or inf
 
 
 def _waits(text: str) -> bool:
     if text not in ("refuse", "wait"):
-        raise ValueError(f"{text!r}: give refuse or wait")
+        raise ValueError(f"invalid choice {text!r} (refuse or wait)")
     return text == "wait"
 
 
 def _userTimeout(text: str) -> float:
     seconds = parseTimeout(text)
-    if LONGEST_USER_TIMEOUT < seconds < inf:
-        raise ValueError(f"{text!r} is more than {LONGEST_USER_TIMEOUT} seconds; 0 is for never")
+    if MAX_USER_TIMEOUT < seconds < inf:
+        raise ValueError(f"invalid timeout {text!r} (at most {MAX_USER_TIMEOUT} seconds; 0: never)")
     return seconds
 
 
-def _deadline(name: str, help: str) -> Parameter:
-    return Parameter(f"{name}-timeout", f"{getattr(Timeouts(), name):g}", help, parseTimeout)
+def _timeout(setting: str, help: str) -> Parameter:
+    default = f"{getattr(Timeouts(), setting):g}"
+    return Parameter(f"{setting}-timeout", TIMEOUTS, help, default, parseTimeout, setting)
 
 
 PARAMETERS = (
     Parameter(
+        "port",
+        LISTENERS,
+        f"Serve echo on LISTENER. Repeatable. [default: {DEFAULT_PORT}]",
+        short="p",
+        isRepeatable=True,
+    ),
+    Parameter(
+        "greet",
+        LISTENERS,
+        "Serve the greeting on LISTENER. Repeatable. [default: off]",
+        short="g",
+        isRepeatable=True,
+    ),
+    Parameter("no-echo", LISTENERS, "Serve no echo unless --port is given.", isFlag=True),
+    Parameter(
+        "interface",
+        LISTENERS,
+        "Numeric address for port numbers. Repeatable. [default: all addresses]",
+        isRepeatable=True,
+    ),
+    Parameter(
         "greeting",
+        LISTENERS,
+        "Text of the greeting service. Shorter UDP requests are not answered.",
         SERVER_GREETING.decode(),
-        "The text that the greeting service answers. A UDP request that is shorter gets no answer.",
         _greeting,
+        "greeting",
     ),
     Parameter(
         "max-connections",
+        LIMITS,
+        "Maximum number of connections. [default: the limit of file descriptors less "
+        f"{RESERVED_DESCRIPTORS} and one per listener]",
         None,
-        "Connections at once. [default: the limit of file descriptors less "
-        f"{RESERVED_DESCRIPTORS} and one for each listener]",
         _maximum,
+        "maxConnections",
     ),
     Parameter(
         "max-per-source",
-        None,
-        "Connections at once from one IPv4 address or IPv6 /64; 0 for no limit. "
+        LIMITS,
+        "Maximum number of connections from one IPv4 address or IPv6 /64; 0: no limit. "
         "[default: half of --max-connections]",
-        _countOrAny,
+        None,
+        _countOrInfinity,
+        "maxPerSource",
     ),
     Parameter(
         "connection-rate",
+        LIMITS,
+        "Maximum number of connections per second from one source; 0: no limit.",
         "0",
-        "Connections per second that one source may make; 0 for no limit.",
-        _rateOrAny,
+        _rateOrInfinity,
+        "connectionRate",
     ),
     Parameter(
         "connection-burst",
+        LIMITS,
+        "Maximum number of connections at once within the rate; 0: one second's worth.",
         "0",
-        "How many of these may come at once; 0 for as many as in a second.",
         parseRate,
+        "connectionBurst",
     ),
     Parameter(
         "when-full",
+        LIMITS,
+        "When the connection limit is reached: 'refuse' closes new connections, 'wait' leaves "
+        "them in the listen backlog.",
         "refuse",
-        "What becomes of a connection for which there is no room: refuse, or wait, which leaves it in the "
-        "kernel's queue.",
         _waits,
+        "waitWhenFull",
+    ),
+    Parameter(
+        "allow",
+        LIMITS,
+        "Serve only sources in NET. Repeatable. [default: all]",
+        parse=parseNetwork,
+        isRepeatable=True,
+    ),
+    Parameter(
+        "deny",
+        LIMITS,
+        "Do not serve sources in NET, even if they are allowed. Repeatable.",
+        parse=parseNetwork,
+        isRepeatable=True,
     ),
     Parameter(
         "datagram-rate",
+        LIMITS,
+        "Maximum number of datagrams per second answered to one source, and of datagrams at "
+        "once; 0: no limit.",
         f"{DATAGRAM_RATE:g}",
-        "Datagrams per second that one source may have answered, and as many at once; 0 for no limit.",
         parseRate,
+        "datagramRate",
     ),
     Parameter(
         "refused-ports",
+        LIMITS,
+        "Source ports that are not answered, because that could start a loop; or 'none'.",
         ",".join(map(str, sorted(LOOPING_PORTS))),
-        "Source ports whose datagrams are not answered, as that could start a loop; or none.",
         parsePorts,
+        "refusedPorts",
     ),
-    _deadline("idle", "TIME without a byte either way, until a connection gets our FIN."),
-    _deadline(
-        "stall", "TIME in which a client takes nothing of what waits for it, until it is cut."
-    ),
-    _deadline("linger", "TIME after our FIN until the client's must have come."),
-    _deadline("close", "TIME after the client's FIN until it must have taken all that it is owed."),
-    _deadline("handshake", "TIME for the TLS handshake."),
-    _deadline("header", "TIME for the PROXY header."),
+    _timeout("idle", "Close a connection without any data for this TIME."),
+    _timeout("stall", "Reset a client that has not read any pending data for this TIME."),
+    _timeout("linger", "TIME to wait for the client's FIN after the server's FIN."),
+    _timeout("close", "TIME for the client to read all pending data after its FIN."),
+    _timeout("handshake", "TIME for the TLS handshake."),
+    _timeout("header", "TIME for the PROXY header."),
     Parameter(
         "user-timeout",
-        f"{USER_TIMEOUT:g}",
-        "TIME in which a client's machine acknowledges nothing, until the kernel cuts it "
+        TIMEOUTS,
+        "TIME after which the kernel ends a connection without acknowledgements "
         "(TCP_USER_TIMEOUT).",
+        f"{USER_TIMEOUT:g}",
         _userTimeout,
+        "userTimeout",
     ),
     Parameter(
         "drain",
+        TIMEOUTS,
+        "TIME for open connections to finish when the server stops; 0: none.",
         f"{DRAIN_TIMEOUT:g}",
-        "TIME that open connections have to finish when the server is stopped; here 0 is none.",
         parseSeconds,
+        "drain",
     ),
-    Parameter("tls-cert", None, "TCP listeners speak TLS with the certificate in this PEM file."),
-    Parameter("tls-key", None, "PEM file of its key. [default: the file of the certificate]"),
+    Parameter(
+        "tls-cert", TLS, "Speak TLS on TCP listeners, with the certificate in this PEM file."
+    ),
+    Parameter("tls-key", TLS, "PEM file of its key. [default: the file of the certificate]"),
     Parameter(
         "tls-client-ca",
-        None,
-        "Let in only clients with a certificate of an authority in this PEM file.",
+        TLS,
+        "Require client certificates of an authority in this PEM file.",
     ),
     Parameter(
         "status",
-        None,
+        MONITORING,
         "Serve /healthz, /readyz and /metrics over HTTP on this port of 127.0.0.1, or on a "
         "description; /metrics needs the extra 'metrics'.",
     ),

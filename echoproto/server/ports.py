@@ -1,7 +1,7 @@
 """
-How listeners are opened on this machine, and what is said when one cannot be.
+Opening listeners on this machine, and explaining why one cannot be opened.
 
-Called by :mod:`echoproto.server.listening` through :class:`Platform`, which its tests replace.
+Used by :mod:`echoproto.server.listening` through :class:`Platform`, which its tests replace.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from echoproto.transports.udp import listenDatagrams
 
 _log = Logger()
 
-#: What opening a listener may raise; the last four come of odd values in a description.
+#: Errors of opening a listener; the last four are raised for odd values in a description.
 LISTEN_ERRORS = (CannotListenError, OSError, OverflowError, ValueError, TypeError, LookupError)
 
 _REMEDIES = {
-    EACCES: "ports under 1024 need root: start as root and give twistd --uid",
-    EADDRINUSE: "stop what listens there, or choose another place",
-    EADDRNOTAVAIL: "this machine has no such address",
+    EACCES: "ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE",
+    EADDRINUSE: "stop the program that listens there, or use another address",
+    EADDRNOTAVAIL: "this machine does not have that address",
 }
 
 
@@ -43,9 +43,9 @@ def openStream(
     reactor: Any, listener: Listener, factory: Factory, streams: StreamReactor | None = None
 ) -> IListeningPort:
     """
-    Listen with ``factory`` where ``listener`` says; raises what Twisted's endpoint fails with.
+    Listen with ``factory``; raises the error of Twisted's endpoint.
 
-    :param streams: what listens on TCP; one for each call where none is given.
+    :param streams: opens TCP sockets; by default one for each call.
     """
     if listener.passed is not None:
         return adoptStream(reactor, listener.passed, factory)
@@ -62,7 +62,7 @@ def openStream(
 def openDatagrams(
     reactor: Any, listener: Listener, protocol: DatagramServerProtocol
 ) -> IListeningPort:
-    """Listen with ``protocol`` where ``listener`` says; raises ``CannotListenError``."""
+    """Listen with ``protocol``; raises ``CannotListenError``."""
     if listener.passed is not None:
         return adoptDatagrams(reactor, listener.passed, protocol)
     port, interface = parseDatagrams(listener.description)
@@ -70,12 +70,12 @@ def openDatagrams(
 
 
 def errnoOf(error: Exception) -> int:
-    """The number of the OSError that ``error`` is or has; 0 where there is none."""
+    """The number of the OSError that ``error`` is or contains; 0 without one."""
     return getattr(getattr(error, "socketError", error), "errno", None) or 0
 
 
 def explainListenError(listener: Listener, error: Exception) -> str:
-    """One line: which listener, what went wrong, what to do."""
+    """One line: the listener, the cause, the remedy."""
     cause = getattr(error, "socketError", error)
     reason = getattr(cause, "strerror", None) or str(cause)
     remedy = _REMEDIES.get(errnoOf(error))
@@ -86,7 +86,7 @@ def explainListenError(listener: Listener, error: Exception) -> str:
 
 def reportStartupError(message: str) -> None:
     """
-    Say it once, where the operator looks: on the standard error that the process began with; for a
+    Report a line once, where the operator sees it: on the standard error of the start, or, for a
     daemon, which has none, in the log.
     """
     error = sys.__stderr__
@@ -98,9 +98,9 @@ def reportStartupError(message: str) -> None:
 
 def onSignal(reactor: Any, number: int, act: Callable[[], object]) -> Callable[[], object]:
     """
-    From now on call ``act`` in the reactor's turn when the process gets the signal.
+    Call ``act`` in a turn of the reactor when the process receives the signal.
 
-    :return: makes the signal do again what it did before.
+    :return: restores the former action of the signal.
     """
     before = signal.signal(number, lambda *_: reactor.callFromThread(act))
     return lambda: signal.signal(number, before)
@@ -108,7 +108,7 @@ def onSignal(reactor: Any, number: int, act: Callable[[], object]) -> Callable[[
 
 @dataclass(frozen=True)
 class Platform:
-    """How the service reaches the machine it runs on; replaced in tests."""
+    """How the service reaches the machine; replaced in tests."""
 
     openStream: Callable[[Any, Listener, Factory], IListeningPort] = openStream
     openDatagrams: Callable[[Any, Listener, DatagramServerProtocol], IListeningPort] = openDatagrams

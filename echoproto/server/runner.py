@@ -1,8 +1,8 @@
 """
-A process that runs one service in the foreground, from its start to its exit status.
+Runs one service in the foreground, from its start to its exit status.
 
-Called by :mod:`echoproto.cli.serve` and :mod:`echoproto.server.workers.worker`. ``twistd`` does much the same, but ends by the
-signal that stopped it, which a supervisor takes for a crash. Knows nothing of what the service does.
+``twistd`` does much the same, but ends by the signal that stopped it, which a supervisor takes for
+a crash.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def startLog(form: str) -> None:
 @dataclass(frozen=True)
 class Foreground:
     """
-    How to run.
+    How to run a service.
 
-    :ivar uid: who to become when the listeners are open; ``None`` to stay who we are.
-    :ivar gid: likewise; where only the user is given, the user's own group.
+    :ivar uid: the user to become when the listeners are open; ``None`` to keep the current one.
+    :ivar gid: the group; by default the user's own group.
     """
 
     uid: int | None = None
@@ -40,7 +40,8 @@ class Foreground:
 
     def run(self, reactor: Any, service: Any) -> int:
         """
-        Start ``service``, run ``reactor`` until it is stopped by SIGTERM or SIGINT, stop the service.
+        Start ``service``, run ``reactor`` until it is stopped by SIGTERM or SIGINT, stop the
+        service.
 
         :return: the exit status: the service's ``exitStatus``, or 0.
         :raise StartupError: the service cannot start.
@@ -54,9 +55,9 @@ class Foreground:
 
     def dropPrivileges(self) -> None:
         """
-        Become who we are to be.
+        Change user and group.
 
-        :raise StartupError: we may not.
+        :raise StartupError: the process may not.
         """
         gid = self.gid
         if gid is None and self.uid is not None:

@@ -1,9 +1,8 @@
 """
-Bound sockets for streams, with IPv4 and IPv6 apart whatever the machine's default is.
+Bound stream sockets, with IPv4 and IPv6 separate on every machine.
 
-Twisted never sets ``IPV6_V6ONLY`` and so leaves it to ``net.ipv6.bindv6only`` whether ``::`` takes IPv4 too. Here the
-socket is made, set and bound by us and then adopted by the reactor, whose own kind of
-transport serves it.
+Twisted never sets ``IPV6_V6ONLY``, so ``net.ipv6.bindv6only`` decides whether ``::`` accepts IPv4
+too. Here the socket is made and bound first, and then adopted by the reactor.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from twisted.internet.protocol import Factory
 
 from echoproto.transports.udp import socketAddress
 
-#: ``socket.socket``, or a stand-in for a machine that lacks something.
+#: ``socket.socket``, or a replacement that lacks an address family.
 MakeSocket = Callable[[int, int], socket.socket]
 
 
@@ -35,12 +34,13 @@ def boundSocket(
     shared: bool = False,
 ) -> socket.socket:
     """
-    A non-blocking socket bound to ``interface`` and ``port``, for IPv6 to IPv6 alone.
+    A non-blocking socket bound to ``interface`` and ``port``; an IPv6 one accepts IPv6 only.
 
     :param kind: ``SOCK_STREAM`` or ``SOCK_DGRAM``.
     :param interface: a numeric address; empty for all of IPv4.
-    :param shared: whether others of ours may be bound there too; the kernel spreads clients over them (SO_REUSEPORT, socket(7)).
-    :raise OSError: it cannot be had.
+    :param shared: whether other sockets may be bound there too; the kernel distributes clients
+        among them (SO_REUSEPORT, socket(7)).
+    :raise OSError: it cannot be bound.
     """
     family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
     made = make(family, kind)
@@ -49,7 +49,7 @@ def boundSocket(
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if kind == socket.SOCK_STREAM:
-            # Connections of a server that has just stopped must not keep the next from starting.
+            # Connections of a server that has just stopped must not prevent the next start.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -62,16 +62,16 @@ def boundSocket(
 
 def checkFree(kind: socket.SocketKind, interface: str, port: int) -> None:
     """
-    Look whether nobody is bound there, before sockets are that share the place: the kernel would let them share it with
-    another program of the same user's that shares, and each would be missing clients.
+    Check that no socket is bound there, before several share the place: the kernel would let them
+    share it with another program of the same user, and both would miss clients.
 
-    :raise OSError: somebody is.
+    :raise OSError: a socket is bound there.
     """
     boundSocket(kind, interface, port).close()
 
 
 def hasIPv6(make: MakeSocket = socket.socket) -> bool:
-    """Whether this machine has IPv6 at all."""
+    """Whether this machine has IPv6."""
     try:
         boundSocket(socket.SOCK_STREAM, "::", 0, make).close()
     except OSError as error:
@@ -82,11 +82,11 @@ def hasIPv6(make: MakeSocket = socket.socket) -> bool:
 
 def pickPort(interfaces: Iterable[str], make: MakeSocket = socket.socket) -> int:
     """
-    A port that the kernel picks for the first of ``interfaces`` and that is free for streams and datagrams on all.
-    It is free now: another program may take it before we do.
+    A port that the kernel picks for the first of ``interfaces`` and that is free for streams and
+    datagrams on all. Another program may take it before it is bound.
 
-    :raise CannotListenError: an address cannot be had, or the port picked for the first is taken on another: then
-        the next pick may do.
+    :raise CannotListenError: an address cannot be bound, or the port picked for the first is in use
+        on another one: then the next pick may succeed.
     """
     port = 0
     with ExitStack() as held:
@@ -102,12 +102,12 @@ def pickPort(interfaces: Iterable[str], make: MakeSocket = socket.socket) -> int
 
 class StreamReactor:
     """
-    A reactor whose ``listenTCP`` keeps IPv4 and IPv6 apart; all else is the reactor's own.
-    Endpoints listen through the reactor that they are given, so giving them this one serves them all.
+    A reactor whose ``listenTCP`` keeps IPv4 and IPv6 separate; otherwise the reactor's own.
+    Endpoints listen through the reactor that they are given.
 
     :param reactor: the real one; an ``IReactorSocket``.
-    :param shared: whether to open several ports at one place, which for port 0 is the one that the first got; see
-        :func:`boundSocket`.
+    :param shared: whether to open several ports at one place, which for port 0 is the place of the
+        first; see :func:`boundSocket`.
     """
 
     def __init__(self, reactor: Any, shared: bool = False) -> None:
@@ -146,12 +146,12 @@ class StreamReactor:
 
 def setUserTimeout(port: Any, seconds: float) -> None:
     """
-    Let the kernel end connections of a TCP port whose client takes nothing (TCP_USER_TIMEOUT, tcp(7); connections inherit it
-    from the listening socket), where the kernel has such an option. It sees what a sweep cannot: a
-    client that keeps sending and never reads.
+    Make the kernel end connections of a TCP port whose client acknowledges nothing
+    (TCP_USER_TIMEOUT, tcp(7); connections inherit it from the listening socket), if it has the
+    option. It detects what the timeout checks cannot: a client that sends and never reads.
 
-    :param port: a listening port of Twisted's; one that is not TCP is left alone.
-    :param seconds: ``inf`` for the kernel's own time.
+    :param port: a listening port of Twisted; other carriers are ignored.
+    :param seconds: ``inf`` for the kernel's default.
     """
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     made = getattr(port, "socket", None)
@@ -163,13 +163,15 @@ def setUserTimeout(port: Any, seconds: float) -> None:
 
 def acceptOnlyWithRoom(port: Any, room: Callable[[], float]) -> None:
     """
-    Let a port accept no more connections than there is room for, and stop reading where there is none; whoever
-    makes room calls ``port.startReading()``. Without, a port accepts up to hundreds in one turn.
+    Make a port accept only as many connections as there is room for, and stop reading without room;
+    the caller must call ``port.startReading()`` when there is room again. Otherwise a port accepts
+    up to hundreds in one turn.
 
-    :param port: a listening stream port of Twisted's.
-    :param room: how many more connections may be accepted.
+    :param port: a listening stream port of Twisted.
+    :param room: returns how many more connections may be accepted.
     """
-    # The instance's method is replaced rather than the class: every reactor has ports of its own.
+    # The method of the instance is replaced, not of the class, because every reactor has its own
+    # ports.
     accept = port.doRead
 
     def doRead() -> None:
@@ -183,5 +185,5 @@ def acceptOnlyWithRoom(port: Any, room: Callable[[], float]) -> None:
 
 
 def descriptorLimit() -> int:
-    """File descriptors that this process may have open (RLIMIT_NOFILE, getrlimit(2))."""
+    """Limit of file descriptors of this process (RLIMIT_NOFILE, getrlimit(2))."""
     return getrlimit(RLIMIT_NOFILE)[0]

@@ -1,9 +1,8 @@
 """
-What systemd hands to a service and what it is told back: sockets that are open already
-(sd_listen_fds(3)), and how the service is doing (sd_notify(3), sd_watchdog_enabled(3)).
+Sockets passed by systemd (sd_listen_fds(3)), and notifications to it (sd_notify(3),
+sd_watchdog_enabled(3)).
 
-Called by the running server and by what opens its listeners. Environment, process id and clock
-are passed in. Knows nothing of what is served.
+Environment, process id and clock are passed in.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from echoproto.addresses import MAX_IPV6_DATAGRAM
 from echoproto.transports.pktinfo import enablePacketInfo
 from echoproto.transports.udp import DatagramPort
 
-#: The first descriptor that is passed, by sd_listen_fds(3).
+#: The first passed descriptor, by sd_listen_fds(3).
 SD_LISTEN_FDS_START = 3
 
-#: What sd_listen_fds_with_names(3) calls a socket that was passed without a name.
+#: The name of a socket that was passed without a name, by sd_listen_fds_with_names(3).
 UNNAMED = "unknown"
 
-#: Seconds that one notification may take: should systemd hang, clients must not wait for it.
+#: Seconds that one notification may take: if systemd hangs, clients must not wait for it.
 NOTIFY_TIMEOUT = 0.1
 
 _SERVED = {
@@ -46,7 +45,7 @@ _SERVED = {
 @dataclass(frozen=True)
 class PassedSocket:
     """
-    A bound socket that systemd has passed; a stream listens already.
+    A bound socket passed by systemd; a stream listens already.
 
     :ivar descriptor: stays open, so that the socket can be adopted again after a stop.
     :ivar name: ``FileDescriptorName=`` of the socket unit, which several sockets may share.
@@ -62,30 +61,30 @@ class PassedSocket:
 
 def initialEnvironment(path: str = "/proc/self/environ") -> dict[str, str]:
     """
-    The environment that this process was started with, as :mod:`twisted.internet.endpoints` takes
-    what systemd said of sockets out of ``os.environ`` when it is imported; ``os.environ`` where the
+    The environment that this process was started with: :mod:`twisted.internet.endpoints` removes
+    the variables about sockets from ``os.environ`` when it is imported. ``os.environ`` if the
     kernel keeps no copy.
 
-    :param path: of that copy, proc_pid_environ(5).
+    :param path: the copy, proc_pid_environ(5).
     """
     try:
         with open(path, "rb") as copy:
             assignments = os.fsdecode(copy.read()).split("\0")
     except OSError:
         return dict(os.environ)
-    return dict(each.split("=", 1) for each in assignments if "=" in each)
+    return dict(assignment.split("=", 1) for assignment in assignments if "=" in assignment)
 
 
 def passedSockets(
     environ: Mapping[str, str], pid: int, start: int = SD_LISTEN_FDS_START
 ) -> list[PassedSocket]:
     """
-    The sockets that were passed to this process; from now on none that it starts inherits them.
+    The sockets passed to this process. Processes that it starts do not inherit them from now on.
 
-    :param environ: the environment that systemd made, see :func:`initialEnvironment`.
-    :param pid: of this process; what was meant for another is not touched.
+    :param environ: the environment made by systemd, see :func:`initialEnvironment`.
+    :param pid: of this process; sockets for another one are ignored.
     :param start: the first descriptor.
-    :raise ValueError: the environment is malformed, or a descriptor is nothing that we serve; one line.
+    :raise ValueError: the environment is malformed, or a descriptor cannot be served; one line.
     """
     if _number(environ, "LISTEN_PID") != pid:
         return []
@@ -100,7 +99,7 @@ def passedSockets(
 def _number(environ: Mapping[str, str], name: str) -> int | None:
     text = environ.get(name)
     if text is not None and not text.isdecimal():
-        raise ValueError(f"{name} is {text!r}, which is no number")
+        raise ValueError(f"{name} is {text!r}, not a number")
     return None if text is None else int(text)
 
 
@@ -112,41 +111,45 @@ def _passedSocket(descriptor: int, name: str) -> PassedSocket:
     except OSError as error:
         raise ValueError(f"{which} is no socket: {error.strerror}") from error
     listening = passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    # Only looked at: the descriptor must stay open.
+    # Only inspected: the descriptor must stay open.
     passed.detach()
     family, kind = socket.AddressFamily(passed.family), socket.SocketKind(passed.type)
     if (family, kind) not in _SERVED:
-        raise ValueError(f"{which} is {family.name} {kind.name}: only streams and UDP are served")
+        raise ValueError(
+            f"{which} is {family.name} {kind.name}: only streams and UDP can be served"
+        )
     if kind == socket.SOCK_STREAM and not listening:
-        raise ValueError(f"{which} does not listen: the socket unit must not say Accept=yes")
+        raise ValueError(f"{which} does not listen: the socket unit must not have Accept=yes")
     return PassedSocket(descriptor, name, kind, family)
 
 
 class _PassedUNIXPort(unix.Port):
     """
-    A UNIX port whose socket and file are systemd's. The stock one opens the file to everybody (and
-    fails, as the file is not ours), and at its end removes it and shuts the socket down for systemd too.
+    A UNIX port whose socket and file belong to systemd. The stock port opens the file for all users
+    (and fails, because the file is not its own), and at the end removes it and shuts the socket
+    down for systemd too.
     """
 
     _shouldShutdown = False
 
     def __init__(self, fileName: str | bytes, factory: IProtocolFactory, reactor: Any) -> None:
-        # Under an abstract name it keeps off the file. It listens once more: what backlog the unit
-        # said cannot be asked.
+        # Under an abstract name it leaves the file alone. It listens once more, because the backlog
+        # of the unit is unknown.
         name = b"\0" + os.fsencode(fileName)
         unix.Port.__init__(self, name, factory, socket.SOMAXCONN, reactor=reactor)
 
     def _logConnectionLostMsg(self) -> None:
-        """Nothing, as the NUL would end the line in the journal."""
+        """Log nothing, because the NUL would end the line in the journal."""
 
 
 def adoptStream(reactor: Any, passed: PassedSocket, factory: IProtocolFactory) -> IListeningPort:
     """
-    Accept with ``factory`` what connects to ``passed``; closing the port leaves the socket to systemd.
+    Accept connections to ``passed`` with ``factory``; closing the port leaves the socket to
+    systemd.
 
     :param reactor: an ``IReactorSocket``.
     """
-    # systemd passes sockets that block, and the reactor would hang in accept(2).
+    # systemd passes blocking sockets, and the reactor would hang in accept(2).
     os.set_blocking(passed.descriptor, False)
     if passed.family != socket.AF_UNIX:
         tcpPort: IListeningPort = reactor.adoptStreamPort(passed.descriptor, passed.family, factory)
@@ -162,10 +165,10 @@ def adoptDatagrams(
     reactor: Any, passed: PassedSocket, protocol: DatagramProtocol
 ) -> IListeningPort:
     """
-    Answer with ``protocol`` the datagrams that come to ``passed``, from the address that they were sent to;
+    Answer datagrams to ``passed`` with ``protocol``, from the address that they were sent to;
     closing the port leaves the socket to systemd.
 
-    :param reactor: any that has file descriptors.
+    :param reactor: any with file descriptors.
     """
     os.set_blocking(passed.descriptor, False)
     with socket.socket(fileno=os.dup(passed.descriptor)) as duplicate:
@@ -179,13 +182,13 @@ def adoptDatagrams(
 
 class Notifier:
     """
-    Tells systemd how the service is doing; silent where nobody asked to be told.
+    Sends notifications to systemd; does nothing if systemd did not ask for them.
 
-    :param environ: the environment that systemd made.
+    :param environ: the environment made by systemd.
     :param pid: of this process; the watchdog may be meant for another.
     :raise ValueError: the environment is malformed; one line.
-    :ivar watchdogInterval: seconds between two signs of life, half of what systemd waits for one, as
-        sd_watchdog_enabled(3) recommends; ``None`` where it waits for none of ours.
+    :ivar watchdogInterval: seconds between two keep-alive messages, half of systemd's limit, as
+        sd_watchdog_enabled(3) recommends; ``None`` without a watchdog for this process.
     """
 
     def __init__(self, environ: Mapping[str, str], pid: int) -> None:
@@ -195,28 +198,30 @@ class Notifier:
         self._place = f"\0{place[1:]}" if place.startswith("@") else place
         self._socket: socket.socket | None = None
         if place:
-            # Kept open: the sign of life must not want for a descriptor when clients hold them all.
+            # Kept open: the watchdog must not lack a descriptor when clients hold them all.
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.settimeout(NOTIFY_TIMEOUT)
 
     def notify(self, *assignments: str) -> None:
         """
-        Send one message.
+        Send a notification.
 
-        :param assignments: each ``NAME=value`` on one line, of those in sd_notify(3).
+        :param assignments: ``NAME=value`` lines of sd_notify(3).
         """
         if self._socket is not None:
             message = "\n".join(assignments).encode("utf-8", "backslashreplace")
-            # systemd that is gone or busy is no reason to serve clients worse.
+            # A missing or busy systemd must not affect clients.
             with suppress(OSError):
                 self._socket.sendto(message, self._place)
 
     def ready(self, status: str) -> None:
-        """The service is up, or has read its configuration again; ``status`` is a line for people."""
+        """
+        The service is ready, or has reloaded its configuration; ``status`` is a line for people.
+        """
         self.notify("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
-        """The service reads its configuration again; :meth:`ready` follows."""
+        """The service reloads its configuration; :meth:`ready` follows."""
         self.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
@@ -224,7 +229,7 @@ class Notifier:
         self.notify("STOPPING=1")
 
     def close(self) -> None:
-        """Tell nothing any more."""
+        """Send nothing any more."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -233,7 +238,7 @@ class Notifier:
 def _watchdogInterval(environ: Mapping[str, str], pid: int) -> float | None:
     microseconds = _number(environ, "WATCHDOG_USEC")
     if microseconds == 0:
-        raise ValueError("WATCHDOG_USEC is 0, which nobody can keep")
+        raise ValueError("WATCHDOG_USEC is 0, which is impossible to keep")
     if microseconds is None or _number(environ, "WATCHDOG_PID") not in (None, pid):
         return None
     return microseconds / 2 / 1_000_000
@@ -241,10 +246,10 @@ def _watchdogInterval(environ: Mapping[str, str], pid: int) -> float | None:
 
 class Watchdog:
     """
-    Gives systemd a sign of life as often as it wants one, as long as the reactor runs.
+    Sends keep-alive messages to systemd as long as the reactor runs.
 
     :param clock: the reactor, or a ``Clock`` in tests.
-    :param notifier: knows how often, and sends it.
+    :param notifier: knows the interval, and sends them.
     """
 
     def __init__(self, clock: IReactorTime, notifier: Notifier) -> None:
@@ -253,11 +258,11 @@ class Watchdog:
         self._loop.clock = clock
 
     def start(self) -> None:
-        """Give the first sign now; none where none is wanted."""
+        """Send the first message now, if systemd expects any."""
         if self._interval is not None and not self._loop.running:
             self._loop.start(self._interval)
 
     def stop(self) -> None:
-        """Give none any more; nothing is left scheduled."""
+        """Send no more; nothing is left scheduled."""
         if self._loop.running:
             self._loop.stop()

@@ -18,8 +18,9 @@ closing with unread input resets the other end, data arrives in pieces of any si
 are lost, duplicated, reordered and corrupted on command.
 
 ==================== =====================================================
-:mod:`.streams`      :class:`StreamPair`, :func:`endpointTo` :mod:`.datagrams`
-    :class:`DatagramWire` :mod:`.recorders`    a protocol and an observer that record events
+:mod:`.streams`      :class:`StreamPair`, :func:`endpointTo`
+:mod:`.datagrams`    :class:`DatagramWire`
+:mod:`.recorders`    a protocol and an observer that record events
 ==================== =====================================================
 """
 

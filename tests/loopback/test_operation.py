@@ -169,7 +169,7 @@ class CertificatesTests(SynchronousTestCase):
                     self.assertEqual(each.recv(5), b"hello")
             self.write("server.pem", b"rubbish")
             program.process.send_signal(signal.SIGHUP)
-            until(lambda: "the certificates in use stay" in "".join(program.log))
+            until(lambda: "the current certificates stay in use" in "".join(program.log))
             with self.secured(program) as new:
                 self.assertEqual(self.shown(new), "second")
 

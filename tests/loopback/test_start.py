@@ -76,7 +76,7 @@ class BusyPortTests(SynchronousTestCase):
         self.assertEqual(
             error,
             f"greeting cannot listen on tcp 127.0.0.1:{port}: Address already in use; "
-            "stop what listens there, or choose another place\n",
+            "stop the program that listens there, or use another address\n",
         )
 
     def test_daemon(self) -> None:
@@ -85,7 +85,7 @@ class BusyPortTests(SynchronousTestCase):
         status, log, error = refused("-p", description, twistd=())
         self.assertEqual(status, 1)
         self.assertIn(f"cannot listen on {description}: Address", error)
-        self.assertIn("in use; stop what listens there, or choose another place\n", log)
+        self.assertIn("in use; stop the program that listens there, or use another address\n", log)
 
 
 class RefusedTests(SynchronousTestCase):
@@ -118,7 +118,7 @@ class RefusedTests(SynchronousTestCase):
         self.assertEqual(
             error,
             "echo cannot listen on tcp 0.0.0.0:7: Permission denied; "
-            "ports under 1024 need root: start as root and give twistd --uid\n",
+            "ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE\n",
         )
 
 

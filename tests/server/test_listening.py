@@ -105,7 +105,7 @@ class ServiceTests(ServiceTestCase):
             service.privilegedStartService()
         message = (
             "greeting cannot listen on udp 0.0.0.0:8: Address already in use; "
-            "stop what listens there, or choose another place"
+            "stop the program that listens there, or use another address"
         )
         self.assertEqual(str(raised.exception), message)
         self.assertEqual([port.closed for port, _ in self.fake.opened], ["abandoned"] * 5)
@@ -332,7 +332,7 @@ class ReloadTests(ServiceTestCase):
         self.write(b"")
         self.running.reload()
         self.assertEqual(len(self.logged()), 2)
-        self.assertIn("the certificates in use stay", self.logged()[-1])
+        self.assertIn("the current certificates stay in use", self.logged()[-1])
 
     def test_cannotStart(self) -> None:
         """Certificates that cannot be used are a failure to start."""

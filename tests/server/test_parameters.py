@@ -10,9 +10,9 @@ from echoproto.protocols.admission import LOOPING_PORTS
 from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.settings import Settings
-from echoproto.server.parameters import LONGEST_USER_TIMEOUT, PARAMETERS
+from echoproto.server.parameters import MAX_USER_TIMEOUT, PARAMETERS
 
-BY_NAME = {each.name: each for each in PARAMETERS}
+BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 
 
 class ParametersTests(SynchronousTestCase):
@@ -22,7 +22,9 @@ class ParametersTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """What is written as default is the default."""
         values = {
-            each.name: each.parse(each.default) for each in PARAMETERS if each.default is not None
+            parameter.name: parameter.parse(parameter.default)
+            for parameter in PARAMETERS
+            if parameter.default is not None
         }
         default = Settings([])
         self.assertEqual(values["greeting"], SERVER_GREETING)
@@ -33,7 +35,7 @@ class ParametersTests(SynchronousTestCase):
         self.assertEqual(values["when-full"], default.waitWhenFull)
         self.assertEqual(values["user-timeout"], default.userTimeout)
         self.assertEqual(values["drain"], default.drain)
-        deadlines = [values[f"{each.name}-timeout"] for each in fields(Timeouts)]
+        deadlines = [values[f"{parameter.name}-timeout"] for parameter in fields(Timeouts)]
         self.assertEqual(Timeouts(*deadlines), Timeouts())
 
     def test_greeting(self) -> None:
@@ -66,7 +68,7 @@ class ParametersTests(SynchronousTestCase):
         self.assertEqual(self.value("user-timeout", "0"), inf)
         self.assertEqual(self.value("user-timeout", "1m"), 60)
         with self.assertRaises(ValueError):
-            self.value("user-timeout", str(LONGEST_USER_TIMEOUT + 1))
+            self.value("user-timeout", str(MAX_USER_TIMEOUT + 1))
 
     def test_files(self) -> None:
         """What is a path or a description is taken as it is."""

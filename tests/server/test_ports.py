@@ -39,10 +39,11 @@ class WhyNotTests(SynchronousTestCase):
         self.assertEqual(
             explainListenError(tcp, CannotListenError("::1", 80, failed(EACCES))),
             "echo cannot listen on tcp [::1]:80: Permission denied; "
-            "ports under 1024 need root: start as root and give twistd --uid",
+            "ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE",
         )
         self.assertIn(
-            "this machine has no such address", explainListenError(tcp, failed(EADDRNOTAVAIL))
+            "this machine does not have that address",
+            explainListenError(tcp, failed(EADDRNOTAVAIL)),
         )
 
     def test_otherErrors(self) -> None:

@@ -121,8 +121,8 @@ class PassedSocketsTests(SynchronousTestCase):
     def test_malformed(self) -> None:
         """What is no number, and names that are too few, are told in one line."""
         for environ, reason in (
-            ({"LISTEN_PID": "x"}, "LISTEN_PID is 'x', which is no number"),
-            ({"LISTEN_FDS": "-1"}, "LISTEN_FDS is '-1', which is no number"),
+            ({"LISTEN_PID": "x"}, "LISTEN_PID is 'x', not a number"),
+            ({"LISTEN_FDS": "-1"}, "LISTEN_FDS is '-1', not a number"),
             (
                 {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "echo"},
                 "LISTEN_FDS is 2, but LISTEN_FDNAMES has 1 names",
@@ -154,12 +154,12 @@ class PassedSocketsTests(SynchronousTestCase):
         """UNIX datagrams and sequenced packets are refused."""
         for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
             made = boundSocket(self, socket.AF_UNIX, kind)
-            self.refusal(made.fileno(), f"AF_UNIX {kind.name}: only streams and UDP are served")
+            self.refusal(made.fileno(), f"AF_UNIX {kind.name}: only streams and UDP can be served")
 
     def test_connection(self) -> None:
         """A connection in place of a listening socket is refused, with what to change."""
         made = boundSocket(self, socket.AF_INET, socket.SOCK_STREAM)
-        self.refusal(made.fileno(), "does not listen: the socket unit must not say Accept=yes")
+        self.refusal(made.fileno(), "does not listen: the socket unit must not have Accept=yes")
 
 
 class InitialEnvironmentTests(SynchronousTestCase):
@@ -395,11 +395,11 @@ class NotifierTests(SynchronousTestCase):
     def test_malformed(self) -> None:
         """What is no time or no process is told in one line."""
         for environ, reason in (
-            ({"WATCHDOG_USEC": "soon"}, "WATCHDOG_USEC is 'soon', which is no number"),
-            ({"WATCHDOG_USEC": "0"}, "WATCHDOG_USEC is 0, which nobody can keep"),
+            ({"WATCHDOG_USEC": "soon"}, "WATCHDOG_USEC is 'soon', not a number"),
+            ({"WATCHDOG_USEC": "0"}, "WATCHDOG_USEC is 0, which is impossible to keep"),
             (
                 {"WATCHDOG_USEC": "1", "WATCHDOG_PID": ""},
-                "WATCHDOG_PID is '', which is no number",
+                "WATCHDOG_PID is '', not a number",
             ),
         ):
             with self.assertRaises(ValueError) as raised:

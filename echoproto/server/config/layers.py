@@ -1,17 +1,17 @@
 """
-What stands between a stream listener's transport and its service: a PROXY header, TLS, or both in this order.
-Pure: values, and how they are written in a description; :mod:`echoproto.server.builder` builds them.
+The layers between a stream listener's transport and its service: a PROXY header, TLS, or both in
+this order. Values, and their form in a description; :mod:`echoproto.server.builder` builds them.
 
 A description takes these arguments besides Twisted's own:
 
 ======================= ===============================================================
 ``tlsCert=``            PEM file of the certificate and its chain, or a folder (TLSFiles)
-``tlsKey=``             PEM file of its key; the file of the certificate where not given
+``tlsKey=``             PEM file of its key; by default the file of the certificate
 ``tlsChain=``           PEM file of more certificates between it and its root
-``tlsClientCA=``        PEM file of the authorities whose clients are let in: mutual TLS
-``tls=no``              plain, though ``--tls-cert`` is given
+``tlsClientCA=``        PEM file of the authorities of accepted clients: mutual TLS
+``tls=no``              no TLS, even with ``--tls-cert``
 ``proxy=``              ``v1``, ``v2`` or ``any``: the PROXY header that every client sends
-``trust=``              networks of the proxies, with commas between; loopback unless given
+``trust=``              networks of the proxies, separated by commas; by default loopback
 ======================= ===============================================================
 """
 
@@ -23,17 +23,17 @@ from echoproto.addresses import parseNetwork
 from echoproto.server.certificates import TLSFiles
 from echoproto.transports.proxyheader import ProxyProtocolVersion
 
-#: The proxies that are trusted unless others are named: those on this machine.
+#: The proxies trusted by default: those on this machine.
 LOOPBACK = ("127.0.0.0/8", "::1")
 
 
 @dataclass(frozen=True)
 class ProxyRule:
     """
-    Which PROXY headers are taken.
+    The accepted PROXY headers.
 
-    :ivar versions: of the header.
-    :ivar trusted: networks whose headers are believed, as text.
+    :ivar versions: their versions.
+    :ivar trusted: networks whose headers are accepted, as text.
     """
 
     versions: ProxyProtocolVersion
@@ -43,9 +43,11 @@ class ProxyRule:
 @dataclass(frozen=True)
 class Layers:
     """
-    :ivar tls: what TLS shows and demands; ``None`` for plain.
-    :ivar proxy: the PROXY header that is expected; ``None`` for none.
-    :ivar plain: whether it was said to be plain, whatever holds by default.
+    The layers of a listener.
+
+    :ivar tls: the files for TLS; ``None`` for no TLS.
+    :ivar proxy: the expected PROXY header; ``None`` for none.
+    :ivar plain: whether TLS was switched off explicitly.
     """
 
     tls: TLSFiles | None = None
@@ -53,20 +55,20 @@ class Layers:
     plain: bool = False
 
     def orTLS(self, default: TLSFiles | None) -> Layers:
-        """These layers, with the TLS of ``default`` where nothing was said of TLS."""
+        """These layers, with the TLS of ``default`` unless TLS was set or switched off."""
         return self if self.plain or self.tls is not None else replace(self, tls=default)
 
 
 def parseLayers(arguments: dict[str, str]) -> Layers:
     """
-    Take our arguments out of a description's.
+    Remove the arguments of layers from those of a description.
 
-    :param arguments: names and values; ours are removed.
-    :raise ValueError: one of them is wrong.
+    :param arguments: names and values; those of layers are removed.
+    :raise ValueError: one of them is invalid.
     """
     wanted = arguments.pop("tls", None)
     if wanted not in (None, "no"):
-        raise ValueError(f"tls={wanted}: only tls=no is known; tlsCert= turns it on")
+        raise ValueError(f"tls={wanted}: only tls=no is valid; tlsCert= switches TLS on")
     return Layers(_takeTLS(arguments), _takeProxy(arguments), plain=wanted == "no")
 
 
@@ -88,8 +90,8 @@ def _takeProxy(arguments: dict[str, str]) -> ProxyRule | None:
         if trust is not None:
             raise ValueError("trust= needs proxy=")
         return None
-    if versions not in [each.value for each in ProxyProtocolVersion]:
-        raise ValueError(f"proxy={versions}: give v1, v2 or any")
+    if versions not in [version.value for version in ProxyProtocolVersion]:
+        raise ValueError(f"proxy={versions}: invalid (v1, v2 or any)")
     networks = LOOPBACK if trust is None else tuple(trust.split(","))
     for network in networks:
         parseNetwork(network)

@@ -1,16 +1,13 @@
 """
-What an operator writes to say where to listen, made into listeners. Pure: nothing is opened.
+Listeners from text. Nothing is opened here.
 
-A bare number means the obvious thing, TCP and UDP on IPv4 and IPv6. Anything else is an
-endpoint description of Twisted's, with arguments of ours (:mod:`echoproto.server.config.layers`), or one of two that
-Twisted does not have: ``udp:PORT[:interface=ADDRESS]``, and ``systemd:[NAME]`` for the sockets that systemd
-passed, streams and datagrams alike.
+A bare number means the obvious thing, TCP and UDP on IPv4 and IPv6. Anything else is an endpoint
+description of Twisted, with arguments for layers (:mod:`echoproto.server.config.layers`), or one of
+two forms that Twisted does not have: ``udp:PORT[:interface=ADDRESS]``, and ``systemd:[NAME]`` for
+the sockets passed by systemd, streams and datagrams alike.
 
-``ssl:`` and ``tls:`` are understood here and become TLS of our own over ``tcp:``: Twisted's loses bytes at the end
-and, for ``tls:``, reads its whole folder again for every name that it does not know.
-
-Called by :mod:`echoproto.server.options`, which turns ``ValueError`` into ``StartupError``, and by
-:mod:`echoproto.server.listening`, which opens what stands here.
+``ssl:`` and ``tls:`` become our own TLS over ``tcp:``: Twisted's loses data at the end and, for
+``tls:``, reads its whole folder again for every unknown name.
 """
 
 from __future__ import annotations
@@ -26,10 +23,10 @@ from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.layers import Layers, parseLayers
 from echoproto.server.systemd import PassedSocket
 
-#: What a bare number listens on unless told otherwise: all of IPv4, all of IPv6.
+#: The addresses of a bare number: all of IPv4, all of IPv6.
 EVERYWHERE = ("0.0.0.0", "::")
 
-#: Connections that the kernel may hold for us while we are busy; it cuts this to ``somaxconn``.
+#: Maximum length of the listen backlog; the kernel limits it to ``somaxconn``.
 BACKLOG = 1024
 
 
@@ -39,14 +36,15 @@ class Listener:
     One service on one carrier at one address.
 
     :ivar service: ``echo``, ``greeting``, or ``status``, which is not for clients.
-    :ivar description: where: an endpoint description of Twisted's, or one that begins with ``udp:``.
-    :ivar port: set where the description is ours to write, from a bare number; 0 stands for
-        one port that is free on every listener of that number.
-    :ivar interface: set likewise: the address that the number is narrowed to.
-    :ivar optional: whether to go on without it where the machine has no such address family.
-    :ivar layers: what stands between transport and service.
-    :ivar passed: the socket that systemd, or our own supervisor, passed; the description then only names it.
-    :ivar written: what the operator wrote, where that was a description.
+    :ivar description: an endpoint description of Twisted, or one that begins with ``udp:``.
+    :ivar port: the port of a bare number; 0 stands for one port that is free for every listener of
+        that number.
+    :ivar interface: likewise: the address of a bare number.
+    :ivar optional: whether to continue without it if the machine lacks the address family.
+    :ivar layers: the layers between transport and service.
+    :ivar passed: the socket passed by systemd or by the supervisor; the description then only names
+        it.
+    :ivar written: the operator's text, if it was a description.
     """
 
     service: str
@@ -69,7 +67,9 @@ class Listener:
 
     @property
     def where(self) -> str:
-        """Where it is, for people: carrier and address of a bare number, else what was written."""
+        """
+        Its place, for people: carrier and address of a bare number, otherwise the operator's text.
+        """
         if self.port is not None:
             return f"{self.carrier} {hostPort(self.interface, self.port)}"
         if self.passed is not None and not self.written:
@@ -90,14 +90,14 @@ def parseListener(
     passed: Sequence[PassedSocket] = (),
 ) -> list[Listener]:
     """
-    The listeners that an option's value asks for.
+    The listeners of an option's value.
 
     :param service: see :class:`Listener`.
     :param text: a port number or a description.
-    :param interfaces: numeric addresses that narrow a port number; all where empty.
-    :param tls: what TCP listeners speak that say nothing of TLS themselves; plain where ``None``.
-    :param passed: the sockets that systemd passed.
-    :raise ValueError: ``text`` is neither; the message says what is wrong.
+    :param interfaces: numeric addresses for a port number; all if empty.
+    :param tls: TLS for TCP listeners that do not set it themselves; ``None`` for none.
+    :param passed: the sockets passed by systemd.
+    :raise ValueError: ``text`` is invalid; the message is one line.
     """
     if ":" not in text:
         return _atNumber(service, parsePort(text), interfaces, tls)
@@ -138,7 +138,7 @@ def _describe(kind: str, port: int, interface: str) -> str:
 
 
 def parsePort(text: str) -> int:
-    """A port number from its decimal digits; ``ValueError`` where it is none."""
+    """A port number from its decimal digits; raises ``ValueError`` for anything else."""
     if not text.isdecimal() or int(text) > 65535:
         raise ValueError(
             f"{text!r} is not a port number (0 to 65535), nor a description such as "
@@ -161,7 +161,7 @@ def _described(
     if kind in ("tcp", "tcp6") or arguments.get("domain", "").startswith("INET"):
         layers = layers.orTLS(tls)
     if kind in ("tcp", "tcp6", "unix") and len(values) < _BACKLOG_POSITION[kind]:
-        # Twisted's 50 are soon used up, and then clients wait a second or more to try again.
+        # Twisted's 50 are soon used up, and then clients wait a second or more before they retry.
         arguments.setdefault("backlog", str(BACKLOG))
     named = [f"{name}={quoteStringArgument(value)}" for name, value in arguments.items()]
     description = ":".join([kind, *map(quoteStringArgument, values), *named])
@@ -169,11 +169,11 @@ def _described(
     return [Listener(service, description, layers=layers, written=text)]
 
 
-#: Descriptions that Twisted knows and that are none for us, and why.
+#: Descriptions of Twisted that cannot be used here, and why.
 _REFUSED = {
-    # Twisted's wrapper relays no half-close, and loses a header that comes in two pieces.
-    "haproxy": "haproxy: would lose bytes; write tcp:PORT:proxy=any",
-    "stdio": "stdio: is no place that clients connect to",
+    # Twisted's wrapper does not relay half-close, and loses a header that arrives in two pieces.
+    "haproxy": "haproxy: would lose data; use tcp:PORT:proxy=any",
+    "stdio": "stdio: is not an address for clients",
 }
 
 #: Twisted's descriptions with TLS, and the names of their arguments by position.
@@ -183,14 +183,14 @@ _TLS_ARGUMENTS = {
 }
 
 
-#: Where the backlog stands in a description that does not name it.
+#: The position of the backlog in a description that does not name it.
 _BACKLOG_POSITION = {"tcp": 3, "tcp6": 2, "unix": 3}
 
 
 def _asTCP(
     kind: str, values: list[str], arguments: dict[str, str]
 ) -> tuple[str, list[str], dict[str, str]]:
-    """What ``ssl:`` or ``tls:`` asks for, as ``tcp:`` with arguments of ours."""
+    """The ``tcp:`` description, with our arguments, for one with ``ssl:`` or ``tls:``."""
     given = {**dict(zip(_TLS_ARGUMENTS[kind], values, strict=False)), **arguments}
     if kind == "tls":
         given.update(tlsCert=given.pop("path"), interface=given.get("interface", "::"))
@@ -200,7 +200,7 @@ def _asTCP(
         if "extraCertChain" in given:
             given["tlsChain"] = given.pop("extraCertChain")
     if "proxy" in given:
-        raise ValueError("a PROXY header stands before TLS: write tcp:PORT:tlsCert=FILE:proxy=any")
+        raise ValueError("a PROXY header precedes TLS: use tcp:PORT:tlsCert=FILE:proxy=any")
     return "tcp", [given.pop("port")], given
 
 
@@ -214,7 +214,7 @@ def _passedListeners(
 ) -> list[Listener]:
     """A listener for each passed socket, or for each of one name."""
     name = "".join(names)
-    found = [each for each in passed if name in ("", each.name)]
+    found = [socket for socket in passed if name in ("", socket.name)]
     if not found:
         raise LookupError(name)
     if arguments:
@@ -223,11 +223,11 @@ def _passedListeners(
     return [
         Listener(
             service,
-            f"systemd:{each.name}",
-            layers=layersOf[_passedCarrier(each)],
-            passed=each,
+            f"systemd:{socket.name}",
+            layers=layersOf[_passedCarrier(socket)],
+            passed=socket,
         )
-        for each in found
+        for socket in found
     ]
 
 
@@ -238,20 +238,20 @@ def _passedCarrier(passed: PassedSocket) -> str:
 
 
 def _why(error: Exception) -> str:
-    """In an operator's words what Twisted's parsers, which raise whatever they meet, mean."""
+    """The error of Twisted's parsers, which raise many kinds, in an operator's words."""
     if isinstance(error, TypeError):
-        return "an argument is missing, unknown or given twice (write \\: for : inside an address)"
+        return "an argument is missing, unknown or repeated (use \\: for : inside an address)"
     if isinstance(error, LookupError):
-        return "no such socket was passed by systemd, or an argument is missing"
+        return "systemd passed no such socket, or an argument is missing"
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def parseDatagrams(description: str) -> tuple[int, str]:
-    """
-    The port and the numeric address in ``udp:PORT[:interface=ADDRESS]``; the address is empty, for all of
-    IPv4, where none is given. Colons of an IPv6 address are written ``\\:`` as in every description.
+    r"""
+    The port and the numeric address in ``udp:PORT[:interface=ADDRESS]``; an empty address is all of
+    IPv4. Colons of an IPv6 address are written ``\\:``, as in every description.
 
-    :raise ValueError: it is not of that form.
+    :raise ValueError: it has another form.
     """
     _, _, rest = description.partition(":")
     port, given, interface = rest.partition(":interface=")

@@ -1,7 +1,7 @@
 """
-What an operator may set of the running server, as one value. Pure.
+The settings of the server, as one value.
 
-Made by :mod:`echoproto.server.options`; read by :mod:`echoproto.server.builder` and
+Made by :mod:`echoproto.server.options`; used by :mod:`echoproto.server.builder` and
 :mod:`echoproto.server.listening`.
 """
 
@@ -19,32 +19,35 @@ from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.listeners import Listener
 
-#: File descriptors that are kept from clients: the standard ones, the log, the reactor's own (some 10), those of the
-#: status listener, and one for a connection that is accepted to be refused. Each listener has one
-#: besides.
+#: File descriptors in reserve: the standard ones, the log, the reactor's own (about 10), those of
+#: the status listener, and one for a connection that is accepted to be refused. Each listener needs
+#: one besides.
 RESERVED_DESCRIPTORS = 32
 
-#: Seconds for TCP_USER_TIMEOUT. Longer than :attr:`~echoproto.protocols.timeouts.Timeouts.stall`, so that what the sweep can
-#: see has its name in the log.
+#: Seconds for TCP_USER_TIMEOUT. Longer than :attr:`~echoproto.protocols.timeouts.Timeouts.stall`,
+#: so that the more precise reason is logged.
 USER_TIMEOUT = 90.0
 
 
 @dataclass(frozen=True)
 class Settings:
     """
-    :ivar groups: what to listen on: for each option, or whatever asked, its listeners.
-    :ivar greeting: what the greeting service answers.
-    :ivar maxConnections: at once; ``None`` for as many as the descriptors allow.
-    :ivar maxPerSource: connections at once from one source; ``None`` for half of all, ``inf`` for no limit.
-    :ivar connectionRate: connections per second that one source may make.
-    :ivar connectionBurst: how many of these at once; 0 for as many as in a second.
-    :ivar waitWhenFull: whether a full server leaves connections waiting in the kernel; it refuses them otherwise.
-    :ivar networks: who is served at all.
-    :ivar datagramRate: datagrams per second that one source may have answered; 0 for no limit.
+    :ivar groups: the listeners, in a group for each option value.
+    :ivar greeting: the text of the greeting service.
+    :ivar maxConnections: maximum number of connections; ``None`` for as many as the descriptors
+        allow.
+    :ivar maxPerSource: maximum number of connections from one source; ``None`` for half of all,
+        ``inf`` for no limit.
+    :ivar connectionRate: connections per second from one source.
+    :ivar connectionBurst: connections at once within the rate; 0 for as many as in a second.
+    :ivar waitWhenFull: whether a full server leaves connections in the listen backlog; otherwise it
+        refuses them.
+    :ivar networks: the allowed networks.
+    :ivar datagramRate: datagrams per second answered to one source; 0 for no limit.
     :ivar refusedPorts: source ports whose datagrams are not answered.
-    :ivar deadlines: how long a connection may take for what.
+    :ivar deadlines: the timeouts of connections.
     :ivar userTimeout: seconds for TCP_USER_TIMEOUT.
-    :ivar drain: seconds that open connections have to finish when the server is stopped.
+    :ivar drain: seconds for open connections to finish when the server stops.
     """
 
     groups: Sequence[Sequence[Listener]]
@@ -63,33 +66,34 @@ class Settings:
 
     def connectionLimit(self, descriptors: int) -> int:
         """
-        Connections at once, in all.
+        Maximum number of connections, all listeners together.
 
-        :param descriptors: how many the process may have open.
-        :raise StartupError: they do not suffice.
+        :param descriptors: the limit of file descriptors of the process.
+        :raise StartupError: there are too few.
         """
-        listeners = [each for group in self.groups for each in group]
-        # A socket that systemd passed is open twice: it is kept, to be adopted again after a stop.
-        twice = [each for each in listeners if each.passed is not None]
+        listeners = [listener for group in self.groups for listener in group]
+        # A socket passed by systemd is open twice: the original is kept, to be adopted again after
+        # a stop.
+        twice = [listener for listener in listeners if listener.passed is not None]
         reserve = RESERVED_DESCRIPTORS + len(listeners) + len(twice)
         remedy = "raise the limit (ulimit -n, LimitNOFILE=)"
         if descriptors <= reserve:
             raise StartupError(
-                f"{descriptors} file descriptors are too few, {reserve} are kept in reserve: {remedy}"
+                f"{descriptors} file descriptors are too few, the reserve is {reserve}; {remedy}"
             )
         if self.maxConnections is None:
             return descriptors - reserve
         if self.maxConnections > descriptors - reserve:
             raise StartupError(
-                f"--max-connections {self.maxConnections}: {descriptors} file descriptors less a reserve of "
-                f"{reserve} leave {descriptors - reserve}: {remedy}"
+                f"--max-connections {self.maxConnections}: {descriptors} file descriptors "
+                f"less a reserve of {reserve} leave {descriptors - reserve}; {remedy}"
             )
         return self.maxConnections
 
     def perSourceLimit(self, connections: int) -> float:
         """
-        Connections at once from one source.
+        Maximum number of connections from one source.
 
-        :param connections: the limit of all.
+        :param connections: the limit for all sources.
         """
         return max(connections // 2, 1) if self.maxPerSource is None else self.maxPerSource

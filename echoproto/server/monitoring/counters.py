@@ -1,9 +1,9 @@
 """
-What the running server has done, counted: an observer, and what is asked of a listener when somebody looks.
+Counters of a listener: an observer, and the figures for the metrics.
 
-Counting costs an addition at an opening, an ending, a refusal or a greeting and nothing per message: what the
-open connections and the datagram listeners have carried is asked of themselves. Filled from
-:mod:`echoproto.server.builder`, shown by :mod:`echoproto.server.monitoring.metrics`; knows no transport.
+Counting costs an addition at an opening, a closing, a refusal or a greeting and nothing per
+message: open connections and datagram listeners count their own bytes, and are read when the
+metrics are.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from echoproto.protocols.observer import CloseReason, ConnectionSummary, Datagra
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.server.monitoring.histogram import Histogram
 
-#: Bounds of a connection's length in seconds, each about three times the one before: from one exchange with a
-#: neighbour to a session that was left open; an hour is longer than any default deadline.
+#: Bounds of connection times in seconds, each about three times the one before: from one exchange
+#: with a neighbour to a forgotten session; an hour is longer than any default timeout.
 CONNECTION_BOUNDS = (
     *(0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
     *(1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3600.0),
@@ -30,22 +30,24 @@ CONNECTION_BOUNDS = (
 @implementer(IObserver)
 class ListenerCounters:
     """
-    Counts what happens on one listener.
+    Counts the events of one listener.
 
     :ivar accepted: connections that were opened.
-    :ivar refused: connections that were not served, by reason.
-    :ivar ended: connections that are over, by the value of their :class:`~echoproto.protocols.observer.CloseReason`.
-    :ivar bytesReceived: bytes taken on connections that are over.
-    :ivar bytesSent: bytes sent on connections that are over.
-    :ivar seconds: how long the connections were open that are over.
+    :ivar refused: connections that were refused, by reason.
+    :ivar ended: connections that have ended, by the value of their
+        :class:`~echoproto.protocols.observer.CloseReason`.
+    :ivar bytesReceived: bytes received on connections that have ended.
+    :ivar bytesSent: bytes sent on connections that have ended.
+    :ivar seconds: how long these connections were open.
     :ivar greetings: clients that were greeted.
-    :ivar vanished: connections of a worker that died: nobody knows for how long they were open.
+    :ivar vanished: connections of a worker that died, whose times are unknown.
     """
 
     def __init__(self) -> None:
         self.accepted = 0
         self.refused: Counter[str] = Counter()
-        # All there from the start: what appears only with its first event hides that event from a rate.
+        # All present from the start: a series that appears with its first event hides that event
+        # from a rate.
         self.ended: Counter[str] = Counter({ending.value: 0 for ending in CloseReason})
         self.bytesReceived = 0
         self.bytesSent = 0
@@ -78,19 +80,19 @@ class ListenerCounters:
         self.greetings += 1
 
     def datagramsStopped(self, totals: DatagramTotals) -> None:
-        """Nothing to count: the listener keeps its totals, and is asked for them."""
+        """Nothing to count: the listener keeps its totals."""
 
 
 @dataclass(frozen=True)
 class MonitoredListener:
     """
-    A listener whose figures are shown.
+    A listener with its counters.
 
     :ivar service: ``echo`` or ``greeting``.
-    :ivar place: where it listens, for people, such as ``tcp 0.0.0.0:7``. No two listeners of one service may
-        share it: Prometheus takes no page that says one thing twice.
+    :ivar place: its place, for people, such as ``tcp 0.0.0.0:7``; unique for the listeners of a
+        service, because Prometheus refuses a page with two equal series.
     :ivar counts: the listener's observer.
-    :ivar connections: the stream connections that are open now.
+    :ivar connections: the open stream connections.
     :ivar datagrams: the totals of a datagram listener; ``None`` for a stream listener.
     """
 
@@ -103,15 +105,19 @@ class MonitoredListener:
     @property
     def labels(self) -> tuple[str, str]:
         """The values of :data:`LABELS`."""
-        # A path may have bytes that are no text, which the page cannot hold.
+        # A path may have bytes that are not text, which the page cannot hold.
         return self.service, self.place.encode("utf-8", "backslashreplace").decode("utf-8")
 
     @property
     def bytesReceived(self) -> int:
-        """Bytes taken on all connections, the open ones included."""
-        return self.counts.bytesReceived + sum(each.bytesReceived for each in self.connections())
+        """Bytes received on all connections, including open ones."""
+        return self.counts.bytesReceived + sum(
+            connection.bytesReceived for connection in self.connections()
+        )
 
     @property
     def bytesSent(self) -> int:
-        """Bytes sent on all connections, the open ones included."""
-        return self.counts.bytesSent + sum(each.bytesSent for each in self.connections())
+        """Bytes sent on all connections, including open ones."""
+        return self.counts.bytesSent + sum(
+            connection.bytesSent for connection in self.connections()
+        )

@@ -1,8 +1,4 @@
-"""
-How values are spread, in a few numbers: what a scrape of the metrics reads, and nothing per value kept.
-
-Used by :mod:`echoproto.server.monitoring.metrics` and :mod:`echoproto.server.monitoring.looplag`; knows no unit, no clock and no format.
-"""
+"""A histogram with fixed bounds."""
 
 from __future__ import annotations
 
@@ -15,12 +11,12 @@ from typing import Any
 
 class Histogram:
     """
-    Counts values by the bounds they lie between.
+    Counts values between bounds.
 
-    :param bounds: upper bounds, each belonging to what is below it; ascending, and at least one. Values above the
-        last are counted too.
-    :raise ValueError: the bounds are none or do not ascend.
-    :ivar sum: all values together.
+    :param bounds: inclusive upper bounds, ascending, at least one. Values above the last one are
+        counted too.
+    :raise ValueError: there are no bounds, or they do not ascend.
+    :ivar sum: the sum of all values.
     """
 
     def __init__(self, bounds: Sequence[float]) -> None:
@@ -36,18 +32,18 @@ class Histogram:
         self.sum += value
 
     def state(self) -> dict[str, Any]:
-        """What it has, of plain values, for :meth:`restore` in another process."""
+        """Its content as plain values, for :meth:`restore` in another process."""
         return {"counts": list(self._counts), "sum": self.sum}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Count instead what :meth:`state` told of a histogram with the same bounds."""
+        """Replace its content by the :meth:`state` of a histogram with the same bounds."""
         self._counts, self.sum = list(state["counts"]), state["sum"]
 
     @property
     def count(self) -> int:
-        """How many values there were."""
+        """The number of values."""
         return sum(self._counts)
 
     def cumulative(self) -> list[tuple[float, int]]:
-        """Each bound with how many values were at most that; last ``inf`` with the count of all."""
+        """Each bound with the number of values up to it; last ``inf`` with the number of all."""
         return list(zip((*self._bounds, inf), accumulate(self._counts), strict=True))

@@ -1,17 +1,18 @@
 """
-The log as JSON lines, for programs that read it::
+The log as JSON lines, for programs::
 
     twistd -n --logger=echoproto.server.monitoring.jsonlog.jsonLines echoproto
 
-One event is one object on one line of standard output, written out at once: ``time`` (ISO 8601, UTC, microseconds),
-``level``, ``namespace`` and ``text``, the line as people would read it; ``failure`` where there is one, its
-traceback. What our listeners tell has fields besides: see :class:`echoproto.server.monitoring.log.LogObserver`.
+One event is one object on one line of standard output, written at once: ``time`` (ISO 8601, UTC,
+microseconds), ``level``, ``namespace`` and ``text``, the line for people; ``failure``, if any, with
+its traceback. Events of listeners have further fields: see
+:class:`echoproto.server.monitoring.log.LogObserver`.
 
-Standard output that is closed or full costs lines, never the program. One that nobody reads holds the
-program up once the pipe is full, as it does with Twisted's own log.
+If standard output is closed or full, lines are lost, and the program continues. A full pipe that is
+not read blocks the program, as it does with Twisted's own log.
 
-It knows nothing of the services: any event of :mod:`twisted.logger` will do. Twisted has JSON of its own, but
-it is a dump of the event to be loaded again, not one to be read by others.
+Any event of :mod:`twisted.logger` is accepted. Twisted's own JSON is a dump of the event to be
+loaded again, not meant for other programs.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from zope.interface import implementer
 
 def jsonLines() -> ILogObserver:
     """
-    What ``twistd --logger`` calls: an observer that writes to standard output.
+    For ``twistd --logger``: an observer that writes to standard output.
 
-    The stream is taken now: later Twisted puts another in its place, which writes to the log.
+    The stream is taken now: later Twisted replaces it by one that writes to the log.
     """
-    # A program that was started with standard output closed has none: then into nothing.
+    # A program started with standard output closed has none: write nowhere.
     return JSONLines(sys.stdout) if sys.stdout is not None else LogPublisher()
 
 
@@ -44,7 +45,7 @@ class JSONLines:
     """
     Writes each event as a line of JSON; never raises.
 
-    :param out: where to; takes text, of which only ASCII is written.
+    :param out: a text stream; only ASCII is written.
     """
 
     def __init__(self, out: TextIO) -> None:
@@ -53,7 +54,7 @@ class JSONLines:
     def __call__(self, event: LogEvent) -> None:
         """Write one event."""
         line = json.dumps(asObject(event)) + "\n"
-        # ValueError: the stream is closed. Who would be told of either?
+        # ValueError: the stream is closed. There is no place to report either error.
         with suppress(OSError, ValueError):
             self._out.write(line)
             self._out.flush()
@@ -61,8 +62,8 @@ class JSONLines:
 
 def asObject(event: LogEvent) -> dict[str, Any]:
     """
-    What is told of ``event``, by name; all of it can be written as JSON. Only an event that names itself in a field
-    ``event`` shows its other fields.
+    The fields of ``event``, by name, as JSON values. Only an event with a field ``event``, which
+    names it, shows its other fields.
     """
     told = {
         "time": _timeText(event.get("log_time")),
@@ -73,7 +74,9 @@ def asObject(event: LogEvent) -> dict[str, Any]:
     if "log_failure" in event:
         told["failure"] = _traceback(event)
     if "event" in event:
-        fields = {name: _plain(each) for name, each in event.items() if not name.startswith("log_")}
+        fields = {
+            name: _plain(value) for name, value in event.items() if not name.startswith("log_")
+        }
         # The second time for its values, the first for its place.
         told = {**told, **fields, **told}
     return told
@@ -86,15 +89,15 @@ def _timeText(seconds: float | None) -> str | None:
 
 
 def _traceback(event: LogEvent) -> str:
-    # By way of the whole event's text, which is proof against errors whose own text fails.
+    # From the text of the whole event, which survives errors whose own text fails.
     alone = {"log_failure": event["log_failure"]}
     return eventAsText(alone, includeTimestamp=False, includeSystem=False).strip()
 
 
 def _plain(value: Any) -> Any:
-    """``value`` as JSON has it: a scalar, one level of mapping, or text."""
+    """``value`` as JSON: a scalar, one level of mapping, or text."""
     if isinstance(value, Mapping):
-        return {safe_str(name): _scalar(each) for name, each in value.items()}
+        return {safe_str(name): _scalar(item) for name, item in value.items()}
     return _scalar(value)
 
 

@@ -1,14 +1,10 @@
 """
-The observer that writes log lines: one for each greeting, one for each connection at its end, one for
-each datagram listener when it is closed. What clients sent is shown escaped, never raw.
+The observer that writes log lines: one for each greeting, one for each connection at its end, one
+for each datagram listener when it is closed. Client data is escaped.
 
-Strangers make these things happen as often as they like, and must not fill a disk by it: beyond
-:data:`LINES` lines in an interval they are counted, refusals always are, and :meth:`LogObserver.report`
-tells the sums in one line each. All lines together are so many per listener and interval, whatever
-clients do.
-
-Called by the services through :class:`~echoproto.protocols.observer.IObserver`, and for the sums by their owner;
-knows no transport and no clock.
+Clients can cause these events as often as they like, and must not fill a disk: beyond :data:`LINES`
+lines in an interval they are counted, refusals always are, and :meth:`LogObserver.report` logs the
+totals in one line each. So the number of lines per listener and interval is bounded.
 """
 
 from __future__ import annotations
@@ -25,16 +21,19 @@ from echoproto.escape import escaped
 from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
 from echoproto.server.config.listeners import hostPort
 
-#: Lines that endings and greetings of one listener may write in one interval, those of sums apart: more than
-#: anybody reads, and at the worst, day and night, 100 MB a day of endings, or 4 GB of the longest greetings.
+#: Lines for closed connections and greetings of one listener in one interval, besides those of
+#: totals: more than an operator reads; at worst 100 MB a day of closed connections, or 4 GB of the
+#: longest greetings.
 LINES = 100
 
-#: Seconds from one report to the next, an interval.
+#: Seconds from one report of totals to the next.
 REPORT_INTERVAL = 10.0
 
 
 def addressText(address: IAddress | None) -> str:
-    """An address for people: host and port, or the path of a UNIX socket; its clients have none."""
+    """
+    An address for people: host and port, or the path of a UNIX socket, whose clients have none.
+    """
     known: Any = address
     if hasattr(known, "port"):
         return hostPort(known.host, known.port)
@@ -42,7 +41,9 @@ def addressText(address: IAddress | None) -> str:
 
 
 class _Tally(Counter[str]):
-    """Counts by name: an object in JSON, and in a line ``80 too many connections, 8 no PROXY header``."""
+    """
+    Counts by name: an object in JSON, and in a line ``80 too many connections, 8 no PROXY header``.
+    """
 
     def __str__(self) -> str:
         counts = sorted(self.items(), key=lambda item: (-item[1], item[0]))
@@ -56,12 +57,12 @@ def _plural(number: int, noun: str) -> str:
 @dataclass
 class _Interval:
     """
-    What one listener has told since the last report.
+    The events of one listener since the last report.
 
     :ivar lines: lines written, at most :data:`LINES`.
-    :ivar endings: connections that ended without a line, by their ending.
-    :ivar bytesReceived: bytes that they had sent.
-    :ivar bytesSent: bytes that they were sent.
+    :ivar endings: connections that ended without a line, by close reason.
+    :ivar bytesReceived: bytes received on them.
+    :ivar bytesSent: bytes sent on them.
     :ivar greetings: clients greeted without a line.
     :ivar refusals: connections refused, by reason.
     :ivar lastRefused: the client of the last of them.
@@ -79,23 +80,26 @@ class _Interval:
 @implementer(IObserver)
 class LogObserver:
     """
-    Writes what happens on one listener to a :class:`twisted.logger.Logger`.
+    Writes the events of one listener to a :class:`twisted.logger.Logger`.
 
-    Its owner calls :meth:`report` every :data:`REPORT_INTERVAL` seconds, and once at the end. Each event has as fields
-    ``event``, a constant name; ``listener``; and its figures, counts by name as a mapping:
+    Its owner calls :meth:`report` every :data:`REPORT_INTERVAL` seconds, and once at the end. The
+    fields of an event are ``event``, a constant name; ``listener``; and its figures, counts by name
+    as a mapping:
 
-    ===================== ===========================================================================
+    ===================== ==========================================================
     ``ended``             ``peer``, ``ending``, ``seconds``, ``bytesReceived``, ``bytesSent``
     ``greeted``           ``peer``, ``said``
-    ``closed``            ``received``, ``answered``, ``bytesReceived``, ``bytesSent``, ``refused``, ``errors``
+    ``closed``            ``received``, ``answered``, ``bytesReceived``, ``bytesSent``,
+                          ``refused``, ``errors``
     ``endings``           ``connections``, ``endings``, ``bytesReceived``, ``bytesSent``
     ``greetings``         ``clients``
     ``refused``           ``connections``, ``reasons``, ``peer`` (the last)
-    ``datagrams refused`` ``datagrams``, ``refused``, ``errors``; also where there are errors alone
-    ===================== ===========================================================================
+    ``datagrams refused`` ``datagrams``, ``refused``, ``errors``; also for errors alone
+    ===================== ==========================================================
 
-    :param listener: how each line begins: service and place, such as ``echo on tcp 0.0.0.0:7``.
-    :param log: where to.
+    :param listener: the beginning of each line: service and place, such as ``echo on tcp
+        0.0.0.0:7``.
+    :param log: the logger.
     """
 
     def __init__(self, listener: str, log: Logger) -> None:
@@ -108,7 +112,7 @@ class LogObserver:
     # IObserver
 
     def connectionOpened(self, peer: IAddress | None) -> None:
-        """No line: the one at the end says as much and more."""
+        """Not logged: the line at the end says more."""
 
     def connectionEnded(self, summary: ConnectionSummary) -> None:
         """See :class:`IObserver`."""
@@ -129,7 +133,7 @@ class LogObserver:
         )
 
     def connectionRefused(self, peer: IAddress | None, reason: str) -> None:
-        """No line of its own; see :meth:`report`."""
+        """Not logged at once; see :meth:`report`."""
         self._interval.refusals[reason] += 1
         self._interval.lastRefused = peer
 
@@ -159,11 +163,11 @@ class LogObserver:
             errors=_Tally(totals.errors),
         )
 
-    # The sums
+    # Totals
 
     def report(self, totals: DatagramTotals | None = None) -> None:
         """
-        Tell what was counted since the last call, one line for each kind; nothing where there is nothing.
+        Log the totals since the last call, one line for each kind that is not zero.
 
         :param totals: of a datagram listener, since it was opened.
         """

@@ -1,9 +1,8 @@
 """
-How late the event loop is: what every client of a busy or blocked program waits for, and no client can tell
-from the network's delay.
+The lag of the event loop: the time that every client of a busy or blocked program waits, and cannot
+distinguish from the network's delay.
 
-A service of its own, started with the program; read by :mod:`echoproto.server.monitoring.metrics`. Knows a clock and
-nothing of what keeps the loop busy.
+A service of its own, started with the program; read by :mod:`echoproto.server.monitoring.metrics`.
 """
 
 from __future__ import annotations
@@ -13,25 +12,25 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from echoproto.server.monitoring.histogram import Histogram
 
-#: Seconds between two looks. A scrape every 15 s, as is usual, then rests on thirty of them, and an idle
-#: program is woken no more than twice a second.
+#: Seconds between two measurements. A usual scrape every 15 s then rests on thirty of them, and an
+#: idle program wakes up no more than twice a second.
 INTERVAL = 0.5
 
-#: Bounds in seconds, each three times the one before: below the first the system's own timers are as late,
-#: above the last clients have given up.
+#: Bounds in seconds, each three times the one before: below the first the system's own timers are
+#: as late, above the last clients have given up.
 BOUNDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 class LoopLag(Service):
     """
-    While running, asks every :data:`INTERVAL` seconds to be called and notes how late the call comes.
+    While running, schedules a call every :data:`INTERVAL` seconds and measures how late it is made.
 
-    What blocks the loop for less than the interval may fall between two looks; of many such, a fair share is
-    seen. The clock of a reactor is the machine's: one that is set forward looks like a delay.
+    A block shorter than the interval may fall between two measurements; of many such blocks, a fair
+    share is measured.
 
-    :param clock: calls, and tells the time; the reactor, or a ``Clock`` in tests.
+    :param clock: schedules the calls; the reactor, or a ``Clock`` in tests.
     :ivar histogram: all delays, in seconds, since the program began.
-    :ivar last: the last delay, in seconds; 0 before there is one.
+    :ivar last: the last delay, in seconds; 0 before the first.
     :ivar longest: the longest since the last start, in seconds.
     """
 
@@ -44,13 +43,13 @@ class LoopLag(Service):
         self._next: IDelayedCall | None = None
 
     def startService(self) -> None:
-        """Begin to look."""
+        """Begin to measure."""
         Service.startService(self)
         self.last = self.longest = 0.0
         self._schedule()
 
     def stopService(self) -> None:
-        """Look no more; nothing is left scheduled. The figures stay."""
+        """Stop; nothing is left scheduled. The figures stay."""
         Service.stopService(self)
         if self._next is not None:
             self._next.cancel()
@@ -61,7 +60,7 @@ class LoopLag(Service):
         self._next = self._clock.callLater(INTERVAL, self._look)
 
     def _look(self) -> None:
-        # A clock that was set back has us called before the time.
+        # A clock that was set back makes the call early.
         self.last = max(0.0, self._clock.seconds() - self._due)
         self.longest = max(self.longest, self.last)
         self.histogram.add(self.last)

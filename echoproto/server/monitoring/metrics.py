@@ -1,9 +1,9 @@
 """
-The page that Prometheus reads, made from what :mod:`echoproto.server.monitoring.counters` has.
+The page for Prometheus, from :mod:`echoproto.server.monitoring.counters`.
 
-Served by :mod:`echoproto.server.monitoring.status`. It is written by ``prometheus_client``, an extra (``echoproto[metrics]``),
-which is therefore imported only when a page is made. Its own module for Twisted is not used: it installs a reactor
-and answers in threads.
+It is written by ``prometheus_client``, an extra (``echoproto[metrics]``), which is imported when
+the first page is made. Its own module for Twisted is not used: it installs a reactor and answers in
+threads.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from echoproto.server.monitoring.histogram import Histogram
 @dataclass(frozen=True)
 class Workers:
     """
-    The processes of a program that has several.
+    The processes of a program with several.
 
-    :ivar running: how many are ready.
-    :ivar restarts: how many were started in place of one that had died.
+    :ivar running: number of ready ones.
+    :ivar restarts: number of replacements.
     """
 
     running: int
@@ -39,12 +39,12 @@ def exposition(
     workers: Workers | None = None,
 ) -> bytes:
     """
-    The page of all figures, in the text format of Prometheus, version 0.0.4.
+    The page with all metrics, in the text format of Prometheus, version 0.0.4.
 
     :param watched: the listeners.
     :param draining: whether the program is stopping.
-    :param delay: how late the event loop was.
-    :param workers: where there are any.
+    :param delay: the lag of the event loop.
+    :param workers: the workers, if there are any.
     :raise ImportError: ``prometheus_client`` is not installed.
     """
     from prometheus_client import CollectorRegistry, generate_latest
@@ -54,7 +54,7 @@ def exposition(
     return generate_latest(registry)
 
 
-#: The labels of every figure of a listener.
+#: The labels of every metric of a listener.
 LABELS = ("service", "listener")
 
 _Source = TypeVar("_Source")
@@ -65,13 +65,16 @@ def _one(number: float) -> _Rows:
     return [((), number)]
 
 
-def _each(numbers: Mapping[str, int]) -> _Rows:
+def _byLabel(numbers: Mapping[str, int]) -> _Rows:
     return [((name,), number) for name, number in numbers.items()]
 
 
 @dataclass(frozen=True)
 class _Family(Generic[_Source]):
-    """Figures of one name: how they are read from a listener, with the values of the further label, if any."""
+    """
+    The metrics of one name: reads them from a listener, with the values of the further label, if
+    any.
+    """
 
     name: str
     text: str
@@ -80,43 +83,45 @@ class _Family(Generic[_Source]):
 
 
 _OPEN: _Family[MonitoredListener] = _Family(
-    "echoproto_connections_open", "Connections open now.", lambda each: _one(each.counts.open)
+    "echoproto_connections_open",
+    "Connections open now.",
+    lambda listener: _one(listener.counts.open),
 )
 
 _STREAMS: Sequence[_Family[MonitoredListener]] = (
     _Family(
         "echoproto_connections_accepted_total",
         "Connections opened.",
-        lambda each: _one(each.counts.accepted),
+        lambda listener: _one(listener.counts.accepted),
     ),
     _Family(
         "echoproto_connections_refused_total",
-        "Connections not served, by reason.",
-        lambda each: _each(each.counts.refused),
+        "Connections refused, by reason.",
+        lambda listener: _byLabel(listener.counts.refused),
         ("reason",),
     ),
     _Family(
         "echoproto_connections_ended_total",
-        "Connections over, by why they ended.",
-        lambda each: _each(each.counts.ended),
+        "Connections ended, by close reason.",
+        lambda listener: _byLabel(listener.counts.ended),
         ("ending",),
     ),
     _Family(
         "echoproto_stream_received_bytes_total",
-        "Bytes taken from clients.",
-        lambda each: _one(each.bytesReceived),
+        "Bytes received from clients.",
+        lambda listener: _one(listener.bytesReceived),
     ),
     _Family(
         "echoproto_stream_sent_bytes_total",
         "Bytes sent to clients.",
-        lambda each: _one(each.bytesSent),
+        lambda listener: _one(listener.bytesSent),
     ),
 )
 
 _DATAGRAMS: Sequence[_Family[DatagramTotals]] = (
     _Family(
         "echoproto_datagrams_received_total",
-        "Datagrams taken.",
+        "Datagrams received.",
         lambda totals: _one(totals.received),
     ),
     _Family(
@@ -126,7 +131,7 @@ _DATAGRAMS: Sequence[_Family[DatagramTotals]] = (
     ),
     _Family(
         "echoproto_datagram_received_bytes_total",
-        "Payload bytes taken in datagrams.",
+        "Payload bytes received in datagrams.",
         lambda totals: _one(totals.bytesReceived),
     ),
     _Family(
@@ -137,24 +142,26 @@ _DATAGRAMS: Sequence[_Family[DatagramTotals]] = (
     _Family(
         "echoproto_datagrams_refused_total",
         "Datagrams not answered, by reason.",
-        lambda totals: _each(totals.refused),
+        lambda totals: _byLabel(totals.refused),
         ("reason",),
     ),
     _Family(
         "echoproto_errors_total",
-        "Sends and receives that failed, by error.",
-        lambda totals: _each(totals.errors),
+        "Failed sends and receives, by error.",
+        lambda totals: _byLabel(totals.errors),
         ("error",),
     ),
 )
 
 _GREETINGS: _Family[MonitoredListener] = _Family(
-    "echoproto_greetings_total", "Clients greeted.", lambda each: _one(each.counts.greetings)
+    "echoproto_greetings_total",
+    "Clients greeted.",
+    lambda listener: _one(listener.counts.greetings),
 )
 
 
 class _Collector:
-    """What ``prometheus_client`` asks for the metric families of one page."""
+    """Yields the metric families of one page to ``prometheus_client``."""
 
     def __init__(
         self,
@@ -171,11 +178,21 @@ class _Collector:
     def collect(self) -> Iterator[Any]:
         """The families, in the order of the page."""
         yield from self._program()
-        yield from self._streams([each for each in self._watched if each.datagrams is None])
-        datagrams = [(each.labels, each.datagrams()) for each in self._watched if each.datagrams]
+        yield from self._streams(
+            [listener for listener in self._watched if listener.datagrams is None]
+        )
+        datagrams = [
+            (listener.labels, listener.datagrams())
+            for listener in self._watched
+            if listener.datagrams
+        ]
         for family in _DATAGRAMS:
             yield _counter(family, datagrams)
-        greeting = [(each.labels, each) for each in self._watched if each.service == "greeting"]
+        greeting = [
+            (listener.labels, listener)
+            for listener in self._watched
+            if listener.service == "greeting"
+        ]
         yield _counter(_GREETINGS, greeting)
 
     def _program(self) -> Iterator[Any]:
@@ -186,10 +203,10 @@ class _Collector:
         )
 
         yield InfoMetricFamily("echoproto", "The program.", {"version": __version__})
-        yield GaugeMetricFamily("echoproto_draining", "1 while stopping, else 0.", self._draining)
+        yield GaugeMetricFamily("echoproto_draining", "1 while draining, else 0.", self._draining)
         yield _histogram(
             "echoproto_event_loop_delay_seconds",
-            "How late the event loop called.",
+            "Delay of calls by the event loop.",
             (),
             [((), self._delay)],
         )
@@ -199,14 +216,14 @@ class _Collector:
             )
             yield CounterMetricFamily(
                 "echoproto_worker_restarts_total",
-                "Worker processes started in place of one that had died.",
+                "Worker processes started to replace one that had died.",
                 self._workers.restarts,
             )
 
     def _streams(self, watched: Sequence[MonitoredListener]) -> Iterator[Any]:
         from prometheus_client.core import GaugeMetricFamily
 
-        sources = [(each.labels, each) for each in watched]
+        sources = [(listener.labels, listener) for listener in watched]
         yield _filled(GaugeMetricFamily(_OPEN.name, _OPEN.text, labels=LABELS), _OPEN, sources)
         for family in _STREAMS:
             yield _counter(family, sources)
@@ -214,7 +231,7 @@ class _Collector:
             "echoproto_connection_seconds",
             "How long connections were open.",
             LABELS,
-            [(each.labels, each.counts.seconds) for each in watched],
+            [(listener.labels, listener.counts.seconds) for listener in watched],
         )
 
 

@@ -1,15 +1,15 @@
 """
-Whether the program lives, whether it takes clients, and its figures: three pages over HTTP for those who watch it.
+Liveness, readiness and metrics: three pages over HTTP for monitoring.
 
 ========== ==================================================================
-/healthz   200 ``ok`` for as long as anything is answered at all
-/readyz    200 ``ready``, or 503 and why not
-/metrics   the figures for Prometheus, or 501 and what to install
+/healthz   200 ``ok`` as long as the program answers at all
+/readyz    200 ``ready``, or 503 and the reason
+/metrics   metrics for Prometheus, or 501 and the extra to install
 ========== ==================================================================
 
-Opened by :mod:`echoproto.server.application` where the operator asks for it; what it shows it asks of an
-:class:`IState`. It is plain ``twisted.web``, held to what such pages need: few connections, short ones, no body, no
-line in the log whatever is sent. Who may reach it is decided by where it listens.
+Opened by :mod:`echoproto.server.application` if the operator wants it; the content comes from an
+:class:`IState`. It is plain ``twisted.web``, limited to the needs of such pages: few and short
+connections, no body, no log line for any input. The listener decides who can reach it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 from zope.interface import Interface, implementer
 
-#: Connections at once: an orchestrator, a few scrapers, an operator. Further ones are closed at once.
+#: Connections at once: an orchestrator, some scrapers, an operator. Further ones are closed at
+#: once.
 MAXIMUM_CONNECTIONS = 16
 
-#: Requests on one connection, after which it is closed: 82 kB hold 2,500 of them, which took 2.3 s to answer in one turn.
+#: Requests on one connection, after which it is closed: 82 kB hold 2,500 of them, which took 2.3 s
+#: to answer in one turn.
 MAXIMUM_REQUESTS = 20
 
-#: Seconds that a client has for a request, from the opening or the last answer on, and again to take the
-#: rest of what it was sent. As Prometheus asks every 15 s or more seldom, none is held for longer.
+#: Seconds for a request, from the opening or the last answer on, and again to read the rest of an
+#: answer. Prometheus asks every 15 s or less often, so no connection of it is kept.
 TIMEOUT = 15
 
 TEXT = b"text/plain; charset=utf-8"
@@ -44,7 +46,7 @@ EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 class IState(Interface):
-    """What is told of the program."""
+    """The state of the program."""
 
     def ready() -> bool:
         """Whether clients are served."""
@@ -54,7 +56,7 @@ class IState(Interface):
 
     def metrics() -> bytes:
         """
-        The figures, as :func:`echoproto.server.monitoring.metrics.exposition` writes them.
+        The metrics, as :func:`echoproto.server.monitoring.metrics.exposition` writes them.
 
         :raise ImportError: ``prometheus_client`` is not installed.
         """
@@ -81,7 +83,7 @@ class Status(Resource):
     """
     The three pages.
 
-    :param state: what they tell.
+    :param state: their content.
     """
 
     isLeaf = True
@@ -125,19 +127,22 @@ class Status(Resource):
 
 
 class _Request(Request):
-    """A request whose body, if any, is dropped as it comes: Twisted would keep it, in a file when it is long."""
+    """
+    A request whose body, if any, is dropped on arrival: Twisted would keep it, in a file if it is
+    long.
+    """
 
     _log = Logger()
 
     def gotLength(self, length: int | None) -> None:
-        """Nothing is kept, whatever its length."""
+        """Keep nothing, whatever its length."""
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
         """Dropped."""
 
     def processingFailed(self, reason: Failure) -> Failure:
-        """A fault of ours: it is logged, and answered in plain text."""
+        """An internal error: it is logged, and answered in plain text."""
         self._log.failure("no answer to {path}", failure=reason, path=self.path)
         answer = _Answer(http.INTERNAL_SERVER_ERROR, b"internal error: see the log\n")
         Request.write(self, _described(self, answer))
@@ -147,7 +152,10 @@ class _Request(Request):
 
 @implementer(IHalfCloseableProtocol)
 class _Channel(HTTPChannel):
-    """A connection that is answered in spite of a half-close, and held to :data:`TIMEOUT` at every stage."""
+    """
+    A connection that is answered in spite of a half-close, and limited to :data:`TIMEOUT` at every
+    stage.
+    """
 
     factory: StatusSite
     _closing = False
@@ -164,16 +172,19 @@ class _Channel(HTTPChannel):
         HTTPChannel.connectionLost(self, reason)
 
     def resetTimeout(self) -> None:
-        """Bytes buy no time: who sends one now and then would hold a place for ever."""
+        """
+        Data does not extend the timeout: a client that sends a byte now and then would keep its
+        place for ever.
+        """
 
     def loseConnection(self) -> None:
-        """Close once all is sent; :data:`TIMEOUT` seconds are left for that."""
+        """Close when all is sent; :data:`TIMEOUT` seconds are left for that."""
         self._closing = True
         HTTPChannel.setTimeout(self, TIMEOUT)
         HTTPChannel.loseConnection(self)
 
     def timeoutConnection(self) -> None:
-        """Close or, where that was not enough, cut; Twisted would log either."""
+        """Close, or abort if that was not enough; Twisted would log either."""
         transport: Any = self.transport
         if self._closing:
             transport.abortConnection()
@@ -181,7 +192,10 @@ class _Channel(HTTPChannel):
             self.loseConnection()
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
-        """Of pipelined requests, one piece could otherwise hold thousands and the program up for seconds."""
+        """
+        Otherwise one piece of pipelined requests could hold thousands and block the program for
+        seconds.
+        """
         self._requests += 1
         if self._requests < MAXIMUM_REQUESTS:
             return bool(HTTPChannel.checkPersistence(self, request, version))
@@ -189,7 +203,7 @@ class _Channel(HTTPChannel):
         return False
 
     def readConnectionLost(self) -> None:
-        """The client's FIN: what it asked for is answered by now. Flush, then close."""
+        """The client's FIN: its requests are answered by now. Flush, then close."""
         self.loseConnection()
 
     def writeConnectionLost(self) -> None:
@@ -212,10 +226,10 @@ class StatusSite(Site):
         self.open = 0
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A connection; ``None``, which closes it, where there are as many as may be."""
+        """A connection; ``None``, which closes it, if there are too many."""
         return None if self.open >= MAXIMUM_CONNECTIONS else Site.buildProtocol(self, addr)
 
-    # There is no access log, so neither its file nor the timer that keeps the date of its lines.
+    # There is no access log, so neither its file nor the timer for the date of its lines.
 
     def startFactory(self) -> None:
         """Nothing to open."""
@@ -228,7 +242,7 @@ def statusSite(clock: IReactorTime, state: IState) -> Site:
     """
     The site to listen with.
 
-    :param clock: keeps the deadlines; the reactor, or a ``Clock`` in tests.
-    :param state: what is shown.
+    :param clock: measures the timeouts; the reactor, or a ``Clock`` in tests.
+    :param state: the content.
     """
     return StatusSite(clock, state)

@@ -1,9 +1,9 @@
 """
-The figures of several processes as those of one program. Pure.
+The counters of several processes as those of one program.
 
-A worker makes a snapshot of its own (:func:`snapshot`, plain values that JSON can carry) now and then; the supervisor keeps the last of
-each and adds them up (:class:`CounterAggregator`). What a worker counted before it died stays in the sums, as counters
-must never go back.
+A worker makes a snapshot of its own (:func:`snapshot`, plain values for JSON) periodically; the
+supervisor keeps the last one of each and adds them up (:class:`CounterAggregator`). The counts of a
+worker that died stay in the sums, because counters must never go back.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ Snapshot = dict[str, Any]
 
 def snapshot(watched: Iterable[MonitoredListener], delay: Histogram) -> Snapshot:
     """
-    What the listeners of a process have done so far.
+    The counters of a process so far.
 
-    :param delay: how late its event loop was.
+    :param delay: the lag of its event loop.
     """
-    listeners = {f"{each.service}\n{each.place}": _figures(each) for each in watched}
+    listeners = {
+        f"{listener.service}\n{listener.place}": _figures(listener) for listener in watched
+    }
     return {"listeners": listeners, "delay": delay.state()}
 
 
@@ -37,7 +39,7 @@ def _figures(watched: MonitoredListener) -> Snapshot:
         "accepted": counts.accepted,
         "refused": dict(counts.refused),
         "ended": dict(counts.ended),
-        # Those of open connections included.
+        # Including those of open connections.
         "bytesReceived": watched.bytesReceived,
         "bytesSent": watched.bytesSent,
         "seconds": counts.seconds.state(),
@@ -48,7 +50,7 @@ def _figures(watched: MonitoredListener) -> Snapshot:
 
 
 def merge(one: Any, other: Any) -> Any:
-    """The sum of two snapshots, or of parts of them: numbers are added, whatever holds them is gone through."""
+    """The sum of two snapshots, or of parts of them: numbers are added, containers are merged."""
     if isinstance(one, dict):
         return {
             name: merge(one[name], other[name])
@@ -57,12 +59,12 @@ def merge(one: Any, other: Any) -> Any:
             for name in one | other
         }
     if isinstance(one, list):
-        return [merge(*each) for each in zip(one, other, strict=True)]
+        return [merge(*pair) for pair in zip(one, other, strict=True)]
     return one if one is None else one + other
 
 
 def retire(last: Snapshot) -> Snapshot:
-    """The last snapshot of a process that died: the connections that it had open were lost with it."""
+    """The last snapshot of a process that died: its open connections were lost."""
     listeners = {
         name: merge(figures, {"vanished": lost, "ended": {CloseReason.LOST.value: lost}})
         for name, figures in last["listeners"].items()
@@ -93,7 +95,7 @@ def _watched(name: str, figures: Snapshot) -> MonitoredListener:
 
 
 class CounterAggregator:
-    """The sums over all workers, those that died included."""
+    """The sums over all workers, including those that died."""
 
     def __init__(self) -> None:
         self._latest: dict[int, Snapshot] = {}
@@ -101,9 +103,9 @@ class CounterAggregator:
 
     def update(self, worker: int, latest: Snapshot) -> None:
         """
-        ``latest`` is what ``worker`` has counted so far.
+        Keep the latest snapshot of ``worker``.
 
-        :raise ValueError: it is not what :func:`snapshot` makes; then it is not counted.
+        :raise ValueError: it is malformed; then it is not counted.
         """
         try:
             everything = merge(self._gone, latest)
@@ -111,27 +113,29 @@ class CounterAggregator:
                 _watched(name, figures)
             Histogram(BOUNDS).restore(everything["delay"])
         except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"no snapshot: {error!r}") from error
+            raise ValueError(f"malformed snapshot: {error!r}") from error
         self._latest[worker] = latest
 
     def bury(self, worker: int) -> None:
-        """``worker`` is no more; the next of that number begins at nothing."""
+        """``worker`` has ended; the next one of that number begins at zero."""
         last = self._latest.pop(worker, None)
         if last is not None:
             self._gone = merge(self._gone, retire(last))
 
     def watched(self) -> list[MonitoredListener]:
-        """The listeners with the sums, for :func:`echoproto.server.monitoring.metrics.exposition`."""
-        return [_watched(name, each) for name, each in self._total()["listeners"].items()]
+        """
+        The listeners with the sums, for :func:`echoproto.server.monitoring.metrics.exposition`.
+        """
+        return [_watched(name, figures) for name, figures in self._total()["listeners"].items()]
 
     def delay(self) -> Histogram:
-        """How late the event loops were."""
+        """The lag of the event loops."""
         histogram = Histogram(BOUNDS)
         histogram.restore(self._total()["delay"])
         return histogram
 
     def _total(self) -> Snapshot:
         total = self._gone
-        for each in self._latest.values():
-            total = merge(total, each)
+        for latest in self._latest.values():
+            total = merge(total, latest)
         return total

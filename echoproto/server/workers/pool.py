@@ -1,10 +1,10 @@
 """
-The worker processes of a supervisor: started, replaced when they die, told to drain and to reload, and asked what they have counted.
+The worker processes of a supervisor: start, replace, drain, reload, and collect their counters.
 
-One process more than there are workers stands by, ready but for its duty, and takes the place of one that dies: a start
-would take a second on a busy machine, for which new clients would wait.
+One spare process is started besides, ready for an assignment, and replaces a worker that dies: a
+start would take a second on a busy machine, during which new clients would wait.
 
-Made by :mod:`echoproto.server.workers.supervisor`. What runs in a worker is :mod:`echoproto.server.workers.worker`; knows nothing of sockets.
+:mod:`echoproto.server.workers.worker` runs in a worker.
 """
 
 from __future__ import annotations
@@ -27,22 +27,23 @@ from twisted.python.failure import Failure
 from echoproto.server.workers.aggregate import CounterAggregator
 from echoproto.server.workers.worker import REPORTS
 
-#: Seconds until the next start of a worker that died, by how often it has died in a row; the last for all further ones.
+#: Seconds until a worker that died is replaced, by how often it has died in a row; the last one for
+#: all further times.
 RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
-#: A worker that was up for as many seconds has not died in a row.
+#: Seconds after which a worker counts as stable: its death is the first in a row.
 LIVED_WELL = 10.0
 
-#: So many starts in a row of which none came to serve, and we give up.
+#: Number of starts in a row without any worker that served, after which the pool gives up.
 FAILED_STARTS = 3
 
-#: Seconds more than its drain may take until a worker that should stop is killed.
+#: Seconds beyond its drain until a worker that should stop is killed.
 GRACE = 5.0
 
-#: Stands for the spare among the numbers of workers that are to be started.
+#: The spare, among the numbers of workers to be started.
 _SPARE = -1
 
-#: Bytes that a line of a report may have; a snapshot of a thousand listeners is shorter.
+#: Maximum bytes of a line of a report; a snapshot of a thousand listeners is shorter.
 LONGEST_REPORT = 10_000_000
 
 
@@ -51,9 +52,9 @@ class Start:
     """
     How to start a worker.
 
-    :ivar orders: what it reads from its standard input when it is started.
-    :ivar descriptors: what it inherits, by their numbers there.
-    :ivar dutyOf: what it reads next, when it becomes the worker of that number.
+    :ivar orders: sent to its standard input at the start.
+    :ivar descriptors: the descriptors that it inherits, by their numbers there.
+    :ivar dutyOf: sent next, when it becomes the worker of that number.
     """
 
     orders: bytes
@@ -62,7 +63,7 @@ class Start:
 
 
 class _Worker(ProcessProtocol):
-    """One process, whose standard input stays open for as long as we live."""
+    """One process, whose standard input stays open as long as the supervisor lives."""
 
     def __init__(self, crew: WorkerPool) -> None:
         self.number: int | None = None
@@ -77,7 +78,7 @@ class _Worker(ProcessProtocol):
         transport.writeToChild(0, data)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """Take its reports."""
+        """Read its reports."""
         *lines, self._line = (self._line + data).split(b"\n")
         if len(self._line) > LONGEST_REPORT:
             self._line = b""
@@ -85,13 +86,13 @@ class _Worker(ProcessProtocol):
             self._crew.reported(self, line)
 
     def processEnded(self, reason: Failure) -> None:
-        """It is over."""
+        """It has ended."""
         ended: Any = reason.value
         how = f"signal {ended.signal}" if ended.signal else f"status {ended.exitCode}"
         self._crew.ended(self, how, ended.exitCode == 0)
 
     def signal(self, number: int) -> None:
-        """Send it a signal, unless it is over."""
+        """Send it a signal, unless it has ended."""
         transport: Any = self.transport
         with suppress(ProcessExitedAlready):
             transport.signalProcess(number)
@@ -99,16 +100,16 @@ class _Worker(ProcessProtocol):
 
 class WorkerPool:
     """
-    A number of workers.
+    A fixed number of workers.
 
-    :param reactor: spawns them and keeps the time.
-    :param count: how many.
+    :param reactor: spawns them and measures the time.
+    :param count: the number.
     :param prepare: how to start one.
     :param whenReady: called each time that all are ready.
-    :param giveUp: called with one line when they cannot be started.
-    :ivar restarts: how many were started in place of one that had died.
-    :ivar clean: whether all that were to stop have stopped by themselves.
-    :ivar sums: what they have counted.
+    :param giveUp: called with one line if they cannot be started.
+    :ivar restarts: the number of replacements.
+    :ivar clean: whether all workers that had to stop did so by themselves.
+    :ivar sums: their counters.
     """
 
     _log = Logger()
@@ -140,12 +141,12 @@ class WorkerPool:
 
     @property
     def running(self) -> int:
-        """How many are ready."""
-        return sum(each.ready for each in self._workers.values())
+        """The number of ready workers."""
+        return sum(worker.ready for worker in self._workers.values())
 
     @property
     def ready(self) -> bool:
-        """Whether all are."""
+        """Whether all are ready."""
         return self.running == self._count
 
     def start(self) -> None:
@@ -154,20 +155,20 @@ class WorkerPool:
             self._engage(number)
 
     def reload(self) -> None:
-        """Have all read their certificates again."""
-        for each in self._workers.values():
-            each.signal(signal.SIGHUP)
+        """Make all read their certificates again."""
+        for worker in self._workers.values():
+            worker.signal(signal.SIGHUP)
 
     def stopAtOnce(self) -> None:
-        """Cut what their drains wait for."""
+        """End their drains."""
         self._signal(signal.SIGTERM)
 
     def drain(self, seconds: float) -> Deferred[None]:
         """
         Let all finish and end.
 
-        :param seconds: how long each may take; one that takes :data:`GRACE` longer is killed.
-        :return: fires when none is left.
+        :param seconds: the time for each; one that takes :data:`GRACE` longer is killed.
+        :return: fires when all have ended.
         """
         if not self._draining:
             self._draining = True
@@ -184,7 +185,7 @@ class WorkerPool:
         return stopped
 
     def reported(self, worker: _Worker, line: bytes) -> None:
-        """A line came from ``worker``."""
+        """A line arrived from ``worker``."""
         try:
             report = json.loads(line)
             if "snapshot" in report and worker.number is not None:
@@ -193,7 +194,9 @@ class WorkerPool:
                 self._isReady(worker)
         except (ValueError, TypeError) as error:
             self._log.error(
-                "worker {number} reports nonsense: {error}", number=worker.number, error=error
+                "worker {number} sent a malformed report: {error}",
+                number=worker.number,
+                error=error,
             )
 
     def _isReady(self, worker: _Worker) -> None:
@@ -209,7 +212,7 @@ class WorkerPool:
             self._spare = self._spawn()
 
     def ended(self, worker: _Worker, how: str, clean: bool) -> None:
-        """``worker`` is over: put another in its place, unless we are stopping."""
+        """``worker`` has ended: replace it, unless the pool is stopping."""
         number = worker.number
         if number is None:
             self._spare = None
@@ -231,7 +234,8 @@ class WorkerPool:
         self._failedStarts += not worker.ready
         if self._failedStarts >= FAILED_STARTS:
             self._giveUp(
-                f"workers cannot start: {FAILED_STARTS} in a row ended with {how}; see the log above"
+                f"workers cannot start: {FAILED_STARTS} in a row ended with {how}; "
+                "see the log above"
             )
             return
         lived = self._reactor.seconds() - worker.since
@@ -263,17 +267,18 @@ class WorkerPool:
         return worker
 
     def _processes(self) -> list[_Worker]:
-        # The spare first, so that its copies of the sockets are closed when a worker closes its own.
+        # The spare first, so that its copies of the sockets are closed when a worker closes its
+        # own.
         spare = [] if self._spare is None else [self._spare]
         return [*spare, *self._workers.values()]
 
     def _signal(self, number: int) -> None:
-        for each in self._processes():
-            each.signal(number)
+        for worker in self._processes():
+            worker.signal(number)
 
     def _allEnded(self) -> None:
         if self._kill is not None and self._kill.active():
             self._kill.cancel()
         waiting, self._stopping = self._stopping, []
-        for each in waiting:
-            each.callback(None)
+        for worker in waiting:
+            worker.callback(None)

@@ -1,12 +1,13 @@
 """
-Listening sockets that a supervisor opens and holds, and never accepts from: its workers do.
+Listening sockets that a supervisor opens and keeps, and only its workers accept from.
 
-Each worker has a socket of its own at every place, and the kernel spreads clients over them (SO_REUSEPORT, socket(7)): a
-connection, and all datagrams of one address and port, stay with one. As the supervisor holds the
-sockets, a worker that dies loses nothing that it had not accepted. UNIX sockets, and those that systemd passed, are
-one socket for all workers.
+Each worker has a socket of its own at every place, and the kernel distributes clients among them
+(SO_REUSEPORT, socket(7)): a connection, and all datagrams of one address and port, stay with one.
+Because the supervisor keeps the sockets, a worker that dies loses only connections that it had
+accepted. UNIX sockets, and those passed by systemd, are one socket for all workers.
 
-Made by :mod:`echoproto.server.workers.supervisor`; :class:`SharedListeners` stands for opening in a :class:`~echoproto.server.ports.Platform`.
+:class:`SharedListeners` replaces the opening functions of a
+    :class:`~echoproto.server.ports.Platform`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from echoproto.server.systemd import PassedSocket, adoptDatagrams
 
 
 class _DiscardProtocol(DatagramProtocol):
-    """Never hears a datagram."""
+    """Receives no datagram."""
 
     noisy = False
 
@@ -36,10 +37,11 @@ class _DiscardProtocol(DatagramProtocol):
 @implementer(IListeningPort)
 class SharedPort:
     """
-    One place, with a port for each worker or one for all, of which none is read.
+    One place, with a port for each worker or one for all, none of which is read.
 
-    :param ports: ports of Twisted's that listen.
-    :param stopped: called when they are closed; its Deferred fires when the workers are done with theirs.
+    :param ports: listening ports of Twisted.
+    :param stopped: called when they are closed; its Deferred fires when the workers are done with
+        theirs.
     """
 
     def __init__(self, ports: Sequence[Any], stopped: Callable[[], Deferred[None]]) -> None:
@@ -50,14 +52,15 @@ class SharedPort:
 
     def sockets(self) -> list[Any]:
         """One for each worker, or one for all."""
-        return [each.socket for each in self._ports]
+        return [port.socket for port in self._ports]
 
     def startListening(self) -> None:
         """They listen already."""
 
     def stopListening(self) -> Deferred[Any]:
         """
-        Close our copies of the sockets; the workers have theirs, and the kernel's queues.
+        Close the supervisor's copies of the sockets; the workers have theirs, and the kernel's
+        queues.
 
         :return: fires when the workers have drained.
         """
@@ -71,15 +74,15 @@ class SharedPort:
             port.connectionLost(reason)
 
     def getHost(self) -> Any:
-        """Where it is."""
+        """Its address."""
         return self._ports[0].getHost()
 
 
 class SharedListeners:
     """
-    Opens places and remembers them.
+    Opens places and keeps them.
 
-    :param workers: how many there will be.
+    :param workers: the number of workers.
     :param stopped: see :class:`SharedPort`.
     :param machine: opens the status listener.
     """
@@ -93,7 +96,9 @@ class SharedListeners:
         self._opened: list[tuple[Listener, SharedPort]] = []
 
     def openStream(self, reactor: Any, listener: Listener, factory: Factory) -> IListeningPort:
-        """See :func:`echoproto.server.ports.openStream`. The status listener is the supervisor's own."""
+        """
+        See :func:`echoproto.server.ports.openStream`. The status listener is the supervisor's own.
+        """
         if listener.service == "status":
             return self._machine.openStream(reactor, listener, factory)
         if listener.passed is not None or listener.carrier == "unix":
@@ -120,16 +125,17 @@ class SharedListeners:
 
     def descriptors(self, first: int) -> dict[int, int]:
         """
-        What each worker inherits, as any may be put in the place of any other: our descriptors, by their numbers there.
+        The descriptors that each worker inherits, because any may replace any other: ours, by their
+        numbers there.
 
-        :param first: the least of those numbers.
+        :param first: the smallest of those numbers.
         """
-        sockets = [each for _, port in self._opened for each in port.sockets()]
-        return {first + index: each.fileno() for index, each in enumerate(sockets)}
+        sockets = [opened for _, port in self._opened for opened in port.sockets()]
+        return {first + index: opened.fileno() for index, opened in enumerate(sockets)}
 
     def groupsFor(self, worker: int, first: int) -> list[list[Listener]]:
         """
-        What worker number ``worker`` serves, for its settings.
+        The listeners of worker number ``worker``, for its settings.
 
         :param first: see :meth:`descriptors`.
         """

@@ -1,9 +1,10 @@
 """
 The program as several processes: a supervisor that serves no client, and workers that do.
 
-Made by :mod:`echoproto.cli.serve` for ``--workers``. The supervisor opens the listeners and holds them
-(:mod:`echoproto.server.workers.sharedsockets`), starts the workers (:mod:`echoproto.server.workers.pool`), passes drain and reload on to them and sums what they count. To
-those who watch it, it is one :class:`~echoproto.server.application.EchoprotoService`.
+For ``echoproto serve --workers``. The supervisor opens the listeners and keeps them
+(:mod:`echoproto.server.workers.sharedsockets`), starts the workers
+(:mod:`echoproto.server.workers.pool`), passes drain and reload on to them and adds their counters.
+Monitoring sees one :class:`~echoproto.server.application.EchoprotoService`.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ from echoproto.server.workers.worker import FIRST_SOCKET, WorkerAssignment, Work
 class Supervisor(EchoprotoService):
     """
     :param reactor: runs it.
-    :param settings: what each worker is to serve, and the status listener.
-    :param workers: how many.
-    :param ordersFor: what a worker with these settings is to do.
-    :param machine: see :class:`~echoproto.server.application.EchoprotoService`; opens the status listener.
+    :param settings: the settings of each worker, and the status listener.
+    :param workers: their number.
+    :param ordersFor: makes the configuration of a worker with these settings.
+    :param machine: see :class:`~echoproto.server.application.EchoprotoService`; opens the status
+        listener.
     :param notifier: likewise.
-    :ivar exitStatus: 1 where the workers could not be started, or did not stop by themselves.
+    :ivar exitStatus: 1 if the workers could not be started, or did not stop by themselves.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Supervisor(EchoprotoService):
         holding = replace(
             machine, openStream=self._held.openStream, openDatagrams=self._held.openDatagrams
         )
-        # What waits when it is full is the workers' affair.
+        # The backlog of a full server is the workers' concern.
         super().__init__(reactor, replace(settings, waitWhenFull=False), holding, notifier)
         self.crew = WorkerPool(reactor, workers, self._prepare, self._allReady, self._giveUp)
 
@@ -73,7 +75,7 @@ class Supervisor(EchoprotoService):
 
     def _dutyOf(self, number: int) -> bytes:
         groups = self._held.groupsFor(number, FIRST_SOCKET)
-        mine = {each.passed.descriptor for [each] in groups if each.passed is not None}
+        mine = {listener.passed.descriptor for [listener] in groups if listener.passed is not None}
         others = sorted(self._held.descriptors(FIRST_SOCKET).keys() - mine)
         return pickle.dumps(WorkerAssignment(groups, others))
 
@@ -103,7 +105,7 @@ class Supervisor(EchoprotoService):
         self._reactor.stop()
 
     def ready(self) -> bool:
-        """Whether all workers serve and we are not stopping."""
+        """Whether all workers serve and the program is not stopping."""
         return super().ready() and self.crew.ready
 
     def metrics(self) -> bytes:

@@ -1,10 +1,11 @@
 """
-One of several processes that serve the same listeners: ``python -m echoproto.server.workers.worker``, started by
-:mod:`echoproto.server.workers.pool` and by nobody else.
+One of several processes that serve the same listeners, started by
+:mod:`echoproto.server.workers.pool`.
 
-It is told what to do on standard input, by who has started it: first a pickled :class:`WorkerConfig`, and when its turn comes a pickled
-:class:`WorkerAssignment`. Then the pipe stays open: its end means that the supervisor is gone, and that we drain and stop. It tells how it is doing on descriptor
-:data:`REPORTS`, in lines of JSON: ``{"ready": true}`` once, and a ``{"snapshot": ...}`` every second.
+Standard input brings a pickled :class:`WorkerConfig`, and later a pickled
+:class:`WorkerAssignment`. Then the pipe stays open: its end means that the supervisor has ended,
+and the worker drains and stops. The worker reports on descriptor :data:`REPORTS`, in lines of JSON:
+``{"ready": true}`` once, and ``{"snapshot": ...}`` every second.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from echoproto.server.runner import Foreground, startLog
 from echoproto.server.systemd import Notifier
 from echoproto.server.workers.aggregate import snapshot
 
-#: The descriptor that a worker reports on, and the first of the sockets that it serves.
+#: The descriptor of reports, and the first one of the sockets.
 REPORTS = 3
 FIRST_SOCKET = 4
 
@@ -45,12 +46,12 @@ SNAPSHOT_INTERVAL = 1.0
 @dataclass(frozen=True)
 class WorkerConfig:
     """
-    What a worker is to be.
+    The configuration of a worker.
 
-    :ivar settings: how to serve.
-    :ivar reactor: see :func:`~echoproto.server.runner.installReactor`.
+    :ivar settings: the settings.
+    :ivar reactor: see :func:`~echoproto.reactors.install.installReactor`.
     :ivar logFormat: see :func:`~echoproto.server.runner.startLog`.
-    :ivar foreground: who to become.
+    :ivar foreground: the user to become.
     """
 
     settings: Settings
@@ -62,9 +63,10 @@ class WorkerConfig:
 @dataclass(frozen=True)
 class WorkerAssignment:
     """
-    What a worker is to do.
+    The assignment of a worker.
 
-    :ivar groups: what to serve, on descriptors that it has inherited (:class:`~echoproto.server.config.settings.Settings`).
+    :ivar groups: its listeners, on inherited descriptors
+        (:class:`~echoproto.server.config.settings.Settings`).
     :ivar others: descriptors of other workers, to close.
     """
 
@@ -77,7 +79,7 @@ class SupervisorPipe(Protocol):
     """
     The pipes to the supervisor.
 
-    :param reactor: stopped when the supervisor is gone.
+    :param reactor: stopped when the supervisor ends.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -89,14 +91,14 @@ class SupervisorPipe(Protocol):
         transport.write(json.dumps(report).encode() + b"\n")
 
     def readConnectionLost(self) -> None:
-        """The supervisor is gone."""
+        """The supervisor has ended."""
         self._stop()
 
     def writeConnectionLost(self) -> None:
-        """Nobody listens any more."""
+        """The supervisor no longer reads."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The supervisor is gone."""
+        """The supervisor has ended."""
         self._stop()
 
     def _stop(self) -> None:
@@ -106,9 +108,10 @@ class SupervisorPipe(Protocol):
 
 class WorkerProgram(EchoprotoService):
     """
-    The program in a worker: it announces nothing and tells systemd nothing, which the supervisor does, and reports.
+    The program in a worker: announcing the listeners and notifying systemd is left to the
+    supervisor; it reports.
 
-    :param reports: where to.
+    :param reports: sends the reports.
     :param machine: see :class:`~echoproto.server.application.EchoprotoService`.
     """
 
@@ -130,7 +133,7 @@ class WorkerProgram(EchoprotoService):
             self._snapshots.start(SNAPSHOT_INTERVAL)
 
     def stopService(self) -> Deferred[None]:
-        """As the program's; then tell the last figures."""
+        """As the program does; then report the last figures."""
         return super().stopService().addCallback(lambda _: self._tellLast())
 
     def _tellLast(self) -> None:
@@ -143,8 +146,8 @@ class WorkerProgram(EchoprotoService):
 
 
 def main() -> int:
-    """Serve as ordered; returns the exit status."""
-    # Ctrl-C on a terminal reaches us too; the supervisor sends what we should heed.
+    """Serve as configured; returns the exit status."""
+    # Ctrl-C on a terminal reaches this process too; the supervisor sends the signals that count.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         orders: WorkerConfig = pickle.load(sys.stdin.buffer)
@@ -152,11 +155,11 @@ def main() -> int:
         startLog(orders.logFormat)
         duty: WorkerAssignment = pickle.load(sys.stdin.buffer)
     except EOFError:
-        # The supervisor has ended before there was anything to do.
+        # The supervisor has ended before there was an assignment.
         return 0
-    for each in duty.others:
-        os.close(each)
-    # Here, as it takes the reactor along.
+    for other in duty.others:
+        os.close(other)
+    # Imported here, because it imports the reactor.
     from twisted.internet import stdio
 
     reports = SupervisorPipe(reactor)

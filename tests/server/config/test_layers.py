@@ -39,12 +39,12 @@ class TakeLayersTests(SynchronousTestCase):
     def test_wrong(self) -> None:
         """What makes no sense is said."""
         for arguments, reason in (
-            ({"tls": "yes"}, "tlsCert= turns it on"),
+            ({"tls": "yes"}, "tlsCert= switches TLS on"),
             ({"tlsKey": "k"}, "need tlsCert="),
             ({"tlsClientCA": "a"}, "need tlsCert="),
             ({"tlsChain": "b"}, "need tlsCert="),
             ({"trust": "::1"}, "trust= needs proxy="),
-            ({"proxy": "v3"}, "give v1, v2 or any"),
+            ({"proxy": "v3"}, "(v1, v2 or any)"),
             ({"proxy": "v1", "trust": "lab"}, "'lab' is not a network"),
         ):
             with self.assertRaises(ValueError) as raised:

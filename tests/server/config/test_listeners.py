@@ -172,7 +172,10 @@ class PassedTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """A name that no socket has, and an argument that is none of ours, are said."""
-        for text, why in (("systemd:lab", "passed by systemd"), ("systemd::backlog=3", "unknown")):
+        for text, why in (
+            ("systemd:lab", "systemd passed no such socket"),
+            ("systemd::backlog=3", "unknown"),
+        ):
             error = self.assertRaises(ValueError, self.listeners, text)
             self.assertIn(why, str(error))
 
@@ -200,11 +203,11 @@ class ParseTests(SynchronousTestCase):
     def test_refused(self) -> None:
         """Descriptions that Twisted knows and that would serve nobody well are refused, with the reason."""
         for text, why in (
-            ("haproxy:tcp:7", "write tcp:PORT:proxy=any"),
-            ("stdio:", "no place"),
-            ("std\\io:", "no place"),
-            ("tls:/certificates:7:proxy=v1", "write tcp:PORT:tlsCert=FILE:proxy=any"),
-            ("tcp:7:proxy=v4", "give v1, v2 or any"),
+            ("haproxy:tcp:7", "use tcp:PORT:proxy=any"),
+            ("stdio:", "not an address"),
+            ("std\\io:", "not an address"),
+            ("tls:/certificates:7:proxy=v1", "use tcp:PORT:tlsCert=FILE:proxy=any"),
+            ("tcp:7:proxy=v4", "(v1, v2 or any)"),
         ):
             self.assertIn(why, str(self.assertRaises(ValueError, parseListener, "echo", text)))
 
@@ -215,8 +218,8 @@ class ParseTests(SynchronousTestCase):
             ("tcp:abc", "'abc'"),
             ("nonsense:7", "Unknown endpoint type"),
             ("tcp:0:reusePort=1", "an argument is missing, unknown"),
-            ("tcp:0:interface=::1", "write \\: for :"),
-            ("systemd:domain=INET:index=0", "passed by systemd"),
+            ("tcp:0:interface=::1", "use \\: for :"),
+            ("systemd:domain=INET:index=0", "systemd passed no such socket"),
         ):
             error = self.assertRaises(ValueError, parseListener, "echo", text)
             self.assertIn(repr(text), str(error))
