@@ -30,7 +30,8 @@ from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.measure.measurement import Measurement
 from echoproto.measure.ping.payload import ProbePayload
-from echoproto.measure.ping.pinger import Pinger, PingPlan, PingResult
+from echoproto.measure.ping.pinger import Pinger
+from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
 from echoproto.measure.verify.integrity import Fault, IntegrityChecker
 from echoproto.measure.verify.pattern import PatternStream

@@ -101,13 +101,13 @@ class LatencyHistogram:
 
     @property
     def minimum(self) -> int:
-        """The shortest time, exactly; 0 if there is none."""
+        """The shortest time, exactly; 0 without any."""
         self._settle()
         return self._minimum
 
     @property
     def maximum(self) -> int:
-        """The longest time, exactly; 0 if there is none."""
+        """The longest time, exactly; 0 without any."""
         self._settle()
         return self._maximum
 
@@ -126,7 +126,7 @@ class LatencyHistogram:
 
     @property
     def mean(self) -> float:
-        """The average; 0 if there is none."""
+        """The average; 0 without any time."""
         self._settle()
         return self._sum / self._count if self._count else 0.0
 

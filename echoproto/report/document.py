@@ -17,7 +17,7 @@ from echoproto import __version__
 from echoproto.conformance.results import CheckVerdict, ConformanceResult
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
-from echoproto.measure.ping.pinger import PingPlan, PingResult
+from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult

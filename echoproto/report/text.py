@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from echoproto.conformance.results import CheckResult, CheckVerdict, ConformanceResult
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
-from echoproto.measure.ping.pinger import PingResult
+from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.units import milliseconds, size

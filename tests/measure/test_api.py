@@ -56,8 +56,8 @@ class PingTests(SynchronousTestCase):
         self.wire.deliverAll()
         result = self.successResultOf(pinging)
         self.assertEqual((result.target, result.record.received), ("udp://127.0.0.1:7", 2))
-        self.assertEqual([each.time for each in self.seen], [0, SECOND // 100])
-        self.assertEqual([each.size for each in self.seen], [100, 100])
+        self.assertEqual([outcome.time for outcome in self.seen], [0, SECOND // 100])
+        self.assertEqual([outcome.size for outcome in self.seen], [100, 100])
         self.assertEqual(len(self.wire.ports), 1)
 
     def test_cancelled(self) -> None:
@@ -66,17 +66,17 @@ class PingTests(SynchronousTestCase):
         self.wire.deliverAll()
         pinging.cancel()
         self.assertEqual(self.successResultOf(pinging).record.sent, 1)
-        self.assertEqual([each.kind for each in self.seen], [OutcomeKind.LOST])
+        self.assertEqual([outcome.kind for outcome in self.seen], [OutcomeKind.LOST])
 
     def test_sessions(self) -> None:
         """Two runs have sessions of their own, so that replies to one are foreign to the other."""
         for _ in range(2):
             self.ping(size=20)
-        first, second = (each.data for each in self.wire.pending)
+        first, second = (datagram.data for datagram in self.wire.pending)
         self.assertEqual(first[:4], second[:4])
         self.assertNotEqual(first[4:8], second[4:8])
-        for each in list(self.wire.ports.values()):
-            each.stopListening()
+        for port in list(self.wire.ports.values()):
+            port.stopListening()
 
     def test_wrong(self) -> None:
         """What cannot be understood raises; what cannot be asked fails."""

@@ -41,16 +41,16 @@ class IntervalTests(SynchronousTestCase):
             (MAX_INTERVALS + 1, 2, 501),
             (86_400, 87, 994),
         ):
-            sentAt = array("q", (each * SECOND for each in range(seconds)))
+            sentAt = array("q", (number * SECOND for number in range(seconds)))
             found = intervalsOf(sentAt, array("q", [MS] * seconds))
             self.assertEqual((found[0], len(found[1])), (width * SECOND, length))
-            self.assertEqual(sum(each.sent for each in found[1]), seconds)
+            self.assertEqual(sum(interval.sent for interval in found[1]), seconds)
 
     def test_values(self) -> None:
         """For JSON times have their unit in their names, and are null where nothing came back; a load has wrong ones."""
         names = ("at_ns", "sent", "received", "min_ns", "p50_ns", "p99_ns", "max_ns")
-        for each in ((SECOND, 9, 8, 1, 2, 3, 4), (SECOND, 9, 0, None, None, None, None)):
-            self.assertEqual(Interval(*each).values(), dict(zip(names, each, strict=True)))
+        for values in ((SECOND, 9, 8, 1, 2, 3, 4), (SECOND, 9, 0, None, None, None, None)):
+            self.assertEqual(Interval(*values).values(), dict(zip(names, values, strict=True)))
         self.assertEqual(Interval(0, 1, 1, wrong=0).values()["wrong"], 0)
 
     def test_widened(self) -> None:
@@ -62,7 +62,7 @@ class IntervalTests(SynchronousTestCase):
             Interval(0, 5, 4, 3, 4, 9, 10),
             Interval(1, 5, 0),
             Interval(2, 2, 1, 1, 2, 3, 4),
-            *[Interval(each, 1, 0) for each in range(3, 2001)],
+            *[Interval(number, 1, 0) for number in range(3, 2001)],
         ]
         width, found = widened(SECOND, many)
         self.assertEqual((width, len(found)), (3 * SECOND, 667))

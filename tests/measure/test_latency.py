@@ -13,8 +13,8 @@ from echoproto.measure.latency import LONGEST_TIME_NS, PERCENTILES, LatencyHisto
 
 def spreadOf(times: list[int]) -> LatencyHistogram:
     made = LatencyHistogram()
-    for each in times:
-        made.add(each)
+    for time in times:
+        made.add(time)
     return made
 
 
@@ -53,7 +53,7 @@ class SpreadTests(SynchronousTestCase):
         self.assertEqual((buckets[0][0], buckets[-1][1]), (min(self.times), max(self.times)))
         wanted = sorted(self.times)
         for least, most, count in buckets:
-            self.assertTrue(all(least <= each <= most for each in wanted[:count]))
+            self.assertTrue(all(least <= value <= most for value in wanted[:count]))
             self.assertLessEqual(most - least, least / 1000)
             del wanted[:count]
         self.assertEqual(wanted, [])
@@ -91,8 +91,8 @@ class SpreadTests(SynchronousTestCase):
         """Two that are merged are as one that had all times, to the last bit, in any order."""
         first, second = spreadOf(self.times[:5000]), spreadOf(self.times[5000:])
         merged = LatencyHistogram()
-        for each in (second, LatencyHistogram(), first):
-            merged.merge(each)
+        for histogram in (second, LatencyHistogram(), first):
+            merged.merge(histogram)
         whole = spreadOf(self.times)
         self.assertEqual(merged.state(), whole.state())
 

@@ -11,7 +11,8 @@ from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.plan import LoadResult
 from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.measure.measurement import Measurement
-from echoproto.measure.ping.pinger import Pinger, PingResult
+from echoproto.measure.ping.pinger import Pinger
+from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.verify.verifier import StreamVerifier, VerifyResult
 
 

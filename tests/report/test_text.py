@@ -8,7 +8,7 @@ from echoproto.conformance.results import CheckVerdict
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.ping.payload import ProbePayload
-from echoproto.measure.ping.pinger import PingPlan, PingResult
+from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult

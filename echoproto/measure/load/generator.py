@@ -24,12 +24,7 @@ from echoproto.measure.load.datagrams import DatagramFlow
 from echoproto.measure.load.loops import ClosedLoop, LoadConnection, OpenLoop
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.pool import ConnectionPool
-from echoproto.measure.load.senders import (
-    BUSY_WAIT_NS,
-    ClosedLoopSender,
-    OpenLoopSender,
-    Sender,
-)
+from echoproto.measure.load.senders import BUSY_WAIT_NS, ClosedLoopSender, OpenLoopSender, Sender
 from echoproto.measure.load.timers import Timers
 from echoproto.units import SECOND
 
@@ -75,14 +70,8 @@ class LoadGenerator:
         self._pool = ConnectionPool(
             target, self._connection, self._timers, monotonicNs, plan.timeout, self._attempted
         )
-        shared = (
-            monotonicNs,
-            self._counters,
-            self._messages,
-            self._finished,
-            self._connectionLost,
-            self._warning,
-        )
+        calls = (self._finished, self._connectionLost, self._warning)
+        shared = (monotonicNs, self._counters, self._messages, *calls)
         connections, timers = self._pool.connections, self._timers
         self._closed: ClosedLoop | None = None
         self._loop: OpenLoop
@@ -183,7 +172,7 @@ class LoadGenerator:
                 self._timers.later(self._plan.timeout, self._abandon, self._counters.figures)
 
     def _abandon(self, before: tuple[int, int, int]) -> None:
-        """End the load if there is no connection, and there was none to send on since."""
+        """End the load if no connection is open, and nothing was sent since."""
         if not self._pool.connections and self._counters.figures == before:
             self._pool.errors["no connection left"] += 1
             self._stopSending()

@@ -99,7 +99,7 @@ class ClosedLoop(OpenLoop):
         counts.bytesSent += size
 
     def count(self, size: int, due: int, sentAt: int, now: int, right: bool) -> None:
-        """See :class:`OpenLoop`; there is no response time."""
+        """See :class:`OpenLoop`, without a response time."""
         if sentAt >= self.counters.begin:
             counts = self.counters.counts
             counts.bytesReceived += size

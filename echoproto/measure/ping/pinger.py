@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -19,52 +18,11 @@ from zope.interface import implementer
 
 from echoproto.errors import ConnectionClosed, EchoprotoError, ExchangeError
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
 from echoproto.targets.failures import failureReason
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
-
-
-@dataclass(frozen=True)
-class PingPlan:
-    """
-    When to send, and how long to wait. Times are in nanoseconds.
-
-    :ivar count: number of probes; ``None`` for no limit.
-    :ivar interval: time between probes.
-    :ivar deadline: limit for the whole run; ``None`` for no limit.
-    :ivar timeout: limit for each reply, and for each connection.
-    :ivar adaptive: whether to send the next probe as soon as a reply is received.
-    :ivar reconnect: whether each probe has a new connection.
-    """
-
-    count: int | None = None
-    interval: int = SECOND
-    deadline: int | None = None
-    timeout: int = 2 * SECOND
-    adaptive: bool = False
-    reconnect: bool = False
-
-
-@dataclass(frozen=True)
-class PingResult:
-    """
-    The result of a ping.
-
-    :ivar target: name of the target.
-    :ivar plan: the plan.
-    :ivar record: counts and times of the probes.
-    :ivar duration: nanoseconds from the first probe to the end.
-    :ivar connecting: times to connect.
-    :ivar securing: times of TLS handshakes.
-    """
-
-    target: str
-    plan: PingPlan
-    record: PingStatistics
-    duration: int
-    connecting: LatencyHistogram
-    securing: LatencyHistogram
 
 
 @implementer(IReplyReceiver)

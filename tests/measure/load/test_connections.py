@@ -65,9 +65,9 @@ class ConnectionTestCase(SynchronousTestCase):
         return connection
 
     def hear(self, connection: Any, *pieces: bytes) -> None:
-        for each in pieces:
+        for piece in pieces:
             self.time += 10
-            connection.replyReceived(each)
+            connection.replyReceived(piece)
 
 
 class OpenTests(ConnectionTestCase):
@@ -80,15 +80,15 @@ class OpenTests(ConnectionTestCase):
         self.connection.send(b"one", 70, 100)
         self.hear(self.connection, b"one")
         found = (self.counts.late, self.counts.service, self.counts.response)
-        self.assertEqual([each.maximum for each in found], [30, 10, 40])
+        self.assertEqual([interval.maximum for interval in found], [30, 10, 40])
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (1, 3))
         self.assertEqual((self.counts.bytesReceived, self.counts.wrong), (3, 0))
         self.assertEqual((self.idle, self.connection.underWay), (1, 0))
 
     def test_pieces(self) -> None:
         """Replies may come in pieces, or several at once; each is compared with its message."""
-        for each in (b"one", b"two2", b"three"):
-            self.connection.send(each, 100, 100)
+        for message in (b"one", b"two2", b"three"):
+            self.connection.send(message, 100, 100)
         self.assertEqual(self.connection.underWay, 3)
         self.hear(self.connection, b"on", b"etwo", b"2thrEe")
         self.assertEqual((self.counts.service.count, self.counts.wrong), (3, 1))

@@ -18,8 +18,8 @@ def counts(
     made = IntervalCounts()
     made.sent, made.wrong, made.bytesSent, made.bytesReceived = sent, 2, 3, 4
     for spread, times in ((made.service, service), (made.response, response), (made.late, (5,))):
-        for each in times:
-            spread.add(each)
+        for time in times:
+            spread.add(time)
     return made
 
 
@@ -31,7 +31,7 @@ class CountsTests(SynchronousTestCase):
         self.assertEqual((whole.sent, whole.wrong), (11, 4))
         self.assertEqual((whole.bytesSent, whole.bytesReceived), (6, 8))
         spreads = (whole.service, whole.response, whole.late)
-        self.assertEqual([each.count for each in spreads], [3, 1, 2])
+        self.assertEqual([histogram.count for histogram in spreads], [3, 1, 2])
 
     def test_any(self) -> None:
         """There is something where anything was sent, or came."""
@@ -62,9 +62,9 @@ class TallyTests(SynchronousTestCase):
             counters.closeInterval()
         self.assertEqual((counters.total.sent, counters.counts.sent), (11, 0))
         self.assertEqual(
-            [(each.at, each.sent) for each in counters.intervals], [(0, 5), (SECOND, 6)]
+            [(interval.at, interval.sent) for interval in counters.intervals], [(0, 5), (SECOND, 6)]
         )
-        self.assertEqual([each for each, _ in told], counters.intervals)
+        self.assertEqual([entry for entry, _ in told], counters.intervals)
         self.assertEqual([counts.sent for _, counts in told], [5, 6])
 
     def test_restart(self) -> None:

@@ -70,7 +70,7 @@ class DatagramTests(ConnectionTestCase):
 
     def test_empty(self) -> None:
         """What has nothing behind its number is known by that alone."""
-        self.messages = [each[:8] for each in self.messages]
+        self.messages = [message[:8] for message in self.messages]
         connection = self.connection(1)
         self.hear(connection, b"x" + self.messages[0][1:])
         self.assertEqual(self.figures(), (1, 0, 1, 0))
@@ -126,6 +126,8 @@ class NumberedTests(SynchronousTestCase):
     def test_datagrams(self) -> None:
         """Each has the session's number and its own, so that none is as another; bodies come again."""
         made = list(islice(numberedDatagrams(b"mine", [b"a", b"bc"]), 5))
-        self.assertEqual({each[:SESSION_SIZE] for each in made}, {b"mine"})
-        self.assertEqual([each[MINIMUM_SIZE:] for each in made], [b"a", b"bc", b"a", b"bc", b"a"])
+        self.assertEqual({datagram[:SESSION_SIZE] for datagram in made}, {b"mine"})
+        self.assertEqual(
+            [datagram[MINIMUM_SIZE:] for datagram in made], [b"a", b"bc", b"a", b"bc", b"a"]
+        )
         self.assertEqual(len(set(made)), 5)

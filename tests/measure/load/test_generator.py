@@ -97,11 +97,11 @@ class LoadingTestCase(SynchronousTestCase):
 
     def sent(self) -> int:
         """Messages that wait for their replies."""
-        return sum(len(each.sent) for each in self.target.channels)
+        return sum(len(channel.sent) for channel in self.target.channels)
 
     def answer(self) -> None:
-        for each in self.target.channels:
-            each.answer(len(each.sent))
+        for channel in self.target.channels:
+            channel.answer(len(channel.sent))
 
     def ended(self, loading: LoadGenerator) -> LoadResult:
         return self.successResultOf(loading.result)
@@ -113,7 +113,7 @@ class ClosedTests(LoadingTestCase):
         self.begin(connections=2, window=3)
         self.assertEqual(self.sent(), 6)
         self.target.channels[0].answer(2)
-        self.assertEqual([len(each.sent) for each in self.target.channels], [3, 3])
+        self.assertEqual([len(channel.sent) for channel in self.target.channels], [3, 3])
 
     def test_count(self) -> None:
         """It ends when so many are answered, and every byte is counted."""
@@ -144,8 +144,8 @@ class ClosedTests(LoadingTestCase):
         """Replies may come in pieces, or several at once; each is compared with its message."""
         loading = self.begin(connections=1, window=3, duration=None, count=3)
         channel = self.target.channels[0]
-        for each in (b"on", b"etwo", b"2thrEe"):
-            channel.receiver.replyReceived(each)
+        for piece in (b"on", b"etwo", b"2thrEe"):
+            channel.receiver.replyReceived(piece)
         result = self.ended(loading)
         self.assertEqual((result.received, result.wrong), (3, 1))
 
@@ -165,10 +165,13 @@ class ClosedTests(LoadingTestCase):
             self.answer()
         loading.stop()
         result = self.ended(loading)
-        figures = [(each.at, each.sent, each.received, each.maximum) for each in result.intervals]
+        figures = [
+            (interval.at, interval.sent, interval.received, interval.maximum)
+            for interval in result.intervals
+        ]
         expected = [(0, 3, 2, 500 * MS), (SECOND, 1, 1, 200 * MS), (2 * SECOND, 0, 0, None)]
         self.assertEqual(figures, [*expected, (3 * SECOND, 1, 1, 2500 * MS)])
-        self.assertEqual([each for each, _ in told], list(result.intervals))
+        self.assertEqual([entry for entry, _ in told], list(result.intervals))
         self.assertEqual((result.sent, result.received), (5, 4))
 
     def test_warmup(self) -> None:
@@ -212,7 +215,7 @@ class OpenTests(LoadingTestCase):
         for _ in range(100):
             self.clock.advance(0.001)
         self.assertEqual(self.sent(), 11)
-        self.assertEqual([len(each.sent) for each in self.target.channels], [5, 6])
+        self.assertEqual([len(channel.sent) for channel in self.target.channels], [5, 6])
 
     def test_tooMany(self) -> None:
         """Where more is due than can be sent, there is time for other things, so that the end comes at its time."""
@@ -417,10 +420,10 @@ class DatagramTests(LoadingTestCase):
         """Datagrams that do not come are given up after their time, and others sent in their places."""
         loading = self.datagrams(connections=2, duration=3 * SECOND, window=2)
         self.target.channels[0].answer(2)
-        self.assertEqual([len(each.sent) for each in self.target.channels], [2, 2])
+        self.assertEqual([len(channel.sent) for channel in self.target.channels], [2, 2])
         for _ in range(11):
             self.clock.advance(0.1)
-        self.assertEqual([len(each.sent) for each in self.target.channels], [4, 4])
+        self.assertEqual([len(channel.sent) for channel in self.target.channels], [4, 4])
         loading.stop()
         result = self.ended(loading)
         self.assertEqual((result.sent, result.received, result.lost), (10, 2, 8))

@@ -20,17 +20,17 @@ class DividedTests(SynchronousTestCase):
         """Shares differ by one at most, and together are the whole."""
         plan = LoadPlan(connections=10, count=1001, rate=90.0, times=fixed(90))
         shares = splitPlan(plan, 3)
-        self.assertEqual([each.connections for each in shares], [4, 3, 3])
-        self.assertEqual([each.count for each in shares], [334, 334, 333])
+        self.assertEqual([share.connections for share in shares], [4, 3, 3])
+        self.assertEqual([share.count for share in shares], [334, 334, 333])
         self.assertEqual(
-            {(each.rate, each.times, each.open) for each in shares}, {(30, None, True)}
+            {(share.rate, share.times, share.open) for share in shares}, {(30, None, True)}
         )
 
     def test_few(self) -> None:
         """Nobody is without a connection, nor without a message."""
         closed = LoadPlan(connections=2, count=None)
-        self.assertEqual([each.connections for each in splitPlan(closed, 5)], [1, 1])
-        self.assertEqual([each.rate for each in splitPlan(closed, 5)], [None, None])
+        self.assertEqual([share.connections for share in splitPlan(closed, 5)], [1, 1])
+        self.assertEqual([share.rate for share in splitPlan(closed, 5)], [None, None])
         self.assertEqual(len(splitPlan(LoadPlan(connections=9, count=3), 5)), 3)
 
     def test_fixed(self) -> None:
@@ -75,10 +75,10 @@ class JointTests(SynchronousTestCase):
         self.joint.second(0, second(1))
         self.joint.second(0, second(2))
         self.joint.ended(1)
-        self.assertEqual([each for _, each, _ in self.told], [1, 2])
+        self.assertEqual([entry for _, entry, _ in self.told], [1, 2])
         self.joint.second(0, second(3))
         self.joint.ended(0)
-        self.assertEqual([each for _, each, _ in self.told], [1, 2, 3])
+        self.assertEqual([entry for _, entry, _ in self.told], [1, 2, 3])
 
     def test_result(self) -> None:
         """The whole is the sum of what was told; times are merged, shares of processors added."""
@@ -96,6 +96,6 @@ class JointTests(SynchronousTestCase):
         self.assertEqual(found.service.state(), histogramOf(1, 2, 1, 3).state())
         self.assertEqual((found.duration, found.busy, found.connecting.count), (7, 1.45, 2))
         self.assertEqual(found.errors, Counter(lost=2, refused=2))
-        self.assertEqual([each.sent for each in found.intervals], [8])
+        self.assertEqual([interval.sent for interval in found.intervals], [8])
         self.assertEqual(found.limits, ["worker 2: the client's CPU was busy for 95% of the time"])
         self.assertEqual(replace(found, workers=()).limits[0][:16], "the client's CPU")

@@ -11,7 +11,7 @@ class LoadPlanTests(SynchronousTestCase):
     def test_share(self) -> None:
         """What is done of it is told by time and by number, whichever is further."""
         plan = LoadPlan(duration=100, count=10)
-        found = [plan.share(*each) for each in ((20, 1), (20, 5), (300, 5))]
+        found = [plan.share(*progress) for progress in ((20, 1), (20, 5), (300, 5))]
         self.assertEqual(found, [0.2, 0.5, 1.0])
         self.assertEqual(LoadPlan(duration=None).share(1, 1), 0)
 

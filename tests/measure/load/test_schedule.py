@@ -23,4 +23,4 @@ class ArrivalTests(SynchronousTestCase):
         mean = sum(gaps) / len(gaps)
         self.assertLess(abs(mean / SECOND * 1000 - 1), 0.03)
         # 1 - 1/e
-        self.assertLess(abs(sum(each < mean for each in gaps) / len(gaps) - 0.632), 0.02)
+        self.assertLess(abs(sum(gap < mean for gap in gaps) / len(gaps) - 0.632), 0.02)

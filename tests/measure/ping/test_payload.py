@@ -11,7 +11,7 @@ from echoproto.measure.ping.payload import MAGIC, ProbePayload, difference
 SESSION = b"\x01\x02\x03\x04"
 
 #: When probes were sent, a millisecond apart.
-SENT_AT = [1_000_000 * (each + 1) for each in range(400)]
+SENT_AT = [1_000_000 * (number + 1) for number in range(400)]
 
 
 def probes(size: int = 64, pattern: bytes = b"") -> ProbePayload:

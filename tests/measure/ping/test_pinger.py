@@ -11,7 +11,8 @@ from zope.interface.verify import verifyObject
 
 from echoproto.errors import DatagramTooLong
 from echoproto.measure.ping.payload import ProbePayload
-from echoproto.measure.ping.pinger import Pinger, PingPlan
+from echoproto.measure.ping.pinger import Pinger
+from echoproto.measure.ping.plan import PingPlan
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
 from echoproto.units import SECOND
@@ -83,7 +84,7 @@ class PingingTests(SynchronousTestCase):
         self.target.receiver.replyReceived(self.target.channels[channel].sent[probe])
 
     def kinds(self) -> list[OutcomeKind]:
-        return [each.kind for each in self.seen]
+        return [outcome.kind for outcome in self.seen]
 
     def test_interfaces(self) -> None:
         """What the tests use is what the interfaces ask for."""
@@ -102,7 +103,7 @@ class PingingTests(SynchronousTestCase):
         result = self.successResultOf(pinging.result)
         self.assertEqual((result.record.sent, result.record.received), (3, 3))
         self.assertEqual(result.duration, 41 * MS)
-        self.assertEqual([each.time for each in self.seen], [MS] * 3)
+        self.assertEqual([outcome.time for outcome in self.seen], [MS] * 3)
         self.assertEqual((result.connecting.count, result.connecting.maximum), (1, 3 * MS))
         self.assertTrue(self.target.channels[0].closed)
 
@@ -138,7 +139,7 @@ class PingingTests(SynchronousTestCase):
         self.clock.advance(0.001)
         self.answer(probe=1)
         self.answer(probe=0)
-        self.assertEqual([each.sequence for each in self.seen], [1, 0])
+        self.assertEqual([outcome.sequence for outcome in self.seen], [1, 0])
 
     def test_deadline(self) -> None:
         """At the deadline it ends, whatever is awaited."""
@@ -177,7 +178,7 @@ class PingingTests(SynchronousTestCase):
         self.answer()
         self.clock.advance(0.001)
         self.answer()
-        self.assertEqual([len(each.sent) for each in self.target.channels], [1, 1])
+        self.assertEqual([len(channel.sent) for channel in self.target.channels], [1, 1])
         self.assertEqual(self.successResultOf(pinging.result).connecting.count, 2)
 
     def test_reconnectInTurn(self) -> None:
@@ -278,6 +279,16 @@ class PingingTests(SynchronousTestCase):
         pinging = self.begin(target)
         pinging.stop()
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 0)
+
+    def test_noConnectTime(self) -> None:
+        """A channel that was not connected, as over UDP, has no time to connect."""
+        target = Target()
+        channel = FakeChannel(True)
+        channel.connectTime = None
+        target.instead = [succeed(channel)]
+        pinging = self.begin(target, count=1)
+        pinging.stop()
+        self.assertEqual(self.successResultOf(pinging.result).connecting.count, 0)
 
     def test_handshake(self) -> None:
         """TLS handshakes are timed."""

@@ -21,11 +21,11 @@ def record(size: int = 64) -> PingStatistics:
 class RecordTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.record = record()
-        self.sent = [self.record.send(each * 10 * MS) for each in range(5)]
+        self.sent = [self.record.send(number * 10 * MS) for number in range(5)]
 
     def kinds(self, *replies: tuple[int, int]) -> list[OutcomeKind]:
         """What is seen of replies to these probes at these milliseconds."""
-        return [self.record.receive(self.sent[each], at * MS).kind for each, at in replies]
+        return [self.record.receive(self.sent[reply], at * MS).kind for reply, at in replies]
 
     def test_reply(self) -> None:
         """A reply in time and in order is one, and timed."""
@@ -61,8 +61,8 @@ class RecordTests(SynchronousTestCase):
         counts = self.record.counts
         self.assertEqual(
             [
-                counts[each]
-                for each in (OutcomeKind.CORRUPT, OutcomeKind.LATE, OutcomeKind.REORDERED)
+                counts[kind]
+                for kind in (OutcomeKind.CORRUPT, OutcomeKind.LATE, OutcomeKind.REORDERED)
             ],
             [1] * 3,
         )
@@ -102,7 +102,9 @@ class RecordTests(SynchronousTestCase):
         self.record.send(1000 * MS)
         width, found = self.record.intervals()
         self.assertEqual(width, 1000 * MS)
-        self.assertEqual([(each.sent, each.received) for each in found], [(5, 2), (1, 0)])
+        self.assertEqual(
+            [(interval.sent, interval.received) for interval in found], [(5, 2), (1, 0)]
+        )
         self.assertEqual((found[0].minimum, found[0].maximum), (3 * MS, 1190 * MS))
 
     def test_variation(self) -> None:
@@ -178,4 +180,4 @@ class WireTests(SynchronousTestCase):
         for arrival, probe in sorted(arriving, key=lambda each: each[0]):
             made.receive(probe, round(arrival))
         found: dict[str, Any] = {kind.value: count for kind, count in made.counts.items()}
-        self.assertEqual({**{each: found[each] for each in counted}, "lost": made.lost}, counted)
+        self.assertEqual({**{kind: found[kind] for kind in counted}, "lost": made.lost}, counted)

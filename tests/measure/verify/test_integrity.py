@@ -24,8 +24,8 @@ class Relay:
         self.done: list[tuple[FaultKind, int, int]] = []
         pieces = []
         at = 0
-        for each in range(count):
-            offset = SIZE // count * each + random.randrange(1000, SIZE // count // 2)
+        for number in range(count):
+            offset = SIZE // count * number + random.randrange(1000, SIZE // count // 2)
             pieces.append(STREAM[at:offset])
             kind = random.choice([*FaultKind][:5])
             length = random.choice([1, 2, 7, 100, 5000])
@@ -39,7 +39,7 @@ class Relay:
         part = STREAM[offset : offset + length]
         left = 0
         if kind is FaultKind.FLIPPED:
-            pieces.append(bytes(each ^ 0xFF for each in part))
+            pieces.append(bytes(byte ^ 0xFF for byte in part))
             left = length
         elif kind is FaultKind.DROPPED:
             # What follows must differ from what is left out, or it might as well be that that is missing.
@@ -90,7 +90,7 @@ class IntegrityTests(SynchronousTestCase):
             random = Random(seed)
             relay = Relay(random, random.randint(1, 8))
             _, faults = self.check(relay.stream, random)
-            found = [(each.kind, each.offset, each.length) for each in faults]
+            found = [(fault.kind, fault.offset, fault.length) for fault in faults]
             self.assertEqual(found, relay.done, seed)
 
     def test_cut(self) -> None:
@@ -104,17 +104,19 @@ class IntegrityTests(SynchronousTestCase):
         """What comes after the end is too much: the end again, or something else."""
         _, faults = self.check(STREAM + STREAM[-100:], Random(1))
         self.assertEqual(
-            [(each.kind, each.offset) for each in faults], [(FaultKind.DUPLICATED, SIZE)]
+            [(fault.kind, fault.offset) for fault in faults], [(FaultKind.DUPLICATED, SIZE)]
         )
         _, faults = self.check(STREAM + b"x", Random(1))
-        self.assertEqual([(each.kind, each.length) for each in faults], [(FaultKind.INSERTED, 1)])
+        self.assertEqual(
+            [(fault.kind, fault.length) for fault in faults], [(FaultKind.INSERTED, 1)]
+        )
 
     def test_replaced(self) -> None:
         """Bytes in place of a different number of others are too many there, and the others missing."""
         harmed = STREAM[:5000] + b"\0" * 50 + STREAM[5100:]
         _, faults = self.check(harmed, Random(1))
         self.assertEqual(
-            [(each.kind, each.offset, each.length) for each in faults],
+            [(fault.kind, fault.offset, fault.length) for fault in faults],
             [(FaultKind.INSERTED, 5000, 50), (FaultKind.DROPPED, 5000, 100)],
         )
 
@@ -122,8 +124,8 @@ class IntegrityTests(SynchronousTestCase):
         """A server that sends something else altogether is told so, and does not cost memory."""
         noise = Random(3).randbytes(400_000)
         _, faults = self.check(noise, Random(1))
-        self.assertEqual({each.kind for each in faults[:-1]}, {FaultKind.INSERTED})
-        self.assertEqual(sum(each.length for each in faults[:-1]), len(noise))
+        self.assertEqual({fault.kind for fault in faults[:-1]}, {FaultKind.INSERTED})
+        self.assertEqual(sum(fault.length for fault in faults[:-1]), len(noise))
         self.assertEqual(faults[-1], Fault(FaultKind.CUT, 0, SIZE))
 
     def test_shown(self) -> None:
@@ -136,6 +138,6 @@ class IntegrityTests(SynchronousTestCase):
         """The very last byte may be wrong, and nothing after it tells."""
         _, faults = self.check(STREAM[:-1] + bytes([STREAM[-1] ^ 1]), Random(1))
         self.assertEqual(
-            [(each.kind, each.offset, each.length) for each in faults],
+            [(fault.kind, fault.offset, fault.length) for fault in faults],
             [(FaultKind.FLIPPED, SIZE - 1, 1)],
         )

@@ -132,8 +132,8 @@ class VerifyingTests(SynchronousTestCase):
 
         def flip(data: bytes) -> bytes:
             return b"".join(
-                bytes([data[each] ^ 1]) + data[each + 1 : each + 1000]
-                for each in range(0, len(data), 1000)
+                bytes([data[number] ^ 1]) + data[number + 1 : number + 1000]
+                for number in range(0, len(data), 1000)
             )
 
         verifying = self.begin(WINDOW_SIZE)
