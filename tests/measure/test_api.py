@@ -79,7 +79,7 @@ class PingTests(SynchronousTestCase):
             port.stopListening()
 
     def test_wrong(self) -> None:
-        """What cannot be understood raises; what cannot be asked fails."""
+        """An invalid target raises an exception; one that cannot be reached fails."""
         with self.assertRaises(ValueError):
             preparePing(self.wire, "lab1:port")
         failing = preparePing(self.wire, Target("", "unix", path="/x"), size=0)

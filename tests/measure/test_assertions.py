@@ -23,7 +23,7 @@ class AssertionTests(SynchronousTestCase):
             self.assertEqual(self.failure(text, **values), "", text)
 
     def test_fails(self) -> None:
-        """What does not hold is told with the value."""
+        """A failed assertion is reported with the value."""
         for text, value, says in (
             ("avg<5ms", 5_200_000, "avg is 5.200ms"),
             ("loss<=1%", 0.25, "loss is 25.00%"),
@@ -38,7 +38,7 @@ class AssertionTests(SynchronousTestCase):
         self.assertEqual(self.failure("p99.9<5ms"), "p99.9<5ms: not measured")
 
     def test_wrong(self) -> None:
-        """What cannot be understood is an error that says so."""
+        """Invalid text is an error with a reason."""
         for text, says in (
             ("p99", "invalid assertion"),
             ("p98<5ms", "names: min, avg"),

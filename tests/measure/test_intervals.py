@@ -12,7 +12,7 @@ MS = 1_000_000
 
 class IntervalTests(SynchronousTestCase):
     def test_seconds(self) -> None:
-        """Each second has the probes that were sent in it and the times of those that were answered, whenever that was."""
+        """Each second has the probes that were sent in it, and their times."""
         began = 5 * SECOND
         sentAt = array("q", [began, began + SECOND - 1, began + SECOND, began + 3 * SECOND])
         width, found = intervalsOf(sentAt, array("q", [7 * SECOND, 1, -1, 0]))
@@ -28,14 +28,14 @@ class IntervalTests(SynchronousTestCase):
         )
 
     def test_percentiles(self) -> None:
-        """The median and the 99th percentile are the times that 50 and 99 of a hundred do not exceed, exactly."""
+        """Median and 99th percentile are exact, by nearest rank."""
         for count, median, p99 in ((100, 50, 99), (200, 100, 198), (101, 51, 100), (3, 2, 3)):
             took = array("q", range(count, 0, -1))
             _, (found,) = intervalsOf(array("q", [0] * count), took)
             self.assertEqual(found, Interval(0, count, count, 1, median, p99, count))
 
     def test_long(self) -> None:
-        """A long run has wider intervals, so that there are a thousand at most, and loses no probe by that."""
+        """A long run has at most a thousand intervals, and every probe is in one."""
         for seconds, width, length in (
             (MAX_INTERVALS, 1, MAX_INTERVALS),
             (MAX_INTERVALS + 1, 2, 501),
@@ -47,14 +47,14 @@ class IntervalTests(SynchronousTestCase):
             self.assertEqual(sum(interval.sent for interval in found[1]), seconds)
 
     def test_values(self) -> None:
-        """For JSON times have their unit in their names, and are null where nothing came back; a load has wrong ones."""
+        """In JSON, names of times have units; missing times are null; a load has wrong replies."""
         names = ("at_ns", "sent", "received", "min_ns", "p50_ns", "p99_ns", "max_ns")
         for values in ((SECOND, 9, 8, 1, 2, 3, 4), (SECOND, 9, 0, None, None, None, None)):
             self.assertEqual(Interval(*values).values(), dict(zip(names, values, strict=True)))
         self.assertEqual(Interval(0, 1, 1, wrong=0).values()["wrong"], 0)
 
     def test_widened(self) -> None:
-        """For a picture neighbours become one, until there are a thousand at most; nothing that is long is hidden by that."""
+        """For charts, neighbours are joined to at most a thousand; maxima are kept."""
         few = [Interval(0, 1, 1, 1, 2, 3, 4)]
         self.assertEqual(widened(SECOND, few), (SECOND, few))
         self.assertEqual(widened(SECOND, []), (SECOND, []))
@@ -70,5 +70,5 @@ class IntervalTests(SynchronousTestCase):
         self.assertEqual(found[1], Interval(3, 3, 0))
 
     def test_none(self) -> None:
-        """Where nothing was sent there is none."""
+        """A run without probes has no intervals."""
         self.assertEqual(intervalsOf(array("q"), array("q")), (SECOND, []))

@@ -19,7 +19,7 @@ def spreadOf(times: list[int]) -> LatencyHistogram:
 
 
 def exact(times: list[int], percent: float) -> int:
-    """The smallest time that so many of a hundred do not exceed."""
+    """The smallest time that ``percent`` percent of the times do not exceed."""
     return sorted(times)[max(ceil(len(times) * percent / 100), 1) - 1]
 
 
@@ -48,7 +48,7 @@ class SpreadTests(SynchronousTestCase):
         self.assertAlmostEqual(spread.deviation, pstdev(self.times), places=3)
 
     def test_buckets(self) -> None:
-        """Each time is between the ends of its bucket, which are within 0.1 % of each other; the outermost ends are the extremes."""
+        """Each time is within the limits of its bucket, which differ by 0.1 % at most."""
         buckets = spreadOf(self.times).buckets()
         self.assertEqual((buckets[0][0], buckets[-1][1]), (min(self.times), max(self.times)))
         wanted = sorted(self.times)
@@ -73,7 +73,7 @@ class SpreadTests(SynchronousTestCase):
         )
 
     def test_many(self) -> None:
-        """However many different times there are, it keeps no more of them than the histogram has buckets, about."""
+        """Memory is bounded by the number of buckets, whatever the number of different times."""
         spread = spreadOf([1, *range(10_000_000, 20_000_000, 100)])
         self.assertEqual((spread.count, spread.minimum), (100_001, 1))
         self.assertLess(len(spread._counts), 50_000)
@@ -97,7 +97,7 @@ class SpreadTests(SynchronousTestCase):
         self.assertEqual(merged.state(), whole.state())
 
     def test_stored(self) -> None:
-        """What went through JSON is as it was, also where times were longer than any histogram has room for."""
+        """A histogram is the same after JSON, even with times that exceed its range."""
         for times in (self.times, [], [5, LONGEST_TIME_NS * 2, LONGEST_TIME_NS * 5]):
             state = spreadOf(times).state()
             self.assertEqual(

@@ -17,7 +17,7 @@ from echoproto.targets.interfaces import IReplyReceiver
 
 
 class FakeChannel:
-    """Keeps what is sent."""
+    """Records the messages that are sent."""
 
     closed = False
 
@@ -76,7 +76,7 @@ class OpenTests(ConnectionTestCase):
         self.connection = self.opened(PipelinedConnection(self.loop(OpenLoop)))
 
     def test_times(self) -> None:
-        """The response time counts from when a message was due, the service time from when it was sent."""
+        """Response time counts from when a message was due, service time from when it was sent."""
         self.connection.send(b"one", 70, 100)
         self.hear(self.connection, b"one")
         found = (self.counts.late, self.counts.service, self.counts.response)
@@ -86,7 +86,7 @@ class OpenTests(ConnectionTestCase):
         self.assertEqual((self.idle, self.connection.underWay), (1, 0))
 
     def test_pieces(self) -> None:
-        """Replies may come in pieces, or several at once; each is compared with its message."""
+        """Replies may arrive in pieces, or several together; each is compared with its message."""
         for message in (b"one", b"two2", b"three"):
             self.connection.send(message, 100, 100)
         self.assertEqual(self.connection.underWay, 3)
@@ -95,7 +95,7 @@ class OpenTests(ConnectionTestCase):
         self.assertEqual(self.counts.bytesReceived, 12)
 
     def test_foreign(self) -> None:
-        """What nobody has asked for is wrong, and belongs to no later reply."""
+        """Unexpected data is wrong, and is not taken for a part of a later reply."""
         self.connection.send(b"one", 100, 100)
         self.hear(self.connection, b"onemore")
         self.assertEqual((self.counts.wrong, self.counts.bytesReceived), (1, 7))
@@ -104,7 +104,7 @@ class OpenTests(ConnectionTestCase):
         self.assertEqual((self.counts.wrong, self.counts.service.count), (1, 2))
 
     def test_warmup(self) -> None:
-        """A reply to what was sent before the beginning is not counted."""
+        """A reply to a message that was sent before the beginning does not count."""
         self.connection.send(b"one", 100, 100)
         self.counters.restart(105)
         self.hear(self.connection, b"one")
@@ -125,7 +125,7 @@ class OpenTests(ConnectionTestCase):
 
 class ClosedTests(ConnectionTestCase):
     def test_window(self) -> None:
-        """A reply draws the next message, until there is none."""
+        """A reply is followed by the next message until all are sent."""
         loop = self.loop(ClosedLoop, b"one", b"two", b"three")
         connection = self.opened(PipelinedConnection(loop))
         for _ in range(2):
@@ -139,7 +139,7 @@ class ClosedTests(ConnectionTestCase):
         self.assertEqual(self.idle, 2)
 
     def test_warmup(self) -> None:
-        """A reply to what was sent before the beginning is not counted, but draws the next message."""
+        """A reply from before the beginning does not count, but the next message follows."""
         loop = self.loop(ClosedLoop, b"one", b"two")
         connection = self.opened(PipelinedConnection(loop))
         loop.sendNext(connection, 100)
@@ -150,7 +150,7 @@ class ClosedTests(ConnectionTestCase):
 
 class GivenUpTests(ConnectionTestCase):
     def test_givenUp(self) -> None:
-        """A connection whose next reply is overdue is closed, and over; until then, and where none is awaited, it stays."""
+        """A connection is closed and lost if its next reply is overdue, and only then."""
         for kind in (PipelinedConnection, SequentialConnection):
             self.setUp()
             connection = self.opened(kind(self.loop(ClosedLoop)))
@@ -165,7 +165,7 @@ class GivenUpTests(ConnectionTestCase):
 
 class LostTests(ConnectionTestCase):
     def test_lost(self) -> None:
-        """A message without a reply draws another in a closed loop, none in an open one."""
+        """A missing reply is followed by a message in a closed loop, but not in an open loop."""
         connection = self.opened(PipelinedConnection(self.loop(OpenLoop)))
         self.loop(OpenLoop).lost(connection, 100)
         self.assertEqual((self.channel.sent, self.idle), ([], 1))
@@ -183,7 +183,7 @@ class SingleTests(ConnectionTestCase):
         return connection
 
     def test_whole(self) -> None:
-        """A whole reply draws the next message, and its time is that from one reply to the next."""
+        """A whole reply is followed by the next message; its time counts from the last reply."""
         connection = self.connection(b"one", b"two2")
         self.hear(connection, b"one", b"two2")
         self.assertEqual(self.channel.sent, [b"one", b"two2"])
@@ -202,7 +202,7 @@ class SingleTests(ConnectionTestCase):
         self.assertEqual(self.counts.bytesReceived, 8)
 
     def test_foreign(self) -> None:
-        """What comes behind a reply is wrong, as is what comes when nothing is under way."""
+        """Data after a reply is wrong, and so is data while no reply is due."""
         connection = self.connection(b"one", b"two")
         self.hear(connection, b"onemore")
         self.assertEqual((self.counts.wrong, self.counts.bytesReceived), (1, 7))
@@ -217,7 +217,7 @@ class SingleTests(ConnectionTestCase):
         self.assertEqual((self.counts.wrong, self.counts.bytesReceived), (2, 4))
 
     def test_warmup(self) -> None:
-        """A reply to what was sent before the beginning is not counted, but draws the next message."""
+        """A reply from before the beginning does not count, but the next message follows."""
         connection = self.connection(b"one", b"two")
         self.counters.restart(105)
         self.hear(connection, b"one")

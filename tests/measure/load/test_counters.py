@@ -25,7 +25,7 @@ def counts(
 
 class CountsTests(SynchronousTestCase):
     def test_add(self) -> None:
-        """What two have counted is added, each by itself."""
+        """Counts of two intervals are added field by field."""
         whole = counts(sent=10, service=(7,), response=(8,))
         whole.add(counts(service=(9, 11)))
         self.assertEqual((whole.sent, whole.wrong), (11, 4))
@@ -34,7 +34,7 @@ class CountsTests(SynchronousTestCase):
         self.assertEqual([histogram.count for histogram in spreads], [3, 1, 2])
 
     def test_any(self) -> None:
-        """There is something where anything was sent, or came."""
+        """Counts are true if anything was sent or received."""
         self.assertFalse(IntervalCounts())
         self.assertTrue(counts())
         self.assertTrue(counts(sent=0))
@@ -43,7 +43,7 @@ class CountsTests(SynchronousTestCase):
         self.assertTrue(late)
 
     def test_interval(self) -> None:
-        """Its times are response times, in a closed loop service times, and none where nothing came."""
+        """The times of an interval are response times or, in a closed loop, service times."""
         for made, expected in (
             (counts(), Interval(5, 1, 0, wrong=2)),
             (counts(service=(1, 3, 2)), Interval(5, 1, 3, 1, 2, 3, 3, wrong=2)),
@@ -54,7 +54,7 @@ class CountsTests(SynchronousTestCase):
 
 class TallyTests(SynchronousTestCase):
     def test_seconds(self) -> None:
-        """Each second is told when it is over, and all are added."""
+        """Each second is reported at its end, and added to the total."""
         told: list[Any] = []
         counters = LoadCounters(lambda *second: told.append(second))
         for sent in (5, 6):
@@ -68,7 +68,7 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual([counts.sent for _, counts in told], [5, 6])
 
     def test_restart(self) -> None:
-        """What was before a new beginning is forgotten."""
+        """A restart resets all counts."""
         counters = LoadCounters()
         counters.counts.sent = 5
         counters.closeInterval()
@@ -78,7 +78,7 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual(counters.intervals, [])
 
     def test_result(self) -> None:
-        """What became of it is what all seconds have counted."""
+        """The result has the sums of all seconds."""
         counters = LoadCounters()
         for _ in range(2):
             counters.counts.add(counts(service=(5,)))
@@ -101,7 +101,7 @@ class TallyTests(SynchronousTestCase):
             counters.closeInterval()
 
     def test_foreign(self) -> None:
-        """What nobody has asked for is wrong, and its bytes have come."""
+        """A foreign reply is wrong, and its bytes count as received."""
         counters = LoadCounters()
         counters.foreign(9)
         self.assertEqual((counters.counts.wrong, counters.counts.bytesReceived), (1, 9))

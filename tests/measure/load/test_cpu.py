@@ -16,12 +16,12 @@ class UsageTests(SynchronousTestCase):
         self.patch(module, "SCHEDSTAT", self.file)
 
     def test_linux(self) -> None:
-        """The kernel tells how long we have run, waited, and how often."""
+        """The kernel reports the time on a CPU, the time in the run queue, and a count."""
         self.file.write_text("123 45 6\n")
         self.assertEqual(cpuTime(), CPUTime(5, 45))
 
     def test_elsewhere(self) -> None:
-        """Where it does not tell we have not waited."""
+        """If the kernel does not report it, the time in the run queue is 0."""
         self.assertEqual(cpuTime(), CPUTime(5, 0))
         for text in ("", "1", "1 x"):
             self.file.write_text(text)

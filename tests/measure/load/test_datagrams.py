@@ -25,7 +25,7 @@ class DatagramTests(ConnectionTestCase):
         self.messages = [next(supply) for _ in range(200)]
 
     def connection(self, under: int, kind: Any = ClosedLoop) -> Any:
-        """So many are under way."""
+        """Open a flow with datagrams under way."""
         self.sharedLoop = self.loop(kind, *self.messages)
         connection = DatagramFlow(self.sharedLoop)
         verifyObject(IReplyReceiver, connection)
@@ -42,7 +42,7 @@ class DatagramTests(ConnectionTestCase):
         return counts.sent, counts.service.count, counts.wrong, counts.duplicates
 
     def test_anyOrder(self) -> None:
-        """Replies come in any order; each draws the next in a closed loop."""
+        """Replies may arrive in any order; in a closed loop each draws the next datagram."""
         connection = self.connection(3)
         self.hear(connection, self.messages[2], self.messages[0])
         self.assertEqual(self.figures(), (5, 2, 0, 0))
@@ -50,7 +50,7 @@ class DatagramTests(ConnectionTestCase):
         self.assertEqual(self.channel.sent, self.messages[:5])
 
     def test_open(self) -> None:
-        """In an open loop the response time counts from when it was due, and nothing is drawn."""
+        """In an open loop response time counts from when it was due, and a reply sends nothing."""
         connection = self.connection(2, OpenLoop)
         self.hear(connection, self.messages[1])
         self.assertEqual((self.figures(), connection.underWay, self.idle), ((2, 1, 0, 0), 1, 1))
@@ -61,7 +61,7 @@ class DatagramTests(ConnectionTestCase):
         self.assertEqual((self.counts.service.count, self.counts.response.maximum), (2, 50))
 
     def test_damaged(self) -> None:
-        """A damaged reply is known by its number or by what stands behind it, and is wrong."""
+        """A damaged reply is matched by its header or its body, and is wrong."""
         connection = self.connection(3)
         self.hear(connection, self.messages[1][:-1] + b"?", b"x" + self.messages[0][1:])
         self.assertEqual(self.figures(), (5, 2, 2, 0))
@@ -69,33 +69,33 @@ class DatagramTests(ConnectionTestCase):
         self.assertEqual(self.figures(), (6, 3, 3, 0))
 
     def test_empty(self) -> None:
-        """What has nothing behind its number is known by that alone."""
+        """A datagram without a body is matched by its header only."""
         self.messages = [message[:8] for message in self.messages]
         connection = self.connection(1)
         self.hear(connection, b"x" + self.messages[0][1:])
         self.assertEqual(self.figures(), (1, 0, 1, 0))
 
     def test_likeAnother(self) -> None:
-        """What has come before is no damaged one, though what stands behind the number is under way again."""
+        """A duplicate is no damaged reply, even if its body is under way again."""
         connection = self.connection(1)
         self.hear(connection, *self.messages[:3], self.messages[0])
         self.assertEqual(self.figures(), (4, 3, 0, 1))
 
     def test_twice(self) -> None:
-        """What has come before is a duplicate; it draws nothing."""
+        """A reply that was received before is a duplicate, and sends nothing."""
         connection = self.connection(1)
         self.hear(connection, self.messages[0], self.messages[0])
         self.assertEqual((self.figures(), connection.underWay), ((2, 1, 0, 1), 1))
 
     def test_foreign(self) -> None:
-        """What is of another session, or comes before anything was sent, is wrong."""
+        """A datagram of another session, or before anything was sent, is wrong."""
         self.hear(self.connection(0), b"")
         self.hear(self.connection(1), b"yourxxxxone!")
         self.assertEqual(self.figures(), (1, 0, 2, 0))
         self.assertEqual(self.counts.bytesReceived, 12)
 
     def test_lost(self) -> None:
-        """What does not come is given up, and another sent in its place; where it comes after all it has been received."""
+        """A lost datagram is replaced after the timeout; if its reply is late, it is received."""
         connection = self.connection(2)
         self.time += 50
         self.hear(connection, self.messages[0])
@@ -114,7 +114,7 @@ class DatagramTests(ConnectionTestCase):
         self.assertEqual(self.figures()[1:], (1, 0, 1))
 
     def test_trouble(self) -> None:
-        """What the network says is told, and the port stays."""
+        """A network error is reported, and the port stays open."""
         connection = self.connection(1)
         connection.connectionLost("refused")
         self.assertEqual((self.troubles, self.ended, connection.underWay), (["refused"], [], 1))
@@ -124,7 +124,7 @@ class DatagramTests(ConnectionTestCase):
 
 class NumberedTests(SynchronousTestCase):
     def test_datagrams(self) -> None:
-        """Each has the session's number and its own, so that none is as another; bodies come again."""
+        """Datagrams have a session number and their own, so all differ; bodies repeat."""
         made = list(islice(numberedDatagrams(b"mine", [b"a", b"bc"]), 5))
         self.assertEqual({datagram[:SESSION_SIZE] for datagram in made}, {b"mine"})
         self.assertEqual(

@@ -47,7 +47,7 @@ class FakeChannel:
 
 
 class Target:
-    """Opens channels, or what a test wants instead."""
+    """Opens channels, or fires Deferreds that a test has provided."""
 
     name = "tcp://lab1:7"
 
@@ -109,14 +109,14 @@ class LoadingTestCase(SynchronousTestCase):
 
 class ClosedTests(LoadingTestCase):
     def test_window(self) -> None:
-        """Each connection has so many under way, and a reply draws the next."""
+        """Each connection has a window of messages under way; each reply draws the next."""
         self.begin(connections=2, window=3)
         self.assertEqual(self.sent(), 6)
         self.target.channels[0].answer(2)
         self.assertEqual([len(channel.sent) for channel in self.target.channels], [3, 3])
 
     def test_count(self) -> None:
-        """It ends when so many are answered, and every byte is counted."""
+        """The load ends when all its messages are answered, and every byte is counted."""
         loading = self.begin(connections=1, duration=None, count=3)
         self.clock.advance(0.003)
         for _ in range(3):
@@ -130,7 +130,7 @@ class ClosedTests(LoadingTestCase):
         self.assertTrue(self.target.channels[0].closed)
 
     def test_duration(self) -> None:
-        """After its time nothing more is sent, and replies are awaited so long."""
+        """After the duration nothing is sent, and replies are awaited until the timeout."""
         loading = self.begin(connections=2, duration=SECOND, timeout=SECOND // 2)
         self.clock.advance(1)
         self.target.channels[0].answer()
@@ -141,7 +141,7 @@ class ClosedTests(LoadingTestCase):
         self.assertEqual((result.sent, result.lost, result.duration), (2, 1, SECOND))
 
     def test_pieces(self) -> None:
-        """Replies may come in pieces, or several at once; each is compared with its message."""
+        """Replies may arrive in pieces, or several together; each is compared with its message."""
         loading = self.begin(connections=1, window=3, duration=None, count=3)
         channel = self.target.channels[0]
         for piece in (b"on", b"etwo", b"2thrEe"):
@@ -150,14 +150,14 @@ class ClosedTests(LoadingTestCase):
         self.assertEqual((result.received, result.wrong), (3, 1))
 
     def test_stage(self) -> None:
-        """It tells how much is done, and what was counted so far."""
+        """The stage has the share that is done, and the counts so far."""
         loading = self.begin(connections=1, duration=10 * SECOND)
         self.clock.advance(2.5)
         self.answer()
         self.assertEqual(loading.stage(), (0.25, (2, 1, 0)))
 
     def test_intervals(self) -> None:
-        """Each second is told when it is over, those too in which we were held up; the rest at the end."""
+        """Each second is reported at its end, even after a pause; the last one with the result."""
         told: list[Any] = []
         loading = self.begin(connections=1, duration=None, tell=lambda *second: told.append(second))
         for seconds in (0.4, 0.5, 0.2, 2.5):
@@ -175,7 +175,7 @@ class ClosedTests(LoadingTestCase):
         self.assertEqual((result.sent, result.received), (5, 4))
 
     def test_warmup(self) -> None:
-        """What is sent so early is not counted."""
+        """Messages in the warm-up do not count."""
         loading = self.begin(connections=1, duration=SECOND, warmup=SECOND // 2)
         for seconds in (0.4, 0.1, 0.1, 0.4):
             self.clock.advance(seconds)
@@ -184,7 +184,7 @@ class ClosedTests(LoadingTestCase):
         self.assertEqual((result.sent, result.received, result.duration), (2, 2, SECOND // 2))
 
     def test_busy(self) -> None:
-        """Where our processor was the limit it is said."""
+        """A saturated CPU is reported as the limit."""
         loading = self.begin(connections=1, duration=SECOND)
         self.spent = 950 * MS
         self.clock.advance(1)
@@ -194,7 +194,7 @@ class ClosedTests(LoadingTestCase):
         )
 
     def test_waited(self) -> None:
-        """Where others had our processor it was the limit, too."""
+        """A CPU that is used by other processes is reported as the limit, too."""
         loading = self.begin(connections=1, duration=SECOND)
         self.spent, self.waited = 500 * MS, 450 * MS
         self.clock.advance(1)
@@ -210,7 +210,7 @@ class OpenTests(LoadingTestCase):
         return self.begin(times=fixed(rate), rate=rate, **plan)
 
     def test_times(self) -> None:
-        """Messages are sent at their times, one connection after the other, whatever has come back."""
+        """Messages are sent at their times on alternating connections, whatever the replies."""
         self.open(100, connections=2)
         for _ in range(100):
             self.clock.advance(0.001)
@@ -218,7 +218,7 @@ class OpenTests(LoadingTestCase):
         self.assertEqual([len(channel.sent) for channel in self.target.channels], [5, 6])
 
     def test_tooMany(self) -> None:
-        """Where more is due than can be sent, there is time for other things, so that the end comes at its time."""
+        """If more is due than can be sent, timers still run, so that the load ends on time."""
 
         def slow() -> int:
             self.clock.rightNow += 0.0001
@@ -233,7 +233,7 @@ class OpenTests(LoadingTestCase):
         self.assertEqual(result.lost, 0)
 
     def test_foreign(self) -> None:
-        """What nobody has asked for is wrong."""
+        """Unexpected data is wrong."""
         loading = self.open(100, connections=1)
         self.answer()
         self.target.channels[0].receiver.replyReceived(b"more")
@@ -242,7 +242,7 @@ class OpenTests(LoadingTestCase):
         self.assertEqual((result.wrong, result.bytesReceived), (1, 7))
 
     def test_count(self) -> None:
-        """It ends when so many are answered, though its time is not over; no more are sent."""
+        """The load ends when its messages are answered, even before its duration."""
         loading = self.open(1000, connections=1, count=2, duration=SECOND)
         for _ in range(3):
             self.clock.advance(0.001)
@@ -252,7 +252,7 @@ class OpenTests(LoadingTestCase):
         self.assertEqual(self.ended(loading).received, 2)
 
     def test_omission(self) -> None:
-        """A server that stops for a second shows in the response times of all that was due meanwhile."""
+        """A server that stops for a second delays the responses to all messages due meanwhile."""
         loading = self.open(1000, connections=1, duration=3 * SECOND)
         for milli in range(4000):
             self.clock.advance(0.001)
@@ -265,7 +265,7 @@ class OpenTests(LoadingTestCase):
             self.assertLess(abs(found - seconds), 0.01, percent)
 
     def test_heldUp(self) -> None:
-        """Where we ourselves were held up, the response time has it, the service time has not, and it is said."""
+        """A pause of this process shows in the response time, and is reported."""
         loading = self.open(1000, connections=1, duration=3 * SECOND)
         for _ in range(500):
             self.clock.advance(0.001)
@@ -297,7 +297,7 @@ class OpenTests(LoadingTestCase):
         self.assertEqual(self.ended(loading).errors, {"lost": 1})
 
     def test_finished(self) -> None:
-        """Finished it sends no more, and ends with the last reply; finished again it ends at once."""
+        """Finished, it stops sending and awaits replies; finished again, it ends now."""
         for again in (False, True):
             loading = self.open(1000, connections=1)
             [channel] = self.target.channels
@@ -328,7 +328,7 @@ class AgainTests(LoadingTestCase):
         self.assertEqual(self.ended(loading).errors, {"lost": 1, refused: 3})
 
     def test_missed(self) -> None:
-        """What was due while there was no connection, to the end, is lost."""
+        """Messages that were due at the end without a connection are lost."""
         loading = self.begin(
             connections=1, duration=2 * SECOND, times=fixed(10), rate=10.0, timeout=SECOND
         )
@@ -343,7 +343,7 @@ class AgainTests(LoadingTestCase):
         self.assertEqual((result.sent, result.received), (21, 11))
 
     def test_givenUp(self) -> None:
-        """Where a reply does not come in its time its connection is given up, and another made."""
+        """If a reply is overdue, its connection is closed and replaced."""
         for window in (1, 2):
             loading = self.begin(connections=1, window=window, duration=9 * SECOND, timeout=SECOND)
             for _ in range(12):
@@ -358,7 +358,7 @@ class AgainTests(LoadingTestCase):
             self.assertEqual(self.ended(loading).errors, {NO_REPLY: 1})
 
     def test_givenIn(self) -> None:
-        """Where so many are to be sent, and nobody is there any more, it ends."""
+        """A load without a duration ends if no connection can be made any more."""
         target = Target()
         loading = self.begin(target, connections=1, duration=None, count=9, timeout=SECOND)
         target.refuses = True
@@ -378,7 +378,7 @@ class AgainTests(LoadingTestCase):
         self.assertEqual(len(self.target.channels), 2)
 
     def test_large(self) -> None:
-        """A large window is filled in turns, between which what comes is heard."""
+        """A large window is filled in several turns, between which replies are read."""
         self.begin(connections=1, window=3 * MAX_SENDS_PER_TURN)
         [channel] = self.target.channels
         self.assertEqual(len(channel.sent), MAX_SENDS_PER_TURN)
@@ -398,7 +398,7 @@ class AgainTests(LoadingTestCase):
         self.assertEqual((result.duration, result.rate), (SECOND // 2, 2.0))
 
     def test_tooLate(self) -> None:
-        """A connection that is not made in its time is told so."""
+        """A connection attempt fails after the timeout, with a reason."""
         target = Target()
         target.instead = [Deferred()]
         loading = self.begin(target, connections=1, timeout=SECOND // 2)
@@ -417,7 +417,7 @@ class DatagramTests(LoadingTestCase):
         )
 
     def test_lost(self) -> None:
-        """Datagrams that do not come are given up after their time, and others sent in their places."""
+        """Lost datagrams are given up after the timeout, and others are sent in their places."""
         loading = self.datagrams(connections=2, duration=3 * SECOND, window=2)
         self.target.channels[0].answer(2)
         self.assertEqual([len(channel.sent) for channel in self.target.channels], [2, 2])
@@ -430,7 +430,7 @@ class DatagramTests(LoadingTestCase):
         self.assertEqual(result.connecting.count, 0)
 
     def test_trouble(self) -> None:
-        """What the network says is counted, and the port is used on; the end comes with the last reply or after its time."""
+        """A network error is counted, and the port stays in use."""
         loading = self.datagrams(connections=1, duration=None, count=2)
         self.target.channels[0].receiver.connectionLost("refused")
         for _ in range(21):
@@ -440,7 +440,7 @@ class DatagramTests(LoadingTestCase):
         self.assertEqual(result.errors, {"refused": 1})
 
     def test_count(self) -> None:
-        """It ends when so many are answered or given up."""
+        """The load ends when all its datagrams are answered or given up."""
         loading = self.datagrams(connections=1, duration=None, count=2)
         self.answer()
         self.answer()
@@ -449,7 +449,7 @@ class DatagramTests(LoadingTestCase):
 
 class ConnectionTests(LoadingTestCase):
     def test_lost(self) -> None:
-        """A connection that ends loses what was under way; another takes its place, and why is told."""
+        """Messages on a lost connection are lost; it is replaced, and the reason is counted."""
         loading = self.begin(connections=2)
         self.target.channels[0].receiver.connectionLost("the server closed the connection")
         self.clock.advance(RECONNECT_DELAY / SECOND)
@@ -478,14 +478,14 @@ class ConnectionTests(LoadingTestCase):
         self.assertEqual(self.ended(loading).errors.total(), 1)
 
     def test_refused(self) -> None:
-        """Where none can be made it fails."""
+        """The load fails if no connection can be made."""
         target = Target()
         target.instead = [fail(ConnectionRefusedError()), fail(ConnectionRefusedError())]
         loading = self.begin(target, connections=2)
         self.failureResultOf(loading.result, ConnectionRefusedError)
 
     def test_stoppedEarly(self) -> None:
-        """Stopped before it is connected it ends, and what is connected then is closed."""
+        """If it is stopped while connecting, it ends, and a connection made later is closed."""
         target = Target()
         slow: Deferred[Any] = Deferred()
         slow.cancel = lambda: None  # type: ignore[method-assign]

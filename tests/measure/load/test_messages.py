@@ -20,7 +20,7 @@ class PipeTests(SynchronousTestCase):
         self.assertEqual(list(islice(times, 3)), list(islice(sendTimes("fixed", 10.0, 1, 2), 3)))
 
     def test_reports(self) -> None:
-        """What goes through the pipe is one line, and comes out as it was."""
+        """A report is one line in the pipe, and can be restored from it."""
         counts = IntervalCounts()
         counts.sent = 5
         counts.service.add(7)

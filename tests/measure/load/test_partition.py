@@ -27,7 +27,7 @@ class DividedTests(SynchronousTestCase):
         )
 
     def test_few(self) -> None:
-        """Nobody is without a connection, nor without a message."""
+        """Each worker has at least one connection and one message."""
         closed = LoadPlan(connections=2, count=None)
         self.assertEqual([share.connections for share in splitPlan(closed, 5)], [1, 1])
         self.assertEqual([share.rate for share in splitPlan(closed, 5)], [None, None])
@@ -61,7 +61,7 @@ class JointTests(SynchronousTestCase):
         self.joint = ResultAggregator(2, tell)
 
     def test_seconds(self) -> None:
-        """A second is told when all have told theirs, and has all of theirs."""
+        """A second ends when all workers have reported it, and has their sums."""
         self.joint.second(0, second(1, 5))
         self.joint.second(0, second(2, 6, 7))
         self.assertEqual(self.told, [])
@@ -81,7 +81,7 @@ class JointTests(SynchronousTestCase):
         self.assertEqual([entry for _, entry, _ in self.told], [1, 2, 3])
 
     def test_result(self) -> None:
-        """The whole is the sum of what was told; times are merged, shares of processors added."""
+        """The result has the sums of the counts; times are merged, CPU shares added."""
         for worker in range(2):
             self.joint.second(worker, second(4, 1, worker + 2))
             self.joint.ended(worker)

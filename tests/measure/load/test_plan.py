@@ -9,7 +9,7 @@ from tests.report.sampleresults import histogramOf, loadResult
 
 class LoadPlanTests(SynchronousTestCase):
     def test_share(self) -> None:
-        """What is done of it is told by time and by number, whichever is further."""
+        """The share that is done depends on time or count, whichever is further."""
         plan = LoadPlan(duration=100, count=10)
         found = [plan.share(*progress) for progress in ((20, 1), (20, 5), (300, 5))]
         self.assertEqual(found, [0.2, 0.5, 1.0])
@@ -18,13 +18,13 @@ class LoadPlanTests(SynchronousTestCase):
 
 class LoadResultTests(SynchronousTestCase):
     def test_figures(self) -> None:
-        """What was lost, and how many replies came in a second."""
+        """Losses and replies per second follow from the counts."""
         result = loadResult()
         self.assertEqual((result.lost, result.rate), (1, 4.5))
         self.assertEqual(loadResult(duration=0).rate, 0)
 
     def test_busy(self) -> None:
-        """A processor that was busy is a limit of ours, save in an open loop, which waits without sleep."""
+        """A busy CPU is a limit, except in an open loop, which waits in a busy loop."""
         self.assertEqual(loadResult().limits, [])
         self.assertEqual(
             loadResult(busy=0.95).limits, ["the client's CPU was busy for 95% of the time"]

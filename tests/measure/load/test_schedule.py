@@ -16,7 +16,7 @@ class ArrivalTests(SynchronousTestCase):
         self.assertEqual(next(islice(fixed(3), 3_000_000, None)), 1_000_000 * SECOND)
 
     def test_poisson(self) -> None:
-        """The times between are exponentially distributed: as many are short of the mean as there should be."""
+        """Poisson intervals are exponentially distributed, as the share below the mean shows."""
         times = list(islice(poisson(1000, Random(862)), 20_001))
         self.assertEqual(times[0], 0)
         gaps = [later - earlier for earlier, later in pairwise(times)]

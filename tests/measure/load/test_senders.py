@@ -75,7 +75,7 @@ class ClosedLoopSenderTests(SenderTestCase):
         self.assertEqual((late.underWay, tooLate.underWay), (2, 0))
 
     def test_large(self) -> None:
-        """A large window is filled in several turns of the reactor, while its connection is open."""
+        """A large window is filled in several turns while its connection is open."""
         self.sender(2 * MAX_SENDS_PER_TURN).start(0)
         self.assertEqual(self.sent, [MAX_SENDS_PER_TURN, MAX_SENDS_PER_TURN])
         first = self.connections.pop(0)

@@ -22,7 +22,7 @@ class TimersTests(SynchronousTestCase):
         self.assertEqual((self.called, self.clock.getDelayedCalls()), (["one"], []))
 
     def test_end(self) -> None:
-        """At the end no call is left, and none comes."""
+        """After the end no call is pending, and none can be added."""
         self.timers.later(SECOND, self.called.append, "one")
         self.timers.end()
         self.assertIsNone(self.timers.later(SECOND, self.called.append, "two"))

@@ -20,24 +20,24 @@ def probes(size: int = 64, pattern: bytes = b"") -> ProbePayload:
 
 class MakeTests(SynchronousTestCase):
     def test_size(self) -> None:
-        """A payload has as many bytes as were asked for, whatever it has room for."""
+        """A payload has the requested size, even if its header does not fit."""
         for size in (0, 1, 2, 3, 4, 7, 8, 19, 20, 21, 64, 65_507):
             for pattern in (b"", b"\xff\x00\x01"):
                 self.assertEqual(len(probes(size, pattern).encode(7, 5)), size)
 
     def test_header(self) -> None:
-        """A whole header tells magic, session, sequence number and time, each in network order."""
+        """A whole header has magic number, session, sequence number and time, big-endian."""
         made = probes(20).encode(258, 3)
         self.assertEqual(made, MAGIC + SESSION + bytes([0, 0, 1, 2]) + bytes([0] * 7 + [3]))
 
     def test_pattern(self) -> None:
-        """A pattern fills what the header leaves; otherwise no two probes have the same bytes."""
+        """A pattern fills the rest of a payload; otherwise no two probes have the same bytes."""
         self.assertEqual(probes(26, b"ab").encode(1, 1)[20:], b"ababab")
         self.assertNotEqual(probes().encode(1, 1)[20:], probes().encode(2, 1)[20:])
         self.assertEqual(probes().encode(1, 1), probes().encode(1, 1))
 
     def test_fallback(self) -> None:
-        """Smaller payloads say what they cannot tell."""
+        """Payloads that are too small for the header have a warning."""
         self.assertEqual(probes(20).fallback, "")
         for size, says in ((19, "time"), (7, "foreign"), (2, "2 bytes"), (0, "order")):
             self.assertIn(says, probes(size).fallback)
@@ -60,7 +60,7 @@ class FindTests(SynchronousTestCase):
         self.assertEqual(probes().identify(bytes(reply), SENT_AT), sequence)
 
     def test_headerGone(self) -> None:
-        """A reply whose number and time are both damaged is told by the rest, unless that is a pattern."""
+        """A reply with damaged number and time is identified by content, but not by a pattern."""
         for size in (40, 1400):
             reply = bytearray(probes(size).encode(7, SENT_AT[7]))
             reply[8:20] = b"?" * 12
@@ -76,7 +76,7 @@ class FindTests(SynchronousTestCase):
             self.assertEqual(probes().identify(reply, SENT_AT), 9)
 
     def test_foreign(self) -> None:
-        """Noise, another session's probes and those that were never sent are nobody's."""
+        """Noise, probes of other sessions and probes that were never sent are foreign."""
         random = Random(1)
         for _ in range(200):
             self.assertIsNone(probes().identify(random.randbytes(64), SENT_AT))
@@ -103,7 +103,7 @@ class FindTests(SynchronousTestCase):
 
 class DifferenceTests(SynchronousTestCase):
     def test_shown(self) -> None:
-        """Where, what was sent and what came, some bytes of each, and the length where that differs."""
+        """A difference shows its offset, some bytes of both, and the length if it differs."""
         for sent, received, says in (
             (b"\x00\x01\x02", b"\x00\xff\x02", "at byte 1 sent 01 02, received ff 02"),
             (b"\x00\x01", b"\x00", "1 bytes long, at byte 1 sent 01, received nothing"),

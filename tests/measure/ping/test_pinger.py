@@ -22,7 +22,7 @@ MS = SECOND // 1000
 
 @implementer(IChannel)
 class FakeChannel:
-    """Keeps what is sent; a test answers."""
+    """Records the probes; a test answers them."""
 
     connectionless = False
     connectTime: int | None = 3 * MS
@@ -87,14 +87,14 @@ class PingingTests(SynchronousTestCase):
         return [outcome.kind for outcome in self.seen]
 
     def test_interfaces(self) -> None:
-        """What the tests use is what the interfaces ask for."""
+        """The fakes of these tests provide the interfaces."""
         pinging = self.begin()
         verifyObject(ITarget, self.target)
         verifyObject(IChannel, self.target.channels[0])
         verifyObject(IReplyReceiver, pinging)
 
     def test_count(self) -> None:
-        """So many probes are sent, an interval apart, and it ends with the last reply."""
+        """The probes of the plan are sent at intervals, and the last reply ends the run."""
         pinging = self.begin(count=3, interval=20 * MS)
         for _ in range(3):
             self.clock.advance(0.001)
@@ -117,14 +117,14 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(pinging.result).record.lost, 1)
 
     def test_late(self) -> None:
-        """A reply that comes after the wait is late, and counts."""
+        """A reply after the timeout is late, and counts as received."""
         self.begin(count=2, interval=SECOND, timeout=500 * MS)
         self.clock.advance(0.6)
         self.answer()
         self.assertEqual(self.kinds(), [OutcomeKind.LOST, OutcomeKind.LATE])
 
     def test_inOrder(self) -> None:
-        """On a stream a reply is known by its place, and what nobody asked for is foreign."""
+        """On a stream replies are matched by position, and an additional one is foreign."""
         self.begin(count=2, interval=MS)
         self.clock.advance(0.001)
         self.answer(probe=1)
@@ -134,7 +134,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.kinds()[1:], [OutcomeKind.REPLY, OutcomeKind.FOREIGN])
 
     def test_anyOrder(self) -> None:
-        """Datagrams are known by what they hold."""
+        """Datagrams are matched by content."""
         self.begin(Target(ordered=False), count=2, interval=MS)
         self.clock.advance(0.001)
         self.answer(probe=1)
@@ -149,7 +149,7 @@ class PingingTests(SynchronousTestCase):
         pinging.stop()
 
     def test_cancelled(self) -> None:
-        """Cancelled, it fires with what there is so far."""
+        """Cancelled, the result fires with the figures so far."""
         pinging = self.begin()
         self.answer()
         pinging.result.cancel()
@@ -163,7 +163,7 @@ class PingingTests(SynchronousTestCase):
         self.assertLessEqual(len(self.target.channels[0].sent), 4)
 
     def test_adaptive(self) -> None:
-        """Adaptive, the next probe is sent when a reply has come, and an interval later where none does."""
+        """In adaptive mode a reply draws the next probe; without one, the interval counts."""
         self.begin(adaptive=True)
         for _ in range(5):
             self.answer()
@@ -182,7 +182,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(pinging.result).connecting.count, 2)
 
     def test_reconnectInTurn(self) -> None:
-        """A probe's connection is kept until its reply has come, or is given up."""
+        """With a connection per probe, it stays open until the reply or the timeout."""
         self.begin(count=3, reconnect=True, interval=MS, timeout=50 * MS)
         self.clock.advance(0.01)
         self.assertEqual(len(self.target.channels), 1)
@@ -193,7 +193,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.kinds(), [OutcomeKind.REPLY, OutcomeKind.LOST])
 
     def test_gone(self) -> None:
-        """A connection that ends loses what was awaited on it; the next probe has a new one."""
+        """Probes under way on a connection that ends are lost; the next probe opens a new one."""
         self.begin(interval=10 * MS)
         self.target.receiver.connectionLost("the server closed the connection")
         self.assertEqual(self.seen[0].reason, "the server closed the connection")
@@ -210,7 +210,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(len(self.target.channels[0].sent), 2)
 
     def test_notSent(self) -> None:
-        """What cannot be sent is lost, and tells why."""
+        """A probe that cannot be sent is lost, with the reason."""
         for error, reason in (
             (OSError(90, "Message too long"), "Message too long"),
             (DatagramTooLong("9 bytes do not fit"), "9 bytes do not fit"),
@@ -243,7 +243,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.seen[0].reason, "no connection in 1 s")
 
     def test_never(self) -> None:
-        """What can never be reached fails."""
+        """A target that can never be reached is a failure."""
         target = Target()
         failed: Deferred[Any] = Deferred()
         target.instead = [failed]
@@ -252,7 +252,7 @@ class PingingTests(SynchronousTestCase):
         self.failureResultOf(pinging.result, DNSLookupError)
 
     def test_stoppedWhileConnecting(self) -> None:
-        """Stopped before it is connected it ends, and what is connected then is closed."""
+        """If it is stopped while connecting, it ends, and a connection made later is closed."""
         target = Target()
         connecting: Deferred[Any] = Deferred(lambda _: None)
         connecting.cancel = lambda: None  # type: ignore[method-assign]
@@ -265,7 +265,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 0)
 
     def test_stoppedByTell(self) -> None:
-        """Whoever is told may stop it."""
+        """The callback may stop the run."""
         pinging = self.begin(count=5, interval=10 * MS)
         pinging._onReply = lambda seen: pinging.stop()
         self.target.channels[0].error = OSError(1, "no")
@@ -273,7 +273,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 2)
 
     def test_stoppedAndFailed(self) -> None:
-        """A connection that fails because it was stopped is nobody's loss."""
+        """A connection attempt that fails after the stop is no loss."""
         target = Target()
         target.instead = [Deferred()]
         pinging = self.begin(target)

@@ -24,7 +24,7 @@ class RecordTests(SynchronousTestCase):
         self.sent = [self.record.send(number * 10 * MS) for number in range(5)]
 
     def kinds(self, *replies: tuple[int, int]) -> list[OutcomeKind]:
-        """What is seen of replies to these probes at these milliseconds."""
+        """The kinds of outcomes of replies to these probes at these milliseconds."""
         return [self.record.receive(self.sent[reply], at * MS).kind for reply, at in replies]
 
     def test_reply(self) -> None:
@@ -53,7 +53,7 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(self.record.bursts(), [1])
 
     def test_corrupt(self) -> None:
-        """A damaged reply answers its probe, tells where it differs, and may be late and reordered besides."""
+        """A damaged reply has a difference, and may also be late and reordered."""
         self.kinds((3, 31))
         seen = self.record.receive(self.sent[2][:40] + b"?" * 24, 200 * MS)
         self.assertEqual((seen.kind, seen.sequence), (OutcomeKind.CORRUPT, 2))
@@ -69,14 +69,14 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(counts[OutcomeKind.REPLY], 1)
 
     def test_lost(self) -> None:
-        """What is given up is lost; a reply that comes all the same is received, and late."""
+        """A probe that was given up is lost; its reply is received, and late."""
         seen = self.record.lose(0, "no reply in 0.1 s")
         self.assertEqual((seen.kind, seen.reason), (OutcomeKind.LOST, "no reply in 0.1 s"))
         self.assertEqual(self.kinds((0, 101)), [OutcomeKind.LATE])
         self.assertEqual(self.record.lost, 4)
 
     def test_underWay(self) -> None:
-        """At the end a probe that is younger than the longest round trip does not count; one that is older is lost."""
+        """At the end, probes younger than the longest round trip do not count."""
         self.kinds((0, 15))
         for sequence in (3, 4):
             self.record.dismiss(sequence, 50 * MS)
@@ -84,7 +84,7 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(self.record.intervals()[1][0].sent, 4)
 
     def test_reasons(self) -> None:
-        """Why probes are lost is told, the most frequent reason first."""
+        """Reasons of losses are listed, the most frequent first."""
         for sequence, reason in ((0, "late"), (1, "refused"), (2, "refused")):
             self.record.lose(sequence, reason)
         self.assertEqual(self.record.reasons, ["refused", "late"])
@@ -97,7 +97,7 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(record().lossRatio, 0)
 
     def test_intervals(self) -> None:
-        """The run is told second by second, of the times when probes were sent."""
+        """The intervals of a run count probes by the time when they were sent."""
         self.kinds((0, 3), (1, 1200))
         self.record.send(1000 * MS)
         width, found = self.record.intervals()
@@ -108,7 +108,7 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual((found[0].minimum, found[0].maximum), (3 * MS, 1190 * MS))
 
     def test_variation(self) -> None:
-        """Delay varies between probes sent one after the other, whichever reply came first."""
+        """Delay variation is between consecutive probes, whichever reply arrives first."""
         self.kinds((0, 3), (2, 25), (1, 27))
         # Round trips of 3, 17 and 5 ms.
         self.assertEqual((self.record.variation.count, self.record.variation.mean), (2, 13 * MS))
@@ -127,7 +127,7 @@ class RecordTests(SynchronousTestCase):
         self.assertIs(self.record.receiveFor(None, bytes(64), 32 * MS).kind, OutcomeKind.FOREIGN)
 
     def test_empty(self) -> None:
-        """Empty probes are answered in their order; what is more is foreign."""
+        """Replies to empty probes are matched in order; further ones are foreign."""
         empty = record(0)
         empty.send(0)
         empty.send(0)

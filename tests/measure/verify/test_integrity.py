@@ -42,7 +42,7 @@ class Relay:
             pieces.append(bytes(byte ^ 0xFF for byte in part))
             left = length
         elif kind is FaultKind.DROPPED:
-            # What follows must differ from what is left out, or it might as well be that that is missing.
+            # The next byte must differ from the first dropped one, or the place is ambiguous.
             while STREAM[offset] == STREAM[offset + length]:
                 length += 1
             left = length
@@ -67,7 +67,7 @@ class IntegrityTests(SynchronousTestCase):
     def check(
         self, stream: bytes, random: Random, sent: int = SIZE
     ) -> tuple[IntegrityChecker, list[Fault]]:
-        """What is found where the stream comes in pieces of random sizes."""
+        """The faults of a stream that is received in pieces of random sizes."""
         integrity = IntegrityChecker(SOURCE)
         integrity.sent = sent
         faults: list[Fault] = []
@@ -85,7 +85,7 @@ class IntegrityTests(SynchronousTestCase):
             self.assertEqual((faults, integrity.offset, integrity.received), ([], SIZE, SIZE))
 
     def test_exact(self) -> None:
-        """What a relay has done is found, each thing with its kind, its offset and its length, for twenty seeds."""
+        """Each fault of a relay is found with its kind, offset and length, for twenty seeds."""
         for seed in range(20):
             random = Random(seed)
             relay = Relay(random, random.randint(1, 8))
@@ -94,14 +94,14 @@ class IntegrityTests(SynchronousTestCase):
             self.assertEqual(found, relay.done, seed)
 
     def test_cut(self) -> None:
-        """What does not come is cut, with the number of bytes."""
+        """Missing bytes at the end are cut, with their number."""
         integrity, faults = self.check(STREAM[:-100], Random(1))
         self.assertEqual(faults, [Fault(FaultKind.CUT, SIZE - 100, 100)])
         self.assertEqual(str(faults[0]), f"100 bytes cut at offset {SIZE - 100}")
         self.assertEqual(integrity.offset, SIZE)
 
     def test_tooMany(self) -> None:
-        """What comes after the end is too much: the end again, or something else."""
+        """Data after the end is duplicated or inserted."""
         _, faults = self.check(STREAM + STREAM[-100:], Random(1))
         self.assertEqual(
             [(fault.kind, fault.offset) for fault in faults], [(FaultKind.DUPLICATED, SIZE)]
@@ -112,7 +112,7 @@ class IntegrityTests(SynchronousTestCase):
         )
 
     def test_replaced(self) -> None:
-        """Bytes in place of a different number of others are too many there, and the others missing."""
+        """If bytes are replaced by fewer or more, some are inserted and others dropped."""
         harmed = STREAM[:5000] + b"\0" * 50 + STREAM[5100:]
         _, faults = self.check(harmed, Random(1))
         self.assertEqual(
@@ -121,7 +121,7 @@ class IntegrityTests(SynchronousTestCase):
         )
 
     def test_nothingOfOurs(self) -> None:
-        """A server that sends something else altogether is told so, and does not cost memory."""
+        """Unrelated data is inserted, and takes a bounded amount of memory."""
         noise = Random(3).randbytes(400_000)
         _, faults = self.check(noise, Random(1))
         self.assertEqual({fault.kind for fault in faults[:-1]}, {FaultKind.INSERTED})
@@ -135,7 +135,7 @@ class IntegrityTests(SynchronousTestCase):
         self.assertIn("received nothing", str(Fault(FaultKind.DROPPED, 1, 2, b"\0")))
 
     def test_lastByte(self) -> None:
-        """The very last byte may be wrong, and nothing after it tells."""
+        """The last byte may be wrong, with nothing after it to compare."""
         _, faults = self.check(STREAM[:-1] + bytes([STREAM[-1] ^ 1]), Random(1))
         self.assertEqual(
             [(fault.kind, fault.offset, fault.length) for fault in faults],

@@ -7,7 +7,7 @@ from echoproto.measure.verify.pattern import BLOCK_SIZE, HEADER, MAGIC, PERIOD, 
 
 class SourceTests(SynchronousTestCase):
     def test_again(self) -> None:
-        """The same seed makes the same stream, another one another, in pieces of any size from anywhere."""
+        """The same seed makes the same stream, from any offset in pieces of any size."""
         source = PatternStream(7)
         whole = source.read(0, 3 * BLOCK_SIZE)
         self.assertEqual(PatternStream(7).read(0, 3 * BLOCK_SIZE), whole)
@@ -29,7 +29,7 @@ class SourceTests(SynchronousTestCase):
             self.assertEqual(HEADER.unpack(header), (MAGIC, source.session, number))
 
     def test_unique(self) -> None:
-        """Within a round any sixteen bytes are there once; after it the headers tell the difference."""
+        """Within a period any 16 bytes are unique; after it only the headers differ."""
         source = PatternStream(7)
         stream = source.read(0, 1 << 20)
         for start in range(0, 1 << 20, 50_021):

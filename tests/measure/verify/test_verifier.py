@@ -25,7 +25,7 @@ PATIENCE = 2 * SECOND
 
 
 class FakeChannel:
-    """An echo that a test lets go on; harms what passes where it is told so."""
+    """An echo that is advanced by a test, and may damage the data."""
 
     def __init__(self, canFinish: bool = True) -> None:
         self.sent = bytearray()
@@ -44,7 +44,7 @@ class FakeChannel:
 
 
 class Target:
-    """Opens one channel, or what a test wants instead."""
+    """Opens one channel, or fires a Deferred that a test has provided."""
 
     name = "tcp://lab1:7"
 
@@ -80,7 +80,7 @@ class VerifyingTests(SynchronousTestCase):
     def echo(
         self, verifying: StreamVerifier, harm: Callable[[bytes], bytes] = lambda data: data
     ) -> None:
-        """Echo until nothing comes any more; then the server's FIN, where ours has come."""
+        """Echo until no data is left; then, after a half-close, the server's FIN follows."""
         channel = self.target.channel
         while channel.sent and not channel.closed:
             data, channel.sent = bytes(channel.sent), bytearray()
@@ -89,7 +89,7 @@ class VerifyingTests(SynchronousTestCase):
             verifying.connectionLost("the server closed the connection")
 
     def test_right(self) -> None:
-        """Every byte comes back, and the result says so."""
+        """A complete and correct echo has no faults."""
         verifying = self.begin()
         self.clock.advance(1)
         self.echo(verifying)
@@ -112,7 +112,7 @@ class VerifyingTests(SynchronousTestCase):
         self.assertEqual(len(self.target.channel.sent), WINDOW_SIZE + WRITE_SIZE)
 
     def test_noHalfClose(self) -> None:
-        """Where our FIN cannot be sent, the last byte ends it."""
+        """Without half-close, the last byte ends it."""
         verifying = self.begin(WINDOW_SIZE, Target(canFinish=False))
         self.echo(verifying)
         result = self.successResultOf(verifying.result)
@@ -120,7 +120,7 @@ class VerifyingTests(SynchronousTestCase):
         self.assertTrue(self.target.channel.closed)
 
     def test_noHalfCloseInPieces(self) -> None:
-        """Where our FIN cannot be sent, it waits for the last byte."""
+        """Without half-close, it waits for the last byte."""
         verifying = self.begin(WINDOW_SIZE, Target(canFinish=False))
         verifying.replyReceived(bytes(self.target.channel.sent[:-1]))
         self.assertNoResult(verifying.result)
@@ -128,7 +128,7 @@ class VerifyingTests(SynchronousTestCase):
         self.successResultOf(verifying.result)
 
     def test_harmed(self) -> None:
-        """Faults are told, counted, and kept up to a bound; it goes on after each."""
+        """Faults are reported and counted, the first ones are kept, and checking continues."""
 
         def flip(data: bytes) -> bytes:
             return b"".join(
@@ -146,7 +146,7 @@ class VerifyingTests(SynchronousTestCase):
         self.assertEqual(result.ending, "")
 
     def test_cut(self) -> None:
-        """A server that closes too early has cut the stream, and why is told."""
+        """If the server closes too early, the stream is cut, with a reason."""
         verifying = self.begin()
         verifying.replyReceived(bytes(self.target.channel.sent[:1000]))
         verifying.connectionLost("connection lost")
@@ -155,7 +155,7 @@ class VerifyingTests(SynchronousTestCase):
         self.assertEqual(result.ending, "connection lost")
 
     def test_notAll(self) -> None:
-        """A server that closes before all was sent has cut it, though all that was sent has come."""
+        """If the server closes before all was sent, the stream is cut."""
         verifying = self.begin(None)
         verifying._integrity.offset = verifying._integrity.sent
         verifying.connectionLost("the server closed the connection")
@@ -164,7 +164,7 @@ class VerifyingTests(SynchronousTestCase):
         )
 
     def test_noEcho(self) -> None:
-        """A server that sends without an end what nobody has sent is given up."""
+        """A server that sends more than it receives is given up."""
         verifying = self.begin(None)
         for _ in range((WINDOW_SIZE + MAX_EXCESS_BYTES) // WRITE_SIZE + 1):
             verifying.replyReceived(bytes(WRITE_SIZE))
@@ -186,7 +186,7 @@ class VerifyingTests(SynchronousTestCase):
         )
 
     def test_finish(self) -> None:
-        """It may be asked to send no more, and ends when all has come; before it is connected too."""
+        """Finished, it stops sending, and ends with the last byte, or now if not connected."""
         verifying = self.begin(None)
         verifying.finish()
         self.echo(verifying)
@@ -200,7 +200,7 @@ class VerifyingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(verifying.result).sent, 0)
 
     def test_stopped(self) -> None:
-        """Stopped, what is under way is nobody's fault."""
+        """Stopped, bytes under way are no fault."""
         verifying = self.begin()
         verifying.result.cancel()
         result = self.successResultOf(verifying.result)
