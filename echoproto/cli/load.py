@@ -41,7 +41,7 @@ from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.workers import LoadWorkerPool
-from echoproto.report.document import loadDocument, loadFigures
+from echoproto.report.document import intervalValues, loadDocument, loadFigures
 from echoproto.report.text import loadLine, loadSummary
 from echoproto.units import SECOND
 
@@ -193,7 +193,7 @@ class LoadView(ResultView[Interval, LoadResult]):
 
     def eventValues(self, event: Interval) -> Values:
         """See :class:`ResultView`."""
-        return event.values()
+        return intervalValues(event)
 
     def document(self, result: LoadResult) -> Values:
         """See :class:`ResultView`."""

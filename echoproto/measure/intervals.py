@@ -43,20 +43,6 @@ class Interval:
     maximum: int | None = None
     wrong: int | None = None
 
-    def values(self) -> dict[str, int | None]:
-        """Plain values for JSON."""
-        wrong = {} if self.wrong is None else {"wrong": self.wrong}
-        return {
-            "at_ns": self.at,
-            "sent": self.sent,
-            "received": self.received,
-            **wrong,
-            "min_ns": self.minimum,
-            "p50_ns": self.median,
-            "p99_ns": self.p99,
-            "max_ns": self.maximum,
-        }
-
 
 def intervalsOf(sentAt: array[int], took: array[int]) -> tuple[int, list[Interval]]:
     """

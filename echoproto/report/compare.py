@@ -1,12 +1,13 @@
 """
-Whether two results differ by more than noise.
+Whether two results differ significantly.
 
-Called by ``echoproto report --compare``, and by programs. Of each percentile an interval is found in which that of all round trips
-lies that there could have been, with a probability of :data:`CONFIDENCE`: between two of the measured ones, by their ranks (the
-binomial distribution of how many are below), whatever their distribution. Two percentiles differ if their intervals do not meet. Losses
-differ if chance alone would make such shares in less than one case of a hundred (Fisher's exact test). So of all five
-verdicts on two runs one is wrong in five cases of a hundred at most, where both are of the same server at the same time and its
-round trips know nothing of each other. As far as the seconds of a run show that they do (:mod:`.statistics`), they count for less.
+Each percentile has a confidence interval at :data:`CONFIDENCE` from order statistics (the binomial
+distribution of the ranks), which holds for any distribution of times. Two percentiles differ
+significantly if their intervals do not overlap; two loss ratios differ significantly if Fisher's
+exact test rejects their equality at the same level. A comparison has five figures, so at most 5 %
+of the comparisons of two runs of the same server at the same time report any difference. Exchanges
+that depend on each other count for fewer, as far as the intervals of a run show the dependence
+(:mod:`.statistics`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from itertools import accumulate
 
 from echoproto.errors import ReportError
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
-from echoproto.report.merge import checkAlike
+from echoproto.report.merge import checkSameKind
 from echoproto.report.result import StoredResult
 from echoproto.report.statistics import (
     binomialQuantile,
@@ -27,12 +28,12 @@ from echoproto.report.statistics import (
     timesDesignEffect,
 )
 
-#: Of each interval, and of what is said of losses.
+#: Confidence level of the intervals and of the test of losses.
 CONFIDENCE = 0.99
 
 
 class ComparisonVerdict(Enum):
-    """What can be said of the second beside the first."""
+    """The second result compared to the first."""
 
     MORE = "more"
     LESS = "less"
@@ -43,11 +44,11 @@ class ComparisonVerdict(Enum):
 @dataclass(frozen=True)
 class Estimate:
     """
-    A figure, and where the true one may lie.
+    A figure with its confidence interval.
 
-    :ivar value: nanoseconds, or a share.
-    :ivar low: it is hardly less. Of a share 0.
-    :ivar high: it is hardly more; ``None`` where there are too few to tell, and of a share.
+    :ivar value: nanoseconds, or a loss ratio, which has no interval.
+    :ivar low: lower bound.
+    :ivar high: upper bound; ``None`` if there are too few samples.
     """
 
     value: float
@@ -61,53 +62,51 @@ class MetricDifference:
     One figure of both results.
 
     :ivar name: ``p50`` and so on, or ``loss``.
-    :ivar chance: how likely chance alone makes shares that differ so; ``None`` for times.
+    :ivar pValue: p-value of equal loss ratios; ``None`` for times.
     """
 
     name: str
     a: Estimate
     b: Estimate
     verdict: ComparisonVerdict
-    chance: float | None = None
+    pValue: float | None = None
 
     @property
     def ratio(self) -> float | None:
-        """The second by the first; ``None`` where that is 0."""
+        """The second figure divided by the first; ``None`` if that is 0."""
         return self.b.value / self.a.value if self.a.value else None
 
     def __str__(self) -> str:
         """The verdict in words."""
         if self.verdict is ComparisonVerdict.UNKNOWN:
-            return "too few to tell"
+            return "too few samples"
         if self.verdict is ComparisonVerdict.SAME:
-            return "no difference that could be told"
-        more = self.verdict is ComparisonVerdict.MORE
-        word = (
-            ("more" if more else "less") if self.name == "loss" else "slower" if more else "faster"
-        )
-        return f"{word}{self._by()}, more than noise"
+            return "no significant difference"
+        isMore = self.verdict is ComparisonVerdict.MORE
+        more, less = ("more", "less") if self.name == "loss" else ("slower", "faster")
+        return f"significantly {more if isMore else less}{self._factor()}"
 
-    def _by(self) -> str:
+    def _factor(self) -> str:
         if self.ratio is None:
             return ""
         if self.ratio >= 3:
-            return f" by a factor of {self.ratio:.1f}"
+            return f", by a factor of {self.ratio:.1f}"
         percent = abs(self.ratio - 1) * 100
-        return f" by {percent:.0f} %" if percent >= 10 else f" by {percent:.1f} %"
+        return f", by {percent:.0f} %" if percent >= 10 else f", by {percent:.1f} %"
 
 
 @dataclass(frozen=True)
 class Comparison:
     """
-    Two results.
+    A comparison of two results.
 
-    :ivar independent: how many independent exchanges tell as much as those of each.
-    :ivar differences: of each of :data:`~echoproto.measure.latency.PERCENTILES`, and of the loss.
+    :ivar effectiveSizes: effective sample size of each.
+    :ivar differences: of each of :data:`~echoproto.measure.latency.PERCENTILES`, and of the losses.
     """
 
     a: StoredResult
     b: StoredResult
-    independent: tuple[int, int]
+    effectiveSizes: tuple[int, int]
     differences: tuple[MetricDifference, ...]
 
 
@@ -117,50 +116,55 @@ def compare(a: StoredResult, b: StoredResult) -> Comparison:
 
     :raise ReportError: they are of different kinds, or have no times.
     """
-    checkAlike(a, b, "compared")
-    for each in (a, b):
-        if not each.measured:
-            raise ReportError(
-                f"{each.origin} has no times that could be compared; ping and load have"
-            )
-    independent = _independent(a), _independent(b)
-    estimates = (_estimates(each.times, n) for each, n in zip((a, b), independent, strict=True))
+    checkSameKind(a, b, "compared")
+    if not a.measured:
+        raise ReportError(
+            f"{a.origin} has no times to compare; only results of ping and load have them"
+        )
+    sizes = _effectiveSize(a), _effectiveSize(b)
     times = [
         MetricDifference(name, first, second, _verdict(first, second))
-        for name, first, second in zip(PERCENTILES, *estimates, strict=True)
+        for name, first, second in zip(
+            PERCENTILES,
+            _estimates(a.times, sizes[0]),
+            _estimates(b.times, sizes[1]),
+            strict=True,
+        )
     ]
-    return Comparison(a, b, independent, (*times, _losses(a, b)))
+    return Comparison(a, b, sizes, (*times, _losses(a, b)))
 
 
-def _independent(result: StoredResult) -> int:
+def _effectiveSize(result: StoredResult) -> int:
     return round(result.times.count / timesDesignEffect(result))
 
 
-def _estimates(times: LatencyHistogram, independent: int) -> list[Estimate]:
+def _estimates(times: LatencyHistogram, effectiveSize: int) -> list[Estimate]:
     percents = PERCENTILES.values()
     buckets = times.buckets()
-    below = list(accumulate(count for _, _, count in buckets))
-    basis = max(independent, 1)
-    found = []
+    upTo = list(accumulate(count for _, _, count in buckets))
+    basis = max(effectiveSize, 1)
+    estimates = []
     for value, percent in zip(times.percentiles(*percents), percents, strict=True):
-        low, high = ranks(independent, percent / 100)
-        # The same shares of all; and a time is known as well as its bucket is, so that what is only rounded does not differ.
+        low, high = ranks(effectiveSize, percent / 100)
+        # The same quantiles of all times. The bounds are those of buckets, so that times that
+        # differ only by rounding do not differ significantly.
         first, last = low * times.count // basis, -(-high * times.count // basis)
-        least = buckets[bisect_left(below, first)][0] if low else 0
-        most = buckets[bisect_left(below, last)][1] if high <= independent else None
-        found.append(Estimate(value, least, most))
-    return found
+        lower = buckets[bisect_left(upTo, first)][0] if low else 0
+        upper = buckets[bisect_left(upTo, last)][1] if high <= effectiveSize else None
+        estimates.append(Estimate(value, lower, upper))
+    return estimates
 
 
-def ranks(count: int, share: float) -> tuple[int, int]:
+def ranks(count: int, quantile: float) -> tuple[int, int]:
     """
-    Between which of so many times, sorted, the one lies that so large a share of all that there could be does not exceed.
+    The ranks, in a sorted sample, of the confidence interval of a quantile.
 
-    :return: two ranks; 0 is before the first, ``count`` + 1 behind the last.
+    :param count: size of the sample.
+    :return: two ranks; 0 and ``count`` + 1 mean that a bound is missing.
     """
     outside = (1 - CONFIDENCE) / 2
-    low, high = (binomialQuantile(count, share, each) for each in (outside, 1 - outside))
-    return low, high + 1
+    low = binomialQuantile(count, quantile, outside)
+    return low, binomialQuantile(count, quantile, 1 - outside) + 1
 
 
 def _verdict(a: Estimate, b: Estimate) -> ComparisonVerdict:
@@ -172,15 +176,15 @@ def _verdict(a: Estimate, b: Estimate) -> ComparisonVerdict:
 
 
 def _losses(a: StoredResult, b: StoredResult) -> MetricDifference:
-    counts = [
-        round(each / inflation)
-        for side, inflation in ((a, lossDesignEffect(a)), (b, lossDesignEffect(b)))
-        for each in (side.lost, side.sent)
-    ]
-    chance = fisherExact(*counts)
+    pValue = fisherExact(*_effectiveLosses(a), *_effectiveLosses(b))
     verdict = ComparisonVerdict.SAME
-    if chance < 1 - CONFIDENCE:
+    if pValue < 1 - CONFIDENCE:
         verdict = ComparisonVerdict.MORE if b.lossRatio > a.lossRatio else ComparisonVerdict.LESS
     if not a.sent or not b.sent:
         verdict = ComparisonVerdict.UNKNOWN
-    return MetricDifference("loss", Estimate(a.lossRatio), Estimate(b.lossRatio), verdict, chance)
+    return MetricDifference("loss", Estimate(a.lossRatio), Estimate(b.lossRatio), verdict, pValue)
+
+
+def _effectiveLosses(result: StoredResult) -> tuple[int, int]:
+    effect = lossDesignEffect(result)
+    return round(result.lost / effect), round(result.sent / effect)

@@ -1,150 +1,277 @@
 """
-Saved results from the documents that ``ping``, ``load``, ``verify`` and ``report`` write (:mod:`echoproto.report.document`, :mod:`.export`).
+Decodes JSON text of unknown origin into stored results.
 
-Called by :mod:`.loader`; every value is checked as it is taken (:mod:`.validation`).
+The structs of :mod:`.schema` validate every value, and histograms are checked before they are
+decompressed, so that a damaged or hostile text is refused with bounded memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import base64
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
+import msgspec
+
+from echoproto.escape import escaped
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.verify.integrity import FaultKind
-from echoproto.report.document import FORMAT, VERSION
+from echoproto.report.document import plainValues
 from echoproto.report.result import StoredResult
-from echoproto.report.validation import InvalidDocument, JSONObject
+from echoproto.report.schema import (
+    DOCUMENTS,
+    FORMAT,
+    VERSION,
+    IntervalValues,
+    LoadDocument,
+    PingDocument,
+    ReportDocument,
+    ResultValues,
+    TargetValues,
+    TimesValues,
+    VerifyDocument,
+)
 from echoproto.units import SECOND
 
-#: Targets in a document at most, and seconds of a run: a load has all of them.
-TARGETS = 10_000
-INTERVALS = 1_000_000
+#: The usual remedy for an invalid file.
+REMEDY = "measure again, with -o json --out FILE"
 
-# What each command's times may be.
-_MEASURED = {"ping": ("rtt",), "load": ("response", "service"), "verify": ("",)}
+# The beginnings of the outer and the inner part of an HdrHistogram in the V2 encoding, with the
+# parameters of LatencyHistogram, and the length of the inner part: 9 bytes for each bucket at most.
+_OUTER = struct.pack(">I", 0x1C849314)
+_INNER = struct.pack(">I", 0x1C849313)
+_RANGE = struct.pack(">IIQQd", 0, 3, 1, 3_600_000_000_000, 1.0)
+_HEADER_SIZE = 40
+_MAX_INNER_SIZE = _HEADER_SIZE + 9 * 40_000
+
+# A message may quote a value of the file; longer messages are cut.
+_MAX_MESSAGE_LENGTH = 200
 
 _COUNTS = ("corrupt", "duplicates", "reordered", "late", "foreign")
 
+_Values = TypeVar("_Values")
 
-def restored(document: JSONObject, name: str) -> Iterator[StoredResult]:
-    """
-    The results of a document.
 
-    :param name: of its file.
-    :raise Unfit: it is none of ours.
+class InvalidDocument(ValueError):
     """
-    _checkFormat(document)
-    command = document.text("command")
-    read = _COMMANDS.get(command)
-    if read is None:
+    The text is not a valid document.
+
+    :param message: the field and the cause.
+    :ivar remedy: the remedy.
+    """
+
+    def __init__(self, message: str, remedy: str = REMEDY) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class _Header(msgspec.Struct):
+    """The fields that identify a document, of any type."""
+
+    format: Any = None
+    version: Any = None
+    command: Any = None
+
+
+def decodeValues(text: str, kind: type[_Values]) -> _Values:
+    """
+    Decode and validate JSON text.
+
+    :param kind: a struct of :mod:`.schema`.
+    :raise InvalidDocument: it is invalid.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise InvalidDocument(_message(str(error))) from None
+    except (ValueError, RecursionError) as error:
+        cause = "too deeply nested" if isinstance(error, RecursionError) else str(error)
+        raise InvalidDocument(f"not valid JSON, or truncated ({_shortened(cause)})") from None
+
+
+def _message(text: str) -> str:
+    """A validation error of msgspec in our form: first the field, then the cause."""
+    cause, _, path = text.rpartition(" - at ")
+    if not cause:
+        cause, path = path, ""
+    cause = _shortened(cause.replace("`", ""))
+    field = re.sub(r"^`key` in |`|\$\.?", "", path)
+    return f"{field}: {cause}" if field else cause
+
+
+def _shortened(text: str) -> str:
+    text = text[:1].lower() + text[1:_MAX_MESSAGE_LENGTH]
+    return escaped(text)
+
+
+def decodeResults(text: str, name: str) -> list[StoredResult]:
+    """
+    Decode the results of a document.
+
+    :param name: name of its file.
+    :raise InvalidDocument: it is invalid.
+    """
+    header = decodeValues(text, _Header)
+    if header.format != FORMAT:
+        raise InvalidDocument("not an echoproto measurement")
+    if type(header.version) is int and header.version > VERSION:
+        version = _shortened(str(header.version))
         raise InvalidDocument(
-            f"it is of {command!r}, which has no results to report", "give what was measured"
+            f"format version {version} is newer than {VERSION}", "pip install -U echoproto"
         )
-    return read(document, name)
+    command = header.command if isinstance(header.command, str) else ""
+    if command not in _READERS:
+        raise InvalidDocument(
+            f"command {escaped(command[:20])!r} has no results to report",
+            "pass the output of ping, load, verify or report",
+        )
+    document: Any = decodeValues(text, DOCUMENTS[command])
+    return list(_READERS[command](document, name))
 
 
-def _checkFormat(document: JSONObject) -> None:
-    if not document.has("format") or document.text("format") != FORMAT:
-        raise InvalidDocument("it is no measurement of echoproto")
-    version = document.count("version")
-    if version > VERSION:
-        newer = f"it is of version {version}, and we read up to {VERSION}"
-        raise InvalidDocument(newer, "pip install -U echoproto")
+def decodeTarget(text: str, name: str) -> StoredResult:
+    """
+    Decode the summary of a ping in NDJSON.
+
+    :param name: name of its file.
+    :raise InvalidDocument: it is invalid.
+    """
+    return _target(decodeValues(text, TargetValues), name, "")
 
 
-def _ping(document: JSONObject, name: str) -> Iterator[StoredResult]:
-    for each in document.items("targets", TARGETS):
-        yield restoredTarget(each, name)
+def intervalOf(values: IntervalValues) -> Interval:
+    """The interval of a struct."""
+    if not values.received:
+        return Interval(values.at_ns, values.sent, 0)
+    times = values.min_ns, values.p50_ns, values.p99_ns, values.max_ns
+    return Interval(values.at_ns, values.sent, values.received, *times)
 
 
-def restoredTarget(target: JSONObject, name: str) -> StoredResult:
-    """What became of one target of ``ping``."""
-    counts = {each: target.count(each) for each in _COUNTS}
-    return _saved(target, name, "ping", counts, "rtt", target.spread("rtt"))
+def _ping(document: PingDocument, name: str) -> Iterator[StoredResult]:
+    for index, target in enumerate(document.targets):
+        yield _target(target, name, f"targets[{index}].")
 
 
-def _load(document: JSONObject, name: str) -> Iterator[StoredResult]:
-    # Of an open loop the times count from when messages should have been sent.
-    isOpen = document.inner("configuration").has("rate_per_second")
-    measured = "response" if isOpen else "service"
-    counts = {"wrong": document.count("wrong")}
-    yield _saved(document, name, "load", counts, measured, document.spread(measured))
+def _target(target: TargetValues, name: str, path: str) -> StoredResult:
+    counts = {count: getattr(target, count) for count in _COUNTS}
+    return _stored(target, name, "ping", counts, "rtt", decodeTimes(target.rtt, f"{path}rtt"), path)
 
 
-def _verify(document: JSONObject, name: str) -> Iterator[StoredResult]:
-    counts = document.inner("counts")
-    # What was cut is lost, and not wrong.
-    wrong = sum(counts.count(each.value) for each in FaultKind if each is not FaultKind.CUT)
-    yield _saved(document, name, "verify", {"wrong": wrong}, "", LatencyHistogram(), "_bytes")
+def _load(document: LoadDocument, name: str) -> Iterator[StoredResult]:
+    measured, times = "service", document.service
+    if document.configuration.rate_per_second is not None:
+        measured, times = "response", document.response
+    counts = {"wrong": document.wrong}
+    yield _stored(document, name, "load", counts, measured, decodeTimes(times, measured), "")
 
 
-def _saved(
-    fields: JSONObject,
+def _stored(
+    values: TargetValues | LoadDocument | ResultValues,
     name: str,
     command: str,
-    counts: dict[str, int],
+    counts: Mapping[str, int],
     measured: str,
     times: LatencyHistogram,
-    unit: str = "",
+    path: str,
 ) -> StoredResult:
-    received, duration = fields.count(f"received{unit}"), fields.count("duration_ns")
     return StoredResult(
         (name,),
         command,
-        fields.text("target"),
-        fields.count(f"sent{unit}"),
-        received,
-        duration,
-        received * SECOND / duration if duration else 0.0,
+        escaped(values.target),
+        values.sent,
+        values.received,
+        values.duration_ns,
+        _rate(values.received, values.duration_ns),
         counts,
         measured,
         times,
-        *_intervals(fields),
+        *_intervals(values, path),
     )
 
 
-def _intervals(fields: JSONObject) -> tuple[int, tuple[Interval, ...]]:
-    found = fields.items("intervals", INTERVALS) if fields.has("intervals") else []
-    if not found:
+def _verify(document: VerifyDocument, name: str) -> Iterator[StoredResult]:
+    # Bytes that were cut off are lost, not wrong.
+    wrong = sum(count for kind, count in document.counts.items() if kind is not FaultKind.CUT)
+    yield StoredResult(
+        (name,),
+        "verify",
+        escaped(document.target),
+        document.sent_bytes,
+        document.received_bytes,
+        document.duration_ns,
+        _rate(document.received_bytes, document.duration_ns),
+        {"wrong": wrong},
+        "",
+        LatencyHistogram(),
+    )
+
+
+def _report(document: ReportDocument, name: str) -> Iterator[StoredResult]:
+    for index, result in enumerate(document.results):
+        path = f"results[{index}]."
+        times = decodeTimes(result.times, f"{path}times") if result.times else LatencyHistogram()
+        counts = {str(kind): count for kind, count in result.counts.items()}
+        stored = _stored(result, name, result.command, counts, result.measured, times, path)
+        # Of merged results, the rate is a sum.
+        yield replace(stored, rate=result.rate_per_second)
+
+
+def _rate(received: int, duration: int) -> float:
+    return received * SECOND / duration if duration else 0.0
+
+
+def _intervals(
+    values: TargetValues | LoadDocument | ResultValues, path: str
+) -> tuple[int, tuple[Interval, ...]]:
+    if not values.intervals:
         return 0, ()
-    width = fields.count("interval_ns")
-    if not width:
-        raise InvalidDocument("its intervals have no width")
-    return width, tuple(restoredInterval(each) for each in found)
+    if values.interval_ns is None:
+        raise InvalidDocument(f"{path}interval_ns: missing width of the intervals")
+    return values.interval_ns, tuple(map(intervalOf, values.intervals))
 
 
-def restoredInterval(fields: JSONObject) -> Interval:
-    """A second of a run."""
-    at, sent, received = (fields.count(each) for each in ("at_ns", "sent", "received"))
-    if not received:
-        return Interval(at, sent, 0)
-    times = (fields.count(each) for each in ("min_ns", "p50_ns", "p99_ns", "max_ns"))
-    return Interval(at, sent, received, *times)
+def decodeTimes(times: TimesValues, path: str) -> LatencyHistogram:
+    """
+    Decode a histogram, with its figures.
+
+    :param path: its field, for the message.
+    :raise InvalidDocument: it is not as :class:`LatencyHistogram` writes it.
+    """
+    try:
+        checkHistogram(times.histogram)
+        restored = LatencyHistogram.restored(plainValues(times))
+        if sum(count for _, _, count in restored.buckets()) != times.count:
+            raise ValueError
+    except (ValueError, IndexError, OverflowError):
+        raise InvalidDocument(f"{path}.histogram: invalid histogram") from None
+    return restored
 
 
-def _report(document: JSONObject, name: str) -> Iterator[StoredResult]:
-    """What we have written ourselves."""
-    for each in document.items("results", TARGETS):
-        counts = each.inner("counts")
-        command, measured = each.text("command"), each.text("measured")
-        if measured not in _MEASURED.get(command, ()):
-            raise InvalidDocument(f"nothing measures {measured!r} times by {command!r}")
-        yield StoredResult(
-            (name,),
-            command,
-            each.text("target"),
-            each.count("sent"),
-            each.count("received"),
-            each.count("duration_ns"),
-            each.number("rate_per_second"),
-            {known: counts.count(known) for known in ("wrong", *_COUNTS) if counts.has(known)},
-            measured,
-            each.spread("times") if measured else LatencyHistogram(),
-            *_intervals(each),
-        )
+def checkHistogram(text: str) -> None:
+    """
+    Check that a histogram has our encoding and size, before it is decoded with unbounded memory.
+
+    :raise ValueError: it has not.
+    """
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+        unpacking = zlib.decompressobj()
+        inner = unpacking.decompress(data[8:], _MAX_INNER_SIZE)
+    except zlib.error as error:
+        raise ValueError from error
+    # The four bytes that are left out are the length of the buckets, which decoders ignore.
+    isOurs = data[:4] == _OUTER and inner[:4] + inner[8:_HEADER_SIZE] == _INNER + _RANGE
+    isWhole = data[4:8] == (len(data) - 8).to_bytes(4, "big", signed=True)
+    if not isOurs or not isWhole or not unpacking.eof or unpacking.unused_data:
+        raise ValueError
 
 
-_COMMANDS: dict[str, Callable[[JSONObject, str], Iterator[StoredResult]]] = {
+_READERS: Mapping[str, Callable[[Any, str], Iterator[StoredResult]]] = {
     "ping": _ping,
     "load": _load,
     "verify": _verify,

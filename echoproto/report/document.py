@@ -1,8 +1,6 @@
 """
-A measurement as plain values for JSON: times in ``_ns``, sizes in ``_bytes``, counts, and histograms that can be merged.
-
-What the values mean is told by ``measurement.schema.json`` beside this module, against which they are tested. :data:`VERSION`
-changes when a value changes its meaning or goes; new ones may come.
+The results of ``ping``, ``load``, ``verify`` and ``conformance`` as documents for JSON, and as the
+figures that assertions check. The fields are defined in :mod:`.schema`.
 """
 
 from __future__ import annotations
@@ -11,137 +9,250 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import twisted
 
 from echoproto import __version__
 from echoproto.conformance.results import CheckVerdict, ConformanceResult
+from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
-from echoproto.measure.ping.plan import PingPlan, PingResult
+from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
+from echoproto.report.schema import (
+    FORMAT,
+    VERSION,
+    CheckValues,
+    ConformanceDocument,
+    FaultValues,
+    IntervalValues,
+    LoadConfiguration,
+    LoadDocument,
+    PingConfiguration,
+    PingDocument,
+    ProbeValues,
+    TargetValues,
+    TimesValues,
+    VerifyDocument,
+    Versions,
+)
 from echoproto.units import SECOND
 
-FORMAT = "echoproto-measurement"
-VERSION = 1
+
+def plainValues(values: msgspec.Struct) -> dict[str, Any]:
+    """A struct as plain values for JSON."""
+    plain: dict[str, Any] = msgspec.to_builtins(values)
+    return plain
+
+
+def documentHead() -> dict[str, Any]:
+    """The fields of all documents."""
+    versions = Versions(
+        echoproto=__version__, twisted=twisted.__version__, python=platform.python_version()
+    )
+    return {"format": FORMAT, "version": VERSION, "versions": versions}
+
+
+def timesStruct(times: LatencyHistogram) -> TimesValues:
+    """The struct of a histogram."""
+    return msgspec.convert(times.state(), TimesValues)
+
+
+def intervalStructs(intervals: Sequence[Interval]) -> list[IntervalValues]:
+    """The structs of intervals."""
+    return [
+        IntervalValues(
+            at_ns=interval.at,
+            sent=interval.sent,
+            received=interval.received,
+            wrong=msgspec.UNSET if interval.wrong is None else interval.wrong,
+            min_ns=interval.minimum,
+            p50_ns=interval.median,
+            p99_ns=interval.p99,
+            max_ns=interval.maximum,
+        )
+        for interval in intervals
+    ]
+
+
+def intervalValues(interval: Interval) -> dict[str, Any]:
+    """An interval, as a line of NDJSON or CSV."""
+    return plainValues(*intervalStructs([interval]))
 
 
 def pingDocument(results: Sequence[PingResult], started: str, session: str) -> dict[str, Any]:
     """
-    A whole run.
+    The document of a ping.
 
     :param results: one for each target.
-    :param started: when it began (ISO 8601).
-    :param session: the number of the session, in hexadecimal.
+    :param started: date and time of the start (ISO 8601).
+    :param session: identifies the run; 8 hexadecimal digits.
     """
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "command": "ping",
-        "started": started,
-        "session": session,
-        "versions": versions(),
-        "targets": [targetValues(each) for each in results],
-    }
+    return plainValues(
+        PingDocument(
+            **documentHead(),
+            started=started,
+            session=session,
+            targets=[_targetStruct(result) for result in results],
+        )
+    )
+
+
+def _targetStruct(result: PingResult) -> TargetValues:
+    plan, record = result.plan, result.record
+    width, intervals = record.intervals()
+    bursts = record.bursts()
+    return TargetValues(
+        target=result.target,
+        configuration=PingConfiguration(
+            count=plan.count,
+            interval_ns=plan.interval,
+            deadline_ns=plan.deadline,
+            wait_ns=plan.timeout,
+            adaptive=plan.adaptive,
+            reconnect=plan.reconnect,
+            size_bytes=record.probes.size,
+        ),
+        duration_ns=result.duration,
+        **_counts(record),
+        loss_ratio=record.lossRatio,
+        bursts=len(bursts),
+        longest_burst=max(bursts, default=0),
+        rtt=timesStruct(record.times),
+        ipdv=timesStruct(record.variation),
+        jitter_ns=round(record.jitter),
+        connect=timesStruct(result.connecting),
+        handshake=timesStruct(result.securing),
+        interval_ns=width,
+        intervals=intervalStructs(intervals),
+    )
+
+
+def probeValues(target: str, at: int, outcome: ProbeOutcome) -> dict[str, Any]:
+    """
+    The outcome of a probe, as a line of NDJSON or CSV.
+
+    :param at: nanoseconds since the start.
+    """
+    difference = "" if outcome.difference is None else str(outcome.difference)
+    return plainValues(
+        ProbeValues(
+            target=target,
+            at_ns=at,
+            kind=outcome.kind,
+            seq=None if outcome.sequence is None else outcome.sequence + 1,
+            size_bytes=outcome.size,
+            rtt_ns=outcome.time,
+            detail=outcome.reason or difference,
+        )
+    )
 
 
 def verifyDocument(result: VerifyResult) -> dict[str, Any]:
-    """What became of a stream."""
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "command": "verify",
-        "versions": versions(),
-        "target": result.target,
-        "seed": result.seed,
-        "sent_bytes": result.sent,
-        "received_bytes": result.received,
-        "duration_ns": result.duration,
-        "rate_bytes_per_second": round(result.rate),
-        "ending": result.ending,
-        "counts": {kind.value: result.counts[kind] for kind in FaultKind},
-        "faults": [
-            {
-                "kind": each.kind.value,
-                "offset_bytes": each.offset,
-                "length_bytes": each.length,
-                "sent": each.sent.hex(),
-                "received": each.received.hex(),
-            }
-            for each in result.faults
-        ],
-    }
+    """The document of a verification."""
+    return plainValues(
+        VerifyDocument(
+            **documentHead(),
+            target=result.target,
+            seed=result.seed,
+            sent_bytes=result.sent,
+            received_bytes=result.received,
+            duration_ns=result.duration,
+            rate_bytes_per_second=round(result.rate),
+            ending=result.ending,
+            counts={kind: result.counts[kind] for kind in FaultKind},
+            faults=[
+                FaultValues(
+                    kind=fault.kind,
+                    offset_bytes=fault.offset,
+                    length_bytes=fault.length,
+                    sent=fault.sent.hex(),
+                    received=fault.received.hex(),
+                )
+                for fault in result.faults
+            ],
+        )
+    )
 
 
 def loadDocument(result: LoadResult) -> dict[str, Any]:
-    """What became of a load."""
+    """The document of a load."""
     plan = result.plan
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "command": "load",
-        "versions": versions(),
-        "target": result.target,
-        "configuration": {
-            "connections": plan.connections,
-            "duration_ns": plan.duration,
-            "count": plan.count,
-            "window": plan.window,
-            "rate_per_second": plan.rate,
-            "warmup_ns": plan.warmup,
-            "timeout_ns": plan.timeout,
-        },
-        "duration_ns": result.duration,
-        "sent": result.sent,
-        "received": result.received,
-        "lost": result.lost,
-        "wrong": result.wrong,
-        "duplicates": result.duplicates,
-        "sent_bytes": result.bytesSent,
-        "received_bytes": result.bytesReceived,
-        "rate_per_second": result.rate,
-        "response": result.response.state(),
-        "service": result.service.state(),
-        "late": result.late.state(),
-        "connect": result.connecting.state(),
-        "connection_errors": dict(result.errors),
-        "busy_ratio": result.busy,
-        "client_limits": result.limits,
-        "interval_ns": SECOND,
-        "intervals": [each.values() for each in result.intervals],
-    }
+    return plainValues(
+        LoadDocument(
+            **documentHead(),
+            target=result.target,
+            configuration=LoadConfiguration(
+                connections=plan.connections,
+                duration_ns=plan.duration,
+                count=plan.count,
+                window=plan.window,
+                rate_per_second=plan.rate,
+                warmup_ns=plan.warmup,
+                timeout_ns=plan.timeout,
+            ),
+            duration_ns=result.duration,
+            sent=result.sent,
+            received=result.received,
+            lost=result.lost,
+            wrong=result.wrong,
+            duplicates=result.duplicates,
+            sent_bytes=result.bytesSent,
+            received_bytes=result.bytesReceived,
+            rate_per_second=result.rate,
+            response=timesStruct(result.response),
+            service=timesStruct(result.service),
+            late=timesStruct(result.late),
+            connect=timesStruct(result.connecting),
+            connection_errors=dict(result.errors),
+            busy_ratio=result.busy,
+            client_limits=result.limits,
+            interval_ns=SECOND,
+            intervals=intervalStructs(result.intervals),
+        )
+    )
 
 
 def conformanceDocument(result: ConformanceResult) -> dict[str, Any]:
-    """What came of a battery of checks."""
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "command": "conformance",
-        "versions": versions(),
-        "target": result.target,
-        "answered": result.answered,
-        "counts": {each.value: result.count(each) for each in CheckVerdict},
-        "checks": [
-            {
-                "carrier": each.check.carrier,
-                "name": each.check.name,
-                "asks": each.check.description,
-                "source": each.check.source,
-                "risky": each.check.risky,
-                "verdict": each.verdict.value,
-                "reason": each.reason,
-                "duration_ns": each.duration,
-            }
-            for each in result.results
-        ],
-    }
+    """The document of the conformance suite."""
+    return plainValues(
+        ConformanceDocument(
+            **documentHead(),
+            target=result.target,
+            answered=result.answered,
+            counts={verdict: result.count(verdict) for verdict in CheckVerdict},
+            checks=[
+                CheckValues(
+                    carrier="udp" if found.check.carrier == "udp" else "tcp",
+                    name=found.check.name,
+                    requirement=found.check.description,
+                    source=found.check.source,
+                    risky=found.check.risky,
+                    verdict=found.verdict,
+                    reason=found.reason,
+                    duration_ns=found.duration,
+                )
+                for found in result.results
+            ],
+        )
+    )
+
+
+def pingFigures(record: PingStatistics) -> dict[str, float]:
+    """The figures of a ping for assertions, by name; without times if there was no reply."""
+    values = {**_counts(record), "loss": record.lossRatio, **_timeFigures(record.times)}
+    return {**values, "jitter": record.jitter} if record.times.count else values
 
 
 def loadFigures(result: LoadResult) -> dict[str, float]:
-    """What assertions may be about, by name; times are response times, in a closed loop service times."""
-    times = result.response if result.response.count else result.service
+    """
+    The figures of a load for assertions, by name.
+
+    Times are response times, or service times in a closed loop; if there was no reply, there are
+    none.
+    """
     return {
         "sent": result.sent,
         "received": result.received,
@@ -150,55 +261,11 @@ def loadFigures(result: LoadResult) -> dict[str, float]:
         "duplicates": result.duplicates,
         "loss": result.lost / result.sent if result.sent else 0.0,
         "rate": result.rate,
-        **_timesOf(times),
+        **_timeFigures(result.response if result.response.count else result.service),
     }
 
 
-def _timesOf(times: LatencyHistogram) -> dict[str, float]:
-    if not times.count:
-        return {}
-    named = dict(zip(PERCENTILES, times.percentiles(*PERCENTILES.values()), strict=True))
-    return {
-        "min": times.minimum,
-        "avg": times.mean,
-        "max": times.maximum,
-        "mdev": times.deviation,
-        **named,
-    }
-
-
-def versions() -> dict[str, str]:
-    """Of what has measured."""
-    return {
-        "echoproto": __version__,
-        "twisted": twisted.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def targetValues(result: PingResult) -> dict[str, Any]:
-    """What became of one target."""
-    width, intervals = result.record.intervals()
-    return {
-        "target": result.target,
-        "configuration": _configuration(result.plan, result.record),
-        "duration_ns": result.duration,
-        **countsOf(result.record),
-        "loss_ratio": result.record.lossRatio,
-        "bursts": len(result.record.bursts()),
-        "longest_burst": max(result.record.bursts(), default=0),
-        "rtt": result.record.times.state(),
-        "ipdv": result.record.variation.state(),
-        "jitter_ns": round(result.record.jitter),
-        "connect": result.connecting.state(),
-        "handshake": result.securing.state(),
-        "interval_ns": width,
-        "intervals": [each.values() for each in intervals],
-    }
-
-
-def countsOf(record: PingStatistics) -> dict[str, int]:
-    """Probes and replies, by what was seen of them."""
+def _counts(record: PingStatistics) -> dict[str, int]:
     counts = record.counts
     return {
         "sent": record.sent,
@@ -212,36 +279,13 @@ def countsOf(record: PingStatistics) -> dict[str, int]:
     }
 
 
-def pingFigures(record: PingStatistics) -> dict[str, float]:
-    """What assertions may be about, by name (:mod:`echoproto.measure.assertions`); times only where there are any."""
-    values = {**countsOf(record), "loss": record.lossRatio, **_timesOf(record.times)}
-    return {**values, "jitter": record.jitter} if record.times.count else values
-
-
-def _configuration(plan: PingPlan, record: PingStatistics) -> dict[str, Any]:
+def _timeFigures(times: LatencyHistogram) -> dict[str, float]:
+    if not times.count:
+        return {}
     return {
-        "count": plan.count,
-        "interval_ns": plan.interval,
-        "deadline_ns": plan.deadline,
-        "wait_ns": plan.timeout,
-        "adaptive": plan.adaptive,
-        "reconnect": plan.reconnect,
-        "size_bytes": record.probes.size,
-    }
-
-
-def probeValues(target: str, at: int, seen: ProbeOutcome) -> dict[str, Any]:
-    """
-    One probe's reply, or that none came.
-
-    :param at: nanoseconds since the beginning.
-    """
-    return {
-        "target": target,
-        "at_ns": at,
-        "kind": seen.kind.value,
-        "seq": None if seen.sequence is None else seen.sequence + 1,
-        "size_bytes": seen.size,
-        "rtt_ns": seen.time,
-        "detail": seen.reason or ("" if seen.difference is None else str(seen.difference)),
+        "min": times.minimum,
+        "avg": times.mean,
+        "max": times.maximum,
+        "mdev": times.deviation,
+        **dict(zip(PERCENTILES, times.percentiles(*PERCENTILES.values()), strict=True)),
     }

@@ -1,6 +1,5 @@
 """
-What ``report`` writes, as plain values for JSON and CSV. What they mean is told by ``report.schema.json`` and ``comparison.schema.json``
-beside the other schemas; :mod:`.loader` reads the first again.
+Reports and comparisons as documents for JSON (:mod:`.schema`), and as rows for CSV.
 """
 
 from __future__ import annotations
@@ -10,24 +9,27 @@ from typing import Any
 
 from echoproto.measure.latency import PERCENTILES
 from echoproto.report.compare import CONFIDENCE, Comparison, MetricDifference
-from echoproto.report.document import FORMAT, VERSION, versions
+from echoproto.report.document import documentHead, intervalStructs, plainValues, timesStruct
 from echoproto.report.result import StoredResult
+from echoproto.report.schema import (
+    ComparisonDocument,
+    ComparisonValues,
+    DifferenceValues,
+    ReportDocument,
+    ResultValues,
+    SideValues,
+)
 
 
 def reportDocument(results: Sequence[StoredResult]) -> dict[str, Any]:
-    """All of them, merged or not."""
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "command": "report",
-        "versions": versions(),
-        "results": [savedValues(each) for each in results],
-    }
+    """The document of stored results, merged or not; :mod:`.loader` reads it."""
+    return plainValues(
+        ReportDocument(**documentHead(), results=[_resultStruct(result) for result in results])
+    )
 
 
-def savedValues(result: StoredResult) -> dict[str, Any]:
-    """One of them."""
-    return {
+def _resultStruct(result: StoredResult) -> ResultValues:
+    values: dict[str, Any] = {
         "files": list(result.files),
         "command": result.command,
         "target": result.target,
@@ -40,70 +42,63 @@ def savedValues(result: StoredResult) -> dict[str, Any]:
         "duration_ns": result.duration,
         "rate_per_second": result.rate,
         "measured": result.measured,
-        "times": result.times.state() if result.measured else None,
+        "times": timesStruct(result.times) if result.measured else None,
         "interval_ns": result.width or None,
-        "intervals": [each.values() for each in result.intervals],
+        "intervals": intervalStructs(result.intervals),
     }
+    return ResultValues(**values)
 
 
 def comparisonDocument(comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """What differs, of each pair."""
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "command": "compare",
-        "versions": versions(),
-        "confidence": CONFIDENCE,
-        "comparisons": [
-            {
-                "a": _side(each.a, each.independent[0]),
-                "b": _side(each.b, each.independent[1]),
-                "differences": [_differenceValues(one) for one in each.differences],
-            }
-            for each in comparisons
-        ],
-    }
+    """The document of comparisons."""
+    return plainValues(
+        ComparisonDocument(
+            **documentHead(),
+            confidence=CONFIDENCE,
+            comparisons=[
+                ComparisonValues(
+                    a=_sideStruct(comparison.a, comparison.effectiveSizes[0]),
+                    b=_sideStruct(comparison.b, comparison.effectiveSizes[1]),
+                    differences=[_differenceStruct(found) for found in comparison.differences],
+                )
+                for comparison in comparisons
+            ],
+        )
+    )
 
 
-def _side(result: StoredResult, independent: int) -> dict[str, Any]:
-    return {
+def _sideStruct(result: StoredResult, effectiveSize: int) -> SideValues:
+    values: dict[str, Any] = {
         "files": list(result.files),
         "command": result.command,
         "target": result.target,
         "measured": result.measured,
         "sent": result.sent,
         "received": result.received,
-        "independent": independent,
+        "effective_samples": effectiveSize,
     }
+    return SideValues(**values)
 
 
-def _differenceValues(difference: MetricDifference) -> dict[str, Any]:
-    common = {"name": difference.name, "ratio": difference.ratio}
-    said = {"verdict": difference.verdict.value, "said": str(difference)}
+def _differenceStruct(difference: MetricDifference) -> DifferenceValues:
     a, b = difference.a, difference.b
-    if difference.chance is not None:
-        return {
-            **common,
-            "a_ratio": a.value,
-            "b_ratio": b.value,
-            "chance": difference.chance,
-            **said,
-        }
-    return {
-        **common,
-        "a_ns": a.value,
-        "a_low_ns": a.low,
-        "a_high_ns": a.high,
-        "b_ns": b.value,
-        "b_low_ns": b.low,
-        "b_high_ns": b.high,
-        **said,
+    values: dict[str, Any] = {
+        "name": difference.name,
+        "ratio": difference.ratio,
+        "verdict": difference.verdict.value,
+        "text": str(difference),
     }
+    if difference.pValue is not None:
+        values.update(a_ratio=a.value, b_ratio=b.value, p_value=difference.pValue)
+    else:
+        values.update(a_ns=a.value, a_low_ns=a.low, a_high_ns=a.high)
+        values.update(b_ns=b.value, b_low_ns=b.low, b_high_ns=b.high)
+    return DifferenceValues(**values)
 
 
 def resultRows(results: Sequence[StoredResult]) -> list[dict[str, Any]]:
-    """A row for each, with the same columns whatever they are of; what there is not is empty."""
-    return [_row(savedValues(each)) for each in results]
+    """A row for each result. All have the same columns; those that do not apply are empty."""
+    return [_row(plainValues(_resultStruct(result))) for result in results]
 
 
 def _row(values: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +106,6 @@ def _row(values: dict[str, Any]) -> dict[str, Any]:
     counts = ("wrong", "corrupt", "duplicates", "reordered", "late", "foreign")
     figures = ("count", "min_ns", "mean_ns", *(f"{name}_ns" for name in PERCENTILES), "max_ns")
     times = values["times"]
-    # A time of nothing is none.
     known = times if times and times["count"] else {}
     return {
         "files": " ".join(values["files"]),
@@ -125,11 +119,15 @@ def _row(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def comparisonRows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """A row for each figure that was compared."""
-    columns = ("a_ns", "a_low_ns", "a_high_ns", "b_ns", "b_low_ns", "b_high_ns")
-    blank = dict.fromkeys(("a", "b", "name", *columns, "a_ratio", "b_ratio", "chance", "ratio"))
+    """A row for each figure of each comparison. All have the same columns."""
+    blank = dict.fromkeys(("a", "b", *DifferenceValues.__struct_fields__))
     return [
-        {**blank, "a": each.a.target, "b": each.b.target, **_differenceValues(one)}
-        for each in comparisons
-        for one in each.differences
+        {
+            **blank,
+            "a": comparison.a.target,
+            "b": comparison.b.target,
+            **plainValues(_differenceStruct(difference)),
+        }
+        for comparison in comparisons
+        for difference in comparison.differences
     ]

@@ -1,32 +1,45 @@
 """
-Reads what ``ping``, ``load``, ``verify`` and ``report`` have saved: a JSON document of any of them, or the NDJSON of ``ping`` and ``load``.
-
-Called by ``echoproto report``, and by programs. Whatever a file has, it is read or refused in one line (:mod:`.validation`).
+Loads the output of ``ping``, ``load``, ``verify`` and ``report``: a JSON document of any of them,
+or the NDJSON of ``ping`` and ``load``. An invalid file is reported in one line.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from os import PathLike, fspath
-from typing import IO, Any
+from typing import IO
+
+import msgspec
 
 from echoproto.errors import ReportError
 from echoproto.escape import escaped
 from echoproto.measure.intervals import Interval
 from echoproto.measure.ping.statistics import OutcomeKind
-from echoproto.report.decoder import restored, restoredInterval, restoredTarget
+from echoproto.report.decoder import (
+    InvalidDocument,
+    decodeResults,
+    decodeTarget,
+    decodeValues,
+    intervalOf,
+)
 from echoproto.report.result import StoredResult
-from echoproto.report.validation import InvalidDocument, JSONObject
+from echoproto.report.schema import IntervalValues, ProbeValues
 from echoproto.units import SECOND
 
-#: Characters of a document, or of a line of NDJSON, at most. No measurement is as long, and one that never ends is not waited for.
-LONGEST = 1 << 26
+#: Maximum number of characters of a document, or of a line of NDJSON. No measurement is longer.
+MAX_LENGTH = 1 << 26
 
-#: Probes of a target that are kept one by one, to be drawn; of more, the intervals are.
-PROBES = 2000
+#: Maximum number of probes of a target that are kept for charts; otherwise the intervals are shown.
+MAX_PROBES = 2000
+
+
+class _Line(msgspec.Struct):
+    """The fields that identify a line of NDJSON."""
+
+    type: str
+    command: str | None = None
 
 
 def readResults(path: str | PathLike[str]) -> list[StoredResult]:
@@ -34,10 +47,10 @@ def readResults(path: str | PathLike[str]) -> list[StoredResult]:
     Read a file.
 
     :return: a result for each target.
-    :raise ReportError: it cannot be read, or is no measurement.
+    :raise ReportError: it cannot be read, or is invalid.
     """
     try:
-        # Some editors put a mark before the text.
+        # Some editors put a byte order mark before the text.
         with open(path, encoding="utf-8-sig") as stream:
             return readStream(stream, fspath(path))
     except OSError as error:
@@ -46,107 +59,110 @@ def readResults(path: str | PathLike[str]) -> list[StoredResult]:
 
 def readStream(stream: IO[str], name: str) -> list[StoredResult]:
     """
-    Read what is open already.
+    Read an open file.
 
-    :param name: what it is called where something is wrong, and in the results.
+    :param name: its name, for messages and in the results.
     :return: a result for each target.
-    :raise ReportError: it is no measurement.
+    :raise ReportError: it is invalid.
     :raise OSError: it cannot be read.
     """
     name = escaped(name)
     try:
         found = list(_results(stream, name))
         if not found:
-            raise InvalidDocument("it has no results")
+            raise InvalidDocument("no results")
     except InvalidDocument as error:
         raise ReportError(f"{name}: {error}; {error.remedy}") from error
     except UnicodeDecodeError as error:
-        raise ReportError(f"{name}: it is no text; is it the right file?") from error
+        raise ReportError(f"{name}: not a text file; is it the right file?") from error
     return found
 
 
 def _results(stream: IO[str], name: str) -> Iterator[StoredResult]:
-    first = stream.readline(LONGEST)
+    first = stream.readline(MAX_LENGTH)
     if not first:
-        raise InvalidDocument("it is empty")
+        raise InvalidDocument("empty file")
     if _isLine(first):
-        lines = chain([first], iter(lambda: stream.readline(LONGEST), ""))
+        lines = chain([first], iter(lambda: stream.readline(MAX_LENGTH), ""))
         yield from _lines(lines, name)
         return
-    text = first + stream.read(LONGEST)
-    if len(text) > LONGEST:
-        raise InvalidDocument("it is longer than any measurement", "is it the right file?")
-    yield from restored(JSONObject(_parsed(text)), name)
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InvalidDocument(f"it is no JSON, or was cut ({where})") from None
-    except (ValueError, RecursionError):
-        raise InvalidDocument("it is no JSON of ours") from None
+    text = first + stream.read(MAX_LENGTH)
+    if len(text) > MAX_LENGTH:
+        raise InvalidDocument("longer than any measurement", "is it the right file?")
+    yield from decodeResults(text, name)
 
 
 def _isLine(first: str) -> bool:
-    """Whether this is a line of NDJSON, and not the beginning of a document."""
+    """Whether this is a line of NDJSON, not the beginning of a document."""
     try:
-        values = _parsed(first)
+        decodeValues(first, _Line)
     except InvalidDocument:
         return False
-    return isinstance(values, dict) and "type" in values
+    return True
 
 
 def _lines(lines: Iterator[str], name: str) -> Iterator[StoredResult]:
-    """Of each run the probes come first, or the seconds, then a summary of each target."""
-    probes: dict[str, _Probes] = {}
-    seconds: list[Interval] = []
+    reader = _LineReader(name)
     for number, line in enumerate(lines, 1):
-        fields = JSONObject(_parsedLine(line, number), f"line {number}")
-        kind = fields.text("type")
-        if kind == "interval":
-            seconds.append(restoredInterval(fields))
-        elif kind == "probe":
-            probes.setdefault(fields.text("target"), _Probes()).add(fields)
-        elif fields.has("command"):
-            # A document, save for what was told already.
-            yield from (_with(seconds, each) for each in restored(fields, name))
-            seconds = []
+        try:
+            yield from reader.read(line)
+        except InvalidDocument as error:
+            raise InvalidDocument(f"line {number}: {error}", error.remedy) from None
+    reader.close()
+
+
+class _LineReader:
+    """Reads NDJSON: the probes or the intervals of a run, then a summary of each target."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._probes: dict[str, _Probes] = {}
+        self._intervals: list[Interval] = []
+
+    def read(self, line: str) -> Sequence[StoredResult]:
+        """Read a line; returns the results that it completes."""
+        kind = decodeValues(line, _Line)
+        if kind.type == "interval":
+            self._intervals.append(intervalOf(decodeValues(line, IntervalValues)))
+        elif kind.type == "probe":
+            probe = decodeValues(line, ProbeValues)
+            self._probes.setdefault(escaped(probe.target), _Probes()).add(probe)
+        elif kind.command is not None:
+            return [self._withIntervals(result) for result in decodeResults(line, self._name)]
         else:
-            seen = probes.pop(fields.text("target"), _Probes()).seen()
-            yield replace(restoredTarget(fields, name), probes=seen)
-    missing = next(iter(probes), "the run" if seconds else None)
-    if missing is not None:
-        said = f"there is no summary of {missing}"
-        raise InvalidDocument(said, "end it with Ctrl-C, so that it writes one")
+            result = decodeTarget(line, self._name)
+            probes = self._probes.pop(result.target, _Probes())
+            return [replace(result, probes=probes.outcomes())]
+        return ()
 
+    def close(self) -> None:
+        """Check that each run has its summary."""
+        missing = next(iter(self._probes), "the run" if self._intervals else None)
+        if missing is not None:
+            raise InvalidDocument(
+                f"no summary of {missing}", "end a run with Ctrl-C, so that it writes one"
+            )
 
-def _with(seconds: Sequence[Interval], result: StoredResult) -> StoredResult:
-    return replace(result, width=SECOND, intervals=tuple(seconds)) if seconds else result
-
-
-def _parsedLine(line: str, number: int) -> Any:
-    try:
-        return _parsed(line)
-    except InvalidDocument:
-        raise InvalidDocument(f"line {number} is no JSON, or was cut") from None
+    def _withIntervals(self, result: StoredResult) -> StoredResult:
+        intervals, self._intervals = tuple(self._intervals), []
+        return replace(result, width=SECOND, intervals=intervals) if intervals else result
 
 
 class _Probes:
-    """The probes of a target, as they were seen, until they are too many."""
+    """The outcomes of the probes of a target, up to a limit."""
 
     def __init__(self) -> None:
         self._bySequence: dict[int, tuple[int, int | None]] = {}
 
-    def add(self, probe: JSONObject) -> None:
-        sequence, time = probe.perhaps("seq"), probe.perhaps("rtt_ns")
-        if len(self._bySequence) > PROBES or probe.text("kind") == OutcomeKind.DUPLICATE.value:
+    def add(self, probe: ProbeValues) -> None:
+        if len(self._bySequence) > MAX_PROBES or probe.kind is OutcomeKind.DUPLICATE:
             return
-        # A foreign reply is of no probe; one that was lost may be answered later.
-        if sequence is not None:
-            self._bySequence[sequence] = probe.count("at_ns"), time
+        # A foreign reply has no number. A late reply replaces the loss of its probe.
+        if probe.seq is not None:
+            self._bySequence[probe.seq] = probe.at_ns, probe.rtt_ns
 
-    def seen(self) -> tuple[tuple[int, int | None], ...]:
-        found = self._bySequence.values()
-        return () if len(found) > PROBES else tuple(sorted(found, key=lambda each: each[0]))
+    def outcomes(self) -> tuple[tuple[int, int | None], ...]:
+        outcomes = self._bySequence.values()
+        if len(outcomes) > MAX_PROBES:
+            return ()
+        return tuple(sorted(outcomes, key=lambda outcome: outcome[0]))

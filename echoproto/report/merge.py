@@ -1,7 +1,5 @@
 """
-Adds results of several machines, or of several runs, exactly: their percentiles are those of all times together.
-
-Called by ``echoproto report --merge``, and by programs.
+Merges results of several machines or runs. The percentiles of the sum are exact.
 """
 
 from __future__ import annotations
@@ -12,64 +10,64 @@ from collections.abc import Sequence
 from echoproto.errors import ReportError
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.result import StoredResult
-from echoproto.report.validation import MOST
+from echoproto.report.schema import MAX_INTEGER
 
-# Names of targets that are told; of more, how many they are.
-_NAMED = 3
+# Of more targets than this, only the number is shown.
+_MAX_NAMES = 3
 
 
 def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
     """
-    Make one result of several; one alone stays as it is.
+    Merge results into one; a single result is returned unchanged.
 
-    Histograms, counts and rates are added, as those of machines that ran at once are; the duration is the longest. What each second
-    was like is not kept: who knows when each began?
+    Histograms, counts and rates are added, as for machines that ran at the same time; the duration
+    is the longest. Intervals are dropped, since it is unknown when each run began.
 
-    :raise ReportError: they are of different kinds, or there is none.
+    :raise ReportError: they are of different kinds, or there are none.
     """
     if not results:
-        raise ReportError("there is nothing to merge")
+        raise ReportError("nothing to merge")
     first = results[0]
     if len(results) == 1:
         return first
-    for each in results:
-        checkAlike(first, each, "merged")
+    for result in results:
+        checkSameKind(first, result, "merged")
     times, counts = LatencyHistogram(), Counter(dict.fromkeys(first.counts, 0))
-    for each in results:
-        times.merge(each.times)
-        counts.update(each.counts)
-    sent, received = (
-        sum(each) for each in zip(*((r.sent, r.received) for r in results), strict=True)
-    )
-    if max(times.count, sent, received) > MOST:
-        raise ReportError("together they are more than can be counted; are the files damaged?")
+    for result in results:
+        times.merge(result.times)
+        counts.update(result.counts)
+    sent = sum(result.sent for result in results)
+    received = sum(result.received for result in results)
+    if max(times.count, sent, received) > MAX_INTEGER:
+        raise ReportError("the sums are too large; are the files damaged?")
     return StoredResult(
-        tuple(file for each in results for file in each.files),
+        tuple(file for result in results for file in result.files),
         first.command,
         _targets(results),
         sent,
         received,
-        max(each.duration for each in results),
-        sum(each.rate for each in results),
+        max(result.duration for result in results),
+        sum(result.rate for result in results),
         dict(counts),
         first.measured,
         times,
     )
 
 
-def checkAlike(first: StoredResult, second: StoredResult, what: str) -> None:
+def checkSameKind(first: StoredResult, second: StoredResult, verb: str) -> None:
     """
     Check that two results are of the same kind.
 
-    :param what: what is to be done with them, for the message.
+    :param verb: ``merged`` or ``compared``, for the message.
     :raise ReportError: they are not.
     """
     if first.kind != second.kind:
         raise ReportError(
-            f"{first.origin} has {first.kind}, {second.origin} {second.kind}; only results of one kind can be {what}"
+            f"{first.origin} has {first.kind}, {second.origin} has {second.kind}; only results of "
+            f"the same kind can be {verb}"
         )
 
 
 def _targets(results: Sequence[StoredResult]) -> str:
-    names = list(dict.fromkeys(each.target for each in results))
-    return ", ".join(names) if len(names) <= _NAMED else f"{len(names)} targets"
+    names = list(dict.fromkeys(result.target for result in results))
+    return ", ".join(names) if len(names) <= _MAX_NAMES else f"{len(names)} targets"

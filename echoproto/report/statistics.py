@@ -1,7 +1,6 @@
 """
-What chance does to counts: exact sums over the binomial and the hypergeometric distribution, and the normal one where these are wide.
-
-Pure; used by :mod:`.compare`.
+Statistics of counts and of dependent samples, for :mod:`.compare`: binomial quantiles, Fisher's
+exact test, and design effects, which are estimated from the variance between parts of a run.
 """
 
 from __future__ import annotations
@@ -16,152 +15,146 @@ from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.result import StoredResult
 
-#: Standard deviations from which on the normal distribution is as good: it is off by less than one in ten thousand of a deviation.
-WIDE = 1000.0
+#: Standard deviation from which on the normal distribution replaces the exact one; the quantiles
+#: differ by less than a ten-thousandth of it.
+NORMAL_DEVIATION = 1000.0
 
-# Of the likeliest value, below which a weight does not matter.
-_NOTHING = 1e-20
+# Weights below this share of the largest one are left out of sums.
+_NEGLIGIBLE_WEIGHT = 1e-20
+
+#: Maximum and minimum number of batches from which a design effect is estimated.
+MAX_BATCHES = 20
+MIN_BATCHES = 8
 
 
-def binomialQuantile(trials: int, share: float, level: float) -> int:
-    """
-    The least number that so many of ``trials`` do not exceed with a probability of ``level`` or more.
-
-    :param share: how likely each is to count.
-    """
-    odds = share / (1 - share)
-    deviation = sqrt(trials * share * (1 - share))
-    if deviation > WIDE:
-        return ceil(NormalDist(trials * share, deviation).inv_cdf(level))
-    likeliest = min(int((trials + 1) * share), trials)
-    weights = _weights(likeliest, 0, trials, lambda k: (trials - k) / (k + 1) * odds)
+def binomialQuantile(trials: int, probability: float, level: float) -> int:
+    """The smallest number of successes whose cumulative probability is ``level`` or more."""
+    odds = probability / (1 - probability)
+    deviation = sqrt(trials * probability * (1 - probability))
+    if deviation > NORMAL_DEVIATION:
+        return ceil(NormalDist(trials * probability, deviation).inv_cdf(level))
+    mode = min(int((trials + 1) * probability), trials)
+    weights = _weights(mode, 0, trials, lambda k: (trials - k) / (k + 1) * odds)
     numbers = sorted(weights)
-    upTo = list(accumulate(weights[each] for each in numbers))
+    upTo = list(accumulate(weights[number] for number in numbers))
     return numbers[bisect_left(upTo, level * upTo[-1])]
 
 
 def fisherExact(hits: int, trials: int, otherHits: int, otherTrials: int) -> float:
-    """
-    How likely two shares are to differ as much as they do, or more, where they come of the same chance (Fisher's exact test, twice
-    its smaller side).
-
-    :param hits: how many counted of ``trials``.
-    """
-    every, total = trials + otherTrials, hits + otherHits
-    if not 0 < total < every or not trials or not otherTrials:
+    """The p-value of Fisher's exact test of two ratios: twice its smaller tail."""
+    allTrials, allHits = trials + otherTrials, hits + otherHits
+    if not 0 < allHits < allTrials or not trials or not otherTrials:
         return 1.0
-    mean = total * trials / every
-    deviation = sqrt(mean * (otherTrials / every) * (every - total) / (every - 1))
-    distance = abs(hits - mean)
-    if deviation > WIDE:
-        return min(1.0, 2 * NormalDist().cdf(-max(distance - 0.5, 0) / deviation))
-    least, most = max(0, total - otherTrials), min(total, trials)
-    likeliest = min(max((total + 1) * (trials + 1) // (every + 2), least), most)
+    mean = allHits * trials / allTrials
+    variance = mean * (otherTrials / allTrials) * (allTrials - allHits) / (allTrials - 1)
+    deviation = sqrt(variance)
+    if deviation > NORMAL_DEVIATION:
+        # With a continuity correction.
+        distance = max(abs(hits - mean) - 0.5, 0)
+        return min(1.0, 2 * NormalDist().cdf(-distance / deviation))
+    least, most = max(0, allHits - otherTrials), min(allHits, trials)
+    mode = min(max((allHits + 1) * (trials + 1) // (allTrials + 2), least), most)
 
     def ratio(k: int) -> float:
-        return (total - k) * (trials - k) / ((k + 1) * (otherTrials - total + k + 1))
+        return (allHits - k) * (trials - k) / ((k + 1) * (otherTrials - allHits + k + 1))
 
-    weights = _weights(likeliest, least, most, ratio)
+    weights = _weights(mode, least, most, ratio)
     tail = sum(weight for k, weight in weights.items() if (k >= hits if hits > mean else k <= hits))
     return min(1.0, 2 * tail / sum(weights.values()))
 
 
-def _weights(
-    likeliest: int, least: int, most: int, ratio: Callable[[int], float]
-) -> dict[int, float]:
+def _weights(mode: int, least: int, most: int, ratio: Callable[[int], float]) -> dict[int, float]:
     """
-    How likely each number is beside the likeliest.
+    The probability of each number divided by that of the mode.
 
-    :param ratio: how likely a number's next is beside it.
+    :param ratio: the probability of the next number divided by that of a number.
     """
-    found = {likeliest: 1.0}
-    weight, number = 1.0, likeliest
-    while number < most and weight > _NOTHING:
+    weights = {mode: 1.0}
+    weight, number = 1.0, mode
+    while number < most and weight > _NEGLIGIBLE_WEIGHT:
         weight *= ratio(number)
         number += 1
-        found[number] = weight
-    weight, number = 1.0, likeliest
-    while number > least and weight > _NOTHING:
+        weights[number] = weight
+    weight, number = 1.0, mode
+    while number > least and weight > _NEGLIGIBLE_WEIGHT:
         number -= 1
         weight /= ratio(number)
-        found[number] = weight
-    return found
-
-
-#: Batches at most, and how many there must be to tell anything.
-BATCHES = 20
-ENOUGH = 8
+        weights[number] = weight
+    return weights
 
 
 def timesDesignEffect(result: StoredResult) -> float:
-    """How many exchanges tell as much as one that is independent, of times; 1 where they are, or where that is not known."""
+    """Number of exchanges per independent one, for times; 1 if it is unknown."""
     if not result.times.count:
         return 1.0
-    position = _positionIn(result.times)
+    position = _quantileFunction(result.times)
 
-    def median(each: Interval) -> float:
-        return position(each.median or 0)
+    def median(interval: Interval) -> float:
+        return position(interval.median or 0)
 
-    def high(each: Interval) -> float:
-        return position(each.p99 or 0)
+    def p99(interval: Interval) -> float:
+        return position(interval.p99 or 0)
 
-    heard = [each for each in result.intervals if each.received]
-    return max(_inflation(heard, median, 50), _inflation(heard, high, 99))
+    answered = [interval for interval in result.intervals if interval.received]
+    return max(_varianceRatio(answered, median, 50), _varianceRatio(answered, p99, 99))
 
 
 def lossDesignEffect(result: StoredResult) -> float:
-    """The same of losses."""
-    batches = _batches([each for each in result.intervals if each.sent])
-    sent = [sum(each.sent for each in batch) for batch in batches]
-    lost = [sum(max(each.sent - each.received, 0) for each in batch) for batch in batches]
-    share = sum(lost) / sum(sent) if batches else 0.0
-    if not 0 < share < 1:
+    """Number of exchanges per independent one, for losses; 1 if it is unknown."""
+    batches = _batches([interval for interval in result.intervals if interval.sent])
+    sent = [sum(interval.sent for interval in batch) for batch in batches]
+    lost = [
+        sum(max(interval.sent - interval.received, 0) for interval in batch) for batch in batches
+    ]
+    ratio = sum(lost) / sum(sent) if batches else 0.0
+    if not 0 < ratio < 1:
         return 1.0
-    excess = sum((few - n * share) ** 2 / n for few, n in zip(lost, sent, strict=True))
-    return max(1.0, excess / (share * (1 - share)) / (len(batches) - 1))
+    found = sum((few - n * ratio) ** 2 / n for few, n in zip(lost, sent, strict=True))
+    return max(1.0, found / (ratio * (1 - ratio)) / (len(batches) - 1))
 
 
-def _positionIn(times: LatencyHistogram) -> Callable[[int], float]:
-    """Tells which share of all times is below one: so it matters by how many others a time is longer, and not by how much."""
+def _quantileFunction(times: LatencyHistogram) -> Callable[[int], float]:
+    """The share of times below a time: ranks are used, since outliers must not dominate."""
     buckets = times.buckets()
-    ends = [most for _, most, _ in buckets]
+    ends = [highest for _, highest, _ in buckets]
     below = list(accumulate((count for _, _, count in buckets), initial=0))
 
     def position(time: int) -> float:
-        at = min(bisect_left(ends, time), len(ends) - 1)
-        return (below[at] + below[at + 1]) / 2 / times.count
+        index = min(bisect_left(ends, time), len(ends) - 1)
+        return (below[index] + below[index + 1]) / 2 / times.count
 
     return position
 
 
-def _inflation(
+def _varianceRatio(
     intervals: Sequence[Interval], position: Callable[[Interval], float], percent: int
 ) -> float:
+    """The variance between batches divided by that of independent times; at least 1."""
     batches = _batches(intervals)
     if not batches:
         return 1.0
-    counts = [sum(each.received for each in batch) for batch in batches]
-    sums = [sum(each.received * position(each) for each in batch) for batch in batches]
+    counts = [sum(interval.received for interval in batch) for batch in batches]
+    sums = [sum(interval.received * position(interval) for interval in batch) for batch in batches]
     mean = sum(sums) / sum(counts)
     found = sum((part - n * mean) ** 2 / n for part, n in zip(sums, counts, strict=True))
-    # What chance alone would make of it.
     expected = sum(
-        sum(each.received**2 * _variance(each.received, percent) for each in batch) / n
+        sum(interval.received**2 * _rankVariance(interval.received, percent) for interval in batch)
+        / n
         for batch, n in zip(batches, counts, strict=True)
     )
     return max(1.0, found / (len(batches) - 1) / (expected / len(batches)))
 
 
-def _variance(count: int, percent: int) -> float:
-    """Of the position of a percentile of so many independent times, whatever their distribution: that of a Beta distribution."""
+def _rankVariance(count: int, percent: int) -> float:
+    """Variance of the rank of a percentile of independent times, as a share (Beta distribution)."""
     rank = -(-count * percent // 100)
     return rank * (count - rank + 1) / ((count + 1) ** 2 * (count + 2))
 
 
 def _batches(intervals: Sequence[Interval]) -> list[Sequence[Interval]]:
-    """As many intervals in each, save for one less in some; none where there are not enough."""
-    count = min(len(intervals), BATCHES)
-    if count < ENOUGH:
+    """Consecutive intervals in batches of nearly equal size; none if there are too few."""
+    count = min(len(intervals), MAX_BATCHES)
+    if count < MIN_BATCHES:
         return []
-    edges = [len(intervals) * each // count for each in range(count + 1)]
+    edges = [len(intervals) * index // count for index in range(count + 1)]
     return [intervals[first:last] for first, last in pairwise(edges)]

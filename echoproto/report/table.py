@@ -1,7 +1,5 @@
 """
-Saved results and comparisons as tables of words, for a terminal and for a page.
-
-Pure: what is written how wide is decided where it is shown.
+Stored results and comparisons as columns of text, for terminals and pages, which decide on widths.
 """
 
 from __future__ import annotations
@@ -14,16 +12,18 @@ from echoproto.report.compare import Comparison, Estimate, MetricDifference
 from echoproto.report.result import StoredResult
 from echoproto.units import milliseconds, size
 
-#: What is shown of replies where there is any, by the names of :attr:`StoredResult.counts`.
-SEEN = ("wrong", "corrupt", "duplicates", "reordered")
+#: The kinds of replies that have a column if there are any (:attr:`StoredResult.counts`).
+COUNT_COLUMNS = ("wrong", "corrupt", "duplicates", "reordered")
 
 
 @dataclass(frozen=True)
 class Column:
     """
-    :ivar title: above it.
-    :ivar cells: one in each row.
-    :ivar isWords: whether it is read from the left, as no number is.
+    A column of a table.
+
+    :ivar title: its heading.
+    :ivar cells: one for each row.
+    :ivar isWords: whether it is aligned left, as numbers are not.
     """
 
     title: str
@@ -31,69 +31,74 @@ class Column:
     isWords: bool = False
 
 
-def resultColumns(
-    results: Sequence[StoredResult],
-) -> tuple[list[Column], list[Column], list[Column]]:
-    """
-    A row for each result.
+#: The columns that identify a row, and two groups of other columns.
+ColumnGroups = tuple[list[Column], list[Column], list[Column]]
 
-    :return: whose it is; what became of what was sent; and how long that took, in milliseconds.
-    """
+
+def resultColumns(results: Sequence[StoredResult]) -> ColumnGroups:
+    """A row for each result: its target, its counts, and its times in milliseconds."""
 
     def column(title: str, cell: Callable[[StoredResult], str], isWords: bool = False) -> Column:
-        return Column(title, tuple(cell(each) for each in results), isWords)
+        return Column(title, tuple(map(cell, results)), isWords)
 
-    names = [column("target", lambda each: each.target, True)]
-    if len({each.files for each in results}) > 1:
-        names.append(column("file", lambda each: each.origin, True))
+    names = [column("target", lambda result: result.target, True)]
+    if len({result.files for result in results}) > 1:
+        names.append(column("file", lambda result: result.origin, True))
     counts = [
-        column("command", lambda each: each.command, True),
-        column("sent", lambda each: _amount(each, each.sent)),
-        column("received", lambda each: _amount(each, each.received)),
-        column("lost", lambda each: f"{_amount(each, each.lost)} ({each.lossRatio * 100:.2f} %)"),
-        *(column(name, _seen(name)) for name in _shown(results)),
+        column("command", lambda result: result.command, True),
+        column("sent", lambda result: _amount(result, result.sent)),
+        column("received", lambda result: _amount(result, result.received)),
+        column("lost", _lost),
+        *(column(name, _count(name)) for name in _shown(results)),
         column("rate", _rate),
     ]
-    times = [column("times in ms", lambda each: each.measured, True)]
-    values = [_times(each) for each in results]
-    times += [
-        Column(title, tuple(each[number] for each in values))
-        for number, title in enumerate(("min", *PERCENTILES, "max"))
+    values = [_times(result) for result in results]
+    times = [
+        Column(title, tuple(row[index] for row in values))
+        for index, title in enumerate(("min", *PERCENTILES, "max"))
     ]
-    return names, counts, times
+    return names, counts, [column("times in ms", lambda result: result.measured, True), *times]
 
 
-def comparisonColumns(comparison: Comparison) -> tuple[list[Column], list[Column], list[Column]]:
-    """A row for each figure: its name, what it is, and what that means."""
+def comparisonColumns(comparison: Comparison) -> ColumnGroups:
+    """A row for each figure: its name, its values, and the verdict."""
     differences = comparison.differences
 
     def column(
         title: str, cell: Callable[[MetricDifference], str], isWords: bool = False
     ) -> Column:
-        return Column(title, tuple(cell(each) for each in differences), isWords)
+        return Column(title, tuple(map(cell, differences)), isWords)
 
     figures = [
-        column("A", lambda each: _estimate(each, each.a)),
-        column("B", lambda each: _estimate(each, each.b)),
-        column("B/A", lambda each: "" if each.ratio is None else f"{each.ratio:.3f}"),
+        column("A", lambda difference: _estimate(difference, difference.a)),
+        column("B", lambda difference: _estimate(difference, difference.b)),
+        column("B/A", _ratio),
     ]
-    return [column("in ms", lambda each: each.name, True)], figures, [column("B is", str, True)]
+    names = [column("in ms", lambda difference: difference.name, True)]
+    return names, figures, [column("B is", str, True)]
 
 
 def sides(comparison: Comparison) -> list[str]:
-    """Which is which, in words."""
-    named = zip("AB", (comparison.a, comparison.b), comparison.independent, strict=True)
-    return [f"{name}: {each.target}, {_basis(each, n)} ({each.origin})" for name, each, n in named]
+    """The two sides, a line each."""
+    named = zip("AB", (comparison.a, comparison.b), comparison.effectiveSizes, strict=True)
+    return [
+        f"{name}: {result.target}, {_sample(result, effectiveSize)} ({result.origin})"
+        for name, result, effectiveSize in named
+    ]
 
 
-def _basis(result: StoredResult, independent: int) -> str:
+def _sample(result: StoredResult, effectiveSize: int) -> str:
     count = result.times.count
-    less = f", which tell as much as {independent} independent ones" if independent < count else ""
-    return f"{result.measured} of {count} exchanges{less}"
+    effective = f", effective sample size {effectiveSize}" if effectiveSize < count else ""
+    return f"{result.measured} of {count} exchanges{effective}"
 
 
 def _amount(result: StoredResult, count: int) -> str:
     return size(count) if result.inBytes else str(count)
+
+
+def _lost(result: StoredResult) -> str:
+    return f"{_amount(result, result.lost)} ({result.lossRatio * 100:.2f} %)"
 
 
 def _rate(result: StoredResult) -> str:
@@ -101,11 +106,11 @@ def _rate(result: StoredResult) -> str:
 
 
 def _shown(results: Sequence[StoredResult]) -> list[str]:
-    return [name for name in SEEN if any(each.counts.get(name) for each in results)]
+    return [name for name in COUNT_COLUMNS if any(result.counts.get(name) for result in results)]
 
 
-def _seen(name: str) -> Callable[[StoredResult], str]:
-    return lambda each: str(each.counts.get(name, ""))
+def _count(name: str) -> Callable[[StoredResult], str]:
+    return lambda result: str(result.counts.get(name, ""))
 
 
 def _times(result: StoredResult) -> list[str]:
@@ -113,11 +118,15 @@ def _times(result: StoredResult) -> list[str]:
     if not times.count:
         return [""] * (len(PERCENTILES) + 2)
     values = [times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum]
-    return [milliseconds(each) for each in values]
+    return [milliseconds(value) for value in values]
+
+
+def _ratio(difference: MetricDifference) -> str:
+    return "" if difference.ratio is None else f"{difference.ratio:.3f}"
 
 
 def _estimate(difference: MetricDifference, estimate: Estimate) -> str:
-    if difference.chance is not None:
+    if difference.pValue is not None:
         return f"{estimate.value * 100:.2f} %"
-    most = "?" if estimate.high is None else milliseconds(estimate.high)
-    return f"{milliseconds(estimate.value)} ({milliseconds(estimate.low)} to {most})"
+    high = "?" if estimate.high is None else milliseconds(estimate.high)
+    return f"{milliseconds(estimate.value)} ({milliseconds(estimate.low)} to {high})"

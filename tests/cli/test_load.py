@@ -75,7 +75,7 @@ class LoadTests(CommandTestCase):
                 "-z", "1s", "--rate", "50", "--arrivals", arrivals, TARGET
             )
             self.assertEqual(status, 0)
-            self.assertIn("of 50.0 asked for", output)
+            self.assertIn("(target 50.0)", output)
             self.assertIn("\nresponse ", output)
             self.assertIn("\nservice ", output)
 

@@ -73,7 +73,7 @@ class ReportTests(CommandTestCase):
         """Two files are compared by target, or the two targets of one file; in all formats."""
         output = self.well("--compare", self.a, self.b)
         self.assertIn(f"A: udp://lab1:7, rtt of 100 exchanges ({self.a})\nB: ", output)
-        self.assertIn("slower by 100 %, more than noise", output)
+        self.assertIn("significantly slower, by 100 %", output)
         both = self.saved("both.json", storedResult(1), storedResult(1))
         self.assertEqual(self.well("--compare", both).count("A: "), 1)
         self.assertEqual(self.well("--compare", both, both).count("A: "), 2)
@@ -103,7 +103,8 @@ class ReportTests(CommandTestCase):
         other = self.saved("other.json", storedResult(1), replace(storedResult(1), target="lab3"))
         self.refused(f"{takes} {name} and lab2, {name} and lab3", "--compare", two, other)
         self.refused(
-            f"{self.a} has rtt times of ping, {v} verify; only results of one kind can be compared",
+            f"{self.a} has rtt times of ping, {v} has verify; only results of the same kind can be "
+            "compared",
             "--compare",
             self.a,
             v,
@@ -133,7 +134,7 @@ class ReportTests(CommandTestCase):
         self.refused(f"{self.folder}: Is a directory", str(self.folder))
         empty = self.folder / "empty"
         empty.write_text("")
-        self.refused(f"{empty}: it is empty; measure again, with -o json --out FILE", str(empty))
+        self.refused(f"{empty}: empty file; measure again, with -o json --out FILE", str(empty))
 
     def test_written(self) -> None:
         """--html, --png and --csv write the same results to files."""
@@ -141,11 +142,11 @@ class ReportTests(CommandTestCase):
         html, png, rows = paths
         self.well("--html", html, "--png", png, "--csv", rows, self.a)
         page = Path(html).read_text()
-        self.assertEqual((page.count("<svg"), page.count("<h2>Compared")), (4, 0))
+        self.assertEqual((page.count("<svg"), page.count("<h2>Comparison")), (4, 0))
         self.assertEqual(Path(png).read_bytes()[1:4], b"PNG")
         self.assertEqual(Path(rows).read_text(), self.well("-o", "csv", self.a))
         self.well("--compare", "--html", html, self.a, self.b)
-        self.assertIn("<h2>Compared", Path(html).read_text())
+        self.assertIn("<h2>Comparison", Path(html).read_text())
 
     def test_unwritable(self) -> None:
         """A write error is one line, and status 2; a reader that is gone is not an error."""

@@ -24,7 +24,7 @@ def page(results: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
     """
     The page.
 
-    :param results: what was found (``suite.schema.json``), by the server's name and version.
+    :param results: what was found (``ConformanceDocument``), by the server's name and version.
     """
     names = [f"{name} {version}".strip() for name, version in results]
     found = list(results.values())

@@ -301,7 +301,7 @@ def graded(server: Server, *words: str) -> tuple[int, str]:
 
 
 def failures(found: Mapping[str, Any]) -> list[str]:
-    """What failed (``suite.schema.json``), as ``tcp half-close``."""
+    """What failed (``ConformanceDocument``), as ``tcp half-close``."""
     return [
         f"{each['carrier']} {each['name']}"
         for each in found["checks"]

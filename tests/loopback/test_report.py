@@ -123,7 +123,7 @@ class ReportTests(SynchronousTestCase):
 
     def test_input(self) -> None:
         """A result may be read from a pipe; an incomplete one is an error."""
-        for text, message in (("", "it is empty"), ('{"format":', "was cut")):
+        for text, message in (("", "empty file"), ('{"format":', "truncated")):
             ended = echoproto("report", "-", input=text)
             self.assertEqual((ended.returncode, ended.stdout), (2, ""))
             self.assertRegex(ended.stderr, f"^echoproto report: standard input: .*{message}.*\n$")

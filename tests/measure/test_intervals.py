@@ -46,13 +46,6 @@ class IntervalTests(SynchronousTestCase):
             self.assertEqual((found[0], len(found[1])), (width * SECOND, length))
             self.assertEqual(sum(interval.sent for interval in found[1]), seconds)
 
-    def test_values(self) -> None:
-        """In JSON, names of times have units; missing times are null; a load has wrong replies."""
-        names = ("at_ns", "sent", "received", "min_ns", "p50_ns", "p99_ns", "max_ns")
-        for values in ((SECOND, 9, 8, 1, 2, 3, 4), (SECOND, 9, 0, None, None, None, None)):
-            self.assertEqual(Interval(*values).values(), dict(zip(names, values, strict=True)))
-        self.assertEqual(Interval(0, 1, 1, wrong=0).values()["wrong"], 0)
-
     def test_widened(self) -> None:
         """For charts, neighbours are joined to at most a thousand; maxima are kept."""
         few = [Interval(0, 1, 1, 1, 2, 3, 4)]

@@ -1,4 +1,4 @@
-"""Results for tests of what is said of them."""
+"""Sample results for the tests of reports, and of the commands."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MS = 1_000_000
 
 
 def histogramOf(*times: int) -> LatencyHistogram:
-    """These times, in milliseconds."""
-    made = LatencyHistogram()
-    for each in times:
-        made.add(each * MS)
-    return made
+    """A histogram of these times in milliseconds."""
+    histogram = LatencyHistogram()
+    for time in times:
+        histogram.add(time * MS)
+    return histogram
 
 
 def loadResult(**values: Any) -> LoadResult:
-    """A load of two seconds, of which nine of ten messages were answered; what is given instead."""
+    """A load of two seconds with nine replies to ten messages, with these values replaced."""
     usual: dict[str, Any] = {
         "target": "tcp://lab1:7",
         "plan": LoadPlan(),
@@ -45,7 +45,7 @@ def loadResult(**values: Any) -> LoadResult:
 
 
 def storedResult(*times: int, **values: Any) -> StoredResult:
-    """What ping has saved of ten probes in two seconds, of which one is lost; what is given instead."""
+    """A stored ping of two seconds with nine replies to ten probes, with these values replaced."""
     usual: dict[str, Any] = {
         "files": ("a.json",),
         "command": "ping",
@@ -65,7 +65,7 @@ def storedResult(*times: int, **values: Any) -> StoredResult:
 
 
 def storedVerification(**values: Any) -> StoredResult:
-    """What verify has saved of two mebibytes, all of which came back."""
+    """A stored verification of 2 MiB, all received, with these values replaced."""
     usual: dict[str, Any] = {
         "command": "verify",
         "sent": 2 << 20,

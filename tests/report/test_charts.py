@@ -17,15 +17,13 @@ from echoproto.report.charts import (
     rates,
 )
 from echoproto.report.result import StoredResult
+from echoproto.report.schema import MAX_INTEGER
 from echoproto.units import SECOND
 from tests.report.sampleresults import MS, storedResult
 
-#: As large as a file may tell of.
-MOST = (1 << 62) - 1
-
 
 def plotted(plot: Callable[[Any, Numbered], None], *results: StoredResult) -> Any:
-    """The axes, and all that is on them once they are drawn."""
+    """The axes after drawing."""
     figure = Figure()
     axes = figure.add_subplot()
     plot(axes, list(enumerate(results)))
@@ -34,21 +32,21 @@ def plotted(plot: Callable[[Any, Numbered], None], *results: StoredResult) -> An
 
 
 def ticks(axis: Any) -> list[str]:
-    return [each.get_text() for each in axis.get_ticklabels()]
+    return [label.get_text() for label in axis.get_ticklabels()]
 
 
 class OverTimeTests(SynchronousTestCase):
     def test_seconds(self) -> None:
-        """Of each second in which something came back there are the median, what lies round it, and the longest."""
+        """Each interval with replies has its median, a band around it, and its maximum."""
         axes = plotted(overTime, storedResult(1, 4))
-        (median, longest), (shade,) = axes.lines, axes.collections
+        (median, longest), (band,) = axes.lines, axes.collections
         self.assertEqual(median.get_xydata().tolist(), [[0, 2]])
         self.assertEqual(longest.get_xydata().tolist(), [[0, 4]])
-        heights = shade.get_paths()[0].vertices[:, 1]
+        heights = band.get_paths()[0].vertices[:, 1]
         self.assertEqual((min(heights), max(heights)), (1, 3))
 
     def test_probes(self) -> None:
-        """Where single probes are known each has a mark, those that were lost one of another kind at the edge."""
+        """If the probes are known, each reply is a dot, and each loss a cross at the edge."""
         probes = ((0, MS), (SECOND, None), (2 * SECOND, 3 * MS))
         answered, lost = plotted(overTime, storedResult(1, 3, probes=probes)).lines
         self.assertEqual(answered.get_xydata().tolist(), [[0, 1], [2, 3]])
@@ -57,8 +55,8 @@ class OverTimeTests(SynchronousTestCase):
         self.assertEqual((len(answered.get_xdata()), len(lost.get_xdata())), (0, 1))
 
     def test_scale(self) -> None:
-        """Times that are far from each other are on a scale by powers, on which ticks have plain numbers."""
-        near, far, further = (storedResult(1, each) for each in (3, 30, 30_000))
+        """A wide range of times has a logarithmic scale with plain numbers."""
+        near, far, further = (storedResult(1, longest) for longest in (3, 30, 30_000))
         for plot in (overTime, percentiles):
             self.assertEqual(plotted(plot, near).get_yscale(), "linear")
             self.assertEqual(plotted(plot, far).get_yscale(), "log")
@@ -70,8 +68,8 @@ class OverTimeTests(SynchronousTestCase):
 
 class RatesTests(SynchronousTestCase):
     def test_rates(self) -> None:
-        """What was sent is dotted, what was answered a line; the last second, which is seldom whole, is left out."""
-        seconds = tuple(Interval(each * SECOND, 10, 9 - each) for each in range(3))
+        """Sent is dotted, answered is a line; the last interval, often shorter, is left out."""
+        seconds = tuple(Interval(second * SECOND, 10, 9 - second) for second in range(3))
         axes = plotted(rates, storedResult(1, width=2 * SECOND, intervals=seconds))
         sent, answered = axes.patches
         self.assertEqual((sent.get_linestyle(), answered.get_linestyle()), (":", "-"))
@@ -80,14 +78,14 @@ class RatesTests(SynchronousTestCase):
         self.assertEqual(answered.get_data().edges.tolist(), [0, 1, 3])
 
     def test_one(self) -> None:
-        """A run of a second has that one."""
+        """A run of one interval shows it."""
         axes = plotted(rates, storedResult(1, intervals=(Interval(0, 10, 9),)))
         self.assertEqual(axes.patches[1].get_data().values.tolist(), [9])
 
 
 class HistogramTests(SynchronousTestCase):
     def test_shares(self) -> None:
-        """Each result has shares of its own, which are all of it, and so can be seen beside others of another number."""
+        """The bars of each result sum up to 100 %, whatever its number of exchanges."""
         for results in (
             (storedResult(1, 2, 3), storedResult(2)),
             (storedResult(1, 400), storedResult(5)),
@@ -99,18 +97,18 @@ class HistogramTests(SynchronousTestCase):
                 self.assertIn(patch.get_edgecolor()[:3], [rgb(colour)])
 
     def test_wide(self) -> None:
-        """Of times far from each other bars look as wide as each other."""
+        """The bars of a wide range of times have a logarithmic scale."""
         axes = plotted(histogram, storedResult(1, 400))
         self.assertEqual(axes.get_xscale(), "log")
 
 
 def rgb(colour: str) -> tuple[float, ...]:
-    return tuple(each / 255 for each in bytes.fromhex(colour[1:]))
+    return tuple(part / 255 for part in bytes.fromhex(colour[1:]))
 
 
 class PercentilesTests(SynchronousTestCase):
     def test_nines(self) -> None:
-        """At the place of each share is its percentile; the longest is at the end."""
+        """Percentiles are at the positions of their nines, the maximum at the end."""
         result = storedResult(*range(1, 1001))
         axes = plotted(percentiles, result)
         (line,) = axes.lines
@@ -124,7 +122,7 @@ class PercentilesTests(SynchronousTestCase):
         self.assertEqual(ticks(axes.xaxis), ["0 %", "90 %", "99 %", "99.9 %"])
 
     def test_few(self) -> None:
-        """Of one time there is a line, too."""
+        """A single time has a line too."""
         axes = plotted(percentiles, storedResult(5))
         self.assertEqual(axes.lines[0].get_ydata().tolist(), [5, 5])
         self.assertEqual(ticks(axes.xaxis), ["0 %", "90 %"])
@@ -132,18 +130,18 @@ class PercentilesTests(SynchronousTestCase):
 
 class ExtremeTests(SynchronousTestCase):
     def test_drawn(self) -> None:
-        """Times of nothing, all alike, far from each other, or as large as a file may tell of are drawn."""
-        one = Interval(0, 1, 1, MOST, MOST, MOST, MOST)
-        far = Interval(MOST, MOST, MOST, 0, 0, 0, 0)
+        """Times of 0, equal times, wide ranges and the largest times of a file are drawn."""
+        one = Interval(0, 1, 1, MAX_INTEGER, MAX_INTEGER, MAX_INTEGER, MAX_INTEGER)
+        far = Interval(MAX_INTEGER, MAX_INTEGER, MAX_INTEGER, 0, 0, 0, 0)
         for result in (
             storedResult(0),
             storedResult(0, 5),
             storedResult(5, 5),
             storedResult(1, 7_000_000),
-            storedResult(MOST // MS),
+            storedResult(MAX_INTEGER // MS),
             storedResult(1, width=1, intervals=(one, far)),
-            storedResult(1, width=MOST, intervals=(one,)),
-            storedResult(1, probes=((MOST, MOST), (0, 0))),
+            storedResult(1, width=MAX_INTEGER, intervals=(one,)),
+            storedResult(1, probes=((MAX_INTEGER, MAX_INTEGER), (0, 0))),
         ):
             for plot in (overTime, rates, histogram, percentiles):
                 self.assertTrue(plotted(plot, result).has_data())

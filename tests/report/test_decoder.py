@@ -1,34 +1,48 @@
 from __future__ import annotations
 
+import base64
 import json
+import struct
+import zlib
 from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from hdrh.histogram import HdrHistogram
+from msgspec import convert
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.latency import LONGEST_TIME_NS, LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
-from echoproto.report.decoder import restored
-from echoproto.report.document import loadDocument, pingDocument, verifyDocument
+from echoproto.report.decoder import (
+    REMEDY,
+    InvalidDocument,
+    checkHistogram,
+    decodeResults,
+    decodeTarget,
+    decodeTimes,
+    decodeValues,
+)
+from echoproto.report.document import loadDocument, pingDocument, timesStruct, verifyDocument
 from echoproto.report.export import comparisonDocument, reportDocument
 from echoproto.report.result import StoredResult
-from echoproto.report.validation import InvalidDocument, JSONObject
+from echoproto.report.schema import TimesValues, Versions
 from echoproto.units import SECOND
 from tests.report.sampleresults import MS, histogramOf, loadResult, storedResult, storedVerification
 
 
 def pinged(unit: int = MS) -> dict[str, Any]:
     """
-    The document of three probes in two seconds, of which two were answered, one of them twice, after 3 and 1 of a unit.
+    The document of three probes in two seconds; two were answered, one of them twice, after 3 units
+    and 1 unit.
 
-    :param unit: nanoseconds; the shorter times are, the sooner their histogram is read.
+    :param unit: nanoseconds; histograms of shorter times are decoded faster.
     """
     record = PingStatistics(ProbePayload(b"test", 32), 50 * MS)
     first = record.send(0)
@@ -43,12 +57,12 @@ def pinged(unit: int = MS) -> dict[str, Any]:
 
 
 def read(document: Any) -> list[StoredResult]:
-    return list(restored(JSONObject(json.loads(json.dumps(document))), "a.json"))
+    return decodeResults(json.dumps(document), "a.json")
 
 
-class RestoredTests(SynchronousTestCase):
+class ResultTests(SynchronousTestCase):
     def test_ping(self) -> None:
-        """Each target of a ping is a result, with its seconds."""
+        """Each target of a ping is a result, with its intervals."""
         results = read(pinged())
         self.assertEqual(len(results), 2)
         found = results[0]
@@ -63,15 +77,22 @@ class RestoredTests(SynchronousTestCase):
             found.intervals, (Interval(0, 2, 1, *times), Interval(SECOND, 1, 1, *[MS] * 4))
         )
 
-    def test_older(self) -> None:
-        """A document without seconds is read as well."""
+    def test_noIntervals(self) -> None:
+        """A document without intervals is valid."""
         document = pinged()
-        for each in document["targets"]:
-            del each["intervals"], each["interval_ns"]
-        self.assertEqual([(each.width, each.intervals) for each in read(document)], [(0, ())] * 2)
+        for target in document["targets"]:
+            del target["intervals"], target["interval_ns"]
+        found = [(result.width, result.intervals) for result in read(document)]
+        self.assertEqual(found, [(0, ())] * 2)
+
+    def test_summary(self) -> None:
+        """The summary of a target in NDJSON is decoded like the target of a document."""
+        target = pinged()["targets"][0]
+        found, (expected, _) = decodeTarget(json.dumps(target), "a.json"), read(pinged())
+        self.assertEqual((found.sent, found.intervals), (expected.sent, expected.intervals))
 
     def test_load(self) -> None:
-        """The times of a load are response times if its loop was open, else service times."""
+        """A load has response times in an open loop, and service times in a closed one."""
         (closed,) = read(loadDocument(loadResult(wrong=1)))
         self.assertEqual((closed.measured, closed.times.maximum), ("service", 3 * MS))
         self.assertEqual((closed.command, closed.rate, closed.counts), ("load", 4.5, {"wrong": 1}))
@@ -83,7 +104,7 @@ class RestoredTests(SynchronousTestCase):
         self.assertEqual(found.intervals, (Interval(0, 1, 0),))
 
     def test_verify(self) -> None:
-        """A verification has bytes, and no times; what was cut is lost, and not wrong."""
+        """A verification has bytes and no times; bytes that were cut off are lost, not wrong."""
         counts = Counter({FaultKind.FLIPPED: 2, FaultKind.DROPPED: 1, FaultKind.CUT: 1})
         result = VerifyResult("tcp://lab1:7", 5, 10, 8, SECOND, counts, (), "")
         (found,) = read(verifyDocument(result))
@@ -91,45 +112,150 @@ class RestoredTests(SynchronousTestCase):
         self.assertEqual((found.counts, found.measured, found.inBytes), ({"wrong": 3}, "", True))
 
     def test_report(self) -> None:
-        """What a report has written is read again as it was."""
+        """The document of a report is decoded to the same results."""
         results = [
             storedResult(1, 2, files=("x", "y")),
             storedVerification(),
             storedResult(width=0, intervals=()),
         ]
         found = read(reportDocument(results))
-        alike = [replace(each, files=("a.json",)) for each in results]
+        alike = [replace(result, files=("a.json",)) for result in results]
         self.assertEqual(reportDocument(found), reportDocument(alike))
 
-    def test_still(self) -> None:
-        """What took no time has no rate."""
+    def test_noDuration(self) -> None:
+        """The rate of a run without a duration is 0."""
         (found,) = read(loadDocument(loadResult(duration=0)))
         self.assertEqual(found.rate, 0)
 
-    def refused(self, document: dict[str, Any], says: str, **values: Any) -> None:
-        with self.assertRaisesRegex(InvalidDocument, says):
+    def refused(self, document: dict[str, Any], message: str, **values: Any) -> None:
+        with self.assertRaises(InvalidDocument) as caught:
             read({**document, **values})
+        self.assertEqual(str(caught.exception), message)
+        self.assertEqual(caught.exception.remedy, REMEDY)
 
     def test_foreign(self) -> None:
-        """What is no measurement, a newer one or has no results is refused, with a remedy."""
-        for values, says, remedy in (
-            ({"format": "other"}, "no measurement of echoproto", "measure again"),
-            ({"format": None}, "no measurement of echoproto", "measure again"),
-            ({"version": 2}, "of version 2, and we read up to 1", "pip install -U echoproto"),
-            ({"version": "1"}, "version is no whole number", "measure again"),
-            ({"command": "later"}, "'later', which has no results", "give what was measured"),
+        """Another format, a newer version or another command is refused, with a remedy."""
+        for values, message, remedy in (
+            ({"format": "other"}, "not an echoproto measurement", "measure again"),
+            ({"format": None}, "not an echoproto measurement", "measure again"),
+            ({"version": 2}, "format version 2 is newer than 1", "pip install -U echoproto"),
+            ({"version": "1"}, "version: ", "measure again"),
+            ({"command": "later"}, "command 'later' has no results", "pass the output"),
+            ({"command": "x\n" * 100}, r"command .* has no results", "pass the output"),
+            ({"command": 5}, "command '' has no results", "pass the output"),
         ):
-            with self.assertRaisesRegex(InvalidDocument, says) as caught:
+            with self.assertRaisesRegex(InvalidDocument, message) as caught:
                 read({**pinged(), **values})
             self.assertIn(remedy, caught.exception.remedy)
+            self.assertLess(len(str(caught.exception)), 250)
         self.assertRaisesRegex(InvalidDocument, "'compare'", read, comparisonDocument([]))
 
-    def test_unfit(self) -> None:
-        """What has not the values that it should is refused."""
-        self.refused(pinged(), "targets is no list", targets={})
-        self.refused(loadDocument(loadResult()), "received is no whole", received="many")
-        self.refused(loadDocument(loadResult()), "have no width", interval_ns=0, intervals=[{}])
-        document = reportDocument([storedResult()])
-        for name, value in (("measured", "response"), ("command", "greet")):
-            wrong = {**document["results"][0], name: value}
-            self.refused(document, "nothing measures", results=[wrong])
+    def test_invalid(self) -> None:
+        """An invalid value is reported with its field and the cause."""
+        load, report = loadDocument(loadResult()), reportDocument([storedResult()])
+        self.refused(pinged(), "targets: expected array, got object", targets={})
+        self.refused(load, "received: expected int, got str", received="many")
+        self.refused(load, "service.count: expected int >= 0", service={"count": -1})
+        second = {"at_ns": 0, "sent": 1, "received": 0}
+        width = "interval_ns: missing width of the intervals"
+        self.refused(load, width, interval_ns=None, intervals=[second])
+        wrong = {**report["results"][0], "measured": "response"}
+        message = "results[0]: times of ping cannot be 'response'"
+        self.refused(report, message, results=[wrong])
+        wrong = {**report["results"][0], "counts": {"other": 1}}
+        message = "results[0].counts: invalid enum value 'other'"
+        self.refused(report, message, results=[wrong])
+        histogram = {**load["service"], "histogram": "*"}
+        self.refused(load, "service.histogram: invalid histogram", service=histogram)
+
+    def test_text(self) -> None:
+        """A name in a file is escaped, so that it does not affect a terminal."""
+        document = loadDocument(loadResult(target="\x1b[2J\nüber"))
+        self.assertEqual(read(document)[0].target, "\\x1b[2J\\nüber")
+
+
+class ValuesTests(SynchronousTestCase):
+    def refused(self, text: str, message: str) -> None:
+        with self.assertRaisesRegex(InvalidDocument, message):
+            decodeValues(text, Versions)
+
+    def test_malformed(self) -> None:
+        """Text that is not JSON, truncated or too deeply nested is refused."""
+        self.refused("5 sent", "^not valid JSON, or truncated|^expected object, got int")
+        self.refused("{", "^not valid JSON, or truncated ")
+        self.refused('{"x":' + "[" * 100_000, "too deeply nested")
+        self.refused("\ud800", "^not valid JSON, or truncated ")
+
+    def test_long(self) -> None:
+        """A message does not repeat a long value, and is one line."""
+        with self.assertRaises(InvalidDocument) as caught:
+            decodeValues(json.dumps("x\n" * 1_000_000), FaultKind)
+        self.assertLess(len(str(caught.exception)), 1000)
+        self.assertNotIn("\n", str(caught.exception))
+
+
+class HistogramTests(SynchronousTestCase):
+    def test_restored(self) -> None:
+        """Times are restored exactly."""
+        extremes = LatencyHistogram()
+        for time in (0, 1, LONGEST_TIME_NS):
+            extremes.add(time)
+        for times in (LatencyHistogram(), histogramOf(1, 2, 2, 3000), extremes):
+            found = decodeTimes(timesStruct(times), "x")
+            self.assertEqual(found.state(), times.state())
+
+    def refused(self, histogram: str) -> None:
+        values = convert({**histogramOf(1, 2, 3).state(), "histogram": histogram}, TimesValues)
+        with self.assertRaisesRegex(InvalidDocument, "^x.histogram: invalid histogram$"):
+            decodeTimes(values, "x")
+
+    def test_buckets(self) -> None:
+        """Invalid buckets, and buckets that contradict the count, are refused."""
+        for buckets in (b"\x80", b"\x02" * 40_000, b"\xff" * 18, b"\xfe" * 9):
+            self.refused(encoded(buckets))
+        self.refused(histogramOf(1, 2).state()["histogram"])
+
+    def test_ours(self) -> None:
+        """A histogram in our encoding passes the check."""
+        made = HdrHistogram(1, LONGEST_TIME_NS, 3)
+        made.record_value(5)
+        checkHistogram(made.encode().decode())
+        checkHistogram(encoded(b"\x09\x02"))
+
+    def test_foreign(self) -> None:
+        """Another encoding, other parameters or excessive length are refused before decoding."""
+        for header in (
+            {"outer": 0},
+            {"cookie": 0},
+            {"offset": 1},
+            {"digits": 5},
+            {"lowest": 2},
+            {"highest": 1 << 62},
+            {"ratio": 2.0},
+        ):
+            self.assertRaises(ValueError, checkHistogram, encoded(b"\x02", **header))
+        good = base64.b64decode(encoded(b"\x02"))
+        more = good[:4] + struct.pack(">I", len(good) - 7) + good[8:] + b"\0"
+        damaged = good[:8] + b"\xff" + good[9:]
+        for data in (good[:8], good[:-1], damaged, more, base64.b64decode(encoded(bytes(1 << 24)))):
+            self.assertRaises(ValueError, checkHistogram, base64.b64encode(data).decode())
+        for text in ("", "*", "ü", "A"):
+            self.assertRaises(ValueError, checkHistogram, text)
+
+
+def encoded(buckets: bytes, **header: Any) -> str:
+    """A histogram with these buckets, and with our header except for these values."""
+    values: dict[str, Any] = {
+        "cookie": 0x1C849313,
+        "length": len(buckets),
+        "offset": 0,
+        "digits": 3,
+        "lowest": 1,
+        "highest": LONGEST_TIME_NS,
+        "ratio": 1.0,
+        "outer": 0x1C849314,
+    }
+    values.update(header)
+    outer = values.pop("outer")
+    inner = zlib.compress(struct.pack(">IIIIQQd", *values.values()) + buckets)
+    return base64.b64encode(struct.pack(">II", outer, len(inner)) + inner).decode()

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.report.compare import compare
@@ -15,25 +13,18 @@ from echoproto.report.export import (
     reportDocument,
     resultRows,
 )
+from echoproto.report.schema import jsonSchema
 from echoproto.units import SECOND
 from tests.report.sampleresults import MS, storedResult, storedVerification
 
 
-def schemaOf(name: str) -> Any:
-    return json.loads((files("echoproto.report") / "schema" / name).read_text())
-
-
-def validator(name: str) -> Any:
-    """Of a schema, which knows times from that of a measurement."""
-    Draft202012Validator.check_schema(schemaOf(name))
-    other = "measurement.schema.json"
-    registry: Any = Registry().with_resource(other, Resource.from_contents(schemaOf(other)))
-    return Draft202012Validator(schemaOf(name), registry=registry)
+def validate(document: dict[str, Any]) -> None:
+    Draft202012Validator(jsonSchema(document["command"])).validate(json.loads(json.dumps(document)))
 
 
 class ReportTests(SynchronousTestCase):
     def test_schema(self) -> None:
-        """A report of anything is what its schema tells."""
+        """The document of a report is valid."""
         results = [
             storedResult(1, 2),
             storedResult(),
@@ -41,21 +32,21 @@ class ReportTests(SynchronousTestCase):
             storedResult(sent=0, received=0, width=0),
         ]
         written = reportDocument(results)
-        validator("report.schema.json").validate(json.loads(json.dumps(written)))
-        first, *_, of = written["results"]
+        validate(written)
+        first, *_, last = written["results"]
         self.assertEqual((first["lost"], first["loss_ratio"], first["unit"]), (1, 0.1, "exchanges"))
         self.assertEqual((first["times"]["max_ns"], first["interval_ns"]), (2 * MS, SECOND))
-        self.assertEqual((of["loss_ratio"], of["interval_ns"]), (0, None))
+        self.assertEqual((last["loss_ratio"], last["interval_ns"]), (0, None))
         self.assertEqual(
-            [written["results"][2][each] for each in ("unit", "times")], ["bytes", None]
+            [written["results"][2][name] for name in ("unit", "times")], ["bytes", None]
         )
 
     def test_rows(self) -> None:
-        """All rows have the same columns; what there is not is empty."""
+        """All rows have the same columns; those that do not apply are empty."""
         rows = resultRows(
             [storedResult(1, 3, files=("a", "b")), storedVerification(), storedResult()]
         )
-        self.assertEqual(len({tuple(each) for each in rows}), 1)
+        self.assertEqual(len({tuple(row) for row in rows}), 1)
         first, bytes_, none = rows
         self.assertEqual((first["files"], first["count"], first["min_ns"]), ("a b", 2, MS))
         self.assertEqual((first["corrupt"], first["wrong"]), (0, None))
@@ -71,21 +62,21 @@ class ComparisonTests(SynchronousTestCase):
         ]
 
     def test_schema(self) -> None:
-        """A comparison is what its schema tells."""
+        """The document of a comparison is valid."""
         written = comparisonDocument(self.comparisons)
-        validator("comparison.schema.json").validate(json.loads(json.dumps(written)))
+        validate(written)
         first, second = written["comparisons"]
         self.assertEqual(
-            [each["verdict"] for each in first["differences"]],
+            [difference["verdict"] for difference in first["differences"]],
             ["more", "more", "unknown", "unknown", "same"],
         )
         self.assertEqual(first["a"]["target"], "udp://lab1:7")
         self.assertEqual(second["differences"][0]["ratio"], None)
 
     def test_rows(self) -> None:
-        """A row for each figure, all with the same columns: times, or shares."""
+        """A row for each figure, all with the same columns: times, or loss ratios."""
         rows = comparisonRows(self.comparisons)
-        self.assertEqual((len(rows), len({tuple(each) for each in rows})), (10, 1))
+        self.assertEqual((len(rows), len({tuple(row) for row in rows})), (10, 1))
         median, loss = rows[0], rows[4]
-        self.assertEqual((median["name"], median["a_low_ns"], median["chance"]), ("p50", MS, None))
+        self.assertEqual((median["name"], median["a_low_ns"], median["p_value"]), ("p50", MS, None))
         self.assertEqual((loss["a_ratio"], loss["b_ratio"], loss["a_ns"]), (0.1, 0, None))

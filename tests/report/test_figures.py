@@ -13,18 +13,18 @@ from echoproto.report.result import StoredResult
 from tests.report.sampleresults import storedResult, storedVerification
 
 TITLES = [
-    "Time of an exchange, over the run",
-    "Exchanges a second",
-    "How the times are spread",
+    "Times over the run",
+    "Exchanges per second",
+    "Distribution of times",
     "Percentiles by the number of nines",
 ]
 
 
 def drawn(*results: StoredResult) -> dict[str, ET.Element]:
-    """The pictures, by their titles."""
+    """The charts by title."""
     found = svgPictures(results)
-    # A page has the names of SVG without being told; here they are not resolved.
-    return {each.title: ET.fromstring(each.svg.replace("xlink:href", "href")) for each in found}
+    # HTML needs no namespaces for SVG, but XML does.
+    return {chart.title: ET.fromstring(chart.svg.replace("xlink:href", "href")) for chart in found}
 
 
 def strokes(picture: ET.Element) -> str:
@@ -33,35 +33,35 @@ def strokes(picture: ET.Element) -> str:
 
 class PictureTests(SynchronousTestCase):
     def test_all(self) -> None:
-        """What was measured second by second has all four pictures, each with a size."""
+        """A result with intervals has all four charts, each with a size."""
         found = drawn(storedResult(1, 2, 400))
         self.assertEqual(list(found), TITLES)
-        for each in found.values():
-            _, _, width, height = (float(one) for one in each.attrib["viewBox"].split())
+        for chart in found.values():
+            _, _, width, height = map(float, chart.attrib["viewBox"].split())
             self.assertTrue(width > 300 and height > 200)
-            self.assertIn(COLOURS[0], strokes(each))
+            self.assertIn(COLOURS[0], strokes(chart))
 
     def test_ink(self) -> None:
-        """What is as the page's text has the page's colour, and there is no background."""
-        for each in drawn(storedResult(1, 2)).values():
-            self.assertIn("currentColor", strokes(each))
-            self.assertNotIn("#ffffff", strokes(each))
+        """Text and axes have the colour of the page's text, and there is no background."""
+        for chart in drawn(storedResult(1, 2)).values():
+            self.assertIn("currentColor", strokes(chart))
+            self.assertNotIn("#ffffff", strokes(chart))
 
     def test_closed(self) -> None:
-        """A picture names no other place and nothing of a file, and has no name that another has."""
-        for each in svgPictures([storedResult(1, 2, target="udp://secret:7")]):
+        """A chart has no links, no text of a file, and no identifier that other charts have."""
+        for chart in svgPictures([storedResult(1, 2, target="udp://secret:7")]):
             for foreign in ("http", "secret", "<metadata", "<?xml", 'id="axes_1"'):
-                self.assertNotIn(foreign, each.svg)
+                self.assertNotIn(foreign, chart.svg)
 
     def test_few(self) -> None:
-        """Without seconds only what the histogram tells is drawn; without any time nothing is."""
+        """Without intervals only the charts of the histogram are drawn, without times none."""
         few: dict[str, Any] = {"width": 0, "intervals": ()}
         self.assertEqual(list(drawn(storedResult(1, **few))), TITLES[2:])
         self.assertEqual(list(drawn(storedResult())), [TITLES[1]])
         self.assertEqual(drawn(storedVerification()), {})
 
     def test_colours(self) -> None:
-        """Each result has a colour of its own, the same in each picture, whatever the others have to draw."""
+        """A result has the same colour in each chart, and no other result has it."""
         results = [storedResult(), storedVerification(), storedResult(1), storedResult(3, sent=5)]
         for title in TITLES:
             found = strokes(drawn(*results)[title])
@@ -70,9 +70,10 @@ class PictureTests(SynchronousTestCase):
             self.assertNotIn(COLOURS[1], found)
 
     def test_inlined(self) -> None:
-        """An SVG document becomes an element, with what refers to its own parts."""
+        """An SVG document becomes an element that keeps its internal references."""
         text = (
-            '<?xml version="1.0"?>\n<svg xmlns="http://x" xmlns:xlink="http://y"><metadata>\nm</metadata>'
+            '<?xml version="1.0"?>\n<svg xmlns="http://x" xmlns:xlink="http://y">'
+            "<metadata>\nm</metadata>"
             '<g id="axes_1"><use xlink:href="#m1" fill="#1a1b1e"/></g></svg>'
         )
         self.assertEqual(
@@ -88,16 +89,16 @@ class PNGTests(SynchronousTestCase):
         return width, height
 
     def test_one(self) -> None:
-        """All pictures are in one, two beside each other."""
+        """All charts are in one picture, in two columns."""
         width, height = self.sizeOf([storedResult(1, 2)])
         _, less = self.sizeOf([storedResult(1, 2, intervals=())])
         self.assertTrue(width > 1500 and height > 1000 and less < 700)
 
     def test_names(self) -> None:
-        """Names of targets are text, whatever they look like: no formula, nothing that the font lacks, and not too long."""
+        """Any name can be drawn: formulas, characters missing in the font, long names."""
         for target in ("$x^$", "_hidden", "测试 \U0001f600", "long" * 100, "\\frac{"):
             self.sizeOf([storedResult(1, target=target), storedVerification()])
 
     def test_none(self) -> None:
-        """Where there is nothing to draw there is no picture."""
+        """Without charts there is no picture."""
         self.assertEqual(pngPicture([storedVerification()]), b"")

@@ -12,7 +12,7 @@ from tests.report.sampleresults import storedResult, storedVerification
 
 
 class Reader(HTMLParser):
-    """The elements of a page, whose tags must close as they open, with their attributes and their text."""
+    """The tags of a page, which must be balanced, with their attributes and texts."""
 
     VOID = ("meta", "br")
 
@@ -39,7 +39,7 @@ class Reader(HTMLParser):
 
 class PageTests(SynchronousTestCase):
     def test_whole(self) -> None:
-        """The page has a title, the rows, and the pictures; all that opens closes."""
+        """The page has a title, rows and charts, and its tags are balanced."""
         found = Reader(
             page([storedResult(1, 2)], [Picture("Spread", '<svg viewBox="0 0 1 1"></svg>')])
         )
@@ -47,25 +47,24 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(found.texts["title"], ["Echo of udp://lab1:7"])
         self.assertEqual(found.texts["figcaption"], ["Spread"])
         self.assertIn(("svg", "viewbox", "0 0 1 1"), found.attributes)
-        for each in ("udp://lab1:7", "2.000", "1 (10.00 %)"):
-            self.assertIn(each, found.texts["td"])
+        for cell in ("udp://lab1:7", "2.000", "1 (10.00 %)"):
+            self.assertIn(cell, found.texts["td"])
         self.assertIn(("html", "lang", "en"), found.attributes)
         self.assertIn(("meta", "content", "width=device-width, initial-scale=1"), found.attributes)
 
     def test_alone(self) -> None:
-        """It needs no other file and no script, and tells the browser to take none."""
+        """The page loads no files and no scripts, and its policy forbids them."""
         text = page([storedResult(1)], [])
         found = Reader(text)
-        self.assertEqual(
-            [each for each in found.attributes if each[1] in ("src", "href", "srcset")], []
-        )
+        links = [name for _, name, _ in found.attributes if name in ("src", "href", "srcset")]
+        self.assertEqual(links, [])
         self.assertNotIn("script", found.texts)
-        for each in ("http:", "https:", "//cdn", "url(", "@import"):
-            self.assertNotIn(each, text)
+        for link in ("http:", "https:", "//cdn", "url(", "@import"):
+            self.assertNotIn(link, text)
         self.assertIn("default-src 'none'", text)
 
     def test_escaped(self) -> None:
-        """Whatever a file tells is text."""
+        """All text of a file is escaped."""
         evil = "<script>alert('1')</script>\"&$title"
         results = [storedResult(1, target=evil, files=(evil,)), storedResult(1)]
         text = page(results, [], [compare(*results)])
@@ -76,29 +75,29 @@ class PageTests(SynchronousTestCase):
         self.assertIn(f"A: {evil}, rtt of 1 exchanges ({evil})", found.texts["p"])
 
     def test_title(self) -> None:
-        """Of many targets the title names the first."""
-        for names, says in (("ab", "a and b"), ("abc", "a and 2 more"), ("aa", "a")):
-            text = page([storedResult(target=each) for each in names], [])
-            self.assertIn(f"<title>Echo of {says}</title>", text)
+        """The title names the first of many targets."""
+        for names, title in (("ab", "a and b"), ("abc", "a and 2 more"), ("aa", "a")):
+            text = page([storedResult(target=name) for name in names], [])
+            self.assertIn(f"<title>Echo of {title}</title>", text)
 
     def test_marks(self) -> None:
-        """A result that is drawn has its colour beside it."""
+        """A result has a mark in the colour of its charts."""
         text = page([storedVerification(), *[storedResult(1)] * 9], [])
-        for number, each in enumerate(COLOURS):
+        for number, colour in enumerate(COLOURS):
             # Once in each table; the first has no times.
-            self.assertEqual(text.count(each), 2 if number else 0)
-        self.assertIn("The first 8 of 10 results are drawn.", text)
+            self.assertEqual(text.count(colour), 2 if number else 0)
+        self.assertIn("The charts show the first 8 of 10 results.", text)
 
     def test_bytes(self) -> None:
-        """Where there are no times there is no table of them, and nothing is said of pictures."""
+        """Without times there is no table of them, and no note on charts."""
         text = page([storedVerification()], [])
         self.assertNotIn("p99", text)
-        self.assertNotIn("Over the run", text)
+        self.assertNotIn("over the run", text)
         self.assertNotIn("<figure", text)
 
     def test_compared(self) -> None:
-        """A comparison has a table, of which the verdict comes before the figures."""
+        """A comparison has a table, with the verdict before the figures."""
         found = Reader(page([storedResult(1)] * 2, [], [compare(storedResult(1), storedResult(1))]))
-        self.assertIn("Compared", found.texts["h2"])
+        self.assertIn("Comparison", found.texts["h2"])
         at = found.texts["td"].index("p50")
-        self.assertEqual(found.texts["td"][at + 1], "too few to tell")
+        self.assertEqual(found.texts["td"][at + 1], "too few samples")

@@ -13,11 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.errors import ReportError
 from echoproto.measure.intervals import Interval
 from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
-from echoproto.report import loader as reading
+from echoproto.report import loader
 from echoproto.report.compare import compare
-from echoproto.report.document import loadDocument, probeValues
+from echoproto.report.document import intervalValues, loadDocument, probeValues
 from echoproto.report.export import reportDocument
-from echoproto.report.loader import PROBES, readResults, readStream
+from echoproto.report.loader import MAX_PROBES, readResults, readStream
 from echoproto.report.merge import mergeResults
 from echoproto.report.result import StoredResult
 from echoproto.report.table import resultColumns
@@ -49,7 +49,7 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(str(caught.exception), f"a.json: {says}")
 
     def test_files(self) -> None:
-        """A file is read by its name, with or without the mark that some editors put before the text."""
+        """A file is read by its name, with or without a byte order mark."""
         path = Path(self.mktemp())
         for encoding in ("utf-8", "utf-8-sig"):
             path.write_text(json.dumps(pinged(), indent=2), encoding=encoding)
@@ -57,7 +57,7 @@ class ReadingTests(SynchronousTestCase):
             self.assertEqual((found.files, found.sent), ((str(path),), 3))
 
     def test_cannot(self) -> None:
-        """A file that cannot be read is told in one line, whatever its name is."""
+        """A file that cannot be read is reported in one line, whatever its name."""
         for name, says in (
             ("nowhere/x", "nowhere/x: No such file or directory"),
             (".", ".: Is a directory"),
@@ -68,7 +68,7 @@ class ReadingTests(SynchronousTestCase):
             self.assertEqual(str(caught.exception), says)
         path = Path(self.mktemp())
         path.write_bytes(b"\xff\xfe\x00")
-        self.assertRaisesRegex(ReportError, "it is no text", readResults, path)
+        self.assertRaisesRegex(ReportError, "not a text file", readResults, path)
 
     def test_documents(self) -> None:
         """A document may be on one line or on many."""
@@ -76,22 +76,22 @@ class ReadingTests(SynchronousTestCase):
             self.assertEqual(len(read(json.dumps(pinged(), indent=indent))), 2)
 
     def test_refused(self) -> None:
-        """What is empty, cut, foreign, endless or without results is told in one line, with what may help."""
+        """An invalid file is reported in one line, with a remedy."""
         again = "measure again, with -o json --out FILE"
         whole = json.dumps(pinged(), indent=2)
-        self.refused("", f"it is empty; {again}")
-        self.refused(whole[:30], f"it is no JSON, or was cut (line 2, column 13); {again}")
-        self.refused("5 sent", f"it is no JSON, or was cut (line 1, column 3); {again}")
-        self.refused("[1]", f"it is no object; {again}")
-        self.refused("[" * 100_000, f"it is no JSON of ours; {again}")
-        self.refused("9" * 5000, f"it is no JSON of ours; {again}")
-        self.refused("{}", f"it is no measurement of echoproto; {again}")
-        self.refused(json.dumps({**pinged(), "targets": []}), f"it has no results; {again}")
-        self.patch(reading, "LONGEST", 100)
-        self.refused(whole, "it is longer than any measurement; is it the right file?")
+        truncated = "not valid JSON, or truncated (input data was truncated)"
+        self.refused("", f"empty file; {again}")
+        self.refused(whole[:30], f"{truncated}; {again}")
+        self.refused("5 sent", f"expected object, got int; {again}")
+        self.refused("[1]", f"expected object, got array; {again}")
+        self.refused("9" * 5000, f"number out of range; {again}")
+        self.refused("{}", f"not an echoproto measurement; {again}")
+        self.refused(json.dumps({**pinged(), "targets": []}), f"no results; {again}")
+        self.patch(loader, "MAX_LENGTH", 100)
+        self.refused(whole, "longer than any measurement; is it the right file?")
 
     def test_lines(self) -> None:
-        """Of NDJSON the summaries are read, with the probes before them, in the order of time."""
+        """NDJSON is read by its summaries, with the probes before them in the order of time."""
         text = (
             probe(9 * MS, ProbeOutcome(OutcomeKind.REPLY, 1, 32, 2 * MS))
             + probe(3 * MS, ProbeOutcome(OutcomeKind.REPLY, 0, 32, MS))
@@ -109,43 +109,46 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual((first.probes, second.probes), (answered, ((8 * MS, None),)))
         self.assertEqual((first.sent, len(first.intervals)), (3, 2))
         # Two runs in one file.
-        self.assertEqual([each.probes for each in read(text + summary())][2], ())
+        self.assertEqual([result.probes for result in read(text + summary())][2], ())
 
     def test_seconds(self) -> None:
-        """A load tells its seconds as they end, and then the whole without them."""
+        """The summary of a load has the intervals before it."""
         seconds = [Interval(0, 5, 4, 1, 2, 3, 4), Interval(SECOND, 5, 0)]
-        told = "".join(line("interval", each.values()) for each in seconds)
+        lines = "".join(line("interval", intervalValues(second)) for second in seconds)
         whole = line("summary", loadDocument(loadResult()))
-        first, second = read(told + whole + whole)
+        first, second = read(lines + whole + whole)
         self.assertEqual((first.command, first.width), ("load", SECOND))
         self.assertEqual((first.intervals, second.intervals), (tuple(seconds), ()))
-        self.refused(
-            told, "there is no summary of the run; end it with Ctrl-C, so that it writes one"
-        )
+        self.refused(lines, "no summary of the run; end a run with Ctrl-C, so that it writes one")
 
     def test_many(self) -> None:
-        """Probes that are too many to draw are not kept."""
+        """If there are too many probes for a chart, none is kept."""
         text = "".join(
-            probe(each, ProbeOutcome(OutcomeKind.REPLY, each, 32, MS)) for each in range(PROBES + 1)
+            probe(each, ProbeOutcome(OutcomeKind.REPLY, each, 32, MS))
+            for each in range(MAX_PROBES + 1)
         )
         (found,) = read(text + summary())
         self.assertEqual(found.probes, ())
 
     def test_cut(self) -> None:
-        """NDJSON that was cut is refused, and says how it becomes whole."""
+        """Truncated NDJSON is refused, with a remedy."""
         reply = probe(MS, ProbeOutcome(OutcomeKind.REPLY, 0, 32, MS))
         self.refused(
             reply,
-            "there is no summary of udp://lab1:7; end it with Ctrl-C, so that it writes one",
+            "no summary of udp://lab1:7; end a run with Ctrl-C, so that it writes one",
         )
         self.refused(
             reply + reply[:20],
-            "line 2 is no JSON, or was cut; measure again, with -o json --out FILE",
+            "line 2: not valid JSON, or truncated (input data was truncated); "
+            "measure again, with -o json --out FILE",
         )
-        self.refused(reply + "5\n", "line 2 is no object; measure again, with -o json --out FILE")
+        self.refused(
+            reply + "5\n",
+            "line 2: expected object, got int; measure again, with -o json --out FILE",
+        )
 
 
-#: What is read; the fuzz puts other values in its place.
+#: Valid inputs, in which the fuzz tests change values.
 GOOD = [
     pinged(1),
     reportDocument([storedResult(0, 0), storedVerification()]),
@@ -161,7 +164,7 @@ JSON = st.recursive(
 
 
 class FuzzTests(SynchronousTestCase):
-    """Whatever is in a file, it is read or refused in one line; and what is read can be used."""
+    """Any file is read or refused in one line, and its results can be used."""
 
     def tried(self, text: str) -> None:
         try:
@@ -188,7 +191,7 @@ class FuzzTests(SynchronousTestCase):
     @given(st.data())
     @settings(deadline=None)
     def test_changed(self, data: st.DataObject) -> None:
-        """A measurement in which any value is another, or missing."""
+        """A measurement in which any value is changed or missing."""
         document = copy.deepcopy(data.draw(st.sampled_from(GOOD)))
         within: Any = document
         while True:
@@ -206,7 +209,7 @@ class FuzzTests(SynchronousTestCase):
     @given(st.data())
     @settings(deadline=None)
     def test_cut(self, data: st.DataObject) -> None:
-        """A measurement that was cut, or of which a part was overwritten."""
+        """A truncated measurement, or one with a part overwritten."""
         text = json.dumps(
             data.draw(st.sampled_from(GOOD)), indent=data.draw(st.sampled_from([None, 1]))
         )

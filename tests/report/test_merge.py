@@ -13,7 +13,7 @@ from tests.report.sampleresults import storedResult, storedVerification
 
 class MergeTests(SynchronousTestCase):
     def test_exact(self) -> None:
-        """Merged percentiles are those of one histogram that had all times, to the last bit, also of what went through files."""
+        """Merged percentiles equal those of one histogram of all times, also after storage."""
         random = Random(862)
         whole, parts = LatencyHistogram(), []
         for _ in range(7):
@@ -29,7 +29,7 @@ class MergeTests(SynchronousTestCase):
         self.assertEqual(merged.percentiles(*percents), whole.percentiles(*percents))
 
     def test_sums(self) -> None:
-        """Counts and rates are added, the duration is the longest, and seconds are not kept."""
+        """Counts and rates are added, the duration is the longest, and intervals are dropped."""
         merged = mergeResults(
             [
                 storedResult(1, 2, counts={"corrupt": 1, "late": 2}),
@@ -44,29 +44,29 @@ class MergeTests(SynchronousTestCase):
         self.assertEqual((merged.files, merged.target), (("a.json", "b", "c"), "udp://lab1:7"))
 
     def test_names(self) -> None:
-        """A few targets are named, of many it is told how many they are."""
-        for count, says in ((3, "lab0, lab1, lab2"), (4, "4 targets")):
-            results = [storedResult(target=f"lab{each}") for each in range(count)]
-            self.assertEqual(mergeResults(results).target, says)
+        """A few targets are named; of many, only the number is shown."""
+        for count, name in ((3, "lab0, lab1, lab2"), (4, "4 targets")):
+            results = [storedResult(target=f"lab{number}") for number in range(count)]
+            self.assertEqual(mergeResults(results).target, name)
 
     def test_one(self) -> None:
-        """One alone stays as it is, with its seconds."""
+        """A single result is unchanged, with its intervals."""
         self.assertEqual(mergeResults([storedResult(1)]).intervals, storedResult(1).intervals)
 
     def test_bytes(self) -> None:
-        """Of verifications the bytes are added."""
+        """The bytes of verifications are added."""
         merged = mergeResults([storedVerification(), storedVerification(counts={"wrong": 3})])
         self.assertEqual((merged.sent, merged.counts, merged.measured), (4 << 20, {"wrong": 3}, ""))
 
     def test_unlike(self) -> None:
-        """Results of different kinds are not merged, nor is nothing, nor more than can be counted."""
+        """Results of different kinds, no results, or too large sums are not merged."""
         for results, says in (
             (
                 [storedResult(), storedVerification(files=("b",))],
-                "a.json has rtt times of ping, b verify; only",
+                "a.json has rtt times of ping, b has verify; only",
             ),
             ([], "nothing to merge"),
-            ([storedResult(sent=1 << 61)] * 2, "more than can be counted"),
+            ([storedResult(sent=1 << 61)] * 2, "sums are too large"),
         ):
             with self.assertRaisesRegex(ReportError, says):
                 mergeResults(results)

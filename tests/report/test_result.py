@@ -5,15 +5,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.report.sampleresults import storedResult, storedVerification
 
 
-class SavedTests(SynchronousTestCase):
+class StoredResultTests(SynchronousTestCase):
     def test_lost(self) -> None:
-        """What has no reply is lost; more replies than were sent are no loss, and of nothing nothing is lost."""
+        """Exchanges without a reply are lost; the loss is 0 if nothing was sent."""
         for sent, received, lost, ratio in ((10, 9, 1, 0.1), (9, 10, 0, 0), (0, 0, 0, 0)):
             found = storedResult(sent=sent, received=received)
             self.assertEqual((found.lost, found.lossRatio), (lost, ratio))
 
     def test_words(self) -> None:
-        """It says of what it is, and where it came from."""
+        """A result has its kind and its files in words."""
         self.assertEqual(
             (storedResult().kind, storedResult().inBytes), ("rtt times of ping", False)
         )

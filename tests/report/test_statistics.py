@@ -11,11 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import Interval, intervalsOf
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.report import statistics as chance
+from echoproto.report import statistics
 from echoproto.report.compare import ComparisonVerdict, compare
 from echoproto.report.result import StoredResult
 from echoproto.report.statistics import (
-    ENOUGH,
+    MIN_BATCHES,
     binomialQuantile,
     fisherExact,
     lossDesignEffect,
@@ -26,7 +26,7 @@ from tests.report.sampleresults import storedResult
 
 
 def exactQuantile(trials: int, share: Fraction, level: Fraction) -> int:
-    """By its definition, in fractions."""
+    """The definition, in fractions."""
     total, number = Fraction(0), -1
     while total < level:
         number += 1
@@ -35,7 +35,7 @@ def exactQuantile(trials: int, share: Fraction, level: Fraction) -> int:
 
 
 def fisher(hits: int, trials: int, otherHits: int, otherTrials: int) -> Fraction:
-    """Twice the smaller tail, by its definition, in fractions."""
+    """Twice the smaller tail by the definition, in fractions."""
     total = hits + otherHits
     every = {
         k: comb(trials, k) * comb(otherTrials, total - k) for k in range(min(total, trials) + 1)
@@ -53,19 +53,19 @@ class BinomialTests(SynchronousTestCase):
     )
     @settings(deadline=None)
     def test_exact(self, trials: int, share: Fraction, level: Fraction) -> None:
-        """It is what the definition has."""
+        """It agrees with the definition."""
         found = binomialQuantile(trials, float(share), float(level))
         self.assertEqual(found, exactQuantile(trials, share, level))
 
     def test_wide(self) -> None:
-        """Of very many it is taken from the normal distribution, which differs by next to nothing where both can be had."""
+        """Large samples use the normal distribution, which agrees with the exact one."""
         for share in (0.5, 0.9, 0.999):
-            trials = round(0.9 * chance.WIDE**2 / (share * (1 - share)))
+            trials = round(0.9 * statistics.NORMAL_DEVIATION**2 / (share * (1 - share)))
             exact = binomialQuantile(trials, share, 0.995)
-            self.patch(chance, "WIDE", 1.0)
+            self.patch(statistics, "NORMAL_DEVIATION", 1.0)
             self.assertLessEqual(abs(binomialQuantile(trials, share, 0.995) - exact), 3)
-            self.patch(chance, "WIDE", 1000.0)
-        # As many as a file may tell of.
+            self.patch(statistics, "NORMAL_DEVIATION", 1000.0)
+        # The largest count of a file.
         self.assertGreater(binomialQuantile((1 << 62) - 1, 0.5, 0.995), 1 << 61)
 
 
@@ -73,7 +73,7 @@ class ShareTests(SynchronousTestCase):
     @given(st.data())
     @settings(deadline=None)
     def test_exact(self, data: st.DataObject) -> None:
-        """It is what the definition has, and says of two shares the same as of them the other way round."""
+        """It agrees with the definition, and is symmetric."""
         trials, otherTrials = (data.draw(st.integers(1, 60)) for _ in range(2))
         hits, otherHits = (data.draw(st.integers(0, each)) for each in (trials, otherTrials))
         found = fisherExact(hits, trials, otherHits, otherTrials)
@@ -82,15 +82,15 @@ class ShareTests(SynchronousTestCase):
         self.assertAlmostEqual(fisherExact(otherHits, otherTrials, hits, trials), wanted, places=9)
 
     def test_nothing(self) -> None:
-        """Where nothing was tried, nothing counted or everything did, no difference can be told."""
+        """Without trials, or if all or none are hits, the p-value is 1."""
         for shares in ((0, 0, 1, 2), (1, 2, 0, 0), (0, 5, 0, 7), (5, 5, 7, 7)):
             self.assertEqual(fisherExact(*shares), 1)
 
     def test_wide(self) -> None:
-        """Of very many it is taken from the normal distribution; however many there are, a probability comes of it."""
+        """Large samples use the normal distribution; the result is always a probability."""
         shares = (1_600_000, 3_600_000, 1_602_000, 3_600_000)
         exact = fisherExact(*shares)
-        self.patch(chance, "WIDE", 100.0)
+        self.patch(statistics, "NORMAL_DEVIATION", 100.0)
         self.assertAlmostEqual(fisherExact(*shares), exact, places=4)
         most = (1 << 62) - 1
         for shares in ((5, most, 9, most), (most // 2, most, most // 3, most), (most, most, 0, 1)):
@@ -99,10 +99,10 @@ class ShareTests(SynchronousTestCase):
 
 class Run:
     """
-    A run of exchanges, some each second.
+    A simulated run.
 
-    :ivar drift: how much the times of a second have in common.
-    :ivar burst: how likely the next is lost when one was, as one in five hundred is else.
+    :param drift: deviation of the level of the times from second to second.
+    :param burst: probability of a loss after a loss; otherwise it is 1 in 500.
     """
 
     def __init__(self, random: Random, drift: float = 0.0, burst: float = 0.0) -> None:
@@ -136,7 +136,7 @@ class DependenceTests(SynchronousTestCase):
         self.random = Random(862)
 
     def different(self, run: Run) -> int:
-        """Of twenty pairs of runs of the same, how many are told to differ."""
+        """How many of twenty pairs of equal runs differ significantly."""
         found = 0
         for _ in range(20):
             told = compare(run.saved(), run.saved()).differences
@@ -146,34 +146,34 @@ class DependenceTests(SynchronousTestCase):
         return found
 
     def test_independent(self) -> None:
-        """Independent exchanges count for nearly as much as they are."""
+        """The design effect of independent exchanges is close to 1."""
         run = Run(self.random)
         found = [run.saved() for _ in range(20)]
         self.assertLess(sum(map(timesDesignEffect, found)) / 20, 1.5)
         self.assertLess(sum(map(lossDesignEffect, found)) / 20, 1.5)
 
     def test_drifting(self) -> None:
-        """Where those of a second have something in common they count for much less, and two runs of the same do not differ."""
+        """Drift has a large design effect, so that equal runs do not differ significantly."""
         run = Run(self.random, drift=0.4)
         result = run.saved()
         self.assertGreater(timesDesignEffect(result), 5)
-        self.assertLess(compare(result, result).independent[0], result.received / 5)
+        self.assertLess(compare(result, result).effectiveSizes[0], result.received / 5)
         self.assertLessEqual(self.different(run), 1)
 
     def test_bursts(self) -> None:
-        """So do losses that come in bursts."""
+        """Losses in bursts have a large design effect too."""
         run = Run(self.random, burst=0.9)
         self.assertGreater(lossDesignEffect(run.saved(60)), 3)
         self.assertLessEqual(self.different(run), 1)
 
     def test_rare(self) -> None:
-        """One exchange a second is told by itself whether it knows of others."""
+        """Intervals of a single exchange suffice for an estimate."""
         calm = [Run(self.random).saved(200, 1) for _ in range(10)]
         self.assertLess(sum(map(timesDesignEffect, calm)) / 10, 1.5)
 
     def test_unknown(self) -> None:
-        """Without enough seconds, or without any reply, nothing is known."""
-        few = tuple(Interval(each, 5, 5, 1, 1, 1, 1) for each in range(ENOUGH - 1))
+        """With too few intervals, or without replies, the design effect is 1."""
+        few = tuple(Interval(each, 5, 5, 1, 1, 1, 1) for each in range(MIN_BATCHES - 1))
         for intervals in ((), few):
             result = storedResult(1, 2, intervals=intervals)
             self.assertEqual((timesDesignEffect(result), lossDesignEffect(result)), (1, 1))
@@ -181,7 +181,7 @@ class DependenceTests(SynchronousTestCase):
         self.assertEqual((timesDesignEffect(gone), lossDesignEffect(gone)), (1, 1))
 
     def test_foreign(self) -> None:
-        """Seconds that tell what the histogram does not, as a file may have them, do no harm."""
+        """Intervals that contradict the histogram, as in a damaged file, do no harm."""
         odd = tuple(Interval(each, 1, 1 << 61, 0, 9**20, 0, 0) for each in range(9))
         for result in (storedResult(1, intervals=odd), storedResult(intervals=odd)):
             self.assertGreaterEqual(min(timesDesignEffect(result), lossDesignEffect(result)), 1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,12 +11,12 @@ from tests.report.sampleresults import storedResult, storedVerification
 
 
 def cells(columns: Sequence[Column]) -> dict[str, tuple[str, ...]]:
-    return {each.title: each.cells for each in columns}
+    return {column.title: column.cells for column in columns}
 
 
 class ResultTests(SynchronousTestCase):
     def test_rows(self) -> None:
-        """A row tells whose it is, what became of what was sent, and how long that took."""
+        """A row has the target, the counts and the times of a result."""
         names, counts, times = resultColumns([storedResult(1, 2, 3), storedResult()])
         self.assertEqual(cells(names), {"target": ("udp://lab1:7",) * 2})
         self.assertEqual(
@@ -43,7 +44,7 @@ class ResultTests(SynchronousTestCase):
         self.assertEqual({found for _, found in cells(times).values()}, {"rtt", ""})
 
     def test_bytes(self) -> None:
-        """Of a verification bytes are told."""
+        """A verification is shown in bytes, without times."""
         _, counts, times = resultColumns([storedVerification(received=1 << 20)])
         found = {title: cell for title, (cell,) in cells(counts).items()}
         self.assertEqual((found["sent"], found["lost"]), ("2.0 MiB", "1.0 MiB (50.00 %)"))
@@ -51,7 +52,7 @@ class ResultTests(SynchronousTestCase):
         self.assertEqual({cell for (cell,) in cells(times).values()}, {""})
 
     def test_seen(self) -> None:
-        """What is wrong with replies has a column where there is any; it is empty where it is not counted."""
+        """A kind of bad replies has a column if there are any; cells without a count are empty."""
         _, counts, _ = resultColumns(
             [storedResult(counts={"corrupt": 2, "late": 3}), storedVerification()]
         )
@@ -61,20 +62,20 @@ class ResultTests(SynchronousTestCase):
         self.assertNotIn("late", found)
 
     def test_files(self) -> None:
-        """Where there are several files each row names its own; a row of several the first."""
+        """Rows of several files name them; a merged row names its first file."""
         names, _, _ = resultColumns([storedResult(), storedResult(files=("b", "c"))])
         self.assertEqual(cells(names)["file"], ("a.json", "b and 1 more"))
 
     def test_aligned(self) -> None:
-        """Words are read from the left, numbers stand one above the other."""
-        columns = [each for part in resultColumns([storedResult(1)]) for each in part]
-        words = [each.title for each in columns if each.isWords]
+        """Words are aligned left, numbers are not."""
+        columns = [column for group in resultColumns([storedResult(1)]) for column in group]
+        words = [column.title for column in columns if column.isWords]
         self.assertEqual(words, ["target", "command", "times in ms"])
 
 
 class ComparisonTests(SynchronousTestCase):
     def test_rows(self) -> None:
-        """Each figure of both has where it may lie, and what can be said of it."""
+        """Each figure has its values with confidence intervals, and a verdict."""
         found = compare(storedResult(*[1] * 100), storedResult(*[2] * 100))
         names, figures, words = comparisonColumns(found)
         self.assertEqual(cells(names)["in ms"], ("p50", "p90", "p99", "p99.9", "loss"))
@@ -82,19 +83,24 @@ class ComparisonTests(SynchronousTestCase):
         self.assertEqual((a[0], a[3]), ("1.000 (1.000 to 1.000)", "1.000 (1.000 to ?)"))
         self.assertEqual(a[4], "10.00 %")
         self.assertEqual(cells(figures)["B/A"], ("2.000",) * 4 + ("1.000",))
-        self.assertEqual(cells(words)["B is"][0], "slower by 100 %, more than noise")
+        self.assertEqual(cells(words)["B is"][0], "significantly slower, by 100 %")
 
     def test_noRatio(self) -> None:
-        """Beside 0 there is no ratio."""
+        """There is no ratio to 0."""
         _, figures, _ = comparisonColumns(compare(storedResult(), storedResult(1)))
         self.assertEqual(cells(figures)["B/A"][0], "")
 
     def test_sides(self) -> None:
-        """It is told which is which."""
+        """Each side has a line; dependent exchanges have an effective sample size."""
         self.assertEqual(
             sides(compare(storedResult(1), storedResult(files=("b",)))),
             [
                 "A: udp://lab1:7, rtt of 1 exchanges (a.json)",
                 "B: udp://lab1:7, rtt of 0 exchanges (b)",
             ],
+        )
+        a = storedResult(1, 2, 3)
+        line, _ = sides(replace(compare(a, a), effectiveSizes=(2, 3)))
+        self.assertEqual(
+            line, "A: udp://lab1:7, rtt of 3 exchanges, effective sample size 2 (a.json)"
         )

@@ -14,7 +14,6 @@ from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.text import (
     checkRows,
-    columns,
     loadLine,
     loadSummary,
     outcomeLine,
@@ -32,7 +31,7 @@ MS = 1_000_000
 class TextTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.record = PingStatistics(ProbePayload(b"test", 32), 50 * MS)
-        self.sent = [self.record.send(each * 10 * MS) for each in range(6)]
+        self.sent = [self.record.send(probe * 10 * MS) for probe in range(6)]
 
     def line(self, sequence: int, at: int, reply: bytes | None = None) -> str:
         reply = self.sent[sequence] if reply is None else reply
@@ -49,7 +48,7 @@ class TextTests(SynchronousTestCase):
         )
 
     def test_lines(self) -> None:
-        """Each kind is named in its line; sequence numbers begin with 1."""
+        """The line of a reply names its kind; sequence numbers begin with 1."""
         head = "32 bytes from udp://lab1:7"
         self.assertEqual(self.line(0, 1), f"{head}: seq=1 time=1.000 ms")
         self.assertEqual(self.line(0, 2), f"{head}: seq=1 time=2.000 ms duplicate")
@@ -62,7 +61,8 @@ class TextTests(SynchronousTestCase):
             rf"^{head}: seq=5 time=1.000 ms corrupt: at byte 31 sent .., received ..$",
         )
         self.assertEqual(
-            self.line(0, 1, b"?"), "1 bytes from udp://lab1:7: foreign: it answers no probe of ours"
+            self.line(0, 1, b"?"),
+            "1 bytes from udp://lab1:7: foreign: no reply to a probe of this run",
         )
         self.assertEqual(
             outcomeLine("udp://lab1:7", self.record.lose(5, "no reply in 2 s")),
@@ -70,7 +70,7 @@ class TextTests(SynchronousTestCase):
         )
 
     def test_summary(self) -> None:
-        """The summary counts all that was seen, tells how round trips are spread and vary, and why there are none."""
+        """The summary has counts, round-trip times, their variation, and reasons of losses."""
         self.test_lines()
         result = self.result()
         result.connecting.add(MS)
@@ -78,8 +78,8 @@ class TextTests(SynchronousTestCase):
         self.assertEqual(
             pingSummary(result),
             """--- udp://lab1:7 echo statistics ---
-6 sent, 5 received, +1 duplicates, +1 corrupted, +1 foreign, 1 lost (16.67 %, 1 burst, longest 1), 1 late, 1 reordered, \
-time 1.234 s
+6 sent, 5 received, +1 duplicates, +1 corrupted, +1 foreign, \
+1 lost (16.67 %, 1 burst, longest 1), 1 late, 1 reordered, time 1.234 s
 rtt min/avg/max/mdev = 1.000/15.000/60.000/22.900 ms
          min      p50      p90      p99    p99.9      max   (ms, n=5)
        1.000    1.000   60.000   60.000   60.000   60.000
@@ -90,7 +90,7 @@ lost: no reply in 2 s""",
         )
 
     def test_nothing(self) -> None:
-        """Without a reply there are only counts; several bursts are told so."""
+        """Without replies there are only counts; bursts of losses are counted."""
         self.line(2, 21)
         self.assertIn("5 lost (83.33 %, 2 bursts, longest 3)", pingSummary(self.result()))
         self.assertNotIn("delay variation", pingSummary(self.result()))
@@ -115,7 +115,7 @@ class IntegrityTests(SynchronousTestCase):
         return VerifyResult("tcp://lab1:7", 5, 4096, received, 2_000 * MS, found, (), ending)
 
     def test_right(self) -> None:
-        """That nothing is wrong is said."""
+        """A stream without faults is reported as correct."""
         self.assertEqual(
             verifySummary(self.result(received=4096)),
             """--- tcp://lab1:7 integrity ---
@@ -124,34 +124,34 @@ every byte came back as it was sent""",
         )
 
     def test_stopped(self) -> None:
-        """Of what did not come nothing is said to be right."""
-        for received, says in (
-            (0, "no byte came back"),
-            (96, "every byte that came back was right; 4000 were under way"),
+        """Only received bytes are reported as correct."""
+        for received, line in (
+            (0, "no data received"),
+            (96, "all received bytes are correct; 4000 were still under way"),
         ):
-            said = verifySummary(self.result(received=received, ending="stopped"))
-            self.assertEqual(said.splitlines()[2:], [says, "ended early: stopped"])
+            summary = verifySummary(self.result(received=received, ending="stopped"))
+            self.assertEqual(summary.splitlines()[2:], [line, "ended early: stopped"])
 
     def test_wrong(self) -> None:
-        """Faults are counted by their kinds, and why it ended early is told."""
-        said = verifySummary(self.result(received=9, ending="connection lost", FLIPPED=2, CUT=1))
+        """Faults are counted by kind; an early end has its reason."""
+        summary = verifySummary(self.result(received=9, ending="connection lost", FLIPPED=2, CUT=1))
         self.assertEqual(
-            said.splitlines()[2:], ["2 flipped, 1 cut", "ended early: connection lost"]
+            summary.splitlines()[2:], ["2 flipped, 1 cut", "ended early: connection lost"]
         )
 
     def test_progress(self) -> None:
-        """How far it has come, in the unit that suits."""
-        for received, says in (
+        """The progress is in a suitable unit."""
+        for received, line in (
             (1000, "1000 B, 500 B/s, 3 faults"),
             (3 << 20, "3.0 MiB, 1.5 MiB/s, 3 faults"),
             (3 << 40, "3072.0 GiB, 1536.0 GiB/s, 3 faults"),
         ):
-            self.assertEqual(verifyLine(self.result(received=received, FLIPPED=3)), says)
+            self.assertEqual(verifyLine(self.result(received=received, FLIPPED=3)), line)
 
 
 class LoadTests(SynchronousTestCase):
     def test_closed(self) -> None:
-        """A closed loop has service times alone."""
+        """A closed loop has only service times."""
         self.assertEqual(
             loadSummary(loadResult(service=histogramOf(1, 1, 1))),
             """--- tcp://lab1:7 load ---
@@ -162,13 +162,13 @@ service      1.000    1.000    1.000    1.000    1.000    1.000""",
         )
 
     def test_progress(self) -> None:
-        """How far it has come is a line; datagrams that came again are told at the end."""
+        """The progress is a line; duplicates are in the summary."""
         self.assertEqual(loadLine(3, 2, 1), "3 sent, 2 received, 1 wrong")
         self.assertIn("9 received, +2 duplicates, 1 lost", loadSummary(loadResult(duplicates=2)))
 
     def test_open(self) -> None:
-        """An open loop has both, and the rate that was asked for; errors and our own limits are told."""
-        said = loadSummary(
+        """An open loop has both times and its rate; errors and limits are shown."""
+        summary = loadSummary(
             loadResult(
                 plan=LoadPlan(rate=5.0, times=iter(())),
                 response=histogramOf(9),
@@ -176,24 +176,24 @@ service      1.000    1.000    1.000    1.000    1.000    1.000""",
                 errors=Counter({"refused": 3, "lost": 4}),
             )
         ).splitlines()
-        self.assertEqual(said[2], "4.5 exchanges/s of 5.0 asked for, 10.0 KiB/s out, 9.0 KiB/s in")
-        self.assertTrue(said[4].startswith("response     9.000"))
+        self.assertEqual(summary[2], "4.5 exchanges/s (target 5.0), 10.0 KiB/s out, 9.0 KiB/s in")
+        self.assertTrue(summary[4].startswith("response     9.000"))
         self.assertEqual(
-            said[6:],
+            summary[6:],
             [
                 "4 times: lost",
                 "3 times: refused",
-                "the client was the limit: 1 % of the messages were sent 8.0 ms late or more",
+                "limited by the client: 1 % of the messages were sent 8.0 ms late or more",
             ],
         )
 
     def test_nothing(self) -> None:
-        """Where nothing came there are no times."""
-        said = loadSummary(loadResult(duration=0, received=0, service=LatencyHistogram()))
-        self.assertEqual(said.splitlines()[2:], ["0.0 exchanges/s, 0 B/s out, 0 B/s in"])
+        """Without replies there are no times."""
+        summary = loadSummary(loadResult(duration=0, received=0, service=LatencyHistogram()))
+        self.assertEqual(summary.splitlines()[2:], ["0.0 exchanges/s, 0 B/s out, 0 B/s in"])
 
 
-class SuiteTests(SynchronousTestCase):
+class ConformanceTests(SynchronousTestCase):
     result = conformanceResult(
         ("tcp", "answers", CheckVerdict.PASSED, ""),
         ("tcp", "half-close", CheckVerdict.FAILED, "1 bytes: none came back"),
@@ -202,7 +202,7 @@ class SuiteTests(SynchronousTestCase):
     )
 
     def test_rows(self) -> None:
-        """Each check has a row; one that failed has the source of what it asks."""
+        """Each check has a row; a failed check has its source."""
         self.assertEqual(
             checkRows(self.result),
             [
@@ -214,18 +214,11 @@ class SuiteTests(SynchronousTestCase):
         )
 
     def test_quiet(self) -> None:
-        """Those that did not fail may be left out."""
+        """With quiet, only failed checks have rows."""
         self.assertEqual(
             [name for _, name, _, _ in checkRows(self.result, quiet=True)], ["half-close"]
         )
 
     def test_counts(self) -> None:
-        """How many have passed, failed and were skipped is one line."""
+        """The numbers of passed, failed and skipped checks are one line."""
         self.assertEqual(verdictCounts(self.result), "2 passed, 1 failed, 1 skipped")
-
-    def test_columns(self) -> None:
-        """Columns are as wide as they must be, and no line ends in blanks."""
-        self.assertEqual(
-            columns([("tcp", "a", ""), ("udp", "long", "why")]), ["tcp  a", "udp  long  why"]
-        )
-        self.assertEqual(columns([]), [])
