@@ -20,7 +20,7 @@ from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options
 from echoproto.server.parameters import Parameter
-from echoproto.server.runner import Foreground, startLog
+from echoproto.server.runner import ForegroundRunner, startLog
 from echoproto.server.workers.supervisor import Supervisor
 from echoproto.server.workers.worker import WorkerConfig
 
@@ -75,7 +75,7 @@ class ServeOptions(Options):
         """
         super().postOptions()
         self.workers = _workers(self["workers"])
-        self.foreground = Foreground(*_identity(self["uid"], self["gid"]))
+        self.foreground = ForegroundRunner(*_identity(self["uid"], self["gid"]))
         if self["log-format"] not in ("text", "json"):
             raise StartupError(
                 f"--log-format: invalid format {self['log-format']!r} (text or json)"
@@ -89,7 +89,7 @@ class ServeOptions(Options):
             return self.foreground.run(reactor, EchoprotoService(reactor, self.settings))
         # The supervisor keeps its user, so that a worker that is restarted can read the keys.
         supervisor = Supervisor(reactor, self.settings, self.workers, self._workerConfig)
-        return Foreground().run(reactor, supervisor)
+        return ForegroundRunner().run(reactor, supervisor)
 
     def _workerConfig(self, settings: Settings) -> WorkerConfig:
         return WorkerConfig(settings, self["reactor"], self["log-format"], self.foreground)

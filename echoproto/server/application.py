@@ -128,7 +128,7 @@ class EchoprotoService(Service):
         """Whether every listener is open and the server is not stopping."""
         return self.listeners.ready
 
-    def because(self) -> str:
+    def notReadyReason(self) -> str:
         """Why the server is not ready."""
         return "draining" if self.listeners.draining else "starting"
 

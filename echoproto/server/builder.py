@@ -117,20 +117,20 @@ class ListenerBuilder:
             reactor.seconds, settings.datagramRate, settings.refusedPorts, settings.networks
         )
 
-    def serve(self, listener: Listener) -> ListenerRuntime:
+    def build(self, listener: Listener) -> ListenerRuntime:
         """
         Build the runtime of ``listener``.
 
         :raise ValueError: its certificates cannot be used; the message is the reason.
         """
-        log = LogObserver(f"{listener.service} on {listener.where}", _log)
+        log = LogObserver(f"{listener.service} on {listener.displayName}", _log)
         counts = ListenerCounters()
         observer = CompositeObserver(counts, log)
         if listener.carrier == "udp":
-            return self._serveDatagrams(listener, observer, log, counts)
-        return self._serveStreams(listener, observer, log, counts)
+            return self._buildDatagrams(listener, observer, log, counts)
+        return self._buildStreams(listener, observer, log, counts)
 
-    def _serveDatagrams(
+    def _buildDatagrams(
         self, listener: Listener, observer: IObserver, log: LogObserver, counts: ListenerCounters
     ) -> ListenerRuntime:
         service: DatagramServerProtocol
@@ -145,10 +145,12 @@ class ListenerBuilder:
             service,
             lambda seconds: succeed(None),
             lambda: log.report(service.totals()),
-            MonitoredListener(listener.service, listener.where, counts, tuple, service.totals),
+            MonitoredListener(
+                listener.service, listener.displayName, counts, tuple, service.totals
+            ),
         )
 
-    def _serveStreams(
+    def _buildStreams(
         self, listener: Listener, observer: IObserver, log: LogObserver, counts: ListenerCounters
     ) -> ListenerRuntime:
         settings, layers = self._settings, listener.layers
@@ -172,7 +174,7 @@ class ListenerBuilder:
         connections = cast(
             Callable[[], Iterable[StreamProtocol]], lambda: service.tracker.connections
         )
-        watched = MonitoredListener(listener.service, listener.where, counts, connections)
+        watched = MonitoredListener(listener.service, listener.displayName, counts, connections)
         return ListenerRuntime(listener, outermost, drain, log.report, watched, context)
 
     def _withTLS(self, service: StreamFactory, context: ServerContext) -> Any:

@@ -114,7 +114,9 @@ def _pairs(files: TLSFiles) -> list[TLSFiles]:
         return [files]
     found = [str(path) for path in sorted(Path(folder).glob("*.pem"))]
     if not found:
-        raise ValueError(f"the folder {folder!r} has no .pem file with a key and its certificate")
+        raise ValueError(
+            f"no .pem file in the folder {folder!r}; add files with a key and its certificate"
+        )
     return [
         replace(files, certificate=path, key=path if files.key == folder else files.key)
         for path in found
@@ -132,7 +134,7 @@ def _load(files: TLSFiles) -> tuple[Context, Certificate]:
     if key.public_key() != certificate.public_key():
         raise ValueError(
             f"the key in {files.key!r} does not belong to the first certificate in "
-            f"{files.certificate!r}: both must be made together"
+            f"{files.certificate!r}; give the files of one pair"
         )
     context = _emptyContext()
     try:
@@ -184,8 +186,7 @@ def _read(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise ValueError(
-            f"{path!r} cannot be read: {error.strerror}; "
-            "check the path, and that this user may read it"
+            f"cannot read {path!r}: {error.strerror}; check the path and its permissions"
         ) from error
 
 
@@ -197,7 +198,7 @@ def _readCertificates(path: str) -> list[Certificate]:
         return load_pem_x509_certificates(data)
     except ValueError as error:
         raise ValueError(
-            f"{path!r} has no certificate that can be read: "
+            f"no readable certificate in {path!r}; "
             "give a PEM file, with -----BEGIN CERTIFICATE-----"
         ) from error
 
@@ -211,12 +212,12 @@ def _readKey(path: str) -> Any:
         return load_pem_private_key(data, None)
     except TypeError as error:
         raise ValueError(
-            f"the key in {path!r} needs a passphrase, and nobody is there to type it: "
-            f"store it without, as openssl pkey -in {path!r} does"
+            f"the key in {path!r} needs a passphrase, which a server cannot ask for; "
+            f"remove it with openssl pkey -in {path!r}"
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ValueError(
-            f"{path!r} has no private key that can be read: "
+            f"no readable private key in {path!r}; "
             "give a PEM file, with -----BEGIN PRIVATE KEY-----"
         ) from error
 

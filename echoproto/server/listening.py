@@ -30,7 +30,7 @@ from echoproto.server.ports import LISTEN_ERRORS, Platform, errnoOf, explainList
 from echoproto.server.sockets import acceptOnlyWithRoom, setUserTimeout
 
 #: How often a port is picked for a bare 0: another program may take it before all carriers have it.
-PICKS = 20
+PORT_PICKS = 20
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class _Open:
 
     listener: Listener
     port: IListeningPort
-    serving: ListenerRuntime | None
+    runtime: ListenerRuntime | None
 
 
 def _acceptWaiting(port: Any) -> None:
@@ -91,7 +91,7 @@ class ListenerService(Service):
 
     def watched(self) -> Iterable[MonitoredListener]:
         """The monitored listeners for the metrics, also while they are drained."""
-        return [runtime.watched for runtime in self._servings()]
+        return [runtime.watched for runtime in self._runtimes()]
 
     def privilegedStartService(self) -> None:
         """
@@ -102,7 +102,7 @@ class ListenerService(Service):
         Service.privilegedStartService(self)
         self.draining, self._drained = False, []
         try:
-            self._assembly = ListenerBuilder(
+            self._builder = ListenerBuilder(
                 self._reactor, self._settings, self._machine.descriptorLimit()
             )
         except StartupError as error:
@@ -111,7 +111,7 @@ class ListenerService(Service):
         hasIPv6 = self._machine.hasIPv6()
         for group in self._settings.groups:
             self._openGroup(
-                [listener for listener in group if hasIPv6 or not listener.optional], PICKS
+                [listener for listener in group if hasIPv6 or not listener.optional], PORT_PICKS
             )
         self._holdWhenFull()
         # Logged when the reactor runs: a program that waits for these lines may send a signal or
@@ -133,7 +133,7 @@ class ListenerService(Service):
         Log the totals; to be called every :data:`echoproto.server.monitoring.log.REPORT_INTERVAL`
         seconds.
         """
-        for runtime in self._servings():
+        for runtime in self._runtimes():
             runtime.report()
 
     def reload(self) -> None:
@@ -141,7 +141,7 @@ class ListenerService(Service):
         Read the certificates again, for new connections; if they cannot be used, the current ones
         stay.
         """
-        contexts = [runtime.context for runtime in self._servings() if runtime.context is not None]
+        contexts = [runtime.context for runtime in self._runtimes() if runtime.context is not None]
         wrong: set[str] = set()
         for context in contexts:
             try:
@@ -164,14 +164,14 @@ class ListenerService(Service):
         Service.stopService(self)
         self.draining = True
         opened, self._open = self._open, []
-        serving = [opening for opening in opened if opening.serving is not None]
+        serving = [opening for opening in opened if opening.runtime is not None]
         for opening in serving:
             _acceptWaiting(opening.port)
         ending: list[Deferred[Any]] = [self._close(opening) for opening in serving]
         # Kept until the next start, so that a second stop waits for the same drains.
-        self._drained += [opening.serving for opening in serving if opening.serving is not None]
+        self._drained += [opening.runtime for opening in serving if opening.runtime is not None]
         ending += [runtime.drain(self._settings.drain) for runtime in self._drained]
-        rest = [opening for opening in opened if opening.serving is None]
+        rest = [opening for opening in opened if opening.runtime is None]
         return gatherResults(ending).addCallback(lambda _: self._closeRest(rest))
 
     def stopAtOnce(self) -> None:
@@ -183,9 +183,9 @@ class ListenerService(Service):
         self.report()
         return gatherResults([self._close(opening) for opening in rest]).addCallback(lambda _: None)
 
-    def _servings(self) -> list[ListenerRuntime]:
+    def _runtimes(self) -> list[ListenerRuntime]:
         return [
-            opening.serving for opening in self._open if opening.serving is not None
+            opening.runtime for opening in self._open if opening.runtime is not None
         ] + self._drained
 
     def _close(self, opened: _Open) -> Deferred[Any]:
@@ -197,7 +197,7 @@ class ListenerService(Service):
             self._log.error(
                 "{service} did not close {where} cleanly: {reason}",
                 service=opened.listener.service,
-                where=opened.listener.where,
+                where=opened.listener.displayName,
                 reason=failure.getErrorMessage(),
             )
 
@@ -227,7 +227,7 @@ class ListenerService(Service):
             return group
         interfaces = list(dict.fromkeys(listener.interface for listener in group))
         port = self._machine.pickPort(interfaces)
-        return [listener.at(port) for listener in group]
+        return [listener.withPort(port) for listener in group]
 
     def _announce(self) -> None:
         for opening in self._open:
@@ -242,36 +242,36 @@ class ListenerService(Service):
         if listener.service == "status" and self._makeSite is not None:
             port = self._machine.openStream(self._reactor, listener, self._makeSite())
             return _Open(listener, port, None)
-        serving = self._assembly.serve(listener)
+        runtime = self._builder.build(listener)
         if listener.carrier == "udp":
-            port = self._machine.openDatagrams(self._reactor, listener, serving.service)
+            port = self._machine.openDatagrams(self._reactor, listener, runtime.service)
         else:
-            port = self._machine.openStream(self._reactor, listener, serving.service)
+            port = self._machine.openStream(self._reactor, listener, runtime.service)
             setUserTimeout(port, self._settings.userTimeout)
         # Named by its place, because two texts may be alike.
         place = f"{listener.carrier} {addressText(port.getHost())}"
         return _Open(
-            listener, port, replace(serving, watched=replace(serving.watched, place=place))
+            listener, port, replace(runtime, watched=replace(runtime.watched, place=place))
         )
 
     def _holdWhenFull(self) -> None:
         if not self._settings.waitWhenFull:
             return
-        admission = self._assembly.connections
+        admission = self._builder.connections
         ports: list[Any] = [
             opening.port
             for opening in self._open
-            if opening.serving is not None and opening.listener.carrier != "udp"
+            if opening.runtime is not None and opening.listener.carrier != "udp"
         ]
         for port in ports:
             acceptOnlyWithRoom(port, lambda: admission.room)
 
-        def goOn() -> None:
+        def resume() -> None:
             for port in ports:
                 if port.connected and not port.disconnecting:
                     port.startReading()
 
-        admission.whenRoom = goOn
+        admission.whenRoom = resume
 
     def _abandon(self, first: int) -> None:
         """Close the listeners that were opened from ``first`` on."""

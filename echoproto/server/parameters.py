@@ -2,7 +2,7 @@
 The table of all options of ``twistd echoproto``: name, default, parser, help, group and setting.
 
 :mod:`echoproto.server.options` makes the command line and the settings from it.
-    ``docs/operation.md`` has a row for each option, with the reason for its default.
+``docs/operation.md`` has a row for each option, with the reason for its default.
 """
 
 from __future__ import annotations

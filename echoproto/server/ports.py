@@ -79,7 +79,7 @@ def explainListenError(listener: Listener, error: Exception) -> str:
     cause = getattr(error, "socketError", error)
     reason = getattr(cause, "strerror", None) or str(cause)
     remedy = _REMEDIES.get(errnoOf(error))
-    return f"{listener.service} cannot listen on {listener.where}: {reason}" + (
+    return f"{listener.service} cannot listen on {listener.displayName}: {reason}" + (
         f"; {remedy}" if remedy else ""
     )
 

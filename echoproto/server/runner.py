@@ -27,7 +27,7 @@ def startLog(form: str) -> None:
 
 
 @dataclass(frozen=True)
-class Foreground:
+class ForegroundRunner:
     """
     How to run a service.
 

@@ -99,7 +99,7 @@ def passedSockets(
 def _number(environ: Mapping[str, str], name: str) -> int | None:
     text = environ.get(name)
     if text is not None and not text.isdecimal():
-        raise ValueError(f"{name} is {text!r}, not a number")
+        raise ValueError(f"invalid {name} {text!r} (a number)")
     return None if text is None else int(text)
 
 
@@ -109,7 +109,7 @@ def _passedSocket(descriptor: int, name: str) -> PassedSocket:
         os.set_inheritable(descriptor, False)
         passed = socket.socket(fileno=descriptor)
     except OSError as error:
-        raise ValueError(f"{which} is no socket: {error.strerror}") from error
+        raise ValueError(f"{which} is not a socket: {error.strerror}") from error
     listening = passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     # Only inspected: the descriptor must stay open.
     passed.detach()
@@ -238,7 +238,7 @@ class Notifier:
 def _watchdogInterval(environ: Mapping[str, str], pid: int) -> float | None:
     microseconds = _number(environ, "WATCHDOG_USEC")
     if microseconds == 0:
-        raise ValueError("WATCHDOG_USEC is 0, which is impossible to keep")
+        raise ValueError("invalid WATCHDOG_USEC 0 (1 or more)")
     if microseconds is None or _number(environ, "WATCHDOG_PID") not in (None, pid):
         return None
     return microseconds / 2 / 1_000_000

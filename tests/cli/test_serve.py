@@ -11,7 +11,7 @@ from echoproto.cli import serve
 from echoproto.cli.serve import ServeOptions, serveCommand
 from echoproto.errors import StartupError
 from echoproto.server.application import EchoprotoService
-from echoproto.server.runner import Foreground
+from echoproto.server.runner import ForegroundRunner
 
 
 def parsed(*arguments: str) -> ServeOptions:
@@ -24,7 +24,7 @@ class ServeOptionsTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """The default is one process, and the user who started it."""
         options = parsed()
-        self.assertEqual((options.workers, options.foreground), (1, Foreground()))
+        self.assertEqual((options.workers, options.foreground), (1, ForegroundRunner()))
 
     def test_workers(self) -> None:
         """Workers are a number, or one per processor that the process may use."""
@@ -33,7 +33,7 @@ class ServeOptionsTests(SynchronousTestCase):
 
     def test_identity(self) -> None:
         """User and group are names or numbers."""
-        self.assertEqual(parsed("--uid", "root", "--gid", "7").foreground, Foreground(0, 7))
+        self.assertEqual(parsed("--uid", "root", "--gid", "7").foreground, ForegroundRunner(0, 7))
 
     def test_wrong(self) -> None:
         """An invalid value is one line with the option."""
@@ -58,12 +58,12 @@ class ServeOptionsTests(SynchronousTestCase):
 
 
 class RunTests(SynchronousTestCase):
-    def ran(self, *arguments: str) -> tuple[Foreground, Any]:
+    def ran(self, *arguments: str) -> tuple[ForegroundRunner, Any]:
         """What the options run: the foreground runner and the service."""
         with (
             mock.patch.object(serve, "installReactor", return_value=mock.Mock()),
             mock.patch.object(serve, "startLog"),
-            mock.patch.object(Foreground, "run", autospec=True, return_value=0) as run,
+            mock.patch.object(ForegroundRunner, "run", autospec=True, return_value=0) as run,
         ):
             self.assertEqual(parsed(*arguments).run(), 0)
         foreground, _, service = run.call_args[0]
@@ -72,17 +72,17 @@ class RunTests(SynchronousTestCase):
     def test_one(self) -> None:
         """Without workers the process itself serves."""
         foreground, service = self.ran("--uid", "0")
-        self.assertEqual((foreground, type(service)), (Foreground(0), EchoprotoService))
+        self.assertEqual((foreground, type(service)), (ForegroundRunner(0), EchoprotoService))
 
     def test_workers(self) -> None:
         """With workers a supervisor runs, which keeps its user; the workers do not."""
         with mock.patch.object(serve, "Supervisor") as supervisor:
             foreground, service = self.ran("-u", "0", "-w", "3", "--log-format", "json")
-        self.assertEqual((foreground, service), (Foreground(), supervisor.return_value))
+        self.assertEqual((foreground, service), (ForegroundRunner(), supervisor.return_value))
         _, settings, count, workerConfig = supervisor.call_args[0]
         config = workerConfig(settings)
         self.assertEqual((count, config.settings), (3, settings))
-        self.assertEqual((config.foreground, config.logFormat), (Foreground(0), "json"))
+        self.assertEqual((config.foreground, config.logFormat), (ForegroundRunner(0), "json"))
 
 
 class ServeCommandTests(SynchronousTestCase):

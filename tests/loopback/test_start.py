@@ -106,7 +106,7 @@ class RefusedTests(SynchronousTestCase):
         """An invalid description is a usage error of one line."""
         status, output, error = refused("-p", "tcp:abc")
         self.assertEqual((status, output, len(error.splitlines())), (1, "", 1))
-        self.assertIn("--port: 'tcp:abc' is no listener", error)
+        self.assertIn("--port: invalid listener 'tcp:abc'", error)
 
     def test_noPermission(self) -> None:
         """A low port without permission is one line with the remedy."""

@@ -168,9 +168,9 @@ class ProgramTests(SynchronousTestCase):
         """The status listener shows whether we are ready, and the metrics."""
         program = self.program()
         verifyObject(IState, program)
-        self.assertEqual((program.ready(), program.because()), (False, "starting"))
+        self.assertEqual((program.ready(), program.notReadyReason()), (False, "starting"))
         program.startService()
         self.assertTrue(program.ready())
         self.assertIn(b'echoproto_connections_open{listener="tcp :0"', program.metrics())
         program.stopService()
-        self.assertEqual((program.ready(), program.because()), (False, "draining"))
+        self.assertEqual((program.ready(), program.notReadyReason()), (False, "draining"))

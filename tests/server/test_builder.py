@@ -29,19 +29,19 @@ from tests.certificates import serverPEM
 HEADER = b"PROXY TCP4 198.51.100.1 192.0.2.2 5000 7\r\n"
 
 
-class AssemblyTests(SynchronousTestCase):
+class ListenerBuilderTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.log = EventLoggingObserver()
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
 
-    def assembly(self, **settings: Any) -> ListenerBuilder:
+    def builder(self, **settings: Any) -> ListenerBuilder:
         return ListenerBuilder(self.clock, Settings([], **settings), 1024)
 
-    def serve(self, text: str, service: str = "echo", **settings: Any) -> ListenerRuntime:
+    def build(self, text: str, service: str = "echo", **settings: Any) -> ListenerRuntime:
         [listener] = parseListener(service, text)
-        return self.assembly(**settings).serve(listener)
+        return self.builder(**settings).build(listener)
 
     def connect(self, serving: ListenerRuntime) -> tuple[RecordingProtocol, StreamPair]:
         client = RecordingProtocol()
@@ -59,7 +59,7 @@ class AssemblyTests(SynchronousTestCase):
             ("udp:7", "echo", EchoDatagramProtocol),
             ("udp:7", "greeting", GreetingDatagramProtocol),
         ):
-            serving = self.serve(text, service, greeting=b"Moin", deadlines=deadlines)
+            serving = self.build(text, service, greeting=b"Moin", deadlines=deadlines)
             self.assertIs(type(serving.service), made)
             if service == "greeting":
                 self.assertEqual(serving.service.text, b"Moin")
@@ -68,11 +68,11 @@ class AssemblyTests(SynchronousTestCase):
 
     def test_limitsAreForAll(self) -> None:
         """A place that is taken on one listener is taken on all; so are datagrams of one source."""
-        assembly = self.assembly(maxConnections=1, datagramRate=1.0)
-        streams = [assembly.serve(Listener("echo", f"tcp:{port}")) for port in (7, 8)]
+        builder = self.builder(maxConnections=1, datagramRate=1.0)
+        streams = [builder.build(Listener("echo", f"tcp:{port}")) for port in (7, 8)]
         self.connect(streams[0])
         self.assertIsNone(streams[1].service.buildProtocol(CLIENT_ADDRESS))
-        datagrams = [assembly.serve(Listener("echo", f"udp:{port}")) for port in (7, 8)]
+        datagrams = [builder.build(Listener("echo", f"udp:{port}")) for port in (7, 8)]
         self.assertIs(datagrams[0].service.admission, datagrams[1].service.admission)
 
     def test_limits(self) -> None:
@@ -82,25 +82,25 @@ class AssemblyTests(SynchronousTestCase):
             {"connectionRate": 0.5, "connectionBurst": 1.0},
             {"maxConnections": 1},
         ):
-            serving = self.serve("tcp:7", **settings)
+            serving = self.build("tcp:7", **settings)
             self.connect(serving)
             self.assertIsNone(serving.service.buildProtocol(CLIENT_ADDRESS))
-        allowed = self.serve("tcp:7", networks=AddressFilter(allow=("192.0.2.1",)))
+        allowed = self.build("tcp:7", networks=AddressFilter(allow=("192.0.2.1",)))
         self.connect(allowed)
         self.assertIsNone(allowed.service.buildProtocol(IPv4Address("TCP", "192.0.2.9", 7)))
-        denied = self.serve(
+        denied = self.build(
             "udp:7", networks=AddressFilter(deny=("192.0.2.1",)), refusedPorts=frozenset()
         )
         self.assertIsNone(denied.service.admission.refusal("192.0.2.3", 7))
         self.assertIsNotNone(denied.service.admission.refusal("192.0.2.1", 7))
 
     def test_tooFewDescriptors(self) -> None:
-        """An assembly that cannot have the descriptors is not made."""
+        """An builder that cannot have the descriptors is not made."""
         self.assertRaises(StartupError, ListenerBuilder, self.clock, Settings([]), 32)
 
     def test_observers(self) -> None:
         """What happens on a listener is logged under its name, and counted."""
-        serving = self.serve("tcp:7")
+        serving = self.build("tcp:7")
         client, pair = self.connect(serving)
         client.link.write(b"hello")
         pair.pump()
@@ -113,18 +113,18 @@ class AssemblyTests(SynchronousTestCase):
 
     def test_drain(self) -> None:
         """A stream listener is drained; a datagram listener has nothing to drain."""
-        serving = self.serve("tcp:7")
+        serving = self.build("tcp:7")
         client, pair = self.connect(serving)
         drained = serving.drain(5.0)
         self.assertNoResult(drained)
         client.link.loseConnection()
         pair.pump()
         self.successResultOf(drained)
-        self.successResultOf(self.serve("udp:7").drain(5.0))
+        self.successResultOf(self.build("udp:7").drain(5.0))
 
     def test_reportDatagrams(self) -> None:
         """Of a datagram listener the log is told what is new."""
-        serving = self.serve("udp:7")
+        serving = self.build("udp:7")
         serving.service._refused["source port could loop"] += 2
         serving.report()
         serving.report()
@@ -133,7 +133,7 @@ class AssemblyTests(SynchronousTestCase):
 
     def test_proxy(self) -> None:
         """With a PROXY header the announced client is who is served, and the drain waits for headers."""
-        serving = self.serve("tcp:7:proxy=v1:trust=192.0.2.0/24")
+        serving = self.build("tcp:7:proxy=v1:trust=192.0.2.0/24")
         self.assertIs(type(serving.service), ProxyProtocolFactory)
         client, pair = self.connect(serving)
         client.link.write(HEADER + b"hello")
@@ -151,16 +151,16 @@ class AssemblyTests(SynchronousTestCase):
             path = f"{folder}/server.pem"
             with open(path, "wb") as file:
                 file.write(serverPEM())
-            serving = self.serve(f"tcp:7:tlsCert={path}")
+            serving = self.build(f"tcp:7:tlsCert={path}")
             self.assertIs(type(serving.service), TLSStreamFactory)
             self.assertIsNotNone(serving.context)
-            serving = self.serve(f"tcp:7:tlsCert={path}:proxy=any")
+            serving = self.build(f"tcp:7:tlsCert={path}:proxy=any")
             self.assertIs(type(serving.service.wrapped), TLSStreamFactory)
 
     def test_plainNeedsNoTLS(self) -> None:
         """Who does not speak TLS does not need its libraries."""
         self.patch(sys, "modules", {**sys.modules, "echoproto.transports.tls": None})
-        self.assertIs(type(self.serve("tcp:7").service), EchoFactory)
+        self.assertIs(type(self.build("tcp:7").service), EchoFactory)
 
 
 class ObserversTests(SynchronousTestCase):

@@ -279,7 +279,7 @@ class FolderTests(FilesTestCase):
     def test_empty(self) -> None:
         """A folder without any is refused."""
         error = self.assertRaises(ValueError, ServerContext, self.files)
-        self.assertIn("has no .pem file with a key and its certificate", str(error))
+        self.assertIn("no .pem file in the folder", str(error))
 
 
 class RefusedFilesTests(FilesTestCase):
@@ -303,7 +303,7 @@ class RefusedFilesTests(FilesTestCase):
             TLSFiles(self.good, self.good, clientCA=bad),
             TLSFiles(self.good, self.good, chain=bad),
         ):
-            self.assertRefused(files, "missing.pem", "cannot be read: No such file")
+            self.assertRefused(files, "missing.pem", "No such file")
         folder = str(self.folder)
         self.assertRefused(TLSFiles(self.good, folder), folder, "Is a directory")
 
@@ -315,17 +315,17 @@ class RefusedFilesTests(FilesTestCase):
             TLSFiles(self.good, self.good, clientCA=bad),
             TLSFiles(self.good, self.good, chain=bad),
         ):
-            self.assertRefused(files, "bad.pem", "has no certificate that can be read")
+            self.assertRefused(files, "bad.pem", "no readable certificate")
         self.store("bad.pem", issued("server").certificatePEM.replace(b"M", b"A"))
         self.assertRefused(TLSFiles(bad, self.good), "bad.pem", "BEGIN CERTIFICATE")
 
     def test_noKey(self) -> None:
         """A file without a key is named."""
         bad = self.store("bad.pem", issued("server").certificatePEM)
-        self.assertRefused(TLSFiles(self.good, bad), "bad.pem", "has no private key")
+        self.assertRefused(TLSFiles(self.good, bad), "bad.pem", "no readable private key")
 
     def test_passphrase(self) -> None:
-        """A key with a passphrase is refused, with the command that stores it without."""
+        """A key with a passphrase is refused, with the command that removes it."""
         key = issued("server").encryptedPEM(BestAvailableEncryption(b"secret"))
         bad = self.store("bad.pem", key)
         self.assertRefused(TLSFiles(self.good, bad), "needs a passphrase", "openssl pkey -in")

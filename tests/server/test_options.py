@@ -121,7 +121,10 @@ class OptionsTests(SynchronousTestCase):
             self.assertEqual((listener.service, listener.description), ("status", description))
             self.assertIsNone(listener.layers.tls)
         for text, why in (
-            ("lab", "--status: 'tcp:lab"),
+            (
+                "lab",
+                "--status: invalid listener 'tcp:lab:interface=127.0.0.1': 'lab' must be a number",
+            ),
             ("udp:7", "a port, or a tcp: or unix: description"),
             ("tcp:7:tlsCert=c", "a port, or a tcp: or unix: description"),
             ("tcp:7:proxy=v1", "a port, or a tcp: or unix: description"),
@@ -130,8 +133,8 @@ class OptionsTests(SynchronousTestCase):
 
     def test_wrongListeners(self) -> None:
         """A listener that does not parse is named, with its option."""
-        self.assertIn("--port: '65536' is not a port number", self.wrong("-p", "65536"))
-        self.assertIn("--greet: 'tcp:x' is no listener", self.wrong("-g", "tcp:x"))
+        self.assertIn("--port: invalid listener '65536'", self.wrong("-p", "65536"))
+        self.assertIn("--greet: invalid listener 'tcp:x'", self.wrong("-g", "tcp:x"))
         self.assertIn("--interface: invalid address 'lab'", self.wrong("--interface", "lab"))
 
     def test_wrongEnvironment(self) -> None:

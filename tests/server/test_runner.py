@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
 from echoproto.server import runner as foreground
-from echoproto.server.runner import Foreground, startLog
+from echoproto.server.runner import ForegroundRunner, startLog
 
 
 class Served:
@@ -33,7 +33,7 @@ class RunTests(SynchronousTestCase):
     def test_run(self) -> None:
         """The service is started, run until the reactor ends, and stopped before it does."""
         served = Served()
-        self.assertEqual(Foreground().run(served, served), 0)
+        self.assertEqual(ForegroundRunner().run(served, served), 0)
         self.assertEqual(
             served.done, ["privilegedStartService", "startService", "addSystemEventTrigger", "run"]
         )
@@ -41,7 +41,7 @@ class RunTests(SynchronousTestCase):
     def test_exitStatus(self) -> None:
         """A service may have an exit status of its own."""
         service = mock.Mock(exitStatus=3)
-        self.assertEqual(Foreground().run(mock.Mock(), service), 3)
+        self.assertEqual(ForegroundRunner().run(mock.Mock(), service), 3)
 
 
 class PrivilegesTests(SynchronousTestCase):
@@ -52,7 +52,7 @@ class PrivilegesTests(SynchronousTestCase):
             mock.patch.object(foreground, "switchUID") as switch,
             mock.patch.object(os, "geteuid", return_value=0),
         ):
-            Foreground(*identity).dropPrivileges()
+            ForegroundRunner(*identity).dropPrivileges()
         return [*setgid.call_args_list, *switch.call_args_list]
 
     def test_nobodyElse(self) -> None:
@@ -72,7 +72,7 @@ class PrivilegesTests(SynchronousTestCase):
         """Who may not is told so in one line."""
         refused = mock.patch.object(os, "setgid", side_effect=PermissionError(1, "no"))
         with refused, self.assertRaisesRegex(StartupError, "start as root"):
-            Foreground(None, 7).dropPrivileges()
+            ForegroundRunner(None, 7).dropPrivileges()
 
 
 class LogTests(SynchronousTestCase):

@@ -121,8 +121,8 @@ class PassedSocketsTests(SynchronousTestCase):
     def test_malformed(self) -> None:
         """What is no number, and names that are too few, are told in one line."""
         for environ, reason in (
-            ({"LISTEN_PID": "x"}, "LISTEN_PID is 'x', not a number"),
-            ({"LISTEN_FDS": "-1"}, "LISTEN_FDS is '-1', not a number"),
+            ({"LISTEN_PID": "x"}, "invalid LISTEN_PID 'x' (a number)"),
+            ({"LISTEN_FDS": "-1"}, "invalid LISTEN_FDS '-1' (a number)"),
             (
                 {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "echo"},
                 "LISTEN_FDS is 2, but LISTEN_FDNAMES has 1 names",
@@ -135,7 +135,7 @@ class PassedSocketsTests(SynchronousTestCase):
     def test_noSocket(self) -> None:
         """A descriptor that is a file, or not open, is refused by name and number."""
         with open(os.devnull) as file:
-            self.refusal(file.fileno(), "is no socket: Socket operation on non-socket")
+            self.refusal(file.fileno(), "is not a socket: Socket operation on non-socket")
         with self.assertRaises(ValueError) as raised:
             passedSockets({"LISTEN_PID": str(PID), "LISTEN_FDS": "1"}, PID, 900)
         self.assertIn("Bad file descriptor", str(raised.exception))
@@ -395,11 +395,11 @@ class NotifierTests(SynchronousTestCase):
     def test_malformed(self) -> None:
         """What is no time or no process is told in one line."""
         for environ, reason in (
-            ({"WATCHDOG_USEC": "soon"}, "WATCHDOG_USEC is 'soon', not a number"),
-            ({"WATCHDOG_USEC": "0"}, "WATCHDOG_USEC is 0, which is impossible to keep"),
+            ({"WATCHDOG_USEC": "soon"}, "invalid WATCHDOG_USEC 'soon' (a number)"),
+            ({"WATCHDOG_USEC": "0"}, "invalid WATCHDOG_USEC 0 (1 or more)"),
             (
                 {"WATCHDOG_USEC": "1", "WATCHDOG_PID": ""},
-                "WATCHDOG_PID is '', not a number",
+                "invalid WATCHDOG_PID '' (a number)",
             ),
         ):
             with self.assertRaises(ValueError) as raised:

@@ -54,7 +54,7 @@ class Layers:
     proxy: ProxyRule | None = None
     plain: bool = False
 
-    def orTLS(self, default: TLSFiles | None) -> Layers:
+    def withDefaultTLS(self, default: TLSFiles | None) -> Layers:
         """These layers, with the TLS of ``default`` unless TLS was set or switched off."""
         return self if self.plain or self.tls is not None else replace(self, tls=default)
 

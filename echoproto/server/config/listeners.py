@@ -66,7 +66,7 @@ class Listener:
         return self.description.partition(":")[0].removesuffix("6")
 
     @property
-    def where(self) -> str:
+    def displayName(self) -> str:
         """
         Its place, for people: carrier and address of a bare number, otherwise the operator's text.
         """
@@ -76,7 +76,7 @@ class Listener:
             return f"{self.carrier} {self.description}"
         return self.written or self.description
 
-    def at(self, port: int) -> Listener:
+    def withPort(self, port: int) -> Listener:
         """The same listener of a bare number, on ``port``."""
         kind = self.description.partition(":")[0]
         return replace(self, port=port, description=_describe(kind, port, self.interface))
@@ -107,7 +107,7 @@ def parseListener(
     try:
         return _described(service, text, tls, passed)
     except Exception as error:
-        raise ValueError(f"{text!r} is no listener: {_why(error)}") from error
+        raise ValueError(f"invalid listener {text!r}: {_explain(error)}") from error
 
 
 def _atNumber(
@@ -141,8 +141,8 @@ def parsePort(text: str) -> int:
     """A port number from its decimal digits; raises ``ValueError`` for anything else."""
     if not text.isdecimal() or int(text) > 65535:
         raise ValueError(
-            f"{text!r} is not a port number (0 to 65535), nor a description such as "
-            "tcp:7:interface=127.0.0.1 or udp:7"
+            f"invalid listener {text!r} (examples: 7, tcp:7:interface=127.0.0.1, udp:7; "
+            "ports are 0 to 65535)"
         )
     return int(text)
 
@@ -159,7 +159,7 @@ def _described(
     if kind == "systemd" and "domain" not in arguments:
         return _passedListeners(service, values, arguments, layers, tls, passed)
     if kind in ("tcp", "tcp6") or arguments.get("domain", "").startswith("INET"):
-        layers = layers.orTLS(tls)
+        layers = layers.withDefaultTLS(tls)
     if kind in ("tcp", "tcp6", "unix") and len(values) < _BACKLOG_POSITION[kind]:
         # Twisted's 50 are soon used up, and then clients wait a second or more before they retry.
         arguments.setdefault("backlog", str(BACKLOG))
@@ -173,7 +173,7 @@ def _described(
 _REFUSED = {
     # Twisted's wrapper does not relay half-close, and loses a header that arrives in two pieces.
     "haproxy": "haproxy: would lose data; use tcp:PORT:proxy=any",
-    "stdio": "stdio: is not an address for clients",
+    "stdio": "stdio: has no address for clients to connect to",
 }
 
 #: Twisted's descriptions with TLS, and the names of their arguments by position.
@@ -219,7 +219,7 @@ def _passedListeners(
         raise LookupError(name)
     if arguments:
         raise TypeError(arguments)
-    layersOf = {"tcp": layers.orTLS(tls), "unix": layers, "udp": Layers()}
+    layersOf = {"tcp": layers.withDefaultTLS(tls), "unix": layers, "udp": Layers()}
     return [
         Listener(
             service,
@@ -237,12 +237,14 @@ def _passedCarrier(passed: PassedSocket) -> str:
     return "unix" if passed.family == socket.AF_UNIX else "tcp"
 
 
-def _why(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     """The error of Twisted's parsers, which raise many kinds, in an operator's words."""
     if isinstance(error, TypeError):
         return "an argument is missing, unknown or repeated (use \\: for : inside an address)"
     if isinstance(error, LookupError):
         return "systemd passed no such socket, or an argument is missing"
+    if str(error).startswith("invalid literal for int()"):
+        return f"{str(error).rpartition(': ')[2]} must be a number"
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -257,8 +259,13 @@ def parseDatagrams(description: str) -> tuple[int, str]:
     port, given, interface = rest.partition(":interface=")
     interface = interface.replace("\\:", ":")
     if given and not isIPAddress(interface) and not isIPv6Address(interface):
-        raise ValueError(f"{description!r}: {interface!r} is not a numeric address")
+        raise ValueError(
+            f"invalid address {interface!r} in {description!r} (examples: 127.0.0.1, \\:\\:1)"
+        )
     try:
         return parsePort(port), interface
     except ValueError as error:
-        raise ValueError(f"{description!r} is not udp:PORT[:interface=ADDRESS]: {error}") from error
+        raise ValueError(
+            f"invalid listener {description!r} (examples: udp:7, udp:7:interface=127.0.0.1; "
+            "ports are 0 to 65535)"
+        ) from error

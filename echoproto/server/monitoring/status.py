@@ -51,7 +51,7 @@ class IState(Interface):
     def ready() -> bool:
         """Whether clients are served."""
 
-    def because() -> str:
+    def notReadyReason() -> str:
         """Why they are not, in a word or two: ``starting``, ``draining``."""
 
     def metrics() -> bytes:
@@ -116,7 +116,7 @@ class Status(Resource):
     def _readiness(self) -> _Answer:
         if self._state.ready():
             return _Answer(http.OK, b"ready\n")
-        return _Answer(http.SERVICE_UNAVAILABLE, f"{self._state.because()}\n".encode())
+        return _Answer(http.SERVICE_UNAVAILABLE, f"{self._state.notReadyReason()}\n".encode())
 
     def _metrics(self) -> _Answer:
         try:

@@ -31,7 +31,7 @@ from echoproto.server.application import EchoprotoService
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.ports import Platform
-from echoproto.server.runner import Foreground, startLog
+from echoproto.server.runner import ForegroundRunner, startLog
 from echoproto.server.systemd import Notifier
 from echoproto.server.workers.aggregate import snapshot
 
@@ -57,7 +57,7 @@ class WorkerConfig:
     settings: Settings
     reactor: str | None
     logFormat: str
-    foreground: Foreground
+    foreground: ForegroundRunner
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,21 @@ class TakeLayersTests(SynchronousTestCase):
         """A description without our arguments has what holds by default, and keeps Twisted's own."""
         arguments = {"interface": "::1"}
         self.assertEqual(parseLayers(arguments), Layers())
-        self.assertEqual(parseLayers(arguments).orTLS(DEFAULT), Layers(DEFAULT))
+        self.assertEqual(parseLayers(arguments).withDefaultTLS(DEFAULT), Layers(DEFAULT))
         self.assertEqual(arguments, {"interface": "::1"})
 
     def test_tls(self) -> None:
         """A certificate turns TLS on, with the key from the same file unless another is named; ours are taken out."""
         arguments = {"tlsCert": "c", "tlsClientCA": "a", "tlsChain": "b"}
-        self.assertEqual(parseLayers(arguments).orTLS(DEFAULT).tls, TLSFiles("c", "c", "a", "b"))
+        self.assertEqual(
+            parseLayers(arguments).withDefaultTLS(DEFAULT).tls, TLSFiles("c", "c", "a", "b")
+        )
         self.assertEqual(arguments, {})
         self.assertEqual(parseLayers({"tlsCert": "c", "tlsKey": "k"}).tls, TLSFiles("c", "k"))
 
     def test_plain(self) -> None:
         """tls=no is plain, whatever holds by default."""
-        self.assertIsNone(parseLayers({"tls": "no"}).orTLS(DEFAULT).tls)
+        self.assertIsNone(parseLayers({"tls": "no"}).withDefaultTLS(DEFAULT).tls)
 
     def test_proxy(self) -> None:
         """A PROXY header is expected from proxies on this machine, or from those that are named."""

@@ -45,7 +45,7 @@ class ListenersForTests(SynchronousTestCase):
         """A description is one listener, whatever the addresses; for people it is what was written."""
         [listener] = parseListener("greeting", "tcp:7:interface=127.0.0.1", ("::1",))
         self.assertEqual(listener.description, "tcp:7:interface=127.0.0.1:backlog=1024")
-        self.assertEqual(listener.where, "tcp:7:interface=127.0.0.1")
+        self.assertEqual(listener.displayName, "tcp:7:interface=127.0.0.1")
 
     def test_backlog(self) -> None:
         """As many connections may wait for a description as for a number, unless it says how many."""
@@ -63,7 +63,7 @@ class ListenersForTests(SynchronousTestCase):
     def test_moved(self) -> None:
         """A listener of a bare number can be moved to the port that was picked."""
         [first, *_] = parseListener("echo", "0", ("::1",))
-        moved = first.at(7)
+        moved = first.withPort(7)
         self.assertEqual(moved.description, "tcp:7:interface=\\:\\:1:backlog=1024")
         self.assertEqual((moved.port, moved.interface), (7, "::1"))
 
@@ -74,11 +74,11 @@ class ListenersForTests(SynchronousTestCase):
 
     def test_where(self) -> None:
         """For people a bare number is carrier and address, anything else what was written."""
-        places = [each.where for each in parseListener("echo", "7", ("127.0.0.1", "::1"))]
+        places = [each.displayName for each in parseListener("echo", "7", ("127.0.0.1", "::1"))]
         self.assertEqual(
             places, ["tcp 127.0.0.1:7", "udp 127.0.0.1:7", "tcp [::1]:7", "udp [::1]:7"]
         )
-        self.assertEqual(Listener("echo", "unix:/x").where, "unix:/x")
+        self.assertEqual(Listener("echo", "unix:/x").displayName, "unix:/x")
 
     @given(st.text())
     def test_anything(self, text: str) -> None:
@@ -132,8 +132,8 @@ class LayersTests(SynchronousTestCase):
     def test_moved(self) -> None:
         """A TLS listener of a bare number is TCP wherever it is moved."""
         [first, *_] = parseListener("echo", "0", ("127.0.0.1",), TLSFiles("c", "c"))
-        self.assertEqual(first.at(7).description, "tcp:7:interface=127.0.0.1:backlog=1024")
-        self.assertEqual(first.at(7).where, "tls 127.0.0.1:7")
+        self.assertEqual(first.withPort(7).description, "tcp:7:interface=127.0.0.1:backlog=1024")
+        self.assertEqual(first.withPort(7).displayName, "tls 127.0.0.1:7")
 
 
 class PassedTests(SynchronousTestCase):
@@ -150,7 +150,7 @@ class PassedTests(SynchronousTestCase):
         found = self.listeners("systemd:")
         self.assertEqual([each.passed for each in found], [self.stream, self.datagram, self.unix])
         self.assertEqual([each.carrier for each in found], ["tcp", "udp", "unix"])
-        self.assertEqual(found[1].where, "udp systemd:echo")
+        self.assertEqual(found[1].displayName, "udp systemd:echo")
 
     def test_named(self) -> None:
         """systemd:NAME is those of that name; layers are for the streams."""
@@ -204,8 +204,8 @@ class ParseTests(SynchronousTestCase):
         """Descriptions that Twisted knows and that would serve nobody well are refused, with the reason."""
         for text, why in (
             ("haproxy:tcp:7", "use tcp:PORT:proxy=any"),
-            ("stdio:", "not an address"),
-            ("std\\io:", "not an address"),
+            ("stdio:", "no address for clients"),
+            ("std\\io:", "no address for clients"),
             ("tls:/certificates:7:proxy=v1", "use tcp:PORT:tlsCert=FILE:proxy=any"),
             ("tcp:7:proxy=v4", "(v1, v2 or any)"),
         ):

@@ -63,7 +63,7 @@ class State:
     def ready(self) -> bool:
         return not self.unready
 
-    def because(self) -> str:
+    def notReadyReason(self) -> str:
         return self.unready
 
     def metrics(self) -> bytes:

@@ -151,7 +151,7 @@ class HeldTests(TestCase):
             self.assertEqual(descriptors[each.passed.descriptor], self.sockets(port)[1].fileno())
         [[listener], _] = groups
         self.assertEqual((listener.service, listener.carrier), ("echo", "tcp"))
-        self.assertEqual(listener.where, "tcp:0:interface=127.0.0.1")
+        self.assertEqual(listener.displayName, "tcp:0:interface=127.0.0.1")
 
     def test_status(self) -> None:
         """The status listener is the supervisor's own and is told no worker."""

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.runner import Foreground
+from echoproto.server.runner import ForegroundRunner
 from echoproto.server.systemd import Notifier
 from echoproto.server.workers import sharedsockets as held
 from echoproto.server.workers.pool import FAILED_STARTS
@@ -68,7 +68,7 @@ class SupervisorTests(SynchronousTestCase):
             self.reactor,
             Settings(groups, waitWhenFull=True),
             2,
-            lambda settings: WorkerConfig(settings, None, "text", Foreground()),
+            lambda settings: WorkerConfig(settings, None, "text", ForegroundRunner()),
             self.fake.machine(),
             Notifier({}, 0),
         )
@@ -98,7 +98,9 @@ class SupervisorTests(SynchronousTestCase):
 
     def test_ready(self) -> None:
         """It is ready when all workers are."""
-        self.assertEqual((self.supervisor.ready(), self.supervisor.because()), (False, "starting"))
+        self.assertEqual(
+            (self.supervisor.ready(), self.supervisor.notReadyReason()), (False, "starting")
+        )
         self.allReady()
         self.assertTrue(self.supervisor.ready())
 

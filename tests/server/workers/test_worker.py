@@ -19,7 +19,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.runner import Foreground
+from echoproto.server.runner import ForegroundRunner
 from echoproto.server.workers import worker
 from echoproto.server.workers.worker import (
     REPORTS,
@@ -34,7 +34,7 @@ from tests.server.fakemachine import FakeMachine
 
 SETTINGS = Settings([[Listener("echo", "tcp:7")]])
 
-ORDERS = WorkerConfig(SETTINGS, "poll", "json", Foreground())
+ORDERS = WorkerConfig(SETTINGS, "poll", "json", ForegroundRunner())
 
 
 class WorkerTestCase(SynchronousTestCase):
@@ -125,7 +125,7 @@ class MainTests(WorkerTestCase):
             mock.patch.object(worker, "installReactor", return_value=self.reactor) as install,
             mock.patch.object(worker, "startLog") as log,
             mock.patch.object(stdio, "StandardIO") as pipes,
-            mock.patch.object(Foreground, "run", return_value=0) as run,
+            mock.patch.object(ForegroundRunner, "run", return_value=0) as run,
         ):
             self.assertEqual(main(), 0)
         for each in (reading, writing):
