@@ -48,7 +48,7 @@ def svgPictures(results: Sequence[StoredResult]) -> list[Picture]:
 
 
 def pngPicture(results: Sequence[StoredResult]) -> bytes:
-    """All charts in one PNG with a legend; ``b""`` if there are none."""
+    """All charts in one PNG with a legend; ``b""`` without charts."""
     charts = _charts(results)
     if not charts:
         return b""

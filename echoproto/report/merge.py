@@ -23,7 +23,7 @@ def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
     Histograms, counts and rates are added, as for machines that ran at the same time; the duration
     is the longest. Intervals are dropped, since it is unknown when each run began.
 
-    :raise ReportError: they are of different kinds, or there are none.
+    :raise ReportError: there are no results, or they are of different kinds.
     """
     if not results:
         raise ReportError("nothing to merge")

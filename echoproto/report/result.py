@@ -25,8 +25,8 @@ class StoredResult:
     :ivar rate: received per second.
     :ivar counts: kinds of replies, by name: ``wrong`` (``load``, ``verify``), ``corrupt``,
         ``duplicates``, ``reordered``, ``late``, ``foreign`` (``ping``).
-    :ivar measured: the kind of ``times``: ``rtt``, ``response`` or ``service``; empty if there are
-        none.
+    :ivar measured: the kind of ``times``: ``rtt``, ``response`` or ``service``; empty without
+        times.
     :ivar times: the times of the exchanges.
     :ivar width: width of ``intervals``.
     :ivar intervals: the run in intervals; empty if they were not stored.

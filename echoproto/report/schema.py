@@ -106,7 +106,7 @@ Intervals = Annotated[
     Meta(max_length=MAX_STORED_INTERVALS, description="The run in intervals, without gaps."),
 ]
 IntervalWidth = Annotated[
-    Width | None, Meta(description="Width of the intervals; null if there are none.")
+    Width | None, Meta(description="Width of the intervals; null without intervals.")
 ]
 
 
@@ -324,7 +324,7 @@ class ResultValues(Struct, frozen=True, kw_only=True):
     rate_per_second: Annotated[Number, Meta(description="Of merged results, the sum.")]
     measured: Annotated[
         Literal["rtt", "response", "service", ""],
-        Meta(description="Kind of the times; empty if there are none."),
+        Meta(description="Kind of the times; empty without times."),
     ]
     times: TimesValues | None
     interval_ns: IntervalWidth
@@ -418,7 +418,7 @@ def jsonSchema(command: str) -> dict[str, Any]:
     }
 
 
-def main(arguments: Sequence[str]) -> None:
+def printSchema(arguments: Sequence[str]) -> None:
     """Print the JSON schema of the document of a command."""
     if len(arguments) != 1 or arguments[0] not in DOCUMENTS:
         raise SystemExit(f"usage: python -m echoproto.report.schema {{{'|'.join(DOCUMENTS)}}}")
@@ -426,4 +426,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":  # pragma: no cover
-    main(sys.argv[1:])
+    printSchema(sys.argv[1:])

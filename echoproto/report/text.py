@@ -84,7 +84,7 @@ def _faultless(result: VerifyResult) -> str:
     underWay = result.sent - result.received
     if underWay:
         return f"all received bytes are correct; {underWay} were still under way"
-    return "every byte came back as it was sent"
+    return "all bytes were echoed correctly"
 
 
 def loadLine(sent: int, received: int, wrong: int) -> str:

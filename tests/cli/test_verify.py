@@ -50,7 +50,7 @@ class VerifyTests(CommandTestCase):
         status, output, errors = self.verify("--bytes", "1MiB", TARGET)
         self.assertEqual((status, errors), (0, ""))
         self.assertIn("1048576 bytes sent, 1048576 received", output)
-        self.assertIn("every byte came back as it was sent", output)
+        self.assertIn("all bytes were echoed correctly", output)
 
     def test_wrong(self) -> None:
         """Wrong bytes are shown with their offsets, and are status 3."""

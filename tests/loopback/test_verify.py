@@ -67,6 +67,6 @@ class VerifyTests(SynchronousTestCase):
             running.send_signal(signal.SIGINT)
             output, errors = running.communicate(timeout=PATIENCE)
         # It may not be connected yet.
-        endings = {0: "every byte came back as it was sent", 130: "no byte came back"}
+        endings = {0: "all bytes were echoed correctly", 130: "no data received"}
         self.assertEqual(errors, "")
         self.assertIn(endings[running.returncode], output)

@@ -124,8 +124,8 @@ class ReadingTests(SynchronousTestCase):
     def test_many(self) -> None:
         """If there are too many probes for a chart, none is kept."""
         text = "".join(
-            probe(each, ProbeOutcome(OutcomeKind.REPLY, each, 32, MS))
-            for each in range(MAX_PROBES + 1)
+            probe(number, ProbeOutcome(OutcomeKind.REPLY, number, 32, MS))
+            for number in range(MAX_PROBES + 1)
         )
         (found,) = read(text + summary())
         self.assertEqual(found.probes, ())

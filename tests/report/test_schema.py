@@ -16,7 +16,7 @@ from echoproto.report.schema import (
     ResultValues,
     TimesValues,
     jsonSchema,
-    main,
+    printSchema,
 )
 from tests.report.sampleresults import histogramOf
 
@@ -90,15 +90,15 @@ class SchemaTests(SynchronousTestCase):
             Draft202012Validator.check_schema(schema)
         self.assertEqual(len({schema["$id"] for schema in schemas}), len(DOCUMENTS))
 
-    def test_main(self) -> None:
+    def test_printed(self) -> None:
         """The schema of a command is printed."""
         output = io.StringIO()
         with redirect_stdout(output):
-            main(["ping"])
+            printSchema(["ping"])
         self.assertEqual(json.loads(output.getvalue()), jsonSchema("ping"))
 
     def test_usage(self) -> None:
         """Without a known command, the commands are listed."""
         for arguments in ([], ["later"], ["ping", "load"]):
             with self.assertRaisesRegex(SystemExit, "usage: .*ping|load"):
-                main(arguments)
+                printSchema(arguments)

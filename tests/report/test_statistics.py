@@ -75,7 +75,7 @@ class ShareTests(SynchronousTestCase):
     def test_exact(self, data: st.DataObject) -> None:
         """It agrees with the definition, and is symmetric."""
         trials, otherTrials = (data.draw(st.integers(1, 60)) for _ in range(2))
-        hits, otherHits = (data.draw(st.integers(0, each)) for each in (trials, otherTrials))
+        hits, otherHits = (data.draw(st.integers(0, most)) for most in (trials, otherTrials))
         found = fisherExact(hits, trials, otherHits, otherTrials)
         wanted = float(fisher(hits, trials, otherHits, otherTrials))
         self.assertAlmostEqual(found, wanted, places=9)
@@ -139,9 +139,10 @@ class DependenceTests(SynchronousTestCase):
         """How many of twenty pairs of equal runs differ significantly."""
         found = 0
         for _ in range(20):
-            told = compare(run.saved(), run.saved()).differences
+            differences = compare(run.saved(), run.saved()).differences
             found += any(
-                each.verdict in (ComparisonVerdict.MORE, ComparisonVerdict.LESS) for each in told
+                difference.verdict in (ComparisonVerdict.MORE, ComparisonVerdict.LESS)
+                for difference in differences
             )
         return found
 
@@ -173,16 +174,16 @@ class DependenceTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """With too few intervals, or without replies, the design effect is 1."""
-        few = tuple(Interval(each, 5, 5, 1, 1, 1, 1) for each in range(MIN_BATCHES - 1))
+        few = tuple(Interval(at, 5, 5, 1, 1, 1, 1) for at in range(MIN_BATCHES - 1))
         for intervals in ((), few):
             result = storedResult(1, 2, intervals=intervals)
             self.assertEqual((timesDesignEffect(result), lossDesignEffect(result)), (1, 1))
-        gone = storedResult(received=0, intervals=tuple(Interval(each, 5, 0) for each in range(9)))
+        gone = storedResult(received=0, intervals=tuple(Interval(at, 5, 0) for at in range(9)))
         self.assertEqual((timesDesignEffect(gone), lossDesignEffect(gone)), (1, 1))
 
     def test_foreign(self) -> None:
         """Intervals that contradict the histogram, as in a damaged file, do no harm."""
-        odd = tuple(Interval(each, 1, 1 << 61, 0, 9**20, 0, 0) for each in range(9))
+        odd = tuple(Interval(at, 1, 1 << 61, 0, 9**20, 0, 0) for at in range(9))
         for result in (storedResult(1, intervals=odd), storedResult(intervals=odd)):
             self.assertGreaterEqual(min(timesDesignEffect(result), lossDesignEffect(result)), 1)
             compare(result, result)

@@ -120,7 +120,7 @@ class IntegrityTests(SynchronousTestCase):
             verifySummary(self.result(received=4096)),
             """--- tcp://lab1:7 integrity ---
 4096 bytes sent, 4096 received, 2.000 s, 2.0 KiB/s
-every byte came back as it was sent""",
+all bytes were echoed correctly""",
         )
 
     def test_stopped(self) -> None:
