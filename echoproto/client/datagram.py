@@ -149,7 +149,7 @@ def connectEchoDatagram(
     :param port: the port number.
     :param timeout: default time limit of an exchange, in seconds.
     :return: fires with a client, ready for :meth:`EchoDatagramClient.echo`. Fails with
-        ``DNSLookupError``, or with ``ConnectionClosed`` if there is no route to that address.
+        ``DNSLookupError``, or with ``ConnectionClosed`` without a route to that address.
     """
 
     def connect(address: str) -> EchoDatagramClient:

@@ -91,7 +91,8 @@ class _GreetingClient(Protocol):
     def _timedOut(self, timeout: float) -> None:
         self.end(
             ExchangeTimeout(
-                f"the reply did not end within {timeout:g} s; received so far: {self._received[:64]!r}"
+                f"the reply did not end within {timeout:g} s; "
+                f"received so far: {self._received[:64]!r}"
             )
         )
 

@@ -41,7 +41,7 @@ class Outcome(Generic[E]):
     """
     The result for a message.
 
-    :ivar expected: the message; ``None`` for data that answers no message.
+    :ivar expected: the message; ``None`` for data that answers none.
     :ivar error: the fault; ``None`` if the whole echo was right.
     """
 
@@ -67,8 +67,8 @@ class StreamMatcher(Generic[E]):
     """
     Matches a stream of echoes by position.
 
-    After a wrong byte the positions still count: the next message is expected where it should
-    begin. If bytes were changed it is found there; if bytes were lost or added, it is wrong too.
+    After a wrong byte the positions still count: the next message is expected at its own position.
+    If bytes were changed it is found there; if bytes were lost or added, it is wrong too.
 
     :ivar outstanding: the messages whose echo is incomplete, oldest first.
     """
@@ -127,8 +127,7 @@ class DatagramMatcher(Generic[E]):
 
     A reply that equals no outstanding message counts as the wrong reply to the one of the same
     length with the fewest differences, if there is one. But first it is compared with messages
-    answered or withdrawn before: networks duplicate and delay datagrams, and that is no fault of
-    the server.
+    answered or withdrawn before, because networks duplicate and delay datagrams.
 
     :ivar outstanding: the messages without a reply, oldest first.
     :ivar duplicates: second replies.
@@ -149,7 +148,7 @@ class DatagramMatcher(Generic[E]):
         self.outstanding.append(expected)
 
     def withdraw(self, expected: E) -> None:
-        """The reply to ``expected`` is no longer awaited."""
+        """Stop waiting for the reply to ``expected``."""
         self._retire(expected, answered=False)
 
     def receive(self, data: bytes) -> Iterator[Outcome[E]]:

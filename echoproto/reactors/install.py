@@ -1,6 +1,4 @@
-"""
-Choose a reactor by name, and install it.
-"""
+"""Installs a reactor by name."""
 
 from __future__ import annotations
 
@@ -15,17 +13,19 @@ from echoproto.errors import StartupError
 
 def installReactor(name: str | None) -> Any:
     """
-    Install the reactor of that name; where none is given the direct one on Linux, and Twisted's
-    choice elsewhere.
+    Install the reactor of that name.
 
-    :raise StartupError: there is none such, or it cannot be used here.
+    :param name: a name of ``twistd --help-reactors``; ``None`` for the direct reactor on Linux, and
+        for Twisted's choice elsewhere.
+    :return: the reactor.
+    :raise StartupError: the reactor is unknown, or cannot be used here.
     """
     name = name or ("direct" if sys.platform == "linux" else "default")
     try:
         return installNamed(name)
     except NoSuchReactor:
         raise StartupError(
-            f"--reactor {name!r}: there is none; see twistd --help-reactors"
+            f"--reactor {name!r}: unknown reactor; twistd --help-reactors lists them"
         ) from None
     except Exception as error:
         raise StartupError(f"--reactor {name!r} cannot be used: {error}") from error

@@ -1,10 +1,10 @@
 """
 Stream transports, ports and connectors of the direct reactor.
 
-They are Twisted's own, with two differences: what the protocol has written is sent when its event
-or the turn ends, without a wait for the kernel to report room, and a receive takes as much as the
-connection has shown to bring. The send queue is Twisted's, so producers, half-close,
-``loseConnection``, ``abortConnection`` and TLS mean what they always do.
+They are Twisted's own, with two differences: written data is sent when its event or the turn ends,
+without waiting for the kernel to report room, and the size of a receive adapts to the connection.
+The send queue is Twisted's, so producers, half-close, ``loseConnection``, ``abortConnection`` and
+TLS keep their meaning.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ class DirectTransport(tcp.Connection):
         self.logContext: Any = None
         self.isQueued = False
         self._receiveSize = RECEIVE_SIZE
-        # Read for every message: an attribute of the instance is found faster than one of the
-        # class.
+        # Read for every message: an instance attribute is found faster than a class attribute.
         self.dataBuffer = b""
         self.disconnecting = self.TLS = self._aborting = False
         self._writeDisconnecting = self._writeDisconnected = False
@@ -89,8 +88,8 @@ class DirectTransport(tcp.Connection):
 
     def flush(self) -> Any:
         """
-        Send the queue, and do what waits for it, such as closing. Wait for room if the kernel does
-        not accept all of it.
+        Send the queue, and finish what depends on it, such as closing. If the kernel does not
+        accept all of it, wait for room.
 
         :return: the reason to disconnect, as ``doWrite`` returns it, or ``None``.
         """
@@ -113,9 +112,7 @@ class DirectTransport(tcp.Connection):
         return None
 
     def _sendQueue(self) -> None:
-        """
-        Send a queue of which nothing was sent before. A single piece is not copied, however large.
-        """
+        """Send a new queue. A single piece is not copied, however large."""
         queue = self._tempDataBuffer
         data = queue[0] if len(queue) == 1 else b"".join(queue)
         queue.clear()

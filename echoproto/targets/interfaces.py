@@ -72,6 +72,7 @@ class ITarget(Interface):
         """
         Connect.
 
-        :return: fires with an :class:`IChannel`, on a stream an :class:`IStreamChannel`; fails with ``ConnectError`` or ``ExchangeError``,
-            or with a lasting fault such as ``DNSLookupError``.
+        :return: fires with an :class:`IChannel`, on a stream with an :class:`IStreamChannel`; fails
+            with ``ConnectError`` or ``ExchangeError``, or with a lasting fault such as
+            ``DNSLookupError``.
         """

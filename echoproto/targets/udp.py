@@ -97,7 +97,7 @@ def openConnectedPort(
     :param host: its numeric address.
     :param port: its port.
     :param source: the numeric local address; empty for the kernel's choice.
-    :raise ConnectionClosed: there is no route to the address.
+    :raise ConnectionClosed: the address has no route.
     :raise twisted.internet.error.CannotListenError: the local address cannot be bound.
     """
     listening: Any = listenDatagrams(reactor, 0, protocol, source or _anyAddress(host))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import runpy
-import socket
 import sys
 import time
 from hashlib import sha256
@@ -9,8 +8,7 @@ from inspect import getsource
 from typing import Any
 from unittest import mock
 
-from twisted.internet.error import ConnectionDone, UnsupportedAddressFamily
-from twisted.internet.protocol import Factory
+from twisted.internet.error import ConnectionDone
 from twisted.python import context, log
 from twisted.python.failure import Failure
 from twisted.python.reflect import namedAny
@@ -82,6 +80,15 @@ class EventTests(TurnTestCase):
         self.turn()
         self.assertEqual(len(first.pieces) + len(second.pieces), 1)
 
+    def test_exceptionInDataReceived(self) -> None:
+        """An exception from dataReceived is logged, and is the reason of the lost connection."""
+        recorder, peer = self.adopt()
+        recorder.react = lambda data: 1 // 0
+        peer.send(b"x")
+        self.turn()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        recorder.reason.trap(ZeroDivisionError)
+
     def test_exceptionInConnectionLost(self) -> None:
         """An exception from connectionLost is logged, and the other connections have their events."""
         recorder, peer = self.adopt()
@@ -108,6 +115,17 @@ class EventTests(TurnTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, KeyError)), 2)
         failing.reason.trap(KeyError)
         other.reason.trap(ConnectionDone)
+
+    def test_stopWriting(self) -> None:
+        """A transport that stops writing is no writer any more, and is not flushed."""
+        recorder, peer = self.adopt()
+        recorder.transport.write(b"data")
+        self.assertIn(recorder.transport, self.reactor.getWriters())
+        recorder.transport.stopWriting()
+        self.assertNotIn(recorder.transport, self.reactor.getWriters())
+        self.turn()
+        with self.assertRaises(BlockingIOError):
+            peer.recv(10)
 
 
 class LoopTests(TurnTestCase):
@@ -281,15 +299,7 @@ class ContextTests(TurnTestCase):
     def test_unknown(self) -> None:
         """It has a log context and nothing else."""
         with self.assertRaises(KeyError):
-            EventContext({}, None)["other"]
-
-
-class ReactorTests(TurnTestCase):
-    def test_otherFamilies(self) -> None:
-        """An address family that Twisted does not support is refused as on the stock reactor."""
-        for adopt in (self.reactor.adoptStreamPort, self.reactor.adoptStreamConnection):
-            with self.assertRaises(UnsupportedAddressFamily):
-                adopt(0, socket.AF_PACKET, Factory())
+            EventContext({}, self.reactor.waker)["other"]
 
 
 class InstallTests(SynchronousTestCase):

@@ -11,8 +11,8 @@ from echoproto.reactors import install as module
 from echoproto.reactors.install import installReactor
 
 
-class ReactorTests(SynchronousTestCase):
-    def asked(self, name: str | None, platform: str) -> Any:
+class InstallReactorTests(SynchronousTestCase):
+    def installed(self, name: str | None, platform: str) -> Any:
         """The name of the reactor that is installed."""
         self.patch(sys, "platform", platform)
         with mock.patch.object(module, "installNamed") as installNamed:
@@ -20,18 +20,18 @@ class ReactorTests(SynchronousTestCase):
         return installNamed.call_args[0][0]
 
     def test_default(self) -> None:
-        """It is the direct one on Linux, Twisted's choice elsewhere, or what was asked for."""
-        self.assertEqual(self.asked(None, "linux"), "direct")
-        self.assertEqual(self.asked(None, "darwin"), "default")
-        self.assertEqual(self.asked("poll", "linux"), "poll")
+        """The default is the direct reactor on Linux and Twisted's choice elsewhere; a name is used."""
+        self.assertEqual(self.installed(None, "linux"), "direct")
+        self.assertEqual(self.installed(None, "darwin"), "default")
+        self.assertEqual(self.installed("poll", "linux"), "poll")
 
     def test_unknown(self) -> None:
-        """A name that nobody knows is an error of one line."""
-        with self.assertRaisesRegex(StartupError, "--reactor 'fast': there is none"):
+        """An unknown name is an error of one line."""
+        with self.assertRaisesRegex(StartupError, "--reactor 'fast': unknown reactor"):
             installReactor("fast")
 
     def test_unusable(self) -> None:
-        """So is one that cannot be used here."""
+        """A reactor that cannot be used here is an error of one line."""
         with (
             mock.patch.object(module, "installNamed", side_effect=ImportError("no gi")),
             self.assertRaisesRegex(StartupError, "cannot be used: no gi"),

@@ -12,9 +12,15 @@ from twisted.internet.error import (
     ConnectionLost,
     FileDescriptorOverrun,
 )
-from twisted.internet.protocol import ClientFactory, Factory
+from twisted.internet.protocol import ClientFactory
 
-from echoproto.reactors.transports import LARGE_RECEIVE_SIZE, RECEIVE_SIZE, DirectTransport
+from echoproto.reactors.transports import (
+    LARGE_RECEIVE_SIZE,
+    RECEIVE_SIZE,
+    DirectTransport,
+    TCPConnector,
+    UNIXConnector,
+)
 from tests.reactors.turns import Recorder, RecordingProducer, TurnTestCase
 
 
@@ -246,17 +252,6 @@ class WriteTests(TurnTestCase):
         self.turnUntil(lambda: recorder.reason)
         recorder.reason.trap(ConnectionDone)
 
-    def test_stopWriting(self) -> None:
-        """A transport that stops writing is not flushed."""
-        recorder, peer = self.adopt()
-        recorder.transport.write(b"data")
-        self.assertIn(recorder.transport, self.reactor.getWriters())
-        recorder.transport.stopWriting()
-        self.assertNotIn(recorder.transport, self.reactor.getWriters())
-        self.turn()
-        with self.assertRaises(BlockingIOError):
-            peer.recv(10)
-
     def test_descriptors(self) -> None:
         """A file descriptor goes along with the data written after it."""
         recorder, peer = self.adopt(socket.AF_UNIX)
@@ -376,63 +371,14 @@ class ReadTests(TurnTestCase):
         self.assertEqual(recorder.pieces, [b"x"])
 
 
-class ConnectTests(TurnTestCase):
-    def exchange(self, connect: Any, made: list[Recorder]) -> None:
-        """A message and its echo on a connection that ``connect`` makes to a port whose protocols are ``made``."""
-        client = Recorder()
-        factory: Any = ClientFactory()
-        factory.buildProtocol = lambda addr: client
-        connect(factory)
-        self.turnUntil(lambda: made and made[-1].transport and client.transport)
-        server = made[-1]
-        server.react = server.transport.write
-        client.transport.write(b"hello")
-        self.turnUntil(lambda: client.pieces)
-        self.assertEqual(client.pieces, [b"hello"])
-        for recorder in (client, server):
-            self.assertIsInstance(recorder.transport, DirectTransport)
-
-    def factory(self) -> tuple[Any, list[Recorder]]:
-        """A factory, and the protocols that it makes."""
-        made: list[Recorder] = []
-        factory: Any = Factory()
+class ConnectorTests(TurnTestCase):
+    def test_transports(self) -> None:
+        """Connectors make direct transports."""
+        factory = ClientFactory()
         factory.noisy = False
-
-        def build(addr: object) -> Recorder:
-            made.append(Recorder())
-            return made[-1]
-
-        factory.buildProtocol = build
-        return factory, made
-
-    def test_tcp(self) -> None:
-        """Servers and clients have direct transports, on IPv4 and on IPv6."""
-        for interface in ("127.0.0.1", "::1"):
-            factory, made = self.factory()
-            number = self.reactor.listenTCP(0, factory, interface=interface).getHost().port
-            self.exchange(
-                lambda client: self.reactor.connectTCP(interface, number, client),  # noqa: B023
-                made,
-            )
-
-    def test_unix(self) -> None:
-        """Servers and clients have direct transports on UNIX sockets."""
-        factory, made = self.factory()
-        path = self.mktemp()
-        self.reactor.listenUNIX(path, factory)
-        self.exchange(lambda client: self.reactor.connectUNIX(path, client), made)
-
-    def test_adoptedPorts(self) -> None:
-        """Adopted ports accept connections with direct transports."""
-        factory, made = self.factory()
-        with socket.create_server(("127.0.0.1", 0)) as tcp:
-            tcp.setblocking(False)
-            self.reactor.adoptStreamPort(tcp.fileno(), socket.AF_INET, factory)
-            number = tcp.getsockname()[1]
-        self.exchange(lambda client: self.reactor.connectTCP("127.0.0.1", number, client), made)
-        path = self.mktemp()
-        with socket.socket(socket.AF_UNIX) as unix:
-            unix.setblocking(False)
-            unix.bind(path)
-            self.reactor.adoptStreamPort(unix.fileno(), socket.AF_UNIX, factory)
-        self.exchange(lambda client: self.reactor.connectUNIX(path, client), made)
+        for connector in (
+            TCPConnector("127.0.0.1", 0, factory, 30.0, None, self.reactor),
+            UNIXConnector(self.mktemp(), factory, 30.0, self.reactor, False),
+        ):
+            self.assertIsInstance(connector._makeTransport(), DirectTransport)
+            self.turn()

@@ -1,4 +1,4 @@
-"""What ``twistd`` reads to list ``echoproto``; the package is imported only when it is run."""
+"""The plugin for ``twistd echoproto``; the package is imported only when it is run."""
 
 from twisted.application.service import ServiceMaker
 
