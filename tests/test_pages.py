@@ -1,0 +1,157 @@
+"""
+Every command and every Python snippet of the pages is run, and prints what the page shows.
+
+The first word of a block is its language, the second its role: in the README ``server`` and ``tests`` are the two
+set-up commands, ``start`` runs a server for the blocks of all pages. Ports are replaced by free ones. Output
+marked ``figures`` is compared without its numbers, and may continue. Blocks without a language are illustrations.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.loopback.program import PATIENCE, ROOT, Program, environment, halfCloseEcho
+
+PAGES = ("README.md", "docs/library.md", "docs/options.md", "docs/reactor.md", "docs/sockets.md")
+
+#: Blocks that show the output of the block before them.
+EXACT, FIGURES = "text", "text figures"
+
+
+@dataclass(frozen=True)
+class Block:
+    """
+    One fenced block.
+
+    :ivar page: the page that it is on.
+    :ivar line: its first line.
+    :ivar kind: the words behind the fence.
+    :ivar text: its content.
+    :ivar output: the content of the output block behind it; ``None`` without one.
+    :ivar figures: whether the numbers in the output vary.
+    """
+
+    page: str
+    line: int
+    kind: str
+    text: str
+    output: str | None = None
+    figures: bool = False
+
+    def matches(self, printed: str) -> bool:
+        """Whether the output on the page shows what was printed."""
+        shown = (self.output or "").rstrip()
+        if self.figures:
+            return withoutFigures(printed).startswith(withoutFigures(shown))
+        return shown == printed.rstrip()
+
+
+def withoutFigures(text: str) -> str:
+    """A text with ``0`` for every number, no prefixes of units, and one space between words."""
+    text = re.sub(r"\d+(\.\d+)?", "0", text)
+    return re.sub(r"[ \t]+", " ", re.sub(r"\b[KMG]iB\b", "B", text))
+
+
+def blocks(page: str) -> list[Block]:
+    """The fenced blocks of a page, in order, each with its output."""
+    markdown = (ROOT / page).read_text(encoding="utf-8")
+    found: list[Block] = []
+    for match in re.finditer(r"^```([^\n]+)\n(.*?)^```$", markdown, re.MULTILINE | re.DOTALL):
+        line = markdown.count("\n", 0, match.start()) + 1
+        if match[1] in (EXACT, FIGURES):
+            before = found.pop()
+            shown = Block(page, before.line, before.kind, before.text, match[2])
+            found.append(replace(shown, figures=match[1] == FIGURES))
+        else:
+            found.append(Block(page, line, match[1], match[2]))
+    return found
+
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+
+
+def only(kind: str) -> Block:
+    """The one block of a kind."""
+    [block] = [block for block in BLOCKS if block.kind == kind]
+    return block
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[dict[str, str]]:
+    """The README's server, started with its own options; its ports by those that the pages name."""
+    options = only("sh start").text.split()[3:]
+    assert options == ["--port", "12345", "--greet", "12346"]
+    with Program("--port", "0", "--greet", "0", listeners=8) as program:
+        yield {"12345": str(program.port("echo")), "12346": str(program.port("greeting"))}
+
+
+def withPorts(text: str, ports: dict[str, str]) -> str:
+    """A text with the real ports in place of those that the pages name."""
+    return re.sub(r"1234[56]", lambda port: ports[port[0]], text)
+
+
+def run(command: list[str], folder: Path) -> str:
+    """The output of a command, which must succeed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    finished = subprocess.run(
+        command,
+        cwd=folder,
+        env={**environment(), "PATH": path, "COLUMNS": "80"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout
+    return finished.stdout
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for block in BLOCKS if block.kind in ("sh", "python")],
+    ids=lambda block: f"{block.page}-{block.line}",
+)
+def test_block(block: Block, ports: dict[str, str], tmp_path: Path) -> None:
+    """The block runs, and prints what the page shows."""
+    if " nc " in block.text and shutil.which("nc") is None:
+        pytest.skip("nc is not installed")
+    program = ["sh", "-ec"] if block.kind == "sh" else [sys.executable, "-c"]
+    printed = run([*program, withPorts(block.text, ports)], tmp_path)
+    assert block.output is not None, "show the output on the page"
+    shown = printed
+    for named, real in ports.items():
+        shown = shown.replace(real, named)
+    assert block.matches(shown), shown
+
+
+def test_everyBlockIsRun() -> None:
+    """Every block has a kind that is run, or no kind at all."""
+    assert {block.kind for block in BLOCKS} == {"sh server", "sh tests", "sh start", "sh", "python"}
+
+
+@pytest.mark.skipif(
+    "CI" not in os.environ, reason="installs from the package index: only if CI is set"
+)
+def test_serverCommand(tmp_path: Path) -> None:
+    """The first command, in a copy of the checkout with an empty environment, starts a server."""
+    copy = tmp_path / "echoproto"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv*", ".git", "*.egg-info"))
+    [command] = only("sh server").text.splitlines()
+    # "exec" makes the last program receive the signal.
+    shell = withPorts(command, {"12345": "0"}).replace(
+        "&& .venv/bin/twistd", "&& exec .venv/bin/twistd"
+    )
+    with Program(command=["bash", "-c", shell], folder=copy) as program:
+        assert halfCloseEcho(program.address("echo", "tcp"), b"hello") == b"hello"
+        assert program.stop() == -signal.SIGTERM
