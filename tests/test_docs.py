@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,11 +17,10 @@ from echoproto.cli.exitcodes import (
 from echoproto.cli.main import COMMANDS, importCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.conformance.suite import CHECKS
-from echoproto.server.parameters import PARAMETERS
 from tests.hostile.figures import ATTACKS
 from tests.loopback.program import ROOT
 
-#: Options that are explained in a section of their own rather than in a table.
+#: Options with a section of their own instead of a row.
 IN_TEXT = {"greeting", "tls-cert", "tls-key", "tls-client-ca", "status"}
 
 #: Options of ``twistd`` itself, which stand before ours.
@@ -56,10 +54,9 @@ def rows() -> dict[str, list[str]]:
 
 class OperationTests(SynchronousTestCase):
     def test_everyOption(self) -> None:
-        """Every option that takes a figure is in a table, with its default and three more cells filled."""
+        """Every option has a row in a table, with its default, unit or effect, and reason."""
         table = rows()
-        defaults: dict[Any, Any] = {each.name: each.default for each in PARAMETERS}
-        defaults |= {name: default for name, _, default, _ in ServeOptions.optParameters}
+        defaults = {option.name: option.default for option in ServeOptions.parameters}
         self.assertEqual(defaults.keys() - IN_TEXT - table.keys(), set())
         for name, default in defaults.items():
             if name not in IN_TEXT and default is not None:
