@@ -109,7 +109,7 @@ class LoadWorker(Protocol):
         transport.write(report.line())
 
 
-def main() -> int:
+def runLoadWorker() -> int:
     """Work as ordered; returns the exit status."""
     # Ctrl-C on a terminal reaches us too; the crew tells us when it is enough.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -129,4 +129,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(runLoadWorker())

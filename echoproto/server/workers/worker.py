@@ -145,7 +145,7 @@ class WorkerProgram(EchoprotoService):
         self._reports.tell(snapshot=snapshot(self.listeners.watched(), self.delay.histogram))
 
 
-def main() -> int:
+def runWorker() -> int:
     """Serve as configured; returns the exit status."""
     # Ctrl-C on a terminal reaches this process too; the supervisor sends the signals that count.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -170,4 +170,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(runWorker())
