@@ -150,8 +150,10 @@ def run(words: Sequence[str]) -> int:
     except click.ClickException as error:
         complain(f"{called}: {_messageOf(error)}; see {called} --help")
     except StartupError as error:
-        if error.code != 1:
-            complain(f"{called}: {error}")
+        # Reported already: a listener cannot be opened. Otherwise an option is invalid.
+        if error.code == 1:
+            return 1
+        complain(f"{called}: {error}")
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
         if module not in _EXTRAS:

@@ -19,10 +19,15 @@ class FakeProcess:
         self.childFDs = childFDs
         self.orders = b""
         self.signals: list[int] = []
-        self.over = False
+        self.over = self.isClosed = False
         protocol.makeConnection(self)
 
+    def closeChildFD(self, descriptor: int) -> None:
+        self.isClosed = True
+
     def writeToChild(self, descriptor: int, data: bytes) -> None:
+        if self.isClosed:
+            raise KeyError(descriptor)
         self.orders += data
 
     def signalProcess(self, number: int) -> None:

@@ -1,7 +1,7 @@
 """
-What goes through the pipes between :mod:`.workers` and its workers (:mod:`.worker`): orders there, reports back.
+The messages between a :class:`.workers.LoadWorkerPool` and its workers: assignments there, reports back.
 
-Both are pickled, as both ends are ours.
+Both are pickled, because both ends are of this package.
 """
 
 from __future__ import annotations
@@ -17,39 +17,36 @@ from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import Target
 
-#: The descriptor that a worker reports on.
-REPORTS = 3
-
-#: What tells a worker to begin.
+#: Makes a worker begin.
 GO = b"go"
 
 
 @dataclass(frozen=True)
 class LoadAssignment:
     """
-    What a worker is to do.
+    The share of a worker.
 
-    :ivar target: whom to load.
-    :ivar plan: its share, without times.
-    :ivar sizes: the least and the most bytes of a message.
-    :ivar way: how to get there.
+    :ivar target: the target.
+    :ivar plan: its plan, without send times.
+    :ivar sizes: minimum and maximum bytes of a message.
+    :ivar connect: how to connect.
     :ivar arrivals: of an open loop (:func:`~echoproto.measure.load.partition.sendTimes`).
-    :ivar rate: messages a second of the whole; ``None`` for a closed loop.
-    :ivar index: which worker it is.
-    :ivar of: how many there are.
+    :ivar rate: messages per second of the whole load; ``None`` for a closed loop.
+    :ivar index: the number of the worker.
+    :ivar of: the number of workers.
     """
 
     target: Target
     plan: LoadPlan
     sizes: tuple[int, int]
-    way: ConnectOptions
+    connect: ConnectOptions
     arrivals: str
     rate: float | None
     index: int
     of: int
 
     def wholePlan(self) -> LoadPlan:
-        """Its share, with times."""
+        """Its plan, with send times."""
         if self.rate is None:
             return self.plan
         return replace(self.plan, times=sendTimes(self.arrivals, self.rate, self.index, self.of))
@@ -58,11 +55,11 @@ class LoadAssignment:
 @dataclass(frozen=True)
 class LoadReport:
     """
-    What a worker says; nothing when it is ready.
+    A report of a worker; an empty one when it is ready.
 
-    :ivar counts: of a second that is over.
-    :ivar result: what became of it, when it is over.
-    :ivar error: why there is none.
+    :ivar counts: the counts of a second.
+    :ivar result: its result.
+    :ivar error: why it has none.
     """
 
     counts: IntervalCounts | None = None
@@ -70,11 +67,11 @@ class LoadReport:
     error: EchoprotoError | None = None
 
     def line(self) -> bytes:
-        """For the pipe."""
+        """The report as a line."""
         return base64.b64encode(pickle.dumps(self)) + b"\n"
 
     @classmethod
-    def of(cls, line: bytes) -> LoadReport:
-        """What :meth:`line` has made, in a worker of ours."""
+    def fromLine(cls, line: bytes) -> LoadReport:
+        """The report in a line of a worker."""
         report: LoadReport = pickle.loads(base64.b64decode(line))
         return report

@@ -1,8 +1,7 @@
 """
-A worker process of ``echoproto load --workers``: does its share of a load, and reports it.
+A worker process of a load, started by :mod:`.workers`: does its share, and reports it.
 
-Started by :mod:`.workers`. On its standard input it is told what to do, then to begin; when that ends it stops. It reports what it
-has counted in each second, and what became of it.
+Its standard input brings its assignment, then the signal to begin; it stops when the input ends.
 """
 
 from __future__ import annotations
@@ -19,11 +18,12 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.childprocess import REPORTS
 from echoproto.errors import ConnectionClosed, ExchangeError, TargetError
 from echoproto.measure.api import prepareLoad
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
-from echoproto.measure.load.messages import REPORTS, LoadAssignment, LoadReport
+from echoproto.measure.load.messages import LoadAssignment, LoadReport
 from echoproto.measure.load.plan import LoadResult
 from echoproto.reactors.install import installReactor
 from echoproto.targets.failures import describeFailure
@@ -32,27 +32,27 @@ from echoproto.targets.failures import describeFailure
 @implementer(IHalfCloseableProtocol)
 class LoadWorker(Protocol):
     """
-    The pipes to the crew.
+    The pipes to the pool.
 
     :param reactor: stopped at the end.
-    :param orders: what to do.
+    :param assignment: the share of this worker.
     """
 
-    def __init__(self, reactor: Any, orders: LoadAssignment) -> None:
+    def __init__(self, reactor: Any, assignment: LoadAssignment) -> None:
         self._reactor = reactor
-        self._orders = orders
+        self._assignment = assignment
         self._loading: Any = None
 
     def connectionMade(self) -> None:
-        """Make ready."""
-        orders = self._orders
+        """Prepare the load."""
+        assignment = self._assignment
         preparing = prepareLoad(
             self._reactor,
-            orders.target,
-            orders.wholePlan(),
-            sizes=orders.sizes,
-            connect=orders.way,
-            onInterval=self._tell,
+            assignment.target,
+            assignment.wholePlan(),
+            sizes=assignment.sizes,
+            connect=assignment.connect,
+            onInterval=self._intervalEnded,
         )
         preparing.addCallbacks(self._ready, self._failed)
 
@@ -66,36 +66,36 @@ class LoadWorker(Protocol):
         self._loading.start()
 
     def readConnectionLost(self) -> None:
-        """It is enough."""
+        """Stop sending."""
         if self._loading is None:
             self._stop()
         else:
             self._loading.finish()
 
     def writeConnectionLost(self) -> None:
-        """Nobody listens any more."""
+        """The pool has ended."""
         self._stop()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """All is told."""
+        """The last report was sent."""
         self._stop()
 
     def _stop(self) -> None:
         if self._reactor.running:
             self._reactor.stop()
 
-    def _tell(self, interval: Interval, counts: IntervalCounts) -> None:
+    def _intervalEnded(self, interval: Interval, counts: IntervalCounts) -> None:
         self._report(LoadReport(counts=counts))
 
     def _done(self, result: LoadResult) -> None:
-        # Times that are yet to come are no value.
+        # An iterator of send times cannot be pickled.
         self._end(LoadReport(result=replace(result, plan=replace(result.plan, times=None))))
 
     def _failed(self, failure: Failure) -> None:
-        nobody = failure.check(ConnectError, ExchangeError)
+        unreachable = failure.check(ConnectError, ExchangeError)
         self._end(
             LoadReport(
-                error=(ConnectionClosed if nobody else TargetError)(describeFailure(failure))
+                error=(ConnectionClosed if unreachable else TargetError)(describeFailure(failure))
             )
         )
 
@@ -110,23 +110,19 @@ class LoadWorker(Protocol):
 
 
 def runLoadWorker() -> int:
-    """Work as ordered; returns the exit status."""
-    # Ctrl-C on a terminal reaches us too; the crew tells us when it is enough.
+    """Do the assigned share; returns the exit status."""
+    # Ctrl-C on a terminal reaches this process too; the pool decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        orders: LoadAssignment = pickle.load(sys.stdin.buffer)
+        assignment: LoadAssignment = pickle.load(sys.stdin.buffer)
     except EOFError:
-        # The command has ended before there was anything to do.
+        # The parent has ended before there was an assignment.
         return 0
     reactor = installReactor(None)
-    # Here, as it takes the reactor along.
+    # Imported here, because it imports the reactor.
     from twisted.internet import stdio
 
     pipes: Any = stdio.StandardIO
-    pipes(LoadWorker(reactor, orders), stdin=0, stdout=REPORTS, reactor=reactor)
+    pipes(LoadWorker(reactor, assignment), stdin=0, stdout=REPORTS, reactor=reactor)
     reactor.run()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(runLoadWorker())

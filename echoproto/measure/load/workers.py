@@ -1,155 +1,117 @@
 """
-The worker processes of ``echoproto load --workers``, as one measurement: started, told to begin at once, stopped, and their figures added.
+A load divided among worker processes, one per processor.
 
-Run by :mod:`echoproto.cli.runner`. What a worker does is :mod:`.worker`; how shares are made and added :mod:`echoproto.measure.load.partition`.
+Each does its share (:mod:`.worker`) and reports every second; the counters are added exactly (:mod:`.partition`).
 """
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import ProcessProtocol
-from twisted.python.failure import Failure
 
+from echoproto.childprocess import ChildProcess
 from echoproto.errors import EchoprotoError, TargetError
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
-from echoproto.measure.load.messages import GO, REPORTS, LoadAssignment, LoadReport
+from echoproto.measure.load.messages import GO, LoadAssignment, LoadReport
 from echoproto.measure.load.partition import ResultAggregator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.units import SECOND
 
-#: Seconds that a worker has to tell its result and end when it is stopped and has awaited its replies; then it is killed.
-GRACE = 5.0
+#: Seconds beyond the timeout of replies until a worker that should stop is killed.
+STOP_GRACE = 5.0
 
 
-class _Worker(ProcessProtocol):
-    """One process."""
+class _Worker(ChildProcess):
+    """One worker process."""
 
     result: LoadResult | None = None
     error: EchoprotoError | None = None
+    isReady = False
 
-    def __init__(self, crew: LoadWorkerPool, number: int) -> None:
-        self._crew = crew
-        self._line = b""
+    def __init__(self, pool: LoadWorkerPool, number: int) -> None:
+        self._pool = pool
         self.number = number
-        self.waiting = self.over = False
 
-    def tell(self, data: bytes) -> None:
-        """Write to its standard input."""
-        transport: Any = self.transport
-        # Its pipe is gone where it has died just now.
-        with suppress(KeyError):
-            transport.writeToChild(0, data)
+    def lineReceived(self, line: bytes) -> None:
+        """See :class:`~echoproto.childprocess.ChildProcess`."""
+        self._pool.reported(self, LoadReport.fromLine(line))
 
-    def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """Take its reports."""
-        *lines, self._line = (self._line + data).split(b"\n")
-        for line in lines:
-            self._crew.reported(self, LoadReport.of(line))
-
-    def stop(self) -> None:
-        """It is enough."""
-        transport: Any = self.transport
-        transport.closeChildFD(0)
-
-    def kill(self) -> None:
-        """It has not stopped."""
-        transport: Any = self.transport
-        with suppress(ProcessExitedAlready):
-            transport.signalProcess(signal.SIGKILL)
-
-    def processEnded(self, reason: Failure) -> None:
-        """It is over."""
-        self.over = True
-        ended: Any = reason.value
-        how = f"signal {ended.signal}" if ended.signal else f"status {ended.exitCode}"
-        self._crew.ended(self, how)
+    def ended(self, how: str, status: int | None) -> None:
+        """See :class:`~echoproto.childprocess.ChildProcess`."""
+        self._pool.ended(self, how)
 
 
 class LoadWorkerPool:
     """
-    A load by several processes.
+    A load by several processes; a :class:`~echoproto.measure.measurement.Measurement`.
 
     :param reactor: spawns them.
-    :param plan: of the whole.
-    :param orders: of each worker.
-    :param tell: called with each second when all have told theirs.
-    :param fault: called with a line for each worker that died or had to give up, where others have not.
+    :param plan: the plan of the whole load.
+    :param assignments: the share of each worker.
+    :param onInterval: called with each second when all workers have reported it.
+    :param onFault: called with a line for each worker that died or gave up while others succeeded.
     :ivar target: the target.
-    :ivar result: fires with the sum of all results; fails where there is none.
+    :ivar result: fires with the sum of all results; fails if there is none.
     """
 
     def __init__(
         self,
         reactor: Any,
         plan: LoadPlan,
-        orders: Sequence[LoadAssignment],
-        tell: Callable[[Interval, IntervalCounts], None],
-        fault: Callable[[str], None],
+        assignments: Sequence[LoadAssignment],
+        onInterval: Callable[[Interval, IntervalCounts], None],
+        onFault: Callable[[str], None],
     ) -> None:
         self.result: Deferred[LoadResult] = Deferred(lambda _: self._cancel())
+        self.target = assignments[0].target
         self._isCancelled = False
-        self.target = orders[0].target
         self._reactor = reactor
         self._plan = plan
-        self._orders = orders
-        self._fault = fault
-        self._joint = ResultAggregator(len(orders), tell)
-        self._workers = [_Worker(self, number) for number in range(len(orders))]
-        self._stopping = False
+        self._assignments = assignments
+        self._onFault = onFault
+        self._sum = ResultAggregator(len(assignments), onInterval)
+        self._workers = [_Worker(self, number) for number in range(len(assignments))]
+        self._isStopping = False
         self._killing: Any = None
 
     def start(self) -> None:
-        """Start all; they begin when the last is ready."""
-        for worker, orders in zip(self._workers, self._orders, strict=True):
+        """Start all workers; they begin when the last one is ready."""
+        for worker, assignment in zip(self._workers, self._assignments, strict=True):
             try:
-                self._spawn(worker)
+                worker.spawn(self._reactor, "echoproto.measure.load.worker", "runLoadWorker")
             except OSError as error:
-                # Those that run are to end, and nothing else is to be awaited.
-                worker.over = True
+                # The others end, and the load fails.
+                worker.hasEnded = True
                 worker.error = TargetError(
                     f"no process could be started: {error.strerror}; see ulimit"
                 )
                 self.ended(worker, "")
                 continue
-            worker.tell(pickle.dumps(orders))
-
-    def _spawn(self, worker: _Worker) -> None:
-        # It imports from where we do, and not from the folder that it happens to run in.
-        run = f"import sys; sys.path[:] = {sys.path!r}; from echoproto.measure.load.worker import main; sys.exit(main())"
-        self._reactor.spawnProcess(
-            worker,
-            sys.executable,
-            [sys.executable, "-c", run],
-            env=os.environ,
-            childFDs={0: "w", 1: 1, 2: 2, REPORTS: "r"},
-        )
+            worker.send(pickle.dumps(assignment))
 
     def stage(self) -> tuple[float, tuple[int, int, int]]:
-        """As of :class:`~echoproto.measure.load.generator.LoadGenerator`; of the seconds that all have told."""
-        figures = self._joint.counters.figures
-        elapsed = len(self._joint.counters.intervals) * SECOND
+        """See :class:`~echoproto.measure.load.generator.LoadGenerator`; of the seconds that all have reported."""
+        figures = self._sum.counters.figures
+        elapsed = len(self._sum.counters.intervals) * SECOND
         return self._plan.share(elapsed, figures[0]), figures
 
     def stop(self) -> None:
-        """Send no more, and end when all replies have come; said again, end now."""
-        if self._stopping:
+        """Stop sending, and end when all replies have arrived; a second call ends at once."""
+        if self._isStopping:
             self._kill()
             return
-        self._stopping = True
-        for each in self._left():
-            each.stop()
-        self._killing = self._reactor.callLater(GRACE + self._plan.timeout / SECOND, self._kill)
+        self._isStopping = True
+        for worker in self._running():
+            worker.closeInput()
+        self._killing = self._reactor.callLater(
+            STOP_GRACE + self._plan.timeout / SECOND, self._kill
+        )
 
     def _cancel(self) -> None:
         """Kill the workers, as a cancelled ``Deferred`` cannot wait for their results."""
@@ -157,37 +119,37 @@ class LoadWorkerPool:
         self._kill()
 
     def _kill(self) -> None:
-        for each in self._left():
-            each.kill()
+        for worker in self._running():
+            worker.signal(signal.SIGKILL)
 
-    def _left(self) -> list[_Worker]:
-        return [each for each in self._workers if not each.over]
+    def _running(self) -> list[_Worker]:
+        return [worker for worker in self._workers if not worker.hasEnded]
 
     def reported(self, worker: _Worker, report: LoadReport) -> None:
-        """A worker says something."""
+        """A report arrived from ``worker``."""
         if report.counts is not None:
-            self._joint.second(worker.number, report.counts)
+            self._sum.second(worker.number, report.counts)
         elif report.result is not None:
-            worker.result = replace(report.result, plan=self._orders[worker.number].plan)
+            worker.result = replace(report.result, plan=self._assignments[worker.number].plan)
         else:
             worker.error = report.error
-            worker.waiting = report.error is None
+            worker.isReady = report.error is None
             self._beginIfReady()
 
     def _beginIfReady(self) -> None:
-        """Begin when all that can are ready."""
-        if all(each.waiting or each.error is not None for each in self._left()):
-            for each in self._left():
-                if each.waiting:
-                    each.waiting = False
-                    each.tell(GO)
+        """Begin when all running workers are ready, or have given up."""
+        if all(worker.isReady or worker.error is not None for worker in self._running()):
+            for worker in self._running():
+                if worker.isReady:
+                    worker.isReady = False
+                    worker.send(GO)
 
     def ended(self, worker: _Worker, how: str) -> None:
-        """A worker is over."""
-        self._joint.ended(worker.number)
+        """``worker`` has ended."""
+        self._sum.ended(worker.number)
         if worker.result is None and worker.error is None:
-            self._fault(f"worker {worker.number + 1} died: {how}")
-        if self._left():
+            self._onFault(f"worker {worker.number + 1} died: {how}")
+        if self._running():
             self._beginIfReady()
         else:
             self._end()
@@ -197,12 +159,14 @@ class LoadWorkerPool:
             self._killing.cancel()
         if self._isCancelled:
             return
-        results = [each.result for each in self._workers if each.result is not None]
-        errors = [(each.number, each.error) for each in self._workers if each.error is not None]
+        results = [worker.result for worker in self._workers if worker.result is not None]
+        errors = [
+            (worker.number, worker.error) for worker in self._workers if worker.error is not None
+        ]
         if results:
             for number, error in errors:
-                self._fault(f"worker {number + 1}: {error}")
-            self.result.callback(self._joint.result(self._plan, results))
+                self._onFault(f"worker {number + 1}: {error}")
+            self.result.callback(self._sum.result(self._plan, results))
         else:
-            died = TargetError("no worker has come to its end")
+            died = TargetError("all workers died")
             self.result.errback(next((error for _, error in errors), died))

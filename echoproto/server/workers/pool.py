@@ -10,29 +10,23 @@ start would take a second on a busy machine, during which new clients would wait
 from __future__ import annotations
 
 import json
-import os
 import signal
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from echoproto.childprocess import ChildProcess
 from echoproto.server.workers.aggregate import CounterAggregator
-from echoproto.server.workers.worker import REPORTS
 
 #: Seconds until a worker that died is replaced, by how often it has died in a row; the last one for
 #: all further times.
 RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 #: Seconds after which a worker counts as stable: its death is the first in a row.
-LIVED_WELL = 10.0
+STABLE_AFTER = 10.0
 
 #: Number of starts in a row without any worker that served, after which the pool gives up.
 FAILED_STARTS = 3
@@ -43,59 +37,38 @@ GRACE = 5.0
 #: The spare, among the numbers of workers to be started.
 _SPARE = -1
 
-#: Maximum bytes of a line of a report; a snapshot of a thousand listeners is shorter.
-LONGEST_REPORT = 10_000_000
-
 
 @dataclass(frozen=True)
 class Start:
     """
     How to start a worker.
 
-    :ivar orders: sent to its standard input at the start.
+    :ivar config: sent to its standard input at the start.
     :ivar descriptors: the descriptors that it inherits, by their numbers there.
-    :ivar dutyOf: sent next, when it becomes the worker of that number.
+    :ivar assignmentOf: sent next, when it becomes the worker of that number.
     """
 
-    orders: bytes
+    config: bytes
     descriptors: Mapping[int, int]
-    dutyOf: Callable[[int], bytes]
+    assignmentOf: Callable[[int], bytes]
 
 
-class _Worker(ProcessProtocol):
-    """One process, whose standard input stays open as long as the supervisor lives."""
+class _Worker(ChildProcess):
+    """One worker process."""
 
-    def __init__(self, crew: WorkerPool) -> None:
+    def __init__(self, pool: WorkerPool) -> None:
         self.number: int | None = None
         self.ready = False
         self.since = 0.0
-        self._crew = crew
-        self._line = b""
+        self._pool = pool
 
-    def tell(self, data: bytes) -> None:
-        """Write to its standard input."""
-        transport: Any = self.transport
-        transport.writeToChild(0, data)
+    def lineReceived(self, line: bytes) -> None:
+        """See :class:`ChildProcess`."""
+        self._pool.reported(self, line)
 
-    def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """Read its reports."""
-        *lines, self._line = (self._line + data).split(b"\n")
-        if len(self._line) > LONGEST_REPORT:
-            self._line = b""
-        for line in lines:
-            self._crew.reported(self, line)
-
-    def processEnded(self, reason: Failure) -> None:
-        """It has ended."""
-        ended: Any = reason.value
-        how = f"signal {ended.signal}" if ended.signal else f"status {ended.exitCode}"
-        self._crew.ended(self, how, ended.exitCode == 0)
-
-    def signal(self, number: int) -> None:
-        """Send it a signal, unless it has ended."""
-        transport: Any = self.transport
-        with suppress(ProcessExitedAlready):
-            transport.signalProcess(number)
+    def ended(self, how: str, status: int | None) -> None:
+        """See :class:`ChildProcess`."""
+        self._pool.ended(self, how, status == 0)
 
 
 class WorkerPool:
@@ -152,7 +125,7 @@ class WorkerPool:
     def start(self) -> None:
         """Start all."""
         for number in range(self._count):
-            self._engage(number)
+            self._assign(number)
 
     def reload(self) -> None:
         """Make all read their certificates again."""
@@ -204,9 +177,9 @@ class WorkerPool:
         self._failedStarts = 0
         if self.ready:
             self._whenReady()
-            self._standBy()
+            self._startSpare()
 
-    def _standBy(self) -> None:
+    def _startSpare(self) -> None:
         self._starting.pop(_SPARE, None)
         if self._spare is None and not self._draining:
             self._spare = self._spawn()
@@ -225,7 +198,7 @@ class WorkerPool:
                 self._allEnded()
         elif number is None:
             self._log.error("the spare worker ended with {how}", how=how)
-            self._starting[_SPARE] = self._reactor.callLater(LIVED_WELL, self._standBy)
+            self._starting[_SPARE] = self._reactor.callLater(STABLE_AFTER, self._startSpare)
         else:
             self._log.error("worker {number} ended with {how}", number=number, how=how)
             self._replace(number, worker, how)
@@ -239,31 +212,30 @@ class WorkerPool:
             )
             return
         lived = self._reactor.seconds() - worker.since
-        self._deaths[number] = 0 if lived >= LIVED_WELL else self._deaths[number]
+        self._deaths[number] = 0 if lived >= STABLE_AFTER else self._deaths[number]
         delay = RESTART_DELAYS[min(self._deaths[number], len(RESTART_DELAYS) - 1)]
         self._deaths[number] += 1
         self.restarts += 1
-        self._starting[number] = self._reactor.callLater(delay, self._engage, number)
+        self._starting[number] = self._reactor.callLater(delay, self._assign, number)
 
-    def _engage(self, number: int) -> None:
+    def _assign(self, number: int) -> None:
         self._starting.pop(number, None)
         worker, self._spare = self._spare or self._spawn(), None
         worker.number = number
         worker.since = self._reactor.seconds()
         self._workers[number] = worker
-        worker.tell(self._prepare().dutyOf(number))
+        worker.send(self._prepare().assignmentOf(number))
 
     def _spawn(self) -> _Worker:
         start = self._prepare()
         worker = _Worker(self)
-        self._reactor.spawnProcess(
-            worker,
-            sys.executable,
-            [sys.executable, "-m", "echoproto.server.workers.worker"],
-            env=os.environ,
-            childFDs={0: "w", 1: 1, 2: 2, REPORTS: "r", **start.descriptors},
+        worker.spawn(
+            self._reactor,
+            "echoproto.server.workers.worker",
+            "runWorker",
+            start.descriptors,
         )
-        worker.tell(start.orders)
+        worker.send(start.config)
         return worker
 
     def _processes(self) -> list[_Worker]:

@@ -31,7 +31,7 @@ class Supervisor(EchoprotoService):
     :param reactor: runs it.
     :param settings: the settings of each worker, and the status listener.
     :param workers: their number.
-    :param ordersFor: makes the configuration of a worker with these settings.
+    :param configFor: makes the configuration of a worker with these settings.
     :param machine: see :class:`~echoproto.server.application.EchoprotoService`; opens the status
         listener.
     :param notifier: likewise.
@@ -43,12 +43,12 @@ class Supervisor(EchoprotoService):
         reactor: Any,
         settings: Settings,
         workers: int,
-        ordersFor: Callable[[Settings], WorkerConfig],
+        configFor: Callable[[Settings], WorkerConfig],
         machine: Platform | None = None,
         notifier: Notifier | None = None,
     ) -> None:
         self._settings = settings
-        self._ordersFor = ordersFor
+        self._configFor = configFor
         self._failed = False
         machine = machine if machine is not None else Platform()
         self._held = SharedListeners(workers, self._drainWorkers, machine)
@@ -70,10 +70,10 @@ class Supervisor(EchoprotoService):
         self.crew.start()
 
     def _prepare(self) -> Start:
-        orders = self._ordersFor(replace(self._settings, groups=[]))
-        return Start(pickle.dumps(orders), self._held.descriptors(FIRST_SOCKET), self._dutyOf)
+        config = self._configFor(replace(self._settings, groups=[]))
+        return Start(pickle.dumps(config), self._held.descriptors(FIRST_SOCKET), self._assignmentOf)
 
-    def _dutyOf(self, number: int) -> bytes:
+    def _assignmentOf(self, number: int) -> bytes:
         groups = self._held.groupsFor(number, FIRST_SOCKET)
         mine = {listener.passed.descriptor for [listener] in groups if listener.passed is not None}
         others = sorted(self._held.descriptors(FIRST_SOCKET).keys() - mine)

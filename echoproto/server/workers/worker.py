@@ -26,6 +26,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.childprocess import REPORTS
 from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService
 from echoproto.server.config.listeners import Listener
@@ -35,9 +36,8 @@ from echoproto.server.runner import ForegroundRunner, startLog
 from echoproto.server.systemd import Notifier
 from echoproto.server.workers.aggregate import snapshot
 
-#: The descriptor of reports, and the first one of the sockets.
-REPORTS = 3
-FIRST_SOCKET = 4
+#: The first descriptor of the sockets.
+FIRST_SOCKET = REPORTS + 1
 
 #: Seconds between two snapshots.
 SNAPSHOT_INTERVAL = 1.0
@@ -150,14 +150,14 @@ def runWorker() -> int:
     # Ctrl-C on a terminal reaches this process too; the supervisor sends the signals that count.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        orders: WorkerConfig = pickle.load(sys.stdin.buffer)
-        reactor = installReactor(orders.reactor)
-        startLog(orders.logFormat)
-        duty: WorkerAssignment = pickle.load(sys.stdin.buffer)
+        config: WorkerConfig = pickle.load(sys.stdin.buffer)
+        reactor = installReactor(config.reactor)
+        startLog(config.logFormat)
+        assignment: WorkerAssignment = pickle.load(sys.stdin.buffer)
     except EOFError:
         # The supervisor has ended before there was an assignment.
         return 0
-    for other in duty.others:
+    for other in assignment.others:
         os.close(other)
     # Imported here, because it imports the reactor.
     from twisted.internet import stdio
@@ -165,9 +165,5 @@ def runWorker() -> int:
     reports = SupervisorPipe(reactor)
     pipes: Any = stdio.StandardIO
     pipes(reports, stdin=0, stdout=REPORTS, reactor=reactor)
-    settings = replace(orders.settings, groups=duty.groups)
-    return orders.foreground.run(reactor, WorkerProgram(reactor, settings, reports))
-
-
-if __name__ == "__main__":
-    sys.exit(runWorker())
+    settings = replace(config.settings, groups=assignment.groups)
+    return config.foreground.run(reactor, WorkerProgram(reactor, settings, reports))

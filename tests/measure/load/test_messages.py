@@ -8,7 +8,7 @@ from echoproto.errors import ConnectionClosed
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.messages import LoadReport
 from echoproto.measure.load.partition import sendTimes
-from tests.measure.load.workers import ordered
+from tests.measure.load.assignments import ordered
 
 
 class PipeTests(SynchronousTestCase):
@@ -26,7 +26,7 @@ class PipeTests(SynchronousTestCase):
         counts.service.add(7)
         line = LoadReport(counts=counts, error=ConnectionClosed("lost")).line()
         self.assertEqual((line.count(b"\n"), line[-1:]), (1, b"\n"))
-        found = LoadReport.of(line)
+        found = LoadReport.fromLine(line)
         assert found.counts is not None
         self.assertEqual((found.counts.sent, found.counts.service.maximum), (5, 7))
         self.assertEqual((str(found.error), found.result), ("lost", None))

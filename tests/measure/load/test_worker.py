@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import runpy
 import signal
 import sys
 from typing import Any
@@ -18,13 +17,13 @@ from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.load import worker as loadworker
 from echoproto.measure.load.messages import GO, LoadReport
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.measure.load.worker import LoadWorker, main
+from echoproto.measure.load.worker import LoadWorker, runLoadWorker
 from echoproto.protocols.echo import EchoFactory
 from echoproto.targets.target import Target
 from echoproto.testing import endpointTo
 from echoproto.units import SECOND
 from tests.cli.commandcase import RunningReactor
-from tests.measure.load.workers import ordered
+from tests.measure.load.assignments import ordered
 
 
 class Pipes(StringTransport):
@@ -58,7 +57,7 @@ class WorkTests(SynchronousTestCase):
         return work
 
     def said(self) -> list[LoadReport]:
-        found = [LoadReport.of(each) for each in self.pipes.value().splitlines()]
+        found = [LoadReport.fromLine(each) for each in self.pipes.value().splitlines()]
         self.pipes.clear()
         return found
 
@@ -121,11 +120,9 @@ class MainTests(SynchronousTestCase):
         self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
     def test_gone(self) -> None:
-        """Where the command has ended at once there is nothing to do."""
+        """It ends if the parent has ended before there was an assignment."""
         self.orders(b"")
-        with self.assertRaises(SystemExit) as ended:
-            runpy.run_path(loadworker.__file__, run_name="__main__")
-        self.assertEqual(ended.exception.code, 0)
+        self.assertEqual(runLoadWorker(), 0)
 
     def test_main(self) -> None:
         """It does as it is ordered, and leaves Ctrl-C to the command."""
@@ -135,7 +132,7 @@ class MainTests(SynchronousTestCase):
         self.patch(loadworker, "installReactor", lambda name: lab)
         made: list[Any] = []
         self.patch(stdio, "StandardIO", lambda work, **named: made.append((work, named)))
-        self.assertEqual(main(), 0)
+        self.assertEqual(runLoadWorker(), 0)
         [(work, named)] = made
         self.assertIsInstance(work, LoadWorker)
         self.assertEqual(named, {"stdin": 0, "stdout": 3, "reactor": lab})

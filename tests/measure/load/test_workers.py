@@ -8,29 +8,20 @@ from typing import Any
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.childprocess import REPORTS
 from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.load.counters import IntervalCounts
-from echoproto.measure.load.messages import GO, REPORTS, LoadReport
+from echoproto.measure.load.messages import GO, LoadReport
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.measure.load.workers import GRACE, LoadWorkerPool
+from echoproto.measure.load.workers import STOP_GRACE, LoadWorkerPool
 from echoproto.units import SECOND
-from tests.measure.load.workers import ordered
+from tests.measure.load.assignments import ordered
 from tests.report.sampleresults import loadResult
 from tests.server.fakeprocesses import FakeProcess, FakeProcesses
 
 
 class Process(FakeProcess):
-    """One process, whose pipes may be closed."""
-
-    deaf = False
-
-    def writeToChild(self, descriptor: int, data: bytes) -> None:
-        if self.deaf:
-            raise KeyError(descriptor)
-        super().writeToChild(descriptor, data)
-
-    def closeChildFD(self, descriptor: int) -> None:
-        self.deaf = True
+    """One process, whose reports arrive in two pieces."""
 
     def say(self, **report: Any) -> None:
         """In two pieces."""
@@ -60,14 +51,14 @@ class LoadCrewTests(SynchronousTestCase):
         self.told: list[int] = []
         self.faults: list[str] = []
         self.orders = [ordered(index=index, of=2) for index in range(2)]
-        self.crew = LoadWorkerPool(
+        self.pool = LoadWorkerPool(
             self.reactor,
             LoadPlan(connections=2),
             self.orders,
             lambda interval, counts: self.told.append(interval.sent),
             self.faults.append,
         )
-        self.crew.start()
+        self.pool.start()
         self.first, self.second = self.processes = self.spawned()
 
     def spawned(self) -> list[Any]:
@@ -83,7 +74,9 @@ class LoadCrewTests(SynchronousTestCase):
 
     def test_orders(self) -> None:
         """Each is told what to do, and to begin when all are ready."""
-        self.assertIn("from echoproto.measure.load.worker import main", self.first.command[-1])
+        self.assertIn(
+            "from echoproto.measure.load.worker import runLoadWorker", self.first.command[-1]
+        )
         self.assertEqual([pickle.loads(each.orders) for each in self.processes], self.orders)
         self.first.say()
         self.assertFalse(self.first.orders.endswith(GO))
@@ -95,11 +88,11 @@ class LoadCrewTests(SynchronousTestCase):
     def test_cancelled(self) -> None:
         """If the result is cancelled, all workers are killed."""
         self.begun()
-        self.crew.result.cancel()
+        self.pool.result.cancel()
         for process in self.processes:
             self.assertEqual(process.signals, [signal.SIGKILL])
             process.end()
-        self.failureResultOf(self.crew.result, CancelledError)
+        self.failureResultOf(self.pool.result, CancelledError)
 
     def test_sum(self) -> None:
         """Seconds are told when all have told theirs; the result is their sum."""
@@ -109,11 +102,11 @@ class LoadCrewTests(SynchronousTestCase):
             counts.sent = 4
             each.say(counts=counts)
         self.assertEqual(self.told, [8])
-        self.assertEqual(self.crew.stage(), (0.1, (8, 0, 0)))
+        self.assertEqual(self.pool.stage(), (0.1, (8, 0, 0)))
         self.finish(self.first)
-        self.assertNoResult(self.crew.result)
+        self.assertNoResult(self.pool.result)
         self.finish(self.second)
-        result = self.successResultOf(self.crew.result)
+        result = self.successResultOf(self.pool.result)
         self.assertEqual((result.sent, len(result.workers)), (8, 2))
         self.assertEqual((result.workers[0].plan, self.faults), (self.orders[0].plan, []))
 
@@ -126,7 +119,7 @@ class LoadCrewTests(SynchronousTestCase):
         self.first.end(signal=9)
         self.assertEqual(self.faults, ["worker 1 died: signal 9"])
         self.finish(self.second)
-        self.assertEqual(self.successResultOf(self.crew.result).sent, 4)
+        self.assertEqual(self.successResultOf(self.pool.result).sent, 4)
 
     def test_diedBefore(self) -> None:
         """The others need not wait for one that dies before it is ready, nor for one that cannot begin."""
@@ -138,7 +131,7 @@ class LoadCrewTests(SynchronousTestCase):
     def test_diedBetween(self) -> None:
         """One that dies when it should begin hinders nobody."""
         self.first.say()
-        self.first.deaf = True
+        self.first.isClosed = True
         self.second.say()
         self.assertTrue(self.second.orders.endswith(GO))
 
@@ -147,71 +140,71 @@ class LoadCrewTests(SynchronousTestCase):
         self.second.say()
         self.finish(self.first, error=ConnectionClosed("refused"))
         self.finish(self.second)
-        self.successResultOf(self.crew.result)
+        self.successResultOf(self.pool.result)
         self.assertEqual(self.faults, ["worker 1: refused"])
 
     def test_none(self) -> None:
         """Where all give up it fails with why; where all die, too."""
         for each in self.processes:
             self.finish(each, error=ConnectionClosed("refused"))
-        self.failureResultOf(self.crew.result, ConnectionClosed)
+        self.failureResultOf(self.pool.result, ConnectionClosed)
         self.assertEqual(self.faults, [])
         self.setUp()
         for each in self.processes:
             each.end(status=1)
-        self.failureResultOf(self.crew.result, TargetError)
+        self.failureResultOf(self.pool.result, TargetError)
 
     def test_stop(self) -> None:
         """Stopped it tells all that it is enough, and kills who does not end when all replies were awaited."""
         self.begun()
-        self.crew.stop()
-        self.assertTrue(self.first.deaf and self.second.deaf)
+        self.pool.stop()
+        self.assertTrue(self.first.isClosed and self.second.isClosed)
         self.finish(self.first)
-        self.reactor.advance(GRACE)
+        self.reactor.advance(STOP_GRACE)
         self.assertEqual(self.second.signals, [])
         self.reactor.advance(LoadPlan().timeout / SECOND)
         self.assertEqual((self.first.signals, self.second.signals), ([], [9]))
         self.second.over = True
-        self.second.protocol.kill()
+        self.second.protocol.signal(signal.SIGKILL)
         self.second.end(signal=9)
-        self.successResultOf(self.crew.result)
+        self.successResultOf(self.pool.result)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_noProcess(self) -> None:
         """A process that cannot be started is told; those that can go on, and where none can it fails."""
         self.reactor.refuse = 1
-        self.crew = LoadWorkerPool(
+        self.pool = LoadWorkerPool(
             self.reactor, LoadPlan(), self.orders, lambda *_: None, self.faults.append
         )
-        self.crew.start()
+        self.pool.start()
         self.finish(self.spawned()[-1])
-        self.successResultOf(self.crew.result)
+        self.successResultOf(self.pool.result)
         self.assertRegex(self.faults[-1], "worker 1: no process could be started: Too many open")
         self.reactor.refuse = 2
-        self.crew = LoadWorkerPool(
+        self.pool = LoadWorkerPool(
             self.reactor, LoadPlan(), self.orders, lambda *_: None, self.faults.append
         )
-        self.crew.start()
-        self.failureResultOf(self.crew.result, TargetError)
+        self.pool.start()
+        self.failureResultOf(self.pool.result, TargetError)
         for each in self.processes:
             self.finish(each)
 
     def test_stopAgain(self) -> None:
         """Stopped again it kills who is left."""
         self.begun()
-        self.crew.stop()
-        self.crew.stop()
+        self.pool.stop()
+        self.pool.stop()
         self.assertEqual((self.first.signals, self.second.signals), ([9], [9]))
         for each in self.processes:
             each.end(signal=9)
-        self.failureResultOf(self.crew.result)
+        self.failureResultOf(self.pool.result)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_stopped(self) -> None:
         """When all have ended nobody is killed."""
         self.begun()
-        self.crew.stop()
+        self.pool.stop()
         for each in self.processes:
             self.finish(each)
-        self.successResultOf(self.crew.result)
+        self.successResultOf(self.pool.result)
         self.assertEqual(self.reactor.getDelayedCalls(), [])

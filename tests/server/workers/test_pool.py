@@ -7,6 +7,7 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from echoproto.childprocess import MAX_LINE_BYTES
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.histogram import Histogram
 from echoproto.server.monitoring.looplag import BOUNDS
@@ -14,8 +15,7 @@ from echoproto.server.workers.aggregate import Snapshot, snapshot
 from echoproto.server.workers.pool import (
     FAILED_STARTS,
     GRACE,
-    LIVED_WELL,
-    LONGEST_REPORT,
+    STABLE_AFTER,
     Start,
     WorkerPool,
 )
@@ -64,7 +64,7 @@ class CrewTests(SynchronousTestCase):
         first, second = self.reactor.spawned
         self.assertEqual((first.orders, second.orders), (b"orders duty 0", b"orders duty 1"))
         self.assertEqual(second.childFDs, {0: "w", 1: 1, 2: 2, 3: "r", 4: 40})
-        self.assertEqual(first.command[1:], ["-m", "echoproto.server.workers.worker"])
+        self.assertIn("from echoproto.server.workers.worker import runWorker", first.command[-1])
 
     def test_ready(self) -> None:
         """The crew is ready when each worker has said so."""
@@ -97,7 +97,7 @@ class CrewTests(SynchronousTestCase):
         self.reactor.spawned[0].end(1)
         self.reactor.advance(0)
         self.assertEqual(self.reactor.spawned[3].orders, b"orders duty 0")
-        self.reactor.advance(LIVED_WELL)
+        self.reactor.advance(STABLE_AFTER)
         self.assertEqual(self.reactor.spawned[4].orders, b"orders ")
         self.reactor.spawned[3].report(ready=True)
         self.assertEqual(len(self.reactor.spawned), 5)
@@ -113,7 +113,7 @@ class CrewTests(SynchronousTestCase):
                 self.assertEqual(self.on(1), [])
             self.reactor.advance(0.1 if delay else 0)
             self.on(1)[0].report(ready=True)
-        self.reactor.advance(LIVED_WELL)
+        self.reactor.advance(STABLE_AFTER)
         self.on(1)[0].end(1)
         self.reactor.advance(0)
         self.assertEqual(len(self.on(1)), 1)
@@ -186,6 +186,6 @@ class CrewTests(SynchronousTestCase):
         for line in (b"{", b"3", b'{"snapshot": 3}', b"{}"):
             worker.childDataReceived(3, line + b"\n")
         self.assertEqual(len(self.logged()), 3)
-        worker.childDataReceived(3, b"x" * (LONGEST_REPORT + 1))
+        worker.childDataReceived(3, b"x" * (MAX_LINE_BYTES + 1))
         worker.childDataReceived(3, b'{"ready": true}\n')
         self.assertEqual(self.crew.running, 1)

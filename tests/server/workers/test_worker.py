@@ -4,7 +4,6 @@ import io
 import json
 import os
 import pickle
-import runpy
 import signal
 import sys
 from typing import Any, cast
@@ -17,18 +16,18 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
+from echoproto.childprocess import REPORTS
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.runner import ForegroundRunner
 from echoproto.server.workers import worker
 from echoproto.server.workers.worker import (
-    REPORTS,
     SNAPSHOT_INTERVAL,
     SupervisorPipe,
     WorkerAssignment,
     WorkerConfig,
     WorkerProgram,
-    main,
+    runWorker,
 )
 from tests.server.fakemachine import FakeMachine
 
@@ -127,7 +126,7 @@ class MainTests(WorkerTestCase):
             mock.patch.object(stdio, "StandardIO") as pipes,
             mock.patch.object(ForegroundRunner, "run", return_value=0) as run,
         ):
-            self.assertEqual(main(), 0)
+            self.assertEqual(runWorker(), 0)
         for each in (reading, writing):
             with self.assertRaises(OSError):
                 os.close(each)
@@ -145,10 +144,10 @@ class MainTests(WorkerTestCase):
         ):
             for told in ([], [ORDERS]):
                 self.tell(*told)
-                self.assertEqual(main(), 0)
+                self.assertEqual(runWorker(), 0)
 
-    def test_run(self) -> None:
-        """It is run as a program; orders that are none end it."""
+    def test_malformed(self) -> None:
+        """A malformed configuration ends it."""
         self.patch(sys, "stdin", mock.Mock(buffer=io.BytesIO(b"nonsense")))
         with self.assertRaises(pickle.UnpicklingError):
-            runpy.run_path(worker.__file__, run_name="__main__")
+            runWorker()

@@ -1,4 +1,4 @@
-"""Orders of a worker of a load, for tests."""
+"""Assignments of a worker of a load, for tests."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from echoproto.targets.target import parseTarget
 
 
 def ordered(plan: LoadPlan | None = None, **values: Any) -> LoadAssignment:
-    """A closed loop alone; what is given instead."""
+    """One connection in a closed loop, with ``values`` instead of the defaults."""
     usual: dict[str, Any] = {
         "target": parseTarget("127.0.0.1:7"),
         "plan": plan or LoadPlan(connections=1),
         "sizes": (64, 64),
-        "way": ConnectOptions(),
+        "connect": ConnectOptions(),
         "arrivals": "fixed",
         "rate": None,
         "index": 0,
