@@ -148,14 +148,14 @@ class RunTests(SynchronousTestCase):
         self.assertIn("echoproto ping: ", self.run_("ping", "lab1:x")[2])
 
     def test_startupError(self) -> None:
-        """An error of the start is one line, unless it was printed already."""
-        for said, errors in ((False, "echoproto serve: the reason\n"), (True, "")):
+        """An invalid option is one line and status 2; a failed start, printed already, status 1."""
+        for said, status, errors in ((False, 2, "echoproto serve: the reason\n"), (True, 1, "")):
 
             def fail(options: Any, said: bool = said) -> int:
                 raise StartupError("the reason", said)
 
             self.patch(ServeOptions, "run", fail)
-            self.assertEqual(self.run_("serve"), (2, "", errors))
+            self.assertEqual(self.run_("serve"), (status, "", errors))
 
     def test_extraMissing(self) -> None:
         """A missing library of an extra is one line that names the extra."""
