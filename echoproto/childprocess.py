@@ -1,105 +1,238 @@
 """
-A child process that runs a function of this package, reads its input and reports in lines.
+Child processes that run a module of ours.
 
-The server's workers and those of a load are such processes. A child imports from where its parent does, never from the
-current folder: other users may be able to write there.
+The parent sends pickled messages to the child's standard input, which it keeps open: its end means
+that the parent is gone. The child writes its reports, one per line, to :data:`REPORT_DESCRIPTOR`.
+The server's workers and those of a load are such children.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IProcessTransport,
+    IReactorProcess,
+    IReactorTime,
+    ITransport,
+)
+from twisted.internet.protocol import ProcessProtocol, Protocol, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
-#: The descriptor on which a child reports.
-REPORTS = 3
+#: The descriptor of the child to which it writes its reports.
+REPORT_DESCRIPTOR = 3
 
-#: Maximum bytes of a line of a report; a snapshot of a thousand listeners is shorter.
-MAX_LINE_BYTES = 10_000_000
+#: Longest line of a report: the result of a load of a week has 52 MB, and a snapshot of a thousand
+#: listeners 1 MB. A longer one is dropped.
+MAX_REPORT_BYTES = 64_000_000
+
+#: Seconds that a child has to end after its work should be done; then it is killed.
+STOP_GRACE = 5.0
+
+#: The folder from which this echoproto was imported.
+_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def runFunction(module: str, function: str) -> list[str]:
-    """The command that runs a function, whose result is the exit status, with the import path of this process."""
-    path = [folder for folder in sys.path if folder]
+def childPath(path: Sequence[str], current: str, home: str = _HOME) -> list[str]:
+    """
+    The import path of a child: that of its parent without the current folder.
+
+    ``python -m`` and ``python -c`` search the current folder before the standard library, so a
+    ``json.py`` there would run in the child, perhaps as root.
+
+    :param path: the parent's ``sys.path``.
+    :param current: the current folder.
+    :param home: a folder that stays even if it is the current one: an uninstalled checkout.
+    """
+    folders = [os.path.join(current, folder) if folder else current for folder in path]
+    unsafe = {os.path.realpath(current)} - {os.path.realpath(home)}
+    return [folder for folder in folders if os.path.realpath(folder) not in unsafe]
+
+
+def childCommand(module: str, function: str) -> list[str]:
+    """
+    The command of a child that calls ``function`` of ``module``.
+
+    :param module: the full name of the module.
+    :param function: a function without parameters, which returns the exit status.
+    """
+    path = childPath(sys.path, _currentFolder())
     program = (
         f"import sys; sys.path[:] = {path!r}; "
         f"from {module} import {function}; sys.exit({function}())"
     )
-    return [sys.executable, "-c", program]
+    # Before its first line, Python 3.13 and later import linecache for the program of -c.
+    safe = ["-P"] if sys.version_info >= (3, 11) else []
+    return [sys.executable, *safe, "-c", program]
+
+
+def _currentFolder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        # It was removed, and so were the relative folders of the path.
+        return os.sep
 
 
 class ChildProcess(ProcessProtocol):
     """
-    One child; its standard input stays open as long as the parent lives.
+    The parent's side of one child process. Subclasses override the two methods at the end.
 
-    :ivar hasEnded: whether it has ended.
+    :ivar hasEnded: whether the process has ended.
     """
 
-    hasEnded = False
-    _line = b""
+    def __init__(self) -> None:
+        self.hasEnded = False
+        self._partialLine = b""
+        self._kill: IDelayedCall | None = None
 
     def spawn(
-        self, reactor: Any, module: str, function: str, descriptors: Mapping[int, int] | None = None
+        self,
+        reactor: IReactorProcess,
+        module: str,
+        function: str,
+        descriptors: Mapping[int, int] | None = None,
     ) -> None:
         """
-        Start it.
+        Start the process.
 
-        :param reactor: an ``IReactorProcess``.
-        :param descriptors: descriptors of this process to inherit, by their numbers in the child.
-        :raise OSError: the system has no room for a process.
+        :param module: see :func:`childCommand`.
+        :param function: likewise.
+        :param descriptors: further descriptors that it inherits, by their numbers there.
+        :raise OSError: there are too many processes or descriptors.
         """
-        command = runFunction(module, function)
-        files: dict[int, Any] = {0: "w", 1: 1, 2: 2, REPORTS: "r", **(descriptors or {})}
-        reactor.spawnProcess(self, command[0], command, env=os.environ, childFDs=files)
+        childFDs: dict[int, Any] = {0: "w", 1: 1, 2: 2, REPORT_DESCRIPTOR: "r"}
+        reactor.spawnProcess(
+            self,
+            sys.executable,
+            childCommand(module, function),
+            env=os.environ,
+            childFDs={**childFDs, **(descriptors or {})},
+        )
 
-    def send(self, data: bytes) -> None:
-        """Write to its standard input, unless it has just ended."""
-        transport: Any = self.transport
+    def send(self, message: object) -> None:
+        """Send a message, unless the pipe is closed."""
+        # KeyError: the process ends just now, and its pipe is closed already.
         with suppress(KeyError):
-            transport.writeToChild(0, data)
+            self._process.writeToChild(0, pickle.dumps(message))
 
     def closeInput(self) -> None:
-        """Close its standard input."""
-        transport: Any = self.transport
-        transport.closeChildFD(0)
+        """Close the child's standard input."""
+        self._process.closeChildFD(0)
 
     def signal(self, number: int) -> None:
-        """Send it a signal, unless it has ended."""
-        transport: Any = self.transport
+        """Send a signal, unless the process has ended."""
         with suppress(ProcessExitedAlready):
-            transport.signalProcess(number)
+            self._process.signalProcess(number)
 
-    def lineReceived(self, line: bytes) -> None:
-        """A line of a report arrived; implemented by subclasses."""
-        raise NotImplementedError
+    def kill(self) -> None:
+        """Kill the process, unless it has ended."""
+        self.signal(signal.SIGKILL)
 
-    def ended(self, how: str, status: int | None) -> None:
-        """
-        It has ended; implemented by subclasses.
-
-        :param how: ``status 1`` or ``signal 9``.
-        :param status: the exit status; ``None`` after a signal.
-        """
-        raise NotImplementedError
+    def killAfter(self, clock: IReactorTime, seconds: float) -> None:
+        """Kill the process if it has not ended after this time. Called at most once."""
+        self._kill = clock.callLater(seconds, self.kill)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """See ``IProcessProtocol``."""
-        *lines, self._line = (self._line + data).split(b"\n")
-        if len(self._line) > MAX_LINE_BYTES:
-            self._line = b""
+        """See ``ProcessProtocol``."""
+        *lines, self._partialLine = (self._partialLine + data).split(b"\n")
+        if len(self._partialLine) > MAX_REPORT_BYTES:
+            self._partialLine = b""
         for line in lines:
-            self.lineReceived(line)
+            self.reportReceived(line)
 
     def processEnded(self, reason: Failure) -> None:
-        """See ``IProcessProtocol``."""
+        """See ``ProcessProtocol``."""
         self.hasEnded = True
-        error: Any = reason.value
-        self.ended(
-            f"signal {error.signal}" if error.signal else f"status {error.exitCode}", error.exitCode
-        )
+        if self._kill is not None and self._kill.active():
+            self._kill.cancel()
+        ended = cast(ProcessDone | ProcessTerminated, reason.value)
+        if ended.signal:
+            self.exited(f"was killed by signal {ended.signal}", isClean=False)
+        else:
+            self.exited(f"exited with status {ended.exitCode}", isClean=ended.exitCode == 0)
+
+    @property
+    def _process(self) -> IProcessTransport:
+        return cast(IProcessTransport, self.transport)
+
+    def reportReceived(self, line: bytes) -> None:
+        """The child has sent a report."""
+        raise NotImplementedError
+
+    def exited(self, how: str, isClean: bool) -> None:
+        """
+        The process has ended.
+
+        :param how: a predicate, such as ``exited with status 1``.
+        :param isClean: whether its status is 0.
+        """
+        raise NotImplementedError
+
+
+@implementer(IHalfCloseableProtocol)
+class ParentPipe(Protocol):
+    """
+    The child's side: its pipes to the parent.
+
+    :param reactor: stopped when the parent is gone.
+    """
+
+    def __init__(self, reactor: Any) -> None:  # Any: IReactorCore and its attribute running
+        self._reactor = reactor
+
+    def sendReport(self, line: bytes) -> None:
+        """Send one line, without its end."""
+        transport: Any = self.transport
+        transport.write(line + b"\n")
+
+    def readConnectionLost(self) -> None:
+        """The parent has closed our standard input, or is gone."""
+        self.stop()
+
+    def writeConnectionLost(self) -> None:
+        """The parent reads no more reports; :meth:`readConnectionLost` follows."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Both pipes are closed."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop the reactor, unless it is stopping already."""
+        if self._reactor.running:
+            self._reactor.stop()
+
+
+def receiveMessage() -> Any:
+    """
+    Wait for the next message of the parent, before the reactor runs.
+
+    :return: the message, of any type.
+    :raise EOFError: the parent is gone.
+    """
+    return pickle.load(sys.stdin.buffer)
+
+
+def openParentPipe(pipe: ParentPipe, reactor: object) -> ITransport:
+    """Connect ``pipe`` to the parent: to standard input and :data:`REPORT_DESCRIPTOR`."""
+    # Here, as it imports the reactor.
+    from twisted.internet import stdio
+
+    standardIO: Any = stdio.StandardIO  # Any: its parameters are not typed
+    transport: ITransport = standardIO(pipe, stdin=0, stdout=REPORT_DESCRIPTOR, reactor=reactor)
+    return transport
+
+
+def ignoreInterrupts() -> None:
+    """Ignore Ctrl-C, which a terminal sends to the child too: the parent handles it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

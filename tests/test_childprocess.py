@@ -1,87 +1,256 @@
 from __future__ import annotations
 
+import io
 import os
+import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from twisted.internet import stdio
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
-from echoproto.childprocess import MAX_LINE_BYTES, REPORTS, ChildProcess, runFunction
-from tests.loopback.program import PATIENCE
-from tests.server.fakeprocesses import FakeProcesses
+import echoproto
+from echoproto import childprocess
+from echoproto.childprocess import (
+    ChildProcess,
+    ParentPipe,
+    childCommand,
+    childPath,
+    ignoreInterrupts,
+    openParentPipe,
+    receiveMessage,
+)
+from tests.fakeprocesses import FakeProcess, FakeProcessReactor
+
+HOME = str(Path(echoproto.__file__).parent.parent)
+
+TIMEOUT = 300
+
+
+class ChildPathTests(SynchronousTestCase):
+    def test_currentFolder(self) -> None:
+        """The current folder is not on the path of a child, however it is written."""
+        path = ["", ".", "/start", "/start/", "/lib", "/start/x/.."]
+        self.assertEqual(childPath(path, "/start", "/home"), ["/lib"])
+
+    def test_checkout(self) -> None:
+        """The folder of echoproto is, even if it is the current folder."""
+        self.assertEqual(childPath(["", "/lib"], "/home", "/home"), ["/home", "/lib"])
+
+    def test_relative(self) -> None:
+        """Relative folders are resolved, as the child may run elsewhere."""
+        self.assertEqual(
+            childPath(["sub", "../lib"], "/start", "/home"), ["/start/sub", "/start/../lib"]
+        )
+
+
+class ChildCommandTests(SynchronousTestCase):
+    """Real processes, in a folder with a module that must not be imported."""
+
+    def run_(
+        self, module: str, function: str, folder: str, path: list[str]
+    ) -> subprocess.CompletedProcess[str]:
+        self.patch(sys, "path", path)
+        before = os.getcwd()
+        os.chdir(folder)
+        try:
+            command = childCommand(module, function)
+        finally:
+            os.chdir(before)
+        return subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+
+    def test_currentFolder(self) -> None:
+        """A module of the current folder does not replace one of the standard library."""
+        for name in ("json", "linecache", "encodings"):
+            folder = self.mktemp()
+            os.mkdir(folder)
+            Path(folder, f"{name}.py").write_text("raise SystemExit(9)\n")
+            ended = self.run_(
+                "echoproto.measure.load.worker", "runLoadWorker", folder, [HOME, "", *sys.path]
+            )
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+
+    def test_checkout(self) -> None:
+        """An uninstalled checkout is found from its own folder."""
+        for name in (HOME, ""):
+            path = [name, *(entry for entry in sys.path if entry not in ("", HOME))]
+            ended = self.run_("echoproto.measure.load.worker", "runLoadWorker", HOME, path)
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+
+    def test_exitStatus(self) -> None:
+        """The exit status is the return value of ``main``."""
+        folder = self.mktemp()
+        os.mkdir(folder)
+        Path(folder, "seven.py").write_text("def main():\n    return 7\n")
+        ended = self.run_("seven", "main", "/", [os.path.abspath(folder)])
+        self.assertEqual(ended.returncode, 7)
+
+    def test_removedFolder(self) -> None:
+        """A current folder that was removed is no error."""
+        self.patch(os, "getcwd", mock.Mock(side_effect=FileNotFoundError))
+        self.patch(sys, "path", ["", "/lib"])
+        self.assertIn("sys.path[:] = ['/lib'];", childCommand("json", "dumps")[-1])
+
+    def test_oldPython(self) -> None:
+        """Python 3.10 has no option -P."""
+        self.assertEqual(
+            childCommand("json", "dumps")[1:-2], ["-P"] * (sys.version_info >= (3, 11))
+        )
+        self.patch(sys, "version_info", (3, 10))
+        self.assertEqual(childCommand("json", "dumps")[1:-1], ["-c"])
 
 
 class RecordingChild(ChildProcess):
-    """Records lines and its end."""
-
     def __init__(self) -> None:
-        self.events: list[Any] = []
+        super().__init__()
+        self.reports: list[bytes] = []
+        self.exits: list[tuple[str, bool]] = []
 
-    def lineReceived(self, line: bytes) -> None:
-        self.events.append(line)
+    def reportReceived(self, line: bytes) -> None:
+        self.reports.append(line)
 
-    def ended(self, how: str, status: int | None) -> None:
-        self.events.append((how, status))
-
-
-class RunFunctionTests(SynchronousTestCase):
-    def test_importPath(self) -> None:
-        """The child imports from where this process does, and not from its current folder."""
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        (folder / "json.py").write_text("raise SystemExit('imported from the current folder')")
-        command = runFunction("json", "dumps")
-        command[-1] = command[-1].replace("sys.exit(dumps())", "print(dumps([1]))")
-        printed = subprocess.run(
-            command, cwd=folder, stdout=subprocess.PIPE, timeout=PATIENCE, check=True
-        )
-        self.assertEqual(printed.stdout, b"[1]\n")
-        self.patch(sys, "path", ["", "/elsewhere"])
-        self.assertIn("sys.path[:] = ['/elsewhere'];", runFunction("a.b", "c")[-1])
+    def exited(self, how: str, isClean: bool) -> None:
+        self.exits.append((how, isClean))
 
 
 class ChildProcessTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.child = RecordingChild()
-        self.reactor = FakeProcesses()
-        self.child.spawn(self.reactor, "echoproto.example", "run", {4: 40})
-        [self.process] = self.reactor.spawned
+        self.reactor = FakeProcessReactor()
+        self.child, self.process = self.spawn()
+
+    def spawn(self, **named: Any) -> tuple[RecordingChild, FakeProcess]:
+        child = RecordingChild()
+        reactor: Any = self.reactor
+        child.spawn(reactor, "json", "dumps", **named)
+        return child, self.reactor.spawned[-1]
 
     def test_spawn(self) -> None:
-        """It has pipes for input and reports, the outputs of its parent, and the named descriptors."""
-        self.assertEqual(self.process.childFDs, {0: "w", 1: 1, 2: 2, REPORTS: "r", 4: 40})
-        self.assertIn("from echoproto.example import run", self.process.command[-1])
+        """It runs the module, with pipes, our outputs, and further descriptors."""
+        _, process = self.spawn(descriptors={4: 40})
+        self.assertEqual(process.command, childCommand("json", "dumps"))
+        self.assertEqual(process.childFDs, {0: "w", 1: 1, 2: 2, 3: "r", 4: 40})
 
-    def test_lines(self) -> None:
-        """Reports are lines, however they are split; one that is too long is dropped."""
-        for piece in (b"one\ntw", b"o\n", b"x" * (MAX_LINE_BYTES + 1), b"\nthree\n"):
-            self.child.childDataReceived(REPORTS, piece)
-        self.assertEqual(self.child.events, [b"one", b"two", b"", b"three"])
+    def test_cannotSpawn(self) -> None:
+        """A process that cannot be started is an ``OSError``."""
+        self.reactor.failures = 1
+        with self.assertRaises(OSError):
+            self.spawn()
 
-    def test_ended(self) -> None:
-        """The end is described by a status or a signal."""
-        self.assertFalse(self.child.hasEnded)
-        self.process.end(3)
-        self.process.end(None, 9)
-        self.assertTrue(self.child.hasEnded)
-        self.assertEqual(self.child.events, [("status 3", 3), ("signal 9", None)])
-
-    def test_afterItsEnd(self) -> None:
-        """Writing and signals to a child that has ended do nothing."""
-        self.child.send(b"words")
-        self.assertEqual(self.process.orders, b"words")
-        self.child.signal(15)
+    def test_messages(self) -> None:
+        """Messages are sent until the input is closed, and silently dropped after that."""
+        self.child.send("one")
+        self.child.send({"two": 2})
         self.child.closeInput()
-        self.child.send(b"more")
-        self.process.end(0)
-        self.child.signal(9)
-        self.assertEqual((self.process.orders, self.process.signals), (b"words", [15]))
+        self.child.send("three")
+        self.assertEqual(self.process.messages, ["one", {"two": 2}])
+        self.assertTrue(self.process.inputClosed)
+
+    def test_reports(self) -> None:
+        """Reports are received line by line, however they are cut."""
+        for data in (b"o", b"ne\ntwo\nth", b"ree\n"):
+            self.child.childDataReceived(3, data)
+        self.assertEqual(self.child.reports, [b"one", b"two", b"three"])
+
+    def test_tooLong(self) -> None:
+        """What is received of a line that is too long is dropped."""
+        self.patch(childprocess, "MAX_REPORT_BYTES", 10)
+        for data in (b"x" * 8, b"x" * 8, b"one\n"):
+            self.child.childDataReceived(3, data)
+        self.assertEqual(self.child.reports, [b"one"])
+
+    def test_exited(self) -> None:
+        """Status 0 is a clean exit; another status, or a signal, is not."""
+        for end, exit_ in (
+            ((0, None), ("exited with status 0", True)),
+            ((3, None), ("exited with status 3", False)),
+            ((None, 9), ("was killed by signal 9", False)),
+        ):
+            child, process = self.spawn()
+            self.assertFalse(child.hasEnded)
+            process.end(*end)
+            self.assertEqual((child.hasEnded, child.exits), (True, [exit_]))
+
+    def test_kill(self) -> None:
+        """A signal is sent to a process that runs, and not to one that has ended."""
+        self.child.signal(signal.SIGHUP)
+        self.child.kill()
+        self.process.hasEnded = True
+        self.child.kill()
+        self.assertEqual(self.process.signals, [signal.SIGHUP, signal.SIGKILL])
+
+    def test_killAfter(self) -> None:
+        """A process is killed after some time unless it has ended by then."""
+        self.child.killAfter(self.reactor, 2.0)
+        other, otherProcess = self.spawn()
+        other.killAfter(self.reactor, 2.0)
+        self.reactor.advance(1.9)
+        self.assertEqual(self.process.signals, [])
+        otherProcess.end()
+        self.reactor.advance(0.1)
+        self.assertEqual((self.process.signals, otherProcess.signals), ([signal.SIGKILL], []))
+        self.process.end(None, signal.SIGKILL)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_abstract(self) -> None:
-        """A subclass must say what to do with lines, and at the end."""
+        """A subclass must override two methods."""
+        child = ChildProcess()
         with self.assertRaises(NotImplementedError):
-            ChildProcess().lineReceived(b"")
+            child.reportReceived(b"")
         with self.assertRaises(NotImplementedError):
-            ChildProcess().ended("status 0", os.EX_OK)
+            child.exited("", isClean=True)
+
+
+class ParentPipeTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+        # Twisted before 25.5 has True here at first.
+        self.reactor.running, self.reactor.hasStopped = True, False
+        self.pipe = ParentPipe(self.reactor)
+
+    def test_reports(self) -> None:
+        """A report is one line."""
+        transport = StringTransport()
+        self.pipe.makeConnection(transport)
+        self.pipe.sendReport(b"one")
+        self.assertEqual(transport.value(), b"one\n")
+
+    def test_parentGone(self) -> None:
+        """The reactor is stopped once when standard input is closed, not when the reports are."""
+        verifyObject(IHalfCloseableProtocol, self.pipe)
+        self.pipe.writeConnectionLost()
+        self.assertFalse(self.reactor.hasStopped)
+        self.pipe.readConnectionLost()
+        self.assertTrue(self.reactor.hasStopped)
+        self.reactor.running = self.reactor.hasStopped = False
+        self.pipe.connectionLost()
+        self.assertFalse(self.reactor.hasStopped)
+
+    def test_open(self) -> None:
+        """The pipe is connected to standard input and to the descriptor of the reports."""
+        with mock.patch.object(stdio, "StandardIO") as standardIO:
+            transport = openParentPipe(self.pipe, self.reactor)
+        standardIO.assert_called_once_with(self.pipe, stdin=0, stdout=3, reactor=self.reactor)
+        self.assertIs(transport, standardIO.return_value)
+
+    def test_receiveMessage(self) -> None:
+        """Messages are received one by one, until the parent is gone."""
+        stream = io.BytesIO(pickle.dumps("one") + pickle.dumps("two"))
+        self.patch(sys, "stdin", mock.Mock(buffer=stream))
+        self.assertEqual((receiveMessage(), receiveMessage()), ("one", "two"))
+        with self.assertRaises(EOFError):
+            receiveMessage()
+
+    def test_ignoreInterrupts(self) -> None:
+        """Ctrl-C is ignored."""
+        self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+        ignoreInterrupts()
+        self.assertEqual(signal.getsignal(signal.SIGINT), signal.SIG_IGN)

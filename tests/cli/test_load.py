@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -20,8 +19,8 @@ from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadReport
 from echoproto.protocols.echo import EchoFactory
 from tests.cli.commandcase import CommandTestCase, RunningReactor, Terminal
+from tests.fakeprocesses import FakeProcess
 from tests.report.sampleresults import histogramOf, loadResult
-from tests.server.fakeprocesses import FakeProcess
 
 TARGET = "127.0.0.1:7"
 
@@ -103,7 +102,7 @@ class LoadTests(CommandTestCase):
                 for report in (LoadReport(counts=counts), LoadReport(result=loadResult()))[
                     : 2 * (not status)
                 ]:
-                    process.protocol.childDataReceived(3, report.line())
+                    process.report(report.encode())
                 process.end(status)
 
         made: Any = self.reactor
@@ -127,7 +126,7 @@ class LoadTests(CommandTestCase):
             status,
             json.loads(output),
             errors,
-            [pickle.loads(process.orders) for process in spawned],
+            [process.messages[0] for process in spawned],
         )
 
     def test_workers(self) -> None:
@@ -142,7 +141,7 @@ class LoadTests(CommandTestCase):
         """A worker that dies is reported, and is status 2."""
         status, document, errors, _ = self.shared(0, 1)
         self.assertEqual((status, document["sent"]), (2, 5))
-        self.assertEqual(errors, "echoproto load: worker 2 died: status 1\n")
+        self.assertEqual(errors, "echoproto load: worker 2 exited with status 1\n")
 
     def test_progress(self) -> None:
         """On a terminal the progress is shown, and erased at the end."""

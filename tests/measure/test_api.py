@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pickle
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -25,7 +24,7 @@ from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.targets.target import Target
 from echoproto.testing import DatagramWire, endpointTo
-from tests.server.fakeprocesses import FakeProcesses
+from tests.fakeprocesses import FakeProcessReactor
 
 SECOND = 1_000_000_000
 
@@ -148,11 +147,11 @@ class LoadTests(SynchronousTestCase):
 
     def test_workers(self) -> None:
         """Several processes share a load; each gets its part of the plan."""
-        reactor: Any = FakeProcesses()
+        reactor: Any = FakeProcessReactor()
         plan = LoadPlan(connections=3, rate=100.0, arrivals="poisson")
         pool = self.successResultOf(prepareLoad(reactor, "127.0.0.1:7", plan, workers=2))
         pool.start()
-        first, second = (pickle.loads(process.orders) for process in reactor.spawned)
+        first, second = (process.messages[0] for process in reactor.spawned)
         self.assertEqual([first.plan.connections, second.plan.connections], [2, 1])
         self.assertEqual(
             (first.rate, first.arrivals, first.index, first.of), (100, "poisson", 0, 2)

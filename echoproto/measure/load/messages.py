@@ -1,7 +1,7 @@
 """
-The messages between a :class:`.workers.LoadWorkerPool` and its workers: assignments there, reports back.
+The messages between a load worker pool (:mod:`.workers`) and its workers (:mod:`.worker`).
 
-Both are pickled, because both ends are of this package.
+Both directions are pickled, as both ends are ours.
 """
 
 from __future__ import annotations
@@ -17,23 +17,29 @@ from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import Target
 
-#: Makes a worker begin.
-GO = b"go"
+#: Sent to each worker when all are ready: start sending.
+GO = "go"
+
+#: Raised by base64 and pickle for a malformed line.
+_MALFORMED = (
+    *(ValueError, TypeError, EOFError, LookupError, AttributeError),
+    *(ImportError, pickle.UnpicklingError),
+)
 
 
 @dataclass(frozen=True)
 class LoadAssignment:
     """
-    The share of a worker.
+    The share of one worker.
 
-    :ivar target: the target.
-    :ivar plan: its plan, without send times.
-    :ivar sizes: minimum and maximum bytes of a message.
-    :ivar connect: how to connect.
-    :ivar arrivals: of an open loop (:func:`~echoproto.measure.load.partition.sendTimes`).
-    :ivar rate: messages per second of the whole load; ``None`` for a closed loop.
-    :ivar index: the number of the worker.
-    :ivar of: the number of workers.
+    :ivar target: the server.
+    :ivar plan: the plan of this worker, without send times.
+    :ivar sizes: the least and the most bytes of a message.
+    :ivar connect: options of the connections.
+    :ivar arrivals: kind of an open loop (:func:`~echoproto.measure.load.partition.sendTimes`).
+    :ivar rate: messages per second of all workers; ``None`` for a closed loop.
+    :ivar index: number of this worker, from 0.
+    :ivar of: number of workers.
     """
 
     target: Target
@@ -45,8 +51,8 @@ class LoadAssignment:
     index: int
     of: int
 
-    def wholePlan(self) -> LoadPlan:
-        """Its plan, with send times."""
+    def planWithTimes(self) -> LoadPlan:
+        """The plan of this worker, with its send times in an open loop."""
         if self.rate is None:
             return self.plan
         return replace(self.plan, times=sendTimes(self.arrivals, self.rate, self.index, self.of))
@@ -55,23 +61,32 @@ class LoadAssignment:
 @dataclass(frozen=True)
 class LoadReport:
     """
-    A report of a worker; an empty one when it is ready.
+    One report of a worker; with no value, it is ready to start.
 
-    :ivar counts: the counts of a second.
-    :ivar result: its result.
-    :ivar error: why it has none.
+    :ivar counts: of the second that has just ended.
+    :ivar result: the last report: the result.
+    :ivar error: the last report: why there is no result.
     """
 
     counts: IntervalCounts | None = None
     result: LoadResult | None = None
     error: EchoprotoError | None = None
 
-    def line(self) -> bytes:
-        """The report as a line."""
-        return base64.b64encode(pickle.dumps(self)) + b"\n"
+    def encode(self) -> bytes:
+        """The report as one line, without its end."""
+        return base64.b64encode(pickle.dumps(self))
 
     @classmethod
-    def fromLine(cls, line: bytes) -> LoadReport:
-        """The report in a line of a worker."""
-        report: LoadReport = pickle.loads(base64.b64decode(line))
+    def decode(cls, line: bytes) -> LoadReport:
+        """
+        Decode a line of one of our workers.
+
+        :raise ValueError: it is malformed.
+        """
+        try:
+            report = pickle.loads(base64.b64decode(line))
+            if not isinstance(report, cls):
+                raise TypeError(type(report))
+        except _MALFORMED as error:
+            raise ValueError(f"not a report: {error!r}") from error
         return report

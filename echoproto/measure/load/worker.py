@@ -1,47 +1,43 @@
 """
-A worker process of a load, started by :mod:`.workers`: does its share, and reports it.
+A worker process of a load: sends its share of the messages and reports the result.
 
-Its standard input brings its assignment, then the signal to begin; it stops when the input ends.
+Started by :mod:`.workers`. It receives a :class:`LoadAssignment`, reports that it is ready, and
+starts when it receives :data:`~.messages.GO`. It reports the counts of each second, then the
+result. When its standard input is closed it stops sending and reports the result so far.
 """
 
 from __future__ import annotations
 
-import pickle
-import signal
-import sys
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from echoproto.childprocess import REPORTS
+from echoproto.childprocess import ParentPipe, ignoreInterrupts, openParentPipe, receiveMessage
 from echoproto.errors import ConnectionClosed, ExchangeError, TargetError
 from echoproto.measure.api import prepareLoad
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadAssignment, LoadReport
 from echoproto.measure.load.plan import LoadResult
 from echoproto.reactors.install import installReactor
 from echoproto.targets.failures import describeFailure
 
 
-@implementer(IHalfCloseableProtocol)
-class LoadWorker(Protocol):
+class LoadWorker(ParentPipe):
     """
-    The pipes to the pool.
+    Runs one assignment.
 
     :param reactor: stopped at the end.
-    :param assignment: the share of this worker.
     """
 
-    def __init__(self, reactor: Any, assignment: LoadAssignment) -> None:
-        self._reactor = reactor
+    def __init__(self, reactor: IReactorTime, assignment: LoadAssignment) -> None:
+        super().__init__(reactor)
         self._assignment = assignment
-        self._loading: Any = None
+        self._load: LoadGenerator | None = None
 
     def connectionMade(self) -> None:
         """Prepare the load."""
@@ -49,80 +45,63 @@ class LoadWorker(Protocol):
         preparing = prepareLoad(
             self._reactor,
             assignment.target,
-            assignment.wholePlan(),
+            assignment.planWithTimes(),
             sizes=assignment.sizes,
             connect=assignment.connect,
             onInterval=self._intervalEnded,
         )
-        preparing.addCallbacks(self._ready, self._failed)
+        preparing.addCallbacks(self._prepared, self._failed)
 
-    def _ready(self, loading: Any) -> None:
-        self._loading = loading
-        loading.result.addCallbacks(self._done, self._failed)
+    def _prepared(self, load: LoadGenerator) -> None:
+        self._load = load
+        load.result.addCallbacks(self._finished, self._failed)
         self._report(LoadReport())
 
     def dataReceived(self, data: bytes) -> None:
-        """Begin."""
-        self._loading.start()
+        """Start: the only further message is :data:`~.messages.GO`."""
+        if self._load is not None:
+            self._load.start()
 
     def readConnectionLost(self) -> None:
-        """Stop sending."""
-        if self._loading is None:
-            self._stop()
+        """Stop sending; before the load is prepared, end at once."""
+        if self._load is None:
+            self.stop()
         else:
-            self._loading.finish()
+            self._load.finish()
 
     def writeConnectionLost(self) -> None:
-        """The pool has ended."""
-        self._stop()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The last report was sent."""
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._reactor.running:
-            self._reactor.stop()
+        """The pool is gone."""
+        self.stop()
 
     def _intervalEnded(self, interval: Interval, counts: IntervalCounts) -> None:
         self._report(LoadReport(counts=counts))
 
-    def _done(self, result: LoadResult) -> None:
-        # An iterator of send times cannot be pickled.
+    def _finished(self, result: LoadResult) -> None:
+        # The send times are an iterator, which cannot be pickled.
         self._end(LoadReport(result=replace(result, plan=replace(result.plan, times=None))))
 
     def _failed(self, failure: Failure) -> None:
-        unreachable = failure.check(ConnectError, ExchangeError)
-        self._end(
-            LoadReport(
-                error=(ConnectionClosed if unreachable else TargetError)(describeFailure(failure))
-            )
-        )
+        isRefused = failure.check(ConnectError, ExchangeError)
+        error = ConnectionClosed if isRefused else TargetError
+        self._end(LoadReport(error=error(describeFailure(failure))))
 
     def _end(self, report: LoadReport) -> None:
         self._report(report)
-        transport: Any = self.transport
-        transport.loseConnection()
+        cast(ITransport, self.transport).loseConnection()
 
     def _report(self, report: LoadReport) -> None:
-        transport: Any = self.transport
-        transport.write(report.line())
+        self.sendReport(report.encode())
 
 
 def runLoadWorker() -> int:
-    """Do the assigned share; returns the exit status."""
-    # Ctrl-C on a terminal reaches this process too; the pool decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Run one assignment; returns the exit status."""
+    ignoreInterrupts()
     try:
-        assignment: LoadAssignment = pickle.load(sys.stdin.buffer)
+        assignment: LoadAssignment = receiveMessage()
     except EOFError:
-        # The parent has ended before there was an assignment.
+        # The parent ended before it sent anything.
         return 0
     reactor = installReactor(None)
-    # Imported here, because it imports the reactor.
-    from twisted.internet import stdio
-
-    pipes: Any = stdio.StandardIO
-    pipes(LoadWorker(reactor, assignment), stdin=0, stdout=REPORTS, reactor=reactor)
+    openParentPipe(LoadWorker(reactor, assignment), reactor)
     reactor.run()
     return 0

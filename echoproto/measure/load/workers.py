@@ -1,20 +1,18 @@
 """
-A load divided among worker processes, one per processor.
+A load that several worker processes share, as one measurement.
 
-Each does its share (:mod:`.worker`) and reports every second; the counters are added exactly (:mod:`.partition`).
+What a worker does is in :mod:`.worker`; :mod:`.partition` splits the plan and adds the results.
 """
 
 from __future__ import annotations
 
-import pickle
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from echoproto.childprocess import ChildProcess
+from echoproto.childprocess import STOP_GRACE, ChildProcess
 from echoproto.errors import EchoprotoError, TargetError
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
@@ -23,95 +21,97 @@ from echoproto.measure.load.partition import ResultAggregator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.units import SECOND
 
-#: Seconds beyond the timeout of replies until a worker that should stop is killed.
-STOP_GRACE = 5.0
 
+class _LoadWorker(ChildProcess):
+    """
+    One worker process.
 
-class _Worker(ChildProcess):
-    """One worker process."""
+    :ivar isWaiting: whether it is ready and has not been started.
+    """
 
     result: LoadResult | None = None
     error: EchoprotoError | None = None
-    isReady = False
 
-    def __init__(self, pool: LoadWorkerPool, number: int) -> None:
+    def __init__(self, pool: LoadWorkerPool, assignment: LoadAssignment) -> None:
+        super().__init__()
         self._pool = pool
-        self.number = number
+        self.assignment = assignment
+        self.isWaiting = False
 
-    def lineReceived(self, line: bytes) -> None:
-        """See :class:`~echoproto.childprocess.ChildProcess`."""
-        self._pool.reported(self, LoadReport.fromLine(line))
+    @property
+    def number(self) -> int:
+        """Its number in messages, from 1."""
+        return self.assignment.index + 1
 
-    def ended(self, how: str, status: int | None) -> None:
-        """See :class:`~echoproto.childprocess.ChildProcess`."""
-        self._pool.ended(self, how)
+    def reportReceived(self, line: bytes) -> None:
+        self._pool.reportReceived(self, line)
+
+    def exited(self, how: str, isClean: bool) -> None:
+        self._pool.exited(self, how)
 
 
 class LoadWorkerPool:
     """
     A load by several processes; a :class:`~echoproto.measure.measurement.Measurement`.
 
-    :param reactor: spawns them.
+    :param reactor: starts the processes.
     :param plan: the plan of the whole load.
-    :param assignments: the share of each worker.
-    :param onInterval: called with each second when all workers have reported it.
-    :param onFault: called with a line for each worker that died or gave up while others succeeded.
+    :param assignments: the share of each worker, in the order of their indexes.
+    :param onInterval: called with each second that all workers have reported.
+    :param onWorkerFailure: called with one line for each worker that fails while others succeed.
     :ivar target: the target.
-    :ivar result: fires with the sum of all results; fails if there is none.
+    :ivar result: fires with the sum of all results; fails if no worker has one. Cancelled, it kills
+        the workers.
     """
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Any,  # IReactorProcess and IReactorTime
         plan: LoadPlan,
         assignments: Sequence[LoadAssignment],
         onInterval: Callable[[Interval, IntervalCounts], None],
-        onFault: Callable[[str], None],
+        onWorkerFailure: Callable[[str], None],
     ) -> None:
-        self.result: Deferred[LoadResult] = Deferred(lambda _: self._cancel())
         self.target = assignments[0].target
-        self._isCancelled = False
+        self.result: Deferred[LoadResult] = Deferred(lambda _: self._cancel())
         self._reactor = reactor
         self._plan = plan
-        self._assignments = assignments
-        self._onFault = onFault
-        self._sum = ResultAggregator(len(assignments), onInterval)
-        self._workers = [_Worker(self, number) for number in range(len(assignments))]
-        self._isStopping = False
-        self._killing: Any = None
+        self._onWorkerFailure = onWorkerFailure
+        self._aggregator = ResultAggregator(len(assignments), onInterval)
+        self._workers = [_LoadWorker(self, assignment) for assignment in assignments]
+        self._isStopping = self._isCancelled = False
 
     def start(self) -> None:
-        """Start all workers; they begin when the last one is ready."""
-        for worker, assignment in zip(self._workers, self._assignments, strict=True):
+        """Start the processes; they begin to send when all are ready."""
+        for worker in self._workers:
             try:
                 worker.spawn(self._reactor, "echoproto.measure.load.worker", "runLoadWorker")
             except OSError as error:
-                # The others end, and the load fails.
                 worker.hasEnded = True
-                worker.error = TargetError(
-                    f"no process could be started: {error.strerror}; see ulimit"
-                )
-                self.ended(worker, "")
-                continue
-            worker.send(pickle.dumps(assignment))
+                worker.error = TargetError(f"cannot start a process: {error.strerror}; see ulimit")
+                self.exited(worker, "")
+            else:
+                worker.send(worker.assignment)
 
     def stage(self) -> tuple[float, tuple[int, int, int]]:
-        """See :class:`~echoproto.measure.load.generator.LoadGenerator`; of the seconds that all have reported."""
-        figures = self._sum.counters.figures
-        elapsed = len(self._sum.counters.intervals) * SECOND
-        return self._plan.share(elapsed, figures[0]), figures
+        """
+        The progress; see :meth:`echoproto.measure.load.generator.LoadGenerator.stage`.
+
+        Of the seconds that all workers have reported.
+        """
+        counters = self._aggregator.counters
+        elapsed = len(counters.intervals) * SECOND
+        return self._plan.share(elapsed, counters.figures[0]), counters.figures
 
     def stop(self) -> None:
-        """Stop sending, and end when all replies have arrived; a second call ends at once."""
+        """Stop sending, and end when all replies are received; called again, kill the workers."""
         if self._isStopping:
             self._kill()
             return
         self._isStopping = True
         for worker in self._running():
             worker.closeInput()
-        self._killing = self._reactor.callLater(
-            STOP_GRACE + self._plan.timeout / SECOND, self._kill
-        )
+            worker.killAfter(self._reactor, self._plan.timeout / SECOND + STOP_GRACE)
 
     def _cancel(self) -> None:
         """Kill the workers, as a cancelled ``Deferred`` cannot wait for their results."""
@@ -120,53 +120,53 @@ class LoadWorkerPool:
 
     def _kill(self) -> None:
         for worker in self._running():
-            worker.signal(signal.SIGKILL)
+            worker.kill()
 
-    def _running(self) -> list[_Worker]:
+    def _running(self) -> list[_LoadWorker]:
         return [worker for worker in self._workers if not worker.hasEnded]
 
-    def reported(self, worker: _Worker, report: LoadReport) -> None:
-        """A report arrived from ``worker``."""
+    def reportReceived(self, worker: _LoadWorker, line: bytes) -> None:
+        """A worker has sent a report."""
+        try:
+            report = LoadReport.decode(line)
+        except ValueError as error:
+            self._onWorkerFailure(f"worker {worker.number} sent a malformed report: {error}")
+            return
         if report.counts is not None:
-            self._sum.second(worker.number, report.counts)
+            self._aggregator.second(worker.assignment.index, report.counts)
         elif report.result is not None:
-            worker.result = replace(report.result, plan=self._assignments[worker.number].plan)
+            worker.result = replace(report.result, plan=worker.assignment.plan)
         else:
             worker.error = report.error
-            worker.isReady = report.error is None
-            self._beginIfReady()
+            worker.isWaiting = report.error is None
+            self._startIfReady()
 
-    def _beginIfReady(self) -> None:
-        """Begin when all running workers are ready, or have given up."""
-        if all(worker.isReady or worker.error is not None for worker in self._running()):
-            for worker in self._running():
-                if worker.isReady:
-                    worker.isReady = False
+    def _startIfReady(self) -> None:
+        """Let the workers send if none of them still prepares."""
+        running = self._running()
+        if all(worker.isWaiting or worker.error is not None for worker in running):
+            for worker in running:
+                if worker.isWaiting:
+                    worker.isWaiting = False
                     worker.send(GO)
 
-    def ended(self, worker: _Worker, how: str) -> None:
-        """``worker`` has ended."""
-        self._sum.ended(worker.number)
+    def exited(self, worker: _LoadWorker, how: str) -> None:
+        """A worker has ended."""
+        self._aggregator.ended(worker.assignment.index)
         if worker.result is None and worker.error is None:
-            self._onFault(f"worker {worker.number + 1} died: {how}")
+            self._onWorkerFailure(f"worker {worker.number} {how}")
         if self._running():
-            self._beginIfReady()
-        else:
-            self._end()
+            self._startIfReady()
+        elif not self._isCancelled:
+            self._fireResult()
 
-    def _end(self) -> None:
-        if self._killing is not None and self._killing.active():
-            self._killing.cancel()
-        if self._isCancelled:
-            return
+    def _fireResult(self) -> None:
         results = [worker.result for worker in self._workers if worker.result is not None]
-        errors = [
-            (worker.number, worker.error) for worker in self._workers if worker.error is not None
-        ]
+        errors = [(worker, worker.error) for worker in self._workers if worker.error is not None]
         if results:
-            for number, error in errors:
-                self._onFault(f"worker {number + 1}: {error}")
-            self.result.callback(self._sum.result(self._plan, results))
+            for worker, error in errors:
+                self._onWorkerFailure(f"worker {worker.number}: {error}")
+            self.result.callback(self._aggregator.result(self._plan, results))
         else:
-            died = TargetError("all workers died")
-            self.result.errback(next((error for _, error in errors), died))
+            noResult = TargetError("no worker has sent a result")
+            self.result.errback(next((error for _, error in errors), noResult))

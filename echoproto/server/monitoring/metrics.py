@@ -20,7 +20,7 @@ from echoproto.server.monitoring.histogram import Histogram
 
 
 @dataclass(frozen=True)
-class Workers:
+class WorkerCounts:
     """
     The processes of a program with several.
 
@@ -36,7 +36,7 @@ def exposition(
     watched: Iterable[MonitoredListener],
     draining: bool,
     delay: Histogram,
-    workers: Workers | None = None,
+    workers: WorkerCounts | None = None,
 ) -> bytes:
     """
     The page with all metrics, in the text format of Prometheus, version 0.0.4.
@@ -168,7 +168,7 @@ class _Collector:
         watched: Sequence[MonitoredListener],
         draining: bool,
         delay: Histogram,
-        workers: Workers | None,
+        workers: WorkerCounts | None,
     ) -> None:
         self._watched = watched
         self._draining = draining

@@ -1,9 +1,9 @@
 """
-The counters of several processes as those of one program.
+Adds up the counters of several worker processes.
 
-A worker makes a snapshot of its own (:func:`snapshot`, plain values for JSON) periodically; the
-supervisor keeps the last one of each and adds them up (:class:`CounterAggregator`). The counts of a
-worker that died stay in the sums, because counters must never go back.
+Each worker sends a :func:`snapshot` of its counters from time to time, in plain values for JSON.
+The supervisor keeps the last one of each worker and adds them up (:class:`CounterAggregator`). What
+a dead worker has counted stays in the sums, as counters must never decrease.
 """
 
 from __future__ import annotations
@@ -21,36 +21,34 @@ from echoproto.server.monitoring.looplag import BOUNDS
 Snapshot = dict[str, Any]
 
 
-def snapshot(watched: Iterable[MonitoredListener], delay: Histogram) -> Snapshot:
+def snapshot(listeners: Iterable[MonitoredListener], loopLag: Histogram) -> Snapshot:
     """
-    The counters of a process so far.
+    The counters of this process.
 
-    :param delay: the lag of its event loop.
+    :param loopLag: see :class:`~echoproto.server.monitoring.looplag.LoopLag`.
     """
-    listeners = {
-        f"{listener.service}\n{listener.place}": _figures(listener) for listener in watched
-    }
-    return {"listeners": listeners, "delay": delay.state()}
+    byName = {f"{listener.service}\n{listener.place}": _values(listener) for listener in listeners}
+    return {"listeners": byName, "delay": loopLag.state()}
 
 
-def _figures(watched: MonitoredListener) -> Snapshot:
-    counts = watched.counts
+def _values(listener: MonitoredListener) -> Snapshot:
+    counts = listener.counts
     return {
         "accepted": counts.accepted,
         "refused": dict(counts.refused),
         "ended": dict(counts.ended),
         # Including those of open connections.
-        "bytesReceived": watched.bytesReceived,
-        "bytesSent": watched.bytesSent,
+        "bytesReceived": listener.bytesReceived,
+        "bytesSent": listener.bytesSent,
         "seconds": counts.seconds.state(),
         "greetings": counts.greetings,
         "vanished": counts.vanished,
-        "datagrams": None if watched.datagrams is None else asdict(watched.datagrams()),
+        "datagrams": None if listener.datagrams is None else asdict(listener.datagrams()),
     }
 
 
-def merge(one: Any, other: Any) -> Any:
-    """The sum of two snapshots, or of parts of them: numbers are added, containers are merged."""
+def merge(one: Any, other: Any) -> Any:  # Any: JSON values
+    """The sum of two snapshots or parts of them: numbers are added, mappings and lists merged."""
     if isinstance(one, dict):
         return {
             name: merge(one[name], other[name])
@@ -63,79 +61,76 @@ def merge(one: Any, other: Any) -> Any:
     return one if one is None else one + other
 
 
-def retire(last: Snapshot) -> Snapshot:
-    """The last snapshot of a process that died: its open connections were lost."""
-    listeners = {
-        name: merge(figures, {"vanished": lost, "ended": {CloseReason.LOST.value: lost}})
-        for name, figures in last["listeners"].items()
-        for lost in (_counts(figures).open,)
-    }
+def _closed(last: Snapshot) -> Snapshot:
+    """The last snapshot of a dead process, with its open connections counted as lost."""
+    listeners = {}
+    for name, values in last["listeners"].items():
+        lost = _counters(values).open
+        listeners[name] = merge(values, {"vanished": lost, "ended": {CloseReason.LOST.value: lost}})
     return {**last, "listeners": listeners}
 
 
-def _counts(figures: Snapshot) -> ListenerCounters:
-    counts = ListenerCounters()
-    counts.accepted = figures["accepted"]
-    counts.refused = Counter(figures["refused"])
-    counts.ended = Counter(figures["ended"])
-    counts.bytesReceived = figures["bytesReceived"]
-    counts.bytesSent = figures["bytesSent"]
-    counts.seconds.restore(figures["seconds"])
-    counts.greetings = figures["greetings"]
-    counts.vanished = figures["vanished"]
-    return counts
+def _counters(values: Snapshot) -> ListenerCounters:
+    counters = ListenerCounters()
+    counters.accepted = values["accepted"]
+    counters.refused = Counter(values["refused"])
+    counters.ended = Counter(values["ended"])
+    counters.bytesReceived = values["bytesReceived"]
+    counters.bytesSent = values["bytesSent"]
+    counters.seconds.restore(values["seconds"])
+    counters.greetings = values["greetings"]
+    counters.vanished = values["vanished"]
+    return counters
 
 
-def _watched(name: str, figures: Snapshot) -> MonitoredListener:
+def _listener(name: str, values: Snapshot) -> MonitoredListener:
     service, _, place = name.partition("\n")
-    totals = None if figures["datagrams"] is None else DatagramTotals(**figures["datagrams"])
+    totals = None if values["datagrams"] is None else DatagramTotals(**values["datagrams"])
     return MonitoredListener(
-        service, place, _counts(figures), tuple, None if totals is None else lambda: totals
+        service, place, _counters(values), tuple, None if totals is None else lambda: totals
     )
 
 
 class CounterAggregator:
-    """The sums over all workers, including those that died."""
+    """The sums over all workers, including dead ones."""
 
     def __init__(self) -> None:
         self._latest: dict[int, Snapshot] = {}
-        self._gone: Snapshot = {"listeners": {}, "delay": Histogram(BOUNDS).state()}
+        self._retired: Snapshot = {"listeners": {}, "delay": Histogram(BOUNDS).state()}
 
     def update(self, worker: int, latest: Snapshot) -> None:
         """
-        Keep the latest snapshot of ``worker``.
+        Replace the snapshot of a worker.
 
-        :raise ValueError: it is malformed; then it is not counted.
+        :raise ValueError: ``latest`` is malformed; the previous snapshot is kept.
         """
         try:
-            everything = merge(self._gone, latest)
-            for name, figures in latest["listeners"].items():
-                _watched(name, figures)
-            Histogram(BOUNDS).restore(everything["delay"])
+            total = merge(self._retired, latest)
+            for name, values in latest["listeners"].items():
+                _listener(name, values)
+            Histogram(BOUNDS).restore(total["delay"])
         except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"malformed snapshot: {error!r}") from error
+            raise ValueError(f"not a snapshot: {error!r}") from error
         self._latest[worker] = latest
 
-    def bury(self, worker: int) -> None:
-        """``worker`` has ended; the next one of that number begins at zero."""
+    def retire(self, worker: int) -> None:
+        """A worker has died: keep its counts. Those of its successor begin at 0."""
         last = self._latest.pop(worker, None)
         if last is not None:
-            self._gone = merge(self._gone, retire(last))
+            self._retired = merge(self._retired, _closed(last))
 
-    def watched(self) -> list[MonitoredListener]:
-        """
-        The listeners with the sums, for :func:`echoproto.server.monitoring.metrics.exposition`.
-        """
-        return [_watched(name, figures) for name, figures in self._total()["listeners"].items()]
+    def listeners(self) -> list[MonitoredListener]:
+        """The sums per listener, for :func:`echoproto.server.monitoring.metrics.exposition`."""
+        return [_listener(name, values) for name, values in self._total()["listeners"].items()]
 
-    def delay(self) -> Histogram:
-        """The lag of the event loops."""
+    def loopLag(self) -> Histogram:
+        """The loop lag of all workers."""
         histogram = Histogram(BOUNDS)
         histogram.restore(self._total()["delay"])
         return histogram
 
     def _total(self) -> Snapshot:
-        total = self._gone
+        total = self._retired
         for latest in self._latest.values():
             total = merge(total, latest)
         return total

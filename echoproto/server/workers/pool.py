@@ -1,10 +1,11 @@
 """
-The worker processes of a supervisor: start, replace, drain, reload, and collect their counters.
+The server's worker processes: started, replaced when they die, drained and reloaded.
 
-One spare process is started besides, ready for an assignment, and replaces a worker that dies: a
-start would take a second on a busy machine, during which new clients would wait.
+One more process than there are workers is kept as a spare. It has started up and waits for an
+assignment, so that it can take the place of a worker that dies: starting a process takes up to a
+second on a busy machine, and new clients would wait for it.
 
-:mod:`echoproto.server.workers.worker` runs in a worker.
+Used by :mod:`.supervisor`. The code that runs in a worker is in :mod:`.worker`.
 """
 
 from __future__ import annotations
@@ -16,155 +17,158 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from echoproto.childprocess import ChildProcess
+from echoproto.childprocess import STOP_GRACE, ChildProcess
 from echoproto.server.workers.aggregate import CounterAggregator
+from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig
 
-#: Seconds until a worker that died is replaced, by how often it has died in a row; the last one for
-#: all further times.
+#: Seconds before a dead worker is restarted, by its deaths in a row; the last for all further ones.
 RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
-#: Seconds after which a worker counts as stable: its death is the first in a row.
+#: A worker that has run for this many seconds is stable: its next death begins a new row.
 STABLE_AFTER = 10.0
 
-#: Number of starts in a row without any worker that served, after which the pool gives up.
-FAILED_STARTS = 3
+#: Failed starts in a row after which the server gives up.
+MAX_FAILED_STARTS = 3
 
-#: Seconds beyond its drain until a worker that should stop is killed.
-GRACE = 5.0
-
-#: The spare, among the numbers of workers to be started.
+#: Stands for the spare among the numbers of the workers to be started.
 _SPARE = -1
 
 
 @dataclass(frozen=True)
-class Start:
+class WorkerStart:
     """
     How to start a worker.
 
-    :ivar config: sent to its standard input at the start.
-    :ivar descriptors: the descriptors that it inherits, by their numbers there.
-    :ivar assignmentOf: sent next, when it becomes the worker of that number.
+    :ivar config: its first message, when it is started.
+    :ivar descriptors: the sockets that it inherits, by their descriptors there.
+    :ivar assignmentOf: makes its second message, when it becomes the worker with this number.
     """
 
-    config: bytes
+    config: WorkerConfig
     descriptors: Mapping[int, int]
-    assignmentOf: Callable[[int], bytes]
+    assignmentOf: Callable[[int], WorkerAssignment]
 
 
-class _Worker(ChildProcess):
-    """One worker process."""
+class _ServerWorker(ChildProcess):
+    """
+    One worker process.
+
+    :ivar number: ``None`` for the spare.
+    :ivar isReady: whether it serves.
+    :ivar assignedAt: when it got its number, in seconds of the reactor.
+    """
 
     def __init__(self, pool: WorkerPool) -> None:
+        super().__init__()
         self.number: int | None = None
-        self.ready = False
-        self.since = 0.0
+        self.isReady = False
+        self.assignedAt = 0.0
         self._pool = pool
 
-    def lineReceived(self, line: bytes) -> None:
-        """See :class:`ChildProcess`."""
-        self._pool.reported(self, line)
+    def reportReceived(self, line: bytes) -> None:
+        self._pool.reportReceived(self, line)
 
-    def ended(self, how: str, status: int | None) -> None:
-        """See :class:`ChildProcess`."""
-        self._pool.ended(self, how, status == 0)
+    def exited(self, how: str, isClean: bool) -> None:
+        self._pool.exited(self, how, isClean)
 
 
 class WorkerPool:
     """
     A fixed number of workers.
 
-    :param reactor: spawns them and measures the time.
-    :param count: the number.
-    :param prepare: how to start one.
-    :param whenReady: called each time that all are ready.
-    :param giveUp: called with one line if they cannot be started.
-    :ivar restarts: the number of replacements.
-    :ivar clean: whether all workers that had to stop did so by themselves.
-    :ivar sums: their counters.
+    :param reactor: starts the processes and keeps the time.
+    :param count: number of workers.
+    :param prepare: called before each start.
+    :param onReady: called each time that all workers are ready.
+    :param onFailure: called with one line when the workers cannot be started.
+    :ivar restarts: workers started in place of one that had died.
+    :ivar isClean: whether all workers that were stopped have stopped by themselves.
+    :ivar counters: the sums of what the workers have counted.
     """
 
     _log = Logger()
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Any,  # IReactorProcess and IReactorTime
         count: int,
-        prepare: Callable[[], Start],
-        whenReady: Callable[[], object],
-        giveUp: Callable[[str], object],
+        prepare: Callable[[], WorkerStart],
+        onReady: Callable[[], object],
+        onFailure: Callable[[str], object],
     ) -> None:
         self._reactor = reactor
         self._count = count
         self._prepare = prepare
-        self._whenReady = whenReady
-        self._giveUp = giveUp
-        self._workers: dict[int, _Worker] = {}
-        self._spare: _Worker | None = None
+        self._onReady = onReady
+        self._onFailure = onFailure
+        self._workers: dict[int, _ServerWorker] = {}
+        self._spare: _ServerWorker | None = None
         self._deaths = [0] * count
         self._failedStarts = 0
-        self._starting: dict[int, Any] = {}
-        self._stopping: list[Deferred[None]] = []
-        self._draining = False
-        self._kill: Any = None
+        self._starts: dict[int, IDelayedCall] = {}
+        self._waiting: list[Deferred[None]] = []
+        self._isDraining = False
         self.restarts = 0
-        self.clean = True
-        self.sums = CounterAggregator()
+        self.isClean = True
+        self.counters = CounterAggregator()
 
     @property
     def running(self) -> int:
-        """The number of ready workers."""
-        return sum(worker.ready for worker in self._workers.values())
+        """Number of workers that are ready."""
+        return sum(worker.isReady for worker in self._workers.values())
 
     @property
-    def ready(self) -> bool:
-        """Whether all are ready."""
+    def isReady(self) -> bool:
+        """Whether all workers are ready."""
         return self.running == self._count
 
     def start(self) -> None:
-        """Start all."""
+        """Start all workers."""
         for number in range(self._count):
             self._assign(number)
 
     def reload(self) -> None:
-        """Make all read their certificates again."""
+        """Let all workers read their certificates again."""
         for worker in self._workers.values():
             worker.signal(signal.SIGHUP)
 
     def stopAtOnce(self) -> None:
-        """End their drains."""
-        self._signal(signal.SIGTERM)
+        """Cut the drains of the workers short."""
+        self._terminate()
 
     def drain(self, seconds: float) -> Deferred[None]:
         """
-        Let all finish and end.
+        Let all workers drain and end.
 
-        :param seconds: the time for each; one that takes :data:`GRACE` longer is killed.
-        :return: fires when all have ended.
+        :param seconds: how long each drain may take; a worker that takes
+            :data:`~echoproto.childprocess.STOP_GRACE` longer is killed.
+        :return: fires when all processes have ended.
         """
-        if not self._draining:
-            self._draining = True
-            for call in self._starting.values():
-                call.cancel()
-            self._starting.clear()
-            self._signal(signal.SIGTERM)
-            self._kill = self._reactor.callLater(seconds + GRACE, self._signal, signal.SIGKILL)
+        if not self._isDraining:
+            self._isDraining = True
+            for start in self._starts.values():
+                start.cancel()
+            self._starts.clear()
+            self._terminate()
+            for worker in self._processes():
+                worker.killAfter(self._reactor, seconds + STOP_GRACE)
         if not self._processes():
-            self._allEnded()
             return succeed(None)
-        stopped: Deferred[None] = Deferred()
-        self._stopping.append(stopped)
-        return stopped
+        drained: Deferred[None] = Deferred()
+        self._waiting.append(drained)
+        return drained
 
-    def reported(self, worker: _Worker, line: bytes) -> None:
-        """A line arrived from ``worker``."""
+    def reportReceived(self, worker: _ServerWorker, line: bytes) -> None:
+        """``worker`` has sent a report."""
         try:
             report = json.loads(line)
             if "snapshot" in report and worker.number is not None:
-                self.sums.update(worker.number, report["snapshot"])
+                self.counters.update(worker.number, report["snapshot"])
             elif "ready" in report:
-                self._isReady(worker)
+                self._becameReady(worker)
         except (ValueError, TypeError) as error:
             self._log.error(
                 "worker {number} sent a malformed report: {error}",
@@ -172,85 +176,81 @@ class WorkerPool:
                 error=error,
             )
 
-    def _isReady(self, worker: _Worker) -> None:
-        worker.ready = True
+    def _becameReady(self, worker: _ServerWorker) -> None:
+        worker.isReady = True
         self._failedStarts = 0
-        if self.ready:
-            self._whenReady()
+        if self.isReady:
+            self._onReady()
             self._startSpare()
 
     def _startSpare(self) -> None:
-        self._starting.pop(_SPARE, None)
-        if self._spare is None and not self._draining:
+        self._starts.pop(_SPARE, None)
+        if self._spare is None and not self._isDraining:
             self._spare = self._spawn()
 
-    def ended(self, worker: _Worker, how: str, clean: bool) -> None:
-        """``worker`` has ended: replace it, unless the pool is stopping."""
+    def exited(self, worker: _ServerWorker, how: str, isClean: bool) -> None:
+        """``worker`` has ended: replace it, unless the pool is draining."""
         number = worker.number
         if number is None:
             self._spare = None
         else:
             del self._workers[number]
-            self.sums.bury(number)
-        if self._draining:
-            self.clean = self.clean and (clean or not worker.ready)
+            self.counters.retire(number)
+        if self._isDraining:
+            self.isClean = self.isClean and (isClean or not worker.isReady)
             if not self._processes():
-                self._allEnded()
+                self._drained()
         elif number is None:
-            self._log.error("the spare worker ended with {how}", how=how)
-            self._starting[_SPARE] = self._reactor.callLater(STABLE_AFTER, self._startSpare)
+            self._log.error("the spare worker {how}", how=how)
+            self._starts[_SPARE] = self._reactor.callLater(STABLE_AFTER, self._startSpare)
         else:
-            self._log.error("worker {number} ended with {how}", number=number, how=how)
+            self._log.error("worker {number} {how}", number=number, how=how)
             self._replace(number, worker, how)
 
-    def _replace(self, number: int, worker: _Worker, how: str) -> None:
-        self._failedStarts += not worker.ready
-        if self._failedStarts >= FAILED_STARTS:
-            self._giveUp(
-                f"workers cannot start: {FAILED_STARTS} in a row ended with {how}; "
-                "see the log above"
+    def _replace(self, number: int, worker: _ServerWorker, how: str) -> None:
+        self._failedStarts += not worker.isReady
+        if self._failedStarts >= MAX_FAILED_STARTS:
+            self._onFailure(
+                f"workers cannot start: {MAX_FAILED_STARTS} in a row ended before they were ready, "
+                f"and the last one {how}; see the log above"
             )
             return
-        lived = self._reactor.seconds() - worker.since
-        self._deaths[number] = 0 if lived >= STABLE_AFTER else self._deaths[number]
+        if self._reactor.seconds() - worker.assignedAt >= STABLE_AFTER:
+            self._deaths[number] = 0
         delay = RESTART_DELAYS[min(self._deaths[number], len(RESTART_DELAYS) - 1)]
         self._deaths[number] += 1
         self.restarts += 1
-        self._starting[number] = self._reactor.callLater(delay, self._assign, number)
+        self._starts[number] = self._reactor.callLater(delay, self._assign, number)
 
     def _assign(self, number: int) -> None:
-        self._starting.pop(number, None)
+        """Make the spare, or a new process, the worker with this number."""
+        self._starts.pop(number, None)
         worker, self._spare = self._spare or self._spawn(), None
         worker.number = number
-        worker.since = self._reactor.seconds()
+        worker.assignedAt = self._reactor.seconds()
         self._workers[number] = worker
         worker.send(self._prepare().assignmentOf(number))
 
-    def _spawn(self) -> _Worker:
+    def _spawn(self) -> _ServerWorker:
         start = self._prepare()
-        worker = _Worker(self)
+        worker = _ServerWorker(self)
         worker.spawn(
-            self._reactor,
-            "echoproto.server.workers.worker",
-            "runWorker",
-            start.descriptors,
+            self._reactor, "echoproto.server.workers.worker", "runWorker", start.descriptors
         )
         worker.send(start.config)
         return worker
 
-    def _processes(self) -> list[_Worker]:
-        # The spare first, so that its copies of the sockets are closed when a worker closes its
-        # own.
+    def _processes(self) -> list[_ServerWorker]:
+        # The spare comes first, so that its copies of the sockets are closed before a worker closes
+        # its own.
         spare = [] if self._spare is None else [self._spare]
         return [*spare, *self._workers.values()]
 
-    def _signal(self, number: int) -> None:
+    def _terminate(self) -> None:
         for worker in self._processes():
-            worker.signal(number)
+            worker.signal(signal.SIGTERM)
 
-    def _allEnded(self) -> None:
-        if self._kill is not None and self._kill.active():
-            self._kill.cancel()
-        waiting, self._stopping = self._stopping, []
-        for worker in waiting:
-            worker.callback(None)
+    def _drained(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for drained in waiting:
+            drained.callback(None)

@@ -1,15 +1,13 @@
 """
-The program as several processes: a supervisor that serves no client, and workers that do.
+The server as several processes: a supervisor that serves no client, and workers that do.
 
-For ``echoproto serve --workers``. The supervisor opens the listeners and keeps them
-(:mod:`echoproto.server.workers.sharedsockets`), starts the workers
-(:mod:`echoproto.server.workers.pool`), passes drain and reload on to them and adds their counters.
-Monitoring sees one :class:`~echoproto.server.application.EchoprotoService`.
+The supervisor opens the listeners and keeps them open (:mod:`.sharedsockets`), runs the workers
+(:mod:`.pool`), passes drain and reload on to them, and adds up what they count. To systemd and to
+readers of the status page it is one :class:`~echoproto.server.application.EchoprotoService`.
 """
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,29 +16,29 @@ from twisted.internet.defer import Deferred
 
 from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
-from echoproto.server.monitoring.metrics import Workers, exposition
+from echoproto.server.monitoring.metrics import WorkerCounts, exposition
 from echoproto.server.ports import Platform
 from echoproto.server.systemd import Notifier
-from echoproto.server.workers.pool import Start, WorkerPool
+from echoproto.server.workers.pool import WorkerPool, WorkerStart
 from echoproto.server.workers.sharedsockets import SharedListeners
 from echoproto.server.workers.worker import FIRST_SOCKET, WorkerAssignment, WorkerConfig
 
 
 class Supervisor(EchoprotoService):
     """
+    The service of the supervising process.
+
     :param reactor: runs it.
-    :param settings: the settings of each worker, and the status listener.
-    :param workers: their number.
-    :param configFor: makes the configuration of a worker with these settings.
-    :param machine: see :class:`~echoproto.server.application.EchoprotoService`; opens the status
-        listener.
+    :param settings: the settings of the workers; the status listener is the supervisor's own.
+    :param workers: number of workers.
+    :param configFor: makes the configuration of workers with these settings.
+    :param machine: see :class:`~echoproto.server.application.EchoprotoService`.
     :param notifier: likewise.
-    :ivar exitStatus: 1 if the workers could not be started, or did not stop by themselves.
     """
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Any,  # as of EchoprotoService
         settings: Settings,
         workers: int,
         configFor: Callable[[Settings], WorkerConfig],
@@ -49,39 +47,39 @@ class Supervisor(EchoprotoService):
     ) -> None:
         self._settings = settings
         self._configFor = configFor
-        self._failed = False
+        self._hasFailed = False
         machine = machine if machine is not None else Platform()
-        self._held = SharedListeners(workers, self._drainWorkers, machine)
-        holding = replace(
-            machine, openStream=self._held.openStream, openDatagrams=self._held.openDatagrams
+        self._shared = SharedListeners(workers, self._drainWorkers, machine)
+        sharing = replace(
+            machine, openStream=self._shared.openStream, openDatagrams=self._shared.openDatagrams
         )
-        # The backlog of a full server is the workers' concern.
-        super().__init__(reactor, replace(settings, waitWhenFull=False), holding, notifier)
-        self.crew = WorkerPool(reactor, workers, self._prepare, self._allReady, self._giveUp)
+        # The workers, not the supervisor, stop accepting when they are full.
+        super().__init__(reactor, replace(settings, waitWhenFull=False), sharing, notifier)
+        self.pool = WorkerPool(reactor, workers, self._prepare, self._allReady, self._giveUp)
 
     @property
     def exitStatus(self) -> int:
-        """0 after a clean stop."""
-        return 0 if self.crew.clean and not self._failed else 1
+        """1 if the workers could not be started or had to be killed, else 0."""
+        return 0 if self.pool.isClean and not self._hasFailed else 1
 
     def startService(self) -> None:
-        """Start the workers too."""
+        """Start the service and the workers."""
         super().startService()
-        self.crew.start()
+        self.pool.start()
 
-    def _prepare(self) -> Start:
+    def _prepare(self) -> WorkerStart:
         config = self._configFor(replace(self._settings, groups=[]))
-        return Start(pickle.dumps(config), self._held.descriptors(FIRST_SOCKET), self._assignmentOf)
+        return WorkerStart(config, self._shared.descriptors(FIRST_SOCKET), self._assignmentOf)
 
-    def _assignmentOf(self, number: int) -> bytes:
-        groups = self._held.groupsFor(number, FIRST_SOCKET)
-        mine = {listener.passed.descriptor for [listener] in groups if listener.passed is not None}
-        others = sorted(self._held.descriptors(FIRST_SOCKET).keys() - mine)
-        return pickle.dumps(WorkerAssignment(groups, others))
+    def _assignmentOf(self, number: int) -> WorkerAssignment:
+        groups = self._shared.groupsFor(number, FIRST_SOCKET)
+        own = {group[0].passed.descriptor for group in groups if group[0].passed is not None}
+        others = sorted(self._shared.descriptors(FIRST_SOCKET).keys() - own)
+        return WorkerAssignment(groups, others)
 
     def _tellReady(self) -> None:
-        # Called when our reactor runs, and again by each worker that becomes ready.
-        if self.crew.ready:
+        # Called when the reactor runs, and again each time that all workers have become ready.
+        if self.pool.isReady:
             super()._tellReady()
 
     def _allReady(self) -> None:
@@ -89,27 +87,29 @@ class Supervisor(EchoprotoService):
             self._tellReady()
 
     def _drainWorkers(self) -> Deferred[None]:
-        return self.crew.drain(self._settings.drain)
+        return self.pool.drain(self._settings.drain)
 
     def _stopAtOnce(self) -> None:
         super()._stopAtOnce()
-        self.crew.stopAtOnce()
+        self.pool.stopAtOnce()
 
     def _readAgain(self) -> None:
         super()._readAgain()
-        self.crew.reload()
+        self.pool.reload()
 
     def _giveUp(self, message: str) -> None:
-        self._failed = True
+        self._hasFailed = True
         self._machine.reportStartupError(message)
         self._reactor.stop()
 
     def ready(self) -> bool:
-        """Whether all workers serve and the program is not stopping."""
-        return super().ready() and self.crew.ready
+        """Whether all workers serve and the server is not stopping."""
+        return super().ready() and self.pool.isReady
 
     def metrics(self) -> bytes:
-        """The sums over all workers."""
-        sums = self.crew.sums
-        workers = Workers(self.crew.running, self.crew.restarts)
-        return exposition(sums.watched(), self.listeners.draining, sums.delay(), workers)
+        """The metrics, added up over all workers."""
+        counters = self.pool.counters
+        workers = WorkerCounts(self.pool.running, self.pool.restarts)
+        return exposition(
+            counters.listeners(), self.listeners.draining, counters.loopLag(), workers
+        )

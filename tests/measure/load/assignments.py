@@ -1,4 +1,4 @@
-"""Assignments of a worker of a load, for tests."""
+"""Assignments of load workers, for tests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import parseTarget
 
 
-def ordered(plan: LoadPlan | None = None, **values: Any) -> LoadAssignment:
-    """One connection in a closed loop, with ``values`` instead of the defaults."""
-    usual: dict[str, Any] = {
+def makeAssignment(plan: LoadPlan | None = None, **values: Any) -> LoadAssignment:
+    """A closed loop of a single worker, except for these values."""
+    defaults: dict[str, Any] = {
         "target": parseTarget("127.0.0.1:7"),
         "plan": plan or LoadPlan(connections=1),
         "sizes": (64, 64),
@@ -22,4 +22,4 @@ def ordered(plan: LoadPlan | None = None, **values: Any) -> LoadAssignment:
         "index": 0,
         "of": 1,
     }
-    return LoadAssignment(**{**usual, **values})
+    return LoadAssignment(**{**defaults, **values})

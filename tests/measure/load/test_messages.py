@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import pickle
 from itertools import islice
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -8,25 +10,33 @@ from echoproto.errors import ConnectionClosed
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.messages import LoadReport
 from echoproto.measure.load.partition import sendTimes
-from tests.measure.load.assignments import ordered
+from tests.measure.load.assignments import makeAssignment
 
 
-class PipeTests(SynchronousTestCase):
+class LoadAssignmentTests(SynchronousTestCase):
     def test_times(self) -> None:
-        """In an open loop a worker has its part of the times, in a closed one none."""
-        self.assertIsNone(ordered().wholePlan().times)
-        times = ordered(rate=10.0, index=1, of=2).wholePlan().times
+        """In an open loop a worker has its share of the send times; in a closed loop it has none."""
+        self.assertIsNone(makeAssignment().planWithTimes().times)
+        times = makeAssignment(rate=10.0, index=1, of=2).planWithTimes().times
         assert times is not None
         self.assertEqual(list(islice(times, 3)), list(islice(sendTimes("fixed", 10.0, 1, 2), 3)))
 
-    def test_reports(self) -> None:
-        """A report is one line in the pipe, and can be restored from it."""
+
+class LoadReportTests(SynchronousTestCase):
+    def test_encode(self) -> None:
+        """A report is one line, from which it can be decoded."""
         counts = IntervalCounts()
         counts.sent = 5
         counts.service.add(7)
-        line = LoadReport(counts=counts, error=ConnectionClosed("lost")).line()
-        self.assertEqual((line.count(b"\n"), line[-1:]), (1, b"\n"))
-        found = LoadReport.fromLine(line)
-        assert found.counts is not None
-        self.assertEqual((found.counts.sent, found.counts.service.maximum), (5, 7))
-        self.assertEqual((str(found.error), found.result), ("lost", None))
+        line = LoadReport(counts=counts, error=ConnectionClosed("lost")).encode()
+        self.assertNotIn(b"\n", line)
+        decoded = LoadReport.decode(line)
+        assert decoded.counts is not None
+        self.assertEqual((decoded.counts.sent, decoded.counts.service.maximum), (5, 7))
+        self.assertEqual((str(decoded.error), decoded.result), ("lost", None))
+
+    def test_malformed(self) -> None:
+        """A line that is not a report is a ``ValueError``."""
+        for line in (b"", b"!", b"abc", b"AAAA", base64.b64encode(pickle.dumps(3))):
+            with self.assertRaisesRegex(ValueError, "not a report"):
+                LoadReport.decode(line)

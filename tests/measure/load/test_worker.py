@@ -14,7 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed, TargetError
-from echoproto.measure.load import worker as loadworker
+from echoproto.measure.load import worker as workerModule
 from echoproto.measure.load.messages import GO, LoadReport
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.worker import LoadWorker, runLoadWorker
@@ -23,117 +23,120 @@ from echoproto.targets.target import Target
 from echoproto.testing import endpointTo
 from echoproto.units import SECOND
 from tests.cli.commandcase import RunningReactor
-from tests.measure.load.assignments import ordered
+from tests.measure.load.assignments import makeAssignment
+
+GO_MESSAGE = pickle.dumps(GO)
 
 
-class Pipes(StringTransport):
-    """Tells when it is closed."""
+class ClosingTransport(StringTransport):
+    """A transport that reports its close to its protocol."""
+
+    protocol: Any
 
     def loseConnection(self) -> None:
         super().loseConnection()
         self.protocol.connectionLost()
 
-    protocol: Any
 
-
-class WorkTests(SynchronousTestCase):
+class LoadWorkerTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.lab = RunningReactor()
-        self.lab.running = True
-        self.endpoint, self.pairs = endpointTo(EchoFactory(self.lab))
+        self.reactor = RunningReactor()
+        self.reactor.running = True
+        self.endpoint, self.pairs = endpointTo(EchoFactory(self.reactor))
         self.patch(TCP4ClientEndpoint, "connect", lambda _, factory: self.endpoint.connect(factory))
-        self.addCleanup(self.end)
+        self.addCleanup(self.abortConnections)
 
-    def end(self) -> None:
-        for each in self.pairs:
-            each.client.abortConnection()
-            each.pump()
+    def abortConnections(self) -> None:
+        for pair in self.pairs:
+            pair.client.abortConnection()
+            pair.pump()
 
-    def work(self, *arguments: Any, **values: Any) -> Any:
-        self.pipes = Pipes()
-        work = LoadWorker(self.lab, ordered(*arguments, **values))
-        self.pipes.protocol = work
-        work.makeConnection(self.pipes)
-        return work
+    def makeWorker(self, *arguments: Any, **values: Any) -> LoadWorker:
+        self.transport = ClosingTransport()
+        worker = LoadWorker(self.reactor, makeAssignment(*arguments, **values))
+        self.transport.protocol = worker
+        worker.makeConnection(self.transport)
+        return worker
 
-    def said(self) -> list[LoadReport]:
-        found = [LoadReport.fromLine(each) for each in self.pipes.value().splitlines()]
-        self.pipes.clear()
-        return found
+    def reports(self) -> list[LoadReport]:
+        """The reports since the last call."""
+        reports = [LoadReport.decode(line) for line in self.transport.value().splitlines()]
+        self.transport.clear()
+        return reports
 
-    def pump(self) -> None:
+    def test_load(self) -> None:
+        """It reports that it is ready, sends when it may, and reports its counts and its result."""
+        worker = self.makeWorker(plan=LoadPlan(connections=1, duration=None, count=3))
+        self.assertEqual(self.reports(), [LoadReport()])
+        self.assertEqual(self.pairs, [])
+        worker.dataReceived(GO_MESSAGE)
         for _ in range(5):
             self.pairs[0].pump()
-
-    def test_work(self) -> None:
-        """It is ready, begins when it is told, tells what it has counted and what became of it, and ends."""
-        work = self.work(plan=LoadPlan(connections=1, duration=None, count=3))
-        self.assertEqual(self.said(), [LoadReport()])
-        self.assertEqual(self.pairs, [])
-        work.dataReceived(GO)
-        self.pump()
-        second, last = self.said()
+        second, last = self.reports()
         assert second.counts is not None and last.result is not None
         self.assertEqual((second.counts.sent, last.result.received), (3, 3))
-        self.assertTrue(self.lab.stopped)
+        self.assertTrue(self.reactor.stopped)
 
-    def test_open(self) -> None:
-        """In an open loop it has times, which it does not tell."""
-        work = self.work(rate=10.0, plan=LoadPlan(connections=1, duration=SECOND, rate=10.0))
-        work.dataReceived(GO)
-        work.readConnectionLost()
-        self.lab.advance(LoadPlan().timeout / SECOND)
-        [*_, last] = self.said()
+    def test_openLoop(self) -> None:
+        """In an open loop it has send times, which are not in its result."""
+        worker = self.makeWorker(
+            rate=10.0, plan=LoadPlan(connections=1, duration=SECOND, rate=10.0)
+        )
+        worker.dataReceived(GO_MESSAGE)
+        worker.readConnectionLost()
+        self.reactor.advance(LoadPlan().timeout / SECOND)
+        [*_, last] = self.reports()
         assert last.result is not None
         self.assertEqual((last.result.plan.times, last.result.plan.open), (None, True))
 
-    def test_nobody(self) -> None:
-        """Where nobody is there it says so."""
+    def test_refused(self) -> None:
+        """If the server refuses connections, it reports that."""
         self.patch(self.endpoint, "connect", lambda factory: fail(ConnectionRefusedError()))
-        self.work().dataReceived(GO)
-        error = self.said()[-1].error
+        self.makeWorker().dataReceived(GO_MESSAGE)
+        error = self.reports()[-1].error
         self.assertIsInstance(error, ConnectionClosed)
         self.assertEqual(str(error), "refused: nothing listens there")
-        self.assertTrue(self.lab.stopped)
+        self.assertTrue(self.reactor.stopped)
 
-    def test_cannot(self) -> None:
-        """What cannot be asked is an error of ours."""
-        self.work(target=Target("x", "endpoint", path="nonsense:"))
-        self.assertIsInstance(self.said()[-1].error, TargetError)
+    def test_invalidTarget(self) -> None:
+        """A target that cannot be used is reported; a message after that is ignored."""
+        worker = self.makeWorker(target=Target("x", "endpoint", path="nonsense:"))
+        worker.dataReceived(GO_MESSAGE)
+        self.assertIsInstance(self.reports()[-1].error, TargetError)
 
-    def test_early(self) -> None:
-        """When the command is gone before it is ready, or takes no more, it ends; once."""
-        work = LoadWorker(self.lab, ordered())
-        work.readConnectionLost()
-        self.assertTrue(self.lab.stopped)
-        self.lab.running = False
-        self.lab.stopped = False
-        work.writeConnectionLost()
-        self.assertFalse(self.lab.stopped)
+    def test_poolGone(self) -> None:
+        """If the pool is gone before it is ready, or reads no more, it ends once."""
+        worker = LoadWorker(self.reactor, makeAssignment())
+        worker.readConnectionLost()
+        self.assertTrue(self.reactor.stopped)
+        self.reactor.running = False
+        self.reactor.stopped = False
+        worker.writeConnectionLost()
+        self.assertFalse(self.reactor.stopped)
 
 
-class MainTests(SynchronousTestCase):
+class RunLoadWorkerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
 
-    def orders(self, data: bytes) -> None:
+    def setInput(self, data: bytes) -> None:
         self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
-    def test_gone(self) -> None:
-        """It ends if the parent has ended before there was an assignment."""
-        self.orders(b"")
+    def test_noAssignment(self) -> None:
+        """If the parent ends before it sends an assignment, the status is 0."""
+        self.setInput(b"")
         self.assertEqual(runLoadWorker(), 0)
 
-    def test_main(self) -> None:
-        """It does as it is ordered, and leaves Ctrl-C to the command."""
-        self.orders(pickle.dumps(ordered()))
-        lab = RunningReactor()
-        lab.act = lambda turn: lab.stop()
-        self.patch(loadworker, "installReactor", lambda name: lab)
+    def test_run(self) -> None:
+        """It runs its assignment on the pipes to its parent, and ignores Ctrl-C."""
+        self.setInput(pickle.dumps(makeAssignment()))
+        reactor = RunningReactor()
+        reactor.act = lambda turn: reactor.stop()
+        self.patch(workerModule, "installReactor", lambda name: reactor)
         made: list[Any] = []
-        self.patch(stdio, "StandardIO", lambda work, **named: made.append((work, named)))
+        self.patch(stdio, "StandardIO", lambda worker, **named: made.append((worker, named)))
         self.assertEqual(runLoadWorker(), 0)
-        [(work, named)] = made
-        self.assertIsInstance(work, LoadWorker)
-        self.assertEqual(named, {"stdin": 0, "stdout": 3, "reactor": lab})
+        [(worker, named)] = made
+        self.assertIsInstance(worker, LoadWorker)
+        self.assertEqual(named, {"stdin": 0, "stdout": 3, "reactor": reactor})
         self.assertEqual(signal.getsignal(signal.SIGINT), signal.SIG_IGN)

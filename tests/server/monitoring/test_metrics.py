@@ -22,7 +22,7 @@ from echoproto.server.monitoring.counters import (
 )
 from echoproto.server.monitoring.histogram import Histogram
 from echoproto.server.monitoring.looplag import BOUNDS, INTERVAL, LoopLag
-from echoproto.server.monitoring.metrics import Workers, exposition
+from echoproto.server.monitoring.metrics import WorkerCounts, exposition
 from echoproto.testing import DatagramWire, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 
@@ -191,7 +191,7 @@ class DatagramTests(SynchronousTestCase):
 class ExpositionTests(SynchronousTestCase):
     def test_workers(self) -> None:
         """A program of several processes tells how many are ready, and how many had to be started again."""
-        page = exposition([], False, Histogram(BOUNDS), Workers(3, 2)).decode()
+        page = exposition([], False, Histogram(BOUNDS), WorkerCounts(3, 2)).decode()
         self.assertIn("echoproto_workers 3.0\n", page)
         self.assertIn("echoproto_worker_restarts_total 2.0\n", page)
         self.assertNotIn("echoproto_worker", exposition([], False, Histogram(BOUNDS)).decode())

@@ -17,89 +17,89 @@ PLACE = "tcp here:7"
 
 
 def stream(accepted: int, ended: int) -> MonitoredListener:
-    """A stream listener with so many connections of 2 seconds and 10 bytes each way."""
-    counts = ListenerCounters()
+    """A stream listener with connections of 2 seconds and 10 bytes in each direction."""
+    counters = ListenerCounters()
     for _ in range(accepted):
-        counts.connectionOpened(None)
+        counters.connectionOpened(None)
     for _ in range(ended):
-        counts.connectionEnded(ConnectionSummary(None, CloseReason.FINISHED, 2.0, 10, 10))
-    counts.connectionRefused(None, "because")
-    counts.greeted(None, b"")
-    return MonitoredListener("greeting", PLACE, counts)
+        counters.connectionEnded(ConnectionSummary(None, CloseReason.FINISHED, 2.0, 10, 10))
+    counters.connectionRefused(None, "because")
+    counters.greeted(None, b"")
+    return MonitoredListener("greeting", PLACE, counters)
 
 
-def taken(*watched: MonitoredListener, delay: float = 0.5) -> Snapshot:
-    """A snapshot as it arrives at the other process."""
+def received(*listeners: MonitoredListener, lag: float = 0.5) -> Snapshot:
+    """A snapshot as the supervisor receives it."""
     histogram = Histogram(BOUNDS)
-    histogram.add(delay)
-    made: Snapshot = json.loads(json.dumps(snapshot(watched, histogram)))
-    return made
+    histogram.add(lag)
+    decoded: Snapshot = json.loads(json.dumps(snapshot(listeners, histogram)))
+    return decoded
 
 
-class SumsTests(SynchronousTestCase):
+class CounterAggregatorTests(SynchronousTestCase):
     def test_nothing(self) -> None:
-        """Without workers there is nothing."""
+        """Without workers there are no listeners."""
         self.assertEqual(
-            (CounterAggregator().watched(), CounterAggregator().delay().count), ([], 0)
+            (CounterAggregator().listeners(), CounterAggregator().loopLag().count), ([], 0)
         )
 
     def test_streams(self) -> None:
-        """The figures of two workers are added, and the last ones of each count."""
-        sums = CounterAggregator()
-        sums.update(0, taken(stream(1, 1)))
-        sums.update(0, taken(stream(3, 2)))
-        sums.update(1, taken(stream(4, 4)))
-        [watched] = sums.watched()
-        self.assertEqual((watched.service, watched.place), ("greeting", PLACE))
-        counts = watched.counts
-        self.assertEqual((counts.accepted, counts.open, counts.greetings), (7, 1, 2))
-        self.assertEqual((watched.bytesReceived, watched.bytesSent), (60, 60))
-        self.assertEqual((counts.seconds.count, counts.seconds.sum), (6, 12.0))
-        self.assertEqual((counts.refused["because"], counts.ended["finished"]), (2, 6))
-        self.assertEqual((sums.delay().count, sums.delay().sum), (2, 1.0))
+        """The last snapshots of two workers are added up."""
+        aggregator = CounterAggregator()
+        aggregator.update(0, received(stream(1, 1)))
+        aggregator.update(0, received(stream(3, 2)))
+        aggregator.update(1, received(stream(4, 4)))
+        [listener] = aggregator.listeners()
+        self.assertEqual((listener.service, listener.place), ("greeting", PLACE))
+        counters = listener.counts
+        self.assertEqual((counters.accepted, counters.open, counters.greetings), (7, 1, 2))
+        self.assertEqual((listener.bytesReceived, listener.bytesSent), (60, 60))
+        self.assertEqual((counters.seconds.count, counters.seconds.sum), (6, 12.0))
+        self.assertEqual((counters.refused["because"], counters.ended["finished"]), (2, 6))
+        self.assertEqual((aggregator.loopLag().count, aggregator.loopLag().sum), (2, 1.0))
 
     def test_datagrams(self) -> None:
-        """So are those of datagrams, whatever reasons either worker has met."""
-        sums = CounterAggregator()
+        """Datagram totals are added up, also if the workers have different reasons."""
+        aggregator = CounterAggregator()
         for worker, reason in enumerate(("one", "other")):
             totals = DatagramTotals(2, 1, 20, 10, {reason: 1, "both": 1}, {"send EPERM": 1})
-            sums.update(
+            aggregator.update(
                 worker,
-                taken(
+                received(
                     MonitoredListener(
                         "echo", "udp here:7", ListenerCounters(), tuple, partial(replace, totals)
                     )
                 ),
             )
-        [summed] = sums.watched()
-        assert summed.datagrams is not None
+        [listener] = aggregator.listeners()
+        assert listener.datagrams is not None
         self.assertEqual(
-            summed.datagrams(),
+            listener.datagrams(),
             DatagramTotals(4, 2, 40, 20, {"one": 1, "other": 1, "both": 2}, {"send EPERM": 2}),
         )
 
-    def test_bury(self) -> None:
-        """What a dead worker has counted stays; what it had open was lost with it, and is no longer open."""
-        sums = CounterAggregator()
-        sums.bury(0)
-        sums.update(0, taken(stream(5, 2)))
-        sums.bury(0)
-        sums.update(0, taken(stream(1, 0)))
-        [watched] = sums.watched()
-        counts = watched.counts
-        self.assertEqual((counts.accepted, counts.open, counts.ended["lost"]), (6, 1, 3))
+    def test_retire(self) -> None:
+        """The counts of a dead worker stay, and its open connections count as lost."""
+        aggregator = CounterAggregator()
+        aggregator.retire(0)
+        aggregator.update(0, received(stream(5, 2)))
+        aggregator.retire(0)
+        aggregator.update(0, received(stream(1, 0)))
+        [listener] = aggregator.listeners()
+        counters = listener.counts
+        self.assertEqual((counters.accepted, counters.open, counters.ended["lost"]), (6, 1, 3))
 
-    def test_nonsense(self) -> None:
-        """What is no snapshot is refused, and the last one that was counts on."""
-        sums = CounterAggregator()
-        sums.update(0, taken(stream(5, 2)))
-        wrongs: tuple[Any, ...] = (
+    def test_malformed(self) -> None:
+        """A malformed snapshot is refused, and the previous one is kept."""
+        aggregator = CounterAggregator()
+        aggregator.update(0, received(stream(5, 2)))
+        malformed: tuple[Any, ...] = (
             3,
             {},
             {"listeners": {"echo": {}}, "delay": 1},
             {"listeners": [], "delay": {}},
         )
-        for wrong in wrongs:
+        for value in malformed:
             with self.assertRaises(ValueError):
-                sums.update(0, wrong)
-        self.assertEqual(sums.watched()[0].counts.accepted, 5)
+                aggregator.update(0, value)
+        self.assertEqual(aggregator.listeners()[0].counts.accepted, 5)

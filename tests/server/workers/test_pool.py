@@ -1,191 +1,210 @@
 from __future__ import annotations
 
+import json
 import signal
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from echoproto.childprocess import MAX_LINE_BYTES
+from echoproto.childprocess import STOP_GRACE
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.histogram import Histogram
 from echoproto.server.monitoring.looplag import BOUNDS
 from echoproto.server.workers.aggregate import Snapshot, snapshot
 from echoproto.server.workers.pool import (
-    FAILED_STARTS,
-    GRACE,
+    MAX_FAILED_STARTS,
     STABLE_AFTER,
-    Start,
     WorkerPool,
+    WorkerStart,
 )
-from tests.server.fakeprocesses import FakeProcess, FakeProcesses
+from tests.fakeprocesses import FakeProcess, FakeProcessReactor
 
 DRAIN = 5.0
 
 
-def counted(accepted: int) -> Snapshot:
-    """A snapshot of a worker that has accepted so many connections, all open."""
-    counts = ListenerCounters()
-    counts.accepted = accepted
-    return snapshot([MonitoredListener("echo", "tcp here:7", counts)], Histogram(BOUNDS))
+def snapshotOf(accepted: int) -> Snapshot:
+    """The snapshot of a worker that has accepted this many connections, all still open."""
+    counters = ListenerCounters()
+    counters.accepted = accepted
+    return snapshot([MonitoredListener("echo", "tcp here:7", counters)], Histogram(BOUNDS))
 
 
-class CrewTests(SynchronousTestCase):
+def report(process: FakeProcess, **values: Any) -> None:
+    """Report this to the supervisor."""
+    process.report(json.dumps(values).encode())
+
+
+class WorkerPoolTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.reactor = FakeProcesses()
+        self.reactor = FakeProcessReactor()
         self.events: list[str] = []
-        self.crew = WorkerPool(
+        start: Any = WorkerStart
+        self.pool = WorkerPool(
             self.reactor,
             2,
-            lambda: Start(b"orders ", {4: 40}, lambda number: b"duty %d" % number),
+            lambda: start("config", {4: 40}, lambda number: f"assignment {number}"),
             lambda: self.events.append("ready"),
             self.events.append,
         )
         self.observer = EventLoggingObserver.createWithCleanup(
             cast(TestCase, self), globalLogPublisher
         )
-        self.crew.start()
+        self.pool.start()
 
     def logged(self) -> list[str]:
-        return [formatEvent(each) for each in self.observer]
+        return [formatEvent(event) for event in self.observer]
 
     def allReady(self) -> None:
-        for each in self.reactor.spawned[:2]:
-            each.report(ready=True)
+        for process in self.reactor.spawned[:2]:
+            report(process, ready=True)
 
-    def on(self, number: int) -> list[FakeProcess]:
-        """The process that is on duty as that worker, if there is one."""
-        duty = b"orders duty %d" % number
-        return [each for each in self.reactor.spawned if each.orders == duty and not each.over]
+    def processesOf(self, number: int) -> list[FakeProcess]:
+        """The processes that run as this worker: one or none."""
+        messages = ["config", f"assignment {number}"]
+        return [
+            process
+            for process in self.reactor.spawned
+            if process.messages == messages and not process.hasEnded
+        ]
 
     def test_start(self) -> None:
-        """Each worker gets its orders on its standard input, its sockets, and our outputs."""
+        """Each worker receives the configuration, its assignment, the sockets and our outputs."""
         first, second = self.reactor.spawned
-        self.assertEqual((first.orders, second.orders), (b"orders duty 0", b"orders duty 1"))
+        self.assertEqual(first.messages, ["config", "assignment 0"])
+        self.assertEqual(second.messages, ["config", "assignment 1"])
         self.assertEqual(second.childFDs, {0: "w", 1: 1, 2: 2, 3: "r", 4: 40})
         self.assertIn("from echoproto.server.workers.worker import runWorker", first.command[-1])
 
     def test_ready(self) -> None:
-        """The crew is ready when each worker has said so."""
-        self.reactor.spawned[0].report(ready=True)
-        self.assertEqual((self.crew.running, self.crew.ready, self.events), (1, False, []))
-        self.reactor.spawned[1].report(ready=True)
-        self.assertEqual((self.crew.running, self.crew.ready, self.events), (2, True, ["ready"]))
+        """The pool is ready when each worker has reported that it is."""
+        report(self.reactor.spawned[0], ready=True)
+        self.assertEqual((self.pool.running, self.pool.isReady, self.events), (1, False, []))
+        report(self.reactor.spawned[1], ready=True)
+        self.assertEqual((self.pool.running, self.pool.isReady, self.events), (2, True, ["ready"]))
 
     def test_restart(self) -> None:
-        """A worker that dies is replaced at once, by the spare one; and that is counted and logged."""
+        """A worker that dies is replaced at once by the spare, which is counted and logged."""
         self.allReady()
         spare = self.reactor.spawned[2]
-        self.assertEqual(spare.orders, b"orders ")
+        self.assertEqual(spare.messages, ["config"])
         self.reactor.spawned[1].end(None, signal.SIGKILL)
-        self.assertEqual(self.logged(), ["worker 1 ended with signal 9"])
+        self.assertEqual(self.logged(), ["worker 1 was killed by signal 9"])
         self.reactor.advance(0)
-        self.assertEqual(spare.orders, b"orders duty 1")
-        self.assertEqual((self.crew.restarts, self.crew.ready), (1, False))
+        self.assertEqual(spare.messages, ["config", "assignment 1"])
+        self.assertEqual((self.pool.restarts, self.pool.isReady), (1, False))
         self.assertEqual(len(self.reactor.spawned), 3)
-        spare.report(ready=True)
-        self.assertEqual([each.orders for each in self.reactor.spawned[3:]], [b"orders "])
+        report(spare, ready=True)
+        self.assertEqual([process.messages for process in self.reactor.spawned[3:]], [["config"]])
 
     def test_spareEnds(self) -> None:
-        """A spare that ends is logged, and replaced later; a worker that dies before is replaced by a new process."""
+        """A spare that ends is logged, and replaced later; until then, a dead worker is replaced by
+        a new process."""
         self.allReady()
-        self.reactor.spawned[2].report(snapshot=counted(1))
-        self.assertEqual(self.crew.sums.watched(), [])
+        report(self.reactor.spawned[2], snapshot=snapshotOf(1))
+        self.assertEqual(self.pool.counters.listeners(), [])
         self.reactor.spawned[2].end(None, signal.SIGKILL)
-        self.assertEqual(self.logged(), ["the spare worker ended with signal 9"])
+        self.assertEqual(self.logged(), ["the spare worker was killed by signal 9"])
         self.reactor.spawned[0].end(1)
         self.reactor.advance(0)
-        self.assertEqual(self.reactor.spawned[3].orders, b"orders duty 0")
+        self.assertEqual(self.reactor.spawned[3].messages, ["config", "assignment 0"])
         self.reactor.advance(STABLE_AFTER)
-        self.assertEqual(self.reactor.spawned[4].orders, b"orders ")
-        self.reactor.spawned[3].report(ready=True)
+        self.assertEqual(self.reactor.spawned[4].messages, ["config"])
+        report(self.reactor.spawned[3], ready=True)
         self.assertEqual(len(self.reactor.spawned), 5)
-        self.assertEqual((self.crew.restarts, self.crew.ready), (1, True))
+        self.assertEqual((self.pool.restarts, self.pool.isReady), (1, True))
 
     def test_backoff(self) -> None:
-        """One that dies soon after each start is started again after longer and longer times."""
+        """A worker that keeps dying is restarted after longer and longer delays."""
         self.allReady()
         for delay in (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0):
-            self.on(1)[0].end(1)
+            self.processesOf(1)[0].end(1)
             if delay:
                 self.reactor.advance(delay - 0.1)
-                self.assertEqual(self.on(1), [])
+                self.assertEqual(self.processesOf(1), [])
             self.reactor.advance(0.1 if delay else 0)
-            self.on(1)[0].report(ready=True)
+            report(self.processesOf(1)[0], ready=True)
         self.reactor.advance(STABLE_AFTER)
-        self.on(1)[0].end(1)
+        self.processesOf(1)[0].end(1)
         self.reactor.advance(0)
-        self.assertEqual(len(self.on(1)), 1)
+        self.assertEqual(len(self.processesOf(1)), 1)
 
     def test_giveUp(self) -> None:
-        """When one start after another fails we give up, with one line that says so."""
-        for _ in range(FAILED_STARTS):
+        """After several failed starts in a row the pool gives up, with one line."""
+        for _ in range(MAX_FAILED_STARTS):
             self.reactor.spawned[-1].end(1)
             self.reactor.advance(1)
         self.assertEqual(
-            self.events, ["workers cannot start: 3 in a row ended with status 1; see the log above"]
+            self.events,
+            [
+                (
+                    "workers cannot start: 3 in a row ended before they were ready, "
+                    "and the last one exited with status 1; see the log above"
+                )
+            ],
         )
-        self.assertEqual(len(self.reactor.spawned), 2 + FAILED_STARTS - 1)
+        self.assertEqual(len(self.reactor.spawned), 2 + MAX_FAILED_STARTS - 1)
 
     def test_drain(self) -> None:
-        """A drain asks all to stop, and is over when all are."""
+        """A drain sends SIGTERM to all processes, and is over when all have ended."""
         self.allReady()
-        done = self.crew.drain(DRAIN)
-        again = self.crew.drain(DRAIN)
-        for each in self.reactor.spawned:
-            self.assertNoResult(done)
-            self.assertEqual(each.signals, [signal.SIGTERM])
-            each.end()
-        self.successResultOf(done)
-        self.successResultOf(again)
-        self.assertEqual((self.crew.clean, self.reactor.getDelayedCalls()), (True, []))
-        self.successResultOf(self.crew.drain(DRAIN))
+        drains = [self.pool.drain(DRAIN), self.pool.drain(DRAIN)]
+        for process in self.reactor.spawned:
+            self.assertNoResult(drains[0])
+            self.assertEqual(process.signals, [signal.SIGTERM])
+            process.end()
+        for drain in drains:
+            self.successResultOf(drain)
+        self.assertEqual((self.pool.isClean, self.reactor.getDelayedCalls()), (True, []))
+        self.successResultOf(self.pool.drain(DRAIN))
 
     def test_drainHangs(self) -> None:
-        """A worker that does not stop is killed some seconds after its drain should be over, which is no clean stop."""
+        """A worker that does not end in time is killed, which is not a clean stop."""
         self.allReady()
-        self.crew.drain(DRAIN)
-        self.crew.stopAtOnce()
+        self.pool.drain(DRAIN)
+        self.pool.stopAtOnce()
         first, second, spare = self.reactor.spawned
         second.end()
         spare.end(None, signal.SIGTERM)
-        self.reactor.advance(DRAIN + GRACE)
+        self.reactor.advance(DRAIN + STOP_GRACE)
         self.assertEqual(first.signals, [signal.SIGTERM, signal.SIGTERM, signal.SIGKILL])
         first.end(None, signal.SIGKILL)
-        self.assertFalse(self.crew.clean)
+        self.assertFalse(self.pool.isClean)
 
     def test_drainAtStart(self) -> None:
-        """Whoever is not ready yet ends by the signal, which is clean; who was to be started is not."""
+        """During a start, a worker may end by the signal, and no further one is started."""
         self.reactor.spawned[0].end(1)
-        done = self.crew.drain(DRAIN)
+        drain = self.pool.drain(DRAIN)
         self.reactor.spawned[1].end(None, signal.SIGTERM)
-        self.successResultOf(done)
-        self.assertEqual((len(self.reactor.spawned), self.crew.clean), (2, True))
+        self.successResultOf(drain)
+        self.assertEqual((len(self.reactor.spawned), self.pool.isClean), (2, True))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_reload(self) -> None:
-        """All are told to reload; one that is over, and not reaped yet, is no trouble."""
-        self.reactor.spawned[0].over = True
+        """A reload is passed on to all workers; one that has just ended is skipped."""
+        self.reactor.spawned[0].hasEnded = True
         self.allReady()
-        self.crew.reload()
-        self.assertEqual([each.signals for each in self.reactor.spawned], [[], [signal.SIGHUP], []])
+        self.pool.reload()
+        self.assertEqual(
+            [process.signals for process in self.reactor.spawned], [[], [signal.SIGHUP], []]
+        )
 
-    def test_sums(self) -> None:
-        """What the workers count is summed; a dead one's connections are no longer open, but counted."""
+    def test_counters(self) -> None:
+        """Counters are added up; connections of a dead worker are counted, but no longer open."""
         self.allReady()
-        for each in self.reactor.spawned:
-            each.report(snapshot=counted(3))
+        for process in self.reactor.spawned:
+            report(process, snapshot=snapshotOf(3))
         self.reactor.spawned[0].end(1)
-        [watched] = self.crew.sums.watched()
-        self.assertEqual((watched.counts.accepted, watched.counts.open), (6, 3))
+        [listener] = self.pool.counters.listeners()
+        self.assertEqual((listener.counts.accepted, listener.counts.open), (6, 3))
 
-    def test_nonsense(self) -> None:
-        """Reports that are none are logged and not counted; one without an end is dropped."""
-        worker = self.reactor.spawned[0].protocol
+    def test_malformedReport(self) -> None:
+        """Malformed reports are logged and ignored; an unknown one is ignored."""
+        process = self.reactor.spawned[0]
         for line in (b"{", b"3", b'{"snapshot": 3}', b"{}"):
-            worker.childDataReceived(3, line + b"\n")
+            process.report(line)
         self.assertEqual(len(self.logged()), 3)
-        worker.childDataReceived(3, b"x" * (MAX_LINE_BYTES + 1))
-        worker.childDataReceived(3, b'{"ready": true}\n')
-        self.assertEqual(self.crew.running, 1)
+        self.assertRegex(self.logged()[0], "^worker 0 sent a malformed report: ")
+        report(process, ready=True)
+        self.assertEqual(self.pool.running, 1)

@@ -20,8 +20,15 @@ WORKERS = 3
 FIRST = 10
 
 
-class HeldTests(TestCase):
-    """On the machine's own sockets, as what is held is what the kernel does with them."""
+def portNumber(port: IListeningPort) -> int:
+    """The port number of a listener on IPv4."""
+    address: Any = port.getHost()
+    number: int = address.port
+    return number
+
+
+class SharedListenersTests(TestCase):
+    """On real sockets, as the kernel does what is tested."""
 
     timeout = 300
 
@@ -29,16 +36,16 @@ class HeldTests(TestCase):
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
-        self.stopped: list[Deferred[None]] = []
+        self.drains: list[Deferred[None]] = []
         self.statuses: list[Listener] = []
-        noted: Any = self.statuses.append
-        machine = Platform(openStream=lambda reactor, listener, factory: noted(listener))
-        self.held = SharedListeners(WORKERS, self._workersStop, machine)
+        openStatus: Any = self.statuses.append
+        platform = Platform(openStream=lambda reactor, listener, factory: openStatus(listener))
+        self.listeners = SharedListeners(WORKERS, self._drainWorkers, platform)
         self.open: list[Any] = []
 
-    def _workersStop(self) -> Deferred[None]:
-        self.stopped.append(Deferred())
-        return self.stopped[-1]
+    def _drainWorkers(self) -> Deferred[None]:
+        self.drains.append(Deferred())
+        return self.drains[-1]
 
     def tearDown(self) -> None:
         for port in self.open:
@@ -46,7 +53,7 @@ class HeldTests(TestCase):
 
     def stream(self, text: str, passed: list[PassedSocket] | None = None) -> SharedPort:
         [listener] = parseListener("echo", text, passed=passed or [])
-        port: Any = self.held.openStream(self.reactor, listener, Factory())
+        port: Any = self.listeners.openStream(self.reactor, listener, Factory())
         self.open.append(port)
         return port  # type: ignore[no-any-return]
 
@@ -54,65 +61,65 @@ class HeldTests(TestCase):
         return [port.sockets()[worker % len(port.sockets())] for worker in range(WORKERS)]
 
     def test_stream(self) -> None:
-        """Each worker has a socket of its own at the place, also where the kernel picked the port; none is read by us."""
+        """Each worker has its own socket on the address, also on port 0; the supervisor reads none."""
         port = self.stream("tcp:0:interface=127.0.0.1")
         verifyObject(IListeningPort, port)
         port.startListening()
-        made = self.sockets(port)
-        self.assertEqual(len({each.fileno() for each in made}), WORKERS)
-        self.assertEqual(
-            {each.getsockname() for each in made}, {("127.0.0.1", port.getHost().port)}
-        )
-        self.assertFalse([each for each in self.reactor.getReaders() if each in port._ports])
+        sockets = self.sockets(port)
+        self.assertEqual(len({own.fileno() for own in sockets}), WORKERS)
+        self.assertEqual({own.getsockname() for own in sockets}, {("127.0.0.1", portNumber(port))})
+        self.assertFalse([reader for reader in self.reactor.getReaders() if reader in port._ports])
 
     def test_spread(self) -> None:
         """The kernel spreads connections over the workers' sockets."""
         port = self.stream("tcp:0:interface=127.0.0.1")
-        address = ("127.0.0.1", port.getHost().port)
+        address = ("127.0.0.1", portNumber(port))
         clients = [socket.create_connection(address) for _ in range(100)]
         accepted = 0
-        for each in self.sockets(port):
-            taken = 0
+        for listening in self.sockets(port):
+            count = 0
             while True:
                 try:
-                    each.accept()[0].close()
+                    listening.accept()[0].close()
                 except BlockingIOError:
                     break
-                taken += 1
-            self.assertGreater(taken, 0)
-            accepted += taken
+                count += 1
+            self.assertGreater(count, 0)
+            accepted += count
         for client in clients:
             client.close()
         self.assertEqual(accepted, 100)
 
-    def test_taken(self) -> None:
-        """A place that somebody else has is an error, and nothing is left open."""
+    def test_inUse(self) -> None:
+        """An address in use is an error, and nothing is left open."""
         with (
             socket.create_server(("127.0.0.1", 0)) as other,
             self.assertRaises(CannotListenError),
         ):
             self.stream(f"tcp:{other.getsockname()[1]}:interface=127.0.0.1")
-        self.assertEqual((self.held.groupsFor(0, FIRST), self.held.descriptors(FIRST)), ([], {}))
+        self.assertEqual(
+            (self.listeners.groupsFor(0, FIRST), self.listeners.descriptors(FIRST)), ([], {})
+        )
 
-    def test_takenByAnother(self) -> None:
-        """So is one that another supervisor shares among its workers: the kernel would share it with ours too."""
-        number = self.stream("tcp:0:interface=127.0.0.1").getHost().port
-        another = SharedListeners(WORKERS, self._workersStop, Platform())
+    def test_inUseByAnotherSupervisor(self) -> None:
+        """So is one that another supervisor shares, which the kernel alone would allow."""
+        number = portNumber(self.stream("tcp:0:interface=127.0.0.1"))
+        another = SharedListeners(WORKERS, self._drainWorkers, Platform())
         [listener] = parseListener("echo", f"tcp:{number}:interface=127.0.0.1")
         with self.assertRaises(CannotListenError):
             another.openStream(self.reactor, listener, Factory())
         [listener] = parseListener("echo", f"udp:{number}:interface=127.0.0.1")
-        self.open.append(self.held.openDatagrams(self.reactor, listener, None))
+        self.open.append(self.listeners.openDatagrams(self.reactor, listener, None))
         with self.assertRaises(OSError):
             another.openDatagrams(self.reactor, listener, None)
 
     def test_unix(self) -> None:
-        """A UNIX socket is one for all workers."""
+        """A UNIX socket is one socket for all workers."""
         port = self.stream(f"unix:{self.mktemp()}")
-        self.assertEqual(len({each.fileno() for each in self.sockets(port)}), 1)
+        self.assertEqual(len({shared.fileno() for shared in self.sockets(port)}), 1)
 
     def test_passed(self) -> None:
-        """So is one that systemd has passed, for streams and for datagrams."""
+        """So is one that systemd has passed, of streams or datagrams."""
         kinds: list[socket.SocketKind] = [socket.SOCK_STREAM, socket.SOCK_DGRAM]
         for kind in kinds:
             with socket.socket(socket.AF_INET, kind) as bound:
@@ -124,53 +131,55 @@ class HeldTests(TestCase):
                     port: Any = self.stream("systemd:web", [passed])
                 else:
                     [listener] = parseListener("echo", "systemd:web", passed=[passed])
-                    port = self.held.openDatagrams(self.reactor, listener, None)
+                    port = self.listeners.openDatagrams(self.reactor, listener, None)
                     self.open.append(port)
-                self.assertEqual(port.getHost().port, bound.getsockname()[1])
-                self.assertEqual(len({each.fileno() for each in self.sockets(port)}), 1)
+                self.assertEqual(portNumber(port), bound.getsockname()[1])
+                self.assertEqual(len({shared.fileno() for shared in self.sockets(port)}), 1)
 
     def test_datagrams(self) -> None:
-        """Each worker has a socket for datagrams too."""
+        """Each worker has its own socket for datagrams too."""
         [listener] = parseListener("echo", "udp:0:interface=127.0.0.1")
-        port: Any = self.held.openDatagrams(self.reactor, listener, None)
+        port: Any = self.listeners.openDatagrams(self.reactor, listener, None)
         self.open.append(port)
-        made = self.sockets(port)
-        self.assertEqual(
-            {each.getsockname() for each in made}, {("127.0.0.1", port.getHost().port)}
-        )
-        self.assertEqual(len({each.fileno() for each in made}), WORKERS)
+        sockets = self.sockets(port)
+        self.assertEqual({own.getsockname() for own in sockets}, {("127.0.0.1", portNumber(port))})
+        self.assertEqual(len({own.fileno() for own in sockets}), WORKERS)
 
     def test_groups(self) -> None:
-        """All inherit all sockets; each is told its listeners, a group each, by the numbers of its own."""
+        """Each worker inherits all sockets, and its listeners have the descriptors of its own."""
         ports = [self.stream("tcp:0:interface=127.0.0.1"), self.stream(f"unix:{self.mktemp()}")]
-        descriptors = self.held.descriptors(FIRST)
+        descriptors = self.listeners.descriptors(FIRST)
         self.assertEqual(list(descriptors), list(range(FIRST, FIRST + WORKERS + 1)))
-        groups = self.held.groupsFor(1, FIRST)
-        for port, [each] in zip(ports, groups, strict=True):
-            assert each.passed is not None
-            self.assertEqual(descriptors[each.passed.descriptor], self.sockets(port)[1].fileno())
+        groups = self.listeners.groupsFor(1, FIRST)
+        for port, [listener] in zip(ports, groups, strict=True):
+            assert listener.passed is not None
+            self.assertEqual(
+                descriptors[listener.passed.descriptor], self.sockets(port)[1].fileno()
+            )
         [[listener], _] = groups
         self.assertEqual((listener.service, listener.carrier), ("echo", "tcp"))
         self.assertEqual(listener.displayName, "tcp:0:interface=127.0.0.1")
 
     def test_status(self) -> None:
-        """The status listener is the supervisor's own and is told no worker."""
+        """The status listener is the supervisor's own, and not passed to workers."""
         [listener] = parseListener("status", "tcp:9100")
-        self.held.openStream(self.reactor, listener, Factory())
+        self.listeners.openStream(self.reactor, listener, Factory())
         self.assertEqual(self.statuses, [listener])
-        self.assertEqual((self.held.groupsFor(0, FIRST), self.held.descriptors(FIRST)), ([], {}))
+        self.assertEqual(
+            (self.listeners.groupsFor(0, FIRST), self.listeners.descriptors(FIRST)), ([], {})
+        )
 
     def test_stop(self) -> Any:
-        """A place is stopped when our sockets are closed, and then the workers have stopped."""
+        """A port has stopped when its sockets are closed and then the workers have drained."""
         port = self.stream("tcp:0:interface=127.0.0.1")
         self.open.clear()
         ended = port.stopListening()
-        self.assertEqual(self.stopped, [])
+        self.assertEqual(self.drains, [])
 
         def closed(_: object) -> None:
-            self.assertEqual([each.connected for each in port._ports], [False] * WORKERS)
+            self.assertEqual([own.connected for own in port._ports], [False] * WORKERS)
             self.assertNoResult(ended)
-            self.stopped[0].callback(None)
+            self.drains[0].callback(None)
 
         waiting: Any = Deferred()
         self.reactor.callLater(0, waiting.callback, None)

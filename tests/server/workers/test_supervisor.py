@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import io
-import pickle
 import signal
 from typing import Any
 
@@ -14,17 +12,17 @@ from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.runner import ForegroundRunner
 from echoproto.server.systemd import Notifier
-from echoproto.server.workers import sharedsockets as held
-from echoproto.server.workers.pool import FAILED_STARTS
+from echoproto.server.workers import sharedsockets
+from echoproto.server.workers.pool import MAX_FAILED_STARTS
 from echoproto.server.workers.supervisor import Supervisor
 from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig
+from tests.fakeprocesses import FakeProcessReactor
 from tests.server.fakemachine import FakeMachine
-from tests.server.fakeprocesses import FakeProcesses
-from tests.server.workers.test_pool import counted
+from tests.server.workers.test_pool import report, snapshotOf
 
 
 class FakeSocket:
-    """A socket of that number."""
+    """A socket with this descriptor."""
 
     family, type = 2, 1
 
@@ -37,7 +35,7 @@ class FakeSocket:
 
 @implementer(IListeningPort)
 class FakeStreamPort:
-    """What the held sockets are made of."""
+    """A port with such a socket."""
 
     def __init__(self, number: int) -> None:
         self.socket = FakeSocket(number)
@@ -59,10 +57,10 @@ class FakeStreamPort:
 
 class SupervisorTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.reactor = FakeProcesses()
+        self.reactor = FakeProcessReactor()
         self.fake = FakeMachine()
         self.ports: list[FakeStreamPort] = []
-        self.patch(held, "openStream", self._open)
+        self.patch(sharedsockets, "openStream", self._open)
         groups = [[Listener("echo", "tcp:7")], [Listener("status", "tcp:9100")]]
         self.supervisor = Supervisor(
             self.reactor,
@@ -80,21 +78,21 @@ class SupervisorTests(SynchronousTestCase):
         return self.ports[-1]
 
     def allReady(self) -> None:
-        for each in self.reactor.spawned[:2]:
-            each.report(ready=True)
+        for process in self.reactor.spawned[:2]:
+            report(process, ready=True)
 
-    def test_orders(self) -> None:
-        """Each worker is ordered to serve what was asked for, on its own sockets, without the status listener."""
+    def test_messages(self) -> None:
+        """Each worker is to serve the listeners on its own sockets, without the status listener."""
         second = self.reactor.spawned[1]
-        told = io.BytesIO(second.orders)
-        orders: WorkerConfig = pickle.load(told)
-        duty: WorkerAssignment = pickle.load(told)
-        [[listener]] = duty.groups
+        config: WorkerConfig
+        assignment: WorkerAssignment
+        config, assignment = second.messages
+        [[listener]] = assignment.groups
         self.assertEqual((listener.service, listener.description), ("echo", "tcp:7"))
         assert listener.passed is not None
         self.assertEqual(second.childFDs[listener.passed.descriptor], 41)
-        self.assertEqual([second.childFDs[each] for each in duty.others], [40])
-        self.assertTrue(orders.settings.waitWhenFull)
+        self.assertEqual([second.childFDs[other] for other in assignment.others], [40])
+        self.assertTrue(config.settings.waitWhenFull)
 
     def test_ready(self) -> None:
         """It is ready when all workers are."""
@@ -105,10 +103,10 @@ class SupervisorTests(SynchronousTestCase):
         self.assertTrue(self.supervisor.ready())
 
     def test_metrics(self) -> None:
-        """The page has the sums, and how many workers there are."""
+        """The metrics are the sums over all workers, and include the number of workers."""
         self.allReady()
-        for each in self.reactor.spawned[:2]:
-            each.report(snapshot=counted(3))
+        for process in self.reactor.spawned[:2]:
+            report(process, snapshot=snapshotOf(3))
         page = self.supervisor.metrics().decode()
         for line in (
             'echoproto_connections_accepted_total{listener="tcp here:7",service="echo"} 6.0',
@@ -118,33 +116,35 @@ class SupervisorTests(SynchronousTestCase):
             self.assertIn(line, page)
 
     def test_reload(self) -> None:
-        """SIGHUP is passed on."""
+        """SIGHUP is passed on to the workers."""
         self.allReady()
         self.fake.signals[signal.SIGHUP]()
         self.assertEqual(
-            [each.signals for each in self.reactor.spawned], [[signal.SIGHUP]] * 2 + [[]]
+            [process.signals for process in self.reactor.spawned], [[signal.SIGHUP]] * 2 + [[]]
         )
 
     def test_stop(self) -> None:
-        """When it is stopped its sockets are closed, the workers drain, and when they are over so is it."""
+        """Stopped, it closes its sockets and drains the workers; it ends when they have ended."""
         self.allReady()
-        done = self.supervisor.stopService()
-        self.assertEqual([each.closed for each in self.ports], [True, True])
-        self.assertEqual([each.signals for each in self.reactor.spawned], [[signal.SIGTERM]] * 3)
+        stopped = self.supervisor.stopService()
+        self.assertEqual([port.closed for port in self.ports], [True, True])
+        self.assertEqual(
+            [process.signals for process in self.reactor.spawned], [[signal.SIGTERM]] * 3
+        )
         self.allReady()
         self.assertFalse(self.supervisor.ready())
         self.fake.signals[signal.SIGTERM]()
         self.assertEqual(self.reactor.spawned[0].signals, [signal.SIGTERM] * 2)
-        for each in self.reactor.spawned:
-            self.assertNoResult(done)
-            each.end()
-        self.successResultOf(done)
+        for process in self.reactor.spawned:
+            self.assertNoResult(stopped)
+            process.end()
+        self.successResultOf(stopped)
         self.assertEqual(self.supervisor.exitStatus, 0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_giveUp(self) -> None:
-        """When no worker can be started it says so, stops and ends with 1."""
-        for _ in range(FAILED_STARTS):
+        """If the workers cannot be started, it reports that, stops, and its exit status is 1."""
+        for _ in range(MAX_FAILED_STARTS):
             self.reactor.spawned[-1].end(1)
             self.reactor.advance(1)
         self.assertTrue(self.reactor.stopped)
@@ -152,9 +152,9 @@ class SupervisorTests(SynchronousTestCase):
         self.assertEqual(self.supervisor.exitStatus, 1)
 
     def test_killed(self) -> None:
-        """When a worker had to be killed the exit status is 1."""
+        """If a worker had to be killed, the exit status is 1."""
         self.allReady()
         self.supervisor.stopService()
-        for each in self.reactor.spawned:
-            each.end(None, signal.SIGKILL)
+        for process in self.reactor.spawned:
+            process.end(None, signal.SIGKILL)
         self.assertEqual(self.supervisor.exitStatus, 1)

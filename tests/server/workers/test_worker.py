@@ -10,13 +10,11 @@ from typing import Any, cast
 from unittest import mock
 
 from twisted.internet import stdio
-from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock, StringTransport
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
-from zope.interface.verify import verifyObject
 
-from echoproto.childprocess import REPORTS
+from echoproto.childprocess import REPORT_DESCRIPTOR
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.runner import ForegroundRunner
@@ -26,100 +24,84 @@ from echoproto.server.workers.worker import (
     SupervisorPipe,
     WorkerAssignment,
     WorkerConfig,
-    WorkerProgram,
+    WorkerService,
     runWorker,
 )
 from tests.server.fakemachine import FakeMachine
 
 SETTINGS = Settings([[Listener("echo", "tcp:7")]])
 
-ORDERS = WorkerConfig(SETTINGS, "poll", "json", ForegroundRunner())
+CONFIG = WorkerConfig(SETTINGS, "poll", "json", ForegroundRunner())
 
 
 class WorkerTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
-        self.reports = SupervisorPipe(self.reactor)
+        self.pipe = SupervisorPipe(self.reactor)
         self.transport = StringTransport()
-        self.reports.makeConnection(self.transport)
+        self.pipe.makeConnection(self.transport)
 
-    def reported(self) -> list[Any]:
-        """What was reported since the last time."""
+    def reports(self) -> list[Any]:
+        """The reports since the last call."""
         lines = self.transport.value().splitlines()
         self.transport.clear()
-        return [json.loads(each) for each in lines]
+        return [json.loads(line) for line in lines]
 
 
-class ReportsTests(WorkerTestCase):
-    def test_supervisorGone(self) -> None:
-        """When the supervisor's end is closed we stop, once, whichever end is noticed first."""
-        verifyObject(IHalfCloseableProtocol, self.reports)
-        # Twisted before 25.5 says that a new reactor has stopped.
-        self.reactor.running, self.reactor.hasStopped = True, False
-        self.reports.writeConnectionLost()
-        self.assertFalse(self.reactor.hasStopped)
-        self.reports.readConnectionLost()
-        self.assertTrue(self.reactor.hasStopped)
-        self.reactor.running = self.reactor.hasStopped = False
-        self.reports.connectionLost()
-        self.assertFalse(self.reactor.hasStopped)
-
-
-class WorkerProgramTests(WorkerTestCase):
+class WorkerServiceTests(WorkerTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.observer = EventLoggingObserver.createWithCleanup(
             cast(TestCase, self), globalLogPublisher
         )
-        self.program = WorkerProgram(self.reactor, SETTINGS, self.reports, FakeMachine().machine())
-        self.program.privilegedStartService()
-        self.program.startService()
+        self.service = WorkerService(self.reactor, SETTINGS, self.pipe, FakeMachine().machine())
+        self.service.privilegedStartService()
+        self.service.startService()
         self.reactor.run()
 
     def test_ready(self) -> None:
-        """It tells when it serves, then its figures every second; and does not announce its listeners."""
-        ready, first = self.reported()
+        """It reports when it serves, then a snapshot every second; it does not announce its
+        listeners."""
+        ready, first = self.reports()
         self.assertEqual(ready, {"ready": True})
         self.assertEqual(list(first["snapshot"]["listeners"]), ["echo\ntcp :0"])
         self.reactor.advance(SNAPSHOT_INTERVAL)
-        self.assertEqual(len(self.reported()), 1)
+        self.assertEqual(len(self.reports()), 1)
         self.assertFalse(
-            [each for each in self.observer if "listening" in (formatEvent(each) or "")]
+            [event for event in self.observer if "listening" in (formatEvent(event) or "")]
         )
 
     def test_reload(self) -> None:
-        """It is ready once, also when it has read its certificates again."""
-        self.reported()
-        self.program._reload()
-        self.assertEqual(self.reported(), [])
+        """It reports only once that it is ready, even after a reload."""
+        self.reports()
+        self.service._reload()
+        self.assertEqual(self.reports(), [])
 
     def test_stop(self) -> None:
-        """When it has drained it tells its last figures, and leaves nothing scheduled; also if it is stopped twice."""
-        self.reported()
-        self.successResultOf(self.program.stopService())
-        [last] = self.reported()
+        """When it has drained it reports a last snapshot, and leaves nothing scheduled; it may be
+        stopped twice."""
+        self.reports()
+        self.successResultOf(self.service.stopService())
+        [last] = self.reports()
         self.assertIn("snapshot", last)
-        self.successResultOf(self.program.stopService())
+        self.successResultOf(self.service.stopService())
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 
-class MainTests(WorkerTestCase):
+class RunWorkerTests(WorkerTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
 
-    def tell(self, *told: object) -> None:
-        """Give it these on its standard input, and the end."""
-        stream = io.BytesIO(b"".join(map(pickle.dumps, told)))
+    def setInput(self, *messages: object) -> None:
+        """Send these messages to its standard input, and close it."""
+        stream = io.BytesIO(b"".join(map(pickle.dumps, messages)))
         self.patch(sys, "stdin", mock.Mock(buffer=stream))
 
-    def test_main(self) -> None:
-        """
-        It reads its orders from standard input, then its duty; closes what is not its own, and reports on a descriptor of its
-        own. Ctrl-C is left to the supervisor.
-        """
+    def test_run(self) -> None:
+        """It serves its assignment, closes the sockets of other workers, and ignores Ctrl-C."""
         reading, writing = os.pipe()
-        self.tell(ORDERS, WorkerAssignment(SETTINGS.groups, [reading, writing]))
+        self.setInput(CONFIG, WorkerAssignment(SETTINGS.groups, [reading, writing]))
         with (
             mock.patch.object(worker, "installReactor", return_value=self.reactor) as install,
             mock.patch.object(worker, "startLog") as log,
@@ -127,27 +109,21 @@ class MainTests(WorkerTestCase):
             mock.patch.object(ForegroundRunner, "run", return_value=0) as run,
         ):
             self.assertEqual(runWorker(), 0)
-        for each in (reading, writing):
+        for descriptor in (reading, writing):
             with self.assertRaises(OSError):
-                os.close(each)
+                os.close(descriptor)
         self.assertEqual(signal.getsignal(signal.SIGINT), signal.SIG_IGN)
         install.assert_called_once_with("poll")
         log.assert_called_once_with("json")
-        self.assertEqual(pipes.call_args[1]["stdout"], REPORTS)
-        self.assertIsInstance(run.call_args[0][1], WorkerProgram)
+        self.assertEqual(pipes.call_args[1]["stdout"], REPORT_DESCRIPTOR)
+        self.assertIsInstance(run.call_args[0][1], WorkerService)
 
-    def test_neverNeeded(self) -> None:
-        """It ends, all well, when the supervisor has ended before there was anything to do."""
+    def test_neverAssigned(self) -> None:
+        """If the supervisor ends before it sends an assignment, the status is 0."""
         with (
             mock.patch.object(worker, "installReactor"),
             mock.patch.object(worker, "startLog"),
         ):
-            for told in ([], [ORDERS]):
-                self.tell(*told)
+            for messages in ([], [CONFIG]):
+                self.setInput(*messages)
                 self.assertEqual(runWorker(), 0)
-
-    def test_malformed(self) -> None:
-        """A malformed configuration ends it."""
-        self.patch(sys, "stdin", mock.Mock(buffer=io.BytesIO(b"nonsense")))
-        with self.assertRaises(pickle.UnpicklingError):
-            runWorker()

@@ -1,0 +1,100 @@
+"""A reactor whose child processes are fakes."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping, Sequence
+from errno import EMFILE
+from typing import Any
+
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from echoproto.childprocess import REPORT_DESCRIPTOR
+
+
+class FakeProcess:
+    """
+    The transport of one child process, and what was done to it.
+
+    :ivar command: its command.
+    :ivar childFDs: the descriptors that it inherits, as of ``spawnProcess``.
+    :ivar signals: the signals that it was sent.
+    :ivar inputClosed: whether its standard input is closed.
+    """
+
+    def __init__(self, protocol: Any, command: Sequence[str], childFDs: Mapping[int, Any]) -> None:
+        self.protocol = protocol
+        self.command = list(command)
+        self.childFDs = dict(childFDs)
+        self.signals: list[int] = []
+        self.hasEnded = False
+        self.inputClosed = False
+        self._input = b""
+        protocol.makeConnection(self)
+
+    @property
+    def messages(self) -> list[Any]:
+        """The messages that it was sent."""
+        stream, messages = io.BytesIO(self._input), []
+        while stream.tell() < len(self._input):
+            messages.append(pickle.load(stream))
+        return messages
+
+    def writeToChild(self, descriptor: int, data: bytes) -> None:
+        if self.inputClosed:
+            raise KeyError(descriptor)
+        self._input += data
+
+    def closeChildFD(self, descriptor: int) -> None:
+        self.inputClosed = True
+
+    def signalProcess(self, number: int) -> None:
+        if self.hasEnded:
+            raise ProcessExitedAlready
+        self.signals.append(number)
+
+    def report(self, line: bytes) -> None:
+        """Send a line to the parent, in two pieces."""
+        line += b"\n"
+        for piece in (line[:5], line[5:]):
+            self.protocol.childDataReceived(REPORT_DESCRIPTOR, piece)
+
+    def end(self, status: int | None = 0, signal: int | None = None) -> None:
+        """End with a status, or by a signal."""
+        self.hasEnded = True
+        error = ProcessTerminated(status, signal) if status or signal else ProcessDone(0)
+        self.protocol.processEnded(Failure(error))
+
+
+class FakeProcessReactor(Clock):
+    """
+    A clock that starts fake processes.
+
+    :ivar spawned: the processes, in the order of their starts.
+    :ivar failures: number of further starts that fail.
+    :ivar stopped: whether the reactor was stopped.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spawned: list[FakeProcess] = []
+        self.failures = 0
+        self.stopped = False
+
+    def spawnProcess(
+        self, protocol: Any, executable: str, args: Sequence[str], env: object, childFDs: Any
+    ) -> FakeProcess:
+        if self.failures:
+            self.failures -= 1
+            raise OSError(EMFILE, "Too many open files")
+        self.spawned.append(FakeProcess(protocol, args, childFDs))
+        return self.spawned[-1]
+
+    def callWhenRunning(self, call: Any) -> None:
+        call()
+
+    def stop(self) -> None:
+        self.stopped = True
