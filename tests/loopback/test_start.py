@@ -94,7 +94,7 @@ class RefusedTests(SynchronousTestCase):
         status, _, error = refused("-p", "0", "--interface", "192.0.2.1")
         self.assertEqual(status, 1)
         self.assertIn("echo cannot listen on tcp 192.0.2.1:0: Cannot assign", error)
-        self.assertIn("this machine has no such address", error)
+        self.assertIn("this machine does not have that address", error)
 
     def test_noSuchPort(self) -> None:
         """A port above 65535 in an endpoint description is reported as invalid."""
