@@ -1,4 +1,4 @@
-"""A machine that opens nothing, for the tests of the running program."""
+"""A platform that opens nothing, for the tests of the running program."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from echoproto.server.ports import Platform
 
 
 def failed(number: int) -> OSError:
-    """What the kernel fails with."""
+    """An error of the kernel."""
     return OSError(number, strerror(number))
 
 
 @implementer(IListeningPort)
 class FakePort:
-    """A listening port that notes how it was closed."""
+    """A listening port that records how it was closed."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -64,7 +64,7 @@ verifyClass(IListeningPort, FakePort)
 
 
 class FakeMachine:
-    """Opens nothing and notes everything; fails for the listeners that it was told to."""
+    """Opens nothing and records all calls; fails for the listeners in ``failing``."""
 
     def __init__(self, ipv6: bool = True) -> None:
         self.ipv6 = ipv6

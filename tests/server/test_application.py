@@ -61,7 +61,7 @@ class ProgramTests(SynchronousTestCase):
         return client, StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
 
     def test_startAndStop(self) -> None:
-        """systemd is told when the listeners are open and the reactor runs, and when we begin to stop."""
+        """systemd is notified when the listeners are open and the reactor runs, and when a stop begins."""
         program = self.started()
         self.assertEqual(len(self.fake.opened), 2)
         self.reactor.run()
@@ -78,19 +78,19 @@ class ProgramTests(SynchronousTestCase):
             self.program().privilegedStartService()
 
     def test_withoutSystemd(self) -> None:
-        """Where nobody asked to be told nobody is."""
+        """Without a notification socket no notification is sent."""
         program = self.started({})
         self.reactor.run()
         self.successResultOf(program.stopService())
 
     def test_ownNotifier(self) -> None:
-        """Unless told otherwise the program tells the systemd that started it, if any."""
+        """By default the program notifies the systemd that started it, if any."""
         program = EchoprotoService(self.reactor, Settings([parseListener("echo", "7")]))
         self.assertIsInstance(program._notifier, Notifier)
         program._notifier.close()
 
     def test_watchdog(self) -> None:
-        """systemd has its sign of life, to the end of the drain."""
+        """The watchdog of systemd is kept alive until the end of the drain."""
         program = self.started({**self.environ, "WATCHDOG_USEC": "2000000"})
         self.assertEqual(self.message(), "WATCHDOG=1")
         client, pair = self.connect()
@@ -104,7 +104,7 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_secondSignal(self) -> None:
-        """A second signal cuts what the drain still waits for."""
+        """A second signal ends the drain."""
         program = self.started()
         self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
         client, pair = self.connect()
@@ -120,14 +120,14 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
 
     def test_reload(self) -> None:
-        """At SIGHUP the certificates are read again, and systemd is told."""
+        """SIGHUP reads the certificates again and notifies systemd."""
         program = self.started()
         self.fake.signals[signal.SIGHUP]()
         self.assertEqual([self.message(), self.message()], ["RELOADING=1", "READY=1"])
         program.stopService()
 
     def test_noReloadInADrain(self) -> None:
-        """While we stop nobody is told that we are ready, whatever the signal."""
+        """During a stop readiness is not reported, whatever the signal."""
         program = self.started()
         _, pair = self.connect()
         stopped = program.stopService()
@@ -140,7 +140,7 @@ class ProgramTests(SynchronousTestCase):
         self.assertRaises(BlockingIOError, self.message)
 
     def test_stopTwice(self) -> None:
-        """A second stop, while the first drains, is over when that is, and the signals are given back once."""
+        """A second stop during the drain ends with it; the signals are restored once."""
         program = self.started()
         _, pair = self.connect()
         stops = [program.stopService(), program.stopService()]
@@ -151,7 +151,7 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
 
     def test_reports(self) -> None:
-        """The log tells its sums at each interval."""
+        """The totals are logged at each interval."""
         log = EventLoggingObserver()
         globalLogPublisher.addObserver(log)
         self.addCleanup(globalLogPublisher.removeObserver, log)
@@ -165,7 +165,7 @@ class ProgramTests(SynchronousTestCase):
         program.stopService()
 
     def test_state(self) -> None:
-        """The status listener shows whether we are ready, and the metrics."""
+        """The status listener shows readiness and the metrics."""
         program = self.program()
         verifyObject(IState, program)
         self.assertEqual((program.ready(), program.notReadyReason()), (False, "starting"))

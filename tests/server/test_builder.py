@@ -51,7 +51,7 @@ class ListenerBuilderTests(SynchronousTestCase):
         return [formatEvent(event) for event in self.log]
 
     def test_services(self) -> None:
-        """Each service on each carrier has what the settings say."""
+        """Each service on each carrier has the settings."""
         deadlines = Timeouts(idle=1.0)
         for text, service, made in (
             ("tcp:7", "echo", EchoFactory),
@@ -67,7 +67,7 @@ class ListenerBuilderTests(SynchronousTestCase):
                 self.assertIs(serving.service.timeouts, deadlines)
 
     def test_limitsAreForAll(self) -> None:
-        """A place that is taken on one listener is taken on all; so are datagrams of one source."""
+        """Limits hold for all listeners together: connections, and datagrams of one source."""
         builder = self.builder(maxConnections=1, datagramRate=1.0)
         streams = [builder.build(Listener("echo", f"tcp:{port}")) for port in (7, 8)]
         self.connect(streams[0])
@@ -95,11 +95,11 @@ class ListenerBuilderTests(SynchronousTestCase):
         self.assertIsNotNone(denied.service.admission.refusal("192.0.2.1", 7))
 
     def test_tooFewDescriptors(self) -> None:
-        """An builder that cannot have the descriptors is not made."""
+        """Too few file descriptors are a StartupError."""
         self.assertRaises(StartupError, ListenerBuilder, self.clock, Settings([]), 32)
 
     def test_observers(self) -> None:
-        """What happens on a listener is logged under its name, and counted."""
+        """Events of a listener are logged under its name, and counted."""
         serving = self.build("tcp:7")
         client, pair = self.connect(serving)
         client.link.write(b"hello")
@@ -123,7 +123,7 @@ class ListenerBuilderTests(SynchronousTestCase):
         self.successResultOf(self.build("udp:7").drain(5.0))
 
     def test_reportDatagrams(self) -> None:
-        """Of a datagram listener the log is told what is new."""
+        """The log of a datagram listener reports new totals."""
         serving = self.build("udp:7")
         serving.service._refused["source port could loop"] += 2
         serving.report()
@@ -132,7 +132,7 @@ class ListenerBuilderTests(SynchronousTestCase):
         self.assertIn("echo on udp:7 refused 2 datagrams: 2 source port could loop", line)
 
     def test_proxy(self) -> None:
-        """With a PROXY header the announced client is who is served, and the drain waits for headers."""
+        """With a PROXY header the announced client is the peer, and the drain waits for headers."""
         serving = self.build("tcp:7:proxy=v1:trust=192.0.2.0/24")
         self.assertIs(type(serving.service), ProxyProtocolFactory)
         client, pair = self.connect(serving)
@@ -146,7 +146,7 @@ class ListenerBuilderTests(SynchronousTestCase):
         self.clock.advance(0.1)
 
     def test_tls(self) -> None:
-        """With certificates TLS is before the service, and behind the PROXY header."""
+        """TLS is below the service, and above the PROXY header."""
         with TemporaryDirectory() as folder:
             path = f"{folder}/server.pem"
             with open(path, "wb") as file:
@@ -158,14 +158,14 @@ class ListenerBuilderTests(SynchronousTestCase):
             self.assertIs(type(serving.service.wrapped), TLSStreamFactory)
 
     def test_plainNeedsNoTLS(self) -> None:
-        """Who does not speak TLS does not need its libraries."""
+        """A server without TLS does not import its libraries."""
         self.patch(sys, "modules", {**sys.modules, "echoproto.transports.tls": None})
         self.assertIs(type(self.build("tcp:7").service), EchoFactory)
 
 
 class ObserversTests(SynchronousTestCase):
     def test_eachIsToldAll(self) -> None:
-        """Every observer is told everything."""
+        """Every observer receives every event."""
         recorders = RecordingObserver(), RecordingObserver()
         observers = CompositeObserver(*recorders)
         verifyObject(IObserver, observers)
@@ -175,9 +175,9 @@ class ObserversTests(SynchronousTestCase):
         observers.connectionRefused(CLIENT_ADDRESS, "too many")
         observers.greeted(CLIENT_ADDRESS, b"hi")
         observers.datagramsStopped(DatagramTotals(1))
-        for each in recorders:
-            self.assertEqual(each.opened, [CLIENT_ADDRESS])
-            self.assertEqual(each.ended, [summary])
-            self.assertEqual(each.refused, [(CLIENT_ADDRESS, "too many")])
-            self.assertEqual(each.greetings, [(CLIENT_ADDRESS, b"hi")])
-            self.assertEqual(each.totals, [DatagramTotals(1)])
+        for recorder in recorders:
+            self.assertEqual(recorder.opened, [CLIENT_ADDRESS])
+            self.assertEqual(recorder.ended, [summary])
+            self.assertEqual(recorder.refused, [(CLIENT_ADDRESS, "too many")])
+            self.assertEqual(recorder.greetings, [(CLIENT_ADDRESS, b"hi")])
+            self.assertEqual(recorder.totals, [DatagramTotals(1)])

@@ -28,7 +28,7 @@ ALL = 2**16
 
 
 def converse(client: SSL.Connection, server: SSL.Connection) -> None:
-    """Shake hands over memory, and hand all bytes across; an error of either side is raised."""
+    """Exchange all bytes of two TLS connections in memory; an error of either side is raised."""
     for _ in range(8):
         for end, other in ((client, server), (server, client)):
             with contextlib.suppress(SSL.WantReadError):
@@ -51,7 +51,7 @@ class FilesTestCase(SynchronousTestCase):
         return str(path)
 
     def client(self, identity: Identity | None = None, name: bytes | None = None) -> SSL.Connection:
-        """A client that shows ``identity``, and asks for the server called ``name``."""
+        """A client with the certificate ``identity`` that requests the server ``name``."""
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         if identity is not None:
             path = self.store("client", identity.pem)
@@ -67,14 +67,14 @@ class FilesTestCase(SynchronousTestCase):
         return client
 
     def connect(self, server: ServerContext, client: SSL.Connection) -> SSL.Connection:
-        """``client`` connected to ``server``; gives the server's end of it."""
+        """Connect ``client`` to ``server``; returns the server's connection."""
         connection = server.serverConnectionForTLS(None)
         connection.set_accept_state()
         converse(client, connection)
         return connection
 
     def shownBy(self, server: ServerContext, name: bytes | None = None) -> str:
-        """The common name of the server that a new client sees."""
+        """The common name in the server certificate that a new client receives."""
         client = self.client(name=name)
         self.connect(server, client)
         certificate = client.get_peer_certificate(as_cryptography=True)
@@ -89,7 +89,7 @@ class HandshakeTests(FilesTestCase):
         self.server = ServerContext(TLSFiles(path, path))
 
     def test_creator(self) -> None:
-        """Twisted takes it for what makes the connections of a TLS server."""
+        """It provides Twisted's interface for the connections of a TLS server."""
         verifyObject(IOpenSSLServerConnectionCreator, self.server)
         factory = TLSMemoryBIOFactory(self.server, False, Factory.forProtocol(Protocol))
         protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 40_000))
@@ -101,7 +101,7 @@ class HandshakeTests(FilesTestCase):
         client.do_handshake()
 
     def test_versions(self) -> None:
-        """TLS 1.2 and 1.3 are spoken."""
+        """TLS 1.2 and 1.3 are accepted."""
         for version, name in ((SSL.TLS1_2_VERSION, "TLSv1.2"), (SSL.TLS1_3_VERSION, "TLSv1.3")):
             context = SSL.Context(SSL.TLS_CLIENT_METHOD)
             context.set_max_proto_version(version)
@@ -114,7 +114,7 @@ class HandshakeTests(FilesTestCase):
             )
 
     def test_oldVersion(self) -> None:
-        """TLS 1.1 is refused, to a client that would speak it with any server."""
+        """TLS 1.1 is refused."""
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_cipher_list(b"ALL:@SECLEVEL=0")
         context.set_max_proto_version(SSL.TLS1_1_VERSION)
@@ -122,7 +122,7 @@ class HandshakeTests(FilesTestCase):
         self.assertIn("unsupported protocol", str(error))
 
     def test_noRenegotiation(self) -> None:
-        """A client's renegotiation is not answered with one."""
+        """A client's renegotiation is not answered."""
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
         client = self.clientOf(context)
@@ -137,7 +137,7 @@ class HandshakeTests(FilesTestCase):
         self.assertIn("no renegotiation", str(error))
 
     def test_noSessions(self) -> None:
-        """A client that returns with its session shakes hands anew."""
+        """Sessions are not resumed: a returning client has a full handshake."""
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
         first, second = self.clientOf(context), self.clientOf(context)
@@ -157,17 +157,17 @@ class MutualTests(FilesTestCase):
         self.server = ServerContext(TLSFiles(path, path, self.store("ca.pem", authorities)))
 
     def test_signed(self) -> None:
-        """A client is let in whose certificate one of the authorities has signed."""
+        """A client with a certificate signed by one of the authorities is accepted."""
         client = self.client(issued("client"))
         peer = self.connect(self.server, client).get_peer_certificate(as_cryptography=True)
         assert peer is not None
         self.assertEqual(peer.subject.rfc4514_string(), "CN=client")
 
     def test_authoritiesAreTold(self) -> None:
-        """The client is told the authorities' names, to choose its certificate by."""
+        """The client receives the names of the authorities, to choose its certificate."""
         client = self.client(issued("client"))
         self.connect(self.server, client)
-        names = [each.rfc4514_string() for each in client.get_client_ca_list(as_cryptography=True)]
+        names = [name.rfc4514_string() for name in client.get_client_ca_list(as_cryptography=True)]
         self.assertEqual(names, ["CN=other", "CN=authority"])
 
     def test_none(self) -> None:
@@ -176,7 +176,7 @@ class MutualTests(FilesTestCase):
         self.assertIn("peer did not return a certificate", str(error))
 
     def test_foreign(self) -> None:
-        """A client whose certificate somebody else has signed is refused."""
+        """A client with a certificate of another authority is refused."""
         client = self.client(issued("client", by="somebody else"))
         error = self.assertRaises(SSL.Error, self.connect, self.server, client)
         self.assertIn("certificate verify failed", str(error))
@@ -189,7 +189,7 @@ class ReloadTests(FilesTestCase):
         self.server = ServerContext(TLSFiles(self.path, self.path))
 
     def test_load(self) -> None:
-        """Once read again, a new certificate is shown to new clients, and open connections go on."""
+        """After a reload new clients receive the new certificate; open connections continue."""
         client = self.client()
         opened = self.connect(self.server, client)
         self.store("server.pem", issued("new").pem)
@@ -201,7 +201,7 @@ class ReloadTests(FilesTestCase):
         self.assertEqual(opened.recv(ALL), b"ping")
 
     def test_failed(self) -> None:
-        """Where the files cannot be used, what was read before stays in use."""
+        """If the files cannot be used, the current certificates stay in use."""
         self.store("server.pem", issued("new").certificatePEM)
         self.assertRaises(ValueError, self.server.load)
         self.assertEqual(self.shownBy(self.server), "CN=old")
@@ -213,17 +213,17 @@ class ChainTests(FilesTestCase):
         self.connect(ServerContext(files), client)
         chain = client.get_peer_cert_chain(as_cryptography=True)
         assert chain is not None
-        return [each.subject.rfc4514_string() for each in chain]
+        return [name.subject.rfc4514_string() for name in chain]
 
     def test_sameFile(self) -> None:
-        """What follows the certificate in its file is shown with it."""
+        """The certificates that follow the first in its file are sent with it."""
         path = self.store(
             "server.pem", issued("server").pem + authority("authority").certificatePEM
         )
         self.assertEqual(self.chainShown(TLSFiles(path, path)), ["CN=server", "CN=authority"])
 
     def test_ownFile(self) -> None:
-        """What is in the chain's file is shown after the certificate."""
+        """The certificates in the chain file are sent after the certificate."""
         path = self.store("server.pem", issued("server").pem)
         chain = self.store("chain.pem", authority("authority").certificatePEM)
         files = TLSFiles(path, path, chain=chain)
@@ -238,7 +238,7 @@ class FolderTests(FilesTestCase):
         self.files = TLSFiles(str(self.certificates), str(self.certificates))
 
     def test_names(self) -> None:
-        """A client gets the certificate for the name that it asks for, in whatever case, else the first."""
+        """A client receives the certificate of the requested name in any case, or else the first."""
         self.store("certificates/a.pem", issued("nameless").pem)
         self.store("certificates/b.pem", issued("one", "one.test", "both.test").pem)
         self.store("certificates/c.pem", issued("many", "*.Many.test", "both.test").pem)
@@ -261,7 +261,7 @@ class FolderTests(FilesTestCase):
         )
 
     def test_clientCA(self) -> None:
-        """Whatever name a client asks for, it is let in only with a certificate."""
+        """A client certificate is required, whatever server name is requested."""
         self.store("certificates/a.pem", issued("one", "one.test").pem)
         self.store("certificates/b.pem", issued("two", "two.test").pem)
         authorities = self.store("ca.pem", authority("authority").certificatePEM)
@@ -271,13 +271,13 @@ class FolderTests(FilesTestCase):
             self.assertRaises(SSL.Error, self.connect, server, self.client(name=name))
 
     def test_separateKey(self) -> None:
-        """A key from elsewhere is that of every certificate in the folder."""
+        """A separate key is used for every certificate in the folder."""
         self.store("certificates/a.pem", issued("one").certificatePEM)
         key = self.store("key.pem", issued("one").keyPEM)
         self.assertEqual(self.shownBy(ServerContext(replace(self.files, key=key))), "CN=one")
 
     def test_empty(self) -> None:
-        """A folder without any is refused."""
+        """A folder without .pem files is refused."""
         error = self.assertRaises(ValueError, ServerContext, self.files)
         self.assertIn("no .pem file in the folder", str(error))
 
@@ -288,14 +288,14 @@ class RefusedFilesTests(FilesTestCase):
         self.good = self.store("good.pem", issued("server").pem)
 
     def assertRefused(self, files: TLSFiles, *parts: str) -> None:
-        """``files`` are refused in one line which has all of ``parts``."""
+        """``files`` are refused in one line that has all of ``parts``."""
         message = str(self.assertRaises(ValueError, ServerContext, files))
         self.assertEqual(len(message.splitlines()), 1)
         for part in parts:
             self.assertIn(part, message)
 
     def test_missing(self) -> None:
-        """A file that is not there, or is a folder, is named; whichever of the four it is."""
+        """The message names a file that is missing or is a folder, whichever of the four it is."""
         bad = str(self.folder / "missing.pem")
         for files in (
             TLSFiles(bad, self.good),
@@ -308,7 +308,7 @@ class RefusedFilesTests(FilesTestCase):
         self.assertRefused(TLSFiles(self.good, folder), folder, "Is a directory")
 
     def test_noCertificate(self) -> None:
-        """A file without a certificate, or with a broken one, is named."""
+        """The message names a file without a valid certificate."""
         bad = self.store("bad.pem", issued("server").keyPEM)
         for files in (
             TLSFiles(bad, self.good),
@@ -320,7 +320,7 @@ class RefusedFilesTests(FilesTestCase):
         self.assertRefused(TLSFiles(bad, self.good), "bad.pem", "BEGIN CERTIFICATE")
 
     def test_noKey(self) -> None:
-        """A file without a key is named."""
+        """The message names a file without a key."""
         bad = self.store("bad.pem", issued("server").certificatePEM)
         self.assertRefused(TLSFiles(self.good, bad), "bad.pem", "no readable private key")
 
@@ -336,17 +336,17 @@ class RefusedFilesTests(FilesTestCase):
         self.assertRefused(TLSFiles(self.good, bad), "good.pem", "bad.pem", "does not belong")
 
     def test_unusable(self) -> None:
-        """What OpenSSL refuses, such as a certificate that cannot sign, is refused with its reason."""
+        """A certificate that OpenSSL refuses, such as one that cannot sign, is refused with its reason."""
         bad = self.store("bad.pem", issued("server", key=X25519PrivateKey.generate()).pem)
         self.assertRefused(TLSFiles(bad, bad), "OpenSSL refuses", "bad.pem", "certificate type")
 
     def test_withoutOpenSSL(self) -> None:
-        """Without pyOpenSSL it says what to install."""
+        """Without pyOpenSSL the message names the package to install."""
         with patch.dict(sys.modules, {"OpenSSL": None}):
             self.assertRefused(TLSFiles(self.good, self.good), "pip install 'echoproto[tls]'")
 
     def test_importedWithoutOpenSSL(self) -> None:
-        """The module can be imported, and its files named, without pyOpenSSL or cryptography."""
+        """The module can be imported without pyOpenSSL and cryptography."""
         program = (
             "import sys; sys.modules.update(OpenSSL=None, cryptography=None)\n"
             "from echoproto.server.certificates import TLSFiles\n"

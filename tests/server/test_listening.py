@@ -61,13 +61,13 @@ class ServiceTests(ServiceTestCase):
         self.assertEqual(self.logged()[-1], "greeting is listening on udp [::]:8")
 
     def test_notAnnounced(self) -> None:
-        """Who is told to announces nothing."""
+        """With announce=False no addresses are logged."""
         settings = Settings([[Listener("echo", "tcp:7")]])
         ListenerService(self.reactor, settings, self.fake.machine(), announce=False).startService()
         self.assertEqual(self.logged(), [])
 
     def test_startWithoutPrivileged(self) -> None:
-        """Started without the privileged part, as twist does, it opens its listeners all the same, once."""
+        """Without the privileged part, as twist starts it, the listeners are opened, once."""
         service = self.service(parseListener("echo", "7"))
         service.startService()
         self.assertEqual(len(self.fake.opened), 4)
@@ -77,7 +77,7 @@ class ServiceTests(ServiceTestCase):
         self.assertEqual(len(self.fake.opened), 8)
 
     def test_withoutIPv6(self) -> None:
-        """Where the machine has no IPv6 a bare number is on IPv4 alone; what was asked for by name is not left out."""
+        """Without IPv6 a bare number is on IPv4 alone; explicit IPv6 addresses are not left out."""
         self.fake.ipv6 = False
         self.service(
             parseListener("echo", "7"), parseListener("echo", "8", ("::1",))
@@ -88,7 +88,7 @@ class ServiceTests(ServiceTestCase):
         )
 
     def test_portZero(self) -> None:
-        """Port 0 is one port that is free everywhere, one for each service."""
+        """Port 0 is one port that is free on every listener, one for each service."""
         self.service(parseListener("echo", "0"), parseListener("greeting", "0")).startService()
         self.assertEqual(self.fake.picked, [["0.0.0.0", "::"]] * 2)
         self.assertEqual(
@@ -97,7 +97,7 @@ class ServiceTests(ServiceTestCase):
         self.assertIn("tcp:40001:", self.fake.opened[0][0].listener.description)
 
     def test_allOrNone(self) -> None:
-        """When one listener cannot be opened those that were are closed, and one line says why."""
+        """When one listener cannot be opened, the others are closed, and one line reports the reason."""
         error = CannotListenError("0.0.0.0", 8, failed(EADDRINUSE))
         self.fake.failing["udp:8"] = error
         service = self.service(parseListener("echo", "7"), parseListener("greeting", "8"))
@@ -112,7 +112,7 @@ class ServiceTests(ServiceTestCase):
         self.assertEqual(self.fake.complaints, [message])
 
     def test_portZeroTakenMeanwhile(self) -> None:
-        """Where a picked port is taken before all its listeners are open, another is picked for all."""
+        """If a picked port is taken before all its listeners are open, another is picked for all."""
         self.fake.failing["udp:40001"] = CannotListenError("", 40_001, failed(EADDRINUSE))
         self.service(parseListener("echo", "0")).startService()
         self.assertEqual(
@@ -121,7 +121,7 @@ class ServiceTests(ServiceTestCase):
         )
 
     def test_noFreePort(self) -> None:
-        """Where no port is free on all carriers that is said in one line, too."""
+        """If no port is free on all carriers, one line reports it."""
         self.fake.noPort = failed(EADDRINUSE)
         with self.assertRaises(StartupError) as raised:
             self.service(parseListener("echo", "0")).privilegedStartService()
@@ -135,7 +135,7 @@ class ServiceTests(ServiceTestCase):
         )
 
     def test_portZeroOnAnotherMachinesAddress(self) -> None:
-        """Where no port can be picked, the address that cannot be had is named."""
+        """If no port can be picked, the message names the address that cannot be bound."""
         self.fake.noPort = CannotListenError("192.0.2.1", 0, failed(EADDRNOTAVAIL))
         listeners = parseListener("echo", "0", ("127.0.0.1", "192.0.2.1"))
         with self.assertRaises(StartupError) as raised:
@@ -143,7 +143,7 @@ class ServiceTests(ServiceTestCase):
         self.assertIn("cannot listen on tcp 192.0.2.1:0: Cannot", str(raised.exception))
 
     def test_stopTwice(self) -> None:
-        """A second stop is over when the first is."""
+        """A second stop ends with the first."""
         service = self.service(parseListener("echo", "7"))
         service.startService()
         _, pair = self.connect(self.fake.opened[0][1])
@@ -155,7 +155,7 @@ class ServiceTests(ServiceTestCase):
             self.successResultOf(stop)
 
     def test_failingToClose(self) -> None:
-        """A listener that does not close cleanly is one log line, and does not cut the drain."""
+        """A listener that does not close cleanly is logged in one line, and the drain continues."""
         service = self.service(parseListener("echo", "7"))
         service.startService()
         port, factory = self.fake.opened[0]
@@ -171,7 +171,7 @@ class ServiceTests(ServiceTestCase):
         )
 
     def test_acceptsWhatWaits(self) -> None:
-        """Stopped, it first takes the connections that its listeners hold."""
+        """A stop first accepts the connections in the listen backlog."""
         service = self.service(parseListener("echo", "7"))
         service.startService()
         port, factory = self.fake.opened[0]
@@ -182,7 +182,7 @@ class ServiceTests(ServiceTestCase):
         self.assertEqual(set(taken), {False})
 
     def test_stop(self) -> None:
-        """Stopped, it closes every listener, drains what is open, and is over when nothing is left."""
+        """A stop closes every listener and ends when no connection is open."""
         service = self.service(parseListener("echo", "7"))
         service.startService()
         client, pair = self.connect(self.fake.opened[0][1])
@@ -197,7 +197,7 @@ class ServiceTests(ServiceTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_stopAtOnce(self) -> None:
-        """What a drain waits for is cut when asked."""
+        """stopAtOnce() ends the drain."""
         service = self.service(parseListener("echo", "7"))
         service.startService()
         client, pair = self.connect(self.fake.opened[0][1])
@@ -209,7 +209,7 @@ class ServiceTests(ServiceTestCase):
         self.assertEqual(client.events[-1], "lost")
 
     def test_drainAsLongAsAsked(self) -> None:
-        """A drain lasts as long as the settings say."""
+        """The drain lasts as long as the settings allow."""
         service = self.service(parseListener("echo", "7"), drain=20.0)
         service.startService()
         client, pair = self.connect(self.fake.opened[0][1])
@@ -226,7 +226,7 @@ class ServiceTests(ServiceTestCase):
 
 class LimitsTests(ServiceTestCase):
     def test_tooFewDescriptors(self) -> None:
-        """A machine that cannot hold the connections asked for is said so, once, and nothing is opened."""
+        """Too few file descriptors are reported once, and nothing is opened."""
         self.fake.descriptors = 64
         service = self.service(parseListener("echo", "7"), maxConnections=100)
         with self.assertRaises(StartupError) as raised:
@@ -236,19 +236,19 @@ class LimitsTests(ServiceTestCase):
         self.assertEqual(self.fake.opened, [])
 
     def test_waitWhenFull(self) -> None:
-        """A full server that waits reads its stream ports no more, until a connection ends."""
+        """A full server that waits does not read its stream ports until a connection ends."""
         listeners = parseListener("echo", "7")
         self.service(listeners, waitWhenFull=True, maxConnections=1, maxPerSource=9).startService()
         port, factory = self.fake.opened[0]
         client, pair = self.connect(factory)
         port.doRead()
-        self.assertEqual([each.reading for each, _ in self.fake.opened], [False, True, True, True])
+        self.assertEqual([port.reading for port, _ in self.fake.opened], [False, True, True, True])
         client.link.loseConnection()
         pair.pump()
         self.assertTrue(port.reading)
 
     def test_waitWhenFullAndStopped(self) -> None:
-        """A port that is closed is not read again when there is room."""
+        """A closed port is not read again when there is room."""
         service = self.service(
             parseListener("echo", "7"), waitWhenFull=True, maxConnections=1, maxPerSource=9
         )
@@ -267,7 +267,7 @@ class StatusTests(ServiceTestCase):
     status = Listener("status", "tcp:9100:interface=127.0.0.1")
 
     def test_closedLast(self) -> None:
-        """The status listener is there until everybody is served."""
+        """The status listener is open until the drain has ended."""
         service = self.service(parseListener("echo", "7"), [self.status])
         self.assertFalse(service.ready)
         service.startService()
@@ -283,7 +283,7 @@ class StatusTests(ServiceTestCase):
         self.assertEqual(port.closed, "stopped")
 
     def test_watched(self) -> None:
-        """The metrics see each listener under its real address, also while it is drained."""
+        """The metrics have each listener under its real address, also during the drain."""
         service = self.service([Listener("echo", "tcp:7"), Listener("echo", "udp:7")])
         service.startService()
         self.connect(self.fake.opened[0][1])
@@ -295,7 +295,7 @@ class StatusTests(ServiceTestCase):
 
 class ReportTests(ServiceTestCase):
     def test_report(self) -> None:
-        """What the log tells in sums is told when asked, and at the end."""
+        """The totals are logged by report(), and at the end."""
         service = self.service(parseListener("echo", "7"), maxConnections=1, maxPerSource=9)
         service.startService()
         factory = self.fake.opened[0][1]
@@ -325,7 +325,7 @@ class ReloadTests(ServiceTestCase):
             file.write(pem)
 
     def test_reload(self) -> None:
-        """The certificates are read again; those that cannot be used leave those in use, in one line."""
+        """Certificates are read again; if they cannot be used, the current ones stay, in one log line."""
         self.running.startService()
         self.running.reload()
         self.assertEqual(self.logged(), ["read the certificates of 1 listeners"])

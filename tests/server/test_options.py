@@ -38,7 +38,7 @@ class OptionsTests(SynchronousTestCase):
         return message
 
     def test_default(self) -> None:
-        """Without options: echo on port 12345, all else as it is by default."""
+        """Without options: echo on port 12345, and the default settings."""
         found = settings()
         self.assertEqual(found.groups, [parseListener("echo", "12345")])
         default = Settings(found.groups, networks=found.networks)
@@ -46,7 +46,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertTrue(found.networks.permits("192.0.2.1"))
 
     def test_portAndGreet(self) -> None:
-        """Both may be repeated, by long and short name, as numbers and descriptions."""
+        """Both are repeatable, by long and short name, as numbers and descriptions."""
         found = settings("--port", "7", "-p", "udp:8", "--greet", "9", "-g", "unix:/x")
         expected = [
             parseListener("echo", "7"),
@@ -57,21 +57,25 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(found.groups, expected)
 
     def test_interface(self) -> None:
-        """Addresses narrow the bare numbers, wherever they stand."""
+        """--interface narrows the bare numbers, wherever it stands."""
         found = settings("-p", "7", "--interface", "127.0.0.1", "--interface", "::1")
         self.assertEqual(found.groups, [parseListener("echo", "7", ("127.0.0.1", "::1"))])
 
     def test_noEcho(self) -> None:
-        """--no-echo leaves the greeting alone; --port is stronger; the status alone is no service."""
+        """--no-echo leaves the greeting alone; --port overrides it; a status alone is not a service."""
         found = settings("--no-echo", "-g", "7")
-        self.assertEqual({each.service for group in found.groups for each in group}, {"greeting"})
+        self.assertEqual(
+            {listener.service for group in found.groups for listener in group}, {"greeting"}
+        )
         found = settings("--no-echo", "-p", "7")
-        self.assertEqual({each.service for group in found.groups for each in group}, {"echo"})
+        self.assertEqual(
+            {listener.service for group in found.groups for listener in group}, {"echo"}
+        )
         self.assertIn("nothing to serve", self.wrong("--no-echo"))
         self.assertIn("nothing to serve", self.wrong("--no-echo", "--status", "9100"))
 
     def test_figures(self) -> None:
-        """What takes one value reaches the settings."""
+        """Options with one value reach the settings."""
         found = settings(
             *("--greeting", "Moin", "--max-connections", "9", "--max-per-source", "8"),
             *("--connection-rate", "7/s", "--connection-burst", "6", "--when-full", "wait"),
@@ -88,7 +92,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(found.deadlines, Timeouts(idle=60, header=3))
 
     def test_wrongFigures(self) -> None:
-        """What is wrong is named, with its option."""
+        """The error for an invalid value names the option."""
         self.assertIn("--datagram-rate: invalid rate 'fast'", self.wrong("--datagram-rate", "fast"))
         self.assertIn("--greeting: invalid length of 0 bytes", self.wrong("--greeting", ""))
         self.assertIn("--when-full: invalid choice 'panic'", self.wrong("--when-full", "panic"))
@@ -102,7 +106,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertIn("--deny: 'lab' is not a network", self.wrong("--deny", "lab"))
 
     def test_tls(self) -> None:
-        """With a certificate TCP listeners speak TLS."""
+        """With a certificate TCP listeners use TLS."""
         files = TLSFiles("c", "k", "a")
         arguments = ("--tls-cert", "c", "--tls-key", "k", "--tls-client-ca", "a", "-p", "7")
         self.assertEqual(settings(*arguments).groups, [parseListener("echo", "7", tls=files)])
@@ -112,7 +116,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertIn("need --tls-cert", self.wrong("--tls-client-ca", "a"))
 
     def test_status(self) -> None:
-        """The status is on a port of this machine alone, or where a stream description says."""
+        """The status listener is on a port of 127.0.0.1, or on a stream description."""
         for text, description in (
             ("9100", "tcp:9100:interface=127.0.0.1:backlog=1024"),
             ("unix:/run/status", "unix:/run/status:backlog=1024"),
@@ -132,18 +136,18 @@ class OptionsTests(SynchronousTestCase):
             self.assertIn(why, self.wrong("--status", text))
 
     def test_wrongListeners(self) -> None:
-        """A listener that does not parse is named, with its option."""
+        """The error for an invalid listener names the option and the value."""
         self.assertIn("--port: invalid listener '65536'", self.wrong("-p", "65536"))
         self.assertIn("--greet: invalid listener 'tcp:x'", self.wrong("-g", "tcp:x"))
         self.assertIn("--interface: invalid address 'lab'", self.wrong("--interface", "lab"))
 
     def test_wrongEnvironment(self) -> None:
-        """What systemd would never pass is said."""
+        """A malformed environment of systemd is reported."""
         self.patch(module, "initialEnvironment", lambda: {"LISTEN_PID": "x"})
         self.assertIn("LISTEN_PID", self.wrong())
 
     def test_version(self) -> None:
-        """--version prints our version and Twisted's, and exits well."""
+        """--version prints the versions of echoproto and Twisted, and exits with 0."""
         with redirect_stdout(StringIO()) as output, self.assertRaises(SystemExit) as raised:
             parsed("--version")
         self.assertEqual(raised.exception.code, 0)
@@ -151,7 +155,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(output.getvalue(), expected)
 
     def test_help(self) -> None:
-        """--help has every option, what a LISTENER is, and examples that parse."""
+        """--help has every option, the forms of a LISTENER, and examples that parse."""
         usage = parsed().getUsage(80)
         for option in ("port", "greet", "interface", "no-echo", "allow", "deny"):
             self.assertIn(f"--{option}", usage)
@@ -169,7 +173,7 @@ class OptionsTests(SynchronousTestCase):
 
 class MakeServiceTests(SynchronousTestCase):
     def test_service(self) -> None:
-        """The service has what the options say."""
+        """The service has the settings of the options."""
         options = parsed("-p", "7", "--greeting", "Moin")
         service: Any = makeService(options)
         self.assertIsInstance(service, EchoprotoService)

@@ -20,7 +20,7 @@ class ParametersTests(SynchronousTestCase):
         return BY_NAME[name].parse(text)
 
     def test_defaults(self) -> None:
-        """What is written as default is the default."""
+        """The written defaults are the defaults of the settings."""
         values = {
             parameter.name: parameter.parse(parameter.default)
             for parameter in PARAMETERS
@@ -39,7 +39,7 @@ class ParametersTests(SynchronousTestCase):
         self.assertEqual(Timeouts(*deadlines), Timeouts())
 
     def test_greeting(self) -> None:
-        """The text is taken as UTF-8; it fits a datagram and is not empty."""
+        """The greeting is encoded as UTF-8; it fits a datagram and is not empty."""
         self.assertEqual(self.value("greeting", "Grüß dich"), "Grüß dich".encode())
         self.assertEqual(self.value("greeting", "\udcff"), b"\xff")
         for text in ("", "x" * 65_508):
@@ -47,7 +47,7 @@ class ParametersTests(SynchronousTestCase):
                 self.value("greeting", text)
 
     def test_limits(self) -> None:
-        """0 is no limit, save for all connections, of which there must be one."""
+        """0 is no limit, except for --max-connections, which is at least 1."""
         self.assertEqual(self.value("max-per-source", "0"), inf)
         self.assertEqual(self.value("connection-rate", "0"), inf)
         self.assertEqual(self.value("max-per-source", "3"), 3)
@@ -64,12 +64,12 @@ class ParametersTests(SynchronousTestCase):
             self.value("when-full", "panic")
 
     def test_userTimeout(self) -> None:
-        """The kernel's timeout is what the kernel can take, or never."""
+        """The user timeout is at most the kernel's maximum, or never."""
         self.assertEqual(self.value("user-timeout", "0"), inf)
         self.assertEqual(self.value("user-timeout", "1m"), 60)
         with self.assertRaises(ValueError):
             self.value("user-timeout", str(MAX_USER_TIMEOUT + 1))
 
     def test_files(self) -> None:
-        """What is a path or a description is taken as it is."""
+        """Paths and descriptions are not changed."""
         self.assertEqual(self.value("tls-cert", "a.pem"), "a.pem")

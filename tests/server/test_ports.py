@@ -28,13 +28,13 @@ from echoproto.server.systemd import PassedSocket
 
 
 def failed(number: int) -> OSError:
-    """What the kernel fails with."""
+    """An error of the kernel."""
     return OSError(number, strerror(number))
 
 
 class WhyNotTests(SynchronousTestCase):
     def test_bareNumber(self) -> None:
-        """The listener of a bare number is named by carrier, address and port, with the remedy."""
+        """A listener of a bare number is named by carrier, address and port, with the remedy."""
         [tcp, *_] = parseListener("echo", "80", ("::1",))
         self.assertEqual(
             explainListenError(tcp, CannotListenError("::1", 80, failed(EACCES))),
@@ -47,14 +47,14 @@ class WhyNotTests(SynchronousTestCase):
         )
 
     def test_otherErrors(self) -> None:
-        """Whatever it is has its own words."""
+        """Each kind of error has its reason."""
         listener = Listener("echo", "tcp:7:interface=lab")
         error = CannotListenError("lab", 7, socket.gaierror(-2, "Name or service not known"))
         self.assertIn("Name or service not known", explainListenError(listener, error))
         self.assertIn("too large", explainListenError(listener, OverflowError("too large")))
 
     def test_description(self) -> None:
-        """Any other is named by its description."""
+        """A listener of a description is named by the description."""
         self.assertEqual(
             explainListenError(
                 Listener("echo", "unix:/x"), CannotListenError(None, "/x", "Cannot acquire lock")
@@ -63,27 +63,27 @@ class WhyNotTests(SynchronousTestCase):
         )
 
 
-class ComplainTests(SynchronousTestCase):
-    def complained(self, said: IO[str] | None) -> list[str]:
-        """What is logged when there is a complaint, and ``said`` is the standard error."""
+class ReportStartupErrorTests(SynchronousTestCase):
+    def loggedErrors(self, standardError: IO[str] | None) -> list[str]:
+        """The logged errors after reportStartupError(), with ``standardError`` as standard error."""
         logged: list[str] = []
         self.patch(opening, "_log", Logger("test", observer=cast(Any, logged.append)))
-        self.patch(sys, "__stderr__", said)
+        self.patch(sys, "__stderr__", standardError)
         reportStartupError("no")
         return logged
 
     def test_standardError(self) -> None:
-        """A complaint is a line on the standard error that the process began with."""
-        with TemporaryFile("w+") as said:
-            self.assertEqual(self.complained(said), [])
-            said.seek(0)
-            self.assertEqual(said.read(), "no\n")
+        """A startup error is one line on the original standard error."""
+        with TemporaryFile("w+") as standardError:
+            self.assertEqual(self.loggedErrors(standardError), [])
+            standardError.seek(0)
+            self.assertEqual(standardError.read(), "no\n")
 
     def test_daemon(self) -> None:
-        """Where there is no standard error it is a line in the log."""
+        """Without standard error it is one line in the log."""
         with open(os.devnull, "w") as nowhere:
-            self.assertEqual(len(self.complained(nowhere)), 1)
-        self.assertEqual(len(self.complained(None)), 1)
+            self.assertEqual(len(self.loggedErrors(nowhere)), 1)
+        self.assertEqual(len(self.loggedErrors(None)), 1)
 
 
 class OpenTests(SynchronousTestCase):
@@ -91,13 +91,13 @@ class OpenTests(SynchronousTestCase):
         self.reactor: Any = MemoryReactorClock()
 
     def test_stream(self) -> None:
-        """A stream listener is opened by Twisted's endpoint of that description."""
+        """Twisted's endpoint opens a stream listener."""
         factory = EchoFactory(self.reactor)
         openStream(self.reactor, Listener("echo", "unix:/x"), factory)
         self.assertEqual(self.reactor.unixServers[0][:2], ("/x", factory))
 
     def test_streamFails(self) -> None:
-        """What the endpoint fails with is raised."""
+        """The error of the endpoint is raised."""
         listener = Listener("echo", "tcp:7:interface=192.0.2.1")
         with self.assertRaises(CannotListenError):
             openStream(self.reactor, listener, EchoFactory(self.reactor))
@@ -110,7 +110,7 @@ class OpenTests(SynchronousTestCase):
         self.assertEqual(cast(Any, port.getHost()).host, "127.0.0.1")
 
     def test_passedStream(self) -> None:
-        """A stream socket that systemd passed is adopted, not opened."""
+        """A stream socket passed by systemd is adopted."""
         with socket.create_server(("127.0.0.1", 0)) as made:
             passed = PassedSocket(made.fileno(), "x", socket.SOCK_STREAM, socket.AF_INET)
             openStream(
@@ -122,7 +122,7 @@ class OpenTests(SynchronousTestCase):
         self.assertEqual((descriptor, family), (passed.descriptor, socket.AF_INET))
 
     def test_passedDatagrams(self) -> None:
-        """So is a datagram socket."""
+        """A datagram socket passed by systemd is adopted."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
             made.bind(("127.0.0.1", 0))
             passed = PassedSocket(made.fileno(), "x", socket.SOCK_DGRAM, socket.AF_INET)
@@ -137,7 +137,7 @@ class OpenTests(SynchronousTestCase):
 
 class OnSignalTests(SynchronousTestCase):
     def test_inTheReactorsTurn(self) -> None:
-        """At the signal the reactor is asked to act, until that is undone; never in the middle of a turn."""
+        """A signal calls the action in a turn of the reactor, until it is restored."""
         number = signal.SIGUSR2
         self.addCleanup(signal.signal, number, signal.getsignal(number))
         asked: list[object] = []

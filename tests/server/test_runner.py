@@ -14,7 +14,7 @@ from echoproto.server.runner import ForegroundRunner, startLog
 
 
 class Served:
-    """A service and a reactor that note what is done to them."""
+    """A service and a reactor that record their calls."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -31,7 +31,7 @@ class Served:
 
 class RunTests(SynchronousTestCase):
     def test_run(self) -> None:
-        """The service is started, run until the reactor ends, and stopped before it does."""
+        """The service is started, run until the reactor stops, and stopped before shutdown."""
         served = Served()
         self.assertEqual(ForegroundRunner().run(served, served), 0)
         self.assertEqual(
@@ -46,7 +46,7 @@ class RunTests(SynchronousTestCase):
 
 class PrivilegesTests(SynchronousTestCase):
     def shed(self, *identity: int | None) -> list[Any]:
-        """What the system is asked for by a process of root's."""
+        """The system calls of a process of root."""
         with (
             mock.patch.object(os, "setgid") as setgid,
             mock.patch.object(foreground, "switchUID") as switch,
@@ -56,11 +56,11 @@ class PrivilegesTests(SynchronousTestCase):
         return [*setgid.call_args_list, *switch.call_args_list]
 
     def test_nobodyElse(self) -> None:
-        """Without a user and a group we stay who we are."""
+        """Without a user and a group nothing changes."""
         self.assertEqual(self.shed(None, None), [])
 
     def test_user(self) -> None:
-        """A user comes with a group of its own, which is changed while we may."""
+        """A user implies the user's own group, which is changed first."""
         self.assertEqual(self.shed(0, None), [mock.call(0)])
         self.assertEqual(self.shed(12345, 7), [mock.call(7), mock.call(12345, 7)])
 
@@ -69,7 +69,7 @@ class PrivilegesTests(SynchronousTestCase):
         self.assertEqual(self.shed(None, 7), [mock.call(7)])
 
     def test_mayNot(self) -> None:
-        """Who may not is told so in one line."""
+        """A missing permission is reported in one line."""
         refused = mock.patch.object(os, "setgid", side_effect=PermissionError(1, "no"))
         with refused, self.assertRaisesRegex(StartupError, "start as root"):
             ForegroundRunner(None, 7).dropPrivileges()
@@ -90,7 +90,7 @@ class LogTests(SynchronousTestCase):
             self.assertIn(expected, made.stdout)
 
     def test_begin(self) -> None:
-        """It begins once, and leaves standard output alone."""
+        """The log begins once, and does not redirect standard output."""
         for form in ("text", "json"):
             with mock.patch.object(foreground, "globalLogBeginner") as beginner:
                 startLog(form)

@@ -34,7 +34,7 @@ def noIPv6(family: int, kind: int) -> socket.socket:
 
 
 class Taken:
-    """Makes sockets, of which some find their port taken."""
+    """Makes sockets, some of which find their port taken."""
 
     def __init__(self, *taken: int) -> None:
         self.taken = taken
@@ -49,14 +49,14 @@ class Taken:
 
 class BoundSocketTests(SynchronousTestCase):
     def test_IPv4(self) -> None:
-        """A stream socket is bound, does not block, and may follow one that has just closed."""
+        """A stream socket is bound, does not block, and may reuse an address that was just closed."""
         with boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0) as made:
             self.assertEqual((made.family, made.getblocking()), (socket.AF_INET, False))
             self.assertEqual(made.getsockname()[0], "127.0.0.1")
             self.assertTrue(made.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR))
 
     def test_shared(self) -> None:
-        """Where it is to be shared, others like it may be bound to the same place; otherwise none."""
+        """Only shared sockets may be bound to the same address as others."""
         with boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0, shared=True) as first:
             port = first.getsockname()[1]
             boundSocket(socket.SOCK_STREAM, "127.0.0.1", port, shared=True).close()
@@ -71,7 +71,7 @@ class BoundSocketTests(SynchronousTestCase):
             self.assertFalse(made.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR))
 
     def test_IPv6(self) -> None:
-        """An IPv6 socket takes IPv6 only, whatever the machine's default."""
+        """An IPv6 socket accepts IPv6 only, whatever the machine's default."""
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
             with boundSocket(kind, "::", 0) as made:
                 self.assertEqual(made.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY), 1)
@@ -86,21 +86,21 @@ class BoundSocketTests(SynchronousTestCase):
 
 class PickPortTests(SynchronousTestCase):
     def test_freeOnAll(self) -> None:
-        """The port that is picked can be bound on each address and carrier."""
+        """The picked port can be bound on each address and carrier."""
         port = pickPort(["127.0.0.1", "::1"])
         for interface in ("127.0.0.1", "::1"):
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                 boundSocket(kind, interface, port).close()
 
     def test_taken(self) -> None:
-        """Where the port picked for the first is taken on another, the error is raised."""
+        """If the port picked for the first is taken on another, the error is raised."""
         make = Taken(2)
         self.assertRaises(CannotListenError, pickPort, ["127.0.0.1"], make)
 
 
 class HasIPv6Tests(SynchronousTestCase):
     def test_without(self) -> None:
-        """A machine without the address family has no IPv6; one where a port is taken has."""
+        """A machine without the address family has no IPv6; one with a port taken has IPv6."""
         self.assertFalse(hasIPv6(noIPv6))
         self.assertTrue(hasIPv6(Taken(1)))
         self.assertEqual(hasIPv6(), socket.has_ipv6)
@@ -112,7 +112,7 @@ class StreamReactorTests(SynchronousTestCase):
         self.reactor = StreamReactor(self.real)
 
     def test_listenTCP(self) -> None:
-        """The reactor adopts a socket of ours, for IPv6 of that family."""
+        """The reactor adopts our socket, for IPv6 with its family."""
         factory = Factory()
         self.reactor.listenTCP(0, factory, interface="::1")
         [(_, family, adopted)] = cast(Any, self.real.adoptedPorts)
@@ -128,7 +128,7 @@ class StreamReactorTests(SynchronousTestCase):
         self.assertEqual((raised.exception.interface, raised.exception.port), ("127.0.0.1", port))
 
     def test_shared(self) -> None:
-        """Shared ports that the kernel picks are all at the place of the first."""
+        """Shared ports that the kernel picks all have the address of the first."""
         shared = StreamReactor(self.real, shared=True)
         with (
             mock.patch.object(
@@ -140,7 +140,7 @@ class StreamReactorTests(SynchronousTestCase):
             self.assertEqual(first.getsockname(), second.getsockname())
 
     def test_theRest(self) -> None:
-        """All else is the reactor's own."""
+        """Everything else is the reactor's own."""
         self.assertEqual(self.reactor.seconds(), 0.0)
         self.reactor.listenUNIX("/x", Factory())
         self.assertEqual(len(cast(Any, self.real.unixServers)), 1)
@@ -151,7 +151,7 @@ class UserTimeoutTests(SynchronousTestCase):
         return made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
 
     def test_connectionsInherit(self) -> None:
-        """What is set on the listening socket holds for the connections that it accepts."""
+        """A timeout set on the listening socket holds for its accepted connections."""
         with boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0) as made:
             setUserTimeout(SimpleNamespace(socket=made), 1.5)
             made.listen()
@@ -161,7 +161,7 @@ class UserTimeoutTests(SynchronousTestCase):
                     self.assertEqual(self.timeout(accepted), 1500)
 
     def test_leftAlone(self) -> None:
-        """The kernel's own time stands where it is asked for, and on what is not TCP."""
+        """The kernel's default stays for an infinite timeout, and on sockets that are not TCP."""
         with boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0) as made:
             setUserTimeout(SimpleNamespace(socket=made), inf)
             self.assertEqual(self.timeout(made), 0)
@@ -176,7 +176,7 @@ class UserTimeoutTests(SynchronousTestCase):
 
 
 class CrowdedPort:
-    """A port at which clients wait: each turn accepts as many as stock ports do."""
+    """A port with waiting clients; each turn accepts as many as stock ports do."""
 
     def __init__(self, waiting: int, accepted: Callable[[], None]) -> None:
         self.numberAccepts = 100
@@ -203,7 +203,7 @@ class AcceptOnlyWithRoomTests(SynchronousTestCase):
         self.room -= 1
 
     def test_noMoreThanRoom(self) -> None:
-        """A turn accepts what there is room for, then the port is not read."""
+        """A turn accepts as many as there is room for; then the port is not read."""
         self.port.doRead()
         self.assertEqual((self.room, self.port.reading), (0, False))
 
@@ -214,7 +214,7 @@ class AcceptOnlyWithRoomTests(SynchronousTestCase):
         self.assertEqual((self.room, self.port.reading), (0, False))
 
     def test_enoughRoom(self) -> None:
-        """With room for all the port goes on."""
+        """With room for all, the port continues."""
         self.room = 20
         self.port.doRead()
         self.assertEqual((self.room, self.port.reading), (10, True))
@@ -222,5 +222,5 @@ class AcceptOnlyWithRoomTests(SynchronousTestCase):
 
 class DescriptorLimitTests(SynchronousTestCase):
     def test_soft(self) -> None:
-        """It is the limit that is in force."""
+        """The current limit counts."""
         self.assertEqual(descriptorLimit(), getrlimit(RLIMIT_NOFILE)[0])

@@ -44,7 +44,7 @@ def boundSocket(
     kind: socket.SocketKind,
     address: Any = None,
 ) -> socket.socket:
-    """A socket as systemd makes it, which blocks; IPv6 ones take IPv4 too; closed after the test."""
+    """A socket as systemd makes it: it blocks, and IPv6 accepts IPv4 too. Closed after the test."""
     made = socket.socket(family, kind)
     case.addCleanup(made.close)
     if family == socket.AF_INET6:
@@ -64,7 +64,7 @@ def temporaryFolder(case: SynchronousTestCase) -> Path:
 
 class PassedSocketsTests(SynchronousTestCase):
     def passing(self, *descriptors: int, names: str | None = None) -> list[PassedSocket]:
-        """What is found when systemd has passed duplicates of these, and which of them are inherited then."""
+        """The sockets found if systemd passed duplicates of these, and those still inheritable."""
         environ = {"LISTEN_PID": str(PID), "LISTEN_FDS": str(len(descriptors))}
         if names is not None:
             environ["LISTEN_FDNAMES"] = names
@@ -74,7 +74,7 @@ class PassedSocketsTests(SynchronousTestCase):
                 passed.callback(os.close, number)
             found = passedSockets(environ, PID, START)
             self.inherited = [
-                each.descriptor for each in found if os.get_inheritable(each.descriptor)
+                passed.descriptor for passed in found if os.get_inheritable(passed.descriptor)
             ]
         return found
 
@@ -86,7 +86,7 @@ class PassedSocketsTests(SynchronousTestCase):
         self.assertNotIn("\n", str(raised.exception))
 
     def test_passed(self) -> None:
-        """Each socket is found with its name, kind and family; programs that we start do not inherit it."""
+        """Each socket is found with its name, kind and family; child processes do not inherit it."""
         stream = boundSocket(self, socket.AF_INET6, socket.SOCK_STREAM, ("::1", 0))
         datagrams = boundSocket(self, socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
         path = str(temporaryFolder(self) / "socket")
@@ -105,12 +105,12 @@ class PassedSocketsTests(SynchronousTestCase):
         self.assertEqual(self.inherited, [])
 
     def test_unnamed(self) -> None:
-        """Sockets that were passed without names have the one of sd_listen_fds_with_names(3)."""
+        """Sockets passed without names have the name of sd_listen_fds_with_names(3)."""
         made = boundSocket(self, socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
-        self.assertEqual([each.name for each in self.passing(made.fileno())], [UNNAMED])
+        self.assertEqual([passed.name for passed in self.passing(made.fileno())], [UNNAMED])
 
     def test_none(self) -> None:
-        """Where none was passed, or to another process, none is found."""
+        """No socket is found if none was passed, or if they are for another process."""
         self.assertEqual(passedSockets({}, PID), [])
         self.assertEqual(passedSockets({"LISTEN_PID": "1", "LISTEN_FDS": "1"}, PID), [])
         self.assertEqual(passedSockets({"LISTEN_PID": str(PID)}, PID), [])
@@ -119,7 +119,7 @@ class PassedSocketsTests(SynchronousTestCase):
         self.assertEqual(SD_LISTEN_FDS_START, 3)
 
     def test_malformed(self) -> None:
-        """What is no number, and names that are too few, are told in one line."""
+        """Invalid numbers and too few names are reported in one line."""
         for environ, reason in (
             ({"LISTEN_PID": "x"}, "invalid LISTEN_PID 'x' (a number)"),
             ({"LISTEN_FDS": "-1"}, "invalid LISTEN_FDS '-1' (a number)"),
@@ -141,7 +141,7 @@ class PassedSocketsTests(SynchronousTestCase):
         self.assertIn("Bad file descriptor", str(raised.exception))
 
     def test_nothingIsLeftOpen(self) -> None:
-        """Looking at a descriptor opens none, be it a socket or not."""
+        """Inspecting a descriptor opens none."""
         before = sorted(os.listdir("/proc/self/fd"))
         with open(os.devnull) as file:
             self.refusal(file.fileno())
@@ -157,14 +157,14 @@ class PassedSocketsTests(SynchronousTestCase):
             self.refusal(made.fileno(), f"AF_UNIX {kind.name}: only streams and UDP can be served")
 
     def test_connection(self) -> None:
-        """A connection in place of a listening socket is refused, with what to change."""
+        """A connection instead of a listening socket is refused, with the remedy."""
         made = boundSocket(self, socket.AF_INET, socket.SOCK_STREAM)
         self.refusal(made.fileno(), "does not listen: the socket unit must not have Accept=yes")
 
 
 class InitialEnvironmentTests(SynchronousTestCase):
     def test_afterTwisted(self) -> None:
-        """What systemd said of sockets is found although Twisted has taken it out of the environment."""
+        """The environment of systemd is found although Twisted has removed it."""
         program = (
             "import os, twisted.internet.endpoints\n"
             "from echoproto.server.systemd import initialEnvironment\n"
@@ -181,14 +181,14 @@ class InitialEnvironmentTests(SynchronousTestCase):
         self.assertEqual((ran.stdout, ran.stderr), ("True\n", ""))
 
     def test_parts(self) -> None:
-        """Values may be empty or have "=" in them, and what is no assignment is left out."""
+        """Values may be empty or have "=" in them; entries without "=" are left out."""
         path = temporaryFolder(self) / "environ"
         path.write_bytes(b"A=b=c\0EMPTY=\0stray\0BYTE=\xff\0")
         expected = {"A": "b=c", "EMPTY": "", "BYTE": "\udcff"}
         self.assertEqual(initialEnvironment(str(path)), expected)
 
     def test_noCopy(self) -> None:
-        """Where the kernel keeps no copy it is the environment as it is now."""
+        """If the kernel keeps no copy, it is the current environment."""
         absent = str(temporaryFolder(self) / "absent")
         self.assertEqual(initialEnvironment(absent), dict(os.environ))
 
@@ -212,7 +212,7 @@ class AdoptStreamTests(SynchronousTestCase):
         self.factory.noisy = False
 
     def test_TCP(self) -> None:
-        """The reactor adopts the socket, which blocks no more."""
+        """The reactor adopts the socket, which no longer blocks."""
         made = boundSocket(self, socket.AF_INET6, socket.SOCK_STREAM, ("::", 0))
         passed = PassedSocket(made.fileno(), "echo", socket.SOCK_STREAM, socket.AF_INET6)
         port = adoptStream(self.reactor, passed, self.factory)
@@ -241,7 +241,7 @@ class AdoptStreamTests(SynchronousTestCase):
             connection.connectionLost(Failure(ConnectionDone()))
 
     def test_UNIX(self) -> None:
-        """A UNIX socket is served, under the name and with the mode that systemd gave its file."""
+        """A UNIX socket is served, with the name and mode that systemd gave its file."""
         path = temporaryFolder(self) / "socket"
         made, port = self.adoptUNIX(os.fsencode(path))
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -264,7 +264,7 @@ class AdoptStreamTests(SynchronousTestCase):
         port.connectionLost(Failure(ConnectionDone()))
 
     def test_afterStop(self) -> None:
-        """A client that comes when the port is closed waits for the next start."""
+        """A client that connects while the port is closed waits for the next start."""
         path = os.fsencode(temporaryFolder(self) / "socket")
         made, port = self.adoptUNIX(path)
         port.connectionLost(Failure(ConnectionDone()))
@@ -282,7 +282,7 @@ class AdoptDatagramsTests(SynchronousTestCase):
         return port
 
     def asking(self, host: str, number: int, listen: Any) -> str:
-        """The address that a datagram to ``host`` is answered from."""
+        """The source address of the reply to a datagram to ``host``."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as client:
             client.settimeout(SOON)
@@ -293,7 +293,7 @@ class AdoptDatagramsTests(SynchronousTestCase):
         return cast(str, source[0])
 
     def test_addressAsked(self) -> None:
-        """Datagrams are answered from the address that they were sent to, on each kind of socket."""
+        """Datagrams are answered from their destination address, on each kind of socket."""
         for family, bound, asked in (
             (socket.AF_INET, "0.0.0.0", ("127.0.0.1", "127.0.0.2")),
             (socket.AF_INET6, "::", ("127.0.0.1", "127.0.0.2", "::1")),
@@ -306,7 +306,7 @@ class AdoptDatagramsTests(SynchronousTestCase):
             self.assertFalse(os.get_blocking(made.fileno()))
 
     def test_theFirst(self) -> None:
-        """So is the datagram for which systemd started the service: it came before we could ask where to."""
+        """So is the first datagram, which arrived before the server could ask for its destination."""
         for family, bound in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
             made = boundSocket(self, family, socket.SOCK_DGRAM, (bound, 0))
             source = self.asking(
@@ -327,7 +327,7 @@ class AdoptDatagramsTests(SynchronousTestCase):
 
 class NotifierTests(SynchronousTestCase):
     def listening(self, place: str) -> socket.socket:
-        """systemd's end."""
+        """The socket of systemd."""
         made = boundSocket(self, socket.AF_UNIX, socket.SOCK_DGRAM, place)
         made.settimeout(SOON)
         return made
@@ -351,14 +351,14 @@ class NotifierTests(SynchronousTestCase):
         self.assertEqual(systemd.recv(1000), b"STOPPING=1")
 
     def test_abstract(self) -> None:
-        """The place may be an abstract name, which systemd writes with "@"."""
+        """The address may be an abstract name, which systemd writes with "@"."""
         name = "echoproto-test-" + os.urandom(8).hex()
         systemd = self.listening("\0" + name)
         self.notifying(NOTIFY_SOCKET="@" + name).notify("WATCHDOG=1", "STATUS=x")
         self.assertEqual(systemd.recv(1000), b"WATCHDOG=1\nSTATUS=x")
 
     def test_nobody(self) -> None:
-        """Where nobody asked, systemd is gone, or all is over, nothing is said or raised."""
+        """Without systemd, or after the end, nothing is sent or raised."""
         place = str(temporaryFolder(self) / "notify")
         self.notifying().stopping()
         notifier = self.notifying(NOTIFY_SOCKET=place)
@@ -370,7 +370,7 @@ class NotifierTests(SynchronousTestCase):
         self.assertEqual(select([systemd], [], [], 0)[0], [])
 
     def test_systemdHangs(self) -> None:
-        """A systemd that reads nothing holds the service up for a moment only."""
+        """A systemd that does not read delays the service for a moment only."""
         place = str(temporaryFolder(self) / "notify")
         systemd = self.listening(place)
         notifier = self.notifying(NOTIFY_SOCKET=place)
@@ -383,7 +383,7 @@ class NotifierTests(SynchronousTestCase):
         self.assertEqual(systemd.recv(1000), b"full")
 
     def test_watchdogInterval(self) -> None:
-        """Signs of life come twice as often as they are waited for, where they are waited for from us."""
+        """The interval is half of the watchdog's, if the watchdog is for this process."""
         for environ, expected in (
             ({}, None),
             ({"WATCHDOG_USEC": "30000000"}, 15.0),
@@ -393,7 +393,7 @@ class NotifierTests(SynchronousTestCase):
             self.assertEqual(self.notifying(**environ).watchdogInterval, expected, environ)
 
     def test_malformed(self) -> None:
-        """What is no time or no process is told in one line."""
+        """An invalid interval or process is reported in one line."""
         for environ, reason in (
             ({"WATCHDOG_USEC": "soon"}, "invalid WATCHDOG_USEC 'soon' (a number)"),
             ({"WATCHDOG_USEC": "0"}, "invalid WATCHDOG_USEC 0 (1 or more)"),
@@ -420,7 +420,7 @@ class WatchdogTests(SynchronousTestCase):
         return Watchdog(cast(Any, self.clock), notifier)
 
     def signs(self) -> int:
-        """How many have come since the last time."""
+        """The number of messages since the last call."""
         count = 0
         while select([self.systemd], [], [], 0)[0]:
             self.assertEqual(self.systemd.recv(100), b"WATCHDOG=1")
@@ -428,7 +428,7 @@ class WatchdogTests(SynchronousTestCase):
         return count
 
     def test_signs(self) -> None:
-        """There is a sign at once and at each half of the time, until the end; then none is scheduled."""
+        """A message is sent at once and at each half interval, until the end; then none is scheduled."""
         watchdog = self.watching()
         watchdog.start()
         self.assertEqual(self.signs(), 1)
@@ -449,7 +449,7 @@ class WatchdogTests(SynchronousTestCase):
             self.assertEqual((self.signs(), self.clock.getDelayedCalls()), (1, []))
 
     def test_notWanted(self) -> None:
-        """Where none is waited for there is none."""
+        """Without a watchdog no message is sent."""
         del self.environ["WATCHDOG_USEC"]
         watchdog = self.watching()
         watchdog.start()

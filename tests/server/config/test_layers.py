@@ -11,14 +11,14 @@ DEFAULT = TLSFiles("default.pem", "default.pem")
 
 class TakeLayersTests(SynchronousTestCase):
     def test_nothing(self) -> None:
-        """A description without our arguments has what holds by default, and keeps Twisted's own."""
+        """A description without our arguments has the defaults, and keeps Twisted's arguments."""
         arguments = {"interface": "::1"}
         self.assertEqual(parseLayers(arguments), Layers())
         self.assertEqual(parseLayers(arguments).withDefaultTLS(DEFAULT), Layers(DEFAULT))
         self.assertEqual(arguments, {"interface": "::1"})
 
     def test_tls(self) -> None:
-        """A certificate turns TLS on, with the key from the same file unless another is named; ours are taken out."""
+        """tlsCert= turns TLS on, with the key from the same file by default; it is removed."""
         arguments = {"tlsCert": "c", "tlsClientCA": "a", "tlsChain": "b"}
         self.assertEqual(
             parseLayers(arguments).withDefaultTLS(DEFAULT).tls, TLSFiles("c", "c", "a", "b")
@@ -27,11 +27,11 @@ class TakeLayersTests(SynchronousTestCase):
         self.assertEqual(parseLayers({"tlsCert": "c", "tlsKey": "k"}).tls, TLSFiles("c", "k"))
 
     def test_plain(self) -> None:
-        """tls=no is plain, whatever holds by default."""
+        """tls=no turns TLS off, whatever the default."""
         self.assertIsNone(parseLayers({"tls": "no"}).withDefaultTLS(DEFAULT).tls)
 
     def test_proxy(self) -> None:
-        """A PROXY header is expected from proxies on this machine, or from those that are named."""
+        """A PROXY header is expected from proxies on this machine, or from the named networks."""
         self.assertEqual(
             parseLayers({"proxy": "v1"}).proxy, ProxyRule(ProxyProtocolVersion.V1, LOOPBACK)
         )
@@ -39,7 +39,7 @@ class TakeLayersTests(SynchronousTestCase):
         self.assertEqual(rule, ProxyRule(ProxyProtocolVersion.ANY, ("10.0.0.0/8", "2001:db8::/32")))
 
     def test_wrong(self) -> None:
-        """What makes no sense is said."""
+        """Invalid combinations are reported."""
         for arguments, reason in (
             ({"tls": "yes"}, "tlsCert= switches TLS on"),
             ({"tlsKey": "k"}, "need tlsCert="),

@@ -15,9 +15,9 @@ from echoproto.transports.proxyheader import ProxyProtocolVersion
 
 class ListenersForTests(SynchronousTestCase):
     def test_bareNumber(self) -> None:
-        """A number is TCP and UDP on IPv4 and IPv6; IPv6 is done without where there is none."""
+        """A number is TCP and UDP on IPv4 and IPv6; IPv6 is optional."""
         self.assertEqual(
-            [(each.description, each.optional) for each in parseListener("echo", "7")],
+            [(listener.description, listener.optional) for listener in parseListener("echo", "7")],
             [
                 ("tcp:7:interface=0.0.0.0:backlog=1024", False),
                 ("udp:7:interface=0.0.0.0", False),
@@ -27,11 +27,11 @@ class ListenersForTests(SynchronousTestCase):
         )
 
     def test_narrowed(self) -> None:
-        """Given addresses, a number is TCP and UDP on each of them, and none is optional."""
+        """With addresses, a number is TCP and UDP on each of them, and none is optional."""
         self.assertEqual(
             [
-                (each.carrier, each.interface, each.optional)
-                for each in parseListener("echo", "7", ("127.0.0.1", "::1"))
+                (listener.carrier, listener.interface, listener.optional)
+                for listener in parseListener("echo", "7", ("127.0.0.1", "::1"))
             ],
             [
                 ("tcp", "127.0.0.1", False),
@@ -42,13 +42,13 @@ class ListenersForTests(SynchronousTestCase):
         )
 
     def test_description(self) -> None:
-        """A description is one listener, whatever the addresses; for people it is what was written."""
+        """A description is one listener, whatever the addresses; it is shown as written."""
         [listener] = parseListener("greeting", "tcp:7:interface=127.0.0.1", ("::1",))
         self.assertEqual(listener.description, "tcp:7:interface=127.0.0.1:backlog=1024")
         self.assertEqual(listener.displayName, "tcp:7:interface=127.0.0.1")
 
     def test_backlog(self) -> None:
-        """As many connections may wait for a description as for a number, unless it says how many."""
+        """A description has the same listen backlog as a number, unless it sets one."""
         for text, description in (
             ("unix:/x", "unix:/x:backlog=1024"),
             ("tcp6:7", "tcp6:7:backlog=1024"),
@@ -61,7 +61,7 @@ class ListenersForTests(SynchronousTestCase):
             self.assertEqual(listener.description, description)
 
     def test_moved(self) -> None:
-        """A listener of a bare number can be moved to the port that was picked."""
+        """withPort() moves a listener of a bare number to the picked port."""
         [first, *_] = parseListener("echo", "0", ("::1",))
         moved = first.withPort(7)
         self.assertEqual(moved.description, "tcp:7:interface=\\:\\:1:backlog=1024")
@@ -73,8 +73,10 @@ class ListenersForTests(SynchronousTestCase):
         self.assertEqual(carriers, ["tcp", "udp", "unix", "tls"])
 
     def test_where(self) -> None:
-        """For people a bare number is carrier and address, anything else what was written."""
-        places = [each.displayName for each in parseListener("echo", "7", ("127.0.0.1", "::1"))]
+        """A bare number is shown as carrier and address, a description as written."""
+        places = [
+            listener.displayName for listener in parseListener("echo", "7", ("127.0.0.1", "::1"))
+        ]
         self.assertEqual(
             places, ["tcp 127.0.0.1:7", "udp 127.0.0.1:7", "tcp [::1]:7", "udp [::1]:7"]
         )
@@ -82,7 +84,7 @@ class ListenersForTests(SynchronousTestCase):
 
     @given(st.text())
     def test_anything(self, text: str) -> None:
-        """Whatever is written is a list of listeners or a ValueError of one line."""
+        """Any text is a list of listeners or a ValueError of one line."""
         try:
             listeners = parseListener("echo", text)
         except ValueError as error:
@@ -97,7 +99,7 @@ class LayersTests(SynchronousTestCase):
         return listener
 
     def test_ourArguments(self) -> None:
-        """Arguments of ours become layers; Twisted is given the rest."""
+        """Our arguments become layers; the rest is passed to Twisted."""
         text = "tcp:7:interface=\\:\\:1:proxy=v2:tlsCert=/a\\:b.pem"
         listener = self.one(text)
         self.assertEqual(listener.description, "tcp:7:interface=\\:\\:1:backlog=1024")
@@ -106,14 +108,14 @@ class LayersTests(SynchronousTestCase):
         self.assertEqual(listener.carrier, "tls")
 
     def test_ssl(self) -> None:
-        """ssl: is TCP with TLS of ours, its files where Twisted expects them."""
+        """ssl: is TCP with our TLS, and the files of Twisted's arguments."""
         listener = self.one("ssl:7:privateKey=k:certKey=c:extraCertChain=b:interface=127.0.0.1")
         self.assertEqual(listener.description, "tcp:7:interface=127.0.0.1:backlog=1024")
         self.assertEqual(listener.layers.tls, TLSFiles("c", "k", chain="b"))
         self.assertEqual(self.one("ssl:7").layers.tls, TLSFiles("server.pem", "server.pem"))
 
     def test_tls(self) -> None:
-        """tls: is TCP on IPv6 with TLS of ours, and a folder of certificates."""
+        """tls: is TCP on IPv6 with our TLS, and a folder of certificates."""
         listener = self.one("tls:/certificates:7")
         self.assertEqual(listener.description, "tcp:7:interface=\\:\\::backlog=1024")
         self.assertEqual(listener.layers.tls, TLSFiles("/certificates", "/certificates"))
@@ -121,16 +123,16 @@ class LayersTests(SynchronousTestCase):
         self.assertEqual(listener.description, "tcp:7:interface=0.0.0.0:backlog=1024")
 
     def test_default(self) -> None:
-        """What holds by default is for TCP alone, and not for who says otherwise."""
+        """The default is for TCP alone, unless a description sets TLS."""
         default = TLSFiles("c", "c")
         number = parseListener("echo", "7", tls=default)
-        self.assertEqual([each.carrier for each in number], ["tls", "udp"] * 2)
+        self.assertEqual([listener.carrier for listener in number], ["tls", "udp"] * 2)
         self.assertEqual(self.one("tcp6:7", default).carrier, "tls")
         self.assertEqual(self.one("tcp:7:tls=no", default).carrier, "tcp")
         self.assertEqual(self.one("unix:/x", default).carrier, "unix")
 
     def test_moved(self) -> None:
-        """A TLS listener of a bare number is TCP wherever it is moved."""
+        """A TLS listener of a bare number stays TCP on another port."""
         [first, *_] = parseListener("echo", "0", ("127.0.0.1",), TLSFiles("c", "c"))
         self.assertEqual(first.withPort(7).description, "tcp:7:interface=127.0.0.1:backlog=1024")
         self.assertEqual(first.withPort(7).displayName, "tls 127.0.0.1:7")
@@ -146,32 +148,34 @@ class PassedTests(SynchronousTestCase):
         return parseListener("echo", text, passed=passed)
 
     def test_all(self) -> None:
-        """systemd: is every socket that was passed, whatever its carrier."""
+        """systemd: is every passed socket, whatever its carrier."""
         found = self.listeners("systemd:")
-        self.assertEqual([each.passed for each in found], [self.stream, self.datagram, self.unix])
-        self.assertEqual([each.carrier for each in found], ["tcp", "udp", "unix"])
+        self.assertEqual(
+            [listener.passed for listener in found], [self.stream, self.datagram, self.unix]
+        )
+        self.assertEqual([listener.carrier for listener in found], ["tcp", "udp", "unix"])
         self.assertEqual(found[1].displayName, "udp systemd:echo")
 
     def test_named(self) -> None:
-        """systemd:NAME is those of that name; layers are for the streams."""
+        """systemd:NAME is the sockets of that name; layers are for the streams."""
         found = self.listeners("systemd:echo:proxy=v1")
-        self.assertEqual([each.passed for each in found], [self.stream, self.datagram])
+        self.assertEqual([listener.passed for listener in found], [self.stream, self.datagram])
         self.assertEqual(
-            [each.layers for each in found],
+            [listener.layers for listener in found],
             [Layers(proxy=ProxyRule(ProxyProtocolVersion.V1)), Layers()],
         )
 
     def test_tls(self) -> None:
-        """TLS by default is for the TCP sockets that were passed, whoever says where they are."""
+        """The default TLS is for passed TCP sockets too."""
         files = TLSFiles("c", "c")
         passed = [self.stream, self.datagram, self.unix]
         found = parseListener("echo", "systemd:", tls=files, passed=passed)
-        self.assertEqual([each.layers.tls for each in found], [files, None, None])
+        self.assertEqual([listener.layers.tls for listener in found], [files, None, None])
         found = parseListener("echo", "systemd::tlsCert=d", tls=files, passed=passed)
-        self.assertEqual([each.carrier for each in found], ["tls", "udp", "tls"])
+        self.assertEqual([listener.carrier for listener in found], ["tls", "udp", "tls"])
 
     def test_none(self) -> None:
-        """A name that no socket has, and an argument that is none of ours, are said."""
+        """A name without a socket and an unknown argument are reported."""
         for text, why in (
             ("systemd:lab", "systemd passed no such socket"),
             ("systemd::backlog=3", "unknown"),
@@ -188,20 +192,20 @@ class ParseTests(SynchronousTestCase):
             self.assertRaises(ValueError, parsePort, text)
 
     def test_datagrams(self) -> None:
-        """udp: is followed by a port, and an address if one is given."""
+        """udp: is followed by a port, and an optional address."""
         self.assertEqual(parseListener("echo", "udp:7"), [Listener("echo", "udp:7")])
         self.assertEqual(parseDatagrams("udp:7"), (7, ""))
         self.assertEqual(parseDatagrams("udp:7:interface=127.0.0.1"), (7, "127.0.0.1"))
         self.assertEqual(parseDatagrams("udp:7:interface=\\:\\:1"), (7, "::1"))
 
     def test_wrongDatagrams(self) -> None:
-        """Anything else after udp: is said to be wrong, and how it should be."""
+        """Anything else after udp: is an error with examples."""
         for text in ("udp", "udp:", "udp:x", "udp:7:interface=lab", "udp:7:interface=", "udp:7:x"):
             error = self.assertRaises(ValueError, parseListener, "echo", text)
             self.assertIn(text, str(error))
 
     def test_refused(self) -> None:
-        """Descriptions that Twisted knows and that would serve nobody well are refused, with the reason."""
+        """Descriptions of Twisted that would lose data are refused, with the reason."""
         for text, why in (
             ("haproxy:tcp:7", "use tcp:PORT:proxy=any"),
             ("stdio:", "no address for clients"),
@@ -212,7 +216,7 @@ class ParseTests(SynchronousTestCase):
             self.assertIn(why, str(self.assertRaises(ValueError, parseListener, "echo", text)))
 
     def test_wrongDescriptions(self) -> None:
-        """What Twisted cannot parse is a ValueError that quotes it and says what is wrong."""
+        """A text that Twisted cannot parse is a ValueError with the text and the reason."""
         for text, why in (
             ("tcp:", "'' "),
             ("tcp:abc", "'abc'"),

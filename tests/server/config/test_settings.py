@@ -15,7 +15,7 @@ GROUPS = [parseListener("echo", "7")]
 
 class SettingsTests(SynchronousTestCase):
     def test_connectionLimit(self) -> None:
-        """By default as many connections as there are descriptors, less the reserve and one for each listener."""
+        """The default limit is the descriptors less the reserve and one per listener."""
         limit = Settings(GROUPS).connectionLimit(1024)
         self.assertEqual(limit, 1024 - RESERVED_DESCRIPTORS - 4)
         self.assertEqual(Settings(GROUPS, maxConnections=100).connectionLimit(1024), 100)
@@ -24,7 +24,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(Settings(groups).connectionLimit(1024), 1024 - RESERVED_DESCRIPTORS - 2)
 
     def test_tooFewDescriptors(self) -> None:
-        """More connections than descriptors allow, or none at all, is said with the remedy."""
+        """A limit above the descriptors is reported with the remedy."""
         for settings, descriptors in (
             (Settings(GROUPS, maxConnections=989), 1024),
             (Settings(GROUPS), 36),
