@@ -1,17 +1,17 @@
 """
-What an echo costs, beside other servers, measured in one run: ``python -m benchmarks``.
+Measures the CPU time of an echo and other costs, beside other servers: ``python -m benchmarks``.
 
-================== ===========================================================
-:mod:`.__main__`   the command
-:mod:`.rows`       what is measured, and what is promised of it
-:mod:`.clients`    the same of our own client
-:mod:`.competitors` the servers, and how each is started
-:mod:`.running`    a server that runs pinned to a processor, and what it uses
-:mod:`.building`   compiles what needs it
-:mod:`.report`     medians, ratios and the page
-:mod:`.plot`       the picture
-:mod:`.profile`    where our server's time goes, by function
-================== ===========================================================
+==================== ===========================================================
+:mod:`.__main__`     the command
+:mod:`.rows`         the measurements of servers, and the promised ratios
+:mod:`.clientrows`   the measurements of our client
+:mod:`.competitors`  the servers, and the command that starts each
+:mod:`.processes`    servers and load generators, pinned to different processors
+:mod:`.build`        compiles the programs in C and Go, and makes a certificate
+:mod:`.report`       medians, ratios and the page
+:mod:`.plot`         the figure of the page
+:mod:`.profile`      a profile of our server, by function
+==================== ===========================================================
 
-``load.c`` is the load, ``servers/`` has the competitors, ``clients/`` those of our client.
+``load.c`` is the load generator; ``servers/`` and ``clients/`` have the other programs.
 """

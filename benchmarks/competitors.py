@@ -1,8 +1,8 @@
 """
-The servers that are compared: what each is called, and how it is started.
+The compared servers: their names and the commands that start them.
 
-Every one is written as its users would write it, and sets TCP_NODELAY. Ours is the program as it is shipped, with admission,
-counters and deadlines on; its limits are set so high that they count and never refuse.
+Each is written as its users would write it, and sets TCP_NODELAY. Ours is the program as shipped,
+with admission, counters and timeouts; its limits are so high that it counts but never refuses.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
-from benchmarks.building import CERTIFICATE, FLOOR, GO, HERE
+from benchmarks.build import CERTIFICATE, FLOOR, GO, HERE
 
 OURS = "echoproto"
 EPOLL = "echoproto, stock epoll"
@@ -29,14 +29,16 @@ SERVERS = HERE / "servers"
 @dataclass(frozen=True)
 class Competitor:
     """
-    :ivar name: for people.
-    :ivar command: starts it; it prints its port on the first line, ours in the log.
-    :ivar needs: why it cannot be had here; empty where it can.
+    A server.
+
+    :ivar name: its name on the page.
+    :ivar command: starts it; its first line is its port, ours logs it.
+    :ivar missing: what must be installed to run it; empty if nothing.
     """
 
     name: str
     command: Sequence[str]
-    needs: str = ""
+    missing: str = ""
 
 
 def _twistd() -> str:
@@ -44,16 +46,16 @@ def _twistd() -> str:
 
 
 def ours(*options: str, reactor: str = "direct", name: str = OURS) -> Competitor:
-    """Our program with these options."""
+    """Our server with these options."""
     limits = ("--max-per-source", "0", "--datagram-rate", "1000000000")
     command = (_twistd(), f"--reactor={reactor}", "-n", "--pidfile=", "echoproto")
     return Competitor(name, (*command, *limits, *options))
 
 
 def _asyncio(name: str, loop: str, *arguments: str) -> Competitor:
-    needs = "" if loop == "asyncio" or find_spec("uvloop") else "pip install uvloop"
+    missing = "" if loop == "asyncio" or find_spec("uvloop") else "pip install uvloop"
     return Competitor(
-        name, (sys.executable, str(SERVERS / "on_asyncio.py"), loop, *arguments), needs
+        name, (sys.executable, str(SERVERS / "on_asyncio.py"), loop, *arguments), missing
     )
 
 
@@ -61,19 +63,19 @@ def _twisted(*arguments: str) -> Competitor:
     return Competitor(STOCK, (sys.executable, str(SERVERS / "on_twisted.py"), *arguments))
 
 
-def streams() -> list[Competitor]:
-    """Who echoes on TCP; ours first."""
+def tcpServers() -> list[Competitor]:
+    """The servers on TCP; ours first."""
     gevent = "" if find_spec("gevent") else "pip install gevent"
-    node = "" if which("node") else "no node"
-    go = "" if GO.exists() else "no go"
-    place = ("--port", "tcp:0:interface=127.0.0.1")
+    node = "" if which("node") else "Node"
+    go = "" if GO.exists() else "Go"
+    listener = ("--port", "tcp:0:interface=127.0.0.1")
     return [
-        ours(*place),
+        ours(*listener),
         _asyncio(UVLOOP, "uvloop", "protocol"),
         Competitor(GOLANG, ("env", "GOMAXPROCS=1", str(GO)), go),
         Competitor(C, (str(FLOOR), "tcp")),
         _twisted("tcp"),
-        ours(*place, reactor="epoll", name=EPOLL),
+        ours(*listener, reactor="epoll", name=EPOLL),
         _asyncio("asyncio Protocol", "asyncio", "protocol"),
         _asyncio("asyncio streams", "asyncio", "streams"),
         Competitor("gevent", (sys.executable, str(SERVERS / "on_gevent.py")), gevent),
@@ -81,8 +83,8 @@ def streams() -> list[Competitor]:
     ]
 
 
-def secured() -> list[Competitor]:
-    """Who echoes on TLS."""
+def tlsServers() -> list[Competitor]:
+    """The servers on TLS; ours first."""
     pem = str(CERTIFICATE)
     return [
         ours("--port", "tcp:0:interface=127.0.0.1", "--tls-cert", pem, "--tls-key", pem),
@@ -91,14 +93,15 @@ def secured() -> list[Competitor]:
     ]
 
 
-def datagrams(wild: bool) -> list[Competitor]:
+def udpServers(wildcard: bool) -> list[Competitor]:
     """
-    Who echoes on UDP.
+    The servers on UDP; ours first.
 
-    :param wild: on every address, where ours answers from the one that was asked; else on one.
+    :param wildcard: whether they listen on every address, where ours answers from the address that
+        a datagram was sent to; otherwise they listen on one.
     """
-    if wild:
-        return [ours("--port", "udp:0"), _asyncio(UVLOOP, "uvloop", "wild")]
+    if wildcard:
+        return [ours("--port", "udp:0"), _asyncio(UVLOOP, "uvloop", "wildcard")]
     return [
         ours("--port", "udp:0:interface=127.0.0.1"),
         _asyncio(UVLOOP, "uvloop", "udp"),

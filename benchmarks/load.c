@@ -1,6 +1,6 @@
-/* The load: asks an echo server as fast as it answers, and tells how often it did and what processor time that cost
- * the server. It polls without ever sleeping, as a server would otherwise pay for waking it, a fast one less often than
- * a slow one. Every mode ends with one line of JSON. */
+/* The load generator: sends to an echo server as fast as it answers, and reports the number of echoes and the server's
+ * processor time. It polls and never sleeps: otherwise the server would pay for waking it up, and a fast server less
+ * often than a slow one. Every mode prints one line of JSON at its end. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -38,17 +38,17 @@ static double now(void) {
     return at.tv_sec + at.tv_nsec * 1e-9;
 }
 
-/* Nanoseconds that all threads of a process have run (proc_pid_schedstat(5)). */
+/* The processor time of all threads of a process, in nanoseconds (proc_pid_schedstat(5)). */
 static unsigned long long used(int process) {
     char path[300];
     unsigned long long total = 0, one;
-    struct dirent *each;
+    struct dirent *task;
     snprintf(path, sizeof path, "/proc/%d/task", process);
     DIR *tasks = opendir(path);
-    if (!tasks) fail("the server is gone");
-    while ((each = readdir(tasks))) {
-        if (each->d_name[0] == '.') continue;
-        snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", process, each->d_name);
+    if (!tasks) fail("the server has exited");
+    while ((task = readdir(tasks))) {
+        if (task->d_name[0] == '.') continue;
+        snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", process, task->d_name);
         FILE *file = fopen(path, "r");
         if (!file) continue;
         if (fscanf(file, "%llu", &one) == 1) total += one;
@@ -58,7 +58,7 @@ static unsigned long long used(int process) {
     return total;
 }
 
-/* A socket of its own source address for every 20,000, as ports run out. */
+/* A connected socket. Every 20,000 sockets have another source address, because ports run out. */
 static int connected(const char *host, int port, int kind, long number) {
     struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET, .sin_port = htons(port)};
     int made = socket(AF_INET, kind, 0), on = 1;
@@ -80,7 +80,7 @@ struct window {
     long echoes;
 };
 
-/* Whether the window is over; begins it when the warm-up is. */
+/* Whether the measurement is over; begins it after the warm-up. */
 static int over(struct window *window) {
     double at = now();
     if (!window->measuring) {
@@ -99,7 +99,7 @@ static int byNumber(const void *one, const void *other) {
     return (a > b) - (a < b);
 }
 
-static void tell(struct window *window, unsigned *samples, long count, long lost) {
+static void printResult(struct window *window, unsigned *samples, long count, long lost) {
     printf("{\"echoes\": %ld, \"seconds\": %.6f, \"cpu_ns\": %llu, \"lost\": %ld", window->echoes, window->seconds,
            window->cpu, lost);
     if (count) {
@@ -112,7 +112,7 @@ static void tell(struct window *window, unsigned *samples, long count, long lost
 struct client {
     int fd;
     size_t sent, got;
-    double asked;
+    double sentAt;
 #ifdef WITH_TLS
     SSL *tls;
 #endif
@@ -142,7 +142,7 @@ static ssize_t take(struct client *client) {
     return recv(client->fd, buffer, BUFFER, 0);
 }
 
-/* Send what is unsent and read what is there; returns whether the message is back whole. */
+/* Send and receive as much as possible; returns whether the whole echo was received. */
 static int step(struct client *client, const char *message, size_t size) {
     for (;;) {
         ssize_t done = 0;
@@ -150,10 +150,10 @@ static int step(struct client *client, const char *message, size_t size) {
         if (client->sent < size && (done = put(client, message + client->sent, size - client->sent)) > 0)
             client->sent += done, moved = 1;
         done = take(client);
-        if (done == 0 || (done < 0 && errno != EAGAIN)) fail("the server ended a connection");
+        if (done == 0 || (done < 0 && errno != EAGAIN)) fail("the server closed a connection");
         if (done > 0) {
             if (client->got + done > size || memcmp(buffer, message + client->got, done)) {
-                fprintf(stderr, "load: wrong bytes came back\n");
+                fprintf(stderr, "load: wrong data received\n");
                 exit(1);
             }
             client->got += done, moved = 1;
@@ -206,14 +206,14 @@ static void echo(int port, int count, size_t size, double seconds, int process, 
             struct client *client = events[index].data.ptr;
             while (step(client, message, size)) {
                 double at = samples ? now() : 0;
-                if (samples && client->asked && window.measuring && sampled < SAMPLES)
-                    samples[sampled++] = (at - client->asked) * 1e9;
-                client->asked = at;
+                if (samples && client->sentAt && window.measuring && sampled < SAMPLES)
+                    samples[sampled++] = (at - client->sentAt) * 1e9;
+                client->sentAt = at;
                 window.echoes++;
             }
         }
     }
-    tell(&window, samples, sampled, 0);
+    printResult(&window, samples, sampled, 0);
 }
 
 static void bulk(int port, size_t bytes, int process) {
@@ -227,7 +227,7 @@ static void bulk(int port, size_t bytes, int process) {
         size_t left = bytes - sent < BUFFER ? bytes - sent : BUFFER;
         if (left && (done = send(fd, out, left, MSG_NOSIGNAL)) > 0) sent += done;
         while ((done = recv(fd, buffer, BUFFER, 0)) > 0) got += done;
-        if (done == 0) fail("the server ended the connection");
+        if (done == 0) fail("the server closed the connection");
     }
     printf("{\"bytes\": %zu, \"seconds\": %.6f, \"cpu_ns\": %llu}\n", bytes, now() - began, used(process) - cpu);
 }
@@ -254,7 +254,7 @@ static void churn(int port, int count, double seconds, int process) {
             window.echoes++;
         }
     }
-    tell(&window, NULL, 0, 0);
+    printResult(&window, NULL, 0, 0);
 }
 
 static void datagrams(const char *host, int port, int count, size_t size, double seconds, int process) {
@@ -267,21 +267,21 @@ static void datagrams(const char *host, int port, int count, size_t size, double
         double at = now();
         for (int index = 0; index < count; index++) {
             struct client *client = &clients[index];
-            ssize_t done = client->asked ? recv(client->fd, buffer, BUFFER, 0) : 0;
-            if (done < 0 && at - client->asked < 0.05) continue;
+            ssize_t done = client->sentAt ? recv(client->fd, buffer, BUFFER, 0) : 0;
+            if (done < 0 && at - client->sentAt < 0.05) continue;
             lost += done < 0;
-            if (client->asked && done >= 0) {
+            if (client->sentAt && done >= 0) {
                 if ((size_t)done != size || memcmp(buffer, message, size)) fail("wrong datagram");
                 window.echoes++;
             }
-            client->asked = at;
+            client->sentAt = at;
             send(client->fd, message, size, 0);
         }
     }
-    tell(&window, NULL, 0, lost);
+    printResult(&window, NULL, 0, lost);
 }
 
-/* Open connections, one echo on each, and hold them until standard input ends. */
+/* Open connections, exchange one byte on each, and hold them until standard input ends. */
 static void idle(int port, int count) {
     for (int index = 0; index < count; index++) {
         int fd = connected("127.0.0.1", port, SOCK_STREAM, index);
@@ -312,7 +312,7 @@ int main(int count, char **word) {
     else if (!strcmp(mode, "idle") && count == 4)
         idle(atoi(word[2]), atoi(word[3]));
     else {
-        fprintf(stderr, "load: see benchmarks/rows.py for how it is called\n");
+        fprintf(stderr, "load: invalid arguments; benchmarks/rows.py has examples\n");
         return 2;
     }
     return 0;

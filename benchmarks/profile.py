@@ -1,8 +1,8 @@
 """
-Where our server's time goes, by function: ``python -m benchmarks.profile``.
+Profiles our server by function: ``python -m benchmarks.profile``.
 
-The server runs in this process under cProfile, which makes calls dearer than they are: read it for what is called and how often,
-and ``python -m benchmarks`` for what it costs.
+The server runs in this process under cProfile, which adds a cost to every call: it shows the
+functions and their number of calls, and ``python -m benchmarks`` shows the real cost.
 """
 
 from __future__ import annotations
@@ -15,33 +15,35 @@ import sys
 from os import getpid
 from typing import Any
 
-from benchmarks.building import LOAD, build
+from benchmarks.build import LOAD, build
 
-#: Seconds more than it measures that the load takes.
-MARGIN = 2.0
+#: Seconds that the load generator runs in addition to its measurement.
+EXTRA_SECONDS = 2.0
 
 
 def main() -> None:
-    """Serve, be asked, and print the functions by their own time."""
+    """Serve the load generator, and print the functions in order of their own time."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("--mode", choices=["echo", "churn", "udp"], default="echo")
     parser.add_argument("--connections", type=int, default=50)
-    parser.add_argument("--size", type=int, default=1024, help="bytes of a message [1024]")
+    parser.add_argument("--size", type=int, default=1024, help="size of a message in bytes [1024]")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--reactor", default="direct")
-    parser.add_argument("--functions", type=int, default=25, help="how many to print")
+    parser.add_argument(
+        "--functions", type=int, default=25, help="number of functions to print [25]"
+    )
     options = parser.parse_args()
     build()
     from echoproto.reactors.install import installReactor
 
     reactor = installReactor(options.reactor)
     port = _serve(reactor, options.mode == "udp")
-    command = [str(LOAD), options.mode, *_words(options, port), str(getpid())]
-    with subprocess.Popen(command, stdout=sys.stderr) as asking:
-        reactor.callLater(options.seconds + MARGIN, reactor.stop)
+    command = [str(LOAD), options.mode, *_arguments(options, port), str(getpid())]
+    with subprocess.Popen(command, stdout=sys.stderr) as load:
+        reactor.callLater(options.seconds + EXTRA_SECONDS, reactor.stop)
         profile = cProfile.Profile()
         profile.runcall(reactor.run)
-        asking.kill()
+        load.kill()
     pstats.Stats(profile).sort_stats("tottime").print_stats(options.functions)
 
 
@@ -56,14 +58,14 @@ def _serve(reactor: Any, datagrams: bool) -> int:
         port: Any = listenDatagrams(reactor, 0, service, "127.0.0.1")
     else:
         port = reactor.listenTCP(0, EchoFactory(reactor), 1024, "127.0.0.1")
-    number: int = port.getHost().port
-    return number
+    portNumber: int = port.getHost().port
+    return portNumber
 
 
-def _words(options: argparse.Namespace, port: int) -> list[str]:
+def _arguments(options: argparse.Namespace, port: int) -> list[str]:
     size = [] if options.mode == "churn" else [options.size]
     host = ["127.0.0.1"] if options.mode == "udp" else []
-    return [str(each) for each in (*host, port, options.connections, *size, options.seconds)]
+    return [str(word) for word in (*host, port, options.connections, *size, options.seconds)]
 
 
 if __name__ == "__main__":

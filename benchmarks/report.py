@@ -1,5 +1,7 @@
 """
-Medians, spread and ratios of what was measured; as text, as JSON and as a page. Pure, save that it asks what machine this is.
+Medians, ranges and ratios of the results, as text, as JSON and as a page.
+
+Pure, except that it reads the machine's description and the versions of the competitors.
 """
 
 from __future__ import annotations
@@ -21,113 +23,121 @@ from benchmarks.rows import Promise, Round, Row
 
 
 @dataclass(frozen=True)
-class Spread:
-    """The median of some figures, and the least and the most of them."""
+class MedianRange:
+    """The median of some figures, with the least and the greatest of them."""
 
     median: float
     least: float
-    most: float
+    greatest: float
 
     def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.least:.2f} to {self.most:.2f})"
+        return f"{self.median:.2f} ({self.least:.2f} to {self.greatest:.2f})"
 
 
-def spread(figures: Iterable[float]) -> Spread:
-    """The spread of at least one figure."""
-    found = list(figures)
-    return Spread(median(found), min(found), max(found))
+def medianRange(figures: Iterable[float]) -> MedianRange:
+    """The median and the range of at least one figure."""
+    values = list(figures)
+    return MedianRange(median(values), min(values), max(values))
 
 
 @dataclass(frozen=True)
-class Kept:
+class PromiseResult:
     """
-    A promise and what became of it.
+    A promise and the measured ratio.
 
-    :ivar ratio: ours to the other's, of each round.
+    :ivar ratio: our figure to the other's, over the rounds.
     """
 
     promise: Promise
-    ratio: Spread
+    ratio: MedianRange
 
     @property
     def kept(self) -> bool:
-        """Whether the median keeps it."""
-        if self.promise.least:
+        """Whether the median ratio is within the bound."""
+        if self.promise.isMinimum:
             return self.ratio.median >= self.promise.bound
         return self.ratio.median <= self.promise.bound
 
     def __str__(self) -> str:
-        promise = self.promise
-        bound = f"{'at least' if promise.least else 'at most'} {promise.bound:g}"
-        other = f" of {promise.to}" if promise.to else ""
-        return f"{self.ratio}{other}, {bound}: {'kept' if self.kept else 'MISSED'}"
+        other = f" of {self.promise.to}" if self.promise.to else ""
+        return f"{self.ratio}{other}, {_bound(self.promise)}: {'kept' if self.kept else 'MISSED'}"
+
+
+def _bound(promise: Promise) -> str:
+    return f"{'at least' if promise.isMinimum else 'at most'} {promise.bound:g}"
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A row and its rounds."""
+class RowResult:
+    """A row and the figures of its rounds."""
 
     row: Row
     rounds: Sequence[Round]
 
-    def figures(self) -> dict[str, Spread]:
-        """The spread of each competitor's figures."""
-        return {name: spread(each[name] for each in self.rounds) for name in self.rounds[0]}
+    def figures(self) -> dict[str, MedianRange]:
+        """The median and the range of each competitor's figures."""
+        return {
+            name: medianRange(figures[name] for figures in self.rounds) for name in self.rounds[0]
+        }
 
-    def kept(self) -> list[Kept]:
-        """What became of the promises; of those to competitors that are not here, nothing."""
+    def promises(self) -> list[PromiseResult]:
+        """The results of the promises whose other competitor was measured."""
         return [
-            Kept(promise, spread(each[OURS] / each.get(promise.to, 1.0) for each in self.rounds))
+            PromiseResult(promise, self._ratio(promise.to))
             for promise in self.row.promises
             if not promise.to or promise.to in self.rounds[0]
         ]
 
+    def _ratio(self, other: str) -> MedianRange:
+        return medianRange(figures[OURS] / figures.get(other, 1.0) for figures in self.rounds)
 
-def asText(measured: Measured) -> str:
-    """A paragraph for the terminal."""
-    lines = [f"{measured.row.name} [{measured.row.unit}]"]
-    lines += [f"  {name:24} {each}" for name, each in measured.figures().items()]
-    lines += [f"  ratio {each}" for each in measured.kept()]
+
+def asText(result: RowResult) -> str:
+    """The result as a paragraph for the terminal."""
+    lines = [f"{result.row.name} [{result.row.unit}]"]
+    lines += [f"  {name:24} {figure}" for name, figure in result.figures().items()]
+    lines += [f"  ratio {promise}" for promise in result.promises()]
     return "\n".join(lines)
 
 
-def asJSON(all_: Sequence[Measured]) -> dict[str, Any]:
-    """Everything, for programs."""
+def asJSON(results: Sequence[RowResult]) -> dict[str, Any]:
+    """The results as a document for programs."""
     return {
         "date": date.today().isoformat(),
         "machine": machine(),
         "versions": versions(),
         "rows": [
             {
-                "name": each.row.name,
-                "unit": each.row.unit,
-                "rounds": list(each.rounds),
+                "name": result.row.name,
+                "unit": result.row.unit,
+                "rounds": list(result.rounds),
                 "promises": [
                     {
-                        "to": one.promise.to,
-                        "bound": one.promise.bound,
-                        "least": one.promise.least,
-                        "ratio": one.ratio.median,
-                        "kept": one.kept,
+                        "to": outcome.promise.to,
+                        "bound": outcome.promise.bound,
+                        "least": outcome.promise.isMinimum,
+                        "ratio": outcome.ratio.median,
+                        "kept": outcome.kept,
                     }
-                    for one in each.kept()
+                    for outcome in result.promises()
                 ],
             }
-            for each in all_
+            for result in results
         ],
     }
 
 
 def machine() -> str:
-    """Processor, how many of it, and the kernel."""
+    """The processor model, the number of processors, and the kernel."""
     information = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"model name\s*: (.*)", information)
+    match = re.search(r"model name\s*: (.*)", information)
+    model = match[1] if match else platform.machine()
     count = information.count("processor\t")
-    return f"{model[1] if model else platform.machine()}, {count} processors, Linux {platform.release()}"
+    return f"{model}, {count} processors, Linux {platform.release()}"
 
 
 def versions() -> dict[str, str]:
-    """What was compared."""
+    """The versions of the compared programs."""
     found = {"Python": platform.python_version()}
     for package in ("Twisted", "uvloop", "gevent", "pyOpenSSL"):
         try:
@@ -140,45 +150,47 @@ def versions() -> dict[str, str]:
         ("cc", "cc", "--version"),
     ):
         if which(command[0]):
-            said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-            found[name] = said.splitlines()[0]
+            output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+            found[name] = output.splitlines()[0]
     return found
 
 
-def asPage(all_: Sequence[Measured], command: str) -> str:
-    """The page ``docs/performance.md``."""
+def asPage(results: Sequence[RowResult], command: str) -> str:
+    """The results as the page ``docs/performance.md``."""
     lines = [
         "# Performance",
         "",
-        f"Measured on {date.today().isoformat()} by `{command}`, which anyone can repeat.",
-        "It starts every competitor in turn, round after round, pinned to a processor, with the load on another; a",
-        "ratio is of two figures of one round. Figures are medians of the rounds, with the least and the most.",
+        f"Measured on {date.today().isoformat()} with `{command}`, which you can run yourself.",
+        "It starts the servers one after the other, several rounds of all of them, each pinned to",
+        "a processor and the load generator to another. A ratio compares two figures of the same",
+        "round. Figures are medians of the rounds, with the least and the greatest.",
         "",
         f"Machine: {machine()}.",
         "",
-        "Versions: " + ", ".join(f"{name} {each}" for name, each in versions().items()) + ".",
+        "Versions: " + ", ".join(f"{name} {text}" for name, text in versions().items()) + ".",
         "",
         "![CPU time per echo](performance.svg)",
         "",
-        "## What is promised",
+        "## Promises",
         "",
-        "Ours is `twistd --reactor=direct echoproto` as shipped: admission, counters and deadlines on. Of a client it is",
-        "`echoproto load`, which compares every byte and takes every time; a bare client does neither.",
+        "Our server is `twistd --reactor=direct echoproto` as shipped, with admission, counters",
+        "and timeouts. Our client is `echoproto load`, which compares every byte and measures every",
+        "round trip; a bare client does neither.",
         "",
         "| measured | ratio | to | promised | |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for each in all_:
-        lines += [_promised(each.row, one) for one in each.kept()]
-    lines += ["", "## What was measured", ""]
-    for each in all_:
-        lines += [f"### {each.row.name}", "", f"| | {each.row.unit} |", "| --- | --- |"]
-        lines += [f"| {name} | {one} |" for name, one in each.figures().items()]
+    for result in results:
+        lines += [_promiseRow(result.row, promise) for promise in result.promises()]
+    lines += ["", "## Results", ""]
+    for result in results:
+        lines += [f"### {result.row.name}", "", f"| | {result.row.unit} |", "| --- | --- |"]
+        lines += [f"| {name} | {figure} |" for name, figure in result.figures().items()]
         lines.append("")
     return "\n".join(lines)
 
 
-def _promised(row: Row, one: Kept) -> str:
-    how = "at least" if one.promise.least else "at most"
-    to = one.promise.to or f"({row.unit})"
-    return f"| {row.name} | {one.ratio} | {to} | {how} {one.promise.bound:g} | {'kept' if one.kept else '**missed**'} |"
+def _promiseRow(row: Row, result: PromiseResult) -> str:
+    other = result.promise.to or f"({row.unit})"
+    outcome = "kept" if result.kept else "**missed**"
+    return f"| {row.name} | {result.ratio} | {other} | {_bound(result.promise)} | {outcome} |"

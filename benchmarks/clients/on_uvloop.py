@@ -1,7 +1,7 @@
 """
-A client on uvloop: ``on_uvloop.py bare|timed PORT CONNECTIONS SIZE SECONDS``; ``timed`` takes the time of each exchange.
+A client on uvloop: ``on_uvloop.py bare|timed PORT CONNECTIONS SIZE SECONDS``.
 
-It compares nothing and keeps nothing else. It ends with one line of JSON.
+It compares no data; ``timed`` measures the time of each exchange. It prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import uvloop
 
 
-class Asking(asyncio.Protocol):
-    """Sends again when as many bytes have come as it has sent."""
+class BareClient(asyncio.Protocol):
+    """Sends the next message when it has received as many bytes as it has sent."""
 
     exchanges = 0
 
@@ -30,7 +30,7 @@ class Asking(asyncio.Protocol):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._transport = transport
 
-    def ask(self) -> None:
+    def sendMessage(self) -> None:
         self._due += len(self._message)
         self._transport.write(self._message)
 
@@ -38,19 +38,19 @@ class Asking(asyncio.Protocol):
         self._due -= len(data)
         if not self._due:
             self.exchanges += 1
-            self.ask()
+            self.sendMessage()
 
 
-class Timed(Asking):
-    """Keeps how long each exchange took."""
+class TimedClient(BareClient):
+    """Records the duration of each exchange."""
 
     def __init__(self, message: bytes) -> None:
         super().__init__(message)
         self.times: list[int] = []
 
-    def ask(self) -> None:
+    def sendMessage(self) -> None:
         self._sentAt = time.monotonic_ns()
-        super().ask()
+        super().sendMessage()
 
     def data_received(self, data: bytes) -> None:
         self.times.append(time.monotonic_ns() - self._sentAt)
@@ -59,25 +59,25 @@ class Timed(Asking):
 
 async def main(kind: str, port: int, connections: int, size: int, seconds: float) -> None:
     loop = asyncio.get_running_loop()
-    make = {"bare": Asking, "timed": Timed}[kind]
-    asking: list[Any] = []
+    make = {"bare": BareClient, "timed": TimedClient}[kind]
+    clients: list[Any] = []
     for _ in range(connections):
-        _, made = await loop.create_connection(lambda: make(bytes(size)), "127.0.0.1", port)
-        asking.append(made)
-    spent = time.process_time_ns()
-    for each in asking:
-        each.ask()
+        _, client = await loop.create_connection(lambda: make(bytes(size)), "127.0.0.1", port)
+        clients.append(client)
+    begin = time.process_time_ns()
+    for client in clients:
+        client.sendMessage()
     await asyncio.sleep(seconds)
-    found = {
-        "echoes": sum(each.exchanges for each in asking),
-        "cpu_ns": time.process_time_ns() - spent,
+    result = {
+        "echoes": sum(client.exchanges for client in clients),
+        "cpu_ns": time.process_time_ns() - begin,
     }
     if kind == "timed":
-        found["median_ns"] = round(median(asking[0].times))
-    print(json.dumps(found))
+        result["median_ns"] = round(median(clients[0].times))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":
     uvloop.install()
-    _, chosen, number, many, length, time_ = sys.argv
-    asyncio.run(main(chosen, int(number), int(many), int(length), float(time_)))
+    _, kind, port, connections, size, seconds = sys.argv
+    asyncio.run(main(kind, int(port), int(connections), int(size), float(seconds)))

@@ -1,5 +1,5 @@
-/* A client that blocks: "pingpong PORT SIZE SECONDS" sends a message, sleeps in the kernel until it is back, and so on. It ends
- * with the median of the round trips as one line of JSON. */
+/* A blocking client: "pingpong PORT SIZE SECONDS" sends a message, waits in the kernel for its echo, and repeats.
+ * It prints the median of the round trips as one line of JSON. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -1,5 +1,5 @@
-/* The floor: the least that an echo on epoll(7) takes, on streams ("floor tcp") and datagrams ("floor udp"). It tells its port on
- * the first line. */
+/* The floor: a minimal echo server on epoll(7), for streams ("floor tcp") and datagrams ("floor udp").
+ * Its first line of output is its port. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,7 +44,7 @@ static void end(struct connection *connection) {
     free(connection);
 }
 
-/* Send; what is not taken waits, and nothing is read meanwhile. */
+/* Send. If the kernel does not accept all of it, keep the rest and stop reading until it is sent. */
 static void answer(int poller, struct connection *connection, const char *data, size_t size) {
     ssize_t sent = send(connection->fd, data, size, MSG_NOSIGNAL);
     if (sent < 0) sent = 0;
@@ -71,7 +71,7 @@ static void serve(int poller, struct connection *connection) {
     else if (got == 0 || errno != EAGAIN) end(connection);
 }
 
-static void accepting(int poller, int listening) {
+static void acceptAll(int poller, int listening) {
     int fd, on = 1;
     while ((fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
         struct connection *connection = calloc(1, sizeof *connection);
@@ -90,9 +90,9 @@ static void streams(void) {
         struct epoll_event events[512];
         int ready = epoll_wait(poller, events, 512, -1);
         for (int index = 0; index < ready; index++) {
-            struct connection *each = events[index].data.ptr;
-            if (each == &listening) accepting(poller, listening.fd);
-            else serve(poller, each);
+            struct connection *connection = events[index].data.ptr;
+            if (connection == &listening) acceptAll(poller, listening.fd);
+            else serve(poller, connection);
         }
     }
 }

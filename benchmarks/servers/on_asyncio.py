@@ -1,4 +1,9 @@
-"""Echo on asyncio: ``on_asyncio.py asyncio|uvloop protocol|streams|udp|tls [CERTIFICATE]``; ``udp`` on every address with ``wild``."""
+"""
+An echo server on asyncio: ``on_asyncio.py LOOP MODE [CERTIFICATE]``.
+
+LOOP is ``asyncio`` or ``uvloop``; MODE is ``protocol``, ``streams``, ``tls``, ``udp``, or
+``wildcard`` for UDP on every address.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from typing import Any
 
 
 class Echo(asyncio.Protocol):
-    """What comes is written back; no more is read while the other side takes nothing."""
+    """Writes received data back; pauses reading while the other side does not read."""
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -27,7 +32,7 @@ class Echo(asyncio.Protocol):
 
 
 class EchoDatagramProtocol(asyncio.DatagramProtocol):
-    """Each datagram is sent back."""
+    """Sends each datagram back."""
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -37,7 +42,7 @@ class EchoDatagramProtocol(asyncio.DatagramProtocol):
 
 
 async def echoStream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One connection with asyncio's streams."""
+    """Serve one connection with asyncio's streams."""
     try:
         while data := await reader.read(65_536):
             writer.write(data)
@@ -49,9 +54,9 @@ async def echoStream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 
 async def main(kind: str, *arguments: str) -> None:
     loop = asyncio.get_running_loop()
-    where = ("127.0.0.1", 0)
-    if kind in ("udp", "wild"):
-        host = "0.0.0.0" if kind == "wild" else "127.0.0.1"
+    address = ("127.0.0.1", 0)
+    if kind in ("udp", "wildcard"):
+        host = "0.0.0.0" if kind == "wildcard" else "127.0.0.1"
         transport, _ = await loop.create_datagram_endpoint(
             EchoDatagramProtocol, local_addr=(host, 0)
         )
@@ -59,13 +64,13 @@ async def main(kind: str, *arguments: str) -> None:
         await asyncio.Event().wait()
     server: Any
     if kind == "streams":
-        server = await asyncio.start_server(echoStream, *where, backlog=1024)
+        server = await asyncio.start_server(echoStream, *address, backlog=1024)
     else:
         context = None
         if kind == "tls":
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*arguments)
-        server = await loop.create_server(Echo, *where, backlog=1024, ssl=context)
+        server = await loop.create_server(Echo, *address, backlog=1024, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

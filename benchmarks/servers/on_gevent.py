@@ -1,4 +1,4 @@
-"""Echo on gevent's StreamServer."""
+"""An echo server on gevent's StreamServer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// Echo on Go's net, a goroutine for each connection.
+// An echo server on Go's net package, with one goroutine per connection.
 package main
 
 import (

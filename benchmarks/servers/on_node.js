@@ -1,4 +1,4 @@
-// Echo on Node's net.
+// An echo server on Node's net module.
 const server = require("net").createServer({ noDelay: true }, (client) => {
   client.pipe(client);
   client.on("error", () => client.destroy());

@@ -1,4 +1,4 @@
-"""Echo on stock Twisted and its epoll reactor: ``on_twisted.py tcp|udp|tls [CERTIFICATE]``."""
+"""An echo server on stock Twisted's epoll reactor: ``on_twisted.py tcp|udp|tls [CERTIFICATE]``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ reactor: Any = installed
 
 
 class NoDelay(Echo):
-    """The stock echo, without Nagle's delay as all competitors."""
+    """The stock echo with TCP_NODELAY, which all competitors set."""
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
@@ -26,7 +26,7 @@ class NoDelay(Echo):
 
 
 class EchoDatagramProtocol(DatagramProtocol):
-    """Each datagram is sent back."""
+    """Sends each datagram back."""
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         transport: Any = self.transport

@@ -1,7 +1,7 @@
 """
-Compiles the load generator, and the servers and clients that need it, and makes a certificate, into ``benchmarks/build/``.
+Compiles the programs in C and Go into ``benchmarks/build/``, and makes a certificate.
 
-What the system has no compiler for is left out, save the load generator.
+Only the load generator is required; other programs are omitted if their compiler is missing.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def build() -> dict[str, str]:
     """
     Compile everything.
 
-    :return: what could not be had, and why: ``tls``, ``Go``.
-    :raise SystemExit: there is no C compiler.
+    :return: the missing features, ``tls`` or ``Go``, with the reason.
+    :raise SystemExit: no C compiler is installed.
     """
     BUILD.mkdir(exist_ok=True)
     (BUILD / ".gitignore").write_text("*\n")
@@ -33,32 +33,32 @@ def build() -> dict[str, str]:
     missing = {}
     source = str(HERE / "load.c")
     tls = ["-DWITH_TLS", "-o", str(LOAD), source, "-lssl", "-lcrypto"]
-    if not _ran("cc", "-O2", *tls) or not _certificate():
-        missing["tls"] = "no headers of OpenSSL (libssl-dev), or no openssl"
-        if not _ran("cc", "-O2", "-o", str(LOAD), source):
+    if not _run("cc", "-O2", *tls) or not _certificate():
+        missing["tls"] = "the headers of OpenSSL (libssl-dev) or the openssl command are missing"
+        if not _run("cc", "-O2", "-o", str(LOAD), source):
             raise SystemExit(f"benchmarks: cc cannot compile {source}")
-    _ran("cc", "-O2", "-o", str(FLOOR), str(HERE / "servers/floor.c"))
-    _ran("cc", "-O2", "-o", str(PINGPONG), str(HERE / "clients/pingpong.c"))
-    if not _ran("go", "build", "-o", str(GO), str(HERE / "servers/on_go.go")):
-        missing["Go"] = "no go"
+    _run("cc", "-O2", "-o", str(FLOOR), str(HERE / "servers/floor.c"))
+    _run("cc", "-O2", "-o", str(PINGPONG), str(HERE / "clients/pingpong.c"))
+    if not _run("go", "build", "-o", str(GO), str(HERE / "servers/on_go.go")):
+        missing["Go"] = "go is not installed"
     return missing
 
 
 def _certificate() -> bool:
-    """A certificate and its key in one file."""
+    """Make a certificate and its key, in one file; returns whether that worked."""
     if CERTIFICATE.exists():
         return True
     key, certificate = BUILD / "key.pem", BUILD / "certificate.pem"
-    made = _ran(
+    ok = _run(
         *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650"),
         *("-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)),
     )
-    if made:
+    if ok:
         CERTIFICATE.write_text(certificate.read_text() + key.read_text())
-    return made
+    return ok
 
 
-def _ran(*command: str) -> bool:
+def _run(*command: str) -> bool:
     if shutil.which(command[0]) is None:
         return False
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
