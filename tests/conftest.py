@@ -26,7 +26,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all tests, with a short name: the path of a UNIX socket in it has 108 bytes at most (unix(7))."""
+    """
+    One for all tests, with a short name: the path of a UNIX socket in it has 108 bytes at most
+    (unix(7)).
+    """
     return tmp_path_factory.mktemp("t")
 
 

@@ -104,7 +104,9 @@ class ParseNetworkTests(SynchronousTestCase):
         self.assertEqual(parseNetwork("::/0"), IPv6Network("::/0"))
 
     def test_noNetwork(self) -> None:
-        """What is no network is a ``ValueError``, whose one line quotes it and says what would be."""
+        """
+        What is no network is a ``ValueError``, whose one line quotes it and says what would be.
+        """
         for text in ("", "localhost", "192.0.2.0/33", "2001:db8::/129", "192.0.2.0/24\n"):
             error = self.assertRaises(ValueError, parseNetwork, text)
             self.assertEqual(
@@ -147,7 +149,9 @@ class NetworksTests(SynchronousTestCase):
         self.assertFalse(AddressFilter(["192.0.2.7"], ["192.0.2.0/24"]).permits("192.0.2.7"))
 
     def test_mapped(self) -> None:
-        """No rule is passed by taking the other family's socket; none for IPv6 binds an IPv4 address."""
+        """
+        No rule is passed by taking the other family's socket; none for IPv6 binds an IPv4 address.
+        """
         self.assertFalse(AddressFilter(deny=["192.0.2.0/24"]).permits("::ffff:192.0.2.7"))
         self.assertTrue(AddressFilter(allow=["192.0.2.0/24"]).permits("::ffff:192.0.2.7"))
         self.assertFalse(AddressFilter(deny=["::ffff:192.0.2.0/120"]).permits("192.0.2.7"))

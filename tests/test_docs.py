@@ -73,7 +73,9 @@ class OperationTests(SynchronousTestCase):
                 self.assertIn(f"--{option}", usage, name)
 
     def test_measuring(self) -> None:
-        """Every option of a measuring command is explained, and every exit status is in the table."""
+        """
+        Every option of a measuring command is explained, and every exit status is in the table.
+        """
         said = page("docs/measuring.md")
         # The greeting is explained by its example in the help.
         missing = {each for each in OPTIONS if each not in said} - {"--message", "--help"}

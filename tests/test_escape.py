@@ -18,7 +18,9 @@ class EscapedTests(SynchronousTestCase):
         self.assertEqual(escaped("\u202eevil\u2028".encode()), "\\u202eevil\\u2028")
 
     def test_blank(self) -> None:
-        """A character that is printable by its category and shows nothing is escaped; a space is not."""
+        """
+        A character that is printable by its category and shows nothing is escaped; a space is not.
+        """
         for (
             character
         ) in "\u00ad\u115f\u1160\u2800\u3000\u3164\uffa0\ufe0f\u034f\U000e0100\U0001d159":
@@ -31,7 +33,9 @@ class EscapedTests(SynchronousTestCase):
         self.assertEqual(escaped("\u0915\u093e".encode()), "\u0915\u093e")
 
     def test_undecodable(self) -> None:
-        """Bytes that are not UTF-8 are escaped; so is a backslash, so that no text imitates them."""
+        """
+        Bytes that are not UTF-8 are escaped; so is a backslash, so that no text imitates them.
+        """
         self.assertEqual(escaped(b"\xff\xfeA\\xff"), "\\xff\\xfeA\\\\xff")
 
     @given(st.binary())

@@ -1,9 +1,10 @@
 """
 Every command and every Python snippet of the pages is run, and prints what the page shows.
 
-The first word of a block is its language, the second its role: in the README ``server`` and ``tests`` are the two
-set-up commands, ``start`` runs a server for the blocks of all pages. Ports are replaced by free ones. Output
-marked ``figures`` is compared without its numbers, and may continue. Blocks without a language are illustrations.
+The first word of a block is its language, the second its role: in the README ``server`` and
+``tests`` are the two set-up commands, ``start`` runs a server for the blocks of all pages. Ports
+are replaced by free ones. Output marked ``figures`` is compared without its numbers, and may
+continue. Blocks without a language are illustrations.
 """
 
 from __future__ import annotations

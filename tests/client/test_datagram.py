@@ -192,7 +192,9 @@ class DatagramClientTests(SynchronousTestCase):
         self.assertEqual(list(self.wire.ports), [("127.0.0.1", 7777)])
 
     def test_portClosedByOthers(self) -> None:
-        """Where the port is closed by others what is outstanding fails, and what is asked later too."""
+        """
+        Where the port is closed by others what is outstanding fails, and what is asked later too.
+        """
         asked = self.client.echo(b"hello")
         cast(Any, self.client.transport).stopListening()
         self.failureResultOf(asked, ConnectionClosed)

@@ -54,7 +54,9 @@ class StreamMatcherTests(MatcherTestCase):
 
     @given(st.lists(st.binary(min_size=1, max_size=20), max_size=10), st.data())
     def test_anyCutting(self, messages: list[bytes], data: st.DataObject) -> None:
-        """However the echoes are cut, each message is answered once, in order, and none is wrong."""
+        """
+        However the echoes are cut, each message is answered once, in order, and none is wrong.
+        """
         self.matcher = StreamMatcher()
         made = self.expect(*messages)
         stream = b"".join(messages)

@@ -194,7 +194,10 @@ class EchoTests(ClientTestCase):
 
 class CloseTests(ClientTestCase):
     def test_waits(self) -> None:
-        """close() sends our FIN after all that was asked, and waits for the replies and the server's FIN."""
+        """
+        close() sends our FIN after all that was asked, and waits for the replies and the server's
+        FIN.
+        """
         asked = self.client.echo(b"x" * 100_000)
         closed = self.client.close()
         self.pair.pump()

@@ -40,7 +40,10 @@ class AskingTests(SynchronousTestCase):
         return {each.check.carrier for each in result.results}
 
     def test_carriers(self) -> None:
-        """A target is graded on its own carrier, unless others are named; host and port are the same on both."""
+        """
+        A target is graded on its own carrier, unless others are named; host and port are the same
+        on both.
+        """
         for target, carriers, tester, name in (
             ("127.0.0.1:7", (), {"tcp"}, "tcp://127.0.0.1:7"),
             ("udp://127.0.0.1:7", (), {"udp"}, "udp://127.0.0.1:7"),

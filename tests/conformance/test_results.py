@@ -46,7 +46,10 @@ class ToldTests(SynchronousTestCase):
 
 class FileLimitTests(SynchronousTestCase):
     def test_errors(self) -> None:
-        """The errors of a process without free descriptors are recognized, from the system and from Twisted."""
+        """
+        The errors of a process without free descriptors are recognized, from the system and from
+        Twisted.
+        """
         for error in (OSError(EMFILE, "many"), ConnectError(EMFILE), OSError(ENFILE, "many")):
             self.assertTrue(isFileLimit(error))
         for other in (OSError(ENOENT, "none"), ConnectError(), ValueError()):

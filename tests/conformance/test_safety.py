@@ -19,7 +19,10 @@ class PrivateTests(SynchronousTestCase):
             self.assertTrue(isPrivate(host), host)
 
     def test_public(self) -> None:
-        """All others are not, though they may look alike: shared, documentation, multicast and no addresses."""
+        """
+        All others are not, though they may look alike: shared, documentation, multicast and no
+        addresses.
+        """
         for host in (
             *(
                 "8.8.8.8",

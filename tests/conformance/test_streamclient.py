@@ -56,7 +56,10 @@ class TalkTests(SynchronousTestCase):
         self.assertEqual(FakeStreamServer().run(ask), 10)
 
     def test_wrong(self) -> None:
-        """The first wrong byte is told with its place, also where nobody waited yet; what follows is not looked at."""
+        """
+        The first wrong byte is told with its place, also where nobody waited yet; what follows is
+        not looked at.
+        """
 
         class Wrong(FaultyEcho):
             def dataReceived(self, data: bytes) -> None:
@@ -143,7 +146,10 @@ class TalkTests(SynchronousTestCase):
 
 class StreamsTests(SynchronousTestCase):
     def test_served(self) -> None:
-        """Whether anybody is served is tester on a connection of its own, which is cut with the others."""
+        """
+        Whether anybody is served is tester on a connection of its own, which is cut with the
+        others.
+        """
         lab = FakeStreamServer()
         lab.run(StreamTester.expectAnswer)
         self.assertIsNotNone(lab.pairs[0].client.closed)
@@ -160,7 +166,10 @@ class StreamsTests(SynchronousTestCase):
             FakeStreamServer(draining).run(StreamTester.open)
 
     def never(self) -> FakeStreamServer:
-        """A lab where no connection is ever made; the Deferred fails as Twisted's do when they are cancelled."""
+        """
+        A lab where no connection is ever made; the Deferred fails as Twisted's do when they are
+        cancelled.
+        """
         lab = FakeStreamServer()
         endpoint: Any = lab.endpoint
         self.connecting: Deferred[Any] = Deferred(
@@ -175,7 +184,9 @@ class StreamsTests(SynchronousTestCase):
             self.never().run(StreamTester.open)
 
     def test_fileLimit(self) -> None:
-        """A check is skipped if this program may open no more files: that is not the server's fault."""
+        """
+        A check is skipped if this program may open no more files: that is not the server's fault.
+        """
         server = self.never()
         self.connecting.errback(ConnectError(EMFILE))
         with self.assertRaisesRegex(Skipped, "ulimit -n"):

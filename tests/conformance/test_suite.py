@@ -10,7 +10,10 @@ from echoproto.conformance.suite import ANSWERS, CHECKS, chosen
 
 class BatteryTests(SynchronousTestCase):
     def test_told(self) -> None:
-        """Each check says in one sentence what it asks, and where that stands; no name is there twice on a carrier."""
+        """
+        Each check says in one sentence what it asks, and where that stands; no name is there twice
+        on a carrier.
+        """
         for each in CHECKS:
             self.assertRegex(each.description, r"^[A-Z][^\n]*[a-zN]\.$", each.name)
             self.assertRegex(each.source, "^(RFC [0-9]+|CERT )", each.name)

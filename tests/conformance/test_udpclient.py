@@ -61,7 +61,9 @@ class PostTests(SynchronousTestCase):
         self.assertRaises(CannotListenError, tester.open, 19, "127.0.0.3")
 
     def test_fileLimit(self) -> None:
-        """A check is skipped if this program may open no more files: that is not the server's fault."""
+        """
+        A check is skipped if this program may open no more files: that is not the server's fault.
+        """
         tester = DatagramTester(DatagramWire(), "127.0.0.1", 7007, TIMEOUT)
         full = CannotListenError("", 0, OSError(EMFILE, "Too many open files"))
         self.patch(udpclient, "openUnconnectedChannel", mock.Mock(side_effect=full))
@@ -99,7 +101,9 @@ class ExchangeTests(SynchronousTestCase):
         self.assertEqual(reply, Reply(b"hello", "127.0.0.2", 7007))
 
     def test_lost(self) -> None:
-        """On loopback a lost datagram is a fault; elsewhere it is sent again, within the same time."""
+        """
+        On loopback a lost datagram is a fault; elsewhere it is sent again, within the same time.
+        """
         self.assertIsNone(self.exchange(FakeDatagramServer(Deaf(2))))
         lab = FakeDatagramServer(Deaf(3), "192.0.2.1")
         self.assertEqual(self.exchange(lab).data, b"hello")

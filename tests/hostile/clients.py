@@ -1,9 +1,11 @@
 """
-Clients that attack: many at once in one thread, over plain sockets and over TLS, to the end of each.
+Clients that attack: many at once in one thread, over plain sockets and over TLS, to the end of
+each.
 
-An :class:`Exchange` sends its bytes, ends its own direction and reads until the server has ended its own, over a
-:class:`Channel`, which hides what there is beneath: :class:`PlainChannel`, :class:`TLSChannel`.
-:func:`converse` runs any number of them. None gives up data: what is missing, wrong or cut is noted.
+An :class:`Exchange` sends its bytes, ends its own direction and reads until the server has ended
+its own, over a :class:`Channel`, which hides what there is beneath: :class:`PlainChannel`,
+:class:`TLSChannel`. :func:`converse` runs any number of them. None gives up data: what is missing,
+wrong or cut is noted.
 """
 
 from __future__ import annotations
@@ -239,7 +241,9 @@ class Exchange:
 
 
 def converse(exchanges: Iterable[Exchange]) -> None:
-    """Run all exchanges to their ends, at the same time; ``TimeoutError`` where nothing more happens."""
+    """
+    Run all exchanges to their ends, at the same time; ``TimeoutError`` where nothing more happens.
+    """
     with selectors.DefaultSelector() as selector:
         for each in exchanges:
             each.begin(selector)
@@ -279,7 +283,10 @@ def proxyHeader2(source: tuple[str, int], destination: tuple[str, int]) -> bytes
 
 
 def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait until ``condition`` holds; ``TimeoutError`` with ``what`` was waited for, after ``seconds``."""
+    """
+    Wait until ``condition`` holds; ``TimeoutError`` with ``what`` was waited for, after
+    ``seconds``.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -301,7 +308,9 @@ _ENDED_MORE = re.compile(r" ended \d+ more connections?: ([^;]+);")
 
 
 def endings(log: Iterable[str]) -> Counter[str]:
-    """How many connections a server's log says have ended, by ending: those with a line, and the sums."""
+    """
+    How many connections a server's log says have ended, by ending: those with a line, and the sums.
+    """
     counted: Counter[str] = Counter()
     for line in log:
         counted.update(_ENDED.findall(line))

@@ -84,8 +84,8 @@ def isServed(address: Address) -> bool:
 @pytest.mark.timeout(60)
 def test_fewDescriptors(figures: Figures) -> None:
     """
-    With fewer descriptors than clients, those who find a place are served and the others closed at once; the log stays
-    quiet, and when the crowd has left the next client is served.
+    With fewer descriptors than clients, those who find a place are served and the others closed at
+    once; the log stays quiet, and when the crowd has left the next client is served.
     """
     with Program("-p", STREAMS, listeners=1, descriptors=DESCRIPTORS) as program:
         address = program.address("echo", "tcp")
@@ -182,7 +182,10 @@ TICK = 1.0 / SLOW
 
 @dataclass
 class Attacker:
-    """Many clients that send slowly or never read; cheap, as it shares the machine with whom it attacks."""
+    """
+    Many clients that send slowly or never read; cheap, as it shares the machine with whom it
+    attacks.
+    """
 
     address: Address
     slow: list[socket.socket] = field(default_factory=list)
@@ -203,14 +206,17 @@ class Attacker:
 
     def _connected(self) -> socket.socket:
         made = socket.socket()
-        # As over Ethernet: with the 64 KiB of loopback each kernel would hold megabytes for every one of them.
+        # As over Ethernet: with the 64 KiB of loopback each kernel would hold megabytes for every
+        # one of them.
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1460)
         made.connect(self.address)
         made.setblocking(False)
         return made
 
     def run(self) -> None:
-        """Attack until every never-reader has been cut, and a second more; say when all are blocked."""
+        """
+        Attack until every never-reader has been cut, and a second more; say when all are blocked.
+        """
         for each in self.never:
             self.epoll.register(each, select.EPOLLOUT)
         self.begun = self.takenAt = time.monotonic()
@@ -237,8 +243,8 @@ class Attacker:
 
     def _look(self, client: socket.socket) -> None:
         """
-        Note whether our kernel has taken more for a client that never reads, and whether the server's has taken more
-        of what it sent. Each is looked at every half second.
+        Note whether our kernel has taken more for a client that never reads, and whether the
+        server's has taken more of what it sent. Each is looked at every half second.
         """
         number = client.fileno()
         if number < 0:
@@ -253,7 +259,10 @@ class Attacker:
         self.seen[number] = (waiting, unsent)
 
     def _push(self, number: int, events: int) -> None:
-        """Send what goes; note when it was cut: since the last byte that our kernel took, and that moved either way."""
+        """
+        Send what goes; note when it was cut: since the last byte that our kernel took, and that
+        moved either way.
+        """
         client, now = self.byNumber[number], time.monotonic()
         if events & (select.EPOLLERR | select.EPOLLHUP):
             self.cutAfter.append((now - self.lastTaken[number], now - self.lastMoved[number]))
@@ -266,7 +275,9 @@ class Attacker:
 
 
 def attack(port: int) -> None:
-    """Run in a process of its own: say when all are connected, then attack, then say what happened."""
+    """
+    Run in a process of its own: say when all are connected, then attack, then say what happened.
+    """
     attacker = Attacker((HERE, port))
     attacker.connect()
     print("connected", flush=True)
@@ -283,7 +294,10 @@ class Prober:
     client: socket.socket
 
     def percentile99(self) -> tuple[float, float]:
-        """Seconds, less what the server or we waited for a processor, which the attacker uses too; and with that."""
+        """
+        Seconds, less what the server or we waited for a processor, which the attacker uses too; and
+        with that.
+        """
         trips = [self._trip() for _ in range(WINDOW)]
         less, whole = (quantiles(times, n=100)[98] for times in zip(*trips, strict=True))
         return less, whole
@@ -314,7 +328,8 @@ class Attacked:
     """
     What was measured.
 
-    :ivar quiet: 99th percentiles of windows without an attack; each as :meth:`Prober.percentile99` tells it.
+    :ivar quiet: 99th percentiles of windows without an attack; each as :meth:`Prober.percentile99`
+        tells it.
     :ivar filling: while those that never read fill all the buffers there are.
     :ivar blocked: after that, until they are cut and a little longer.
     """
@@ -361,8 +376,8 @@ def stalledInLog(log: Iterable[str]) -> int:
 @pytest.mark.timeout(120)
 def test_slowAndNeverReading(figures: Figures) -> None:
     """
-    A thousand clients that send slowly or never read cost another client less than as much again; those that take
-    nothing are cut at the deadline, and only those.
+    A thousand clients that send slowly or never read cost another client less than as much again;
+    those that take nothing are cut at the deadline, and only those.
     """
     options = ("-p", STREAMS, "--max-per-source", "0", "--stall-timeout", f"{STALL:g}s")
     measured = Attacked()
@@ -372,7 +387,8 @@ def test_slowAndNeverReading(figures: Figures) -> None:
         program.stop()
     assert "Traceback" not in "".join(program.log)
     assert len(measured.cutAfter) == stalledInLog(program.log) == ROUNDS * NEVER
-    # What our kernel has taken to send, the server's may not have; and the server reads a little after ours takes no more.
+    # What our kernel has taken to send, the server's may not have; and the server reads a little
+    # after ours takes no more.
     earliest = min(taken for taken, _ in measured.cutAfter)
     latest = max(moved for _, moved in measured.cutAfter)
     assert earliest >= STALL - LOOK
@@ -419,7 +435,10 @@ def clientHello() -> bytes:
 
 
 def oldHello(minor: int) -> bytes:
-    """A hello of SSL 3.0 (0) or TLS 1.0 (1): no extensions, two ciphers of the time (RFC 6101, RFC 2246)."""
+    """
+    A hello of SSL 3.0 (0) or TLS 1.0 (1): no extensions, two ciphers of the time (RFC 6101, RFC
+    2246).
+    """
     version = bytes((3, minor))
     body = version + bytes(32) + b"\x00" + b"\x00\x04\x00\x2f\x00\x0a" + b"\x01\x00"
     handshake = b"\x01" + len(body).to_bytes(3, "big") + body
@@ -618,7 +637,10 @@ def besieged(folder: Path) -> Generator[tuple[Program, list[tuple[Target, Addres
 
 @pytest.mark.timeout(120)
 def test_garbage(figures: Figures, tmp_path: Path) -> None:
-    """Everything that is no header and no handshake is refused, and closed within the deadlines; a good client is served."""
+    """
+    Everything that is no header and no handshake is refused, and closed within the deadlines; a
+    good client is served.
+    """
     attacker = Garbage()
     ways = (attacker.silence, attacker.bytewise, attacker.finish, attacker.reset)
     with besieged(tmp_path) as (program, placed):
@@ -663,7 +685,10 @@ BLOBS = st.lists(
 
 @pytest.mark.timeout(120)
 def test_randomGarbage(figures: Figures, tmp_path: Path) -> None:
-    """Random bytes, and good messages cut or bent, end with the client's FIN at the latest, whatever they are."""
+    """
+    Random bytes, and good messages cut or bent, end with the client's FIN at the latest, whatever
+    they are.
+    """
     attacker = Garbage()
     with besieged(tmp_path) as (program, placed):
         lines = len(program.log)

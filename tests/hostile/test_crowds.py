@@ -66,7 +66,8 @@ SO_ATTACH_FILTER = 26
 #: A filter that lets nothing through.
 DROP_ALL = ((0x06, 0, 0, 0),)
 
-#: One that lets through only segments without data: as long as their header, by its own length field.
+#: One that lets through only segments without data: as long as their header, by its own length
+#: field.
 DROP_DATA = (
     (0x30, 0, 0, 12),  # A = the byte at 12
     (0x74, 0, 0, 4),  # A >>= 4
@@ -81,7 +82,9 @@ DROP_DATA = (
 
 @pytest.mark.timeout(120)
 def test_crowd(figures: Figures) -> None:
-    """Each of 1,000 connections, all open at once, gets back what it sent and nothing of another's."""
+    """
+    Each of 1,000 connections, all open at once, gets back what it sent and nothing of another's.
+    """
     chance = random.Random(SEED)
     pool = memoryview(chance.randbytes(4 << 20))
     sizes = [chance.randint(0, 1 << 20) for _ in range(CROWD)]
@@ -113,7 +116,10 @@ def _exchange(
 
 @pytest.mark.timeout(90)
 def test_idle(figures: Figures) -> None:
-    """5,000 connections that have fallen silent cost little memory, and 50 others are served as before."""
+    """
+    5,000 connections that have fallen silent cost little memory, and 50 others are served as
+    before.
+    """
     with serving(*TCP, "--max-per-source", "0", descriptors=DESCRIPTORS) as program:
         address = program.address("echo", "tcp")
         with _open(address, BUSY) as busy:
@@ -187,7 +193,9 @@ def _told(taken: Sequence[Sequence[float]]) -> str:
 
 @pytest.mark.timeout(120)
 def test_gone(figures: Figures) -> None:
-    """Clients that reset or vanish leave nothing behind: the second time costs what the first did."""
+    """
+    Clients that reset or vanish leave nothing behind: the second time costs what the first did.
+    """
     with serving(*TCP, *SHORT) as program:
         address = program.address("echo", "tcp")
         open_ = program.descriptors()
@@ -214,7 +222,10 @@ def test_gone(figures: Figures) -> None:
 
 
 def _resetAll(address: tuple[str, int]) -> None:
-    """An honest client after every 100: it waits for its turn, so that the server is never behind by more."""
+    """
+    An honest client after every 100: it waits for its turn, so that the server is never behind by
+    more.
+    """
     for number in range(1, RESETS + 1):
         with connected(address) as client:
             client.sendall(b"x" * 10_000)
@@ -245,7 +256,10 @@ def test_kernelLetsGo(figures: Figures) -> None:
 
 
 def _vanishAll(program: Program, left: int) -> None:
-    """Half of them vanish silent, half with an echo under way; wait until the server has let go of all."""
+    """
+    Half of them vanish silent, half with an echo under way; wait until the server has let go of
+    all.
+    """
     address = program.address("echo", "tcp")
     half = VANISHED // 2
     with _open(address, half) as silent, _open(address, half) as owed:
@@ -278,7 +292,8 @@ def _unsent(client: socket.socket) -> int:
 
 def _filter(client: socket.socket, instructions: Sequence[tuple[int, int, int, int]]) -> None:
     """
-    Let our kernel drop what comes for ``client`` before TCP sees it: nothing is acknowledged, nor reset.
+    Let our kernel drop what comes for ``client`` before TCP sees it: nothing is acknowledged, nor
+    reset.
 
     :param instructions: of BPF, as ``struct sock_filter`` (socket(7), SO_ATTACH_FILTER).
     """

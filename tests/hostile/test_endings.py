@@ -1,4 +1,6 @@
-"""Clients that end their direction as soon as all is sent, over every layer: every byte comes back."""
+"""
+Clients that end their direction as soon as all is sent, over every layer: every byte comes back.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.timeout(60 + 5 * LARGE_REPEATS)
 @pytest.mark.parametrize("name", LAYERS)
 def test_halfClose(name: str, folder: Path, figures: Figures) -> None:
-    """With all limits on, N bytes and then our end give N bytes and then the server's, each time."""
+    """
+    With all limits on, N bytes and then our end give N bytes and then the server's, each time.
+    """
     layer = LAYERS[name]
     with serving(*LIMITS, "-p", layer.description.format(folder=folder)) as program:
         address = _address(program, layer, folder)

@@ -78,7 +78,9 @@ def totals(program: Program) -> tuple[int, int, str]:
 
 @pytest.mark.timeout(60)
 def test_loopOnEqualPorts(figures: Figures) -> None:
-    """A datagram forged in the name of another echo server on the same port is answered by neither."""
+    """
+    A datagram forged in the name of another echo server on the same port is answered by neither.
+    """
     with rawSocket() as raw, datagramServer(0) as first:
         here = first.address("echo", "udp")
         there = (THERE, here[1])
@@ -102,8 +104,8 @@ FEEDING = 2.0
 @pytest.mark.timeout(60)
 def test_loopOnDifferentPorts(figures: Figures) -> None:
     """
-    Between two servers on different ports a loop goes no faster than the rate of one source, however often it is begun
-    anew, and dies when it is not; both still answer others.
+    Between two servers on different ports a loop goes no faster than the rate of one source,
+    however often it is begun anew, and dies when it is not; both still answer others.
     """
     with rawSocket() as raw, datagramServer(0) as first, datagramServer(0, THERE) as second:
         here, there = first.address("echo", "udp"), second.address("echo", "udp")
@@ -136,7 +138,10 @@ def test_loopOnDifferentPorts(figures: Figures) -> None:
 
 @pytest.mark.timeout(60)
 def test_loopOfOne(figures: Figures) -> None:
-    """One forged datagram between servers on different ports goes round until a rate is met, then never again."""
+    """
+    One forged datagram between servers on different ports goes round until a rate is met, then
+    never again.
+    """
     with rawSocket() as raw, datagramServer(0) as first, datagramServer(0, THERE) as second:
         here, there = first.address("echo", "udp"), second.address("echo", "udp")
         before = processorSeconds(first)
@@ -183,7 +188,9 @@ def flooding(port: int, count: int = MILLION) -> Generator[subprocess.Popen[byte
 
 
 def waitedSeconds(program: Program) -> float:
-    """How long the server and we have waited for a processor so far (proc_pid_schedstat in proc(5))."""
+    """
+    How long the server and we have waited for a processor so far (proc_pid_schedstat in proc(5)).
+    """
     paths = ("/proc/self/schedstat", f"/proc/{program.process.pid}/schedstat")
     return sum(int(Path(path).read_text().split()[1]) for path in paths) / 1e9
 
@@ -194,8 +201,8 @@ class Prober:
     One client that measures round trips.
 
     :ivar trips: how many there were.
-    :ivar longest: seconds that the longest took, less what the server or we waited for a processor meanwhile:
-        the attacker and whatever else runs here use it too.
+    :ivar longest: seconds that the longest took, less what the server or we waited for a processor
+        meanwhile: the attacker and whatever else runs here use it too.
     :ivar longestInAll: seconds, without that.
     """
 
@@ -230,7 +237,10 @@ STREAMS_AND_DATAGRAMS = ("-p", "tcp:0:interface=127.0.0.1", "-p", "udp:0:interfa
 
 @pytest.mark.timeout(60)
 def test_flood(figures: Figures) -> None:
-    """While a million empty datagrams come as fast as one process sends them, all answered, TCP clients are served."""
+    """
+    While a million empty datagrams come as fast as one process sends them, all answered, TCP
+    clients are served.
+    """
     with Program(*STREAMS_AND_DATAGRAMS, "--datagram-rate", "0", listeners=2) as program:
         port = program.address("echo", "udp")[1]
         with connected(program.address("echo", "tcp")) as client, flooding(port) as attacker:
@@ -271,7 +281,10 @@ def theirSockets(program: Program) -> Generator[socket.socket]:
 
 
 def enlargeQueue(program: Program, port: int, size: int) -> None:
-    """Let the kernel hold ``size`` bytes of datagrams for the server's UDP port; skips where that is not allowed."""
+    """
+    Let the kernel hold ``size`` bytes of datagrams for the server's UDP port; skips where that is
+    not allowed.
+    """
     for taken in theirSockets(program):
         if (taken.type, taken.getsockname()[1:2]) == (socket.SOCK_DGRAM, (port,)):
             taken.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
@@ -281,7 +294,9 @@ def enlargeQueue(program: Program, port: int, size: int) -> None:
 
 @pytest.mark.timeout(60)
 def test_queue(figures: Figures) -> None:
-    """A server that wakes to a million empty datagrams in its queue serves TCP clients between them."""
+    """
+    A server that wakes to a million empty datagrams in its queue serves TCP clients between them.
+    """
     with Program(*STREAMS_AND_DATAGRAMS, listeners=2) as program:
         port = program.address("echo", "udp")[1]
         enlargeQueue(program, port, MILLION * QUEUED_BYTES)
@@ -371,7 +386,10 @@ WITH_SOURCE, WITHOUT_SOURCE = [pktinfo()], list[Any]()
 
 @pytest.mark.parametrize("ancillary", [WITH_SOURCE, WITHOUT_SOURCE], ids=["asked", "unknown"])
 def test_sendErrors(figures: Figures, ancillary: Any) -> None:
-    """Whatever errno a send fails with, it is counted by its name and not logged, and the next datagram is answered."""
+    """
+    Whatever errno a send fails with, it is counted by its name and not logged, and the next
+    datagram is answered.
+    """
     port, service = refusingPort()
     with loggedFailures() as failures:
         for number in errorcode:
@@ -389,7 +407,10 @@ def test_sendErrors(figures: Figures, ancillary: Any) -> None:
 
 
 def test_receiveErrors(figures: Figures) -> None:
-    """Whatever errno a receive fails with, it is counted and not logged, and the next datagram is answered."""
+    """
+    Whatever errno a receive fails with, it is counted and not logged, and the next datagram is
+    answered.
+    """
     port, service = refusingPort()
     nothing = {EAGAIN, EWOULDBLOCK}
     with loggedFailures() as failures:
@@ -404,7 +425,8 @@ def test_receiveErrors(figures: Figures) -> None:
     figures.add("send errors of every kind", f"{len(counted)} errnos of receives likewise")
 
 
-#: AddressFilter without a way to them in the namespace, and what the kernel says of each (ip-route(8)).
+#: AddressFilter without a way to them in the namespace, and what the kernel says of each
+#: (ip-route(8)).
 NO_WAY = {
     "198.51.100.1": ("prohibit", "EACCES"),
     "203.0.113.1": ("unreachable", "EHOSTUNREACH"),
@@ -416,8 +438,8 @@ NO_WAY = {
 @pytest.mark.timeout(60)
 def test_kernelRefuses(figures: Figures) -> None:
     """
-    In a network without a way back, what the kernel says is counted by its name, nothing is logged of it but the sum,
-    and others are answered.
+    In a network without a way back, what the kernel says is counted by its name, nothing is logged
+    of it but the sum, and others are answered.
     """
     if shutil.which("unshare") is None or shutil.which("ip") is None:
         pytest.skip("needs unshare and ip")

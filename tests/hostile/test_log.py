@@ -72,7 +72,10 @@ def place(host: str, port: int) -> str:
 
 
 def sayAll(program: Program) -> dict[str, list[str]]:
-    """Say everything on both carriers and families; returns, by who said it, what of it the log is to show."""
+    """
+    Say everything on both carriers and families; returns, by who said it, what of it the log is to
+    show.
+    """
     told: dict[str, list[str]] = {}
     for data in SAID.values():
         shown = escaped(data[:NOTED_BYTES])
@@ -94,8 +97,8 @@ def greeting(*twistd: str) -> Generator[Program]:
 @pytest.mark.timeout(60)
 def test_text(figures: Figures) -> None:
     """
-    Whatever a client says is one line of the log, of visible characters, under its numeric address; what begins every
-    line is the server's own.
+    Whatever a client says is one line of the log, of visible characters, under its numeric address;
+    what begins every line is the server's own.
     """
     with greeting() as program:
         told = sayAll(program)
@@ -126,7 +129,10 @@ def assertNumeric(peers: Any) -> None:
 
 @pytest.mark.timeout(60)
 def test_JSON(figures: Figures) -> None:
-    """As JSON, everything that a client says is one object on one line of ASCII, with the same fields as any other."""
+    """
+    As JSON, everything that a client says is one object on one line of ASCII, with the same fields
+    as any other.
+    """
     with greeting("--logger=echoproto.server.monitoring.jsonlog.jsonLines") as program:
         told = sayAll(program)
     said: dict[str, list[str]] = {}
@@ -147,7 +153,10 @@ def test_JSON(figures: Figures) -> None:
 
 @pytest.mark.timeout(60)
 def test_flood(figures: Figures) -> None:
-    """Clients that are greeted thousands of times write a bounded number of lines; the sums tell of all of them."""
+    """
+    Clients that are greeted thousands of times write a bounded number of lines; the sums tell of
+    all of them.
+    """
     count = 5000
     with greeting() as program:
         before = len(program.log)

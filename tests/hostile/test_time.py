@@ -40,7 +40,8 @@ from tests.loopback.program import (
 
 DAY = 86_400
 
-#: Seconds at the end of the day in which nobody comes any more: the longest deadline and those after it.
+#: Seconds at the end of the day in which nobody comes any more: the longest deadline and those
+#: after it.
 EVENING = 2_000
 
 #: Connections at once, in all and for each source, and how fast a source may make them.
@@ -57,7 +58,9 @@ ARRIVAL, CROWD, CROWD_SIZE = 0.06, 0.001, 60
 
 @dataclass
 class Visitor:
-    """A client of the day; what it does is a generator that yields the seconds until it does more."""
+    """
+    A client of the day; what it does is a generator that yields the seconds until it does more.
+    """
 
     pair: StreamPair
     client: RecordingProtocol
@@ -134,7 +137,9 @@ def neverReadsAndFinishes(visitor: Visitor) -> Script:
 
 
 def takesSlowly(visitor: Visitor) -> Script:
-    """Sends its FIN and takes 40 to 200 bytes a second of up to 60 kB: some have it all, some are cut."""
+    """
+    Sends its FIN and takes 40 to 200 bytes a second of up to 60 kB: some have it all, some are cut.
+    """
     visitor.client.link.pauseProducing()
     visitor.sendSome(60_000)
     visitor.finish()
@@ -149,7 +154,9 @@ def takesSlowly(visitor: Visitor) -> Script:
 
 
 def sendsSlowly(visitor: Visitor) -> Script:
-    """Sends a byte every few minutes for hours: never idle for long enough, it has all of it back."""
+    """
+    Sends a byte every few minutes for hours: never idle for long enough, it has all of it back.
+    """
     for _ in range(visitor.random.randint(1, 12)):
         if visitor.clock.seconds() > DAY - EVENING:
             break
@@ -263,7 +270,10 @@ class Day:
         self.visitors = [each for each in self.visitors if each[0].pair.server.closed is None]
 
     def arrivals(self) -> None:
-        """Perhaps a client comes; seldom a crowd, of many sources or of one, or one that comes every second."""
+        """
+        Perhaps a client comes; seldom a crowd, of many sources or of one, or one that comes every
+        second.
+        """
         if self.random.random() < ARRIVAL:
             self.arrive(someAddress(self.random))
         if self.hammering:
@@ -299,8 +309,9 @@ def counted(what: Any) -> str:
 @pytest.mark.timeout(180)
 def test_day(figures: Figures) -> None:
     """
-    After a day of clients of every kind, nobody is held: no place is taken, no source remembered as connected, nothing
-    scheduled; every connection that was opened has ended, and each of them for the reason that was due.
+    After a day of clients of every kind, nobody is held: no place is taken, no source remembered as
+    connected, nothing scheduled; every connection that was opened has ended, and each of them for
+    the reason that was due.
     """
     day = Day(Random(862))
     day.pass_()
@@ -390,7 +401,10 @@ def loopbackPorts(program: Program) -> list[tuple[str, int]]:
 
 
 def settled(program: Program, descriptors: int) -> int:
-    """The descriptors that are open, when they are back at ``descriptors`` or do not come back in time."""
+    """
+    The descriptors that are open, when they are back at ``descriptors`` or do not come back in
+    time.
+    """
     end = time.monotonic() + PATIENCE
     while (now := program.descriptors()) != descriptors and time.monotonic() < end:
         time.sleep(0.1)
@@ -400,7 +414,10 @@ def settled(program: Program, descriptors: int) -> int:
 @pytest.mark.skipif(SOAK <= 0, reason="ECHOPROTO_SOAK=600 runs a soak of 600 seconds")
 @pytest.mark.timeout(SOAK + 120)
 def test_soak(figures: Figures, tmp_path: Path) -> None:
-    """With clients of every kind for as long as asked, neither memory nor descriptors grow once the server is warm."""
+    """
+    With clients of every kind for as long as asked, neither memory nor descriptors grow once the
+    server is warm.
+    """
     certificate = tmp_path / "server.pem"
     certificate.write_bytes(serverPEM())
     place = "interface=127.0.0.1"

@@ -1,4 +1,7 @@
-"""What came of the servers, as a page: checks as rows, servers as columns. Pure, save that it asks for the date and the machine."""
+"""
+What came of the servers, as a page: checks as rows, servers as columns. Pure, save that it asks for
+the date and the machine.
+"""
 
 from __future__ import annotations
 

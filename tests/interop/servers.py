@@ -1,7 +1,9 @@
 """
-The servers that are graded: what each is called, and how it is started, on TCP and UDP of one port and on every address.
+The servers that are graded: what each is called, and how it is started, on TCP and UDP of one port
+and on every address.
 
-Each is started as its users would start it, save that limits of how often it may be asked are lifted: those are no faults.
+Each is started as its users would start it, save that limits of how often it may be asked are
+lifted: those are no faults.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ _INETD = """echo stream tcp nowait root internal
 echo dgram udp wait root internal
 """
 
-#: The port of echo, which is the only one that inetd can have: it knows its own services by their names.
+#: The port of echo, which is the only one that inetd can have: it knows its own services by their
+#: names.
 _ECHO = 7
 
 #: Where a network of its own is made, and the address in it (RFC 5737) that is asked from.
@@ -89,8 +92,8 @@ class Server:
     :ivar version: of it.
     :ivar faults: what the battery must find, as ``tcp half-close``.
     :ivar root: whether it needs to be started by root.
-    :ivar alone: whether it is started in a network of its own: port 7 is free there, and there is an address that is not of
-        loopback, from which alone some servers answer datagrams.
+    :ivar alone: whether it is started in a network of its own: port 7 is free there, and there is
+        an address that is not of loopback, from which alone some servers answer datagrams.
     :ivar loses: whether it loses bytes at a half-close, if only now and then.
     """
 
@@ -167,7 +170,8 @@ _CUT = ("udp sizes", "udp source")
 
 OURS = (Server("twistd echoproto", _twistd, _ours), Server("echoproto serve", _serve, _ours))
 
-#: With what they are known for and must be found to have; what hangs on chance, as the loss at a quick half-close, is not among it.
+#: With what they are known for and must be found to have; what hangs on chance, as the loss at a
+#: quick half-close, is not among it.
 THEIRS = (
     Server(
         "stock Twisted",
@@ -186,7 +190,10 @@ SERVERS = (*OURS, *THEIRS)
 
 
 def freePort() -> int:
-    """One that is free on TCP and on UDP, below those that the kernel gives to clients (ip(7)), who would take it before a server does."""
+    """
+    One that is free on TCP and on UDP, below those that the kernel gives to clients (ip(7)), who
+    would take it before a server does.
+    """
     for port in sample(range(20_000, 32_000), 100):
         if _isFree(port, socket.SOCK_STREAM) and _isFree(port, socket.SOCK_DGRAM):
             return port
@@ -262,7 +269,10 @@ def _started(command: Sequence[str], folder: str, alone: bool) -> subprocess.Pop
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """A server that forks for each client may leave children that do not end with it; they are of its group."""
+    """
+    A server that forks for each client may leave children that do not end with it; they are of its
+    group.
+    """
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

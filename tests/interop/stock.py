@@ -1,4 +1,7 @@
-"""What Twisted's users have without us: ``twisted.protocols.wire.Echo``, and ``listenUDP`` with the protocol of its documentation."""
+"""
+What Twisted's users have without us: ``twisted.protocols.wire.Echo``, and ``listenUDP`` with the
+protocol of its documentation.
+"""
 
 from __future__ import annotations
 

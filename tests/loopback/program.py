@@ -164,7 +164,9 @@ def readToEnd(connection: socket.socket) -> bytes:
 
 
 def halfCloseEcho(address: Any, data: bytes) -> bytes:
-    """Send ``data`` and then our FIN while reading; returns all that comes until the server's FIN."""
+    """
+    Send ``data`` and then our FIN while reading; returns all that comes until the server's FIN.
+    """
     with connected(address) as connection:
 
         def send() -> None:

@@ -217,7 +217,9 @@ os.execv(sys.executable, [sys.executable] + sys.argv[1:])
 
 class ActivationTests(SynchronousTestCase):
     def test_streamsAndDatagrams(self) -> None:
-        """Sockets that systemd passed are served, streams and datagrams alike, and systemd is told."""
+        """
+        Sockets that systemd passed are served, streams and datagrams alike, and systemd is told.
+        """
         with (
             TemporaryDirectory() as folder,
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified,
@@ -327,8 +329,10 @@ class HAProxyTests(SynchronousTestCase):
         return True
 
     def test_behindHAProxy(self) -> None:
-        """Behind HAProxy, which sends version 1, version 2, or version 2 before TLS, a half-close loses nothing and
-        the client that is logged is the real one."""
+        """
+        Behind HAProxy, which sends version 1, version 2, or version 2 before TLS, a half-close
+        loses nothing and the client that is logged is the real one.
+        """
         pem = self.folder / "server.pem"
         pem.write_bytes(issued("server", "localhost").pem)
         listeners = [

@@ -129,7 +129,9 @@ class ReportTests(SynchronousTestCase):
             self.assertRegex(ended.stderr, f"^echoproto report: standard input: .*{message}.*\n$")
 
     def test_page(self) -> None:
-        """In a browser, wide or narrow, every chart has a size, and nothing is wider than the window."""
+        """
+        In a browser, wide or narrow, every chart has a size, and nothing is wider than the window.
+        """
         if BROWSER is None:
             raise SkipTest("there is no chromium")
         self.measure()

@@ -33,8 +33,8 @@ def refused(
     *arguments: str, twistd: Sequence[str] = ("-n",), before: Sequence[str] = ()
 ) -> tuple[int, str, str]:
     """
-    The exit status, the standard output or log, and the standard error of a start that must fail without
-    a traceback, and must leave no file but the log of a daemon.
+    The exit status, the standard output or log, and the standard error of a start that must fail
+    without a traceback, and must leave no file but the log of a daemon.
 
     :param before: a command that runs another command, whose words follow.
     """

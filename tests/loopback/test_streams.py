@@ -52,7 +52,9 @@ class HalfCloseTests(RunningTestCase):
 
 class HostileTests(RunningTestCase):
     def test_neverReads(self) -> None:
-        """A client that never reads is not read from before 8 MB, and costs under 1 MB of memory."""
+        """
+        A client that never reads is not read from before 8 MB, and costs under 1 MB of memory.
+        """
         with connected(self.echo) as warmUp:
             warmUp.sendall(b"x")
             warmUp.recv(1)
@@ -68,7 +70,10 @@ class HostileTests(RunningTestCase):
         self.assertLess(grown, 1_000_000)
 
     def test_resets(self) -> None:
-        """After 150 connections that were reset by their client, with data under way, the next is served."""
+        """
+        After 150 connections that were reset by their client, with data under way, the next is
+        served.
+        """
         for _ in range(150):
             with connected(self.echo) as client:
                 client.sendall(b"x" * 10_000)
@@ -78,7 +83,9 @@ class HostileTests(RunningTestCase):
 
 class LongGreetingTests(SynchronousTestCase):
     def test_slowClient(self) -> None:
-        """A client that is silent for longer than we wait for a FIN still gets a long greeting whole."""
+        """
+        A client that is silent for longer than we wait for a FIN still gets a long greeting whole.
+        """
         text = "x" * 65_000
         with Program("--no-echo", "-g", "0", "--greeting", text) as program:
             client = socket.socket()
@@ -110,7 +117,9 @@ class GreetingTests(RunningTestCase):
             self.assertEqual(client.recv(1024), b"Hello, client! This is the server.")
 
     def test_talksOn(self) -> None:
-        """A client that keeps sending after its greeting sees the reply, then a FIN, never a reset."""
+        """
+        A client that keeps sending after its greeting sees the reply, then a FIN, never a reset.
+        """
         for _ in range(100):
             with connected(self.greeting) as client:
                 client.sendall(CLIENT_GREETING)
@@ -167,7 +176,9 @@ class StopTests(SynchronousTestCase):
             self.assertIn("Server Shut Down.", program.log[-1])
 
     def test_openConnectionsFinish(self) -> None:
-        """What a client has sent before a SIGTERM, and what it sends a little later, still comes back."""
+        """
+        What a client has sent before a SIGTERM, and what it sends a little later, still comes back.
+        """
         with Program("-p", "0") as program:
             with connected(program.address("echo", "tcp")) as client:
                 client.sendall(b"before")
@@ -179,7 +190,9 @@ class StopTests(SynchronousTestCase):
             self.assertEqual(program.stop(), -signal.SIGTERM)
 
     def test_connectionsThatWait(self) -> None:
-        """Connections that the kernel holds when the server is stopped are served before it ends."""
+        """
+        Connections that the kernel holds when the server is stopped are served before it ends.
+        """
         with Program("-p", "0") as program:
             address = program.address("echo", "tcp")
             program.process.send_signal(signal.SIGSTOP)
@@ -214,7 +227,9 @@ class StopTests(SynchronousTestCase):
         self.assertNotIn("Traceback", log)
 
     def test_silentClientGetsFIN(self) -> None:
-        """A client that says nothing gets a FIN, not a reset, and the server ends when it closes."""
+        """
+        A client that says nothing gets a FIN, not a reset, and the server ends when it closes.
+        """
         with Program("-p", "0") as program:
             with connected(program.address("echo", "tcp")) as client:
                 client.sendall(b"x")

@@ -159,7 +159,9 @@ class ServeTests(SynchronousTestCase):
 
 class WorkersTests(SynchronousTestCase):
     def test_carriers(self) -> None:
-        """Streams, datagrams and UNIX sockets are served by workers as by one process, and counted."""
+        """
+        Streams, datagrams and UNIX sockets are served by workers as by one process, and counted.
+        """
         with serving(
             *("--port", "0", "--interface", "127.0.0.1", "--port", "unix:echo.sock"),
             *("--workers", "2", "--status", "0"),
@@ -184,8 +186,8 @@ class WorkersTests(SynchronousTestCase):
 
     def test_kill(self) -> None:
         """
-        A worker that is killed under load costs its own connections and nobody else's; new clients are served within a
-        second, and the restart is counted.
+        A worker that is killed under load costs its own connections and nobody else's; new clients
+        are served within a second, and the restart is counted.
         """
         with serving(
             *("--port", "tcp:0:interface=127.0.0.1", "--workers", "2", "--status", "0"), listeners=2
@@ -212,7 +214,10 @@ class WorkersTests(SynchronousTestCase):
             self.assertEqual(program.stop(), 0)
 
     def test_drain(self) -> None:
-        """Stopped under load, four workers give back every byte of 4 MB to each client that has sent them; exit status 0."""
+        """
+        Stopped under load, four workers give back every byte of 4 MB to each client that has sent
+        them; exit status 0.
+        """
         program = serving(
             "--port", "tcp:0:interface=127.0.0.1", "--workers", "4", "--status", "0", listeners=2
         )
@@ -255,7 +260,10 @@ class WorkersTests(SynchronousTestCase):
             waitFor(lambda: not any(_runs(each) for each in workers))
 
     def test_cannotStart(self) -> None:
-        """Where one worker after another ends before it serves, the program ends with status 1 and says so."""
+        """
+        Where one worker after another ends before it serves, the program ends with status 1 and
+        says so.
+        """
         program = serving("--port", "tcp:0:interface=127.0.0.1", "--workers", "2")
         while program.process.poll() is None:
             for each in workersOf(program):

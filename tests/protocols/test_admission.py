@@ -57,7 +57,10 @@ class TokenBucketsTests(SynchronousTestCase):
     def test_neverMoreThanBurstAndRate(
         self, rate: float, burst: float, steps: list[tuple[str, float, int]]
     ) -> None:
-        """Whatever comes when, a key never has more than its burst and its rate over the time gone, from any moment on."""
+        """
+        Whatever comes when, a key never has more than its burst and its rate over the time gone,
+        from any moment on.
+        """
         clock = Clock()
         buckets = TokenBuckets(rate, burst, clock.seconds)
         taken: dict[str, list[tuple[float, int]]] = {key: [] for key in "abc"}
@@ -135,7 +138,9 @@ class ConnectionAdmissionTests(SynchronousTestCase):
             self.assertIsNone(admission.admit(one))
 
     def test_noAddress(self) -> None:
-        """Who has no address, or one that is nobody's, counts among all and has no limit of its own."""
+        """
+        Who has no address, or one that is nobody's, counts among all and has no limit of its own.
+        """
         for host in (None, "0.0.0.0", "ff02::1"):
             admission = ConnectionAdmission(self.clock.seconds, maximum=3, perSource=1, rate=1.0)
             verdicts = self.verdicts(admission, host, host, host, host)
@@ -144,7 +149,9 @@ class ConnectionAdmissionTests(SynchronousTestCase):
             self.assertEqual(admission.open, 2)
 
     def test_denied(self) -> None:
-        """Who may not come is denied in either form of its address; who has none is not judged by it."""
+        """
+        Who may not come is denied in either form of its address; who has none is not judged by it.
+        """
         networks = AddressFilter(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
         admission = ConnectionAdmission(self.clock.seconds, networks=networks)
         hosts = ("192.0.2.1", "192.0.2.2", "::ffff:192.0.2.2", "198.51.100.1", "2001:db8::1", None)
@@ -155,7 +162,9 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         self.assertEqual(admission.open, 2)
 
     def test_rate(self) -> None:
-        """A source makes its burst at once, then as many a second as its rate; another has its own."""
+        """
+        A source makes its burst at once, then as many a second as its rate; another has its own.
+        """
         admission = ConnectionAdmission(self.clock.seconds, rate=2.0, burst=3.0)
         one = "192.0.2.1"
         self.assertEqual(
@@ -182,7 +191,10 @@ class ConnectionAdmissionTests(SynchronousTestCase):
             self.assertEqual(verdicts, [None] * burst + [Refusal.RATE])
 
     def test_order(self) -> None:
-        """The reason told is the one nearest to the client: denied, its own share, all places, its rate."""
+        """
+        The reason told is the one nearest to the client: denied, its own share, all places, its
+        rate.
+        """
         admission = ConnectionAdmission(
             self.clock.seconds,
             2,
@@ -266,8 +278,8 @@ pauses = st.tuples(st.just("wait"), st.integers(0, 8).map(lambda quarters: quart
 
 class AdmissionModel:
     """
-    What an admission should do, told in the most plain way: a list of the connections that are open,
-    and the times at which each source was admitted.
+    What an admission should do, told in the most plain way: a list of the connections that are
+    open, and the times at which each source was admitted.
     """
 
     def __init__(self, maximum: float, perSource: float, rate: float, burst: float) -> None:
@@ -341,8 +353,9 @@ class AnyOrderTests(SynchronousTestCase):
         events: list[tuple[str, Any]],
     ) -> None:
         """
-        Whoever comes and goes in whatever order: no limit is passed, no place leaks, whoever
-        is below its own limits is refused only where all places are taken, and it is told when one is free.
+        Whoever comes and goes in whatever order: no limit is passed, no place leaks, whoever is
+        below its own limits is refused only where all places are taken, and it is told when one is
+        free.
         """
         model = AdmissionModel(maximum, perSource, rate, burst)
         for event, value in events:
@@ -433,7 +446,9 @@ class DatagramAdmissionTests(SynchronousTestCase):
             self.assertIs(admission.refusal(host, 40_000), verdict, host)
 
     def test_deniedTakesNoToken(self) -> None:
-        """The sources of a /64 have one rate, and one of them that is denied takes nothing of it."""
+        """
+        The sources of a /64 have one rate, and one of them that is denied takes nothing of it.
+        """
         networks = AddressFilter(deny=["2001:db8::2"])
         admission = DatagramAdmission(self.clock.seconds, rate=1.0, networks=networks)
         self.assertIs(admission.refusal("2001:db8::2", 40_000), Refusal.DENIED)

@@ -96,7 +96,9 @@ class ConnectionTrackerTests(SynchronousTestCase):
         self.assertEqual((self.first.told, self.second.told), ([], [1.0]))
 
     def test_drain(self) -> None:
-        """A drain notifies every connection, checks more often, and ends when the last one is removed."""
+        """
+        A drain notifies every connection, checks more often, and ends when the last one is removed.
+        """
         self.tracker.add(self.first)
         self.tracker.add(self.second)
         drained = self.tracker.drain(1.0)
@@ -110,7 +112,10 @@ class ConnectionTrackerTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_drainHeldUp(self) -> None:
-        """After the reactor was blocked in a drain, no client counts as silent before the drain's timeout."""
+        """
+        After the reactor was blocked in a drain, no client counts as silent before the drain's
+        timeout.
+        """
         self.tracker.add(self.first)
         self.tracker.drain(1.0)
         self.clock.advance(0.7)

@@ -79,7 +79,9 @@ class DatagramServiceTests(SynchronousTestCase):
         self.assertEqual(self.service.totals().refused, {Refusal.LOOPING_PORT.value: 1})
 
     def test_ownPortIsRefused(self) -> None:
-        """A source port on which we listen is refused, on this listener and any that shares admission."""
+        """
+        A source port on which we listen is refused, on this listener and any that shares admission.
+        """
         admission = DatagramAdmission(self.wire.seconds)
         first = Answering(self.wire, admission=admission)
         self.wire.listenUDP(8001, first)
@@ -100,7 +102,9 @@ class DatagramServiceTests(SynchronousTestCase):
         self.assertEqual((totals.received, totals.answered), (4, 1))
 
     def test_totalsAtTheEnd(self) -> None:
-        """When the port is closed the observer gets the totals, errors that the port counted included."""
+        """
+        When the port is closed the observer gets the totals, errors that the port counted included.
+        """
         service = Answering(self.wire, self.observer)
         port: Any = self.wire.listenUDP(7778, service)
         port.receiveErrors = Counter({"receive ENOMEM": 2})

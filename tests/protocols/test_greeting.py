@@ -38,7 +38,9 @@ class StreamGreetingTests(SynchronousTestCase):
         self.pair.pump()
 
     def test_exchange(self) -> None:
-        """The client speaks, gets the text, then our FIN; when it closes, the connection is finished."""
+        """
+        The client speaks, gets the text, then our FIN; when it closes, the connection is finished.
+        """
         self.say(CLIENT_GREETING)
         self.assertEqual(self.client.received, SERVER_GREETING)
         self.assertEqual(self.client.events, ["made", "data", "readLost"])

@@ -171,7 +171,9 @@ class OpeningTests(StreamTestCase):
 
 class HalfCloseTests(StreamTestCase):
     def test_everythingThenFIN(self) -> None:
-        """After the client's FIN all that it sent comes back, then our FIN, and nothing is aborted."""
+        """
+        After the client's FIN all that it sent comes back, then our FIN, and nothing is aborted.
+        """
         data = bytes(range(256)) * 1000
         self.client.link.write(data)
         self.client.link.loseWriteConnection()
@@ -192,7 +194,9 @@ class HalfCloseTests(StreamTestCase):
         )
 
     def test_pausedServerStillFlushes(self) -> None:
-        """A FIN behind more than the queue holds: the server was paused, and still all comes back."""
+        """
+        A FIN behind more than the queue holds: the server was paused, and still all comes back.
+        """
         self.client.link.pauseProducing()
         self.client.link.write(b"x" * 200_000)
         self.client.link.loseWriteConnection()
@@ -224,7 +228,9 @@ class HalfCloseTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_tooSlowClient(self) -> None:
-        """However steadily it takes what it is owed, a client is aborted at the deadline of the close."""
+        """
+        However steadily it takes what it is owed, a client is aborted at the deadline of the close.
+        """
         self.owe(1000)
         unsent = iter(range(1_000_000, 0, -1))
         self.factory.unsentBytes = lambda transport: next(unsent)
@@ -295,7 +301,9 @@ class FinishTests(StreamTestCase):
         self.assertEqual(self.client.events, ["made", "readLost"])
 
     def test_silentClient(self) -> None:
-        """A client that says nothing after our FIN and does not close is closed after the silence."""
+        """
+        A client that says nothing after our FIN and does not close is closed after the silence.
+        """
         self.server.finish()
         self.wait(LINGER_SILENCE - 1)
         self.assertEqual(self.observer.ended, [])
@@ -303,7 +311,9 @@ class FinishTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_silentClientThatHasNotTakenAll(self) -> None:
-        """While the kernel still holds bytes for a silent client, it is not closed until the deadline."""
+        """
+        While the kernel still holds bytes for a silent client, it is not closed until the deadline.
+        """
         self.factory.unsentBytes = lambda transport: 100
         self.server.finish()
         self.wait(TIMEOUTS.linger - 1)
@@ -312,7 +322,9 @@ class FinishTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.ABORTED)
 
     def test_silentClientOverTLS(self) -> None:
-        """Over TLS, where our close has begun already, a silent client is cut, and it was finished."""
+        """
+        Over TLS, where our close has begun already, a silent client is cut, and it was finished.
+        """
         transport = secureTransport()
         server = self.factory.buildProtocol(OTHER_ADDRESS)
         server.makeConnection(transport)
@@ -343,7 +355,10 @@ class FinishTests(StreamTestCase):
         self.assertTrue(self.pair.server.reading)
 
     def test_unlessTLS(self) -> None:
-        """Over Twisted's TLS our end is close_notify, which loseConnection sends, not a FIN beneath it."""
+        """
+        Over Twisted's TLS our end is close_notify, which loseConnection sends, not a FIN beneath
+        it.
+        """
         transport = secureTransport()
         server = self.factory.buildProtocol(CLIENT_ADDRESS)
         server.makeConnection(transport)
@@ -353,8 +368,8 @@ class FinishTests(StreamTestCase):
 
     def test_canHalfClose(self) -> None:
         """
-        A transport can end its own direction where its class has the method for it; one that lends itself
-        that of a transport beneath cannot, and to speak TLS is no hindrance.
+        A transport can end its own direction where its class has the method for it; one that lends
+        itself that of a transport beneath cannot, and to speak TLS is no hindrance.
         """
 
         class Lending(StringTransport):
@@ -428,7 +443,10 @@ class IdleTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.IDLE)
 
     def test_askedOnce(self) -> None:
-        """The kernel is asked once about a client that has fallen silent, and never about one that was."""
+        """
+        The kernel is asked once about a client that has fallen silent, and never about one that
+        was.
+        """
         asked = []
 
         def unsent(transport: object) -> int:
@@ -445,7 +463,9 @@ class IdleTests(StreamTestCase):
 
 class StallTests(StreamTestCase):
     def test_clientThatNeverReads(self) -> None:
-        """A client that is sent more than the queue holds and reads nothing is cut at the deadline."""
+        """
+        A client that is sent more than the queue holds and reads nothing is cut at the deadline.
+        """
         self.neverRead()
         self.wait(TIMEOUTS.stall - 1)
         self.assertEqual(self.observer.ended, [])
@@ -455,7 +475,10 @@ class StallTests(StreamTestCase):
         self.assertOver()
 
     def test_nothingQueued(self) -> None:
-        """A client whose kernel holds bytes that it does not take is stalled, though nothing is queued."""
+        """
+        A client whose kernel holds bytes that it does not take is stalled, though nothing is
+        queued.
+        """
         self.factory.unsentBytes = lambda transport: 5
         self.say(b"hello")
         self.assertTrue(self.pair.server.reading)
@@ -472,7 +495,9 @@ class StallTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.STALLED)
 
     def test_progress(self) -> None:
-        """A client that takes a little now and then is not stalled, nor idle, however long it takes."""
+        """
+        A client that takes a little now and then is not stalled, nor idle, however long it takes.
+        """
         self.neverRead()
         for unsent in range(1000, 980, -1):
             self.factory.unsentBytes = {self.pair.server: unsent}.__getitem__
@@ -494,7 +519,9 @@ class StallTests(StreamTestCase):
         self.assertEqual(self.observer.ended, [])
 
     def test_idleAfterwards(self) -> None:
-        """A client that has taken all at last is idle no sooner than one that had said something then."""
+        """
+        A client that has taken all at last is idle no sooner than one that had said something then.
+        """
         self.neverRead()
         self.wait(TIMEOUTS.stall - 2)
         self.client.link.resumeProducing()
@@ -516,7 +543,9 @@ class StallTests(StreamTestCase):
 
 class AdmissionTests(StreamTestCase):
     def test_refused(self) -> None:
-        """For a client that is refused there is no protocol; the observer is told it and the reason."""
+        """
+        For a client that is refused there is no protocol; the observer is told it and the reason.
+        """
         self.factory.admission = ConnectionAdmission(self.clock.seconds, maximum=0)
         self.assertIsNone(self.factory.buildProtocol(OTHER_ADDRESS))
         self.assertEqual(self.observer.refused, [(OTHER_ADDRESS, Refusal.FULL.value)])
@@ -602,7 +631,9 @@ class HandshakeTests(StreamTestCase):
         self.assertEqual(self.admission.open, 1)
 
     def test_completed(self) -> None:
-        """When the handshake is done the connection is open, and its deadline is past caring about."""
+        """
+        When the handshake is done the connection is open, and its deadline is past caring about.
+        """
         self.wait(TIMEOUTS.handshake - 1)
         self.server.handshakeCompleted()
         self.assertIs(self.server.stage, Stage.OPEN)
@@ -677,7 +708,10 @@ class TimeoutCheckTests(StreamTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_openedByAnObserver(self) -> None:
-        """An observer may open a connection when one ends; one check is scheduled, and none at the end."""
+        """
+        An observer may open a connection when one ends; one check is scheduled, and none at the
+        end.
+        """
         pairs: list[StreamPair] = []
 
         class Connecting(RecordingObserver):
@@ -719,7 +753,9 @@ class DrainTests(StreamTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_silenceBefore(self) -> None:
-        """A client's silence counts from the beginning of the drain: it may have been about to speak."""
+        """
+        A client's silence counts from the beginning of the drain: it may have been about to speak.
+        """
         self.wait(60)
         self.factory.drain()
         self.wait(DRAIN_SILENCE - 0.2)
@@ -776,7 +812,10 @@ class DrainTests(StreamTestCase):
         self.assertIs(self.server.stage, Stage.LINGERING)
 
     def test_keptHoweverItEnds(self) -> None:
-        """A drained client that then resets, or that the drain's deadline cuts, was drained all the same."""
+        """
+        A drained client that then resets, or that the drain's deadline cuts, was drained all the
+        same.
+        """
         for reset in (True, False):
             drained = self.factory.drain()
             self.wait(DRAIN_SILENCE + 0.2)

@@ -1,8 +1,10 @@
 """
-Compares the direct reactor with the stock epoll reactor, test by test: ``python -m tests.reactors``.
+Compares the direct reactor with the stock epoll reactor, test by test: ``python -m
+tests.reactors``.
 
-Every module of Twisted's tests of reactors is run twice, each time in a process of its own (:mod:`tests.reactors.one`).
-It ends with 1 where the direct reactor fails, skips or lacks a test that the stock one passes.
+Every module of Twisted's tests of reactors is run twice, each time in a process of its own
+(:mod:`tests.reactors.one`). It ends with 1 where the direct reactor fails, skips or lacks a test
+that the stock one passes.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ LEAST_PASSED = 900
 #: Seconds that one module may take; the longest takes some ten.
 TIME_LIMIT = 120.0
 
-#: How often a module is run in all where the two differ: some of its tests are a matter of luck on any reactor.
+#: How often a module is run in all where the two differ: some of its tests are a matter of luck on
+#: any reactor.
 ATTEMPTS = 3
 
 Outcomes = dict[str, list[str]]
@@ -69,7 +72,9 @@ def outcomes(module: str, reactor: str) -> Outcomes:
 
 
 def worse(stock: Outcomes, direct: Outcomes) -> list[str]:
-    """One text for each test that the stock reactor passes or skips and the direct reactor does not."""
+    """
+    One text for each test that the stock reactor passes or skips and the direct reactor does not.
+    """
     found = []
     for test in sorted(stock.keys() | direct.keys()):
         before, _ = stock.get(test, ["not there", ""])

@@ -1,9 +1,10 @@
 """
-Runs one of Twisted's test modules on one reactor and prints what became of each test, as JSON on the last line.
+Runs one of Twisted's test modules on one reactor and prints what became of each test, as JSON on
+the last line.
 
-``python -m tests.reactors.one stock|direct MODULE FOLDER``, by :mod:`tests.reactors.__main__`. The reactor that is
-tested becomes the process's own, and the one of Twisted's builders of reactors; both under the name of the stock one, by
-which some tests know what epoll(7) cannot do.
+``python -m tests.reactors.one stock|direct MODULE FOLDER``, by :mod:`tests.reactors.__main__`. The
+reactor that is tested becomes the process's own, and the one of Twisted's builders of reactors;
+both under the name of the stock one, by which some tests know what epoll(7) cannot do.
 """
 
 from __future__ import annotations

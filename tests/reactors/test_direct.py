@@ -18,8 +18,9 @@ from echoproto.reactors import direct as module
 from echoproto.reactors.direct import DirectReactor, EventContext
 from tests.reactors.turns import Recorder, TurnTestCase
 
-#: The stock code that the overrides replace or rely on, with a hash of its source in every Twisted since 24.7 that they were
-#: compared with. If a new version differs: compare again, run ``python -m tests.reactors``, and add its hash.
+#: The stock code that the overrides replace or rely on, with a hash of its source in every Twisted
+#: since 24.7 that they were compared with. If a new version differs: compare again, run ``python -m
+#: tests.reactors``, and add its hash.
 STOCK = {
     "twisted.internet.abstract.FileDescriptor._maybePauseProducer": "529bd8438e1a",
     "twisted.internet.abstract.FileDescriptor.doWrite": "1ebc8d43a58b a986d7b1b105",
@@ -90,7 +91,9 @@ class EventTests(TurnTestCase):
         recorder.reason.trap(ZeroDivisionError)
 
     def test_exceptionInConnectionLost(self) -> None:
-        """An exception from connectionLost is logged, and the other connections have their events."""
+        """
+        An exception from connectionLost is logged, and the other connections have their events.
+        """
         recorder, peer = self.adopt()
         other, otherPeer = self.adopt()
         with mock.patch.object(recorder, "connectionLost", side_effect=ZeroDivisionError):
@@ -230,7 +233,9 @@ class LoopTests(TurnTestCase):
         self.assertFalse(self.reactor.running)
 
     def test_stopping(self) -> None:
-        """A connection that is about to close when the reactor stops is closed, as all that are open."""
+        """
+        A connection that is about to close when the reactor stops is closed, as all that are open.
+        """
         recorder, _peer = self.adopt()
         self.reactor.addSystemEventTrigger("before", "shutdown", recorder.transport.loseConnection)
         self.reactor.callWhenRunning(self.reactor.stop)
@@ -274,7 +279,10 @@ class ContextTests(TurnTestCase):
         self.assertEqual(self.prefixes(spoil), ["(buggy logPrefix method)"])
 
     def test_kept(self) -> None:
-        """A context that a thread has taken along keeps its prefix when another connection has its event."""
+        """
+        A context that a thread has taken along keeps its prefix when another connection has its
+        event.
+        """
         first, firstPeer = self.adopt()
         second, secondPeer = self.adopt()
         taken: list[Any] = []

@@ -20,7 +20,9 @@ class InstallReactorTests(SynchronousTestCase):
         return installNamed.call_args[0][0]
 
     def test_default(self) -> None:
-        """The default is the direct reactor on Linux and Twisted's choice elsewhere; a name is used."""
+        """
+        The default is the direct reactor on Linux and Twisted's choice elsewhere; a name is used.
+        """
         self.assertEqual(self.installed(None, "linux"), "direct")
         self.assertEqual(self.installed(None, "darwin"), "default")
         self.assertEqual(self.installed("poll", "linux"), "poll")

@@ -12,7 +12,10 @@ from tests.reactors.turns import Recorder, TurnTestCase
 
 class DirectSocketsReactorTests(TurnTestCase):
     def exchange(self, connect: Any, made: list[Recorder]) -> None:
-        """A message and its echo on a connection that ``connect`` makes to a port whose protocols are ``made``."""
+        """
+        A message and its echo on a connection that ``connect`` makes to a port whose protocols are
+        ``made``.
+        """
         client = Recorder()
         factory: Any = ClientFactory()
         factory.buildProtocol = lambda addr: client

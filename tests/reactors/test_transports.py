@@ -66,7 +66,10 @@ class WriteTests(TurnTestCase):
         self.assertEqual(received, [b"header body"])
 
     def test_scheduledCall(self) -> None:
-        """A reply waits for a call that its protocol has scheduled without delay, and leaves with what that writes."""
+        """
+        A reply waits for a call that its protocol has scheduled without delay, and leaves with what
+        that writes.
+        """
         recorder, peer = self.adopt()
 
         def reply(data: bytes) -> None:
@@ -110,7 +113,10 @@ class WriteTests(TurnTestCase):
         recorder.reason.trap(ConnectionDone)
 
     def test_pushProducer(self) -> None:
-        """A push producer is paused while more than 64 KiB wait for the kernel, and resumed when nothing waits."""
+        """
+        A push producer is paused while more than 64 KiB wait for the kernel, and resumed when
+        nothing waits.
+        """
         recorder, peer = self.adopt()
         producer = RecordingProducer()
         recorder.transport.registerProducer(producer, True)
@@ -124,7 +130,10 @@ class WriteTests(TurnTestCase):
         self.assertEqual(producer.calls, ["pause", "resume"])
 
     def test_pausedInTheTurn(self) -> None:
-        """A push producer that does not stop is paused within its turn, and resumed when the turn has ended."""
+        """
+        A push producer that does not stop is paused within its turn, and resumed when the turn has
+        ended.
+        """
         recorder, _peer = self.adopt()
         producer = RecordingProducer()
         recorder.transport.registerProducer(producer, True)
@@ -168,7 +177,9 @@ class WriteTests(TurnTestCase):
             recorder.transport.writeSequence([b"bytes", "text"])
 
     def test_exception(self) -> None:
-        """Data written before an exception in the same event is not sent, as on a stock transport."""
+        """
+        Data written before an exception in the same event is not sent, as on a stock transport.
+        """
         recorder, peer = self.adopt()
 
         def fail(data: bytes) -> None:
@@ -276,7 +287,10 @@ class CloseTests(TurnTestCase):
             self.assertEqual([peer.recv(10), peer.recv(10)], [b"the end", b""])
 
     def test_scheduledCall(self) -> None:
-        """A call that is scheduled without delay runs before the connection closes, and may still write."""
+        """
+        A call that is scheduled without delay runs before the connection closes, and may still
+        write.
+        """
         recorder, peer = self.adopt()
 
         def close(data: bytes) -> None:
@@ -323,7 +337,10 @@ class CloseTests(TurnTestCase):
         recorder.reason.trap(ConnectionAborted)
 
     def test_descriptorsWait(self) -> None:
-        """A UNIX socket with file descriptors but no data to carry them ends with an error, as on a stock one."""
+        """
+        A UNIX socket with file descriptors but no data to carry them ends with an error, as on a
+        stock one.
+        """
         recorder, peer = self.adopt(socket.AF_UNIX)
         recorder.transport.sendFileDescriptor(peer.fileno())
         recorder.transport.loseConnection()
@@ -341,7 +358,10 @@ class ReadTests(TurnTestCase):
         self.turn()
 
     def test_adapts(self) -> None:
-        """Receives get larger for a connection that brings much data, and small again when it no longer does."""
+        """
+        Receives get larger for a connection that brings much data, and small again when it no
+        longer does.
+        """
         recorder, peer = self.adopt()
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_000_000)
         for _ in range(20):

@@ -1,8 +1,10 @@
 """
-The test suites of other Twisted packages, on the stock epoll reactor and on the direct reactor, compared test by test.
+The test suites of other Twisted packages, on the stock epoll reactor and on the direct reactor,
+compared test by test.
 
-``python -m tests.reactors.thirdparty`` installs the packages from the package index into a temporary environment. ``--only NAME``
-runs one of them, ``--keep`` writes the table in ``docs/reactor.md``.
+``python -m tests.reactors.thirdparty`` installs the packages from the package index into a
+temporary environment. ``--only NAME`` runs one of them, ``--keep`` writes the table in
+``docs/reactor.md``.
 """
 
 from __future__ import annotations
@@ -71,7 +73,10 @@ def run(suite: Suite, folder: Path, reactor: str) -> dict[str, str]:
 
 
 def outcomes(text: str) -> dict[str, str]:
-    """The outcomes in the output of trial's verbose reporter, which indents modules, classes and tests."""
+    """
+    The outcomes in the output of trial's verbose reporter, which indents modules, classes and
+    tests.
+    """
     found: dict[str, str] = {}
     path: list[str] = []
     for line in text.splitlines():

@@ -1,4 +1,7 @@
-"""A direct reactor whose turns are taken one by one, its connections, and a protocol that records events."""
+"""
+A direct reactor whose turns are taken one by one, its connections, and a protocol that records
+events.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,9 @@ class TurnTestCase(SynchronousTestCase):
     def adopt(
         self, family: socket.AddressFamily = socket.AF_INET
     ) -> tuple[Recorder, socket.socket]:
-        """A protocol with a connection of the reactor, and the peer's socket, which does not block."""
+        """
+        A protocol with a connection of the reactor, and the peer's socket, which does not block.
+        """
         if family == socket.AF_UNIX:
             ours, peer = socket.socketpair()
         else:
@@ -97,7 +102,9 @@ class TurnTestCase(SynchronousTestCase):
         return recorder, peer
 
     def receive(self, peer: socket.socket, size: int) -> bytes:
-        """Data that arrives at ``peer`` while the reactor takes turns, until it is ``size`` bytes."""
+        """
+        Data that arrives at ``peer`` while the reactor takes turns, until it is ``size`` bytes.
+        """
         received = b""
         for _ in range(100_000):
             if len(received) >= size:

@@ -61,7 +61,10 @@ class ProgramTests(SynchronousTestCase):
         return client, StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
 
     def test_startAndStop(self) -> None:
-        """systemd is notified when the listeners are open and the reactor runs, and when a stop begins."""
+        """
+        systemd is notified when the listeners are open and the reactor runs, and when a stop
+        begins.
+        """
         program = self.started()
         self.assertEqual(len(self.fake.opened), 2)
         self.reactor.run()

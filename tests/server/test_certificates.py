@@ -238,7 +238,9 @@ class FolderTests(FilesTestCase):
         self.files = TLSFiles(str(self.certificates), str(self.certificates))
 
     def test_names(self) -> None:
-        """A client receives the certificate of the requested name in any case, or else the first."""
+        """
+        A client receives the certificate of the requested name in any case, or else the first.
+        """
         self.store("certificates/a.pem", issued("nameless").pem)
         self.store("certificates/b.pem", issued("one", "one.test", "both.test").pem)
         self.store("certificates/c.pem", issued("many", "*.Many.test", "both.test").pem)
@@ -336,7 +338,10 @@ class RefusedFilesTests(FilesTestCase):
         self.assertRefused(TLSFiles(self.good, bad), "good.pem", "bad.pem", "does not belong")
 
     def test_unusable(self) -> None:
-        """A certificate that OpenSSL refuses, such as one that cannot sign, is refused with its reason."""
+        """
+        A certificate that OpenSSL refuses, such as one that cannot sign, is refused with its
+        reason.
+        """
         bad = self.store("bad.pem", issued("server", key=X25519PrivateKey.generate()).pem)
         self.assertRefused(TLSFiles(bad, bad), "OpenSSL refuses", "bad.pem", "certificate type")
 

@@ -97,7 +97,9 @@ class ServiceTests(ServiceTestCase):
         self.assertIn("tcp:40001:", self.fake.opened[0][0].listener.description)
 
     def test_allOrNone(self) -> None:
-        """When one listener cannot be opened, the others are closed, and one line reports the reason."""
+        """
+        When one listener cannot be opened, the others are closed, and one line reports the reason.
+        """
         error = CannotListenError("0.0.0.0", 8, failed(EADDRINUSE))
         self.fake.failing["udp:8"] = error
         service = self.service(parseListener("echo", "7"), parseListener("greeting", "8"))
@@ -112,7 +114,9 @@ class ServiceTests(ServiceTestCase):
         self.assertEqual(self.fake.complaints, [message])
 
     def test_portZeroTakenMeanwhile(self) -> None:
-        """If a picked port is taken before all its listeners are open, another is picked for all."""
+        """
+        If a picked port is taken before all its listeners are open, another is picked for all.
+        """
         self.fake.failing["udp:40001"] = CannotListenError("", 40_001, failed(EADDRINUSE))
         self.service(parseListener("echo", "0")).startService()
         self.assertEqual(
@@ -325,7 +329,9 @@ class ReloadTests(ServiceTestCase):
             file.write(pem)
 
     def test_reload(self) -> None:
-        """Certificates are read again; if they cannot be used, the current ones stay, in one log line."""
+        """
+        Certificates are read again; if they cannot be used, the current ones stay, in one log line.
+        """
         self.running.startService()
         self.running.reload()
         self.assertEqual(self.logged(), ["read the certificates of 1 listeners"])

@@ -62,7 +62,9 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(found.groups, [parseListener("echo", "7", ("127.0.0.1", "::1"))])
 
     def test_noEcho(self) -> None:
-        """--no-echo leaves the greeting alone; --port overrides it; a status alone is not a service."""
+        """
+        --no-echo leaves the greeting alone; --port overrides it; a status alone is not a service.
+        """
         found = settings("--no-echo", "-g", "7")
         self.assertEqual(
             {listener.service for group in found.groups for listener in group}, {"greeting"}

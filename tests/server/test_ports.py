@@ -65,7 +65,9 @@ class WhyNotTests(SynchronousTestCase):
 
 class ReportStartupErrorTests(SynchronousTestCase):
     def loggedErrors(self, standardError: IO[str] | None) -> list[str]:
-        """The logged errors after reportStartupError(), with ``standardError`` as standard error."""
+        """
+        The logged errors after reportStartupError(), with ``standardError`` as standard error.
+        """
         logged: list[str] = []
         self.patch(opening, "_log", Logger("test", observer=cast(Any, logged.append)))
         self.patch(sys, "__stderr__", standardError)

@@ -49,7 +49,9 @@ class Taken:
 
 class BoundSocketTests(SynchronousTestCase):
     def test_IPv4(self) -> None:
-        """A stream socket is bound, does not block, and may reuse an address that was just closed."""
+        """
+        A stream socket is bound, does not block, and may reuse an address that was just closed.
+        """
         with boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0) as made:
             self.assertEqual((made.family, made.getblocking()), (socket.AF_INET, False))
             self.assertEqual(made.getsockname()[0], "127.0.0.1")

@@ -86,7 +86,9 @@ class PassedSocketsTests(SynchronousTestCase):
         self.assertNotIn("\n", str(raised.exception))
 
     def test_passed(self) -> None:
-        """Each socket is found with its name, kind and family; child processes do not inherit it."""
+        """
+        Each socket is found with its name, kind and family; child processes do not inherit it.
+        """
         stream = boundSocket(self, socket.AF_INET6, socket.SOCK_STREAM, ("::1", 0))
         datagrams = boundSocket(self, socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
         path = str(temporaryFolder(self) / "socket")
@@ -306,7 +308,9 @@ class AdoptDatagramsTests(SynchronousTestCase):
             self.assertFalse(os.get_blocking(made.fileno()))
 
     def test_theFirst(self) -> None:
-        """So is the first datagram, which arrived before the server could ask for its destination."""
+        """
+        So is the first datagram, which arrived before the server could ask for its destination.
+        """
         for family, bound in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
             made = boundSocket(self, family, socket.SOCK_DGRAM, (bound, 0))
             source = self.asking(
@@ -428,7 +432,9 @@ class WatchdogTests(SynchronousTestCase):
         return count
 
     def test_signs(self) -> None:
-        """A message is sent at once and at each half interval, until the end; then none is scheduled."""
+        """
+        A message is sent at once and at each half interval, until the end; then none is scheduled.
+        """
         watchdog = self.watching()
         watchdog.start()
         self.assertEqual(self.signs(), 1)

@@ -23,7 +23,9 @@ from echoproto.testing import DatagramWire, endpointTo
 
 class InterfaceTests(SynchronousTestCase):
     def test_provided(self) -> None:
-        """Targets and channels of both carriers provide their interfaces, and so does a receiver."""
+        """
+        Targets and channels of both carriers provide their interfaces, and so does a receiver.
+        """
         wire = DatagramWire()
         wire.listenDatagrams(7, EchoDatagramProtocol(wire))
         endpoint, _ = endpointTo(EchoFactory(Clock()))

@@ -76,7 +76,10 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(self.receiver.reasons, ["the server closed the connection"])
 
     def test_paused(self) -> None:
-        """A paused channel reports no data; its producer is paused and resumed as the queue fills and empties."""
+        """
+        A paused channel reports no data; its producer is paused and resumed as the queue fills and
+        empties.
+        """
         calls: list[str] = []
 
         class Producer:
@@ -182,7 +185,9 @@ class StreamTests(SynchronousTestCase):
         self.flushLoggedErrors()
 
     def test_lostInHandshake(self) -> None:
-        """A close or reset during the handshake is a ``ConnectionClosed``, so that it is tried again."""
+        """
+        A close or reset during the handshake is a ``ConnectionClosed``, so that it is tried again.
+        """
         for end in ("loseConnection", "abortConnection"):
             opening = self.secure().open(self.receiver)
             getattr(self.pairs[-1].server, end)()

@@ -181,7 +181,10 @@ class EndingTests(PairTestCase):
         self.assertTrue(self.server.reason.check(ConnectionDone))
 
     def test_plainProtocol(self) -> None:
-        """A protocol that knows no half-close is closed at the other end's FIN, whatever it has queued."""
+        """
+        A protocol that knows no half-close is closed at the other end's FIN, whatever it has
+        queued.
+        """
         plain = Plain()
         pair = StreamPair(self.client, plain)
         self.client.link.loseWriteConnection()
@@ -234,7 +237,9 @@ class EndingTests(PairTestCase):
 
 class FaithTests(PairTestCase):
     def test_hasAllThatTheRealOneHas(self) -> None:
-        """The transport has every public method that Twisted's TCP transport inherits from interfaces."""
+        """
+        The transport has every public method that Twisted's TCP transport inherits from interfaces.
+        """
         real = {name for interface in ITCPTransport.__iro__ for name in interface.names()}
         real |= set(IConsumer.names()) | set(IPushProducer.names())
         self.assertTrue(all(hasattr(Server, name) for name in real))

@@ -225,7 +225,8 @@ def outcome(
     """
     What a parser makes of a stream.
 
-    :return: the source and all that follows the header; or what the error says; ``None`` while more is needed.
+    :return: the source and all that follows the header; or what the error says; ``None`` while more
+        is needed.
     """
     parser = HeaderParser(versions)
     left = iter(pieces)
@@ -367,7 +368,10 @@ class BadHeaderTests(HeaderParserTestCase):
             self.assertEqual(str(error), phrase, bad)
 
     def test_whole(self) -> None:
-        """It is the same error in one piece, with more behind it, and to a listener of that version only."""
+        """
+        It is the same error in one piece, with more behind it, and to a listener of that version
+        only.
+        """
         for versions, headers in (
             (ProxyProtocolVersion.V1, BAD_LINES),
             (ProxyProtocolVersion.V2, BAD_BLOCKS),
@@ -395,7 +399,9 @@ class BadHeaderTests(HeaderParserTestCase):
                 )
 
     def test_nothingOfThePeer(self) -> None:
-        """The error is a ValueError with one of four phrases, and hides no other error behind it."""
+        """
+        The error is a ValueError with one of four phrases, and hides no other error behind it.
+        """
         self.assertTrue(issubclass(InvalidProxyHeader, ValueError))
         self.assertEqual(
             {phrase for _, phrase in BAD}, {NO_HEADER, TOO_LONG, MALFORMED, WRONG_CHECKSUM}
@@ -414,7 +420,9 @@ class BadHeaderTests(HeaderParserTestCase):
 
 class BoundTests(HeaderParserTestCase):
     def test_longestLine(self) -> None:
-        """A line of 107 bytes is read; one byte more is refused as soon as no CRLF can end it in time."""
+        """
+        A line of 107 bytes is read; one byte more is refused as soon as no CRLF can end it in time.
+        """
         for n, expected in ((0, (None, b"")), (1, TOO_LONG)):
             line = b"PROXY UNKNOWN" + b"a" * (MAXIMUM_LINE - 15 + n) + b"\r\n"
             self.assertEqual(len(line), 107 + n)
@@ -470,7 +478,9 @@ class HostileTests(HeaderParserTestCase):
     @given(starts, st.binary(max_size=300), places)
     @example(b"PROXY TCP6 ::", b"%0 ", [])
     def test_randomBytes(self, start: bytes, data: bytes, places: list[int]) -> None:
-        """Whatever comes, nothing but InvalidProxyHeader is raised, and its cutting changes nothing."""
+        """
+        Whatever comes, nothing but InvalidProxyHeader is raised, and its cutting changes nothing.
+        """
         self.assertAnyCut(start + data, places)
 
     @given(

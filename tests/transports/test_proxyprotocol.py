@@ -103,7 +103,9 @@ class HeaderTests(ProxiedTestCase):
         verifyObject(ITrackedConnection, self.factory.buildProtocol(PROXY))
 
     def test_whole(self) -> None:
-        """After a header, of either version, the client is served, and known by the announced address."""
+        """
+        After a header, of either version, the client is served, and known by the announced address.
+        """
         for header, client in (
             (line(CLIENT), CLIENT),
             (line(CLIENT_6), CLIENT_6),
@@ -132,7 +134,9 @@ class HeaderTests(ProxiedTestCase):
         self.assertEqual(self.observer.opened, [CLIENT, CLIENT_6])
 
     def test_allTogether(self) -> None:
-        """Header, data and FIN at once, in pieces of any size: every byte comes back, then our FIN."""
+        """
+        Header, data and FIN at once, in pieces of any size: every byte comes back, then our FIN.
+        """
         data = bytes(range(256)) * 40
         for size in (1, 7, 50, 65_536):
             pair, client = self.connect()
@@ -277,7 +281,9 @@ class ProxyTests(ProxiedTestCase):
         self.assertOver()
 
     def test_full(self) -> None:
-        """Where there is no place for one more, a proxy's connection is refused before its header."""
+        """
+        Where there is no place for one more, a proxy's connection is refused before its header.
+        """
         pairs = [self.connect()[0] for _ in range(3)]
         self.assertIsNone(self.factory.buildProtocol(PROXY))
         self.assertEqual(self.observer.refused, [(PROXY, Refusal.FULL.value)])
@@ -346,14 +352,19 @@ class NoHeaderTests(ProxiedTestCase):
 
 class PlacesTests(ProxiedTestCase):
     def refuse(self, header: bytes, client: IAddress, refusal: Refusal) -> None:
-        """``client``, announced, is refused and its connection cut, with no answer and nothing left over."""
+        """
+        ``client``, announced, is refused and its connection cut, with no answer and nothing left
+        over.
+        """
         pair, recorder = self.say(header + b"hello")
         self.assertCut(pair)
         self.assertEqual(recorder.received, b"")
         self.assertEqual(self.observer.refused, [(client, refusal.value)])
 
     def test_whileWaiting(self) -> None:
-        """A connection has a place while its header is awaited, and the same one place afterwards."""
+        """
+        A connection has a place while its header is awaited, and the same one place afterwards.
+        """
         pair, client = self.connect()
         self.assertEqual(self.admission.open, 1)
         client.link.write(line(CLIENT))
@@ -375,7 +386,9 @@ class PlacesTests(ProxiedTestCase):
         self.assertOver()
 
     def test_denied(self) -> None:
-        """An announced client that may not come is refused under its own address, not the proxy's."""
+        """
+        An announced client that may not come is refused under its own address, not the proxy's.
+        """
         self.service.admission = self.admission = ConnectionAdmission(
             self.clock.seconds, networks=AddressFilter(deny=[CLIENT.host])
         )
@@ -383,7 +396,9 @@ class PlacesTests(ProxiedTestCase):
         self.assertOver()
 
     def test_tooMany(self) -> None:
-        """Each announced client is counted for itself; one that has its share is refused, another not."""
+        """
+        Each announced client is counted for itself; one that has its share is refused, another not.
+        """
         first, _ = self.say(line(CLIENT))
         self.refuse(block(CLIENT), CLIENT, Refusal.SOURCE_FULL)
         second, _ = self.say(line(CLIENT_6))
@@ -443,7 +458,10 @@ class DrainTests(ProxiedTestCase):
         self.assertCut(pair)
 
     def test_headerInTime(self) -> None:
-        """A header that comes in that moment is taken, also the last, and its client served to the end."""
+        """
+        A header that comes in that moment is taken, also the last, and its client served to the
+        end.
+        """
         (first, one), (second, two) = self.connect(), self.connect()
         drained = self.factory.drain()
         self.wait(0.2, first, second)
@@ -474,7 +492,9 @@ class DrainTests(ProxiedTestCase):
         self.assertOver()
 
     def test_deadlineOfTheService(self) -> None:
-        """What the service has open at the drain's deadline is aborted: it is one deadline for both."""
+        """
+        What the service has open at the drain's deadline is aborted: it is one deadline for both.
+        """
         served, client = self.connect()
         client.link.pauseProducing()
         client.link.write(line(CLIENT) + b"x" * 1_000_000)

@@ -153,7 +153,10 @@ class Closing(DatagramProtocol):
 
 class SentToTests(SynchronousTestCase):
     def test_hosts(self) -> None:
-        """The addresses of hosts are told, on either family; those of groups, and what else comes along, are not."""
+        """
+        The addresses of hosts are told, on either family; those of groups, and what else comes
+        along, are not.
+        """
         group = pktinfo(header=socket.inet_aton("224.0.0.1"))
         other = (socket.SOL_SOCKET, 1, b"")
         self.assertEqual(destinations([group, other, pktinfo()]), [ASKED])
@@ -197,7 +200,10 @@ class PortTests(SynchronousTestCase):
         return port
 
     def test_oneAddress(self) -> None:
-        """A port on one address asks no more where datagrams were sent to, once one has shown that it is a host's."""
+        """
+        A port on one address asks no more where datagrams were sent to, once one has shown that it
+        is a host's.
+        """
         port = self.bound("192.0.2.9")
         self.receive((b"one", [pktinfo()], 0, PEER), (b"two", [pktinfo()], 0, PEER))
         self.assertEqual(port.socket.asked, (socket.IPPROTO_IP, IP_PKTINFO, 0))
@@ -219,7 +225,9 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(len(port.socket.waiting), 1)
 
     def test_otherAddresses(self) -> None:
-        """What is bound to a group, to every address or takes only short datagrams goes on asking."""
+        """
+        What is bound to a group, to every address or takes only short datagrams goes on asking.
+        """
         for address, size in (
             ("224.0.0.1", MAX_IPV6_DATAGRAM),
             ("0.0.0.0", MAX_IPV6_DATAGRAM),
@@ -230,7 +238,9 @@ class PortTests(SynchronousTestCase):
             self.assertFalse(port._oneAddress)
 
     def test_names(self) -> None:
-        """A name is not written to, as to look it up would stop the reactor; broadcast is no name."""
+        """
+        A name is not written to, as to look it up would stop the reactor; broadcast is no name.
+        """
         with self.assertRaises(InvalidAddressError):
             self.port.write(b"hi", ("localhost", 7))
         self.assertEqual(self.port.socket.sent, [])
@@ -284,7 +294,9 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.protocol.received, [])
 
     def test_failingProtocol(self) -> None:
-        """A protocol that raises is logged, also over a refusal, and the next datagram is received."""
+        """
+        A protocol that raises is logged, also over a refusal, and the next datagram is received.
+        """
         self.port, _ = self.listening(Failing())
         self.receive((b"a", [], 0, PEER), (b"b", [], 0, PEER))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
@@ -294,7 +306,9 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_networkSaysNo(self) -> None:
-        """On a connected port an error of the network is told to the protocol; the port lives on."""
+        """
+        On a connected port an error of the network is told to the protocol; the port lives on.
+        """
         self.port.connect(*PEER)
         self.receive(OSError(EHOSTUNREACH, "x"))
         self.port.socket.error = ECONNREFUSED
@@ -321,7 +335,10 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.protocol.refused, 0)
 
     def test_closing(self) -> None:
-        """A port that is closed during a turn ends it, whether it asks where datagrams were sent to or not."""
+        """
+        A port that is closed during a turn ends it, whether it asks where datagrams were sent to or
+        not.
+        """
         for bound in ("0.0.0.0", "192.0.2.9"):
             self.port, _ = self.listening(Closing())
             fake = self.port.socket
@@ -345,7 +362,9 @@ class ReplySourceTests(SynchronousTestCase):
         self.assertRaises(NotUnicast, replySource, [pktinfo6("ff02::1")])
 
     def test_IPv4OnIPv6(self) -> None:
-        """What comes to a mapped address is answered as IPv4, and not at all where it came to a group."""
+        """
+        What comes to a mapped address is answered as IPv4, and not at all where it came to a group.
+        """
         mapped = pktinfo6("::ffff:192.0.2.9")
         expected = (socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + ASKED + bytes(4))
         self.assertEqual(replySource([mapped, pktinfo()]), [expected])
@@ -353,7 +372,10 @@ class ReplySourceTests(SynchronousTestCase):
         self.assertRaises(NotUnicast, replySource, [mapped, group])
 
     def test_askedLate(self) -> None:
-        """Where the local address is not known the one in the header is tried; the kernel refuses a group."""
+        """
+        Where the local address is not known the one in the header is tried; the kernel refuses a
+        group.
+        """
         late = pktinfo(spec=bytes(4))
         self.assertEqual(replySource([late]), replySource([pktinfo()]))
 

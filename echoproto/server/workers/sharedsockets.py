@@ -64,7 +64,8 @@ class SharedPort:
 
     def stopListening(self) -> Deferred[None]:
         """
-        Close the supervisor's copies of the sockets; the workers and the kernel's queues keep theirs.
+        Close the supervisor's copies of the sockets; the workers and the kernel's queues keep
+        theirs.
 
         :return: fires when the workers have drained.
         """

@@ -71,7 +71,9 @@ class ReadingTests(SynchronousTestCase):
             lab.run(neverReads)
 
     def test_unclear(self) -> None:
-        """Of a server that goes on taking, but not so much that it has no bound, nothing is said."""
+        """
+        Of a server that goes on taking, but not so much that it has no bound, nothing is said.
+        """
         self.addCleanup(Trickling.waiting.clear)
         lab = faultyServer(Trickling)
         turn = lab.turn

@@ -27,7 +27,10 @@ class Impatient(FaultyEcho):
 
 
 class Losing(FaultyEcho):
-    """Answers a little later, and closes at the client's FIN with what it has not sent, as Twisted's stock echo."""
+    """
+    Answers a little later, and closes at the client's FIN with what it has not sent, as Twisted's
+    stock echo.
+    """
 
     clock: Clock
 
@@ -66,7 +69,10 @@ class EndingTests(SynchronousTestCase):
             self.assertEqual(FakeStreamServer().run(check), "")
 
     def test_halfClose(self) -> None:
-        """A server that closes at the client's FIN, with what it has not sent, is found; the sizes are told."""
+        """
+        A server that closes at the client's FIN, with what it has not sent, is found; the sizes are
+        told.
+        """
         with self.assertRaisesRegex(
             Failed,
             "^1 bytes: 0 of 1 bytes returned, then the server closed the connection; "

@@ -72,7 +72,10 @@ class Ending(FaultyDatagramEcho):
 
 
 class Short(FaultyDatagramEcho):
-    """Has room for 8,192 bytes, as Twisted's ``listenUDP``; answers nothing that is longer than 20,000."""
+    """
+    Has room for 8,192 bytes, as Twisted's ``listenUDP``; answers nothing that is longer than
+    20,000.
+    """
 
     def answer(self, datagram: bytes, addr: Any) -> None:
         if len(datagram) < 20_000:
@@ -161,7 +164,9 @@ class DatagramTests(SynchronousTestCase):
         self.fails(datagramByteValues, Upper(), "the reply has other bytes")
 
     def test_empty(self) -> None:
-        """A server that takes nothing for no datagram is found, and one that takes it for the end."""
+        """
+        A server that takes nothing for no datagram is found, and one that takes it for the end.
+        """
         self.fails(emptyDatagram, Ending(False), "no reply")
         self.fails(emptyDatagram, Ending(True), "no reply, and none to any datagram after it")
 
@@ -172,7 +177,9 @@ class DatagramTests(SynchronousTestCase):
         self.fails(datagramSizes, Short(), says.replace("65507", "65527"), "::1")
 
     def test_source(self) -> None:
-        """A server on every address of loopback is tried at two, and detected if it answers from one."""
+        """
+        A server on every address of loopback is tried at two, and detected if it answers from one.
+        """
         lab = FakeDatagramServer()
         lab.wire.listenDatagrams(7007, EchoDatagramProtocol(lab.wire), "127.0.0.2")
         self.assertEqual(lab.run(replyAddress), "sent to 127.0.0.1 and 127.0.0.2")

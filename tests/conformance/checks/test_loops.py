@@ -39,7 +39,9 @@ class LoopTests(SynchronousTestCase):
             FakeDatagramServer(FaultyDatagramEcho()).run(echoPorts)
 
     def test_taken(self) -> None:
-        """Ports that we cannot have are not tester from; where it is all of them, nothing is said."""
+        """
+        Ports that we cannot have are not tester from; where it is all of them, nothing is said.
+        """
         lab = FakeDatagramServer()
         for port in (19, 7007):
             lab.wire.listenUDP(port, DatagramProtocol(), "127.0.0.3")

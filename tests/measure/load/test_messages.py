@@ -15,7 +15,9 @@ from tests.measure.load.assignments import makeAssignment
 
 class LoadAssignmentTests(SynchronousTestCase):
     def test_times(self) -> None:
-        """In an open loop a worker has its share of the send times; in a closed loop it has none."""
+        """
+        In an open loop a worker has its share of the send times; in a closed loop it has none.
+        """
         self.assertIsNone(makeAssignment().planWithTimes().times)
         times = makeAssignment(rate=10.0, index=1, of=2).planWithTimes().times
         assert times is not None

@@ -18,7 +18,10 @@ class HistogramTests(SynchronousTestCase):
         self.assertEqual((histogram.count, histogram.sum), (0, 0.0))
 
     def test_boundBelongsBelow(self) -> None:
-        """A value that equals a bound is counted as at most that; one above all bounds is counted last."""
+        """
+        A value that equals a bound is counted as at most that; one above all bounds is counted
+        last.
+        """
         histogram = Histogram([1.0, 2.0])
         for value in (0.0, 1.0, 1.5, 7.5):
             histogram.add(value)

@@ -186,7 +186,9 @@ class StandardOutputTests(SynchronousTestCase):
         self.write(JSONLines(out), "one", "two")
 
     def test_full(self) -> None:
-        """Lines are lost, and nothing is raised, while the stream takes none; it goes on after that."""
+        """
+        Lines are lost, and nothing is raised, while the stream takes none; it goes on after that.
+        """
         out = FullStream()
         observer = JSONLines(out)
         self.write(observer, "one")

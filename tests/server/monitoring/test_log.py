@@ -127,7 +127,9 @@ class ReportTests(ObserverTestCase):
         self.assertEqual(self.reported(DatagramTotals(received=5, answered=5)), [])
 
     def test_linesAreLimited(self) -> None:
-        """In one interval endings and greetings have so many lines together; the rest is told in sums."""
+        """
+        In one interval endings and greetings have so many lines together; the rest is told in sums.
+        """
         for _ in range(LINES - 1):
             self.observer.greeted(PEER, b"x")
         self.end(2)

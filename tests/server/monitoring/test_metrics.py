@@ -26,7 +26,8 @@ from echoproto.server.monitoring.metrics import WorkerCounts, exposition
 from echoproto.testing import DatagramWire, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 
-#: One value on the page: its name, the values of its labels in the order of their names, and itself.
+#: One value on the page: its name, the values of its labels in the order of their names, and
+#: itself.
 Figures = dict[tuple[str, ...], float]
 
 PLACE = "tcp 0.0.0.0:7"
@@ -66,7 +67,9 @@ class StreamTests(SynchronousTestCase):
         return figures([self.watched])[(name, *labels)]
 
     def test_fromTheStart(self) -> None:
-        """Before any client every figure of a stream listener is there, and 0; none of datagrams is."""
+        """
+        Before any client every figure of a stream listener is there, and 0; none of datagrams is.
+        """
         read = figures([self.watched])
         self.assertEqual(read["connections_open", PLACE, "echo"], 0)
         self.assertEqual(read["connections_accepted_total", PLACE, "echo"], 0)
@@ -154,7 +157,9 @@ class DatagramTests(SynchronousTestCase):
     PLACE = "udp [::]:7"
 
     def test_echo(self) -> None:
-        """A datagram listener shows its totals, its refusals and errors by name, and no connections."""
+        """
+        A datagram listener shows its totals, its refusals and errors by name, and no connections.
+        """
         wire = DatagramWire()
         service = EchoDatagramProtocol(wire)
         wire.listenUDP(7777, service)
@@ -190,7 +195,10 @@ class DatagramTests(SynchronousTestCase):
 
 class ExpositionTests(SynchronousTestCase):
     def test_workers(self) -> None:
-        """A program of several processes tells how many are ready, and how many had to be started again."""
+        """
+        A program of several processes tells how many are ready, and how many had to be started
+        again.
+        """
         page = exposition([], False, Histogram(BOUNDS), WorkerCounts(3, 2)).decode()
         self.assertIn("echoproto_workers 3.0\n", page)
         self.assertIn("echoproto_worker_restarts_total 2.0\n", page)
@@ -211,7 +219,9 @@ class ExpositionTests(SynchronousTestCase):
         self.assertEqual(figures([], draining=True)["draining",], 1)
 
     def test_listeners(self) -> None:
-        """Each listener has figures of its own; each name stands once, with a type and a short text."""
+        """
+        Each listener has figures of its own; each name stands once, with a type and a short text.
+        """
         watched = [
             MonitoredListener("echo", PLACE, ListenerCounters()),
             MonitoredListener("greeting", PLACE, ListenerCounters()),

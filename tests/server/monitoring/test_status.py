@@ -88,7 +88,10 @@ class SiteTestCase(SynchronousTestCase):
         return StreamPair(client, self.site.buildProtocol(CLIENT_ADDRESS)), client
 
     def answers(self, data: bytes) -> bytes:
-        """All that comes back for ``data`` on a connection of its own, which the client then half-closes."""
+        """
+        All that comes back for ``data`` on a connection of its own, which the client then
+        half-closes.
+        """
         pair, client = self.connect()
         client.link.write(data)
         client.link.loseWriteConnection()
@@ -126,14 +129,18 @@ class PageTests(SiteTestCase):
         self.assertQuiet()
 
     def test_ready(self) -> None:
-        """``/readyz`` is 200 while clients are served, and 503 with the reason while they are not."""
+        """
+        ``/readyz`` is 200 while clients are served, and 503 with the reason while they are not.
+        """
         self.assertEqual(self.ask("/readyz")[::2], (200, b"ready\n"))
         self.state.unready = "starting"
         self.assertEqual(self.ask("/readyz")[::2], (503, b"starting\n"))
         self.assertQuiet()
 
     def test_metrics(self) -> None:
-        """``/metrics`` is what the state says, in the type that Prometheus knows, whatever the query."""
+        """
+        ``/metrics`` is what the state says, in the type that Prometheus knows, whatever the query.
+        """
         status, header, body = self.ask("/metrics?name=x")
         self.assertEqual((status, body), (200, METRICS))
         self.assertEqual(header["content-type"], "text/plain; version=0.0.4; charset=utf-8")
@@ -205,7 +212,10 @@ class RequestTests(SiteTestCase):
         self.assertNotIn("readLost", client.events)
 
     def test_many(self) -> None:
-        """Of more requests than one connection may make, those are answered that it may; the last says so."""
+        """
+        Of more requests than one connection may make, those are answered that it may; the last says
+        so.
+        """
         pair, client = self.connect()
         client.link.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 3 * MAXIMUM_REQUESTS)
         pair.pump()
@@ -242,7 +252,9 @@ class RequestTests(SiteTestCase):
         self.assertTrue(client.received.endswith(b"\r\n\r\nok\n"))
 
     def test_notHTTP(self) -> None:
-        """What is no request, or has an endless header, ends the connection, and no line is logged."""
+        """
+        What is no request, or has an endless header, ends the connection, and no line is logged.
+        """
         for data in (
             b"\x16\x03\x01\x00\xa5\x01\r\n\r\n",
             b"GET\r\n\r\n",
@@ -260,7 +272,10 @@ class RequestTests(SiteTestCase):
 
     @given(st.binary() | st.lists(st.sampled_from(PIECES)).map(b"".join))
     def test_garbage(self, data: bytes) -> None:
-        """Whatever is sent, the connection ends in order, its place is free again and nothing is logged."""
+        """
+        Whatever is sent, the connection ends in order, its place is free again and nothing is
+        logged.
+        """
         self.answers(data)
         self.assertQuiet()
 

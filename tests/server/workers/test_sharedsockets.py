@@ -61,7 +61,9 @@ class SharedListenersTests(TestCase):
         return [port.sockets()[worker % len(port.sockets())] for worker in range(WORKERS)]
 
     def test_stream(self) -> None:
-        """Each worker has its own socket on the address, also on port 0; the supervisor reads none."""
+        """
+        Each worker has its own socket on the address, also on port 0; the supervisor reads none.
+        """
         port = self.stream("tcp:0:interface=127.0.0.1")
         verifyObject(IListeningPort, port)
         port.startListening()
