@@ -4,7 +4,7 @@ Every exception that this package raises, in one tree.
 ::
 
     EchoprotoError
-    ├── StartupError           a listener cannot be opened, or an option is invalid (also SystemExit)
+    ├── StartupError           a listener cannot be opened, or an option is invalid (a SystemExit)
     ├── TargetError            a target is invalid, or needs something that is missing
     ├── ReportError            stored results cannot be read, merged or compared
     ├── UsageMistake           a mistake of the calling program

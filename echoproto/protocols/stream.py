@@ -8,8 +8,8 @@ They run over any stream transport of Twisted: TCP, UNIX sockets, TLS.
 
 A connection goes through these stages::
 
-    SECURING ──TLS handshake──▶ OPEN ──client's FIN────────────────────▶ FLUSHING ──queue empty──▶ closed
-                                 └──finish(), our FIN──▶ LINGERING ──client's FIN, or silence──▶ closed
+    SECURING ──TLS handshake──▶ OPEN ──client's FIN──▶ FLUSHING ──queue empty──▶ closed
+                                 └──our FIN──▶ LINGERING ──client's FIN or silence──▶ closed
 
     any of them ──timeout──▶ aborted
 

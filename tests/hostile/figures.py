@@ -18,7 +18,9 @@ ATTACKS = {
     "5,000 idle connections while 50 echo": "the 50 are served; under 3 KiB an idle connection",
     "10,000 connect-and-reset, 1,000 connect-and-vanish": "served afterwards; no growth",
     "64 descriptors, 120 clients": "alive, at most one log line a second, recovers",
-    "500 slow senders and 500 never-readers": "others' p99 under 2 times the quiet one; cut at deadlines",
+    "500 slow senders and 500 never-readers": (
+        "others' p99 under 2 times the quiet one; cut at deadlines"
+    ),
     "garbage at PROXY and TLS listeners": "clean refusal, no traceback",
     "spoofed loop between two of our servers": "none on equal ports; bounded rate on others",
     "1,000,000 queued empty datagrams": "a TCP round trip meanwhile under 100 ms",

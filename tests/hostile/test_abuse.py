@@ -110,8 +110,10 @@ def test_fewDescriptors(figures: Figures) -> None:
     assert sum(map(int, re.findall(r"(\d+) too many connections", log))) >= CLIENTS - PLACES
     figures.add(
         "64 descriptors, 120 clients",
-        f"{PLACES} served and {CLIENTS - PLACES} closed in {answeredIn * 1000:.0f} ms, {inUse} descriptors, "
-        f"{written} log lines in {stayed:.1f} s, the next client served {recovery * 1000:.0f} ms after",
+        f"{PLACES} served and {CLIENTS - PLACES} closed in "
+        f"{answeredIn * 1000:.0f} ms, {inUse} descriptors, "
+        f"{written} log lines in {stayed:.1f} s, the next client served "
+        f"{recovery * 1000:.0f} ms after",
     )
 
 
@@ -145,7 +147,8 @@ def test_fewDescriptorsAndWaiting(figures: Figures) -> None:
     assert "Traceback" not in "".join(program.log)
     figures.add(
         "64 descriptors, 120 clients",
-        f"with --when-full wait: {first} served at once, the other {served - first} in {seconds * 1000:.0f} ms as "
+        f"with --when-full wait: {first} served at once, the other {served - first} in "
+        f"{seconds * 1000:.0f} ms as "
         "those left, 0 refused",
     )
 
@@ -399,11 +402,17 @@ def test_slowAndNeverReading(figures: Figures) -> None:
     )
     figures.add(
         "500 slow senders and 500 never-readers",
-        f"p99 of 64 B round trips {blocked * 1e6:.0f} µs under attack and {quiet * 1e6:.0f} µs without, "
-        f"{blocked / quiet:.2f} times ({wholeBlocked / wholeQuiet:.2f} with waiting for a processor; medians of "
-        f"{len(measured.blocked)} and {len(measured.quiet)} windows of {WINDOW:,}; {filling * 1e6:.0f} µs while the 500 "
-        f"fill the buffers); all {ROUNDS * NEVER:,} never-readers cut as stalled, at the earliest {earliest:.1f} s after "
-        f"the last byte taken, at the latest {latest:.1f} s after one moved either way, deadline {STALL:g} s; "
+        f"p99 of 64 B round trips {blocked * 1e6:.0f} µs under attack and {quiet * 1e6:.0f} µs "
+        f"without, "
+        f"{blocked / quiet:.2f} times "
+        f"({wholeBlocked / wholeQuiet:.2f} with waiting for a processor; "
+        f"medians of "
+        f"{len(measured.blocked)} and {len(measured.quiet)} windows of {WINDOW:,}; "
+        f"{filling * 1e6:.0f} µs while the 500 "
+        f"fill the buffers); all {ROUNDS * NEVER:,} never-readers cut as stalled, "
+        f"at the earliest {earliest:.1f} s after "
+        f"the last byte taken, at the latest {latest:.1f} s after one moved either way, "
+        f"deadline {STALL:g} s; "
         f"memory +{max(measured.grown) / 1e6:.0f} MB",
     )
     assert blocked < 2 * quiet
@@ -657,7 +666,8 @@ def test_garbage(figures: Figures, tmp_path: Path) -> None:
     assert sum(map(int, refused)) == attacker.sent
     figures.add(
         "garbage at PROXY and TLS listeners",
-        f"corpus: {attacker.sent:,} connections, all refused and closed within {attacker.longest:.1f} s (deadlines {HEADER:g} s), "
+        f"corpus: {attacker.sent:,} connections, all refused and closed within "
+        f"{attacker.longest:.1f} s (deadlines {HEADER:g} s), "
         f"{len(program.log) - lines} log lines until the end",
     )
 
@@ -711,7 +721,8 @@ def test_randomGarbage(figures: Figures, tmp_path: Path) -> None:
         sendAll()
     figures.add(
         "garbage at PROXY and TLS listeners",
-        f"hypothesis: {attacker.sent:,} connections, closed within {attacker.longest:.1f} s of our FIN, "
+        f"hypothesis: {attacker.sent:,} connections, closed within "
+        f"{attacker.longest:.1f} s of our FIN, "
         f"{len(program.log) - lines} log lines until the end",
     )
 

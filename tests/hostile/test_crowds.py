@@ -134,7 +134,8 @@ def test_idle(figures: Figures) -> None:
     cost = (max(after, later) - before) / IDLE
     figures.add(
         "5,000 idle connections while 50 echo",
-        f"{cost:.0f} B resident an idle connection; the 50: {_told(crowded)}; before: {_told(quiet)}",
+        f"{cost:.0f} B resident an idle connection; the 50: {_told(crowded)}; "
+        f"before: {_told(quiet)}",
     )
     # Each is served, and none starves beside the others.
     assert min(map(len, crowded)) > max(map(len, crowded)) / 2

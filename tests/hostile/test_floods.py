@@ -156,7 +156,8 @@ def test_loopOfOne(figures: Figures) -> None:
     answered = sum(answered for _, answered, _ in counts)
     figures.add(
         "spoofed loop between two of our servers",
-        f"different ports, 1 forged: {answered:,} datagrams, then none; {spent:.2f} s of processor each",
+        f"different ports, 1 forged: {answered:,} datagrams, then none; "
+        f"{spent:.2f} s of processor each",
     )
 
 
@@ -317,7 +318,8 @@ def test_queue(figures: Figures) -> None:
     assert prober.longest < LONGEST_ROUND_TRIP
     figures.add(
         "1,000,000 queued empty datagrams",
-        f"queued while it was stopped: {received:,} received and {answered:,} answered in {seconds:.1f} s, "
+        f"queued while it was stopped: {received:,} received and {answered:,} answered in "
+        f"{seconds:.1f} s, "
         f"{prober}",
     )
 

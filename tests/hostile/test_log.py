@@ -116,7 +116,8 @@ def test_text(figures: Figures) -> None:
     count, longest = sum(map(len, said.values())), max(map(len, program.log))
     figures.add(
         "log injection",
-        f"{count} texts over TCP and UDP, up to {max(map(len, SAID.values())):,} bytes: {count} lines, the longest "
+        f"{count} texts over TCP and UDP, up to {max(map(len, SAID.values())):,} bytes: "
+        f"{count} lines, the longest "
         f"{longest:,} characters; no names looked up",
     )
 

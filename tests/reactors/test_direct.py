@@ -36,7 +36,9 @@ STOCK = {
     "twisted.internet.epollreactor.EPollReactor.removeAll": "f21099e36572",
     "twisted.internet.posixbase.PosixReactorBase.adoptStreamConnection": "bc03fd029511",
     "twisted.internet.posixbase.PosixReactorBase.adoptStreamPort": "fcbae459db4b",
-    "twisted.internet.posixbase.PosixReactorBase.connectTCP": "038dc461ae43 9ede9b2d15d4 89b44030ea12 292266e8b8f7",
+    "twisted.internet.posixbase.PosixReactorBase.connectTCP": (
+        "038dc461ae43 9ede9b2d15d4 89b44030ea12 292266e8b8f7"
+    ),
     "twisted.internet.posixbase.PosixReactorBase.connectUNIX": "2b3e7b07af3e",
     "twisted.internet.posixbase.PosixReactorBase.listenTCP": "c347c3d4fad2",
     "twisted.internet.posixbase.PosixReactorBase.listenUNIX": "034adcef70c3",

@@ -54,7 +54,10 @@ class LogObserverTests(ObserverTestCase):
         self.assertEqual(
             self.lines(),
             [
-                "echo on tcp [::]:7 from 192.0.2.1:40000 lost after 1.500 s, 10 bytes in, 20 bytes out"
+                (
+                    "echo on tcp [::]:7 from 192.0.2.1:40000 lost after 1.500 s, "
+                    "10 bytes in, 20 bytes out"
+                )
             ],
         )
         self.assertEqual(
