@@ -27,7 +27,7 @@ from tests.targets.fakeresolver import FakeResolver
 
 
 class Unreachable(DatagramWire):
-    """A wire from which nothing can be reached."""
+    """A wire without a route to any address."""
 
     def listenUDP(self, *args: Any, **kwargs: Any) -> Any:
         port: Any = super().listenUDP(*args, **kwargs)
@@ -51,22 +51,22 @@ class DatagramClientTests(SynchronousTestCase):
         return client
 
     def test_fires(self) -> None:
-        """An exchange fires with the message when it is back, and leaves nothing scheduled."""
-        asked = self.client.echo(b"hello")
-        self.assertNoResult(asked)
+        """An exchange fires with its message once it is echoed, and leaves no timer behind."""
+        reply = self.client.echo(b"hello")
+        self.assertNoResult(reply)
         self.wire.deliverAll()
-        self.assertEqual(self.successResultOf(asked), b"hello")
+        self.assertEqual(self.successResultOf(reply), b"hello")
         self.assertEqual(self.wire.getDelayedCalls(), [])
 
     def test_anySize(self) -> None:
-        """Empty and longest datagrams come back whole."""
+        """Empty datagrams and datagrams of the maximum size are echoed completely."""
         for size in (0, 1, 8193, 65_507):
-            asked = self.client.echo(b"x" * size)
+            reply = self.client.echo(b"x" * size)
             self.wire.deliverAll()
-            self.assertEqual(len(self.successResultOf(asked)), size)
+            self.assertEqual(len(self.successResultOf(reply)), size)
 
     def test_reordered(self) -> None:
-        """Replies in another order are matched by what is in them."""
+        """Replies out of order are matched by their content."""
         first, second = self.client.echo(b"first"), self.client.echo(b"second")
         self.wire.deliver()
         self.wire.swap(0, 1)
@@ -77,7 +77,7 @@ class DatagramClientTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(first), b"first")
 
     def test_lost(self) -> None:
-        """A lost datagram fails its exchange when the time is over, and no other."""
+        """A lost datagram makes only its own exchange time out."""
         lost, other = self.client.echo(b"lost"), self.client.echo(b"other")
         self.wire.lose()
         self.wire.deliverAll()
@@ -86,55 +86,55 @@ class DatagramClientTests(SynchronousTestCase):
         self.failureResultOf(lost, ExchangeTimeout)
 
     def test_duplicated(self) -> None:
-        """A duplicate is counted and fails nothing."""
-        asked = self.client.echo(b"twice")
+        """A duplicate reply is counted and causes no failure."""
+        reply = self.client.echo(b"twice")
         self.wire.deliver()
         self.wire.duplicate()
         self.wire.deliverAll()
-        self.successResultOf(asked)
+        self.successResultOf(reply)
         self.assertEqual(self.client.matcher.duplicates, 1)
 
     def test_corrupted(self) -> None:
-        """A corrupt reply fails its exchange with the place and both sides."""
-        asked = self.client.echo(b"\x00\x01\x02")
+        """A corrupt reply fails its exchange with the offset and both sides."""
+        reply = self.client.echo(b"\x00\x01\x02")
         self.wire.deliver()
         self.wire.corrupt(offset=1)
         self.wire.deliverAll()
-        error = self.failureResultOf(asked, EchoMismatch).value
+        error = self.failureResultOf(reply, EchoMismatch).value
         self.assertEqual((error.offset, error.sent, error.received), (1, b"\x01\x02", b"\xfe\x02"))
 
     def test_foreign(self) -> None:
-        """A reply to nothing is counted and fails nothing."""
-        asked = self.client.echo(b"hello")
+        """A reply that matches no request is counted as foreign and causes no failure."""
+        reply = self.client.echo(b"hello")
         self.client.datagramReceived(b"stranger", ("127.0.0.1", 7777))
         self.assertEqual(self.client.matcher.foreign, 1)
-        self.assertNoResult(asked)
+        self.assertNoResult(reply)
 
     def test_late(self) -> None:
-        """A reply after its time is counted as late and fails nothing."""
-        asked = self.client.echo(b"slow", timeout=1.0)
+        """A reply after the timeout is counted as late and causes no failure."""
+        reply = self.client.echo(b"slow", timeout=1.0)
         self.wire.advance(1.0)
-        self.failureResultOf(asked, ExchangeTimeout)
+        self.failureResultOf(reply, ExchangeTimeout)
         self.wire.deliverAll()
         self.assertEqual(self.client.matcher.late, 1)
 
     def test_cancelled(self) -> None:
-        """A cancelled exchange fails with its own error."""
-        asked = self.client.echo(b"hello")
-        asked.cancel()
-        self.failureResultOf(asked, ExchangeCancelled)
+        """A cancelled exchange fails with ExchangeCancelled."""
+        reply = self.client.echo(b"hello")
+        reply.cancel()
+        self.failureResultOf(reply, ExchangeCancelled)
         self.assertEqual(self.wire.getDelayedCalls(), [])
 
     def test_refused(self) -> None:
-        """Where nothing listens all that is outstanding fails."""
+        """If no server listens, all outstanding exchanges fail."""
         client = self.connect("127.0.0.1", 9999)
-        asked = [client.echo(b"a"), client.echo(b"b")]
+        replies = [client.echo(b"a"), client.echo(b"b")]
         self.wire.deliver(1)
-        for each in asked:
-            self.failureResultOf(each, ConnectionClosed)
+        for reply in replies:
+            self.failureResultOf(reply, ConnectionClosed)
 
     def test_cancelledByASibling(self) -> None:
-        """When nothing listens, a Deferred that fails may cancel another."""
+        """If no server listens, the errback of one exchange may cancel another exchange."""
         client = self.connect("127.0.0.1", 9999)
         first, second = client.echo(b"a"), client.echo(b"b")
         first.addErrback(lambda _: second.cancel())
@@ -144,81 +144,79 @@ class DatagramClientTests(SynchronousTestCase):
         self.assertEqual(self.wire.getDelayedCalls(), [])
 
     def test_tooLong(self) -> None:
-        """What no datagram holds fails at once."""
+        """A message too long for a datagram fails at once."""
         self.failureResultOf(self.client.echo(b"x" * 65_508), DatagramTooLong)
         self.assertEqual(self.wire.getDelayedCalls(), [])
 
     def test_notSent(self) -> None:
-        """What the network does not take fails at once."""
+        """A message that the network rejects fails at once."""
         self.client.transport = Unreachable().listenUDP(0, EchoDatagramClient(self.wire))
         failure = self.failureResultOf(self.client.echo(b"x"), ConnectionClosed)
         self.assertEqual(str(failure.value), "not sent: Network is unreachable")
 
     def test_closeWaits(self) -> None:
-        """close() waits for what is outstanding, then closes the port."""
-        asked = self.client.echo(b"hello")
+        """close() waits for outstanding exchanges, then closes the port."""
+        reply = self.client.echo(b"hello")
         closed = self.client.close()
         self.assertNoResult(closed)
         self.failureResultOf(self.client.echo(b"x"), Closed)
         self.failureResultOf(self.client.close(), Closed)
         self.wire.deliverAll()
-        self.successResultOf(asked)
+        self.successResultOf(reply)
         self.successResultOf(closed)
         self.assertEqual(list(self.wire.ports), [("127.0.0.1", 7777)])
 
     def test_closeAfterALoss(self) -> None:
-        """close() waits for a lost datagram no longer than its exchange does."""
-        asked = self.client.echo(b"lost", timeout=1.0)
+        """close() waits for a lost datagram only until its exchange times out."""
+        reply = self.client.echo(b"lost", timeout=1.0)
         closed = self.client.close()
         self.wire.lose()
         self.wire.advance(1.0)
-        self.failureResultOf(asked, ExchangeTimeout)
+        self.failureResultOf(reply, ExchangeTimeout)
         self.successResultOf(closed)
 
     def test_closeFromACallback(self) -> None:
-        """close() when the last reply comes closes the port once."""
+        """close() called from the callback of the last reply closes the port once."""
         closed: list[Deferred[None]] = []
         self.client.echo(b"last").addCallback(lambda _: closed.append(self.client.close()))
         self.wire.deliverAll()
         self.successResultOf(closed[0])
 
     def test_closeCancelled(self) -> None:
-        """A cancelled close() fails what is outstanding and closes the port at once."""
-        asked = self.client.echo(b"hello")
+        """A cancelled close() fails outstanding exchanges and closes the port at once."""
+        reply = self.client.echo(b"hello")
         closed = self.client.close()
         closed.cancel()
         self.failureResultOf(closed, ExchangeCancelled)
-        self.failureResultOf(asked, ExchangeCancelled)
+        self.failureResultOf(reply, ExchangeCancelled)
         self.assertEqual(list(self.wire.ports), [("127.0.0.1", 7777)])
 
     def test_portClosedByOthers(self) -> None:
-        """
-        Where the port is closed by others what is outstanding fails, and what is asked later too.
-        """
-        asked = self.client.echo(b"hello")
+        """If other code closes the port, outstanding and later exchanges fail."""
+        reply = self.client.echo(b"hello")
         cast(Any, self.client.transport).stopListening()
-        self.failureResultOf(asked, ConnectionClosed)
+        self.failureResultOf(reply, ConnectionClosed)
         self.failureResultOf(self.client.echo(b"later"), ConnectionClosed)
         self.successResultOf(self.client.close())
         self.assertEqual(self.wire.getDelayedCalls(), [])
 
     def test_closeIdle(self) -> None:
-        """close() with nothing outstanding closes at once."""
+        """close() with nothing outstanding finishes at once."""
         self.successResultOf(self.client.close())
 
 
 class ConnectTests(SynchronousTestCase):
     def test_IPv6(self) -> None:
-        """An IPv6 address is asked over IPv6."""
+        """An IPv6 address is reached over IPv6."""
         wire = DatagramWire()
         wire.listenUDP(7777, EchoDatagramProtocol(wire), "::")
         client = self.successResultOf(connectEchoDatagram(wire, "::1", 7777))
-        asked = client.echo(b"hello")
+        reply = client.echo(b"hello")
         wire.deliverAll()
-        self.assertEqual(self.successResultOf(asked), b"hello")
+        self.assertEqual(self.successResultOf(reply), b"hello")
 
     def test_name(self) -> None:
-        """Of a name's addresses the first is asked."""
+        """If a name has several addresses, the first one is used."""
         wire = DatagramWire()
         wire.nameResolver = FakeResolver("192.0.2.1", "192.0.2.2")
         client = self.successResultOf(connectEchoDatagram(wire, "lab", 7777))
@@ -226,14 +224,14 @@ class ConnectTests(SynchronousTestCase):
         self.assertEqual(wire.pending[0].destination, ("192.0.2.1", 7777))
 
     def test_noSuchName(self) -> None:
-        """A name without addresses fails, and says which."""
+        """A name without addresses fails with an error that contains the name."""
         wire = DatagramWire()
         wire.nameResolver = FakeResolver()
         failure = self.failureResultOf(connectEchoDatagram(wire, "lab", 7777), DNSLookupError)
         self.assertIn("no such host: lab", str(failure.value))
 
-    def test_noWay(self) -> None:
-        """Where there is no route to the address it fails, and leaves no port open."""
+    def test_noRoute(self) -> None:
+        """An address without a route fails the connection and leaves no port open."""
         wire = Unreachable()
         connecting: Deferred[Any] = connectEchoDatagram(wire, "192.0.2.1", 7777)
         failure = self.failureResultOf(connecting, ConnectionClosed)

@@ -18,20 +18,20 @@ class ExchangeTests(SynchronousTestCase):
         exchange.end(error)
 
     def test_answered(self) -> None:
-        """An exchange that ends well fires with its data, once, and leaves no timer."""
+        """A successful exchange fires once with its data and leaves no timer behind."""
         self.exchange.end()
         self.exchange.end(EchoMismatch(0, b"", b""))
         self.assertEqual(self.successResultOf(self.exchange.result), b"data")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_failed(self) -> None:
-        """An exchange that ends with an error fails with it and leaves no timer."""
+        """An exchange that ends with an error fails with that error and leaves no timer behind."""
         self.exchange.end(EchoMismatch(0, b"", b""))
         self.failureResultOf(self.exchange.result, EchoMismatch)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_timeout(self) -> None:
-        """When its time is over it is given up, with how much had come."""
+        """An exchange that times out is given up; the error has the number of received bytes."""
         self.exchange.matched = 1
         self.clock.advance(2.0)
         failure = self.failureResultOf(self.exchange.result, ExchangeTimeout)
@@ -39,7 +39,7 @@ class ExchangeTests(SynchronousTestCase):
         self.assertEqual(self.givenUp, [failure.value])
 
     def test_cancelled(self) -> None:
-        """A cancelled exchange is given up and leaves no timer."""
+        """A cancelled exchange is given up and leaves no timer behind."""
         self.exchange.result.cancel()
         self.failureResultOf(self.exchange.result, ExchangeCancelled)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -47,7 +47,7 @@ class ExchangeTests(SynchronousTestCase):
 
 class CheckBytesTests(SynchronousTestCase):
     def test_onlyBytes(self) -> None:
-        """Bytes pass; anything else is a TypeError that says what it is."""
+        """Bytes are accepted; any other type raises a TypeError that names the type."""
         checkBytes(b"")
         for wrong in ("text", bytearray(b"x"), 5):
             error = self.assertRaises(TypeError, checkBytes, wrong)
@@ -56,7 +56,7 @@ class CheckBytesTests(SynchronousTestCase):
 
 class StopTests(SynchronousTestCase):
     def test_twice(self) -> None:
-        """A timer may be stopped again."""
+        """A timer can be stopped twice."""
         timer = Clock().callLater(1.0, self.fail)
         stop(timer)
         stop(timer)

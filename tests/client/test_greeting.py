@@ -38,7 +38,7 @@ from echoproto.testing import (
 
 @implementer(IStreamClientEndpoint)
 class NeverEndpoint:
-    """An endpoint that does not come to connect."""
+    """An endpoint that never connects."""
 
     def __init__(self) -> None:
         self.connecting: Deferred[Any] = Deferred()
@@ -49,7 +49,7 @@ class NeverEndpoint:
 
 @implementer(IStreamClientEndpoint)
 class LateEndpoint:
-    """An endpoint that takes no notice of a cancel."""
+    """An endpoint that ignores cancellation."""
 
     factory: Any
 
@@ -63,7 +63,7 @@ class GreetTests(SynchronousTestCase):
         self.clock = Clock()
 
     def start(self, **options: Any) -> Deferred[bytes]:
-        """Begin to greet a server that answers what the test says."""
+        """Begin to greet a server that sends only the replies the test writes."""
         endpoint, pairs = endpointTo(Factory.forProtocol(RecordingProtocol))
         greeted = greet(endpoint, self.clock, **options)
         [self.pair] = pairs
@@ -77,7 +77,7 @@ class GreetTests(SynchronousTestCase):
         self.pair.pump()
 
     def test_exchange(self) -> None:
-        """It says the greeting, without a newline or a FIN, and fires with what the server says."""
+        """The greeting is sent without a newline or a FIN, and the result is the server's reply."""
         greeted = self.start()
         self.assertEqual(self.server.received, CLIENT_GREETING)
         self.assertEqual(self.server.events, ["made", "data"])
@@ -86,31 +86,31 @@ class GreetTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_ourServer(self) -> None:
-        """Our own service answers it."""
+        """The greeting service of this package replies."""
         endpoint, pairs = endpointTo(GreetingFactory(self.clock))
         greeted = greet(endpoint, self.clock)
         pairs[0].pump()
         self.assertEqual(self.successResultOf(greeted), SERVER_GREETING)
 
     def test_otherMessage(self) -> None:
-        """The message is the caller's to say."""
+        """The message can be chosen by the caller."""
         greeted = self.start(message=b"Moin")
         self.assertEqual(self.server.received, b"Moin")
         self.answer(b"Moin, moin")
         self.successResultOf(greeted)
 
     def test_onlyBytes(self) -> None:
-        """Anything but bytes is a TypeError."""
+        """A message of another type than bytes raises a TypeError."""
         self.assertRaises(TypeError, greet, NeverEndpoint(), self.clock, "Moin")
 
     def test_emptyReply(self) -> None:
-        """A server that closes without a word is an error."""
+        """A server that closes without a reply is an error."""
         greeted = self.start()
         self.answer(b"")
         self.failureResultOf(greeted, EmptyReply)
 
     def test_tooLong(self) -> None:
-        """A reply over the bound is an error, and the connection is cut."""
+        """A reply over the size limit is an error, and the connection is aborted."""
         greeted = self.start(maximum=10)
         self.server.link.write(b"x" * 11)
         self.pair.pump()
@@ -118,7 +118,7 @@ class GreetTests(SynchronousTestCase):
         self.assertEqual(self.server.events[-1], "lost")
 
     def test_timeout(self) -> None:
-        """A server that does not close in time is an error, which says what had come."""
+        """A server that does not close in time is an error that contains the partial reply."""
         greeted = self.start()
         self.server.link.write(b"Hello, cl")
         self.pair.pump()
@@ -131,14 +131,14 @@ class GreetTests(SynchronousTestCase):
         self.assertEqual(self.server.events[-1], "lost")
 
     def test_reset(self) -> None:
-        """A reply that is cut by a reset is an error."""
+        """A reply cut off by a reset is an error."""
         greeted = self.start()
         self.server.link.abortConnection()
         self.pair.pump()
         self.failureResultOf(greeted, ConnectionClosed)
 
     def test_cancelled(self) -> None:
-        """A cancelled greeting fails with its own error and cuts the connection."""
+        """A cancelled greeting fails with ExchangeCancelled and aborts the connection."""
         greeted = self.start()
         greeted.cancel()
         self.failureResultOf(greeted, ExchangeCancelled)
@@ -147,7 +147,7 @@ class GreetTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_cancelledWhileConnecting(self) -> None:
-        """Cancelled before it is connected, it cancels the connecting too."""
+        """A greeting cancelled before the connection is made cancels the connection attempt."""
         endpoint = NeverEndpoint()
         greeted = greet(endpoint, self.clock)
         greeted.cancel()
@@ -155,7 +155,7 @@ class GreetTests(SynchronousTestCase):
         self.assertTrue(endpoint.connecting.called)
 
     def test_connectedTooLate(self) -> None:
-        """Where the endpoint connects after all, nothing is said and the connection is cut."""
+        """A connection made after the timeout is aborted without sending anything."""
         endpoint = LateEndpoint()
         greeted = greet(endpoint, self.clock)
         self.clock.advance(GREETING_TIMEOUT)
@@ -166,7 +166,7 @@ class GreetTests(SynchronousTestCase):
         self.assertEqual((server.received, server.events), (b"", ["made", "lost"]))
 
     def test_refused(self) -> None:
-        """A connection that cannot be made fails with Twisted's error."""
+        """A failed connection attempt fails the greeting with Twisted's error."""
         factory = GreetingFactory(self.clock)
         factory.drain()
         greeted = greet(endpointTo(factory)[0], self.clock)
@@ -186,7 +186,7 @@ class DatagramTests(SynchronousTestCase):
         return greetDatagram(target, self.wire, message, timeout=3)
 
     def test_reply(self) -> None:
-        """The first reply is taken; a second one is nobody's."""
+        """The first reply is the result; a second one is ignored."""
         greeting = self.greet()
         self.wire.deliver()
         self.wire.duplicate()
@@ -197,7 +197,7 @@ class DatagramTests(SynchronousTestCase):
         self.wire.pending.clear()
 
     def test_refused(self) -> None:
-        """That nobody is there fails it, once."""
+        """A refused datagram fails the greeting once; a second refusal is ignored."""
         greeting = self.greet(9)
         port = self.wire.ports["127.0.0.1", 50_000]
         self.wire.duplicate()
@@ -206,7 +206,7 @@ class DatagramTests(SynchronousTestCase):
         port.protocol.connectionRefused()
 
     def test_late(self) -> None:
-        """No reply within the time fails it, and so does cancelling."""
+        """The greeting fails if no reply arrives in time, or if it is cancelled."""
         greeting = self.greet()
         self.wire.pending.clear()
         self.wire.advance(3)
@@ -217,7 +217,7 @@ class DatagramTests(SynchronousTestCase):
         self.failureResultOf(greeting, ExchangeCancelled)
 
     def test_notSent(self) -> None:
-        """What cannot be sent fails it."""
+        """A datagram that cannot be sent fails the greeting."""
         self.failureResultOf(self.greet(message=bytes(65_508)), DatagramTooLong)
         with mock.patch.object(
             MemoryDatagramPort, "write", side_effect=OSError(1, "Operation not permitted")

@@ -25,22 +25,22 @@ def wrong(outcome: Outcome[Expected]) -> tuple[Expected | None, int, bytes, byte
 
 class FirstDifferenceTests(SynchronousTestCase):
     def test_where(self) -> None:
-        """It is the index of the first byte that differs, or the shorter length."""
+        """The result is the index of the first differing byte, or the shorter length."""
         self.assertEqual(firstDifference(b"abc", b"abd"), 2)
         self.assertEqual(firstDifference(b"abc", b"ab"), 2)
         self.assertEqual(firstDifference(b"", b""), 0)
 
 
 class MatcherTestCase(SynchronousTestCase):
-    """A matcher, made by each suite's ``setUp``."""
+    """A test case with a matcher, created by the ``setUp`` of its subclasses."""
 
     matcher: StreamMatcher[Expected] | DatagramMatcher[Expected]
 
     def expect(self, *messages: bytes) -> list[Expected]:
-        made = [Expected(message) for message in messages]
-        for expected in made:
+        entries = [Expected(message) for message in messages]
+        for expected in entries:
             self.matcher.expect(expected)
-        return made
+        return entries
 
     def receive(self, data: bytes) -> list[Outcome[Expected]]:
         return list(self.matcher.receive(data))
@@ -53,30 +53,28 @@ class StreamMatcherTests(MatcherTestCase):
         self.matcher = StreamMatcher()
 
     @given(st.lists(st.binary(min_size=1, max_size=20), max_size=10), st.data())
-    def test_anyCutting(self, messages: list[bytes], data: st.DataObject) -> None:
-        """
-        However the echoes are cut, each message is answered once, in order, and none is wrong.
-        """
+    def test_anyChunks(self, messages: list[bytes], data: st.DataObject) -> None:
+        """However the echoes are split, all messages are matched once, in order."""
         self.matcher = StreamMatcher()
-        made = self.expect(*messages)
+        entries = self.expect(*messages)
         stream = b"".join(messages)
         outcomes = []
         while stream:
             size = data.draw(st.integers(1, len(stream)))
             outcomes += self.receive(stream[:size])
             stream = stream[size:]
-        self.assertEqual(outcomes, [Outcome(expected) for expected in made])
+        self.assertEqual(outcomes, [Outcome(expected) for expected in entries])
         self.assertEqual(len(self.matcher.outstanding), 0)
 
     def test_wrongByte(self) -> None:
-        """A wrong byte is reported where it stands, at once, with what follows on either side."""
+        """A wrong byte is reported at once, with its offset and the bytes that follow."""
         [expected] = self.expect(b"abcdef")
         self.receive(b"ab")
         [outcome] = self.receive(b"cXe")
         self.assertEqual(wrong(outcome), (expected, 3, b"de", b"Xe"))
 
     def test_afterAWrongByte(self) -> None:
-        """A wrong message is reported once, and the next is matched in its own place."""
+        """A wrong message is reported once, and the next one is matched at its own position."""
         first, second = self.expect(b"abc", b"def")
         [bad, good] = self.receive(b"XbYdef")
         self.assertEqual(wrong(bad), (first, 0, b"abc", b"XbY"))
@@ -88,13 +86,13 @@ class StreamMatcherTests(MatcherTestCase):
         self.assertEqual([wrong(outcome)[0] for outcome in self.receive(b"acdef")], [first, second])
 
     def test_wrongInTwoPieces(self) -> None:
-        """What follows a wrong byte in a later piece is not reported again."""
+        """After a wrong byte, later bytes of the same message are not reported again."""
         self.expect(b"abcdef")
         self.assertEqual(len(self.receive(b"X")), 1)
         self.assertEqual(self.receive(b"YZ"), [])
 
-    def test_tooMany(self) -> None:
-        """What comes after the last message answers none."""
+    def test_extraBytes(self) -> None:
+        """Bytes after the last message match no message."""
         [expected] = self.expect(b"abc")
         good, extra = self.receive(b"abcd")
         self.assertEqual(good, Outcome(expected))
@@ -103,7 +101,7 @@ class StreamMatcherTests(MatcherTestCase):
         self.assertEqual(extra.error.received, b"d")
 
     def test_withdraw(self) -> None:
-        """A message that will not be sent is not waited for."""
+        """A withdrawn message is no longer expected."""
         first, second = self.expect(b"abc", b"def")
         self.matcher.withdraw(first)
         self.assertEqual(self.receive(b"def"), [Outcome(second)])
@@ -117,23 +115,23 @@ class DatagramMatcherTests(MatcherTestCase):
 
     @given(st.lists(st.binary(max_size=4)), st.randoms())
     def test_anyOrder(self, messages: list[bytes], random: Random) -> None:
-        """In whatever order the replies come, each message is answered once."""
+        """In any order of the replies, every message is matched once."""
         self.matcher = DatagramMatcher()
-        made = self.expect(*messages)
+        entries = self.expect(*messages)
         replies = list(messages)
         random.shuffle(replies)
         outcomes = [outcome for reply in replies for outcome in self.receive(reply)]
-        self.assertEqual({outcome.error for outcome in outcomes}, {None} if made else set())
-        self.assertEqual({outcome.expected for outcome in outcomes}, set(made))
+        self.assertEqual({outcome.error for outcome in outcomes}, {None} if entries else set())
+        self.assertEqual({outcome.expected for outcome in outcomes}, set(entries))
 
     def test_equalMessages(self) -> None:
-        """Equal messages are answered oldest first."""
+        """Equal messages are matched oldest first."""
         first, second = self.expect(b"same", b"same")
         self.assertEqual(self.receive(b"same"), [Outcome(first)])
         self.assertEqual(self.receive(b"same"), [Outcome(second)])
 
     def test_duplicate(self) -> None:
-        """A reply that comes again is counted, and harms no other message."""
+        """A repeated reply is counted as a duplicate and affects no other message."""
         self.expect(b"one")
         self.receive(b"one")
         [second] = self.expect(b"two")
@@ -142,21 +140,21 @@ class DatagramMatcherTests(MatcherTestCase):
         self.assertEqual(self.matcher.outstanding, [second])
 
     def test_late(self) -> None:
-        """A reply to a message that was withdrawn is counted as late."""
+        """A reply to a withdrawn message is counted as late."""
         [first] = self.expect(b"one")
         self.matcher.withdraw(first)
         self.assertEqual(self.receive(b"one"), [])
         self.assertEqual(self.matcher.late, 1)
 
     def test_wrongByte(self) -> None:
-        """A reply that equals nothing is the wrong reply to the nearest message of its length."""
+        """A wrong reply is attributed to the most similar outstanding message of its length."""
         _, near, _ = self.expect(b"aaaa", b"abcd", b"abcde")
         [outcome] = self.receive(b"abXd")
         self.assertEqual(wrong(outcome), (near, 2, b"cd", b"Xd"))
         self.assertTrue(near.wrong)
 
     def test_foreign(self) -> None:
-        """A reply of a length that nobody waits for is counted as foreign."""
+        """A reply of a length that no outstanding message has is counted as foreign."""
         self.expect(b"abc")
         [outcome] = self.receive(b"abcd")
         self.assertIsNone(outcome.expected)
@@ -164,7 +162,7 @@ class DatagramMatcherTests(MatcherTestCase):
         self.assertEqual(self.matcher.foreign, 1)
 
     def test_memoryIsBounded(self) -> None:
-        """So many exchanges later a duplicate is no longer known for one."""
+        """After the given number of exchanges a duplicate is no longer recognized as one."""
         for number in range(REMEMBERED + 1):
             message = str(number).encode()
             self.expect(message)

@@ -24,7 +24,7 @@ from echoproto.testing import RecordingProtocol, endpointTo
 
 
 class ClientTestCase(SynchronousTestCase):
-    """A client, and a server that answers what the test says."""
+    """A client, and a server that sends only the replies the test writes."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -37,44 +37,44 @@ class ClientTestCase(SynchronousTestCase):
         self.server.link.write(data)
         self.pair.pump()
 
-    def ask(self, data: bytes) -> Deferred[bytes]:
-        asked = self.client.echo(data)
+    def echo(self, data: bytes) -> Deferred[bytes]:
+        reply = self.client.echo(data)
         self.pair.pump()
-        return asked
+        return reply
 
-    def nothingIsScheduled(self) -> None:
+    def assertNothingScheduled(self) -> None:
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class EchoTests(ClientTestCase):
     def test_interfaces(self) -> None:
-        """The client is half-closeable and a push producer, as it declares."""
+        """The client provides IHalfCloseableProtocol and IPushProducer."""
         verifyObject(IHalfCloseableProtocol, self.client)
         verifyObject(IPushProducer, self.client)
 
     def test_fires(self) -> None:
-        """An exchange fires with the message when its last byte is back, not before."""
-        asked = self.ask(b"hello")
+        """An exchange fires with its message when the last byte is echoed, not before."""
+        reply = self.echo(b"hello")
         self.answer(b"hell")
-        self.assertNoResult(asked)
+        self.assertNoResult(reply)
         self.answer(b"o")
-        self.assertEqual(self.successResultOf(asked), b"hello")
-        self.nothingIsScheduled()
+        self.assertEqual(self.successResultOf(reply), b"hello")
+        self.assertNothingScheduled()
 
     def test_pipelined(self) -> None:
-        """Any number may be outstanding; each gets its own reply by its place."""
-        asked = [self.ask(message) for message in (b"a", b"bb", b"a")]
+        """Pipelined exchanges get their own replies, in order."""
+        replies = [self.echo(message) for message in (b"a", b"bb", b"a")]
         self.assertEqual(self.server.received, b"abba")
         self.answer(b"abba")
-        self.assertEqual([self.successResultOf(each) for each in asked], [b"a", b"bb", b"a"])
+        self.assertEqual([self.successResultOf(reply) for reply in replies], [b"a", b"bb", b"a"])
 
     def test_empty(self) -> None:
-        """A message of no bytes is answered at once."""
+        """An empty message fires at once."""
         self.assertEqual(self.successResultOf(self.client.echo(b"")), b"")
 
     def test_wrongByte(self) -> None:
-        """A wrong byte fails its exchange with the place and both sides, and no other exchange."""
-        first, second = self.ask(b"hello"), self.ask(b"world")
+        """A wrong byte fails its own exchange, with the offset and both sides, and no other."""
+        first, second = self.echo(b"hello"), self.echo(b"world")
         self.answer(b"heLlo")
         error = self.failureResultOf(first, EchoMismatch).value
         self.assertEqual((error.offset, error.sent, error.received), (2, b"llo", b"Llo"))
@@ -82,7 +82,7 @@ class EchoTests(ClientTestCase):
         self.assertEqual(self.successResultOf(second), b"world")
 
     def test_timeout(self) -> None:
-        """An exchange fails when its time is over; its late echo is not taken for another's."""
+        """After a timeout, the late echo is not matched to another exchange."""
         slow = self.client.echo(b"slow", timeout=1.0)
         other = self.client.echo(b"other")
         self.clock.advance(1.0)
@@ -92,23 +92,23 @@ class EchoTests(ClientTestCase):
         self.assertEqual(self.successResultOf(other), b"other")
 
     def test_defaultTimeout(self) -> None:
-        """Unless told otherwise an exchange may take 30 seconds."""
-        asked = self.ask(b"x")
+        """The default timeout of an exchange is 30 seconds."""
+        reply = self.echo(b"x")
         self.clock.advance(STREAM_TIMEOUT - 1)
-        self.assertNoResult(asked)
+        self.assertNoResult(reply)
         self.clock.advance(1)
-        self.failureResultOf(asked, ExchangeTimeout)
+        self.failureResultOf(reply, ExchangeTimeout)
 
     def test_cancelled(self) -> None:
-        """A cancelled exchange fails with its own error; its echo is not taken for another's."""
-        cancelled, other = self.ask(b"cancelled"), self.ask(b"other")
+        """A cancelled exchange fails, and its echo is not matched to another exchange."""
+        cancelled, other = self.echo(b"cancelled"), self.echo(b"other")
         cancelled.cancel()
         self.failureResultOf(cancelled, ExchangeCancelled)
         self.answer(b"cancelledother")
         self.assertEqual(self.successResultOf(other), b"other")
 
     def test_cancelledBeforeItIsSent(self) -> None:
-        """What is cancelled before its first byte is written is not sent at all."""
+        """A message cancelled before its first byte was written is not sent."""
         self.pair.server.pauseProducing()
         large = self.client.echo(b"x" * 200_000)
         cancelled = self.client.echo(b"never sent")
@@ -121,40 +121,40 @@ class EchoTests(ClientTestCase):
         self.successResultOf(large)
 
     def test_boundedMemory(self) -> None:
-        """Of a large message no more is queued than the queue holds and one piece."""
+        """A large message is queued piece by piece, up to the queue limit plus one piece."""
         self.pair.server.pauseProducing()
         self.client.echo(b"x" * 10_000_000).addErrback(lambda _: None)
         self.assertLessEqual(len(self.pair.client.queue), 65_536 + WRITE_SIZE)
 
     def test_lostConnection(self) -> None:
-        """When the connection is lost what is outstanding fails, and what is asked later too."""
-        first, second = self.ask(b"first"), self.ask(b"second")
+        """When the connection is lost, outstanding and later exchanges fail."""
+        first, second = self.echo(b"first"), self.echo(b"second")
         self.server.link.abortConnection()
         self.pair.pump()
         self.failureResultOf(first, ConnectionClosed)
         self.failureResultOf(second, ConnectionClosed)
         self.failureResultOf(self.client.echo(b"later"), ConnectionClosed)
         self.failureResultOf(self.client.close(), ConnectionClosed)
-        self.nothingIsScheduled()
+        self.assertNothingScheduled()
 
     def test_serverClosesEarly(self) -> None:
-        """The server's FIN before the last reply fails what is outstanding."""
-        asked = self.ask(b"hello")
+        """A FIN from the server before the last reply fails outstanding exchanges."""
+        reply = self.echo(b"hello")
         self.server.link.write(b"hel")
         self.server.link.loseWriteConnection()
         self.pair.pump()
-        failure = self.failureResultOf(asked, ConnectionClosed)
+        failure = self.failureResultOf(reply, ConnectionClosed)
         self.assertIn("before the last reply", str(failure.value))
 
     def test_serverClosesIdle(self) -> None:
-        """The server's FIN while nothing is outstanding ends the connection in order."""
+        """A FIN from the server while nothing is outstanding closes the connection normally."""
         self.server.link.loseWriteConnection()
         self.pair.pump()
         self.assertEqual(self.server.events[-2:], ["writeLost", "readLost"])
         self.failureResultOf(self.client.echo(b"later"), ConnectionClosed)
 
     def test_cancelledByASibling(self) -> None:
-        """When the connection is lost, a Deferred that fails may cancel another."""
+        """When the connection is lost, the errback of one exchange may cancel another exchange."""
         self.pair.server.pauseProducing()
         large, small = self.client.echo(b"x" * 200_000), self.client.echo(b"small")
         large.addErrback(lambda _: small.cancel())
@@ -164,66 +164,63 @@ class EchoTests(ClientTestCase):
         self.failureResultOf(small, ExchangeCancelled)
 
     def test_onlyBytes(self) -> None:
-        """Anything but bytes is a TypeError, and nothing is sent."""
+        """A message of another type than bytes raises a TypeError, and nothing is sent."""
         self.assertRaises(TypeError, self.client.echo, "text")
         self.pair.pump()
         self.assertEqual(self.server.received, b"")
 
-    def test_replyTooMany(self) -> None:
-        """Bytes that nobody asked for end the connection; what is asked later fails with them."""
-        asked = self.ask(b"hello")
+    def test_unexpectedReply(self) -> None:
+        """Unexpected bytes end the connection, and later exchanges fail because of them."""
+        reply = self.echo(b"hello")
         self.answer(b"hello, again")
-        self.assertEqual(self.successResultOf(asked), b"hello")
+        self.assertEqual(self.successResultOf(reply), b"hello")
         failure = self.failureResultOf(self.client.echo(b"later"), UnexpectedReply)
         self.assertEqual(failure.value.received, b", again")
         self.failureResultOf(self.client.close(), UnexpectedReply)
         self.assertEqual(self.server.events[-1], "lost")
 
-    def test_askedFromACallback(self) -> None:
-        """What is asked when a reply comes is not answered by what had come with that reply."""
+    def test_echoFromACallback(self) -> None:
+        """A message sent from a callback is not matched to bytes that were already received."""
         later: list[Deferred[bytes]] = []
-        self.ask(b"a").addCallback(lambda _: later.append(self.client.echo(b"b")))
+        self.echo(b"a").addCallback(lambda _: later.append(self.client.echo(b"b")))
         self.answer(b"ab")
         self.failureResultOf(later[0], UnexpectedReply)
 
     def test_stopProducing(self) -> None:
-        """A transport that is gone may say so before connectionLost: nothing more to do."""
+        """A transport that disappears may call stopProducing before connectionLost."""
         self.client.stopProducing()
         self.assertEqual(self.server.events, ["made"])
 
 
 class CloseTests(ClientTestCase):
     def test_waits(self) -> None:
-        """
-        close() sends our FIN after all that was asked, and waits for the replies and the server's
-        FIN.
-        """
-        asked = self.client.echo(b"x" * 100_000)
+        """close() sends a FIN after all messages and waits for the server to do the same."""
+        reply = self.client.echo(b"x" * 100_000)
         closed = self.client.close()
         self.pair.pump()
         self.assertEqual(self.server.events, ["made", "data", "readLost"])
         self.assertNoResult(closed)
         self.answer(b"x" * 100_000)
-        self.successResultOf(asked)
+        self.successResultOf(reply)
         self.assertNoResult(closed)
         self.server.link.loseWriteConnection()
         self.pair.pump()
         self.assertIsNone(self.successResultOf(closed))
-        self.nothingIsScheduled()
+        self.assertNothingScheduled()
 
     def test_againstOurServer(self) -> None:
-        """Against our echo service all comes back and both ends close in order."""
+        """Connected to EchoFactory, all replies arrive and both ends close normally."""
         endpoint, pairs = endpointTo(EchoFactory(self.clock))
         client = self.successResultOf(connectEcho(endpoint, self.clock))
-        asked = client.echo(b"hello")
+        reply = client.echo(b"hello")
         closed = client.close()
         pairs[0].pump()
-        self.assertEqual(self.successResultOf(asked), b"hello")
+        self.assertEqual(self.successResultOf(reply), b"hello")
         self.successResultOf(closed)
-        self.nothingIsScheduled()
+        self.assertNothingScheduled()
 
     def test_afterwards(self) -> None:
-        """After close() nothing can be asked, nor closed again."""
+        """After close(), echo() and another close() fail."""
         closed = self.client.close()
         self.failureResultOf(self.client.echo(b"x"), Closed)
         self.failureResultOf(self.client.close(), Closed)
@@ -232,22 +229,22 @@ class CloseTests(ClientTestCase):
         self.successResultOf(closed)
 
     def test_repliesMissing(self) -> None:
-        """Where the server closes before the last reply, close() fails as that exchange does."""
-        asked = self.ask(b"hello")
+        """If the server closes before the last reply, close() fails like that exchange."""
+        reply = self.echo(b"hello")
         closed = self.client.close()
         self.server.link.loseConnection()
         self.pair.pump()
-        self.failureResultOf(asked, ConnectionClosed)
+        self.failureResultOf(reply, ConnectionClosed)
         self.failureResultOf(closed, ConnectionClosed)
 
-    def test_replyTooMany(self) -> None:
-        """Bytes that nobody asked for fail close()."""
+    def test_unexpectedReply(self) -> None:
+        """Unexpected bytes make close() fail."""
         closed = self.client.close()
         self.answer(b"surprise")
         self.failureResultOf(closed, UnexpectedReply)
 
     def test_reset(self) -> None:
-        """A reset in place of the server's FIN fails close()."""
+        """A reset instead of the server's FIN makes close() fail."""
         closed = self.client.close()
         self.pair.pump()
         self.server.link.abortConnection()
@@ -255,7 +252,7 @@ class CloseTests(ClientTestCase):
         self.failureResultOf(closed, ConnectionClosed)
 
     def test_timeout(self) -> None:
-        """A server that does not close in time is cut off, and close() fails."""
+        """If the server does not close in time, the connection is aborted and close() fails."""
         closed = self.client.close(timeout=3.0)
         self.pair.pump()
         self.clock.advance(3.0)
@@ -265,30 +262,30 @@ class CloseTests(ClientTestCase):
         self.assertEqual(self.server.events[-1], "lost")
 
     def test_cancelled(self) -> None:
-        """A cancelled close() cuts the connection and fails what is outstanding."""
-        asked = self.ask(b"hello")
+        """A cancelled close() aborts the connection and fails outstanding exchanges."""
+        reply = self.echo(b"hello")
         closed = self.client.close()
         closed.cancel()
         self.pair.pump()
         self.failureResultOf(closed, ExchangeCancelled)
-        self.failureResultOf(asked, ExchangeCancelled)
-        self.nothingIsScheduled()
+        self.failureResultOf(reply, ExchangeCancelled)
+        self.assertNothingScheduled()
 
     def test_tls(self) -> None:
-        """Over TLS, which has no half-close, the replies are awaited before the close begins."""
-        # As Twisted's TLS: a class without the method, whatever the transport beneath it has.
+        """TLS has no half-close: the replies are awaited before the close begins."""
+        # Like Twisted's TLS: the class has no such method, even if the wrapped transport has one.
         cast(Any, self.client).transport = Wrapping(self.pair.client)
-        asked = self.ask(b"hello")
+        reply = self.echo(b"hello")
         closed = self.client.close()
         self.pair.pump()
         self.assertNotIn("readLost", self.server.events)
         self.answer(b"hello")
-        self.successResultOf(asked)
+        self.successResultOf(reply)
         self.successResultOf(closed)
 
 
 class Wrapping:
-    """Lends all that the transport beneath it has."""
+    """Delegates all attributes to the wrapped transport."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -299,14 +296,14 @@ class Wrapping:
 
 class ConnectTests(SynchronousTestCase):
     def test_refused(self) -> None:
-        """A connection that cannot be made fails with Twisted's error."""
+        """A failed connection attempt fails with Twisted's error."""
         factory = EchoFactory(Clock())
         factory.drain()
         endpoint, _ = endpointTo(factory)
         self.failureResultOf(connectEcho(endpoint, Clock()), ConnectionRefusedError)
 
     def test_awaitable(self) -> None:
-        """All of it can be awaited."""
+        """connectEcho(), echo() and close() can be awaited."""
         clock = Clock()
         endpoint, pairs = endpointTo(EchoFactory(clock))
 
