@@ -1,4 +1,4 @@
-"""Checks tester in memory: of our echo, and of servers that have exactly one fault."""
+"""Run conformance checks in memory, against servers with at most one fault."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.targets.stream import StreamTarget
 from echoproto.testing import DatagramWire, endpointTo
 
-#: Seconds that a check waits for an answer.
+#: Timeout of a check's reads, in seconds.
 TIMEOUT = 5.0
 
-#: Seconds of a turn, and turns that a check may take.
+#: Simulated seconds per turn, and the maximum number of turns of a check.
 TURN = 0.01
 TURNS = 20_000
 
@@ -30,11 +30,11 @@ class _FakeServer:
     tester: Any
 
     def turn(self) -> None:
-        """Let a little time pass."""
+        """Advance the simulated time by one turn."""
         raise NotImplementedError
 
     def run(self, check: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
-        """Ask; returns what it returns, or raises what it raises."""
+        """Run a check; return its result or raise its exception."""
         outcome: list[Any] = []
         Deferred.fromCoroutine(check(self.tester)).addBoth(outcome.append)
         for _ in range(TURNS):
@@ -51,9 +51,9 @@ class _FakeServer:
 
 class FakeStreamServer(_FakeServer):
     """
-    A server on a stream in memory.
+    A stream server in memory.
 
-    :param make: makes its factory, of a clock.
+    :param make: makes its factory from a clock.
     """
 
     def __init__(self, make: Callable[[Clock], Any] = EchoFactory) -> None:
@@ -65,17 +65,17 @@ class FakeStreamServer(_FakeServer):
         self.tester = StreamTester(target, self.clock, TIMEOUT)
 
     def turn(self) -> None:
-        """Some steps of each connection, then some time."""
-        for each in self.pairs:
+        """Move some data on every connection, then advance the clock."""
+        for pair in self.pairs:
             for _ in range(40):
-                if not each.step():
+                if not pair.step():
                     break
         self.clock.advance(TURN)
 
 
 @implementer(IHalfCloseableProtocol)
 class FaultyEcho(Protocol):
-    """An echo, whose faults are in its subclasses; it ends as it should."""
+    """An echo server that closes correctly; subclasses add the fault."""
 
     transport: Any
 
@@ -90,16 +90,17 @@ class FaultyEcho(Protocol):
 
 
 def faultyServer(protocol: type[Protocol]) -> FakeStreamServer:
-    """A lab with servers of this class."""
+    """Make a server with this protocol class."""
     return FakeStreamServer(lambda clock: Factory.forProtocol(protocol))
 
 
 class FakeDatagramServer(_FakeServer):
     """
-    A server of datagrams in memory.
+    A UDP server in memory.
 
-    :param protocol: the server; our echo where ``None``.
-    :param host: where it listens; :param port: likewise.
+    :param protocol: the server; ``None`` for the echo service.
+    :param host: its address.
+    :param port: its port.
     """
 
     def __init__(
@@ -111,13 +112,13 @@ class FakeDatagramServer(_FakeServer):
         self.tester = DatagramTester(self.wire, host, port, TIMEOUT)
 
     def turn(self) -> None:
-        """Deliver what waits, then some time."""
+        """Deliver all pending datagrams, then advance the clock."""
         self.wire.deliverAll()
         self.wire.advance(TURN)
 
 
 class FaultyDatagramEcho(DatagramProtocol):
-    """An echo, whose faults are in its subclasses."""
+    """A UDP echo server; subclasses add the fault."""
 
     transport: Any
 

@@ -17,7 +17,7 @@ from echoproto.testing import DatagramWire, endpointTo
 SECOND = 1_000_000_000
 
 
-class AskingTests(SynchronousTestCase):
+class GradeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = DatagramWire()
         self.wire.listenDatagrams(7, EchoDatagramProtocol(self.wire))
@@ -25,26 +25,23 @@ class AskingTests(SynchronousTestCase):
         for kind in (TCP4ClientEndpoint, UNIXClientEndpoint):
             self.patch(kind, "connect", lambda _, factory: endpoint.connect(factory))
 
-    def grade(self, *what: Any, **named: Any) -> Any:
-        asking = grade(self.wire, *what, **named)
+    def grade(self, *arguments: Any, **options: Any) -> Any:
+        grading = grade(self.wire, *arguments, **options)
         for _ in range(5000):
-            for each in self.pairs:
-                each.pump()
+            for pair in self.pairs:
+                pair.pump()
             self.wire.deliverAll()
             self.wire.advance(0.01)
-        return self.successResultOf(asking)
+        return self.successResultOf(grading)
 
     def carriers(self, result: Any) -> set[str]:
         self.assertEqual(result.failed, [])
         self.assertTrue(result.answered)
-        return {each.check.carrier for each in result.results}
+        return {outcome.check.carrier for outcome in result.results}
 
     def test_carriers(self) -> None:
-        """
-        A target is graded on its own carrier, unless others are named; host and port are the same
-        on both.
-        """
-        for target, carriers, tester, name in (
+        """A target is tested on its own carrier, or on all named ones at the same address."""
+        for target, carriers, tested, name in (
             ("127.0.0.1:7", (), {"tcp"}, "tcp://127.0.0.1:7"),
             ("udp://127.0.0.1:7", (), {"udp"}, "udp://127.0.0.1:7"),
             ("127.0.0.1:7", ("udp",), {"udp"}, "udp://127.0.0.1:7"),
@@ -57,27 +54,27 @@ class AskingTests(SynchronousTestCase):
             ),
         ):
             result = self.grade(target, carriers=carriers, only=["all-byte-values"])
-            self.assertEqual((self.carriers(result), result.target), (tester, name))
-            self.assertEqual(len(result.results), 2 * len(tester))
+            self.assertEqual((self.carriers(result), result.target), (tested, name))
+            self.assertEqual(len(result.results), 2 * len(tested))
 
     def test_risky(self) -> None:
-        """Risky checks are tester where they are wanted, on a private address or of who is ours."""
+        """Risky checks run only on request: on private addresses, or with explicit permission."""
         result = self.grade("udp://127.0.0.1:7", only=["echo-ports"], includeRisky=True)
-        self.assertEqual([each.verdict for each in result.results], [CheckVerdict.PASSED] * 2)
+        self.assertEqual([outcome.verdict for outcome in result.results], [CheckVerdict.PASSED] * 2)
         self.grade("unix:///run/echo", only=["all-byte-values"], includeRisky=True)
         self.failureResultOf(prepareGrade(self.wire, "192.0.2.1", includeRisky=True), TargetError)
         self.successResultOf(
             prepareGrade(self.wire, "192.0.2.1", includeRisky=True, allowRemoteRisk=True)
         )
 
-    def test_patience(self) -> None:
-        """Who does not answer is awaited as long as it is said, and then not graded."""
+    def test_timeout(self) -> None:
+        """A server that does not answer within the timeout fails, and the checks end."""
         result = self.grade("udp://127.0.0.1:8", timeout=2 * SECOND)
         self.assertFalse(result.answered)
         self.assertEqual(result.failed[0].reason, "no datagram received within 2 s")
 
-    def test_way(self) -> None:
-        """It may be tester from an address of choice."""
+    def test_sourceAddress(self) -> None:
+        """The source address can be chosen."""
         grading = self.successResultOf(
             prepareGrade(self.wire, "udp://127.0.0.1:7", connect=ConnectOptions(source="127.0.0.9"))
         )
@@ -85,14 +82,14 @@ class AskingTests(SynchronousTestCase):
         self.assertEqual(self.wire.pending[0].source[0], "127.0.0.9")
         grading.result.cancel()
 
-    def test_cannot(self) -> None:
-        """What cannot be tester fails, and a check that is none raises."""
+    def test_invalid(self) -> None:
+        """UDP checks of a TLS target fail, and unknown check names raise ValueError."""
         stream = Target("tls://lab1:7", "tls", "lab1", 7)
         self.failureResultOf(prepareGrade(self.wire, stream, carriers=("udp",)), TargetError)
         with self.assertRaises(ValueError):
             prepareGrade(self.wire, "127.0.0.1", only=["lengths"])
 
     def test_noHost(self) -> None:
-        """A host that there is not fails it."""
-        asking: Deferred[Any] = grade(self.wire, "127.0.0.1", connect=ConnectOptions(family=10))
-        self.failureResultOf(asking, TargetError)
+        """An address that does not exist in the chosen family fails with TargetError."""
+        grading: Deferred[Any] = grade(self.wire, "127.0.0.1", connect=ConnectOptions(family=10))
+        self.failureResultOf(grading, TargetError)

@@ -19,8 +19,8 @@ from echoproto.conformance.runner import CHECK_TIMEOUT, ConformanceRunner
 from echoproto.conformance.suite import ANSWERS
 
 
-class Asked:
-    """What checks ask with: counts its closings."""
+class FakeTester:
+    """A fake tester that counts calls of close()."""
 
     closed = 0
 
@@ -29,51 +29,51 @@ class Asked:
 
 
 def check(name: str, outcome: Any, carrier: str = "tcp") -> Check:
-    """One that returns, raises or waits for that."""
+    """Make a check that returns the outcome, raises it or waits for it."""
 
-    async def ask(tester: Any) -> str:
+    async def run(tester: Any) -> str:
         if isinstance(outcome, Exception):
             raise outcome
         if isinstance(outcome, Deferred):
             await outcome
         return str(outcome)
 
-    return Check(carrier, name, "It is so.", "RFC 862", ask)
+    return Check(carrier, name, "It is so.", "RFC 862", run)
 
 
-class GradingTests(SynchronousTestCase):
+class RunnerTests(SynchronousTestCase):
     def begin(self, *checks: Check) -> ConformanceRunner:
         self.clock = Clock()
-        self.tester = {"tcp": Asked(), "udp": Asked()}
-        self.told: list[CheckResult] = []
-        grading = ConformanceRunner(
+        self.testers = {"tcp": FakeTester(), "udp": FakeTester()}
+        self.reported: list[CheckResult] = []
+        runner = ConformanceRunner(
             "tcp://lab1:7",
-            self.tester,
+            self.testers,
             checks,
             self.clock,
             lambda: round(self.clock.seconds() * 1e9),
-            self.told.append,
+            self.reported.append,
         )
-        grading.start()
-        return grading
+        runner.start()
+        return runner
 
-    def verdicts(self, grading: ConformanceRunner) -> list[tuple[CheckVerdict, str]]:
-        result: ConformanceResult = self.successResultOf(grading.result)
+    def verdicts(self, runner: ConformanceRunner) -> list[tuple[CheckVerdict, str]]:
+        result: ConformanceResult = self.successResultOf(runner.result)
         self.answered = result.answered
-        self.assertEqual(list(result.results), self.told)
+        self.assertEqual(list(result.results), self.reported)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        return [(each.verdict, each.reason) for each in result.results]
+        return [(outcome.verdict, outcome.reason) for outcome in result.results]
 
     def test_verdicts(self) -> None:
-        """A check passes, fails or is skipped, with what it says; and what it opened is closed."""
-        grading = self.begin(
+        """Passed, failed and skipped checks have a verdict and a reason, and close their tester."""
+        runner = self.begin(
             check(ANSWERS, ""),
             check("sizes", "all of them"),
             check("bytes", Failed("one is wrong")),
             check("half-close", Skipped("not here")),
         )
         self.assertEqual(
-            self.verdicts(grading),
+            self.verdicts(runner),
             [
                 (CheckVerdict.PASSED, ""),
                 (CheckVerdict.PASSED, "all of them"),
@@ -81,19 +81,19 @@ class GradingTests(SynchronousTestCase):
                 (CheckVerdict.SKIPPED, "not here"),
             ],
         )
-        self.assertEqual(self.tester["tcp"].closed, 4)
+        self.assertEqual(self.testers["tcp"].closed, 4)
         self.assertTrue(self.answered)
 
     def test_silent(self) -> None:
-        """Where nobody answers on a carrier nothing more is tester on it."""
-        grading = self.begin(
+        """If the first check gets no answer, the other checks of that carrier are skipped."""
+        runner = self.begin(
             check(ANSWERS, NoAnswer("refused")),
             check("bytes", ""),
             check(ANSWERS, "", "udp"),
             check("bytes", "", "udp"),
         )
         self.assertEqual(
-            self.verdicts(grading),
+            self.verdicts(runner),
             [
                 (CheckVerdict.FAILED, "refused"),
                 (CheckVerdict.SKIPPED, "the server does not answer"),
@@ -106,40 +106,40 @@ class GradingTests(SynchronousTestCase):
         self.assertFalse(self.answered)
 
     def test_noEcho(self) -> None:
-        """A wrong answer is one: the other checks tell more of it."""
-        grading = self.begin(check(ANSWERS, Failed("it is wrong")), check("bytes", ""))
+        """After a wrong answer to the first check, the other checks still run."""
+        runner = self.begin(check(ANSWERS, Failed("it is wrong")), check("bytes", ""))
         self.assertEqual(
-            self.verdicts(grading),
+            self.verdicts(runner),
             [(CheckVerdict.FAILED, "it is wrong"), (CheckVerdict.PASSED, "")],
         )
         self.assertTrue(self.answered)
 
     def test_limit(self) -> None:
-        """A check that does not end is ended, and the next one tester."""
+        """A check that exceeds its time limit fails, and the next one runs."""
         waiting: Deferred[None] = Deferred()
-        grading = self.begin(check("never reads", waiting), check("bytes", ""))
-        self.assertEqual(grading.progress, "0 of 2 checks, never reads")
-        self.assertEqual(grading.share, 0.0)
+        runner = self.begin(check("never reads", waiting), check("bytes", ""))
+        self.assertEqual(runner.progress, "0 of 2 checks, never reads")
+        self.assertEqual(runner.share, 0.0)
         self.clock.advance(CHECK_TIMEOUT)
         self.assertEqual(
-            self.verdicts(grading),
+            self.verdicts(runner),
             [(CheckVerdict.FAILED, "not finished within 60 s"), (CheckVerdict.PASSED, "")],
         )
-        self.assertEqual(self.told[0].duration, CHECK_TIMEOUT * 1e9)
-        self.assertEqual((grading.progress, grading.share), ("2 of 2 checks", 1.0))
+        self.assertEqual(self.reported[0].duration, CHECK_TIMEOUT * 1e9)
+        self.assertEqual((runner.progress, runner.share), ("2 of 2 checks", 1.0))
 
     def test_stopped(self) -> None:
-        """Cancelled, the rest is skipped, and what is open is closed."""
-        grading = self.begin(check(ANSWERS, ""), check("large", Deferred()), check("bytes", ""))
-        grading.result.cancel()
+        """When cancelled, the remaining checks are skipped and open connections are closed."""
+        runner = self.begin(check(ANSWERS, ""), check("large", Deferred()), check("bytes", ""))
+        runner.result.cancel()
         self.assertEqual(
-            self.verdicts(grading),
+            self.verdicts(runner),
             [(CheckVerdict.PASSED, ""), *[(CheckVerdict.SKIPPED, "stopped")] * 2],
         )
-        self.assertEqual(self.tester["tcp"].closed, 2)
-        grading.stop()
+        self.assertEqual(self.testers["tcp"].closed, 2)
+        runner.stop()
 
     def test_broken(self) -> None:
-        """What has nothing to do with echoes fails it."""
-        grading = self.begin(check(ANSWERS, ValueError("no such certificate")))
-        self.failureResultOf(grading.result, ValueError)
+        """An unexpected exception in a check fails the whole run."""
+        runner = self.begin(check(ANSWERS, ValueError("no such certificate")))
+        self.failureResultOf(runner.result, ValueError)

@@ -9,7 +9,7 @@ from echoproto.targets.target import Target, parseTarget
 
 class PrivateTests(SynchronousTestCase):
     def test_private(self) -> None:
-        """Loopback, private and link-local addresses are, up to their last one."""
+        """Loopback, private and link-local addresses are private, to the end of each range."""
         for host in (
             *("127.0.0.1", "127.255.255.255", "10.0.0.1", "10.255.255.255", "172.16.0.1"),
             *("172.31.255.255", "192.168.0.1", "192.168.255.255", "169.254.1.1"),
@@ -19,10 +19,7 @@ class PrivateTests(SynchronousTestCase):
             self.assertTrue(isPrivate(host), host)
 
     def test_public(self) -> None:
-        """
-        All others are not, though they may look alike: shared, documentation, multicast and no
-        addresses.
-        """
+        """All other addresses are not: public, shared, documentation, multicast, unspecified."""
         for host in (
             *(
                 "8.8.8.8",
@@ -40,15 +37,15 @@ class PrivateTests(SynchronousTestCase):
             self.assertFalse(isPrivate(host), host)
 
 
-class CheckTests(SynchronousTestCase):
-    def test_may(self) -> None:
-        """Private addresses and UNIX sockets may be tester anything."""
+class CheckRiskTests(SynchronousTestCase):
+    def test_allowed(self) -> None:
+        """Risky checks are allowed on private addresses and UNIX sockets."""
         checkRisk(parseTarget("lab1"), "192.168.1.2")
         checkRisk(parseTarget("unix:///run/echo"), "")
 
-    def test_mayNot(self) -> None:
-        """Others may not, nor those of which nobody knows where they are; the remedy is told."""
-        for target, host, says in (
+    def test_refused(self) -> None:
+        """Risky checks on public or unknown addresses are refused; the error has the remedy."""
+        for target, host, message in (
             (
                 parseTarget("udp://lab1:7"),
                 "192.0.2.1",
@@ -60,5 +57,5 @@ class CheckTests(SynchronousTestCase):
                 "an unknown address",
             ),
         ):
-            with self.assertRaisesRegex(TargetError, f"{says}.*--yes-i-own-it"):
+            with self.assertRaisesRegex(TargetError, f"{message}.*--yes-i-own-it"):
                 checkRisk(target, host)

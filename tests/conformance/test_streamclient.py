@@ -16,50 +16,47 @@ from tests.conformance.fakeservers import TIMEOUT, FakeStreamServer, FaultyEcho,
 
 class ContentTests(SynchronousTestCase):
     def test_size(self) -> None:
-        """It has as many bytes as it should, the same each time, and no two sizes begin alike."""
+        """Content has the requested size, is deterministic and begins unlike other sizes."""
         self.assertEqual(content(0), b"")
         self.assertEqual(len(content(40_019)), 40_019)
         self.assertEqual(content(1000), content(1000))
         self.assertNotEqual(content(1000)[:16], content(1001)[:16])
 
 
-class TalkTests(SynchronousTestCase):
+class CheckConnectionTests(SynchronousTestCase):
     def fails(
         self,
-        lab: FakeStreamServer,
-        says: str,
+        server: FakeStreamServer,
+        message: str,
         wait: str = "waitForEcho",
         kind: type[Failed] = Failed,
     ) -> None:
-        async def ask(tester: StreamTester) -> None:
+        async def exchange(tester: StreamTester) -> None:
             connection = await tester.open()
             connection.send(b"hello")
             connection.channel.loseWriteConnection()
             await getattr(connection, wait)()
 
-        with self.assertRaisesRegex(Failed, f"^{says}$") as raised:
-            lab.run(ask)
+        with self.assertRaisesRegex(Failed, f"^{message}$") as raised:
+            server.run(exchange)
         self.assertIs(type(raised.exception), kind)
 
     def test_right(self) -> None:
-        """All comes back, then the server's FIN."""
+        """waitForClose() returns after all bytes are echoed and the server has closed."""
 
-        async def ask(tester: StreamTester) -> int:
+        async def exchange(tester: StreamTester) -> int:
             connection = await tester.open()
             connection.send(b"hello")
             connection.send(b"again")
-            due = connection.outstanding
+            missing = connection.outstanding
             connection.channel.loseWriteConnection()
             await connection.waitForClose()
-            return due - connection.outstanding
+            return missing - connection.outstanding
 
-        self.assertEqual(FakeStreamServer().run(ask), 10)
+        self.assertEqual(FakeStreamServer().run(exchange), 10)
 
     def test_wrong(self) -> None:
-        """
-        The first wrong byte is told with its place, also where nobody waited yet; what follows is
-        not looked at.
-        """
+        """The first wrong byte is reported with its offset, and later bytes are not examined."""
 
         class Wrong(FaultyEcho):
             def dataReceived(self, data: bytes) -> None:
@@ -70,7 +67,7 @@ class TalkTests(SynchronousTestCase):
         self.fails(faultyServer(Wrong), "wrong byte at offset 3: sent 6c, received 3f")
 
     def test_wrongBefore(self) -> None:
-        """What is wrong before it is waited for is not forgotten."""
+        """Unexpected data that arrives before a wait is reported by the wait."""
         connection = CheckConnection(Clock(), TIMEOUT)
         connection.replyReceived(b"?")
         connection.replyReceived(b"and more")
@@ -78,8 +75,8 @@ class TalkTests(SynchronousTestCase):
             failure = self.failureResultOf(Deferred.fromCoroutine(wait()), Failed)
             self.assertEqual(str(failure.value), "received 1 bytes more than were sent")
 
-    def test_tooMany(self) -> None:
-        """Bytes that nobody had sent are told, with those that are right and after them."""
+    def test_extraBytes(self) -> None:
+        """Bytes that were never sent are reported, after an echo and after a FIN."""
 
         class Doubling(FaultyEcho):
             def dataReceived(self, data: bytes) -> None:
@@ -95,7 +92,7 @@ class TalkTests(SynchronousTestCase):
         self.fails(faultyServer(Parting), "received 3 bytes more than were sent", "waitForClose")
 
     def test_closed(self) -> None:
-        """A server that closes too early has lost bytes."""
+        """A server that closes too early is reported with the number of missing bytes."""
 
         class Closing(FaultyEcho):
             def dataReceived(self, data: bytes) -> None:
@@ -107,7 +104,7 @@ class TalkTests(SynchronousTestCase):
         )
 
     def test_reset(self) -> None:
-        """An end by a reset is none in order."""
+        """A reset does not count as a normal close."""
 
         class Resetting(FaultyEcho):
             def readConnectionLost(self) -> None:
@@ -120,7 +117,7 @@ class TalkTests(SynchronousTestCase):
         )
 
     def test_silent(self) -> None:
-        """Who says nothing is not awaited for ever."""
+        """A server that sends nothing causes a timeout."""
 
         class Silent(FaultyEcho):
             def dataReceived(self, data: bytes) -> None:
@@ -129,11 +126,11 @@ class TalkTests(SynchronousTestCase):
             def readConnectionLost(self) -> None:
                 pass
 
-        says = "0 of 5 bytes returned, then nothing for 5 s"
-        self.fails(faultyServer(Silent), says, kind=NoAnswer)
+        message = "0 of 5 bytes returned, then nothing for 5 s"
+        self.fails(faultyServer(Silent), message, kind=NoAnswer)
 
     def test_noFIN(self) -> None:
-        """Who does not close has no end."""
+        """A server that does not close causes a timeout."""
 
         class Staying(FaultyEcho):
             def readConnectionLost(self) -> None:
@@ -144,18 +141,15 @@ class TalkTests(SynchronousTestCase):
         )
 
 
-class StreamsTests(SynchronousTestCase):
+class StreamTesterTests(SynchronousTestCase):
     def test_served(self) -> None:
-        """
-        Whether anybody is served is tester on a connection of its own, which is cut with the
-        others.
-        """
-        lab = FakeStreamServer()
-        lab.run(StreamTester.expectAnswer)
-        self.assertIsNotNone(lab.pairs[0].client.closed)
+        """expectAnswer() uses a new connection, which close() aborts."""
+        server = FakeStreamServer()
+        server.run(StreamTester.expectAnswer)
+        self.assertIsNotNone(server.pairs[0].client.closed)
 
     def test_refused(self) -> None:
-        """Without a connection it fails, and says why."""
+        """A refused connection raises NoAnswer with the reason."""
 
         def draining(clock: Clock) -> EchoFactory:
             factory = EchoFactory(clock)
@@ -165,36 +159,31 @@ class StreamsTests(SynchronousTestCase):
         with self.assertRaisesRegex(NoAnswer, "refused: nothing listens there"):
             FakeStreamServer(draining).run(StreamTester.open)
 
-    def never(self) -> FakeStreamServer:
-        """
-        A lab where no connection is ever made; the Deferred fails as Twisted's do when they are
-        cancelled.
-        """
-        lab = FakeStreamServer()
-        endpoint: Any = lab.endpoint
+    def neverAccepting(self) -> FakeStreamServer:
+        """Make a server that never accepts; cancelling fails as Twisted's endpoints do."""
+        server = FakeStreamServer()
+        endpoint: Any = server.endpoint
         self.connecting: Deferred[Any] = Deferred(
             lambda it: it.errback(ConnectingCancelledError(None))
         )
         endpoint.connect = lambda factory: self.connecting
-        return lab
+        return server
 
-    def test_never(self) -> None:
-        """A connection that is never made is given up."""
+    def test_neverAccepting(self) -> None:
+        """A connection attempt that never completes times out."""
         with self.assertRaisesRegex(NoAnswer, "no connection within 5 s"):
-            self.never().run(StreamTester.open)
+            self.neverAccepting().run(StreamTester.open)
 
     def test_fileLimit(self) -> None:
-        """
-        A check is skipped if this program may open no more files: that is not the server's fault.
-        """
-        server = self.never()
+        """If this process has too many open files, the check is skipped: no fault of the server."""
+        server = self.neverAccepting()
         self.connecting.errback(ConnectError(EMFILE))
         with self.assertRaisesRegex(Skipped, "ulimit -n"):
             server.run(StreamTester.open)
 
     def test_cancelled(self) -> None:
-        """Connecting can be cancelled, and so can waiting."""
-        opening = Deferred.fromCoroutine(self.never().tester.open())
+        """Connecting and waiting can be cancelled."""
+        opening = Deferred.fromCoroutine(self.neverAccepting().tester.open())
         opening.cancel()
         self.failureResultOf(opening, CancelledError)
         connection = CheckConnection(Clock(), TIMEOUT)
@@ -203,11 +192,11 @@ class StreamsTests(SynchronousTestCase):
         self.failureResultOf(waiting, CancelledError)
 
     def test_pause(self) -> None:
-        """It waits as long as it is told to."""
-        lab = FakeStreamServer()
-        pausing = Deferred.fromCoroutine(lab.tester.pause(2.0)).addTimeout(1.0, lab.clock)
-        lab.clock.advance(1.0)
+        """pause() fires after the given time and can time out."""
+        server = FakeStreamServer()
+        pausing = Deferred.fromCoroutine(server.tester.pause(2.0)).addTimeout(1.0, server.clock)
+        server.clock.advance(1.0)
         self.failureResultOf(pausing, TimeoutError)
-        pausing = Deferred.fromCoroutine(lab.tester.pause(2.0))
-        lab.clock.advance(2.0)
+        pausing = Deferred.fromCoroutine(server.tester.pause(2.0))
+        server.clock.advance(2.0)
         self.successResultOf(pausing)

@@ -8,34 +8,31 @@ from echoproto.conformance.registry import TCP, UDP
 from echoproto.conformance.suite import ANSWERS, CHECKS, chosen
 
 
-class BatteryTests(SynchronousTestCase):
-    def test_told(self) -> None:
-        """
-        Each check says in one sentence what it asks, and where that stands; no name is there twice
-        on a carrier.
-        """
-        for each in CHECKS:
-            self.assertRegex(each.description, r"^[A-Z][^\n]*[a-zN]\.$", each.name)
-            self.assertRegex(each.source, "^(RFC [0-9]+|CERT )", each.name)
-        names = Counter((each.carrier, each.name) for each in CHECKS)
+class SuiteTests(SynchronousTestCase):
+    def test_descriptions(self) -> None:
+        """A check has a one-sentence description, a source and a unique name in its carrier."""
+        for check in CHECKS:
+            self.assertRegex(check.description, r"^[A-Z][^\n]*[a-zN]\.$", check.name)
+            self.assertRegex(check.source, "^(RFC [0-9]+|CERT )", check.name)
+        names = Counter((check.carrier, check.name) for check in CHECKS)
         self.assertEqual(set(names.values()), {1})
 
     def test_carriers(self) -> None:
-        """Those of the carriers are tester, the risky ones only where they are wanted."""
+        """Checks are selected by carrier, risky ones only on request."""
         for carriers in ((TCP,), (UDP,), (TCP, UDP)):
-            found = chosen(carriers)
-            self.assertEqual({each.carrier for each in found}, set(carriers))
-            self.assertFalse(any(each.risky for each in found))
+            selected = chosen(carriers)
+            self.assertEqual({check.carrier for check in selected}, set(carriers))
+            self.assertFalse(any(check.risky for check in selected))
             more = chosen(carriers, risky=True)
-            self.assertTrue(any(each.risky for each in more))
-            self.assertEqual([each for each in more if not each.risky], found)
+            self.assertTrue(any(check.risky for check in more))
+            self.assertEqual([check for check in more if not check.risky], selected)
         self.assertEqual(chosen((TCP, UDP), risky=True), list(CHECKS))
 
     def test_only(self) -> None:
-        """Of those that are named, and always whether anybody answers."""
-        found = chosen((TCP, UDP), ["datagram-sizes", "all-byte-values"])
+        """Checks are selected by name, always together with the first check of their carrier."""
+        selected = chosen((TCP, UDP), ["datagram-sizes", "all-byte-values"])
         self.assertEqual(
-            [(each.carrier, each.name) for each in found],
+            [(check.carrier, check.name) for check in selected],
             [
                 (TCP, ANSWERS),
                 (TCP, "all-byte-values"),
@@ -45,12 +42,12 @@ class BatteryTests(SynchronousTestCase):
             ],
         )
 
-    def test_none(self) -> None:
-        """What is no check is told, with those that there are."""
-        for name, says in (
+    def test_unknown(self) -> None:
+        """An unknown check name raises an error that lists the valid names."""
+        for name, message in (
             ("size", "^unknown check 'size' .checks: answers, all-byte-values, datagram-sizes, "),
             ("half-close", "^unknown check 'half-close' .checks: "),
             ("datagram-burst", "^check 'datagram-burst' is risky; add --risky"),
         ):
-            with self.assertRaisesRegex(ValueError, says):
+            with self.assertRaisesRegex(ValueError, message):
                 chosen((UDP,), [name])

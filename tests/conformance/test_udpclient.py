@@ -18,7 +18,11 @@ from tests.conformance.fakeservers import TIMEOUT, FakeDatagramServer, FaultyDat
 
 
 class Deaf(FaultyDatagramEcho):
-    """Answers only the last of so many datagrams."""
+    """
+    Answers only one datagram.
+
+    :param last: its number, from one.
+    """
 
     def __init__(self, last: int) -> None:
         self.left = last
@@ -30,28 +34,28 @@ class Deaf(FaultyDatagramEcho):
 
 
 class Other(FaultyDatagramEcho):
-    """Answers something else."""
+    """Answers with other data."""
 
     def answer(self, datagram: bytes, addr: Any) -> None:
         super().answer(b"I am no echo", addr)
 
 
-class PostTests(SynchronousTestCase):
+class CheckSocketTests(SynchronousTestCase):
     def test_replies(self) -> None:
-        """Each reply is kept with where it came from; of very many only the first."""
-        lab = FakeDatagramServer()
-        post = lab.tester.open()
-        post.send(b"hello")
-        lab.turn()
-        self.assertEqual(post.replies, [Reply(b"hello", "127.0.0.1", 7007)])
+        """Replies are kept with their source, up to a limit, and counted beyond it."""
+        server = FakeDatagramServer()
+        sock = server.tester.open()
+        sock.send(b"hello")
+        server.turn()
+        self.assertEqual(sock.replies, [Reply(b"hello", "127.0.0.1", 7007)])
         for _ in range(MAX_KEPT_REPLIES):
-            post.replyReceived(b"again", "127.0.0.1", 7007)
-        self.assertEqual((post.count, len(post.replies)), (MAX_KEPT_REPLIES + 1, MAX_KEPT_REPLIES))
-        lab.tester.close()
-        self.assertEqual(len(lab.wire.ports), 1)
+            sock.replyReceived(b"again", "127.0.0.1", 7007)
+        self.assertEqual((sock.count, len(sock.replies)), (MAX_KEPT_REPLIES + 1, MAX_KEPT_REPLIES))
+        server.tester.close()
+        self.assertEqual(len(server.wire.ports), 1)
 
-    def test_source(self) -> None:
-        """It is sent from the address and port of choice; what cannot be had raises."""
+    def test_sourceAddress(self) -> None:
+        """The source address and port can be chosen; a port in use raises CannotListenError."""
         wire = DatagramWire()
         tester = DatagramTester(wire, "127.0.0.1", 7007, TIMEOUT, "127.0.0.9")
         tester.open().send(b"")
@@ -61,58 +65,54 @@ class PostTests(SynchronousTestCase):
         self.assertRaises(CannotListenError, tester.open, 19, "127.0.0.3")
 
     def test_fileLimit(self) -> None:
-        """
-        A check is skipped if this program may open no more files: that is not the server's fault.
-        """
+        """If this process has too many open files, the check is skipped: no fault of the server."""
         tester = DatagramTester(DatagramWire(), "127.0.0.1", 7007, TIMEOUT)
         full = CannotListenError("", 0, OSError(EMFILE, "Too many open files"))
         self.patch(udpclient, "openUnconnectedChannel", mock.Mock(side_effect=full))
         with self.assertRaisesRegex(Skipped, "ulimit -n"):
             tester.open()
 
-    def test_near(self) -> None:
-        """Loopback is near, all else is not."""
-        for host, near in (("127.0.0.9", True), ("::1", True), ("10.0.0.1", False)):
-            self.assertEqual(DatagramTester(DatagramWire(), host, 7, TIMEOUT).isLocal, near)
+    def test_isLocal(self) -> None:
+        """Loopback addresses are local, all others are not."""
+        for host, local in (("127.0.0.9", True), ("::1", True), ("10.0.0.1", False)):
+            self.assertEqual(DatagramTester(DatagramWire(), host, 7, TIMEOUT).isLocal, local)
 
     def test_cannotSend(self) -> None:
-        """What cannot be sent is told."""
+        """A datagram that cannot be sent raises NoAnswer."""
 
         class Unreachable:
-            def send(self, *what: Any) -> None:
+            def send(self, *arguments: Any) -> None:
                 raise OSError(ENETUNREACH, strerror(ENETUNREACH))
 
-        post = CheckSocket(DatagramTester(DatagramWire(), "192.0.2.1", 7, TIMEOUT))
-        post.channel = Unreachable()
+        sock = CheckSocket(DatagramTester(DatagramWire(), "192.0.2.1", 7, TIMEOUT))
+        sock.channel = Unreachable()
         with self.assertRaisesRegex(NoAnswer, "cannot send 5 bytes: Network is unreachable"):
-            post.send(b"hello")
+            sock.send(b"hello")
 
 
 class ExchangeTests(SynchronousTestCase):
-    def exchange(self, lab: FakeDatagramServer, **named: Any) -> Any:
-        return lab.run(lambda tester: tester.exchange(b"hello", **named))
+    def exchange(self, server: FakeDatagramServer, **options: Any) -> Any:
+        return server.run(lambda tester: tester.exchange(b"hello", **options))
 
     def test_reply(self) -> None:
-        """The first reply is returned, from where it was tester for."""
+        """The first reply is returned, from the address of the request."""
         self.assertEqual(self.exchange(FakeDatagramServer()), Reply(b"hello", "127.0.0.1", 7007))
-        lab = FakeDatagramServer()
-        lab.wire.listenUDP(7007, EchoDatagramProtocol(lab.wire), "127.0.0.2")
-        reply = self.exchange(lab, host="127.0.0.2")
+        server = FakeDatagramServer()
+        server.wire.listenUDP(7007, EchoDatagramProtocol(server.wire), "127.0.0.2")
+        reply = self.exchange(server, host="127.0.0.2")
         self.assertEqual(reply, Reply(b"hello", "127.0.0.2", 7007))
 
     def test_lost(self) -> None:
-        """
-        On loopback a lost datagram is a fault; elsewhere it is sent again, within the same time.
-        """
+        """A lost datagram is sent again within the timeout, except on loopback."""
         self.assertIsNone(self.exchange(FakeDatagramServer(Deaf(2))))
-        lab = FakeDatagramServer(Deaf(3), "192.0.2.1")
-        self.assertEqual(self.exchange(lab).data, b"hello")
-        lab = FakeDatagramServer(Deaf(4), "192.0.2.1")
-        self.assertIsNone(self.exchange(lab))
-        self.assertLess(lab.wire.seconds(), TIMEOUT + 0.1)
+        server = FakeDatagramServer(Deaf(3), "192.0.2.1")
+        self.assertEqual(self.exchange(server).data, b"hello")
+        server = FakeDatagramServer(Deaf(4), "192.0.2.1")
+        self.assertIsNone(self.exchange(server))
+        self.assertLess(server.wire.seconds(), TIMEOUT + 0.1)
 
     def test_served(self) -> None:
-        """Whether anybody is served may be tester again on loopback, too; another reply is none."""
+        """expectAnswer() sends again even on loopback; a different reply fails."""
         FakeDatagramServer(Deaf(3)).run(DatagramTester.expectAnswer)
         with self.assertRaisesRegex(NoAnswer, "no datagram received within 5 s"):
             FakeDatagramServer(Deaf(4)).run(DatagramTester.expectAnswer)
@@ -120,18 +120,18 @@ class ExchangeTests(SynchronousTestCase):
             FakeDatagramServer(Other()).run(DatagramTester.expectAnswer)
 
     def test_pipeline(self) -> None:
-        """Datagrams are sent at once, and what comes back is waited for."""
-        lab = FakeDatagramServer()
-        post = lab.run(lambda tester: tester.pipeline([b"one", b"two"]))
-        self.assertEqual([each.data for each in post.replies], [b"one", b"two"])
-        post = FakeDatagramServer(Deaf(2)).run(lambda tester: tester.pipeline([b"one", b"two"]))
-        self.assertEqual([each.data for each in post.replies], [b"two"])
+        """Pipelined datagrams are sent at once, and their replies are collected."""
+        server = FakeDatagramServer()
+        sock = server.run(lambda tester: tester.pipeline([b"one", b"two"]))
+        self.assertEqual([reply.data for reply in sock.replies], [b"one", b"two"])
+        sock = FakeDatagramServer(Deaf(2)).run(lambda tester: tester.pipeline([b"one", b"two"]))
+        self.assertEqual([reply.data for reply in sock.replies], [b"two"])
 
     def test_pause(self) -> None:
-        """It waits as long as it is told to."""
-        lab = FakeDatagramServer()
-        pausing = Deferred.fromCoroutine(lab.tester.pause(1.0))
-        lab.wire.advance(0.9)
+        """pause() fires after the given time."""
+        server = FakeDatagramServer()
+        pausing = Deferred.fromCoroutine(server.tester.pause(1.0))
+        server.wire.advance(0.9)
         self.assertNoResult(pausing)
-        lab.wire.advance(0.1)
+        server.wire.advance(0.1)
         self.successResultOf(pausing)

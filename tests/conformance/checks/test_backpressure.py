@@ -12,7 +12,7 @@ from tests.conformance.fakeservers import FakeStreamServer, FaultyEcho, faultySe
 
 
 class Overflowing(FaultyEcho):
-    """Drops what its queue has no room for."""
+    """Drops bytes that exceed its queue."""
 
     def dataReceived(self, data: bytes) -> None:
         if len(self.transport.queue) < 100_000:
@@ -20,7 +20,7 @@ class Overflowing(FaultyEcho):
 
 
 class Trickling(FaultyEcho):
-    """Reads on from who does not read, but slowly."""
+    """Continues to read, slowly, from a client that does not read."""
 
     def dataReceived(self, data: bytes) -> None:
         self.transport.pauseProducing()
@@ -30,7 +30,7 @@ class Trickling(FaultyEcho):
 
 
 class OneByOne(FaultyEcho):
-    """Serves nobody else while it has bytes for somebody."""
+    """Serves no other client while it has bytes queued for one."""
 
     busy: ClassVar[list[OneByOne]] = []
 
@@ -42,15 +42,15 @@ class OneByOne(FaultyEcho):
 
 
 class Closing(FaultyEcho):
-    """Resets who does not read."""
+    """Resets clients that do not read."""
 
     def dataReceived(self, data: bytes) -> None:
         self.transport.abortConnection()
 
 
-class ReadingTests(SynchronousTestCase):
-    def test_ours(self) -> None:
-        """Our echo passes them all."""
+class BackpressureTests(SynchronousTestCase):
+    def test_conforming(self) -> None:
+        """The echo server passes all of these checks."""
         for check in (slowReader, otherClients):
             self.assertEqual(FakeStreamServer().run(check), "")
         self.assertRegex(
@@ -58,45 +58,43 @@ class ReadingTests(SynchronousTestCase):
         )
 
     def test_slowReader(self) -> None:
-        """A server that drops what a slow client has no room for is found."""
+        """A server that drops bytes for a slow reader fails."""
         with self.assertRaisesRegex(
             Failed, "^131072 of 4194304 bytes returned, then nothing for 5 s"
         ):
             faultyServer(Overflowing).run(slowReader)
 
     def test_neverReads(self) -> None:
-        """A server whose queue has no bound is found, after a bound of ours."""
-        lab = faultyServer(FaultyEcho)
+        """A server with an unbounded queue fails once it has accepted 64 MiB."""
+        server = faultyServer(FaultyEcho)
         with self.assertRaisesRegex(Failed, r"reads more than 64\.0 MiB from a client that"):
-            lab.run(neverReads)
+            server.run(neverReads)
 
     def test_unclear(self) -> None:
-        """
-        Of a server that goes on taking, but not so much that it has no bound, nothing is said.
-        """
+        """A server that still reads at the end, but below the limit, is skipped."""
         self.addCleanup(Trickling.waiting.clear)
-        lab = faultyServer(Trickling)
-        turn = lab.turn
+        server = faultyServer(Trickling)
+        turn = server.turn
 
         def trickle() -> None:
             turn()
             while Trickling.waiting:
-                lab.clock.callLater(0.5, Trickling.waiting.pop().resumeProducing)  # type: ignore[attr-defined]
+                server.clock.callLater(0.5, Trickling.waiting.pop().resumeProducing)  # type: ignore[attr-defined]
 
-        lab.turn = trickle  # type: ignore[method-assign]
+        server.turn = trickle  # type: ignore[method-assign]
         with self.assertRaisesRegex(Skipped, r"still reading after .* MiB in 40 s"):
-            lab.run(neverReads)
+            server.run(neverReads)
 
     def test_reset(self) -> None:
-        """A server that resets such a client has a bound, too."""
+        """A server that resets such a client passes: its memory is bounded too."""
         self.assertRegex(faultyServer(Closing).run(neverReads), "stopped reading after")
 
-    def test_others(self) -> None:
-        """A server that has eyes for one client only is found."""
+    def test_otherClients(self) -> None:
+        """A server that serves only one client at a time fails."""
         self.addCleanup(OneByOne.busy.clear)
         with self.assertRaisesRegex(Failed, "0 of 17 bytes returned, then nothing for 5 s"):
             faultyServer(OneByOne).run(otherClients)
 
     def test_bound(self) -> None:
-        """What is sent is more than one piece, and less than the memory of any machine."""
+        """The limit is larger than one write and smaller than the memory of any machine."""
         self.assertTrue(reading._PIECE_BYTES < reading.SLOW_BYTES < reading.MAX_ACCEPTED < 1 << 30)

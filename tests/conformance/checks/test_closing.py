@@ -17,7 +17,7 @@ from tests.conformance.fakeservers import FakeStreamServer, FaultyEcho, faultySe
 
 
 class Impatient(FaultyEcho):
-    """Cuts a connection that is not over a second after the client's FIN."""
+    """Aborts a connection one second after the client's FIN."""
 
     clock: Clock
 
@@ -27,10 +27,7 @@ class Impatient(FaultyEcho):
 
 
 class Losing(FaultyEcho):
-    """
-    Answers a little later, and closes at the client's FIN with what it has not sent, as Twisted's
-    stock echo.
-    """
+    """Replies after a delay, and at the client's FIN closes without sending pending data."""
 
     clock: Clock
 
@@ -39,7 +36,7 @@ class Losing(FaultyEcho):
 
 
 def clocked(protocol: Any) -> Callable[[Clock], Any]:
-    """A factory of servers that have the clock."""
+    """Return a function that makes a factory whose protocols know the clock."""
 
     def make(clock: Clock) -> Any:
         protocol.clock = clock
@@ -49,7 +46,7 @@ def clocked(protocol: Any) -> Callable[[Clock], Any]:
 
 
 class Offended(FaultyEcho):
-    """Answers nobody any more once somebody has reset his connection."""
+    """Stops answering all clients after one of them resets its connection."""
 
     offended = False
 
@@ -62,17 +59,14 @@ class Offended(FaultyEcho):
             Offended.offended = True
 
 
-class EndingTests(SynchronousTestCase):
-    def test_ours(self) -> None:
-        """Our echo passes them all."""
+class ClosingTests(SynchronousTestCase):
+    def test_conforming(self) -> None:
+        """The echo server passes all of these checks."""
         for check in (halfClose, lateReader, connectionReset):
             self.assertEqual(FakeStreamServer().run(check), "")
 
     def test_halfClose(self) -> None:
-        """
-        A server that closes at the client's FIN, with what it has not sent, is found; the sizes are
-        told.
-        """
+        """A server that loses pending data at the client's FIN fails; the sizes are listed."""
         with self.assertRaisesRegex(
             Failed,
             "^1 bytes: 0 of 1 bytes returned, then the server closed the connection; "
@@ -81,12 +75,12 @@ class EndingTests(SynchronousTestCase):
             FakeStreamServer(clocked(Losing)).run(halfClose)
 
     def test_lateReader(self) -> None:
-        """A server that gives its client no time after the FIN has lost bytes."""
+        """A server that aborts the connection soon after the client's FIN fails."""
         with self.assertRaisesRegex(Failed, "bytes returned, then connection lost"):
             FakeStreamServer(clocked(Impatient)).run(lateReader)
 
     def test_noHalfClose(self) -> None:
-        """Where we cannot half-close it is not tester."""
+        """These checks are skipped on connections that cannot be half-closed."""
         for check in (halfClose, lateReader):
             with (
                 mock.patch.object(StreamChannel, "loseWriteConnection", return_value=False),
@@ -95,7 +89,7 @@ class EndingTests(SynchronousTestCase):
                 FakeStreamServer().run(check)
 
     def test_reset(self) -> None:
-        """A server that takes a reset amiss is found."""
+        """A server that stops working after a client's reset fails."""
         self.addCleanup(setattr, Offended, "offended", False)
         with self.assertRaisesRegex(Failed, "0 of 20 bytes returned"):
             faultyServer(Offended).run(connectionReset)

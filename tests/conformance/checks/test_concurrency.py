@@ -17,10 +17,10 @@ from tests.conformance.fakeservers import FakeStreamServer, FaultyEcho
 
 class Limited(Factory):
     """
-    Has room for so many connections.
+    Accepts a limited number of connections.
 
-    :param room: how many.
-    :param forever: whether nobody is served any more once there was none.
+    :param room: the limit.
+    :param forever: whether all later connections are refused once the limit was reached.
     """
 
     protocol = FaultyEcho
@@ -46,7 +46,7 @@ class Limited(Factory):
 
 
 class Mixing(FaultyEcho):
-    """Answers the fiftieth connection with what is not its own."""
+    """Sends wrong data on the fiftieth connection."""
 
     number = 0
 
@@ -58,9 +58,9 @@ class Mixing(FaultyEcho):
         self.transport.write(bytes(len(data)) if self.mine == 50 else data)
 
 
-class CrowdTests(SynchronousTestCase):
-    def test_ours(self) -> None:
-        """Our echo passes them all."""
+class ConcurrencyTests(SynchronousTestCase):
+    def test_conforming(self) -> None:
+        """The echo server passes all of these checks."""
         self.assertEqual(FakeStreamServer().run(manyConnections), f"{MANY_CONNECTIONS} connections")
         self.assertEqual(
             FakeStreamServer().run(connectionFlood),
@@ -68,18 +68,18 @@ class CrowdTests(SynchronousTestCase):
         )
 
     def test_tooFew(self) -> None:
-        """A server that has room for few is found."""
+        """A server that accepts too few connections fails."""
         with self.assertRaisesRegex(Failed, "connection 51 was refused"):
             FakeStreamServer(lambda clock: Limited(50)).run(manyConnections)
 
     def test_mixed(self) -> None:
-        """A server that mixes up its clients is found."""
+        """A server that mixes up its clients fails."""
         self.addCleanup(setattr, Mixing, "number", 0)
         with self.assertRaisesRegex(Failed, "connection 50 of 100: wrong byte at offset 0: sent"):
             FakeStreamServer(lambda clock: Factory.forProtocol(Mixing)).run(manyConnections)
 
     def test_refused(self) -> None:
-        """A crowd may be refused, as long as the next client is not."""
+        """A connection flood may be refused, as long as the next client is served."""
         self.assertEqual(
             FakeStreamServer(lambda clock: Limited(200)).run(connectionFlood),
             f"200 of {FLOOD_CONNECTIONS} connections answered",

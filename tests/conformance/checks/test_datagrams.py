@@ -40,14 +40,14 @@ class Silent(FaultyDatagramEcho):
 
 
 class Text(FaultyDatagramEcho):
-    """Takes all for text that ends at the first zero."""
+    """Treats datagrams as text that ends at the first NUL."""
 
     def answer(self, datagram: bytes, addr: Any) -> None:
         super().answer(datagram.partition(b"\0")[0], addr)
 
 
 class Upper(FaultyDatagramEcho):
-    """Answers in other letters."""
+    """Answers in upper case."""
 
     def answer(self, datagram: bytes, addr: Any) -> None:
         super().answer(datagram.upper(), addr)
@@ -55,9 +55,9 @@ class Upper(FaultyDatagramEcho):
 
 class Ending(FaultyDatagramEcho):
     """
-    Takes an empty datagram for nothing, or for the end.
+    Ignores empty datagrams.
 
-    :param end: which.
+    :param end: whether an empty datagram also stops the server.
     """
 
     def __init__(self, end: bool) -> None:
@@ -72,10 +72,7 @@ class Ending(FaultyDatagramEcho):
 
 
 class Short(FaultyDatagramEcho):
-    """
-    Has room for 8,192 bytes, as Twisted's ``listenUDP``; answers nothing that is longer than
-    20,000.
-    """
+    """Truncates to 8,192 bytes, as Twisted's ``listenUDP``, and ignores 20,000 bytes or more."""
 
     def answer(self, datagram: bytes, addr: Any) -> None:
         if len(datagram) < 20_000:
@@ -83,7 +80,11 @@ class Short(FaultyDatagramEcho):
 
 
 class Twice(FaultyDatagramEcho):
-    """Answers some datagrams twice, the first so many."""
+    """
+    Answers the first datagrams twice.
+
+    :param twice: their number.
+    """
 
     def __init__(self, twice: int) -> None:
         self.twice = twice
@@ -96,7 +97,11 @@ class Twice(FaultyDatagramEcho):
 
 
 class Lossy(FaultyDatagramEcho):
-    """Loses the first so many."""
+    """
+    Loses the first datagrams.
+
+    :param lost: their number.
+    """
 
     def __init__(self, lost: int) -> None:
         self.lost = lost
@@ -110,7 +115,7 @@ class Lossy(FaultyDatagramEcho):
 
 class Elsewhere(FaultyDatagramEcho):
     """
-    Answers through another port than the one that was tester.
+    Answers from another port.
 
     :param through: the protocol of that port.
     """
@@ -132,21 +137,21 @@ class Repeating(FaultyDatagramEcho):
 
 class DatagramTests(SynchronousTestCase):
     def fails(
-        self, check: Any, server: DatagramProtocol, says: str, host: str = "127.0.0.1"
+        self, check: Any, server: DatagramProtocol, message: str, host: str = "127.0.0.1"
     ) -> None:
-        with self.assertRaisesRegex(Failed, f"^{says}$"):
+        with self.assertRaisesRegex(Failed, f"^{message}$"):
             FakeDatagramServer(server, host).run(check)
 
-    def test_ours(self) -> None:
-        """Our echo passes them all, near and far, on both families."""
+    def test_conforming(self) -> None:
+        """The echo server passes all of these checks, local and remote, on both families."""
         for host in ("127.0.0.1", "127.0.0.2", "192.0.2.1", "::1", "2001:db8::1"):
             for check in CHECKS:
-                said = FakeDatagramServer(host=host).run(check)
-                self.assertEqual(said, f"sent to {host}" if check is replyAddress else "")
+                detail = FakeDatagramServer(host=host).run(check)
+                self.assertEqual(detail, f"sent to {host}" if check is replyAddress else "")
 
     def test_silent(self) -> None:
-        """Who does not answer passes none of them."""
-        for check, says in (
+        """A server that does not answer fails all of these checks."""
+        for check, message in (
             (datagramAnswers, "no datagram received within 5 s"),
             (datagramByteValues, "no reply"),
             (emptyDatagram, "no reply, and none to any datagram after it"),
@@ -156,66 +161,62 @@ class DatagramTests(SynchronousTestCase):
             (noDuplicates, "no reply"),
             (datagramPipelining, "100 of 100 datagrams lost"),
         ):
-            self.fails(check, Silent(), says)
+            self.fails(check, Silent(), message)
 
     def test_everyByte(self) -> None:
-        """A server that changes bytes, or ends at some, is found."""
+        """A server that changes bytes, or stops at a NUL, fails."""
         self.fails(datagramByteValues, Text(), "the reply has 0 bytes")
         self.fails(datagramByteValues, Upper(), "the reply has other bytes")
 
     def test_empty(self) -> None:
-        """
-        A server that takes nothing for no datagram is found, and one that takes it for the end.
-        """
+        """A server that ignores an empty datagram fails, and so does one that stops at it."""
         self.fails(emptyDatagram, Ending(False), "no reply")
         self.fails(emptyDatagram, Ending(True), "no reply, and none to any datagram after it")
 
     def test_sizes(self) -> None:
-        """A server that cuts is found, and one that has no room."""
-        says = "8193 bytes: the reply has 8192 bytes; also 32768, 65507 bytes"
-        self.fails(datagramSizes, Short(), says)
-        self.fails(datagramSizes, Short(), says.replace("65507", "65527"), "::1")
+        """A server that truncates long datagrams fails, on IPv4 and IPv6."""
+        message = "8193 bytes: the reply has 8192 bytes; also 32768, 65507 bytes"
+        self.fails(datagramSizes, Short(), message)
+        self.fails(datagramSizes, Short(), message.replace("65507", "65527"), "::1")
 
-    def test_source(self) -> None:
-        """
-        A server on every address of loopback is tried at two, and detected if it answers from one.
-        """
-        lab = FakeDatagramServer()
-        lab.wire.listenDatagrams(7007, EchoDatagramProtocol(lab.wire), "127.0.0.2")
-        self.assertEqual(lab.run(replyAddress), "sent to 127.0.0.1 and 127.0.0.2")
-        lab = FakeDatagramServer()
-        lab.wire.listenDatagrams(7007, Elsewhere(lab.server), "127.0.0.2")
+    def test_replyAddress(self) -> None:
+        """On loopback a second address is tried, and a reply from the wrong address fails."""
+        fake = FakeDatagramServer()
+        fake.wire.listenDatagrams(7007, EchoDatagramProtocol(fake.wire), "127.0.0.2")
+        self.assertEqual(fake.run(replyAddress), "sent to 127.0.0.1 and 127.0.0.2")
+        fake = FakeDatagramServer()
+        fake.wire.listenDatagrams(7007, Elsewhere(fake.server), "127.0.0.2")
         with self.assertRaisesRegex(Failed, "^the reply to 127.0.0.2 left from 127.0.0.1$"):
-            lab.run(replyAddress)
+            fake.run(replyAddress)
 
-    def test_port(self) -> None:
-        """A server that answers from another port is found."""
+    def test_replyPort(self) -> None:
+        """A server that answers from another port fails."""
         through = FaultyDatagramEcho()
-        lab = FakeDatagramServer(Elsewhere(through))
-        lab.wire.listenDatagrams(7008, through)
+        fake = FakeDatagramServer(Elsewhere(through))
+        fake.wire.listenDatagrams(7008, through)
         with self.assertRaisesRegex(Failed, "^the reply to port 7007 left from port 7008$"):
-            lab.run(replyPort)
+            fake.run(replyPort)
 
-    def test_once(self) -> None:
-        """Second replies are a fault on loopback; elsewhere a network may double some."""
+    def test_duplicates(self) -> None:
+        """Duplicate replies fail on loopback; elsewhere a network may cause some."""
         self.fails(noDuplicates, Twice(1), "21 replies to 20 datagrams")
         self.assertEqual(FakeDatagramServer(Twice(2), "192.0.2.1").run(noDuplicates), "")
         self.fails(noDuplicates, Twice(3), "23 replies to 20 datagrams", "192.0.2.1")
 
     def test_manyReplies(self) -> None:
-        """A server that answers a dozen times has duplicates, and no loss."""
+        """A server that answers repeatedly fails for duplicates, not for loss."""
         self.assertEqual(FakeDatagramServer(Repeating()).run(datagramPipelining), "")
         self.fails(noDuplicates, Repeating(), "240 replies to 20 datagrams")
 
     def test_pipelined(self) -> None:
-        """Loss is a fault on loopback; elsewhere a network may lose some, and how many is told."""
+        """Lost datagrams fail on loopback; elsewhere some loss is tolerated and reported."""
         self.fails(
             datagramPipelining,
             Lossy(1),
             f"1 of {PIPELINED_DATAGRAMS} datagrams lost",
         )
-        said = FakeDatagramServer(Lossy(10), "192.0.2.1").run(datagramPipelining)
-        self.assertEqual(said, "10 of 100 datagrams lost")
+        detail = FakeDatagramServer(Lossy(10), "192.0.2.1").run(datagramPipelining)
+        self.assertEqual(detail, "10 of 100 datagrams lost")
         self.fails(
             datagramPipelining,
             Lossy(11),

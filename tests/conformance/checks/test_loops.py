@@ -14,7 +14,11 @@ from tests.conformance.fakeservers import FakeDatagramServer, FaultyDatagramEcho
 
 
 class Overwhelmed(FaultyDatagramEcho):
-    """Answers nobody any more after so many datagrams."""
+    """
+    Stops answering after a number of datagrams.
+
+    :param left: the number.
+    """
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -26,62 +30,60 @@ class Overwhelmed(FaultyDatagramEcho):
 
 
 class LoopTests(SynchronousTestCase):
-    def test_ours(self) -> None:
-        """Our echo answers none that could be another echo, and goes on after a burst."""
+    def test_conforming(self) -> None:
+        """The echo server ignores datagrams from echo ports, and survives a burst."""
         self.assertEqual(FakeDatagramServer().run(echoPorts), "sent from ports 7, 19, 7007")
         self.assertRegex(
             FakeDatagramServer().run(datagramBurst), f"^1[0-9]{{3}} of {BURST_DATAGRAMS} returned$"
         )
 
     def test_answered(self) -> None:
-        """A server that answers such datagrams is found; the ports are told."""
+        """A server that answers datagrams from echo ports fails, with the ports listed."""
         with self.assertRaisesRegex(Failed, "^answers datagrams from ports 7, 19, 7007$"):
             FakeDatagramServer(FaultyDatagramEcho()).run(echoPorts)
 
-    def test_taken(self) -> None:
-        """
-        Ports that we cannot have are not tester from; where it is all of them, nothing is said.
-        """
-        lab = FakeDatagramServer()
+    def test_portsInUse(self) -> None:
+        """Ports that cannot be bound are left out; without any port the check is skipped."""
+        fake = FakeDatagramServer()
         for port in (19, 7007):
-            lab.wire.listenUDP(port, DatagramProtocol(), "127.0.0.3")
-        self.assertEqual(lab.run(echoPorts), "sent from port 7")
-        lab = FakeDatagramServer()
+            fake.wire.listenUDP(port, DatagramProtocol(), "127.0.0.3")
+        self.assertEqual(fake.run(echoPorts), "sent from port 7")
+        fake = FakeDatagramServer()
         for port in (7, 19, 7007):
-            lab.wire.listenUDP(port, DatagramProtocol(), "127.0.0.3")
+            fake.wire.listenUDP(port, DatagramProtocol(), "127.0.0.3")
         with self.assertRaisesRegex(Skipped, "^ports 7, 19 are in use, or need root$"):
-            lab.run(echoPorts)
+            fake.run(echoPorts)
 
-    def test_far(self) -> None:
-        """Off loopback, and on IPv6, it is sent from the address that the kernel chooses."""
-        lab = FakeDatagramServer(host="192.0.2.1", port=7)
-        self.assertEqual(lab.run(echoPorts), "sent from ports 7, 19")
-        lab = FakeDatagramServer(host="::1", port=7)
-        self.assertEqual(lab.run(echoPorts), "sent from port 19")
+    def test_notLoopback(self) -> None:
+        """Off loopback, and on IPv6, the kernel chooses the source address."""
+        fake = FakeDatagramServer(host="192.0.2.1", port=7)
+        self.assertEqual(fake.run(echoPorts), "sent from ports 7, 19")
+        fake = FakeDatagramServer(host="::1", port=7)
+        self.assertEqual(fake.run(echoPorts), "sent from port 19")
 
     def test_silent(self) -> None:
-        """Who answers nobody is not praised for it."""
+        """A server that answers nothing at all does not pass."""
         with self.assertRaisesRegex(Failed, "no datagram received within 5 s"):
             FakeDatagramServer(Overwhelmed(0)).run(echoPorts)
 
     def test_overwhelmed(self) -> None:
-        """A server that does not outlive a burst is found."""
+        """A server that does not survive a burst fails."""
         with self.assertRaisesRegex(Failed, "no datagram received within 5 s"):
             FakeDatagramServer(Overwhelmed(1000)).run(datagramBurst)
 
-    def test_full(self) -> None:
-        """What our own kernel has no room for does not end the burst."""
-        lab = FakeDatagramServer()
+    def test_fullSendBuffer(self) -> None:
+        """A full send buffer on the client's side does not end the burst."""
+        fake = FakeDatagramServer()
         write = MemoryDatagramPort.write
         left = [BURST_DATAGRAMS // 2]
 
         def full(port: MemoryDatagramPort, packet: bytes, addr: Any = None) -> None:
-            if port.protocol is not lab.server and left[0]:
+            if port.protocol is not fake.server and left[0]:
                 left[0] -= 1
                 raise OSError(ENOBUFS, strerror(ENOBUFS))
             write(port, packet, addr)
 
         self.patch(MemoryDatagramPort, "write", full)
         self.assertEqual(
-            lab.run(datagramBurst), f"{BURST_DATAGRAMS // 2} of {BURST_DATAGRAMS} returned"
+            fake.run(datagramBurst), f"{BURST_DATAGRAMS // 2} of {BURST_DATAGRAMS} returned"
         )

@@ -21,14 +21,14 @@ class Silent(FaultyEcho):
 
 
 class Text(FaultyEcho):
-    """Takes all for text of seven bits."""
+    """Treats data as seven-bit text."""
 
     def dataReceived(self, data: bytes) -> None:
-        self.transport.write(bytes(each & 0x7F for each in data))
+        self.transport.write(bytes(byte & 0x7F for byte in data))
 
 
 class Large(FaultyEcho):
-    """Leaves out what comes alone."""
+    """Drops single bytes."""
 
     def dataReceived(self, data: bytes) -> None:
         if len(data) > 1:
@@ -36,14 +36,14 @@ class Large(FaultyEcho):
 
 
 class Tutorial(FaultyEcho):
-    """Takes each piece for one message of 1,024 bytes at the most."""
+    """Treats every received segment as one message of at most 1,024 bytes."""
 
     def dataReceived(self, data: bytes) -> None:
         self.transport.write(data[:1024])
 
 
 class Blocked(FaultyEcho):
-    """Echoes no more after a megabyte, as a server that waits for a full pipe."""
+    """Stops echoing after one megabyte, like a server that deadlocks on a full pipe."""
 
     echoed = 0
 
@@ -54,32 +54,32 @@ class Blocked(FaultyEcho):
 
 
 class StreamTests(SynchronousTestCase):
-    def test_ours(self) -> None:
-        """Our echo passes them all."""
+    def test_conforming(self) -> None:
+        """The echo server passes all of these checks."""
         for check in (streamAnswers, streamByteValues, byteAtATime, streamPipelining, largeMessage):
             self.assertEqual(FakeStreamServer().run(check), "")
 
     def test_answers(self) -> None:
-        """Nobody is there who does not answer."""
+        """A server that answers nothing fails."""
         with self.assertRaisesRegex(Failed, "0 of 17 bytes returned, then nothing for 5 s"):
             faultyServer(Silent).run(streamAnswers)
 
     def test_everyByte(self) -> None:
-        """A server that changes some values of a byte is found."""
+        """A server that changes some byte values fails."""
         with self.assertRaisesRegex(Failed, "wrong byte at offset 128: sent 80, received 00"):
             faultyServer(Text).run(streamByteValues)
 
-    def test_singleBytes(self) -> None:
-        """Bytes are sent one by one, and a server that loses such is found."""
+    def test_byteAtATime(self) -> None:
+        """A server that drops bytes sent one at a time fails."""
         with self.assertRaisesRegex(Failed, "0 of 256 bytes returned"):
             faultyServer(Large).run(byteAtATime)
 
     def test_pipelined(self) -> None:
-        """A server that takes a piece for a message is found."""
+        """A server that treats a segment as a message fails."""
         with self.assertRaisesRegex(Failed, "wrong byte at offset 1024: sent"):
             faultyServer(Tutorial).run(streamPipelining)
 
     def test_large(self) -> None:
-        """A server that stalls where much is under way is found."""
+        """A server that stalls on a large message fails."""
         with self.assertRaisesRegex(Failed, "of 16777216 bytes returned, then nothing for 5 s"):
             faultyServer(Blocked).run(largeMessage)
