@@ -9,11 +9,13 @@ from twisted.application.reactors import NoSuchReactor
 from twisted.application.reactors import installReactor as installNamed
 
 from echoproto.errors import StartupError
+from echoproto.reactors.monotonic import useMonotonicTime
 
 
 def installReactor(name: str | None) -> Any:
     """
-    Install the reactor of that name.
+    Install the reactor of that name; its timed calls do not depend on the wall clock
+    (:func:`~echoproto.reactors.monotonic.useMonotonicTime`).
 
     :param name: a name of ``twistd --help-reactors``; ``None`` for the direct reactor on Linux, and
         for Twisted's choice elsewhere.
@@ -22,10 +24,12 @@ def installReactor(name: str | None) -> Any:
     """
     name = name or ("direct" if sys.platform == "linux" else "default")
     try:
-        return installNamed(name)
+        reactor: Any = installNamed(name)  # Any: it has many interfaces
     except NoSuchReactor:
         raise StartupError(
             f"--reactor {name!r}: unknown reactor; twistd --help-reactors lists them"
         ) from None
     except Exception as error:
         raise StartupError(f"--reactor {name!r} cannot be used: {error}") from error
+    useMonotonicTime(reactor)
+    return reactor

@@ -21,6 +21,7 @@ import echoproto
 from echoproto.addresses import AddressFilter
 from echoproto.errors import StartupError
 from echoproto.protocols.timeouts import Timeouts
+from echoproto.reactors.monotonic import useMonotonicTime
 from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listeners import Listener, parseListener
@@ -238,5 +239,6 @@ def makeService(options: Options) -> IService:
     # Not at module level: importing the reactor installs it, and twistd --reactor chooses it first.
     from twisted.internet import reactor
 
+    useMonotonicTime(reactor)
     service: Any = EchoprotoService(reactor, options.settings)
     return IService(service)

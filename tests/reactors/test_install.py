@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 from unittest import mock
 
+from twisted.internet.selectreactor import SelectReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
@@ -26,6 +28,16 @@ class InstallReactorTests(SynchronousTestCase):
         self.assertEqual(self.installed(None, "linux"), "direct")
         self.assertEqual(self.installed(None, "darwin"), "default")
         self.assertEqual(self.installed("poll", "linux"), "poll")
+
+    def test_monotonic(self) -> None:
+        """Timed calls of the reactor do not depend on the wall clock."""
+        reactor = SelectReactor()
+        self.addCleanup(reactor.removeAll)
+        with mock.patch.object(module, "installNamed", return_value=reactor):
+            self.assertIs(installReactor("select"), reactor)
+        with mock.patch("time.monotonic", return_value=time.monotonic() + 1000.0):
+            later = reactor.seconds()
+        self.assertGreater(later - reactor.seconds(), 900.0)
 
     def test_unknown(self) -> None:
         """An unknown name is an error of one line."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any
+from unittest import mock
 
 import twisted
 from twisted.trial.unittest import SynchronousTestCase
@@ -180,3 +181,11 @@ class MakeServiceTests(SynchronousTestCase):
         service: Any = makeService(options)
         self.assertIsInstance(service, EchoprotoService)
         self.assertIs(service.listeners._settings, options.settings)
+
+    def test_monotonic(self) -> None:
+        """twistd's reactor measures elapsed time from then on."""
+        from twisted.internet import reactor
+
+        with mock.patch.object(module, "useMonotonicTime") as use:
+            makeService(parsed("-p", "7"))
+        use.assert_called_once_with(reactor)

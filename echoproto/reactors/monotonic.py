@@ -1,0 +1,27 @@
+"""Makes a reactor measure elapsed time, so that setting the wall clock moves no timed call."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from twisted.internet.base import ReactorBase
+
+
+def useMonotonicTime(reactor: Any) -> None:
+    """
+    Make ``reactor.seconds()``, by which timed calls are due, a monotonic clock.
+
+    Twisted's reactors use the wall clock: set back by an hour, it delays every timed call by an
+    hour (twisted#2424); set forward, it makes all of them at once. From now on ``seconds()``
+    continues from the time of day at this call, unaffected by later changes, so that calls which
+    are scheduled already stay right. A reactor that measures elapsed time itself, such as the
+    direct reactor or a ``Clock``, is left as it is.
+
+    :param reactor: any reactor of Twisted.
+    """
+    if not isinstance(reactor, ReactorBase) or reactor.seconds is time.monotonic:
+        return
+    start = time.time() - time.monotonic()
+    # An attribute of the instance, which Twisted reads for every timed call.
+    reactor.seconds = lambda: start + time.monotonic()

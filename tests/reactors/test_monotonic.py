@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.selectreactor import SelectReactor
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.reactors import monotonic as module
+from echoproto.reactors.direct import DirectReactor
+from echoproto.reactors.monotonic import useMonotonicTime
+
+
+class FakeTime:
+    """The wall clock and the monotonic clock of a test."""
+
+    def __init__(self) -> None:
+        self.wall = 1_000_000.0
+        self.elapsed = 50.0
+
+    def time(self) -> float:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+
+class MonotonicTimeTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.time = FakeTime()
+        self.patch(module, "time", self.time)
+
+    def adapted(self, reactor: Any) -> Any:
+        self.addCleanup(reactor.removeAll)
+        reactor.seconds = self.time.time
+        self.early: list[str] = []
+        reactor.callLater(3.0, self.early.append, "before")
+        useMonotonicTime(reactor)
+        return reactor
+
+    def asyncioReactor(self) -> Any:
+        loop = asyncio.new_event_loop()
+        self.addCleanup(loop.close)
+        return AsyncioSelectorReactor(loop)
+
+    def reactors(self) -> list[Any]:
+        return [self.adapted(SelectReactor()), self.adapted(self.asyncioReactor())]
+
+    def test_setBack(self) -> None:
+        """A wall clock that is set back by an hour delays no call."""
+        for reactor in self.reactors():
+            made: list[float] = []
+            reactor.callLater(2.0, made.append, 1.0)
+            self.time.wall -= 3600
+            self.time.elapsed += 2.0
+            reactor.runUntilCurrent()
+            self.assertEqual(made, [1.0])
+
+    def test_setForward(self) -> None:
+        """A wall clock that is set forward makes no call early."""
+        for reactor in self.reactors():
+            made: list[float] = []
+            reactor.callLater(2.0, made.append, 1.0)
+            self.time.wall += 3600
+            self.time.elapsed += 1.5
+            reactor.runUntilCurrent()
+            self.assertEqual(made, [])
+            self.assertAlmostEqual(reactor.timeout(), 0.5)
+
+    def test_alreadyScheduled(self) -> None:
+        """A call that was scheduled before is made at its time."""
+        for make in (SelectReactor, self.asyncioReactor):
+            reactor = self.adapted(make())
+            self.time.elapsed += 2.9
+            reactor.runUntilCurrent()
+            self.assertEqual(self.early, [])
+            self.time.elapsed += 0.2
+            reactor.runUntilCurrent()
+            self.assertEqual(self.early, ["before"])
+
+    def test_leftAlone(self) -> None:
+        """The direct reactor, and a clock that is no reactor, keep their own time."""
+        direct, clock = DirectReactor(), Clock()
+        self.addCleanup(direct.removeAll)
+        self.patch(module, "time", time)
+        useMonotonicTime(direct)
+        useMonotonicTime(clock)
+        self.assertIs(direct.seconds, time.monotonic)
+        self.assertEqual(clock.seconds(), 0.0)
