@@ -166,7 +166,7 @@ def _ncat(port: int, folder: Path) -> Sequence[Sequence[str]]:
 
 
 #: Datagrams are cut, and answered from another address than was asked.
-_CUT = ("udp sizes", "udp source")
+_CUT = ("udp datagram-sizes", "udp reply-address")
 
 OURS = (Server("twistd echoproto", _twistd, _ours), Server("echoproto serve", _serve, _ours))
 
@@ -177,13 +177,13 @@ THEIRS = (
         "stock Twisted",
         _wireEcho,
         _stock,
-        (*_CUT, "tcp late reader", "tcp never reads", "udp echo ports"),
+        (*_CUT, "tcp late-reader", "tcp never-reads", "udp echo-ports"),
         loses=True,
     ),
     Server("inetd", _inetd, _packaged("openbsd-inetd"), _CUT, root=True, alone=True),
     Server("xinetd", _xinetd, _packaged("xinetd"), _CUT, root=True),
-    Server("socat", _socat, _packaged("socat"), (*_CUT, "udp empty")),
-    Server("ncat", _ncat, _packaged("ncat"), (*_CUT, "udp empty"), loses=True),
+    Server("socat", _socat, _packaged("socat"), (*_CUT, "udp empty-datagram")),
+    Server("ncat", _ncat, _packaged("ncat"), (*_CUT, "udp empty-datagram"), loses=True),
 )
 
 SERVERS = (*OURS, *THEIRS)

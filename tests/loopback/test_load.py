@@ -86,7 +86,7 @@ class LoadTests(SynchronousTestCase):
                 running.send_signal(signal.SIGINT)
                 output, errors = running.communicate(timeout=PATIENCE)
             self.assertEqual(running.returncode, 2)
-            self.assertRegex(errors, r"^echoproto load: worker \d died: signal 9\n$")
+            self.assertRegex(errors, r"^echoproto load: worker \d was killed by signal 9\n$")
             self.assertIn("0 wrong", output)
             self.assertEqual([pid for pid in workers if os.path.exists(f"/proc/{pid}")], [])
 
