@@ -30,7 +30,7 @@ class TokenBucketsTests(SynchronousTestCase):
         self.assertEqual([buckets.take("a") for _ in range(2)], [True, False])
 
     def test_clockSetBack(self) -> None:
-        """A clock that is set back takes no tokens from anybody."""
+        """A clock set back does not reduce the tokens of any key."""
         times = iter([100.0, 40.0, 40.5, 41.0])
         buckets = TokenBuckets(2.0, 2.0, times.__next__)
         self.assertEqual([buckets.take("a") for _ in range(4)], [True, True, True, True])
@@ -41,7 +41,7 @@ class TokenBucketsTests(SynchronousTestCase):
         self.assertEqual([buckets.take(key) for key in "aab"], [True, False, True])
 
     def test_tableIsBounded(self) -> None:
-        """Beyond its capacity the table forgets the key that was silent longest."""
+        """Beyond its capacity the table drops the least recently used key."""
         buckets = TokenBuckets(1.0, 1.0, self.clock.seconds, capacity=2)
         self.assertEqual([buckets.take(key) for key in "abac"], [True, True, False, True])
         self.assertEqual(len(buckets), 2)
@@ -57,10 +57,7 @@ class TokenBucketsTests(SynchronousTestCase):
     def test_neverMoreThanBurstAndRate(
         self, rate: float, burst: float, steps: list[tuple[str, float, int]]
     ) -> None:
-        """
-        Whatever comes when, a key never has more than its burst and its rate over the time gone,
-        from any moment on.
-        """
+        """In any interval, a key gets at most its burst plus its rate times the interval."""
         clock = Clock()
         buckets = TokenBuckets(rate, burst, clock.seconds)
         taken: dict[str, list[tuple[float, int]]] = {key: [] for key in "abc"}
@@ -74,7 +71,7 @@ class TokenBucketsTests(SynchronousTestCase):
                 self.assertLessEqual(had, burst + rate * (now - began) + 1e-6)
 
     def test_hardlyLessThanBurst(self) -> None:
-        """A key that was silent for long has its burst at once, less what may be taken ahead."""
+        """An idle key has its full burst again, minus the tokens that may be taken in advance."""
         buckets = TokenBuckets(1000.0, 1000.0, self.clock.seconds)
         for least in (1000, 985):
             self.assertEqual(sum(buckets.take("a") for _ in range(2000)), least)
@@ -88,14 +85,14 @@ class ConnectionAdmissionTests(SynchronousTestCase):
     def verdicts(self, admission: ConnectionAdmission, *hosts: str | None) -> list[Refusal | None]:
         return [admission.admit(host) for host in hosts]
 
-    def test_everybody(self) -> None:
-        """Without limits everybody is admitted, and counted; there is always room."""
+    def test_noLimits(self) -> None:
+        """Without limits every client is admitted and counted, and the room is infinite."""
         admission = ConnectionAdmission(self.clock.seconds)
         self.assertEqual(set(self.verdicts(admission, *["192.0.2.1"] * 1000)), {None})
         self.assertEqual((admission.open, admission.room), (1000, inf))
 
     def test_full(self) -> None:
-        """When all places are taken nobody is admitted, until one is given back."""
+        """When all places are taken no client is admitted until one is released."""
         admission = ConnectionAdmission(self.clock.seconds, maximum=2)
         verdicts = self.verdicts(admission, "192.0.2.1", "192.0.2.2", "192.0.2.3", None)
         self.assertEqual(verdicts, [None, None, Refusal.FULL, Refusal.FULL])
@@ -104,21 +101,21 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         self.assertEqual((admission.open, admission.room), (1, 1))
         self.assertIsNone(admission.admit("192.0.2.3"))
 
-    def test_noPlaces(self) -> None:
-        """With no places at all nobody is admitted."""
+    def test_zeroMaximum(self) -> None:
+        """With a maximum of zero no client is admitted."""
         admission = ConnectionAdmission(self.clock.seconds, maximum=0)
         self.assertEqual(self.verdicts(admission, "192.0.2.1", None), [Refusal.FULL] * 2)
 
     def test_sourceFull(self) -> None:
-        """A source that has its share gets no more until it gives one back; another source does."""
+        """A source at its limit is refused until it releases a place; others are admitted."""
         admission = ConnectionAdmission(self.clock.seconds, perSource=1)
         verdicts = self.verdicts(admission, "192.0.2.1", "192.0.2.1", "192.0.2.2")
         self.assertEqual(verdicts, [None, Refusal.SOURCE_FULL, None])
         admission.release("192.0.2.1")
         self.assertIsNone(admission.admit("192.0.2.1"))
 
-    def test_oneOfSeveralGivenBack(self) -> None:
-        """A source that gives one of its places back has one more to take, and not two."""
+    def test_oneOfSeveralReleased(self) -> None:
+        """A source that releases one of its places can take one more, not two."""
         admission = ConnectionAdmission(self.clock.seconds, perSource=2)
         self.verdicts(admission, "192.0.2.1", "192.0.2.1")
         admission.release("192.0.2.1")
@@ -126,7 +123,7 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         self.assertEqual(verdicts, [None, Refusal.SOURCE_FULL])
 
     def test_oneSource(self) -> None:
-        """Mapped addresses count with plain ones, and all addresses of a /64 together."""
+        """Mapped IPv4 addresses count as plain ones, and all addresses of a /64 count together."""
         for one, same, other in (
             ("192.0.2.1", "::ffff:192.0.2.1", "::ffff:192.0.2.2"),
             ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"),
@@ -138,9 +135,7 @@ class ConnectionAdmissionTests(SynchronousTestCase):
             self.assertIsNone(admission.admit(one))
 
     def test_noAddress(self) -> None:
-        """
-        Who has no address, or one that is nobody's, counts among all and has no limit of its own.
-        """
+        """Clients without a unicast address count against the maximum only, not as a source."""
         for host in (None, "0.0.0.0", "ff02::1"):
             admission = ConnectionAdmission(self.clock.seconds, maximum=3, perSource=1, rate=1.0)
             verdicts = self.verdicts(admission, host, host, host, host)
@@ -149,9 +144,7 @@ class ConnectionAdmissionTests(SynchronousTestCase):
             self.assertEqual(admission.open, 2)
 
     def test_denied(self) -> None:
-        """
-        Who may not come is denied in either form of its address; who has none is not judged by it.
-        """
+        """Denied addresses are refused in plain and mapped form; no address is no reason."""
         networks = AddressFilter(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
         admission = ConnectionAdmission(self.clock.seconds, networks=networks)
         hosts = ("192.0.2.1", "192.0.2.2", "::ffff:192.0.2.2", "198.51.100.1", "2001:db8::1", None)
@@ -162,9 +155,7 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         self.assertEqual(admission.open, 2)
 
     def test_rate(self) -> None:
-        """
-        A source makes its burst at once, then as many a second as its rate; another has its own.
-        """
+        """A source may open its burst at once, then its rate per second; other sources likewise."""
         admission = ConnectionAdmission(self.clock.seconds, rate=2.0, burst=3.0)
         one = "192.0.2.1"
         self.assertEqual(
@@ -174,8 +165,8 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         self.clock.advance(0.5)
         self.assertEqual(self.verdicts(admission, one, one), [None, Refusal.RATE])
 
-    def test_closingGivesNoTokenBack(self) -> None:
-        """To open and close again and again is held to the rate too."""
+    def test_closingReturnsNoToken(self) -> None:
+        """Connections that are opened and closed again and again are limited by the rate too."""
         admission = ConnectionAdmission(self.clock.seconds, rate=2.0)
         for _ in range(2):
             self.assertIsNone(admission.admit("192.0.2.1"))
@@ -184,17 +175,14 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         self.assertEqual(admission.open, 0)
 
     def test_defaultBurst(self) -> None:
-        """Where no burst is given it is what comes in a second, and at least one connection."""
+        """The default burst is the connections of one second, and at least one."""
         for rate, burst in ((3.0, 3), (0.1, 1)):
             admission = ConnectionAdmission(self.clock.seconds, rate=rate)
             verdicts = self.verdicts(admission, *["192.0.2.1"] * (burst + 1))
             self.assertEqual(verdicts, [None] * burst + [Refusal.RATE])
 
     def test_order(self) -> None:
-        """
-        The reason told is the one nearest to the client: denied, its own share, all places, its
-        rate.
-        """
+        """If several limits apply, the order is: denied, per source, maximum, rate."""
         admission = ConnectionAdmission(
             self.clock.seconds,
             2,
@@ -212,7 +200,7 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         self.assertIs(admission.admit(one), Refusal.RATE)
 
     def test_refusedTakesNoToken(self) -> None:
-        """What is refused takes nothing from the source's rate."""
+        """A refused connection takes no token from its source's rate."""
         for maximum, perSource in ((1.0, inf), (inf, 1.0)):
             admission = ConnectionAdmission(self.clock.seconds, maximum, perSource, 2.0, 2.0)
             refused = self.verdicts(admission, *["192.0.2.1"] * 10)[1:]
@@ -221,7 +209,7 @@ class ConnectionAdmissionTests(SynchronousTestCase):
             self.assertIsNone(admission.admit("192.0.2.1"))
 
     def test_oneSourceCostsAnotherNothing(self) -> None:
-        """A source over a limit of its own takes no place and no token of anybody's."""
+        """A source over its own limits takes no places or tokens from other sources."""
         admission = ConnectionAdmission(
             self.clock.seconds,
             maximum=4,
@@ -234,7 +222,7 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         self.assertEqual(self.verdicts(admission, *["192.0.2.2"] * 2), [None, None])
 
     def test_whenRoom(self) -> None:
-        """It is told exactly when the last place had been taken and one is free again."""
+        """whenRoom is called exactly when a place becomes free after all were taken."""
         admission = ConnectionAdmission(self.clock.seconds, maximum=2)
         rooms: list[float] = []
         admission.whenRoom = lambda: rooms.append(admission.room)
@@ -249,15 +237,15 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         admission.release(None)
         self.assertEqual(rooms, [1, 1])
 
-    def test_nobodyToTell(self) -> None:
-        """Where nobody waits for room, a place is given back without a word."""
+    def test_noWhenRoom(self) -> None:
+        """Without whenRoom, a place is released silently."""
         admission = ConnectionAdmission(self.clock.seconds, maximum=1)
         admission.admit(None)
         admission.release(None)
         self.assertEqual(admission.open, 0)
 
 
-#: Clients and the source that each counts for; ``None`` where it has no limit of its own.
+#: Client addresses and their source; ``None`` if the source has no limit of its own.
 SOURCES = {
     "192.0.2.1": "one",
     "::ffff:192.0.2.1": "one",
@@ -272,14 +260,14 @@ DENIED_HOST = "::ffff:198.51.100.9"
 
 admits = st.tuples(st.just("admit"), st.sampled_from([*SOURCES, DENIED_HOST]))
 releases = st.tuples(st.just("release"), st.integers(0, 100))
-# Multiples of what a binary fraction holds exactly, so that the model's buckets are exact.
+# Multiples of 1/4 are exact in binary, so the model's buckets are exact.
 pauses = st.tuples(st.just("wait"), st.integers(0, 8).map(lambda quarters: quarters / 4))
 
 
 class AdmissionModel:
     """
-    What an admission should do, told in the most plain way: a list of the connections that are
-    open, and the times at which each source was admitted.
+    The expected behaviour of an admission, in its plainest form: a list of open connections, and
+    the tokens of each source.
     """
 
     def __init__(self, maximum: float, perSource: float, rate: float, burst: float) -> None:
@@ -292,15 +280,15 @@ class AdmissionModel:
             burst,
             AddressFilter(deny=["198.51.100.0/24"]),
         )
-        self.admission.whenRoom = self.noteRoom
+        self.admission.whenRoom = self.countRoom
         self.open: list[str | None] = []
-        self.told = self.toTell = 0
+        self.rooms = self.expectedRooms = 0
         self._limits = maximum, perSource
         self._rate, self._burst = rate, burst
         self._tokens: dict[str, tuple[float, float]] = {}
 
-    def noteRoom(self) -> None:
-        self.told += 1
+    def countRoom(self) -> None:
+        self.rooms += 1
 
     def count(self, source: str) -> int:
         return [SOURCES[host] for host in self.open].count(source)
@@ -332,7 +320,7 @@ class AdmissionModel:
 
     def release(self, index: int) -> None:
         if self.open:
-            self.toTell += len(self.open) == self._limits[0]
+            self.expectedRooms += len(self.open) == self._limits[0]
             self.admission.release(self.open.pop(index % len(self.open)))
 
 
@@ -353,9 +341,9 @@ class AnyOrderTests(SynchronousTestCase):
         events: list[tuple[str, Any]],
     ) -> None:
         """
-        Whoever comes and goes in whatever order: no limit is passed, no place leaks, whoever is
-        below its own limits is refused only where all places are taken, and it is told when one is
-        free.
+        In any order of connections and releases, no limit is exceeded and no place leaks. Clients
+        within their own limits are refused only when all places are taken, and ``whenRoom`` is
+        called when one becomes free.
         """
         model = AdmissionModel(maximum, perSource, rate, burst)
         for event, value in events:
@@ -377,7 +365,7 @@ class AnyOrderTests(SynchronousTestCase):
         self.assertEqual(admission.open, len(model.open))
         self.assertTrue(0 <= admission.open <= maximum)
         self.assertEqual(admission.room, maximum - admission.open)
-        self.assertEqual(model.told, model.toTell)
+        self.assertEqual(model.rooms, model.expectedRooms)
         counts = admission._bySource.values()
         self.assertTrue(all(0 < count <= perSource for count in counts), counts)
         self.assertEqual(sum(counts), sum(SOURCES[host] is not None for host in model.open))
@@ -389,17 +377,17 @@ class DatagramAdmissionTests(SynchronousTestCase):
         self.admission = DatagramAdmission(self.clock.seconds, rate=2.0)
 
     def test_ordinarySource(self) -> None:
-        """An ordinary source is answered."""
+        """An ordinary source is admitted."""
         self.assertIsNone(self.admission.refusal("192.0.2.1", 40_000))
 
     def test_loopingPorts(self) -> None:
-        """The ports of services that answer anything are refused, and 0."""
+        """Port 0 and the ports of services that answer any datagram are refused."""
         self.assertEqual(LOOPING_PORTS, {0, 7, 9, 11, 13, 15, 17, 19, 37})
         for port in LOOPING_PORTS:
             self.assertIs(self.admission.refusal("192.0.2.1", port), Refusal.LOOPING_PORT)
 
     def test_ownPorts(self) -> None:
-        """A port of our own is refused as a source from any host, once it is known."""
+        """A port of this server is refused as a source on any host, while it is registered."""
         self.assertIsNone(self.admission.refusal("192.0.2.1", 12345))
         self.admission.addOwnPort(12345)
         self.admission.addOwnPort(12345)
@@ -409,11 +397,11 @@ class DatagramAdmissionTests(SynchronousTestCase):
         self.assertIsNone(self.admission.refusal("192.0.2.1", 12345))
 
     def test_notUnicast(self) -> None:
-        """A source that is not one host is refused."""
+        """A multicast source address is refused."""
         self.assertIs(self.admission.refusal("224.0.0.1", 40_000), Refusal.NOT_UNICAST)
 
     def test_rate(self) -> None:
-        """A source over its rate is refused until time has passed; another source is not."""
+        """A source over its rate is refused until time has passed; other sources are admitted."""
         verdicts = [self.admission.refusal("192.0.2.1", port) for port in (1000, 1001, 1002)]
         self.assertEqual(verdicts, [None, None, Refusal.RATE])
         self.assertIsNone(self.admission.refusal("192.0.2.2", 1000))
@@ -421,18 +409,18 @@ class DatagramAdmissionTests(SynchronousTestCase):
         self.assertIsNone(self.admission.refusal("192.0.2.1", 1000))
 
     def test_noLimit(self) -> None:
-        """Rate 0 is no limit."""
+        """Rate 0 means unlimited."""
         admission = DatagramAdmission(self.clock.seconds, rate=0)
         self.assertEqual({admission.refusal("192.0.2.1", 1000) for _ in range(5000)}, {None})
 
     def test_slowRateAnswersOne(self) -> None:
-        """A rate under one per second still answers a first datagram."""
+        """A rate below one per second still admits a first datagram."""
         admission = DatagramAdmission(self.clock.seconds, rate=0.1)
         verdicts = [admission.refusal("192.0.2.1", 1000) for _ in range(2)]
         self.assertEqual(verdicts, [None, Refusal.RATE])
 
     def test_denied(self) -> None:
-        """Who may not come is not answered, in neither form of its address."""
+        """Denied addresses are refused in plain and mapped form."""
         networks = AddressFilter(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
         admission = DatagramAdmission(self.clock.seconds, networks=networks)
         for host, verdict in (
@@ -446,9 +434,7 @@ class DatagramAdmissionTests(SynchronousTestCase):
             self.assertIs(admission.refusal(host, 40_000), verdict, host)
 
     def test_deniedTakesNoToken(self) -> None:
-        """
-        The sources of a /64 have one rate, and one of them that is denied takes nothing of it.
-        """
+        """The addresses of a /64 share a rate, and a denied one takes no token from it."""
         networks = AddressFilter(deny=["2001:db8::2"])
         admission = DatagramAdmission(self.clock.seconds, rate=1.0, networks=networks)
         self.assertIs(admission.refusal("2001:db8::2", 40_000), Refusal.DENIED)

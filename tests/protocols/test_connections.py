@@ -19,28 +19,28 @@ from echoproto.protocols.connections import (
 
 
 @implementer(ITrackedConnection)
-class Noting:
+class RecordingConnection:
     """A connection that records its calls."""
 
     def __init__(self) -> None:
-        self.told: list[str | float] = []
+        self.calls: list[str | float] = []
         self.onCheck: Callable[[], None] = lambda: None
 
     def checkTimeouts(self, now: float) -> None:
-        self.told.append(now)
+        self.calls.append(now)
         self.onCheck()
 
     def beginDrain(self) -> None:
-        self.told.append("drain")
+        self.calls.append("drain")
 
     def abort(self) -> None:
-        self.told.append("abort")
+        self.calls.append("abort")
 
 
-verifyClass(ITrackedConnection, Noting)
+verifyClass(ITrackedConnection, RecordingConnection)
 
 
-class NotingClock(Clock):
+class RecordingClock(Clock):
     """A clock that records the delays of its calls."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class ConnectionTrackerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.tracker = ConnectionTracker(self.clock)
-        self.first, self.second = Noting(), Noting()
+        self.first, self.second = RecordingConnection(), RecordingConnection()
 
     def test_checksAll(self) -> None:
         """One scheduled call checks every connection at each interval, with the current time."""
@@ -64,46 +64,44 @@ class ConnectionTrackerTests(SynchronousTestCase):
         self.tracker.add(self.second)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         self.clock.pump([CHECK_INTERVAL] * 2)
-        self.assertEqual((self.first.told, self.second.told), ([1.0, 2.0], [1.0, 2.0]))
+        self.assertEqual((self.first.calls, self.second.calls), ([1.0, 2.0], [1.0, 2.0]))
 
     def test_turns(self) -> None:
         """Many connections are checked over several turns of the reactor, each once."""
-        clock = NotingClock()
+        clock = RecordingClock()
         tracker = ConnectionTracker(clock)
-        connections = [Noting() for _ in range(2 * CONNECTIONS_PER_TURN)]
-        for each in connections:
-            tracker.add(each)
+        connections = [RecordingConnection() for _ in range(2 * CONNECTIONS_PER_TURN)]
+        for connection in connections:
+            tracker.add(connection)
         clock.advance(CHECK_INTERVAL)
-        self.assertEqual({tuple(each.told) for each in connections}, {(1.0,)})
+        self.assertEqual({tuple(connection.calls) for connection in connections}, {(1.0,)})
         self.assertEqual(clock.delays, [CHECK_INTERVAL, 0, 0, CHECK_INTERVAL])
 
     def test_endedMeanwhile(self) -> None:
         """A connection that ended during another's check is not checked."""
-        for each, other in ((self.first, self.second), (self.second, self.first)):
-            each.onCheck = partial(self.tracker.remove, other)
-            self.tracker.add(each)
+        for connection, other in ((self.first, self.second), (self.second, self.first)):
+            connection.onCheck = partial(self.tracker.remove, other)
+            self.tracker.add(connection)
         self.clock.advance(CHECK_INTERVAL)
-        self.assertEqual(sorted([self.first.told, self.second.told]), [[], [1.0]])
+        self.assertEqual(sorted([self.first.calls, self.second.calls]), [[], [1.0]])
 
     def test_nothingOpen(self) -> None:
-        """While nothing is open nothing is scheduled."""
+        """While no connection is open nothing is scheduled."""
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.tracker.add(self.first)
         self.tracker.remove(self.first)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.tracker.add(self.second)
         self.clock.advance(CHECK_INTERVAL)
-        self.assertEqual((self.first.told, self.second.told), ([], [1.0]))
+        self.assertEqual((self.first.calls, self.second.calls), ([], [1.0]))
 
     def test_drain(self) -> None:
-        """
-        A drain notifies every connection, checks more often, and ends when the last one is removed.
-        """
+        """A drain notifies every connection, checks more often, and ends with the last one."""
         self.tracker.add(self.first)
         self.tracker.add(self.second)
         drained = self.tracker.drain(1.0)
         self.clock.advance(DRAIN_CHECK_INTERVAL)
-        self.assertEqual(self.first.told, ["drain", DRAIN_CHECK_INTERVAL])
+        self.assertEqual(self.first.calls, ["drain", DRAIN_CHECK_INTERVAL])
         self.tracker.remove(self.first)
         self.assertNoResult(drained)
         self.tracker.remove(self.second)
@@ -111,28 +109,25 @@ class ConnectionTrackerTests(SynchronousTestCase):
         self.assertTrue(self.tracker.draining)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_drainHeldUp(self) -> None:
-        """
-        After the reactor was blocked in a drain, no client counts as silent before the drain's
-        timeout.
-        """
+    def test_drainAfterBlockedReactor(self) -> None:
+        """After the reactor was blocked, a drain still gives clients its full silence timeout."""
         self.tracker.add(self.first)
         self.tracker.drain(1.0)
         self.clock.advance(0.7)
         self.clock.advance(DRAIN_CHECK_INTERVAL)
-        self.assertEqual(self.first.told[:2], ["drain", "drain"])
-        self.assertAlmostEqual(float(self.first.told[2]), 0.8)
+        self.assertEqual(self.first.calls[:2], ["drain", "drain"])
+        self.assertAlmostEqual(float(self.first.calls[2]), 0.8)
         self.clock.advance(0.5)
-        self.assertEqual(self.first.told[3:], ["abort"])
+        self.assertEqual(self.first.calls[3:], ["abort"])
 
-    def test_drainNothing(self) -> None:
-        """A drain with nothing open is over at once."""
+    def test_drainWithoutConnections(self) -> None:
+        """A drain without open connections is over at once."""
         self.successResultOf(self.tracker.drain(1.0))
 
     def test_drainDeadline(self) -> None:
-        """At its deadline a drain aborts what is open; a later one does not put it off."""
+        """At its deadline a drain aborts open connections; a second drain does not extend it."""
         self.tracker.add(self.first)
         self.tracker.drain(0.3)
         self.tracker.drain(60.0)
         self.clock.pump([0.1] * 3)
-        self.assertEqual(self.first.told[-1], "abort")
+        self.assertEqual(self.first.calls[-1], "abort")

@@ -17,7 +17,7 @@ SOURCE = ("192.0.2.1", 40_000)
 
 
 class Answering(DatagramServerProtocol):
-    """Answers what the test has put into ``text``."""
+    """Replies with the value of ``text``."""
 
     text: bytes | Refusal = b""
 
@@ -35,7 +35,7 @@ class FailingPort:
         raise self._error
 
 
-class DatagramServiceTests(SynchronousTestCase):
+class DatagramServerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = DatagramWire()
         self.observer = RecordingObserver()
@@ -54,34 +54,32 @@ class DatagramServiceTests(SynchronousTestCase):
         self.assertEqual(self.service.totals(), DatagramTotals(1, 1, 8, 3))
 
     def test_wholeAddressOfIPv6(self) -> None:
-        """A source with flow and scope is answered as any other."""
+        """An IPv6 source with flow and scope is answered."""
         self.service.datagramReceived(b"", ("fe80::1", 40_000, 0, 2))
         self.assertEqual(self.service.totals().answered, 1)
 
     def test_neverMoreOutThanIn(self) -> None:
-        """An answer longer than its request is not sent."""
+        """A reply longer than its request is not sent, and counted as amplifying."""
         self.service.text = b"yes"
         self.service.datagramReceived(b"??", SOURCE)
         self.assertEqual(self.sent(), [])
         self.assertEqual(self.service.totals().refused, {Refusal.AMPLIFYING.value: 1})
 
     def test_refusedByTheService(self) -> None:
-        """Where the service refuses, nothing is sent, and the reason is counted."""
+        """If the service refuses a request, nothing is sent, and the reason is counted."""
         self.service.text = Refusal.OWN_REPLY
         self.service.datagramReceived(b"??", SOURCE)
         self.assertEqual(self.sent(), [])
         self.assertEqual(self.service.totals().refused, {Refusal.OWN_REPLY.value: 1})
 
     def test_refusedSource(self) -> None:
-        """Where admission refuses the source, nothing is sent, and the reason is counted."""
+        """If admission refuses the source, nothing is sent, and the reason is counted."""
         self.service.datagramReceived(b"", ("192.0.2.1", 19))
         self.assertEqual(self.sent(), [])
         self.assertEqual(self.service.totals().refused, {Refusal.LOOPING_PORT.value: 1})
 
     def test_ownPortIsRefused(self) -> None:
-        """
-        A source port on which we listen is refused, on this listener and any that shares admission.
-        """
+        """The port of a listener is refused as a source by all that share its admission."""
         admission = DatagramAdmission(self.wire.seconds)
         first = Answering(self.wire, admission=admission)
         self.wire.listenUDP(8001, first)
@@ -91,7 +89,7 @@ class DatagramServiceTests(SynchronousTestCase):
         self.assertEqual(first.totals().refused, {Refusal.OWN_PORT.value: 2})
 
     def test_sendErrorsAreCounted(self) -> None:
-        """A failed send is counted by its errno; the service goes on."""
+        """A failed send is counted by its errno, and the service continues."""
         for error in (OSError(ENOBUFS, "x"), OSError(EACCES, "x"), MessageLengthError("x")):
             self.service.transport = cast(Any, FailingPort(error))
             self.service.datagramReceived(b"", SOURCE)
@@ -101,10 +99,8 @@ class DatagramServiceTests(SynchronousTestCase):
         self.assertEqual(totals.errors, {"send ENOBUFS": 1, "send EACCES": 1, "send EMSGSIZE": 1})
         self.assertEqual((totals.received, totals.answered), (4, 1))
 
-    def test_totalsAtTheEnd(self) -> None:
-        """
-        When the port is closed the observer gets the totals, errors that the port counted included.
-        """
+    def test_totalsOnStop(self) -> None:
+        """When the port is closed the observer gets the totals, with the port's receive errors."""
         service = Answering(self.wire, self.observer)
         port: Any = self.wire.listenUDP(7778, service)
         port.receiveErrors = Counter({"receive ENOMEM": 2})
@@ -113,13 +109,13 @@ class DatagramServiceTests(SynchronousTestCase):
         self.assertEqual(self.observer.totals, [DatagramTotals(errors={"receive ENOMEM": 2})])
 
     def test_abstract(self) -> None:
-        """What to answer is for each service to say."""
+        """Subclasses must implement reply()."""
         with self.assertRaises(NotImplementedError):
             DatagramServerProtocol(self.wire).reply(b"")
 
 
 class ErrnoNameTests(SynchronousTestCase):
     def test_name(self) -> None:
-        """A known errno has its name, another has none."""
+        """A known errno gives its name, an error without one gives "unknown errno"."""
         self.assertEqual(errnoName(OSError(ENOBUFS, "x")), "ENOBUFS")
         self.assertEqual(errnoName(OSError("no number")), "unknown errno")

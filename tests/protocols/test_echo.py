@@ -18,14 +18,14 @@ class EchoProtocolTests(SynchronousTestCase):
         self.protocol = EchoFactory(Clock()).buildProtocol(CLIENT_ADDRESS)
         self.protocol.makeConnection(self.transport)
 
-    def test_everyByteBack(self) -> None:
-        """Every byte value comes back, in order, and both directions are counted."""
+    def test_echo(self) -> None:
+        """Every byte value is echoed, in order, and both directions are counted."""
         self.protocol.dataReceived(bytes(range(256)))
         self.assertEqual(self.transport.value(), bytes(range(256)))
         self.assertEqual((self.protocol.bytesReceived, self.protocol.bytesSent), (256, 256))
 
     def test_discarding(self) -> None:
-        """After our FIN what comes is counted, not echoed."""
+        """Data received after the server's FIN is counted, not echoed."""
         self.protocol.dataReceived(b"before")
         self.protocol.finish()
         self.protocol.dataReceived(b"after")
@@ -33,7 +33,7 @@ class EchoProtocolTests(SynchronousTestCase):
         self.assertEqual((self.protocol.bytesReceived, self.protocol.bytesSent), (11, 6))
 
 
-class EchoDatagramsTests(SynchronousTestCase):
+class EchoDatagramTests(SynchronousTestCase):
     @given(st.binary())
     def test_reply(self, data: bytes) -> None:
         """The reply to any datagram is that datagram, and both are counted."""
@@ -41,5 +41,5 @@ class EchoDatagramsTests(SynchronousTestCase):
         service = EchoDatagramProtocol(wire)
         wire.listenUDP(7, service)
         service.datagramReceived(data, ("192.0.2.1", 40_000))
-        self.assertEqual([each.data for each in wire.pending], [data])
+        self.assertEqual([datagram.data for datagram in wire.pending], [data])
         self.assertEqual(service.totals(), DatagramTotals(1, 1, len(data), len(data)))

@@ -19,7 +19,7 @@ from echoproto.testing.streams import CLIENT_ADDRESS
 
 class TextTests(SynchronousTestCase):
     def test_texts(self) -> None:
-        """The two texts are the tutorial's, 34 bytes each, without a newline."""
+        """Both texts are those of the tutorial, 34 bytes long and without a newline."""
         self.assertEqual(CLIENT_GREETING, b"Hello, server! This is the client.")
         self.assertEqual(SERVER_GREETING, b"Hello, client! This is the server.")
         self.assertEqual((len(CLIENT_GREETING), len(SERVER_GREETING)), (34, 34))
@@ -33,15 +33,13 @@ class StreamGreetingTests(SynchronousTestCase):
         self.server = self.factory.buildProtocol(CLIENT_ADDRESS)
         self.pair = StreamPair(self.client, self.server)
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         self.client.link.write(data)
         self.pair.pump()
 
     def test_exchange(self) -> None:
-        """
-        The client speaks, gets the text, then our FIN; when it closes, the connection is finished.
-        """
-        self.say(CLIENT_GREETING)
+        """A greeting is answered with the text and a FIN, and finished by the client's close."""
+        self.send(CLIENT_GREETING)
         self.assertEqual(self.client.received, SERVER_GREETING)
         self.assertEqual(self.client.events, ["made", "data", "readLost"])
         self.client.link.loseConnection()
@@ -51,19 +49,19 @@ class StreamGreetingTests(SynchronousTestCase):
         self.assertEqual((summary.bytesReceived, summary.bytesSent), (34, 34))
         self.assertEqual(self.observer.greetings, [(CLIENT_ADDRESS, CLIENT_GREETING)])
 
-    def test_onceHoweverCut(self) -> None:
-        """Byte by byte the client gets the same one reply, and the same is noted."""
+    def test_oneReplyForAllSegments(self) -> None:
+        """Received byte by byte, a greeting gets one reply and is reported once."""
         self.pair.cut = lambda waiting: 1
-        self.say(CLIENT_GREETING)
+        self.send(CLIENT_GREETING)
         self.client.link.loseConnection()
         self.pair.pump()
         self.assertEqual(self.client.received, SERVER_GREETING)
         self.assertEqual(self.observer.greetings, [(CLIENT_ADDRESS, CLIENT_GREETING)])
 
-    def test_notesNoMoreThanItsShare(self) -> None:
-        """Of a client that talks on, 1,024 bytes are noted, and it is not reset."""
+    def test_notedBytes(self) -> None:
+        """At most 1,024 bytes of a longer message are reported, and it is not reset."""
         for letter in (b"a", b"b", b"c"):
-            self.say(letter * 1000)
+            self.send(letter * 1000)
         self.client.link.loseConnection()
         self.pair.pump()
         [(_, noted)] = self.observer.greetings
@@ -71,18 +69,18 @@ class StreamGreetingTests(SynchronousTestCase):
         self.assertEqual(self.observer.ended[0].ending, CloseReason.FINISHED)
         self.assertEqual(self.client.received, SERVER_GREETING)
 
-    def test_nothingSaid(self) -> None:
-        """A client that closes without a word gets no reply, and none is told."""
+    def test_noGreeting(self) -> None:
+        """A client that closes without sending gets no reply and is not reported as a greeting."""
         self.client.link.loseWriteConnection()
         self.pair.pump()
         self.assertEqual(self.client.received, b"")
         self.assertEqual(self.observer.greetings, [])
         self.assertEqual(self.observer.ended[0].bytesSent, 0)
 
-    def test_saidTooLate(self) -> None:
-        """Who speaks only when we have ended it gets no reply, and none is told."""
+    def test_afterFinish(self) -> None:
+        """A greeting received after finish() gets no reply and is not reported."""
         self.server.finish()
-        self.say(CLIENT_GREETING)
+        self.send(CLIENT_GREETING)
         self.client.link.loseConnection()
         self.pair.pump()
         self.assertEqual((self.client.received, self.observer.greetings), (b"", []))
@@ -90,7 +88,7 @@ class StreamGreetingTests(SynchronousTestCase):
         self.assertEqual((summary.bytesReceived, summary.bytesSent), (34, 0))
 
     def test_otherText(self) -> None:
-        """The text is the factory's to say."""
+        """The text can be set for each factory."""
         factory = GreetingFactory(Clock(), text=b"Moin")
         client = RecordingProtocol()
         pair = StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
@@ -110,14 +108,14 @@ class DatagramGreetingTests(SynchronousTestCase):
         return [datagram.data for datagram in self.wire.pending]
 
     def test_exchange(self) -> None:
-        """A greeting is answered with the text, and the observer is told."""
+        """A greeting is answered with the text, and reported to the observer."""
         self.service.datagramReceived(CLIENT_GREETING, ("192.0.2.1", 40_000))
         self.assertEqual(self.replies(), [SERVER_GREETING])
         peer = IPv4Address("UDP", "192.0.2.1", 40_000)
         self.assertEqual(self.observer.greetings, [(peer, CLIENT_GREETING)])
 
-    def test_IPv6AndNoted(self) -> None:
-        """The observer is told an IPv6 peer as one, and no more than 1,024 bytes."""
+    def test_IPv6(self) -> None:
+        """An IPv6 peer is reported as such, with at most 1,024 bytes."""
         self.service.datagramReceived(b"x" * 5000, ("2001:db8::1", 40_000, 0, 0))
         peer = IPv6Address("UDP", "2001:db8::1", 40_000)
         self.assertEqual(self.observer.greetings, [(peer, b"x" * NOTED_BYTES)])
@@ -129,7 +127,7 @@ class DatagramGreetingTests(SynchronousTestCase):
         self.assertEqual(self.service.totals().refused, {Refusal.OWN_REPLY.value: 1})
 
     def test_shortRequestIsNotAnswered(self) -> None:
-        """A request shorter than the text gets none."""
+        """A request shorter than the text is not answered."""
         self.service.datagramReceived(b"x" * 33, ("192.0.2.1", 40_000))
         self.assertEqual(self.replies(), [])
         self.assertEqual(self.observer.greetings, [])

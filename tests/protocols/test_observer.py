@@ -15,9 +15,9 @@ from echoproto.protocols.observer import (
 PEER = IPv4Address("TCP", "192.0.2.1", 7)
 
 
-class SilentTests(SynchronousTestCase):
+class NullObserverTests(SynchronousTestCase):
     def test_ignoresAll(self) -> None:
-        """Silent is an observer, and nothing comes of telling it anything."""
+        """NullObserver provides IObserver and ignores all events."""
         observer = NullObserver()
         verifyObject(IObserver, observer)
         observer.connectionOpened(PEER)
@@ -28,7 +28,7 @@ class SilentTests(SynchronousTestCase):
         self.assertEqual(vars(observer), {})
 
     def test_summariesAreValues(self) -> None:
-        """Summaries of the same connection are equal."""
+        """Summaries with the same values are equal."""
         self.assertEqual(
             ConnectionSummary(PEER, CloseReason.FINISHED, 1.0, 2, 2),
             ConnectionSummary(PEER, CloseReason.FINISHED, 1.0, 2, 2),

@@ -20,7 +20,7 @@ class Transport:
 
 
 class Wrapped:
-    """A transport over another, as TLS is."""
+    """A transport over another one, like TLS."""
 
     def __init__(self, transport: Any) -> None:
         self.transport = transport
@@ -32,8 +32,8 @@ class UnsentBytesTests(SynchronousTestCase):
         self.addCleanup(self.ours.close)
         self.addCleanup(self.theirs.close)
 
-    def test_shrinksAsTheOtherReads(self) -> None:
-        """It is nothing before anything is sent and after all is read, and more between."""
+    def test_untilRead(self) -> None:
+        """The result is positive after sending, and zero once the peer has read all."""
         transport = Transport(self.ours)
         self.assertEqual(unsentBytes(transport), 0)
         self.ours.send(b"hello")
@@ -42,12 +42,12 @@ class UnsentBytesTests(SynchronousTestCase):
         self.assertEqual(unsentBytes(transport), 0)
 
     def test_beneathTLS(self) -> None:
-        """Of a transport over another the lowest is asked."""
+        """Of wrapped transports, the innermost one is measured."""
         self.ours.send(b"hello")
         self.assertGreater(unsentBytes(Wrapped(Wrapped(Transport(self.ours)))), 0)
 
-    def test_unknown(self) -> None:
-        """It is 0 where there is no socket, or none any more."""
+    def test_noSocket(self) -> None:
+        """The result is 0 without a socket or after it was closed."""
         self.assertEqual(unsentBytes(StringTransport()), 0)
         self.ours.close()
         self.assertEqual(unsentBytes(Transport(self.ours)), 0)

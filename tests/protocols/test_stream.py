@@ -38,19 +38,19 @@ from echoproto.testing.streams import CLIENT_ADDRESS
 
 TIMEOUTS = Timeouts()
 
-#: Some client that is not :data:`CLIENT_ADDRESS`.
+#: A client address that differs from :data:`CLIENT_ADDRESS`.
 OTHER_ADDRESS = IPv6Address("TCP", "2001:db8::7", 50_001)
 
 
 def secureTransport() -> StringTransport:
-    """A TLS transport of Twisted's, which cannot end one direction alone."""
+    """Make a TLS transport like Twisted's, which cannot be half-closed."""
     transport = StringTransport()
     directlyProvides(transport, ISSLTransport)
     return transport
 
 
 class StreamTestCase(SynchronousTestCase):
-    """An echo connection in memory, and a client under the test's control."""
+    """An echo connection in memory, and a client controlled by the test."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -64,33 +64,33 @@ class StreamTestCase(SynchronousTestCase):
         server = self.factory.buildProtocol(CLIENT_ADDRESS)
         return StreamPair(client, server), client, server
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         self.client.link.write(data)
         self.pair.pump()
 
     def wait(self, seconds: float) -> None:
-        """Advance the clock in steps, and move bytes after each."""
+        """Advance the clock in steps, and move data after each."""
         for _ in range(round(seconds * 10)):
             self.clock.advance(0.1)
             self.pair.pump()
 
     def holdsQueue(self) -> None:
-        """From now on the kernel holds what the transport in memory has queued."""
+        """Make the factory see the queue of the memory transport as unsent kernel data."""
         self.factory.unsentBytes = lambda transport: len(transport.queue)
 
     def neverRead(self) -> None:
-        """The client sends more than the queue holds, and reads nothing: the server is paused."""
+        """The client sends more than the queue holds and reads nothing, which pauses the server."""
         self.holdsQueue()
         self.client.link.pauseProducing()
-        self.say(b"x" * 1_000_000)
+        self.send(b"x" * 1_000_000)
         self.assertFalse(self.pair.server.reading)
 
     def ended(self) -> CloseReason:
         [summary] = self.observer.ended
         return summary.ending
 
-    def assertOver(self) -> None:
-        """Every place was given back, and nothing is scheduled."""
+    def assertReleased(self) -> None:
+        """All places are released, and nothing is scheduled."""
         self.assertEqual(self.admission.open, 0)
         self.assertEqual(self.factory.tracker.connections, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -98,7 +98,7 @@ class StreamTestCase(SynchronousTestCase):
 
 class OpeningTests(StreamTestCase):
     def test_interfaces(self) -> None:
-        """The protocol provides the interfaces that it declares."""
+        """The protocol provides its declared interfaces."""
         verifyObject(IHalfCloseableProtocol, self.server)
         verifyObject(IHandshakeListener, self.server)
         verifyObject(IPushProducer, self.server)
@@ -110,17 +110,17 @@ class OpeningTests(StreamTestCase):
         self.assertTrue(transport.getTcpNoDelay() and transport.getTcpKeepAlive())
 
     def test_noSocketOptions(self) -> None:
-        """A transport that has no such options is served without."""
+        """A transport without socket options is accepted."""
         server = self.factory.buildProtocol(CLIENT_ADDRESS)
         server.makeConnection(StringTransport())
         self.assertIs(server.stage, Stage.OPEN)
 
-    def test_observerIsTold(self) -> None:
-        """The observer is told the peer of an opening."""
+    def test_observed(self) -> None:
+        """The observer is notified of a new connection with its peer."""
         self.assertEqual(self.observer.opened, [CLIENT_ADDRESS])
 
-    def test_peerAsAnnounced(self) -> None:
-        """The peer is the one that the factory was told, whatever the transport says."""
+    def test_peerOfTheFactory(self) -> None:
+        """The peer is the address passed to the factory, not the one of the transport."""
         client = RecordingProtocol()
         pair = StreamPair(client, self.factory.buildProtocol(OTHER_ADDRESS))
         client.link.loseConnection()
@@ -129,7 +129,7 @@ class OpeningTests(StreamTestCase):
         self.assertEqual(self.observer.ended[-1].peer, OTHER_ADDRESS)
 
     def test_noPeer(self) -> None:
-        """A connection without an address is served as any other."""
+        """A connection without an address is served normally."""
         client = RecordingProtocol()
         pair = StreamPair(client, self.factory.buildProtocol(None))
         client.link.write(b"hello")
@@ -138,15 +138,15 @@ class OpeningTests(StreamTestCase):
         self.assertEqual(client.received, b"hello")
         self.assertIsNone(self.observer.ended[-1].peer)
 
-    def test_everybody(self) -> None:
-        """A factory with the defaults serves every client, with the default timeouts."""
+    def test_defaults(self) -> None:
+        """A factory with default arguments has the default timeouts and admits every client."""
         factory = EchoFactory(self.clock)
         self.assertEqual(factory.timeouts, Timeouts())
         self.assertEqual(factory.admission.room, inf)
         self.assertIsNot(factory.admission, EchoFactory(self.clock).admission)
 
     def test_subclass(self) -> None:
-        """A subclass that only calls ``send`` is counted, and sends nothing after its FIN."""
+        """In a subclass, ``send`` counts sent bytes, and sends nothing after the FIN."""
 
         class Doubling(StreamProtocol):
             def dataReceived(self, data: bytes) -> None:
@@ -171,9 +171,7 @@ class OpeningTests(StreamTestCase):
 
 class HalfCloseTests(StreamTestCase):
     def test_everythingThenFIN(self) -> None:
-        """
-        After the client's FIN all that it sent comes back, then our FIN, and nothing is aborted.
-        """
+        """After the client's FIN, all data is echoed and followed by a FIN, without an abort."""
         data = bytes(range(256)) * 1000
         self.client.link.write(data)
         self.client.link.loseWriteConnection()
@@ -183,8 +181,8 @@ class HalfCloseTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_summary(self) -> None:
-        """The summary has the peer, the ending, the seconds and the bytes each way."""
-        self.say(b"hello")
+        """The summary has the peer, the close reason, the duration and the byte counts."""
+        self.send(b"hello")
         self.clock.advance(0.5)
         self.client.link.loseWriteConnection()
         self.pair.pump()
@@ -194,9 +192,7 @@ class HalfCloseTests(StreamTestCase):
         )
 
     def test_pausedServerStillFlushes(self) -> None:
-        """
-        A FIN behind more than the queue holds: the server was paused, and still all comes back.
-        """
+        """A FIN received while the server was paused does not lose the pending data."""
         self.client.link.pauseProducing()
         self.client.link.write(b"x" * 200_000)
         self.client.link.loseWriteConnection()
@@ -207,17 +203,17 @@ class HalfCloseTests(StreamTestCase):
         self.assertEqual(len(self.client.received), 200_000)
         self.assertEqual(self.ended(), CloseReason.FINISHED)
 
-    def test_clientThatNeverTakesItsEcho(self) -> None:
-        """A client that sends its FIN and does not read is aborted at the stall deadline."""
-        self.owe(1000)
+    def test_clientThatNeverReads(self) -> None:
+        """A client that sends its FIN and does not read is aborted at the stall timeout."""
+        self.leaveUnread(1000)
         self.wait(TIMEOUTS.stall - 1)
         self.assertEqual(self.observer.ended, [])
         self.wait(1 + 2 * CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.STALLED)
 
     def test_slowClient(self) -> None:
-        """A client that takes a little now and then is not aborted for it."""
-        self.owe(1000)
+        """A client that slowly reads its pending data is not aborted."""
+        self.leaveUnread(1000)
         for unsent in range(10, 0, -1):
             self.factory.unsentBytes = {self.pair.server: unsent}.__getitem__
             self.wait(TIMEOUTS.stall - 2)
@@ -228,10 +224,8 @@ class HalfCloseTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_tooSlowClient(self) -> None:
-        """
-        However steadily it takes what it is owed, a client is aborted at the deadline of the close.
-        """
-        self.owe(1000)
+        """However steadily it reads, a client is aborted at the close timeout."""
+        self.leaveUnread(1000)
         unsent = iter(range(1_000_000, 0, -1))
         self.factory.unsentBytes = lambda transport: next(unsent)
         self.wait(TIMEOUTS.close - 1)
@@ -239,8 +233,8 @@ class HalfCloseTests(StreamTestCase):
         self.wait(1 + CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.ABORTED)
 
-    def owe(self, size: int) -> None:
-        """The client has sent bytes and its FIN, and does not read."""
+    def leaveUnread(self, size: int) -> None:
+        """Send bytes and a FIN from the client, which does not read."""
         self.client.link.pauseProducing()
         self.client.link.write(b"x" * size)
         self.client.link.loseWriteConnection()
@@ -248,8 +242,8 @@ class HalfCloseTests(StreamTestCase):
         self.assertIs(self.server.stage, Stage.FLUSHING)
 
     def test_reset(self) -> None:
-        """A connection that the client resets is lost, and the factory forgets it."""
-        self.say(b"hello")
+        """A connection reset by the client is reported as lost and removed from the factory."""
+        self.send(b"hello")
         self.client.link.abortConnection()
         self.pair.pump()
         self.assertEqual(self.ended(), CloseReason.LOST)
@@ -257,34 +251,34 @@ class HalfCloseTests(StreamTestCase):
 
 
 class BackpressureTests(StreamTestCase):
-    def test_clientThatNeverReadsIsNotReadFrom(self) -> None:
-        """Of a client that never reads, no more is taken than the queue holds and one piece."""
+    def test_bounded(self) -> None:
+        """The server reads at most a full queue and one segment from a client that never reads."""
         self.client.link.pauseProducing()
-        self.say(b"x" * 10_000_000)
+        self.send(b"x" * 10_000_000)
         self.assertLessEqual(self.server.bytesReceived, 2 * 65_536)
         self.assertFalse(self.pair.server.reading)
 
-    def test_goesOnWhenTheClientReads(self) -> None:
-        """When the client reads again everything moves."""
+    def test_resumed(self) -> None:
+        """When the client reads again, all data is transferred."""
         self.client.link.pauseProducing()
-        self.say(b"x" * 10_000_000)
+        self.send(b"x" * 10_000_000)
         self.client.link.resumeProducing()
         self.pair.pump()
         self.assertEqual(len(self.client.received), 10_000_000)
 
     def test_stopProducing(self) -> None:
-        """A transport that is gone may say so before connectionLost: nothing more to do."""
+        """A transport that disappears may call stopProducing before connectionLost."""
         self.server.stopProducing()
         self.assertIs(self.server.stage, Stage.OPEN)
 
 
 class FinishTests(StreamTestCase):
-    def test_replyFINThenDiscard(self) -> None:
-        """finish() flushes, sends our FIN, discards what comes, and ends at the client's FIN."""
-        self.say(b"before")
+    def test_discard(self) -> None:
+        """finish() flushes, sends a FIN, discards received data and ends at the client's FIN."""
+        self.send(b"before")
         self.server.finish()
         self.pair.pump()
-        self.say(b"after")
+        self.send(b"after")
         self.assertEqual(self.client.received, b"before")
         self.assertEqual(self.client.events, ["made", "data", "readLost"])
         self.client.link.loseConnection()
@@ -294,26 +288,22 @@ class FinishTests(StreamTestCase):
         self.assertEqual((summary.bytesReceived, summary.bytesSent), (11, 6))
 
     def test_twice(self) -> None:
-        """finish() a second time, or after the client's FIN, changes nothing."""
+        """A second finish() has no effect."""
         self.server.finish()
         self.server.finish()
         self.pair.pump()
         self.assertEqual(self.client.events, ["made", "readLost"])
 
     def test_silentClient(self) -> None:
-        """
-        A client that says nothing after our FIN and does not close is closed after the silence.
-        """
+        """After finish(), a silent client that does not close is closed after a timeout."""
         self.server.finish()
         self.wait(LINGER_SILENCE - 1)
         self.assertEqual(self.observer.ended, [])
         self.wait(1 + CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.FINISHED)
 
-    def test_silentClientThatHasNotTakenAll(self) -> None:
-        """
-        While the kernel still holds bytes for a silent client, it is not closed until the deadline.
-        """
+    def test_silentClientWithUnsentBytes(self) -> None:
+        """While the kernel holds unsent bytes, a silent client is kept until the linger timeout."""
         self.factory.unsentBytes = lambda transport: 100
         self.server.finish()
         self.wait(TIMEOUTS.linger - 1)
@@ -322,9 +312,7 @@ class FinishTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.ABORTED)
 
     def test_silentClientOverTLS(self) -> None:
-        """
-        Over TLS, where our close has begun already, a silent client is cut, and it was finished.
-        """
+        """Over TLS, a silent client is aborted after finish() and reported as finished."""
         transport = secureTransport()
         server = self.factory.buildProtocol(OTHER_ADDRESS)
         server.makeConnection(transport)
@@ -337,28 +325,25 @@ class FinishTests(StreamTestCase):
         server.connectionLost(Failure(ConnectionAborted()))
         self.assertEqual(self.ended(), CloseReason.FINISHED)
 
-    def test_endlessTalker(self) -> None:
-        """A client that keeps talking after our FIN is aborted at the deadline in all."""
+    def test_endlessSender(self) -> None:
+        """A client that continues to send after finish() is aborted at the linger timeout."""
         self.server.finish()
         for _ in range(round(TIMEOUTS.linger) - 1):
             self.wait(1)
-            self.say(b"and another thing")
+            self.send(b"and another thing")
         self.assertEqual(self.observer.ended, [])
         self.wait(2 * CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.ABORTED)
 
     def test_pausedServer(self) -> None:
-        """finish() on a connection that was not read reads again, to see the client's FIN."""
+        """finish() resumes reading on a paused connection, to receive the client's FIN."""
         self.client.link.pauseProducing()
-        self.say(b"x" * 200_000)
+        self.send(b"x" * 200_000)
         self.server.finish()
         self.assertTrue(self.pair.server.reading)
 
-    def test_unlessTLS(self) -> None:
-        """
-        Over Twisted's TLS our end is close_notify, which loseConnection sends, not a FIN beneath
-        it.
-        """
+    def test_overTLS(self) -> None:
+        """Over Twisted's TLS, finish() calls loseConnection, which sends close_notify."""
         transport = secureTransport()
         server = self.factory.buildProtocol(CLIENT_ADDRESS)
         server.makeConnection(transport)
@@ -368,8 +353,8 @@ class FinishTests(StreamTestCase):
 
     def test_canHalfClose(self) -> None:
         """
-        A transport can end its own direction where its class has the method for it; one that lends
-        itself that of a transport beneath cannot, and to speak TLS is no hindrance.
+        A transport can half-close if its class has the method, with or without TLS; delegating the
+        method to a wrapped transport does not count.
         """
 
         class Lending(StringTransport):
@@ -385,8 +370,8 @@ class FinishTests(StreamTestCase):
 
 
 class IdleTests(StreamTestCase):
-    def test_quietClient(self) -> None:
-        """A client that says nothing for long gets our FIN, and when it closes it was idle."""
+    def test_silentClient(self) -> None:
+        """An idle client gets a FIN, and is reported as idle when it closes."""
         self.wait(TIMEOUTS.idle - 1)
         self.assertEqual(self.client.events, ["made"])
         self.wait(1 + CHECK_INTERVAL)
@@ -394,35 +379,35 @@ class IdleTests(StreamTestCase):
         self.client.link.loseConnection()
         self.pair.pump()
         self.assertEqual(self.ended(), CloseReason.IDLE)
-        self.assertOver()
+        self.assertReleased()
 
-    def test_quietAgain(self) -> None:
-        """The time counts from the last byte; all that was said before it is answered."""
+    def test_silentAgain(self) -> None:
+        """The idle timeout restarts with received data."""
         self.wait(TIMEOUTS.idle - 1)
-        self.say(b"hello")
+        self.send(b"hello")
         self.wait(TIMEOUTS.idle - 1)
         self.assertEqual(self.client.events, ["made", "data"])
         self.wait(1 + 2 * CHECK_INTERVAL)
         self.assertEqual(self.client.events, ["made", "data", "readLost"])
         self.assertEqual(self.client.received, b"hello")
 
-    def test_talkingNowAndThen(self) -> None:
-        """A client that says a byte now and then is never idle."""
+    def test_sendingNowAndThen(self) -> None:
+        """A client that sends a byte now and then is never idle."""
         for _ in range(5):
             self.wait(TIMEOUTS.idle - 1)
-            self.say(b"x")
+            self.send(b"x")
         self.assertEqual(self.client.events, ["made", "data"])
         self.assertEqual(self.client.received, b"xxxxx")
 
     def test_never(self) -> None:
-        """With an endless deadline a connection that says nothing for a day stays open."""
+        """With an infinite idle timeout a silent connection stays open for a day."""
         self.factory.timeouts = replace(TIMEOUTS, idle=inf)
         self.clock.pump([60.0] * 60 * 24)
-        self.say(b"still there")
+        self.send(b"still there")
         self.assertEqual(self.client.received, b"still there")
 
-    def test_keptHoweverItEnds(self) -> None:
-        """An idle client that then resets, or does not close, was idle all the same."""
+    def test_reasonIsKept(self) -> None:
+        """An idle client that then resets or does not close is still reported as idle."""
         for reset in (True, False):
             self.wait(TIMEOUTS.idle + CHECK_INTERVAL)
             if reset:
@@ -432,72 +417,62 @@ class IdleTests(StreamTestCase):
             self.observer.ended.clear()
             self.pair, self.client, self.server = self.connect()
 
-    def test_keptAtTheDeadline(self) -> None:
-        """An idle client that talks on after our FIN is aborted at the deadline, and was idle."""
+    def test_reasonIsKeptAtTheTimeout(self) -> None:
+        """An idle client that sends after the FIN is aborted at the linger timeout as idle."""
         self.wait(TIMEOUTS.idle + CHECK_INTERVAL)
         self.holdsQueue()
         for _ in range(round(TIMEOUTS.linger + CHECK_INTERVAL)):
             self.wait(1)
-            self.say(b"and another thing")
+            self.send(b"and another thing")
         self.assertIsInstance(self.pair.server.closed, ConnectionAborted)
         self.assertEqual(self.ended(), CloseReason.IDLE)
 
-    def test_askedOnce(self) -> None:
-        """
-        The kernel is asked once about a client that has fallen silent, and never about one that
-        was.
-        """
-        asked = []
+    def test_queriedOnce(self) -> None:
+        """The kernel is queried once when a client falls silent, not for one always silent."""
+        queried = []
 
         def unsent(transport: object) -> int:
-            asked.append(self.clock.seconds())
+            queried.append(self.clock.seconds())
             return 0
 
         self.factory.unsentBytes = unsent
         self.wait(60)
-        self.assertEqual(asked, [])
-        self.say(b"hello")
+        self.assertEqual(queried, [])
+        self.send(b"hello")
         self.wait(60)
-        self.assertEqual(len(asked), 1)
+        self.assertEqual(len(queried), 1)
 
 
 class StallTests(StreamTestCase):
     def test_clientThatNeverReads(self) -> None:
-        """
-        A client that is sent more than the queue holds and reads nothing is cut at the deadline.
-        """
+        """A client that reads none of its pending data is aborted at the stall timeout."""
         self.neverRead()
         self.wait(TIMEOUTS.stall - 1)
         self.assertEqual(self.observer.ended, [])
         self.wait(1 + 2 * CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.STALLED)
         self.assertIsInstance(self.pair.server.closed, ConnectionAborted)
-        self.assertOver()
+        self.assertReleased()
 
     def test_nothingQueued(self) -> None:
-        """
-        A client whose kernel holds bytes that it does not take is stalled, though nothing is
-        queued.
-        """
+        """Unsent bytes in the kernel make a client stalled, even if the queue is empty."""
         self.factory.unsentBytes = lambda transport: 5
-        self.say(b"hello")
+        self.send(b"hello")
         self.assertTrue(self.pair.server.reading)
         self.wait(TIMEOUTS.stall - 1)
         self.assertEqual(self.observer.ended, [])
         self.wait(1 + 2 * CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.STALLED)
 
-    def test_kernelThatDoesNotTell(self) -> None:
-        """Where the kernel does not tell, a client for which the server is paused is stalled."""
+    def test_kernelWithoutInformation(self) -> None:
+        """If the kernel gives no information, a client for which the server pauses is stalled."""
         self.client.link.pauseProducing()
-        self.say(b"x" * 1_000_000)
+        self.send(b"x" * 1_000_000)
         self.wait(TIMEOUTS.stall + 2 * CHECK_INTERVAL)
         self.assertEqual(self.ended(), CloseReason.STALLED)
 
     def test_progress(self) -> None:
-        """
-        A client that takes a little now and then is not stalled, nor idle, however long it takes.
-        """
+        """A client that reads a little now and then is neither stalled nor idle."""
         self.neverRead()
         for unsent in range(1000, 980, -1):
             self.factory.unsentBytes = {self.pair.server: unsent}.__getitem__
@@ -509,7 +484,7 @@ class StallTests(StreamTestCase):
         self.assertEqual(len(self.client.received), 1_000_000)
 
     def test_progressAfterNothing(self) -> None:
-        """A paused server asks on, though the kernel held nothing at the last look."""
+        """A paused server checks for progress again after the kernel was empty."""
         self.neverRead()
         self.factory.unsentBytes = lambda transport: 0
         self.wait(2 * CHECK_INTERVAL)
@@ -519,9 +494,7 @@ class StallTests(StreamTestCase):
         self.assertEqual(self.observer.ended, [])
 
     def test_idleAfterwards(self) -> None:
-        """
-        A client that has taken all at last is idle no sooner than one that had said something then.
-        """
+        """The idle timeout restarts when a client has read all of its pending data."""
         self.neverRead()
         self.wait(TIMEOUTS.stall - 2)
         self.client.link.resumeProducing()
@@ -532,7 +505,7 @@ class StallTests(StreamTestCase):
         self.assertEqual(len(self.client.received), 1_000_000)
 
     def test_never(self) -> None:
-        """With an endless deadline a client may take its time, and nothing is lost."""
+        """With an infinite stall timeout a client may pause for an hour, and no data is lost."""
         self.factory.timeouts = replace(TIMEOUTS, stall=inf)
         self.neverRead()
         self.clock.pump([60.0] * 60)
@@ -543,30 +516,28 @@ class StallTests(StreamTestCase):
 
 class AdmissionTests(StreamTestCase):
     def test_refused(self) -> None:
-        """
-        For a client that is refused there is no protocol; the observer is told it and the reason.
-        """
+        """A refused client gets no protocol, and the observer gets its address and the reason."""
         self.factory.admission = ConnectionAdmission(self.clock.seconds, maximum=0)
         self.assertIsNone(self.factory.buildProtocol(OTHER_ADDRESS))
         self.assertEqual(self.observer.refused, [(OTHER_ADDRESS, Refusal.FULL.value)])
         self.assertEqual(self.observer.opened, [CLIENT_ADDRESS])
 
     def test_sharedByFactories(self) -> None:
-        """One admission counts the connections of every factory that has it."""
+        """One admission counts the connections of all factories that share it."""
         admission = ConnectionAdmission(self.clock.seconds, perSource=1)
         first, second = (EchoFactory(self.clock, self.observer, admission) for _ in range(2))
         self.assertIsNotNone(first.buildProtocol(CLIENT_ADDRESS))
         self.assertIsNone(second.buildProtocol(CLIENT_ADDRESS))
         self.assertEqual(self.observer.refused, [(CLIENT_ADDRESS, Refusal.SOURCE_FULL.value)])
 
-    def test_drainingTakesNoPlace(self) -> None:
-        """Who comes while we drain takes no place, and is not told as refused."""
+    def test_refusedWhileDraining(self) -> None:
+        """A connection during a drain takes no place and is not reported as refused."""
         self.factory.drain()
         self.assertIsNone(self.factory.buildProtocol(OTHER_ADDRESS))
         self.assertEqual((self.admission.open, self.observer.refused), (1, []))
 
-    def test_countedForThePeer(self) -> None:
-        """The place counts for the peer that was announced, and is given back for it."""
+    def test_placeOfThePeer(self) -> None:
+        """The place is counted for the address passed to the factory, and released for it."""
         self.factory.admission = ConnectionAdmission(self.clock.seconds, perSource=1)
         client = RecordingProtocol()
         pair = StreamPair(client, self.factory.buildProtocol(OTHER_ADDRESS))
@@ -575,8 +546,8 @@ class AdmissionTests(StreamTestCase):
         pair.pump()
         self.assertIsNotNone(self.factory.buildProtocol(OTHER_ADDRESS))
 
-    def test_givenBackAtEveryEnding(self) -> None:
-        """However a connection ends, its place is free again, and nothing is scheduled."""
+    def test_releasedAtEveryEnd(self) -> None:
+        """However a connection ends, its place is released and nothing is scheduled."""
         for ending, end in (
             (CloseReason.FINISHED, lambda: self.client.link.loseConnection()),
             (CloseReason.LOST, lambda: self.client.link.abortConnection()),
@@ -588,11 +559,11 @@ class AdmissionTests(StreamTestCase):
             end()
             self.wait(TIMEOUTS.stall + 2 * CHECK_INTERVAL)
             self.assertEqual(self.observer.ended[-1].ending, ending)
-            self.assertOver()
+            self.assertReleased()
             self.pair, self.client, self.server = self.connect()
 
-    def test_givenBackThoughTheObserverFails(self) -> None:
-        """An observer that raises costs no place, and the connection is forgotten."""
+    def test_releasedIfTheObserverFails(self) -> None:
+        """If the observer raises, the place is still released and the connection removed."""
 
         class Failing(RecordingObserver):
             def connectionEnded(self, summary: ConnectionSummary) -> None:
@@ -601,7 +572,7 @@ class AdmissionTests(StreamTestCase):
         self.factory.observer = Failing()
         self.client.link.loseConnection()
         self.assertRaises(RuntimeError, self.pair.pump)
-        self.assertOver()
+        self.assertReleased()
 
 
 class HandshakeTests(StreamTestCase):
@@ -619,21 +590,19 @@ class HandshakeTests(StreamTestCase):
         self.server.connectionLost(Failure(error))
 
     def assertRefused(self, reason: str) -> None:
-        """It was refused, never told as opened or ended, and its place given back."""
+        """The connection was refused, not reported as opened or ended, and its place released."""
         self.assertEqual(self.observer.refused, [(OTHER_ADDRESS, reason)])
         self.assertEqual((self.observer.opened, self.observer.ended), ([], []))
-        self.assertOver()
+        self.assertReleased()
 
     def test_notOpenYet(self) -> None:
-        """Until the handshake is done a connection has its place, and is not told as opened."""
+        """During the handshake a connection has a place but is not reported as opened."""
         self.assertIs(self.server.stage, Stage.SECURING)
         self.assertEqual(self.observer.opened, [])
         self.assertEqual(self.admission.open, 1)
 
     def test_completed(self) -> None:
-        """
-        When the handshake is done the connection is open, and its deadline is past caring about.
-        """
+        """After the handshake the connection is open, and the handshake timeout does not apply."""
         self.wait(TIMEOUTS.handshake - 1)
         self.server.handshakeCompleted()
         self.assertIs(self.server.stage, Stage.OPEN)
@@ -644,10 +613,10 @@ class HandshakeTests(StreamTestCase):
         self.assertFalse(self.transport.disconnecting)
         self.lose(ConnectionDone())
         self.assertEqual((self.ended(), self.observer.refused), (CloseReason.FINISHED, []))
-        self.assertOver()
+        self.assertReleased()
 
     def test_idleSinceTheHandshake(self) -> None:
-        """The client's silence counts from the end of the handshake."""
+        """The idle timeout starts at the end of the handshake."""
         self.factory.timeouts = replace(TIMEOUTS, idle=20.0)
         self.wait(TIMEOUTS.handshake - 1)
         self.server.handshakeCompleted()
@@ -658,8 +627,8 @@ class HandshakeTests(StreamTestCase):
         self.lose(ConnectionDone())
         self.assertEqual(self.ended(), CloseReason.IDLE)
 
-    def test_overdue(self) -> None:
-        """A handshake that takes too long is cut, and refused for that."""
+    def test_timeout(self) -> None:
+        """A handshake that exceeds its timeout is aborted and reported as refused."""
         self.wait(TIMEOUTS.handshake - 1)
         self.assertFalse(self.transport.disconnected)
         self.wait(1 + CHECK_INTERVAL)
@@ -668,24 +637,24 @@ class HandshakeTests(StreamTestCase):
         self.assertRefused("TLS handshake took too long")
 
     def test_failed(self) -> None:
-        """A connection that is lost before the handshake is done was refused: it failed."""
+        """A connection lost during the handshake is reported as refused."""
         self.lose(ConnectionLost())
         self.assertRefused("TLS handshake failed")
 
     def test_closed(self) -> None:
-        """An orderly end before the handshake is done is no ending of a connection either."""
+        """A connection closed normally during the handshake is also reported as refused."""
         self.lose(ConnectionDone())
         self.assertRefused("TLS handshake failed")
 
     def test_finish(self) -> None:
-        """While the handshake lasts there is nothing to finish."""
+        """finish() during the handshake has no effect."""
         self.server.finish()
         self.assertFalse(self.transport.disconnecting)
         self.assertIs(self.server.stage, Stage.SECURING)
         self.lose(ConnectionDone())
 
     def test_drain(self) -> None:
-        """A drain leaves a handshake a moment, then cuts it, and is over with it."""
+        """A drain gives a handshake a short time, then aborts it, and ends."""
         drained = self.factory.drain()
         self.wait(DRAIN_HANDSHAKE - 0.2)
         self.assertFalse(self.transport.disconnected)
@@ -698,7 +667,7 @@ class HandshakeTests(StreamTestCase):
 
 class TimeoutCheckTests(StreamTestCase):
     def test_nothingScheduledWithoutConnections(self) -> None:
-        """While no connection is open nothing is scheduled; while one is, one call is."""
+        """One call is scheduled while connections are open, and none otherwise."""
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         other, _, _ = self.connect()
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
@@ -708,10 +677,7 @@ class TimeoutCheckTests(StreamTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_openedByAnObserver(self) -> None:
-        """
-        An observer may open a connection when one ends; one check is scheduled, and none at the
-        end.
-        """
+        """An observer may open a connection when one ends; one check is scheduled for it."""
         pairs: list[StreamPair] = []
 
         class Connecting(RecordingObserver):
@@ -730,18 +696,18 @@ class TimeoutCheckTests(StreamTestCase):
 
 class DrainTests(StreamTestCase):
     def test_nothingOpen(self) -> None:
-        """With no connection open the drain is over at once."""
+        """A drain without open connections is over at once."""
         self.pair.client.loseConnection()
         self.pair.pump()
         self.assertIsNone(self.successResultOf(self.factory.drain()))
 
     def test_noNewConnections(self) -> None:
-        """While draining no protocol is built."""
+        """During a drain no protocol is built."""
         self.factory.drain()
         self.assertIsNone(self.factory.buildProtocol(CLIENT_ADDRESS))
 
     def test_silentClientGetsFIN(self) -> None:
-        """A client that was silent for a moment gets our FIN; when it closes the drain is over."""
+        """In a drain, a client silent for a moment gets a FIN; its close ends the drain."""
         drained = self.factory.drain()
         self.wait(DRAIN_SILENCE + 0.2)
         self.assertEqual(self.client.events[-1], "readLost")
@@ -752,22 +718,20 @@ class DrainTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.DRAINED)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_silenceBefore(self) -> None:
-        """
-        A client's silence counts from the beginning of the drain: it may have been about to speak.
-        """
+    def test_silenceBeforeTheDrain(self) -> None:
+        """The silence of a client is measured from the beginning of the drain."""
         self.wait(60)
         self.factory.drain()
         self.wait(DRAIN_SILENCE - 0.2)
-        self.say(b"hello")
+        self.send(b"hello")
         self.assertEqual(self.client.received, b"hello")
         self.assertIs(self.server.stage, Stage.OPEN)
 
-    def test_talkingClientIsServed(self) -> None:
-        """A client that goes on talking is echoed until its own FIN."""
+    def test_sendingClientIsServed(self) -> None:
+        """During a drain, a client that continues to send is echoed until its FIN."""
         drained = self.factory.drain()
         for _ in range(20):
-            self.say(b"x" * 100_000)
+            self.send(b"x" * 100_000)
             self.wait(0.2)
         self.client.link.loseWriteConnection()
         self.pair.pump()
@@ -776,9 +740,9 @@ class DrainTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.FINISHED)
 
     def test_slowReaderLosesNothing(self) -> None:
-        """A client that reads slowly is not silent: what it sent is neither discarded nor lost."""
+        """During a drain, no data of a slow reader is discarded or lost."""
         self.client.link.pauseProducing()
-        self.say(b"x" * 300_000)
+        self.send(b"x" * 300_000)
         self.factory.drain()
         self.wait(DRAIN_TIMEOUT - 1)
         self.client.link.resumeProducing()
@@ -786,7 +750,7 @@ class DrainTests(StreamTestCase):
         self.assertEqual(len(self.client.received), 300_000)
 
     def test_notWhilePaused(self) -> None:
-        """A paused client gets no FIN, however silent it is: it is owed something."""
+        """During a drain, a paused client gets no FIN before its pending data is sent."""
         self.neverRead()
         drained = self.factory.drain(30.0)
         self.wait(29)
@@ -801,9 +765,9 @@ class DrainTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.DRAINED)
 
     def test_notWhileUnsent(self) -> None:
-        """A client whose kernel has not taken all gets no FIN until it has."""
+        """During a drain, a client with unsent data in the kernel gets no FIN until it reads."""
         self.factory.unsentBytes = lambda transport: 5
-        self.say(b"hello")
+        self.send(b"hello")
         self.factory.drain(30.0)
         self.wait(29)
         self.assertIs(self.server.stage, Stage.OPEN)
@@ -811,11 +775,8 @@ class DrainTests(StreamTestCase):
         self.wait(DRAIN_SILENCE + 0.2)
         self.assertIs(self.server.stage, Stage.LINGERING)
 
-    def test_keptHoweverItEnds(self) -> None:
-        """
-        A drained client that then resets, or that the drain's deadline cuts, was drained all the
-        same.
-        """
+    def test_reasonIsKept(self) -> None:
+        """A drained client is reported as drained, even after a reset or an abort."""
         for reset in (True, False):
             drained = self.factory.drain()
             self.wait(DRAIN_SILENCE + 0.2)
@@ -828,12 +789,12 @@ class DrainTests(StreamTestCase):
             )
             self.successResultOf(drained)
             self.assertEqual(self.observer.ended[-1].ending, CloseReason.DRAINED)
-            self.assertOver()
+            self.assertReleased()
             self.factory = EchoFactory(self.clock, self.observer, self.admission)
             self.pair, self.client, self.server = self.connect()
 
     def test_deadline(self) -> None:
-        """What is still open at the deadline is aborted, and the drain is over."""
+        """Connections still open at the drain's deadline are aborted, and the drain is over."""
         self.neverRead()
         drained = self.factory.drain()
         again = self.factory.drain()
@@ -843,8 +804,8 @@ class DrainTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.ABORTED)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_endingsWithoutAPair(self) -> None:
-        """An orderly end reported without a FIN, as TLS does, is finished; any other is lost."""
+    def test_endWithoutFIN(self) -> None:
+        """A normal close reported without a FIN, as by TLS, is finished; any other is lost."""
         for reason, ending in ((ConnectionDone(), "finished"), (ConnectionLost(), "lost")):
             server = self.factory.buildProtocol(CLIENT_ADDRESS)
             server.makeConnection(StringTransport())

@@ -10,9 +10,9 @@ from echoproto.protocols.stream import DRAIN_SILENCE, LINGER_SILENCE
 from echoproto.protocols.timeouts import Timeouts
 
 
-class DeadlinesTests(SynchronousTestCase):
+class TimeoutsTests(SynchronousTestCase):
     def test_defaults(self) -> None:
-        """The defaults are those that the documentation names."""
+        """The defaults are the documented ones."""
         self.assertEqual(
             asdict(Timeouts()),
             {
@@ -26,26 +26,26 @@ class DeadlinesTests(SynchronousTestCase):
         )
 
     def test_longerThanTwoChecks(self) -> None:
-        """Every default is finite, and longer than the interval between checks."""
+        """Every default is finite and longer than the check interval."""
         for name, seconds in asdict(Timeouts()).items():
             self.assertTrue(CHECK_INTERVAL < seconds < inf, name)
 
     def test_relations(self) -> None:
         """
-        A PROXY header may take the 3 s that its specification asks for; unidentified clients have
-        less time than others; a stalled client is detected before a slow one.
+        A PROXY header may take the 3 s that its specification requires; clients without one have
+        less time than idle ones; stalled clients are aborted before slow ones.
         """
-        deadlines = Timeouts()
-        self.assertGreaterEqual(deadlines.header, 3.0)
-        self.assertLess(deadlines.header, deadlines.idle)
-        self.assertLess(deadlines.handshake, deadlines.idle)
-        self.assertLess(deadlines.stall, deadlines.close)
-        self.assertLess(deadlines.stall, deadlines.idle)
-        self.assertLess(DRAIN_SILENCE, deadlines.header)
-        self.assertLess(LINGER_SILENCE, deadlines.linger)
+        timeouts = Timeouts()
+        self.assertGreaterEqual(timeouts.header, 3.0)
+        self.assertLess(timeouts.header, timeouts.idle)
+        self.assertLess(timeouts.handshake, timeouts.idle)
+        self.assertLess(timeouts.stall, timeouts.close)
+        self.assertLess(timeouts.stall, timeouts.idle)
+        self.assertLess(DRAIN_SILENCE, timeouts.header)
+        self.assertLess(LINGER_SILENCE, timeouts.linger)
 
     def test_value(self) -> None:
-        """Timeouts are a value: equal where all are, and never changed."""
+        """Timeouts are immutable values: equal if all fields are equal."""
         self.assertEqual(Timeouts(idle=inf), Timeouts(idle=inf))
         self.assertNotEqual(Timeouts(idle=inf), Timeouts())
         with self.assertRaises(FrozenInstanceError):
