@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from echoproto.measure.latency import nearestRank
 from echoproto.units import SECOND
 
 #: Round-trip time of a probe that was under way at the end and does not count. That of a lost probe
@@ -83,7 +84,7 @@ def _joined(intervals: Sequence[Interval]) -> Interval:
         sorted(getattr(interval, name) for interval in answered) for name in _TIMES
     )
     received = sum(interval.received for interval in answered)
-    median = medians[len(answered) // 2]
+    median = medians[nearestRank(len(answered), 50) - 1]
     return Interval(at, sent, received, minima[0], median, p99s[-1], maxima[-1])
 
 
@@ -95,10 +96,5 @@ def _interval(at: int, took: array[int]) -> Interval:
     sent = len(took) - took.count(UNDER_WAY)
     if not times:
         return Interval(at, sent, 0)
-    median, p99 = (times[_rank(len(times), percent)] for percent in (50, 99))
+    median, p99 = (times[nearestRank(len(times), percent) - 1] for percent in (50, 99))
     return Interval(at, sent, len(times), times[0], median, p99, times[-1])
-
-
-def _rank(count: int, percent: int) -> int:
-    """Index of the nearest-rank percentile in a sorted sequence of ``count`` items."""
-    return -(-count * percent // 100) - 1

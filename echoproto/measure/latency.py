@@ -10,8 +10,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping
+from fractions import Fraction
 from itertools import accumulate
-from math import sqrt
+from math import ceil, sqrt
 from operator import mul
 from typing import Any
 
@@ -44,6 +45,12 @@ def _lowest(time: int) -> int:
 def _highest(lowest: int) -> int:
     """The highest value of a histogram bucket; at least 1."""
     return max(lowest + (1 << max(lowest.bit_length() - _BITS, 0)) - 1, 1)
+
+
+def nearestRank(count: int, percent: float) -> int:
+    """The nearest rank, from 1, of a percentile of ``count`` sorted items."""
+    # A float times a count may be just above a whole number.
+    return max(ceil(count * Fraction(str(percent)) / 100), 1)
 
 
 class LatencyHistogram:
@@ -140,7 +147,7 @@ class LatencyHistogram:
         return sqrt(max(self._squares * self._count - self._sum * self._sum, 0)) / self._count
 
     def percentile(self, percent: float) -> int:
-        """The time that ``percent`` percent of the times do not exceed."""
+        """The time that ``percent`` percent of the times do not exceed (:func:`nearestRank`)."""
         return self.percentiles(percent)[0]
 
     def percentiles(self, *percents: float) -> list[int]:
@@ -151,7 +158,7 @@ class LatencyHistogram:
         # The same values as of the HDR histogram, which takes ten times as long.
         buckets = sorted(counts)
         upTo = list(accumulate(counts[bucket] for bucket in buckets))
-        ranks = [max(int(percent * self._count / 100 + 0.5), 1) for percent in percents]
+        ranks = [nearestRank(self._count, percent) for percent in percents]
         times = [_highest(buckets[bisect_left(upTo, rank)]) for rank in ranks]
         return [min(max(time, self._minimum), self._maximum) for time in times]
 

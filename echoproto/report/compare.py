@@ -142,13 +142,14 @@ def _estimates(times: LatencyHistogram, effectiveSize: int) -> list[Estimate]:
     percents = PERCENTILES.values()
     buckets = times.buckets()
     upTo = list(accumulate(count for _, _, count in buckets))
-    basis = max(effectiveSize, 1)
     estimates = []
     for value, percent in zip(times.percentiles(*percents), percents, strict=True):
         low, high = ranks(effectiveSize, percent / 100)
-        # The same quantiles of all times. The bounds are those of buckets, so that times that
-        # differ only by rounding do not differ significantly.
-        first, last = low * times.count // basis, -(-high * times.count // basis)
+        # The ranks of the same quantiles in all times: the k-th of n independent times estimates
+        # the quantile k / (n + 1). The bounds are those of buckets, so that times that differ
+        # only by rounding do not differ significantly.
+        first = low * (times.count + 1) // (effectiveSize + 1)
+        last = -(-high * (times.count + 1) // (effectiveSize + 1))
         lower = buckets[bisect_left(upTo, first)][0] if low else 0
         upper = buckets[bisect_left(upTo, last)][1] if high <= effectiveSize else None
         estimates.append(Estimate(value, lower, upper))

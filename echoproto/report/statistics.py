@@ -12,7 +12,7 @@ from math import ceil, sqrt
 from statistics import NormalDist
 
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.latency import LatencyHistogram, nearestRank
 from echoproto.report.result import StoredResult
 
 #: Standard deviation from which on the normal distribution replaces the exact one; the quantiles
@@ -147,7 +147,7 @@ def _varianceRatio(
 
 def _rankVariance(count: int, percent: int) -> float:
     """Variance of the rank of a percentile of independent times, as a share (Beta distribution)."""
-    rank = -(-count * percent // 100)
+    rank = nearestRank(count, percent)
     return rank * (count - rank + 1) / ((count + 1) ** 2 * (count + 2))
 
 

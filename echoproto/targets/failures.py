@@ -1,7 +1,8 @@
-"""Describes a failed connection in one line."""
+"""Describes a failed connection, or a message that was not sent, in one line."""
 
 from __future__ import annotations
 
+from errno import EAGAIN
 from typing import Any
 
 from twisted.internet.error import ConnectBindError, ConnectError, ConnectionRefusedError
@@ -40,3 +41,11 @@ def failureReason(failure: Failure) -> str:
     # The kernel's text, without Twisted's prefix.
     text = error.args[0] if isinstance(error, ConnectError) and error.args else ""
     return str(text or error).rstrip(".")
+
+
+def sendErrorReason(error: Exception) -> str:
+    """Why a message was not sent, in a few words and without a full stop."""
+    if isinstance(error, OSError):
+        isFull = error.errno == EAGAIN
+        return f"not sent: {'the send buffer is full' if isFull else error.strerror or error}"
+    return f"not sent: {error}"

@@ -59,7 +59,7 @@ class IntervalTests(SynchronousTestCase):
         ]
         width, found = widened(SECOND, many)
         self.assertEqual((width, len(found)), (3 * SECOND, 667))
-        self.assertEqual(found[0], Interval(0, 12, 5, 1, 4, 9, 10))
+        self.assertEqual(found[0], Interval(0, 12, 5, 1, 2, 9, 10))
         self.assertEqual(found[1], Interval(3, 3, 0))
 
     def test_none(self) -> None:

@@ -8,7 +8,7 @@ from statistics import fmean, pstdev
 from hdrh.histogram import HdrHistogram
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.latency import LONGEST_TIME_NS, PERCENTILES, LatencyHistogram
+from echoproto.measure.latency import LONGEST_TIME_NS, PERCENTILES, LatencyHistogram, nearestRank
 
 
 def spreadOf(times: list[int]) -> LatencyHistogram:
@@ -86,6 +86,16 @@ class SpreadTests(SynchronousTestCase):
         histogram = HdrHistogram.decode(state["histogram"])
         for name, percent in PERCENTILES.items():
             self.assertEqual(state[f"{name}_ns"], histogram.get_value_at_percentile(percent))
+
+    def test_nearestRank(self) -> None:
+        """A percentile is the least time that so many percent of the times do not exceed."""
+        for count in range(1, 400):
+            histogram = spreadOf(list(range(1, count + 1)))
+            for percent in (50, 90, 99, 99.9):
+                rank = histogram.percentile(percent)
+                self.assertGreaterEqual(rank * 1000, round(percent * 10) * count)
+                self.assertLess((rank - 1) * 1000, round(percent * 10) * count)
+        self.assertEqual(nearestRank(0, 50), 1)
 
     def test_merge(self) -> None:
         """Two that are merged are as one that had all times, to the last bit, in any order."""

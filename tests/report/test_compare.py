@@ -7,7 +7,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ReportError
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.report.compare import ComparisonVerdict, Estimate, MetricDifference, compare, ranks
+from echoproto.report.compare import (
+    ComparisonVerdict,
+    Estimate,
+    MetricDifference,
+    _estimates,
+    compare,
+    ranks,
+)
 from echoproto.report.result import StoredResult
 from tests.report.sampleresults import storedResult, storedVerification
 
@@ -82,6 +89,17 @@ class CompareTests(SynchronousTestCase):
         self.assertEqual(ranks(100, 0.5), (37, 64))
         self.assertEqual(ranks(100, 0.999)[1], 101)
         self.assertEqual((ranks(7, 0.5), ranks(0, 0.5)), ((0, 8), (0, 1)))
+
+    def test_contains(self) -> None:
+        """A percentile is in its confidence interval, however few of the times are independent."""
+        for count in (1, 2, 7, 100, 1200):
+            times = LatencyHistogram()
+            for time in range(1, count + 1):
+                times.add(time)
+            for effectiveSize in {*range(min(count, 30) + 1), count // 3, count}:
+                for estimate in _estimates(times, effectiveSize):
+                    self.assertLessEqual(estimate.low, estimate.value)
+                    self.assertLessEqual(estimate.value, estimate.high or count)
 
     def test_loss(self) -> None:
         """Loss ratios are compared by Fisher's exact test; without probes there is no verdict."""

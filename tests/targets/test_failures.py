@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from errno import EAGAIN, ENOBUFS
+
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet.error import (
@@ -11,8 +13,8 @@ from twisted.internet.error import (
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import TargetError
-from echoproto.targets.failures import describeFailure, failureReason
+from echoproto.errors import DatagramTooLong, TargetError
+from echoproto.targets.failures import describeFailure, failureReason, sendErrorReason
 
 
 class FailureReasonTests(SynchronousTestCase):
@@ -25,6 +27,18 @@ class FailureReasonTests(SynchronousTestCase):
             (DNSLookupError("no such host: lab"), "DNS lookup failed: no such host: lab"),
         ):
             self.assertEqual(failureReason(Failure(error)), reason)
+
+
+class SendErrorReasonTests(SynchronousTestCase):
+    def test_words(self) -> None:
+        """The reason says that the message was not sent, and why."""
+        for error, reason in (
+            (BlockingIOError(EAGAIN, "try again"), "not sent: the send buffer is full"),
+            (OSError(ENOBUFS, "No buffer space available"), "not sent: No buffer space available"),
+            (OSError("odd"), "not sent: odd"),
+            (DatagramTooLong("9 bytes do not fit"), "not sent: 9 bytes do not fit"),
+        ):
+            self.assertEqual(sendErrorReason(error), reason)
 
 
 class DescribeFailureTests(SynchronousTestCase):

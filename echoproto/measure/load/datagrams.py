@@ -13,7 +13,9 @@ from struct import Struct
 
 from zope.interface import implementer
 
+from echoproto.errors import EchoprotoError
 from echoproto.measure.load.loops import OpenLoop
+from echoproto.targets.failures import sendErrorReason
 from echoproto.targets.interfaces import IChannel, IReplyReceiver
 
 _HEADER = Struct("!4sI")
@@ -52,24 +54,34 @@ class DatagramFlow:
         self._awaited: dict[bytes, tuple[int, int]] = {}
         self._givenUp: dict[bytes, tuple[int, int]] = {}
         self._rememberedBytes = 0
+        # Number of datagrams that could not be sent since the last check of timeouts.
+        self._unsent = 0
         # Header of the last one.
         self._last = b""
 
     @property
     def underWay(self) -> int:
         """See :class:`~.loops.LoadConnection`."""
-        return len(self._awaited)
+        return len(self._awaited) + self._unsent
 
     def opened(self, channel: IChannel) -> None:
         """See :class:`~.loops.LoadConnection`."""
         self._channel = channel
 
     def send(self, message: bytes, due: int, now: int) -> None:
-        """See :class:`~.loops.LoadConnection`."""
+        """
+        See :class:`~.loops.LoadConnection`. A datagram that the kernel does not accept is lost; in
+        a closed loop the next check of timeouts sends another.
+        """
         self._last = message[:MINIMUM_SIZE]
-        self._awaited[message] = due, now
         self._loop.sent(len(message), due, now)
-        self._channel.send(message)
+        try:
+            self._channel.send(message)
+        except (OSError, EchoprotoError) as error:
+            self._unsent += 1
+            self._loop.warning(sendErrorReason(error))
+        else:
+            self._awaited[message] = due, now
 
     def replyReceived(self, reply: bytes) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
@@ -111,6 +123,9 @@ class DatagramFlow:
 
     def giveUp(self, before: int, now: int) -> None:
         """See :class:`~.loops.LoadConnection`; a closed loop sends others in their place."""
+        unsent, self._unsent = self._unsent, 0
+        for _ in range(unsent):
+            self._loop.lost(self, now)
         while self._awaited:
             message = next(iter(self._awaited))
             if self._awaited[message][1] > before:

@@ -20,7 +20,7 @@ from echoproto.errors import ConnectionClosed, EchoprotoError, ExchangeError
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
-from echoproto.targets.failures import failureReason
+from echoproto.targets.failures import failureReason, sendErrorReason
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
 
@@ -170,7 +170,7 @@ class Pinger:
         try:
             self._channel.send(probe)
         except (OSError, EchoprotoError) as error:
-            self._lose(sequence, getattr(error, "strerror", None) or str(error))
+            self._lose(sequence, sendErrorReason(error))
         self._schedule()
 
     def _schedule(self) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from errno import EAGAIN
 from itertools import islice
 from typing import Any
 
@@ -104,6 +105,33 @@ class DatagramTests(ConnectionTestCase):
         self.hear(connection, self.messages[1], self.messages[1])
         self.assertEqual((self.figures(), connection.underWay), ((4, 2, 0, 1), 2))
         self.assertEqual(self.counts.service.maximum, 70)
+
+    def test_notSent(self) -> None:
+        """
+        A datagram that the kernel does not accept is lost, with the reason. Sending goes on: in a
+        closed loop with the next check of timeouts.
+        """
+        connection = self.connection(1)
+        self.channel.send = self.refuse
+        self.hear(connection, self.messages[0])
+        self.assertEqual((self.figures(), connection.underWay), ((2, 1, 0, 0), 1))
+        self.assertEqual(self.troubles, ["not sent: the send buffer is full"])
+        self.channel.send = self.channel.sent.append
+        connection.giveUp(0, self.time)
+        self.assertEqual(self.channel.sent, [self.messages[0], self.messages[2]])
+        self.hear(connection, self.messages[2])
+        self.assertEqual((self.figures(), connection.underWay), ((4, 2, 0, 0), 1))
+
+    def test_notSentOpen(self) -> None:
+        """In an open loop a datagram that is not sent delays no other."""
+        connection = self.connection(1, OpenLoop)
+        self.channel.send = self.refuse
+        connection.send(self.messages[1], self.time, self.time)
+        connection.giveUp(0, self.time)
+        self.assertEqual((self.figures(), connection.underWay, self.idle), ((2, 0, 0, 0), 1, 1))
+
+    def refuse(self, message: bytes) -> None:
+        raise BlockingIOError(EAGAIN, "Resource temporarily unavailable")
 
     def test_forgotten(self) -> None:
         """Of those that were given up it knows the last ones."""

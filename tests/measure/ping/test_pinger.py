@@ -212,8 +212,8 @@ class PingingTests(SynchronousTestCase):
     def test_notSent(self) -> None:
         """A probe that cannot be sent is lost, with the reason."""
         for error, reason in (
-            (OSError(90, "Message too long"), "Message too long"),
-            (DatagramTooLong("9 bytes do not fit"), "9 bytes do not fit"),
+            (OSError(90, "Message too long"), "not sent: Message too long"),
+            (DatagramTooLong("9 bytes do not fit"), "not sent: 9 bytes do not fit"),
         ):
             pinging = self.begin(count=2, interval=10 * MS)
             self.answer()
