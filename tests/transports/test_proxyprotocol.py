@@ -25,21 +25,21 @@ from echoproto.transports.proxyprotocol import ProxyProtocolFactory, announcedAd
 from echoproto.transports.tls import TLSStreamFactory
 from tests.certificates import serverPEM
 
-DEADLINES = Timeouts()
+TIMEOUTS = Timeouts()
 PROXY = IPv4Address("TCP", "192.0.2.99", 40_000)
-STRANGER = IPv4Address("TCP", "192.0.2.98", 40_000)
+UNTRUSTED = IPv4Address("TCP", "192.0.2.98", 40_000)
 CLIENT = IPv4Address("TCP", "198.51.100.1", 50_000)
 CLIENT_6 = IPv6Address("TCP", "2001:db8::1", 50_000)
 
 
 def line(client: IPv4Address | IPv6Address) -> bytes:
-    """A header of version 1 that announces ``client``."""
+    """A version 1 header with ``client`` as its source."""
     family = "TCP6" if isinstance(client, IPv6Address) else "TCP4"
     return f"PROXY {family} {client.host} {client.host} {client.port} 7\r\n".encode()
 
 
 def block(client: IPv4Address | IPv6Address | None) -> bytes:
-    """A header of version 2 that announces ``client``; the command LOCAL where ``None``."""
+    """A version 2 header with ``client`` as its source, or with the LOCAL command for ``None``."""
     signature = b"\r\n\r\n\x00\r\nQUIT\n"
     if client is None:
         return signature + b"\x20\x00\x00\x00"
@@ -50,14 +50,14 @@ def block(client: IPv4Address | IPv6Address | None) -> bytes:
     )
 
 
-class ProxiedTestCase(SynchronousTestCase):
-    """An echo service behind a proxy that is trusted."""
+class ProxyProtocolTestCase(SynchronousTestCase):
+    """An echo service behind a trusted proxy."""
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.observer = RecordingObserver()
         self.admission = ConnectionAdmission(self.clock.seconds, maximum=3, perSource=1)
-        self.service = EchoFactory(self.clock, self.observer, self.admission, DEADLINES)
+        self.service = EchoFactory(self.clock, self.observer, self.admission, TIMEOUTS)
         self.factory = ProxyProtocolFactory(
             self.service, ProxyProtocolVersion.ANY, AddressFilter([PROXY.host])
         )
@@ -66,7 +66,7 @@ class ProxiedTestCase(SynchronousTestCase):
         client = RecordingProtocol()
         return StreamPair(client, self.factory.buildProtocol(peer)), client
 
-    def say(
+    def send(
         self, data: bytes, peer: IAddress | None = PROXY
     ) -> tuple[StreamPair, RecordingProtocol]:
         """Connect and send ``data``."""
@@ -86,33 +86,31 @@ class ProxiedTestCase(SynchronousTestCase):
             pair.client.loseConnection()
             pair.pump()
 
-    def assertCut(self, pair: StreamPair) -> None:
+    def assertAborted(self, pair: StreamPair) -> None:
         self.assertIsInstance(pair.server.closed, ConnectionAborted)
 
-    def assertOver(self) -> None:
-        """Every place was given back, and nothing is scheduled."""
+    def assertReleased(self) -> None:
+        """All places are released, and nothing is scheduled."""
         self.assertEqual(self.admission.open, 0)
         self.assertEqual(self.factory.tracker.connections, set())
         self.assertEqual(self.service.tracker.connections, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class HeaderTests(ProxiedTestCase):
+class HeaderTests(ProxyProtocolTestCase):
     def test_interfaces(self) -> None:
-        """A connection whose header is awaited is swept."""
+        """A connection that waits for its header provides ITrackedConnection."""
         verifyObject(ITrackedConnection, self.factory.buildProtocol(PROXY))
 
     def test_whole(self) -> None:
-        """
-        After a header, of either version, the client is served, and known by the announced address.
-        """
+        """After a header of either version, the client is served under the announced address."""
         for header, client in (
             (line(CLIENT), CLIENT),
             (line(CLIENT_6), CLIENT_6),
             (block(CLIENT), CLIENT),
             (block(CLIENT_6), CLIENT_6),
         ):
-            pair, recorder = self.say(header)
+            pair, recorder = self.send(header)
             self.assertEqual(self.observer.opened[-1], client)
             recorder.link.write(b"hello")
             pair.pump()
@@ -120,10 +118,10 @@ class HeaderTests(ProxiedTestCase):
             self.close(pair)
             self.assertEqual(self.observer.ended[-1].peer, client)
             self.assertEqual(self.observer.ended[-1].bytesReceived, 5)
-            self.assertOver()
+            self.assertReleased()
 
     def test_byteByByte(self) -> None:
-        """A header that comes byte by byte is a header, and all that follows it is answered."""
+        """A header received byte by byte is accepted, and the data after it is echoed."""
         for header in (line(CLIENT), block(CLIENT_6)):
             pair, client = self.connect()
             pair.cut = lambda waiting: 1
@@ -133,10 +131,8 @@ class HeaderTests(ProxiedTestCase):
             self.close(pair)
         self.assertEqual(self.observer.opened, [CLIENT, CLIENT_6])
 
-    def test_allTogether(self) -> None:
-        """
-        Header, data and FIN at once, in pieces of any size: every byte comes back, then our FIN.
-        """
+    def test_headerDataAndFIN(self) -> None:
+        """Header, data and FIN, in segments of any size: all data is echoed, then a FIN."""
         data = bytes(range(256)) * 40
         for size in (1, 7, 50, 65_536):
             pair, client = self.connect()
@@ -147,10 +143,10 @@ class HeaderTests(ProxiedTestCase):
             self.assertEqual(client.received, data)
             self.assertEqual(client.events, ["made", "data", "writeLost", "readLost"])
             self.assertEqual(self.observer.ended[-1].ending, CloseReason.FINISHED)
-            self.assertOver()
+            self.assertReleased()
 
-    def test_nothingButAHeader(self) -> None:
-        """A header and a FIN: our FIN comes back, and the connection is finished."""
+    def test_onlyAHeader(self) -> None:
+        """A header and a FIN without data are answered by a FIN, and the connection is finished."""
         pair, client = self.connect()
         client.link.write(line(CLIENT))
         client.link.loseWriteConnection()
@@ -160,7 +156,7 @@ class HeaderTests(ProxiedTestCase):
         self.assertEqual((summary.ending, summary.bytesSent), (CloseReason.FINISHED, 0))
 
     def test_backpressure(self) -> None:
-        """A client behind a proxy that never reads is not read from; when it reads, all comes."""
+        """A client that does not read is not read from; once it reads, it gets all data."""
         pair, client = self.connect()
         client.link.pauseProducing()
         client.link.write(line(CLIENT) + b"x" * 1_000_000)
@@ -170,33 +166,33 @@ class HeaderTests(ProxiedTestCase):
         pair.pump()
         self.assertEqual(len(client.received), 1_000_000)
 
-    def test_nobodyAnnounced(self) -> None:
-        """A header that names nobody, LOCAL or UNKNOWN, leaves the proxy's own address."""
+    def test_noSource(self) -> None:
+        """A header without a source, LOCAL or UNKNOWN, leaves the address of the proxy."""
         for header in (block(None), b"PROXY UNKNOWN\r\n"):
-            pair, client = self.say(header + b"hello")
+            pair, client = self.send(header + b"hello")
             self.assertEqual(client.received, b"hello")
             self.close(pair)
         self.assertEqual(self.observer.opened, [PROXY, PROXY])
 
-    def test_timeIsUpNoMore(self) -> None:
-        """Once the header has come, its deadline is past caring about."""
-        pair, client = self.say(line(CLIENT))
-        self.wait(10 * DEADLINES.header, pair)
+    def test_noTimeoutAfterHeader(self) -> None:
+        """After the header its timeout no longer applies."""
+        pair, client = self.send(line(CLIENT))
+        self.wait(10 * TIMEOUTS.header, pair)
         client.link.write(b"hello")
         pair.pump()
         self.assertEqual(client.received, b"hello")
         self.assertEqual(self.observer.refused, [])
 
     def test_announcedAddress(self) -> None:
-        """The address of either family."""
+        """announcedAddress() supports IPv4, IPv6 and mapped addresses."""
         self.assertEqual(announcedAddress(("198.51.100.1", 50_000)), CLIENT)
         self.assertEqual(announcedAddress(("2001:db8::1", 50_000)), CLIENT_6)
         mapped = IPv6Address("TCP", "::ffff:198.51.100.1", 1)
         self.assertEqual(announcedAddress(("::ffff:198.51.100.1", 1)), mapped)
 
 
-class TLSTests(ProxiedTestCase):
-    """TLS between the header and the service."""
+class TLSTests(ProxyProtocolTestCase):
+    """TLS between the PROXY header and the service."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -207,7 +203,7 @@ class TLSTests(ProxiedTestCase):
         )
 
     def secure(self) -> tuple[StreamPair, RecordingProtocol]:
-        """A client whose ClientHello comes right behind the header."""
+        """Connect a client whose ClientHello follows its header immediately."""
         client = RecordingProtocol()
         options = optionsForClientTLS("localhost", Certificate.loadPEM(serverPEM()))
         clients = TLSStreamFactory(options, True, Factory.forProtocol(lambda: client), self.clock)
@@ -216,13 +212,13 @@ class TLSTests(ProxiedTestCase):
         return pair, client
 
     def move(self, pair: StreamPair) -> None:
-        # TLS writes its small pieces at the reactor's next turn.
+        # TLS sends buffered small writes in the reactor's next turn.
         for _ in range(3):
             pair.pump()
             self.clock.advance(0)
 
     def test_header(self) -> None:
-        """Behind a header TLS is spoken with the announced client, and its half-close honoured."""
+        """After the header, the announced client uses TLS, including a half-close."""
         pair, client = self.secure()
         pair.step()
         self.assertEqual(self.observer.opened, [])
@@ -234,147 +230,142 @@ class TLSTests(ProxiedTestCase):
         self.assertEqual(client.received, b"hello")
         [summary] = self.observer.ended
         self.assertEqual((summary.peer, summary.ending), (CLIENT, CloseReason.FINISHED))
-        self.assertOver()
+        self.assertReleased()
 
     def test_noHandshake(self) -> None:
-        """Behind a header something else than TLS: the announced client is told to have failed."""
-        pair, _ = self.say(line(CLIENT) + b"hello, in the clear")
+        """Plain text after the header is reported as a failed handshake of the client."""
+        pair, _ = self.send(line(CLIENT) + b"hello, in the clear")
         self.assertIsNotNone(pair.server.closed)
         self.assertEqual(self.observer.refused, [(CLIENT, "TLS handshake failed")])
-        self.assertOver()
+        self.assertReleased()
 
     def test_refused(self) -> None:
-        """An announced client that is refused is cut before any TLS is spoken."""
+        """An announced client that is refused is aborted before the handshake."""
         self.admission.admit(CLIENT.host)
         pair, client = self.secure()
         self.move(pair)
-        self.assertCut(pair)
+        self.assertAborted(pair)
         self.assertEqual(client.events, ["made", "lost"])
         self.assertEqual(self.observer.refused, [(CLIENT, Refusal.SOURCE_FULL.value)])
         self.admission.release(CLIENT.host)
-        self.assertOver()
+        self.assertReleased()
 
 
-class ProxyTests(ProxiedTestCase):
+class ProxyTests(ProxyProtocolTestCase):
     def test_untrusted(self) -> None:
-        """A source that is no trusted proxy is refused at once, and takes no place."""
-        self.assertIsNone(self.factory.buildProtocol(STRANGER))
-        self.assertEqual(self.observer.refused, [(STRANGER, Refusal.UNTRUSTED.value)])
-        self.assertOver()
+        """A source that is not a trusted proxy is refused at once and takes no place."""
+        self.assertIsNone(self.factory.buildProtocol(UNTRUSTED))
+        self.assertEqual(self.observer.refused, [(UNTRUSTED, Refusal.UNTRUSTED.value)])
+        self.assertReleased()
 
     def test_mapped(self) -> None:
-        """A trusted proxy is one also where its address comes mapped into IPv6."""
-        pair, client = self.say(line(CLIENT) + b"hello", IPv6Address("TCP", "::ffff:192.0.2.99", 1))
+        """A trusted proxy is recognized by its mapped IPv4 address too."""
+        pair, client = self.send(
+            line(CLIENT) + b"hello", IPv6Address("TCP", "::ffff:192.0.2.99", 1)
+        )
         self.assertEqual(client.received, b"hello")
         self.close(pair)
 
     def test_UNIX(self) -> None:
-        """A proxy on a UNIX socket is trusted, as its file's permissions say."""
+        """A proxy on a UNIX socket is trusted: the permissions of the file control access."""
         for peer in (UNIXAddress(b""), None):
-            pair, client = self.say(line(CLIENT) + b"hello", peer)
+            pair, client = self.send(line(CLIENT) + b"hello", peer)
             self.assertEqual(client.received, b"hello")
             self.close(pair)
-            pair, client = self.say(block(None) + b"hello", peer)
+            pair, client = self.send(block(None) + b"hello", peer)
             self.assertEqual(client.received, b"hello")
             self.close(pair)
         self.assertEqual(self.observer.opened, [CLIENT, UNIXAddress(b""), CLIENT, None])
-        self.assertOver()
+        self.assertReleased()
 
     def test_full(self) -> None:
-        """
-        Where there is no place for one more, a proxy's connection is refused before its header.
-        """
+        """At the maximum, a proxy's connection is refused before its header."""
         pairs = [self.connect()[0] for _ in range(3)]
         self.assertIsNone(self.factory.buildProtocol(PROXY))
         self.assertEqual(self.observer.refused, [(PROXY, Refusal.FULL.value)])
         self.close(*pairs)
-        self.assertOver()
+        self.assertReleased()
 
 
-class NoHeaderTests(ProxiedTestCase):
+class NoHeaderTests(ProxyProtocolTestCase):
     def test_late(self) -> None:
-        """A proxy that sends no whole header in time is cut."""
+        """A proxy that does not complete its header in time is aborted."""
         for begun in (b"", b"PROXY TCP4 "):
-            pair, _ = self.say(begun)
-            self.wait(DEADLINES.header - 1, pair)
+            pair, _ = self.send(begun)
+            self.wait(TIMEOUTS.header - 1, pair)
             self.assertIsNone(pair.server.closed)
             self.wait(1 + CHECK_INTERVAL, pair)
-            self.assertCut(pair)
+            self.assertAborted(pair)
         self.assertEqual(self.observer.refused, [(PROXY, "PROXY header took too long")] * 2)
-        self.assertOver()
+        self.assertReleased()
 
-    def test_dripping(self) -> None:
-        """The time is for the whole header: a byte now and then does not prolong it."""
+    def test_slowHeader(self) -> None:
+        """The timeout covers the whole header: single bytes do not extend it."""
         pair, client = self.connect()
-        for byte in line(CLIENT)[: round(DEADLINES.header) + 2]:
+        for byte in line(CLIENT)[: round(TIMEOUTS.header) + 2]:
             client.link.write(bytes([byte]))
             self.wait(1, pair)
-        self.assertCut(pair)
+        self.assertAborted(pair)
 
     def test_ended(self) -> None:
-        """A connection that ends before its header is whole, by FIN or reset, had none."""
+        """A connection that ends before its header is complete is reported as without a header."""
         for begun in (b"", b"PROXY TCP4 "):
             for end in ("loseWriteConnection", "loseConnection", "abortConnection"):
-                pair, _ = self.say(begun)
+                pair, _ = self.send(begun)
                 getattr(pair.client, end)()
                 pair.pump()
                 self.assertIsNotNone(pair.server.closed)
                 self.assertEqual(self.observer.refused.pop(), (PROXY, "no PROXY header"))
-                self.assertOver()
+                self.assertReleased()
         self.assertEqual((self.observer.opened, self.observer.ended), ([], []))
 
-    def test_bad(self) -> None:
-        """What is no header is cut at once, and the observer told what is wrong with it."""
+    def test_invalid(self) -> None:
+        """An invalid header aborts the connection, and the observer gets the reason."""
         for sent, reason in (
             (b"GET / HTTP/1.1\r\n\r\n", "no PROXY header"),
             (b"hello, this is no header", "no PROXY header"),
             (b"PROXY TCP4 one two three four\r\n", "PROXY header malformed"),
             (b"PROXY UNKNOWN" + b" " * 200, "PROXY header too long"),
         ):
-            pair, client = self.say(sent)
-            self.assertCut(pair)
+            pair, client = self.send(sent)
+            self.assertAborted(pair)
             self.assertEqual(client.received, b"")
             self.assertEqual(self.observer.refused.pop(), (PROXY, reason))
-            self.assertOver()
+            self.assertReleased()
         self.assertEqual((self.observer.opened, self.observer.ended), ([], []))
 
     def test_versions(self) -> None:
-        """A version that is not taken is no header."""
+        """A header of a version that is not accepted counts as no header."""
         for version, header in (
             (ProxyProtocolVersion.V1, block(CLIENT)),
             (ProxyProtocolVersion.V2, line(CLIENT)),
         ):
             self.factory = ProxyProtocolFactory(self.service, version, AddressFilter())
-            pair, _ = self.say(header)
-            self.assertCut(pair)
+            pair, _ = self.send(header)
+            self.assertAborted(pair)
         self.assertEqual(self.observer.refused, [(PROXY, "no PROXY header")] * 2)
 
 
-class PlacesTests(ProxiedTestCase):
+class AdmissionTests(ProxyProtocolTestCase):
     def refuse(self, header: bytes, client: IAddress, refusal: Refusal) -> None:
-        """
-        ``client``, announced, is refused and its connection cut, with no answer and nothing left
-        over.
-        """
-        pair, recorder = self.say(header + b"hello")
-        self.assertCut(pair)
+        """Assert that an announced client is refused and its connection aborted without a reply."""
+        pair, recorder = self.send(header + b"hello")
+        self.assertAborted(pair)
         self.assertEqual(recorder.received, b"")
         self.assertEqual(self.observer.refused, [(client, refusal.value)])
 
     def test_whileWaiting(self) -> None:
-        """
-        A connection has a place while its header is awaited, and the same one place afterwards.
-        """
+        """A connection has a place while it waits for its header, and keeps it afterwards."""
         pair, client = self.connect()
         self.assertEqual(self.admission.open, 1)
         client.link.write(line(CLIENT))
         pair.pump()
         self.assertEqual(self.admission.open, 1)
         self.close(pair)
-        self.assertOver()
+        self.assertReleased()
 
     def test_lastPlace(self) -> None:
-        """The last place is as good as any: who waits in it is served in it."""
+        """A connection that waits in the last place is served in it."""
         waiting = [self.connect() for _ in range(3)]
         for number, (pair, client) in enumerate(waiting):
             announced = IPv4Address("TCP", f"198.51.100.{number}", 1)
@@ -383,85 +374,78 @@ class PlacesTests(ProxiedTestCase):
             self.assertEqual(client.received, b"hello")
             self.assertEqual(self.admission.room, 0)
         self.close(*(pair for pair, _ in waiting))
-        self.assertOver()
+        self.assertReleased()
 
     def test_denied(self) -> None:
-        """
-        An announced client that may not come is refused under its own address, not the proxy's.
-        """
+        """A denied client is refused under its announced address, not the proxy's."""
         self.service.admission = self.admission = ConnectionAdmission(
             self.clock.seconds, networks=AddressFilter(deny=[CLIENT.host])
         )
         self.refuse(line(CLIENT), CLIENT, Refusal.DENIED)
-        self.assertOver()
+        self.assertReleased()
 
-    def test_tooMany(self) -> None:
-        """
-        Each announced client is counted for itself; one that has its share is refused, another not.
-        """
-        first, _ = self.say(line(CLIENT))
+    def test_perSource(self) -> None:
+        """Announced clients are counted by their own address against the limit per source."""
+        first, _ = self.send(line(CLIENT))
         self.refuse(block(CLIENT), CLIENT, Refusal.SOURCE_FULL)
-        second, _ = self.say(line(CLIENT_6))
+        second, _ = self.send(line(CLIENT_6))
         self.assertEqual(self.observer.opened, [CLIENT, CLIENT_6])
         self.close(first, second)
-        self.assertOver()
+        self.assertReleased()
 
-    def test_proxyIsNoSource(self) -> None:
-        """A proxy's connections do not count against a limit for each source."""
+    def test_proxyIsNotCounted(self) -> None:
+        """A proxy's connections do not count against the limit per source."""
         pairs = [self.connect()[0] for _ in range(3)]
         self.assertEqual((self.admission.open, self.observer.refused), (3, []))
         self.close(*pairs)
 
     def test_failingObserver(self) -> None:
-        """An observer that raises costs no place, and the connection is forgotten."""
+        """If the observer raises, the place is still released and the connection removed."""
 
         class Failing(RecordingObserver):
             def connectionRefused(self, peer: IAddress | None, reason: str) -> None:
                 raise RuntimeError("disk full")
 
         self.service.observer = Failing()
-        first, _ = self.say(line(CLIENT))
-        self.assertRaises(RuntimeError, self.say, line(CLIENT))
-        self.assertRaises(RuntimeError, self.say, b"no header")
+        first, _ = self.send(line(CLIENT))
+        self.assertRaises(RuntimeError, self.send, line(CLIENT))
+        self.assertRaises(RuntimeError, self.send, b"no header")
         self.assertEqual(self.factory.tracker.connections, set())
         self.close(first)
-        self.assertOver()
+        self.assertReleased()
 
 
-class DrainTests(ProxiedTestCase):
+class DrainTests(ProxyProtocolTestCase):
     def test_nothingOpen(self) -> None:
-        """With no connection open the drain is over at once, and nobody new is taken."""
+        """A drain without open connections is over at once, and new ones are refused."""
         self.assertIsNone(self.successResultOf(self.factory.drain()))
         self.assertIsNone(self.factory.buildProtocol(PROXY))
         self.assertIsNone(self.service.buildProtocol(CLIENT))
         self.assertEqual(self.observer.refused, [])
-        self.assertOver()
+        self.assertReleased()
 
     def test_silentHeader(self) -> None:
-        """Whoever has not sent a header gets a moment more, is cut, and the drain is over."""
+        """In a drain, a connection without a header gets a short time, then is aborted."""
         pair, _ = self.connect()
         drained = self.factory.drain()
         self.wait(DRAIN_SILENCE - 0.2, pair)
         self.assertIsNone(pair.server.closed)
         self.wait(0.4, pair)
-        self.assertCut(pair)
+        self.assertAborted(pair)
         self.successResultOf(drained)
         self.assertEqual(self.observer.refused, [(PROXY, "PROXY header took too long")])
-        self.assertOver()
+        self.assertReleased()
 
-    def test_deadlineIsNotPutOff(self) -> None:
-        """A header that is due sooner than that is due then."""
+    def test_timeoutIsNotExtended(self) -> None:
+        """A drain does not extend the timeout of a header."""
         pair, _ = self.connect()
-        self.wait(DEADLINES.header - 0.2, pair)
+        self.wait(TIMEOUTS.header - 0.2, pair)
         self.factory.drain()
         self.wait(0.4, pair)
-        self.assertCut(pair)
+        self.assertAborted(pair)
 
     def test_headerInTime(self) -> None:
-        """
-        A header that comes in that moment is taken, also the last, and its client served to the
-        end.
-        """
+        """Headers received early in a drain are accepted, and their clients served."""
         (first, one), (second, two) = self.connect(), self.connect()
         drained = self.factory.drain()
         self.wait(0.2, first, second)
@@ -471,12 +455,14 @@ class DrainTests(ProxiedTestCase):
             pair.pump()
             self.assertEqual(client.received, b"hello")
         self.successResultOf(drained)
-        self.assertEqual([e.ending for e in self.observer.ended], [CloseReason.FINISHED] * 2)
-        self.assertOver()
+        self.assertEqual(
+            [summary.ending for summary in self.observer.ended], [CloseReason.FINISHED] * 2
+        )
+        self.assertReleased()
 
-    def test_thenTheService(self) -> None:
-        """When no header is awaited any more, the service drains: who is silent gets our FIN."""
-        served, client = self.say(line(CLIENT) + b"hello")
+    def test_serviceDrainsAfterwards(self) -> None:
+        """After the last pending header the service drains, and a silent client gets a FIN."""
+        served, client = self.send(line(CLIENT) + b"hello")
         waiting, _ = self.connect()
         drained = self.factory.drain()
         self.wait(DRAIN_SILENCE - 0.2, served, waiting)
@@ -489,12 +475,10 @@ class DrainTests(ProxiedTestCase):
         self.close(served)
         self.successResultOf(drained)
         self.assertEqual(self.observer.ended[0].ending, CloseReason.DRAINED)
-        self.assertOver()
+        self.assertReleased()
 
     def test_deadlineOfTheService(self) -> None:
-        """
-        What the service has open at the drain's deadline is aborted: it is one deadline for both.
-        """
+        """Connections of the service are aborted at the deadline of the same drain."""
         served, client = self.connect()
         client.link.pauseProducing()
         client.link.write(line(CLIENT) + b"x" * 1_000_000)
@@ -506,14 +490,14 @@ class DrainTests(ProxiedTestCase):
         self.wait(0.4, served, waiting)
         self.successResultOf(drained)
         self.assertEqual(self.observer.ended[0].ending, CloseReason.ABORTED)
-        self.assertOver()
+        self.assertReleased()
 
     def test_deadlineBeforeAnyHeader(self) -> None:
-        """A drain that leaves no time cuts who awaits a header, then is over."""
+        """A drain with a short deadline aborts pending headers, then is over."""
         pair, _ = self.connect()
         drained = self.factory.drain(0.1)
         self.wait(0.2, pair)
-        self.assertCut(pair)
+        self.assertAborted(pair)
         self.successResultOf(drained)
         self.assertEqual(self.observer.refused, [(PROXY, "PROXY header took too long")])
-        self.assertOver()
+        self.assertReleased()

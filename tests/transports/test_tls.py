@@ -27,18 +27,18 @@ from tests.certificates import authority, serverPEM
 #: More than the queues hold, so that both sides are paused.
 LONG = Random(8446).randbytes(400_000)
 
-#: The most that is in one record (RFC 8446 section 5.1).
+#: The maximum plaintext size of a record (RFC 8446 section 5.1).
 RECORD_SIZE = 2**14
 
 
 @implementer(IHalfCloseableProtocol)
 class TLSClient(Protocol):
     """
-    A client that speaks TLS by hand: what it says in one breath leaves in one piece.
+    A client that uses OpenSSL directly, so that one call sends everything in one segment.
 
-    :param version: of TLS, the only one that it speaks.
-    :ivar received: what the server said.
-    :ivar events: what came besides: ``closeNotify``, ``alert``, ``fin``, ``lost``.
+    :param version: the only TLS version of the client.
+    :ivar received: decrypted data from the server.
+    :ivar events: other events: ``closeNotify``, ``alert``, ``fin``, ``lost``.
     """
 
     def __init__(self, version: int) -> None:
@@ -72,8 +72,8 @@ class TLSClient(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.events.append("lost")
 
-    def say(self, data: bytes = b"", closeNotify: bool = False, fin: bool = False) -> None:
-        """Send ``data`` and what ends it, coalesced."""
+    def send(self, data: bytes = b"", closeNotify: bool = False, fin: bool = False) -> None:
+        """Send ``data`` and the requested ends in one segment."""
         for start in range(0, len(data), RECORD_SIZE):
             self._tls.send(data[start : start + RECORD_SIZE])
         if closeNotify:
@@ -101,8 +101,8 @@ class TLSClient(Protocol):
             pass
 
 
-class Building(Factory):
-    """Builds the one protocol that it was given, or ``None``."""
+class SingleFactory(Factory):
+    """Builds its one protocol, or ``None``."""
 
     noisy = False
 
@@ -114,7 +114,7 @@ class Building(Factory):
 
 
 class RecordingProducer:
-    """Notes what it is asked for."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -129,11 +129,11 @@ class RecordingProducer:
         self.events.append("stop")
 
 
-class HastyProtocol(RecordingProtocol):
+class EarlyHalfClosingProtocol(RecordingProtocol):
     """
-    Ends its output as soon as it is connected, before the handshake.
+    Half-closes as soon as it is connected, before the handshake.
 
-    :param text: what it says first.
+    :param text: the data to write first.
     """
 
     def __init__(self, text: bytes) -> None:
@@ -147,8 +147,8 @@ class HastyProtocol(RecordingProtocol):
 
 
 @implementer(IHandshakeListener)
-class PunctualProtocol(RecordingProtocol):
-    """Speaks before the handshake, and ends its output with the handshake."""
+class HalfClosingProtocol(RecordingProtocol):
+    """Writes before the handshake, and half-closes when the handshake is complete."""
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -158,8 +158,8 @@ class PunctualProtocol(RecordingProtocol):
         self.link.loseWriteConnection()
 
 
-class HastilyClosingProtocol(RecordingProtocol):
-    """Says something and closes as soon as it is connected, before the handshake."""
+class EarlyClosingProtocol(RecordingProtocol):
+    """Writes and closes as soon as it is connected, before the handshake."""
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -168,26 +168,28 @@ class HastilyClosingProtocol(RecordingProtocol):
 
 
 class FailingProtocol(RecordingProtocol):
-    """Fails at the end of input."""
+    """Raises at the end of input."""
 
     def readConnectionLost(self) -> None:
         raise ZeroDivisionError
 
 
 class TLSTestCase(SynchronousTestCase):
-    """A connection in memory: TLS on the server's end, and a client under the test's control."""
+    """A connection in memory, with TLS on the server's end and a client controlled by the test."""
 
     version = SSL.TLS1_3_VERSION
     otherVersion = SSL.TLS1_2_VERSION
 
-    def connect(self, factory: Any, only: int | None = None, between: int = 0) -> None:
+    def connect(self, factory: Any, only: int | None = None, intermediates: int = 0) -> None:
         """
-        :param factory: what is served.
-        :param only: the version of TLS that the server speaks; all where not given.
-        :param between: how many certificates it shows besides its own.
+        Connect a client to a TLS server.
+
+        :param factory: the factory of the server.
+        :param only: the only TLS version of the server; all versions by default.
+        :param intermediates: the number of additional certificates in its chain.
         """
         options = PrivateCertificate.loadPEM(serverPEM()).options()
-        for _ in range(between):
+        for _ in range(intermediates):
             options.getContext().add_extra_chain_cert(authority("authority").certificate)
         if only is not None:
             options.getContext().set_min_proto_version(only)
@@ -198,27 +200,27 @@ class TLSTestCase(SynchronousTestCase):
         self.pair = StreamPair(self.client, self.server)
 
     def serve(self, protocol: RecordingProtocol) -> RecordingProtocol:
-        """Connect to ``protocol`` and finish the handshake."""
-        self.connect(Building(protocol))
+        """Connect to ``protocol`` and complete the handshake."""
+        self.connect(SingleFactory(protocol))
         self.pair.pump()
         return protocol
 
-    def say(self, data: bytes = b"", closeNotify: bool = False, fin: bool = False) -> None:
-        self.client.say(data, closeNotify, fin)
+    def send(self, data: bytes = b"", closeNotify: bool = False, fin: bool = False) -> None:
+        self.client.send(data, closeNotify, fin)
         self.pair.pump()
 
     def assertClosed(self) -> None:
-        """The client has got our close_notify and our FIN, and the server closed in good order."""
+        """The client received close_notify and a FIN, and the server closed normally."""
         self.assertEqual(self.client.events, ["closeNotify", "fin", "lost"])
         self.assertIsInstance(self.pair.server.closed, ConnectionDone)
 
 
-class LongFlightTests(TLSTestCase):
+class LongHandshakeTests(TLSTestCase):
     def test_handshake(self) -> None:
-        """A handshake is sent whole, though it is more than OpenSSL gives at once."""
-        self.connect(EchoFactory(Clock()), between=100)
+        """A handshake is sent completely, even if larger than OpenSSL's buffer."""
+        self.connect(EchoFactory(Clock()), intermediates=100)
         self.pair.pump()
-        self.say(b"hello", closeNotify=True)
+        self.send(b"hello", closeNotify=True)
         self.assertEqual(self.client.received, b"hello")
         self.assertClosed()
 
@@ -237,10 +239,10 @@ class EchoTests(TLSTestCase):
         self.pair.pump()
 
     def check(self, closeNotify: bool, fin: bool) -> None:
-        """Each message comes back whole when its end is told in this way, in the same breath."""
+        """Every message is echoed completely if the end follows it in the same segment."""
         for message in self.messages:
             self.connectEcho()
-            self.say(message, closeNotify, fin)
+            self.send(message, closeNotify, fin)
             self.assertEchoed(message)
 
     def assertEchoed(self, message: bytes) -> None:
@@ -254,24 +256,24 @@ class EchoTests(TLSTestCase):
         self.assertFalse(self.factory.tracker.connections)
 
     def test_closeNotify(self) -> None:
-        """What comes together with close_notify is echoed, then the connection is closed."""
+        """Data in the same segment as close_notify is echoed, then the connection is closed."""
         self.check(closeNotify=True, fin=False)
 
     def test_closeNotifyAndFIN(self) -> None:
-        """What comes together with close_notify and a FIN is echoed."""
+        """Data in the same segment as close_notify and a FIN is echoed."""
         self.check(closeNotify=True, fin=True)
 
     def test_truncated(self) -> None:
-        """What comes before a FIN without close_notify is echoed, and ended with close_notify."""
+        """Data before a FIN without close_notify is echoed and followed by close_notify."""
         self.check(closeNotify=False, fin=True)
 
     def test_clientReadsLate(self) -> None:
-        """A client that reads only when all is said gets all, and is not read from meanwhile."""
+        """A client that reads late gets all data, and is not read from meanwhile."""
         for message in self.messages:
             self.connectEcho()
             self.client.link.pauseProducing()
-            self.say(message, closeNotify=True, fin=True)
-            # Above the limit by what one piece brings.
+            self.send(message, closeNotify=True, fin=True)
+            # One segment can exceed the limit.
             self.assertLess(len(self.pair.server.queue), QUEUE_LIMIT + 2 * PIECE_SIZE)
             self.assertEqual(bool(self.pair.client.queue), message is LONG)
             self.client.link.resumeProducing()
@@ -279,10 +281,10 @@ class EchoTests(TLSTestCase):
             self.assertEchoed(message)
 
     def test_atOnce(self) -> None:
-        """Each message is answered at once, as small writes are not held back."""
+        """Every message is answered at once: small writes are not delayed."""
         self.connectEcho()
         for count in range(1, 4):
-            self.say(b"ping")
+            self.send(b"ping")
             self.assertEqual(self.client.received, b"ping" * count)
 
 
@@ -291,7 +293,7 @@ class EchoTLS12Tests(EchoTests):
 
 
 class ByteByByteEchoTests(EchoTests):
-    # Two records are as good as many, which would take seconds.
+    # Two records are enough; many would take seconds.
     messages = (b"", b"1", LONG[:1000], LONG[: RECORD_SIZE + 1])
 
     def cut(self, waiting: int) -> int:
@@ -302,7 +304,7 @@ class ByteByByteEchoTLS12Tests(ByteByByteEchoTests):
     version = SSL.TLS1_2_VERSION
 
 
-class RandomlyCutEchoTests(EchoTests):
+class RandomSegmentEchoTests(EchoTests):
     def setUp(self) -> None:
         self.random = Random(862)
 
@@ -310,7 +312,7 @@ class RandomlyCutEchoTests(EchoTests):
         return self.random.randint(1, waiting)
 
 
-class RandomlyCutEchoTLS12Tests(RandomlyCutEchoTests):
+class RandomSegmentEchoTLS12Tests(RandomSegmentEchoTests):
     version = SSL.TLS1_2_VERSION
 
 
@@ -321,25 +323,22 @@ class GreetingTests(TLSTestCase):
         self.pair.pump()
 
     def test_lingering(self) -> None:
-        """
-        The client gets the greeting and close_notify, may go on sending, and the connection is
-        closed at its own end.
-        """
-        self.say(CLIENT_GREETING)
+        """After greeting and close_notify, the client may send more until it closes."""
+        self.send(CLIENT_GREETING)
         self.assertEqual(self.client.received, SERVER_GREETING)
-        self.say(LONG)
+        self.send(LONG)
         self.assertEqual(self.client.events, ["closeNotify"])
-        self.say(b"more", closeNotify=True)
+        self.send(b"more", closeNotify=True)
         self.assertClosed()
         [summary] = self.observer.ended
         self.assertEqual(summary.ending, CloseReason.FINISHED)
         self.assertEqual(summary.bytesReceived, len(CLIENT_GREETING) + len(LONG) + len(b"more"))
 
     def test_allAtOnce(self) -> None:
-        """A client that ends its output with its greeting gets ours."""
+        """A client that ends its output together with its greeting gets the reply."""
         for closeNotify, fin in ((True, False), (True, True), (False, True)):
             self.setUp()
-            self.say(CLIENT_GREETING, closeNotify, fin)
+            self.send(CLIENT_GREETING, closeNotify, fin)
             self.assertEqual(self.client.received, SERVER_GREETING)
             self.assertClosed()
 
@@ -350,23 +349,23 @@ class GreetingTLS12Tests(GreetingTests):
 
 class EndOfInputTests(TLSTestCase):
     def test_interface(self) -> None:
-        """Towards the transport beneath, TLS is half-closeable."""
+        """To its own transport, TLS provides IHalfCloseableProtocol."""
         self.serve(RecordingProtocol())
         verifyObject(IHalfCloseableProtocol, self.server)
 
-    def test_toldOnce(self) -> None:
-        """The protocol is told once, after the data, of the close_notify and the FIN."""
+    def test_once(self) -> None:
+        """The end of input is reported once, after the data, for close_notify and FIN together."""
         served = self.serve(RecordingProtocol())
-        self.say(b"all", closeNotify=True)
-        self.say(fin=True)
+        self.send(b"all", closeNotify=True)
+        self.send(fin=True)
         self.assertEqual(served.events, ["made", "data", "readLost"])
         self.assertEqual(served.received, b"all")
 
-    def test_outputGoesOn(self) -> None:
-        """After the peer's end the protocol still writes, and all of it arrives."""
+    def test_outputContinues(self) -> None:
+        """After the end of input the protocol can still write, and all of it arrives."""
         for fin in (False, True):
             served = self.serve(RecordingProtocol())
-            self.say(closeNotify=True, fin=fin)
+            self.send(closeNotify=True, fin=fin)
             served.link.write(LONG)
             self.pair.pump()
             served.link.write(b"end")
@@ -377,24 +376,24 @@ class EndOfInputTests(TLSTestCase):
             self.assertEqual(served.events, ["made", "readLost", "lost"])
 
     def test_notHalfCloseable(self) -> None:
-        """A protocol that is not half-closeable is closed with all that it wrote delivered."""
+        """A protocol without half-close support is closed after its output was delivered."""
         for closeNotify, fin in ((True, False), (True, True), (False, True)):
-            self.connect(Building(Echo()))
+            self.connect(SingleFactory(Echo()))
             self.pair.pump()
             self.client.link.pauseProducing()
-            self.say(LONG, closeNotify, fin)
+            self.send(LONG, closeNotify, fin)
             self.client.link.resumeProducing()
             self.pair.pump()
             self.assertTrue(self.client.received == LONG)
             self.assertClosed()
 
     def test_failing(self) -> None:
-        """The protocol's exception reaches the transport beneath, which logs it and closes."""
+        """An exception of the protocol propagates to the transport, which logs it and closes."""
         self.serve(FailingProtocol())
-        self.assertRaises(ZeroDivisionError, self.say, closeNotify=True)
+        self.assertRaises(ZeroDivisionError, self.send, closeNotify=True)
 
     def test_reset(self) -> None:
-        """A reset is the end of the connection, not of the input, and nothing can be asked then."""
+        """A reset ends the connection without an end of input, and stops the producer."""
         served = self.serve(RecordingProtocol())
         served.link.registerProducer(producer := RecordingProducer(), True)
         self.client.link.abortConnection()
@@ -405,7 +404,7 @@ class EndOfInputTests(TLSTestCase):
         self.assertTrue(served.reason and served.reason.check(ConnectionLost))
 
     def test_garbage(self) -> None:
-        """What is no TLS, after the handshake, ends the connection with OpenSSL's error."""
+        """Invalid TLS data after the handshake ends the connection with OpenSSL's error."""
         served = self.serve(RecordingProtocol())
         served.link.registerProducer(producer := RecordingProducer(), True)
         self.client.link.pauseProducing()
@@ -425,8 +424,8 @@ class EndOfInputTLS12Tests(EndOfInputTests):
 
 
 class EndOfOutputTests(TLSTestCase):
-    def test_inputGoesOn(self) -> None:
-        """After our end the peer's data is received, and its end closes the connection."""
+    def test_inputContinues(self) -> None:
+        """After a half-close, data is received until the peer's close ends the connection."""
         served = self.serve(RecordingProtocol())
         served.link.write(LONG)
         served.link.loseWriteConnection()
@@ -434,23 +433,23 @@ class EndOfOutputTests(TLSTestCase):
         self.assertTrue(self.client.received == LONG)
         self.assertEqual(self.client.events, ["closeNotify"])
         self.assertEqual(served.events, ["made", "writeLost"])
-        self.say(b"still")
-        self.say(b" here", closeNotify=True)
+        self.send(b"still")
+        self.send(b" here", closeNotify=True)
         self.assertEqual(served.received, b"still here")
         self.assertEqual(served.events, ["made", "writeLost", "data", "readLost", "lost"])
         self.assertClosed()
 
-    def test_inputIsUnderWay(self) -> None:
-        """What the peer had sent before it saw our end is received."""
+    def test_inputInTransit(self) -> None:
+        """Data that the peer sent before it received the half-close is received."""
         served = self.serve(RecordingProtocol())
-        self.client.say(LONG, closeNotify=True)
+        self.client.send(LONG, closeNotify=True)
         served.link.loseWriteConnection()
         self.pair.pump()
         self.assertTrue(served.received == LONG)
         self.assertClosed()
 
     def test_once(self) -> None:
-        """The second time nothing happens, and nothing more is sent."""
+        """A second half-close, and writes after the first one, have no effect."""
         served = self.serve(RecordingProtocol())
         for _ in range(2):
             served.link.loseWriteConnection()
@@ -460,10 +459,10 @@ class EndOfOutputTests(TLSTestCase):
         self.assertEqual((self.client.received, self.client.events), (b"", ["closeNotify"]))
 
     def test_afterInput(self) -> None:
-        """Our end after the peer's closes the connection."""
+        """A half-close after the end of input closes the connection."""
         for closeNotify, fin in ((True, False), (True, True), (False, True)):
             served = self.serve(RecordingProtocol())
-            self.say(closeNotify=closeNotify, fin=fin)
+            self.send(closeNotify=closeNotify, fin=fin)
             served.link.write(b"bye")
             served.link.loseWriteConnection()
             self.pair.pump()
@@ -472,34 +471,34 @@ class EndOfOutputTests(TLSTestCase):
             self.assertClosed()
 
     def test_beforeHandshake(self) -> None:
-        """Asked for before the handshake, it comes after it, and after what was written."""
+        """A half-close before the handshake takes effect after it, and after pending data."""
         for text in (b"", SERVER_GREETING):
-            served = self.serve(HastyProtocol(text))
+            served = self.serve(EarlyHalfClosingProtocol(text))
             self.assertEqual(self.client.received, text)
             self.assertEqual(self.client.events, ["closeNotify"])
-            self.say(b"thanks", closeNotify=True)
+            self.send(b"thanks", closeNotify=True)
             self.assertEqual(served.events, ["made", "writeLost", "data", "readLost", "lost"])
             self.assertClosed()
 
     def test_atHandshake(self) -> None:
-        """Asked for when the handshake is done, it comes after what was written before that."""
-        self.serve(PunctualProtocol())
+        """A half-close at the end of the handshake takes effect after data written before it."""
+        self.serve(HalfClosingProtocol())
         self.assertEqual(self.client.received, SERVER_GREETING)
         self.assertEqual(self.client.events, ["closeNotify"])
 
     def test_notHalfCloseable(self) -> None:
-        """A protocol that is not half-closeable may end its output, too."""
-        self.connect(Building(Echo()))
+        """A protocol without half-close support can half-close too."""
+        self.connect(SingleFactory(Echo()))
         self.pair.pump()
         self.server.loseWriteConnection()
         self.pair.pump()
         self.assertEqual(self.client.events, ["closeNotify"])
-        self.say(b"unanswered", closeNotify=True)
+        self.send(b"unanswered", closeNotify=True)
         self.assertEqual(self.client.received, b"")
         self.assertClosed()
 
-    def test_thenClosed(self) -> None:
-        """Closing afterwards waits for the peer no longer."""
+    def test_closedAfterwards(self) -> None:
+        """loseConnection after a half-close does not wait for the peer."""
         served = self.serve(RecordingProtocol())
         served.link.loseWriteConnection()
         served.link.loseConnection()
@@ -513,7 +512,7 @@ class EndOfOutputTLS12Tests(EndOfOutputTests):
 
 class ClosingTests(TLSTestCase):
     def test_flushed(self) -> None:
-        """All that was written arrives, then close_notify, then our FIN."""
+        """All written data arrives, then close_notify, then a FIN."""
         served = self.serve(RecordingProtocol())
         served.link.writeSequence([LONG, b"end"])
         served.link.loseConnection()
@@ -524,7 +523,7 @@ class ClosingTests(TLSTestCase):
         self.assertClosed()
 
     def test_asAProducer(self) -> None:
-        """When what it feeds is gone, the transport closes in the same way."""
+        """stopProducing on the transport flushes and closes it."""
         served = self.serve(RecordingProtocol())
         served.link.write(b"end")
         served.link.stopProducing()
@@ -533,7 +532,7 @@ class ClosingTests(TLSTestCase):
         self.assertClosed()
 
     def test_pausedProducer(self) -> None:
-        """A push producer, though paused, is stopped and does not keep the connection open."""
+        """A push producer is stopped, even if paused, and does not keep the connection open."""
         served = self.serve(RecordingProtocol())
         served.link.registerProducer(producer := RecordingProducer(), True)
         served.link.write(LONG)
@@ -544,7 +543,7 @@ class ClosingTests(TLSTestCase):
         self.assertClosed()
 
     def test_ownProducer(self) -> None:
-        """A transport that is registered as its own producer closes like any other."""
+        """A transport registered as its own producer closes normally."""
         served = self.serve(RecordingProtocol())
         served.link.registerProducer(served.link, True)
         served.link.write(LONG)
@@ -554,11 +553,11 @@ class ClosingTests(TLSTestCase):
         self.assertClosed()
 
     def test_pullProducer(self) -> None:
-        """A pull producer is waited for; what comes meanwhile is not received, nor is its end."""
+        """A pull producer delays the close; meanwhile, received data and its end are ignored."""
         served = self.serve(RecordingProtocol())
         served.link.registerProducer(RecordingProducer(), False)
         served.link.loseConnection()
-        self.say(b"unheard", closeNotify=True, fin=True)
+        self.send(b"unheard", closeNotify=True, fin=True)
         served.link.loseWriteConnection()
         served.link.write(b"the last")
         self.pair.pump()
@@ -570,22 +569,22 @@ class ClosingTests(TLSTestCase):
         self.assertClosed()
 
     def test_beforeHandshake(self) -> None:
-        """Before the handshake a connection on which nothing was written is aborted."""
-        self.connect(Building(served := RecordingProtocol()))
+        """A connection closed before the handshake, without pending data, is aborted."""
+        self.connect(SingleFactory(served := RecordingProtocol()))
         served.link.loseConnection()
         self.pair.pump()
         self.assertIsInstance(self.pair.server.closed, ConnectionAborted)
         self.assertEqual(served.events, ["made", "lost"])
 
     def test_writtenBeforeHandshake(self) -> None:
-        """What was written before the handshake arrives before the connection is closed."""
-        served = self.serve(HastilyClosingProtocol())
+        """Data written before the handshake arrives before the connection is closed."""
+        served = self.serve(EarlyClosingProtocol())
         self.assertEqual(self.client.received, SERVER_GREETING)
         self.assertEqual(served.events, ["made", "lost"])
         self.assertClosed()
 
     def test_abort(self) -> None:
-        """An abort cuts the connection, whatever waits to be sent."""
+        """An abort closes the connection at once and discards pending data."""
         served = self.serve(RecordingProtocol())
         served.link.write(LONG)
         served.link.abortConnection()
@@ -594,8 +593,8 @@ class ClosingTests(TLSTestCase):
         self.assertTrue(served.reason and served.reason.check(ConnectionAborted))
         self.assertEqual((self.client.received, self.client.events), (b"", ["lost"]))
 
-    def test_over(self) -> None:
-        """Once the connection is over, nothing that is asked of the transport does harm."""
+    def test_callsAfterwards(self) -> None:
+        """After the connection is closed, calls of the transport have no effect."""
         served = self.serve(RecordingProtocol())
         served.link.loseConnection()
         self.pair.pump()
@@ -613,45 +612,45 @@ class ClosingTLS12Tests(ClosingTests):
 
 
 class HandshakeTests(TLSTestCase):
-    #: Until the client may speak.
+    #: Round trips before the client may send data.
     roundTrips = 1
 
     def served(self, only: int | None = None) -> RecordingProtocol:
-        """A protocol whose handshake has not begun."""
+        """Connect to a protocol without starting the handshake."""
         protocol = RecordingProtocol()
-        self.connect(Building(protocol), only)
+        self.connect(SingleFactory(protocol), only)
         return protocol
 
-    def assertFailed(self, served: RecordingProtocol, why: type[Exception]) -> None:
+    def assertFailed(self, served: RecordingProtocol, error: type[Exception]) -> None:
         self.assertEqual(served.events, ["made", "lost"])
-        self.assertTrue(served.reason and served.reason.check(why), served.reason)
+        self.assertTrue(served.reason and served.reason.check(error), served.reason)
 
     def test_completed(self) -> None:
-        """A protocol that listens for the end of the handshake is told."""
+        """A protocol that provides IHandshakeListener is notified when the handshake completes."""
         observer = RecordingObserver()
         self.connect(EchoFactory(Clock(), observer))
         self.assertEqual(observer.opened, [])
         self.pair.pump()
         self.assertEqual(observer.opened, [CLIENT_ADDRESS])
 
-    def test_dataWithIt(self) -> None:
-        """What the client says, and ends, as soon as the handshake lets it is echoed."""
+    def test_earlyData(self) -> None:
+        """Data and its end, sent as early as the handshake permits, are echoed."""
         self.connect(EchoFactory(Clock()))
         for _ in range(self.roundTrips):
             self.pair.step()
-        self.say(LONG, closeNotify=True, fin=True)
+        self.send(LONG, closeNotify=True, fin=True)
         self.assertTrue(self.client.received == LONG)
         self.assertClosed()
 
     def test_noCommonVersion(self) -> None:
-        """A client with no version in common with us gets an alert; the protocol, the error."""
+        """Without a common version the client gets an alert and the protocol OpenSSL's error."""
         served = self.served(only=self.otherVersion)
         self.pair.pump()
         self.assertFailed(served, SSL.Error)
         self.assertEqual(self.client.events, ["alert", "fin", "lost"])
 
     def test_garbage(self) -> None:
-        """A client that does not speak TLS is closed; the protocol gets the error."""
+        """A client that does not use TLS is disconnected, and the protocol gets the error."""
         served = self.served()
         self.pair.client.queue[:] = b"GET / HTTP/1.0\r\n\r\n"
         self.pair.pump()
@@ -659,7 +658,7 @@ class HandshakeTests(TLSTestCase):
         self.assertIsNotNone(self.pair.client.closed)
 
     def test_fin(self) -> None:
-        """A FIN before, or in the middle of, the handshake is the end of the connection."""
+        """A FIN before or during the handshake ends the connection."""
         for sent in (0, 1, 100, None):
             served = self.served()
             del self.pair.client.queue[sent:]
@@ -671,15 +670,15 @@ class HandshakeTests(TLSTestCase):
             self.assertFailed(served, ConnectionLost)
 
     def test_reset(self) -> None:
-        """A reset in the middle of the handshake is the end of the connection."""
+        """A reset during the handshake ends the connection."""
         served = self.served()
         self.pair.step()
         self.client.link.abortConnection()
         self.pair.pump()
         self.assertFailed(served, ConnectionLost)
 
-    def test_refusalIsTold(self) -> None:
-        """A service whose client goes away in the handshake counts it as refused, not as served."""
+    def test_reportedAsRefused(self) -> None:
+        """A client that disconnects during the handshake is reported as refused, not as opened."""
         observer = RecordingObserver()
         self.connect(EchoFactory(Clock(), observer))
         self.client.link.pauseProducing()
@@ -700,15 +699,15 @@ class HandshakeTLS12Tests(HandshakeTests):
 class FactoryTests(SynchronousTestCase):
     def build(self, protocol: Protocol | None) -> Any:
         options = PrivateCertificate.loadPEM(serverPEM()).options()
-        tls = TLSStreamFactory(options, False, Building(protocol), Clock())
+        tls = TLSStreamFactory(options, False, SingleFactory(protocol), Clock())
         return tls.buildProtocol(CLIENT_ADDRESS)
 
     def test_wraps(self) -> None:
-        """The factory wraps what the other has built."""
+        """The factory wraps the protocol of the other factory."""
         stream = self.build(protocol := RecordingProtocol())
         self.assertIsInstance(stream, TLSStream)
         self.assertIs(stream.wrappedProtocol, protocol)
 
     def test_none(self) -> None:
-        """Where the other factory refuses a connection, it is refused."""
+        """If the other factory returns no protocol, the connection is refused."""
         self.assertIsNone(self.build(None))

@@ -33,10 +33,10 @@ from echoproto.transports.udp import (
 
 IP_PKTINFO = 8
 PEER = ("192.0.2.1", 40_000)
-ASKED = socket.inet_aton("192.0.2.9")
+DESTINATION = socket.inet_aton("192.0.2.9")
 
 
-def pktinfo(spec: bytes = ASKED, header: bytes = ASKED) -> Ancillary:
+def pktinfo(spec: bytes = DESTINATION, header: bytes = DESTINATION) -> Ancillary:
     return (socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=i4s4s", 3, spec, header))
 
 
@@ -46,7 +46,7 @@ def pktinfo6(address: str, interface: int = 3) -> Ancillary:
 
 
 class FakeSocket:
-    """A socket that receives what the test has put into ``waiting`` and notes what is sent."""
+    """Receives the contents of ``waiting``, and records sent datagrams."""
 
     family = socket.AF_INET
 
@@ -55,10 +55,10 @@ class FakeSocket:
         self.sent: list[tuple[bytes, list[Ancillary], Any]] = []
         self.error = 0
         self.bound = "0.0.0.0"
-        self.asked: Any = None
+        self.option: Any = None
 
     def setsockopt(self, *option: int) -> None:
-        self.asked = option
+        self.option = option
 
     def recvmsg(self, size: int, ancillarySize: int) -> Any:
         if not self.waiting:
@@ -101,7 +101,7 @@ class FakeSocket:
         pass
 
     def getsockopt(self, level: int, option: int) -> int:
-        """SO_ERROR, once."""
+        """Return and clear the pending socket error."""
         error, self.error = self.error, 0
         return error
 
@@ -114,8 +114,8 @@ class FakeSocketPort(DatagramPort):
         return cast(socket.socket, FakeSocket())
 
 
-class Echoing(DatagramProtocol):
-    """Echoes, and keeps what came."""
+class RecordingEcho(DatagramProtocol):
+    """Echoes and records received datagrams."""
 
     noisy = False
 
@@ -142,7 +142,7 @@ class Failing(DatagramProtocol):
 
 
 class Closing(DatagramProtocol):
-    """Closes its port when it is told to."""
+    """Closes its port when it receives ``stop``."""
 
     noisy = False
 
@@ -151,22 +151,19 @@ class Closing(DatagramProtocol):
             cast(Any, self.transport).connectionLost()
 
 
-class SentToTests(SynchronousTestCase):
-    def test_hosts(self) -> None:
-        """
-        The addresses of hosts are told, on either family; those of groups, and what else comes
-        along, are not.
-        """
+class DestinationsTests(SynchronousTestCase):
+    def test_unicast(self) -> None:
+        """Unicast destinations of both families are returned, and other data is ignored."""
         group = pktinfo(header=socket.inet_aton("224.0.0.1"))
         other = (socket.SOL_SOCKET, 1, b"")
-        self.assertEqual(destinations([group, other, pktinfo()]), [ASKED])
+        self.assertEqual(destinations([group, other, pktinfo()]), [DESTINATION])
         six = socket.inet_pton(socket.AF_INET6, "2001:db8::1")
         self.assertEqual(destinations([pktinfo6("2001:db8::1")]), [six])
 
 
 class PortTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.port, self.protocol = self.listening(Echoing())
+        self.port, self.protocol = self.listening(RecordingEcho())
 
     def listening(self, protocol: DatagramProtocol) -> tuple[Any, Any]:
         reactor = MemoryReactorClock()
@@ -178,21 +175,21 @@ class PortTests(SynchronousTestCase):
         self.port.socket.waiting += datagrams
         self.port.doRead()
 
-    def test_answersFromTheAddressAsked(self) -> None:
-        """A reply leaves from the address that the datagram was sent to, whatever the interface."""
+    def test_replySource(self) -> None:
+        """A reply is sent from the destination address of the request, whatever the interface."""
         self.receive((b"hi", [pktinfo()], 0, PEER))
-        expected = (socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + ASKED + bytes(4))
+        expected = (socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + DESTINATION + bytes(4))
         self.assertEqual(self.port.socket.sent, [(b"hi", [expected], PEER)])
 
     def test_laterWrites(self) -> None:
-        """A write outside of a reception leaves from the address that the kernel chooses."""
+        """For a write outside of a receive the kernel chooses the source address."""
         self.receive((b"hi", [pktinfo()], 0, PEER))
         self.port.write(b"later", PEER)
         self.assertEqual(self.port.socket.sent[-1], (b"later", [], PEER))
 
     def bound(self, address: str, maxPacketSize: int = MAX_IPV6_DATAGRAM) -> Any:
-        """A port on one address."""
-        port, _ = self.listening(Echoing())
+        """A port bound to one address."""
+        port, _ = self.listening(RecordingEcho())
         port.maxPacketSize = maxPacketSize
         port.socket.bound = address
         port._bound = boundAddress(port.socket)
@@ -200,20 +197,17 @@ class PortTests(SynchronousTestCase):
         return port
 
     def test_oneAddress(self) -> None:
-        """
-        A port on one address asks no more where datagrams were sent to, once one has shown that it
-        is a host's.
-        """
+        """A port on one address stops requesting destinations after the first unicast datagram."""
         port = self.bound("192.0.2.9")
         self.receive((b"one", [pktinfo()], 0, PEER), (b"two", [pktinfo()], 0, PEER))
-        self.assertEqual(port.socket.asked, (socket.IPPROTO_IP, IP_PKTINFO, 0))
+        self.assertEqual(port.socket.option, (socket.IPPROTO_IP, IP_PKTINFO, 0))
         self.receive((b"three", [], 0, PEER))
         self.assertEqual(port.socket.sent[2], (b"three", [], PEER))
         with self.assertRaises(InvalidAddressError):
             port.write(b"hi", ("localhost", 7))
 
-    def test_oneAddressEnds(self) -> None:
-        """There too a failing protocol is logged, an error is counted, and a turn has an end."""
+    def test_oneAddressErrors(self) -> None:
+        """On such a port too, errors are logged or counted, and a turn is bounded."""
         port = self.bound("192.0.2.9")
         self.receive((b"one", [pktinfo()], 0, PEER))
         failing = mock.patch.object(self.port.protocol, "datagramReceived", side_effect=KeyError)
@@ -225,9 +219,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(len(port.socket.waiting), 1)
 
     def test_otherAddresses(self) -> None:
-        """
-        What is bound to a group, to every address or takes only short datagrams goes on asking.
-        """
+        """A port on a group, on all addresses or for short datagrams still requests them."""
         for address, size in (
             ("224.0.0.1", MAX_IPV6_DATAGRAM),
             ("0.0.0.0", MAX_IPV6_DATAGRAM),
@@ -238,9 +230,7 @@ class PortTests(SynchronousTestCase):
             self.assertFalse(port._oneAddress)
 
     def test_names(self) -> None:
-        """
-        A name is not written to, as to look it up would stop the reactor; broadcast is no name.
-        """
+        """Writing to a host name is an error: a lookup would block the reactor."""
         with self.assertRaises(InvalidAddressError):
             self.port.write(b"hi", ("localhost", 7))
         self.assertEqual(self.port.socket.sent, [])
@@ -249,32 +239,32 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(len(self.port.socket.sent), 2)
 
     def test_connected(self) -> None:
-        """A connected port sends as Twisted's does, also while it receives."""
+        """A connected port sends without an explicit source, also during a receive."""
         self.port.connect(*PEER)
         self.receive((b"hi", [pktinfo()], 0, PEER))
         self.assertEqual(self.port.socket.sent, [(b"hi", [], None)])
 
     def test_wholeAddress(self) -> None:
-        """An IPv6 source comes with flow and scope, and is answered at them."""
+        """An IPv6 source includes flow and scope, and the reply goes there."""
         peer = ("fe80::1", 40_000, 0, 2)
         self.receive((b"hi", [pktinfo6("fe80::2", 2)], 0, peer))
         self.assertEqual(self.protocol.received, [(b"hi", peer)])
         self.assertEqual(self.port.socket.sent, [(b"hi", [pktinfo6("fe80::2", 2)], peer)])
 
     def test_emptyDatagrams(self) -> None:
-        """Empty datagrams are received as any other, and do not prolong a turn."""
+        """Empty datagrams are received and count towards the limit of a turn."""
         self.receive(*[(b"", [], 0, PEER)] * (DATAGRAMS_PER_TURN + 1))
         self.assertEqual(len(self.protocol.received), DATAGRAMS_PER_TURN)
         self.port.doRead()
         self.assertEqual(len(self.protocol.received), DATAGRAMS_PER_TURN + 1)
 
-    def test_pieceOfABuffer(self) -> None:
-        """A short datagram after a long one has nothing of the long one in it."""
+    def test_shortAfterLong(self) -> None:
+        """A short datagram after a long one contains no data of the long one."""
         self.receive((b"long one", [], 0, PEER), (b"s", [], 0, PEER))
         self.assertEqual([data for data, _ in self.protocol.received], [b"long one", b"s"])
 
     def test_receiveErrors(self) -> None:
-        """A failed receive is counted and ends the turn; the port goes on at the next."""
+        """A failed receive is counted and ends the turn; the next turn continues."""
         self.receive(OSError(ENOMEM, "x"), OSError(ECONNREFUSED, "x"), (b"hi", [], 0, PEER))
         self.port.doRead()
         self.port.doRead()
@@ -282,7 +272,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.protocol.received, [(b"hi", PEER)])
 
     def test_truncated(self) -> None:
-        """A datagram that was cut is dropped and counted."""
+        """A truncated datagram is dropped and counted."""
         self.receive((b"cut", [], socket.MSG_TRUNC, PEER))
         self.assertEqual(self.port.receiveErrors, {"receive truncated": 1})
         self.assertEqual(self.protocol.received, [])
@@ -294,9 +284,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.protocol.received, [])
 
     def test_failingProtocol(self) -> None:
-        """
-        A protocol that raises is logged, also over a refusal, and the next datagram is received.
-        """
+        """Exceptions of the protocol are logged, and the next datagram is received."""
         self.port, _ = self.listening(Failing())
         self.receive((b"a", [], 0, PEER), (b"b", [], 0, PEER))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
@@ -305,10 +293,8 @@ class PortTests(SynchronousTestCase):
         self.port.doRead()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
-    def test_networkSaysNo(self) -> None:
-        """
-        On a connected port an error of the network is told to the protocol; the port lives on.
-        """
+    def test_networkError(self) -> None:
+        """On a connected port a network error is reported to the protocol; the port stays open."""
         self.port.connect(*PEER)
         self.receive(OSError(EHOSTUNREACH, "x"))
         self.port.socket.error = ECONNREFUSED
@@ -321,130 +307,122 @@ class PortTests(SynchronousTestCase):
         self.receive((b"hi", [], 0, PEER))
         self.assertIn(self.port, self.port.reactor.getReaders())
 
-    def test_networkSaidNoBefore(self) -> None:
-        """An error that a send has met already is not told twice, and the port lives on."""
+    def test_networkErrorOfASend(self) -> None:
+        """A socket error already returned by a send is not reported again."""
         self.port.connect(*PEER)
         self.port.readConnectionLost(Failure(ConnectionDone()))
         self.assertEqual((self.protocol.refused, self.port.receiveErrors), (0, {}))
         self.assertIn(self.port, self.port.reactor.getReaders())
 
-    def test_networkSaysNoToAServer(self) -> None:
-        """On a port that is not connected an error is counted, and told to nobody."""
+    def test_networkErrorUnconnected(self) -> None:
+        """On an unconnected port a network error is only counted."""
         self.receive(OSError(EHOSTUNREACH, "x"))
         self.assertEqual(self.port.receiveErrors, {"receive EHOSTUNREACH": 1})
         self.assertEqual(self.protocol.refused, 0)
 
     def test_closing(self) -> None:
-        """
-        A port that is closed during a turn ends it, whether it asks where datagrams were sent to or
-        not.
-        """
+        """A port closed during a turn ends it, with and without destinations."""
         for bound in ("0.0.0.0", "192.0.2.9"):
             self.port, _ = self.listening(Closing())
             fake = self.port.socket
-            self.port._bound = b"" if bound == "0.0.0.0" else ASKED
+            self.port._bound = b"" if bound == "0.0.0.0" else DESTINATION
             self.receive((b"first", [pktinfo()], 0, PEER))
             fake.waiting += [(b"stop", [pktinfo()], 0, PEER), (b"late", [pktinfo()], 0, PEER)]
             self.port.doRead()
-            self.assertEqual([each[0] for each in fake.waiting], [b"late"], bound)
+            self.assertEqual([datagram[0] for datagram in fake.waiting], [b"late"], bound)
 
 
 class ReplySourceTests(SynchronousTestCase):
     def test_IPv6(self) -> None:
-        """A global address is handed back without the interface, a link-local one with it."""
+        """A reply from a global address has no interface, one from a link-local address has."""
         for address, interface in (("2001:db8::1", 0), ("fe80::1", 3), ("fec0::1", 0)):
             self.assertEqual(
                 replySource([pktinfo6(address)]), [pktinfo6(address, interface)], address
             )
 
     def test_IPv6Group(self) -> None:
-        """A datagram to an IPv6 group has no source to be answered from."""
+        """A datagram to an IPv6 group raises NotUnicast."""
         self.assertRaises(NotUnicast, replySource, [pktinfo6("ff02::1")])
 
     def test_IPv4OnIPv6(self) -> None:
-        """
-        What comes to a mapped address is answered as IPv4, and not at all where it came to a group.
-        """
+        """Datagrams to a mapped address are answered as IPv4, and refused for a group."""
         mapped = pktinfo6("::ffff:192.0.2.9")
-        expected = (socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + ASKED + bytes(4))
+        expected = (socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + DESTINATION + bytes(4))
         self.assertEqual(replySource([mapped, pktinfo()]), [expected])
         group = pktinfo(header=socket.inet_aton("192.0.2.255"))
         self.assertRaises(NotUnicast, replySource, [mapped, group])
 
-    def test_askedLate(self) -> None:
-        """
-        Where the local address is not known the one in the header is tried; the kernel refuses a
-        group.
-        """
+    def test_noLocalAddress(self) -> None:
+        """Without the local address the header's one is used; the kernel rejects groups."""
         late = pktinfo(spec=bytes(4))
         self.assertEqual(replySource([late]), replySource([pktinfo()]))
 
-    def test_nothingKnown(self) -> None:
-        """Where the destination is not told, and for what is told besides, the kernel chooses."""
+    def test_unknownDestination(self) -> None:
+        """Without a known destination the kernel chooses the source address."""
         self.assertEqual(replySource([]), [])
         self.assertEqual(replySource([(socket.SOL_SOCKET, 29, bytes(16))]), [])
 
 
 class SocketTests(SynchronousTestCase):
-    """What is asked of the real kernel; nothing is sent."""
+    """Options of real sockets; nothing is sent."""
 
     def listening(self, interface: str) -> IListeningPort:
         reactor: Any = MemoryReactorClock()
-        port = listenDatagrams(reactor, 0, Echoing(), interface)
+        port = listenDatagrams(reactor, 0, RecordingEcho(), interface)
         self.addCleanup(cast(Any, port).connectionLost)
         return port
 
     def test_IPv4(self) -> None:
-        """An IPv4 port asks for each datagram's destination."""
+        """An IPv4 port requests the destination of every datagram."""
         handle = cast(Any, self.listening("127.0.0.1")).getHandle()
         self.assertEqual(handle.getsockopt(socket.IPPROTO_IP, IP_PKTINFO), 1)
 
     def test_IPv6(self) -> None:
-        """An IPv6 port asks for it too, and takes IPv6 only."""
+        """An IPv6 port requests it too, and is limited to IPv6."""
         handle = cast(Any, self.listening("::1")).getHandle()
         options = (socket.IPV6_RECVPKTINFO, socket.IPV6_V6ONLY)
         self.assertEqual([handle.getsockopt(socket.IPPROTO_IPV6, o) for o in options], [1, 1])
 
     def test_IPv4OnIPv6(self) -> None:
-        """An IPv6 socket asks for the destination of IPv4 datagrams too: it may take them."""
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as made:
-            enablePacketInfo(made)
+        """An IPv6 socket also requests the destination of IPv4 datagrams."""
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as bound:
+            enablePacketInfo(bound)
             options = (
                 (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO),
                 (socket.IPPROTO_IP, IP_PKTINFO),
             )
-            self.assertEqual([made.getsockopt(*option) for option in options], [1, 1])
+            self.assertEqual([bound.getsockopt(*option) for option in options], [1, 1])
 
     def test_adopted(self) -> None:
-        """A port that was given a bound socket listens on a duplicate of that."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
-            made.bind(("127.0.0.1", 0))
+        """A port adopted from a bound socket listens on a duplicate of it."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+            bound.bind(("127.0.0.1", 0))
             adopt = cast(Any, DatagramPort)._fromListeningDescriptor
             reactor = MemoryReactorClock()
-            port = adopt(reactor, made.fileno(), made.family, Echoing(), MAX_IPV6_DATAGRAM)
+            port = adopt(reactor, bound.fileno(), bound.family, RecordingEcho(), MAX_IPV6_DATAGRAM)
             port.startListening()
             self.addCleanup(port.connectionLost)
-            self.assertEqual(port.getHost().port, made.getsockname()[1])
+            self.assertEqual(port.getHost().port, bound.getsockname()[1])
 
-    def test_taken(self) -> None:
-        """An address that cannot be had is Twisted's CannotListenError."""
+    def test_unavailable(self) -> None:
+        """An unavailable address raises CannotListenError."""
         with self.assertRaises(CannotListenError) as raised:
             self.listening("192.0.2.1")
         self.assertEqual(raised.exception.interface, "192.0.2.1")
 
     def test_socketAddress(self) -> None:
-        """The address to bind has the scope of a link-local one, and the port that was given."""
+        """socketAddress() adds the scope of a link-local address and keeps the port."""
         scope = socket.if_nametoindex("lo")
         expected = ("fe80::1", 70_000, 0, scope)
         self.assertEqual(socketAddress("fe80::1%lo", 70_000, socket.AF_INET6), expected)
         self.assertEqual(socketAddress("", 7, socket.AF_INET), ("0.0.0.0", 7))
 
-    def test_reactorWithItsOwn(self) -> None:
-        """A reactor that has a port of its own gives that one."""
+    def test_reactorWithOwnPorts(self) -> None:
+        """If the reactor itself has listenDatagrams(), that is used."""
         wire = DatagramWire()
-        self.assertIs(listenDatagrams(wire, 7, Echoing()), wire.ports["127.0.0.1", 7])
+        self.assertIs(listenDatagrams(wire, 7, RecordingEcho()), wire.ports["127.0.0.1", 7])
 
     def test_size(self) -> None:
-        """The port takes the longest datagram there is."""
+        """The port accepts datagrams of the maximum size."""
         self.assertEqual(MAX_IPV6_DATAGRAM, 65_535 - 8)
         self.assertEqual(cast(Any, self.listening("127.0.0.1")).maxPacketSize, MAX_IPV6_DATAGRAM)
