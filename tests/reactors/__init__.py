@@ -1,6 +1,6 @@
 """
-Twisted's own tests of reactors, run on the direct reactor and, beside it, on the stock epoll
-reactor: what passes there passes here.
+Twisted's own reactor tests, run on the direct reactor and on the stock epoll reactor.
 
-``python -m tests.reactors``; see :mod:`tests.reactors.__main__`.
+Every test that passes on the stock reactor must pass on the direct one. Run ``python -m
+tests.reactors``; see :mod:`tests.reactors.__main__`.
 """

@@ -1,10 +1,9 @@
 """
-Compares the direct reactor with the stock epoll reactor, test by test: ``python -m
-tests.reactors``.
+Compare the direct reactor with the stock epoll reactor, test by test.
 
-Every module of Twisted's tests of reactors is run twice, each time in a process of its own
-(:mod:`tests.reactors.one`). It ends with 1 where the direct reactor fails, skips or lacks a test
-that the stock one passes.
+``python -m tests.reactors`` runs every module of Twisted's reactor tests twice, in separate
+processes (:mod:`tests.reactors.one`). Its exit status is 1 if the direct reactor fails, skips or
+lacks a test that the stock one passes.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 import twisted
 import twisted.internet.test
 
-#: Those of ``twisted.test`` that use the reactor of the process.
+#: Modules of ``twisted.test`` that use the global reactor.
 GLOBAL_REACTOR_TESTS = (
     "test_tcp",
     "test_udp",
@@ -30,13 +29,13 @@ GLOBAL_REACTOR_TESTS = (
     "test_policies",
 )
 
-#: Fewer tests than this have not been the whole suite; Twisted 24.7 has more.
+#: With fewer passed tests than this, the suite was incomplete; Twisted 24.7 has more.
 LEAST_PASSED = 900
 
-#: Seconds that one module may take; the longest takes some ten.
+#: Time limit of one module, in seconds; the slowest takes about ten.
 TIME_LIMIT = 120.0
 
-#: How often a module is run in all where the two differ: some of its tests are a matter of luck on
+#: Maximum number of runs of a module whose results differ: some of its tests depend on timing on
 #: any reactor.
 ATTEMPTS = 3
 
@@ -44,16 +43,17 @@ Outcomes = dict[str, list[str]]
 
 
 def modules() -> list[str]:
-    """The dotted names of all test modules."""
+    """Return the dotted names of all test modules."""
     folder = twisted.internet.test.__path__
-    found = [each.name for each in pkgutil.iter_modules(folder) if each.name.startswith("test_")]
-    return [f"twisted.internet.test.{each}" for each in found] + [
-        f"twisted.test.{each}" for each in GLOBAL_REACTOR_TESTS
+    names = [found.name for found in pkgutil.iter_modules(folder)]
+    return [
+        *(f"twisted.internet.test.{name}" for name in names if name.startswith("test_")),
+        *(f"twisted.test.{name}" for name in GLOBAL_REACTOR_TESTS),
     ]
 
 
 def outcomes(module: str, reactor: str) -> Outcomes:
-    """What became of each test of ``module`` on ``reactor``: its outcome and the reason."""
+    """Run ``module`` on ``reactor``; return the outcome and reason of every test."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "tests.reactors.one", reactor, module, folder]
         try:
@@ -62,7 +62,7 @@ def outcomes(module: str, reactor: str) -> Outcomes:
             )
         except subprocess.TimeoutExpired:
             return {module: ["hung", f"not done after {TIME_LIMIT:.0f} s"]}
-    # What a test prints comes before it.
+    # Output of the tests precedes the result.
     lines = ended.stdout.splitlines() or [""]
     try:
         found: Outcomes = json.loads(lines[-1])
@@ -72,9 +72,7 @@ def outcomes(module: str, reactor: str) -> Outcomes:
 
 
 def worse(stock: Outcomes, direct: Outcomes) -> list[str]:
-    """
-    One text for each test that the stock reactor passes or skips and the direct reactor does not.
-    """
+    """Describe every test that has a worse outcome on the direct than on the stock reactor."""
     found = []
     for test in sorted(stock.keys() | direct.keys()):
         before, _ = stock.get(test, ["not there", ""])
@@ -85,7 +83,7 @@ def worse(stock: Outcomes, direct: Outcomes) -> list[str]:
 
 
 def compare(module: str) -> tuple[Outcomes, Outcomes, list[str]]:
-    """Run ``module`` on both, again where they differ; what still differs is a difference."""
+    """Run ``module`` on both reactors, again if results differ, and return the last difference."""
     for _ in range(ATTEMPTS):
         stock, direct = outcomes(module, "stock"), outcomes(module, "direct")
         differences = worse(stock, direct)
@@ -95,16 +93,16 @@ def compare(module: str) -> tuple[Outcomes, Outcomes, list[str]]:
 
 
 def _count(found: Outcomes, outcome: str) -> int:
-    return sum(each[0] == outcome for each in found.values())
+    return sum(kind == outcome for kind, _ in found.values())
 
 
 def _line(module: str, stock: Outcomes, direct: Outcomes) -> str:
-    each = [
+    totals = [
         f"{_count(direct, kind)} {kind} (stock {_count(stock, kind)})"
         for kind in ("passed", "skipped", "failed", "error", "hung", "died")
         if _count(direct, kind) + _count(stock, kind)
     ]
-    return f"{module}: {', '.join(each) or 'no tests'}"
+    return f"{module}: {', '.join(totals) or 'no tests'}"
 
 
 def main() -> int:
@@ -113,16 +111,16 @@ def main() -> int:
     chosen = parser.parse_args().modules
     passed, differing = 0, 0
     with ThreadPoolExecutor(2) as pool:
-        asked = chosen or modules()
+        names = chosen or modules()
         for module, (stock, direct, differences) in zip(
-            asked, pool.map(compare, asked), strict=True
+            names, pool.map(compare, names), strict=True
         ):
             print(_line(module, stock, direct), *differences, sep="\n", flush=True)
             passed += _count(direct, "passed")
             differing += len(differences)
     print(f"Twisted {twisted.__version__}: {passed} passed, {differing} worse than on stock epoll")
     if not chosen and passed < LEAST_PASSED:
-        print(f"fewer than {LEAST_PASSED} passed: this was not the whole suite")
+        print(f"fewer than {LEAST_PASSED} passed: the suite was incomplete")
         return 1
     return 1 if differing else 0
 

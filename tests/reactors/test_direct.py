@@ -55,23 +55,23 @@ STOCK = {
 }
 
 
-def shapeOf(name: str) -> str:
-    """A hash of the source of ``name``, short enough to read."""
+def sourceHash(name: str) -> str:
+    """A short hash of the source of ``name``."""
     return sha256(getsource(namedAny(name)).encode()).hexdigest()[:12]
 
 
 class StockTests(SynchronousTestCase):
     def test_unchanged(self) -> None:
-        """Twisted's code is as it was when the overrides were compared with it."""
+        """Twisted's code is the same as when the overrides were compared with it."""
         for name, known in STOCK.items():
             self.assertIn(
-                shapeOf(name), known.split(), f"{name} has changed; see the comment on STOCK"
+                sourceHash(name), known.split(), f"{name} has changed; see the comment on STOCK"
             )
 
 
 class EventTests(TurnTestCase):
     def test_closedByNeighbour(self) -> None:
-        """A descriptor that an earlier event of the turn has closed is not read."""
+        """A descriptor closed by an earlier event of the turn is not read."""
         first, firstPeer = self.adopt()
         second, secondPeer = self.adopt()
         for recorder, other in ((first, second), (second, first)):
@@ -93,9 +93,7 @@ class EventTests(TurnTestCase):
         recorder.reason.trap(ZeroDivisionError)
 
     def test_exceptionInConnectionLost(self) -> None:
-        """
-        An exception from connectionLost is logged, and the other connections have their events.
-        """
+        """An exception from connectionLost is logged, and other connections get their events."""
         recorder, peer = self.adopt()
         other, otherPeer = self.adopt()
         with mock.patch.object(recorder, "connectionLost", side_effect=ZeroDivisionError):
@@ -106,7 +104,7 @@ class EventTests(TurnTestCase):
         self.assertEqual(other.pieces, [b"x"])
 
     def test_exceptionInFlush(self) -> None:
-        """So it is if the connection ends when it is flushed, or if the flush itself fails."""
+        """An exception while flushing or closing is logged, and other connections are flushed."""
         recorder, _ = self.adopt()
         failing, _ = self.adopt()
         other, _ = self.adopt()
@@ -122,7 +120,7 @@ class EventTests(TurnTestCase):
         other.reason.trap(ConnectionDone)
 
     def test_stopWriting(self) -> None:
-        """A transport that stops writing is no writer any more, and is not flushed."""
+        """A transport that stops writing is removed from the writers and not flushed."""
         recorder, peer = self.adopt()
         recorder.transport.write(b"data")
         self.assertIn(recorder.transport, self.reactor.getWriters())
@@ -235,9 +233,7 @@ class LoopTests(TurnTestCase):
         self.assertFalse(self.reactor.running)
 
     def test_stopping(self) -> None:
-        """
-        A connection that is about to close when the reactor stops is closed, as all that are open.
-        """
+        """A connection that closes while the reactor stops is closed, like all open connections."""
         recorder, _peer = self.adopt()
         self.reactor.addSystemEventTrigger("before", "shutdown", recorder.transport.loseConnection)
         self.reactor.callWhenRunning(self.reactor.stop)
@@ -273,18 +269,15 @@ class ContextTests(TurnTestCase):
         self.assertEqual(context.get(log.ILogContext)["system"], "-")
 
     def test_badPrefix(self) -> None:
-        """A logPrefix method that raises is named as the prefix."""
+        """If a logPrefix method raises, the prefix names it as buggy."""
 
         def spoil(recorder: Recorder) -> None:
             recorder.transport.logPrefix = lambda: 1 / 0
 
         self.assertEqual(self.prefixes(spoil), ["(buggy logPrefix method)"])
 
-    def test_kept(self) -> None:
-        """
-        A context that a thread has taken along keeps its prefix when another connection has its
-        event.
-        """
+    def test_keptByAThread(self) -> None:
+        """A context kept by a thread keeps its prefix during later events of other connections."""
         first, firstPeer = self.adopt()
         second, secondPeer = self.adopt()
         taken: list[Any] = []
@@ -298,7 +291,7 @@ class ContextTests(TurnTestCase):
         self.assertEqual(prefixes, expected)
 
     def test_others(self) -> None:
-        """Other values of the surrounding contexts are found."""
+        """Other values of the surrounding contexts are accessible."""
         recorder, peer = self.adopt()
         found: list[Any] = []
         recorder.react = lambda data: found.extend([context.get("mine"), context.get("other", 3)])
@@ -307,14 +300,14 @@ class ContextTests(TurnTestCase):
         self.assertEqual(found, [2, 3])
 
     def test_unknown(self) -> None:
-        """It has a log context and nothing else."""
+        """An event context contains only the log context."""
         with self.assertRaises(KeyError):
             EventContext({}, self.reactor.waker)["other"]
 
 
 class InstallTests(SynchronousTestCase):
     def test_install(self) -> None:
-        """It becomes the reactor of the process."""
+        """install() makes it the global reactor."""
         installed: list[Any] = []
         self.patch(module, "installReactor", installed.append)
         module.install()
@@ -322,8 +315,8 @@ class InstallTests(SynchronousTestCase):
         installed[0].waker.connectionLost(None)
         installed[0]._poller.close()
 
-    def test_elsewhere(self) -> None:
-        """On other systems than Linux the import fails, before anything is installed."""
+    def test_otherSystems(self) -> None:
+        """On systems other than Linux the import fails before anything is installed."""
         self.patch(sys, "platform", "darwin")
         with self.assertRaisesRegex(ImportError, "needs Linux"):
             runpy.run_path(module.__file__)

@@ -15,16 +15,14 @@ from echoproto.reactors.install import installReactor
 
 class InstallReactorTests(SynchronousTestCase):
     def installed(self, name: str | None, platform: str) -> Any:
-        """The name of the reactor that is installed."""
+        """Return the name of the installed reactor."""
         self.patch(sys, "platform", platform)
         with mock.patch.object(module, "installNamed") as installNamed:
             installReactor(name)
         return installNamed.call_args[0][0]
 
     def test_default(self) -> None:
-        """
-        The default is the direct reactor on Linux and Twisted's choice elsewhere; a name is used.
-        """
+        """The default is the direct reactor on Linux and Twisted's default elsewhere."""
         self.assertEqual(self.installed(None, "linux"), "direct")
         self.assertEqual(self.installed(None, "darwin"), "default")
         self.assertEqual(self.installed("poll", "linux"), "poll")
@@ -40,12 +38,12 @@ class InstallReactorTests(SynchronousTestCase):
         self.assertGreater(later - reactor.seconds(), 900.0)
 
     def test_unknown(self) -> None:
-        """An unknown name is an error of one line."""
+        """An unknown reactor name is a one-line error."""
         with self.assertRaisesRegex(StartupError, "--reactor 'fast': unknown reactor"):
             installReactor("fast")
 
-    def test_unusable(self) -> None:
-        """A reactor that cannot be used here is an error of one line."""
+    def test_unavailable(self) -> None:
+        """A reactor that is not usable here is a one-line error."""
         with (
             mock.patch.object(module, "installNamed", side_effect=ImportError("no gi")),
             self.assertRaisesRegex(StartupError, "cannot be used: no gi"),

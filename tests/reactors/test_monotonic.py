@@ -15,7 +15,7 @@ from echoproto.reactors.monotonic import useMonotonicTime
 
 
 class FakeTime:
-    """The wall clock and the monotonic clock of a test."""
+    """A wall clock and a monotonic clock controlled by the test."""
 
     def __init__(self) -> None:
         self.wall = 1_000_000.0
@@ -50,7 +50,7 @@ class MonotonicTimeTests(SynchronousTestCase):
         return [self.adapted(SelectReactor()), self.adapted(self.asyncioReactor())]
 
     def test_setBack(self) -> None:
-        """A wall clock that is set back by an hour delays no call."""
+        """A wall clock set back by an hour delays no call."""
         for reactor in self.reactors():
             made: list[float] = []
             reactor.callLater(2.0, made.append, 1.0)
@@ -60,7 +60,7 @@ class MonotonicTimeTests(SynchronousTestCase):
             self.assertEqual(made, [1.0])
 
     def test_setForward(self) -> None:
-        """A wall clock that is set forward makes no call early."""
+        """A wall clock set forward triggers no call early."""
         for reactor in self.reactors():
             made: list[float] = []
             reactor.callLater(2.0, made.append, 1.0)
@@ -71,7 +71,7 @@ class MonotonicTimeTests(SynchronousTestCase):
             self.assertAlmostEqual(reactor.timeout(), 0.5)
 
     def test_alreadyScheduled(self) -> None:
-        """A call that was scheduled before is made at its time."""
+        """A call scheduled before the change keeps its time."""
         for make in (SelectReactor, self.asyncioReactor):
             reactor = self.adapted(make())
             self.time.elapsed += 2.9
@@ -82,7 +82,7 @@ class MonotonicTimeTests(SynchronousTestCase):
             self.assertEqual(self.early, ["before"])
 
     def test_leftAlone(self) -> None:
-        """The direct reactor, and a clock that is no reactor, keep their own time."""
+        """The direct reactor, and a clock that is not a reactor, are not changed."""
         direct, clock = DirectReactor(), Clock()
         self.addCleanup(direct.removeAll)
         self.patch(module, "time", time)

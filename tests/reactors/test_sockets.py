@@ -12,10 +12,7 @@ from tests.reactors.turns import Recorder, TurnTestCase
 
 class DirectSocketsReactorTests(TurnTestCase):
     def exchange(self, connect: Any, made: list[Recorder]) -> None:
-        """
-        A message and its echo on a connection that ``connect`` makes to a port whose protocols are
-        ``made``.
-        """
+        """Exchange a message on a connection from ``connect`` to a protocol of ``made``."""
         client = Recorder()
         factory: Any = ClientFactory()
         factory.buildProtocol = lambda addr: client
@@ -30,7 +27,7 @@ class DirectSocketsReactorTests(TurnTestCase):
             self.assertIsInstance(recorder.transport, DirectTransport)
 
     def factory(self) -> tuple[Any, list[Recorder]]:
-        """A factory, and the protocols that it makes."""
+        """Return a factory and the list of its protocols."""
         made: list[Recorder] = []
         factory: Any = Factory()
         factory.noisy = False
@@ -81,7 +78,7 @@ class DirectSocketsReactorTests(TurnTestCase):
             self.assertIsInstance(recorder.transport, DirectTransport)
 
     def test_otherFamilies(self) -> None:
-        """An address family that Twisted does not support is refused as on the stock reactor."""
+        """An address family that Twisted does not support raises, as on the stock reactor."""
         for adopt in (self.reactor.adoptStreamPort, self.reactor.adoptStreamConnection):
             with self.assertRaises(UnsupportedAddressFamily):
                 adopt(0, socket.AF_PACKET, Factory())

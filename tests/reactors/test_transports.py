@@ -25,12 +25,12 @@ from tests.reactors.turns import Recorder, RecordingProducer, TurnTestCase
 
 
 def sends(transport: Any) -> Any:
-    """A patch that records the pieces that a transport sends."""
+    """Record the data that a transport sends."""
     return mock.patch.object(transport, "socket", wraps=transport.socket)
 
 
 def sent(patched: Any) -> list[bytes]:
-    """The recorded pieces."""
+    """Return the recorded data."""
     return [call.args[0] for call in patched.send.call_args_list]
 
 
@@ -66,10 +66,7 @@ class WriteTests(TurnTestCase):
         self.assertEqual(received, [b"header body"])
 
     def test_scheduledCall(self) -> None:
-        """
-        A reply waits for a call that its protocol has scheduled without delay, and leaves with what
-        that writes.
-        """
+        """A reply waits for calls scheduled without delay, and includes their data."""
         recorder, peer = self.adopt()
 
         def reply(data: bytes) -> None:
@@ -113,10 +110,7 @@ class WriteTests(TurnTestCase):
         recorder.reason.trap(ConnectionDone)
 
     def test_pushProducer(self) -> None:
-        """
-        A push producer is paused while more than 64 KiB wait for the kernel, and resumed when
-        nothing waits.
-        """
+        """A push producer is paused above 64 KiB of unsent data, and resumed when all is sent."""
         recorder, peer = self.adopt()
         producer = RecordingProducer()
         recorder.transport.registerProducer(producer, True)
@@ -130,10 +124,7 @@ class WriteTests(TurnTestCase):
         self.assertEqual(producer.calls, ["pause", "resume"])
 
     def test_pausedInTheTurn(self) -> None:
-        """
-        A push producer that does not stop is paused within its turn, and resumed when the turn has
-        ended.
-        """
+        """A push producer that writes on is paused in the same turn, and resumed after it."""
         recorder, _peer = self.adopt()
         producer = RecordingProducer()
         recorder.transport.registerProducer(producer, True)
@@ -145,7 +136,7 @@ class WriteTests(TurnTestCase):
         self.assertEqual(producer.calls, ["pause", "resume"])
 
     def test_pullProducer(self) -> None:
-        """A pull producer is asked for more when its data has been sent."""
+        """A pull producer is resumed when its data has been sent."""
         recorder, _peer = self.adopt()
         producer = RecordingProducer()
         recorder.transport.registerProducer(producer, False)
@@ -155,7 +146,7 @@ class WriteTests(TurnTestCase):
         self.assertEqual(producer.calls, ["resume"] * 2)
 
     def test_pullProducerInReply(self) -> None:
-        """So it is if the producer is registered when data arrives."""
+        """A pull producer registered when data arrives is resumed too."""
         recorder, peer = self.adopt()
         producer = RecordingProducer()
 
@@ -169,7 +160,7 @@ class WriteTests(TurnTestCase):
         self.assertEqual(producer.calls, ["resume"] * 2)
 
     def test_notBytes(self) -> None:
-        """Anything but bytes raises TypeError, as on a stock transport."""
+        """Data of other types than bytes raises TypeError, as on a stock transport."""
         recorder, _peer = self.adopt()
         with self.assertRaises(TypeError):
             recorder.transport.write("text")
@@ -177,9 +168,7 @@ class WriteTests(TurnTestCase):
             recorder.transport.writeSequence([b"bytes", "text"])
 
     def test_exception(self) -> None:
-        """
-        Data written before an exception in the same event is not sent, as on a stock transport.
-        """
+        """Data written before an exception in the same event is discarded, as by Twisted."""
         recorder, peer = self.adopt()
 
         def fail(data: bytes) -> None:
@@ -194,7 +183,7 @@ class WriteTests(TurnTestCase):
         self.assertEqual(peer.recv(20), b"")
 
     def test_aborted(self) -> None:
-        """Data written before abortConnection in the same turn, or after it, is not sent."""
+        """Data written in the same turn as abortConnection is discarded."""
         recorder, peer = self.adopt()
         recorder.transport.write(b"before")
         recorder.transport.abortConnection()
@@ -205,7 +194,7 @@ class WriteTests(TurnTestCase):
             peer.recv(10)
 
     def test_abortedInEvent(self) -> None:
-        """So it is for a protocol that writes and aborts when it receives."""
+        """Data written together with abortConnection in dataReceived is discarded."""
         recorder, peer = self.adopt()
 
         def abort(data: bytes) -> None:
@@ -220,7 +209,7 @@ class WriteTests(TurnTestCase):
             peer.recv(10)
 
     def test_closedByPeer(self) -> None:
-        """An orderly close that has arrived before a timed call writes is reported as such."""
+        """A normal close received before a timed call writes is reported as such."""
         for family in (socket.AF_INET, socket.AF_UNIX):
             recorder, peer = self.adopt(family)
             peer.close()
@@ -229,7 +218,7 @@ class WriteTests(TurnTestCase):
             recorder.reason.trap(ConnectionDone)
 
     def test_reset(self) -> None:
-        """After a send that fails for a reset, the end of input is a lost connection."""
+        """After a send that fails due to a reset, the end of input is a lost connection."""
         recorder, _peer = self.adopt()
         recorder.transport.write(b"to no one")
         with sends(recorder.transport) as failing:
@@ -239,7 +228,7 @@ class WriteTests(TurnTestCase):
             self.assertIsInstance(recorder.transport.doRead(), ConnectionLost)
 
     def test_halfClosed(self) -> None:
-        """A write after our own FIN is dropped, and the connection stays."""
+        """A write after a half-close is discarded, and the connection stays open."""
         recorder, peer = self.adopt()
         recorder.transport.loseWriteConnection()
         self.turn()
@@ -250,7 +239,7 @@ class WriteTests(TurnTestCase):
         recorder.reason.trap(ConnectionDone)
 
     def test_readAfterHalfClose(self) -> None:
-        """Data that arrives after our own FIN is received, read by read, until the peer closes."""
+        """Data that arrives after a half-close is received until the peer closes."""
         recorder, peer = self.adopt()
         recorder.transport.loseWriteConnection()
         self.turn()
@@ -264,7 +253,7 @@ class WriteTests(TurnTestCase):
         recorder.reason.trap(ConnectionDone)
 
     def test_descriptors(self) -> None:
-        """A file descriptor goes along with the data written after it."""
+        """A file descriptor is sent together with the data written after it."""
         recorder, peer = self.adopt(socket.AF_UNIX)
         recorder.transport.sendFileDescriptor(peer.fileno())
         recorder.transport.write(b"x")
@@ -276,7 +265,7 @@ class WriteTests(TurnTestCase):
 
 class CloseTests(TurnTestCase):
     def test_atTheEndOfTheTurn(self) -> None:
-        """loseConnection returns first; the connection is closed when the turn ends."""
+        """loseConnection returns before the connection is closed at the end of the turn."""
         for family in (socket.AF_INET, socket.AF_UNIX):
             recorder, peer = self.adopt(family)
             recorder.transport.write(b"the end")
@@ -287,10 +276,7 @@ class CloseTests(TurnTestCase):
             self.assertEqual([peer.recv(10), peer.recv(10)], [b"the end", b""])
 
     def test_scheduledCall(self) -> None:
-        """
-        A call that is scheduled without delay runs before the connection closes, and may still
-        write.
-        """
+        """Calls scheduled without delay run before the connection closes, and may still write."""
         recorder, peer = self.adopt()
 
         def close(data: bytes) -> None:
@@ -305,7 +291,7 @@ class CloseTests(TurnTestCase):
         recorder.reason.trap(ConnectionDone)
 
     def test_queue(self) -> None:
-        """Queued data is sent first, before and after loseConnection."""
+        """Data queued before or after loseConnection is sent first."""
         for isFirst in (True, False):
             recorder, peer = self.adopt()
             long = bytes(10_000_000)
@@ -337,10 +323,7 @@ class CloseTests(TurnTestCase):
         recorder.reason.trap(ConnectionAborted)
 
     def test_descriptorsWait(self) -> None:
-        """
-        A UNIX socket with file descriptors but no data to carry them ends with an error, as on a
-        stock one.
-        """
+        """Closing a UNIX socket with unsent file descriptors is an error, as in Twisted."""
         recorder, peer = self.adopt(socket.AF_UNIX)
         recorder.transport.sendFileDescriptor(peer.fileno())
         recorder.transport.loseConnection()
@@ -350,7 +333,7 @@ class CloseTests(TurnTestCase):
 
 class ReadTests(TurnTestCase):
     def send(self, peer: socket.socket, data: bytes) -> None:
-        """Send all of ``data``, and take turns."""
+        """Send all of ``data``, and run turns."""
         while data:
             with contextlib.suppress(BlockingIOError):
                 data = data[peer.send(data) :]
@@ -358,10 +341,7 @@ class ReadTests(TurnTestCase):
         self.turn()
 
     def test_adapts(self) -> None:
-        """
-        Receives get larger for a connection that brings much data, and small again when it no
-        longer does.
-        """
+        """Receives grow for a connection with much data, and shrink when it has less."""
         recorder, peer = self.adopt()
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_000_000)
         for _ in range(20):
@@ -374,7 +354,7 @@ class ReadTests(TurnTestCase):
         self.assertEqual(recorder.transport._receiveSize, RECEIVE_SIZE)
 
     def test_nothingThere(self) -> None:
-        """A receive that finds nothing keeps the connection; one that fails loses it."""
+        """A receive without data keeps the connection; one that fails loses it."""
         recorder, _peer = self.adopt()
         self.assertIsNone(recorder.transport.doRead())
         with sends(recorder.transport) as failing:
@@ -382,7 +362,7 @@ class ReadTests(TurnTestCase):
             self.assertIsInstance(recorder.transport.doRead(), ConnectionLost)
 
     def test_whileBlocked(self) -> None:
-        """Data is received while an earlier reply waits for the kernel."""
+        """Data is received while an earlier reply is unsent."""
         recorder, peer = self.adopt()
         recorder.transport.write(bytes(10_000_000))
         self.turn()
@@ -393,7 +373,7 @@ class ReadTests(TurnTestCase):
 
 class ConnectorTests(TurnTestCase):
     def test_transports(self) -> None:
-        """Connectors make direct transports."""
+        """Connectors create direct transports."""
         factory = ClientFactory()
         factory.noisy = False
         for connector in (

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PAGE = ROOT / "docs" / "reactor.md"
 
-#: Seconds after which a suite counts as hung.
+#: Timeout of a suite, in seconds.
 HANG_TIMEOUT = 1800
 
 _BEGIN, _END = "<!-- suites -->\n", "<!-- end of suites -->\n"
@@ -73,10 +73,7 @@ def run(suite: Suite, folder: Path, reactor: str) -> dict[str, str]:
 
 
 def outcomes(text: str) -> dict[str, str]:
-    """
-    The outcomes in the output of trial's verbose reporter, which indents modules, classes and
-    tests.
-    """
+    """Parse the output of trial's verbose reporter, indented by module, class and test."""
     found: dict[str, str] = {}
     path: list[str] = []
     for line in text.splitlines():

@@ -1,7 +1,4 @@
-"""
-A direct reactor whose turns are taken one by one, its connections, and a protocol that records
-events.
-"""
+"""A direct reactor that is run turn by turn, its connections, and recording fakes."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from echoproto.reactors.direct import DirectReactor
 
 
 class Recorder(Protocol):
-    """Records received data and the reason of its end; ``react`` is called with received data."""
+    """Records received data and the reason of its end; ``react`` is called with the data."""
 
     transport: Any
 
@@ -54,7 +51,7 @@ class RecordingProducer:
 
 
 class TurnTestCase(SynchronousTestCase):
-    """Has a reactor that does not run."""
+    """A test case with a reactor that is not running."""
 
     def setUp(self) -> None:
         self.reactor: Any = DirectReactor()
@@ -68,11 +65,11 @@ class TurnTestCase(SynchronousTestCase):
         self.reactor._poller.close()
 
     def turn(self) -> None:
-        """One turn of the reactor, which waits for nothing."""
+        """Run one turn of the reactor without waiting for events."""
         self.reactor.iterate(0)
 
     def turnUntil(self, done: Any) -> None:
-        """Take turns until ``done()``."""
+        """Run turns until ``done()`` is true."""
         for _ in range(2000):
             if done():
                 return
@@ -82,9 +79,7 @@ class TurnTestCase(SynchronousTestCase):
     def adopt(
         self, family: socket.AddressFamily = socket.AF_INET
     ) -> tuple[Recorder, socket.socket]:
-        """
-        A protocol with a connection of the reactor, and the peer's socket, which does not block.
-        """
+        """Return a protocol on a connection of the reactor, and the peer's non-blocking socket."""
         if family == socket.AF_UNIX:
             ours, peer = socket.socketpair()
         else:
@@ -102,9 +97,7 @@ class TurnTestCase(SynchronousTestCase):
         return recorder, peer
 
     def receive(self, peer: socket.socket, size: int) -> bytes:
-        """
-        Data that arrives at ``peer`` while the reactor takes turns, until it is ``size`` bytes.
-        """
+        """Run turns until ``size`` bytes have arrived at ``peer``, and return them."""
         received = b""
         for _ in range(100_000):
             if len(received) >= size:
