@@ -14,6 +14,8 @@ from struct import unpack
 from termios import TIOCOUTQ
 from typing import Any
 
+from echoproto.protocols.socketoptions import socketOf
+
 
 def unsentBytes(transport: Any) -> int:
     """
@@ -22,10 +24,8 @@ def unsentBytes(transport: Any) -> int:
     :param transport: any; for a TLS transport, the one below it counts.
     :return: the number; 0 if the transport has no socket or the kernel does not report it.
     """
-    while (inner := getattr(transport, "transport", None)) is not None:
-        transport = inner
     try:
-        answer = ioctl(transport.getHandle().fileno(), TIOCOUTQ, bytes(4))
+        answer = ioctl(socketOf(transport).fileno(), TIOCOUTQ, bytes(4))
     except (AttributeError, OSError, ValueError):
         return 0
     return int(unpack("i", answer)[0])

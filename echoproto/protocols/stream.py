@@ -51,6 +51,7 @@ from echoproto.protocols.admission import ConnectionAdmission, Refusal
 from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, IObserver, NullObserver
 from echoproto.protocols.sendqueue import unsentBytes
+from echoproto.protocols.socketoptions import keepUrgentData
 from echoproto.protocols.timeouts import Timeouts
 
 #: Seconds of silence after our FIN, when the client has received everything, until we no longer
@@ -156,6 +157,7 @@ class StreamProtocol(Protocol):
         ):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
+        keepUrgentData(transport)
         if ISSLTransport.providedBy(transport):
             self.stage = Stage.SECURING
         else:

@@ -27,7 +27,7 @@ from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.log import addressText
 from echoproto.server.ports import LISTEN_ERRORS, Platform, errnoOf, explainListenError
-from echoproto.server.sockets import acceptOnlyWithRoom, setUserTimeout
+from echoproto.server.sockets import acceptOnlyWithRoom, setListenerOptions
 
 #: How often a port is picked for a bare 0: another program may take it before all carriers have it.
 PORT_PICKS = 20
@@ -247,7 +247,7 @@ class ListenerService(Service):
             port = self._machine.openDatagrams(self._reactor, listener, runtime.service)
         else:
             port = self._machine.openStream(self._reactor, listener, runtime.service)
-            setUserTimeout(port, self._settings.userTimeout)
+            setListenerOptions(port, self._settings.userTimeout)
         # Named by its place, because two texts may be alike.
         place = f"{listener.carrier} {addressText(port.getHost())}"
         return _Open(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from errno import EADDRNOTAVAIL, EAFNOSUPPORT
 from math import inf
 from resource import RLIMIT_NOFILE, getrlimit
@@ -144,21 +144,27 @@ class StreamReactor:
         return adopted
 
 
-def setUserTimeout(port: Any, seconds: float) -> None:
+def setListenerOptions(port: Any, userTimeout: float) -> None:
     """
-    Make the kernel end connections of a TCP port whose client acknowledges nothing
-    (TCP_USER_TIMEOUT, tcp(7); connections inherit it from the listening socket), if it has the
-    option. It detects what the timeout checks cannot: a client that sends and never reads.
+    Set options of a listening socket that its connections inherit, as far as the kernel has them:
 
-    :param port: a listening port of Twisted; other carriers are ignored.
-    :param seconds: ``inf`` for the kernel's default.
+    - TCP_USER_TIMEOUT (tcp(7)): the kernel ends connections whose client acknowledges nothing. It
+      detects what the timeout checks cannot: a client that sends and never reads.
+    - SO_OOBINLINE (socket(7)): urgent data stays in the stream, also while no one has accepted.
+
+    :param port: a listening stream port of Twisted.
+    :param userTimeout: in seconds; ``inf`` for the kernel's default.
     """
-    option = getattr(socket, "TCP_USER_TIMEOUT", None)
     made = getattr(port, "socket", None)
-    if option is None or seconds == inf or made is None:
+    if made is None:
         return
-    if made.family in (socket.AF_INET, socket.AF_INET6):
-        made.setsockopt(socket.IPPROTO_TCP, option, round(seconds * 1000))
+    options = [(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)]
+    isTCP = made.family in (socket.AF_INET, socket.AF_INET6)
+    if isTCP and hasattr(socket, "TCP_USER_TIMEOUT") and userTimeout < inf:
+        options.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(userTimeout * 1000)))
+    for option in options:
+        with suppress(OSError):
+            made.setsockopt(*option)
 
 
 def acceptOnlyWithRoom(port: Any, room: Callable[[], float]) -> None:

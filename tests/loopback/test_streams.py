@@ -50,6 +50,21 @@ class HalfCloseTests(RunningTestCase):
         self.assertEqual(halfCloseEcho(address, data), data)
 
 
+class UrgentDataTests(SynchronousTestCase):
+    def test_everyCarrier(self) -> None:
+        """Urgent data comes back at its place in the stream, over TCP and over a UNIX socket."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/echo"
+            with Program("-p", "tcp:0", "-p", f"unix:{path}", listeners=2) as program:
+                for address in (program.address("echo", "tcp"), path):
+                    with connected(address) as client:
+                        client.sendall(b"abc")
+                        client.send(b"D", socket.MSG_OOB)
+                        client.sendall(b"efg")
+                        client.shutdown(socket.SHUT_WR)
+                        self.assertEqual(readToEnd(client), b"abcDefg")
+
+
 class HostileTests(RunningTestCase):
     def test_neverReads(self) -> None:
         """

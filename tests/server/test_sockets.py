@@ -15,7 +15,6 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server import sockets
 from echoproto.server.sockets import (
     StreamReactor,
     acceptOnlyWithRoom,
@@ -23,7 +22,7 @@ from echoproto.server.sockets import (
     descriptorLimit,
     hasIPv6,
     pickPort,
-    setUserTimeout,
+    setListenerOptions,
 )
 
 
@@ -148,33 +147,51 @@ class StreamReactorTests(SynchronousTestCase):
         self.assertEqual(len(cast(Any, self.real.unixServers)), 1)
 
 
-class UserTimeoutTests(SynchronousTestCase):
+class ListenerOptionsTests(SynchronousTestCase):
+    def accepted(self, listener: socket.socket, userTimeout: float = inf) -> socket.socket:
+        """A connection of a listening socket with the options."""
+        self.addCleanup(listener.close)
+        setListenerOptions(SimpleNamespace(socket=listener), userTimeout)
+        listener.listen()
+        client = socket.socket(listener.family)
+        self.addCleanup(client.close)
+        client.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+        self.addCleanup(accepted.close)
+        return accepted
+
+    def tcp(self) -> socket.socket:
+        return boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0)
+
+    def unix(self) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX)
+        made.bind("")
+        return made
+
     def timeout(self, made: socket.socket) -> int:
         return made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
 
-    def test_connectionsInherit(self) -> None:
-        """A timeout set on the listening socket holds for its accepted connections."""
-        with boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0) as made:
-            setUserTimeout(SimpleNamespace(socket=made), 1.5)
-            made.listen()
-            with socket.create_connection(made.getsockname()):
-                accepted, _ = made.accept()
-                with accepted:
-                    self.assertEqual(self.timeout(accepted), 1500)
+    def test_userTimeout(self) -> None:
+        """Connections inherit the timeout; the kernel's default stays for an infinite one."""
+        self.assertEqual(self.timeout(self.accepted(self.tcp(), 1.5)), 1500)
+        self.assertEqual(self.timeout(self.accepted(self.tcp())), 0)
 
-    def test_leftAlone(self) -> None:
-        """The kernel's default stays for an infinite timeout, and on sockets that are not TCP."""
-        with boundSocket(socket.SOCK_STREAM, "127.0.0.1", 0) as made:
-            setUserTimeout(SimpleNamespace(socket=made), inf)
-            self.assertEqual(self.timeout(made), 0)
-        with socket.socket(socket.AF_UNIX) as unix:
-            setUserTimeout(SimpleNamespace(socket=unix), 1.0)
-        setUserTimeout(object(), 1.0)
+    def test_urgentData(self) -> None:
+        """Urgent data stays in the stream of a TCP connection from its beginning."""
+        accepted = self.accepted(self.tcp())
+        self.assertEqual(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE), 1)
 
     def test_otherKernels(self) -> None:
-        """A kernel without the option is left alone."""
-        self.patch(sockets, "socket", SimpleNamespace())
-        setUserTimeout(SimpleNamespace(socket=object()), 1.0)
+        """A kernel that lacks an option, and a port without a socket, are left alone."""
+        lacking = mock.Mock(family=socket.AF_UNIX)
+        lacking.setsockopt.side_effect = OSError
+        setListenerOptions(SimpleNamespace(socket=lacking), 1.0)
+        lacking.setsockopt.assert_called_once_with(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        setListenerOptions(object(), 1.0)
+
+    def test_unix(self) -> None:
+        """A connection of a UNIX socket works as before."""
+        self.assertEqual(self.accepted(self.unix(), 1.0).family, socket.AF_UNIX)
 
 
 class CrowdedPort:
