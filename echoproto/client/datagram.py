@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred
@@ -145,16 +146,16 @@ def connectEchoDatagram(
     whether the server answers.
 
     :param reactor: has UDP, a clock and, for names, a resolver.
-    :param host: a numeric address or a name; the first address of a name is used.
+    :param host: a numeric address or a name; the first address with a route is used.
     :param port: the port number.
     :param timeout: default time limit of an exchange, in seconds.
     :return: fires with a client, ready for :meth:`EchoDatagramClient.echo`. Fails with
         ``DNSLookupError``, or with ``ConnectionClosed`` without a route to that address.
     """
 
-    def connect(address: str) -> EchoDatagramClient:
+    def connect(addresses: Sequence[str]) -> EchoDatagramClient:
         client = EchoDatagramClient(reactor, timeout)
-        openConnectedPort(reactor, client, address, port)
+        openConnectedPort(reactor, client, addresses, port)
         return client
 
     return resolve(reactor, host).addCallback(connect)

@@ -68,15 +68,18 @@ def prepareGrade(
     parsed = parseTarget(target) if isinstance(target, str) else target
     checks = chosen(carriers or (UDP if parsed.carrier == UDP else TCP,), only, includeRisky)
     needed = dict.fromkeys(check.carrier for check in checks)
+    # All checks ask the same addresses, so that no name can lead risky ones elsewhere.
+    fixed = replace(connect or ConnectOptions(), lookAgain=False)
 
     async def prepare() -> ConformanceRunner:
         testers: dict[str, Tester] = {}
         for carrier in needed:
             over = _over(parsed, carrier)
             size = 1 if carrier == UDP else None
-            found = await makeTarget(reactor, over, size, monotonicNs, connect)
+            found = await makeTarget(reactor, over, size, monotonicNs, fixed)
             if includeRisky and not allowRemoteRisk:
-                checkRisk(over, found.address)
+                for address in found.addresses or ("",):
+                    checkRisk(over, address)
             if carrier == UDP:
                 source = "" if connect is None else connect.source
                 testers[carrier] = DatagramTester(

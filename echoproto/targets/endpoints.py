@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -32,7 +31,8 @@ from zope.interface import implementer
 
 from echoproto.addresses import maxDatagram
 from echoproto.errors import TargetError
-from echoproto.targets.resolver import resolve
+from echoproto.targets.host import HostEndpoint, ResolvedHost
+from echoproto.targets.resolver import isNumeric, resolve
 from echoproto.targets.stream import StreamTarget
 from echoproto.targets.target import Target
 from echoproto.targets.udp import UDPTarget
@@ -51,6 +51,7 @@ class ConnectOptions:
     :ivar caFile: a PEM file with trusted certificates for TLS; empty for the system's.
     :ivar verify: whether a TLS certificate must be trusted.
     :ivar numeric: whether the target is named by its address in messages and results.
+    :ivar lookAgain: whether a name is looked up again while connections are opened.
     """
 
     family: int = socket.AF_UNSPEC
@@ -58,6 +59,7 @@ class ConnectOptions:
     caFile: str = ""
     verify: bool = True
     numeric: bool = False
+    lookAgain: bool = True
 
 
 #: Returns a factory of the same protocols, spoken over TLS.
@@ -106,18 +108,17 @@ def _makeUDP(
     if size is None:
         raise TargetError(f"{target.text}: verify needs a stream; use ping or conformance")
 
-    def resolved(host: str) -> UDPTarget:
-        _checkSource(host, connect)
-        maximum = maxDatagram(host)
+    def resolved(host: ResolvedHost) -> UDPTarget:
+        maximum = maxDatagram(host.address)
         if size > maximum:
             raise TargetError(
-                f"{target.text}: a datagram to {host} holds at most {maximum} bytes; "
+                f"{target.text}: a datagram to {host.address} holds at most {maximum} bytes; "
                 "use a smaller -s"
             )
-        name = _name(target, host, connect)
-        return UDPTarget(name, reactor, host, target.port, size, connect.source)
+        rename = target.called if connect.numeric else None
+        return UDPTarget(target.text, reactor, host, target.port, size, connect.source, rename)
 
-    return resolve(reactor, target.host, connect.family).addCallback(resolved)
+    return _lookUp(reactor, target, connect, "UDP").addCallback(resolved)
 
 
 def _makeStream(
@@ -137,25 +138,42 @@ def _makeStream(
         return StreamTarget(target.text, endpoint, size, monotonicNs)
     wrap = _tlsWrapper(reactor, target.host, connect) if target.carrier == "tls" else None
 
-    def resolved(host: str) -> StreamTarget:
-        _checkSource(host, connect)
-        endpoint = _tcpEndpoint(reactor, host, target.port, connect.source)
+    def endpointTo(address: str) -> IStreamClientEndpoint:
+        return _tcpEndpoint(reactor, address, target.port, connect.source)
+
+    def resolved(host: ResolvedHost) -> StreamTarget:
+        endpoint: IStreamClientEndpoint = HostEndpoint(reactor, host, endpointTo)
         if wrap is not None:
             endpoint = _TLSEndpoint(endpoint, wrap)
-        return StreamTarget(_name(target, host, connect), endpoint, size, monotonicNs, host)
+        rename = target.called if connect.numeric else None
+        return StreamTarget(target.text, endpoint, size, monotonicNs, host, rename)
 
-    return resolve(reactor, target.host, connect.family, "TCP").addCallback(resolved)
+    return _lookUp(reactor, target, connect, "TCP").addCallback(resolved)
 
 
-def _checkSource(host: str, connect: ConnectOptions) -> None:
-    if connect.source and isIPv6Address(connect.source) != isIPv6Address(host):
+def _lookUp(
+    reactor: Any, target: Target, connect: ConnectOptions, semantics: str
+) -> Deferred[ResolvedHost]:
+    """The host of a target, with those of its addresses to which the source can send."""
+
+    def lookUp() -> Deferred[Sequence[str]]:
+        found = resolve(reactor, target.host, connect.family, semantics)
+        return found.addCallback(_reachable, connect.source)
+
+    again = lookUp if connect.lookAgain and not isNumeric(target.host) else None
+    return lookUp().addCallback(ResolvedHost, reactor, again)
+
+
+def _reachable(addresses: Sequence[str], source: str) -> Sequence[str]:
+    if not source:
+        return addresses
+    isIPv6 = isIPv6Address(source)
+    same = [address for address in addresses if isIPv6Address(address) == isIPv6]
+    if not same:
         raise TargetError(
-            f"{connect.source} cannot send to {host}: one is IPv4, the other IPv6; -4 or -6 chooses"
+            f"{source} cannot send to {addresses[0]}: one is IPv4, the other IPv6; -4 or -6 chooses"
         )
-
-
-def _name(target: Target, host: str, connect: ConnectOptions) -> str:
-    return target.called(host) if connect.numeric else target.text
+    return same
 
 
 def _unixEndpoint(reactor: IReactorUNIX, target: Target) -> IStreamClientEndpoint:
@@ -183,35 +201,10 @@ def _tcpEndpoint(reactor: IReactorTCP, host: str, port: int, source: str) -> ISt
 
 def _tlsWrapper(reactor: IReactorTime, host: str, connect: ConnectOptions) -> _WrapTLS:
     try:
-        from twisted.internet.ssl import (
-            CertificateOptions,
-            optionsForClientTLS,
-            trustRootFromCertificates,
-        )
         from twisted.protocols.tls import TLSMemoryBIOFactory
+
+        from echoproto.targets.tlsclient import ClientConnections
     except ImportError:
         raise TargetError("TLS needs pyOpenSSL: pip install 'echoproto[tls]'") from None
-    if not connect.verify:
-        options: Any = CertificateOptions(verify=False)
-    elif connect.caFile:
-        trustRoot = trustRootFromCertificates(_certificates(connect.caFile))
-        options = optionsForClientTLS(host, trustRoot)
-    else:
-        options = optionsForClientTLS(host)
-    return lambda factory: TLSMemoryBIOFactory(options, True, factory, reactor)
-
-
-def _certificates(path: str) -> list[Any]:
-    from twisted.internet.ssl import Certificate
-
-    end = b"-----END CERTIFICATE-----"
-    try:
-        pieces = Path(path).read_bytes().split(end)[:-1]
-        certificates = [Certificate.loadPEM(piece + end) for piece in pieces]
-    except OSError as error:
-        raise TargetError(f"{path}: {error.strerror}") from error
-    except Exception as error:  # OpenSSL's own
-        raise TargetError(f"{path}: no certificates in PEM") from error
-    if not certificates:
-        raise TargetError(f"{path}: no certificates in PEM")
-    return certificates
+    connections = ClientConnections(host, connect.caFile, connect.verify)
+    return lambda factory: TLSMemoryBIOFactory(connections, True, factory, reactor)

@@ -64,7 +64,7 @@ class ITarget(Interface):
     """A server to be measured."""
 
     name = Attribute("Its name for people.")
-    address = Attribute("Its numeric address; empty if it has none.")
+    address = Attribute("The numeric address in use; empty if it has none.")
     size = Attribute("Bytes of a probe.")
     ordered = Attribute("Whether replies arrive in the order of the probes, as on a stream.")
 

@@ -1,4 +1,4 @@
-"""Resolves a host name with the reactor's resolver."""
+"""Host names: their form in DNS, and their addresses by the reactor's resolver."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+import idna
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
@@ -27,13 +28,18 @@ _TYPES: dict[int, Sequence[type[IAddress]] | None] = {
 }
 _WORDS = {socket.AF_INET: "IPv4 ", socket.AF_INET6: "IPv6 ", socket.AF_UNSPEC: ""}
 
+#: Maximum lengths of a host name and of its labels (RFC 1035 section 2.3.4), without the final dot.
+MAX_NAME_LENGTH = 253
+MAX_LABEL_LENGTH = 63
+
 
 @implementer(IResolutionReceiver)
-class _FirstAddress:
-    """Keeps the first address of a name."""
+class _AddressCollector:
+    """Collects the addresses of a name, without duplicates."""
 
     def __init__(self, missing: str) -> None:
-        self.host: Deferred[str] = Deferred()
+        self.hosts: Deferred[Sequence[str]] = Deferred()
+        self._found: dict[str, None] = {}
         self._missing = missing
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
@@ -41,14 +47,45 @@ class _FirstAddress:
 
     def addressResolved(self, address: IAddress) -> None:
         """See ``IResolutionReceiver``."""
-        if not self.host.called:
-            found: Any = address
-            self.host.callback(found.host)
+        found: Any = address
+        # The resolver separates a link-local address from its scope.
+        scope = getattr(found, "scopeID", 0)
+        isComplete = not scope or "%" in found.host
+        self._found[found.host if isComplete else f"{found.host}%{scope}"] = None
 
     def resolutionComplete(self) -> None:
         """See ``IResolutionReceiver``."""
-        if not self.host.called:
-            self.host.errback(DNSLookupError(self._missing))
+        if self._found:
+            self.hosts.callback(tuple(self._found))
+        else:
+            self.hosts.errback(DNSLookupError(self._missing))
+
+
+def asciiName(host: str) -> str:
+    """
+    A host name as DNS has it: international labels by IDNA 2008, with the mappings of UTS 46.
+
+    Labels in ASCII may have underscores, as names of services and containers have.
+
+    :raise TargetError: it is not a host name.
+    """
+    try:
+        labels = idna.uts46_remap(host, False).split(".") if not host.isascii() else host.split(".")
+        encoded = [label if label.isascii() else idna.alabel(label).decode() for label in labels]
+    except (UnicodeError, ValueError) as error:
+        raise TargetError(f"{host!r}: invalid host name: {error}") from None
+    name = ".".join(encoded)
+    lengths = [len(label) for label in name.removesuffix(".").split(".")]
+    if min(lengths) < 1 or max(lengths) > MAX_LABEL_LENGTH or len(name) > MAX_NAME_LENGTH + 1:
+        raise TargetError(
+            f"{host[:MAX_NAME_LENGTH]!r}: invalid host name: an empty or a too long label"
+        )
+    return name
+
+
+def isNumeric(host: str) -> bool:
+    """Whether a host is an address, which needs no lookup."""
+    return isIPAddress(host) or isIPv6Address(host)
 
 
 def resolve(
@@ -56,32 +93,35 @@ def resolve(
     host: str,
     family: int = socket.AF_UNSPEC,
     semantics: str = "UDP",
-) -> Deferred[str]:
+) -> Deferred[Sequence[str]]:
     """
-    Find the first address of a host.
+    Find the addresses of a host.
 
     :param reactor: has a resolver.
     :param host: a name, or a numeric address, which is returned.
     :param family: ``AF_INET`` or ``AF_INET6`` for addresses of that family only.
     :param semantics: ``TCP`` or ``UDP``.
-    :return: fires with a numeric address; fails with ``DNSLookupError``, or ``TargetError`` for an
-        invalid name or a numeric address of the other family.
+    :return: fires with numeric addresses in the order of the resolver (RFC 6724); fails with
+        ``DNSLookupError``, or ``TargetError`` for an invalid name or a numeric address of the other
+        family.
     """
-    missing = f"no such host: {host}"
-    numeric = {socket.AF_INET: isIPAddress(host), socket.AF_INET6: isIPv6Address(host)}
-    if any(numeric.values()):
-        if numeric.get(socket.AddressFamily(family), True):
-            return succeed(host)
-        return fail(TargetError(f"{host} is not an {_WORDS[socket.AddressFamily(family)]}address"))
+    words = _WORDS[socket.AddressFamily(family)]
+    if isNumeric(host):
+        actual = socket.AF_INET6 if isIPv6Address(host) else socket.AF_INET
+        if family in (socket.AF_UNSPEC, actual):
+            return succeed((host,))
+        return fail(TargetError(f"{host} is not an {words}address"))
     try:
-        host.encode("idna")
-    except UnicodeError as error:
+        name = asciiName(host)
+    except TargetError as error:
         # The resolver would never answer.
-        return fail(TargetError(f"{host!r}: invalid host name: {error.__cause__ or error}"))
-    if family != socket.AF_UNSPEC:
-        missing = f"no {_WORDS[socket.AddressFamily(family)]}address of host {host}"
-    first = _FirstAddress(missing)
+        return fail(error)
+    missing = f"no {words}address of host {host}" if words else f"no such host: {host}"
+    collector = _AddressCollector(missing)
     reactor.nameResolver.resolveHostName(
-        first, host, addressTypes=_TYPES[socket.AddressFamily(family)], transportSemantics=semantics
+        collector,
+        name,
+        addressTypes=_TYPES[socket.AddressFamily(family)],
+        transportSemantics=semantics,
     )
-    return first.host
+    return collector.hosts

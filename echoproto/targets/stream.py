@@ -6,7 +6,7 @@ Connect times are measured here; replies are classified by the receiver.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.stream import canHalfClose
+from echoproto.targets.host import ResolvedHost
 from echoproto.targets.interfaces import (
     SERVER_CLOSED,
     IReplyReceiver,
@@ -160,7 +161,8 @@ class StreamTarget:
     :param endpoint: its endpoint.
     :param size: bytes of a probe, at least one; ``None`` for an endless stream.
     :param monotonicNs: the monotonic time in nanoseconds.
-    :param address: its numeric address.
+    :param host: its host, if it has one.
+    :param rename: its name by the address in use; ``None`` if that is always ``name``.
     :ivar endpoint: its endpoint.
     """
 
@@ -172,13 +174,30 @@ class StreamTarget:
         endpoint: IStreamClientEndpoint,
         size: int | None,
         monotonicNs: Callable[[], int],
-        address: str = "",
+        host: ResolvedHost | None = None,
+        rename: Callable[[str], str] | None = None,
     ) -> None:
-        self.name = name
-        self.address = address
         self.size = size
+        self._name = name
+        self._host = host
+        self._rename = rename
         self.endpoint = endpoint
         self._monotonicNs = monotonicNs
+
+    @property
+    def name(self) -> str:
+        """See :class:`.ITarget`."""
+        return self._name if self._rename is None else self._rename(self.address)
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """Its numeric addresses, the one in use first."""
+        return () if self._host is None else self._host.addresses
+
+    @property
+    def address(self) -> str:
+        """See :class:`.ITarget`."""
+        return "" if self._host is None else self._host.address
 
     def open(self, receiver: IReplyReceiver) -> Deferred[StreamChannel]:
         """See :class:`.ITarget`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,6 +49,7 @@ class MemoryDatagramPort:
         self.protocol = protocol
         self.maxPacketSize = size
         self.peer: tuple[str, int] | None = None
+        self.others: Callable[[bytes, tuple[str, int]], None] | None = None
         self._wire = wire
 
     def getHost(self) -> Any:
@@ -77,6 +79,10 @@ class MemoryDatagramPort:
     def connect(self, host: str, port: int) -> None:
         """Send to this address, receive from it only, and report refusals."""
         self.peer = (host, port)
+
+    def reportOthers(self, report: Callable[[bytes, tuple[str, int]], None] | None) -> None:
+        """See :meth:`echoproto.transports.udp.DatagramPort.reportOthers`."""
+        self.others = report
 
     def setBroadcastAllowed(self, enabled: bool) -> None:
         """The wire has no broadcast: nothing changes."""
@@ -166,6 +172,8 @@ class DatagramWire(MemoryReactorClock):
         elif port.peer in (None, datagram.source):
             # Like recvfrom(2): data that does not fit is cut.
             port.protocol.datagramReceived(datagram.data[: port.maxPacketSize], datagram.source)
+        elif port.others is not None:
+            port.others(datagram.data, datagram.source)
 
 
 verifyClass(IListeningPort, MemoryDatagramPort)

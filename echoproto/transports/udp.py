@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from errno import EAGAIN, EWOULDBLOCK
 from os import strerror
 from typing import Any, cast
@@ -112,6 +113,7 @@ class DatagramPort(Port):
         # a host's, not a group's.
         self._bound = b""
         self._oneAddress = False
+        self._others: DatagramPort | None = None
 
     def startListening(self) -> None:
         """
@@ -208,6 +210,39 @@ class DatagramPort(Port):
             enablePacketInfo(self.socket, 0)
         return True
 
+    def connect(self, host: str, port: int) -> None:
+        """See ``IUDPTransport``; with the scope of a link-local address."""
+        if not isIPAddress(host) and not isIPv6Address(host):
+            raise InvalidAddressError(host, "connect() takes numeric addresses, not names")
+        # The stock port would pass a scope of 0, which replaces that in the address.
+        self.socket.connect(socketAddress(host, port, self.addressFamily))
+        cast(Any, self)._connectedAddr = (host, port)
+
+    def reportOthers(self, report: Callable[[bytes, tuple[Any, ...]], None] | None) -> None:
+        """
+        Report datagrams from other addresses than the one that the port is connected to, of which
+        the kernel gives it none: a second socket on the same local port receives them.
+
+        :param report: called with each datagram and its source; ``None`` to stop. If the second
+            socket cannot be opened, nothing is reported.
+        """
+        others, self._others = self._others, None
+        if others is not None:
+            others.stopListening()
+        if report is not None:
+            host, port = self.socket.getsockname()[:2]
+            others = _OthersPort(port, _Reporter(report), host, reactor=self.reactor)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(CannotListenError):
+                others.startListening()
+                self._others = others
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+
+    def stopListening(self) -> Any:
+        """See ``IListeningPort``."""
+        self.reportOthers(None)
+        return Port.stopListening(self)
+
     def _failed(self, error: OSError) -> None:
         self.receiveErrors[f"receive {errnoName(error)}"] += 1
         if self._connectedAddr:
@@ -247,8 +282,27 @@ class DatagramPort(Port):
             super().write(datagram, addr)
         elif not _isNumeric(addr[0]):
             raise InvalidAddressError(addr[0], "write() takes numeric addresses, not names")
+        elif "%" in addr[0]:
+            self.socket.sendto(datagram, socketAddress(addr[0], addr[1], self.addressFamily))
         else:
             self.socket.sendto(datagram, addr)
+
+
+class _OthersPort(DatagramPort):
+    """A second port with the local port of another one."""
+
+    def createInternetSocket(self) -> socket.socket:
+        made = super().createInternetSocket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return made
+
+
+class _Reporter(DatagramProtocol):
+    noisy = False
+    datagramReceived: Any
+
+    def __init__(self, report: Callable[[bytes, tuple[Any, ...]], None]) -> None:
+        self.datagramReceived = report
 
 
 class IReactorDatagrams(Interface):

@@ -26,6 +26,7 @@ from echoproto.protocols.greeting import (
     GreetingDatagramProtocol,
     GreetingFactory,
 )
+from echoproto.targets.host import ResolvedHost
 from echoproto.targets.udp import UDPTarget
 from echoproto.testing import (
     DatagramWire,
@@ -180,7 +181,7 @@ class DatagramTests(SynchronousTestCase):
         self.wire.listenUDP(7, GreetingDatagramProtocol(self.wire))
 
     def greet(self, port: int = 7, message: bytes = CLIENT_GREETING) -> Deferred[bytes]:
-        target = UDPTarget("lab", self.wire, "127.0.0.1", port, len(message))
+        target = UDPTarget("lab", self.wire, ResolvedHost(["127.0.0.1"]), port, len(message))
         self.addCleanup(lambda: self.assertEqual([*self.wire.ports], [("127.0.0.1", 7)]))
         self.addCleanup(lambda: self.assertEqual(self.wire.getDelayedCalls(), []))
         return greetDatagram(target, self.wire, message, timeout=3)

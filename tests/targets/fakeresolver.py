@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver
 from zope.interface import implementer
 
@@ -39,5 +39,11 @@ class FakeResolver:
         self.lookups.append((hostName, addressTypes, transportSemantics))
         resolutionReceiver.resolutionBegan(None)
         for address in self.addresses:
-            resolutionReceiver.addressResolved(IPv4Address("UDP", address, portNumber))
+            host, _, scope = address.partition("%")
+            found = (
+                IPv6Address("UDP", host, portNumber, 0, int(scope or 0))
+                if ":" in host
+                else IPv4Address("UDP", host, portNumber)
+            )
+            resolutionReceiver.addressResolved(found)
         resolutionReceiver.resolutionComplete()

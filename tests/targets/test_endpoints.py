@@ -38,7 +38,7 @@ class MakeTargetTestCase(SynchronousTestCase):
 
 class MakeTargetTests(MakeTargetTestCase):
     def test_tcp(self) -> None:
-        """A name is resolved once, and connections go to its address."""
+        """A name is resolved, and connections go to its address."""
         target = self.made("lab1:7")
         self.assertEqual(
             (target.name, target.address, target.size), ("tcp://lab1:7", "192.0.2.1", 64)
@@ -46,6 +46,18 @@ class MakeTargetTests(MakeTargetTestCase):
         target.open(RecordingReceiver())
         self.assertEqual(self.reactor.tcpClients[0][:2], ("192.0.2.1", 7))
         self.assertEqual(self.reactor.nameResolver.lookups, [("lab1", None, "TCP")])
+
+    def test_lookAgain(self) -> None:
+        """A name is looked up again for later connections, unless that is excluded."""
+        for lookAgain, lookups, address in ((True, 2, "192.0.2.9"), (False, 1, "192.0.2.1")):
+            resolver = self.reactor.nameResolver = FakeResolver("192.0.2.1")
+            target = self.made("lab1:7", lookAgain=lookAgain)
+            resolver.addresses = ("192.0.2.9",)
+            self.reactor.advance(10)
+            for _ in range(2):
+                target.open(RecordingReceiver())
+            self.assertEqual(len(resolver.lookups), lookups)
+            self.assertEqual((self.reactor.tcpClients[-1][0], target.address), (address, address))
 
     def test_ipv6(self) -> None:
         """A target can be an IPv6 address; connections come from the source address."""
@@ -92,10 +104,13 @@ class MakeTargetTests(MakeTargetTestCase):
             self.assertIn(f"holds at most {maximum} bytes", self.errorOf(failing))
 
     def test_source(self) -> None:
-        """The source address must be of the target's family."""
+        """The source address must be of the target's family; a name may have both."""
         for text in ("192.0.2.7", "udp://192.0.2.7"):
             failing = self.make(text, reactor=self.wire(), source="::1")
             self.assertIn("one is IPv4, the other IPv6", self.errorOf(failing))
+        self.reactor.nameResolver = FakeResolver("::1", "192.0.2.1", "::2")
+        target = self.made("lab1:7", source="192.0.2.9")
+        self.assertEqual(target.addresses, ("192.0.2.1",))
 
     def test_unix(self) -> None:
         """A UNIX socket is connected by its path, which is limited to 107 bytes."""
@@ -152,20 +167,8 @@ class TLSTests(MakeTargetTestCase):
             self.assertIn(b"localhost", hello)
         self.assertEqual(self.clientHello(verify=False)[:1], b"\x16")
 
-    def test_noCertificates(self) -> None:
-        """A file without certificates is an error that names it."""
-        missing = self.mktemp()
-        for path, message in (
-            (missing, "No such file"),
-            (self.certificates(b"nothing"), "no certificates in PEM"),
-            (self.certificates(b"x-----END CERTIFICATE-----"), "no certificates in PEM"),
-        ):
-            error = self.errorOf(self.make("tls://lab1", caFile=path))
-            self.assertEqual(error.partition(": ")[0], path)
-            self.assertIn(message, error)
-
     def test_noTLS(self) -> None:
         """Without pyOpenSSL the error names the extra to install."""
-        with mock.patch.dict(sys.modules, {"twisted.internet.ssl": None}):
+        with mock.patch.dict(sys.modules, {"echoproto.targets.tlsclient": None}):
             error = self.errorOf(self.make("tls://lab1"))
         self.assertIn("pip install 'echoproto[tls]'", error)

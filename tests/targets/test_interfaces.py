@@ -9,6 +9,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.conformance.streamclient import CheckConnection
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.targets.host import ResolvedHost
 from echoproto.targets.interfaces import (
     SERVER_CLOSED,
     IChannel,
@@ -33,7 +34,7 @@ class InterfaceTests(SynchronousTestCase):
         verifyObject(IReplyReceiver, receiver)
         for target, interface in (
             (StreamTarget("tcp://lab1:7", endpoint, None, lambda: 0), IStreamChannel),
-            (UDPTarget("udp://lab1:7", wire, "127.0.0.1", 7, 4), IChannel),
+            (UDPTarget("udp://lab1:7", wire, ResolvedHost(["127.0.0.1"]), 7, 4), IChannel),
         ):
             verifyObject(ITarget, target)
             opening: Deferred[Any] = target.open(receiver)

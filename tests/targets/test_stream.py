@@ -14,6 +14,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.echo import EchoFactory
+from echoproto.targets.host import ResolvedHost
 from echoproto.targets.interfaces import IStreamChannel, ITarget
 from echoproto.targets.stream import StreamTarget
 from echoproto.testing import MemoryTransport, endpointTo
@@ -39,9 +40,21 @@ class StreamTests(SynchronousTestCase):
     def monotonicNs(self) -> int:
         return round(self.clock.seconds() * 1e9)
 
-    def target(self, size: int | None = 4, endpoint: Any = None) -> StreamTarget:
+    def target(
+        self, size: int | None = 4, endpoint: Any = None, rename: Any = None
+    ) -> StreamTarget:
         reached = self.endpoint if endpoint is None else endpoint
-        return StreamTarget("tcp://lab1:7", reached, size, self.monotonicNs, "192.0.2.1")
+        host = ResolvedHost(["192.0.2.1", "192.0.2.2"])
+        return StreamTarget("tcp://lab1:7", reached, size, self.monotonicNs, host, rename)
+
+    def test_names(self) -> None:
+        """A target has a name and, with a host, addresses; it may be named by that in use."""
+        target = self.target()
+        self.assertEqual((target.name, target.address), ("tcp://lab1:7", "192.0.2.1"))
+        self.assertEqual(target.addresses, ("192.0.2.1", "192.0.2.2"))
+        self.assertEqual(self.target(rename=str.upper).name, "192.0.2.1")
+        other = StreamTarget("unix:///x", self.endpoint, 4, self.monotonicNs)
+        self.assertEqual((other.name, other.address, other.addresses), ("unix:///x", "", ()))
 
     def test_pieces(self) -> None:
         """Replies are reported one by one, however the data is split on arrival."""

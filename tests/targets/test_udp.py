@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from errno import ENETUNREACH
 from os import strerror
 from typing import Any
+from unittest import mock
 
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,9 +12,15 @@ from zope.interface.verify import verifyObject
 
 from echoproto.errors import ConnectionClosed, DatagramTooLong
 from echoproto.protocols.echo import EchoDatagramProtocol
+from echoproto.targets.host import ResolvedHost
 from echoproto.targets.interfaces import IChannel, ITarget
-from echoproto.targets.udp import UDPTarget, UnconnectedUDPChannel, openUnconnectedChannel
-from echoproto.testing import DatagramWire
+from echoproto.targets.udp import (
+    MAX_WATCHED,
+    UDPTarget,
+    UnconnectedUDPChannel,
+    openUnconnectedChannel,
+)
+from echoproto.testing import Datagram, DatagramWire
 from tests.targets.receiver import RecordingReceiver
 
 
@@ -70,8 +78,10 @@ class ConnectedTests(SynchronousTestCase):
         self.wire = DatagramWire()
         self.receiver = RecordingReceiver()
 
-    def open(self, host: str = "127.0.0.1", **named: Any) -> Any:
-        target = UDPTarget("udp://lab1:7", self.wire, host, 7, 4, **named)
+    def open(self, host: str | Sequence[str] = "127.0.0.1", **named: Any) -> Any:
+        hosts = [host] if isinstance(host, str) else host
+        target = UDPTarget("udp://lab1:7", self.wire, ResolvedHost(hosts), 7, 4, **named)
+        self.target = target
         verifyObject(ITarget, target)
         channel = self.successResultOf(target.open(self.receiver))
         verifyObject(IChannel, channel)
@@ -97,10 +107,85 @@ class ConnectedTests(SynchronousTestCase):
         self.wire.deliverAll()
         self.assertEqual(self.receiver.reasons, ["refused: nothing listens there"])
         channel.close()
-        channel.connectionRefused()
+        channel.close()
+        channel.connectionRefused(channel._port)
         channel.datagramReceived(b"ping", ("127.0.0.1", 7))
         self.assertEqual((len(self.receiver.reasons), self.receiver.replies), (1, []))
         self.assertEqual(self.wire.ports, {})
+
+    def test_names(self) -> None:
+        """A target may be named by the address in use."""
+        self.open(["127.0.0.1", "127.0.0.2"], rename=str.upper)
+        self.assertEqual((self.target.name, self.target.address), ("127.0.0.1", "127.0.0.1"))
+        self.open()
+        self.assertEqual(self.target.name, "udp://lab1:7")
+
+    def test_secondAddress(self) -> None:
+        """
+        If the first address refuses before any reply, the datagrams go to the second one, which is
+        used from then on.
+        """
+        self.wire.listenUDP(7, EchoDatagramProtocol(self.wire), "127.0.0.2")
+        channel = self.open(["127.0.0.1", "127.0.0.2", "127.0.0.3"])
+        refused = channel._port
+        channel.send(b"one")
+        channel.send(b"two")
+        self.wire.deliverAll()
+        self.assertEqual((self.receiver.replies, self.receiver.reasons), ([b"one", b"two"], []))
+        self.assertEqual(self.target.address, "127.0.0.2")
+        # A refusal of the port that was closed says nothing.
+        channel.connectionRefused(refused)
+        self.assertEqual(self.receiver.reasons, [])
+        # After a reply the address is kept.
+        channel.connectionRefused(channel._port)
+        self.assertEqual(self.receiver.reasons, ["refused: nothing listens there"])
+        channel.close()
+        self.assertEqual(list(self.wire.ports), [("127.0.0.2", 7)])
+
+    def test_noSecondAddress(self) -> None:
+        """If all addresses refuse, that is reported; or if the others have no route."""
+        self.open(["127.0.0.1", "127.0.0.2"]).send(b"ping")
+        self.wire.deliverAll()
+        self.assertEqual(self.receiver.reasons, ["refused: nothing listens there"])
+        channel = self.open(["127.0.0.1", "127.0.0.2"])
+        channel.send(b"ping")
+        self.target.connect = mock.Mock(  # type: ignore[method-assign]
+            side_effect=ConnectionClosed("no route to 127.0.0.2")
+        )
+        self.wire.deliverAll()
+        self.assertEqual(
+            self.receiver.reasons[1:],
+            ["127.0.0.1 refused: nothing listens there; no route to 127.0.0.2"],
+        )
+
+    def test_otherAddress(self) -> None:
+        """Until the first reply, a reply from another address is reported, but no other data."""
+        channel = self.open()
+        channel.send(b"ping")
+        self.wire.pending.clear()
+        here = channel._port.transport.address
+        for data in (b"ping", b"ping", b"else"):
+            self.wire.pending.append(Datagram(("127.0.0.9", 7), here, data))
+        self.wire.deliverAll()
+        reason = "the reply is from 127.0.0.9 port 7, not from 127.0.0.1"
+        self.assertEqual((self.receiver.replies, self.receiver.reasons), ([], [reason]))
+        channel.send(b"pong")
+        channel.datagramReceived(b"pong", ("127.0.0.1", 7))
+        self.wire.pending[:] = [Datagram(("127.0.0.9", 7), here, b"pong")]
+        self.wire.deliverAll()
+        self.assertEqual((self.receiver.replies, len(self.receiver.reasons)), ([b"pong"], 1))
+
+    def test_watched(self) -> None:
+        """So many channels of a target watch for other addresses, and no more."""
+        self.open()
+        channels = [self.successResultOf(self.target.open(self.receiver)) for _ in range(20)]
+        self.assertEqual(self.target.watched, MAX_WATCHED)
+        for channel in channels:
+            channel.close()
+        self.assertEqual(self.target.watched, 1)
+        unwatched = channels[-1]
+        unwatched.send(b"ping")
+        self.assertIsNone(unwatched._port.transport)
 
     def test_tooLong(self) -> None:
         """A probe longer than a datagram can be raises."""
@@ -110,7 +195,7 @@ class ConnectedTests(SynchronousTestCase):
     def test_noRoute(self) -> None:
         """Without a route the opening fails, and no port stays open."""
         self.wire = FailingWire(OSError(ENETUNREACH, strerror(ENETUNREACH)))
-        target = UDPTarget("udp://lab1:7", self.wire, "192.0.2.1", 7, 4)
+        target = UDPTarget("udp://lab1:7", self.wire, ResolvedHost(["192.0.2.1"]), 7, 4)
         failure = self.failureResultOf(target.open(self.receiver), ConnectionClosed)
         self.assertEqual(str(failure.value), "no route to 192.0.2.1: Network is unreachable")
         self.assertEqual(self.wire.ports, {})
@@ -118,6 +203,6 @@ class ConnectedTests(SynchronousTestCase):
     def test_invalidPort(self) -> None:
         """Any other error of connecting is raised as it is, and no port stays open."""
         self.wire = FailingWire(OverflowError("port must be 0-65535."))
-        target = UDPTarget("udp://lab1:70000", self.wire, "127.0.0.1", 70_000, 4)
+        target = UDPTarget("udp://lab1:70000", self.wire, ResolvedHost(["127.0.0.1"]), 70_000, 4)
         self.failureResultOf(target.open(self.receiver), OverflowError)
         self.assertEqual(self.wire.ports, {})

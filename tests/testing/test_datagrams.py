@@ -88,6 +88,15 @@ class WireTests(SynchronousTestCase):
         self.wire.deliverAll()
         self.assertEqual(self.client.received, [(b"peer", ("127.0.0.1", 7))])
 
+    def test_others(self) -> None:
+        """A connected port can report datagrams from other addresses."""
+        others: list[object] = []
+        self.clientPort.connect("127.0.0.1", 7)
+        self.clientPort.reportOthers(lambda *datagram: others.append(datagram))
+        self.wire.listenUDP(8, Recording()).write(b"other", ("127.0.0.1", 50_000))
+        self.wire.deliverAll()
+        self.assertEqual((self.client.received, others), ([], [(b"other", ("127.0.0.1", 8))]))
+
     def test_sizes(self) -> None:
         """What no datagram holds is refused; what the receiver has no room for is cut."""
         self.assertRaises(MessageLengthError, self.send, b"x" * 65_508)

@@ -244,6 +244,22 @@ class PortTests(SynchronousTestCase):
         self.receive((b"hi", [pktinfo()], 0, PEER))
         self.assertEqual(self.port.socket.sent, [(b"hi", [], None)])
 
+    def test_connectToName(self) -> None:
+        """A port cannot be connected to a name, because a lookup would block the reactor."""
+        with self.assertRaises(InvalidAddressError):
+            self.port.connect("localhost", 7)
+
+    def test_linkLocal(self) -> None:
+        """A link-local address is connected and written to with its scope."""
+        scope = socket.if_nametoindex("lo")
+        connected: list[Any] = []
+        self.port.addressFamily = socket.AF_INET6
+        self.port.socket.connect = connected.append
+        self.port.write(b"hi", ("fe80::1%lo", 7))
+        self.port.connect("fe80::1%lo", 7)
+        address = ("fe80::1", 7, 0, scope)
+        self.assertEqual((self.port.socket.sent, connected), ([(b"hi", [], address)], [address]))
+
     def test_wholeAddress(self) -> None:
         """An IPv6 source includes flow and scope, and the reply goes there."""
         peer = ("fe80::1", 40_000, 0, 2)
@@ -409,6 +425,39 @@ class SocketTests(SynchronousTestCase):
         with self.assertRaises(CannotListenError) as raised:
             self.listening("192.0.2.1")
         self.assertEqual(raised.exception.interface, "192.0.2.1")
+
+    def test_others(self) -> None:
+        """
+        A connected port can report datagrams from other addresses, until it is told to stop or is
+        closed; those of its peer are its own.
+        """
+        received: list[Any] = []
+        port: Any = self.listening("127.0.0.1")
+        other, peer = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        for made in (other, peer):
+            made.bind(("127.0.0.1", 0))
+            self.addCleanup(made.close)
+        port.connect(*peer.getsockname())
+        port.reportOthers(lambda *datagram: received.append(datagram))
+        reporting = port._others
+        self.addCleanup(reporting.connectionLost)
+        for made in (other, peer):
+            made.sendto(b"hi", port.socket.getsockname())
+        reporting.doRead()
+        port.doRead()
+        self.assertEqual(received, [(b"hi", other.getsockname())])
+        self.assertEqual(port.protocol.received, [(b"hi", peer.getsockname())])
+        port.stopListening()
+        self.assertIsNone(port._others)
+
+    def test_noOthers(self) -> None:
+        """Without a second socket nothing is reported."""
+        port: Any = self.listening("127.0.0.1")
+        with mock.patch.object(
+            DatagramPort, "startListening", side_effect=CannotListenError("", 0, OSError())
+        ):
+            port.reportOthers(lambda *datagram: None)
+        self.assertIsNone(port._others)
 
     def test_socketAddress(self) -> None:
         """socketAddress() adds the scope of a link-local address and keeps the port."""
