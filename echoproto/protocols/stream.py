@@ -29,7 +29,6 @@ factory (:mod:`echoproto.protocols.connections`), not by a timer per connection 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -331,18 +330,6 @@ class StreamProtocol(Protocol):
         return self.transport
 
 
-@implementer(IAddress)
-@dataclass(frozen=True)
-class TrustedPeer:
-    """
-    A peer that is served whatever networks are allowed: a trusted proxy, which checks the server.
-
-    :ivar address: its address.
-    """
-
-    address: IAddress | None
-
-
 class StreamFactory(Factory):
     """
     Builds the protocols of one stream service on one listener, and drains them.
@@ -378,14 +365,11 @@ class StreamFactory(Factory):
         refused.
 
         :param addr: the client's address, that of the transport or the one announced by a trusted
-            proxy; or a :class:`TrustedPeer`.
+            proxy.
         """
         if self.tracker.draining:
             return None
-        isTrusted = isinstance(addr, TrustedPeer)
-        if isinstance(addr, TrustedPeer):
-            addr = addr.address
-        refusal = self.admission.admit(numericHost(addr), isTrusted)
+        refusal = self.admission.admit(numericHost(addr))
         if refusal is not None:
             self.observer.connectionRefused(addr, refusal.value)
             return None

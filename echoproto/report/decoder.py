@@ -166,7 +166,7 @@ def _load(document: LoadDocument, name: str) -> Iterator[StoredResult]:
     measured, times = "service", document.service
     if document.configuration.rate_per_second is not None:
         measured, times = "response", document.response
-    counts = {"wrong": document.wrong}
+    counts = {"wrong": document.wrong, "dropped": document.dropped}
     yield _stored(document, name, "load", counts, measured, decodeTimes(times, measured), "")
 
 

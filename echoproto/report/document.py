@@ -199,6 +199,7 @@ def loadDocument(result: LoadResult) -> dict[str, Any]:
             lost=result.lost,
             wrong=result.wrong,
             duplicates=result.duplicates,
+            dropped=result.dropped,
             sent_bytes=result.bytesSent,
             received_bytes=result.bytesReceived,
             rate_per_second=result.rate,

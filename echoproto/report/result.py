@@ -24,7 +24,8 @@ class StoredResult:
     :ivar duration: duration of the run.
     :ivar rate: received per second.
     :ivar counts: kinds of replies, by name: ``wrong`` (``load``, ``verify``), ``corrupt``,
-        ``duplicates``, ``reordered``, ``late``, ``foreign`` (``ping``).
+        ``duplicates``, ``reordered``, ``late``, ``foreign`` (``ping``); ``dropped`` by the client's
+        full receive buffer (``load``).
     :ivar measured: the kind of ``times``: ``rtt``, ``response`` or ``service``; empty without
         times.
     :ivar times: the times of the exchanges.
@@ -50,8 +51,8 @@ class StoredResult:
 
     @property
     def lost(self) -> int:
-        """Sent without a reply."""
-        return max(self.sent - self.received, 0)
+        """Sent without a reply, except for replies that the client dropped."""
+        return max(self.sent - self.received - self.counts.get("dropped", 0), 0)
 
     @property
     def lossRatio(self) -> float:

@@ -216,6 +216,9 @@ class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
     lost: int
     wrong: Count
     duplicates: Annotated[Count, Meta(description="Duplicate datagrams.")]
+    dropped: Annotated[
+        Count, Meta(description="Replies that were dropped by the client's full receive buffers.")
+    ] = 0
     sent_bytes: Count
     received_bytes: Count
     rate_per_second: Number
@@ -317,7 +320,10 @@ class ResultValues(Struct, frozen=True, kw_only=True):
     lost: Count
     loss_ratio: Ratio
     counts: Annotated[
-        dict[Literal["wrong", "corrupt", "duplicates", "reordered", "late", "foreign"], Count],
+        dict[
+            Literal["wrong", "corrupt", "duplicates", "reordered", "late", "foreign", "dropped"],
+            Count,
+        ],
         Meta(description="Kinds of replies; without those that the command does not count."),
     ]
     duration_ns: Annotated[Count, Meta(description="Of merged results, the longest.")]

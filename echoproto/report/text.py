@@ -96,10 +96,11 @@ def loadSummary(result: LoadResult) -> str:
     """The figures of a load, in several lines."""
     target = "" if result.plan.rate is None else f" (target {result.plan.rate:.1f})"
     more = f", +{result.duplicates} duplicates" if result.duplicates else ""
+    dropped = f"{result.dropped} dropped by the client, " if result.dropped else ""
     lines = [
         f"--- {result.target} load ---",
         (
-            f"{result.sent} sent, {result.received} received{more}, {result.lost} lost, "
+            f"{result.sent} sent, {result.received} received{more}, {result.lost} lost, {dropped}"
             f"{result.wrong} wrong, time {result.duration / 1e9:.3f} s"
         ),
         (

@@ -38,6 +38,9 @@ class IChannel(Interface):
     def send(probe: bytes) -> None:
         """Send a probe; raises ``OSError`` or ``ExchangeError`` if that fails."""
 
+    def dropped() -> int:
+        """Number of replies that were dropped because our receive buffer was full."""
+
     def close() -> None:
         """Close it; the receiver is not called any more."""
 
@@ -55,6 +58,9 @@ class IStreamChannel(IChannel):
 
     def resumeProducing() -> None:
         """Read again."""
+
+    def unregisterProducer() -> None:
+        """See ``IConsumer``."""
 
     def registerProducer(producer: IPullProducer | IPushProducer, streaming: bool) -> None:
         """See ``IConsumer``."""

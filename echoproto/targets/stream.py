@@ -123,6 +123,10 @@ class StreamChannel(Protocol):
             # Data in flight no longer matters, and a server may keep a closed connection for long.
             self._transport.abortConnection()
 
+    def dropped(self) -> int:
+        """See :class:`.IChannel`; a stream has flow control."""
+        return 0
+
     def pauseProducing(self) -> None:
         """See :class:`.IStreamChannel`."""
         self._transport.pauseProducing()
@@ -134,6 +138,10 @@ class StreamChannel(Protocol):
     def registerProducer(self, producer: IPullProducer | IPushProducer, streaming: bool) -> None:
         """See :class:`.IStreamChannel`."""
         self._transport.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """See :class:`.IStreamChannel`."""
+        self._transport.unregisterProducer()
 
     @property
     def _transport(self) -> Any:

@@ -22,6 +22,7 @@ from zope.interface import implementer
 from echoproto.errors import ConnectionClosed, DatagramTooLong, EchoprotoError
 from echoproto.targets.host import ResolvedHost
 from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
+from echoproto.transports.receivebuffer import droppedDatagrams, enlargeReceiveBuffer
 from echoproto.transports.udp import listenDatagrams
 
 #: Datagrams that a channel remembers until its first reply.
@@ -120,6 +121,9 @@ def openConnectedPort(
                 raise
             errors.append(f"no route to {host}: {error.strerror}")
         else:
+            # A port in memory has no socket.
+            if (receiver := getattr(listening, "socket", None)) is not None:
+                enlargeReceiveBuffer(receiver)
             return host
     raise ConnectionClosed("; ".join(errors))
 
@@ -162,6 +166,7 @@ class UDPChannel:
         self._receiver = receiver
         self._target = target
         self._closed = False
+        self._dropped = 0
         self._others = list(target.addresses[1:])
         self._unanswered: deque[bytes] | None = None
         if self._others or isWatched:
@@ -240,9 +245,16 @@ class UDPChannel:
         for probe in unanswered:
             self._write(probe)
 
+    def dropped(self) -> int:
+        """See :class:`IChannel`."""
+        if not self._closed and (receiver := getattr(self._transport, "socket", None)) is not None:
+            self._dropped = droppedDatagrams(receiver)
+        return self._dropped
+
     def close(self) -> None:
         """See :class:`IChannel`."""
         if not self._closed:
+            self.dropped()
             self._closed = True
             self._ignoreOthers()
             maybeDeferred(self._transport.stopListening)

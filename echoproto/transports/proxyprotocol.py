@@ -8,9 +8,7 @@ Connections from a proxy that announces the client in a PROXY header.
     not relay half-close, and loses a header that arrives in two pieces.
 
 Headers are accepted from trusted sources only, and a listener either requires a header or accepts
-none; it never guesses. A header without a client, as a proxy sends it to check the server, is
-served whatever networks are allowed for clients (section 2.2: "the receiver must accept this
-connection as valid").
+none; it never guesses.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from zope.interface import implementer
 from echoproto.addresses import AddressFilter, numericHost
 from echoproto.protocols.admission import Refusal
 from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
-from echoproto.protocols.stream import DRAIN_SILENCE, StreamFactory, TrustedPeer
+from echoproto.protocols.stream import DRAIN_SILENCE, StreamFactory
 from echoproto.transports.proxyheader import (
     HeaderParser,
     InvalidProxyHeader,
@@ -102,7 +100,7 @@ class ProxyHeaderProtocol(Protocol):
     def _handOver(self, announced: ProxyHeader) -> None:
         """Build the service's protocol for the client and put it in our place."""
         source = announced.source
-        client = TrustedPeer(self._proxy) if source is None else announcedAddress(source)
+        client = self._proxy if source is None else announcedAddress(source)
         self._over = True
         # Give the place back, so that the announced client can take it.
         self.factory.service.admission.release(None)

@@ -1,9 +1,11 @@
 """
-Clients for attacks: many concurrent connections in one thread, plain or over TLS.
+Clients that attack: many at once in one thread, over plain sockets and over TLS, to the end of
+each.
 
-An :class:`Exchange` sends its data, half-closes and reads until the server closes, over a
-:class:`Channel`: :class:`PlainChannel` or :class:`TLSChannel`. :func:`runExchanges` runs any number
-of them. Missing or wrong data and resets are recorded.
+An :class:`Exchange` sends its bytes, ends its own direction and reads until the server has ended
+its own, over a :class:`Channel`, which hides what there is beneath: :class:`PlainChannel`,
+:class:`TLSChannel`. :func:`converse` runs any number of them. None gives up data: what is missing,
+wrong or cut is noted.
 """
 
 from __future__ import annotations
@@ -24,42 +26,42 @@ from OpenSSL import SSL
 
 from tests.loopback.program import PATIENCE, Program, connected
 
-#: Maximum size of a single send or receive.
+#: The most that is asked of a socket at once, and given to it.
 PIECE = 1 << 18
 
-#: TLS versions by pyOpenSSL's names.
+#: Versions of TLS, by the name that people and pyOpenSSL give them.
 TLS_VERSIONS = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
 
 
 class Truncated(ConnectionError):
-    """A FIN arrived without a close_notify."""
+    """A FIN came with no close_notify before it."""
 
 
 class Channel(Protocol):
-    """A non-blocking connection; an operation that would block raises ``BlockingIOError``."""
+    """A connection that never blocks; what would block raises ``BlockingIOError``."""
 
     def fileno(self) -> int:
-        """Return the descriptor, for a selector."""
+        """For a selector."""
 
     def send(self, data: memoryview) -> int:
-        """Send the beginning of ``data`` and return its size."""
+        """Send the beginning of ``data``; returns how much that is."""
 
     def endSending(self) -> None:
-        """Half-close the connection; if it raises ``BlockingIOError``, call it again."""
+        """Tell the server that no more will come; where it blocks it is to be called again."""
 
     def receive(self) -> bytes:
-        """Return received data, or empty bytes at the end of input."""
+        """What has come; nothing at the server's end."""
 
     def close(self) -> None:
-        """Close the socket."""
+        """Let go of the socket."""
 
 
 class PlainChannel:
     """
     A TCP or UNIX socket.
 
-    :param address: the server's address.
-    :param flags: flags of ``send()``; ``MSG_MORE`` puts the FIN into the last data segment.
+    :param address: the server's.
+    :param flags: of ``send()``; with ``MSG_MORE`` the FIN goes in the last segment, not behind it.
     """
 
     def __init__(self, address: Any, flags: int = 0) -> None:
@@ -74,7 +76,7 @@ class PlainChannel:
         return self._socket.send(data[:PIECE], self._flags)
 
     def endSending(self) -> None:
-        """Send a FIN."""
+        """Our FIN."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def receive(self) -> bytes:
@@ -84,10 +86,10 @@ class PlainChannel:
 
 class TLSChannel:
     """
-    TLS over TCP. Both sides end with a close_notify and a FIN.
+    TLS over TCP. Its end is a close_notify and then a FIN, and it asks both of the server.
 
-    :param address: the server's address.
-    :param version: the only accepted version, a key of :data:`TLS_VERSIONS`.
+    :param address: the server's.
+    :param version: of :data:`TLS_VERSIONS`, no other is spoken.
     """
 
     def __init__(self, address: Any, version: str) -> None:
@@ -97,11 +99,11 @@ class TLSChannel:
         self._tls = SSL.Connection(clientContext(version), self._socket)
         self._tls.set_connect_state()
         self._socket.setblocking(False)
-        self._handshake()
+        self._shakeHands()
         assert self._tls.get_protocol_version_name() == version
         self._notified = False
 
-    def _handshake(self) -> None:
+    def _shakeHands(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self, selectors.EVENT_READ)
             while True:
@@ -112,20 +114,20 @@ class TLSChannel:
 
     def send(self, data: memoryview) -> int:
         """See :class:`Channel`."""
-        with _socketErrors():
+        with _asOfSocket():
             return self._tls.send(data[:PIECE])
 
     def endSending(self) -> None:
-        """Send close_notify and a FIN."""
-        with _socketErrors():
+        """Our close_notify and our FIN."""
+        with _asOfSocket():
             self._tls.shutdown()
         self._socket.shutdown(socket.SHUT_WR)
 
     def receive(self) -> bytes:
-        """See :class:`Channel`; the input ends with close_notify and a FIN."""
+        """See :class:`Channel`; the server's end is its close_notify and then its FIN."""
         if not self._notified:
             try:
-                with _socketErrors():
+                with _asOfSocket():
                     return self._tls.recv(PIECE)
             except SSL.ZeroReturnError:
                 self._notified = True
@@ -134,7 +136,7 @@ class TLSChannel:
 
 @lru_cache
 def clientContext(version: str) -> SSL.Context:
-    """A context that accepts only ``version`` and any certificate."""
+    """For a client that speaks only ``version`` and believes any certificate."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(TLS_VERSIONS[version])
     context.set_max_proto_version(TLS_VERSIONS[version])
@@ -142,14 +144,14 @@ def clientContext(version: str) -> SSL.Context:
 
 
 @contextmanager
-def _socketErrors() -> Iterator[None]:
-    """Translate OpenSSL's errors into those of a socket."""
+def _asOfSocket() -> Iterator[None]:
+    """Raise what a socket would raise in the place of OpenSSL's errors."""
     try:
         yield
     except (SSL.WantReadError, SSL.WantWriteError) as error:
         raise BlockingIOError from error
     except SSL.SysCallError as error:
-        # OpenSSL reports an unexpected FIN as errno -1.
+        # OpenSSL's word for a FIN that nobody announced is an errno of -1.
         raise Truncated if error.args[0] == -1 else OSError(*error.args) from error
     except SSL.ZeroReturnError:
         raise
@@ -160,7 +162,7 @@ def _socketErrors() -> Iterator[None]:
 
 
 class End(Enum):
-    """The end of an exchange."""
+    """How an exchange ended."""
 
     CLEAN = "clean"
     TRUNCATED = "truncated"
@@ -169,14 +171,14 @@ class End(Enum):
 
 class Exchange:
     """
-    Sends ``data`` and a half-close, and reads its echo until the server closes.
+    One echo: ``data`` to the server and our end, while reading until the server's.
 
-    :param channel: an open connection.
-    :param data: the data to be echoed.
-    :param header: data to be sent first, in the same segment, and not to be echoed.
-    :ivar received: the number of echoed bytes.
-    :ivar wrong: whether any byte differed from the sent one.
-    :ivar end: the end of the exchange, or ``None`` before it.
+    :param channel: a connection that is open.
+    :param data: what is to come back.
+    :param header: what is sent before it, in one piece with its beginning, and is not to come back.
+    :ivar received: how many bytes have come back.
+    :ivar wrong: whether any of them were others than those sent.
+    :ivar end: how it ended; ``None`` before that.
     """
 
     def __init__(self, channel: Channel, data: bytes | memoryview, header: bytes = b"") -> None:
@@ -189,20 +191,20 @@ class Exchange:
 
     @property
     def lost(self) -> int:
-        """The number of bytes that were not echoed."""
+        """How many bytes did not come back."""
         return len(self._expected) - self.received
 
     @property
-    def complete(self) -> bool:
-        """Whether all data was echoed correctly and the server closed normally."""
+    def good(self) -> bool:
+        """Whether all came back as it was sent, and then the server's end."""
         return self.end is End.CLEAN and not self.wrong and self.lost == 0
 
     def begin(self, selector: selectors.BaseSelector) -> None:
-        """Register with the selector."""
+        """Be called through ``selector`` from now on."""
         selector.register(self.channel, selectors.EVENT_READ | selectors.EVENT_WRITE, self)
 
     def proceed(self, selector: selectors.BaseSelector, events: int) -> None:
-        """Do all work possible without blocking, and record the end."""
+        """Do what can be done without waiting; note the end."""
         try:
             if events & selectors.EVENT_WRITE:
                 self._write(selector)
@@ -238,11 +240,13 @@ class Exchange:
         self.channel.close()
 
 
-def runExchanges(exchanges: Iterable[Exchange]) -> None:
-    """Run all exchanges concurrently to their ends; raise ``TimeoutError`` without progress."""
+def converse(exchanges: Iterable[Exchange]) -> None:
+    """
+    Run all exchanges to their ends, at the same time; ``TimeoutError`` where nothing more happens.
+    """
     with selectors.DefaultSelector() as selector:
-        for exchange in exchanges:
-            exchange.begin(selector)
+        for each in exchanges:
+            each.begin(selector)
         while selector.get_map():
             for key, events in _ready(selector):
                 key.data.proceed(selector, events)
@@ -251,7 +255,7 @@ def runExchanges(exchanges: Iterable[Exchange]) -> None:
 def halfClose(channel: Channel, data: bytes | memoryview, header: bytes = b"") -> Exchange:
     """Run one :class:`Exchange` to its end."""
     exchange = Exchange(channel, data, header)
-    runExchanges([exchange])
+    converse([exchange])
     return exchange
 
 
@@ -263,14 +267,14 @@ def _ready(selector: selectors.BaseSelector) -> list[tuple[selectors.SelectorKey
 
 
 def proxyHeader1(source: tuple[str, int], destination: tuple[str, int]) -> bytes:
-    """A version 1 PROXY header (haproxy's proxy-protocol.txt, 2.1)."""
+    """A PROXY header of version 1 (haproxy's proxy-protocol.txt, 2.1)."""
     family = "TCP6" if ":" in source[0] else "TCP4"
-    (host, port), (serverHost, serverPort) = source, destination
-    return f"PROXY {family} {host} {serverHost} {port} {serverPort}\r\n".encode()
+    (host, port), (ourHost, ourPort) = source, destination
+    return f"PROXY {family} {host} {ourHost} {port} {ourPort}\r\n".encode()
 
 
 def proxyHeader2(source: tuple[str, int], destination: tuple[str, int]) -> bytes:
-    """A version 2 PROXY header (haproxy's proxy-protocol.txt, 2.2)."""
+    """A PROXY header of version 2 (haproxy's proxy-protocol.txt, 2.2)."""
     family = b"\x21" if ":" in source[0] else b"\x11"
     body = b"".join(ip_address(host).packed for host, _ in (source, destination))
     body += b"".join(port.to_bytes(2, "big") for _, port in (source, destination))
@@ -278,34 +282,39 @@ def proxyHeader2(source: tuple[str, int], destination: tuple[str, int]) -> bytes
     return signature + b"\x21" + family + len(body).to_bytes(2, "big") + body
 
 
-def eventually(condition: Callable[[], bool], seconds: float, description: str) -> None:
-    """Wait until ``condition`` is true; after ``seconds`` raise ``TimeoutError``."""
+def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """
+    Wait until ``condition`` holds; ``TimeoutError`` with ``what`` was waited for, after
+    ``seconds``.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{description}: not within {seconds:g} s")
+            raise TimeoutError(f"{what}: not within {seconds:g} s")
         time.sleep(0.02)
 
 
 @contextmanager
 def serving(*arguments: str, descriptors: int | None = None) -> Iterator[Program]:
-    """Run a server with one listener, stop it, and check its log for tracebacks."""
+    """A server with one listener; stopped at the end, with no traceback in its log."""
     with Program(*arguments, listeners=1, descriptors=descriptors) as program:
         yield program
         program.stop()
     assert "Traceback" not in "".join(program.log)
 
 
-_CLOSED = re.compile(r" from \S+ (\w+) after [\d.]+ s, ")
-_CLOSED_TOTALS = re.compile(r" ended \d+ more connections?: ([^;]+);")
+_ENDED = re.compile(r" from \S+ (\w+) after [\d.]+ s, ")
+_ENDED_MORE = re.compile(r" ended \d+ more connections?: ([^;]+);")
 
 
-def closeReasons(log: Iterable[str]) -> Counter[str]:
-    """Count the closed connections of a log by close reason, in single lines and in totals."""
+def endings(log: Iterable[str]) -> Counter[str]:
+    """
+    How many connections a server's log says have ended, by ending: those with a line, and the sums.
+    """
     counted: Counter[str] = Counter()
     for line in log:
-        counted.update(_CLOSED.findall(line))
-        for sums in _CLOSED_TOTALS.findall(line):
+        counted.update(_ENDED.findall(line))
+        for sums in _ENDED_MORE.findall(line):
             for number, ending in map(str.split, sums.split(", ")):
                 counted[ending] += int(number)
     return counted

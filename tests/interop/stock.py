@@ -1,4 +1,7 @@
-"""Twisted's own echo servers: ``wire.Echo``, and the UDP example of its documentation."""
+"""
+What Twisted's users have without us: ``twisted.protocols.wire.Echo``, and ``listenUDP`` with the
+protocol of its documentation.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ listening: Any = reactor
 
 
 class EchoUDP(DatagramProtocol):
-    """From "UDP Networking" in Twisted's documentation."""
+    """See Twisted's "UDP Networking"."""
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         transport: Any = self.transport

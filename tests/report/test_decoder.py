@@ -95,7 +95,9 @@ class ResultTests(SynchronousTestCase):
         """A load has response times in an open loop, and service times in a closed one."""
         (closed,) = read(loadDocument(loadResult(wrong=1)))
         self.assertEqual((closed.measured, closed.times.maximum), ("service", 3 * MS))
-        self.assertEqual((closed.command, closed.rate, closed.counts), ("load", 4.5, {"wrong": 1}))
+        self.assertEqual(
+            (closed.command, closed.rate, closed.counts), ("load", 4.5, {"wrong": 1, "dropped": 0})
+        )
         document = loadDocument(loadResult(plan=LoadPlan(rate=5.0), response=histogramOf(7)))
         (found,) = read(document)
         self.assertEqual((found.measured, found.times.maximum), ("response", 7 * MS))

@@ -113,8 +113,10 @@ class StreamTests(SynchronousTestCase):
             self.pairs[0].pump()
         self.assertEqual((self.receiver.replies, calls[-1]), ([], "pause"))
         channel.resumeProducing()
+        self.assertEqual(channel.dropped(), 0)
         self.pairs[0].pump()
         self.assertEqual((len(self.receiver.replies), calls[-1]), (70_000, "resume"))
+        channel.unregisterProducer()
 
     def test_gone(self) -> None:
         """An end that this side did not cause is reported: the server's FIN, or a reset."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from errno import ENETUNREACH
 from os import strerror
+from socket import AF_INET, SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET, socket
 from typing import Any
 from unittest import mock
 
@@ -54,6 +55,19 @@ class UnconnectedTests(SynchronousTestCase):
         channel.close()
         channel.datagramReceived(b"late", ("127.0.0.1", 7))
         self.assertEqual((self.replies, self.wire.ports), ([], {}))
+
+
+class SocketWire(DatagramWire):
+    """A wire whose ports have a socket."""
+
+    def __init__(self, receiver: socket) -> None:
+        super().__init__()
+        self._receiver = receiver
+
+    def listenUDP(self, *args: Any, **kwargs: Any) -> Any:
+        port: Any = super().listenUDP(*args, **kwargs)
+        port.socket = self._receiver
+        return port
 
 
 class FailingWire(DatagramWire):
@@ -191,6 +205,17 @@ class ConnectedTests(SynchronousTestCase):
         """A probe longer than a datagram can be raises."""
         with self.assertRaisesRegex(DatagramTooLong, "65508 bytes do not fit"):
             self.open().send(bytes(65_508))
+
+    def test_dropped(self) -> None:
+        """Its receive buffer is enlarged, and its drops are known even when it is closed."""
+        with socket(AF_INET, SOCK_DGRAM) as receiver:
+            self.wire = SocketWire(receiver)
+            before = receiver.getsockopt(SOL_SOCKET, SO_RCVBUF)
+            channel = self.open()
+            self.assertGreater(receiver.getsockopt(SOL_SOCKET, SO_RCVBUF), before)
+            self.assertEqual(channel.dropped(), 0)
+            channel.close()
+        self.assertEqual(channel.dropped(), 0)
 
     def test_noRoute(self) -> None:
         """Without a route the opening fails, and no port stays open."""

@@ -8,7 +8,9 @@ counted, is decided by the loop (:mod:`.loops`).
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
+from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from echoproto.measure.load.loops import ClosedLoop, OpenLoop
@@ -17,8 +19,11 @@ from echoproto.targets.interfaces import IChannel, IReplyReceiver
 #: Reason of a connection that is closed because a reply is overdue.
 NO_REPLY = "no reply in time"
 
+#: Maximum number of messages of an open loop that wait for their replies on a connection.
+MAX_UNDER_WAY = 1 << 15
 
-@implementer(IReplyReceiver)
+
+@implementer(IReplyReceiver, IPushProducer)
 class PipelinedConnection:
     """A connection with any number of messages under way, whose replies arrive in their order."""
 
@@ -26,6 +31,8 @@ class PipelinedConnection:
         self._loop = loop
         # Messages without a reply, in their order: the bytes, when due, when sent.
         self._awaited: deque[tuple[bytes, int, int]] = deque()
+        # Whether the transport has enough data that the server does not read.
+        self._isPaused = False
         # The first part of an incomplete reply.
         self._rest = b""
 
@@ -34,10 +41,29 @@ class PipelinedConnection:
         """See :class:`~.loops.LoadConnection`."""
         return len(self._awaited)
 
-    def opened(self, channel: IChannel) -> None:
+    dropped = 0
+
+    @property
+    def isReady(self) -> bool:
+        """See :class:`~.loops.LoadConnection`."""
+        return not self._isPaused and len(self._awaited) < MAX_UNDER_WAY
+
+    def opened(self, channel: Any) -> None:  # an IStreamChannel
         """See :class:`~.loops.LoadConnection`."""
         self._channel = channel
         self._write = channel.send
+        channel.registerProducer(self, True)
+
+    def pauseProducing(self) -> None:
+        """See ``IPushProducer``."""
+        self._isPaused = True
+
+    def resumeProducing(self) -> None:
+        """See ``IPushProducer``."""
+        self._isPaused = False
+
+    def stopProducing(self) -> None:
+        """See ``IPushProducer``; ``connectionLost`` follows."""
 
     def send(self, message: bytes, due: int, now: int) -> None:
         """See :class:`~.loops.LoadConnection`."""
@@ -73,6 +99,7 @@ class PipelinedConnection:
 
     def close(self) -> None:
         """See :class:`~.loops.LoadConnection`."""
+        self._channel.unregisterProducer()
         self._channel.close()
 
 
@@ -98,6 +125,9 @@ class SequentialConnection:
     def underWay(self) -> int:
         """See :class:`~.loops.LoadConnection`."""
         return int(self._message is not None)
+
+    isReady = True
+    dropped = 0
 
     def opened(self, channel: IChannel) -> None:
         """See :class:`~.loops.LoadConnection`."""

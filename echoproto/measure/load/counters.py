@@ -28,7 +28,8 @@ class IntervalCounts:
     :ivar bytesReceived: bytes of the replies.
     :ivar service: times from sending to reply; its count is the number of replies.
     :ivar response: in an open loop, times from when messages were due to their replies.
-    :ivar late: in an open loop, times from when messages were due to when they were sent.
+    :ivar late: in an open loop, times from when messages were due to when they were sent; not
+        the time in which no connection was ready.
     """
 
     def __init__(self) -> None:

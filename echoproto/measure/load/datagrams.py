@@ -30,6 +30,11 @@ _NUMBERS = 1 << 32
 #: Bytes of given-up datagrams that each flow remembers, so that their late replies are counted.
 MAX_REMEMBERED_BYTES = 1 << 20
 
+#: Bytes of memory for the datagrams of an open loop that wait for their replies on a port, and
+#: those that one takes in addition to its content.
+MAX_AWAITED_BYTES = 1 << 24
+DATAGRAM_OVERHEAD = 300
+
 
 def numberedDatagrams(session: bytes, bodies: Sequence[bytes]) -> Iterator[bytes]:
     """
@@ -56,6 +61,7 @@ class DatagramFlow:
         self._rememberedBytes = 0
         # Number of datagrams that could not be sent since the last check of timeouts.
         self._unsent = 0
+        self._longest = 0
         # Header of the last one.
         self._last = b""
 
@@ -63,6 +69,16 @@ class DatagramFlow:
     def underWay(self) -> int:
         """See :class:`~.loops.LoadConnection`."""
         return len(self._awaited) + self._unsent
+
+    @property
+    def isReady(self) -> bool:
+        """See :class:`~.loops.LoadConnection`."""
+        return len(self._awaited) * (self._longest + DATAGRAM_OVERHEAD) < MAX_AWAITED_BYTES
+
+    @property
+    def dropped(self) -> int:
+        """See :class:`~.loops.LoadConnection`."""
+        return self._channel.dropped()
 
     def opened(self, channel: IChannel) -> None:
         """See :class:`~.loops.LoadConnection`."""
@@ -74,6 +90,7 @@ class DatagramFlow:
         a closed loop the next check of timeouts sends another.
         """
         self._last = message[:MINIMUM_SIZE]
+        self._longest = max(self._longest, len(message))
         self._loop.sent(len(message), due, now)
         try:
             self._channel.send(message)

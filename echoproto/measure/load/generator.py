@@ -84,6 +84,7 @@ class LoadGenerator:
             self._sender = OpenLoopSender(self._loop, connections, timers, plan.times, spin)
         self._begun = self._sending = self._over = False
         self._begin = self._intervalBegin = self._ended = self._lastReplyAt = 0
+        self._droppedBefore = self._heldUp = 0
         self._cpuBefore = self._cpuAfter = CPUTime()
 
     def _connection(self) -> LoadConnection:
@@ -183,11 +184,13 @@ class LoadGenerator:
         """End the warm-up."""
         self._intervalBegin = self._monotonicNs()
         self._counters.restart(self._intervalBegin)
+        self._droppedBefore = self._pool.dropped
         self._timers.later(SECOND, self._closeIntervals)
 
     def _closeIntervals(self) -> None:
         """End a second, or several after a pause of this process."""
         now = self._monotonicNs()
+        self._heldUp = max(self._heldUp, now - self._intervalBegin - SECOND)
         while self._intervalBegin + SECOND <= now:
             self._intervalBegin += SECOND
             self._counters.closeInterval()
@@ -197,16 +200,19 @@ class LoadGenerator:
 
     def _stopSending(self) -> None:
         if self._sending:
+            self._sender.loseUnsent(self._monotonicNs())
             self._awaitReplies()
             self._messages.close()
             self._endIfIdle()
 
     def _awaitReplies(self) -> None:
+        if not self._sending:
+            return
         self._sending = False
         self._ended = self._monotonicNs()
-        self._sender.stop(self._ended)
+        self._sender.stop()
         self._cpuAfter = self._cpuTime()
-        self._timers.later(self._plan.timeout, self.stop)
+        self._timers.limit(self._plan.timeout, self.stop)
 
     def _endIfIdle(self) -> None:
         if self._pool.isIdle:
@@ -224,6 +230,7 @@ class LoadGenerator:
         if self._over:
             return
         if self._sending:
+            self._sender.loseUnsent(self._monotonicNs())
             self._awaitReplies()
         if self._counters.counts:
             self._counters.closeInterval()
@@ -242,6 +249,8 @@ class LoadGenerator:
             errors=self._pool.errors,
             busy=(after.used - before.used) / elapsed,
             waited=(after.queued - before.queued) / elapsed,
+            dropped=self._pool.dropped - self._droppedBefore,
+            heldUp=self._heldUp,
         )
 
     def _leave(self) -> None:

@@ -20,6 +20,14 @@ class LoadConnection(Protocol):
     def underWay(self) -> int:
         """Number of messages without a reply."""
 
+    @property
+    def isReady(self) -> bool:
+        """Whether an open loop may send: what waits to be sent or answered stays bounded."""
+
+    @property
+    def dropped(self) -> int:
+        """Number of replies that were dropped because our receive buffer was full."""
+
     def opened(self, channel: IChannel) -> None:
         """The connection is established."""
 
@@ -60,13 +68,15 @@ class OpenLoop:
         self.finished = finished
         self.connectionLost = connectionLost
         self.warning = warning
+        #: Until when no connection was ready.
+        self.waitedUntil = 0
 
     def sent(self, size: int, due: int, now: int) -> None:
         """Count a message that was due at ``due`` and is sent now."""
         counts = self.counters.counts
         counts.sent += 1
         counts.bytesSent += size
-        counts.late.add(now - due)
+        counts.late.add(now - max(due, self.waitedUntil))
 
     def count(self, size: int, due: int, sentAt: int, now: int, right: bool) -> None:
         """Count a reply."""

@@ -114,5 +114,7 @@ class ResultAggregator:
             errors=errors,
             busy=sum(result.busy for result in results),
             waited=sum(result.waited for result in results),
+            dropped=sum(result.dropped for result in results),
+            heldUp=max(result.heldUp for result in results),
             workers=tuple(results),
         )

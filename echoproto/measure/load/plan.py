@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.units import SECOND
+from echoproto.readfirst import HELD_UP
+from echoproto.units import SECOND, seconds
 
 #: Share of a CPU from which on the client is reported as the limit.
 SATURATED_SHARE = 0.9
@@ -22,6 +23,12 @@ QUEUED_SHARE = 0.05
 
 #: A message that is sent later than this, in nanoseconds, was not sent on time.
 MAX_LATENESS_NS = 2_000_000
+
+#: Nanoseconds by which a timer may be late before the process was held up.
+MAX_HELD_UP_NS = round(HELD_UP * SECOND)
+
+#: Where and why a reply was dropped, and the remedy.
+DROPPED_REMEDY = "by the client's full receive buffer; raise net.core.rmem_max"
 
 
 @dataclass(frozen=True)
@@ -77,12 +84,15 @@ class LoadResult:
     :ivar bytesReceived: bytes of the replies.
     :ivar service: times from sending to reply.
     :ivar response: in an open loop, times from when messages were due to their replies.
-    :ivar late: in an open loop, times from when messages were due to when they were sent.
+    :ivar late: in an open loop, times from when messages were due to when they were sent, without
+        the time in which no connection was ready.
     :ivar connecting: times to connect.
     :ivar errors: numbers of failed, lost and refused connections, by reason.
     :ivar busy: our share of a CPU.
     :ivar waited: share of the time in which we waited for a CPU that ran others.
     :ivar duplicates: duplicate datagrams.
+    :ivar dropped: datagrams that the kernel dropped because our receive buffers were full.
+    :ivar heldUp: the longest time by which a timer of this process was late.
     :ivar intervals: the seconds of the run; the last may be shorter.
     :ivar workers: the results of the processes that shared the load, if there were several.
     """
@@ -103,6 +113,8 @@ class LoadResult:
     busy: float
     waited: float = 0.0
     duplicates: int = 0
+    dropped: int = 0
+    heldUp: int = 0
     intervals: Sequence[Interval] = ()
     workers: Sequence[LoadResult] = ()
 
@@ -113,8 +125,8 @@ class LoadResult:
 
     @property
     def lost(self) -> int:
-        """Messages without a reply."""
-        return self.sent - self.received
+        """Messages without a reply, except for replies that our receive buffers dropped."""
+        return max(self.sent - self.received - self.dropped, 0)
 
     @property
     def limits(self) -> list[str]:
@@ -131,6 +143,10 @@ class LoadResult:
             shared = self.waited >= QUEUED_SHARE
             others = f", and other processes used it for {self.waited:.0%}" if shared else ""
             found.append(f"the client's CPU was busy for {self.busy:.0%} of the time{others}")
+        if self.dropped:
+            found.append(f"{self.dropped} replies were dropped {DROPPED_REMEDY}")
+        if self.heldUp > MAX_HELD_UP_NS:
+            found.append(f"this process was held up for {seconds(self.heldUp)} at a time")
         if self.late.percentile(99) > MAX_LATENESS_NS:
             late = self.late.percentile(99) / 1e6
             found.append(f"1 % of the messages were sent {late:.1f} ms late or more")

@@ -92,7 +92,7 @@ class ConnectionPool:
             isLate = True
             opening.cancel()
 
-        timer = self._timers.later(self._timeout, cancel)
+        timer = self._timers.limit(self._timeout, cancel)
 
         def opened(result: Any) -> None:
             self._opening.discard(opening)
@@ -127,6 +127,11 @@ class ConnectionPool:
         """Count a connection that has ended."""
         self.errors[reason] += 1
         self.connections.remove(connection)
+
+    @property
+    def dropped(self) -> int:
+        """Number of replies that were dropped because our receive buffers were full."""
+        return sum(connection.dropped for connection in self.connections)
 
     @property
     def isIdle(self) -> bool:

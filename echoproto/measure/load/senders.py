@@ -26,7 +26,10 @@ class Sender(Protocol):
     def opened(self, connection: LoadConnection) -> None:
         """A connection was opened while sending."""
 
-    def stop(self, now: int) -> None:
+    def loseUnsent(self, now: int) -> None:
+        """Count the messages as lost that were due by now and could not be sent."""
+
+    def stop(self) -> None:
         """Send no more."""
 
 
@@ -71,14 +74,25 @@ class ClosedLoopSender:
         if connection in self._connections:
             self.opened(connection)
 
-    def stop(self, now: int) -> None:
+    def loseUnsent(self, now: int) -> None:
+        """See :class:`Sender`; there are none."""
+
+    def stop(self) -> None:
         """See :class:`Sender`."""
         self._active = False
+
+
+#: Why messages of an open loop were not sent.
+NO_CONNECTION = "not sent: no connection"
+TOO_SLOW = "not sent: the server reads or answers too slowly"
 
 
 class OpenLoopSender:
     """
     Sends each message at its time, on one connection after the other.
+
+    While no connection is ready messages are not queued, but wait for their turn with the times at
+    which they were due. So memory is bounded, and response times include the wait.
 
     :param loop: counts.
     :param connections: the open connections.
@@ -101,7 +115,7 @@ class OpenLoopSender:
         self._times = times
         self._busyWaitNs = busyWaitNs
         self._turn = 0
-        self._active = False
+        self._active = self._isBlocked = False
 
     def start(self, begin: int) -> None:
         """See :class:`Sender`."""
@@ -115,28 +129,43 @@ class OpenLoopSender:
 
     def _sendDue(self) -> None:
         """Send some of the messages that are due."""
-        connections, messages = self._connections, self._loop.messages
+        messages = self._loop.messages
         for _ in range(MAX_SENDS_PER_TURN):
             if not self._active:
-                return
-            if not connections:
-                # Wait for a connection to be replaced.
-                self._timers.later(BUSY_WAIT_NS, self._sendDue)
                 return
             now = self._loop.monotonicNs()
             due = self._due
             if due > now:
                 self._timers.later(max(due - now - self._busyWaitNs, 0), self._sendDue)
                 return
-            self._turn += 1
-            connections[self._turn % len(connections)].send(next(messages), due, now)
+            connection = self._ready()
+            self._isBlocked = connection is None
+            if connection is None:
+                self._loop.waitedUntil = now
+                self._timers.later(BUSY_WAIT_NS, self._sendDue)
+                return
+            connection.send(next(messages), due, now)
             self._due = self._begin + next(self._times)
         self._timers.later(0, self._sendDue)
 
-    def stop(self, now: int) -> None:
-        """See :class:`Sender`. Messages that were due while there was no connection are lost."""
+    def _ready(self) -> LoadConnection | None:
+        """The next connection that is ready."""
+        connections = self._connections
+        for _ in connections:
+            self._turn += 1
+            connection = connections[self._turn % len(connections)]
+            if connection.isReady:
+                return connection
+        return None
+
+    def loseUnsent(self, now: int) -> None:
+        """See :class:`Sender`."""
+        reason = TOO_SLOW if self._connections else NO_CONNECTION
+        while self._isBlocked and self._due <= now and next(self._loop.messages, None) is not None:
+            self._loop.counters.counts.sent += 1
+            self._loop.warning(reason)
+            self._due = self._begin + next(self._times)
+
+    def stop(self) -> None:
+        """See :class:`Sender`."""
         self._active = False
-        if not self._connections:
-            while self._due <= now:
-                self._loop.counters.counts.sent += 1
-                self._due = self._begin + next(self._times)

@@ -5,13 +5,16 @@ The delayed calls of one measurement, so that all can be cancelled when it ends.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from echoproto.readfirst import ReadFirst
 from echoproto.units import SECOND
 
 P = ParamSpec("P")
+C = TypeVar("C", IDelayedCall, ReadFirst)
 
 
 class Timers:
@@ -23,26 +26,41 @@ class Timers:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._calls: set[IDelayedCall] = set()
+        self._calls: set[IDelayedCall | ReadFirst] = set()
         self._isOver = False
 
     def later(
         self, time: int, call: Callable[P, object], *arguments: P.args, **named: P.kwargs
     ) -> IDelayedCall | None:
         """Call in ``time`` nanoseconds; never after :meth:`end`."""
+        return self._add(self._clock.callLater, time, lambda: call(*arguments, **named))
+
+    def limit(
+        self, time: int, call: Callable[P, object], *arguments: P.args, **named: P.kwargs
+    ) -> ReadFirst | None:
+        """As :meth:`later`; but if this process was held up, read first (:class:`ReadFirst`)."""
+        readFirst = partial(ReadFirst, self._clock)
+        return self._add(readFirst, time, lambda: call(*arguments, **named))
+
+    def _add(
+        self,
+        callLater: Callable[[float, Callable[[], None]], C],
+        time: int,
+        call: Callable[[], object],
+    ) -> C | None:
         if self._isOver:
             return None
-        delayed: IDelayedCall
+        delayed: C
 
         def run() -> None:
             self._calls.discard(delayed)
-            call(*arguments, **named)
+            call()
 
-        delayed = self._clock.callLater(time / SECOND, run)
+        delayed = callLater(time / SECOND, run)
         self._calls.add(delayed)
         return delayed
 
-    def cancel(self, call: IDelayedCall | None) -> None:
+    def cancel(self, call: IDelayedCall | ReadFirst | None) -> None:
         """Cancel a call, if it is still pending."""
         if call in self._calls:
             self._calls.discard(call)

@@ -3,9 +3,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoproto.measure.load import connections
 from echoproto.measure.load.connections import (
     NO_REPLY,
     PipelinedConnection,
@@ -24,6 +26,15 @@ class FakeChannel:
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.send = self.sent.append
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        self.producer = producer
+
+    def unregisterProducer(self) -> None:
+        self.producer = None
+
+    def dropped(self) -> int:
+        return 3
 
     def close(self) -> None:
         self.closed = True
@@ -84,6 +95,23 @@ class OpenTests(ConnectionTestCase):
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (1, 3))
         self.assertEqual((self.counts.bytesReceived, self.counts.wrong), (3, 0))
         self.assertEqual((self.idle, self.connection.underWay), (1, 0))
+
+    def test_backpressure(self) -> None:
+        """It takes no message while the transport is full, or too many wait for their replies."""
+        verifyObject(IPushProducer, self.connection)
+        producer = self.channel.producer
+        for call, isReady in (
+            (producer.pauseProducing, False),
+            (producer.resumeProducing, True),
+            (producer.stopProducing, True),
+        ):
+            call()
+            self.assertEqual(self.connection.isReady, isReady)
+        self.patch(connections, "MAX_UNDER_WAY", 1)
+        self.connection.send(b"one", 70, 100)
+        self.assertFalse(self.connection.isReady)
+        self.connection.close()
+        self.assertIsNone(self.channel.producer)
 
     def test_pieces(self) -> None:
         """Replies may arrive in pieces, or several together; each is compared with its message."""

@@ -133,6 +133,19 @@ class DatagramTests(ConnectionTestCase):
     def refuse(self, message: bytes) -> None:
         raise BlockingIOError(EAGAIN, "Resource temporarily unavailable")
 
+    def test_bounded(self) -> None:
+        """An open loop sends no more when the datagrams without replies take too much memory."""
+        connection = self.connection(1, OpenLoop)
+        self.assertTrue(connection.isReady)
+        self.patch(datagrams, "MAX_AWAITED_BYTES", 100)
+        self.assertFalse(connection.isReady)
+        self.hear(connection, self.messages[0])
+        self.assertTrue(connection.isReady)
+
+    def test_dropped(self) -> None:
+        """The drops of its receive buffer are those of its channel."""
+        self.assertEqual(self.connection(1).dropped, 3)
+
     def test_forgotten(self) -> None:
         """Of those that were given up it knows the last ones."""
         self.patch(datagrams, "MAX_REMEMBERED_BYTES", sum(map(len, self.messages[1:3])))

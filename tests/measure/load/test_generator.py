@@ -14,10 +14,10 @@ from echoproto.measure.load.connections import NO_REPLY
 from echoproto.measure.load.cpu import CPUTime
 from echoproto.measure.load.datagrams import numberedDatagrams
 from echoproto.measure.load.generator import LoadGenerator
-from echoproto.measure.load.plan import LoadPlan, LoadResult
+from echoproto.measure.load.plan import DROPPED_REMEDY, LoadPlan, LoadResult
 from echoproto.measure.load.pool import RECONNECT_DELAY
 from echoproto.measure.load.schedule import fixed
-from echoproto.measure.load.senders import MAX_SENDS_PER_TURN
+from echoproto.measure.load.senders import MAX_SENDS_PER_TURN, TOO_SLOW
 from echoproto.units import SECOND
 
 MS = SECOND // 1000
@@ -29,6 +29,7 @@ class FakeChannel:
     """One connection, of which a test answers the messages."""
 
     connectTime = MS
+    drops = 0
 
     def __init__(self, receiver: Any) -> None:
         self.receiver = receiver
@@ -41,6 +42,15 @@ class FakeChannel:
     def answer(self, count: int = 1) -> None:
         for _ in range(count):
             self.receiver.replyReceived(self.sent.pop(0))
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """The connection is its own producer."""
+
+    def unregisterProducer(self) -> None:
+        """See ``registerProducer``."""
+
+    def dropped(self) -> int:
+        return self.drops
 
     def close(self) -> None:
         self.closed = True
@@ -278,7 +288,30 @@ class OpenTests(LoadingTestCase):
         result = self.ended(loading)
         self.assertLess(result.service.maximum, 2 * MS)
         self.assertGreater(result.response.percentile(95), 800 * MS)
-        self.assertRegex(result.limits[0], r"1 % of the messages were sent \d+\.\d ms late")
+        self.assertRegex(result.limits[1], r"1 % of the messages were sent \d+\.\d ms late")
+
+    def test_slowReader(self) -> None:
+        """Nothing is queued for a server that does not read; in the end it is lost."""
+        loading = self.open(1000, connections=1, duration=SECOND, timeout=SECOND)
+        [channel] = self.target.channels
+        channel.receiver.pauseProducing()
+        for _ in range(1000):
+            self.clock.advance(0.001)
+        self.assertEqual(len(channel.sent), 1)
+        self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received, result.lost), (1001, 1, 1000))
+        self.assertEqual((result.errors, result.limits), ({TOO_SLOW: 1000}, []))
+
+    def test_slowReaderCount(self) -> None:
+        """Of a number of messages, those that could not be sent in time are lost."""
+        loading = self.open(1000, connections=1, count=3, duration=SECOND, timeout=SECOND)
+        self.target.channels[0].receiver.pauseProducing()
+        for _ in range(1000):
+            self.clock.advance(0.001)
+        self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.lost), (3, 2))
 
     def test_noConnection(self) -> None:
         """While there is no connection messages wait for one."""
@@ -415,6 +448,27 @@ class DatagramTests(LoadingTestCase):
         return self.begin(
             target, messages=numberedDatagrams(b"mine", MESSAGES), timeout=SECOND, **plan
         )
+
+    def test_dropped(self) -> None:
+        """Replies that our own full receive buffer dropped are not lost, but a limit of ours."""
+        loading = self.datagrams(connections=1, window=3, duration=None, count=3)
+        [channel] = self.target.channels
+        channel.answer()
+        channel.drops = 1
+        self.clock.advance(1.0)
+        result = self.ended(loading)
+        self.assertEqual((result.sent, result.received, result.dropped, result.lost), (3, 1, 1, 1))
+        self.assertEqual(result.limits, [f"1 replies were dropped {DROPPED_REMEDY}"])
+
+    def test_stopped(self) -> None:
+        """A process that was stopped reads first what has arrived, and reports the pause."""
+        loading = self.datagrams(connections=1, duration=None, count=2)
+        self.answer()
+        self.clock.advance(5)
+        self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.received, result.lost, result.heldUp), (2, 0, 4 * SECOND))
+        self.assertEqual(result.limits, ["this process was held up for 4 s at a time"])
 
     def test_lost(self) -> None:
         """Lost datagrams are given up after the timeout, and others are sent in their places."""

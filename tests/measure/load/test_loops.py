@@ -28,6 +28,12 @@ class OpenLoopTests(ConnectionTestCase):
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (1, 3))
         self.assertEqual(self.counts.late.maximum, 30)
 
+    def test_waited(self) -> None:
+        """The time in which no connection was ready makes no message late."""
+        self.openLoop.waitedUntil = 90
+        self.openLoop.sent(3, 70, 100)
+        self.assertEqual(self.counts.late.maximum, 10)
+
     def test_answered(self) -> None:
         """A reply counts, and no message follows it."""
         self.openLoop.answered(self.sender, 3, 70, 100, 140, False)

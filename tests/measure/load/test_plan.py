@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.load.plan import LoadPlan
+from echoproto.measure.load.plan import DROPPED_REMEDY, LoadPlan
 from echoproto.measure.load.schedule import fixed
+from echoproto.units import SECOND
 from tests.report.sampleresults import histogramOf, loadResult
 
 
@@ -37,6 +38,18 @@ class LoadResultTests(SynchronousTestCase):
         self.assertEqual(
             loadResult(busy=1.45, workers=shares).limits,
             ["worker 2: the client's CPU was busy for 95% of the time"],
+        )
+
+    def test_dropped(self) -> None:
+        """Replies that we dropped are not lost; they are a limit of ours, as is a pause."""
+        result = loadResult(dropped=1, heldUp=3 * SECOND)
+        self.assertEqual(result.lost, 0)
+        self.assertEqual(
+            result.limits,
+            [
+                f"1 replies were dropped {DROPPED_REMEDY}",
+                "this process was held up for 3 s at a time",
+            ],
         )
 
     def test_late(self) -> None:

@@ -111,6 +111,12 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual((len(self.pool.connections), self.pool.pending), (1, 0))
         self.assertEqual(self.pool.errors, {"lost": 1})
 
+    def test_dropped(self) -> None:
+        """The drops of all connections are added."""
+        for drops, connection in enumerate(self.opened(3)):
+            connection.dropped = drops
+        self.assertEqual(self.pool.dropped, 3)
+
     def test_isIdle(self) -> None:
         """It is idle if no connection awaits a reply."""
         first, _ = self.opened(2)

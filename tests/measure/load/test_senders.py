@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from itertools import cycle, repeat
+from collections.abc import Iterator
+from itertools import cycle, islice, repeat
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -12,6 +13,8 @@ from echoproto.measure.load.schedule import fixed
 from echoproto.measure.load.senders import (
     BUSY_WAIT_NS,
     MAX_SENDS_PER_TURN,
+    NO_CONNECTION,
+    TOO_SLOW,
     ClosedLoopSender,
     OpenLoopSender,
 )
@@ -23,6 +26,8 @@ MS = SECOND // 1000
 
 class FakeConnection:
     """Records when its messages were due; replies are never received."""
+
+    isReady = True
 
     def __init__(self) -> None:
         self.due: list[int] = []
@@ -42,12 +47,14 @@ class SenderTestCase(SynchronousTestCase):
         self.addCleanup(self.timers.end)
         self.connections: list[Any] = [FakeConnection(), FakeConnection()]
         self.counters = LoadCounters()
+        self.messages: Iterator[bytes] = cycle([b"message"])
+        self.lost: list[str] = []
 
     def now(self) -> int:
         return round(self.clock.seconds() * SECOND)
 
     def loop(self, kind: Any) -> Any:
-        return kind(self.now, self.counters, cycle([b"message"]), None, None, None)
+        return kind(self.now, self.counters, self.messages, None, None, self.lost.append)
 
     @property
     def sent(self) -> list[int]:
@@ -70,8 +77,10 @@ class ClosedLoopSenderTests(SenderTestCase):
         sender.start(0)
         late, tooLate = FakeConnection(), FakeConnection()
         sender.opened(late)  # type: ignore[arg-type]  # a part of a connection
-        sender.stop(0)
+        sender.stop()
         sender.opened(tooLate)  # type: ignore[arg-type]  # likewise
+        sender.loseUnsent(0)
+        self.assertEqual(self.counters.counts.sent, 0)
         self.assertEqual((late.underWay, tooLate.underWay), (2, 0))
 
     def test_large(self) -> None:
@@ -110,7 +119,7 @@ class OpenLoopSenderTests(SenderTestCase):
         sender = self.sender(repeat(0))
         sender.start(0)
         self.assertEqual(sum(self.sent), MAX_SENDS_PER_TURN)
-        sender.stop(0)
+        sender.stop()
         self.clock.advance(0)
         self.assertEqual(sum(self.sent), MAX_SENDS_PER_TURN)
 
@@ -125,9 +134,42 @@ class OpenLoopSenderTests(SenderTestCase):
         self.assertEqual(self.connections[0].due[:5], [number * MS for number in range(5)])
 
     def test_missed(self) -> None:
-        """Messages that were due while there was no connection count as sent at the end."""
+        """At the end, messages that were due while there was no connection are lost."""
         self.connections.clear()
         sender = self.sender(fixed(1000))
         sender.start(0)
-        sender.stop(5 * MS)
-        self.assertEqual(self.counters.counts.sent, 6)
+        sender.loseUnsent(5 * MS)
+        self.assertEqual((self.counters.counts.sent, self.lost), (6, [NO_CONNECTION] * 6))
+
+    def test_blocked(self) -> None:
+        """
+        While a server does not read, messages wait with their times, on other connections if there
+        are any; the wait makes none of them late.
+        """
+        first, second = self.connections
+        second.isReady = False
+        sender = self.sender(fixed(1000))
+        sender.start(0)
+        for _ in range(3):
+            self.clock.advance(0.001)
+        self.assertEqual(self.sent, [4, 0])
+        first.isReady = False
+        for _ in range(10):
+            self.clock.advance(0.001)
+        self.assertEqual(self.sent, [4, 0])
+        self.assertGreater(sender._loop.waitedUntil, 11 * MS)
+        second.isReady = True
+        self.clock.advance(0.002)
+        self.assertEqual(second.due[:12], [number * MS for number in range(4, 16)])
+        sender.loseUnsent(20 * MS)
+        self.assertEqual(self.lost, [])
+
+    def test_neverRead(self) -> None:
+        """What could not be sent by the end is lost with a reason, up to the number of messages."""
+        for connection in self.connections:
+            connection.isReady = False
+        self.messages = islice(self.messages, 3)
+        sender = self.sender(fixed(1000))
+        sender.start(0)
+        sender.loseUnsent(10 * MS)
+        self.assertEqual((self.counters.counts.sent, self.lost), (3, [TOO_SLOW] * 3))

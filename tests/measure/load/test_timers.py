@@ -4,6 +4,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.load.timers import Timers
+from echoproto.readfirst import READING_TIME
 from echoproto.units import SECOND
 
 
@@ -19,6 +20,15 @@ class TimersTests(SynchronousTestCase):
         self.timers.cancel(self.timers.later(SECOND, self.called.append, "none"))
         self.clock.advance(1)
         self.timers.cancel(made)
+        self.assertEqual((self.called, self.clock.getDelayedCalls()), (["one"], []))
+
+    def test_limit(self) -> None:
+        """A time limit is judged when the sockets were read, if this process was held up."""
+        self.timers.limit(SECOND, self.called.append, "one")
+        self.timers.cancel(self.timers.limit(SECOND, self.called.append, "none"))
+        self.clock.advance(5)
+        self.assertEqual(self.called, [])
+        self.clock.advance(READING_TIME)
         self.assertEqual((self.called, self.clock.getDelayedCalls()), (["one"], []))
 
     def test_end(self) -> None:

@@ -39,6 +39,9 @@ class FakeChannel:
             raise self.error
         self.sent.append(probe)
 
+    def dropped(self) -> int:
+        return 0
+
     def close(self) -> None:
         self.closed = True
 

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import socket
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.transports.receivebuffer import droppedDatagrams, enlargeReceiveBuffer
+
+
+class OldSocket:
+    """A socket of a kernel that knows neither option."""
+
+    def __init__(self, values: bytes | None = None) -> None:
+        self._values = values
+
+    def setsockopt(self, *_: object) -> None:
+        raise OSError(92, "Protocol not available")
+
+    def getsockopt(self, *_: object) -> bytes:
+        if self._values is None:
+            raise OSError(92, "Protocol not available")
+        return self._values
+
+
+class ReceiveBufferTests(SynchronousTestCase):
+    def socket(self) -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(made.close)
+        made.bind(("127.0.0.1", 0))
+        return made
+
+    def test_enlarged(self) -> None:
+        """The buffer becomes as large as the kernel permits."""
+        made = self.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        before = made.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        enlargeReceiveBuffer(made)
+        self.assertGreater(made.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF), before)
+
+    def test_dropped(self) -> None:
+        """Datagrams for which the buffer has no room are counted."""
+        made = self.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.assertEqual(droppedDatagrams(made), 0)
+        for _ in range(100):
+            self.socket().sendto(bytes(1000), made.getsockname())
+        waiting = 0
+        made.setblocking(False)
+        try:
+            while made.recv(2000):
+                waiting += 1
+        except BlockingIOError:
+            self.assertEqual(droppedDatagrams(made), 100 - waiting)
+
+    def test_unknown(self) -> None:
+        """A kernel that knows the options not, or an older form of them, changes nothing."""
+        for values in (None, bytes(32)):
+            old = OldSocket(values)
+            enlargeReceiveBuffer(old)  # type: ignore[arg-type]  # a part of a socket
+            self.assertEqual(droppedDatagrams(old), 0)  # type: ignore[arg-type]  # likewise
