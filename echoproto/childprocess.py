@@ -18,7 +18,6 @@ from typing import Any, cast
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import (
-    IDelayedCall,
     IHalfCloseableProtocol,
     IProcessTransport,
     IReactorProcess,
@@ -28,6 +27,8 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import ProcessProtocol, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from echoproto.deadlines import DeadlineCall
 
 #: The descriptor of the child to which it writes its reports.
 REPORT_DESCRIPTOR = 3
@@ -94,7 +95,7 @@ class ChildProcess(ProcessProtocol):
     def __init__(self) -> None:
         self.hasEnded = False
         self._partialLine = b""
-        self._kill: IDelayedCall | None = None
+        self._kill: DeadlineCall | None = None
 
     def spawn(
         self,
@@ -141,7 +142,7 @@ class ChildProcess(ProcessProtocol):
 
     def killAfter(self, clock: IReactorTime, seconds: float) -> None:
         """Kill the process if it has not ended after this time. Called at most once."""
-        self._kill = clock.callLater(seconds, self.kill)
+        self._kill = DeadlineCall(clock, seconds, self.kill)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """See ``ProcessProtocol``."""

@@ -15,6 +15,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Interface
 
+from echoproto.deadlines import DeadlineCall
+
 #: Seconds between two checks. A timeout is kept within two: one check sees the last byte, another
 #: one that it is overdue.
 CHECK_INTERVAL = 1.0
@@ -34,12 +36,13 @@ class ITrackedConnection(Interface):
     """A connection whose timeouts are checked periodically."""
 
     def checkTimeouts(now: float) -> None:
-        """End the connection if a timeout has passed; ``now`` is the clock's time in seconds."""
+        """
+        End the connection if a timeout has passed at ``now``, the clock's time in seconds. Data
+        that arrived until then has been read (:mod:`echoproto.deadlines`).
+        """
 
     def beginDrain() -> None:
-        """
-        The drain begins, or the reactor was blocked: finish after a silence that counts from now.
-        """
+        """The drain begins: finish after a silence that counts from now."""
 
     def abort() -> None:
         """Close the connection at once: the drain is over."""
@@ -55,8 +58,7 @@ class ConnectionTracker:
     """
 
     # Scheduled while a connection is open.
-    _next: IDelayedCall
-    _due: float
+    _next: IDelayedCall | DeadlineCall
 
     def __init__(self, clock: IReactorTime) -> None:
         self.connections: set[ITrackedConnection] = set()
@@ -100,28 +102,19 @@ class ConnectionTracker:
 
     def _schedule(self) -> None:
         interval = DRAIN_CHECK_INTERVAL if self.draining else CHECK_INTERVAL
-        self._due = self._clock.seconds() + interval
-        self._next = self._clock.callLater(interval, self._checkAll)
+        check = DeadlineCall(self._clock, interval, lambda: self._checkAll(check.expiredAt))
+        self._next = check
 
-    def _checkAll(self) -> None:
-        now = self._clock.seconds()
-        if self.draining and self._due + DRAIN_CHECK_INTERVAL < now < self._drainDeadline:
-            # The reactor was blocked: data that arrived meanwhile is not read yet, so no client
-            # counts as silent.
-            self._schedule()
-            for connection in self.connections:
-                connection.beginDrain()
-        else:
-            self._checkTurn(iter(list(self.connections)))
+    def _checkAll(self, now: float) -> None:
+        self._checkTurn(now, iter(list(self.connections)))
 
-    def _checkTurn(self, rest: Iterator[ITrackedConnection]) -> None:
+    def _checkTurn(self, now: float, rest: Iterator[ITrackedConnection]) -> None:
         """Check some connections; clients with pending events have their turns in between."""
         turn = list(islice(rest, CONNECTIONS_PER_TURN))
         if len(turn) < CONNECTIONS_PER_TURN:
             self._schedule()
         else:
-            self._next = self._clock.callLater(0, self._checkTurn, rest)
-        now = self._clock.seconds()
+            self._next = self._clock.callLater(0, self._checkTurn, now, rest)
         for connection in turn:
             if connection not in self.connections:
                 continue

@@ -225,7 +225,7 @@ class StreamProtocol(Protocol):
 
     def checkTimeouts(self, now: float) -> None:
         """Check the timeouts; see :class:`~echoproto.protocols.connections.ITrackedConnection`."""
-        self._noteProgress(now)
+        self._noteProgress()
         quiet = now - self._quietSince
         if self.stage is Stage.OPEN:
             self._checkOpen(quiet)
@@ -237,7 +237,7 @@ class StreamProtocol(Protocol):
             self._refusal = Refusal.LATE_HANDSHAKE
             self._transport.abortConnection()
 
-    def _noteProgress(self, now: float) -> None:
+    def _noteProgress(self) -> None:
         """
         The connection is quiet while no byte arrives and the client's kernel acknowledges none of
         ours.
@@ -253,7 +253,7 @@ class StreamProtocol(Protocol):
         unsent = self.factory.unsentBytes(self.transport)
         if (received, unsent) != (self._receivedAtCheck, self._unsent):
             self._receivedAtCheck, self._unsent = received, unsent
-            self._quietSince = now
+            self._quietSince = self.factory.clock.seconds()
 
     def _handshakeIsLate(self, now: float, quiet: float) -> bool:
         if self.factory.tracker.draining and quiet >= DRAIN_HANDSHAKE:

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
+from echoproto.deadlines import CATCH_UP
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
 from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT, ITrackedConnection
 from echoproto.protocols.echo import EchoFactory, EchoProtocol
@@ -692,6 +693,70 @@ class TimeoutCheckTests(StreamTestCase):
         pairs[0].client.loseConnection()
         pairs[0].pump()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class HeldUpTests(StreamTestCase):
+    """The process is stopped for longer than any timeout; the client goes on meanwhile."""
+
+    def stop(self) -> None:
+        self.clock.advance(10_000.0)
+
+    def test_idle(self) -> None:
+        """Data that arrived meanwhile is echoed, and the idle timeout begins anew."""
+        self.stop()
+        self.send(b"meanwhile")
+        self.wait(TIMEOUTS.idle - 1)
+        self.assertEqual(self.client.received, b"meanwhile")
+        self.assertEqual(self.observer.ended, [])
+
+    def test_silent(self) -> None:
+        """A client that was silent all the time gets our FIN soon."""
+        self.stop()
+        self.wait(CATCH_UP)
+        self.assertEqual(self.client.events, ["made", "readLost"])
+
+    def test_stall(self) -> None:
+        """A client that reads again is not stalled."""
+        self.neverRead()
+        self.wait(2 * CHECK_INTERVAL)
+        self.stop()
+        self.client.link.resumeProducing()
+        self.pair.pump()
+        self.wait(2 * CHECK_INTERVAL)
+        self.assertEqual(len(self.client.received), 1_000_000)
+        self.assertEqual(self.observer.ended, [])
+
+    def test_linger(self) -> None:
+        """The client's FIN that arrived meanwhile ends the connection in order."""
+        self.server.finish()
+        self.pair.pump()
+        self.stop()
+        self.client.link.loseConnection()
+        self.pair.pump()
+        self.assertEqual(self.ended(), CloseReason.FINISHED)
+        self.assertReleased()
+
+    def test_drain(self) -> None:
+        """A drain echoes what arrived meanwhile, though its deadline has passed."""
+        self.factory.drain()
+        self.stop()
+        self.send(b"meanwhile")
+        self.client.link.loseWriteConnection()
+        self.pair.pump()
+        self.assertEqual(self.client.received, b"meanwhile")
+        self.assertEqual(self.ended(), CloseReason.FINISHED)
+
+    def test_handshake(self) -> None:
+        """A TLS handshake has time for its remaining round trips."""
+        transport = secureTransport()
+        server = self.factory.buildProtocol(OTHER_ADDRESS)
+        server.makeConnection(transport)
+        self.stop()
+        self.clock.advance(CATCH_UP / 2)
+        server.handshakeCompleted()
+        self.clock.advance(CATCH_UP)
+        self.assertEqual(self.observer.refused, [])
+        self.assertFalse(transport.disconnected)
 
 
 class DrainTests(StreamTestCase):

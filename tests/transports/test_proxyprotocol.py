@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.addresses import AddressFilter
+from echoproto.deadlines import CATCH_UP
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
 from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT, ITrackedConnection
 from echoproto.protocols.echo import EchoFactory
@@ -344,6 +345,19 @@ class NoHeaderTests(ProxyProtocolTestCase):
             pair, _ = self.send(header)
             self.assertAborted(pair)
         self.assertEqual(self.observer.refused, [(PROXY, "no PROXY header")] * 2)
+
+
+class HeldUpTests(ProxyProtocolTestCase):
+    def test_header(self) -> None:
+        """A header that arrived while the process was stopped is in time."""
+        pair, client = self.connect()
+        self.clock.advance(100.0)
+        client.link.write(line(CLIENT) + b"hello")
+        pair.pump()
+        self.clock.advance(CATCH_UP)
+        pair.pump()
+        self.assertEqual(client.received, b"hello")
+        self.assertEqual(self.observer.refused, [])
 
 
 class AdmissionTests(ProxyProtocolTestCase):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -28,6 +29,8 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 from zope.interface import Interface, implementer
+
+from echoproto.deadlines import DeadlineCall
 
 #: Connections at once: an orchestrator, some scrapers, an operator. Further ones are closed at
 #: once.
@@ -227,7 +230,12 @@ class StatusSite(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A connection; ``None``, which closes it, if there are too many."""
-        return None if self.open >= MAXIMUM_CONNECTIONS else Site.buildProtocol(self, addr)
+        if self.open >= MAXIMUM_CONNECTIONS:
+            return None
+        channel: Any = Site.buildProtocol(self, addr)
+        # Its timeouts; Twisted would use the reactor's method.
+        channel.callLater = partial(DeadlineCall, self.reactor)
+        return channel
 
     # There is no access log, so neither its file nor the timer for the date of its lines.
 

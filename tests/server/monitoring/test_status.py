@@ -307,6 +307,14 @@ class ConnectionTests(SiteTestCase):
             self.assertIsInstance(pair.server.closed, ConnectionDone)
             self.assertQuiet()
 
+    def test_heldUp(self) -> None:
+        """A request that arrived while the process was stopped is answered."""
+        pair, client = self.connect()
+        self.clock.advance(10 * TIMEOUT)
+        client.link.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+        pair.pump()
+        self.assertIn(b"200 OK", client.received)
+
     def test_trickle(self) -> None:
         """A client that sends a byte now and then has no more time than any other."""
         pair, client = self.connect()
