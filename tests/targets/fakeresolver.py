@@ -1,4 +1,4 @@
-"""A reactor's name resolver that knows a few addresses."""
+"""A name resolver with a few fixed addresses."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zope.interface import implementer
 @implementer(IHostnameResolver, IReactorPluggableNameResolver)
 class FakeResolver:
     """
-    A reactor and its resolver; every name has the same addresses.
+    A reactor and its resolver, which gives all names the same addresses.
 
-    :ivar lookups: name, address types and transport semantics of each lookup.
+    :ivar lookups: name, address types and transport semantics of every lookup.
     """
 
     def __init__(self, *addresses: str) -> None:

@@ -19,7 +19,7 @@ from echoproto.targets.failures import describeFailure, failureReason, sendError
 
 class FailureReasonTests(SynchronousTestCase):
     def test_words(self) -> None:
-        """The cause in a few words, without a full stop."""
+        """The reason is short and has no full stop."""
         for error, reason in (
             (ConnectionRefusedError(), "refused: nothing listens there"),
             (ConnectError(113, "No route to host"), "No route to host"),
@@ -31,7 +31,7 @@ class FailureReasonTests(SynchronousTestCase):
 
 class SendErrorReasonTests(SynchronousTestCase):
     def test_words(self) -> None:
-        """The reason says that the message was not sent, and why."""
+        """The reason begins with "not sent"."""
         for error, reason in (
             (BlockingIOError(EAGAIN, "try again"), "not sent: the send buffer is full"),
             (OSError(ENOBUFS, "No buffer space available"), "not sent: No buffer space available"),

@@ -24,9 +24,7 @@ from echoproto.testing import DatagramWire, endpointTo
 
 class InterfaceTests(SynchronousTestCase):
     def test_provided(self) -> None:
-        """
-        Targets and channels of both carriers provide their interfaces, and so does a receiver.
-        """
+        """Targets and channels of both carriers, and a receiver, provide their interfaces."""
         wire = DatagramWire()
         wire.listenDatagrams(7, EchoDatagramProtocol(wire))
         endpoint, _ = endpointTo(EchoFactory(Clock()))
@@ -41,7 +39,7 @@ class InterfaceTests(SynchronousTestCase):
             verifyObject(interface, self.successResultOf(opening))
 
     def test_closed(self) -> None:
-        """An orderly end of the connection has a reason of its own."""
+        """A normal close by the server is reported as SERVER_CLOSED."""
         endpoint, pairs = endpointTo(EchoFactory(Clock()))
         reasons: list[str] = []
         receiver = CheckConnection(Clock(), 1.0)

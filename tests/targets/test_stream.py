@@ -43,9 +43,9 @@ class StreamTests(SynchronousTestCase):
     def target(
         self, size: int | None = 4, endpoint: Any = None, rename: Any = None
     ) -> StreamTarget:
-        reached = self.endpoint if endpoint is None else endpoint
+        connecting = self.endpoint if endpoint is None else endpoint
         host = ResolvedHost(["192.0.2.1", "192.0.2.2"])
-        return StreamTarget("tcp://lab1:7", reached, size, self.monotonicNs, host, rename)
+        return StreamTarget("tcp://lab1:7", connecting, size, self.monotonicNs, host, rename)
 
     def test_names(self) -> None:
         """A target has a name and, with a host, addresses; it may be named by that in use."""
@@ -56,7 +56,7 @@ class StreamTests(SynchronousTestCase):
         other = StreamTarget("unix:///x", self.endpoint, 4, self.monotonicNs)
         self.assertEqual((other.name, other.address, other.addresses), ("unix:///x", "", ()))
 
-    def test_pieces(self) -> None:
+    def test_replies(self) -> None:
         """Replies are reported one by one, however the data is split on arrival."""
         channel: Any = self.successResultOf(self.target().open(self.receiver))
         verifyObject(ITarget, self.target())
@@ -71,7 +71,7 @@ class StreamTests(SynchronousTestCase):
         self.assertTrue(self.pairs[0].client.getTcpNoDelay())
 
     def test_closed(self) -> None:
-        """After ``close`` nothing more is reported, and the connection is aborted."""
+        """After ``close`` nothing is reported, and the connection is aborted."""
         channel: Any = self.successResultOf(self.target().open(self.receiver))
         self.receiver.replyReceived = lambda reply: channel.close()  # type: ignore[method-assign]
         channel.send(b"one.two.")
@@ -80,7 +80,7 @@ class StreamTests(SynchronousTestCase):
         self.assertIsNotNone(self.pairs[0].client.closed)
 
     def test_stream(self) -> None:
-        """Without a size data is reported as it arrives; our FIN is answered by the server's."""
+        """Without a size, data is reported as it arrives; the server answers a half-close."""
         channel: Any = self.successResultOf(self.target(size=None).open(self.receiver))
         channel.send(b"any number")
         self.assertTrue(channel.loseWriteConnection())
@@ -89,10 +89,7 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(self.receiver.reasons, ["the server closed the connection"])
 
     def test_paused(self) -> None:
-        """
-        A paused channel reports no data; its producer is paused and resumed as the queue fills and
-        empties.
-        """
+        """A paused channel reports no data; its producer is paused and resumed with the queue."""
         calls: list[str] = []
 
         class Producer:
@@ -103,7 +100,7 @@ class StreamTests(SynchronousTestCase):
                 calls.append("resume")
 
             def stopProducing(self) -> None:
-                """The end."""
+                """Required by the interface."""
 
         channel: Any = self.successResultOf(self.target().open(self.receiver))
         channel.registerProducer(Producer(), True)
@@ -118,8 +115,8 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual((len(self.receiver.replies), calls[-1]), (70_000, "resume"))
         channel.unregisterProducer()
 
-    def test_gone(self) -> None:
-        """An end that this side did not cause is reported: the server's FIN, or a reset."""
+    def test_closedByServer(self) -> None:
+        """A close or reset by the server is reported with its reason."""
         for end, reason in (
             ("loseConnection", "the server closed the connection"),
             ("abortConnection", "connection lost: Connection to the other side was lost"),
@@ -130,7 +127,7 @@ class StreamTests(SynchronousTestCase):
             self.assertIn(reason, self.receiver.reasons.pop())
 
     def test_refused(self) -> None:
-        """A connection that cannot be made fails as its endpoint does."""
+        """A failed connection attempt fails with the endpoint's error."""
         self.successResultOf(self.factory.drain())
         self.failureResultOf(self.target().open(self.receiver), ConnectionRefusedError)
 
@@ -141,7 +138,7 @@ class StreamTests(SynchronousTestCase):
         self.assertFalse(self.pairs[0].client.getTcpNoDelay())
 
     def test_cancelled(self) -> None:
-        """Opening can be cancelled; a connection that is made after that is aborted."""
+        """Opening can be cancelled; a connection made afterwards is aborted."""
         connecting: Deferred[Any] = Deferred()
         factories: list[Any] = []
 
@@ -158,7 +155,7 @@ class StreamTests(SynchronousTestCase):
         self.assertIsNotNone(self.pairs[0].client.closed)
 
     def secure(self, trusted: bool = True) -> StreamTarget:
-        """A target whose connections speak TLS on both ends."""
+        """Make a target with TLS on both ends."""
         options = PrivateCertificate.loadPEM(serverPEM()).options()
         secured = TLSMemoryBIOFactory(options, False, self.factory, self.clock)
         self.endpoint, self.pairs = endpointTo(secured)
@@ -173,7 +170,7 @@ class StreamTests(SynchronousTestCase):
         return self.target(endpoint=Secured())
 
     def test_tls(self) -> None:
-        """Over TLS it is open after the handshake, and both times are known."""
+        """Over TLS, the channel opens after the handshake, and both times are recorded."""
         opening = self.secure().open(self.receiver)
         self.assertNoResult(opening)
         self.clock.advance(0.007)
@@ -200,9 +197,7 @@ class StreamTests(SynchronousTestCase):
         self.flushLoggedErrors()
 
     def test_lostInHandshake(self) -> None:
-        """
-        A close or reset during the handshake is a ``ConnectionClosed``, so that it is tried again.
-        """
+        """A close or reset during the handshake raises ``ConnectionClosed``, to be retried."""
         for end in ("loseConnection", "abortConnection"):
             opening = self.secure().open(self.receiver)
             getattr(self.pairs[-1].server, end)()

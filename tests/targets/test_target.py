@@ -7,7 +7,7 @@ from echoproto.targets.target import PORT, Target, parseTarget
 
 class TargetTests(SynchronousTestCase):
     def test_forms(self) -> None:
-        """Every form of a target, and the name that it gets."""
+        """Every form of a target is parsed, and gets a canonical name."""
         for text, name, carrier, host, port in (
             ("lab1", f"tcp://lab1:{PORT}", "tcp", "lab1", PORT),
             ("lab1:7", "tcp://lab1:7", "tcp", "lab1", 7),
@@ -25,7 +25,7 @@ class TargetTests(SynchronousTestCase):
         self.assertEqual(parseTarget("unix:///run/a%20b").path, "/run/a b")
 
     def test_invalid(self) -> None:
-        """Anything else is an error that shows the right form."""
+        """Invalid targets raise an error that shows the correct form."""
         for text, message in (
             ("", "invalid target"),
             ("lab1/x", "invalid target"),

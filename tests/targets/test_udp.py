@@ -36,7 +36,7 @@ class UnconnectedTests(SynchronousTestCase):
         )
 
     def test_replies(self) -> None:
-        """Each reply is reported with its source address, whichever that is, on both families."""
+        """A reply is reported with its source address, on both families."""
         for host in ("127.0.0.1", "127.0.0.2", "::1"):
             self.wire.listenUDP(7, EchoDatagramProtocol(self.wire), host)
             self.open(host).send(b"ping", host, 7)
@@ -44,7 +44,7 @@ class UnconnectedTests(SynchronousTestCase):
             self.assertEqual(self.replies.pop(), (b"ping", host, 7))
 
     def test_source(self) -> None:
-        """It may send from an address and a port of choice, if they can be had."""
+        """The source address and port can be chosen; a port in use raises CannotListenError."""
         self.open("127.0.0.1", "127.0.0.9", 19).send(b"ping", "127.0.0.1", 7)
         self.assertEqual(self.wire.pending[0].source, ("127.0.0.9", 19))
         self.assertRaises(CannotListenError, self.open, "127.0.0.1", "127.0.0.9", 19)
@@ -92,9 +92,9 @@ class ConnectedTests(SynchronousTestCase):
         self.wire = DatagramWire()
         self.receiver = RecordingReceiver()
 
-    def open(self, host: str | Sequence[str] = "127.0.0.1", **named: Any) -> Any:
+    def open(self, host: str | Sequence[str] = "127.0.0.1", **options: Any) -> Any:
         hosts = [host] if isinstance(host, str) else host
-        target = UDPTarget("udp://lab1:7", self.wire, ResolvedHost(hosts), 7, 4, **named)
+        target = UDPTarget("udp://lab1:7", self.wire, ResolvedHost(hosts), 7, 4, **options)
         self.target = target
         verifyObject(ITarget, target)
         channel = self.successResultOf(target.open(self.receiver))
@@ -135,10 +135,7 @@ class ConnectedTests(SynchronousTestCase):
         self.assertEqual(self.target.name, "udp://lab1:7")
 
     def test_secondAddress(self) -> None:
-        """
-        If the first address refuses before any reply, the datagrams go to the second one, which is
-        used from then on.
-        """
+        """If the first address refuses before any reply, the second one is used from then on."""
         self.wire.listenUDP(7, EchoDatagramProtocol(self.wire), "127.0.0.2")
         channel = self.open(["127.0.0.1", "127.0.0.2", "127.0.0.3"])
         refused = channel._port
@@ -226,7 +223,7 @@ class ConnectedTests(SynchronousTestCase):
         self.assertEqual(self.wire.ports, {})
 
     def test_invalidPort(self) -> None:
-        """Any other error of connecting is raised as it is, and no port stays open."""
+        """Other errors of connecting are raised unchanged, and no port stays open."""
         self.wire = FailingWire(OverflowError("port must be 0-65535."))
         target = UDPTarget("udp://lab1:70000", self.wire, ResolvedHost(["127.0.0.1"]), 70_000, 4)
         self.failureResultOf(target.open(self.receiver), OverflowError)

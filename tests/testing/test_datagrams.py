@@ -13,7 +13,7 @@ from echoproto.transports.udp import listenDatagrams
 
 
 class Recording(DatagramProtocol):
-    """Keeps what comes."""
+    """Records received datagrams."""
 
     def __init__(self) -> None:
         self.received: list[tuple[bytes, Any]] = []
@@ -45,7 +45,7 @@ class WireTests(SynchronousTestCase):
         return [data for data, _ in self.server.received]
 
     def test_delivers(self) -> None:
-        """A datagram waits until it is delivered, and comes with its source."""
+        """A datagram is pending until delivered, and arrives with its source."""
         self.send(b"hi")
         self.assertEqual(
             self.wire.pending, [Datagram(("127.0.0.1", 50_000), ("127.0.0.1", 7), b"hi")]
@@ -54,13 +54,13 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(self.server.received, [(b"hi", ("127.0.0.1", 50_000))])
 
     def test_deliversSome(self) -> None:
-        """As many are delivered as the test says, the next first."""
+        """deliver() delivers the requested number of datagrams, the oldest first."""
         self.send(b"a", b"b", b"c")
         self.wire.deliver(2)
         self.assertEqual(self.received(), [b"a", b"b"])
 
-    def test_fates(self) -> None:
-        """Datagrams are lost, doubled, reordered and corrupted on command."""
+    def test_faults(self) -> None:
+        """Datagrams can be lost, duplicated, reordered and corrupted by the test."""
         self.send(b"lost", b"twice", b"first", b"bits")
         self.wire.lose()
         self.wire.duplicate(0)
@@ -70,7 +70,7 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(self.received(), [b"twice", b"first", b"twice", b"b\x96ts"])
 
     def test_refused(self) -> None:
-        """Who is connected to a port where nothing listens is told so; nobody else is."""
+        """Sending to a port without a listener is reported to connected ports only."""
         self.clientPort.write(b"x", ("127.0.0.1", 9))
         self.wire.deliverAll()
         self.assertEqual(self.client.refused, 0)
@@ -80,7 +80,7 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(self.client.refused, 1)
 
     def test_connected(self) -> None:
-        """A connected port takes from its peer only."""
+        """A connected port receives only from its peer."""
         self.clientPort.connect("127.0.0.1", 7)
         stranger = self.wire.listenUDP(8, Recording())
         stranger.write(b"stranger", ("127.0.0.1", 50_000))
@@ -98,30 +98,30 @@ class WireTests(SynchronousTestCase):
         self.assertEqual((self.client.received, others), ([], [(b"other", ("127.0.0.1", 8))]))
 
     def test_sizes(self) -> None:
-        """What no datagram holds is refused; what the receiver has no room for is cut."""
+        """Too long datagrams raise, and those over the receiver's limit are truncated."""
         self.assertRaises(MessageLengthError, self.send, b"x" * 65_508)
         self.send(b"x" * 8193)
         self.wire.deliverAll()
         self.assertEqual(len(self.received()[0]), 8192)
 
-    def test_addressIsNeeded(self) -> None:
-        """A port that is not connected needs to be told where to."""
+    def test_noAddress(self) -> None:
+        """Writing on an unconnected port requires an address."""
         self.assertRaises(ValueError, self.clientPort.write, b"x")
 
-    def test_taken(self) -> None:
-        """An address can be had once."""
+    def test_inUse(self) -> None:
+        """An address can be bound once."""
         self.assertRaises(CannotListenError, self.wire.listenUDP, 7, Recording())
         self.wire.listenUDP(7, Recording(), "192.0.2.1")
 
     def test_IPv6(self) -> None:
-        """A port on :: is at ::1."""
+        """A port on ``::`` has the address ``::1``."""
         port = self.wire.listenUDP(7, Recording(), "::")
         self.assertEqual((port.getHost().host, port.getHost().port), ("::1", 7))
         port.write(b"x" * 65_527, ("::1", 7))
         self.assertRaises(MessageLengthError, port.write, b"x" * 65_528, ("::1", 7))
 
     def test_listenDatagrams(self) -> None:
-        """listenDatagrams on the wire gives a port of the wire, which takes datagrams whole."""
+        """listenDatagrams() on the wire makes a port that receives complete datagrams."""
         receiver = Recording()
         listenDatagrams(self.wire, 9, receiver)
         self.clientPort.write(b"x" * 65_507, ("127.0.0.1", 9))
@@ -129,19 +129,19 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(len(receiver.received[0][0]), 65_507)
 
     def test_stop(self) -> None:
-        """A port that is stopped leaves the wire and tells its protocol."""
+        """A stopped port leaves the wire and notifies its protocol."""
         self.successResultOf(self.serverPort.stopListening())
         self.successResultOf(self.serverPort.stopListening())
         self.assertTrue(self.server.stopped)
         self.assertNotIn(("127.0.0.1", 7), self.wire.ports)
 
     def test_noBroadcast(self) -> None:
-        """The wire has no broadcast."""
+        """Broadcasts are not supported."""
         self.clientPort.setBroadcastAllowed(True)
         self.assertFalse(self.clientPort.getBroadcastAllowed())
 
-    def test_hasAllThatTheRealOneHas(self) -> None:
-        """The port has every method of the interfaces that Twisted's UDP port has."""
+    def test_interfaces(self) -> None:
+        """The port has all methods of the interfaces of Twisted's UDP port."""
         names = set(IUDPTransport.names()) | set(IListeningPort.names())
         self.assertTrue(all(hasattr(Port, name) for name in names))
         self.assertEqual([n for n in names if not hasattr(MemoryDatagramPort, n)], [])

@@ -14,8 +14,8 @@ PEER = IPv4Address("TCP", "192.0.2.1", 7)
 
 
 class RecordingProtocolTests(SynchronousTestCase):
-    def test_notes(self) -> None:
-        """Everything that happens is noted in order, pieces in a row as one."""
+    def test_records(self) -> None:
+        """All events are recorded in order; consecutive data is one event."""
         protocol = RecordingProtocol()
         protocol.makeConnection(cast(Any, "transport"))
         protocol.dataReceived(b"a")
@@ -31,8 +31,8 @@ class RecordingProtocolTests(SynchronousTestCase):
 
 
 class RecordingObserverTests(SynchronousTestCase):
-    def test_notes(self) -> None:
-        """All that it is told is kept."""
+    def test_records(self) -> None:
+        """All notifications are recorded."""
         observer = RecordingObserver()
         summary = ConnectionSummary(PEER, CloseReason.LOST, 1.0, 2, 3)
         observer.connectionOpened(PEER)

@@ -20,8 +20,8 @@ from echoproto.testing import MemoryTransport, RecordingProtocol, StreamPair, en
 from echoproto.testing import streams as module
 
 
-class Plain(Protocol):
-    """A protocol that knows no half-close, as most do."""
+class FullClosing(Protocol):
+    """A protocol without half-close support."""
 
     def __init__(self) -> None:
         self.reason: Failure | None = None
@@ -31,7 +31,7 @@ class Plain(Protocol):
 
 
 class Producer:
-    """Notes what the transport tells it; as a pull producer writes a byte when asked."""
+    """Records its calls; as a pull producer it writes one byte per call."""
 
     def __init__(self, transport: MemoryTransport) -> None:
         self.transport = transport
@@ -57,8 +57,8 @@ class PairTestCase(SynchronousTestCase):
 
 
 class WriteTests(PairTestCase):
-    def test_nothingMovesByItself(self) -> None:
-        """Bytes arrive when the pair is pumped, both ways, and not before."""
+    def test_pump(self) -> None:
+        """Data arrives in both directions when the pair is pumped, and not before."""
         self.client.link.write(b"to")
         self.server.link.writeSequence([b"fr", b"o"])
         self.assertEqual((self.server.received, self.client.received), (b"", b""))
@@ -66,12 +66,12 @@ class WriteTests(PairTestCase):
         self.assertEqual((self.server.received, self.client.received), (b"to", b"fro"))
 
     def test_onlyBytes(self) -> None:
-        """Anything but bytes is refused, as Twisted refuses it."""
+        """Data of other types than bytes raises TypeError, as in Twisted."""
         self.assertRaises(TypeError, self.client.link.write, "text")
 
     @given(st.binary(max_size=200), st.data())
     def test_cut(self, data: bytes, draw: st.DataObject) -> None:
-        """However the bytes are cut, all arrive in order."""
+        """However the data is split, all of it arrives in order."""
         server, client = RecordingProtocol(), RecordingProtocol()
         pair = StreamPair(client, server, cut=lambda waiting: draw.draw(st.integers(1, waiting)))
         client.link.write(data)
@@ -79,7 +79,7 @@ class WriteTests(PairTestCase):
         self.assertEqual(server.received, data)
 
     def test_pausedReader(self) -> None:
-        """Who has paused gets nothing until it resumes."""
+        """A paused protocol receives nothing until it resumes."""
         self.server.link.pauseProducing()
         self.client.link.write(b"later")
         self.pair.pump()
@@ -88,8 +88,8 @@ class WriteTests(PairTestCase):
         self.pair.pump()
         self.assertEqual(self.server.received, b"later")
 
-    def test_neverAtRest(self) -> None:
-        """Two ends that answer each other for ever are an error, not a hang."""
+    def test_endlessExchange(self) -> None:
+        """Two ends that never stop sending raise an error instead of hanging."""
         self.patch(module, "STEP_LIMIT", 10)
         self.client.link.write(b"x" * 100)
         self.pair.cut = lambda waiting: 1
@@ -98,7 +98,7 @@ class WriteTests(PairTestCase):
 
 class ProducerTests(PairTestCase):
     def test_pushProducer(self) -> None:
-        """A push producer is paused over 64 KiB and resumed when the queue is empty."""
+        """A push producer is paused above 64 KiB and resumed when the queue is empty."""
         producer = Producer(self.client.link)
         self.client.link.registerProducer(producer, True)
         self.client.link.write(b"x" * 65_536)
@@ -109,15 +109,15 @@ class ProducerTests(PairTestCase):
         self.assertEqual(producer.events, ["pause", "resume"])
 
     def test_pullProducer(self) -> None:
-        """A pull producer is asked again whenever the queue is empty, until it is unregistered."""
+        """A pull producer is resumed whenever the queue is empty, until it is unregistered."""
         producer = Producer(self.client.link)
         self.client.link.registerProducer(producer, False)
         self.pair.pump()
         self.assertEqual(producer.events, ["resume"] * 3)
         self.assertEqual(self.server.received, b"xxx")
 
-    def test_stoppedAtTheEnd(self) -> None:
-        """A producer is stopped when the connection is over, and one that comes later at once."""
+    def test_stopped(self) -> None:
+        """A producer is stopped at the end of the connection, and a later one at once."""
         producer, late = Producer(self.client.link), Producer(self.client.link)
         self.client.link.registerProducer(producer, True)
         self.server.link.abortConnection()
@@ -127,13 +127,13 @@ class ProducerTests(PairTestCase):
         self.client.link.registerProducer(late, True)
         self.assertEqual(late.events, ["stop"])
 
-    def test_oneAtATime(self) -> None:
-        """A second producer is refused, as Twisted refuses it."""
+    def test_secondProducer(self) -> None:
+        """A second producer raises, as in Twisted."""
         self.client.link.registerProducer(Producer(self.client.link), True)
         self.assertRaises(RuntimeError, self.client.link.registerProducer, None, True)
 
-    def test_closesAfterAWaitingProducer(self) -> None:
-        """While a paused producer is registered the connection does not close (twisted#6461)."""
+    def test_closeWithPausedProducer(self) -> None:
+        """With a paused producer registered, the connection does not close (twisted#6461)."""
         producer = Producer(self.client.link)
         self.client.link.registerProducer(producer, True)
         self.server.link.pauseProducing()
@@ -146,9 +146,9 @@ class ProducerTests(PairTestCase):
         self.assertIsInstance(self.pair.client.closed, ConnectionDone)
 
 
-class EndingTests(PairTestCase):
+class ClosingTests(PairTestCase):
     def test_halfClose(self) -> None:
-        """A FIN comes after what was queued; the other direction stays open."""
+        """A FIN follows queued data, and the other direction stays open."""
         self.client.link.write(b"last")
         self.client.link.loseWriteConnection()
         self.client.link.loseWriteConnection()
@@ -161,14 +161,14 @@ class EndingTests(PairTestCase):
         self.assertEqual((self.server.received, self.client.received), (b"last", b"answer"))
 
     def test_closeAfterOwnFIN(self) -> None:
-        """loseConnection after our FIN closes at once, as Twisted does."""
+        """loseConnection after a half-close closes at once, as in Twisted."""
         self.client.link.loseWriteConnection()
         self.pair.pump()
         self.client.link.loseConnection()
         self.assertEqual(self.client.events[-1], "lost")
 
     def test_close(self) -> None:
-        """loseConnection flushes, then closes; the other end sees a FIN."""
+        """loseConnection flushes, then closes; the other end receives a FIN."""
         self.client.link.write(b"last")
         self.client.link.loseConnection()
         self.pair.pump()
@@ -181,11 +181,8 @@ class EndingTests(PairTestCase):
         self.assertTrue(self.server.reason.check(ConnectionDone))
 
     def test_plainProtocol(self) -> None:
-        """
-        A protocol that knows no half-close is closed at the other end's FIN, whatever it has
-        queued.
-        """
-        plain = Plain()
+        """A protocol without half-close support is closed at the other end's FIN."""
+        plain = FullClosing()
         pair = StreamPair(self.client, plain)
         self.client.link.loseWriteConnection()
         pair.pump()
@@ -193,14 +190,14 @@ class EndingTests(PairTestCase):
         self.assertTrue(plain.reason.check(ConnectionDone))
 
     def test_plainProtocolSendsFIN(self) -> None:
-        """A protocol that knows no half-close may half-close, and is not told of it."""
-        pair = StreamPair(Plain(), self.server)
+        """A protocol without half-close support can half-close, and is not notified."""
+        pair = StreamPair(FullClosing(), self.server)
         pair.client.loseWriteConnection()
         pair.pump()
         self.assertEqual(self.server.events[-1], "readLost")
 
     def test_abort(self) -> None:
-        """An abort drops what is queued; the other end sees a reset."""
+        """An abort discards queued data, and the other end is reset."""
         self.client.link.write(b"never seen")
         self.client.link.abortConnection()
         self.client.link.write(b"nor this")
@@ -212,7 +209,7 @@ class EndingTests(PairTestCase):
         self.assertEqual(self.pair.client.queue, b"")
 
     def test_abortAfterTheOtherClosed(self) -> None:
-        """An abort changes nothing at an end that is over already."""
+        """An abort does not affect an end that is already closed."""
         self.server.link.loseConnection()
         self.pair.pump()
         self.client.link.abortConnection()
@@ -221,32 +218,30 @@ class EndingTests(PairTestCase):
         self.assertIsInstance(self.pair.server.closed, ConnectionDone)
 
     def test_closeWithUnreadInput(self) -> None:
-        """Who closes without reading all resets the other end (RFC 2525 section 2.17)."""
+        """Closing with unread data resets the other end (RFC 2525 section 2.17)."""
         self.server.link.write(b"unread")
         self.client.link.loseConnection()
         self.pair.pump()
         self.assertIsInstance(self.pair.server.closed, ConnectionLost)
 
     def test_pausedReaderSeesNoFIN(self) -> None:
-        """Who has paused does not see the FIN either."""
+        """A paused protocol does not receive the FIN."""
         self.server.link.pauseProducing()
         self.client.link.loseWriteConnection()
         self.pair.pump()
         self.assertEqual(self.server.events, ["made"])
 
 
-class FaithTests(PairTestCase):
-    def test_hasAllThatTheRealOneHas(self) -> None:
-        """
-        The transport has every public method that Twisted's TCP transport inherits from interfaces.
-        """
+class TransportTests(PairTestCase):
+    def test_interfaces(self) -> None:
+        """The transport has all methods of the interfaces of Twisted's TCP transport."""
         real = {name for interface in ITCPTransport.__iro__ for name in interface.names()}
         real |= set(IConsumer.names()) | set(IPushProducer.names())
         self.assertTrue(all(hasattr(Server, name) for name in real))
         self.assertEqual([name for name in real if not hasattr(MemoryTransport, name)], [])
 
     def test_options(self) -> None:
-        """Socket options are as they were set."""
+        """Socket options keep their values."""
         link: Any = self.client.link
         self.assertFalse(link.getTcpNoDelay() or link.getTcpKeepAlive())
         link.setTcpNoDelay(True)
@@ -254,22 +249,22 @@ class FaithTests(PairTestCase):
         self.assertTrue(link.getTcpNoDelay() and link.getTcpKeepAlive())
 
     def test_addresses(self) -> None:
-        """Each end's host is the other's peer."""
+        """The host of one end is the peer of the other."""
         self.assertEqual(self.client.link.getHost(), self.server.link.getPeer())
         self.assertEqual(self.client.link.getPeer(), self.server.link.getHost())
 
 
 class EndpointTests(SynchronousTestCase):
     def test_connects(self) -> None:
-        """Each connect makes a pair with a protocol of the server's factory."""
+        """connect() makes a pair with a protocol of the server's factory."""
         endpoint, pairs = endpointTo(Factory.forProtocol(RecordingProtocol))
         client = self.successResultOf(endpoint.connect(Factory.forProtocol(RecordingProtocol)))
         self.successResultOf(endpoint.connect(Factory.forProtocol(RecordingProtocol)))
         self.assertEqual(len(pairs), 2)
         self.assertIs(pairs[0].client.protocol, client)
 
-    def test_refuses(self) -> None:
-        """Where the server's factory builds nothing the connection is refused."""
+    def test_refused(self) -> None:
+        """If the server's factory builds no protocol, the connection is refused."""
 
         class Refusing(Factory):
             def buildProtocol(self, addr: Any) -> None:
