@@ -1,8 +1,7 @@
-"""Tests, which mirror the package file for file."""
+"""Tests, in the same layout as the package."""
 
 import signal
 
-# Who runs in the background of a shell ignores Ctrl-C, and so would every program that a test
-# interrupts.
+# Background jobs of a shell ignore Ctrl-C, and so would all programs that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

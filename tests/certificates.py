@@ -1,4 +1,4 @@
-"""Certificates for the tests that speak TLS, made anew at each run."""
+"""Certificates for TLS tests, generated in every run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 @lru_cache(maxsize=1)
 def serverPEM() -> bytes:
-    """A private key and a certificate for ``localhost`` that it signed itself, valid for a day."""
+    """A private key and its self-signed certificate for ``localhost``, valid for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(timezone.utc)
@@ -39,7 +39,7 @@ def serverPEM() -> bytes:
 
 @dataclass(frozen=True)
 class Identity:
-    """A private key and the certificate that belongs to it."""
+    """A private key and its certificate."""
 
     key: Any
     certificate: x509.Certificate
@@ -54,11 +54,11 @@ class Identity:
 
     @property
     def pem(self) -> bytes:
-        """Both, in one file."""
+        """Key and certificate in one file."""
         return self.keyPEM + self.certificatePEM
 
     def encryptedPEM(self, encryption: serialization.KeySerializationEncryption) -> bytes:
-        """The key alone."""
+        """The key only."""
         return bytes(
             self.key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
@@ -70,7 +70,7 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _valid(subject: str, issuer: str, key: Any) -> x509.CertificateBuilder:
+def _builder(subject: str, issuer: str, key: Any) -> x509.CertificateBuilder:
     now = datetime.now(timezone.utc)
     return x509.CertificateBuilder(
         issuer_name=_name(issuer),
@@ -84,23 +84,25 @@ def _valid(subject: str, issuer: str, key: Any) -> x509.CertificateBuilder:
 
 @cache
 def authority(name: str) -> Identity:
-    """One who signs certificates, called ``name``."""
+    """A certificate authority with this name."""
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _valid(name, name, key).add_extension(x509.BasicConstraints(True, None), True)
+    builder = _builder(name, name, key).add_extension(x509.BasicConstraints(True, None), True)
     return Identity(key, builder.sign(key, hashes.SHA256()))
 
 
 @cache
-def issued(name: str, *dnsNames: str, by: str = "authority", key: Any = None) -> Identity:
+def issued(name: str, *dnsNames: str, issuer: str = "authority", key: Any = None) -> Identity:
     """
-    One called ``name``, a client or a server, whose certificate the authority called ``by`` signed.
+    A client or server identity signed by an authority.
 
-    :param dnsNames: what the certificate is for.
-    :param key: of its own where not given.
+    :param name: its common name.
+    :param dnsNames: the host names of the certificate.
+    :param issuer: the name of the authority.
+    :param key: its key; a new one by default.
     """
     key = key if key is not None else ec.generate_private_key(ec.SECP256R1())
-    builder = _valid(name, by, key)
+    builder = _builder(name, issuer, key)
     if dnsNames:
-        names = x509.SubjectAlternativeName([x509.DNSName(each) for each in dnsNames])
+        names = x509.SubjectAlternativeName([x509.DNSName(dnsName) for dnsName in dnsNames])
         builder = builder.add_extension(names, critical=False)
-    return Identity(key, builder.sign(authority(by).key, hashes.SHA256()))
+    return Identity(key, builder.sign(authority(issuer).key, hashes.SHA256()))

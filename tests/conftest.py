@@ -1,4 +1,4 @@
-"""The order of the tests, where it matters, and the folder that they run in."""
+"""The order of the tests, and the folder in which they run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ def _isFunction(item: pytest.Item) -> bool:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
     """
-    Run test cases before test functions: pytest-twisted starts its reactor at the first function,
-    and a ``trial`` test case that uses the reactor would then find it running.
+    Run test cases before test functions.
+
+    pytest-twisted starts its reactor at the first function, and a ``trial`` test case that uses the
+    reactor would find it running.
     """
     yield
     items.sort(key=_isFunction)
@@ -27,20 +29,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
-    One for all tests, with a short name: the path of a UNIX socket in it has 108 bytes at most
-    (unix(7)).
+    A folder for all tests.
+
+    Its name is short, because paths of UNIX sockets are limited to 108 bytes (unix(7)).
     """
     return tmp_path_factory.mktemp("t")
 
 
 @pytest.fixture(autouse=True)
 def _inFolder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What ``mktemp`` of a test case makes is left there, and not in the checkout."""
+    """Run tests in that folder, so that ``mktemp`` leaves nothing in the checkout."""
     monkeypatch.chdir(folder)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """An option for ``tests/hostile``; here, as only this file is read before the options are."""
+    """An option for ``tests/hostile``; only this file is loaded before options are parsed."""
     parser.addoption(
         "--keep-figures", action="store_true", help="write docs/reliability.md from this run"
     )

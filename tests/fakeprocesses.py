@@ -17,11 +17,11 @@ from echoproto.childprocess import REPORT_DESCRIPTOR
 
 class FakeProcess:
     """
-    The transport of one child process, and what was done to it.
+    The transport of a child process, which records calls.
 
     :ivar command: its command.
-    :ivar childFDs: the descriptors that it inherits, as of ``spawnProcess``.
-    :ivar signals: the signals that it was sent.
+    :ivar childFDs: its inherited descriptors, as for ``spawnProcess``.
+    :ivar signals: the signals sent to it.
     :ivar inputClosed: whether its standard input is closed.
     """
 
@@ -37,7 +37,7 @@ class FakeProcess:
 
     @property
     def messages(self) -> list[Any]:
-        """The messages that it was sent."""
+        """The messages sent to it."""
         stream, messages = io.BytesIO(self._input), []
         while stream.tell() < len(self._input):
             messages.append(pickle.load(stream))

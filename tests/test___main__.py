@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 class MainTests(SynchronousTestCase):
     def test_main(self) -> None:
-        """``python -m echoproto`` is the command; importing it is nothing."""
+        """``python -m echoproto`` runs the command; importing the module has no effect."""
         import echoproto.__main__
 
         self.patch(sys, "argv", ["echoproto", "nonsense"])

@@ -36,23 +36,23 @@ TIMEOUT = 300
 
 class ChildPathTests(SynchronousTestCase):
     def test_currentFolder(self) -> None:
-        """The current folder is not on the path of a child, however it is written."""
+        """The current folder is removed from the path of a child, in all its notations."""
         path = ["", ".", "/start", "/start/", "/lib", "/start/x/.."]
         self.assertEqual(childPath(path, "/start", "/home"), ["/lib"])
 
     def test_checkout(self) -> None:
-        """The folder of echoproto is, even if it is the current folder."""
+        """The folder of echoproto stays on the path, even if it is the current folder."""
         self.assertEqual(childPath(["", "/lib"], "/home", "/home"), ["/home", "/lib"])
 
     def test_relative(self) -> None:
-        """Relative folders are resolved, as the child may run elsewhere."""
+        """Relative folders are resolved, because the child may run in another folder."""
         self.assertEqual(
             childPath(["sub", "../lib"], "/start", "/home"), ["/start/sub", "/start/../lib"]
         )
 
 
 class ChildCommandTests(SynchronousTestCase):
-    """Real processes, in a folder with a module that must not be imported."""
+    """Run real processes in a folder with a module that must not be imported."""
 
     def run_(
         self, module: str, function: str, folder: str, path: list[str]
@@ -95,7 +95,7 @@ class ChildCommandTests(SynchronousTestCase):
         self.assertEqual(ended.returncode, 7)
 
     def test_removedFolder(self) -> None:
-        """A current folder that was removed is no error."""
+        """A removed current folder is not an error."""
         self.patch(os, "getcwd", mock.Mock(side_effect=FileNotFoundError))
         self.patch(sys, "path", ["", "/lib"])
         self.assertIn("sys.path[:] = ['/lib'];", childCommand("json", "dumps")[-1])
@@ -127,26 +127,26 @@ class ChildProcessTests(SynchronousTestCase):
         self.reactor = FakeProcessReactor()
         self.child, self.process = self.spawn()
 
-    def spawn(self, **named: Any) -> tuple[RecordingChild, FakeProcess]:
+    def spawn(self, **options: Any) -> tuple[RecordingChild, FakeProcess]:
         child = RecordingChild()
         reactor: Any = self.reactor
-        child.spawn(reactor, "json", "dumps", **named)
+        child.spawn(reactor, "json", "dumps", **options)
         return child, self.reactor.spawned[-1]
 
     def test_spawn(self) -> None:
-        """It runs the module, with pipes, our outputs, and further descriptors."""
+        """The child runs the module with pipes, inherited outputs and further descriptors."""
         _, process = self.spawn(descriptors={4: 40})
         self.assertEqual(process.command, childCommand("json", "dumps"))
         self.assertEqual(process.childFDs, {0: "w", 1: 1, 2: 2, 3: "r", 4: 40})
 
     def test_cannotSpawn(self) -> None:
-        """A process that cannot be started is an ``OSError``."""
+        """A process that cannot be started raises ``OSError``."""
         self.reactor.failures = 1
         with self.assertRaises(OSError):
             self.spawn()
 
     def test_messages(self) -> None:
-        """Messages are sent until the input is closed, and silently dropped after that."""
+        """Messages are sent until the input is closed, and silently dropped afterwards."""
         self.child.send("one")
         self.child.send({"two": 2})
         self.child.closeInput()
@@ -155,13 +155,13 @@ class ChildProcessTests(SynchronousTestCase):
         self.assertTrue(self.process.inputClosed)
 
     def test_reports(self) -> None:
-        """Reports are received line by line, however they are cut."""
+        """Reports are received line by line, however the data is split."""
         for data in (b"o", b"ne\ntwo\nth", b"ree\n"):
             self.child.childDataReceived(3, data)
         self.assertEqual(self.child.reports, [b"one", b"two", b"three"])
 
     def test_tooLong(self) -> None:
-        """What is received of a line that is too long is dropped."""
+        """A line over the limit is dropped."""
         self.patch(childprocess, "MAX_REPORT_BYTES", 10)
         for data in (b"x" * 8, b"x" * 8, b"one\n"):
             self.child.childDataReceived(3, data)
@@ -180,7 +180,7 @@ class ChildProcessTests(SynchronousTestCase):
             self.assertEqual((child.hasEnded, child.exits), (True, [exit_]))
 
     def test_kill(self) -> None:
-        """A signal is sent to a process that runs, and not to one that has ended."""
+        """A signal is sent to a running process only."""
         self.child.signal(signal.SIGHUP)
         self.child.kill()
         self.process.hasEnded = True
@@ -188,7 +188,7 @@ class ChildProcessTests(SynchronousTestCase):
         self.assertEqual(self.process.signals, [signal.SIGHUP, signal.SIGKILL])
 
     def test_killAfter(self) -> None:
-        """A process is killed after some time unless it has ended by then."""
+        """A process is killed after a delay unless it has ended."""
         self.child.killAfter(self.reactor, 2.0)
         other, otherProcess = self.spawn()
         other.killAfter(self.reactor, 2.0)
@@ -212,7 +212,7 @@ class ChildProcessTests(SynchronousTestCase):
 class ParentPipeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
-        # Twisted before 25.5 has True here at first.
+        # Twisted before 25.5 starts with True here.
         self.reactor.running, self.reactor.hasStopped = True, False
         self.pipe = ParentPipe(self.reactor)
 
@@ -235,14 +235,14 @@ class ParentPipeTests(SynchronousTestCase):
         self.assertFalse(self.reactor.hasStopped)
 
     def test_open(self) -> None:
-        """The pipe is connected to standard input and to the descriptor of the reports."""
+        """The pipe is connected to standard input and to the report descriptor."""
         with mock.patch.object(stdio, "StandardIO") as standardIO:
             transport = openParentPipe(self.pipe, self.reactor)
         standardIO.assert_called_once_with(self.pipe, stdin=0, stdout=3, reactor=self.reactor)
         self.assertIs(transport, standardIO.return_value)
 
     def test_receiveMessage(self) -> None:
-        """Messages are received one by one, until the parent is gone."""
+        """Messages are received one by one until the parent closes the pipe."""
         stream = io.BytesIO(pickle.dumps("one") + pickle.dumps("two"))
         self.patch(sys, "stdin", mock.Mock(buffer=stream))
         self.assertEqual((receiveMessage(), receiveMessage()), ("one", "two"))

@@ -1,4 +1,4 @@
-"""What systemd thinks of the unit files in ``deploy/systemd``."""
+"""systemd accepts the unit files in ``deploy/systemd``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 UNITS = Path(__file__).parents[1] / "deploy" / "systemd"
 
-#: systemd 252 gives 1.2, out of 10 for a service that may do what root may.
+#: systemd 252 rates the service 1.2 of 10, where 10 is an unrestricted root service.
 MAXIMUM_EXPOSURE = 1.5
 
 
@@ -35,17 +35,17 @@ class UnitTests(SynchronousTestCase):
         )
 
     def test_accepted(self) -> None:
-        """systemd accepts each unit, and says nothing of any line."""
+        """systemd accepts every unit without a warning."""
         self.assertEqual(
             [unit.name for unit in self.units], ["echoproto.service", "echoproto.socket"]
         )
         ran = self.analyze("verify", *map(str, self.units))
-        # This machine's own units, which are read along, may be complained of.
-        ours = [line for line in ran.stderr.splitlines() if "echoproto" in line]
-        self.assertEqual((ours, ran.returncode), ([], 0), ran.stderr)
+        # Warnings about other units of this machine are ignored.
+        warnings = [line for line in ran.stderr.splitlines() if "echoproto" in line]
+        self.assertEqual((warnings, ran.returncode), ([], 0), ran.stderr)
 
     def test_exposure(self) -> None:
-        """The service can do little harm to the machine."""
+        """systemd rates the exposure of the service as OK."""
         ran = self.analyze("security", "--offline=true", "--no-pager", str(self.units[0]))
         if "offline" in ran.stderr:
             raise SkipTest("this systemd-analyze judges running services only")

@@ -1,4 +1,4 @@
-"""What ``docs/`` says of the options is what they are."""
+"""The option tables in ``docs/`` match the options."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.loopback.program import ROOT
 #: Options with a section of their own instead of a row.
 IN_TEXT = {"greeting", "tls-cert", "tls-key", "tls-client-ca", "status"}
 
-#: Options of ``twistd`` itself, which stand before ours.
+#: Options of ``twistd`` itself, which precede those of echoproto.
 TWISTD = {"logfile", "logger", "pidfile"}
 
 
@@ -42,7 +42,7 @@ def page(name: str) -> str:
 
 
 def rows() -> dict[str, list[str]]:
-    """The tables of options, by option: what stands in the other cells."""
+    """The cells of the option tables, by option."""
     found = {}
     for line in page("docs/operation.md").splitlines():
         if line.startswith("| `--"):
@@ -53,8 +53,8 @@ def rows() -> dict[str, list[str]]:
 
 
 class OperationTests(SynchronousTestCase):
-    def test_everyOption(self) -> None:
-        """Every option has a row in a table, with its default, unit or effect, and reason."""
+    def test_allOptions(self) -> None:
+        """Every option has a row with its default, its unit or effect, and a reason."""
         table = rows()
         defaults = {option.name: option.default for option in ServeOptions.parameters}
         self.assertEqual(defaults.keys() - IN_TEXT - table.keys(), set())
@@ -63,9 +63,9 @@ class OperationTests(SynchronousTestCase):
                 self.assertEqual(table[name][0].split(" ")[0], default, name)
         self.assertTrue(all(len(cells) == 3 and all(cells) for cells in table.values()))
 
-    def test_noOther(self) -> None:
-        """No option is named that is not there."""
-        # Which has those of twistd echoproto too.
+    def test_unknownOptions(self) -> None:
+        """The pages name no unknown option."""
+        # Includes those of twistd echoproto.
         usage = ServeOptions().getUsage(80)
         usage += " ".join(OPTIONS)
         for name in ("docs/operation.md", "docs/measuring.md", "SECURITY.md", "README.md"):
@@ -73,23 +73,21 @@ class OperationTests(SynchronousTestCase):
                 self.assertIn(f"--{option}", usage, name)
 
     def test_measuring(self) -> None:
-        """
-        Every option of a measuring command is explained, and every exit status is in the table.
-        """
-        said = page("docs/measuring.md")
-        # The greeting is explained by its example in the help.
-        missing = {each for each in OPTIONS if each not in said} - {"--message", "--help"}
+        """Every option of a measuring command, and every exit status, is on the page."""
+        text = page("docs/measuring.md")
+        # Explained by its example in the help.
+        missing = {option for option in OPTIONS if option not in text} - {"--message", "--help"}
         self.assertEqual(missing, set())
-        for each in (OK, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED):
-            self.assertIn(f"\n| {each} | ", said)
+        for status in (OK, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED):
+            self.assertIn(f"\n| {status} | ", text)
 
     def test_conformance(self) -> None:
-        """The table of servers has every check."""
+        """The table of servers contains every check."""
         found = page("docs/conformance.md")
-        rows = [f"| {each.carrier} {each.name} |" for each in CHECKS]
+        rows = [f"| {check.carrier} {check.name} |" for check in CHECKS]
         self.assertEqual([row for row in rows if row not in found], [])
 
     def test_reliability(self) -> None:
-        """The page of figures has every attack."""
+        """The table of results contains every attack."""
         found = page("docs/reliability.md")
         self.assertEqual([attack for attack in ATTACKS if f"| {attack} |" not in found], [])

@@ -13,34 +13,30 @@ class EscapedTests(SynchronousTestCase):
         self.assertEqual(escaped("Grüße, 世界".encode()), "Grüße, 世界")
 
     def test_control(self) -> None:
-        """Line ends, terminal escapes and changes of direction are escaped."""
+        """Line ends, terminal escapes and direction marks are escaped."""
         self.assertEqual(escaped(b"a\r\nb\x1b[2J\x00"), "a\\r\\nb\\x1b[2J\\x00")
         self.assertEqual(escaped("\u202eevil\u2028".encode()), "\\u202eevil\\u2028")
 
-    def test_blank(self) -> None:
-        """
-        A character that is printable by its category and shows nothing is escaped; a space is not.
-        """
+    def test_invisible(self) -> None:
+        """Invisible characters in printable categories are escaped; a space is not."""
         for (
             character
         ) in "\u00ad\u115f\u1160\u2800\u3000\u3164\uffa0\ufe0f\u034f\U000e0100\U0001d159":
             self.assertEqual(escaped(character.encode()), ascii(character)[1:-1])
         self.assertEqual(escaped(b"a b"), "a b")
 
-    def test_piling(self) -> None:
-        """Marks without a width of their own are escaped, so that they cannot cover other lines."""
+    def test_combiningMarks(self) -> None:
+        """Combining marks without a width are escaped, so that they cannot cover other lines."""
         self.assertEqual(escaped("e\u0301\u20dd".encode()), "e\\u0301\\u20dd")
         self.assertEqual(escaped("\u0915\u093e".encode()), "\u0915\u093e")
 
     def test_undecodable(self) -> None:
-        """
-        Bytes that are not UTF-8 are escaped; so is a backslash, so that no text imitates them.
-        """
+        """Invalid UTF-8 is escaped, and so are backslashes, which could imitate escapes."""
         self.assertEqual(escaped(b"\xff\xfeA\\xff"), "\\xff\\xfeA\\\\xff")
 
     @given(st.binary())
     def test_oneReversibleLine(self, data: bytes) -> None:
-        """Any bytes become one line of printable text, and different bytes different text."""
+        """Any data becomes one printable line, and different data different lines."""
         text = escaped(data)
         self.assertTrue(text.isprintable())
         self.assertLessEqual(len(text.splitlines()), 1)
@@ -48,5 +44,5 @@ class EscapedTests(SynchronousTestCase):
             self.assertEqual(text.encode("ascii").decode("unicode_escape").encode("ascii"), data)
 
     def test_str(self) -> None:
-        """Text is escaped in the same way; so are lone surrogates, which no encoding has."""
+        """Text is escaped in the same way, including lone surrogates."""
         self.assertEqual(escaped("a\nb\ud800\u202e"), "a\\nb\\ud800\\u202e")

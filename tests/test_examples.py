@@ -1,4 +1,4 @@
-"""The programs in ``examples/`` work, in memory."""
+"""The programs in ``examples/`` run on a reactor in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ExampleTestCase(SynchronousTestCase):
     """Runs ``main`` of an example on a reactor in memory."""
 
     def start(self, name: str) -> Any:
-        """Start the example and return the factory that it listens with."""
+        """Start the example and return the factory of its listener."""
         self.reactor = MemoryReactorClock()
         main = runpy.run_path(str(ROOT / "examples" / name))["main"]
         running: Deferred[None] = ensureDeferred(main(self.reactor, "tcp:8007"))
@@ -43,7 +43,7 @@ class ExampleTestCase(SynchronousTestCase):
 
 class UppercaseTests(ExampleTestCase):
     def test_reply(self) -> None:
-        """The reply is the data in upper case, whole, also after the client's FIN."""
+        """The reply is the data in upper case, complete even after the client's FIN."""
         factory = self.start("uppercase.py")
         self.assertEqual(self.exchange(factory, b"hello" * 50_000), b"HELLO" * 50_000)
 

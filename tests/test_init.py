@@ -12,12 +12,12 @@ from echoproto.protocols.echo import EchoFactory
 
 class PackageTests(SynchronousTestCase):
     def test_exports(self) -> None:
-        """Everything in ``__all__`` is there, in alphabetical order."""
+        """All names in ``__all__`` exist, in alphabetical order."""
         self.assertEqual(sorted(echoproto.__all__), echoproto.__all__)
         self.assertEqual([name for name in echoproto.__all__ if not hasattr(echoproto, name)], [])
 
     def test_lazy(self) -> None:
-        """A name is imported when it is first used; any other name is an AttributeError."""
+        """A name is imported on first use; an unknown name is an AttributeError."""
         self.assertEqual(sorted(echoproto._HOMES), echoproto.__all__)
         self.assertLessEqual(set(echoproto.__all__), set(dir(echoproto)))
         self.assertIs(echoproto.__getattr__("EchoFactory"), EchoFactory)
@@ -25,7 +25,7 @@ class PackageTests(SynchronousTestCase):
             echoproto.__getattr__("nonsense")
 
     def test_installsNoReactor(self) -> None:
-        """Importing the package, and every module in it, installs no reactor."""
+        """Importing the package and all of its modules installs no reactor."""
         names = [m.name for m in pkgutil.walk_packages(echoproto.__path__, "echoproto.")]
         self.assertIn("echoproto.server.options", names)
         program = (

@@ -1,4 +1,4 @@
-"""One name for one idea: the gates of the vocabulary."""
+"""Public names are unique in the package."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
-Every command and every Python snippet of the pages is run, and prints what the page shows.
+Run all commands and Python snippets of the pages, and compare their output with the page.
 
 The first word of a block is its language, the second its role: in the README ``server`` and
-``tests`` are the two set-up commands, ``start`` runs a server for the blocks of all pages. Ports
-are replaced by free ones. Output marked ``figures`` is compared without its numbers, and may
+``tests`` are the two set-up commands, and ``start`` runs a server for the blocks of all pages.
+Ports are replaced by free ones. Output marked ``figures`` is compared without its numbers, and may
 continue. Blocks without a language are illustrations.
 """
 
@@ -25,20 +25,20 @@ from tests.loopback.program import PATIENCE, ROOT, Program, environment, halfClo
 
 PAGES = ("README.md", "docs/library.md", "docs/options.md", "docs/reactor.md", "docs/sockets.md")
 
-#: Blocks that show the output of the block before them.
+#: Blocks with the output of the previous block.
 EXACT, FIGURES = "text", "text figures"
 
 
 @dataclass(frozen=True)
 class Block:
     """
-    One fenced block.
+    A fenced block.
 
-    :ivar page: the page that it is on.
+    :ivar page: its page.
     :ivar line: its first line.
-    :ivar kind: the words behind the fence.
+    :ivar kind: the words after the fence.
     :ivar text: its content.
-    :ivar output: the content of the output block behind it; ``None`` without one.
+    :ivar output: the content of the output block after it, or ``None``.
     :ivar figures: whether the numbers in the output vary.
     """
 
@@ -50,7 +50,7 @@ class Block:
     figures: bool = False
 
     def matches(self, printed: str) -> bool:
-        """Whether the output on the page shows what was printed."""
+        """Whether the output on the page matches the printed one."""
         shown = (self.output or "").rstrip()
         if self.figures:
             return withoutFigures(printed).startswith(withoutFigures(shown))
@@ -58,13 +58,13 @@ class Block:
 
 
 def withoutFigures(text: str) -> str:
-    """A text with ``0`` for every number, no prefixes of units, and one space between words."""
+    """The text with ``0`` for every number, no unit prefixes, and single spaces."""
     text = re.sub(r"\d+(\.\d+)?", "0", text)
     return re.sub(r"[ \t]+", " ", re.sub(r"\b[KMG]iB\b", "B", text))
 
 
 def blocks(page: str) -> list[Block]:
-    """The fenced blocks of a page, in order, each with its output."""
+    """The fenced blocks of a page, in order, with their outputs."""
     markdown = (ROOT / page).read_text(encoding="utf-8")
     found: list[Block] = []
     for match in re.finditer(r"^```([^\n]+)\n(.*?)^```$", markdown, re.MULTILINE | re.DOTALL):
@@ -82,14 +82,14 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 
 def only(kind: str) -> Block:
-    """The one block of a kind."""
+    """The only block of a kind."""
     [block] = [block for block in BLOCKS if block.kind == kind]
     return block
 
 
 @pytest.fixture(scope="module")
 def ports() -> Iterator[dict[str, str]]:
-    """The README's server, started with its own options; its ports by those that the pages name."""
+    """Run the README's server with its own options; its real ports by those on the pages."""
     options = only("sh start").text.split()[3:]
     assert options == ["--port", "12345", "--greet", "12346"]
     with Program("--port", "0", "--greet", "0", listeners=8) as program:
@@ -97,12 +97,12 @@ def ports() -> Iterator[dict[str, str]]:
 
 
 def withPorts(text: str, ports: dict[str, str]) -> str:
-    """A text with the real ports in place of those that the pages name."""
+    """The text with real ports instead of those on the pages."""
     return re.sub(r"1234[56]", lambda port: ports[port[0]], text)
 
 
 def run(command: list[str], folder: Path) -> str:
-    """The output of a command, which must succeed."""
+    """Run a command, which must succeed, and return its output."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     finished = subprocess.run(
         command,
@@ -124,7 +124,7 @@ def run(command: list[str], folder: Path) -> str:
     ids=lambda block: f"{block.page}-{block.line}",
 )
 def test_block(block: Block, ports: dict[str, str], tmp_path: Path) -> None:
-    """The block runs, and prints what the page shows."""
+    """The block runs and prints the output on the page."""
     if " nc " in block.text and shutil.which("nc") is None:
         pytest.skip("nc is not installed")
     program = ["sh", "-ec"] if block.kind == "sh" else [sys.executable, "-c"]
@@ -136,8 +136,8 @@ def test_block(block: Block, ports: dict[str, str], tmp_path: Path) -> None:
     assert block.matches(shown), shown
 
 
-def test_everyBlockIsRun() -> None:
-    """Every block has a kind that is run, or no kind at all."""
+def test_allKindsAreKnown() -> None:
+    """Every block with a language has a known kind."""
     assert {block.kind for block in BLOCKS} == {"sh server", "sh tests", "sh start", "sh", "python"}
 
 
@@ -145,11 +145,11 @@ def test_everyBlockIsRun() -> None:
     "CI" not in os.environ, reason="installs from the package index: only if CI is set"
 )
 def test_serverCommand(tmp_path: Path) -> None:
-    """The first command, in a copy of the checkout with an empty environment, starts a server."""
+    """The first command, in a copy of the checkout without an environment, starts a server."""
     copy = tmp_path / "echoproto"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv*", ".git", "*.egg-info"))
     [command] = only("sh server").text.splitlines()
-    # "exec" makes the last program receive the signal.
+    # With "exec", the server itself receives the signal.
     shell = withPorts(command, {"12345": "0"}).replace(
         "&& .venv/bin/twistd", "&& exec .venv/bin/twistd"
     )

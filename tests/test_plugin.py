@@ -1,4 +1,4 @@
-"""The file in ``twisted/plugins/``, and what must not stand beside it."""
+"""The plugin in ``twisted/plugins/`` is found by twistd."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 class PluginTests(SynchronousTestCase):
     def test_found(self) -> None:
-        """twistd finds one service named echoproto, and it makes ours."""
+        """twistd finds one plugin named echoproto, with the options and service of this package."""
         [maker] = [p for p in getPlugins(IServiceMaker) if p.tapname == "echoproto"]
         self.assertIs(maker.options, options.Options)
         self.assertIs(maker.makeService, options.makeService)
 
     def test_lazy(self) -> None:
-        """Finding it imports nothing of the package."""
+        """Listing the plugins does not import the package."""
         program = (
             "import sys\nfrom twisted.plugin import getPlugins\n"
             "from twisted.application.service import IServiceMaker\n"
@@ -37,6 +37,6 @@ class PluginTests(SynchronousTestCase):
         )
         self.assertEqual(finished.returncode, 0)
 
-    def test_noPackagesUnderTwisted(self) -> None:
-        """The local twisted/ folder holds no __init__.py: it would hide Twisted, or the plugin."""
+    def test_noPackageFiles(self) -> None:
+        """The local twisted/ folder has no __init__.py, which would hide Twisted or the plugin."""
         self.assertEqual(list((ROOT / "twisted").rglob("__init__.py")), [])

@@ -23,7 +23,7 @@ from echoproto.units import (
 
 class DurationTests(SynchronousTestCase):
     def test_units(self) -> None:
-        """A duration is numbers with units; a bare number is seconds."""
+        """A duration consists of numbers with units; a bare number means seconds."""
         for text, time in (
             ("20ms", 20_000_000),
             ("1.5s", 1_500_000_000),
@@ -40,7 +40,7 @@ class DurationTests(SynchronousTestCase):
             self.assertEqual(parseDuration(text), time, text)
 
     def test_wrong(self) -> None:
-        """Anything else is an error with examples."""
+        """Invalid durations raise an error with examples."""
         for text in (
             "",
             "ms",
@@ -58,7 +58,7 @@ class DurationTests(SynchronousTestCase):
                 parseDuration(text)
 
     def test_shown(self) -> None:
-        """Times are shown in milliseconds, limits in seconds."""
+        """Times are printed in milliseconds, limits in seconds."""
         self.assertEqual(milliseconds(311_400), "0.311")
         self.assertEqual(seconds(2_000_000_000), "2 s")
         self.assertEqual(seconds(500_000_000), "0.5 s")
@@ -82,13 +82,13 @@ class ValuesTests(SynchronousTestCase):
             self.assertEqual(len(str(raised.exception).splitlines()), 1)
 
     def test_seconds(self) -> None:
-        """Settings are durations in seconds."""
+        """Settings are parsed into seconds."""
         written = {"30": 30, "1.5s": 1.5, "200ms": 0.2, "10m": 600, "2h": 7200, ".5": 0.5, "0": 0}
         self.assertEqual({text: parseSeconds(text) for text in written}, written)
         self.wrong(parseSeconds, "", "-1", "1w", "inf", "nan", "1e3", "s", "٣")
 
     def test_timeout(self) -> None:
-        """A timeout of 0 is never."""
+        """A timeout of 0 means never."""
         self.assertEqual((parseTimeout("0"), parseTimeout("0ms")), (inf, inf))
         self.assertEqual(parseTimeout("1m"), 60)
 
@@ -100,7 +100,7 @@ class ValuesTests(SynchronousTestCase):
         self.wrong(parseRate, "", "-1", "fast", "inf", "nan", "1/m", "9" * 400)
 
     def test_count(self) -> None:
-        """A count is a whole number."""
+        """A count is a non-negative integer."""
         self.assertEqual([parseCount(text) for text in ("0", "42")], [0, 42])
         self.wrong(parseCount, "", "-1", "1.5", "1e3", "9" * 5000)
 
@@ -111,19 +111,19 @@ class ValuesTests(SynchronousTestCase):
         self.wrong(parseSize, "", "0", "0.1", "many", "-1", "9" * 400)
 
     def test_sizeShown(self) -> None:
-        """Sizes are shown in binary units."""
+        """Sizes are printed in binary units."""
         shown = [size(count) for count in (0, 1023, 1536, 5 << 20, 3 << 40)]
         self.assertEqual(shown, ["0 B", "1023 B", "1.5 KiB", "5.0 MiB", "3072.0 GiB"])
 
     def test_ports(self) -> None:
-        """Ports are separated by commas; ``none`` is no port."""
+        """Ports are separated by commas; ``none`` is an empty set."""
         self.assertEqual(parsePorts("7,19,0"), {0, 7, 19})
         self.assertEqual(parsePorts("none"), frozenset())
         self.wrong(parsePorts, "", "7,", "7 19", "65536", "-1", "all")
 
     @given(st.sampled_from(PARSERS), st.text())
     def test_anything(self, parse: Callable[[str], object], text: str) -> None:
-        """Any text is a value or a ValueError of one printable line."""
+        """Any text gives a value or a ValueError with a one-line message."""
         try:
             parse(text)
         except ValueError as error:

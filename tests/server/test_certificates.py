@@ -177,7 +177,7 @@ class MutualTests(FilesTestCase):
 
     def test_foreign(self) -> None:
         """A client with a certificate of another authority is refused."""
-        client = self.client(issued("client", by="somebody else"))
+        client = self.client(issued("client", issuer="other authority"))
         error = self.assertRaises(SSL.Error, self.connect, self.server, client)
         self.assertIn("certificate verify failed", str(error))
 
