@@ -90,7 +90,12 @@ def greetCommand(options: GreetOptions) -> int:
 
     def prepare(reactor: IReactorTime) -> Deferred[_Greeting]:
         found = makeTarget(
-            reactor, target, len(message), time.monotonic_ns, connectOptionsOf(options)
+            reactor,
+            target,
+            len(message),
+            time.monotonic_ns,
+            connectOptionsOf(options),
+            options.timeout,
         )
         return found.addCallback(_Greeting, reactor, message, options.timeout / SECOND)
 

@@ -79,9 +79,9 @@ class MeasurementRunner(Generic[_Measurement]):
         :param show: writes the result, and returns the exit status.
         :return: the exit status.
         """
-        from echoproto.reactors.install import installReactor
+        from echoproto.reactors.install import installClientReactor
 
-        reactor = self._reactor = installReactor(None)
+        reactor = self._reactor = installClientReactor()
 
         def begin() -> None:
             self._preparing = prepare(reactor)

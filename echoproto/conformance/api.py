@@ -76,7 +76,7 @@ def prepareGrade(
         for carrier in needed:
             over = _over(parsed, carrier)
             size = 1 if carrier == UDP else None
-            found = await makeTarget(reactor, over, size, monotonicNs, fixed)
+            found = await makeTarget(reactor, over, size, monotonicNs, fixed, timeout)
             if includeRisky and not allowRemoteRisk:
                 for address in found.addresses or ("",):
                     checkRisk(over, address)

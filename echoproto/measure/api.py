@@ -102,10 +102,9 @@ def preparePing(
     """
     plan = plan if plan is not None else PingPlan()
     payload = ProbePayload(session or os.urandom(4), size, pattern)
-    making = makeTarget(reactor, _parsed(target), size, monotonicNs, connect)
-    return making.addCallback(
-        Pinger, reactor, monotonicNs, PingStatistics(payload, plan.timeout), plan, onReply
-    )
+    record, began = PingStatistics(payload, plan.timeout), monotonicNs()
+    making = makeTarget(reactor, _parsed(target), size, monotonicNs, connect, plan.deadline)
+    return making.addCallback(Pinger, reactor, monotonicNs, record, plan, onReply, began)
 
 
 def ping(
@@ -168,7 +167,7 @@ def prepareVerify(
     :raise ValueError: the target is invalid.
     """
     pattern = PatternStream(int.from_bytes(os.urandom(4), "big") if seed is None else seed)
-    making = makeTarget(reactor, _parsed(target), None, monotonicNs, connect)
+    making = makeTarget(reactor, _parsed(target), None, monotonicNs, connect, timeout)
     return making.addCallback(
         StreamVerifier, reactor, monotonicNs, IntegrityChecker(pattern), size, timeout, onFault
     )
@@ -254,7 +253,9 @@ def prepareLoad(
     if plan.rate is not None and plan.times is None:
         plan = replace(plan, times=sendTimes(plan.arrivals, plan.rate))
     messages = _loadMessages(isUDP, sizes, Random(seed))
-    making = makeTarget(reactor, parsed, sizes[1] if isUDP else None, monotonicNs, connect)
+    size = sizes[1] if isUDP else None
+    lookupTime = (plan.duration or 0) + plan.timeout
+    making = makeTarget(reactor, parsed, size, monotonicNs, connect, lookupTime)
     return making.addCallback(
         LoadGenerator, reactor, monotonicNs, cpuTime, messages, plan, onInterval
     )

@@ -9,6 +9,7 @@ from twisted.application.reactors import NoSuchReactor
 from twisted.application.reactors import installReactor as installNamed
 
 from echoproto.errors import StartupError
+from echoproto.reactors.lookups import abandonLookupsAtEnd
 from echoproto.reactors.monotonic import useMonotonicTime
 
 
@@ -32,4 +33,11 @@ def installReactor(name: str | None) -> Any:
     except Exception as error:
         raise StartupError(f"--reactor {name!r} cannot be used: {error}") from error
     useMonotonicTime(reactor)
+    return reactor
+
+
+def installClientReactor() -> Any:
+    """Install the default reactor for a client, which can end while a name is looked up."""
+    reactor = installReactor(None)
+    abandonLookupsAtEnd(reactor)
     return reactor

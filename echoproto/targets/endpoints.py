@@ -20,6 +20,7 @@ from twisted.internet.endpoints import (
     UNIXClientEndpoint,
     clientFromString,
 )
+from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorTCP,
@@ -27,6 +28,7 @@ from twisted.internet.interfaces import (
     IReactorUNIX,
     IStreamClientEndpoint,
 )
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.addresses import maxDatagram
@@ -36,6 +38,7 @@ from echoproto.targets.resolver import isNumeric, resolve
 from echoproto.targets.stream import StreamTarget
 from echoproto.targets.target import Target
 from echoproto.targets.udp import UDPTarget
+from echoproto.units import SECOND, seconds
 
 #: Maximum bytes of the path of a UNIX socket, without the final zero (unix(7)).
 MAX_PATH_BYTES = 107
@@ -85,6 +88,7 @@ def makeTarget(
     size: int | None,
     monotonicNs: Callable[[], int],
     connect: ConnectOptions | None = None,
+    lookupTime: int | None = None,
 ) -> Deferred[Any]:
     """
     Make a target that can be measured.
@@ -93,13 +97,22 @@ def makeTarget(
     :param size: bytes of a probe; ``None`` for an endless stream.
     :param monotonicNs: the monotonic time in nanoseconds.
     :param connect: how to connect.
+    :param lookupTime: time limit of the name lookup, in nanoseconds; ``None`` for the resolver's.
     :return: fires with a :class:`.StreamTarget` or :class:`.UDPTarget`; fails with
         ``DNSLookupError``, or ``TargetError`` if the target cannot be used.
     """
     connect = connect or ConnectOptions()
     if target.carrier == "udp":
-        return maybeDeferred(_makeUDP, reactor, target, size, connect)
-    return maybeDeferred(_makeStream, reactor, target, size, monotonicNs, connect)
+        making = maybeDeferred(_makeUDP, reactor, target, size, connect)
+    else:
+        making = maybeDeferred(_makeStream, reactor, target, size, monotonicNs, connect)
+    if lookupTime is None or making.called:
+        return making
+
+    def tooSlow(result: object, _: float) -> object:
+        return Failure(DNSLookupError(f"no address of {target.host} in {seconds(lookupTime)}"))
+
+    return making.addTimeout(lookupTime / SECOND, reactor, tooSlow)
 
 
 def _makeUDP(

@@ -106,7 +106,7 @@ class CommandTestCase(SynchronousTestCase):
     def newReactor(self) -> None:
         """The next command has a reactor of its own."""
         self.reactor = reactor = RunningReactor()
-        self.patch(install, "installReactor", lambda name: reactor)
+        self.patch(install, "installClientReactor", lambda: reactor)
 
     def serve(self, makeFactory: Callable[[RunningReactor], Any]) -> None:
         """The next command has a new reactor, on which all TCP endpoints lead to this server."""

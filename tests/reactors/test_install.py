@@ -9,8 +9,9 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
+from echoproto.reactors import install
 from echoproto.reactors import install as module
-from echoproto.reactors.install import installReactor
+from echoproto.reactors.install import installClientReactor, installReactor
 
 
 class InstallReactorTests(SynchronousTestCase):
@@ -49,3 +50,10 @@ class InstallReactorTests(SynchronousTestCase):
             self.assertRaisesRegex(StartupError, "cannot be used: no gi"),
         ):
             installReactor("gi")
+
+    def test_client(self) -> None:
+        """A client's process ends even if a name is still looked up."""
+        reactor = mock.Mock()
+        self.patch(install, "installReactor", lambda name: reactor)
+        self.assertIs(installClientReactor(), reactor)
+        reactor.installNameResolver.assert_called_once()

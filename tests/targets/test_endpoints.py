@@ -14,6 +14,7 @@ from echoproto.errors import TargetError
 from echoproto.targets.endpoints import ConnectOptions, makeTarget
 from echoproto.targets.target import Target, parseTarget
 from echoproto.testing import DatagramWire
+from echoproto.units import SECOND
 from tests.certificates import serverPEM
 from tests.targets.fakeresolver import FakeResolver
 from tests.targets.receiver import RecordingReceiver
@@ -95,6 +96,23 @@ class MakeTargetTests(MakeTargetTestCase):
         """A name without an address fails."""
         self.reactor.nameResolver = FakeResolver()
         self.failureResultOf(self.make("lab1"), DNSLookupError)
+
+    def test_lookupTime(self) -> None:
+        """A name that is not looked up in time fails, and leaves nothing scheduled."""
+
+        class SlowResolver(FakeResolver):
+            def resolveHostName(self, *_: Any) -> Any:
+                """Never answer."""
+
+        clock: Any = MemoryReactorClock()
+        clock.nameResolver = SlowResolver()
+        making = makeTarget(clock, parseTarget("lab1"), 4, lambda: 0, None, 2 * SECOND)
+        clock.advance(2)
+        failure = self.failureResultOf(making, DNSLookupError)
+        self.assertIn("no address of lab1 in 2 s", str(failure.value))
+        clock.nameResolver = FakeResolver("192.0.2.1")
+        self.successResultOf(makeTarget(clock, parseTarget("lab1"), 4, lambda: 0, None, 2 * SECOND))
+        self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_tooLong(self) -> None:
         """A probe longer than a datagram can be is an error before anything is sent."""

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from echoproto.deadlines import LATENESS
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.readfirst import HELD_UP
 from echoproto.units import SECOND, seconds
 
 #: Share of a CPU from which on the client is reported as the limit.
@@ -25,7 +25,7 @@ QUEUED_SHARE = 0.05
 MAX_LATENESS_NS = 2_000_000
 
 #: Nanoseconds by which a timer may be late before the process was held up.
-MAX_HELD_UP_NS = round(HELD_UP * SECOND)
+MAX_HELD_UP_NS = round(LATENESS * SECOND)
 
 #: Where and why a reply was dropped, and the remedy.
 DROPPED_REMEDY = "by the client's full receive buffer; raise net.core.rmem_max"
@@ -44,7 +44,8 @@ class LoadPlan:
     :ivar rate: messages per second of an open loop; ``None`` for a closed loop.
     :ivar arrivals: intervals of an open loop: ``fixed`` or ``poisson``.
     :ivar warmup: messages that are sent in this first part do not count.
-    :ivar timeout: limit for connections and for replies; a datagram is given up then.
+    :ivar timeout: limit for connections and for replies; a datagram is given up then. The name
+        lookup may take as long as sending and the last reply together.
     """
 
     connections: int = 10

@@ -10,11 +10,11 @@ from typing import ParamSpec, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from echoproto.readfirst import ReadFirst
+from echoproto.deadlines import DeadlineCall
 from echoproto.units import SECOND
 
 P = ParamSpec("P")
-C = TypeVar("C", IDelayedCall, ReadFirst)
+C = TypeVar("C", IDelayedCall, DeadlineCall)
 
 
 class Timers:
@@ -26,7 +26,7 @@ class Timers:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._calls: set[IDelayedCall | ReadFirst] = set()
+        self._calls: set[IDelayedCall | DeadlineCall] = set()
         self._isOver = False
 
     def later(
@@ -37,10 +37,10 @@ class Timers:
 
     def limit(
         self, time: int, call: Callable[P, object], *arguments: P.args, **named: P.kwargs
-    ) -> ReadFirst | None:
-        """As :meth:`later`; but if this process was held up, read first (:class:`ReadFirst`)."""
-        readFirst = partial(ReadFirst, self._clock)
-        return self._add(readFirst, time, lambda: call(*arguments, **named))
+    ) -> DeadlineCall | None:
+        """As :meth:`later`; but what has arrived by then is read first (:class:`DeadlineCall`)."""
+        callLater = partial(DeadlineCall, self._clock)
+        return self._add(callLater, time, lambda: call(*arguments, **named))
 
     def _add(
         self,
@@ -60,7 +60,7 @@ class Timers:
         self._calls.add(delayed)
         return delayed
 
-    def cancel(self, call: IDelayedCall | ReadFirst | None) -> None:
+    def cancel(self, call: IDelayedCall | DeadlineCall | None) -> None:
         """Cancel a call, if it is still pending."""
         if call in self._calls:
             self._calls.discard(call)

@@ -23,7 +23,7 @@ from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadAssignment, LoadReport
 from echoproto.measure.load.plan import LoadResult
-from echoproto.reactors.install import installReactor
+from echoproto.reactors.install import installClientReactor
 from echoproto.targets.failures import describeFailure
 
 
@@ -101,7 +101,7 @@ def runLoadWorker() -> int:
     except EOFError:
         # The parent ended before it sent anything.
         return 0
-    reactor = installReactor(None)
+    reactor = installClientReactor()
     openParentPipe(LoadWorker(reactor, assignment), reactor)
     reactor.run()
     return 0

@@ -36,6 +36,8 @@ class Pinger:
     :param record: counts the probes and replies.
     :param plan: when to send.
     :param onReply: called with each :class:`~echoproto.measure.ping.statistics.ProbeOutcome`.
+    :param preparedAt: when the lookup of the name began, from which the deadline counts; the time
+        of :meth:`start` if ``None``.
     :ivar target: the target.
     :ivar result: fires with a :class:`PingResult` at the end; fails if the target can never be
         reached. Cancelled, it fires with the figures so far.
@@ -49,6 +51,7 @@ class Pinger:
         record: PingStatistics,
         plan: PingPlan,
         onReply: Callable[[ProbeOutcome], None],
+        preparedAt: int | None = None,
     ) -> None:
         self.result: Deferred[PingResult] = Deferred(lambda _: self.stop())
         self.target = target
@@ -57,6 +60,7 @@ class Pinger:
         self._record = record
         self._plan = plan
         self._onReply = onReply
+        self._preparedAt = preparedAt
         self._channel: Any = None
         self._opening: Deferred[Any] | None = None
         self._connecting, self._securing = LatencyHistogram(), LatencyHistogram()
@@ -73,7 +77,8 @@ class Pinger:
         """See :class:`~echoproto.measure.measurement.Measurement`."""
         self._began = self._monotonicNs()
         if self._plan.deadline is not None:
-            self._deadline = self._later(self._plan.deadline, self.stop)
+            elapsed = 0 if self._preparedAt is None else self._began - self._preparedAt
+            self._deadline = self._later(self._plan.deadline - elapsed, self.stop)
         self._due = self._began
         self._probe()
 

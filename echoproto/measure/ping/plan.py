@@ -18,7 +18,7 @@ class PingPlan:
 
     :ivar count: number of probes; ``None`` for no limit.
     :ivar interval: time between probes.
-    :ivar deadline: limit for the whole run; ``None`` for no limit.
+    :ivar deadline: limit for the whole run, with the name lookup; ``None`` for no limit.
     :ivar timeout: limit for each reply, and for each connection.
     :ivar adaptive: whether to send the next probe as soon as a reply is received.
     :ivar reconnect: whether each probe has a new connection.

@@ -3,8 +3,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.deadlines import CATCH_UP
 from echoproto.measure.load.timers import Timers
-from echoproto.readfirst import READING_TIME
 from echoproto.units import SECOND
 
 
@@ -28,7 +28,7 @@ class TimersTests(SynchronousTestCase):
         self.timers.cancel(self.timers.limit(SECOND, self.called.append, "none"))
         self.clock.advance(5)
         self.assertEqual(self.called, [])
-        self.clock.advance(READING_TIME)
+        self.clock.advance(CATCH_UP)
         self.assertEqual((self.called, self.clock.getDelayedCalls()), (["one"], []))
 
     def test_end(self) -> None:

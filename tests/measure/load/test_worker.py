@@ -132,7 +132,7 @@ class RunLoadWorkerTests(SynchronousTestCase):
         self.setInput(pickle.dumps(makeAssignment()))
         reactor = RunningReactor()
         reactor.act = lambda turn: reactor.stop()
-        self.patch(workerModule, "installReactor", lambda name: reactor)
+        self.patch(workerModule, "installClientReactor", lambda: reactor)
         made: list[Any] = []
         self.patch(stdio, "StandardIO", lambda worker, **named: made.append((worker, named)))
         self.assertEqual(runLoadWorker(), 0)

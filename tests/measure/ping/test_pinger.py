@@ -151,6 +151,25 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 4)
         pinging.stop()
 
+    def test_deadlineWithLookup(self) -> None:
+        """The deadline counts from when the lookup of the name began."""
+        target, clock = Target(), Clock()
+        clock.advance(0.7)
+        record = PingStatistics(ProbePayload(b"test", target.size), SECOND)
+        plan = PingPlan(deadline=SECOND)
+        pinging = Pinger(
+            target,
+            clock,
+            lambda: round(clock.seconds() * SECOND),
+            record,
+            plan,
+            lambda outcome: None,
+            0,
+        )
+        pinging.start()
+        clock.advance(0.3)
+        self.successResultOf(pinging.result)
+
     def test_cancelled(self) -> None:
         """Cancelled, the result fires with the figures so far."""
         pinging = self.begin()
