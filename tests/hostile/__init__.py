@@ -1,7 +1,7 @@
 """
-Attacks on a running server over real sockets, each with a figure.
+Attacks on a running server over real sockets, with measured results.
 
-``python -m pytest -m hostile`` runs them all and prints the table; with ``--keep-figures`` it also
-writes it into ``docs/reliability.md``. They are functions, so that ``trial`` does not run them a
-second time, and are left out of a plain ``python -m pytest``: they take minutes.
+``python -m pytest -m hostile`` runs them all and prints a table; ``--keep-figures`` also writes it
+to ``docs/reliability.md``. They take minutes, so a plain ``python -m pytest`` does not select them.
+They are functions, which ``trial`` does not collect.
 """

@@ -1,11 +1,9 @@
 """
-Clients that attack: many at once in one thread, over plain sockets and over TLS, to the end of
-each.
+Clients for attacks: many concurrent connections in one thread, plain or over TLS.
 
-An :class:`Exchange` sends its bytes, ends its own direction and reads until the server has ended
-its own, over a :class:`Channel`, which hides what there is beneath: :class:`PlainChannel`,
-:class:`TLSChannel`. :func:`converse` runs any number of them. None gives up data: what is missing,
-wrong or cut is noted.
+An :class:`Exchange` sends its data, half-closes and reads until the server closes, over a
+:class:`Channel`: :class:`PlainChannel` or :class:`TLSChannel`. :func:`runExchanges` runs any number
+of them. Missing or wrong data and resets are recorded.
 """
 
 from __future__ import annotations
@@ -26,42 +24,42 @@ from OpenSSL import SSL
 
 from tests.loopback.program import PATIENCE, Program, connected
 
-#: The most that is asked of a socket at once, and given to it.
+#: Maximum size of a single send or receive.
 PIECE = 1 << 18
 
-#: Versions of TLS, by the name that people and pyOpenSSL give them.
+#: TLS versions by pyOpenSSL's names.
 TLS_VERSIONS = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
 
 
 class Truncated(ConnectionError):
-    """A FIN came with no close_notify before it."""
+    """A FIN arrived without a close_notify."""
 
 
 class Channel(Protocol):
-    """A connection that never blocks; what would block raises ``BlockingIOError``."""
+    """A non-blocking connection; an operation that would block raises ``BlockingIOError``."""
 
     def fileno(self) -> int:
-        """For a selector."""
+        """Return the descriptor, for a selector."""
 
     def send(self, data: memoryview) -> int:
-        """Send the beginning of ``data``; returns how much that is."""
+        """Send the beginning of ``data`` and return its size."""
 
     def endSending(self) -> None:
-        """Tell the server that no more will come; where it blocks it is to be called again."""
+        """Half-close the connection; if it raises ``BlockingIOError``, call it again."""
 
     def receive(self) -> bytes:
-        """What has come; nothing at the server's end."""
+        """Return received data, or empty bytes at the end of input."""
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
 
 
 class PlainChannel:
     """
     A TCP or UNIX socket.
 
-    :param address: the server's.
-    :param flags: of ``send()``; with ``MSG_MORE`` the FIN goes in the last segment, not behind it.
+    :param address: the server's address.
+    :param flags: flags of ``send()``; ``MSG_MORE`` puts the FIN into the last data segment.
     """
 
     def __init__(self, address: Any, flags: int = 0) -> None:
@@ -76,7 +74,7 @@ class PlainChannel:
         return self._socket.send(data[:PIECE], self._flags)
 
     def endSending(self) -> None:
-        """Our FIN."""
+        """Send a FIN."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def receive(self) -> bytes:
@@ -86,10 +84,10 @@ class PlainChannel:
 
 class TLSChannel:
     """
-    TLS over TCP. Its end is a close_notify and then a FIN, and it asks both of the server.
+    TLS over TCP. Both sides end with a close_notify and a FIN.
 
-    :param address: the server's.
-    :param version: of :data:`TLS_VERSIONS`, no other is spoken.
+    :param address: the server's address.
+    :param version: the only accepted version, a key of :data:`TLS_VERSIONS`.
     """
 
     def __init__(self, address: Any, version: str) -> None:
@@ -99,11 +97,11 @@ class TLSChannel:
         self._tls = SSL.Connection(clientContext(version), self._socket)
         self._tls.set_connect_state()
         self._socket.setblocking(False)
-        self._shakeHands()
+        self._handshake()
         assert self._tls.get_protocol_version_name() == version
         self._notified = False
 
-    def _shakeHands(self) -> None:
+    def _handshake(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self, selectors.EVENT_READ)
             while True:
@@ -114,20 +112,20 @@ class TLSChannel:
 
     def send(self, data: memoryview) -> int:
         """See :class:`Channel`."""
-        with _asOfSocket():
+        with _socketErrors():
             return self._tls.send(data[:PIECE])
 
     def endSending(self) -> None:
-        """Our close_notify and our FIN."""
-        with _asOfSocket():
+        """Send close_notify and a FIN."""
+        with _socketErrors():
             self._tls.shutdown()
         self._socket.shutdown(socket.SHUT_WR)
 
     def receive(self) -> bytes:
-        """See :class:`Channel`; the server's end is its close_notify and then its FIN."""
+        """See :class:`Channel`; the input ends with close_notify and a FIN."""
         if not self._notified:
             try:
-                with _asOfSocket():
+                with _socketErrors():
                     return self._tls.recv(PIECE)
             except SSL.ZeroReturnError:
                 self._notified = True
@@ -136,7 +134,7 @@ class TLSChannel:
 
 @lru_cache
 def clientContext(version: str) -> SSL.Context:
-    """For a client that speaks only ``version`` and believes any certificate."""
+    """A context that accepts only ``version`` and any certificate."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(TLS_VERSIONS[version])
     context.set_max_proto_version(TLS_VERSIONS[version])
@@ -144,14 +142,14 @@ def clientContext(version: str) -> SSL.Context:
 
 
 @contextmanager
-def _asOfSocket() -> Iterator[None]:
-    """Raise what a socket would raise in the place of OpenSSL's errors."""
+def _socketErrors() -> Iterator[None]:
+    """Translate OpenSSL's errors into those of a socket."""
     try:
         yield
     except (SSL.WantReadError, SSL.WantWriteError) as error:
         raise BlockingIOError from error
     except SSL.SysCallError as error:
-        # OpenSSL's word for a FIN that nobody announced is an errno of -1.
+        # OpenSSL reports an unexpected FIN as errno -1.
         raise Truncated if error.args[0] == -1 else OSError(*error.args) from error
     except SSL.ZeroReturnError:
         raise
@@ -162,7 +160,7 @@ def _asOfSocket() -> Iterator[None]:
 
 
 class End(Enum):
-    """How an exchange ended."""
+    """The end of an exchange."""
 
     CLEAN = "clean"
     TRUNCATED = "truncated"
@@ -171,14 +169,14 @@ class End(Enum):
 
 class Exchange:
     """
-    One echo: ``data`` to the server and our end, while reading until the server's.
+    Sends ``data`` and a half-close, and reads its echo until the server closes.
 
-    :param channel: a connection that is open.
-    :param data: what is to come back.
-    :param header: what is sent before it, in one piece with its beginning, and is not to come back.
-    :ivar received: how many bytes have come back.
-    :ivar wrong: whether any of them were others than those sent.
-    :ivar end: how it ended; ``None`` before that.
+    :param channel: an open connection.
+    :param data: the data to be echoed.
+    :param header: data to be sent first, in the same segment, and not to be echoed.
+    :ivar received: the number of echoed bytes.
+    :ivar wrong: whether any byte differed from the sent one.
+    :ivar end: the end of the exchange, or ``None`` before it.
     """
 
     def __init__(self, channel: Channel, data: bytes | memoryview, header: bytes = b"") -> None:
@@ -191,20 +189,20 @@ class Exchange:
 
     @property
     def lost(self) -> int:
-        """How many bytes did not come back."""
+        """The number of bytes that were not echoed."""
         return len(self._expected) - self.received
 
     @property
-    def good(self) -> bool:
-        """Whether all came back as it was sent, and then the server's end."""
+    def complete(self) -> bool:
+        """Whether all data was echoed correctly and the server closed normally."""
         return self.end is End.CLEAN and not self.wrong and self.lost == 0
 
     def begin(self, selector: selectors.BaseSelector) -> None:
-        """Be called through ``selector`` from now on."""
+        """Register with the selector."""
         selector.register(self.channel, selectors.EVENT_READ | selectors.EVENT_WRITE, self)
 
     def proceed(self, selector: selectors.BaseSelector, events: int) -> None:
-        """Do what can be done without waiting; note the end."""
+        """Do all work possible without blocking, and record the end."""
         try:
             if events & selectors.EVENT_WRITE:
                 self._write(selector)
@@ -240,13 +238,11 @@ class Exchange:
         self.channel.close()
 
 
-def converse(exchanges: Iterable[Exchange]) -> None:
-    """
-    Run all exchanges to their ends, at the same time; ``TimeoutError`` where nothing more happens.
-    """
+def runExchanges(exchanges: Iterable[Exchange]) -> None:
+    """Run all exchanges concurrently to their ends; raise ``TimeoutError`` without progress."""
     with selectors.DefaultSelector() as selector:
-        for each in exchanges:
-            each.begin(selector)
+        for exchange in exchanges:
+            exchange.begin(selector)
         while selector.get_map():
             for key, events in _ready(selector):
                 key.data.proceed(selector, events)
@@ -255,7 +251,7 @@ def converse(exchanges: Iterable[Exchange]) -> None:
 def halfClose(channel: Channel, data: bytes | memoryview, header: bytes = b"") -> Exchange:
     """Run one :class:`Exchange` to its end."""
     exchange = Exchange(channel, data, header)
-    converse([exchange])
+    runExchanges([exchange])
     return exchange
 
 
@@ -267,14 +263,14 @@ def _ready(selector: selectors.BaseSelector) -> list[tuple[selectors.SelectorKey
 
 
 def proxyHeader1(source: tuple[str, int], destination: tuple[str, int]) -> bytes:
-    """A PROXY header of version 1 (haproxy's proxy-protocol.txt, 2.1)."""
+    """A version 1 PROXY header (haproxy's proxy-protocol.txt, 2.1)."""
     family = "TCP6" if ":" in source[0] else "TCP4"
-    (host, port), (ourHost, ourPort) = source, destination
-    return f"PROXY {family} {host} {ourHost} {port} {ourPort}\r\n".encode()
+    (host, port), (serverHost, serverPort) = source, destination
+    return f"PROXY {family} {host} {serverHost} {port} {serverPort}\r\n".encode()
 
 
 def proxyHeader2(source: tuple[str, int], destination: tuple[str, int]) -> bytes:
-    """A PROXY header of version 2 (haproxy's proxy-protocol.txt, 2.2)."""
+    """A version 2 PROXY header (haproxy's proxy-protocol.txt, 2.2)."""
     family = b"\x21" if ":" in source[0] else b"\x11"
     body = b"".join(ip_address(host).packed for host, _ in (source, destination))
     body += b"".join(port.to_bytes(2, "big") for _, port in (source, destination))
@@ -282,39 +278,34 @@ def proxyHeader2(source: tuple[str, int], destination: tuple[str, int]) -> bytes
     return signature + b"\x21" + family + len(body).to_bytes(2, "big") + body
 
 
-def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """
-    Wait until ``condition`` holds; ``TimeoutError`` with ``what`` was waited for, after
-    ``seconds``.
-    """
+def eventually(condition: Callable[[], bool], seconds: float, description: str) -> None:
+    """Wait until ``condition`` is true; after ``seconds`` raise ``TimeoutError``."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds:g} s")
+            raise TimeoutError(f"{description}: not within {seconds:g} s")
         time.sleep(0.02)
 
 
 @contextmanager
 def serving(*arguments: str, descriptors: int | None = None) -> Iterator[Program]:
-    """A server with one listener; stopped at the end, with no traceback in its log."""
+    """Run a server with one listener, stop it, and check its log for tracebacks."""
     with Program(*arguments, listeners=1, descriptors=descriptors) as program:
         yield program
         program.stop()
     assert "Traceback" not in "".join(program.log)
 
 
-_ENDED = re.compile(r" from \S+ (\w+) after [\d.]+ s, ")
-_ENDED_MORE = re.compile(r" ended \d+ more connections?: ([^;]+);")
+_CLOSED = re.compile(r" from \S+ (\w+) after [\d.]+ s, ")
+_CLOSED_TOTALS = re.compile(r" ended \d+ more connections?: ([^;]+);")
 
 
-def endings(log: Iterable[str]) -> Counter[str]:
-    """
-    How many connections a server's log says have ended, by ending: those with a line, and the sums.
-    """
+def closeReasons(log: Iterable[str]) -> Counter[str]:
+    """Count the closed connections of a log by close reason, in single lines and in totals."""
     counted: Counter[str] = Counter()
     for line in log:
-        counted.update(_ENDED.findall(line))
-        for sums in _ENDED_MORE.findall(line):
+        counted.update(_CLOSED.findall(line))
+        for sums in _CLOSED_TOTALS.findall(line):
             for number, ending in map(str.split, sums.split(", ")):
                 counted[ending] += int(number)
     return counted

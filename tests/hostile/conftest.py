@@ -1,4 +1,4 @@
-"""The table of attacks at the end of a run."""
+"""Print the table of attacks at the end of a run."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _FIGURES = Figures()
 
 @pytest.fixture
 def figures() -> Figures:
-    """The table that the tests of this run fill."""
+    """The table of this run."""
     return _FIGURES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here is hostile."""
+    """Mark all tests of this folder as hostile."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.hostile)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table; keep it where that was asked for."""
+    """Print the table, and write it to the page if requested."""
     if _FIGURES:
         terminalreporter.section("attacks")
         terminalreporter.write(_FIGURES.table())

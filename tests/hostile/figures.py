@@ -1,4 +1,4 @@
-"""The table of attacks: what must be, and what was measured in this run."""
+"""The table of attacks: requirements, and the results of this run."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import twisted
 
 import echoproto
 
-#: Every attack, in the order of the table, and what must be.
+#: All attacks in the order of the table, and their requirements.
 ATTACKS = {
     "half-close, 0 to 64 MB, 100 repeats": "0 bytes lost",
-    "data and TLS close_notify in one segment": "all bytes back",
+    "data and TLS close_notify in one segment": "all bytes echoed",
     "1,000 concurrent connections echo random 0 to 1 MB": "0 mismatches",
-    "5,000 idle connections while 50 echo": "the 50 are served; under 3 KiB an idle connection",
+    "5,000 idle connections while 50 echo": "50 served; less than 3 KiB per idle connection",
     "10,000 connect-and-reset, 1,000 connect-and-vanish": "served afterwards; no growth",
     "64 descriptors, 120 clients": "alive, at most one log line a second, recovers",
     "500 slow senders and 500 never-readers": (
-        "others' p99 under 2 times the quiet one; cut at deadlines"
+        "p99 of other clients less than doubles; never-readers aborted at timeout"
     ),
-    "garbage at PROXY and TLS listeners": "clean refusal, no traceback",
-    "spoofed loop between two of our servers": "none on equal ports; bounded rate on others",
-    "1,000,000 queued empty datagrams": "a TCP round trip meanwhile under 100 ms",
+    "garbage at PROXY and TLS listeners": "refused, no traceback",
+    "spoofed loop between two echoproto servers": "equal ports: none; others: bounded rate",
+    "1,000,000 queued empty datagrams": "TCP round trips under 100 ms meanwhile",
     "send errors of every kind": "counted, no traceback, alive",
-    "24 simulated hours of mixed clients": "counts return to zero, nothing scheduled left",
+    "24 simulated hours of mixed clients": "all counts return to zero, nothing scheduled",
     "soak, 10 minutes": "no growth in memory or descriptors",
     "log injection": "one escaped line",
 }
@@ -34,17 +34,17 @@ _BEGIN, _END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 
 
 class Figures:
-    """What each attack came to."""
+    """The results of the attacks."""
 
     def __init__(self) -> None:
         self._measured: dict[str, list[str]] = {}
 
     def add(self, attack: str, measured: str) -> None:
         """
-        Note a figure.
+        Add a result.
 
-        :param attack: one of :data:`ATTACKS`; one that has several figures has them in a row.
-        :param measured: the figure, for people, with its unit.
+        :param attack: a key of :data:`ATTACKS`; several results of one attack share a row.
+        :param measured: the result as text, with units.
         """
         if attack not in ATTACKS:
             raise LookupError(attack)
@@ -55,14 +55,14 @@ class Figures:
 
     def table(self) -> str:
         """The table, in Markdown."""
-        lines = ["| attack | must be | measured |", "| --- | --- | --- |"]
-        for attack, mustBe in ATTACKS.items():
-            measured = "; ".join(self._measured.get(attack, ["not in this run"]))
-            lines.append(f"| {attack} | {mustBe} | {measured} |")
+        lines = ["| attack | required | measured |", "| --- | --- | --- |"]
+        for attack, required in ATTACKS.items():
+            measured = "; ".join(self._measured.get(attack, ["not measured in this run"]))
+            lines.append(f"| {attack} | {required} | {measured} |")
         return "\n".join(lines) + "\n"
 
     def keep(self, page: Path) -> None:
-        """Put the table and what it was measured on in their place in ``page``."""
+        """Replace the table and its heading in ``page``."""
         before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
         _, _, after = rest.partition(_END)
         on = (

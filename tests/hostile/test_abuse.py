@@ -1,4 +1,4 @@
-"""Attacks with connections: too many, too slow, and with bytes that mean nothing."""
+"""Attacks with connections: too many, too slow, and with garbage."""
 
 from __future__ import annotations
 
@@ -44,29 +44,29 @@ STREAMS = f"tcp:0:interface={HERE}"
 
 DESCRIPTORS, CLIENTS = 64, 120
 
-#: What is left of them for clients, where there is one listener.
+#: Remaining descriptors for clients, with one listener.
 PLACES = DESCRIPTORS - RESERVED_DESCRIPTORS - 1
 
-#: Seconds for which the crowd stays.
+#: Seconds for which the clients stay connected.
 STAY = 5.0
 
 
 @contextmanager
-def crowd(address: Address) -> Generator[list[socket.socket]]:
-    """As many clients as attack, each from an address of its own, which have sent one byte."""
+def connectedClients(address: Address) -> Generator[list[socket.socket]]:
+    """Connect the clients, from different addresses; each has sent one byte."""
     with ExitStack() as opened:
         clients = []
         for number in range(1, CLIENTS + 1):
             made = socket.create_connection(address, PATIENCE, (f"127.0.1.{number}", 0))
             clients.append(opened.enter_context(made))
-            # A refused one may be closed already.
+            # A refused connection may be closed already.
             with suppress(ConnectionError):
                 made.sendall(b"x")
         yield clients
 
 
 def answer(client: socket.socket) -> bytes:
-    """The byte that came back; empty where the server has closed."""
+    """Return the echoed byte, or empty bytes if the server has closed."""
     try:
         return client.recv(1)
     except ConnectionError:
@@ -74,7 +74,7 @@ def answer(client: socket.socket) -> bytes:
 
 
 def isServed(address: Address) -> bool:
-    """Whether one more client gets its byte back."""
+    """Whether another client gets its byte back."""
     with connected(address) as client, suppress(ConnectionError):
         client.sendall(b"x")
         return client.recv(1) == b"x"
@@ -83,14 +83,11 @@ def isServed(address: Address) -> bool:
 
 @pytest.mark.timeout(60)
 def test_fewDescriptors(figures: Figures) -> None:
-    """
-    With fewer descriptors than clients, those who find a place are served and the others closed at
-    once; the log stays quiet, and when the crowd has left the next client is served.
-    """
+    """With too few descriptors some clients are closed at once, and later ones are served."""
     with Program("-p", STREAMS, listeners=1, descriptors=DESCRIPTORS) as program:
         address = program.address("echo", "tcp")
         begun, lines = time.monotonic(), len(program.log)
-        with crowd(address) as clients:
+        with connectedClients(address) as clients:
             answers = [answer(client) for client in clients]
             answeredIn = time.monotonic() - begun
             inUse = program.descriptors()
@@ -98,7 +95,7 @@ def test_fewDescriptors(figures: Figures) -> None:
             written, stayed = len(program.log) - lines, time.monotonic() - begun
             assert program.process.poll() is None
         left = time.monotonic()
-        eventually(lambda: isServed(address), PATIENCE, "a place")
+        eventually(lambda: isServed(address), PATIENCE, "serving the next client")
         recovery = time.monotonic() - left
         program.stop()
     log = "".join(program.log)
@@ -106,27 +103,27 @@ def test_fewDescriptors(figures: Figures) -> None:
     assert inUse < DESCRIPTORS
     assert written <= stayed
     assert "Traceback" not in log
-    # Those besides came while the places were still being given back.
+    # More refusals are possible while places become free.
     assert sum(map(int, re.findall(r"(\d+) too many connections", log))) >= CLIENTS - PLACES
     figures.add(
         "64 descriptors, 120 clients",
         f"{PLACES} served and {CLIENTS - PLACES} closed in "
         f"{answeredIn * 1000:.0f} ms, {inUse} descriptors, "
-        f"{written} log lines in {stayed:.1f} s, the next client served "
-        f"{recovery * 1000:.0f} ms after",
+        f"{written} log lines in {stayed:.1f} s, next client served "
+        f"{recovery * 1000:.0f} ms after they left",
     )
 
 
 @pytest.mark.timeout(60)
 def test_fewDescriptorsAndWaiting(figures: Figures) -> None:
-    """Where a full server lets clients wait, all are served: those that wait as places get free."""
+    """With ``--when-full wait``, waiting clients are served as places become free."""
     options = ("-p", STREAMS, "--when-full", "wait")
     with Program(*options, listeners=1, descriptors=DESCRIPTORS) as program:
         address = program.address("echo", "tcp")
         lines = len(program.log)
-        with crowd(address) as waiting:
+        with connectedClients(address) as waiting:
             time.sleep(1.0)
-            # Nobody leaves, so nobody more is served.
+            # No client leaves, so no further client is served.
             first = len(select.select(waiting, [], [], 0)[0])
             inUse, written = program.descriptors(), len(program.log) - lines
             begun = time.monotonic()
@@ -147,9 +144,8 @@ def test_fewDescriptorsAndWaiting(figures: Figures) -> None:
     assert "Traceback" not in "".join(program.log)
     figures.add(
         "64 descriptors, 120 clients",
-        f"with --when-full wait: {first} served at once, the other {served - first} in "
-        f"{seconds * 1000:.0f} ms as "
-        "those left, 0 refused",
+        f"with --when-full wait: {first} served at once, the other {served - first} "
+        f"within {seconds * 1000:.0f} ms as places became free, 0 refused",
     )
 
 
@@ -159,16 +155,16 @@ SLOW, NEVER = 500, 500
 
 STALL = 3.0
 
-#: Seconds from the deadline to the second sweep after it, and some for a busy machine.
+#: Seconds from the timeout to the second check after it, and some for a busy machine.
 SLACK = 2 * CHECK_INTERVAL + 1.5
 
-#: Seconds between two looks at a client that never reads.
+#: Seconds between two checks of a never-reader.
 LOOK = NEVER / 2 / SLOW
 
-#: Seconds without a byte taken for any of them after which all are taken to be blocked.
+#: Seconds without progress of any never-reader after which all count as blocked.
 BLOCKED = 2 * LOOK
 
-#: Seconds after which an attack ends, though not all were cut.
+#: Time limit of an attack in seconds, even if some clients were not aborted.
 ATTACK = 40.0
 
 ROUNDS = 2
@@ -176,28 +172,25 @@ ROUNDS = 2
 #: Round trips of one percentile.
 WINDOW = 1000
 
-#: Windows before an attack, and after.
+#: Windows before an attack, and after it.
 QUIET = 8
 
-#: Seconds between two slow senders, so that each of them sends once a second.
+#: Seconds between two slow senders, so that every one of them sends once per second.
 TICK = 1.0 / SLOW
 
 
 @dataclass
 class Attacker:
-    """
-    Many clients that send slowly or never read; cheap, as it shares the machine with whom it
-    attacks.
-    """
+    """Many clients that send slowly or never read, with little CPU time of their own."""
 
     address: Address
     slow: list[socket.socket] = field(default_factory=list)
     never: list[socket.socket] = field(default_factory=list)
     seen: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
-    lastTaken: dict[int, float] = field(default_factory=dict)
+    lastReceived: dict[int, float] = field(default_factory=dict)
     lastMoved: dict[int, float] = field(default_factory=dict)
-    takenAt: float = 0.0
-    cutAfter: list[tuple[float, float]] = field(default_factory=list)
+    receivedAt: float = 0.0
+    abortedAfter: list[tuple[float, float]] = field(default_factory=list)
     sent: int = 0
     echoed: int = 0
 
@@ -205,38 +198,36 @@ class Attacker:
         self.epoll = select.epoll()
         self.slow = [self._connected() for _ in range(SLOW)]
         self.never = [self._connected() for _ in range(NEVER)]
-        self.byNumber = {each.fileno(): each for each in self.never}
+        self.byNumber = {client.fileno(): client for client in self.never}
 
     def _connected(self) -> socket.socket:
         made = socket.socket()
-        # As over Ethernet: with the 64 KiB of loopback each kernel would hold megabytes for every
-        # one of them.
+        # As over Ethernet: with the 64 KiB segments of loopback, the kernels would buffer megabytes
+        # for every connection.
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1460)
         made.connect(self.address)
         made.setblocking(False)
         return made
 
     def run(self) -> None:
-        """
-        Attack until every never-reader has been cut, and a second more; say when all are blocked.
-        """
-        for each in self.never:
-            self.epoll.register(each, select.EPOLLOUT)
-        self.begun = self.takenAt = time.monotonic()
+        """Attack until one second after all never-readers are aborted; print when blocked."""
+        for client in self.never:
+            self.epoll.register(client, select.EPOLLOUT)
+        self.begun = self.receivedAt = time.monotonic()
         end = self.begun + ATTACK
         tick, blocked = 0, False
         while (now := time.monotonic()) < end:
             self._sendOne(self.slow[tick % SLOW])
             for number in (2 * tick % NEVER, (2 * tick + 1) % NEVER):
-                self._look(self.never[number])
+                self._checkProgress(self.never[number])
             tick += 1
             while (rest := self.begun + tick * TICK - time.monotonic()) > 0:
                 for number, events in self.epoll.poll(rest, 32):
-                    self._push(number, events)
-            if not blocked and now - self.takenAt > BLOCKED:
+                    self._sendMore(number, events)
+            if not blocked and now - self.receivedAt > BLOCKED:
                 blocked = True
                 print("blocked", flush=True)
-            if len(self.cutAfter) == NEVER:
+            if len(self.abortedAfter) == NEVER:
                 end = min(end, now + 1.0)
 
     def _sendOne(self, client: socket.socket) -> None:
@@ -244,11 +235,8 @@ class Attacker:
             self.echoed += len(client.recv(100))
         self.sent += client.send(b"x")
 
-    def _look(self, client: socket.socket) -> None:
-        """
-        Note whether our kernel has taken more for a client that never reads, and whether the
-        server's has taken more of what it sent. Each is looked at every half second.
-        """
+    def _checkProgress(self, client: socket.socket) -> None:
+        """Record progress of a never-reader, in its receive queue and in the server's."""
         number = client.fileno()
         if number < 0:
             return
@@ -256,19 +244,18 @@ class Attacker:
         waiting, unsent = (ioctl(number, request, bytes(4)) for request in (FIONREAD, TIOCOUTQ))
         before = self.seen.get(number, (b"", b""))
         if waiting != before[0]:
-            self.takenAt = self.lastTaken[number] = now
+            self.receivedAt = self.lastReceived[number] = now
         if (waiting, unsent) != before:
             self.lastMoved[number] = now
         self.seen[number] = (waiting, unsent)
 
-    def _push(self, number: int, events: int) -> None:
-        """
-        Send what goes; note when it was cut: since the last byte that our kernel took, and that
-        moved either way.
-        """
+    def _sendMore(self, number: int, events: int) -> None:
+        """Send data; for an aborted client, record the times since its last progress."""
         client, now = self.byNumber[number], time.monotonic()
         if events & (select.EPOLLERR | select.EPOLLHUP):
-            self.cutAfter.append((now - self.lastTaken[number], now - self.lastMoved[number]))
+            self.abortedAfter.append(
+                (now - self.lastReceived[number], now - self.lastMoved[number])
+            )
             self.epoll.unregister(number)
             client.close()
             return
@@ -278,29 +265,24 @@ class Attacker:
 
 
 def attack(port: int) -> None:
-    """
-    Run in a process of its own: say when all are connected, then attack, then say what happened.
-    """
+    """Attack from a separate process; print when all clients are connected, and the results."""
     attacker = Attacker((HERE, port))
     attacker.connect()
     print("connected", flush=True)
     attacker.run()
-    found = (attacker.cutAfter, attacker.sent, attacker.echoed)
+    found = (attacker.abortedAfter, attacker.sent, attacker.echoed)
     print(json.dumps(found), flush=True)
 
 
 @dataclass
 class Prober:
-    """One client that measures round trips of 64 bytes, one after the other."""
+    """A client that measures sequential round trips of 64 bytes."""
 
     program: Program
     client: socket.socket
 
     def percentile99(self) -> tuple[float, float]:
-        """
-        Seconds, less what the server or we waited for a processor, which the attacker uses too; and
-        with that.
-        """
+        """Return the p99 in seconds, without and with run-queue wait."""
         trips = [self._trip() for _ in range(WINDOW)]
         less, whole = (quantiles(times, n=100)[98] for times in zip(*trips, strict=True))
         return less, whole
@@ -315,11 +297,11 @@ class Prober:
         return took - (waitedSeconds(self.program) - waited), took
 
     def quiet(self) -> list[tuple[float, float]]:
-        """Some windows."""
+        """Measure several windows."""
         return [self.percentile99() for _ in range(QUIET)]
 
-    def untilSaid(self, output: IO[str]) -> list[tuple[float, float]]:
-        """Windows until there is something to be read."""
+    def untilOutput(self, output: IO[str]) -> list[tuple[float, float]]:
+        """Measure windows until there is output to read."""
         found = []
         while not select.select([output], [], [], 0)[0]:
             found.append(self.percentile99())
@@ -327,24 +309,23 @@ class Prober:
 
 
 @dataclass
-class Attacked:
+class AttackMeasurement:
     """
-    What was measured.
+    The measurements.
 
-    :ivar quiet: 99th percentiles of windows without an attack; each as :meth:`Prober.percentile99`
-        tells it.
-    :ivar filling: while those that never read fill all the buffers there are.
-    :ivar blocked: after that, until they are cut and a little longer.
+    :ivar quiet: 99th percentiles of windows without an attack, from :meth:`Prober.percentile99`.
+    :ivar filling: the same while the never-readers fill the buffers.
+    :ivar blocked: the same from then until shortly after they were aborted.
     """
 
     quiet: list[tuple[float, float]] = field(default_factory=list)
     filling: list[tuple[float, float]] = field(default_factory=list)
     blocked: list[tuple[float, float]] = field(default_factory=list)
-    cutAfter: list[tuple[float, float]] = field(default_factory=list)
+    abortedAfter: list[tuple[float, float]] = field(default_factory=list)
     grown: list[int] = field(default_factory=list)
 
     def round(self, program: Program) -> None:
-        """Quiet, attacked, and quiet again."""
+        """Measure without an attack, during one, and without it again."""
         address = program.address("echo", "tcp")
         with connected(address) as client:
             prober = Prober(program, client)
@@ -356,19 +337,19 @@ class Attacked:
             ) as attacker:
                 assert attacker.stdout is not None
                 assert attacker.stdout.readline() == "connected\n"
-                self.filling += prober.untilSaid(attacker.stdout)
+                self.filling += prober.untilOutput(attacker.stdout)
                 assert attacker.stdout.readline() == "blocked\n"
                 self.grown.append(program.residentBytes() - before)
-                self.blocked += prober.untilSaid(attacker.stdout)
-                cutAfter, sent, echoed = json.loads(attacker.stdout.readline())
-            self.cutAfter += map(tuple, cutAfter)
-            # The last byte of each may be on its way.
+                self.blocked += prober.untilOutput(attacker.stdout)
+                abortedAfter, sent, echoed = json.loads(attacker.stdout.readline())
+            self.abortedAfter += map(tuple, abortedAfter)
+            # The last byte of every client may be in transit.
             assert sent - SLOW <= echoed <= sent
             self.quiet += prober.quiet()
 
 
-def stalledInLog(log: Iterable[str]) -> int:
-    """How many the log names stalled, one by one and in sums."""
+def countStalled(log: Iterable[str]) -> int:
+    """Count the stalled connections in the log, in single lines and in totals."""
     count = 0
     for line in log:
         found = re.search(r"ended \d+ more connections?: .*?(\d+) stalled", line)
@@ -377,42 +358,36 @@ def stalledInLog(log: Iterable[str]) -> int:
 
 
 @pytest.mark.timeout(120)
-def test_slowAndNeverReading(figures: Figures) -> None:
-    """
-    A thousand clients that send slowly or never read cost another client less than as much again;
-    those that take nothing are cut at the deadline, and only those.
-    """
+def test_slowSendersAndNeverReaders(figures: Figures) -> None:
+    """The p99 of a client less than doubles under attack, and never-readers are aborted."""
     options = ("-p", STREAMS, "--max-per-source", "0", "--stall-timeout", f"{STALL:g}s")
-    measured = Attacked()
+    measured = AttackMeasurement()
     with Program(*options, listeners=1) as program:
         for _ in range(ROUNDS):
             measured.round(program)
         program.stop()
     assert "Traceback" not in "".join(program.log)
-    assert len(measured.cutAfter) == stalledInLog(program.log) == ROUNDS * NEVER
-    # What our kernel has taken to send, the server's may not have; and the server reads a little
-    # after ours takes no more.
-    earliest = min(taken for taken, _ in measured.cutAfter)
-    latest = max(moved for _, moved in measured.cutAfter)
+    assert len(measured.abortedAfter) == countStalled(program.log) == ROUNDS * NEVER
+    # Data in the client's send queue may not have reached the server, and the server reads for a
+    # moment after the client's receive queue is full.
+    earliest = min(taken for taken, _ in measured.abortedAfter)
+    latest = max(moved for _, moved in measured.abortedAfter)
     assert earliest >= STALL - LOOK
     assert latest <= STALL + SLACK
     (quiet, wholeQuiet), (blocked, wholeBlocked), (filling, _) = (
-        map(median, zip(*each, strict=True))
-        for each in (measured.quiet, measured.blocked, measured.filling)
+        map(median, zip(*windows, strict=True))
+        for windows in (measured.quiet, measured.blocked, measured.filling)
     )
     figures.add(
         "500 slow senders and 500 never-readers",
         f"p99 of 64 B round trips {blocked * 1e6:.0f} µs under attack and {quiet * 1e6:.0f} µs "
         f"without, "
-        f"{blocked / quiet:.2f} times "
-        f"({wholeBlocked / wholeQuiet:.2f} with waiting for a processor; "
-        f"medians of "
-        f"{len(measured.blocked)} and {len(measured.quiet)} windows of {WINDOW:,}; "
-        f"{filling * 1e6:.0f} µs while the 500 "
-        f"fill the buffers); all {ROUNDS * NEVER:,} never-readers cut as stalled, "
-        f"at the earliest {earliest:.1f} s after "
-        f"the last byte taken, at the latest {latest:.1f} s after one moved either way, "
-        f"deadline {STALL:g} s; "
+        f"ratio {blocked / quiet:.2f} ({wholeBlocked / wholeQuiet:.2f} with run-queue wait; "
+        f"medians of {len(measured.blocked)} and {len(measured.quiet)} windows of {WINDOW:,}; "
+        f"{filling * 1e6:.0f} µs while the "
+        f"buffers fill); all {ROUNDS * NEVER:,} never-readers aborted as stalled, "
+        f"at least {earliest:.1f} s after the last received byte and "
+        f"at most {latest:.1f} s after the last byte in either direction, timeout {STALL:g} s; "
         f"memory +{max(measured.grown) / 1e6:.0f} MB",
     )
     assert blocked < 2 * quiet
@@ -420,10 +395,10 @@ def test_slowAndNeverReading(figures: Figures) -> None:
 
 # Garbage at PROXY and TLS listeners
 
-#: Seconds for a header and for a handshake.
+#: Timeouts of a header and of a handshake, in seconds.
 HEADER = HANDSHAKE = 1.0
 
-#: Seconds until everyone must be closed: both deadlines one after the other.
+#: Seconds after which all connections must be closed: both timeouts in sequence.
 CLOSED = HEADER + HANDSHAKE + 4 * CHECK_INTERVAL + 1.0
 
 SOURCE, DESTINATION = ("192.0.2.1", 50_000), ("192.0.2.2", 12_345)
@@ -435,7 +410,7 @@ SIGNATURE = BLOCK[:12]
 
 
 def clientHello() -> bytes:
-    """What a TLS client says first."""
+    """The first data of a TLS client."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     with suppress(ssl.SSLWantReadError):
@@ -444,10 +419,7 @@ def clientHello() -> bytes:
 
 
 def oldHello(minor: int) -> bytes:
-    """
-    A hello of SSL 3.0 (0) or TLS 1.0 (1): no extensions, two ciphers of the time (RFC 6101, RFC
-    2246).
-    """
+    """A hello of SSL 3.0 (0) or TLS 1.0 (1): no extensions, two ciphers (RFC 6101, RFC 2246)."""
     version = bytes((3, minor))
     body = version + bytes(32) + b"\x00" + b"\x00\x04\x00\x2f\x00\x0a" + b"\x01\x00"
     handshake = b"\x01" + len(body).to_bytes(3, "big") + body
@@ -456,7 +428,7 @@ def oldHello(minor: int) -> bytes:
 
 HELLO = clientHello()
 
-#: Nothing that any of the listeners takes.
+#: Invalid at all listeners.
 GARBAGE = {
     "nothing": b"",
     "half a line": LINE[:20],
@@ -486,7 +458,7 @@ GARBAGE = {
     "application data": b"\x17\x03\x03\x00\x10" + bytes(16),
 }
 
-#: What is good at one listener and garbage at others.
+#: Valid at one listener and invalid at others.
 TLS_HELLO = {"hello": HELLO}
 LINES = {"line": LINE + HELLO[:40], "line of IPv6": LINE6, "line unknown": b"PROXY UNKNOWN\r\n"}
 BLOCKS = {
@@ -499,11 +471,11 @@ BLOCKS = {
 @dataclass(frozen=True)
 class Target:
     """
-    A listener that expects something first.
+    A listener that expects a header or a handshake.
 
-    :ivar header: what a good client sends in plain before anything else.
-    :ivar tls: whether a handshake comes then.
-    :ivar garbage: what is none.
+    :ivar header: the data that a valid client sends first, in plain text.
+    :ivar tls: whether a handshake follows.
+    :ivar garbage: invalid data.
     """
 
     arguments: str
@@ -513,7 +485,7 @@ class Target:
 
 
 def targets(certificate: Path) -> list[Target]:
-    """One of each kind."""
+    """One listener of every kind."""
     tls = f"tlsCert={certificate}"
     both = {**GARBAGE, **TLS_HELLO}
     return [
@@ -526,17 +498,17 @@ def targets(certificate: Path) -> list[Target]:
 
 
 def behindHeader(garbage: dict[str, bytes]) -> dict[str, bytes]:
-    """The same behind a good header, where a handshake should come."""
+    """Put the garbage after a valid header, instead of a handshake."""
     return {f"{name} behind a header": BLOCK + data for name, data in garbage.items()}
 
 
 @dataclass
 class Garbage:
     """
-    Sends garbage to one server and sees to it that every connection is closed.
+    Sends garbage to a server and checks that every connection is closed.
 
-    :ivar sent: connections so far.
-    :ivar longest: seconds until the last of them was closed.
+    :ivar sent: the number of connections.
+    :ivar longest: seconds until the last one was closed.
     """
 
     sent: int = 0
@@ -555,7 +527,7 @@ class Garbage:
         return made
 
     def silence(self, address: Address, name: str, data: bytes) -> None:
-        """Send, then nothing more."""
+        """Send, then stay silent."""
         self.send(address, name, [data])
 
     def bytewise(self, address: Address, name: str, data: bytes) -> None:
@@ -564,7 +536,7 @@ class Garbage:
         self.send(address, name, [*pieces, data[200:]])
 
     def finish(self, address: Address, name: str, data: bytes) -> None:
-        """Send, then our FIN."""
+        """Send, then half-close."""
         with suppress(OSError):
             self.send(address, name, [data]).shutdown(socket.SHUT_WR)
 
@@ -576,7 +548,7 @@ class Garbage:
         self._open.pop()
 
     def awaitClosed(self) -> None:
-        """Wait until the server has closed every one."""
+        """Wait until the server has closed all connections."""
         begun = time.monotonic()
         with DefaultSelector() as selector:
             for made, name in self._open:
@@ -587,7 +559,7 @@ class Garbage:
                 ready = selector.select(max(left, 0.0))
                 assert ready, f"not closed: {sorted({k.data for k in selector.get_map().values()})}"
                 for key, _ in ready:
-                    made = next(each for each, _ in self._open if each is key.fileobj)
+                    made = next(opened for opened, _ in self._open if opened is key.fileobj)
                     if self._isClosed(made):
                         selector.unregister(made)
                         made.close()
@@ -603,18 +575,18 @@ class Garbage:
             return True
 
 
-def good(address: Address, target: Target) -> None:
-    """A client that does as it should is served."""
+def assertServed(address: Address, target: Target) -> None:
+    """Assert that a valid client is served."""
     with connected(address) as plain:
         plain.sendall(target.header)
-        client = withoutTrust().wrap_socket(plain) if target.tls else plain
+        client = untrustingContext().wrap_socket(plain) if target.tls else plain
         with client:
             client.sendall(b"alive")
             assert client.recv(5) == b"alive"
 
 
-def withoutTrust() -> ssl.SSLContext:
-    """For a client that believes any certificate."""
+def untrustingContext() -> ssl.SSLContext:
+    """A context that accepts any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -622,22 +594,22 @@ def withoutTrust() -> ssl.SSLContext:
 
 
 @contextmanager
-def besieged(folder: Path) -> Generator[tuple[Program, list[tuple[Target, Address]]]]:
-    """A server with one listener of each kind, whose log has no traceback at the end."""
+def attackedServer(folder: Path) -> Generator[tuple[Program, list[tuple[Target, Address]]]]:
+    """Run a server with one listener of every kind, and check its log for tracebacks."""
     certificate = folder / "server.pem"
     certificate.write_bytes(serverPEM())
     kinds = targets(certificate)
-    options = [word for each in kinds for word in ("-p", f"{STREAMS}:{each.arguments}")]
-    deadlines = ("--header-timeout", f"{HEADER:g}s", "--handshake-timeout", f"{HANDSHAKE:g}s")
-    with Program(*options, *deadlines, "--max-per-source", "0", listeners=len(kinds)) as program:
+    options = [word for kind in kinds for word in ("-p", f"{STREAMS}:{kind.arguments}")]
+    timeouts = ("--header-timeout", f"{HEADER:g}s", "--handshake-timeout", f"{HANDSHAKE:g}s")
+    with Program(*options, *timeouts, "--max-per-source", "0", listeners=len(kinds)) as program:
         lines = [line for line in program.log if " is listening on " in line]
         ports = [int(line.rpartition(":")[2]) for line in lines]
-        placed = [(each, (HERE, port)) for each, port in zip(kinds, ports, strict=True)]
-        for target, address in placed:
-            good(address, target)
-        yield program, placed
-        for target, address in placed:
-            good(address, target)
+        listeners = [(kind, (HERE, port)) for kind, port in zip(kinds, ports, strict=True)]
+        for target, address in listeners:
+            assertServed(address, target)
+        yield program, listeners
+        for target, address in listeners:
+            assertServed(address, target)
         program.stop()
     log = "".join(program.log)
     assert "Traceback" not in log
@@ -646,39 +618,36 @@ def besieged(folder: Path) -> Generator[tuple[Program, list[tuple[Target, Addres
 
 @pytest.mark.timeout(120)
 def test_garbage(figures: Figures, tmp_path: Path) -> None:
-    """
-    Everything that is no header and no handshake is refused, and closed within the deadlines; a
-    good client is served.
-    """
+    """Garbage is refused and closed within the timeouts, while valid clients are served."""
     attacker = Garbage()
-    ways = (attacker.silence, attacker.bytewise, attacker.finish, attacker.reset)
-    with besieged(tmp_path) as (program, placed):
+    methods = (attacker.silence, attacker.bytewise, attacker.finish, attacker.reset)
+    with attackedServer(tmp_path) as (program, listeners):
         lines = len(program.log)
-        for target, address in placed:
+        for target, address in listeners:
             garbage = target.garbage
             if target.tls and target.header:
                 garbage = {**garbage, **behindHeader({**GARBAGE, **LINES, **BLOCKS})}
             for name, data in garbage.items():
-                for way in ways:
-                    way(address, f"{name}, {way.__name__}", data)
+                for method in methods:
+                    method(address, f"{name}, {method.__name__}", data)
             attacker.awaitClosed()
     refused = re.findall(r"refused (\d+) connections?", "".join(program.log))
     assert sum(map(int, refused)) == attacker.sent
     figures.add(
         "garbage at PROXY and TLS listeners",
         f"corpus: {attacker.sent:,} connections, all refused and closed within "
-        f"{attacker.longest:.1f} s (deadlines {HEADER:g} s), "
-        f"{len(program.log) - lines} log lines until the end",
+        f"{attacker.longest:.1f} s (timeouts {HEADER:g} s), "
+        f"{len(program.log) - lines} log lines",
     )
 
 
-def cut(message: bytes) -> st.SearchStrategy[bytes]:
-    """The beginning of a good message, never all of it."""
+def truncated(message: bytes) -> st.SearchStrategy[bytes]:
+    """A proper prefix of a valid message."""
     return st.integers(0, len(message) - 1).map(lambda size: message[:size])
 
 
-def bent(message: bytes) -> st.SearchStrategy[bytes]:
-    """A good message with another byte in one place, which may leave it good."""
+def mutated(message: bytes) -> st.SearchStrategy[bytes]:
+    """A valid message with one byte replaced, which may leave it valid."""
     return st.tuples(st.integers(0, len(message) - 1), st.integers(0, 255)).map(
         lambda where: message[: where[0]] + bytes((where[1],)) + message[where[0] + 1 :]
     )
@@ -687,7 +656,7 @@ def bent(message: bytes) -> st.SearchStrategy[bytes]:
 MESSAGES = (LINE, LINE6, BLOCK, BLOCK6, HELLO, BLOCK + HELLO)
 
 BLOBS = st.lists(
-    st.one_of(st.binary(max_size=300), *map(cut, MESSAGES), *map(bent, MESSAGES)),
+    st.one_of(st.binary(max_size=300), *map(truncated, MESSAGES), *map(mutated, MESSAGES)),
     min_size=1,
     max_size=20,
 )
@@ -695,12 +664,9 @@ BLOBS = st.lists(
 
 @pytest.mark.timeout(120)
 def test_randomGarbage(figures: Figures, tmp_path: Path) -> None:
-    """
-    Random bytes, and good messages cut or bent, end with the client's FIN at the latest, whatever
-    they are.
-    """
+    """Connections with random, truncated or mutated data are closed at the client's FIN."""
     attacker = Garbage()
-    with besieged(tmp_path) as (program, placed):
+    with attackedServer(tmp_path) as (program, listeners):
         lines = len(program.log)
 
         @settings(
@@ -713,7 +679,7 @@ def test_randomGarbage(figures: Figures, tmp_path: Path) -> None:
         )
         @given(BLOBS)
         def sendAll(blobs: list[bytes]) -> None:
-            for _, address in placed:
+            for _, address in listeners:
                 for blob in blobs:
                     attacker.finish(address, repr(blob), blob)
             attacker.awaitClosed()
@@ -722,8 +688,8 @@ def test_randomGarbage(figures: Figures, tmp_path: Path) -> None:
     figures.add(
         "garbage at PROXY and TLS listeners",
         f"hypothesis: {attacker.sent:,} connections, closed within "
-        f"{attacker.longest:.1f} s of our FIN, "
-        f"{len(program.log) - lines} log lines until the end",
+        f"{attacker.longest:.1f} s of the client's FIN, "
+        f"{len(program.log) - lines} log lines",
     )
 
 

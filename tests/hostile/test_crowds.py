@@ -1,4 +1,4 @@
-"""Many clients at once, and many that leave without a word."""
+"""Many concurrent clients, and many that disconnect or vanish."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ import pytest
 from tests.hostile.clients import (
     Exchange,
     PlainChannel,
-    converse,
-    endings,
+    closeReasons,
     eventually,
     halfClose,
+    runExchanges,
     serving,
 )
 from tests.hostile.figures import Figures
@@ -31,95 +31,91 @@ from tests.loopback.program import PATIENCE, Program, connected
 
 TCP = ("-p", "tcp:0:interface=127.0.0.1:backlog=1024")
 
-#: As many as this process may have too.
+#: The limit of this process too.
 DESCRIPTORS = 20_000
 
 CROWD = 1000
 
-#: Of the sizes and contents of the crowd's messages.
+#: Seed of the sizes and contents of messages.
 SEED = 862
 
 IDLE = 5000
 
 BUSY = 50
 
-#: Seconds that the busy ones are measured.
+#: Seconds for which the active clients are measured.
 MEASURED = 4.0
 
-#: Bytes that one idle connection may cost.
+#: Maximum memory of an idle connection, in bytes.
 IDLE_COST = 3072
 
 RESETS = 10_000
 
 VANISHED = 1000
 
-#: Timeouts short enough to wait for.
+#: Timeouts short enough for a test.
 SHORT = (
     *("--max-connections", "3000", "--max-per-source", "3000"),
     *("--idle-timeout", "2", "--stall-timeout", "2", "--linger-timeout", "2"),
     *("--user-timeout", "5"),
 )
 
-#: asm-generic/socket.h; Python has no name for it.
+#: From asm-generic/socket.h; Python has no name for it.
 SO_ATTACH_FILTER = 26
 
-#: A filter that lets nothing through.
+#: A filter that drops all segments.
 DROP_ALL = ((0x06, 0, 0, 0),)
 
-#: One that lets through only segments without data: as long as their header, by its own length
-#: field.
+#: A filter that accepts only segments without data: their length is that of their header.
 DROP_DATA = (
     (0x30, 0, 0, 12),  # A = the byte at 12
     (0x74, 0, 0, 4),  # A >>= 4
     (0x64, 0, 0, 2),  # A <<= 2
     (0x07, 0, 0, 0),  # X = A
     (0x80, 0, 0, 0),  # A = length of the segment
-    (0x1D, 0, 1, 0),  # if A != X skip the next
-    (0x06, 0, 0, 0xFFFFFFFF),  # take it
-    (0x06, 0, 0, 0),  # drop it
+    (0x1D, 0, 1, 0),  # skip one instruction if A != X
+    (0x06, 0, 0, 0xFFFFFFFF),  # accept
+    (0x06, 0, 0, 0),  # drop
 )
 
 
 @pytest.mark.timeout(120)
-def test_crowd(figures: Figures) -> None:
-    """
-    Each of 1,000 connections, all open at once, gets back what it sent and nothing of another's.
-    """
+def test_concurrentClients(figures: Figures) -> None:
+    """1,000 concurrent connections get their own data back, and no other."""
     chance = random.Random(SEED)
     pool = memoryview(chance.randbytes(4 << 20))
     sizes = [chance.randint(0, 1 << 20) for _ in range(CROWD)]
     with serving(*TCP, descriptors=DESCRIPTORS) as program:
         before = program.descriptors()
         address = program.address("echo", "tcp")
-        crowd = [_exchange(address, pool, size, chance) for size in sizes]
-        eventually(lambda: program.descriptors() == before + CROWD, PATIENCE, "all accepted")
+        crowd = [_randomExchange(address, pool, size, chance) for size in sizes]
+        eventually(
+            lambda: program.descriptors() == before + CROWD, PATIENCE, "accepting all clients"
+        )
         began = time.monotonic()
-        converse(crowd)
+        runExchanges(crowd)
         seconds = time.monotonic() - began
-    bad = [each for each in crowd if not each.good]
+    incomplete = [exchange for exchange in crowd if not exchange.complete]
     figures.add(
         "1,000 concurrent connections echo random 0 to 1 MB",
         f"{len(crowd)} open at once, {sum(sizes) / 1e6:.0f} MB each way in {seconds:.1f} s, "
-        f"{len(bad)} mismatches",
+        f"{len(incomplete)} mismatches",
     )
-    assert bad == []
-    assert endings(program.log) == {"finished": CROWD}
+    assert incomplete == []
+    assert closeReasons(program.log) == {"finished": CROWD}
 
 
-def _exchange(
+def _randomExchange(
     address: tuple[str, int], pool: memoryview, size: int, chance: random.Random
 ) -> Exchange:
-    """Of a random part of ``pool``, so that no two are alike."""
+    """An exchange of a random part of ``pool``, so that all differ."""
     begin = chance.randrange(len(pool) - size)
     return Exchange(PlainChannel(address), pool[begin : begin + size])
 
 
 @pytest.mark.timeout(90)
 def test_idle(figures: Figures) -> None:
-    """
-    5,000 connections that have fallen silent cost little memory, and 50 others are served as
-    before.
-    """
+    """5,000 idle connections use little memory, and 50 active ones are served as before."""
     with serving(*TCP, "--max-per-source", "0", descriptors=DESCRIPTORS) as program:
         address = program.address("echo", "tcp")
         with _open(address, BUSY) as busy:
@@ -130,21 +126,21 @@ def test_idle(figures: Figures) -> None:
                 assert program.descriptors() == open_ + IDLE
                 crowded = _roundTrips(busy, MEASURED)
                 later = program.residentBytes()
-            eventually(lambda: program.descriptors() == open_, PATIENCE, "the idle are gone")
+            eventually(lambda: program.descriptors() == open_, PATIENCE, "closing idle clients")
     cost = (max(after, later) - before) / IDLE
     figures.add(
         "5,000 idle connections while 50 echo",
-        f"{cost:.0f} B resident an idle connection; the 50: {_told(crowded)}; "
-        f"before: {_told(quiet)}",
+        f"{cost:.0f} B of memory per idle connection; the 50: {_summary(crowded)}; "
+        f"without idle connections: {_summary(quiet)}",
     )
-    # Each is served, and none starves beside the others.
+    # All are served, and none starves.
     assert min(map(len, crowded)) > max(map(len, crowded)) / 2
     assert cost < IDLE_COST
 
 
 @contextmanager
 def _open(address: tuple[str, int], number: int) -> Iterator[list[socket.socket]]:
-    """Connections each of which has had one echo of 64 bytes."""
+    """Open connections; each has had one echo of 64 bytes."""
     with ExitStack() as stack:
         clients = []
         for _ in range(number):
@@ -156,7 +152,7 @@ def _open(address: tuple[str, int], number: int) -> Iterator[list[socket.socket]
 
 
 def _roundTrips(clients: Sequence[socket.socket], seconds: float) -> list[list[float]]:
-    """Let all echo 64 bytes back to back; returns the seconds that each echo took, by client."""
+    """Let all clients echo 64 bytes back to back; return the seconds of their echoes by client."""
     stop = time.monotonic() + seconds
     taken: list[list[float]] = [[] for _ in clients]
     with selectors.DefaultSelector() as selector:
@@ -173,7 +169,7 @@ def _roundTrips(clients: Sequence[socket.socket], seconds: float) -> list[list[f
 
 
 def _echoes(client: socket.socket, stop: float, taken: list[float]) -> Iterator[None]:
-    """One echo after the other, until ``stop``; goes on when something can be read."""
+    """Echo until ``stop``; to be resumed when the client is readable."""
     while (began := time.monotonic()) < stop:
         message = os.urandom(64)
         client.sendall(message)
@@ -182,8 +178,8 @@ def _echoes(client: socket.socket, stop: float, taken: list[float]) -> Iterator[
         taken.append(time.monotonic() - began)
 
 
-def _told(taken: Sequence[Sequence[float]]) -> str:
-    every = sorted(seconds for each in taken for seconds in each)
+def _summary(taken: Sequence[Sequence[float]]) -> str:
+    every = sorted(seconds for times in taken for seconds in times)
     p99 = every[len(every) * 99 // 100]
     rate = len(every) / MEASURED
     return (
@@ -193,92 +189,85 @@ def _told(taken: Sequence[Sequence[float]]) -> str:
 
 
 @pytest.mark.timeout(120)
-def test_gone(figures: Figures) -> None:
-    """
-    Clients that reset or vanish leave nothing behind: the second time costs what the first did.
-    """
+def test_resetsAndVanished(figures: Figures) -> None:
+    """Clients that reset or vanish leak no memory or descriptors: a second run needs no more."""
     with serving(*TCP, *SHORT) as program:
         address = program.address("echo", "tcp")
         open_ = program.descriptors()
-        assert halfClose(PlainChannel(address), b"before").good
+        assert halfClose(PlainChannel(address), b"before").complete
         sizes = [program.residentBytes()]
         for _ in range(2):
             _resetAll(address)
             _vanishAll(program, open_)
-            assert halfClose(PlainChannel(address), b"after").good
+            assert halfClose(PlainChannel(address), b"after").complete
             eventually(lambda: program.descriptors() == open_, PATIENCE, "descriptors as before")
             sizes.append(program.residentBytes())
-    ended = endings(program.log)
-    told = " to ".join(f"{size / 1e6:.2f}" for size in sizes)
+    ended = closeReasons(program.log)
+    before, first, second = (f"{size / 1e6:.2f} MB" for size in sizes)
     figures.add(
         "10,000 connect-and-reset, 1,000 connect-and-vanish",
-        f"twice: resident {told} MB, descriptors {open_} before and after; "
-        f"endings: {', '.join(f'{n} {name}' for name, n in sorted(ended.items()))}",
+        f"memory {before} before, {first} after the first and {second} after the second run, "
+        f"descriptors {open_} before and after; "
+        f"close reasons: {', '.join(f'{n} {name}' for name, n in sorted(ended.items()))}",
     )
     assert sizes[2] - sizes[1] < 1_000_000
-    honest = 3 + 2 * RESETS // 100
-    assert (ended["finished"], ended["lost"]) == (honest, 2 * RESETS)
+    finished = 3 + 2 * RESETS // 100
+    assert (ended["finished"], ended["lost"]) == (finished, 2 * RESETS)
     assert (ended["idle"], ended["stalled"]) == (VANISHED, VANISHED)
-    assert ended.total() == honest + 2 * RESETS + 2 * VANISHED
+    assert ended.total() == finished + 2 * RESETS + 2 * VANISHED
 
 
 def _resetAll(address: tuple[str, int]) -> None:
-    """
-    An honest client after every 100: it waits for its turn, so that the server is never behind by
-    more.
-    """
+    """After every 100 resets serve a normal client, so that the server does not lag behind."""
     for number in range(1, RESETS + 1):
         with connected(address) as client:
             client.sendall(b"x" * 10_000)
             _resetAtClose(client)
         if number % 100 == 0:
-            assert halfClose(PlainChannel(address), b"meanwhile").good
+            assert halfClose(PlainChannel(address), b"meanwhile").complete
 
 
 @pytest.mark.timeout(60)
-def test_kernelLetsGo(figures: Figures) -> None:
-    """Before a connection has stalled the kernel cuts one whose client acknowledges nothing."""
+def test_userTimeout(figures: Figures) -> None:
+    """The kernel closes connections of clients that acknowledge nothing, before they stall."""
     number = 100
     with serving(*TCP, "--user-timeout", "1") as program:
         address, left = program.address("echo", "tcp"), program.descriptors()
-        with _open(address, number) as owed:
+        with _open(address, number) as pending:
             began = time.monotonic()
-            _vanishOwed(owed)
-            eventually(lambda: program.descriptors() == left, 30, "let go of the vanished")
+            _vanishPending(pending)
+            eventually(lambda: program.descriptors() == left, 30, "closing vanished clients")
             seconds = time.monotonic() - began
-            for client in owed:
+            for client in pending:
                 _resetAtClose(client)
-        assert halfClose(PlainChannel(address), b"after").good
+        assert halfClose(PlainChannel(address), b"after").complete
     figures.add(
         "10,000 connect-and-reset, 1,000 connect-and-vanish",
-        f"{number} vanished with an echo under way, --user-timeout 1: gone after {seconds:.1f} s",
+        f"{number} vanished with a pending echo, --user-timeout 1: closed after {seconds:.1f} s",
     )
-    assert endings(program.log) == {"finished": 1, "lost": number}
+    assert closeReasons(program.log) == {"finished": 1, "lost": number}
 
 
 def _vanishAll(program: Program, left: int) -> None:
-    """
-    Half of them vanish silent, half with an echo under way; wait until the server has let go of
-    all.
-    """
+    """Let half of the clients vanish idle and half with a pending echo; await their end."""
     address = program.address("echo", "tcp")
     half = VANISHED // 2
-    with _open(address, half) as silent, _open(address, half) as owed:
+    with _open(address, half) as silent, _open(address, half) as pending:
         for client in silent:
             _filter(client, DROP_ALL)
-        _vanishOwed(owed)
-        eventually(lambda: program.descriptors() == left, 30, "let go of the vanished")
-        for client in silent + owed:
+        _vanishPending(pending)
+        eventually(lambda: program.descriptors() == left, 30, "closing vanished clients")
+        for client in silent + pending:
             _resetAtClose(client)
 
 
-def _vanishOwed(clients: Sequence[socket.socket]) -> None:
-    """Vanish with an echo under way."""
+def _vanishPending(clients: Sequence[socket.socket]) -> None:
+    """Let clients vanish with a pending echo."""
     for client in clients:
         _filter(client, DROP_DATA)
         client.sendall(b"x" * 10_000)
     for client in clients:
-        # Until the server has what we sent, or our kernel would go on sending it.
+        # The server must acknowledge the data, or the client's kernel would retransmit it.
         eventually(lambda: _unsent(client) == 0, PATIENCE, "acknowledged")  # noqa: B023
         _filter(client, DROP_ALL)
 
@@ -293,10 +282,9 @@ def _unsent(client: socket.socket) -> int:
 
 def _filter(client: socket.socket, instructions: Sequence[tuple[int, int, int, int]]) -> None:
     """
-    Let our kernel drop what comes for ``client`` before TCP sees it: nothing is acknowledged, nor
-    reset.
+    Drop packets for ``client`` before TCP sees them, so that nothing is acknowledged or reset.
 
-    :param instructions: of BPF, as ``struct sock_filter`` (socket(7), SO_ATTACH_FILTER).
+    :param instructions: BPF instructions, as ``struct sock_filter`` (socket(7), SO_ATTACH_FILTER).
     """
     program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *i) for i in instructions))
     header = struct.pack("@HP", len(instructions), ctypes.addressof(program))

@@ -1,6 +1,4 @@
-"""
-Clients that end their direction as soon as all is sent, over every layer: every byte comes back.
-"""
+"""Clients that half-close after their last byte, over every layer: all data is echoed."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from tests.hostile.clients import (
     PlainChannel,
     TLSChannel,
     clientContext,
-    endings,
+    closeReasons,
     halfClose,
     proxyHeader1,
     proxyHeader2,
@@ -32,7 +30,7 @@ from tests.hostile.clients import (
 from tests.hostile.figures import Figures
 from tests.loopback.program import Program, connected
 
-#: Every limit that there is, at a value that means something.
+#: All limits, with realistic values.
 LIMITS = (
     *("--max-connections", "500", "--max-per-source", "100"),
     *("--connection-rate", "10000", "--connection-burst", "1000"),
@@ -49,20 +47,22 @@ SIZES = (0, 1, 1000, 40_019, 65_536, 2 << 20)
 
 LARGE = 64 << 20
 
-#: As many repeats as ``SIZES`` have take minutes.
+#: As many repeats as for ``SIZES`` take minutes.
 LARGE_REPEATS = int(os.environ.get("ECHOPROTO_LARGE_REPEATS", "3"))
 
-#: The client and the server that a PROXY header announces.
+#: The client and server addresses of the PROXY headers.
 ANNOUNCED = ("127.9.9.9", 40_000), ("127.0.0.1", 7)
 
 
 @dataclass(frozen=True)
 class Layer:
     """
-    :ivar description: the listener's.
-    :ivar carrier: as the server names it.
-    :ivar connect: opens a connection to its address.
-    :ivar header: what a client sends first.
+    A kind of listener.
+
+    :ivar description: its description.
+    :ivar carrier: its carrier in the server's log.
+    :ivar connect: connects a channel to its address.
+    :ivar header: the first data of a client.
     """
 
     description: str
@@ -100,9 +100,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.timeout(60 + 5 * LARGE_REPEATS)
 @pytest.mark.parametrize("name", LAYERS)
 def test_halfClose(name: str, folder: Path, figures: Figures) -> None:
-    """
-    With all limits on, N bytes and then our end give N bytes and then the server's, each time.
-    """
+    """With all limits set, data and a half-close are answered by the same data and a close."""
     layer = LAYERS[name]
     with serving(*LIMITS, "-p", layer.description.format(folder=folder)) as program:
         address = _address(program, layer, folder)
@@ -114,8 +112,8 @@ def test_halfClose(name: str, folder: Path, figures: Figures) -> None:
         f"{lost} bytes lost, {resets} resets",
     )
     assert (lost, resets) == (0, 0)
-    assert all(each.good for each in done)
-    assert endings(program.log) == {"finished": len(done)}
+    assert all(exchange.complete for exchange in done)
+    assert closeReasons(program.log) == {"finished": len(done)}
 
 
 def _address(program: Program, layer: Layer, folder: Path) -> Any:
@@ -133,60 +131,60 @@ def _messages() -> Iterator[bytes]:
 
 
 def _losses(exchanges: list[Exchange]) -> tuple[int, int]:
-    """How many bytes were lost, and how many exchanges reset."""
-    resets = [each for each in exchanges if each.end is End.RESET]
-    return sum(each.lost for each in exchanges), len(resets)
+    """The number of lost bytes, and of resets."""
+    resets = [exchange for exchange in exchanges if exchange.end is End.RESET]
+    return sum(exchange.lost for exchange in exchanges), len(resets)
 
 
 class Segment:
     """
-    A TLS client that gives the kernel all that it has to say after a handshake in one ``send()``.
+    A TLS client that sends all its data after a handshake with one ``send()``.
 
-    :param address: the server's.
-    :param version: of :data:`~tests.hostile.clients.TLS_VERSIONS`.
-    :param early: whether the handshake's last flight is part of it.
+    :param address: the server's address.
+    :param version: a key of :data:`~tests.hostile.clients.TLS_VERSIONS`.
+    :param early: whether to include the last flight of the handshake.
     """
 
     def __init__(self, address: Any, version: str, early: bool) -> None:
         self._socket = connected(address)
         self._tls = SSL.Connection(clientContext(version), None)
         self._tls.set_connect_state()
-        while not self._shaken():
+        while not self._completeHandshake():
             self._flush()
             self._tls.bio_write(self._socket.recv(PIECE))
         if not early:
             self._flush()
 
     def echo(self, data: bytes, withFIN: bool) -> tuple[bytes, End]:
-        """What comes back until the server's end, and how it ends."""
+        """Return the data received until the server closes, and the kind of end."""
         with self._socket:
-            self._say(data, withFIN)
-            return self._hear()
+            self._send(data, withFIN)
+            return self._receive()
 
-    def _say(self, data: bytes, withFIN: bool) -> None:
+    def _send(self, data: bytes, withFIN: bool) -> None:
         unsent = memoryview(data)
         while unsent:
             unsent = unsent[self._tls.send(unsent) :]
         self._tls.shutdown()
-        said = self._said()
-        # MSG_MORE holds the bytes back until the FIN goes with them.
+        pending = self._pending()
+        # MSG_MORE holds the data back until the FIN.
         flags = socket.MSG_MORE if withFIN else 0
-        assert self._socket.send(said, flags) == len(said)
+        assert self._socket.send(pending, flags) == len(pending)
         if withFIN:
             self._socket.shutdown(socket.SHUT_WR)
 
-    def _hear(self) -> tuple[bytes, End]:
-        heard: list[bytes] = []
+    def _receive(self) -> tuple[bytes, End]:
+        received: list[bytes] = []
         end = End.TRUNCATED
         try:
-            while came := self._socket.recv(PIECE):
-                self._tls.bio_write(came)
-                heard += self._pieces()
+            while data := self._socket.recv(PIECE):
+                self._tls.bio_write(data)
+                received += self._pieces()
         except ConnectionResetError:
-            return b"".join(heard), End.RESET
+            return b"".join(received), End.RESET
         if self._tls.get_shutdown() & SSL.RECEIVED_SHUTDOWN:
             end = End.CLEAN
-        return b"".join(heard), end
+        return b"".join(received), end
 
     def _pieces(self) -> Iterator[bytes]:
         try:
@@ -195,40 +193,40 @@ class Segment:
         except (SSL.WantReadError, SSL.ZeroReturnError):
             return
 
-    def _shaken(self) -> bool:
+    def _completeHandshake(self) -> bool:
         try:
             self._tls.do_handshake()
         except SSL.WantReadError:
             return False
         return True
 
-    def _said(self) -> bytes:
+    def _pending(self) -> bytes:
         try:
             return self._tls.bio_read(1 << 20)
         except SSL.WantReadError:
             return b""
 
     def _flush(self) -> None:
-        self._socket.sendall(self._said())
+        self._socket.sendall(self._pending())
 
 
-#: The last flight of a full handshake of TLS 1.2 is the server's.
+#: The last flight of a full TLS 1.2 handshake is the server's.
 SHAPES = [
     ("TLSv1.2", ""),
     ("TLSv1.2", " and FIN"),
     ("TLSv1.3", ""),
     ("TLSv1.3", " and FIN"),
-    ("TLSv1.3", " and FIN, all behind the handshake's last flight"),
+    ("TLSv1.3", " and FIN, in one segment with the handshake's last flight"),
 ]
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("version", "shape"), SHAPES)
 def test_oneSegment(version: str, shape: str, folder: Path, figures: Figures) -> None:
-    """Data and close_notify that come in one segment, also with the FIN, come back whole."""
+    """Data and close_notify in one segment, with or without the FIN, are echoed completely."""
     early = shape.endswith("flight")
     listener = f"{TCP}:tlsCert={folder}/server.pem"
-    # The last goes out in two segments: Linux makes none longer than half the window, 32 kB here.
+    # The last one takes two segments: Linux limits segments to half the window, here 32 kB.
     sizes = (1, 1000, 16_384, 32_000, 60_000)
     with serving(*LIMITS, "-p", listener) as program:
         address = program.address("echo", "tls")
@@ -237,18 +235,18 @@ def test_oneSegment(version: str, shape: str, folder: Path, figures: Figures) ->
             for size in sizes
             for _ in range(REPEATS)
         ]
-    bad = [each for each in done if each != (0, End.CLEAN)]
+    incomplete = [result for result in done if result != (0, End.CLEAN)]
     figures.add(
         "data and TLS close_notify in one segment",
-        f"{version}, data and close_notify{shape}: {len(done)} exchanges, {len(bad)} not whole",
+        f"{version}, data and close_notify{shape}: {len(done)} exchanges, {len(incomplete)} incomplete",
     )
-    assert bad == []
+    assert incomplete == []
 
 
 def _oneSegment(
     address: Any, version: str, data: bytes, withFIN: bool, early: bool
 ) -> tuple[int, End]:
-    """How many bytes were missing, and how it ended."""
+    """The number of missing bytes, and the kind of end."""
     echoed, end = Segment(address, version, early).echo(data, withFIN)
     assert data.startswith(echoed)
     return len(data) - len(echoed), end

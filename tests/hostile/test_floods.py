@@ -1,4 +1,4 @@
-"""Attacks with datagrams: forged ones, a flood of them, and a network that takes none."""
+"""Attacks with datagrams: forged sources, floods, and networks without a route back."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ HERE, THERE = "127.0.0.1", "127.0.0.2"
 
 MILLION = 1_000_000
 
-#: Seconds that a TCP round trip may take, whatever comes over UDP.
+#: Maximum time of a TCP round trip during UDP traffic, in seconds.
 LONGEST_ROUND_TRIP = 0.1
 
-#: What one queued datagram takes of a receive buffer, with some to spare.
+#: Receive buffer space of a queued datagram, with a margin.
 QUEUED_BYTES = 1024
 
 
 def rawSocket() -> socket.socket:
-    """A socket that sends packets with a source of the test's choice."""
+    """A socket that sends packets with a chosen source address."""
     try:
         return socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     except PermissionError:
@@ -53,21 +53,23 @@ def rawSocket() -> socket.socket:
 
 
 def forge(raw: socket.socket, source: tuple[str, int], to: tuple[str, int]) -> None:
-    """Send a datagram to ``to`` that says it is from ``source``."""
+    """Send a datagram to ``to`` with the forged source address ``source``."""
     data = b"loop"
-    udp = b"".join(each.to_bytes(2, "big") for each in (source[1], to[1], 8 + len(data), 0)) + data
-    # The kernel fills in length, identification and checksum (raw(7)).
+    udp = (
+        b"".join(field.to_bytes(2, "big") for field in (source[1], to[1], 8 + len(data), 0)) + data
+    )
+    # The kernel sets length, identification and checksum (raw(7)).
     ip = bytes((0x45, 0, 0, 0, 0, 0, 0, 0, 64, socket.IPPROTO_UDP, 0, 0))
     raw.sendto(ip + socket.inet_aton(source[0]) + socket.inet_aton(to[0]) + udp, to)
 
 
 def datagramServer(port: int, host: str = HERE, *options: str) -> Program:
-    """An echo server on UDP and nothing else."""
+    """An echo server on UDP only."""
     return Program("-p", f"udp:{port}:interface={host}", *options, listeners=1)
 
 
 def totals(program: Program) -> tuple[int, int, str]:
-    """Stop; datagrams taken and answered, and what else the log says of them at the end."""
+    """Stop the server; return its received and answered datagrams, and the other totals."""
     program.stop()
     log = "".join(program.log)
     assert "Traceback" not in log
@@ -78,108 +80,103 @@ def totals(program: Program) -> tuple[int, int, str]:
 
 @pytest.mark.timeout(60)
 def test_loopOnEqualPorts(figures: Figures) -> None:
-    """
-    A datagram forged in the name of another echo server on the same port is answered by neither.
-    """
+    """A forged datagram from another echo server on the same port is not answered."""
     with rawSocket() as raw, datagramServer(0) as first:
         here = first.address("echo", "udp")
         there = (THERE, here[1])
         with datagramServer(here[1], THERE) as second:
             for _ in range(100):
                 forge(raw, there, here)
-            # Each is answered in its turn, so what was forged has been dealt with by then.
+            # Datagrams are handled in order, so all forged ones are done by then.
             assert exchanged(here, b"alive") == b"alive"
             assert exchanged(there, b"alive") == b"alive"
             assert totals(second)[:2] == (1, 1)
         received, answered, rest = totals(first)
     assert (received, answered) == (101, 1)
     assert "100 source port is our own" in rest
-    figures.add("spoofed loop between two of our servers", "equal ports: 0 of 100 forged answered")
+    figures.add(
+        "spoofed loop between two echoproto servers",
+        "equal ports: 0 of 100 forged datagrams answered",
+    )
 
 
-#: Seconds for which a loop is fed.
+#: Duration of a loop in seconds.
 FEEDING = 2.0
 
 
 @pytest.mark.timeout(60)
 def test_loopOnDifferentPorts(figures: Figures) -> None:
-    """
-    Between two servers on different ports a loop goes no faster than the rate of one source,
-    however often it is begun anew, and dies when it is not; both still answer others.
-    """
+    """A loop between two servers is limited to the rate of one source, and then ends."""
     with rawSocket() as raw, datagramServer(0) as first, datagramServer(0, THERE) as second:
         here, there = first.address("echo", "udp"), second.address("echo", "udp")
         assert here[1] != there[1]
         begun = time.monotonic()
         fed = 0
-        # Fed evenly: a loop is dead as soon as one of the two has refused its datagram.
+        # Sent evenly: a loop ends as soon as one server refuses a datagram.
         while (passed := time.monotonic() - begun) < FEEDING:
             if fed < passed * 2000:
                 forge(raw, there, here)
                 fed += 1
             else:
                 time.sleep(0.0005)
-        # From sources of their own: what the loop has used up is not theirs.
+        # From other sources: the loop has used up the rate of its own.
         for address, source in ((here, "127.0.0.3"), (there, "127.0.0.4")):
             with datagramSocket() as other:
                 other.bind((source, 0))
                 other.sendto(b"alive", address)
                 assert other.recv(100) == b"alive"
         seconds = time.monotonic() - begun
-        answered = [totals(each)[1] for each in (first, second)]
+        answered = [totals(server)[1] for server in (first, second)]
     most = DATAGRAM_RATE * (1 + seconds) + 2
-    assert all(0 < each <= most for each in answered)
+    assert all(0 < count <= most for count in answered)
     figures.add(
-        "spoofed loop between two of our servers",
-        f"different ports, {fed / FEEDING:,.0f} forged a second: each answered "
-        f"{max(answered) / seconds:,.0f} a second, the burst included",
+        "spoofed loop between two echoproto servers",
+        f"different ports, {fed / FEEDING:,.0f} forged datagrams per second: "
+        f"every server answered {max(answered) / seconds:,.0f} per second, burst included",
     )
 
 
 @pytest.mark.timeout(60)
 def test_loopOfOne(figures: Figures) -> None:
-    """
-    One forged datagram between servers on different ports goes round until a rate is met, then
-    never again.
-    """
+    """A forged datagram between two servers loops only until a rate is exceeded."""
     with rawSocket() as raw, datagramServer(0) as first, datagramServer(0, THERE) as second:
         here, there = first.address("echo", "udp"), second.address("echo", "udp")
-        before = processorSeconds(first)
+        before = cpuSeconds(first)
         forge(raw, there, here)
         end = time.monotonic() + PATIENCE
         while "source over its rate" not in "".join(first.log + second.log):
-            assert time.monotonic() < end, "the loop goes on"
+            assert time.monotonic() < end, "the loop does not end"
             time.sleep(0.1)
-        spent = processorSeconds(first) - before
-        counts = [totals(each) for each in (first, second)]
+        spent = cpuSeconds(first) - before
+        counts = [totals(server) for server in (first, second)]
     assert sum(rest.count("1 source over its rate") for _, _, rest in counts) == 1
     answered = sum(answered for _, answered, _ in counts)
     figures.add(
-        "spoofed loop between two of our servers",
-        f"different ports, 1 forged: {answered:,} datagrams, then none; "
-        f"{spent:.2f} s of processor each",
+        "spoofed loop between two echoproto servers",
+        f"different ports, 1 forged datagram: {answered:,} datagrams, then none; "
+        f"{spent:.2f} s of CPU time per server",
     )
 
 
-def processorSeconds(program: Program) -> float:
-    """What the process has used of a processor (proc(5))."""
+def cpuSeconds(program: Program) -> float:
+    """CPU time of the process (proc(5))."""
     fields = Path(f"/proc/{program.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def flood(port: int, count: int) -> None:
-    """Send ``count`` empty datagrams as fast as they go; run in a process of its own."""
+    """Send ``count`` empty datagrams as fast as possible; to be run in a separate process."""
     with datagramSocket() as sending:
         sending.connect((HERE, port))
         for _ in range(count):
-            # A port unreachable, when the server is gone.
+            # The port is unreachable once the server has stopped.
             with suppress(ConnectionRefusedError):
                 sending.send(b"")
 
 
 @contextmanager
 def flooding(port: int, count: int = MILLION) -> Generator[subprocess.Popen[bytes]]:
-    """A process that floods."""
+    """Run a process that floods the port."""
     command = [sys.executable, "-m", __name__, "flood", str(port), str(count)]
     with subprocess.Popen(command, cwd=ROOT, env=environment()) as process:
         try:
@@ -189,9 +186,7 @@ def flooding(port: int, count: int = MILLION) -> Generator[subprocess.Popen[byte
 
 
 def waitedSeconds(program: Program) -> float:
-    """
-    How long the server and we have waited for a processor so far (proc_pid_schedstat in proc(5)).
-    """
+    """The run-queue wait of the server and this process (proc_pid_schedstat in proc(5))."""
     paths = ("/proc/self/schedstat", f"/proc/{program.process.pid}/schedstat")
     return sum(int(Path(path).read_text().split()[1]) for path in paths) / 1e9
 
@@ -199,12 +194,12 @@ def waitedSeconds(program: Program) -> float:
 @dataclass
 class Prober:
     """
-    One client that measures round trips.
+    A client that measures round trips.
 
-    :ivar trips: how many there were.
-    :ivar longest: seconds that the longest took, less what the server or we waited for a processor
-        meanwhile: the attacker and whatever else runs here use it too.
-    :ivar longestInAll: seconds, without that.
+    :ivar trips: their number.
+    :ivar longest: the longest one in seconds, without run-queue wait: the attacker and other
+        processes need the CPU too.
+    :ivar longestInAll: the longest one in seconds, with run-queue wait.
     """
 
     program: Program
@@ -214,7 +209,7 @@ class Prober:
     longestInAll: float = 0.0
 
     def trip(self) -> None:
-        """64 bytes there and back."""
+        """Measure a round trip of 64 bytes."""
         waited, begun = waitedSeconds(self.program), time.perf_counter()
         self.client.sendall(b"x" * 64)
         left = 64
@@ -229,7 +224,7 @@ class Prober:
     def __str__(self) -> str:
         return (
             f"longest of {self.trips:,} round trips {self.longest * 1000:.1f} ms "
-            f"({self.longestInAll * 1000:.1f} ms with waiting for a processor)"
+            f"({self.longestInAll * 1000:.1f} ms with run-queue wait)"
         )
 
 
@@ -238,10 +233,7 @@ STREAMS_AND_DATAGRAMS = ("-p", "tcp:0:interface=127.0.0.1", "-p", "udp:0:interfa
 
 @pytest.mark.timeout(60)
 def test_flood(figures: Figures) -> None:
-    """
-    While a million empty datagrams come as fast as one process sends them, all answered, TCP
-    clients are served.
-    """
+    """During a flood of a million empty datagrams, all answered, TCP clients are served."""
     with Program(*STREAMS_AND_DATAGRAMS, "--datagram-rate", "0", listeners=2) as program:
         port = program.address("echo", "udp")[1]
         with connected(program.address("echo", "tcp")) as client, flooding(port) as attacker:
@@ -260,14 +252,14 @@ def test_flood(figures: Figures) -> None:
     )
 
 
-#: System call of Linux 5.6, the same number on every architecture.
+#: A system call of Linux 5.6, with the same number on every architecture.
 _PIDFD_GETFD = 438
 
 _SO_RCVBUFFORCE = 33
 
 
-def theirSockets(program: Program) -> Generator[socket.socket]:
-    """The sockets of the server, one at a time, as far as we may have them."""
+def serverSockets(program: Program) -> Generator[socket.socket]:
+    """Yield the accessible sockets of the server, one at a time."""
     process = os.pidfd_open(program.process.pid)
     for name in os.listdir(f"/proc/{program.process.pid}/fd"):
         taken = ctypes.CDLL(None).syscall(_PIDFD_GETFD, process, int(name), 0)
@@ -282,11 +274,8 @@ def theirSockets(program: Program) -> Generator[socket.socket]:
 
 
 def enlargeQueue(program: Program, port: int, size: int) -> None:
-    """
-    Let the kernel hold ``size`` bytes of datagrams for the server's UDP port; skips where that is
-    not allowed.
-    """
-    for taken in theirSockets(program):
+    """Set the receive buffer of the server's UDP port to ``size`` bytes, or skip the test."""
+    for taken in serverSockets(program):
         if (taken.type, taken.getsockname()[1:2]) == (socket.SOCK_DGRAM, (port,)):
             taken.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
             return
@@ -295,9 +284,7 @@ def enlargeQueue(program: Program, port: int, size: int) -> None:
 
 @pytest.mark.timeout(60)
 def test_queue(figures: Figures) -> None:
-    """
-    A server that wakes to a million empty datagrams in its queue serves TCP clients between them.
-    """
+    """A server with a million queued empty datagrams serves TCP clients in between."""
     with Program(*STREAMS_AND_DATAGRAMS, listeners=2) as program:
         port = program.address("echo", "udp")[1]
         enlargeQueue(program, port, MILLION * QUEUED_BYTES)
@@ -318,14 +305,14 @@ def test_queue(figures: Figures) -> None:
     assert prober.longest < LONGEST_ROUND_TRIP
     figures.add(
         "1,000,000 queued empty datagrams",
-        f"queued while it was stopped: {received:,} received and {answered:,} answered in "
+        f"queued while the server was stopped: {received:,} received and {answered:,} answered in "
         f"{seconds:.1f} s, "
         f"{prober}",
     )
 
 
 def queuedBytes(port: int) -> int:
-    """What the kernel holds for a UDP port of ours over IPv4 (proc_net(5))."""
+    """The bytes queued for a local IPv4 UDP port (proc_net(5))."""
     for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
         _, local, _, _, queues, *_ = line.split()
         if int(local.rpartition(":")[2], 16) == port:
@@ -335,7 +322,7 @@ def queuedBytes(port: int) -> int:
 
 @contextmanager
 def loggedFailures() -> Generator[list[LogEvent]]:
-    """The events meanwhile that are errors or have a traceback."""
+    """Collect events that are errors or have a traceback."""
     failures: list[LogEvent] = []
 
     @implementer(ILogObserver)
@@ -351,7 +338,7 @@ def loggedFailures() -> Generator[list[LogEvent]]:
 
 
 class RefusingSocket(FakeSocket):
-    """A socket whose sends fail with ``refusal``, while there is one."""
+    """A socket whose sends fail with ``refusal``, if set."""
 
     refusal: OSError | None = None
 
@@ -362,40 +349,37 @@ class RefusingSocket(FakeSocket):
 
 
 class RefusingPort(FakeSocketPort):
-    """The server's UDP port on a :class:`RefusingSocket`."""
+    """A UDP port on a :class:`RefusingSocket`."""
 
     def createInternetSocket(self) -> socket.socket:
         return cast(socket.socket, RefusingSocket())
 
 
 def refusingPort() -> tuple[Any, EchoDatagramProtocol]:
-    """A port that echoes, and its service."""
+    """Return a port with an echo service, and the service."""
     service = EchoDatagramProtocol(Clock())
     port = RefusingPort(7777, service, reactor=cast(Any, MemoryReactorClock()))
     DatagramPort.startListening(port)
     return port, service
 
 
-def receive(port: Any, what: Any) -> None:
-    """One reading of the port, in which ``what`` waits: a datagram or an error."""
-    port.socket.waiting.append(what)
+def receive(port: Any, input: Any) -> None:
+    """Let the port read a datagram or an error."""
+    port.socket.waiting.append(input)
     port.doRead()
 
 
-#: Whether the datagram came with the address that it was sent to.
+#: Whether the datagram has its destination address.
 WITH_SOURCE, WITHOUT_SOURCE = [pktinfo()], list[Any]()
 
 
 @pytest.mark.parametrize("ancillary", [WITH_SOURCE, WITHOUT_SOURCE], ids=["asked", "unknown"])
 def test_sendErrors(figures: Figures, ancillary: Any) -> None:
-    """
-    Whatever errno a send fails with, it is counted by its name and not logged, and the next
-    datagram is answered.
-    """
+    """A failed send is counted by its errno and not logged, and the next datagram is answered."""
     port, service = refusingPort()
     with loggedFailures() as failures:
         for number in errorcode:
-            port.socket.refusal = OSError(number, "the network says no")
+            port.socket.refusal = OSError(number, "a network error")
             receive(port, (b"lost", ancillary, 0, PEER))
             port.socket.refusal = None
             receive(port, (b"next", ancillary, 0, PEER))
@@ -404,32 +388,28 @@ def test_sendErrors(figures: Figures, ancillary: Any) -> None:
     assert service.totals().errors == {f"send {name}": 1 for name in errorcode.values()}
     assert service.totals().answered == len(errorcode)
     figures.add(
-        "send errors of every kind", f"{len(errorcode)} errnos of each send counted, 0 logged"
+        "send errors of every kind", f"all {len(errorcode)} errnos of a send counted, 0 logged"
     )
 
 
 def test_receiveErrors(figures: Figures) -> None:
-    """
-    Whatever errno a receive fails with, it is counted and not logged, and the next datagram is
-    answered.
-    """
+    """A failed receive is counted, not logged, and the next datagram is answered."""
     port, service = refusingPort()
     nothing = {EAGAIN, EWOULDBLOCK}
     with loggedFailures() as failures:
         for number in errorcode:
-            receive(port, OSError(number, "the network says no"))
+            receive(port, OSError(number, "a network error"))
             receive(port, (b"next", WITH_SOURCE, 0, PEER))
             assert port.socket.sent.pop()[0] == b"next"
     assert failures == []
-    counted = {f"receive {name}": 1 for each, name in errorcode.items() if each not in nothing}
+    counted = {f"receive {name}": 1 for number, name in errorcode.items() if number not in nothing}
     assert service.totals().errors == counted
     assert port in port.reactor.getReaders()
-    figures.add("send errors of every kind", f"{len(counted)} errnos of receives likewise")
+    figures.add("send errors of every kind", f"all {len(counted)} errnos of a receive likewise")
 
 
-#: AddressFilter without a way to them in the namespace, and what the kernel says of each
-#: (ip-route(8)).
-NO_WAY = {
+#: Hosts without a usable route in the namespace, and the errno of the kernel (ip-route(8)).
+ROUTES = {
     "198.51.100.1": ("prohibit", "EACCES"),
     "203.0.113.1": ("unreachable", "EHOSTUNREACH"),
     "192.0.2.1": ("blackhole", "EINVAL"),
@@ -439,17 +419,14 @@ NO_WAY = {
 
 @pytest.mark.timeout(60)
 def test_kernelRefuses(figures: Figures) -> None:
-    """
-    In a network without a way back, what the kernel says is counted by its name, nothing is logged
-    of it but the sum, and others are answered.
-    """
+    """Without a route back, send errors are counted, and other clients are answered."""
     if shutil.which("unshare") is None or shutil.which("ip") is None:
         pytest.skip("needs unshare and ip")
     routes = [
-        f"ip route add {kind} {host}" for host, (kind, _) in NO_WAY.items() if kind is not None
+        f"ip route add {kind} {host}" for host, (kind, _) in ROUTES.items() if kind is not None
     ]
     script = " && ".join(
-        ["ip link set lo up", *routes, f"exec {sys.executable} -m {__name__} no-way"]
+        ["ip link set lo up", *routes, f"exec {sys.executable} -m {__name__} unroutable"]
     )
     finished = subprocess.run(
         ["unshare", "--net", "sh", "-c", script],
@@ -464,30 +441,30 @@ def test_kernelRefuses(figures: Figures) -> None:
     if "unshare failed" in finished.stdout:
         pytest.skip("a network namespace needs root")
     assert finished.returncode == 0, finished.stdout
-    figures.add("send errors of every kind", f"of the kernel: {finished.stdout.strip()}")
+    figures.add("send errors of every kind", f"from the kernel: {finished.stdout.strip()}")
 
 
-def askFromNowhere() -> None:
-    """Run inside a namespace by the test above."""
+def sendFromUnroutable() -> None:
+    """Run by the test above, inside a namespace."""
     with rawSocket() as raw, datagramServer(0) as program:
         address = program.address("echo", "udp")
-        for host in NO_WAY:
+        for host in ROUTES:
             forge(raw, (host, 40_000), address)
         assert exchanged(address, b"alive") == b"alive"
         received, answered, rest = totals(program)
     errors = rest.partition("errors: ")[2]
-    assert (received, answered) == (len(NO_WAY) + 1, 1), rest
-    for _, name in NO_WAY.values():
+    assert (received, answered) == (len(ROUTES) + 1, 1), rest
+    for _, name in ROUTES.values():
         assert f"1 send {name}" in errors, errors
     print(errors)
 
 
-def main(what: str, *arguments: str) -> None:
-    """Run in processes of their own by the tests above."""
-    if what == "flood":
+def main(name: str, *arguments: str) -> None:
+    """Run by the tests above, in separate processes."""
+    if name == "flood":
         flood(*map(int, arguments))
     else:
-        askFromNowhere()
+        sendFromUnroutable()
 
 
 if __name__ == "__main__":

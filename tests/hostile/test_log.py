@@ -1,4 +1,4 @@
-"""Attacks on whoever reads the log."""
+"""Attacks on readers of the log."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from echoproto.protocols.greeting import CLIENT_GREETING, NOTED_BYTES, SERVER_GR
 from tests.hostile.figures import Figures
 from tests.loopback.program import Program, connected, datagramSocket, readToEnd
 
-#: A line such as the server writes, for a client to forge.
+#: A forged log line.
 FORGED = b"2026-01-01T00:00:00+0000 [echoproto.server.builder#info] echo from 192.0.2.1 finished"
 
-#: What clients say; each longer than the greeting, so that it is answered over UDP too.
-SAID = {
+#: Greetings, longer than the server's, so that they are answered over UDP too.
+GREETINGS = {
     "newlines": b"hello\n" + FORGED + b"\n" + FORGED,
     "carriage returns": b"hello\r" + FORGED + b"\r\n" + FORGED,
     "other line ends": "a\x0bb\x0cc\x1cd\x1de\x1ef\x85g\u2028h\u2029".encode() + FORGED,
@@ -41,12 +41,12 @@ SAID = {
     "a tenth of a megabyte": b"0123456789\n" * 9_100,
 }
 
-#: The longest of it goes into no datagram.
+#: Maximum size of a datagram.
 LARGEST_DATAGRAM = 60_000
 
 
 def greetOverTCP(address: Any, data: bytes) -> tuple[str, int]:
-    """Say it and be greeted; returns who we were."""
+    """Send the data and read the greeting; return the client's address."""
     with connected(address) as client:
         client.sendall(data)
         client.shutdown(socket.SHUT_WR)
@@ -58,37 +58,34 @@ def greetOverTCP(address: Any, data: bytes) -> tuple[str, int]:
 def greetOverUDP(address: Any, data: bytes) -> tuple[str, int]:
     """The same with a datagram."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    with datagramSocket(family) as asking:
-        asking.connect(address)
-        asking.send(data[:LARGEST_DATAGRAM])
-        assert asking.recv(100) == SERVER_GREETING
-        host, port = asking.getsockname()[:2]
+    with datagramSocket(family) as client:
+        client.connect(address)
+        client.send(data[:LARGEST_DATAGRAM])
+        assert client.recv(100) == SERVER_GREETING
+        host, port = client.getsockname()[:2]
         return host, port
 
 
-def place(host: str, port: int) -> str:
-    """As the log writes it."""
+def formatAddress(host: str, port: int) -> str:
+    """An address in the format of the log."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def sayAll(program: Program) -> dict[str, list[str]]:
-    """
-    Say everything on both carriers and families; returns, by who said it, what of it the log is to
-    show.
-    """
-    told: dict[str, list[str]] = {}
-    for data in SAID.values():
+def greetAll(program: Program) -> dict[str, list[str]]:
+    """Send all greetings on both carriers and families; return their logged forms by client."""
+    expected: dict[str, list[str]] = {}
+    for data in GREETINGS.values():
         shown = escaped(data[:NOTED_BYTES])
         for family in (socket.AF_INET, socket.AF_INET6):
             for carrier, greet in (("tcp", greetOverTCP), ("udp", greetOverUDP)):
                 client = greet(program.address("greeting", carrier, family), data)
-                told.setdefault(place(*client), []).append(shown)
-    return told
+                expected.setdefault(formatAddress(*client), []).append(shown)
+    return expected
 
 
 @contextmanager
 def greeting(*twistd: str) -> Generator[Program]:
-    """A server that greets, stopped at the end."""
+    """A greeting server, stopped at the end."""
     with Program("--no-echo", "-g", "0", twistd=twistd) as program:
         yield program
         program.stop()
@@ -96,79 +93,72 @@ def greeting(*twistd: str) -> Generator[Program]:
 
 @pytest.mark.timeout(60)
 def test_text(figures: Figures) -> None:
-    """
-    Whatever a client says is one line of the log, of visible characters, under its numeric address;
-    what begins every line is the server's own.
-    """
+    """Any greeting is one printable log line with a numeric address and the usual prefix."""
     with greeting() as program:
-        told = sayAll(program)
-    said: dict[str, list[str]] = {}
+        expected = greetAll(program)
+    logged: dict[str, list[str]] = {}
     for line in program.log:
         line = line.removesuffix("\n")
         assert line.isprintable(), line
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0000 \[", line), line
         found = re.search(r"greeting on \S+ \S+ from (\S+) said: (.*)", line)
         if found is not None:
-            said.setdefault(found[1], []).append(found[2])
-    assert said == told
+            logged.setdefault(found[1], []).append(found[2])
+    assert logged == expected
     assert "Traceback" not in "".join(program.log)
-    assertNumeric(said)
-    count, longest = sum(map(len, said.values())), max(map(len, program.log))
+    assertNumeric(logged)
+    count, longest = sum(map(len, logged.values())), max(map(len, program.log))
     figures.add(
         "log injection",
-        f"{count} texts over TCP and UDP, up to {max(map(len, SAID.values())):,} bytes: "
+        f"{count} texts over TCP and UDP, up to {max(map(len, GREETINGS.values())):,} bytes: "
         f"{count} lines, the longest "
-        f"{longest:,} characters; no names looked up",
+        f"{longest:,} characters; no DNS lookups",
     )
 
 
 def assertNumeric(peers: Any) -> None:
-    """Names are never looked up, for who owns the zone of an address writes its names."""
+    """Names are never looked up: an attacker controls the names in its zone."""
     for peer in peers:
         assert ip_address(peer.rpartition(":")[0].strip("[]")).is_loopback
 
 
 @pytest.mark.timeout(60)
 def test_JSON(figures: Figures) -> None:
-    """
-    As JSON, everything that a client says is one object on one line of ASCII, with the same fields
-    as any other.
-    """
+    """As JSON, any greeting is one object on one line of ASCII, with the usual fields."""
     with greeting("--logger=echoproto.server.monitoring.jsonlog.jsonLines") as program:
-        told = sayAll(program)
-    said: dict[str, list[str]] = {}
+        expected = greetAll(program)
+    logged: dict[str, list[str]] = {}
     fields = set()
     for line in program.log:
         assert line.isascii() and line[:-1].isprintable(), line
         event = json.loads(line)
         assert event["text"].isprintable(), line
         if event.get("event") == "greeted":
-            said.setdefault(event["peer"], []).append(event["said"])
+            logged.setdefault(event["peer"], []).append(event["said"])
             fields.add(frozenset(event))
-    assert said == told
+    assert logged == expected
     assert len(fields) == 1
     assert "Traceback" not in "".join(program.log)
-    assertNumeric(said)
-    figures.add("log injection", f"as JSON: {sum(map(len, said.values()))} lines, each one object")
+    assertNumeric(logged)
+    figures.add(
+        "log injection", f"as JSON: {sum(map(len, logged.values()))} lines with one object each"
+    )
 
 
 @pytest.mark.timeout(60)
 def test_flood(figures: Figures) -> None:
-    """
-    Clients that are greeted thousands of times write a bounded number of lines; the sums tell of
-    all of them.
-    """
+    """Thousands of greetings write a bounded number of lines, with totals for the rest."""
     count = 5000
     with greeting() as program:
         before = len(program.log)
         address = program.address("greeting", "udp")
-        with datagramSocket() as asking:
-            asking.connect(address)
+        with datagramSocket() as client:
+            client.connect(address)
             for number in range(count):
-                asking.send(CLIENT_GREETING + os.urandom(20))
-                # No more than the rate lets through at once, and each waited for.
+                client.send(CLIENT_GREETING + os.urandom(20))
+                # Within the burst of the rate limit, wait for every reply.
                 if number < 500:
-                    assert asking.recv(100) == SERVER_GREETING
+                    assert client.recv(100) == SERVER_GREETING
         assert greetOverTCP(program.address("greeting", "tcp"), b"alive")
     lines = program.log[before:]
     log = "".join(lines)
@@ -179,5 +169,5 @@ def test_flood(figures: Figures) -> None:
     assert single + more == answered
     assert single <= 200
     figures.add(
-        "log injection", f"{answered:,} greetings at once: {single} lines and the sum of the others"
+        "log injection", f"{answered:,} greetings at once: {single} lines and a total of the others"
     )

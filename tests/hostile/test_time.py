@@ -1,4 +1,4 @@
-"""Attacks that take long: a day by the clock of a test, and a soak by that on the wall."""
+"""Long attacks: a simulated day, and a soak test in real time."""
 
 from __future__ import annotations
 
@@ -40,30 +40,27 @@ from tests.loopback.program import (
 
 DAY = 86_400
 
-#: Seconds at the end of the day in which nobody comes any more: the longest deadline and those
-#: after it.
-EVENING = 2_000
+#: Seconds without new clients at the end of the day: longer than all timeouts in sequence.
+QUIET_END = 2_000
 
-#: Connections at once, in all and for each source, and how fast a source may make them.
+#: Limits of connections in total and per source, and their rate and burst per source.
 MAXIMUM, PER_SOURCE, RATE, BURST = 40, 8, 0.02, 10.0
 
 SOURCES = 30
 
-#: What a client may be refused for.
+#: The possible reasons of a refusal.
 LIMITS = (Refusal.DENIED, Refusal.FULL, Refusal.SOURCE_FULL, Refusal.RATE)
 
-#: Chance that a client comes in a given second, and that a crowd does, and how many are in it.
-ARRIVAL, CROWD, CROWD_SIZE = 0.06, 0.001, 60
+#: The chance of a client and of a burst in a given second, and the size of a burst.
+ARRIVAL, BURST_CHANCE, BURST_SIZE = 0.06, 0.001, 60
 
 
 @dataclass
-class Visitor:
-    """
-    A client of the day; what it does is a generator that yields the seconds until it does more.
-    """
+class SimulatedClient:
+    """A client of the simulated day. Its script yields the seconds until its next action."""
 
     pair: StreamPair
-    client: RecordingProtocol
+    protocol: RecordingProtocol
     random: Random
     clock: Clock
     wakesAt: float = 0.0
@@ -71,142 +68,138 @@ class Visitor:
 
     def send(self, data: bytes) -> None:
         self.sent += data
-        self.client.link.write(data)
+        self.protocol.link.write(data)
 
     def sendSome(self, most: int) -> None:
         self.send(self.random.randbytes(self.random.randint(1, most)))
 
     def finish(self) -> None:
-        self.client.link.loseWriteConnection()
+        self.protocol.link.loseWriteConnection()
 
 
 Script = Generator[float, None, None]
 
 
-def echoed(visitor: Visitor) -> None:
-    """All that was sent came back, and then the server's FIN."""
-    assert visitor.client.received == visitor.sent
-    assert "readLost" in visitor.client.events
+def echoed(client: SimulatedClient) -> None:
+    """Assert that all sent data was echoed, followed by a FIN."""
+    assert client.protocol.received == client.sent
+    assert "readLost" in client.protocol.events
 
 
-def talks(visitor: Visitor) -> Script:
-    """Sends now and then, finishes, and has all of it back."""
-    for _ in range(visitor.random.randint(0, 20)):
-        visitor.sendSome(3000)
-        yield visitor.random.randint(1, 30)
-        assert visitor.client.received == visitor.sent
-    visitor.finish()
+def sendsNowAndThen(client: SimulatedClient) -> Script:
+    """Sends now and then, half-closes, and gets all data back."""
+    for _ in range(client.random.randint(0, 20)):
+        client.sendSome(3000)
+        yield client.random.randint(1, 30)
+        assert client.protocol.received == client.sent
+    client.finish()
     yield 1
-    echoed(visitor)
+    echoed(client)
 
 
-def sendsAll(visitor: Visitor) -> Script:
-    """Sends up to 300 kB and its FIN at once, and has all of it back."""
-    visitor.sendSome(300_000)
-    visitor.finish()
+def sendsAll(client: SimulatedClient) -> Script:
+    """Sends up to 300 kB and a FIN at once, and gets all data back."""
+    client.sendSome(300_000)
+    client.finish()
     yield 1
-    echoed(visitor)
+    echoed(client)
 
 
-def saysNothing(visitor: Visitor) -> Script:
+def staysSilent(client: SimulatedClient) -> Script:
     """Is silent, and closes at the server's FIN."""
-    while "readLost" not in visitor.client.events:
+    while "readLost" not in client.protocol.events:
         yield 1
-    visitor.finish()
+    client.finish()
 
 
-def vanishes(visitor: Visitor) -> Script:
-    """Sends once and is never heard of again."""
-    visitor.sendSome(1000)
+def vanishes(client: SimulatedClient) -> Script:
+    """Sends once and vanishes."""
+    client.sendSome(1000)
     yield 2 * DAY
 
 
-def neverReads(visitor: Visitor) -> Script:
-    """Sends up to 300 kB and takes nothing."""
-    visitor.client.link.pauseProducing()
-    visitor.sendSome(300_000)
+def neverReads(client: SimulatedClient) -> Script:
+    """Sends up to 300 kB and reads nothing."""
+    client.protocol.link.pauseProducing()
+    client.sendSome(300_000)
     yield 2 * DAY
 
 
-def neverReadsAndFinishes(visitor: Visitor) -> Script:
-    """Sends what the server takes whole, then its FIN, and takes nothing."""
-    visitor.client.link.pauseProducing()
-    visitor.sendSome(60_000)
-    visitor.finish()
+def neverReadsAndFinishes(client: SimulatedClient) -> Script:
+    """Sends no more than the server's queue holds, half-closes, and reads nothing."""
+    client.protocol.link.pauseProducing()
+    client.sendSome(60_000)
+    client.finish()
     yield 2 * DAY
 
 
-def takesSlowly(visitor: Visitor) -> Script:
-    """
-    Sends its FIN and takes 40 to 200 bytes a second of up to 60 kB: some have it all, some are cut.
-    """
-    visitor.client.link.pauseProducing()
-    visitor.sendSome(60_000)
-    visitor.finish()
+def readsSlowly(client: SimulatedClient) -> Script:
+    """Half-closes and reads slowly: some clients get all data, some are aborted."""
+    client.protocol.link.pauseProducing()
+    client.sendSome(60_000)
+    client.finish()
     yield 1
-    piece = visitor.random.randint(40, 200)
-    visitor.pair.cut = lambda size: min(size, piece)
-    while visitor.pair.server.closed is None:
-        visitor.client.link.resumeProducing()
-        visitor.pair.step()
-        visitor.client.link.pauseProducing()
+    piece = client.random.randint(40, 200)
+    client.pair.cut = lambda size: min(size, piece)
+    while client.pair.server.closed is None:
+        client.protocol.link.resumeProducing()
+        client.pair.step()
+        client.protocol.link.pauseProducing()
         yield 1
 
 
-def sendsSlowly(visitor: Visitor) -> Script:
-    """
-    Sends a byte every few minutes for hours: never idle for long enough, it has all of it back.
-    """
-    for _ in range(visitor.random.randint(1, 12)):
-        if visitor.clock.seconds() > DAY - EVENING:
+def sendsSlowly(client: SimulatedClient) -> Script:
+    """Sends a byte every few minutes for hours: it is never idle and gets all data back."""
+    for _ in range(client.random.randint(1, 12)):
+        if client.clock.seconds() > DAY - QUIET_END:
             break
-        visitor.send(b"x")
-        yield visitor.random.randint(60, 590)
-    visitor.finish()
+        client.send(b"x")
+        yield client.random.randint(60, 590)
+    client.finish()
     yield 1
-    echoed(visitor)
+    echoed(client)
 
 
-def resets(visitor: Visitor) -> Script:
+def resets(client: SimulatedClient) -> Script:
     """Sends and resets, at once or later."""
-    visitor.sendSome(100_000)
-    yield visitor.random.randint(0, 5)
-    visitor.client.link.abortConnection()
+    client.sendSome(100_000)
+    yield client.random.randint(0, 5)
+    client.protocol.link.abortConnection()
 
 
-def isGreeted(visitor: Visitor) -> Script:
-    """Asks, is greeted, closes."""
-    visitor.send(CLIENT_GREETING)
+def isGreeted(client: SimulatedClient) -> Script:
+    """Sends a greeting, gets the reply, and closes."""
+    client.send(CLIENT_GREETING)
     yield 1
-    assert visitor.client.received == SERVER_GREETING
-    visitor.finish()
+    assert client.protocol.received == SERVER_GREETING
+    client.finish()
 
 
-def talksOn(visitor: Visitor) -> Script:
-    """Is greeted and talks on without end."""
+def sendsEndlessly(client: SimulatedClient) -> Script:
+    """Gets the greeting and continues to send."""
     for _ in range(100):
-        visitor.sendSome(1000)
+        client.sendSome(1000)
         yield 2
     yield 2 * DAY
 
 
 ECHO_SCRIPTS = (
-    talks,
-    talks,
+    sendsNowAndThen,
+    sendsNowAndThen,
     sendsAll,
-    saysNothing,
+    staysSilent,
     vanishes,
     neverReads,
     neverReadsAndFinishes,
-    takesSlowly,
+    readsSlowly,
     sendsSlowly,
     resets,
 )
-GREETING_SCRIPTS = (isGreeted, isGreeted, saysNothing, vanishes, talksOn, resets)
+GREETING_SCRIPTS = (isGreeted, isGreeted, staysSilent, vanishes, sendsEndlessly, resets)
 
 
 def someAddress(random: Random) -> IAddress:
-    """One of few sources; some are denied, some come over IPv6, some over a UNIX socket."""
+    """One of a few sources: some are denied, some use IPv6, one a UNIX socket."""
     number, port = random.randrange(SOURCES), random.randrange(1024, 65_536)
     if number == 0:
         return UNIXAddress(None)
@@ -218,15 +211,15 @@ def someAddress(random: Random) -> IAddress:
 
 
 @dataclass
-class Day:
-    """The two services of a day, their limits and their visitors."""
+class SimulatedDay:
+    """The two services of a simulated day, their limits and their clients."""
 
     random: Random
     clock: Clock = field(default_factory=Clock)
     observer: RecordingObserver = field(default_factory=RecordingObserver)
-    visitors: list[tuple[Visitor, Script]] = field(default_factory=list)
-    hammering: list[IAddress] = field(default_factory=list)
-    came: int = 0
+    clients: list[tuple[SimulatedClient, Script]] = field(default_factory=list)
+    reconnecting: list[IAddress] = field(default_factory=list)
+    arrived: int = 0
     most: int = 0
 
     def __post_init__(self) -> None:
@@ -244,8 +237,8 @@ class Day:
             factory.unsentBytes = lambda transport: len(transport.queue)
 
     def arrive(self, address: IAddress) -> None:
-        """A client comes, and is served or refused."""
-        self.came += 1
+        """Let a client connect."""
+        self.arrived += 1
         factory: StreamFactory
         factory, scripts = (
             (self.greeting, GREETING_SCRIPTS)
@@ -254,67 +247,63 @@ class Day:
         )
         server = factory.buildProtocol(address)
         if server is not None:
-            client = RecordingProtocol()
-            visitor = Visitor(StreamPair(client, server), client, self.random, self.clock)
-            self.visitors.append((visitor, self.random.choice(scripts)(visitor)))
+            protocol = RecordingProtocol()
+            pair = StreamPair(protocol, server)
+            client = SimulatedClient(pair, protocol, self.random, self.clock)
+            self.clients.append((client, self.random.choice(scripts)(client)))
             self.most = max(self.most, self.admission.open)
 
     def second(self) -> None:
-        """One second passes: who is due acts, bytes move, deadlines are kept."""
+        """Simulate one second: run due scripts, move data, check timeouts."""
         now = self.clock.seconds()
-        for visitor, script in self.visitors:
-            if visitor.wakesAt <= now:
-                visitor.wakesAt = now + next(script, 2 * DAY)
-            visitor.pair.pump()
+        for client, script in self.clients:
+            if client.wakesAt <= now:
+                client.wakesAt = now + next(script, 2 * DAY)
+            client.pair.pump()
         self.clock.advance(1)
-        self.visitors = [each for each in self.visitors if each[0].pair.server.closed is None]
+        self.clients = [
+            (client, script) for client, script in self.clients if client.pair.server.closed is None
+        ]
 
     def arrivals(self) -> None:
-        """
-        Perhaps a client comes; seldom a crowd, of many sources or of one, or one that comes every
-        second.
-        """
+        """Perhaps let a client connect; rarely a burst, of many sources or of one."""
         if self.random.random() < ARRIVAL:
             self.arrive(someAddress(self.random))
-        if self.hammering:
-            self.arrive(self.hammering.pop())
-        if self.random.random() < CROWD:
-            one = someAddress(self.random)
-            self.random.choice((self.crowd, self.crowdOfOne, self.hammer))(one)
+        if self.reconnecting:
+            self.arrive(self.reconnecting.pop())
+        if self.random.random() < BURST_CHANCE:
+            burst = self.random.choice((self.burst, self.burstOfOne, self.reconnect))
+            burst(someAddress(self.random))
 
-    def crowd(self, one: IAddress) -> None:
-        for _ in range(CROWD_SIZE):
+    def burst(self, source: IAddress) -> None:
+        for _ in range(BURST_SIZE):
             self.arrive(someAddress(self.random))
 
-    def crowdOfOne(self, one: IAddress) -> None:
-        for _ in range(CROWD_SIZE):
-            self.arrive(one)
+    def burstOfOne(self, source: IAddress) -> None:
+        for _ in range(BURST_SIZE):
+            self.arrive(source)
 
-    def hammer(self, one: IAddress) -> None:
-        self.hammering = [one] * CROWD_SIZE
+    def reconnect(self, source: IAddress) -> None:
+        self.reconnecting = [source] * BURST_SIZE
 
-    def pass_(self) -> None:
-        """The whole day."""
+    def run(self) -> None:
+        """Simulate the whole day."""
         for second in range(DAY):
-            if second < DAY - EVENING:
+            if second < DAY - QUIET_END:
                 self.arrivals()
             self.second()
 
 
-def counted(what: Any) -> str:
-    """How often each, for people."""
-    return ", ".join(f"{number:,} {name}" for name, number in Counter(what).most_common())
+def counted(values: Any) -> str:
+    """Counts of equal values, as text."""
+    return ", ".join(f"{number:,} {name}" for name, number in Counter(values).most_common())
 
 
 @pytest.mark.timeout(180)
 def test_day(figures: Figures) -> None:
-    """
-    After a day of clients of every kind, nobody is held: no place is taken, no source remembered as
-    connected, nothing scheduled; every connection that was opened has ended, and each of them for
-    the reason that was due.
-    """
-    day = Day(Random(862))
-    day.pass_()
+    """After a day of clients of every kind, no connection, place, source or call is left."""
+    day = SimulatedDay(Random(862))
+    day.run()
     assert day.admission.open == 0
     assert day.admission._bySource == {}
     assert (day.echo.tracker.connections, day.greeting.tracker.connections) == (
@@ -322,66 +311,66 @@ def test_day(figures: Figures) -> None:
         set(),
     )
     assert day.clock.getDelayedCalls() == []
-    assert day.visitors == []
+    assert day.clients == []
     observer = day.observer
     assert len(observer.opened) == len(observer.ended)
-    assert len(observer.opened) + len(observer.refused) == day.came
+    assert len(observer.opened) + len(observer.refused) == day.arrived
     assert day.most == MAXIMUM
     endings = [summary.ending.value for summary in observer.ended]
     refusals = [reason for _, reason in observer.refused]
     assert set(endings) == {"finished", "idle", "stalled", "aborted", "lost"}
-    assert set(refusals) == {each.value for each in LIMITS}
+    assert set(refusals) == {refusal.value for refusal in LIMITS}
     figures.add(
         "24 simulated hours of mixed clients",
-        f"{day.came:,} clients, at most {day.most} at once: {counted(endings)}; refused: "
+        f"{day.arrived:,} clients, at most {day.most} at once: {counted(endings)}; refused: "
         f"{counted(refusals)}; 0 open, 0 sources counted, 0 calls scheduled",
     )
 
 
-#: Seconds that the soak takes; 600 for the table.
+#: Duration of the soak test in seconds; 600 for the table.
 SOAK = float(os.environ.get("ECHOPROTO_SOAK", "0"))
 
-#: The part of it after which the server is taken to be warm.
+#: The fraction of it after which the server is warm.
 WARM_UP = 0.25
 
-#: What it may grow after that.
+#: Maximum growth of memory after that, in bytes.
 GROWTH_BYTES = 2_000_000
 
-#: How many clients of the soak stay open and silent at a time.
+#: The number of idle clients in the soak test.
 IDLE = 20
 
 
 def resetting(address: Any) -> None:
-    """Send, then reset with the echo under way."""
+    """Send, then reset with a pending echo."""
     with connected(address) as client:
         client.sendall(b"x" * 50_000)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def greeted(address: Any) -> None:
-    """The greeting."""
+    """Exchange the greeting."""
     with connected(address) as client:
         client.sendall(CLIENT_GREETING)
         assert readToEnd(client) == SERVER_GREETING
 
 
 def echoedDatagram(address: Any, size: int) -> None:
-    """A datagram there and back."""
-    with datagramSocket() as asking:
+    """Exchange a datagram."""
+    with datagramSocket() as client:
         data = os.urandom(size)
-        asking.sendto(data, address)
-        assert asking.recv(70_000) == data
+        client.sendto(data, address)
+        assert client.recv(70_000) == data
 
 
 def garbage(address: Any) -> None:
-    """Bytes that are neither a header nor a handshake, until the server closes."""
+    """Send neither a header nor a handshake, and read until the server closes."""
     with connected(address) as client, suppress(ConnectionError):
         client.sendall(b"\xff\x00garbage\r\n" * 100)
         readToEnd(client)
 
 
 def silent(held: list[socket.socket], address: Any) -> None:
-    """One more that says a byte and then nothing; the oldest goes."""
+    """Open another idle client, and close the oldest."""
     held.append(connected(address))
     held[-1].sendall(b"x")
     if len(held) > IDLE:
@@ -389,22 +378,19 @@ def silent(held: list[socket.socket], address: Any) -> None:
 
 
 def echoes(address: Any, size: int) -> None:
-    """A stream there and back, with a half-close."""
+    """Exchange a stream, with a half-close."""
     data = os.urandom(size)
     assert halfCloseEcho(address, data) == data
 
 
 def loopbackPorts(program: Program) -> list[tuple[str, int]]:
-    """Where each listener is, in the order of the options."""
+    """The addresses of the listeners, in the order of the options."""
     lines = [line for line in program.log if " is listening on " in line]
     return [("127.0.0.1", int(line.rpartition(":")[2])) for line in lines]
 
 
 def settled(program: Program, descriptors: int) -> int:
-    """
-    The descriptors that are open, when they are back at ``descriptors`` or do not come back in
-    time.
-    """
+    """Wait until ``descriptors`` are open, for a limited time; return the number of open ones."""
     end = time.monotonic() + PATIENCE
     while (now := program.descriptors()) != descriptors and time.monotonic() < end:
         time.sleep(0.1)
@@ -414,10 +400,7 @@ def settled(program: Program, descriptors: int) -> int:
 @pytest.mark.skipif(SOAK <= 0, reason="ECHOPROTO_SOAK=600 runs a soak of 600 seconds")
 @pytest.mark.timeout(SOAK + 120)
 def test_soak(figures: Figures, tmp_path: Path) -> None:
-    """
-    With clients of every kind for as long as asked, neither memory nor descriptors grow once the
-    server is warm.
-    """
+    """With clients of every kind, the memory and descriptors of a warm server do not grow."""
     certificate = tmp_path / "server.pem"
     certificate.write_bytes(serverPEM())
     place = "interface=127.0.0.1"
@@ -427,7 +410,7 @@ def test_soak(figures: Figures, tmp_path: Path) -> None:
         *("--idle-timeout", "5s", "--datagram-rate", "0"),
         listeners=5,
     ) as program:
-        # Echo is announced before greeting.
+        # Echo listeners are logged before greeting listeners.
         echo, datagrams, proxied, tls, greeting = loopbackPorts(program)
         quiet = program.descriptors()
         held: list[socket.socket] = []
@@ -452,8 +435,8 @@ def test_soak(figures: Figures, tmp_path: Path) -> None:
                 warm = program.residentBytes()
             if passed > SOAK:
                 break
-        for each in held:
-            each.close()
+        for client in held:
+            client.close()
         descriptors = settled(program, quiet)
         grown = program.residentBytes() - warm
         program.stop()
