@@ -238,7 +238,8 @@ def test_oneSegment(version: str, shape: str, folder: Path, figures: Figures) ->
     incomplete = [result for result in done if result != (0, End.CLEAN)]
     figures.add(
         "data and TLS close_notify in one segment",
-        f"{version}, data and close_notify{shape}: {len(done)} exchanges, {len(incomplete)} incomplete",
+        f"{version}, data and close_notify{shape}: {len(done)} exchanges, "
+        f"{len(incomplete)} incomplete",
     )
     assert incomplete == []
 

@@ -1,5 +1,6 @@
 """
-Other people's echo servers beside ours, graded by ``echoproto conformance``: ``python -m
-tests.interop`` writes ``docs/conformance.md``; ``tests/loopback/test_conformance.py`` has what must
-come of it.
+Runs ``echoproto conformance`` against echoproto and other echo servers.
+
+``python -m tests.interop`` writes ``docs/conformance.md``; ``tests/loopback/test_conformance.py``
+asserts the expected results.
 """

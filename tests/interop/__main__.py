@@ -1,4 +1,4 @@
-"""``python -m tests.interop``: grades every server that is here, and prints or keeps the table."""
+"""Test all available servers, and print the page or write it: ``python -m tests.interop``."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ import sys
 from typing import Any
 
 from tests.interop.page import page
-from tests.interop.servers import OURS, SERVERS, Missing, Server, failures, graded
+from tests.interop.servers import ECHOPROTO, SERVERS, Missing, Server, failures, graded
 from tests.loopback.program import ROOT
 
 
 def main() -> int:
-    """Grade; returns 1 where one of ours fails a check, or a fault that is known is not found."""
+    """Return 1 if a check of echoproto fails, or a known fault of another server is not found."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.interop", description="Grade echo servers: ours and other people's."
+        prog="python -m tests.interop", description="Test echoproto and other echo servers."
     )
     parser.add_argument("--only", action="append", metavar="NAME", help="servers of this name")
     parser.add_argument("--keep", action="store_true", help="write docs/conformance.md")
     options = parser.parse_args()
-    chosen = [each for each in SERVERS if not options.only or each.name in options.only]
-    results = {each: found for each in chosen if (found := _graded(each)) is not None}
-    text = page({(each.name, each.version()): found for each, found in results.items()})
+    chosen = [server for server in SERVERS if not options.only or server.name in options.only]
+    results = {server: found for server in chosen if (found := _conformance(server)) is not None}
+    text = page({(server.name, server.version()): found for server, found in results.items()})
     if options.keep:
         (ROOT / "docs" / "conformance.md").write_text(text, encoding="utf-8")
     else:
         print(text, end="")
-    return 1 if any(_surprises(each, found) for each, found in results.items()) else 0
+    return 1 if any(_reportUnexpected(server, found) for server, found in results.items()) else 0
 
 
-def _graded(server: Server) -> dict[str, Any] | None:
+def _conformance(server: Server) -> dict[str, Any] | None:
     try:
-        _, said = graded(server, "--risky", "-o", "json")
+        _, output = graded(server, "--risky", "-o", "json")
     except Missing as missing:
-        print(f"not graded: {missing}", file=sys.stderr)
+        print(f"not tested: {missing}", file=sys.stderr)
         return None
-    return dict(json.loads(said))
+    return dict(json.loads(output))
 
 
-def _surprises(server: Server, found: dict[str, Any]) -> bool:
-    """Whether something failed at one of ours, or what must fail at another's did not."""
+def _reportUnexpected(server: Server, found: dict[str, Any]) -> bool:
+    """Print unexpected failures and missed faults; return whether there were any."""
     failed = failures(found)
-    wrong = [f"did not fail: {each}" for each in server.faults if each not in failed]
-    wrong += [f"failed: {each}" for each in failed if server in OURS]
-    for each in wrong:
-        print(f"{server.name}: {each}", file=sys.stderr)
-    return bool(wrong)
+    messages = [f"did not fail: {fault}" for fault in server.faults if fault not in failed]
+    messages += [f"failed: {check}" for check in failed if server in ECHOPROTO]
+    for message in messages:
+        print(f"{server.name}: {message}", file=sys.stderr)
+    return bool(messages)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """
-The servers that are graded: what each is called, and how it is started, on TCP and UDP of one port
-and on every address.
+The tested servers and their commands.
 
-Each is started as its users would start it, save that limits of how often it may be asked are
-lifted: those are no faults.
+Every server listens on TCP and UDP at one port of all addresses. It is started as its users start
+it, but with rate limits lifted, which are not faults.
 """
 
 from __future__ import annotations
@@ -59,42 +58,43 @@ _INETD = """echo stream tcp nowait root internal
 echo dgram udp wait root internal
 """
 
-#: The port of echo, which is the only one that inetd can have: it knows its own services by their
-#: names.
+#: The echo port. inetd cannot use another one: it knows its internal services by name.
 _ECHO = 7
 
-#: Where a network of its own is made, and the address in it (RFC 5737) that is asked from.
-_ALONE = 'ip link set lo up && ip address add {} dev lo && exec "$@"'
+#: Commands that set up a network namespace, and the client address in it (RFC 5737).
+_ISOLATE = 'ip link set lo up && ip address add {} dev lo && exec "$@"'
 _ADDRESS = "192.0.2.1"
 
 _PYTHON = sys.executable
 
-#: Whether a server answers.
-_ASK = """import socket, sys
+#: A script that tests whether a server answers.
+_CLIENT = """import socket, sys
 with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1) as connection:
     connection.sendall(b"?")
     sys.exit(connection.recv(1) != b"?")
 """
 
-#: Seconds that a battery may take: the checks have limits of their own.
-_LONGEST = 600
+#: Time limit of all checks together, in seconds; the checks have their own limits.
+_TIME_LIMIT = 600
 
 
 class Missing(Exception):
-    """A server cannot be had here; the message says why."""
+    """A server is not available here; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Server:
     """
-    :ivar name: for people.
-    :ivar commands: how it is started, of its port and of a folder that it may write to.
-    :ivar version: of it.
-    :ivar faults: what the battery must find, as ``tcp half-close``.
-    :ivar root: whether it needs to be started by root.
-    :ivar alone: whether it is started in a network of its own: port 7 is free there, and there is
-        an address that is not of loopback, from which alone some servers answer datagrams.
-    :ivar loses: whether it loses bytes at a half-close, if only now and then.
+    A server to be tested.
+
+    :ivar name: its name on the page.
+    :ivar commands: its commands for a port and a temporary folder.
+    :ivar version: returns its version.
+    :ivar faults: the faults that must be found, such as ``tcp half-close``.
+    :ivar root: whether it must be started by root.
+    :ivar isolated: whether it runs in its own network namespace, where port 7 is free and clients
+        have an address outside of loopback: some servers answer datagrams only from there.
+    :ivar losesData: whether it sometimes loses data at a half-close.
     """
 
     name: str
@@ -102,20 +102,20 @@ class Server:
     version: Callable[[], str]
     faults: Sequence[str] = ()
     root: bool = False
-    alone: bool = False
-    loses: bool = False
+    isolated: bool = False
+    losesData: bool = False
 
 
-def _ours() -> str:
+def _echoprotoVersion() -> str:
     return echoproto.__version__
 
 
-def _stock() -> str:
+def _twistedVersion() -> str:
     return twisted.__version__
 
 
-def _packaged(name: str) -> Callable[[], str]:
-    """The version of a package of Debian's; empty elsewhere."""
+def _packageVersion(name: str) -> Callable[[], str]:
+    """The version of a Debian package, or empty on other systems."""
 
     def version() -> str:
         command = ["dpkg-query", "--showformat=${Version}", "--show", name]
@@ -165,35 +165,43 @@ def _ncat(port: int, folder: Path) -> Sequence[Sequence[str]]:
     return [[*listen, "-m", "1000", str(port)], [*listen, "-u", str(port)]]
 
 
-#: Datagrams are cut, and answered from another address than was asked.
-_CUT = ("udp datagram-sizes", "udp reply-address")
+#: Truncates datagrams, and replies from another address than the requested one.
+_COMMON_FAULTS = ("udp datagram-sizes", "udp reply-address")
 
-OURS = (Server("twistd echoproto", _twistd, _ours), Server("echoproto serve", _serve, _ours))
+ECHOPROTO = (
+    Server("twistd echoproto", _twistd, _echoprotoVersion),
+    Server("echoproto serve", _serve, _echoprotoVersion),
+)
 
-#: With what they are known for and must be found to have; what hangs on chance, as the loss at a
-#: quick half-close, is not among it.
-THEIRS = (
+#: With the faults that must be found. Faults that depend on timing, such as lost data at an early
+#: half-close, are not listed.
+OTHERS = (
     Server(
         "stock Twisted",
         _wireEcho,
-        _stock,
-        (*_CUT, "tcp late-reader", "tcp never-reads", "udp echo-ports"),
-        loses=True,
+        _twistedVersion,
+        (*_COMMON_FAULTS, "tcp late-reader", "tcp never-reads", "udp echo-ports"),
+        losesData=True,
     ),
-    Server("inetd", _inetd, _packaged("openbsd-inetd"), _CUT, root=True, alone=True),
-    Server("xinetd", _xinetd, _packaged("xinetd"), _CUT, root=True),
-    Server("socat", _socat, _packaged("socat"), (*_CUT, "udp empty-datagram")),
-    Server("ncat", _ncat, _packaged("ncat"), (*_CUT, "udp empty-datagram"), loses=True),
+    Server(
+        "inetd", _inetd, _packageVersion("openbsd-inetd"), _COMMON_FAULTS, root=True, isolated=True
+    ),
+    Server("xinetd", _xinetd, _packageVersion("xinetd"), _COMMON_FAULTS, root=True),
+    Server("socat", _socat, _packageVersion("socat"), (*_COMMON_FAULTS, "udp empty-datagram")),
+    Server(
+        "ncat",
+        _ncat,
+        _packageVersion("ncat"),
+        (*_COMMON_FAULTS, "udp empty-datagram"),
+        losesData=True,
+    ),
 )
 
-SERVERS = (*OURS, *THEIRS)
+SERVERS = (*ECHOPROTO, *OTHERS)
 
 
 def freePort() -> int:
-    """
-    One that is free on TCP and on UDP, below those that the kernel gives to clients (ip(7)), who
-    would take it before a server does.
-    """
+    """Find a port free on TCP and UDP, below the ephemeral ports (ip(7)) of clients."""
     for port in sample(range(20_000, 32_000), 100):
         if _isFree(port, socket.SOCK_STREAM) and _isFree(port, socket.SOCK_DGRAM):
             return port
@@ -201,12 +209,12 @@ def freePort() -> int:
 
 
 def _isFree(port: int, kind: socket.SocketKind) -> bool:
-    with socket.socket(type=kind) as tried:
-        # What is left of connections does not stop a server.
+    with socket.socket(type=kind) as probe:
+        # Closed connections in TIME_WAIT must not matter.
         if kind is socket.SOCK_STREAM:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            tried.bind(("", port))
+            probe.bind(("", port))
         except OSError:
             return False
     return True
@@ -215,11 +223,11 @@ def _isFree(port: int, kind: socket.SocketKind) -> bool:
 @dataclass(frozen=True)
 class Running:
     """
-    A server that runs.
+    A running server.
 
-    :ivar port: where it listens.
-    :ivar network: what stands before a command that asks it.
-    :ivar client: the address from which it answers datagrams.
+    :ivar port: its port.
+    :ivar network: the prefix of commands that connect to it.
+    :ivar client: the client address whose datagrams it answers.
     """
 
     port: int
@@ -232,34 +240,34 @@ def running(server: Server) -> Iterator[Running]:
     """
     Start a server, and kill it and its children at the end.
 
-    :raise Missing: it cannot be had here.
+    :raise Missing: if it is not available here.
     """
     if server.root and os.geteuid():
         raise Missing(f"{server.name} needs root")
-    port = _ECHO if server.alone else freePort()
+    port = _ECHO if server.isolated else freePort()
     with TemporaryDirectory() as folder:
         processes: list[subprocess.Popen[bytes]] = []
         try:
             for command in server.commands(port, Path(folder)):
-                processes.append(_started(command, folder, server.alone))
+                processes.append(_start(command, folder, server.isolated))
             started = Running(port)
-            if server.alone:
+            if server.isolated:
                 enter = ("nsenter", f"--net=/proc/{processes[0].pid}/ns/net")
                 started = Running(port, enter, _ADDRESS)
             _awaitAnswer(server, started)
             yield started
         finally:
-            for each in processes:
-                _kill(each)
+            for process in processes:
+                _kill(process)
 
 
-def _started(command: Sequence[str], folder: str, alone: bool) -> subprocess.Popen[bytes]:
-    apart = ["unshare", "--net", "sh", "-c", _ALONE.format(_ADDRESS), "sh"] if alone else []
-    for needed in (command[0], *(("unshare", "nsenter", "ip") if alone else ())):
+def _start(command: Sequence[str], folder: str, isolated: bool) -> subprocess.Popen[bytes]:
+    prefix = ["unshare", "--net", "sh", "-c", _ISOLATE.format(_ADDRESS), "sh"] if isolated else []
+    for needed in (command[0], *(("unshare", "nsenter", "ip") if isolated else ())):
         if shutil.which(needed) is None:
             raise Missing(f"{needed} is not installed")
     return subprocess.Popen(
-        [*apart, *command],
+        [*prefix, *command],
         cwd=folder,
         env=environment(),
         stdout=subprocess.DEVNULL,
@@ -269,51 +277,48 @@ def _started(command: Sequence[str], folder: str, alone: bool) -> subprocess.Pop
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """
-    A server that forks for each client may leave children that do not end with it; they are of its
-    group.
-    """
+    """Kill the whole process group: children of a forking server can outlive it."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def _awaitAnswer(server: Server, started: Running) -> None:
-    ask = [*started.network, _PYTHON, "-c", _ASK, str(started.port)]
+    command = [*started.network, _PYTHON, "-c", _CLIENT, str(started.port)]
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        if not subprocess.run(ask, stderr=subprocess.DEVNULL, check=False).returncode:
+        if not subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode:
             return
         time.sleep(0.05)
     raise AssertionError(f"{server.name} did not start")
 
 
-def graded(server: Server, *words: str) -> tuple[int, str]:
+def graded(server: Server, *arguments: str) -> tuple[int, str]:
     """
-    Grade a server, from this machine.
+    Test a server on this machine.
 
-    :param words: options of ``echoproto conformance``.
-    :return: the exit status, and what was printed.
-    :raise Missing: it cannot be had here.
+    :param arguments: options of ``echoproto conformance``.
+    :return: the exit status and the output.
+    :raise Missing: if it is not available here.
     """
     with running(server) as started:
         command = [*started.network, _PYTHON, "-m", "echoproto", "conformance", "--carrier", "all"]
         ended = subprocess.run(
-            [*command, "-I", started.client, *words, f"127.0.0.1:{started.port}"],
+            [*command, "-I", started.client, *arguments, f"127.0.0.1:{started.port}"],
             cwd=ROOT,
             env=environment(),
             stdout=subprocess.PIPE,
             text=True,
-            timeout=_LONGEST,
+            timeout=_TIME_LIMIT,
             check=False,
         )
     return ended.returncode, ended.stdout
 
 
 def failures(found: Mapping[str, Any]) -> list[str]:
-    """What failed (``ConformanceDocument``), as ``tcp half-close``."""
+    """The failed checks of a ``ConformanceDocument``, such as ``tcp half-close``."""
     return [
-        f"{each['carrier']} {each['name']}"
-        for each in found["checks"]
-        if each["verdict"] == "failed"
+        f"{check['carrier']} {check['name']}"
+        for check in found["checks"]
+        if check["verdict"] == "failed"
     ]

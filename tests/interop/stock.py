@@ -1,7 +1,4 @@
-"""
-What Twisted's users have without us: ``twisted.protocols.wire.Echo``, and ``listenUDP`` with the
-protocol of its documentation.
-"""
+"""Twisted's own echo servers: ``wire.Echo``, and the UDP example of its documentation."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ listening: Any = reactor
 
 
 class EchoUDP(DatagramProtocol):
-    """See Twisted's "UDP Networking"."""
+    """From "UDP Networking" in Twisted's documentation."""
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         transport: Any = self.transport

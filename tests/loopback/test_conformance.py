@@ -8,7 +8,7 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.interop.servers import OURS, SERVERS, Missing, failures, graded
+from tests.interop.servers import ECHOPROTO, SERVERS, Missing, failures, graded
 
 
 class ConformanceTests(SynchronousTestCase):
@@ -37,11 +37,11 @@ class ConformanceTests(SynchronousTestCase):
 
     def test_twistd(self) -> None:
         """Our server passes every check, including the risky ones."""
-        self.ours(OURS[0].name, "--risky")
+        self.ours(ECHOPROTO[0].name, "--risky")
 
     def test_serve(self) -> None:
         """Our server passes on the direct reactor."""
-        self.ours(OURS[1].name)
+        self.ours(ECHOPROTO[1].name)
 
     def test_stock(self) -> None:
         """Twisted's echo examples lose bytes at a half-close, and truncate datagrams."""

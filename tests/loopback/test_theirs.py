@@ -11,10 +11,10 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.interop.servers import THEIRS, Missing, Running, running
+from tests.interop.servers import OTHERS, Missing, Running, running
 from tests.loopback.program import PATIENCE, environment
 
-OURS = (sys.executable, "-m", "echoproto")
+ECHOPROTO = (sys.executable, "-m", "echoproto")
 
 
 class TheirsTests(SynchronousTestCase):
@@ -22,7 +22,7 @@ class TheirsTests(SynchronousTestCase):
         """The document of a successful run; a server that is still starting is asked again."""
         for _ in range(50):
             ended = subprocess.run(
-                [*server.network, *OURS, command, "-o", "json", *words],
+                [*server.network, *ECHOPROTO, command, "-o", "json", *words],
                 env=environment(),
                 capture_output=True,
                 text=True,
@@ -37,10 +37,10 @@ class TheirsTests(SynchronousTestCase):
 
     def check(self, name: str) -> None:
         """Probe a server on both carriers, load it, and verify it if it can pass."""
-        [server] = [server for server in THEIRS if server.name == name]
+        [server] = [server for server in OTHERS if server.name == name]
         try:
             with running(server) as started:
-                self.measure(started, server.loses)
+                self.measure(started, server.losesData)
         except Missing as missing:
             raise SkipTest(str(missing)) from None
 
