@@ -17,6 +17,8 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from socket import if_indextoname
+from typing import Any
 
 from twisted.internet.address import IPv4Address as TCP4Address
 from twisted.internet.address import IPv6Address as TCP6Address
@@ -36,6 +38,27 @@ _MAPPED = IPv6Network("::ffff:0:0/96")
 def numericHost(address: IAddress | None) -> str | None:
     """The numeric address in ``address``; ``None`` if it has none, as on a UNIX socket."""
     return address.host if isinstance(address, TCP4Address | TCP6Address) else None
+
+
+def datagramAddress(address: tuple[Any, ...]) -> TCP4Address | TCP6Address:
+    """
+    The address that a UDP socket reports, for people and programs: a link-local one with its scope,
+    ``fe80::1%eth0``.
+
+    :param address: host and port, and for IPv6 possibly flow and scope.
+    """
+    host, port, _, scope = (*address, 0, 0)[:4]
+    if ":" not in host:
+        return TCP4Address("UDP", host, port)
+    return TCP6Address("UDP", f"{host}%{_interfaceName(scope)}" if scope else host, port)
+
+
+def _interfaceName(index: int) -> str:
+    try:
+        return if_indextoname(index)
+    except OSError:
+        # It was removed meanwhile.
+        return str(index)
 
 
 def unmapped(host: str) -> IPv4Address | IPv6Address:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from hypothesis import given
@@ -9,7 +10,15 @@ from twisted.internet.address import IPv6Address as TCP6Address
 from twisted.internet.address import UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.addresses import AddressFilter, numericHost, parseNetwork, rateLimitKey, unmapped
+from echoproto.addresses import (
+    AddressFilter,
+    datagramAddress,
+    maxDatagram,
+    numericHost,
+    parseNetwork,
+    rateLimitKey,
+    unmapped,
+)
 
 #: Networks as text, many of them wide enough or near enough to contain test addresses.
 networks = st.builds(
@@ -191,3 +200,22 @@ class NumericHostTests(SynchronousTestCase):
         self.assertEqual(numericHost(TCP6Address("TCP", "2001:db8::7", 7)), "2001:db8::7")
         self.assertIsNone(numericHost(UNIXAddress(b"/run/echo")))
         self.assertIsNone(numericHost(None))
+
+
+class DatagramAddressTests(SynchronousTestCase):
+    def test_scope(self) -> None:
+        """A link-local address has its interface, by name, or by number once that is removed."""
+        index = socket.if_nametoindex("lo")
+        for address, host in (
+            (("192.0.2.1", 7), "192.0.2.1"),
+            (("2001:db8::1", 7), "2001:db8::1"),
+            (("2001:db8::1", 7, 0, 0), "2001:db8::1"),
+            (("fe80::1", 7, 0, index), "fe80::1%lo"),
+            (("fe80::1", 7, 0, 2**31 - 1), f"fe80::1%{2**31 - 1}"),
+        ):
+            made = datagramAddress(address)
+            self.assertEqual((made.type, made.host, made.port), ("UDP", host, 7))
+
+    def test_maxDatagram(self) -> None:
+        """The longest datagram depends on the family."""
+        self.assertEqual((maxDatagram("192.0.2.1"), maxDatagram("::1")), (65_507, 65_527))

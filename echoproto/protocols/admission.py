@@ -168,17 +168,18 @@ class ConnectionAdmission:
         """Number of connections that can still be admitted."""
         return self._maximum - self.open
 
-    def admit(self, host: str | None) -> Refusal | None:
+    def admit(self, host: str | None, isTrusted: bool = False) -> Refusal | None:
         """
         Take a place for a connection.
 
         :param host: the client's numeric address; ``None`` if it has none, as on a UNIX socket:
             then only the total limit applies.
+        :param isTrusted: whether it is served whatever networks are allowed.
         :return: the reason to refuse it; ``None`` if a place was taken, to be given back by
             :meth:`release`.
         """
         source = None if host is None else rateLimitKey(host)
-        if host is not None and not self._networks.permits(host):
+        if host is not None and not isTrusted and not self._networks.permits(host):
             return Refusal.DENIED
         if source is not None and self._bySource[source] >= self._perSource:
             return Refusal.SOURCE_FULL

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from echoproto.addresses import datagramAddress
 from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission, Refusal
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.observer import IObserver
@@ -115,5 +115,4 @@ class GreetingDatagramProtocol(DatagramServerProtocol):
 
     def answered(self, request: bytes, addr: tuple[Any, ...]) -> None:
         """Report the greeting to the observer."""
-        make = IPv6Address if ":" in addr[0] else IPv4Address
-        self.observer.greeted(make("UDP", addr[0], addr[1]), request[:NOTED_BYTES])
+        self.observer.greeted(datagramAddress(addr), request[:NOTED_BYTES])

@@ -29,6 +29,7 @@ factory (:mod:`echoproto.protocols.connections`), not by a timer per connection 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -330,6 +331,18 @@ class StreamProtocol(Protocol):
         return self.transport
 
 
+@implementer(IAddress)
+@dataclass(frozen=True)
+class TrustedPeer:
+    """
+    A peer that is served whatever networks are allowed: a trusted proxy, which checks the server.
+
+    :ivar address: its address.
+    """
+
+    address: IAddress | None
+
+
 class StreamFactory(Factory):
     """
     Builds the protocols of one stream service on one listener, and drains them.
@@ -365,11 +378,14 @@ class StreamFactory(Factory):
         refused.
 
         :param addr: the client's address, that of the transport or the one announced by a trusted
-            proxy.
+            proxy; or a :class:`TrustedPeer`.
         """
         if self.tracker.draining:
             return None
-        refusal = self.admission.admit(numericHost(addr))
+        isTrusted = isinstance(addr, TrustedPeer)
+        if isinstance(addr, TrustedPeer):
+            addr = addr.address
+        refusal = self.admission.admit(numericHost(addr), isTrusted)
         if refusal is not None:
             self.observer.connectionRefused(addr, refusal.value)
             return None

@@ -21,8 +21,8 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import LoopingCall
 
 from echoproto.addresses import MAX_IPV6_DATAGRAM
-from echoproto.transports.pktinfo import enablePacketInfo
 from echoproto.transports.udp import DatagramPort
+from echoproto.transports.udpsocket import setServerOptions
 
 #: The first passed descriptor, by sd_listen_fds(3).
 SD_LISTEN_FDS_START = 3
@@ -172,7 +172,7 @@ def adoptDatagrams(
     """
     os.set_blocking(passed.descriptor, False)
     with socket.socket(fileno=os.dup(passed.descriptor)) as duplicate:
-        enablePacketInfo(duplicate)
+        setServerOptions(duplicate)
     port = cast(Any, DatagramPort)._fromListeningDescriptor(
         reactor, passed.descriptor, passed.family, protocol, MAX_IPV6_DATAGRAM
     )

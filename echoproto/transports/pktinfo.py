@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Callable
+from functools import lru_cache
 
 # Python has this name from 3.14 on; 8 in Linux's ip(7).
 _IP_PKTINFO = 8
@@ -42,10 +44,31 @@ class NotUnicast(Exception):
     """
 
 
-def replySource(ancillary: list[Ancillary]) -> list[Ancillary]:
+@lru_cache(maxsize=256)
+def vrfOf(interface: int, folder: str = "/sys/class/net") -> int:
+    """
+    The VRF (Linux's ip-vrf(8)) of an interface: the index of its device; 0 if there is none.
+    Remembered for the life of the process.
+
+    :param interface: the index of an interface that a datagram arrived on: never that of a port of
+        a bridge or bond, whose datagrams arrive on their master.
+    """
+    try:
+        with open(f"{folder}/{socket.if_indextoname(interface)}/master/ifindex") as master:
+            return int(master.read())
+    except OSError:
+        return 0
+
+
+def replySource(ancillary: list[Ancillary], vrf: Callable[[int], int] = vrfOf) -> list[Ancillary]:
     """
     The ancillary data of a reply, from that of its request.
 
+    The interface is left to routing, except for addresses that need one. In a VRF, whose datagrams
+    a socket without a VRF receives too (``net.ipv4.udp_l3mdev_accept``), the interface of the reply
+    is that of the VRF, which selects its routing table.
+
+    :param vrf: the index of the VRF of an interface; 0 for none.
     :return: ancillary data for ``sendmsg``; empty if the kernel may choose the source.
     :raise NotUnicast: the datagram was sent to a multicast or broadcast address.
     """
@@ -56,16 +79,21 @@ def replySource(ancillary: list[Ancillary]) -> list[Ancillary]:
             # if that was sent to a group, the kernel refuses the reply (ENETUNREACH).
             if data[4:8] not in (data[8:12], bytes(4)):
                 raise NotUnicast
-            return [(level, kind, bytes(4) + data[8:12] + bytes(4))]
+            return [(level, kind, _vrfIndex(data[:4], vrf) + data[8:12] + bytes(4))]
         # For a mapped address struct in_pktinfo follows, which distinguishes groups from hosts.
         if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO) and data[:12] != _MAPPED:
             # struct in6_pktinfo: the address in the header, interface.
             if data[0] == 0xFF:
                 raise NotUnicast
             linkLocal = data[0] == 0xFE and data[1] & 0xC0 == 0x80
-            # Routing chooses the interface, except for addresses that need one.
-            return [(level, kind, data[:16] + (data[16:20] if linkLocal else bytes(4)))]
+            interface = data[16:20] if linkLocal else _vrfIndex(data[16:20], vrf)
+            return [(level, kind, data[:16] + interface)]
     return []
+
+
+def _vrfIndex(interface: bytes, vrf: Callable[[int], int]) -> bytes:
+    """The VRF of an interface; both are a C int."""
+    return vrf(int.from_bytes(interface, sys.byteorder)).to_bytes(4, sys.byteorder)
 
 
 def enablePacketInfo(made: socket.socket, wanted: int = 1) -> None:

@@ -39,12 +39,13 @@ _LOCAL, _PROXY = 0x20, 0x21
 #: Bytes before the addresses in version 2.
 _FIXED = 16
 
-#: Bytes of both addresses and ports in version 2, by the byte of family and protocol, for the
-#: families of streams: unspecified, TCP over IPv4, TCP over IPv6 and UNIX.
-_ADDRESS_SIZES = {0x00: 0, 0x11: 12, 0x21: 36, 0x31: 216}
+#: Bytes of both addresses and ports in version 2, by the byte of family and protocol: unspecified,
+#: then TCP and UDP over IPv4, TCP and UDP over IPv6, streams and datagrams of UNIX sockets. A
+#: receiver on TCP accepts them all, as HAProxy, nginx and Envoy do; section 2.2.
+_ADDRESS_SIZES = {0x00: 0, 0x11: 12, 0x12: 12, 0x21: 36, 0x22: 36, 0x31: 216, 0x32: 216}
 
-#: Bytes of one address, for TCP.
-_ADDRESS_WIDTHS = {0x11: 4, 0x21: 16}
+#: Bytes of one address, for IPv4 and IPv6.
+_ADDRESS_WIDTHS = {0x11: 4, 0x12: 4, 0x21: 16, 0x22: 16}
 
 _CHECKSUM_TLV = 0x03
 
@@ -77,8 +78,9 @@ class ProxyHeader:
     A complete header.
 
     :ivar source: the client's numeric address, as :mod:`ipaddress` writes it, and its port;
-        ``None`` if the header has none: then the connection's own address counts. An IPv4-mapped
-        address stays in IPv6.
+        ``None`` if the header has none (LOCAL, UNKNOWN, UNSPEC, UNIX): then the connection's own
+        address counts, and the proxy itself is the client, for example to check the server. An
+        IPv4-mapped address stays in IPv6.
     :ivar rest: the data after the header, the beginning of the stream.
     """
 
@@ -242,7 +244,6 @@ def _endOfBlock(fixed: bytes) -> int:
         raise InvalidProxyHeader(MALFORMED)
     addresses = 0
     if len(fixed) > 1 and fixed[0] == _PROXY:
-        # Datagram protocols are not among them: this is a stream.
         if fixed[1] not in _ADDRESS_SIZES:
             raise InvalidProxyHeader(MALFORMED)
         addresses = _ADDRESS_SIZES[fixed[1]]

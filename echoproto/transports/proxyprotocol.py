@@ -8,7 +8,9 @@ Connections from a proxy that announces the client in a PROXY header.
     not relay half-close, and loses a header that arrives in two pieces.
 
 Headers are accepted from trusted sources only, and a listener either requires a header or accepts
-none; it never guesses.
+none; it never guesses. A header without a client, as a proxy sends it to check the server, is
+served whatever networks are allowed for clients (section 2.2: "the receiver must accept this
+connection as valid").
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from zope.interface import implementer
 from echoproto.addresses import AddressFilter, numericHost
 from echoproto.protocols.admission import Refusal
 from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
-from echoproto.protocols.stream import DRAIN_SILENCE, StreamFactory
+from echoproto.protocols.stream import DRAIN_SILENCE, StreamFactory, TrustedPeer
 from echoproto.transports.proxyheader import (
     HeaderParser,
     InvalidProxyHeader,
@@ -100,7 +102,7 @@ class ProxyHeaderProtocol(Protocol):
     def _handOver(self, announced: ProxyHeader) -> None:
         """Build the service's protocol for the client and put it in our place."""
         source = announced.source
-        client = self._proxy if source is None else announcedAddress(source)
+        client = TrustedPeer(self._proxy) if source is None else announcedAddress(source)
         self._over = True
         # Give the place back, so that the announced client can take it.
         self.factory.service.admission.release(None)

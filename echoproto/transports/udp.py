@@ -9,7 +9,8 @@ another address drops the reply. RFC 1122 section 4.1.3.5: a "request/response a
 UDP should use a source address for the response that is the same as the specific destination
 address of the request". So the kernel reports the destination of each datagram (``IP_PKTINFO``,
 ip(7); ``IPV6_RECVPKTINFO``, RFC 3542 section 6), and the reply is sent with it. On other systems
-than Linux the kernel chooses.
+than Linux the kernel chooses. The other options of the socket are in
+:mod:`echoproto.transports.udpsocket`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from os import strerror
 from typing import Any, cast
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import CannotListenError, InvalidAddressError
 from twisted.internet.interfaces import IListeningPort, IReactorFDSet
 from twisted.internet.protocol import DatagramProtocol
@@ -31,7 +33,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import Interface
 
-from echoproto.addresses import MAX_IPV6_DATAGRAM
+from echoproto.addresses import MAX_IPV6_DATAGRAM, datagramAddress
 from echoproto.errors import errnoName
 from echoproto.transports.pktinfo import (
     _ANCILLARY_BYTES,
@@ -41,6 +43,7 @@ from echoproto.transports.pktinfo import (
     enablePacketInfo,
     replySource,
 )
+from echoproto.transports.udpsocket import boundAddress, setServerOptions, socketAddress
 
 #: Datagrams handled in one turn of the reactor. The stock port counts bytes, so that empty
 #: datagrams never end its turn.
@@ -49,28 +52,6 @@ DATAGRAMS_PER_TURN = 32
 
 # A plain number: Python's own is an enumeration, whose "&" costs as much as the receive.
 _TRUNCATED = int(socket.MSG_TRUNC)
-
-
-def socketAddress(host: str, port: int, family: int) -> tuple[Any, ...]:
-    """
-    The address to bind, with the scope of a link-local one (``fe80::1%eth0``).
-
-    :param host: a numeric address; empty for all of IPv4.
-    :raise OSError: ``host`` is no address of ``family``.
-    """
-    # Without the port, of which getaddrinfo(3) would take the last 16 bits.
-    found = socket.getaddrinfo(host or "0.0.0.0", None, family, socket.SOCK_DGRAM)
-    resolved, _, *scope = found[0][4]
-    return (resolved, port, *scope)
-
-
-def boundAddress(made: socket.socket) -> bytes:
-    """
-    The single address that a UDP socket is bound to, packed; empty if it is bound to all addresses.
-    """
-    host = made.getsockname()[0].partition("%")[0]
-    packed = socket.inet_pton(made.family, host)
-    return packed if any(packed) else b""
 
 
 def _isNumeric(host: str) -> bool:
@@ -137,14 +118,18 @@ class DatagramPort(Port):
             raise CannotListenError(self.interface, self.port, error) from error
         return made
 
+    def getHost(self) -> IPv4Address | IPv6Address:
+        """The address that it is bound to, with its scope if it is link-local."""
+        return datagramAddress(self.socket.getsockname())
+
     def createInternetSocket(self) -> socket.socket:
         """
-        A socket that reports each datagram's destination; called by the stock port before it binds.
+        A socket with the options of a server; called by the stock port before it binds.
         """
         made: socket.socket = super().createInternetSocket()
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        enablePacketInfo(made)
+        setServerOptions(made)
         return made
 
     def doRead(self) -> None:

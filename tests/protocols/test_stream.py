@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
+from echoproto.addresses import AddressFilter
 from echoproto.deadlines import CATCH_UP
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
 from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT, ITrackedConnection
@@ -31,6 +32,7 @@ from echoproto.protocols.stream import (
     Stage,
     StreamFactory,
     StreamProtocol,
+    TrustedPeer,
     canHalfClose,
 )
 from echoproto.protocols.timeouts import Timeouts
@@ -574,6 +576,15 @@ class AdmissionTests(StreamTestCase):
         self.client.link.loseConnection()
         self.assertRaises(RuntimeError, self.pair.pump)
         self.assertReleased()
+
+    def test_trustedPeer(self) -> None:
+        """A trusted peer is served whatever networks are allowed, under its own address."""
+        networks = AddressFilter(deny=[OTHER_ADDRESS.host])
+        admission = ConnectionAdmission(self.clock.seconds, networks=networks)
+        factory = EchoFactory(self.clock, self.observer, admission)
+        self.assertIsNone(factory.buildProtocol(OTHER_ADDRESS))
+        self.assertEqual(factory.buildProtocol(TrustedPeer(OTHER_ADDRESS)).peer, OTHER_ADDRESS)
+        self.assertEqual(admission.open, 1)
 
 
 class HandshakeTests(StreamTestCase):

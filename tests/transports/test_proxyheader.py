@@ -101,6 +101,9 @@ BLOCKS: list[tuple[bytes, Source]] = [
     (block(PROXY, TCP6, ADDRESSES6), ("2001:db8::1", 56324)),
     (block(PROXY, UNIX, ADDRESSES_UNIX), None),
     (block(PROXY, UNIX, ADDRESSES_UNIX + tlv(NOOP, b"")), None),
+    (block(PROXY, UDP4, ADDRESSES4), ("192.0.2.1", 56324)),
+    (block(PROXY, UDP6, ADDRESSES6 + tlv(NOOP, b"")), ("2001:db8::1", 56324)),
+    (block(PROXY, UNIX_DATAGRAM, ADDRESSES_UNIX), None),
     (block(PROXY, UNSPEC, b""), None),
     (block(PROXY, UNSPEC, b"addresses of a family that we do not know"), None),
     (block(LOCAL, UNSPEC, b""), None),
@@ -186,10 +189,7 @@ INVALID_BLOCKS: list[tuple[bytes, str]] = [
     (SIGNATURE + b"\x11", MALFORMED),
     (SIGNATURE + b"\x31", MALFORMED),
     (SIGNATURE + b"\x22", MALFORMED),
-    *(
-        (SIGNATURE + bytes((PROXY, family)), MALFORMED)
-        for family in (UDP4, UDP6, UNIX_DATAGRAM, 0x01, 0x10, 0x13, 0x41, 0xFF)
-    ),
+    *((SIGNATURE + bytes((PROXY, family)), MALFORMED) for family in (0x01, 0x10, 0x13, 0x41, 0xFF)),
     (SIGNATURE + b"\x21\x11\x10", TOO_LONG),
     (SIGNATURE + b"\x21\x11\xff", TOO_LONG),
     (SIGNATURE + b"\x20\x00\x0f\xf1", TOO_LONG),

@@ -175,6 +175,31 @@ class HeaderTests(ProxyProtocolTestCase):
             self.close(pair)
         self.assertEqual(self.observer.opened, [PROXY, PROXY])
 
+    def test_checksOfTheProxy(self) -> None:
+        """
+        A header without a client is served whatever networks are allowed for clients, but within
+        the other limits; an announced client is refused.
+        """
+        self.service.admission = self.admission = ConnectionAdmission(
+            self.clock.seconds,
+            perSource=1,
+            networks=AddressFilter(["198.51.100.0/24"], deny=[PROXY.host]),
+        )
+        unspecified = block(None)[:12] + b"\x21\x00\x00\x00"
+        for header in (block(None), unspecified, b"PROXY UNKNOWN\r\n", line(CLIENT)):
+            pair, client = self.send(header + b"hello")
+            self.assertEqual(client.received, b"hello")
+            self.close(pair)
+        self.assertAborted(self.send(line(CLIENT_6))[0])
+        first, _ = self.send(block(None))
+        self.assertAborted(self.send(block(None))[0])
+        self.close(first)
+        self.assertEqual(
+            self.observer.refused,
+            [(CLIENT_6, Refusal.DENIED.value), (PROXY, Refusal.SOURCE_FULL.value)],
+        )
+        self.assertReleased()
+
     def test_noTimeoutAfterHeader(self) -> None:
         """After the header its timeout no longer applies."""
         pair, client = self.send(line(CLIENT))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 from errno import EAGAIN, ECONNREFUSED, EHOSTUNREACH, ENOMEM
 from typing import Any, cast
 from unittest import mock
@@ -16,33 +15,16 @@ from typing_extensions import Self
 
 from echoproto.addresses import MAX_IPV6_DATAGRAM
 from echoproto.testing import DatagramWire
-from echoproto.transports.pktinfo import (
-    Ancillary,
-    NotUnicast,
-    destinations,
-    enablePacketInfo,
-    replySource,
-)
+from echoproto.transports.pktinfo import Ancillary
 from echoproto.transports.udp import (
     DATAGRAMS_PER_TURN,
     DatagramPort,
-    boundAddress,
     listenDatagrams,
-    socketAddress,
 )
+from echoproto.transports.udpsocket import boundAddress
+from tests.transports.test_pktinfo import DESTINATION, IP_PKTINFO, pktinfo, pktinfo6
 
-IP_PKTINFO = 8
 PEER = ("192.0.2.1", 40_000)
-DESTINATION = socket.inet_aton("192.0.2.9")
-
-
-def pktinfo(spec: bytes = DESTINATION, header: bytes = DESTINATION) -> Ancillary:
-    return (socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=i4s4s", 3, spec, header))
-
-
-def pktinfo6(address: str, interface: int = 3) -> Ancillary:
-    packed = socket.inet_pton(socket.AF_INET6, address) + struct.pack("=i", interface)
-    return (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, packed)
 
 
 class FakeSocket:
@@ -149,16 +131,6 @@ class Closing(DatagramProtocol):
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         if datagram == b"stop":
             cast(Any, self.transport).connectionLost()
-
-
-class DestinationsTests(SynchronousTestCase):
-    def test_unicast(self) -> None:
-        """Unicast destinations of both families are returned, and other data is ignored."""
-        group = pktinfo(header=socket.inet_aton("224.0.0.1"))
-        other = (socket.SOL_SOCKET, 1, b"")
-        self.assertEqual(destinations([group, other, pktinfo()]), [DESTINATION])
-        six = socket.inet_pton(socket.AF_INET6, "2001:db8::1")
-        self.assertEqual(destinations([pktinfo6("2001:db8::1")]), [six])
 
 
 class PortTests(SynchronousTestCase):
@@ -348,37 +320,6 @@ class PortTests(SynchronousTestCase):
             self.assertEqual([datagram[0] for datagram in fake.waiting], [b"late"], bound)
 
 
-class ReplySourceTests(SynchronousTestCase):
-    def test_IPv6(self) -> None:
-        """A reply from a global address has no interface, one from a link-local address has."""
-        for address, interface in (("2001:db8::1", 0), ("fe80::1", 3), ("fec0::1", 0)):
-            self.assertEqual(
-                replySource([pktinfo6(address)]), [pktinfo6(address, interface)], address
-            )
-
-    def test_IPv6Group(self) -> None:
-        """A datagram to an IPv6 group raises NotUnicast."""
-        self.assertRaises(NotUnicast, replySource, [pktinfo6("ff02::1")])
-
-    def test_IPv4OnIPv6(self) -> None:
-        """Datagrams to a mapped address are answered as IPv4, and refused for a group."""
-        mapped = pktinfo6("::ffff:192.0.2.9")
-        expected = (socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + DESTINATION + bytes(4))
-        self.assertEqual(replySource([mapped, pktinfo()]), [expected])
-        group = pktinfo(header=socket.inet_aton("192.0.2.255"))
-        self.assertRaises(NotUnicast, replySource, [mapped, group])
-
-    def test_noLocalAddress(self) -> None:
-        """Without the local address the header's one is used; the kernel rejects groups."""
-        late = pktinfo(spec=bytes(4))
-        self.assertEqual(replySource([late]), replySource([pktinfo()]))
-
-    def test_unknownDestination(self) -> None:
-        """Without a known destination the kernel chooses the source address."""
-        self.assertEqual(replySource([]), [])
-        self.assertEqual(replySource([(socket.SOL_SOCKET, 29, bytes(16))]), [])
-
-
 class SocketTests(SynchronousTestCase):
     """Options of real sockets; nothing is sent."""
 
@@ -392,22 +333,13 @@ class SocketTests(SynchronousTestCase):
         """An IPv4 port requests the destination of every datagram."""
         handle = cast(Any, self.listening("127.0.0.1")).getHandle()
         self.assertEqual(handle.getsockopt(socket.IPPROTO_IP, IP_PKTINFO), 1)
+        self.assertEqual(cast(Any, self.listening("127.0.0.1")).getHost().host, "127.0.0.1")
 
     def test_IPv6(self) -> None:
         """An IPv6 port requests it too, and is limited to IPv6."""
         handle = cast(Any, self.listening("::1")).getHandle()
         options = (socket.IPV6_RECVPKTINFO, socket.IPV6_V6ONLY)
         self.assertEqual([handle.getsockopt(socket.IPPROTO_IPV6, o) for o in options], [1, 1])
-
-    def test_IPv4OnIPv6(self) -> None:
-        """An IPv6 socket also requests the destination of IPv4 datagrams."""
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as bound:
-            enablePacketInfo(bound)
-            options = (
-                (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO),
-                (socket.IPPROTO_IP, IP_PKTINFO),
-            )
-            self.assertEqual([bound.getsockopt(*option) for option in options], [1, 1])
 
     def test_adopted(self) -> None:
         """A port adopted from a bound socket listens on a duplicate of it."""
@@ -458,13 +390,6 @@ class SocketTests(SynchronousTestCase):
         ):
             port.reportOthers(lambda *datagram: None)
         self.assertIsNone(port._others)
-
-    def test_socketAddress(self) -> None:
-        """socketAddress() adds the scope of a link-local address and keeps the port."""
-        scope = socket.if_nametoindex("lo")
-        expected = ("fe80::1", 70_000, 0, scope)
-        self.assertEqual(socketAddress("fe80::1%lo", 70_000, socket.AF_INET6), expected)
-        self.assertEqual(socketAddress("", 7, socket.AF_INET), ("0.0.0.0", 7))
 
     def test_reactorWithOwnPorts(self) -> None:
         """If the reactor itself has listenDatagrams(), that is used."""
