@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from echoproto.errors import StartupError
+from echoproto.server.acceptguard import guardAccepting
 from echoproto.server.builder import ListenerBuilder, ListenerRuntime
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
@@ -241,6 +242,7 @@ class ListenerService(Service):
     def _listen(self, listener: Listener) -> _Open:
         if listener.service == "status" and self._makeSite is not None:
             port = self._machine.openStream(self._reactor, listener, self._makeSite())
+            guardAccepting(port, self._reactor, f"status on {listener.displayName}")
             return _Open(listener, port, None)
         runtime = self._builder.build(listener)
         if listener.carrier == "udp":
@@ -248,6 +250,7 @@ class ListenerService(Service):
         else:
             port = self._machine.openStream(self._reactor, listener, runtime.service)
             setListenerOptions(port, self._settings.userTimeout)
+            guardAccepting(port, self._reactor, f"{listener.service} on {listener.displayName}")
         # Named by its place, because two texts may be alike.
         place = f"{listener.carrier} {addressText(port.getHost())}"
         return _Open(

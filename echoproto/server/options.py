@@ -157,7 +157,7 @@ class Options(UsageOptions):
         groups += self._groupsOf("greeting", "greet", values["greet"], tls, passed)
         if not groups:
             raise StartupError("nothing to serve: give --port or --greet, or omit --no-echo")
-        return groups + _statusGroup(values["status"], passed)
+        return groups + [_statusGroup(text, passed) for text in values["status"]]
 
     def _groupsOf(
         self,
@@ -208,9 +208,7 @@ def _described(parameter: Parameter, width: int) -> list[str]:
     return [first, *(text[1:] if len(name) < _NAME_COLUMNS else text)]
 
 
-def _statusGroup(text: str | None, passed: list[PassedSocket]) -> list[list[Listener]]:
-    if text is None:
-        return []
+def _statusGroup(text: str, passed: list[PassedSocket]) -> list[Listener]:
     if ":" not in text:
         text = f"tcp:{text}:interface={STATUS_INTERFACE}"
     try:
@@ -221,7 +219,7 @@ def _statusGroup(text: str | None, passed: list[PassedSocket]) -> list[list[List
         raise StartupError(
             f"--status: invalid listener {text!r} (a port, or a tcp: or unix: description)"
         )
-    return [[listener]]
+    return [listener]
 
 
 def _tlsFiles(

@@ -20,7 +20,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
-from echoproto.transports.udpsocket import socketAddress
+from echoproto.transports.serversocket import socketAddress
 
 #: ``socket.socket``, or a replacement that lacks an address family.
 MakeSocket = Callable[[int, int], socket.socket]

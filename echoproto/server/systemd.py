@@ -21,8 +21,8 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import LoopingCall
 
 from echoproto.addresses import MAX_IPV6_DATAGRAM
+from echoproto.transports.serversocket import setServerOptions
 from echoproto.transports.udp import DatagramPort
-from echoproto.transports.udpsocket import setServerOptions
 
 #: The first passed descriptor, by sd_listen_fds(3).
 SD_LISTEN_FDS_START = 3

@@ -10,7 +10,7 @@ UDP should use a source address for the response that is the same as the specifi
 address of the request". So the kernel reports the destination of each datagram (``IP_PKTINFO``,
 ip(7); ``IPV6_RECVPKTINFO``, RFC 3542 section 6), and the reply is sent with it. On other systems
 than Linux the kernel chooses. The other options of the socket are in
-:mod:`echoproto.transports.udpsocket`.
+:mod:`echoproto.transports.serversocket`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from echoproto.transports.pktinfo import (
     enablePacketInfo,
     replySource,
 )
-from echoproto.transports.udpsocket import boundAddress, setServerOptions, socketAddress
+from echoproto.transports.serversocket import boundAddress, setServerOptions, socketAddress
 
 #: Datagrams handled in one turn of the reactor. The stock port counts bytes, so that empty
 #: datagrams never end its turn.

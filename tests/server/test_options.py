@@ -127,6 +127,11 @@ class OptionsTests(SynchronousTestCase):
             [listener] = settings("--status", text, "--tls-cert", "c").groups[-1]
             self.assertEqual((listener.service, listener.description), ("status", description))
             self.assertIsNone(listener.layers.tls)
+        both = settings("--status", "9100", "--status", "tcp6:9100").groups[-2:]
+        self.assertEqual(
+            [listener.description for [listener] in both],
+            ["tcp:9100:interface=127.0.0.1:backlog=1024", "tcp6:9100:backlog=1024"],
+        )
         for text, why in (
             (
                 "lab",

@@ -16,12 +16,12 @@ from typing_extensions import Self
 from echoproto.addresses import MAX_IPV6_DATAGRAM
 from echoproto.testing import DatagramWire
 from echoproto.transports.pktinfo import Ancillary
+from echoproto.transports.serversocket import boundAddress
 from echoproto.transports.udp import (
     DATAGRAMS_PER_TURN,
     DatagramPort,
     listenDatagrams,
 )
-from echoproto.transports.udpsocket import boundAddress
 from tests.transports.test_pktinfo import DESTINATION, IP_PKTINFO, pktinfo, pktinfo6
 
 PEER = ("192.0.2.1", 40_000)

@@ -14,6 +14,7 @@ connections, no body, no log line for any input. The listener decides who can re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -32,8 +33,8 @@ from zope.interface import Interface, implementer
 
 from echoproto.deadlines import DeadlineCall
 
-#: Connections at once: an orchestrator, some scrapers, an operator. Further ones are closed at
-#: once.
+#: Connections at once: an orchestrator, some scrapers, an operator. A further one replaces the one
+#: that has been idle longest, so that idle connections cannot make probes fail.
 MAXIMUM_CONNECTIONS = 16
 
 #: Requests on one connection, after which it is closed: 82 kB hold 2,500 of them, which took 2.3 s
@@ -46,6 +47,9 @@ TIMEOUT = 15
 
 TEXT = b"text/plain; charset=utf-8"
 EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+_ORIGIN = re.compile(rb"^https?://[^/]*", re.IGNORECASE)
 
 
 class IState(Interface):
@@ -82,6 +86,11 @@ def _described(request: Any, answer: _Answer) -> bytes:
     return b"" if request.method == b"HEAD" else answer.body
 
 
+def _pathOf(target: bytes) -> bytes:
+    """The path of a request target, also of one in absolute form, as proxies send it (RFC 9112)."""
+    return _ORIGIN.sub(b"", target)
+
+
 class Status(Resource):
     """
     The three pages.
@@ -105,7 +114,7 @@ class Status(Resource):
         return _described(request, self._answer(request))
 
     def _answer(self, request: Any) -> _Answer:
-        page = self._pages.get(request.path)
+        page = self._pages.get(_pathOf(request.path))
         if page is None:
             return _Answer(http.NOT_FOUND, b"there are /healthz, /readyz and /metrics\n")
         if request.method not in (b"GET", b"HEAD"):
@@ -166,12 +175,12 @@ class _Channel(HTTPChannel):
 
     def connectionMade(self) -> None:
         """Take a place."""
-        self.factory.open += 1
+        self.factory.used(self)
         HTTPChannel.connectionMade(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Give it back."""
-        self.factory.open -= 1
+        self.factory.closed(self)
         HTTPChannel.connectionLost(self, reason)
 
     def resetTimeout(self) -> None:
@@ -199,6 +208,7 @@ class _Channel(HTTPChannel):
         Otherwise one piece of pipelined requests could hold thousands and block the program for
         seconds.
         """
+        self.factory.used(self)
         self._requests += 1
         if self._requests < MAXIMUM_REQUESTS:
             return bool(HTTPChannel.checkPersistence(self, request, version))
@@ -214,11 +224,7 @@ class _Channel(HTTPChannel):
 
 
 class StatusSite(Site):
-    """
-    The site; made by :func:`statusSite`.
-
-    :ivar open: connections that are open.
-    """
+    """The site; made by :func:`statusSite`."""
 
     noisy = False
     requestFactory = _Request
@@ -226,12 +232,25 @@ class StatusSite(Site):
 
     def __init__(self, clock: IReactorTime, state: IState) -> None:
         Site.__init__(self, Status(state), timeout=TIMEOUT, reactor=clock)
-        self.open = 0
+        # Ordered by their last request, or their opening; the values mean nothing.
+        self._open: dict[_Channel, None] = {}
+
+    def used(self, channel: _Channel) -> None:
+        """A connection was opened, or has sent a request."""
+        self._open.pop(channel, None)
+        self._open[channel] = None
+
+    def closed(self, channel: _Channel) -> None:
+        """A connection was closed."""
+        self._open.pop(channel, None)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A connection; ``None``, which closes it, if there are too many."""
-        if self.open >= MAXIMUM_CONNECTIONS:
-            return None
+        """A connection; if there are too many, the one that has been idle longest is reset."""
+        if len(self._open) >= MAXIMUM_CONNECTIONS:
+            idle = next(iter(self._open))
+            self.closed(idle)
+            transport: Any = idle.transport
+            transport.abortConnection()
         channel: Any = Site.buildProtocol(self, addr)
         # Its timeouts; Twisted would use the reactor's method.
         channel.callLater = partial(DeadlineCall, self.reactor)

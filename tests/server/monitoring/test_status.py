@@ -128,6 +128,19 @@ class PageTests(SiteTestCase):
         self.assertEqual(self.ask("/healthz")[::2], (200, b"ok\n"))
         self.assertQuiet()
 
+    def test_absoluteForm(self) -> None:
+        """A target in absolute form, as a proxy sends it, is the page of its path."""
+        for target, status in (
+            ("http://127.0.0.1:9100/healthz", 200),
+            ("HTTPS://[::1]/healthz?x", 200),
+            ("http://a", 404),
+            ("http://a?/healthz", 404),
+            ("http://a/http://a/healthz", 404),
+            ("ftp://a/healthz", 404),
+        ):
+            self.assertEqual(self.ask(target)[0], status, target)
+        self.assertQuiet()
+
     def test_ready(self) -> None:
         """
         ``/readyz`` is 200 while clients are served, and 503 with the reason while they are not.
@@ -166,7 +179,7 @@ class PageTests(SiteTestCase):
 
     def test_elsewhere(self) -> None:
         """Any other path is 404, and the line says which there are."""
-        for path in ("/", "/healthz/", "/metrics/x", "/%2e%2e/metrics", "x", "http://a/metrics"):
+        for path in ("/", "/healthz/", "/metrics/x", "/%2e%2e/metrics", "x"):
             status, _, body = self.ask(path)
             self.assertEqual((status, body), (404, b"there are /healthz, /readyz and /metrics\n"))
         self.assertQuiet()
@@ -282,16 +295,30 @@ class RequestTests(SiteTestCase):
 
 class ConnectionTests(SiteTestCase):
     def test_places(self) -> None:
-        """Beyond the limit connections are closed at once; each that ends makes room for one."""
-        pairs = [self.connect()[0] for _ in range(MAXIMUM_CONNECTIONS)]
-        self.assertIsNone(self.site.buildProtocol(CLIENT_ADDRESS))
-        pairs[0].client.abortConnection()
-        pairs[1].client.loseConnection()
-        for pair in pairs:
+        """
+        Beyond the limit a new connection is answered in place of the one that has been idle
+        longest; each that ends makes room for one.
+        """
+        pairs = [self.connect() for _ in range(MAXIMUM_CONNECTIONS)]
+        first, client = pairs[0]
+        client.link.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        first.pump()
+        self.assertEqual(self.ask("/healthz")[0], 200)
+        for pair, _ in pairs:
+            pair.pump()
+        self.assertIsInstance(pairs[1][0].server.closed, ConnectionAborted)
+        self.assertIsNone(first.server.closed)
+        # The answered client has closed, so there is room for one.
+        for expected in (None, ConnectionAborted):
+            self.connect()
+            pairs[2][0].pump()
+            self.assertEqual(type(pairs[2][0].server.closed), expected or type(None))
+        self.assertIsInstance(pairs[2][0].server.closed, ConnectionAborted)
+        for pair, _ in pairs[3:]:
+            pair.client.abortConnection()
             pair.pump()
         self.connect()
-        self.connect()
-        self.assertIsNone(self.site.buildProtocol(CLIENT_ADDRESS))
+        self.assertIsNone(first.server.closed)
 
     def test_silent(self) -> None:
         """A client that says nothing, or nothing more, is closed in order after the time limit."""

@@ -6,7 +6,7 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.transports.udpsocket import (
+from echoproto.transports.serversocket import (
     IPV6_MINIMUM_MTU,
     boundAddress,
     setServerOptions,

@@ -1,0 +1,109 @@
+"""
+Listening ports whose accept(2) fails for a while: the table of open files is full (ENFILE, EMFILE),
+memory is short (ENOMEM, ENOBUFS), or the kernel passes on an error of the network (EPROTO).
+
+Twisted's ports, on every reactor, then try again at once and log each failure: thousands of lines a
+second, and a processor kept busy. Here the port pauses, longer after each failure, as Go's net/http
+does, and the waiting connections stay in the listen backlog; one line is logged per interval.
+"""
+
+from __future__ import annotations
+
+from errno import EAGAIN
+from os import strerror
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from echoproto.server.monitoring.log import REPORT_INTERVAL
+
+#: Seconds until the next attempt after the first failure. Doubled after each further one, because
+#: an error of the network concerns one connection, and the next may be fine.
+FIRST_PAUSE = 0.005
+
+#: The longest pause, in seconds.
+LONGEST_PAUSE = 1.0
+
+
+class GuardedSocket:
+    """
+    Stands for the socket of a listening stream port of Twisted: it is that socket, except that a
+    failed accept pauses the port.
+
+    :param port: the port.
+    :param clock: measures the pauses; the reactor, or a ``Clock`` in tests.
+    :param name: the listener, for the log.
+    """
+
+    _log = Logger()
+
+    def __init__(self, port: Any, clock: IReactorTime, name: str) -> None:
+        self._port = port
+        self._socket = port.socket
+        self._clock = clock
+        self._name = name
+        self._pause = FIRST_PAUSE
+        self._resumption: IDelayedCall | None = None
+        self._failures = 0
+        self._loggedAt: float | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def accept(self) -> Any:
+        """
+        See :meth:`socket.socket.accept`.
+
+        :raise BlockingIOError: there is no connection, or it cannot be accepted now.
+        """
+        try:
+            accepted = self._socket.accept()
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            self._failed(error)
+            raise BlockingIOError(EAGAIN, strerror(EAGAIN)) from error
+        self._pause = FIRST_PAUSE
+        return accepted
+
+    def close(self) -> None:
+        """See :meth:`socket.socket.close`; nothing is left scheduled."""
+        if self._resumption is not None:
+            self._resumption.cancel()
+            self._resumption = None
+        self._socket.close()
+
+    def _failed(self, error: OSError) -> None:
+        self._failures += 1
+        now = self._clock.seconds()
+        if self._loggedAt is None or now - self._loggedAt >= REPORT_INTERVAL:
+            self._log.error(
+                "{listener} cannot accept connections and tries again: {reason}; "
+                "failures since the last such line: {failures}",
+                listener=self._name,
+                reason=error.strerror,
+                failures=self._failures,
+            )
+            self._failures, self._loggedAt = 0, now
+        self._port.stopReading()
+        if self._resumption is None:
+            self._resumption = self._clock.callLater(self._pause, self._resume)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+    def _resume(self) -> None:
+        self._resumption = None
+        if not self._port.disconnecting:
+            self._port.startReading()
+
+
+def guardAccepting(port: Any, clock: IReactorTime, name: str) -> None:
+    """
+    Make a port pause when it cannot accept; see :class:`GuardedSocket`.
+
+    :param port: a listening stream port of Twisted; one without a socket of its own is left alone.
+    :param clock: measures the pauses.
+    :param name: the listener, for the log.
+    """
+    if hasattr(port, "socket"):
+        port.socket = GuardedSocket(port, clock, name)
