@@ -48,11 +48,27 @@ class CheckSocketTests(SynchronousTestCase):
         sock.send(b"hello")
         server.turn()
         self.assertEqual(sock.replies, [Reply(b"hello", "127.0.0.1", 7007)])
-        for _ in range(MAX_KEPT_REPLIES):
-            sock.replyReceived(b"again", "127.0.0.1", 7007)
+        for number in range(MAX_KEPT_REPLIES):
+            sock.replyReceived(b"%d" % number, "127.0.0.1", 7007)
         self.assertEqual((sock.count, len(sock.replies)), (MAX_KEPT_REPLIES + 1, MAX_KEPT_REPLIES))
+        self.assertEqual(len(sock.distinct), MAX_KEPT_REPLIES)
         server.tester.close()
         self.assertEqual(len(server.wire.ports), 1)
+
+    def test_waitForCount(self) -> None:
+        """waitForCount() counts equal replies, and ends when none arrives within the timeout."""
+
+        async def twoReplies(tester: DatagramTester) -> int:
+            sock = tester.open()
+            for _ in range(2):
+                sock.send(b"hello")
+            await sock.waitForCount(2, TIMEOUT)
+            await sock.waitForCount(3, TIMEOUT)
+            return sock.count
+
+        server = FakeDatagramServer()
+        self.assertEqual(server.run(twoReplies), 2)
+        self.assertGreaterEqual(server.wire.seconds(), TIMEOUT)
 
     def test_sourceAddress(self) -> None:
         """The source address and port can be chosen; a port in use raises CannotListenError."""
