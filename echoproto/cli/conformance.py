@@ -129,12 +129,12 @@ def conformanceCommand(options: ConformanceOptions) -> int:
             )
 
         def show(result: ConformanceResult) -> int:
-            runner.write(writer.result(result))
+            isEmpty = runner.interrupted and not result.answered
+            runner.writeResult(writer.result(result), isEmpty)
             return conformanceStatus(result, runner.interrupted)
 
-        progress = None if options.quiet else _progress
         runner = MeasurementRunner[ConformanceRunner](
-            "conformance", stream, target.text, onStart, progress
+            "conformance", stream, target.text, onStart, _progress, hasBar=not options.quiet
         )
         return runner.run(prepare, show)
 

@@ -86,7 +86,9 @@ def greetCommand(options: GreetOptions) -> int:
 
     # The bytes that were typed, even if they are not text.
     message = CLIENT_GREETING if options.message is None else os.fsencode(options.message)
-    runner = MeasurementRunner[_Greeting]("greet", sys.stdout, target.text)
+    runner = MeasurementRunner[_Greeting](
+        "greet", sys.stdout, target.text, snapshot=lambda greeting: ("waiting for the reply",)
+    )
 
     def prepare(reactor: IReactorTime) -> Deferred[_Greeting]:
         found = makeTarget(

@@ -173,7 +173,7 @@ def loadCommand(options: LoadOptions) -> int:
             )
 
         def show(result: LoadResult) -> int:
-            runner.write(writer.result(result))
+            runner.writeResult(writer.result(result), isEmpty=not result.sent)
             failures = _failedAssertions(result, options.assertions)
             for failure in failures:
                 runner.complain(failure)

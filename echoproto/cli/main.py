@@ -6,6 +6,7 @@ Called by the script ``echoproto`` and by ``python -m echoproto``.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -126,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     :param arguments: the words after ``echoproto``; those of the process if ``None``.
     :raise SystemExit: always, with the exit status.
     """
-    _openMissingStreams()
+    _prepareStreams()
     try:
         raise SystemExit(run(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
@@ -184,11 +185,16 @@ def _invoke(words: list[str]) -> int:
         return echoprotoCommand.invoke(context) or OK
 
 
-def _openMissingStreams() -> None:
-    """Replace a standard stream that the caller has closed, as daemons do."""
+def _prepareStreams() -> None:
+    """
+    Replace a standard stream that the caller has closed, as daemons do; escape text that the
+    encoding of the standard output cannot hold, as Python does on the standard error.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _flushOutput() -> None:

@@ -12,10 +12,12 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO, Generic, TypeVar
 
 import click
+
+from echoproto.cli.outputfile import OutputFile
 
 _Event = TypeVar("_Event")
 _Result = TypeVar("_Result")
@@ -148,21 +150,19 @@ def _row(values: Iterable[object]) -> str:
 @contextmanager
 def opened(path: str | None) -> Iterator[IO[str]]:
     """
-    A file to write to; the standard output if there is no path.
+    A file to write to; the standard output if there is no path, or ``-``.
 
     :raise click.UsageError: it cannot be written to.
     """
-    if path is None:
+    if path is None or path == "-":
         yield sys.stdout
         return
     try:
-        stream = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed below
+        file = OutputFile(path)
     except OSError as error:
         raise click.UsageError(f"--out {path}: {error.strerror}") from error
-    yield stream
-    # An error of writing was reported already: each line is flushed.
-    with suppress(OSError):
-        stream.close()
+    with file:
+        yield file
 
 
 class LineOutput:
@@ -186,7 +186,17 @@ class LineOutput:
             for line in lines:
                 print(line, file=self.stream, flush=True)
         except OSError as error:
-            self._hasFailed = True
-            readerIsGone = isinstance(error, BrokenPipeError)
-            reason = f"cannot write: {error.strerror}; the rest of the output is lost"
-            self._onFailure("" if readerIsGone else reason)
+            self._failed(error, "the rest of the output is lost")
+
+    def keep(self) -> None:
+        """What was written is a complete result: a file replaces an earlier one."""
+        if isinstance(self.stream, OutputFile) and not self._hasFailed:
+            try:
+                self.stream.keep()
+            except OSError as error:
+                self._failed(error, "the result is lost")
+
+    def _failed(self, error: OSError, loss: str) -> None:
+        self._hasFailed = True
+        readerIsGone = isinstance(error, BrokenPipeError)
+        self._onFailure("" if readerIsGone else f"cannot write: {error.strerror}; {loss}")

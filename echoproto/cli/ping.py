@@ -43,6 +43,7 @@ from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
 from echoproto.report.document import pingDocument, pingFigures, probeValues
 from echoproto.report.text import outcomeLine, pingLine, pingSummary
 from echoproto.targets.failures import describeFailure
+from echoproto.targets.interfaces import ITarget
 from echoproto.targets.target import Target
 
 _TITLE = "Probe options"
@@ -199,7 +200,8 @@ class PingSession:
 
     def show(self, results: Sequence[PingResult]) -> int:
         """Write the results; returns the exit status."""
-        self._runner.write(self._writer.result(results))
+        isEmpty = not any(result.record.sent for result in results)
+        self._runner.writeResult(self._writer.result(results), isEmpty)
         failures = _failedAssertions(results, self._options.assertions)
         for failure in failures:
             self._runner.complain(failure)
@@ -208,21 +210,29 @@ class PingSession:
         )
 
     def _probe(self, target: Target) -> Deferred[PingResult | None]:
-        name = target.text
+        found: ITarget
+        name, address = target.text, ""
+
+        def showTarget() -> None:
+            """Write the heading, again if a name has another address."""
+            nonlocal name, address
+            name, address = found.name, found.address
+            shown = f" ({address})" if address and address not in name else ""
+            heading = f"ECHO {name}{shown}, {found.size} bytes"
+            self._runner.write(self._writer.heading(heading))
 
         def onReply(outcome: ProbeOutcome) -> None:
+            if found.address != address:
+                showTarget()
             event = PingEvent(name, time.monotonic_ns() - self._startedAt, outcome)
             self._runner.write(self._writer.event(event))
 
         def begin(pinger: Pinger) -> Deferred[PingResult]:
-            nonlocal name
+            nonlocal found
             self._preparing.discard(preparing)
-            name = pinger.target.name
-            address = pinger.target.address
-            shown = f" ({address})" if address and address not in name else ""
-            heading = f"ECHO {name}{shown}, {pinger.target.size} bytes"
-            self._runner.write(self._writer.heading(heading))
             self._pingers.append(pinger)
+            found = pinger.target
+            showTarget()
             pinger.start()
             return pinger.result
 
@@ -250,7 +260,7 @@ class PingView(ResultView[PingEvent, Sequence[PingResult]]):
     Probes and summaries.
 
     :param quiet: whether replies and losses have no line.
-    :param timestamps: whether a line begins with the time.
+    :param timestamps: whether a line or a row has the time.
     :param started: the time of day.
     :param session: identifies the run.
     """
@@ -275,7 +285,8 @@ class PingView(ResultView[PingEvent, Sequence[PingResult]]):
 
     def eventValues(self, event: PingEvent) -> Values:
         """See :class:`ResultView`."""
-        return probeValues(event.target, event.at, event.outcome)
+        now = datetime.now(timezone.utc) if self._timestamps else None
+        return probeValues(event.target, event.at, event.outcome, now)
 
     def document(self, result: Sequence[PingResult]) -> Values:
         """See :class:`ResultView`."""

@@ -4,6 +4,7 @@ A progress bar on the terminal, drawn on the standard error when :mod:`.runner` 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -46,9 +47,12 @@ class ProgressBar:
     def show(self, stage: ProgressStage) -> None:
         """Draw it."""
         self._progress.update(self._task, completed=stage.share, figures=stage.figures)
-        self._progress.start()
-        self._progress.refresh()
+        # A terminal that is gone must not end the measurement.
+        with suppress(OSError):
+            self._progress.start()
+            self._progress.refresh()
 
     def hide(self) -> None:
         """Erase it until it is drawn again."""
-        self._progress.stop()
+        with suppress(OSError):
+            self._progress.stop()

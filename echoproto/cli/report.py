@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import chain
-from pathlib import Path
 from typing import IO
 
 import click
@@ -17,6 +16,7 @@ import click
 from echoproto.cli.exitcodes import LOCAL_ERROR, OK, complain
 from echoproto.cli.options import OUTPUT_OPTIONS, OutputOptions, command, option, outputOptions
 from echoproto.cli.output import LineOutput, ResultView, TextWriter, Values, makeWriter, opened
+from echoproto.cli.outputfile import OutputFile
 from echoproto.cli.tables import tableText
 from echoproto.errors import ReportError
 from echoproto.escape import escaped
@@ -158,6 +158,7 @@ def _show(
     for row in content.rows():
         output.write(writer.event(row))
     output.write(writer.result(content))
+    output.keep()
     return status
 
 
@@ -223,6 +224,8 @@ def _needPlot(name: str) -> None:
 
 def _save(path: str, content: bytes) -> None:
     try:
-        Path(path).write_bytes(content)
+        with OutputFile(path) as file:
+            file.buffer.write(content)
+            file.keep()
     except OSError as error:
         raise ReportError(f"{escaped(path)}: cannot write: {error.strerror}") from error

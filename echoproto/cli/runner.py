@@ -1,5 +1,5 @@
 """
-Runs one measurement as a command: the reactor, Ctrl-C, the progress bar and the output.
+Runs one measurement as a command: the reactor, signals, the progress bar and the output.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ _Measurement = TypeVar("_Measurement", bound="Measurement[Any]")
 class MeasurementRunner(Generic[_Measurement]):
     """
     One run of a command. If its measurement has a method ``finish`` too, Ctrl-C calls that instead
-    of ``stop``, and waits for the messages under way.
+    of ``stop``, and waits for the messages under way. SIGTERM and SIGHUP do the same as Ctrl-C.
 
     :param name: of the command.
     :param stream: receives the output.
     :param target: named in error messages.
     :param onStart: called with the measurement and the reactor before it starts.
     :param progress: the stage of a measurement, for the progress bar on a terminal.
-    :param snapshot: lines to print on Ctrl-\\.
+    :param hasBar: whether there is a progress bar.
+    :param snapshot: lines to print on Ctrl-\\ (SIGQUIT); by default the figures of ``progress``.
     :ivar interrupted: whether it was stopped early.
     """
 
@@ -50,6 +51,7 @@ class MeasurementRunner(Generic[_Measurement]):
         target: str = "",
         onStart: Callable[[_Measurement, IReactorTime], None] = lambda measurement, reactor: None,
         progress: Callable[[_Measurement], ProgressStage] | None = None,
+        hasBar: bool = True,
         snapshot: Callable[[_Measurement], Iterable[str]] | None = None,
     ) -> None:
         self.interrupted = False
@@ -57,6 +59,7 @@ class MeasurementRunner(Generic[_Measurement]):
         self._target = target
         self._onStart = onStart
         self._progress = progress
+        self._hasBar = hasBar
         self._snapshot = snapshot
         self._output = LineOutput(stream, self._outputFailed)
         self._preparing: Deferred[Any] | None = None
@@ -65,7 +68,8 @@ class MeasurementRunner(Generic[_Measurement]):
         self._bar: ProgressBar | None = None
         self._drawing: LoopingCall | None = None
         self._ended: Deferred[None] = Deferred()
-        self._isShuttingDown = False
+        self._isStopped = self._isShuttingDown = False
+        self._endSignals = [signal.SIGINT, signal.SIGTERM]
 
     def run(
         self,
@@ -90,6 +94,7 @@ class MeasurementRunner(Generic[_Measurement]):
             ending.addCallback(self._end)
 
         reactor.callWhenRunning(begin)
+        self._handleSignals()
         # Ctrl-C stops the reactor.
         reactor.addSystemEventTrigger("before", "shutdown", self._shutDown)
         reactor.run()
@@ -99,6 +104,16 @@ class MeasurementRunner(Generic[_Measurement]):
         """Write lines of output; if that fails, the measurement ends."""
         self._hideBar()
         self._output.write(lines)
+
+    def writeResult(self, lines: Iterable[str], isEmpty: bool = False) -> None:
+        """
+        Write the lines of the result; it replaces an earlier one in the file of ``--out``.
+
+        :param isEmpty: whether nothing was measured, so that the earlier one stays.
+        """
+        self.write(lines)
+        if not isEmpty:
+            self._output.keep()
 
     def complain(self, line: str) -> None:
         """Write an error to the standard error."""
@@ -112,11 +127,9 @@ class MeasurementRunner(Generic[_Measurement]):
 
     def _start(self, measurement: _Measurement) -> Deferred[Any]:
         self._measurement = measurement
-        if self._snapshot is not None:
-            self._printSnapshotOnQuit(measurement, self._snapshot)
         self._onStart(measurement, self._reactor)
         measurement.start()
-        if self._progress is not None and sys.stderr.isatty():
+        if self._progress is not None and self._hasBar and sys.stderr.isatty():
             from echoproto.cli.progress import ProgressBar
 
             self._bar = ProgressBar(self._name)
@@ -137,14 +150,33 @@ class MeasurementRunner(Generic[_Measurement]):
         if self._bar is not None:
             self._bar.hide()
 
-    def _printSnapshotOnQuit(
-        self, measurement: _Measurement, snapshot: Callable[[_Measurement], Iterable[str]]
-    ) -> None:
-        def show() -> None:
-            for line in snapshot(measurement):
-                self.complain(line)
+    def _handleSignals(self) -> None:
+        """
+        Handle the signals that would end the process with all that was measured. SIGHUP stays
+        ignored if the caller ignores it, as nohup(1) does.
+        """
+        call = self._reactor.callFromThread
+        signal.signal(signal.SIGQUIT, lambda *_: call(self._showFigures))
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            self._endSignals.append(signal.SIGHUP)
+            signal.signal(signal.SIGHUP, lambda *_: call(self._hangUp))
 
-        signal.signal(signal.SIGQUIT, lambda *_: self._reactor.callFromThread(show))
+    def _hangUp(self) -> None:
+        if not self._isStopped:
+            self._isStopped = True
+            self._reactor.stop()
+
+    def _showFigures(self) -> None:
+        for line in self._figures():
+            self.complain(line)
+
+    def _figures(self) -> Iterable[str]:
+        measurement = self._measurement
+        if measurement is not None and self._snapshot is not None:
+            return self._snapshot(measurement)
+        if measurement is not None and self._progress is not None:
+            return (self._progress(measurement).figures,)
+        return ("nothing was measured yet",)
 
     def _fail(self, failure: Failure) -> int:
         if self.interrupted:
@@ -167,7 +199,7 @@ class MeasurementRunner(Generic[_Measurement]):
         First Ctrl-C: end the measurement, and let the reactor stop after that, which may take a
         while if messages are under way or if there are worker processes.
         """
-        self._isShuttingDown = True
+        self._isStopped = self._isShuttingDown = True
         if (measurement := self._measurement) is not None:
             # Second Ctrl-C.
             self._onSignals(lambda *_: self._reactor.callFromThread(measurement.stop))
@@ -175,7 +207,7 @@ class MeasurementRunner(Generic[_Measurement]):
         return None if self._preparing is None or self._ended.called else self._ended
 
     def _onSignals(self, action: signal.Handlers | Callable[..., None]) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._endSignals:
             signal.signal(number, action)
 
     def _interrupt(self) -> None:
@@ -196,5 +228,4 @@ class MeasurementRunner(Generic[_Measurement]):
             # The reactor may wait for a thread that looks up a name: Ctrl-C ends the process now.
             self._onSignals(signal.SIG_DFL)
         self._ended.callback(None)
-        if not self._isShuttingDown:
-            self._reactor.stop()
+        self._hangUp()

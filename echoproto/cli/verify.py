@@ -98,12 +98,13 @@ def verifyCommand(options: VerifyOptions) -> int:
         return ProgressStage(min(share, 1.0), verifyLine(sofar))
 
     def show(result: VerifyResult) -> int:
-        runner.write(writer.result(result))
+        runner.writeResult(writer.result(result), isEmpty=not result.sent)
         return verifyStatus(result, runner.interrupted)
 
     with opened(options.out) as stream:
-        shown = None if options.quiet else progress
-        runner = MeasurementRunner[StreamVerifier]("verify", stream, target.text, onStart, shown)
+        runner = MeasurementRunner[StreamVerifier](
+            "verify", stream, target.text, onStart, progress, hasBar=not options.quiet
+        )
         return runner.run(
             lambda reactor: prepareVerify(
                 reactor,

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import twisted
+from msgspec import UNSET
 
 from echoproto import __version__
 from echoproto.conformance.results import CheckVerdict, ConformanceResult
@@ -67,7 +69,7 @@ def intervalStructs(intervals: Sequence[Interval]) -> list[IntervalValues]:
             at_ns=interval.at,
             sent=interval.sent,
             received=interval.received,
-            wrong=msgspec.UNSET if interval.wrong is None else interval.wrong,
+            wrong=UNSET if interval.wrong is None else interval.wrong,
             min_ns=interval.minimum,
             p50_ns=interval.median,
             p99_ns=interval.p99,
@@ -130,11 +132,14 @@ def _targetStruct(result: PingResult) -> TargetValues:
     )
 
 
-def probeValues(target: str, at: int, outcome: ProbeOutcome) -> dict[str, Any]:
+def probeValues(
+    target: str, at: int, outcome: ProbeOutcome, time: datetime | None = None
+) -> dict[str, Any]:
     """
     The outcome of a probe, as a line of NDJSON or CSV.
 
     :param at: nanoseconds since the start.
+    :param time: date and time of the outcome, if it is to be shown.
     """
     difference = "" if outcome.difference is None else str(outcome.difference)
     return plainValues(
@@ -146,6 +151,7 @@ def probeValues(target: str, at: int, outcome: ProbeOutcome) -> dict[str, Any]:
             size_bytes=outcome.size,
             rtt_ns=outcome.time,
             detail=outcome.reason or difference,
+            time=UNSET if time is None else time.isoformat(timespec="microseconds"),
         )
     )
 

@@ -47,6 +47,12 @@ Digits = Annotated[
 ]
 
 
+Time = Annotated[
+    str,
+    Meta(description="Date and time (ISO 8601).", extra_json_schema={"format": "date-time"}),
+]
+
+
 class TimesValues(Struct, frozen=True, kw_only=True):
     """A distribution of times; the figures of an empty one are 0."""
 
@@ -122,6 +128,7 @@ class ProbeValues(Struct, frozen=True, kw_only=True):
     size_bytes: Count
     rtt_ns: Annotated[Count | None, Meta(description="Null for a loss or a foreign reply.")]
     detail: Annotated[str, Meta(description="The first difference, or the reason of a loss.")]
+    time: Time | UnsetType = UNSET
 
 
 class Versions(Struct, frozen=True, kw_only=True):
@@ -181,10 +188,7 @@ class TargetValues(Struct, frozen=True, kw_only=True):
 class PingDocument(Document, frozen=True, kw_only=True, tag="ping"):
     """A ping of one or more targets."""
 
-    started: Annotated[
-        str,
-        Meta(description="Date and time (ISO 8601).", extra_json_schema={"format": "date-time"}),
-    ]
+    started: Time
     session: Annotated[
         str, Meta(pattern="^[0-9a-f]{8}$", description="Identifies the run in its payloads.")
     ]

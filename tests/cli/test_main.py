@@ -257,3 +257,14 @@ class LazyGroupTests(SynchronousTestCase):
             self.assertIn(greet.__name__ if "greet" in words else "echoproto.cli.main", modules)
             self.assertEqual(modules.intersection(packages), set(), words)
             self.assertEqual("echoproto.targets.endpoints" in modules, "--help" not in words)
+
+
+class EncodingTests(SynchronousTestCase):
+    def test_escaped(self) -> None:
+        """Text that the encoding of the standard output cannot hold is escaped."""
+        raw = io.BytesIO()
+        with redirect_stdout(io.TextIOWrapper(raw, encoding="ascii")) as stream:
+            self.assertRaises(SystemExit, main, ["--version"])
+            print("b\u00fccher", flush=True)
+            stream.detach()
+        self.assertTrue(raw.getvalue().endswith(b"b\\xfccher\n"))

@@ -5,7 +5,10 @@ import io
 import json
 import sys
 from collections.abc import Iterable
+from errno import ENOSPC
+from os import strerror
 from pathlib import Path
+from unittest import mock
 
 import click
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,6 +22,7 @@ from echoproto.cli.output import (
     makeWriter,
     opened,
 )
+from echoproto.cli.outputfile import OutputFile
 from tests.cli.commandcase import BrokenPipe
 
 
@@ -114,14 +118,32 @@ class LineOutputTests(SynchronousTestCase):
 
 class OpenedTests(SynchronousTestCase):
     def test_file(self) -> None:
-        """Without a path it is the standard output; a file is closed at the end."""
-        with opened(None) as stream:
-            self.assertIs(stream, sys.stdout)
+        """Without a path, or with -, it is the standard output; a file is closed at the end."""
+        for standard in (None, "-"):
+            with opened(standard) as stream:
+                self.assertIs(stream, sys.stdout)
         path = Path(self.mktemp())
         with opened(str(path)) as stream:
             stream.write("kept")
         self.assertTrue(stream.closed)
         self.assertEqual(path.read_text(), "kept")
+
+    def test_kept(self) -> None:
+        """A complete result replaces an earlier file; if that fails, it is reported."""
+        reasons: list[str] = []
+        path = Path(self.mktemp())
+        for text in ("earlier", "new"):
+            with opened(str(path)) as stream:
+                output = LineOutput(stream, reasons.append)
+                output.write([text])
+                output.keep()
+            self.assertEqual(path.read_text(), f"{text}\n")
+        full = OSError(ENOSPC, strerror(ENOSPC))
+        with opened(str(path)) as stream, mock.patch.object(OutputFile, "keep", side_effect=full):
+            output = LineOutput(stream, reasons.append)
+            for _ in range(2):
+                output.keep()
+        self.assertEqual(reasons, ["cannot write: No space left on device; the result is lost"])
 
     def test_unwritable(self) -> None:
         """A file that cannot be opened is a usage error; a full one is closed without an error."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,26 @@ class PingTests(CommandTestCase):
         self.newReactor()
         self.reactor.act = lambda turn: self.reactor.lose() if turn == 1 else None
         self.assertEqual(self.ping("-c", "2", "-i", "10ms", THERE).status, 0)
+
+    def test_otherAddress(self) -> None:
+        """When a name has another address, a further heading names it."""
+        self.reactor.nameResolver = FakeResolver("127.0.0.3", "127.0.0.1")
+        ended = self.ping("-c", "2", "-i", "20ms", "udp://lab1:7")
+        headings = [line for line in ended.lines if line.startswith("ECHO")]
+        shown = "ECHO udp://lab1:7 ({}), 64 bytes"
+        self.assertEqual(headings, [shown.format(f"127.0.0.{number}") for number in (3, 1)])
+        self.assertIn("2 sent, 2 received", ended.output)
+
+    def test_timestamps(self) -> None:
+        """With -D each line has the time, and each row of NDJSON and CSV the date and time."""
+        words = ("-D", "-c", "1", THERE)
+        self.assertRegex(self.ping(*words).lines[1], r"^\[\d+\.\d{6}\] 64 bytes")
+        for form in ("ndjson", "csv"):
+            for number, start in ((1, 0), (0, 1)):
+                self.newReactor()
+                output = self.ping(*words[start:], "-o", form).output
+                found = re.findall(r"\d{4}-\d\d-\d\dT[0-9:.]{15}\+00:00", output)
+                self.assertEqual(len(found), number)
 
     def test_severalTargets(self) -> None:
         """Several targets are probed at once; the status is that of the worst."""

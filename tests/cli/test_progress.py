@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from contextlib import redirect_stderr
+from errno import EIO
 from threading import active_count
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -28,3 +29,16 @@ class ProgressBarTests(SynchronousTestCase):
             self.assertIn("load", drawn)
             bar.hide()
         self.assertTrue(terminal.getvalue().endswith("\x1b[?25h\r\x1b[1A\x1b[2K"))
+
+    def test_terminalIsGone(self) -> None:
+        """A terminal that is gone ends nothing."""
+        self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
+
+        class Gone(Terminal):
+            def write(self, text: str) -> int:
+                raise OSError(EIO, "Input/output error")
+
+        with redirect_stderr(Gone()):
+            bar = ProgressBar("load")
+            bar.show(ProgressStage(0.5, "12 sent"))
+            bar.hide()

@@ -4,6 +4,8 @@ import io
 import os
 import signal
 from contextlib import redirect_stderr
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -69,6 +71,11 @@ class MeasurementRunnerTests(CommandTestCase):
         if turn == 1:
             self.reactor.interrupt()
 
+    def assertDefaultActions(self) -> None:
+        """The signals that end a process do so at once."""
+        del self.signals[signal.SIGQUIT]
+        self.assertEqual(self.signals, {1: signal.SIG_DFL, 2: signal.SIG_DFL, 15: signal.SIG_DFL})
+
     def test_done(self) -> None:
         """The result is shown, and the status is that of showing it."""
         started: list[Any] = []
@@ -76,7 +83,8 @@ class MeasurementRunnerTests(CommandTestCase):
         status, runner = self.run_(status=3, onStart=lambda *what: started.append(what))
         self.assertEqual((status, self.stream.getvalue()), (3, "done\n"))
         self.assertEqual(started, [(self.measurement, self.reactor)])
-        self.assertEqual((runner.interrupted, self.signals), (False, {}))
+        self.assertFalse(runner.interrupted)
+        self.assertEqual(set(self.signals), {signal.SIGHUP, signal.SIGQUIT})
 
     def test_internalError(self) -> None:
         """An error of ours while the result is shown is one line, and status 2."""
@@ -100,7 +108,7 @@ class MeasurementRunnerTests(CommandTestCase):
         self.reactor.act = self.interrupt
         self.assertEqual(self.run_(Deferred())[0], 130)
         self.assertEqual(self.errors.getvalue(), "")
-        self.assertEqual(self.signals, {2: signal.SIG_DFL, 15: signal.SIG_DFL})
+        self.assertDefaultActions()
         self.newReactor()
         self.patch(RunningReactor, "callWhenRunning", lambda *_: None)
         self.reactor.act = self.interrupt
@@ -121,7 +129,7 @@ class MeasurementRunnerTests(CommandTestCase):
         self.assertEqual(self.run_(status=3)[0], 3)
         self.assertEqual(self.stream.getvalue(), "stopped\n")
         # All that may remain now is a thread.
-        self.assertEqual(self.signals, {2: signal.SIG_DFL, 15: signal.SIG_DFL})
+        self.assertDefaultActions()
 
     def test_slow(self) -> None:
         """After Ctrl-C the reactor runs until the measurement has ended."""
@@ -169,6 +177,79 @@ class MeasurementRunnerTests(CommandTestCase):
         self.run_(snapshot=lambda measurement: [f"started: {measurement.started}"])
         self.assertEqual(self.errors.getvalue(), "echoproto x: started: True\n")
 
+    def test_snapshots(self) -> None:
+        """By default it has the figures of the progress; before a measurement it says so."""
+
+        def act(turn: int) -> None:
+            if turn == 2:
+                self.signals[signal.SIGQUIT](signal.SIGQUIT, None)
+            if turn == 3:
+                self.reactor.interrupt()
+
+        def progress(measurement: Any) -> ProgressStage:
+            return ProgressStage(0.5, "some")
+
+        cases: tuple[tuple[Any, dict[str, Any], str], ...] = (
+            (None, {"progress": progress}, "some"),
+            (None, {}, "nothing was measured yet"),
+            (Deferred(), {"progress": progress}, "nothing was measured yet"),
+        )
+        for prepared, named, line in cases:
+            self.newReactor()
+            self.reactor.act = act
+            self.run_(prepared, **named)
+            self.assertEqual(self.errors.getvalue(), f"echoproto x: {line}\n")
+
+    def test_hangUp(self) -> None:
+        """SIGHUP ends the run as Ctrl-C does, once; unless the caller ignores it."""
+
+        def act(turn: int) -> None:
+            if turn == 2:
+                hangUp = self.signals[signal.SIGHUP]
+                for _ in range(2):
+                    hangUp(signal.SIGHUP, None)
+
+        self.reactor.act = act
+        stops: list[int] = []
+
+        def stop() -> None:
+            stops.append(self.reactor.turns)
+            self.reactor.interrupt()
+
+        self.patch(self.reactor, "stop", stop)
+        self.patch(RunningReactor, "stop", lambda reactor: setattr(reactor, "stopped", True))
+        self.patch(self.reactor, "interrupt", partial(self.shutDown, self.reactor))
+        self.assertEqual(self.run_(status=3)[0], 3)
+        self.assertEqual((stops, self.stream.getvalue()), ([2], "stopped\n"))
+        self.newReactor()
+        self.signals.clear()
+        self.reactor.act = self.finish
+        self.patch(signal, "getsignal", lambda number: signal.SIG_IGN)
+        self.run_()
+        self.assertEqual(set(self.signals), {signal.SIGQUIT})
+
+    def shutDown(self, reactor: RunningReactor) -> None:
+        for call, arguments, named in reactor.triggers["before"]["shutdown"]:
+            call(*arguments, **named)
+        reactor.stopped = True
+
+    def test_kept(self) -> None:
+        """A result replaces an earlier file unless nothing was measured."""
+        path = Path(self.mktemp())
+        for isEmpty, text in ((True, "earlier"), (False, "done\n")):
+            path.write_text("earlier")
+            self.newReactor()
+            self.reactor.act = self.finish
+            with opened(str(path)) as stream:
+                runner = MeasurementRunner[Any]("x", stream)
+
+                def show(result: Any) -> int:
+                    runner.writeResult([result], isEmpty)  # noqa: B023 - called in this round
+                    return 0
+
+                runner.run(lambda reactor: succeed(self.measurement), show)
+            self.assertEqual(path.read_text(), text)
+
     def test_progress(self) -> None:
         """On a terminal a bar is drawn four times per second, and erased at the end."""
         turns: list[int] = []
@@ -181,12 +262,16 @@ class MeasurementRunnerTests(CommandTestCase):
             if turn == 80:
                 self.measurement.result.callback("done")
 
-        for errors, times in ((Terminal(), 3), (io.StringIO(), 0)):
+        for errors, hasBar, times in (
+            (Terminal(), True, 3),
+            (Terminal(), False, 0),
+            (io.StringIO(), True, 0),
+        ):
             self.newReactor()
             turns.clear()
             self.errors = errors
             self.reactor.act = finish
-            self.run_(progress=progress)
+            self.run_(progress=progress, hasBar=hasBar)
             self.assertEqual(len(turns), times)
             self.assertEqual("some" in errors.getvalue(), bool(times))
             self.assertTrue(not times or errors.getvalue().endswith(ERASED))

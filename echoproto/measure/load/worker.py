@@ -8,6 +8,7 @@ result. When its standard input is closed it stops sending and reports the resul
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from typing import cast
 
@@ -15,7 +16,7 @@ from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.python.failure import Failure
 
-from echoproto.childprocess import ParentPipe, ignoreInterrupts, openParentPipe, receiveMessage
+from echoproto.childprocess import ParentPipe, openParentPipe, receiveMessage
 from echoproto.errors import ConnectionClosed, ExchangeError, TargetError
 from echoproto.measure.api import prepareLoad
 from echoproto.measure.intervals import Interval
@@ -95,7 +96,7 @@ class LoadWorker(ParentPipe):
 
 def runLoadWorker() -> int:
     """Run one assignment; returns the exit status."""
-    ignoreInterrupts()
+    _ignoreSignals()
     try:
         assignment: LoadAssignment = receiveMessage()
     except EOFError:
@@ -103,5 +104,14 @@ def runLoadWorker() -> int:
         return 0
     reactor = installClientReactor()
     openParentPipe(LoadWorker(reactor, assignment), reactor)
-    reactor.run()
+    reactor.run(installSignalHandlers=False)
     return 0
+
+
+def _ignoreSignals() -> None:
+    """
+    Ignore the signals that a terminal or a service manager sends to all processes: the parent
+    handles them, and closes our standard input.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
