@@ -101,7 +101,7 @@ class MakeTargetTests(MakeTargetTestCase):
         """A name that is not looked up in time fails, and leaves nothing scheduled."""
 
         class SlowResolver(FakeResolver):
-            def resolveHostName(self, *_: Any) -> Any:
+            def resolveHostName(self, *_: Any, **named: Any) -> Any:
                 """Never answer."""
 
         clock: Any = MemoryReactorClock()
