@@ -65,7 +65,9 @@ class ParsedParamType(click.ParamType):  # type: ignore[type-arg]  # generic onl
         self._parse = parse
 
     # Any: as click has it.
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
         """See ``click.ParamType``."""
         if not isinstance(value, str):
             return value

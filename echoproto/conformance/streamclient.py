@@ -18,8 +18,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.matching import firstDifference
+from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
-from echoproto.conformance.waiting import Event
 from echoproto.errors import ExchangeError
 from echoproto.targets.failures import failureReason
 from echoproto.targets.interfaces import SERVER_CLOSED, IReplyReceiver, ITarget

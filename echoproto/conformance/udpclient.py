@@ -16,8 +16,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from echoproto.addresses import unmapped
+from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
-from echoproto.conformance.waiting import Event
 from echoproto.targets.udp import openUnconnectedChannel
 
 #: Replies that are kept; all are counted.

@@ -77,7 +77,7 @@ class Stage(Enum):
     FLUSHING = "flushing"
 
 
-def canHalfClose(transport: Any) -> bool:
+def canHalfClose(transport: object) -> bool:
     """
     Whether ``transport`` can close its own direction alone. Twisted's TLS transports cannot: their
     method is that of the transport below them. :class:`echoproto.transports.tls.TLSStream` can.

@@ -20,8 +20,8 @@ MAX_LOOKUPS = 20
 class _DaemonThread(Thread):
     """A thread that the interpreter does not join."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named, daemon=True)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options, daemon=True)
 
 
 class _DaemonThreads(ThreadPool):

@@ -155,7 +155,7 @@ class DatagramPort(Port):
             datagram, addr = receive(MAX_IPV6_DATAGRAM)
             try:
                 hear(datagram, addr)
-            except Exception:  # noqa: BLE001 - its author reads it in the log; the port must live on
+            except Exception:  # noqa: BLE001 - logged for its author; the port must live on
                 self._log.failure("a datagram protocol failed")
 
     def _takeAnywhere(self) -> None:

@@ -109,7 +109,7 @@ class Pinger:
             self._opening.cancel()
         self._close()
 
-    def _later(self, time: int, call: Callable[..., Any], *arguments: Any) -> IDelayedCall:
+    def _later(self, time: int, call: Callable[..., Any], *arguments: object) -> IDelayedCall:
         return self._clock.callLater(max(time, 0) / SECOND, call, *arguments)
 
     # Probes

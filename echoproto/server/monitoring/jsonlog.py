@@ -94,14 +94,14 @@ def _traceback(event: LogEvent) -> str:
     return eventAsText(alone, includeTimestamp=False, includeSystem=False).strip()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """``value`` as JSON: a scalar, one level of mapping, or text."""
     if isinstance(value, Mapping):
         return {safe_str(name): _scalar(item) for name, item in value.items()}
     return _scalar(value)
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(value: object) -> Any:
     if value is None or isinstance(value, str | int):
         return value
     # JSON has no infinity and no NaN.

@@ -76,7 +76,7 @@ class _Answer:
     contentType: bytes = TEXT
 
 
-def _described(request: Any, answer: _Answer) -> bytes:
+def _described(request: http.Request, answer: _Answer) -> bytes:
     """Set status and header; returns the body, which HEAD does not get."""
     request.setResponseCode(answer.code)
     request.responseHeaders.removeHeader(b"Server")
@@ -109,11 +109,11 @@ class Status(Resource):
             b"/metrics": self._metrics,
         }
 
-    def render(self, request: Any) -> bytes:
+    def render(self, request: http.Request) -> bytes:
         """The body of the answer."""
         return _described(request, self._answer(request))
 
-    def _answer(self, request: Any) -> _Answer:
+    def _answer(self, request: http.Request) -> _Answer:
         page = self._pages.get(_pathOf(request.path))
         if page is None:
             return _Answer(http.NOT_FOUND, b"there are /healthz, /readyz and /metrics\n")
@@ -203,7 +203,7 @@ class _Channel(HTTPChannel):
         else:
             self.loseConnection()
 
-    def checkPersistence(self, request: Any, version: bytes) -> bool:
+    def checkPersistence(self, request: http.Request, version: bytes) -> bool:
         """
         Otherwise one piece of pipelined requests could hold thousands and block the program for
         seconds.

@@ -4,7 +4,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.conformance.waiting import Event
+from echoproto.conformance.event import Event
 
 
 class EventTests(SynchronousTestCase):
