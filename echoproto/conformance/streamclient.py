@@ -104,8 +104,11 @@ class CheckConnection:
         self._event.set()
 
     def close(self) -> None:
-        """Reset the connection."""
-        self.channel.close()
+        """Close the connection by our FIN, or by a reset if data is outstanding."""
+        if self.outstanding or self._fault:
+            self.channel.abort()
+        else:
+            self.channel.close()
 
     def _failure(self) -> Failed:
         return self._failed(self._fault or f"{self._progress()}, then {self._end}")
@@ -181,6 +184,6 @@ class StreamTester:
         await deferLater(self._clock, seconds)
 
     def close(self) -> None:
-        """Reset every connection."""
+        """Close every connection."""
         while self._connections:
             self._connections.pop().close()

@@ -42,7 +42,13 @@ class IChannel(Interface):
         """Number of replies that were dropped because our receive buffer was full."""
 
     def close() -> None:
-        """Close it; the receiver is not called any more."""
+        """
+        Close it in order, on a stream by our FIN, when no reply is awaited any more; the receiver
+        is not called any more.
+        """
+
+    def abort() -> None:
+        """Close it at once, on a stream by a reset; the receiver is not called any more."""
 
 
 class IStreamChannel(IChannel):

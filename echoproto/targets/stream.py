@@ -69,7 +69,7 @@ class StreamChannel(Protocol):
         """Connected; over TLS it is open only after the handshake."""
         self.connectTime = self._monotonicNs() - self._began
         if self._closed:
-            self._transport.abortConnection()
+            self._transport.loseConnection()
             return
         # The transport of a UNIX socket has the method too, but its socket lacks the option.
         if getattr(self._transport.getPeer(), "type", None) == "TCP":
@@ -115,13 +115,28 @@ class StreamChannel(Protocol):
 
     def close(self) -> None:
         """
-        See :class:`.IChannel`. A second call does nothing; a connection that has ended must not be
-        aborted (TLS would raise).
+        See :class:`.IChannel`. A second call does nothing.
+
+        Over TLS the FIN follows our close_notify at once, because a server need not answer that.
         """
-        over, self._closed = self._closed, True
-        if self.transport is not None and not over:
-            # Data in flight no longer matters, and a server may keep a closed connection for long.
+        if self._leave():
+            transport = self._transport
+            transport.loseConnection()
+            if self.handshakeTime is not None:
+                transport.transport.loseConnection()
+
+    def abort(self) -> None:
+        """
+        See :class:`.IChannel`. Data in flight no longer matters, and a server may keep a closed
+        connection for long.
+        """
+        if self._leave():
             self._transport.abortConnection()
+
+    def _leave(self) -> bool:
+        """Whether there is a connection to close; one that has ended must not be (TLS raises)."""
+        over, self._closed = self._closed, True
+        return self.transport is not None and not over
 
     def dropped(self) -> int:
         """See :class:`.IChannel`; a stream has flow control."""
@@ -215,7 +230,7 @@ class StreamTarget:
         connecting.addErrback(channel.opened.errback)
 
         def cancel(_: object) -> None:
-            channel.close()
+            channel.abort()
             connecting.cancel()
 
         opened: Deferred[StreamChannel] = Deferred(cancel)

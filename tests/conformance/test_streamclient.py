@@ -4,7 +4,7 @@ from errno import EMFILE
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.error import ConnectError, ConnectingCancelledError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -143,10 +143,10 @@ class CheckConnectionTests(SynchronousTestCase):
 
 class StreamTesterTests(SynchronousTestCase):
     def test_served(self) -> None:
-        """expectAnswer() uses a new connection, which close() aborts."""
+        """expectAnswer() uses a new connection, which close() ends in order."""
         server = FakeStreamServer()
         server.run(StreamTester.expectAnswer)
-        self.assertIsNotNone(server.pairs[0].client.closed)
+        self.assertIsInstance(server.pairs[0].client.closed, ConnectionDone)
 
     def test_refused(self) -> None:
         """A refused connection raises NoAnswer with the reason."""

@@ -5,7 +5,7 @@ from unittest import mock
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.ssl import Certificate, PrivateCertificate, optionsForClientTLS
 from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -78,6 +78,19 @@ class StreamTests(SynchronousTestCase):
         self.pairs[0].pump()
         self.assertEqual(self.receiver.reasons, [])
         self.assertIsNotNone(self.pairs[0].client.closed)
+
+    def test_ends(self) -> None:
+        """``close`` ends a connection by our FIN, ``abort`` by a reset; both only once."""
+        for end, reason in (("close", ConnectionDone), ("abort", ConnectionLost)):
+            channel: Any = self.successResultOf(self.target().open(self.receiver))
+            channel.send(b"ping")
+            self.pairs[-1].pump()
+            getattr(channel, end)()
+            for repeated in (channel.close, channel.abort):
+                repeated()
+            self.pairs[-1].pump()
+            self.assertIsInstance(self.pairs[-1].server.closed, reason)
+        self.assertEqual((self.receiver.replies, self.receiver.reasons), ([b"ping"] * 2, []))
 
     def test_stream(self) -> None:
         """Without a size, data is reported as it arrives; the server answers a half-close."""

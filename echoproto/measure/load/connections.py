@@ -23,6 +23,14 @@ NO_REPLY = "no reply in time"
 MAX_UNDER_WAY = 1 << 15
 
 
+def closeChannel(channel: IChannel, underWay: int) -> None:
+    """Close a connection by our FIN, or by a reset if replies are under way that nobody awaits."""
+    if underWay:
+        channel.abort()
+    else:
+        channel.close()
+
+
 @implementer(IReplyReceiver, IPushProducer)
 class PipelinedConnection:
     """A connection with any number of messages under way, whose replies arrive in their order."""
@@ -100,7 +108,7 @@ class PipelinedConnection:
     def close(self) -> None:
         """See :class:`~.loops.LoadConnection`."""
         self._channel.unregisterProducer()
-        self._channel.close()
+        closeChannel(self._channel, self.underWay)
 
 
 @implementer(IReplyReceiver)
@@ -190,4 +198,4 @@ class SequentialConnection:
 
     def close(self) -> None:
         """See :class:`~.loops.LoadConnection`."""
-        self._channel.close()
+        closeChannel(self._channel, self.underWay)

@@ -245,6 +245,7 @@ class Pinger:
 
     def _close(self) -> None:
         channel, self._channel = self._channel, None
+        isComplete = not self._inOrder
         self._inOrder.clear()
         if channel is not None:
-            channel.close()
+            (channel.close if isComplete else channel.abort)()

@@ -226,4 +226,5 @@ class StreamVerifier:
         if self._opening is not None:
             self._opening.cancel()
         if self._channel is not None:
-            self._channel.close()
+            isComplete = self._integrity.received == self._integrity.sent
+            (self._channel.close if isComplete else self._channel.abort)()

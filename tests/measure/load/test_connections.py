@@ -21,7 +21,7 @@ from echoproto.targets.interfaces import IReplyReceiver
 class FakeChannel:
     """Records the messages that are sent."""
 
-    closed = False
+    closed = aborted = False
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -38,6 +38,9 @@ class FakeChannel:
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
 
 
 class ConnectionTestCase(SynchronousTestCase):
@@ -146,9 +149,12 @@ class OpenTests(ConnectionTestCase):
         self.assertEqual((self.connection.underWay, self.ended), (0, [(self.connection, "lost")]))
 
     def test_close(self) -> None:
-        """It closes its channel."""
+        """It closes its channel, and aborts it if a reply is under way."""
         self.connection.close()
-        self.assertTrue(self.channel.closed)
+        self.assertEqual((self.channel.closed, self.channel.aborted), (True, False))
+        self.connection.send(b"one", 100, 100)
+        self.connection.close()
+        self.assertTrue(self.channel.aborted)
 
 
 class ClosedTests(ConnectionTestCase):
@@ -187,7 +193,7 @@ class GivenUpTests(ConnectionTestCase):
             connection.giveUp(99, 199)
             self.assertEqual((self.ended, self.channel.closed), ([], False))
             connection.giveUp(100, 200)
-            self.assertEqual((self.ended, self.channel.closed), ([(connection, NO_REPLY)], True))
+            self.assertEqual((self.ended, self.channel.aborted), ([(connection, NO_REPLY)], True))
             self.assertEqual(connection.underWay, 0)
 
 

@@ -34,7 +34,7 @@ class FakeChannel:
     def __init__(self, receiver: Any) -> None:
         self.receiver = receiver
         self.sent: list[bytes] = []
-        self.closed = False
+        self.closed = self.aborted = False
 
     def send(self, message: bytes) -> None:
         self.sent.append(message)
@@ -54,6 +54,9 @@ class FakeChannel:
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
 
 
 class Target:

@@ -31,7 +31,7 @@ class FakeChannel:
     def __init__(self, ordered: bool) -> None:
         self.ordered = ordered
         self.sent: list[bytes] = []
-        self.closed = False
+        self.closed = self.aborted = False
         self.error: Exception | None = None
 
     def send(self, probe: bytes) -> None:
@@ -44,6 +44,9 @@ class FakeChannel:
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
 
 
 @implementer(ITarget)
@@ -213,6 +216,10 @@ class PingingTests(SynchronousTestCase):
         self.clock.pump([0.02, 0.04])
         self.assertEqual(len(self.target.channels), 3)
         self.assertEqual(self.kinds(), [OutcomeKind.REPLY, OutcomeKind.LOST])
+        # Without its reply a connection is reset.
+        self.assertEqual(
+            [channel.aborted for channel in self.target.channels], [False, True, False]
+        )
 
     def test_gone(self) -> None:
         """Probes under way on a connection that ends are lost; the next probe opens a new one."""

@@ -30,7 +30,7 @@ class FakeChannel:
     def __init__(self, canFinish: bool = True) -> None:
         self.sent = bytearray()
         self.canFinish = canFinish
-        self.finished = self.closed = False
+        self.finished = self.closed = self.aborted = False
 
     def send(self, data: bytes) -> None:
         self.sent += data
@@ -41,6 +41,9 @@ class FakeChannel:
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
 
 
 class Target:
@@ -117,7 +120,8 @@ class VerifyingTests(SynchronousTestCase):
         self.echo(verifying)
         result = self.successResultOf(verifying.result)
         self.assertEqual((result.received, result.ending), (WINDOW_SIZE, ""))
-        self.assertTrue(self.target.channel.closed)
+        channel = self.target.channel
+        self.assertEqual((channel.closed, channel.aborted), (True, False))
 
     def test_noHalfCloseInPieces(self) -> None:
         """Without half-close, it waits for the last byte."""
@@ -170,7 +174,7 @@ class VerifyingTests(SynchronousTestCase):
             verifying.replyReceived(bytes(WRITE_SIZE))
         result = self.successResultOf(verifying.result)
         self.assertEqual(result.ending, "the server sends more than it receives")
-        self.assertTrue(self.target.channel.closed)
+        self.assertTrue(self.target.channel.aborted)
 
     def test_silent(self) -> None:
         """A server that says nothing for too long is given up."""
