@@ -17,7 +17,7 @@ class DeadlineCallTests(SynchronousTestCase):
         self.made.append((name, self.call.expiredAt))
 
     def test_onTime(self) -> None:
-        """It is made when it is due, and knows that time."""
+        """The call runs when it is due, with that time."""
         self.clock.advance(1.9)
         self.assertEqual(self.made, [])
         self.assertTrue(self.call.active())
@@ -26,20 +26,20 @@ class DeadlineCallTests(SynchronousTestCase):
         self.assertFalse(self.call.active())
 
     def test_readsFirst(self) -> None:
-        """It is made in the turn after the one in which it is due: what is due too comes first."""
+        """The call runs one turn after it is due: other due calls run first."""
         self.clock.callLater(2.0, self.act, "read")
         self.clock.advance(2.0)
         self.assertEqual([name for name, _ in self.made], ["read", "deadline"])
 
     def test_heldUp(self) -> None:
-        """A process that was held up has time to read, and is judged by the time before that."""
+        """A delayed process gets time to read before the call, which has the time before that."""
         self.clock.advance(2.0 + 2 * LATENESS)
         self.assertEqual(self.made, [])
         self.clock.advance(CATCH_UP)
         self.assertEqual(self.made, [("deadline", 2.0 + 2 * LATENESS)])
 
     def test_cancel(self) -> None:
-        """It can be cancelled before it is due, and while a process that was held up reads."""
+        """The call can be cancelled before it is due, and while a delayed process reads."""
         self.call.cancel()
         self.assertRaises(AlreadyCancelled, self.call.cancel)
         late = DeadlineCall(self.clock, 2.0, self.act, "late")

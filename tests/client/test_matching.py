@@ -162,7 +162,7 @@ class DatagramMatcherTests(MatcherTestCase):
         self.assertEqual(self.matcher.foreign, 1)
 
     def test_memoryIsBounded(self) -> None:
-        """After the given number of exchanges a duplicate is no longer recognized as one."""
+        """A duplicate is recognized only within a limited number of exchanges."""
         for number in range(REMEMBERED + 1):
             message = str(number).encode()
             self.expect(message)

@@ -192,7 +192,7 @@ class StreamTesterTests(SynchronousTestCase):
         self.failureResultOf(waiting, CancelledError)
 
     def test_pause(self) -> None:
-        """pause() fires after the given time and can time out."""
+        """pause() fires after the requested time and can time out."""
         server = FakeStreamServer()
         pausing = Deferred.fromCoroutine(server.tester.pause(2.0)).addTimeout(1.0, server.clock)
         server.clock.advance(1.0)

@@ -144,7 +144,7 @@ class ExchangeTests(SynchronousTestCase):
         self.assertEqual([reply.data for reply in sock.replies], [b"two"])
 
     def test_pause(self) -> None:
-        """pause() fires after the given time."""
+        """pause() fires after the requested time."""
         server = FakeDatagramServer()
         pausing = Deferred.fromCoroutine(server.tester.pause(1.0))
         server.wire.advance(0.9)

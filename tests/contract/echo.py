@@ -1,7 +1,7 @@
 """
-What holds for echo on every carrier: the contract, and nothing of how a carrier is made.
+The contract of the echo service on every carrier, independent of the carrier.
 
-The suites that run it give it a carrier: ``tests/contract/test_memory.py`` in memory,
+Subclasses provide the carrier: ``tests/contract/test_memory.py`` in memory,
 ``tests/loopback/test_carriers.py`` on real sockets.
 """
 
@@ -17,28 +17,28 @@ from echoproto.errors import Closed
 
 
 class EchoContract(TestCase):
-    """Run by the subclasses, each of which says how its client is connected and bytes are moved."""
+    """A contract whose subclasses connect a client and move its data."""
 
-    #: Seconds after which trial gives a test up.
+    #: Timeout of trial, in seconds.
     timeout = 300
 
-    #: The longest message that the carrier takes.
+    #: Maximum size of a message on the carrier.
     longest = 1_000_000
 
     def connect(self) -> Deferred[Any]:
-        """A client of an echo service on this carrier."""
+        """Connect a client to an echo service on this carrier."""
         raise NotImplementedError
 
     def move(self) -> None:
-        """Move what waits; a carrier on which bytes move by themselves does nothing."""
+        """Move pending data; does nothing if the carrier moves it by itself."""
 
-    def moved(self, asked: Deferred[Any]) -> Deferred[Any]:
-        """``asked``, once what waits was moved."""
+    def moved(self, reply: Deferred[Any]) -> Deferred[Any]:
+        """Move pending data and return the reply."""
         self.move()
-        return asked
+        return reply
 
     async def test_sizes(self) -> None:
-        """Messages of every size come back whole, the longest that the carrier takes included."""
+        """Messages of every size up to the maximum are echoed completely."""
         client = await self.connect()
         for size in (0, 1, 1472, 2049, 4097, 8193, 32_768, 65_507, self.longest):
             message = os.urandom(size)
@@ -46,7 +46,7 @@ class EchoContract(TestCase):
         await self.moved(client.close())
 
     async def test_everyByteValue(self) -> None:
-        """No byte value means anything to an echo."""
+        """Every byte value is echoed unchanged."""
         client = await self.connect()
         for value in range(256):
             message = bytes([value])
@@ -54,28 +54,28 @@ class EchoContract(TestCase):
         await self.moved(client.close())
 
     async def test_pipelined(self) -> None:
-        """Many may be outstanding; each comes back to who asked."""
+        """Pipelined messages are echoed to their own requests."""
         client = await self.connect()
         messages = [b"%d" % number for number in range(100)]
-        asked = [client.echo(message) for message in messages]
-        self.assertEqual(await self.moved(gatherResults(asked)), messages)
+        replies = [client.echo(message) for message in messages]
+        self.assertEqual(await self.moved(gatherResults(replies)), messages)
         await self.moved(client.close())
 
     async def test_closeWaits(self) -> None:
-        """What is outstanding when the client is closed still comes back."""
+        """close() waits for outstanding replies."""
         client = await self.connect()
-        asked = client.echo(b"last")
+        reply = client.echo(b"last")
         closed = client.close()
         self.move()
-        self.assertEqual(await asked, b"last")
+        self.assertEqual(await reply, b"last")
         await closed
         with self.assertRaises(Closed):
             await client.echo(b"later")
 
     async def test_twoClients(self) -> None:
-        """Clients do not get each other's bytes."""
+        """Clients do not receive each other's data."""
         first, second = await self.connect(), await self.connect()
-        asked = [first.echo(b"first"), second.echo(b"second")]
-        self.assertEqual(await self.moved(gatherResults(asked)), [b"first", b"second"])
+        replies = [first.echo(b"first"), second.echo(b"second")]
+        self.assertEqual(await self.moved(gatherResults(replies)), [b"first", b"second"])
         await self.moved(first.close())
         await self.moved(second.close())

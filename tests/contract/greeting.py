@@ -1,4 +1,4 @@
-"""What holds for the greeting on every carrier."""
+"""The contract of the greeting service on every carrier."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING
 
 
 class GreetingContract(TestCase):
-    """Run by the subclasses, each of which says how a message is asked on its carrier."""
+    """A contract whose subclasses exchange a greeting on their carrier."""
 
-    #: Seconds after which trial gives a test up.
+    #: Timeout of trial, in seconds.
     timeout = 300
 
-    def ask(self, message: bytes) -> Deferred[bytes]:
-        """Say ``message`` to a greeting service on this carrier; fires with its whole answer."""
+    def exchange(self, message: bytes) -> Deferred[bytes]:
+        """Send a message to a greeting service; fire with the complete reply."""
         raise NotImplementedError
 
     async def test_exchange(self) -> None:
         """The client's greeting is answered with the server's, byte for byte."""
-        self.assertEqual(await self.ask(CLIENT_GREETING), SERVER_GREETING)
+        self.assertEqual(await self.exchange(CLIENT_GREETING), SERVER_GREETING)
 
     async def test_anyMessage(self) -> None:
-        """Whatever is said, the answer is the same."""
+        """The reply is the same for any message."""
         for message in (b"\x00" * 34, b"x" * 1024, bytes(range(256)) * 100):
-            self.assertEqual(await self.ask(message), SERVER_GREETING)
+            self.assertEqual(await self.exchange(message), SERVER_GREETING)

@@ -1,4 +1,4 @@
-"""The contracts on the carriers in memory: a stream, however it is cut; TLS; datagrams."""
+"""The contracts in memory: on streams with different segments, on TLS, and on datagrams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFacto
 from echoproto.testing import DatagramWire, endpointTo
 from tests.certificates import serverPEM
 
-# By module: a contract imported by name would be collected as a test of its own.
+# Imported as modules: an imported contract class would be collected as a test.
 from tests.contract import echo, greeting
 
 Cut = Callable[[int], int] | None
@@ -31,7 +31,7 @@ def byteByByte(waiting: int) -> int:
 
 
 class OnStream:
-    """Whole pieces."""
+    """Segments are not split."""
 
     cut: Cut = None
 
@@ -47,7 +47,7 @@ class OnStream:
         for pair in self.pairs:
             pair.cut = self.cut
             pair.pump()
-            # TLS writes its small pieces at the reactor's next turn.
+            # TLS sends buffered small writes in the reactor's next turn.
             while (
                 self.clock.getDelayedCalls()
                 and self.clock.calls[0].getTime() <= self.clock.seconds()
@@ -68,7 +68,7 @@ class ByteByByteEchoTests(StreamEchoTests):
     longest = 70_000
 
 
-class RandomlyCutEchoTests(StreamEchoTests):
+class RandomSegmentEchoTests(StreamEchoTests):
     def cut(self, waiting: int) -> int:
         return self.random.randint(1, waiting)
 
@@ -78,10 +78,10 @@ class RandomlyCutEchoTests(StreamEchoTests):
 
 
 class StreamGreetingTests(OnStream, greeting.GreetingContract):
-    def ask(self, message: bytes) -> Deferred[bytes]:
-        asked = greet(self.endpoint(GreetingFactory(self.clock)), self.clock, message)
+    def exchange(self, message: bytes) -> Deferred[bytes]:
+        reply = greet(self.endpoint(GreetingFactory(self.clock)), self.clock, message)
         self.move()
-        return asked
+        return reply
 
 
 class ByteByByteGreetingTests(StreamGreetingTests):
@@ -90,7 +90,7 @@ class ByteByByteGreetingTests(StreamGreetingTests):
 
 @implementer(IStreamClientEndpoint)
 class TLSEndpoint:
-    """An endpoint that speaks TLS over another."""
+    """An endpoint that uses TLS over another endpoint."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, clock: Clock) -> None:
         self._endpoint = endpoint
@@ -135,17 +135,17 @@ class DatagramEchoTests(echo.EchoContract):
 
 
 class DatagramGreetingTests(greeting.GreetingContract):
-    def ask(self, message: bytes) -> Deferred[bytes]:
+    def exchange(self, message: bytes) -> Deferred[bytes]:
         wire = DatagramWire()
         wire.listenUDP(7777, GreetingDatagramProtocol(wire), maxPacketSize=65_535)
-        asking = _Asking()
-        wire.listenUDP(8888, asking).write(message, ("127.0.0.1", 7777))
+        client = _Client()
+        wire.listenUDP(8888, client).write(message, ("127.0.0.1", 7777))
         wire.deliverAll()
-        return asking.answer
+        return client.answer
 
 
-class _Asking(DatagramProtocol):
-    """Fires with the first datagram that comes."""
+class _Client(DatagramProtocol):
+    """Fires with the first received datagram."""
 
     noisy = False
 

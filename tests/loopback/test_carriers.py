@@ -115,7 +115,7 @@ def unusedPort(host: str) -> int:
 class TCPGreetingTests(OnSockets, greeting.GreetingContract):
     service = "greeting"
 
-    def ask(self, message: bytes) -> Deferred[bytes]:
+    def exchange(self, message: bytes) -> Deferred[bytes]:
         return greet(self.endpoint(), self.reactor, message)
 
 
@@ -150,15 +150,15 @@ class UDPGreetingTests(OnSockets, greeting.GreetingContract):
     description = "udp:0:interface=127.0.0.1"
     service = "greeting"
 
-    def ask(self, message: bytes) -> Deferred[bytes]:
+    def exchange(self, message: bytes) -> Deferred[bytes]:
         return Deferred.fromCoroutine(self._ask(message))
 
     async def _ask(self, message: bytes) -> bytes:
-        asking = Asking(message, self.host())
+        client = Asking(message, self.host())
         interface = "::" if ":" in self.host().host else ""
-        port = self.reactor.listenUDP(0, asking, interface)
+        port = self.reactor.listenUDP(0, client, interface)
         try:
-            return await asking.answer
+            return await client.answer
         finally:
             await maybeDeferred(port.stopListening)
 

@@ -144,7 +144,7 @@ class ConnectionAdmissionTests(SynchronousTestCase):
             self.assertEqual(admission.open, 2)
 
     def test_denied(self) -> None:
-        """Denied addresses are refused in plain and mapped form; no address is no reason."""
+        """Denied addresses are refused in plain and mapped form; clients without one are not."""
         networks = AddressFilter(allow=["192.0.2.0/24"], deny=["192.0.2.2"])
         admission = ConnectionAdmission(self.clock.seconds, networks=networks)
         hosts = ("192.0.2.1", "192.0.2.2", "::ffff:192.0.2.2", "198.51.100.1", "2001:db8::1", None)
@@ -155,7 +155,7 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         self.assertEqual(admission.open, 2)
 
     def test_rate(self) -> None:
-        """A source may open its burst at once, then its rate per second; other sources likewise."""
+        """A source may open its burst at once, then its rate per second; other sources have their own."""
         admission = ConnectionAdmission(self.clock.seconds, rate=2.0, burst=3.0)
         one = "192.0.2.1"
         self.assertEqual(

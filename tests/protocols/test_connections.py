@@ -119,7 +119,7 @@ class ConnectionTrackerTests(SynchronousTestCase):
         self.assertEqual(self.first.calls, [100.0])
 
     def test_drainHeldUp(self) -> None:
-        """So are they before a drain aborts connections whose deadline has passed meanwhile."""
+        """After a pause, pending data is read before a drain aborts connections."""
         self.tracker.add(self.first)
         self.tracker.drain(1.0)
         self.clock.advance(100.0)

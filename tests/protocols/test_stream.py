@@ -721,7 +721,7 @@ class HeldUpTests(StreamTestCase):
         self.assertEqual(self.observer.ended, [])
 
     def test_silent(self) -> None:
-        """A client that was silent all the time gets our FIN soon."""
+        """A client that was silent all the time gets a FIN soon."""
         self.stop()
         self.wait(CATCH_UP)
         self.assertEqual(self.client.events, ["made", "readLost"])

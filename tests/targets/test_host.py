@@ -121,7 +121,7 @@ class HostEndpointTests(SynchronousTestCase):
             self.assertIn(text, str(error))
 
     def test_last(self) -> None:
-        """It fails only when the last attempt has failed."""
+        """The connection fails only when the last attempt has failed."""
         connecting = self.connect()
         self.clock.advance(ATTEMPT_DELAY)
         self.attempts[0][1].errback(ConnectionRefusedError())
@@ -131,7 +131,7 @@ class HostEndpointTests(SynchronousTestCase):
         self.failureResultOf(connecting, ConnectionRefusedError)
 
     def test_unexpected(self) -> None:
-        """A failure that is no failure to connect is not hidden by others."""
+        """An error other than a failed connection is not hidden by other attempts."""
         self.refuse("::1", "127.0.0.1")
         self.answers["127.0.0.2"] = lambda: fail(OverflowError())
         self.failureResultOf(self.connect(), OverflowError)

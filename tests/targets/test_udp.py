@@ -144,7 +144,7 @@ class ConnectedTests(SynchronousTestCase):
         self.wire.deliverAll()
         self.assertEqual((self.receiver.replies, self.receiver.reasons), ([b"one", b"two"], []))
         self.assertEqual(self.target.address, "127.0.0.2")
-        # A refusal of the port that was closed says nothing.
+        # A refusal of the closed port is ignored.
         channel.connectionRefused(refused)
         self.assertEqual(self.receiver.reasons, [])
         # After a reply the address is kept.
@@ -187,7 +187,7 @@ class ConnectedTests(SynchronousTestCase):
         self.assertEqual((self.receiver.replies, len(self.receiver.reasons)), ([b"pong"], 1))
 
     def test_watched(self) -> None:
-        """So many channels of a target watch for other addresses, and no more."""
+        """A limited number of channels of a target watch for other addresses."""
         self.open()
         channels = [self.successResultOf(self.target.open(self.receiver)) for _ in range(20)]
         self.assertEqual(self.target.watched, MAX_WATCHED)

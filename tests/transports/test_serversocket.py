@@ -47,7 +47,7 @@ class AddressTests(SynchronousTestCase):
 
 
 class OptionTests(SynchronousTestCase):
-    """The real kernel is asked; nothing is sent."""
+    """Options of real sockets; nothing is sent."""
 
     def test_IPv4(self) -> None:
         """Routers may fragment replies, and ICMP errors do not change their size."""
