@@ -155,7 +155,7 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         self.assertEqual(admission.open, 2)
 
     def test_rate(self) -> None:
-        """A source may open its burst at once, then its rate per second; other sources have their own."""
+        """A source may open its burst at once, then its rate per second, apart from others."""
         admission = ConnectionAdmission(self.clock.seconds, rate=2.0, burst=3.0)
         one = "192.0.2.1"
         self.assertEqual(
