@@ -13,21 +13,21 @@ from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 
 
-class CountsTests(SynchronousTestCase):
+class ListenerCountersTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.counts = ListenerCounters()
 
     def test_interface(self) -> None:
-        """It is an observer."""
+        """ListenerCounters provides IObserver."""
         verifyObject(IObserver, self.counts)
 
-    def test_untouched(self) -> None:
-        """At first all is 0, and every ending is there."""
+    def test_initial(self) -> None:
+        """Initially all counters are 0, with an entry for every close reason."""
         self.assertEqual(self.counts.ended, {ending.value: 0 for ending in CloseReason})
         self.assertEqual((self.counts.accepted, self.counts.open, self.counts.greetings), (0, 0, 0))
 
     def test_connections(self) -> None:
-        """Openings and endings are counted; what is open is the difference."""
+        """Opened and closed connections are counted; the difference is the open ones."""
         for _ in range(3):
             self.counts.connectionOpened(CLIENT_ADDRESS)
         self.counts.connectionEnded(ConnectionSummary(None, CloseReason.IDLE, 2.0, 10, 7))
@@ -37,8 +37,8 @@ class CountsTests(SynchronousTestCase):
         self.assertEqual((self.counts.bytesReceived, self.counts.bytesSent), (11, 8))
         self.assertEqual((self.counts.seconds.count, self.counts.seconds.sum), (2, 2.5))
 
-    def test_othersAreCounted(self) -> None:
-        """Refusals are counted by reason, greetings in all; of datagrams nothing is noted."""
+    def test_refusals(self) -> None:
+        """Refusals are counted by reason and greetings in total; datagrams are ignored."""
         self.counts.connectionRefused(None, "no room")
         self.counts.connectionRefused(CLIENT_ADDRESS, "no room")
         self.counts.greeted(CLIENT_ADDRESS, b"hello")
@@ -47,9 +47,9 @@ class CountsTests(SynchronousTestCase):
         self.assertEqual((self.counts.greetings, self.counts.accepted), (1, 0))
 
 
-class WatchedTests(SynchronousTestCase):
+class MonitoredListenerTests(SynchronousTestCase):
     def test_openConnections(self) -> None:
-        """What the open connections have carried is added to what those carried that are over."""
+        """The bytes of open connections are added to those of closed ones."""
         counts = ListenerCounters()
         counts.connectionEnded(ConnectionSummary(None, CloseReason.IDLE, 2.0, 10, 7))
         factory = EchoFactory(Clock())
@@ -62,7 +62,7 @@ class WatchedTests(SynchronousTestCase):
         self.assertEqual((watched.bytesReceived, watched.bytesSent), (15, 12))
 
     def test_labels(self) -> None:
-        """A listener is named by service and place; bytes that are no text are escaped."""
+        """A listener is labelled by service and address, with undecodable bytes escaped."""
         self.assertEqual(
             MonitoredListener("echo", "unix /\udcff", ListenerCounters()).labels,
             ("echo", "unix /\\udcff"),

@@ -12,16 +12,13 @@ from echoproto.server.monitoring.histogram import Histogram
 
 class HistogramTests(SynchronousTestCase):
     def test_empty(self) -> None:
-        """Before there is a value every bound stands, with none."""
+        """An empty histogram has all of its bounds, with count 0."""
         histogram = Histogram([1.0, 2.0])
         self.assertEqual(histogram.cumulative(), [(1.0, 0), (2.0, 0), (inf, 0)])
         self.assertEqual((histogram.count, histogram.sum), (0, 0.0))
 
-    def test_boundBelongsBelow(self) -> None:
-        """
-        A value that equals a bound is counted as at most that; one above all bounds is counted
-        last.
-        """
+    def test_equalToABound(self) -> None:
+        """A value equal to a bound is counted there, and values above all bounds in the last."""
         histogram = Histogram([1.0, 2.0])
         for value in (0.0, 1.0, 1.5, 7.5):
             histogram.add(value)
@@ -30,7 +27,7 @@ class HistogramTests(SynchronousTestCase):
 
     @given(st.lists(st.floats(0, 10)), st.sets(st.floats(0, 10), min_size=1).map(sorted))
     def test_cumulative(self, values: list[float], bounds: list[float]) -> None:
-        """Whatever is added, each bound has the number of values that are at most that."""
+        """For any values, a bucket counts the values up to its bound."""
         histogram = Histogram(bounds)
         for value in values:
             histogram.add(value)
@@ -38,14 +35,14 @@ class HistogramTests(SynchronousTestCase):
         self.assertEqual(histogram.cumulative(), expected)
 
     def test_bounds(self) -> None:
-        """Bounds that are none, equal or descending are refused."""
+        """Missing, equal or descending bounds raise ValueError."""
         for bounds in ([], [1.0, 1.0], [2.0, 1.0]):
             self.assertRaises(ValueError, Histogram, bounds)
 
     def test_state(self) -> None:
-        """What one histogram tells of itself makes another one like it."""
-        one, other = Histogram((1.0, 2.0)), Histogram((1.0, 2.0))
-        one.add(1.5)
-        other.restore(one.state())
-        one.add(3.0)
+        """The state of a histogram restores another first."""
+        first, other = Histogram((1.0, 2.0)), Histogram((1.0, 2.0))
+        first.add(1.5)
+        other.restore(first.state())
+        first.add(3.0)
         self.assertEqual((other.cumulative(), other.sum), ([(1.0, 0), (2.0, 1), (inf, 1)], 1.5))

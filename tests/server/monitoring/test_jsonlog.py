@@ -31,14 +31,14 @@ class JSONLinesTests(SynchronousTestCase):
         self.out = StringIO()
         self.log = Logger("test", observer=JSONLines(self.out))
 
-    def told(self) -> dict[str, Any]:
-        """The object on the only line."""
+    def logged(self) -> dict[str, Any]:
+        """Return the object on the only line."""
         [line] = self.out.getvalue().splitlines(keepends=True)
         self.assertTrue(line.endswith("\n") and line.isascii())
         return cast(dict[str, Any], json.loads(line, parse_constant=self.fail))
 
     def test_event(self) -> None:
-        """An event is an object on one line: when, how grave, whose, and the text."""
+        """An event is a one-line object with time, level, namespace and text."""
         JSONLines(self.out)(
             {
                 "log_time": 1_700_000_000.25,
@@ -50,7 +50,7 @@ class JSONLinesTests(SynchronousTestCase):
             }
         )
         self.assertEqual(
-            self.told(),
+            self.logged(),
             {
                 "time": "2023-11-14T22:13:20.250000+00:00",
                 "level": "warn",
@@ -60,40 +60,40 @@ class JSONLinesTests(SynchronousTestCase):
         )
 
     def test_bareEvent(self) -> None:
-        """What an event lacks is null."""
+        """Missing fields of an event are null."""
         self.assertEqual(asObject({}), {"time": None, "level": None, "namespace": None, "text": ""})
 
     def test_failure(self) -> None:
-        """A failure has its traceback beside the text, on the same line."""
+        """A failure has its traceback in a field, on the same line."""
         try:
             raise ValueError("wrong")
         except ValueError:
             self.log.failure("it broke")
-        told = self.told()
-        self.assertEqual((told["level"], told["text"]), ("critical", "it broke"))
-        self.assertTrue(told["failure"].startswith("Traceback"))
-        self.assertTrue(told["failure"].endswith("ValueError: wrong"))
+        event = self.logged()
+        self.assertEqual((event["level"], event["text"]), ("critical", "it broke"))
+        self.assertTrue(event["failure"].startswith("Traceback"))
+        self.assertTrue(event["failure"].endswith("ValueError: wrong"))
 
     def test_unprintableFailure(self) -> None:
-        """An error that has no text has a traceback all the same."""
+        """An exception whose text fails still has a traceback."""
         try:
             raise Unprintable
         except Unprintable:
             self.log.failure("it broke")
-        self.assertIn("Unprintable", self.told()["failure"])
+        self.assertIn("Unprintable", self.logged()["failure"])
 
     def test_fields(self) -> None:
-        """An event that names itself has its fields, and none stands for a field that all have."""
+        """A named event has its own fields, which do not override the common ones."""
         self.log.info("x", event="e", number=1, none=None, yes=True, text="mine", time="mine")
-        told = self.told()
+        event = self.logged()
         self.assertEqual(
-            (told["event"], told["number"], told["none"], told["yes"]), ("e", 1, None, True)
+            (event["event"], event["number"], event["none"], event["yes"]), ("e", 1, None, True)
         )
-        self.assertEqual(told["text"], "x")
-        self.assertNotEqual(told["time"], "mine")
+        self.assertEqual(event["text"], "x")
+        self.assertNotEqual(event["time"], "mine")
 
     def test_strings(self) -> None:
-        """What JSON lacks becomes a string."""
+        """Values that JSON cannot represent become strings."""
         self.log.info(
             "x",
             event="e",
@@ -103,26 +103,26 @@ class JSONLinesTests(SynchronousTestCase):
             broken=Unprintable(),
             counts={CloseReason.LOST: 1, 2: {"deeper": 3}},
         )
-        told = self.told()
-        self.assertEqual((told["address"], told["seconds"]), (str(PEER), "inf"))
-        self.assertIn("xff", told["data"])
-        self.assertIn("Unprintable", told["broken"])
-        self.assertEqual(told["counts"], {"CloseReason.LOST": 1, "2": "{'deeper': 3}"})
+        event = self.logged()
+        self.assertEqual((event["address"], event["seconds"]), (str(PEER), "inf"))
+        self.assertIn("xff", event["data"])
+        self.assertIn("Unprintable", event["broken"])
+        self.assertEqual(event["counts"], {"CloseReason.LOST": 1, "2": "{'deeper': 3}"})
 
     def test_surrogates(self) -> None:
-        """Text that no encoding has is written as it is escaped."""
+        """Unencodable text is escaped."""
         self.log.info("{name}", event="e", name="\udcff\x7f\u2028")
-        self.assertEqual(self.told()["name"], "\udcff\x7f\u2028")
+        self.assertEqual(self.logged()["name"], "\udcff\x7f\u2028")
 
     def test_ended(self) -> None:
-        """The end of a connection has its figures as numbers."""
+        """The end of a connection has its values as numbers."""
         LogObserver("echo on tcp [::]:7", self.log).connectionEnded(
             ConnectionSummary(PEER, CloseReason.LOST, 1.5, 10, 20)
         )
-        told = self.told()
-        del told["time"]
+        event = self.logged()
+        del event["time"]
         self.assertEqual(
-            told,
+            event,
             {
                 "level": "info",
                 "namespace": "test",
@@ -139,21 +139,21 @@ class JSONLinesTests(SynchronousTestCase):
         )
 
     def test_sums(self) -> None:
-        """Counts by name are an object."""
+        """Counts by name become an object."""
         observer = LogObserver("echo on udp 0.0.0.0:7", self.log)
         observer.report(DatagramTotals(refused={"source over its rate": 5}))
-        told = self.told()
-        self.assertEqual((told["event"], told["datagrams"]), ("datagrams refused", 5))
-        self.assertEqual((told["refused"], told["errors"]), ({"source over its rate": 5}, {}))
+        event = self.logged()
+        self.assertEqual((event["event"], event["datagrams"]), ("datagrams refused", 5))
+        self.assertEqual((event["refused"], event["errors"]), ({"source over its rate": 5}, {}))
 
     @given(st.binary())
-    def test_hostileGreeting(self, said: bytes) -> None:
-        """Whatever a client says, its greeting is one line that can be read back."""
+    def test_hostileGreeting(self, data: bytes) -> None:
+        """Any greeting becomes one line that can be parsed."""
         self.setUp()
-        LogObserver("greeting on tcp [::]:7", self.log).greeted(PEER, said)
-        told = self.told()
+        LogObserver("greeting on tcp [::]:7", self.log).greeted(PEER, data)
+        event = self.logged()
         self.assertEqual(
-            told["text"], f"greeting on tcp [::]:7 from 192.0.2.1:40000 said: {told['said']}"
+            event["text"], f"greeting on tcp [::]:7 from 192.0.2.1:40000 said: {event['said']}"
         )
 
 
@@ -164,7 +164,7 @@ class StandardOutputTests(SynchronousTestCase):
             log.info("{text}", text=text)
 
     def test_standardOutput(self) -> None:
-        """It writes to what standard output is when it is made, and each line at once."""
+        """Lines are written to the standard output of the start, and flushed at once."""
         with NamedTemporaryFile() as file, open(file.name, "w", encoding="ascii") as stream:
             self.patch(sys, "stdout", stream)
             observer = jsonLines()
@@ -175,20 +175,18 @@ class StandardOutputTests(SynchronousTestCase):
         self.assertEqual(texts, ["one", "ü"])
 
     def test_none(self) -> None:
-        """A program without standard output writes nothing."""
+        """Without standard output nothing is written."""
         self.patch(sys, "stdout", None)
         self.write(jsonLines(), "one")
 
     def test_closed(self) -> None:
-        """Lines are lost, and nothing is raised, once the stream is closed."""
+        """Once the stream is closed, lines are lost without an error."""
         out = StringIO()
         out.close()
         self.write(JSONLines(out), "one", "two")
 
     def test_full(self) -> None:
-        """
-        Lines are lost, and nothing is raised, while the stream takes none; it goes on after that.
-        """
+        """While the stream is full, lines are lost without an error; later ones are written."""
         out = FullStream()
         observer = JSONLines(out)
         self.write(observer, "one")
@@ -200,7 +198,7 @@ class StandardOutputTests(SynchronousTestCase):
 
 
 class FullStream(StringIO):
-    """A stream on a disk that is full, until it is told otherwise."""
+    """A stream on a full disk, until ``full`` is cleared."""
 
     full = True
 

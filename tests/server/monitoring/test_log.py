@@ -15,7 +15,7 @@ PEER = IPv4Address("TCP", "192.0.2.1", 40_000)
 
 class AddressTextTests(SynchronousTestCase):
     def test_addresses(self) -> None:
-        """Host and port, with brackets for IPv6; or a UNIX socket's path, escaped."""
+        """The text is host and port, with brackets for IPv6, or the path of a UNIX socket."""
         self.assertEqual(addressText(PEER), "192.0.2.1:40000")
         self.assertEqual(addressText(IPv6Address("TCP", "::1", 7)), "[::1]:7")
         self.assertEqual(addressText(UNIXAddress("/run/e\nx")), "/run/e\\nx")
@@ -24,7 +24,7 @@ class AddressTextTests(SynchronousTestCase):
 
 
 class ObserverTestCase(SynchronousTestCase):
-    """An observer and the events that it has logged."""
+    """A test case with an observer and its logged events."""
 
     def setUp(self) -> None:
         self.events: list[LogEvent] = []
@@ -35,21 +35,21 @@ class ObserverTestCase(SynchronousTestCase):
     def lines(self) -> list[str]:
         return [formatEvent(event) for event in self.events]
 
-    def told(self) -> LogEvent:
-        """The fields of the only event, without the logger's."""
+    def fields(self) -> LogEvent:
+        """Return the fields of the only event, without the logger's own."""
         [event] = self.events
-        return {name: each for name, each in event.items() if not name.startswith("log_")}
+        return {name: value for name, value in event.items() if not name.startswith("log_")}
 
 
 class LogObserverTests(ObserverTestCase):
     def test_interface(self) -> None:
-        """It is an observer, and has no line for an opening."""
+        """LogObserver provides IObserver and logs nothing for an opened connection."""
         verifyObject(IObserver, self.observer)
         self.observer.connectionOpened(PEER)
         self.assertEqual(self.events, [])
 
     def test_connectionEnded(self) -> None:
-        """One line says how a connection ended, with seconds and bytes, and has them as fields."""
+        """The end of a connection is one line with duration and bytes, also as fields."""
         self.observer.connectionEnded(ConnectionSummary(PEER, CloseReason.LOST, 1.5, 10, 20))
         self.assertEqual(
             self.lines(),
@@ -61,7 +61,7 @@ class LogObserverTests(ObserverTestCase):
             ],
         )
         self.assertEqual(
-            self.told(),
+            self.fields(),
             {
                 "event": "ended",
                 "listener": "echo on tcp [::]:7",
@@ -74,14 +74,14 @@ class LogObserverTests(ObserverTestCase):
         )
 
     def test_greeted(self) -> None:
-        """One line says what was received, escaped; braces in it mean nothing."""
+        """A greeting is one line with the escaped data; braces have no special meaning."""
         self.observer.greeted(PEER, b"{listener}\n\x1b[31m")
         self.assertEqual(
             self.lines(), ["echo on tcp [::]:7 from 192.0.2.1:40000 said: {listener}\\n\\x1b[31m"]
         )
 
     def test_datagramsStopped(self) -> None:
-        """One line has a datagram listener's totals, and the bytes as fields too."""
+        """A closed datagram listener is one line with its totals, also as fields."""
         self.observer.datagramsStopped(
             DatagramTotals(5, 3, 50, 30, refused={"source port could loop": 2}, errors={})
         )
@@ -95,7 +95,7 @@ class LogObserverTests(ObserverTestCase):
             ],
         )
         self.assertEqual(
-            self.told(),
+            self.fields(),
             {
                 "event": "closed",
                 "listener": "echo on tcp [::]:7",
@@ -119,20 +119,18 @@ class ReportTests(ObserverTestCase):
             self.observer.connectionRefused(peer, reason)
 
     def reported(self, totals: DatagramTotals | None = None) -> list[str]:
-        """The lines of a report, and no others."""
+        """Return the lines of a report only."""
         self.events.clear()
         self.observer.report(totals)
         return self.lines()
 
     def test_nothing(self) -> None:
-        """Where nothing was counted, nothing is told."""
+        """Without new counts a report is empty."""
         self.end(1)
         self.assertEqual(self.reported(DatagramTotals(received=5, answered=5)), [])
 
     def test_linesAreLimited(self) -> None:
-        """
-        In one interval endings and greetings have so many lines together; the rest is told in sums.
-        """
+        """Closed connections and greetings share a limit of lines per interval."""
         for _ in range(LINES - 1):
             self.observer.greeted(PEER, b"x")
         self.end(2)
@@ -147,7 +145,7 @@ class ReportTests(ObserverTestCase):
         )
 
     def test_nextInterval(self) -> None:
-        """After a report there are as many lines again, and nothing is told twice."""
+        """A report resets the limit of lines and the totals."""
         self.end(LINES + 1)
         self.observer.report()
         self.events.clear()
@@ -157,7 +155,7 @@ class ReportTests(ObserverTestCase):
         self.assertEqual(self.reported(), [])
 
     def test_endings(self) -> None:
-        """Endings beyond the limit are told by their ending, most first, with all their bytes."""
+        """Excess closed connections are reported by close reason, with all their bytes."""
         self.end(LINES)
         self.end(2, CloseReason.FINISHED)
         self.end(3, CloseReason.LOST)
@@ -171,7 +169,7 @@ class ReportTests(ObserverTestCase):
             ],
         )
         self.assertEqual(
-            self.told(),
+            self.fields(),
             {
                 "event": "endings",
                 "listener": "echo on tcp [::]:7",
@@ -183,16 +181,16 @@ class ReportTests(ObserverTestCase):
         )
 
     def test_greetings(self) -> None:
-        """Greetings beyond the limit are counted."""
+        """Excess greetings are counted."""
         for _ in range(LINES + 50):
             self.observer.greeted(PEER, b"x")
         self.assertEqual(self.reported(), ["echo on tcp [::]:7 greeted 50 more clients"])
         self.assertEqual(
-            self.told(), {"event": "greetings", "listener": "echo on tcp [::]:7", "clients": 50}
+            self.fields(), {"event": "greetings", "listener": "echo on tcp [::]:7", "clients": 50}
         )
 
     def test_refusals(self) -> None:
-        """Refusals are told in one line by their reason, most first, with the last client."""
+        """Refusals are one line by reason, most frequent first, with the last client."""
         self.refuse(80, "too many connections", None)
         self.refuse(8, "no PROXY header")
         self.assertEqual(self.events, [])
@@ -206,7 +204,7 @@ class ReportTests(ObserverTestCase):
             ],
         )
         self.assertEqual(
-            self.told(),
+            self.fields(),
             {
                 "event": "refused",
                 "listener": "echo on tcp [::]:7",
@@ -217,7 +215,7 @@ class ReportTests(ObserverTestCase):
         )
 
     def test_refusal(self) -> None:
-        """One refusal is told in the singular; a client on a UNIX socket is unnamed."""
+        """A single refusal is reported in the singular; a UNIX client is unnamed."""
         self.refuse(1, "too many connections", None)
         self.assertEqual(
             self.reported(),
@@ -230,7 +228,7 @@ class ReportTests(ObserverTestCase):
         )
 
     def test_datagrams(self) -> None:
-        """Datagrams refused and errors are told that are new since the last report."""
+        """New refused datagrams and errors since the last report are reported."""
         totals = DatagramTotals(refused={"source port could loop": 5}, errors={"send ENOBUFS": 3})
         line = (
             "echo on tcp [::]:7 refused 5 datagrams: 5 source port could loop; "
@@ -238,7 +236,7 @@ class ReportTests(ObserverTestCase):
         )
         self.assertEqual(self.reported(totals), [line])
         self.assertEqual(
-            self.told(),
+            self.fields(),
             {
                 "event": "datagrams refused",
                 "listener": "echo on tcp [::]:7",
@@ -250,7 +248,7 @@ class ReportTests(ObserverTestCase):
         self.assertEqual(self.reported(totals), [])
 
     def test_datagramParts(self) -> None:
-        """Of datagrams refused and errors only those are told of which there are new ones."""
+        """Of refused datagrams and errors, only those with new counts are reported."""
         first = DatagramTotals(refused={"source port could loop": 1})
         second = DatagramTotals(
             refused={"source port could loop": 1}, errors={"send ENOBUFS": 1, "send EPERM": 1}
@@ -264,11 +262,11 @@ class ReportTests(ObserverTestCase):
         )
 
     def test_notForLegacyObservers(self) -> None:
-        """No event has a field that Twisted's legacy observers would take for the line."""
+        """No event has a field that Twisted's legacy observers would use as the line."""
         self.end(LINES + 1)
         self.refuse(1, "too many connections")
         self.observer.greeted(PEER, b"x")
         self.observer.report(DatagramTotals(refused={"source over its rate": 1}))
         self.observer.datagramsStopped(DatagramTotals())
         reserved = {"message", "format", "time", "system", "isError", "failure", "why"}
-        self.assertEqual([each for each in self.events if reserved & set(each)], [])
+        self.assertEqual([event for event in self.events if reserved & set(event)], [])

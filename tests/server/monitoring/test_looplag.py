@@ -8,25 +8,25 @@ from zope.interface.verify import verifyObject
 from echoproto.server.monitoring.looplag import BOUNDS, INTERVAL, LoopLag
 
 
-class LoopDelayTests(SynchronousTestCase):
+class LoopLagTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.delay = LoopLag(self.clock)
 
     def test_interface(self) -> None:
-        """It is a service, and schedules nothing before it is started."""
+        """LoopLag provides IService and schedules nothing before it is started."""
         verifyObject(IService, self.delay)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_onTime(self) -> None:
-        """A loop that calls in time has a delay of 0, noted once every interval."""
+        """A punctual loop has a lag of 0, recorded in every interval."""
         self.delay.startService()
         self.clock.pump([INTERVAL] * 4)
         self.assertEqual((self.delay.histogram.count, self.delay.histogram.sum), (4, 0.0))
         self.assertEqual((self.delay.last, self.delay.longest), (0.0, 0.0))
 
     def test_late(self) -> None:
-        """A late call is noted once, with the seconds that it was late; the longest stays."""
+        """A late call is recorded once with its delay, and the maximum is kept."""
         self.delay.startService()
         self.clock.advance(INTERVAL + 4.0)
         self.clock.advance(INTERVAL + 0.25)
@@ -36,7 +36,7 @@ class LoopDelayTests(SynchronousTestCase):
         self.assertEqual((spread[0.1], spread[0.3], spread[3.0], spread[BOUNDS[-1]]), (0, 1, 1, 2))
 
     def test_clockSetBack(self) -> None:
-        """A delay is never negative, not even where the clock was set back before the call."""
+        """The lag is never negative, even if the clock was set back."""
         self.delay.startService()
         [call] = self.clock.getDelayedCalls()
         self.clock.rightNow -= 60.0
@@ -45,7 +45,7 @@ class LoopDelayTests(SynchronousTestCase):
         self.assertEqual((self.delay.last, self.delay.histogram.sum), (0.0, 0.0))
 
     def test_stopped(self) -> None:
-        """A stopped service has nothing scheduled, keeps its figures, and may be stopped twice."""
+        """A stopped service schedules nothing, keeps its values, and can be stopped again."""
         self.delay.startService()
         self.clock.advance(INTERVAL + 1.0)
         self.delay.stopService()
@@ -54,7 +54,7 @@ class LoopDelayTests(SynchronousTestCase):
         self.assertEqual((self.delay.longest, self.delay.histogram.count), (1.0, 1))
 
     def test_restarted(self) -> None:
-        """Started again it looks again: the longest is of this start, the histogram goes on."""
+        """After a restart the maximum starts again, and the histogram continues."""
         self.delay.startService()
         self.clock.advance(INTERVAL + 1.0)
         self.delay.stopService()

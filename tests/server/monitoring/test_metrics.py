@@ -26,8 +26,7 @@ from echoproto.server.monitoring.metrics import WorkerCounts, exposition
 from echoproto.testing import DatagramWire, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 
-#: One value on the page: its name, the values of its labels in the order of their names, and
-#: itself.
+#: Values on the page by name, followed by the values of their labels in the order of the names.
 Figures = dict[tuple[str, ...], float]
 
 PLACE = "tcp 0.0.0.0:7"
@@ -36,7 +35,7 @@ PLACE = "tcp 0.0.0.0:7"
 def figures(
     watched: Iterable[MonitoredListener], draining: bool = False, delay: Any = None
 ) -> Figures:
-    """The page, made and read back; fails where a figure stands twice."""
+    """Render and parse the page; fails if a value is duplicated."""
     page = exposition(watched, draining, delay or Histogram(BOUNDS))
     families = text_string_to_metric_families(page.decode("utf-8"))
     samples = [sample for family in families for sample in family.samples]
@@ -49,12 +48,12 @@ def figures(
 
 
 def named(name: str, figures: Figures) -> Figures:
-    """The figures of one name."""
+    """Return the values with this name."""
     return {key: value for key, value in figures.items() if key[0] == name}
 
 
 class StreamTests(SynchronousTestCase):
-    """Real connections of an echo service, in memory."""
+    """Connections of an echo service, in memory."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -67,20 +66,18 @@ class StreamTests(SynchronousTestCase):
         return figures([self.watched])[(name, *labels)]
 
     def test_fromTheStart(self) -> None:
-        """
-        Before any client every figure of a stream listener is there, and 0; none of datagrams is.
-        """
+        """Before any client, a stream listener has its metrics at 0, and no datagram metrics."""
         read = figures([self.watched])
         self.assertEqual(read["connections_open", PLACE, "echo"], 0)
         self.assertEqual(read["connections_accepted_total", PLACE, "echo"], 0)
         self.assertEqual(
             named("connections_ended_total", read),
-            {("connections_ended_total", each.value, PLACE, "echo"): 0 for each in CloseReason},
+            {("connections_ended_total", reason.value, PLACE, "echo"): 0 for reason in CloseReason},
         )
         self.assertEqual([key for key in read if "datagram" in key[0] or "greet" in key[0]], [])
 
     def test_bytesAreMonotonic(self) -> None:
-        """Bytes are counted while a connection lives, and are the same when it has ended."""
+        """Bytes are counted while a connection is open, and stay the same after its end."""
         pair, client = connected(self.factory)
         names = ("stream_received_bytes_total", "stream_sent_bytes_total")
         client.link.write(b"x" * 1000)
@@ -96,7 +93,7 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual([self.figure(name, PLACE, "echo") for name in names], [1001, 1001])
 
     def test_connections(self) -> None:
-        """Connections are counted as opened, open, ended by reason, and refused by reason."""
+        """Connections are counted as opened, open, ended by close reason, and refused by reason."""
         pair, client = connected(self.factory)
         connected(self.factory)
         self.assertIsNone(self.factory.buildProtocol(CLIENT_ADDRESS))
@@ -109,7 +106,7 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(self.figure(*refused), 1)
 
     def test_lengths(self) -> None:
-        """How long connections were open is shown as a histogram with its sum and count."""
+        """Connection durations are a histogram with sum and count."""
         for seconds in (0.5, 2.0, 2.0):
             pair, client = connected(self.factory)
             self.clock.advance(seconds)
@@ -126,7 +123,7 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(read["connection_seconds_count", PLACE, "echo"], 3)
 
     def test_greetings(self) -> None:
-        """A greeting service's listener shows its greetings, on a stream too."""
+        """A greeting listener counts its greetings, on a stream too."""
         factory = GreetingFactory(self.clock, self.counts)
         pair, client = connected(factory)
         client.link.write(CLIENT_GREETING)
@@ -139,7 +136,7 @@ class StreamTests(SynchronousTestCase):
 
 
 def connected(factory: StreamFactory) -> tuple[StreamPair, RecordingProtocol]:
-    """A connection to what ``factory`` builds, and its client."""
+    """Connect a client to a protocol of ``factory``."""
     client = RecordingProtocol()
     return StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS)), client
 
@@ -157,9 +154,7 @@ class DatagramTests(SynchronousTestCase):
     PLACE = "udp [::]:7"
 
     def test_echo(self) -> None:
-        """
-        A datagram listener shows its totals, its refusals and errors by name, and no connections.
-        """
+        """A datagram listener has totals, refusals and errors by name, and no connections."""
         wire = DatagramWire()
         service = EchoDatagramProtocol(wire)
         wire.listenUDP(7777, service)
@@ -195,17 +190,14 @@ class DatagramTests(SynchronousTestCase):
 
 class ExpositionTests(SynchronousTestCase):
     def test_workers(self) -> None:
-        """
-        A program of several processes tells how many are ready, and how many had to be started
-        again.
-        """
+        """With worker processes, the page has the number of ready workers and of restarts."""
         page = exposition([], False, Histogram(BOUNDS), WorkerCounts(3, 2)).decode()
         self.assertIn("echoproto_workers 3.0\n", page)
         self.assertIn("echoproto_worker_restarts_total 2.0\n", page)
         self.assertNotIn("echoproto_worker", exposition([], False, Histogram(BOUNDS)).decode())
 
     def test_program(self) -> None:
-        """Without a listener the page still has the version, the drain and the loop's delay."""
+        """Without a listener the page has the version, the drain and the loop's lag."""
         clock = Clock()
         delay = LoopLag(clock)
         delay.startService()
@@ -219,9 +211,7 @@ class ExpositionTests(SynchronousTestCase):
         self.assertEqual(figures([], draining=True)["draining",], 1)
 
     def test_listeners(self) -> None:
-        """
-        Each listener has figures of its own; each name stands once, with a type and a short text.
-        """
+        """Every listener has its own values, and every metric one type and one short help text."""
         watched = [
             MonitoredListener("echo", PLACE, ListenerCounters()),
             MonitoredListener("greeting", PLACE, ListenerCounters()),
@@ -245,18 +235,18 @@ class ExpositionTests(SynchronousTestCase):
         )
 
     def test_escaped(self) -> None:
-        """A place with a quote, a line end and a backslash is read back as it was."""
+        """A quote, a line end and a backslash in an address are escaped correctly."""
         place = 'unix:/run/a "quoted"\n\\path'
         read = figures([MonitoredListener("echo", place, ListenerCounters())])
         self.assertEqual(read["connections_open", place, "echo"], 0)
 
     def test_notText(self) -> None:
-        """A path with bytes that are no text is shown with these escaped."""
+        """Undecodable bytes in a path are escaped."""
         read = figures([MonitoredListener("echo", "unix:/run/\udcff", ListenerCounters())])
         self.assertEqual(read["connections_open", "unix:/run/\\udcff", "echo"], 0)
 
     def test_extra(self) -> None:
-        """The module is imported without ``prometheus_client``; a page needs it, and no reactor."""
+        """The module imports ``prometheus_client`` only for a page, and never a reactor."""
         program = (
             "import sys\n"
             "from echoproto.server.monitoring.metrics import Histogram, exposition\n"

@@ -26,7 +26,7 @@ from echoproto.testing.streams import CLIENT_ADDRESS
 
 METRICS = b"# HELP echoproto_draining 1 while stopping, else 0.\n"
 
-#: What requests are made of, and what makes trouble in them.
+#: Parts of requests, valid and invalid.
 PIECES = [
     *(
         b"GET ",
@@ -54,7 +54,7 @@ PIECES = [
 
 @implementer(IState)
 class State:
-    """Tells what the test has set."""
+    """A state set by the test."""
 
     def __init__(self) -> None:
         self.unready = ""
@@ -73,7 +73,7 @@ class State:
 
 
 class SiteTestCase(SynchronousTestCase):
-    """A site in memory, and the log, in which nothing may be written."""
+    """A test case with a site in memory, and the log, which must stay empty."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -87,11 +87,8 @@ class SiteTestCase(SynchronousTestCase):
         client = RecordingProtocol()
         return StreamPair(client, self.site.buildProtocol(CLIENT_ADDRESS)), client
 
-    def answers(self, data: bytes) -> bytes:
-        """
-        All that comes back for ``data`` on a connection of its own, which the client then
-        half-closes.
-        """
+    def response(self, data: bytes) -> bytes:
+        """Send ``data`` and a FIN on a new connection, and return the response."""
         pair, client = self.connect()
         client.link.write(data)
         client.link.loseWriteConnection()
@@ -101,9 +98,9 @@ class SiteTestCase(SynchronousTestCase):
         pair.pump()
         return client.received
 
-    def ask(self, path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
-        """Status, header and body of the answer to one request."""
-        received = self.answers(f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    def request(self, path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body of the response to a request."""
+        received = self.response(f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         head, _, body = received.partition(b"\r\n\r\n")
         status, *lines = head.decode("ascii").split("\r\n")
         header = dict(line.split(": ", 1) for line in lines)
@@ -117,19 +114,19 @@ class SiteTestCase(SynchronousTestCase):
 
 class PageTests(SiteTestCase):
     def test_interface(self) -> None:
-        """It is a site of Twisted's; the state of these tests is what it asks for."""
+        """The site is a Twisted Site, and the test's state provides IState."""
         self.assertIsInstance(self.site, Site)
         verifyObject(IState, self.state)
         verifyObject(IHalfCloseableProtocol, self.site.buildProtocol(None))
 
     def test_health(self) -> None:
-        """``/healthz`` is 200 as long as anything answers, ready or not."""
+        """``/healthz`` is 200 whether ready or not."""
         self.state.unready = "draining"
-        self.assertEqual(self.ask("/healthz")[::2], (200, b"ok\n"))
+        self.assertEqual(self.request("/healthz")[::2], (200, b"ok\n"))
         self.assertQuiet()
 
     def test_absoluteForm(self) -> None:
-        """A target in absolute form, as a proxy sends it, is the page of its path."""
+        """A target in absolute form, as sent by a proxy, selects the page of its path."""
         for target, status in (
             ("http://127.0.0.1:9100/healthz", 200),
             ("HTTPS://[::1]/healthz?x", 200),
@@ -138,75 +135,71 @@ class PageTests(SiteTestCase):
             ("http://a/http://a/healthz", 404),
             ("ftp://a/healthz", 404),
         ):
-            self.assertEqual(self.ask(target)[0], status, target)
+            self.assertEqual(self.request(target)[0], status, target)
         self.assertQuiet()
 
     def test_ready(self) -> None:
-        """
-        ``/readyz`` is 200 while clients are served, and 503 with the reason while they are not.
-        """
-        self.assertEqual(self.ask("/readyz")[::2], (200, b"ready\n"))
+        """``/readyz`` is 200 while clients are served, and otherwise 503 with the reason."""
+        self.assertEqual(self.request("/readyz")[::2], (200, b"ready\n"))
         self.state.unready = "starting"
-        self.assertEqual(self.ask("/readyz")[::2], (503, b"starting\n"))
+        self.assertEqual(self.request("/readyz")[::2], (503, b"starting\n"))
         self.assertQuiet()
 
     def test_metrics(self) -> None:
-        """
-        ``/metrics`` is what the state says, in the type that Prometheus knows, whatever the query.
-        """
-        status, header, body = self.ask("/metrics?name=x")
+        """``/metrics`` returns the metrics in the Prometheus content type, for any query."""
+        status, header, body = self.request("/metrics?name=x")
         self.assertEqual((status, body), (200, METRICS))
         self.assertEqual(header["content-type"], "text/plain; version=0.0.4; charset=utf-8")
         self.assertQuiet()
 
     def test_extraIsMissing(self) -> None:
-        """Without ``prometheus_client`` the answer is 501 and says what to install."""
+        """Without ``prometheus_client`` the response is 501 and names the extra to install."""
         self.state.fault = ImportError("prometheus_client")
-        status, header, body = self.ask("/metrics")
+        status, header, body = self.request("/metrics")
         self.assertEqual(status, 501)
         self.assertEqual(body, b"metrics need: pip install 'echoproto[metrics]'\n")
         self.assertEqual(header["content-type"], "text/plain; charset=utf-8")
         self.assertQuiet()
 
     def test_fault(self) -> None:
-        """A fault of ours is logged, and answered with 500 in plain text; the next page comes."""
+        """An internal error is logged and answered with 500 in plain text; later requests work."""
         self.state.fault = RuntimeError("broken")
-        status, header, body = self.ask("/metrics")
+        status, header, body = self.request("/metrics")
         self.assertEqual((status, body), (500, b"internal error: see the log\n"))
         self.assertEqual(header["content-type"], "text/plain; charset=utf-8")
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
-        self.assertEqual(self.ask("/healthz")[0], 200)
+        self.assertEqual(self.request("/healthz")[0], 200)
 
-    def test_elsewhere(self) -> None:
-        """Any other path is 404, and the line says which there are."""
+    def test_otherPaths(self) -> None:
+        """Any other path is 404, and the body lists the paths."""
         for path in ("/", "/healthz/", "/metrics/x", "/%2e%2e/metrics", "x"):
-            status, _, body = self.ask(path)
+            status, _, body = self.request(path)
             self.assertEqual((status, body), (404, b"there are /healthz, /readyz and /metrics\n"))
         self.assertQuiet()
 
     def test_methods(self) -> None:
-        """Any other method than GET and HEAD is 405, and the header says which there are."""
+        """Any other method than GET and HEAD is 405, and the Allow header lists both."""
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "BREW"):
-            status, header, body = self.ask("/metrics", method)
+            status, header, body = self.request("/metrics", method)
             self.assertEqual((status, body), (405, b"GET and HEAD only\n"))
             self.assertEqual(header["allow"], "GET, HEAD")
         self.assertQuiet()
 
     def test_head(self) -> None:
-        """HEAD has the status and the header of GET, its length included, and no body."""
+        """HEAD has the status and headers of GET, including the length, and no body."""
         self.state.unready = "starting"
         for path in ("/healthz", "/readyz", "/metrics", "/nothing"):
-            status, header, _ = self.ask(path)
+            status, header, _ = self.request(path)
             header.pop("date")
-            withoutBody = self.ask(path, "HEAD")
+            withoutBody = self.request(path, "HEAD")
             withoutBody[1].pop("date")
             self.assertEqual(withoutBody, (status, header, b""))
         self.assertQuiet()
 
     def test_header(self) -> None:
-        """No answer may be stored, and none says which software gave it."""
+        """Responses are not cacheable, and do not name the server software."""
         for path in ("/healthz", "/readyz", "/metrics", "/nothing"):
-            header = self.ask(path)[1]
+            header = self.request(path)[1]
             self.assertEqual(header["cache-control"], "no-store")
             self.assertNotIn("server", header)
             self.assertIn("date", header)
@@ -214,7 +207,7 @@ class PageTests(SiteTestCase):
 
 class RequestTests(SiteTestCase):
     def test_keptAlive(self) -> None:
-        """One connection takes several requests, one after the other or all at once."""
+        """A connection accepts several requests, sequential or pipelined."""
         pair, client = self.connect()
         request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
         client.link.write(request)
@@ -225,10 +218,7 @@ class RequestTests(SiteTestCase):
         self.assertNotIn("readLost", client.events)
 
     def test_many(self) -> None:
-        """
-        Of more requests than one connection may make, those are answered that it may; the last says
-        so.
-        """
+        """Requests over the limit of a connection are not answered; the last response closes it."""
         pair, client = self.connect()
         client.link.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 3 * MAXIMUM_REQUESTS)
         pair.pump()
@@ -237,7 +227,7 @@ class RequestTests(SiteTestCase):
         self.assertIn("readLost", client.events)
 
     def test_oldVersion(self) -> None:
-        """A request in HTTP/1.0 is answered, then the connection is closed."""
+        """An HTTP/1.0 request is answered, and the connection closed."""
         pair, client = self.connect()
         client.link.write(b"GET /healthz HTTP/1.0\r\n\r\n")
         pair.pump()
@@ -246,18 +236,18 @@ class RequestTests(SiteTestCase):
         self.assertQuiet()
 
     def test_body(self) -> None:
-        """A body is dropped, however long, however sent, and whatever it says that it is."""
+        """A request body of any length and encoding is ignored."""
         length = 1_000_000
         form = b"Content-Type: multipart/form-data; boundary=x\r\n"
         plain = b"POST /healthz HTTP/1.1\r\nContent-Length: %d\r\n%b\r\n" % (length, form)
-        self.assertTrue(self.answers(plain + b"-" * length).startswith(b"HTTP/1.1 405 "))
+        self.assertTrue(self.response(plain + b"-" * length).startswith(b"HTTP/1.1 405 "))
         chunked = b"GET /healthz HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (length, b"-" * length)
-        self.assertTrue(self.answers(chunked + body).endswith(b"\r\n\r\nok\n"))
+        self.assertTrue(self.response(chunked + body).endswith(b"\r\n\r\nok\n"))
         self.assertQuiet()
 
     def test_pieces(self) -> None:
-        """A request that comes byte by byte is answered as one that comes whole."""
+        """A request received byte by byte is answered."""
         pair, client = self.connect()
         pair.cut = lambda size: 1
         client.link.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -265,9 +255,7 @@ class RequestTests(SiteTestCase):
         self.assertTrue(client.received.endswith(b"\r\n\r\nok\n"))
 
     def test_notHTTP(self) -> None:
-        """
-        What is no request, or has an endless header, ends the connection, and no line is logged.
-        """
+        """Data other than HTTP, or endless headers, end the connection without a log line."""
         for data in (
             b"\x16\x03\x01\x00\xa5\x01\r\n\r\n",
             b"GET\r\n\r\n",
@@ -285,25 +273,19 @@ class RequestTests(SiteTestCase):
 
     @given(st.binary() | st.lists(st.sampled_from(PIECES)).map(b"".join))
     def test_garbage(self, data: bytes) -> None:
-        """
-        Whatever is sent, the connection ends in order, its place is free again and nothing is
-        logged.
-        """
-        self.answers(data)
+        """For any data, the connection ends normally, without a log line."""
+        self.response(data)
         self.assertQuiet()
 
 
 class ConnectionTests(SiteTestCase):
-    def test_places(self) -> None:
-        """
-        Beyond the limit a new connection is answered in place of the one that has been idle
-        longest; each that ends makes room for one.
-        """
+    def test_connectionLimit(self) -> None:
+        """Over the limit, a new connection replaces the one idle longest; closed ones make room."""
         pairs = [self.connect() for _ in range(MAXIMUM_CONNECTIONS)]
         first, client = pairs[0]
         client.link.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
         first.pump()
-        self.assertEqual(self.ask("/healthz")[0], 200)
+        self.assertEqual(self.request("/healthz")[0], 200)
         for pair, _ in pairs:
             pair.pump()
         self.assertIsInstance(pairs[1][0].server.closed, ConnectionAborted)
@@ -321,7 +303,7 @@ class ConnectionTests(SiteTestCase):
         self.assertIsNone(first.server.closed)
 
     def test_silent(self) -> None:
-        """A client that says nothing, or nothing more, is closed in order after the time limit."""
+        """A silent client is closed normally after the timeout, before or after a request."""
         for data in (b"", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"):
             pair, client = self.connect()
             client.link.write(data)
@@ -343,7 +325,7 @@ class ConnectionTests(SiteTestCase):
         self.assertIn(b"200 OK", client.received)
 
     def test_trickle(self) -> None:
-        """A client that sends a byte now and then has no more time than any other."""
+        """A client that sends single bytes does not extend its timeout."""
         pair, client = self.connect()
         for _ in range(TIMEOUT):
             client.link.write(b"G")
@@ -354,8 +336,8 @@ class ConnectionTests(SiteTestCase):
         self.assertIn("readLost", client.events)
         self.assertQuiet()
 
-    def test_eachRequestHasTheTime(self) -> None:
-        """The time counts from the last answer: who asks often enough is never closed."""
+    def test_timeoutRestarts(self) -> None:
+        """The timeout restarts with every response."""
         pair, client = self.connect()
         for _ in range(10):
             client.link.write(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -364,8 +346,8 @@ class ConnectionTests(SiteTestCase):
         self.assertEqual(client.received.count(b"ready\n"), 10)
         self.assertNotIn("readLost", client.events)
 
-    def test_neverTaken(self) -> None:
-        """A client that does not take its answer is cut when the time for that is over."""
+    def test_neverRead(self) -> None:
+        """A client that does not read its response is aborted at the timeout."""
         pair, client = self.connect()
         client.link.write(b"GET /healthz HTTP/1.0\r\n\r\n")
         client.link.pauseProducing()
@@ -379,6 +361,8 @@ class ConnectionTests(SiteTestCase):
         self.assertQuiet()
 
     def test_halfClose(self) -> None:
-        """A client that sends its FIN with its request gets the whole answer."""
-        self.assertTrue(self.answers(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").endswith(METRICS))
+        """A client that half-closes after its request gets the whole response."""
+        self.assertTrue(
+            self.response(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").endswith(METRICS)
+        )
         self.assertQuiet()
