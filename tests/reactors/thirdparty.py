@@ -50,7 +50,6 @@ SUITES = (
     Suite("klein", "24.8.0", "klein.test", ("hypothesis", "treq")),
     Suite("tubes", "0.2.1", "tubes.test"),
     Suite("foolscap", "24.9.0", "foolscap.test"),
-    Suite("magic-wormhole", "0.24.0", "wormhole.test", ("hypothesis", "pytest", "pytest-twisted")),
     Suite("magic-wormhole-mailbox-server", "0.8.0", "wormhole_mailbox_server.test", ("treq",)),
     Suite("magic-wormhole-transit-relay", "0.5.0", "wormhole_transit_relay.test"),
 )
