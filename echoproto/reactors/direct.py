@@ -22,7 +22,6 @@ tests.
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 from twisted.internet.interfaces import ILoggingContext
@@ -34,6 +33,7 @@ if sys.platform != "linux":
 
 from select import EPOLLIN
 
+from echoproto.reactors.monotonic import useMonotonicTime
 from echoproto.reactors.sockets import DirectSocketsReactor
 from echoproto.reactors.transports import DirectTransport, TCPClient, TCPServer
 
@@ -72,14 +72,12 @@ class EventContext(dict[Any, Any]):
 class DirectReactor(DirectSocketsReactor):
     """An epoll reactor with less work for each message; see the module's docstring."""
 
-    #: Elapsed time: the wall clock may be set, this one is not.
-    seconds = staticmethod(time.monotonic)
-
     # Of Twisted's base class, which does not declare it.
     _newTimedCalls: list[Any]
 
     def __init__(self) -> None:
         super().__init__()
+        useMonotonicTime(self)
         #: Transports to flush when the turn ends, in this order.
         self.flushing: list[DirectTransport] = []
         self._outerLog: dict[str, Any] = {}

@@ -15,12 +15,12 @@ def useMonotonicTime(reactor: Any) -> None:
     Twisted's reactors use the wall clock: set back by an hour, it delays every timed call by an
     hour (twisted#2424); set forward, it makes all of them at once. From now on ``seconds()``
     continues from the time of day at this call, unaffected by later changes, so that calls which
-    are scheduled already stay right. A reactor that measures elapsed time itself, such as the
-    direct reactor or a ``Clock``, is left as it is.
+    are scheduled already stay right. A reactor that has a clock of its own is left as it is: a
+    ``Clock``, the direct reactor, or one that was changed before.
 
     :param reactor: any reactor of Twisted.
     """
-    if not isinstance(reactor, ReactorBase) or reactor.seconds is time.monotonic:
+    if not isinstance(reactor, ReactorBase) or "seconds" in vars(reactor):
         return
     start = time.time() - time.monotonic()
     # An attribute of the instance, which Twisted reads for every timed call.

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.base import ReactorBase
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -32,10 +32,10 @@ class MonotonicTimeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.time = FakeTime()
         self.patch(module, "time", self.time)
+        self.patch(ReactorBase, "seconds", staticmethod(self.time.time))
 
     def adapted(self, reactor: Any) -> Any:
         self.addCleanup(reactor.removeAll)
-        reactor.seconds = self.time.time
         self.early: list[str] = []
         reactor.callLater(3.0, self.early.append, "before")
         useMonotonicTime(reactor)
@@ -82,11 +82,18 @@ class MonotonicTimeTests(SynchronousTestCase):
             self.assertEqual(self.early, ["before"])
 
     def test_leftAlone(self) -> None:
-        """The direct reactor, and a clock that is not a reactor, are not changed."""
-        direct, clock = DirectReactor(), Clock()
+        """A Clock, the direct reactor, and a reactor that was changed before are not changed."""
+        clock, direct, changed = Clock(), DirectReactor(), self.adapted(SelectReactor())
         self.addCleanup(direct.removeAll)
-        self.patch(module, "time", time)
-        useMonotonicTime(direct)
-        useMonotonicTime(clock)
-        self.assertIs(direct.seconds, time.monotonic)
-        self.assertEqual(clock.seconds(), 0.0)
+        for reactor in (clock, direct, changed):
+            before = reactor.seconds
+            useMonotonicTime(reactor)
+            self.assertEqual(reactor.seconds, before)
+
+    def test_direct(self) -> None:
+        """The direct reactor continues from the time of day at its start."""
+        direct = DirectReactor()
+        self.addCleanup(direct.removeAll)
+        self.time.wall -= 3600
+        self.time.elapsed += 2.0
+        self.assertEqual(direct.seconds(), 1_000_002.0)
