@@ -140,7 +140,8 @@ class PingEvent:
     The outcome of a probe.
 
     :ivar target: the name of the server.
-    :ivar at: nanoseconds since the start.
+    :ivar at: nanoseconds from the start to when the probe was sent; for a foreign reply, to when
+        it was received.
     """
 
     target: str
@@ -172,6 +173,8 @@ class PingSession:
         view = PingView(options.quiet, options.timestamps, started, self._session.hex())
         self._writer: TextWriter[PingEvent, Sequence[PingResult]] = makeWriter(options.output, view)
         self._startedAt = time.monotonic_ns()
+        # When the first probe of the first target is sent, were it the first to be ready.
+        self._firstAt: int | None = None
         self._preparing: set[Deferred[Pinger]] = set()
         self._pingers: list[Pinger] = []
         self._reactor: IReactorTime
@@ -183,7 +186,9 @@ class PingSession:
 
     def start(self) -> None:
         """Probe all targets."""
-        probed = DeferredList([self._probe(target) for target in self._targets])
+        probed = DeferredList(
+            [self._probe(target, index) for index, target in enumerate(self._targets)]
+        )
         results = probed.addCallback(lambda ended: [found for _, found in ended if found])
         results.addCallback(self.result.callback)
 
@@ -209,7 +214,18 @@ class PingSession:
             results, self._runner.interrupted, self._options.plan, hasFailed=bool(failures)
         )
 
-    def _probe(self, target: Target) -> Deferred[PingResult | None]:
+    def _delay(self, index: int) -> int:
+        """
+        Nanoseconds until a target is probed. They are spread over the interval, as the round trips
+        of probes that are sent at the same instant grow with their number.
+        """
+        interval, now = self._options.interval, time.monotonic_ns()
+        offset = interval * index // len(self._targets)
+        if self._firstAt is None:
+            self._firstAt = now - offset
+        return 0 if self._options.adaptive else (self._firstAt + offset - now) % interval
+
+    def _probe(self, target: Target, index: int) -> Deferred[PingResult | None]:
         found: ITarget
         name, address = target.text, ""
 
@@ -224,7 +240,8 @@ class PingSession:
         def onReply(outcome: ProbeOutcome) -> None:
             if found.address != address:
                 showTarget()
-            event = PingEvent(name, time.monotonic_ns() - self._startedAt, outcome)
+            at = time.monotonic_ns() if outcome.sentAt is None else outcome.sentAt
+            event = PingEvent(name, at - self._startedAt, outcome)
             self._runner.write(self._writer.event(event))
 
         def begin(pinger: Pinger) -> Deferred[PingResult]:
@@ -233,7 +250,7 @@ class PingSession:
             self._pingers.append(pinger)
             found = pinger.target
             showTarget()
-            pinger.start()
+            pinger.start(self._delay(index))
             return pinger.result
 
         def failed(failure: Failure) -> None:

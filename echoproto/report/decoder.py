@@ -52,7 +52,7 @@ _MAX_INNER_SIZE = _HEADER_SIZE + 9 * 40_000
 # A message may quote a value of the file; longer messages are cut.
 _MAX_MESSAGE_LENGTH = 200
 
-_COUNTS = ("corrupt", "duplicates", "reordered", "late", "foreign")
+_COUNTS = ("corrupt", "duplicates", "reordered", "late", "foreign", "dropped")
 
 _Values = TypeVar("_Values")
 

@@ -119,6 +119,8 @@ def _targetStruct(result: PingResult) -> TargetValues:
         ),
         duration_ns=result.duration,
         **_counts(record),
+        dropped=record.dropped,
+        client_limits=result.limits,
         loss_ratio=record.lossRatio,
         bursts=len(bursts),
         longest_burst=max(bursts, default=0),
@@ -138,7 +140,7 @@ def probeValues(
     """
     The outcome of a probe, as a line of NDJSON or CSV.
 
-    :param at: nanoseconds since the start.
+    :param at: nanoseconds from the start to when the probe was sent.
     :param time: date and time of the outcome, if it is to be shown.
     """
     difference = "" if outcome.difference is None else str(outcome.difference)

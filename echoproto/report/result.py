@@ -25,14 +25,14 @@ class StoredResult:
     :ivar rate: received per second.
     :ivar counts: kinds of replies, by name: ``wrong`` (``load``, ``verify``), ``corrupt``,
         ``duplicates``, ``reordered``, ``late``, ``foreign`` (``ping``); ``dropped`` by the client's
-        full receive buffer (``load``).
+        full receive buffer (``load``, ``ping``).
     :ivar measured: the kind of ``times``: ``rtt``, ``response`` or ``service``; empty without
         times.
     :ivar times: the times of the exchanges.
     :ivar width: width of ``intervals``.
     :ivar intervals: the run in intervals; empty if they were not stored.
-    :ivar probes: for each probe, when it was answered or lost, and its round-trip time, ``None`` if
-        it was lost; empty if there are too many for a chart, or if they were not stored.
+    :ivar probes: for each probe, when it was sent and its round-trip time, ``None`` if it was lost;
+        empty if there are too many for a chart, or if they were not stored.
     """
 
     files: tuple[str, ...]

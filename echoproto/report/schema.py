@@ -120,7 +120,13 @@ class ProbeValues(Struct, frozen=True, kw_only=True):
     """The outcome of a probe, as a line of NDJSON."""
 
     target: str
-    at_ns: Annotated[Count, Meta(description="Time since the start.")]
+    at_ns: Annotated[
+        Count,
+        Meta(
+            description="When the probe was sent, since the start; of a foreign reply, when "
+            "it was received."
+        ),
+    ]
     kind: OutcomeKind
     seq: Annotated[
         Count | None, Meta(description="Number of the probe, from 1; null for a foreign reply.")
@@ -173,6 +179,12 @@ class TargetValues(Struct, frozen=True, kw_only=True):
     reordered: Count
     late: Count
     foreign: Count
+    dropped: Annotated[
+        Count, Meta(description="Replies that were dropped by the client's full receive buffers.")
+    ] = 0
+    client_limits: Annotated[
+        list[str], Meta(description="Reasons why the client may have limited the figures.")
+    ] = []
     loss_ratio: Ratio
     bursts: Annotated[Count, Meta(description="Number of bursts of consecutive losses.")]
     longest_burst: Count

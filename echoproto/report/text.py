@@ -53,6 +53,7 @@ def pingSummary(result: PingResult) -> str:
         lines.append(_spread("TLS handshake", result.securing))
     if record.lost and record.reasons:
         lines.append(f"lost: {'; '.join(record.reasons[:MAX_REASONS])}")
+    lines += [f"limited by the client: {limit}" for limit in result.limits]
     return "\n".join(lines)
 
 
@@ -167,6 +168,8 @@ def _counts(record: PingStatistics, duration: int) -> str:
         if counts[kind]
     ]
     parts.append(f"{record.lost} lost{_bursts(record)}")
+    if record.dropped:
+        parts.append(f"{record.dropped} dropped by the client")
     parts += [
         f"{counts[kind]} {kind.value}"
         for kind in (OutcomeKind.LATE, OutcomeKind.REORDERED)

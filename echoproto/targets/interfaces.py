@@ -38,6 +38,12 @@ class IChannel(Interface):
     def send(probe: bytes) -> None:
         """Send a probe; raises ``OSError`` or ``ExchangeError`` if that fails."""
 
+    def waited() -> int:
+        """
+        Nanoseconds that the reply that is being received has waited in our receive buffer; 0 if
+        that is unknown, as on a stream. The first call starts the kernel's timestamps.
+        """
+
     def dropped() -> int:
         """Number of replies that were dropped because our receive buffer was full."""
 

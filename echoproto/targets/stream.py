@@ -138,6 +138,10 @@ class StreamChannel(Protocol):
         over, self._closed = self._closed, True
         return self.transport is not None and not over
 
+    def waited(self) -> int:
+        """See :class:`.IChannel`."""
+        return 0
+
     def dropped(self) -> int:
         """See :class:`.IChannel`; a stream has flow control."""
         return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from socket import socket
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -22,7 +23,7 @@ from zope.interface import implementer
 from echoproto.errors import ConnectionClosed, DatagramTooLong, EchoprotoError
 from echoproto.targets.host import ResolvedHost
 from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
-from echoproto.transports.receivebuffer import droppedDatagrams, enlargeReceiveBuffer
+from echoproto.transports.receivebuffer import droppedDatagrams, enlargeReceiveBuffer, waitedTime
 from echoproto.transports.udp import listenDatagrams
 
 #: Datagrams that a channel remembers until its first reply.
@@ -245,11 +246,21 @@ class UDPChannel:
         for probe in unanswered:
             self._write(probe)
 
+    def waited(self) -> int:
+        """See :class:`IChannel`."""
+        receiver = self._socket
+        return 0 if receiver is None else waitedTime(receiver)
+
     def dropped(self) -> int:
         """See :class:`IChannel`."""
-        if not self._closed and (receiver := getattr(self._transport, "socket", None)) is not None:
+        if (receiver := self._socket) is not None:
             self._dropped = droppedDatagrams(receiver)
         return self._dropped
+
+    @property
+    def _socket(self) -> socket | None:
+        """The open socket; a port in memory has none."""
+        return None if self._closed else getattr(self._transport, "socket", None)
 
     def close(self) -> None:
         """See :class:`IChannel`."""

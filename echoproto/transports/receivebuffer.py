@@ -1,14 +1,19 @@
 """
-The receive buffer of a UDP socket, and the datagrams that the kernel dropped because it was full.
+The receive buffer of a UDP socket: its size, the datagrams that the kernel dropped because it was
+full, and the time that a datagram has waited in it.
 
-A client that does not count these takes its own drops for losses of the network.
+So a client does not take its own drops for losses, nor its own delays for those of the network.
 """
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from fcntl import ioctl
 from socket import SO_RCVBUF, SOL_SOCKET, socket
 from struct import Struct
+
+from echoproto.units import SECOND
 
 #: Bytes that are requested; the kernel grants ``net.core.rmem_max`` at most, root as many.
 RECEIVE_BUFFER = 4 << 20
@@ -18,6 +23,10 @@ _SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
 _MEMINFO = Struct("9I")
 _DROPS = 8
+
+# <asm-generic/sockios.h>: a struct timespec; see socket(7).
+_SIOCGSTAMPNS = 0x8907
+_TIMESPEC = Struct("ll")
 
 
 def enlargeReceiveBuffer(receiver: socket) -> None:
@@ -34,3 +43,18 @@ def droppedDatagrams(receiver: socket) -> int:
     except OSError:
         return 0
     return int(_MEMINFO.unpack(values)[_DROPS]) if len(values) == _MEMINFO.size else 0
+
+
+def waitedTime(receiver: socket) -> int:
+    """
+    Nanoseconds between the arrival of the datagram that was received last, and now.
+
+    It is 0 if the kernel does not tell. The first call makes it note the arrivals from then on.
+    """
+    try:
+        stamp = ioctl(receiver, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
+    except OSError:
+        return 0
+    arrivedAt, fraction = _TIMESPEC.unpack(stamp)
+    # The kernel has wall clock time only; if that was set back meanwhile the time is unknown.
+    return int(max(time.time_ns() - arrivedAt * SECOND - fraction, 0))

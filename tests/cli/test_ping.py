@@ -5,6 +5,7 @@ import io
 import json
 import re
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,22 @@ class PingTests(CommandTestCase):
         self.newReactor()
         both = self.ping("-q", "-c", "1", "-W", "50ms", NOWHERE, THERE).output
         self.assertLess(both.index(f"--- {NOWHERE}"), both.index(f"--- {THERE}"))
+
+    def test_spread(self) -> None:
+        """Targets are probed at even distances within the interval, not at the same instant."""
+        arrivals: list[float] = []
+
+        class Arrivals(EchoDatagramProtocol):
+            def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+                arrivals.append(reactor.seconds())
+                super().datagramReceived(datagram, addr)
+
+        reactor = self.reactor
+        port = reactor.listenUDP(8, Arrivals(reactor))
+        self.patch(time, "monotonic_ns", lambda: round(reactor.seconds() * 1e9))
+        self.ping("-c", "2", "-i", "200ms", *["udp://127.0.0.1:8"] * 4)
+        port.stopListening()
+        self.assertEqual([round(at * 20) for at in arrivals[:4]], [0, 1, 2, 3])
 
     def test_wrongBytes(self) -> None:
         """Wrong bytes are status 3, and shown with their offset."""

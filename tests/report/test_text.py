@@ -69,6 +69,15 @@ class TextTests(SynchronousTestCase):
             "udp://lab1:7: seq=6 lost: no reply in 2 s",
         )
 
+    def test_limits(self) -> None:
+        """The limits of the client, and the replies that it dropped, are in the summary."""
+        self.record.dropped = 2
+        summary = pingSummary(self.result())
+        self.assertIn(
+            "6 sent, 0 received, 4 lost (66.67 %, 1 burst, longest 6), 2 dropped by", summary
+        )
+        self.assertIn("\nlimited by the client: 2 replies were dropped", summary)
+
     def test_summary(self) -> None:
         """The summary has counts, round-trip times, their variation, and reasons of losses."""
         self.test_lines()

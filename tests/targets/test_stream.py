@@ -123,7 +123,7 @@ class StreamTests(SynchronousTestCase):
             self.pairs[0].pump()
         self.assertEqual((self.receiver.replies, calls[-1]), ([], "pause"))
         channel.resumeProducing()
-        self.assertEqual(channel.dropped(), 0)
+        self.assertEqual((channel.dropped(), channel.waited()), (0, 0))
         self.pairs[0].pump()
         self.assertEqual((len(self.receiver.replies), calls[-1]), (70_000, "resume"))
         channel.unregisterProducer()

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import socket
+import time
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.transports.receivebuffer import droppedDatagrams, enlargeReceiveBuffer
+from echoproto.transports.receivebuffer import droppedDatagrams, enlargeReceiveBuffer, waitedTime
+from echoproto.units import SECOND
 
 
 class OldSocket:
@@ -51,6 +54,19 @@ class ReceiveBufferTests(SynchronousTestCase):
                 waiting += 1
         except BlockingIOError:
             self.assertEqual(droppedDatagrams(made), 100 - waiting)
+
+    def test_waited(self) -> None:
+        """A datagram that was received has waited since the kernel took it."""
+        made = self.socket()
+        self.assertEqual(waitedTime(made), 0)
+        self.socket().sendto(b"ping", made.getsockname())
+        made.recv(10)
+        with mock.patch("time.time_ns", return_value=time.time_ns() + 60 * SECOND):
+            waited = waitedTime(made)
+        self.assertGreaterEqual(waited, 60 * SECOND)
+        self.assertLess(waited, 600 * SECOND)
+        with mock.patch("time.time_ns", return_value=time.time_ns() - 3600 * SECOND):
+            self.assertEqual(waitedTime(made), 0)
 
     def test_unknown(self) -> None:
         """A kernel that knows the options not, or an older form of them, changes nothing."""

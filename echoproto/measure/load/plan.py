@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from echoproto.deadlines import LATENESS
+from echoproto.measure.clientlimits import DROPPED_REMEDY, heldUpLimit
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.units import SECOND, seconds
+from echoproto.units import SECOND
 
 #: Share of a CPU from which on the client is reported as the limit.
 SATURATED_SHARE = 0.9
@@ -26,9 +27,6 @@ MAX_LATENESS_NS = 2_000_000
 
 #: Nanoseconds by which a timer may be late before the process was held up.
 MAX_HELD_UP_NS = round(LATENESS * SECOND)
-
-#: Where and why a reply was dropped, and the remedy.
-DROPPED_REMEDY = "by the client's full receive buffer; raise net.core.rmem_max"
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ class LoadResult:
         if self.dropped:
             found.append(f"{self.dropped} replies were dropped {DROPPED_REMEDY}")
         if self.heldUp > MAX_HELD_UP_NS:
-            found.append(f"this process was held up for {seconds(self.heldUp)} at a time")
+            found.append(heldUpLimit(self.heldUp))
         if self.late.percentile(99) > MAX_LATENESS_NS:
             late = self.late.percentile(99) / 1e6
             found.append(f"1 % of the messages were sent {late:.1f} ms late or more")

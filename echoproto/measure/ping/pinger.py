@@ -6,7 +6,6 @@ Replies are classified by :mod:`.statistics`.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +15,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.deadlines import DeadlineCall
 from echoproto.errors import ConnectionClosed, EchoprotoError, ExchangeError
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.ping.awaited import AwaitedProbes
 from echoproto.measure.ping.plan import PingPlan, PingResult
+from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
 from echoproto.targets.failures import failureReason, sendErrorReason
 from echoproto.targets.interfaces import IReplyReceiver
@@ -64,29 +66,46 @@ class Pinger:
         self._channel: Any = None
         self._opening: Deferred[Any] | None = None
         self._connecting, self._securing = LatencyHistogram(), LatencyHistogram()
-        # The timeouts of the probes under way, by sequence number; the order of these on a stream.
-        self._awaited: dict[int, IDelayedCall] = {}
-        self._inOrder: deque[int] = deque()
+        self._awaited = AwaitedProbes(clock, plan.timeout, self._timedOut)
         self._next: IDelayedCall | None = None
-        self._deadline: IDelayedCall | None = None
+        self._deadline: DeadlineCall | None = None
+        self._schedule = ProbeSchedule(plan.interval)
+        # Replies that the receive buffers of earlier channels have dropped.
+        self._dropped = 0
         # Whether a probe is due that waits for the reply to the one before it.
         self._isHeld = False
         self._isOver = False
 
-    def start(self) -> None:
-        """See :class:`~echoproto.measure.measurement.Measurement`."""
-        self._began = self._monotonicNs()
+    def start(self, delay: int = 0) -> None:
+        """
+        See :class:`~echoproto.measure.measurement.Measurement`.
+
+        :param delay: nanoseconds until the first probe.
+        """
+        now = self._monotonicNs()
         if self._plan.deadline is not None:
-            elapsed = 0 if self._preparedAt is None else self._began - self._preparedAt
-            self._deadline = self._later(self._plan.deadline - elapsed, self.stop)
-        self._due = self._began
-        self._probe()
+            elapsed = 0 if self._preparedAt is None else now - self._preparedAt
+            remaining = max(self._plan.deadline - elapsed, 0)
+            self._deadline = DeadlineCall(self._clock, remaining / SECOND, self.stop)
+        self._began = self._schedule.due = now + delay
+        if delay:
+            self._next = self._later(delay, self._probeOnTime)
+        else:
+            self._probe()
 
     def snapshot(self) -> PingResult:
         """The figures so far."""
-        duration = self._monotonicNs() - self._began
+        if self._channel is not None:
+            self._record.dropped = self._dropped + self._channel.dropped()
         return PingResult(
-            self.target.name, self._plan, self._record, duration, self._connecting, self._securing
+            self.target.name,
+            self._plan,
+            self._record,
+            max(self._monotonicNs() - self._began, 0),
+            self._connecting,
+            self._securing,
+            self._schedule.heldUp,
+            self._schedule.delayed,
         )
 
     def stop(self) -> None:
@@ -94,7 +113,7 @@ class Pinger:
         if self._isOver:
             return
         now = self._monotonicNs()
-        for sequence in self._awaited:
+        for sequence in (*self._awaited.overdue, *self._awaited):
             self._record.dismiss(sequence, now)
         snapshot = self.snapshot()
         self._end()
@@ -102,7 +121,8 @@ class Pinger:
 
     def _end(self) -> None:
         self._isOver = True
-        for call in (self._next, self._deadline, *self._awaited.values()):
+        self._awaited.end()
+        for call in (self._next, self._deadline):
             if call is not None and call.active():
                 call.cancel()
         if self._opening is not None:
@@ -113,6 +133,11 @@ class Pinger:
         return self._clock.callLater(max(time, 0) / SECOND, call, *arguments)
 
     # Probes
+
+    def _probeOnTime(self) -> None:
+        """Send a probe, and note by how much this process is late."""
+        self._schedule.called(self._monotonicNs())
+        self._probe()
 
     def _probe(self) -> None:
         """Send a probe, over a new connection if necessary."""
@@ -130,7 +155,7 @@ class Pinger:
 
     def _open(self) -> None:
         opening = self._opening = self.target.open(self)
-        timer = self._later(self._plan.timeout, opening.cancel)
+        timer = DeadlineCall(self._clock, self._plan.timeout / SECOND, opening.cancel)
 
         def opened(result: Any) -> Any:
             self._opening = None
@@ -150,6 +175,7 @@ class Pinger:
             channel.close()
             return
         self._channel = channel
+        channel.waited()
         if channel.connectTime is not None:
             self._connecting.add(channel.connectTime)
         if channel.handshakeTime is not None:
@@ -165,30 +191,27 @@ class Pinger:
             return
         self._record.send(self._monotonicNs())
         self._onReply(self._record.lose(self._record.sent - 1, failureReason(failure)))
-        self._schedule()
+        self._scheduleNext()
 
     def _send(self) -> None:
         probe = self._record.send(self._monotonicNs())
         sequence = self._record.sent - 1
-        self._awaited[sequence] = self._later(self._plan.timeout, self._timedOut, sequence)
-        self._inOrder.append(sequence)
+        self._awaited.add(sequence, self._channel.ordered)
         try:
             self._channel.send(probe)
         except (OSError, EchoprotoError) as error:
             self._lose(sequence, sendErrorReason(error))
-        self._schedule()
+        self._scheduleNext()
 
-    def _schedule(self) -> None:
+    def _scheduleNext(self) -> None:
         """Schedule the next probe, if there is one."""
         if self._isOver:
             return
         if self._plan.count is not None and self._record.sent >= self._plan.count:
             self._endIfDone()
             return
-        now = self._monotonicNs()
-        # After a pause of this process, do not send the missed probes in a burst.
-        self._due = max(self._due + self._plan.interval, now - self._plan.interval)
-        self._next = self._later(self._due - now, self._probe)
+        delay = self._schedule.advance(self._monotonicNs())
+        self._next = self._later(delay, self._probeOnTime)
 
     def _settled(self) -> None:
         """A probe is answered or lost: continue or end if that was awaited."""
@@ -199,34 +222,48 @@ class Pinger:
 
     def _endIfDone(self) -> None:
         enough = self._plan.count is not None and self._record.sent >= self._plan.count
-        if enough and self._opening is None and not self._awaited:
+        if not enough or self._opening is not None or self._awaited:
+            return
+        wait = self._lateReplyTime()
+        if wait <= 0:
             self.stop()
+        elif self._next is None:
+            self._next = self._later(wait, self.stop)
+
+    def _lateReplyTime(self) -> int:
+        """Nanoseconds in which late replies to the last probes may come, as to those before."""
+        longest = self._record.times.maximum
+        if longest <= self._plan.timeout or not self._awaited.overdue or not self._record.lost:
+            return 0
+        lastSentAt = self._record.sentAt(self._awaited.overdue[-1])
+        return lastSentAt + 2 * longest - self._monotonicNs()
 
     # Replies
 
     def replyReceived(self, reply: bytes) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         now = self._monotonicNs()
+        if self._channel is not None:
+            now -= self._channel.waited()
         if self._channel is not None and self._channel.ordered:
-            sequence = self._inOrder.popleft() if self._inOrder else None
-            outcome = self._record.receiveFor(sequence, reply, now)
+            outcome = self._record.receiveFor(self._awaited.next(), reply, now)
         else:
             outcome = self._record.receive(reply, now)
         if outcome.sequence is not None:
-            self._forget(outcome.sequence)
+            self._awaited.discard(outcome.sequence)
         self._onReply(outcome)
         if self._plan.adaptive and not self._awaited and self._next is not None:
             self._next.cancel()
-            self._due = now
-            self._next = self._later(0, self._probe)
+            self._schedule.due = self._monotonicNs()
+            self._next = self._later(0, self._probeOnTime)
         self._settled()
 
     def connectionLost(self, reason: str) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         if self._channel is None or not self._channel.connectionless:
             self._channel = None
-            self._inOrder.clear()
-        for sequence in list(self._awaited):
+            self._awaited.disconnected()
+        for sequence in self._awaited:
             self._lose(sequence, reason)
         self._settled()
 
@@ -235,17 +272,14 @@ class Pinger:
         self._settled()
 
     def _lose(self, sequence: int, reason: str) -> None:
-        self._forget(sequence)
+        self._awaited.discard(sequence)
         self._onReply(self._record.lose(sequence, reason))
-
-    def _forget(self, sequence: int) -> None:
-        timer = self._awaited.pop(sequence, None)
-        if timer is not None and timer.active():
-            timer.cancel()
 
     def _close(self) -> None:
         channel, self._channel = self._channel, None
-        isComplete = not self._inOrder
-        self._inOrder.clear()
+        isComplete = self._awaited.isComplete
+        self._awaited.disconnected()
         if channel is not None:
+            self._dropped += channel.dropped()
+            self._record.dropped = self._dropped
             (channel.close if isComplete else channel.abort)()

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from echoproto.measure.clientlimits import DROPPED_REMEDY, heldUpLimit
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.statistics import PingStatistics
-from echoproto.units import SECOND
+from echoproto.units import SECOND, milliseconds
+
+#: Share of the interval from which on its delay is reported.
+DELAYED_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class PingResult:
     :ivar duration: nanoseconds from the first probe to the end.
     :ivar connecting: times to connect.
     :ivar securing: times of TLS handshakes.
+    :ivar heldUp: the longest time by which this process was late for a probe, if it was held up.
+    :ivar delayed: nanoseconds by which this process being late has delayed the schedule.
     """
 
     target: str
@@ -51,3 +57,21 @@ class PingResult:
     duration: int
     connecting: LatencyHistogram
     securing: LatencyHistogram
+    heldUp: int = 0
+    delayed: int = 0
+
+    @property
+    def limits(self) -> list[str]:
+        """Reasons why the client may have limited the figures, in words."""
+        found = []
+        if self.record.dropped:
+            found.append(f"{self.record.dropped} replies were dropped {DROPPED_REMEDY}")
+        if self.heldUp:
+            found.append(heldUpLimit(self.heldUp))
+        delay = self.delayed / max(self.record.sent, 1)
+        if delay > self.plan.interval * DELAYED_SHARE:
+            found.append(
+                f"the interval was {milliseconds(self.plan.interval + delay)} ms on average "
+                f"instead of {milliseconds(self.plan.interval)} ms, as probes were late"
+            )
+        return found

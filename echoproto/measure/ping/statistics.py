@@ -40,6 +40,7 @@ class ProbeOutcome:
     :ivar time: nanoseconds since the probe was sent; ``None`` for a loss or a foreign reply.
     :ivar difference: the first difference of a corrupt reply.
     :ivar reason: why a probe is lost.
+    :ivar sentAt: when the probe was sent, in nanoseconds; ``None`` for a foreign reply.
     """
 
     kind: OutcomeKind
@@ -48,6 +49,7 @@ class ProbeOutcome:
     time: int | None = None
     difference: Difference | None = None
     reason: str = ""
+    sentAt: int | None = None
 
 
 class PingStatistics:
@@ -58,6 +60,7 @@ class PingStatistics:
     :param timeout: nanoseconds after which a reply is late.
     :ivar sent: probes so far; at the end without those that were still under way.
     :ivar received: number of these with a reply, right or wrong, in time or late.
+    :ivar dropped: number of replies that our full receive buffer dropped.
     :ivar counts: number of each kind; a late reply that is corrupt counts as both.
     :ivar times: round-trip times of the first reply to each probe.
     :ivar variation: absolute differences of the round-trip times of consecutive probes
@@ -69,7 +72,7 @@ class PingStatistics:
     def __init__(self, probes: ProbePayload, timeout: int) -> None:
         self.probes = probes
         self.timeout = timeout
-        self.received = 0
+        self.received = self.dropped = 0
         self.counts = dict.fromkeys(OutcomeKind, 0)
         self.times = LatencyHistogram()
         self.variation = LatencyHistogram()
@@ -89,8 +92,12 @@ class PingStatistics:
 
     @property
     def lost(self) -> int:
-        """Probes without a reply so far."""
-        return self.sent - self.received
+        """Probes without a reply so far, except for replies that our receive buffer dropped."""
+        return max(self.sent - self.received - self.dropped, 0)
+
+    def sentAt(self, sequence: int) -> int:
+        """When a probe was sent."""
+        return self._sentAt[sequence]
 
     @property
     def lossRatio(self) -> float:
@@ -123,8 +130,11 @@ class PingStatistics:
         return self.probes.encode(self.sent - 1, at)
 
     def dismiss(self, sequence: int, at: int) -> None:
-        """The run ends: ignore a probe whose reply could still arrive, as others took longer."""
-        if at - self._sentAt[sequence] <= self.times.maximum:
+        """
+        The run ends: ignore a probe without a reply if that could still arrive, as others took
+        longer.
+        """
+        if not self.answered(sequence) and at - self._sentAt[sequence] <= self.times.maximum:
             self._took[sequence] = UNDER_WAY
             self._underWay += 1
 
@@ -136,7 +146,7 @@ class PingStatistics:
         """Count a probe as lost; its reply is late if it arrives after all."""
         self.counts[OutcomeKind.LOST] += 1
         self._reasons[reason] += 1
-        return ProbeOutcome(OutcomeKind.LOST, sequence, reason=reason)
+        return ProbeOutcome(OutcomeKind.LOST, sequence, reason=reason, sentAt=self.sentAt(sequence))
 
     def receive(self, reply: bytes, at: int) -> ProbeOutcome:
         """
@@ -157,7 +167,9 @@ class PingStatistics:
         sentAt = self._sentAt[sequence]
         time = max(at - sentAt, 0)
         if self.answered(sequence):
-            return self._count(ProbeOutcome(OutcomeKind.DUPLICATE, sequence, len(reply), time))
+            return self._count(
+                ProbeOutcome(OutcomeKind.DUPLICATE, sequence, len(reply), time, sentAt=sentAt)
+            )
         kinds = []
         sent = self.probes.encode(sequence, sentAt)
         wrong = None if sent == reply else difference(sent, reply)
@@ -171,7 +183,7 @@ class PingStatistics:
         kinds = kinds or [OutcomeKind.REPLY]
         for kind in kinds[1:]:
             self.counts[kind] += 1
-        return self._count(ProbeOutcome(kinds[0], sequence, len(reply), time, wrong))
+        return self._count(ProbeOutcome(kinds[0], sequence, len(reply), time, wrong, sentAt=sentAt))
 
     def _count(self, outcome: ProbeOutcome) -> ProbeOutcome:
         self.counts[outcome.kind] += 1

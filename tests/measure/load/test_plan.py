@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.load.plan import DROPPED_REMEDY, LoadPlan
+from echoproto.measure.clientlimits import DROPPED_REMEDY
+from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.schedule import fixed
 from echoproto.units import SECOND
 from tests.report.sampleresults import histogramOf, loadResult

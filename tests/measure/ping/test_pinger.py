@@ -10,6 +10,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from echoproto.errors import DatagramTooLong
+from echoproto.measure.clientlimits import DROPPED_REMEDY
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.plan import PingPlan
@@ -25,6 +26,7 @@ class FakeChannel:
     """Records the probes; a test answers them."""
 
     connectionless = False
+    wait = drops = 0
     connectTime: int | None = 3 * MS
     handshakeTime: int | None = None
 
@@ -39,8 +41,11 @@ class FakeChannel:
             raise self.error
         self.sent.append(probe)
 
+    def waited(self) -> int:
+        return self.wait
+
     def dropped(self) -> int:
-        return 0
+        return self.drops
 
     def close(self) -> None:
         self.closed = True
@@ -139,6 +144,123 @@ class PingingTests(SynchronousTestCase):
         self.target.receiver.replyReceived(b"?" * 32)
         self.assertEqual(self.kinds()[1:], [OutcomeKind.REPLY, OutcomeKind.FOREIGN])
 
+    def test_lateAtTheEnd(self) -> None:
+        """If replies take longer than the timeout, those to the last probes are awaited, too."""
+        pinging = self.begin(Target(ordered=False), count=3, interval=20 * MS, timeout=10 * MS)
+        for milli in range(1, 70):
+            self.clock.advance(0.001)
+            if milli in (30, 50):
+                self.answer(probe=milli // 20 - 1)
+        self.assertNoResult(pinging.result)
+        self.clock.advance(0.001)
+        self.answer(probe=2)
+        record = self.successResultOf(pinging.result).record
+        self.assertEqual((record.received, record.lost), (3, 0))
+
+    def test_neverAtTheEnd(self) -> None:
+        """Late replies to the last probes are awaited for twice the longest round trip."""
+        pinging = self.begin(Target(ordered=False), count=2, interval=20 * MS, timeout=10 * MS)
+        for milli in range(1, 78):
+            self.clock.advance(0.001)
+            if milli == 29:
+                self.answer(probe=0)
+        self.assertNoResult(pinging.result)
+        self.clock.advance(0.001)
+        self.assertEqual(self.successResultOf(pinging.result).record.lost, 1)
+
+    def test_stoppedBeforeLate(self) -> None:
+        """Stopped while late replies could still come, it counts no loss for them."""
+        pinging = self.begin(Target(ordered=False), count=2, interval=20 * MS, timeout=10 * MS)
+        for milli in range(1, 40):
+            self.clock.advance(0.001)
+            if milli == 29:
+                self.answer(probe=0)
+        pinging.stop()
+        record = self.successResultOf(pinging.result).record
+        self.assertEqual((record.sent, record.received, record.lost), (1, 1, 0))
+
+    def test_delayed(self) -> None:
+        """The first probe may be sent later; stopped before, nothing was sent."""
+        for isStopped in (False, True):
+            self.begin()
+            pinging = Pinger(
+                self.target,
+                self.clock,
+                self.now,
+                self.record(),
+                PingPlan(count=1),
+                self.seen.append,
+            )
+            pinging.start(300 * MS)
+            self.clock.advance(0.2)
+            self.assertEqual(len(self.target.channels), 1)
+            if isStopped:
+                pinging.stop()
+            else:
+                self.clock.advance(0.1)
+                self.answer()
+            result = self.successResultOf(pinging.result)
+            self.assertEqual((result.record.sent, result.duration), (not isStopped, 0))
+
+    def test_arrival(self) -> None:
+        """The time that a reply has waited in the receive buffer is not that of the network."""
+        target = Target(ordered=False)
+        self.begin(target, timeout=500 * MS)
+        target.channels[0].wait = 2 * SECOND
+        self.clock.advance(2.4)
+        self.answer(probe=0)
+        self.assertEqual([outcome.time for outcome in self.seen], [400 * MS])
+
+    def test_heldUp(self) -> None:
+        """A process that was held up reads first, then judges, and reports the pause."""
+        pinging = self.begin(interval=100 * MS, count=2)
+        self.clock.advance(3.1)
+        self.answer(probe=0)
+        self.answer()
+        result = self.successResultOf(pinging.result)
+        self.assertEqual((result.record.lost, result.heldUp), (0, 3 * SECOND))
+        self.assertEqual(result.limits[0], "this process was held up for 3 s at a time")
+
+    def test_intervalNotKept(self) -> None:
+        """An interval that this process cannot keep is reported."""
+        pinging = self.begin(interval=MS, count=101)
+        for _ in range(100):
+            self.clock.advance(0.004)
+            self.answer()
+        self.clock.advance(0.004)
+        for _ in range(101):
+            self.answer()
+        result = self.successResultOf(pinging.result)
+        self.assertEqual(len(result.limits), 1)
+        self.assertRegex(
+            result.limits[0], r"the interval was 1\.3\d+ ms on average instead of 1\.0"
+        )
+
+    def test_dropped(self) -> None:
+        """Replies that our own receive buffers dropped are not lost, over all connections."""
+        pinging = self.begin(interval=MS, count=2, reconnect=True, timeout=10 * MS)
+        self.target.channels[0].drops = 1
+        for _ in range(11):
+            self.clock.advance(0.001)
+        self.target.channels[1].drops = 1
+        self.assertEqual(pinging.snapshot().record.dropped, 2)
+        for _ in range(11):
+            self.clock.advance(0.001)
+        result = self.successResultOf(pinging.result)
+        self.assertEqual((result.record.lost, result.record.lossRatio), (0, 0))
+        self.assertEqual(result.limits, [f"2 replies were dropped {DROPPED_REMEDY}"])
+
+    def test_ownTime(self) -> None:
+        """A loss has the time when its probe was sent, as a reply has."""
+        self.begin(interval=300 * MS, timeout=500 * MS)
+        for _ in range(6):
+            self.clock.advance(0.1)
+        self.answer()
+        self.assertEqual([outcome.sentAt for outcome in self.seen], [0, 0])
+
+    def record(self) -> PingStatistics:
+        return PingStatistics(ProbePayload(b"test", 32), SECOND)
+
     def test_anyOrder(self) -> None:
         """Datagrams are matched by content."""
         self.begin(Target(ordered=False), count=2, interval=MS)
@@ -150,7 +272,7 @@ class PingingTests(SynchronousTestCase):
     def test_deadline(self) -> None:
         """At the deadline it ends, whatever is awaited."""
         pinging = self.begin(deadline=SECOND, interval=300 * MS)
-        self.clock.pump([0.3] * 4)
+        self.clock.pump([0.1] * 11)
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 4)
         pinging.stop()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.measure.clientlimits import DROPPED_REMEDY, heldUpLimit
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.plan import PingPlan, PingResult
@@ -16,6 +17,25 @@ class PingPlanTests(SynchronousTestCase):
 
 
 class PingResultTests(SynchronousTestCase):
+    def test_limits(self) -> None:
+        """Drops, pauses and an interval that was not kept are limits of the client."""
+        record = PingStatistics(ProbePayload(b"test", 32), SECOND)
+        record.send(0)
+        times = LatencyHistogram(), LatencyHistogram()
+        self.assertEqual(PingResult("lab1", PingPlan(), record, SECOND, *times).limits, [])
+        record.dropped = 2
+        result = PingResult("lab1", PingPlan(), record, SECOND, *times, 3 * SECOND, SECOND)
+        interval = "the interval was 2000.000 ms on average instead of 1000.000 ms, as "
+        interval += "probes were late"
+        self.assertEqual(
+            result.limits,
+            [
+                f"2 replies were dropped {DROPPED_REMEDY}",
+                heldUpLimit(3 * SECOND),
+                interval,
+            ],
+        )
+
     def test_record(self) -> None:
         """A result has the statistics of its probes."""
         record = PingStatistics(ProbePayload(b"test", 32), SECOND)
