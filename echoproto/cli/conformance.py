@@ -27,7 +27,14 @@ from echoproto.cli.options import (
     targetOf,
     targetOptions,
 )
-from echoproto.cli.output import ResultView, TextWriter, Values, makeWriter, opened
+from echoproto.cli.output import (
+    ResultView,
+    TextWriter,
+    Values,
+    makeWriter,
+    opened,
+    startTime,
+)
 from echoproto.cli.progress import ProgressStage
 from echoproto.cli.runner import MeasurementRunner
 from echoproto.cli.tables import tableText
@@ -150,6 +157,7 @@ class ConformanceView(ResultView[object, ConformanceResult]):
     def __init__(self, stream: IO[str], quiet: bool) -> None:
         self._stream = stream
         self._quiet = quiet
+        self._started = startTime()
 
     def resultLines(self, result: ConformanceResult) -> Iterable[str]:
         """See :class:`ResultView`."""
@@ -161,7 +169,7 @@ class ConformanceView(ResultView[object, ConformanceResult]):
 
     def document(self, result: ConformanceResult) -> Values:
         """See :class:`ResultView`."""
-        return conformanceDocument(result)
+        return conformanceDocument(result, self._started)
 
 
 def conformanceStatus(result: ConformanceResult, interrupted: bool) -> int:

@@ -32,7 +32,14 @@ from echoproto.cli.options import (
     targetOf,
     targetOptions,
 )
-from echoproto.cli.output import ResultView, TextWriter, Values, makeWriter, opened
+from echoproto.cli.output import (
+    ResultView,
+    TextWriter,
+    Values,
+    makeWriter,
+    opened,
+    startTime,
+)
 from echoproto.cli.progress import ProgressStage
 from echoproto.cli.runner import MeasurementRunner
 from echoproto.measure.api import LoadPlan, LoadResult, prepareLoad
@@ -151,7 +158,7 @@ class LoadOptions(TargetOptions, OutputOptions):
 def loadCommand(options: LoadOptions) -> int:
     """Load an echo server over many connections, and time every exchange."""
     target = targetOf(options)
-    writer: TextWriter[Interval, LoadResult] = makeWriter(options.output, LoadView())
+    writer: TextWriter[Interval, LoadResult] = makeWriter(options.output, LoadView(options.sizes))
     with opened(options.out) as stream:
         runner = MeasurementRunner[LoadGenerator | LoadWorkerPool](
             "load", stream, target.text, progress=_progress
@@ -183,9 +190,16 @@ def loadCommand(options: LoadOptions) -> int:
 
 
 class LoadView(ResultView[Interval, LoadResult]):
-    """Intervals of a second, and the whole load."""
+    """
+    Intervals of a second, and the whole load.
+
+    :param sizes: the least and the most bytes of a message.
+    """
 
     eventType = "interval"
+
+    def __init__(self, sizes: tuple[int, int]) -> None:
+        self._run = (startTime(), sizes)
 
     def resultLines(self, result: LoadResult) -> Iterable[str]:
         """See :class:`ResultView`."""
@@ -197,12 +211,12 @@ class LoadView(ResultView[Interval, LoadResult]):
 
     def document(self, result: LoadResult) -> Values:
         """See :class:`ResultView`."""
-        return loadDocument(result)
+        return loadDocument(result, *self._run)
 
     def summaries(self, result: LoadResult) -> Iterable[Values]:
         """See :class:`ResultView`."""
         intervals = ("interval_ns", "intervals")
-        return ({k: v for k, v in loadDocument(result).items() if k not in intervals},)
+        return ({k: v for k, v in self.document(result).items() if k not in intervals},)
 
 
 def loadStatus(result: LoadResult, interrupted: bool, hasFailed: bool) -> int:

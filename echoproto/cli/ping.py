@@ -33,7 +33,14 @@ from echoproto.cli.options import (
     targetOptions,
     targetsOf,
 )
-from echoproto.cli.output import ResultView, TextWriter, Values, makeWriter, opened
+from echoproto.cli.output import (
+    ResultView,
+    TextWriter,
+    Values,
+    makeWriter,
+    opened,
+    startTime,
+)
 from echoproto.cli.runner import MeasurementRunner
 from echoproto.measure.api import DEFAULT_SIZE, PingPlan, PingResult, preparePing
 from echoproto.measure.assertions import Assertion
@@ -169,8 +176,7 @@ class PingSession:
         self._options = options
         self._runner = runner
         self._session = os.urandom(4)
-        started = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        view = PingView(options.quiet, options.timestamps, started, self._session.hex())
+        view = PingView(options.quiet, options.timestamps, startTime(), self._session.hex())
         self._writer: TextWriter[PingEvent, Sequence[PingResult]] = makeWriter(options.output, view)
         self._startedAt = time.monotonic_ns()
         # When the first probe of the first target is sent, were it the first to be ready.

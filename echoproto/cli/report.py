@@ -24,6 +24,7 @@ from echoproto.report.compare import Comparison, compare
 from echoproto.report.export import comparisonDocument, comparisonRows, reportDocument, resultRows
 from echoproto.report.loader import readStream
 from echoproto.report.merge import mergeResults
+from echoproto.report.notes import resultNotes
 from echoproto.report.result import StoredResult
 from echoproto.report.table import comparisonColumns, resultColumns, sides
 
@@ -176,6 +177,7 @@ class ReportView(ResultView[Values, ReportContent]):
         """See :class:`ResultView`."""
         if not result.comparisons:
             yield tableText(self._stream, *resultColumns(result.results))
+            yield from resultNotes(result.results)
         for index, comparison in enumerate(result.comparisons):
             if index:
                 yield ""

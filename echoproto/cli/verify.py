@@ -26,13 +26,21 @@ from echoproto.cli.options import (
     targetOf,
     targetOptions,
 )
-from echoproto.cli.output import ResultView, TextWriter, Values, makeWriter, opened
+from echoproto.cli.output import (
+    ResultView,
+    TextWriter,
+    Values,
+    makeWriter,
+    opened,
+    startTime,
+)
 from echoproto.cli.progress import ProgressStage
 from echoproto.cli.runner import MeasurementRunner
 from echoproto.measure.api import VerifyResult, prepareVerify
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.verifier import STOPPED, StreamVerifier
 from echoproto.report.document import verifyDocument
+from echoproto.report.schema import VerifyConfiguration
 from echoproto.report.text import verifyLine, verifySummary
 from echoproto.units import SECOND
 
@@ -84,7 +92,7 @@ def verifyCommand(options: VerifyOptions) -> int:
     """Send a known stream to an echo server, and compare every byte of the echo."""
     target = targetOf(options)
     size = None if options.duration else options.size
-    writer: TextWriter[Fault, VerifyResult] = makeWriter(options.output, VerifyView(options.quiet))
+    writer: TextWriter[Fault, VerifyResult] = makeWriter(options.output, VerifyView(options))
 
     def onStart(verifier: StreamVerifier, reactor: IReactorTime) -> None:
         heading = f"VERIFY {verifier.target.name}, seed {verifier.snapshot().seed}"
@@ -123,11 +131,17 @@ class VerifyView(ResultView[Fault, VerifyResult]):
     """
     Faults, and the summary.
 
-    :param quiet: whether faults have no line.
+    :param options: of the command.
     """
 
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
+    def __init__(self, options: VerifyOptions) -> None:
+        self._quiet = options.quiet
+        self._started = startTime()
+        self._configuration = VerifyConfiguration(
+            size_bytes=None if options.duration else options.size,
+            duration_ns=options.duration,
+            timeout_ns=options.timeout,
+        )
 
     def eventLines(self, event: Fault) -> Iterable[str]:
         """See :class:`ResultView`."""
@@ -139,7 +153,7 @@ class VerifyView(ResultView[Fault, VerifyResult]):
 
     def document(self, result: VerifyResult) -> Values:
         """See :class:`ResultView`."""
-        return verifyDocument(result)
+        return verifyDocument(result, self._started, self._configuration)
 
 
 def verifyStatus(result: VerifyResult, interrupted: bool) -> int:

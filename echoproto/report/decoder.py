@@ -11,7 +11,7 @@ import base64
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -154,12 +154,20 @@ def intervalOf(values: IntervalValues) -> Interval:
 
 def _ping(document: PingDocument, name: str) -> Iterator[StoredResult]:
     for index, target in enumerate(document.targets):
-        yield _target(target, name, f"targets[{index}].")
+        yield _target(target, name, f"targets[{index}].", document.started)
 
 
-def _target(target: TargetValues, name: str, path: str) -> StoredResult:
+def _target(target: TargetValues, name: str, path: str, started: str = "") -> StoredResult:
     counts = {count: getattr(target, count) for count in _COUNTS}
-    return _stored(target, name, "ping", counts, "rtt", decodeTimes(target.rtt, f"{path}rtt"), path)
+    times = decodeTimes(target.rtt, f"{path}rtt")
+    stored = _stored(target, name, "ping", counts, "rtt", times, path)
+    return _described(
+        stored,
+        target.started or started,
+        target.configuration,
+        target.client_limits,
+        target.reasons,
+    )
 
 
 def _load(document: LoadDocument, name: str) -> Iterator[StoredResult]:
@@ -167,7 +175,9 @@ def _load(document: LoadDocument, name: str) -> Iterator[StoredResult]:
     if document.configuration.rate_per_second is not None:
         measured, times = "response", document.response
     counts = {"wrong": document.wrong, "dropped": document.dropped}
-    yield _stored(document, name, "load", counts, measured, decodeTimes(times, measured), "")
+    stored = _stored(document, name, "load", counts, measured, decodeTimes(times, measured), "")
+    limits, errors = document.client_limits, document.connection_errors
+    yield _described(stored, document.started or "", document.configuration, limits, errors)
 
 
 def _stored(
@@ -197,7 +207,7 @@ def _stored(
 def _verify(document: VerifyDocument, name: str) -> Iterator[StoredResult]:
     # Bytes that were cut off are lost, not wrong.
     wrong = sum(count for kind, count in document.counts.items() if kind is not FaultKind.CUT)
-    yield StoredResult(
+    stored = StoredResult(
         (name,),
         "verify",
         escaped(document.target),
@@ -209,6 +219,7 @@ def _verify(document: VerifyDocument, name: str) -> Iterator[StoredResult]:
         "",
         LatencyHistogram(),
     )
+    yield _described(stored, document.started or "", document.configuration or {}, (), {})
 
 
 def _report(document: ReportDocument, name: str) -> Iterator[StoredResult]:
@@ -218,7 +229,36 @@ def _report(document: ReportDocument, name: str) -> Iterator[StoredResult]:
         counts = {str(kind): count for kind, count in result.counts.items()}
         stored = _stored(result, name, result.command, counts, result.measured, times, path)
         # Of merged results, the rate is a sum.
-        yield replace(stored, rate=result.rate_per_second)
+        stored = replace(
+            stored,
+            rate=result.rate_per_second,
+            remarks=tuple(map(escaped, result.remarks)),
+        )
+        options, limits = result.configuration, result.client_limits
+        yield _described(stored, result.started, options, limits, result.reasons)
+
+
+def _described(
+    stored: StoredResult,
+    started: str,
+    configuration: msgspec.Struct | Mapping[str, Any],
+    limits: Sequence[str],
+    reasons: Mapping[str, int],
+) -> StoredResult:
+    """A result with its options and notes, whose text is escaped."""
+    options = configuration
+    if isinstance(options, msgspec.Struct):
+        options = plainValues(options)
+    return replace(
+        stored,
+        started=escaped(started),
+        options={
+            escaped(name): escaped(value) if isinstance(value, str) else value
+            for name, value in options.items()
+        },
+        limits=tuple(map(escaped, limits)),
+        reasons={escaped(reason): count for reason, count in reasons.items()},
+    )
 
 
 def _rate(received: int, duration: int) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import twisted
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from echoproto import __version__
 from echoproto.conformance.results import CheckVerdict, ConformanceResult
@@ -37,6 +37,7 @@ from echoproto.report.schema import (
     ProbeValues,
     TargetValues,
     TimesValues,
+    VerifyConfiguration,
     VerifyDocument,
     Versions,
 )
@@ -106,6 +107,7 @@ def _targetStruct(result: PingResult) -> TargetValues:
     plan, record = result.plan, result.record
     width, intervals = record.intervals()
     bursts = record.bursts()
+    counts: dict[str, Any] = _counts(record)
     return TargetValues(
         target=result.target,
         configuration=PingConfiguration(
@@ -118,10 +120,11 @@ def _targetStruct(result: PingResult) -> TargetValues:
             size_bytes=record.probes.size,
         ),
         duration_ns=result.duration,
-        **_counts(record),
+        **counts,
         dropped=record.dropped,
         client_limits=result.limits,
         loss_ratio=record.lossRatio,
+        reasons=dict(record.reasons),
         bursts=len(bursts),
         longest_burst=max(bursts, default=0),
         rtt=timesStruct(record.times),
@@ -158,12 +161,23 @@ def probeValues(
     )
 
 
-def verifyDocument(result: VerifyResult) -> dict[str, Any]:
-    """The document of a verification."""
+def verifyDocument(
+    result: VerifyResult,
+    started: str | UnsetType = UNSET,
+    configuration: VerifyConfiguration | UnsetType = UNSET,
+) -> dict[str, Any]:
+    """
+    The document of a verification.
+
+    :param started: date and time of the start (ISO 8601).
+    :param configuration: its options.
+    """
     return plainValues(
         VerifyDocument(
             **documentHead(),
             target=result.target,
+            started=started,
+            configuration=configuration,
             seed=result.seed,
             sent_bytes=result.sent,
             received_bytes=result.received,
@@ -185,13 +199,23 @@ def verifyDocument(result: VerifyResult) -> dict[str, Any]:
     )
 
 
-def loadDocument(result: LoadResult) -> dict[str, Any]:
-    """The document of a load."""
+def loadDocument(
+    result: LoadResult,
+    started: str | UnsetType = UNSET,
+    sizes: tuple[int | None, int | None] = (None, None),
+) -> dict[str, Any]:
+    """
+    The document of a load.
+
+    :param started: date and time of the start (ISO 8601).
+    :param sizes: the least and the most bytes of a message, if they are known.
+    """
     plan = result.plan
     return plainValues(
         LoadDocument(
             **documentHead(),
             target=result.target,
+            started=started,
             configuration=LoadConfiguration(
                 connections=plan.connections,
                 duration_ns=plan.duration,
@@ -200,6 +224,10 @@ def loadDocument(result: LoadResult) -> dict[str, Any]:
                 rate_per_second=plan.rate,
                 warmup_ns=plan.warmup,
                 timeout_ns=plan.timeout,
+                arrivals=plan.arrivals if plan.open else None,
+                workers=len(result.workers) or 1,
+                min_size_bytes=sizes[0],
+                max_size_bytes=sizes[1],
             ),
             duration_ns=result.duration,
             sent=result.sent,
@@ -224,12 +252,19 @@ def loadDocument(result: LoadResult) -> dict[str, Any]:
     )
 
 
-def conformanceDocument(result: ConformanceResult) -> dict[str, Any]:
-    """The document of the conformance suite."""
+def conformanceDocument(
+    result: ConformanceResult, started: str | UnsetType = UNSET
+) -> dict[str, Any]:
+    """
+    The document of the conformance suite.
+
+    :param started: date and time of the start (ISO 8601).
+    """
     return plainValues(
         ConformanceDocument(
             **documentHead(),
             target=result.target,
+            started=started,
             answered=result.answered,
             counts={verdict: result.count(verdict) for verdict in CheckVerdict},
             checks=[

@@ -10,6 +10,7 @@ from typing import Any
 from echoproto.measure.latency import PERCENTILES
 from echoproto.report.compare import CONFIDENCE, Comparison, MetricDifference
 from echoproto.report.document import documentHead, intervalStructs, plainValues, timesStruct
+from echoproto.report.notes import differentOptions
 from echoproto.report.result import StoredResult
 from echoproto.report.schema import (
     ComparisonDocument,
@@ -45,8 +46,20 @@ def _resultStruct(result: StoredResult) -> ResultValues:
         "times": timesStruct(result.times) if result.measured else None,
         "interval_ns": result.width or None,
         "intervals": intervalStructs(result.intervals),
+        **_description(result),
+        "remarks": list(result.remarks),
     }
     return ResultValues(**values)
+
+
+def _description(result: StoredResult) -> dict[str, Any]:
+    """When and how a result was measured, and its notes."""
+    return {
+        "started": result.started,
+        "configuration": dict(result.options),
+        "client_limits": list(result.limits),
+        "reasons": dict(result.reasons),
+    }
 
 
 def comparisonDocument(comparisons: Sequence[Comparison]) -> dict[str, Any]:
@@ -60,6 +73,7 @@ def comparisonDocument(comparisons: Sequence[Comparison]) -> dict[str, Any]:
                     a=_sideStruct(comparison.a, comparison.effectiveSizes[0]),
                     b=_sideStruct(comparison.b, comparison.effectiveSizes[1]),
                     differences=[_differenceStruct(found) for found in comparison.differences],
+                    different_options=differentOptions((comparison.a, comparison.b)),
                 )
                 for comparison in comparisons
             ],
@@ -76,6 +90,7 @@ def _sideStruct(result: StoredResult, effectiveSize: int) -> SideValues:
         "sent": result.sent,
         "received": result.received,
         "effective_samples": effectiveSize,
+        **_description(result),
     }
     return SideValues(**values)
 
@@ -115,7 +130,14 @@ def _row(values: dict[str, Any]) -> dict[str, Any]:
         "rate_per_second": values["rate_per_second"],
         "measured": values["measured"],
         **{name: known.get(name) for name in figures},
+        "started": values["started"],
+        "notes": "; ".join(_rowNotes(values)),
     }
+
+
+def _rowNotes(values: dict[str, Any]) -> list[str]:
+    reasons = (f"{count} times: {reason}" for reason, count in values["reasons"].items())
+    return [*values["client_limits"], *reasons, *values["remarks"]]
 
 
 def comparisonRows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from echoproto import __version__
 from echoproto.report.charts import COLOURS
 from echoproto.report.compare import Comparison
 from echoproto.report.figures import Picture
+from echoproto.report.notes import resultNotes
 from echoproto.report.result import StoredResult
 from echoproto.report.table import Column, comparisonColumns, resultColumns, sides
 
@@ -83,7 +84,7 @@ def page(
     """
     return _PAGE.substitute(
         title=escape(_title(results)),
-        tables=_results(results),
+        tables=_results(results) + _resultNotes(results),
         pictures=_pictures(pictures) + _notes(results),
         comparisons="\n".join(map(_comparison, comparisons)),
         version=escape(__version__),
@@ -154,6 +155,10 @@ def _notes(results: Sequence[StoredResult]) -> str:
             "dots are replies and crosses are losses."
         )
     return "".join(f"\n<p>{note}</p>" for note in notes)
+
+
+def _resultNotes(results: Sequence[StoredResult]) -> str:
+    return "".join(f"\n<p>{escape(note)}</p>" for note in resultNotes(results))
 
 
 def _comparison(comparison: Comparison) -> str:

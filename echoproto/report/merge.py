@@ -5,10 +5,12 @@ Merges results of several machines or runs. The percentiles of the sum are exact
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from echoproto.errors import ReportError
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.report.notes import differentOptions, optionsNote
 from echoproto.report.result import StoredResult
 from echoproto.report.schema import MAX_INTEGER
 
@@ -32,6 +34,7 @@ def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
         return first
     for result in results:
         checkSameKind(first, result, "merged")
+    different = differentOptions(results)
     times, counts = LatencyHistogram(), Counter(dict.fromkeys(first.counts, 0))
     for result in results:
         times.merge(result.times)
@@ -51,7 +54,16 @@ def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
         dict(counts),
         first.measured,
         times,
+        started=min(result.started for result in results),
+        options={name: value for name, value in first.options.items() if name not in different},
+        limits=_distinct(result.limits for result in results),
+        reasons=dict(sum((Counter(result.reasons) for result in results), Counter())),
+        remarks=_distinct([*(result.remarks for result in results), optionsNote(results)]),
     )
+
+
+def _distinct(lines: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(lines)))
 
 
 def checkSameKind(first: StoredResult, second: StoredResult, verb: str) -> None:

@@ -5,7 +5,8 @@ A stored result of any command, as :mod:`.loader` reads it and :mod:`.merge` add
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
@@ -33,6 +34,11 @@ class StoredResult:
     :ivar intervals: the run in intervals; empty if they were not stored.
     :ivar probes: for each probe, when it was sent and its round-trip time, ``None`` if it was lost;
         empty if there are too many for a chart, or if they were not stored.
+    :ivar started: date and time of the start (ISO 8601); empty if it was not stored.
+    :ivar options: the options of the run, by their names in the documents.
+    :ivar limits: reasons why the client may have limited the figures.
+    :ivar reasons: numbers of losses (``ping``) or failed connections (``load``), by reason.
+    :ivar remarks: doubts about merged results.
     """
 
     files: tuple[str, ...]
@@ -48,6 +54,11 @@ class StoredResult:
     width: int = 0
     intervals: tuple[Interval, ...] = ()
     probes: tuple[tuple[int, int | None], ...] = ()
+    started: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def lost(self) -> int:

@@ -170,6 +170,10 @@ class TargetValues(Struct, frozen=True, kw_only=True):
 
     target: str
     configuration: PingConfiguration
+    started: Annotated[Time | UnsetType, Meta(description="In NDJSON only.")] = UNSET
+    reasons: Annotated[
+        dict[str, Count], Meta(description="Losses by reason, those with a late reply included.")
+    ] = {}
     duration_ns: Count
     sent: Count
     received: Count
@@ -219,12 +223,17 @@ class LoadConfiguration(Struct, frozen=True, kw_only=True):
     ]
     warmup_ns: Count
     timeout_ns: Count
+    arrivals: Annotated[str | None, Meta(description="Of an open loop: fixed or poisson.")] = None
+    workers: Annotated[Width, Meta(description="Number of processes.")] = 1
+    min_size_bytes: Annotated[Count | None, Meta(description="Size of the messages.")] = None
+    max_size_bytes: Count | None = None
 
 
 class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
     """A load."""
 
     target: str
+    started: Time | UnsetType = UNSET
     configuration: LoadConfiguration
     duration_ns: Annotated[Count, Meta(description="Without the warm-up.")]
     sent: Count
@@ -269,10 +278,20 @@ class FaultValues(Struct, frozen=True, kw_only=True):
     received: Annotated[str, Meta(description="The first received bytes, in hexadecimal.")]
 
 
+class VerifyConfiguration(Struct, frozen=True, kw_only=True):
+    """The options of a verification."""
+
+    size_bytes: Annotated[Count | None, Meta(description="Null if a duration was given.")]
+    duration_ns: Count | None
+    timeout_ns: Count
+
+
 class VerifyDocument(Document, frozen=True, kw_only=True, tag="verify"):
     """A verification of an echoed stream."""
 
     target: str
+    started: Time | UnsetType = UNSET
+    configuration: VerifyConfiguration | UnsetType = UNSET
     seed: Annotated[int, Meta(ge=0, description="Seed of the stream, which reproduces it.")]
     sent_bytes: Count
     received_bytes: Count
@@ -306,12 +325,19 @@ class ConformanceDocument(Document, frozen=True, kw_only=True, tag="conformance"
     """The results of the conformance suite."""
 
     target: str
+    started: Time | UnsetType = UNSET
     answered: Annotated[bool, Meta(description="Whether the server answered at all.")]
     counts: Annotated[
         dict[CheckVerdict, Count],
         Meta(min_length=len(CheckVerdict), description="Checks by verdict."),
     ]
     checks: list[CheckValues]
+
+
+Options = Annotated[
+    dict[str, bool | int | float | str | None],
+    Meta(description="The options of the run; of merged results, those that are equal in all."),
+]
 
 
 #: The times of a command, by its name.
@@ -351,6 +377,17 @@ class ResultValues(Struct, frozen=True, kw_only=True):
     times: TimesValues | None
     interval_ns: IntervalWidth
     intervals: Intervals
+    started: Annotated[
+        str, Meta(description="Date and time; of merged results, the first; may be empty.")
+    ] = ""
+    configuration: Options = {}
+    client_limits: Annotated[
+        list[str], Meta(description="Reasons why the client may have limited the figures.")
+    ] = []
+    reasons: Annotated[
+        dict[str, Count], Meta(description="Losses or failed connections, by reason.")
+    ] = {}
+    remarks: Annotated[list[str], Meta(description="Doubts about merged results.")] = []
 
     def __post_init__(self) -> None:
         if self.measured not in MEASURED[self.command] or bool(self.measured) != bool(self.times):
@@ -375,6 +412,10 @@ class SideValues(Struct, frozen=True, kw_only=True):
     effective_samples: Annotated[
         Count, Meta(description="Effective sample size, estimated from the intervals.")
     ]
+    started: str = ""
+    configuration: Options = {}
+    client_limits: list[str] = []
+    reasons: dict[str, Count] = {}
 
 
 class DifferenceValues(Struct, frozen=True, kw_only=True):
@@ -411,6 +452,9 @@ class ComparisonValues(Struct, frozen=True, kw_only=True):
     a: SideValues
     b: SideValues
     differences: list[DifferenceValues]
+    different_options: Annotated[
+        list[str], Meta(description="Names of options that have different values.")
+    ] = []
 
 
 class ComparisonDocument(Document, frozen=True, kw_only=True, tag="compare"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from echoproto.measure.latency import PERCENTILES
 from echoproto.report.compare import Comparison, Estimate, MetricDifference
+from echoproto.report.notes import optionsNote, resultNotes
 from echoproto.report.result import StoredResult
 from echoproto.units import milliseconds, size
 
@@ -79,12 +80,21 @@ def comparisonColumns(comparison: Comparison) -> ColumnGroups:
 
 
 def sides(comparison: Comparison) -> list[str]:
-    """The two sides, a line each."""
+    """The two sides, a line each; then different options, and notes on the sides."""
     named = zip("AB", (comparison.a, comparison.b), comparison.effectiveSizes, strict=True)
+    results = (comparison.a, comparison.b)
     return [
-        f"{name}: {result.target}, {_sample(result, effectiveSize)} ({result.origin})"
-        for name, result, effectiveSize in named
+        *(
+            f"{name}: {result.target}, {_sample(result, effectiveSize)} ({_origin(result)})"
+            for name, result, effectiveSize in named
+        ),
+        *optionsNote(results),
+        *resultNotes(results),
     ]
+
+
+def _origin(result: StoredResult) -> str:
+    return f"{result.origin}, {result.started}" if result.started else result.origin
 
 
 def _sample(result: StoredResult, effectiveSize: int) -> str:

@@ -52,7 +52,8 @@ def pingSummary(result: PingResult) -> str:
     if result.securing.count:
         lines.append(_spread("TLS handshake", result.securing))
     if record.lost and record.reasons:
-        lines.append(f"lost: {'; '.join(record.reasons[:MAX_REASONS])}")
+        reasons = [reason for reason, _ in record.reasons.most_common(MAX_REASONS)]
+        lines.append(f"lost: {'; '.join(reasons)}")
     lines += [f"limited by the client: {limit}" for limit in result.limits]
     return "\n".join(lines)
 

@@ -21,6 +21,7 @@ from echoproto.cli.output import (
     Values,
     makeWriter,
     opened,
+    startTime,
 )
 from echoproto.cli.outputfile import OutputFile
 from tests.cli.commandcase import BrokenPipe
@@ -114,6 +115,12 @@ class LineOutputTests(SynchronousTestCase):
         reasons: list[str] = []
         LineOutput(BrokenPipe(), reasons.append).write(["text"])
         self.assertEqual(reasons, [""])
+
+
+class StartTimeTests(SynchronousTestCase):
+    def test_utc(self) -> None:
+        """The time of a start has a date, and is that of UTC."""
+        self.assertRegex(startTime(), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")
 
 
 class OpenedTests(SynchronousTestCase):

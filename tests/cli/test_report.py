@@ -47,6 +47,13 @@ class ReportTests(CommandTestCase):
         self.assertEqual((status, output), (2, ""))
         self.assertEqual(errors, f"echoproto report: {says}\n")
 
+    def test_notes(self) -> None:
+        """The notes on a result follow the table."""
+        path = self.saved("limited.json", storedResult(1, limits=("busy",)))
+        self.assertEqual(
+            self.well(path).splitlines()[2:], ["udp://lab1:7: limited by the client: busy"]
+        )
+
     def test_table(self) -> None:
         """Each result of each file is a row, of any command."""
         path = self.folder / "load.json"

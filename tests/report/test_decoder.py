@@ -170,10 +170,29 @@ class ResultTests(SynchronousTestCase):
         histogram = {**load["service"], "histogram": "*"}
         self.refused(load, "service.histogram: invalid histogram", service=histogram)
 
+    def test_description(self) -> None:
+        """A result has its start, its options, and the notes of the client, all escaped."""
+        started = "2026-01-02T03:04:05+00:00"
+        result = loadResult(plan=LoadPlan(rate=5.0), errors=Counter(gone=2), late=histogramOf(9))
+        (found,) = read(loadDocument(result, started, (64, 100)))
+        self.assertEqual((found.started, found.reasons), (started, {"gone": 2}))
+        options = found.options
+        self.assertEqual((options["arrivals"], options["min_size_bytes"]), ("fixed", 64))
+        self.assertEqual(len(found.limits), 1)
+        (again,) = read(reportDocument([replace(found, remarks=("unlike",))]))
+        for name in ("started", "options", "limits", "reasons"):
+            self.assertEqual(getattr(again, name), getattr(found, name))
+        self.assertEqual(again.remarks, ("unlike",))
+        (ping, _) = read(pinged())
+        self.assertEqual((ping.started, ping.options["size_bytes"]), (started, 32))
+
     def test_text(self) -> None:
         """A name in a file is escaped, so that it does not affect a terminal."""
         document = loadDocument(loadResult(target="\x1b[2J\nüber"))
         self.assertEqual(read(document)[0].target, "\\x1b[2J\\nüber")
+        document = loadDocument(loadResult(errors=Counter({"\x1b[2J": 1})), "\n")
+        (found,) = read(document)
+        self.assertEqual((found.reasons, found.started), ({"\\x1b[2J": 1}, "\\n"))
 
 
 class ValuesTests(SynchronousTestCase):

@@ -11,6 +11,7 @@ from echoproto.conformance.results import CheckVerdict
 from echoproto.measure.assertions import COUNTS, SHARES, TIMES
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics
@@ -57,6 +58,7 @@ class DocumentTests(SynchronousTestCase):
     def test_ping(self) -> None:
         """The document of a ping, with and without replies, is valid."""
         self.record.receive(self.sent[0], MS)
+        self.record.lose(1, "gone")
         empty = PingResult(
             "tcp://lab2:7",
             PingPlan(),
@@ -67,6 +69,10 @@ class DocumentTests(SynchronousTestCase):
         )
         written = pingDocument([self.result(), empty], "2026-01-02T03:04:05+00:00", "00ff00ff")
         self.validate(written)
+        self.assertEqual(
+            written["targets"][0]["reasons"],
+            {"gone": 1},
+        )
         self.assertEqual(
             {
                 name: written["targets"][0][name]
@@ -105,7 +111,12 @@ class DocumentTests(SynchronousTestCase):
             loadResult(duration=0, sent=0, service=LatencyHistogram(), errors=Counter(gone=2)),
         ):
             self.validate(loadDocument(result))
+            self.validate(loadDocument(result, "2026-01-02T03:04:05+00:00", (64, 100)))
         self.assertEqual(loadDocument(loadResult())["rate_per_second"], 4.5)
+        both = loadResult(plan=LoadPlan(rate=5.0, arrivals="poisson"), workers=[loadResult()] * 2)
+        options = loadDocument(both, "", (64, 100))["configuration"]
+        names = ("arrivals", "workers", "min_size_bytes", "max_size_bytes")
+        self.assertEqual([options[name] for name in names], ["poisson", 2, 64, 100])
 
     def test_loadFigures(self) -> None:
         """Times are response times, or service times in a closed loop, if there are replies."""

@@ -50,6 +50,10 @@ class ReportTests(SynchronousTestCase):
         first, bytes_, none = rows
         self.assertEqual((first["files"], first["count"], first["min_ns"]), ("a b", 2, MS))
         self.assertEqual((first["corrupt"], first["wrong"]), (0, None))
+        (row,) = resultRows(
+            [storedResult(limits=("busy",), reasons={"gone": 2}, remarks=("unlike",))]
+        )
+        self.assertEqual((row["started"], row["notes"]), ("", "busy; 2 times: gone; unlike"))
         self.assertEqual((bytes_["wrong"], bytes_["unit"], bytes_["p50_ns"]), (0, "bytes", None))
         self.assertEqual((none["measured"], none["count"], none["max_ns"]), ("rtt", None, None))
 
@@ -72,6 +76,10 @@ class ComparisonTests(SynchronousTestCase):
         )
         self.assertEqual(first["a"]["target"], "udp://lab1:7")
         self.assertEqual(second["differences"][0]["ratio"], None)
+        sizes = [storedResult(1, options={"size_bytes": size}) for size in (64, 100)]
+        (unlike,) = comparisonDocument([compare(sizes[0], sizes[1])])["comparisons"]
+        self.assertEqual(unlike["different_options"], ["size_bytes"])
+        self.assertEqual(unlike["b"]["configuration"], {"size_bytes": 100})
 
     def test_rows(self) -> None:
         """A row for each figure, all with the same columns: times, or loss ratios."""

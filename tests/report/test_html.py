@@ -74,6 +74,13 @@ class PageTests(SynchronousTestCase):
         self.assertIn(evil, found.texts["title"][0])
         self.assertIn(f"A: {evil}, rtt of 1 exchanges ({evil})", found.texts["p"])
 
+    def test_notes(self) -> None:
+        """The notes on a result are on the page."""
+        result = storedResult(1, reasons={"Too many open files": 45}, limits=("<busy>",))
+        text = page([result], [])
+        self.assertIn("<p>udp://lab1:7: 45 times: Too many open files</p>", text)
+        self.assertIn("limited by the client: &lt;busy&gt;", text)
+
     def test_title(self) -> None:
         """The title names the first of many targets."""
         for names, title in (("ab", "a and b"), ("abc", "a and 2 more"), ("aa", "a")):

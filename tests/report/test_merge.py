@@ -43,6 +43,23 @@ class MergeTests(SynchronousTestCase):
         self.assertEqual(merged.counts, {"corrupt": 5, "late": 2})
         self.assertEqual((merged.files, merged.target), (("a.json", "b", "c"), "udp://lab1:7"))
 
+    def test_description(self) -> None:
+        """Equal options remain, others are a remark; notes are added; the first start counts."""
+        merged = mergeResults(
+            [
+                storedResult(
+                    started=started,
+                    options={"size_bytes": size, "count": 5},
+                    limits=("busy",),
+                    reasons={"gone": size},
+                )
+                for started, size in (("2026-02-01", 64), ("2026-01-01", 100))
+            ]
+        )
+        self.assertEqual((merged.started, merged.options), ("2026-01-01", {"count": 5}))
+        self.assertEqual((merged.limits, merged.reasons), (("busy",), {"gone": 164}))
+        self.assertEqual(merged.remarks, ("different options: size_bytes (64, 100)",))
+
     def test_names(self) -> None:
         """A few targets are named; of many, only the number is shown."""
         for count, name in ((3, "lab0, lab1, lab2"), (4, "4 targets")):

@@ -99,6 +99,12 @@ class ComparisonTests(SynchronousTestCase):
                 "B: udp://lab1:7, rtt of 0 exchanges (b)",
             ],
         )
+        a = storedResult(1, started="2026-01-01", options={"size_bytes": 64}, limits=("busy",))
+        b = storedResult(1, options={"size_bytes": 100})
+        first, _, *notes = sides(compare(a, b))
+        self.assertIn("(a.json, 2026-01-01)", first)
+        note = "udp://lab1:7 (a.json): limited by the client: busy"
+        self.assertEqual(notes, ["different options: size_bytes (64, 100)", note])
         a = storedResult(1, 2, 3)
         line, _ = sides(replace(compare(a, a), effectiveSizes=(2, 3)))
         self.assertEqual(

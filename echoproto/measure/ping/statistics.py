@@ -110,9 +110,9 @@ class PingStatistics:
         return [sum(1 for _ in run) for lost, run in runs if lost]
 
     @property
-    def reasons(self) -> list[str]:
-        """The reasons of losses, the most frequent first."""
-        return [reason for reason, _ in self._reasons.most_common()]
+    def reasons(self) -> Counter[str]:
+        """The reasons of losses, with their numbers; a late reply does not change them."""
+        return self._reasons
 
     def intervals(self) -> tuple[int, list[Interval]]:
         """See :func:`~echoproto.measure.intervals.intervalsOf`."""
