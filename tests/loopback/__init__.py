@@ -1,6 +1,6 @@
 """
-The program on real sockets of this machine. Nothing is sent to any other.
+Tests of the program on real sockets of this machine; nothing is sent to others.
 
-Everything that can be shown in memory is shown in memory; here stands what only the kernel,
-``twistd`` or another program can show.
+They cover only behaviour of the kernel, ``twistd`` or other programs; everything else is tested in
+memory.
 """

@@ -1,4 +1,4 @@
-"""``twistd echoproto`` as a subprocess, and blocking sockets to ask it with."""
+"""``twistd echoproto`` as a subprocess, and blocking client sockets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing_extensions import Self
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-#: Seconds after which a program or socket counts as hung. Generous: it bounds hangs, never speed.
+#: Seconds after which a program or socket counts as hung: generous, to bound hangs, not speed.
 PATIENCE = 180.0
 
 TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
@@ -29,21 +29,21 @@ _LISTENING = re.compile(r"(echo|greeting|status) is listening on (\w+) ([^\s\"]+
 
 
 def environment() -> dict[str, str]:
-    """Ours, with this checkout first on the path of a subprocess."""
+    """The environment of this process, with this checkout first on the path."""
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 class Program:
     """
-    A running server. As a context manager it is stopped at the end, and killed if it will not stop.
+    A running server. As a context manager it is stopped at the end, and killed if that fails.
 
     :param arguments: the options of ``twistd echoproto``.
-    :param listeners: how many listening lines to wait for.
+    :param listeners: the number of listening lines to wait for.
     :param twistd: the options of ``twistd`` itself.
-    :param command: what to run instead of all these.
-    :param folder: where to run it; a temporary folder unless told otherwise.
-    :param descriptors: how many it may have open; as many as we unless told otherwise.
-    :param passing: descriptors of ours that it inherits.
+    :param command: a command to run instead.
+    :param folder: the current folder of the program; a temporary folder by default.
+    :param descriptors: its limit of open files; that of this process by default.
+    :param passing: descriptors that it inherits.
     :ivar log: the lines logged so far.
     """
 
@@ -69,14 +69,14 @@ class Program:
             pass_fds=passing,
             text=True,
         )
-        # What a failed test leaves running would keep the test run from its end.
+        # A program left running by a failed test would block the end of the test run.
         atexit.register(self.process.kill)
         while len(self._listening()) < listeners:
             line = cast(Any, self.process.stdout).readline()
             if not line:
                 raise AssertionError("".join(self.log))
             self.log.append(line)
-        # Read on, or a full pipe would stop the server.
+        # Keep reading, because a full pipe would block the server.
         self._reader = Thread(target=self._readOn, daemon=True)
         self._reader.start()
 
@@ -92,7 +92,7 @@ class Program:
         self.stop()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal and wait for the end; returns the exit status, negative for a signal."""
+        """Send a signal and wait for the end; return the exit status, negative for a signal."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
@@ -105,7 +105,7 @@ class Program:
         return status
 
     def address(self, service: str, carrier: str, family: int = socket.AF_INET) -> tuple[str, int]:
-        """Where a service listens, for a client on this machine: wildcards are made loopback."""
+        """Return the address of a service for a local client, with loopback for wildcards."""
         for found in self._listening():
             host, _, port = found[3].rpartition(":")
             host = host.strip("[]")
@@ -116,7 +116,7 @@ class Program:
         raise LookupError(f"no {service} on {carrier}")
 
     def port(self, service: str = "echo") -> int:
-        """The port of a service on TCP, on any family."""
+        """Return the port of a service on TCP, on any family."""
         try:
             return self.address(service, "tcp")[1]
         except LookupError:
@@ -128,7 +128,7 @@ class Program:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def descriptors(self) -> int:
-        """How many file descriptors the process has open (proc(5))."""
+        """The number of open file descriptors of the process (proc(5))."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def _listening(self) -> list[re.Match[str]]:
@@ -139,7 +139,7 @@ class Program:
 
 
 def connected(address: Any) -> socket.socket:
-    """A blocking TCP or UNIX socket, connected, that gives up after :data:`PATIENCE` seconds."""
+    """Connect a blocking TCP or UNIX socket with a timeout of :data:`PATIENCE` seconds."""
     if isinstance(address, str):
         made = socket.socket(socket.AF_UNIX)
         made.settimeout(PATIENCE)
@@ -149,14 +149,14 @@ def connected(address: Any) -> socket.socket:
 
 
 def datagramSocket(family: int = socket.AF_INET) -> socket.socket:
-    """A blocking UDP socket that gives up after :data:`PATIENCE` seconds."""
+    """Make a blocking UDP socket with a timeout of :data:`PATIENCE` seconds."""
     made = socket.socket(family, socket.SOCK_DGRAM)
     made.settimeout(PATIENCE)
     return made
 
 
 def readToEnd(connection: socket.socket) -> bytes:
-    """Every byte until the other side's FIN; ``ConnectionResetError`` where there is a reset."""
+    """Read until the FIN; raise ``ConnectionResetError`` for a reset."""
     pieces = []
     while piece := connection.recv(1 << 20):
         pieces.append(piece)
@@ -164,9 +164,7 @@ def readToEnd(connection: socket.socket) -> bytes:
 
 
 def halfCloseEcho(address: Any, data: bytes) -> bytes:
-    """
-    Send ``data`` and then our FIN while reading; returns all that comes until the server's FIN.
-    """
+    """Send ``data`` and a FIN while reading; return all data until the server's FIN."""
     with connected(address) as connection:
 
         def send() -> None:

@@ -21,7 +21,7 @@ from tests.contract import echo, greeting
 
 
 class OnSockets:
-    """Our own service in this process, on one listener; the test's reactor moves the bytes."""
+    """A service in this process, on one listener; the test's reactor moves the data."""
 
     description = "tcp:0:interface=127.0.0.1"
     service = "echo"
@@ -90,23 +90,23 @@ class UDP6EchoTests(UDPEchoTests):
     longest = 65_527
 
 
-class NobodyThereTests(TestCase):
+class NoListenerTests(TestCase):
     timeout = 300
 
     async def test_refused(self) -> None:
-        """Where nothing listens each exchange fails at once, and the client can still be closed."""
+        """Without a listener every exchange fails at once, and the client can still be closed."""
         from twisted.internet import reactor
 
         for host in ("127.0.0.1", "::1"):
             client = await connectEchoDatagram(reactor, host, unusedPort(host))
             for _ in range(3):
                 with self.assertRaises(ConnectionClosed):
-                    await client.echo(b"anybody?")
+                    await client.echo(b"hello")
             await client.close()
 
 
 def unusedPort(host: str) -> int:
-    """A UDP port where nothing listens."""
+    """Return a UDP port without a listener."""
     with boundSocket(socket.SOCK_DGRAM, host, 0) as made:
         port: int = made.getsockname()[1]
         return port
@@ -127,8 +127,8 @@ class UNIXGreetingTests(OnUNIX, TCPGreetingTests):
     pass
 
 
-class Asking(DatagramProtocol):
-    """Asks one question and fires with the answer."""
+class DatagramClient(DatagramProtocol):
+    """Sends one datagram and fires with the reply."""
 
     noisy = False
 
@@ -151,10 +151,10 @@ class UDPGreetingTests(OnSockets, greeting.GreetingContract):
     service = "greeting"
 
     def exchange(self, message: bytes) -> Deferred[bytes]:
-        return Deferred.fromCoroutine(self._ask(message))
+        return Deferred.fromCoroutine(self._exchange(message))
 
-    async def _ask(self, message: bytes) -> bytes:
-        client = Asking(message, self.host())
+    async def _exchange(self, message: bytes) -> bytes:
+        client = DatagramClient(message, self.host())
         interface = "::" if ":" in self.host().host else ""
         port = self.reactor.listenUDP(0, client, interface)
         try:

@@ -1,4 +1,4 @@
-"""What the kernel and ``twistd`` do with datagrams."""
+"""The behaviour of the kernel and ``twistd`` with datagrams."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ LOOPING_PORTS = (0, 7, 9, 11, 13, 15, 17, 19, 37)
 
 
 def exchanged(address: tuple[str, int], data: bytes) -> bytes:
-    """The answer to one datagram, from the very address that was asked: others are not received."""
+    """Exchange a datagram on a connected socket, which receives only from that address."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    with datagramSocket(family) as asking:
-        asking.connect(address)
-        asking.send(data)
-        return asking.recv(70_000)
+    with datagramSocket(family) as client:
+        client.connect(address)
+        client.send(data)
+        return client.recv(70_000)
 
 
 def rawSocket() -> socket.socket:
-    """A socket that sends datagrams with a source of the test's choice."""
+    """Make a socket that sends datagrams with a chosen source address."""
     try:
         return socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     except PermissionError:
@@ -36,7 +36,7 @@ def rawSocket() -> socket.socket:
 
 
 def forged(source: tuple[str, int], port: int, data: bytes) -> bytes:
-    """An IPv4 packet to ``port`` on 127.0.0.1; the kernel fills in what is 0 (RFC 791, RFC 768)."""
+    """An IPv4 packet to ``port`` on 127.0.0.1; the kernel fills in zeros (RFC 791, RFC 768)."""
     addresses = socket.inet_aton(source[0]) + socket.inet_aton("127.0.0.1")
     header = struct.pack("!BBHHHBBH", 0x45, 0, 0, 0, 0, 64, socket.IPPROTO_UDP, 0) + addresses
     return header + struct.pack("!HHHH", source[1], port, 8 + len(data), 0) + data
@@ -44,7 +44,7 @@ def forged(source: tuple[str, int], port: int, data: bytes) -> bytes:
 
 class EchoTests(SynchronousTestCase):
     def test_sizes(self) -> None:
-        """Datagrams of every size come back whole, over IPv4 and IPv6."""
+        """Datagrams of every size are echoed completely, over IPv4 and IPv6."""
         with Program("-p", "0") as program:
             for family in (socket.AF_INET, socket.AF_INET6):
                 address = program.address("echo", "udp", family)
@@ -53,26 +53,26 @@ class EchoTests(SynchronousTestCase):
                     self.assertEqual(exchanged(address, data), data, (family, size))
 
     def test_greeting(self) -> None:
-        """The greeting is answered, over IPv4 and IPv6, and one log line says so."""
+        """The greeting is answered and logged, over IPv4 and IPv6."""
         with Program("--no-echo", "-g", "0") as program:
             for family in (socket.AF_INET, socket.AF_INET6):
                 address = program.address("greeting", "udp", family)
                 self.assertEqual(exchanged(address, CLIENT_GREETING), SERVER_GREETING)
             program.stop()
-        said = [line for line in program.log if "said: Hello, server! This is the client." in line]
-        self.assertEqual(len(said), 2)
+        lines = [line for line in program.log if "said: Hello, server! This is the client." in line]
+        self.assertEqual(len(lines), 2)
 
 
 class ReplySourceTests(SynchronousTestCase):
     def test_secondAddressIPv4(self) -> None:
-        """On the wildcard, a datagram to the machine's second address is answered from there."""
+        """On the wildcard address, a datagram to a second address is answered from there."""
         with Program("-p", "0") as program:
             _, port = program.address("echo", "udp")
             for host in ("127.0.0.1", "127.0.0.2", "127.3.2.1"):
-                self.assertEqual(exchanged((host, port), b"who?"), b"who?")
+                self.assertEqual(exchanged((host, port), b"hello"), b"hello")
 
     def test_secondAddressIPv6(self) -> None:
-        """The same over IPv6, in a network namespace that has two addresses."""
+        """The same over IPv6, in a network namespace with two addresses."""
         if shutil.which("unshare") is None or shutil.which("ip") is None:
             raise SkipTest("needs unshare and ip")
         script = (
@@ -96,10 +96,7 @@ class ReplySourceTests(SynchronousTestCase):
 
 class LoopTests(SynchronousTestCase):
     def test_refusedSources(self) -> None:
-        """
-        Datagrams from the ports of looping services and from our own are not answered, nor
-        those from broadcast and multicast addresses; the server lives on.
-        """
+        """Datagrams from looping ports, own ports, broadcast and multicast are not answered."""
         with rawSocket() as raw, Program("-p", "0", "-g", "0", listeners=8) as program:
             echo, greeting = (program.address(name, "udp") for name in ("echo", "greeting"))
             for port in (*LOOPING_PORTS, echo[1], greeting[1]):
@@ -118,11 +115,11 @@ class LoopTests(SynchronousTestCase):
 
 
 def main() -> None:
-    """Run inside a namespace by the test above."""
+    """Run by the test above, inside a namespace."""
     with Program("-p", "0") as program:
         _, port = program.address("echo", "udp", socket.AF_INET6)
         for host in ("2001:db8::1", "2001:db8::2", "::1"):
-            if exchanged((host, port), b"who?") != b"who?":
+            if exchanged((host, port), b"hello") != b"hello":
                 raise SystemExit(f"{host} did not echo")
     print("answered from each")
 

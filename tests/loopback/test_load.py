@@ -91,7 +91,7 @@ class LoadTests(SynchronousTestCase):
             self.assertEqual([pid for pid in workers if os.path.exists(f"/proc/{pid}")], [])
 
     def test_refused(self) -> None:
-        """A closed port is one line, and status 1."""
+        """A closed port gives one line and status 1."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         ended = load("-c", "10", f"127.0.0.1:{port}")
@@ -101,7 +101,7 @@ class LoadTests(SynchronousTestCase):
         )
 
     def test_serverStops(self) -> None:
-        """A server that stops for a second has a response time of a second."""
+        """A server suspended for a second has a response time of a second."""
         with Program("-p", "tcp:0:interface=127.0.0.1", listeners=1) as program:
             stopped = Event()
 
@@ -130,13 +130,13 @@ class LoadTests(SynchronousTestCase):
 
 
 def children(process: int) -> list[int]:
-    """Its child processes (proc_pid_task_children(5))."""
+    """Return its child processes (proc_pid_task_children(5))."""
     with open(f"/proc/{process}/task/{process}/children") as listed:
         return [int(pid) for pid in listed.read().split()]
 
 
 def connections(port: int) -> bytes:
-    """The word for each connection to a port (proc_net_tcp(5): 01 is ESTABLISHED)."""
+    """Return ``ESTABLISHED`` for each connection to a port (01 in proc_net_tcp(5))."""
     with open("/proc/net/tcp", "rb") as listed:
         found = [line.split() for line in listed.readlines()[1:]]
     ours = f":{port:04X}".encode()

@@ -1,4 +1,4 @@
-"""What an operator does with a running server: signals, certificates, status, systemd."""
+"""Operation of a running server: signals, certificates, status, systemd."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ from tests.loopback.program import (
 MEGABYTE = 1 << 20
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds; ``AssertionError`` where it does not within our patience."""
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition is true; raise ``AssertionError`` after a timeout."""
     end = time.monotonic() + PATIENCE
-    while not holds():
+    while not condition():
         if time.monotonic() > end:
-            raise AssertionError("it never came")
+            raise AssertionError("the condition did not become true")
         time.sleep(0.01)
 
 
-def asked(port: int, page: str) -> tuple[int, str]:
-    """What the status listener answers."""
+def statusPage(port: int, page: str) -> tuple[int, str]:
+    """Return the status listener's response."""
     try:
         with urlopen(f"http://127.0.0.1:{port}/{page}", timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
@@ -56,8 +56,8 @@ def asked(port: int, page: str) -> tuple[int, str]:
 
 
 class DrainTests(SynchronousTestCase):
-    def test_fourMegabytesThroughASignal(self) -> None:
-        """A client that sends 4 MB while the server is told to stop gets every byte, then a FIN."""
+    def test_dataDuringADrain(self) -> None:
+        """A client that sends 4 MB during a drain gets every byte, then a FIN."""
         data = os.urandom(4 * MEGABYTE)
         with Program("-p", "0") as program, connected(program.address("echo", "tcp")) as client:
             client.sendall(data[:100_000])
@@ -92,7 +92,7 @@ class DrainTests(SynchronousTestCase):
         self.assertNotIn("Traceback", "".join(program.log))
 
     def test_drainOption(self) -> None:
-        """A client that goes on talking is served for as long as --drain says, then reset."""
+        """A client that continues to send is served until the --drain timeout, then reset."""
         with Program("-p", "0", "--drain", "1") as program:
             with connected(program.address("echo", "tcp")) as client:
                 client.sendall(b"x")
@@ -109,22 +109,22 @@ class DrainTests(SynchronousTestCase):
 
 class StatusTests(SynchronousTestCase):
     def test_readyThenDraining(self) -> None:
-        """Who asks is told that we are ready, then that we are draining, and the figures."""
+        """The status listener reports ready, then draining, and the metrics."""
         with Program("-p", "0", "--status", "0", "--drain", "10", listeners=5) as program:
             port = program.port("status")
-            self.assertEqual(asked(port, "healthz"), (200, "ok\n"))
-            self.assertEqual(asked(port, "readyz"), (200, "ready\n"))
+            self.assertEqual(statusPage(port, "healthz"), (200, "ok\n"))
+            self.assertEqual(statusPage(port, "readyz"), (200, "ready\n"))
             with connected(program.address("echo", "tcp")) as client:
                 client.sendall(b"hello")
                 client.recv(5)
-                _, figures = asked(port, "metrics")
+                _, figures = statusPage(port, "metrics")
                 place = "tcp 0.0.0.0:{}".format(program.address("echo", "tcp")[1])
                 labels = f'{{listener="{place}",service="echo"}}'
                 self.assertIn(f"echoproto_connections_open{labels} 1.0", figures)
                 self.assertIn(f"echoproto_stream_received_bytes_total{labels} 5.0", figures)
                 program.process.send_signal(signal.SIGTERM)
-                until(lambda: asked(port, "readyz") == (503, "draining\n"))
-                self.assertEqual(asked(port, "healthz"), (200, "ok\n"))
+                until(lambda: statusPage(port, "readyz") == (503, "draining\n"))
+                self.assertEqual(statusPage(port, "healthz"), (200, "ok\n"))
             self.assertEqual(program.stop(), -signal.SIGTERM)
 
 
@@ -142,7 +142,7 @@ class CertificatesTests(SynchronousTestCase):
 
     def context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.folder / "clients.pem"))
-        # From Python 3.13 on it wants more of an authority than ours say of themselves.
+        # Python 3.13 requires extensions that the test's authority lacks.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
 
@@ -156,7 +156,7 @@ class CertificatesTests(SynchronousTestCase):
         return str(name)
 
     def test_reload(self) -> None:
-        """At SIGHUP new connections get the new certificate; old ones go on."""
+        """After SIGHUP new connections get the new certificate, and old ones continue."""
         arguments = ["--tls-cert", str(self.folder / "server.pem")]
         with Program("-p", "0", *arguments) as program, self.secured(program) as old:
             self.write("server.pem", issued("second", "localhost").pem)
@@ -164,9 +164,9 @@ class CertificatesTests(SynchronousTestCase):
             until(lambda: "read the certificates" in "".join(program.log))
             with self.secured(program) as new:
                 self.assertEqual((self.shown(old), self.shown(new)), ("first", "second"))
-                for each in (old, new):
-                    each.sendall(b"hello")
-                    self.assertEqual(each.recv(5), b"hello")
+                for client in (old, new):
+                    client.sendall(b"hello")
+                    self.assertEqual(client.recv(5), b"hello")
             self.write("server.pem", b"rubbish")
             program.process.send_signal(signal.SIGHUP)
             until(lambda: "the current certificates stay in use" in "".join(program.log))
@@ -176,7 +176,7 @@ class CertificatesTests(SynchronousTestCase):
     def test_mutual(self) -> None:
         """With --tls-client-ca only clients with a certificate of that authority are served."""
         arguments = ["--tls-cert", "server.pem", "--tls-client-ca", "clients.pem"]
-        paths = [str(self.folder / each) if each.endswith("pem") else each for each in arguments]
+        paths = [str(self.folder / word) if word.endswith("pem") else word for word in arguments]
         with Program("-p", "0", *paths) as program:
             context = self.context()
             context.load_cert_chain(str(self.folder / "client.pem"))
@@ -191,8 +191,8 @@ class CertificatesTests(SynchronousTestCase):
         self.assertIn("refused 1 connection: 1 TLS handshake failed", log)
         self.assertNotIn("Traceback", log)
 
-    def test_failedHandshakesDelayNobody(self) -> None:
-        """Clients that begin a handshake and say no more do not delay the next, and are cut."""
+    def test_unfinishedHandshakes(self) -> None:
+        """Clients that stop during a handshake do not delay others, and are aborted."""
         arguments = ["--tls-cert", str(self.folder / "server.pem"), "--handshake-timeout", "1"]
         with Program("-p", "0", *arguments) as program:
             silent = [connected(program.address("echo", "tls")) for _ in range(50)]
@@ -201,9 +201,9 @@ class CertificatesTests(SynchronousTestCase):
             with self.secured(program) as client:
                 client.sendall(b"hello")
                 self.assertEqual(client.recv(5), b"hello")
-            for each in silent:
-                with each:
-                    self.assertRaises(ConnectionResetError, each.recv, 1)
+            for unfinished in silent:
+                with unfinished:
+                    self.assertRaises(ConnectionResetError, unfinished.recv, 1)
             program.stop()
         self.assertIn("50 TLS handshake took too long", "".join(program.log))
 
@@ -217,9 +217,7 @@ os.execv(sys.executable, [sys.executable] + sys.argv[1:])
 
 class ActivationTests(SynchronousTestCase):
     def test_streamsAndDatagrams(self) -> None:
-        """
-        Sockets that systemd passed are served, streams and datagrams alike, and systemd is told.
-        """
+        """Stream and datagram sockets passed by systemd are served, and systemd is notified."""
         with (
             TemporaryDirectory() as folder,
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified,
@@ -238,17 +236,17 @@ class ActivationTests(SynchronousTestCase):
                     self.assertEqual(client.recv(100), b"datagram")
                 self.assertEqual(program.stop(), -signal.SIGTERM)
                 self.assertEqual(notified.recv(1000), b"STOPPING=1")
-            # What comes now waits for the next start, as the sockets are systemd's.
+            # Later connections wait for the next start, as systemd keeps the sockets open.
             connected(streams.getsockname()).close()
 
     def activated(self, streams: socket.socket, datagrams: socket.socket, notify: str) -> Program:
-        """Our program with these sockets as descriptors 3 and 4, as systemd would start it."""
+        """Start the program with these sockets as descriptors 3 and 4, like systemd."""
         shell = (
             f"exec 3<&{streams.fileno()} 4<&{datagrams.fileno()}; "
             f'LISTEN_FDS=2 LISTEN_FDNAMES=echo:echo NOTIFY_SOCKET={notify} exec "$@"'
         )
-        for each in (streams, datagrams):
-            os.set_inheritable(each.fileno(), True)
+        for sock in (streams, datagrams):
+            os.set_inheritable(sock.fileno(), True)
         program = [*TWISTD[1:], "-n", "--pidfile=", "echoproto", "-p", "systemd:echo"]
         command = ["bash", "-c", shell, "-", sys.executable, "-c", _ACTIVATE, *program]
         return Program(command=command, listeners=2, passing=(streams.fileno(), datagrams.fileno()))
@@ -256,13 +254,13 @@ class ActivationTests(SynchronousTestCase):
 
 class JSONTests(SynchronousTestCase):
     def test_lines(self) -> None:
-        """With the JSON logger every line of the log is one object."""
+        """With the JSON logger every log line is one object."""
         logger = "--logger=echoproto.server.monitoring.jsonlog.jsonLines"
         with Program("-p", "0", twistd=[logger]) as program:
             halfCloseEcho(program.address("echo", "tcp"), b"hello")
             program.stop()
         events = [json.loads(line) for line in program.log]
-        [ended] = [each for each in events if each.get("event") == "ended"]
+        [ended] = [event for event in events if event.get("event") == "ended"]
         self.assertEqual((ended["ending"], ended["bytesReceived"]), ("finished", 5))
 
 
@@ -295,14 +293,16 @@ class HAProxyTests(SynchronousTestCase):
         self.folder = Path(folder.name)
 
     def start(self, program: Program) -> dict[str, int]:
-        """HAProxy before the listeners of ``program``; its ports by name."""
+        """Start HAProxy in front of the listeners of ``program``; return its ports by name."""
         with (
             socket.create_server(("127.0.0.1", 0)) as a,
             socket.create_server(("127.0.0.1", 0)) as b,
             socket.create_server(("127.0.0.1", 0)) as c,
         ):
             names = ("v1", "v2", "secured")
-            ports = {n: each.getsockname()[1] for n, each in zip(names, (a, b, c), strict=True)}
+            ports = {
+                n: listener.getsockname()[1] for n, listener in zip(names, (a, b, c), strict=True)
+            }
         configuration = self.folder / "haproxy.cfg"
         configuration.write_text(
             _HAPROXY.format(
@@ -329,10 +329,7 @@ class HAProxyTests(SynchronousTestCase):
         return True
 
     def test_behindHAProxy(self) -> None:
-        """
-        Behind HAProxy, which sends version 1, version 2, or version 2 before TLS, a half-close
-        loses nothing and the client that is logged is the real one.
-        """
+        """Behind HAProxy no data is lost at a half-close, and the log has the client's address."""
         pem = self.folder / "server.pem"
         pem.write_bytes(issued("server", "localhost").pem)
         listeners = [

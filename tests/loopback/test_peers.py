@@ -1,4 +1,4 @@
-"""Other programs against our server, and our client against other servers."""
+"""Other programs with the echoproto server, and the echoproto client with another server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.loopback.program import PATIENCE, Program
 
 
 def output(*command: str, input: bytes) -> bytes:
-    """The output of a program for ``input``; skips if it is not installed."""
+    """Run a program with ``input`` and return its output; skip if it is not installed."""
     if shutil.which(command[0]) is None:
         raise SkipTest(f"{command[0]} is not installed")
     finished = subprocess.run(
@@ -31,7 +31,7 @@ def output(*command: str, input: bytes) -> bytes:
 
 class ProgramsTests(SynchronousTestCase):
     def test_nc(self) -> None:
-        """nc that half-closes after its input (-N) gets all of it back; nc -u gets its datagram."""
+        """nc with a half-close after its input (-N) gets all of it back, and nc -u its datagram."""
         with Program("-p", "0") as program:
             host, port = program.address("echo", "tcp")
             data = b"from nc\n" * 10_000
@@ -55,24 +55,24 @@ class ProgramsTests(SynchronousTestCase):
             host, port = program.address("echo", "tcp")
             data = b"from ncat\n" * 10_000
             self.assertEqual(output("ncat", host, str(port), input=data), data)
-            # At the end of its input it would not wait for the reply: it gets no end.
+            # Its input stays open: at the end of input it would not wait for the reply.
             with subprocess.Popen(
                 ["ncat", "-u", "-i10", host, str(port)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,
-            ) as asking:
-                assert asking.stdin is not None and asking.stdout is not None
-                asking.stdin.write(b"datagram")
-                self.assertEqual(asking.stdout.read(8), b"datagram")
-                asking.kill()
+            ) as process:
+                assert process.stdin is not None and process.stdout is not None
+                process.stdin.write(b"datagram")
+                self.assertEqual(process.stdout.read(8), b"datagram")
+                process.kill()
 
 
 class TutorialServer(Thread):
     """
     A server as in a beginner's tutorial: bind, listen(1), accept, recv(1024), sendall, close.
 
-    :ivar received: what it was told.
+    :ivar received: the received data.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class TutorialServer(Thread):
         self._listening.close()
 
 
-class OurClientTests(TestCase):
+class ClientTests(TestCase):
     timeout = PATIENCE
 
     def start(self) -> tuple[TutorialServer, TCP4ClientEndpoint]:
@@ -105,7 +105,7 @@ class OurClientTests(TestCase):
         return server, TCP4ClientEndpoint(reactor, "127.0.0.1", server.port)
 
     async def test_greet(self) -> None:
-        """Our client and the tutorial's server greet each other, byte for byte."""
+        """The client exchanges the greeting with the tutorial's server."""
         server, endpoint = self.start()
         self.assertEqual(await greet(endpoint, self.reactor), b"Hello, client! This is the server.")
         self.assertEqual(server.received, CLIENT_GREETING)
@@ -114,10 +114,10 @@ class OurClientTests(TestCase):
         """A server that sends other bytes than it received is reported as a mismatch."""
         _, endpoint = self.start()
         client = await connectEcho(endpoint, self.reactor)
-        asked: Deferred[bytes] = client.echo(b"Hello, client! Who are you, there?")
+        reply: Deferred[bytes] = client.echo(b"Hello, client! Who are you, there?")
         with self.assertRaises(Exception) as raised:
-            await asked
+            await reply
         self.assertIn("wrong byte at offset 15", str(raised.exception))
-        # It closes as soon as it has answered; whether before or after us is chance.
+        # The server closes after its reply, perhaps before the client.
         with contextlib.suppress(ConnectionClosed):
             await client.close()

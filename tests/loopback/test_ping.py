@@ -31,17 +31,17 @@ def ping(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 class PingTests(SynchronousTestCase):
-    def measured(self, *words: str, says: str = "") -> dict[str, Any]:
-        """The values of the one target, if all probes were answered."""
+    def measured(self, *words: str, warning: str = "") -> dict[str, Any]:
+        """Return the values of the only target; all probes must be answered."""
         ended = ping("-o", "json", "-c", "5", "-i", "1ms", *words)
         self.assertEqual(ended.returncode, 0, ended.stderr)
-        self.assertRegex(ended.stderr, f"^{says}$")
+        self.assertRegex(ended.stderr, f"^{warning}$")
         (target,) = json.loads(ended.stdout)["targets"]
         self.assertEqual((target["sent"], target["received"], target["rtt"]["count"]), (5, 5, 5))
         return dict(target)
 
     def test_carriers(self) -> None:
-        """Our server is probed over TCP, UDP, TLS and a UNIX socket, on IPv4 and IPv6."""
+        """The server is probed over TCP, UDP, TLS and a UNIX socket, on IPv4 and IPv6."""
         folder = Path(self.mktemp()).resolve()
         folder.mkdir()
         pem = folder / "server.pem"
@@ -55,7 +55,7 @@ class PingTests(SynchronousTestCase):
                 self.measured("-s", "1000000", target)
             self.measured("-4", f"udp://localhost:{port}")
             self.measured(
-                "-s", "0", f"udp://[::1]:{port}", says="echoproto ping: an empty payload .*\n"
+                "-s", "0", f"udp://[::1]:{port}", warning="echoproto ping: an empty payload .*\n"
             )
             self.measured("-A", "-s", "65507", f"udp://127.0.0.1:{port}")
             self.measured(f"unix://{path}")
@@ -78,7 +78,7 @@ class PingTests(SynchronousTestCase):
             self.assertEqual(ended.returncode, 2)
             self.assertRegex(ended.stderr, r"^[^\n]*--ca FILE trusts[^\n]*\n$")
             ended = ping("-c", "1", "--ca", str(pem), f"tls://127.0.0.1:{port}")
-            # Older Twisted reports the end of the handshake before the wrong name.
+            # Older Twisted versions report the end of the handshake before the wrong name.
             self.assertIn(ended.returncode, (1, 2))
             self.assertRegex(ended.stdout + ended.stderr, "for another host|VerificationError")
 
@@ -120,8 +120,8 @@ class PingTests(SynchronousTestCase):
         self.assertEqual((running.returncode, errors), (0, ""))
         self.assertIn("echo statistics", rest)
 
-    def test_nobodyReads(self) -> None:
-        """A reader that is gone, as ``head`` is, ends the run without a traceback."""
+    def test_closedPipe(self) -> None:
+        """A closed pipe, as with ``head``, ends the run without a traceback."""
         with (
             Program("-p", "0") as program,
             subprocess.Popen(

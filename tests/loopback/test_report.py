@@ -20,8 +20,8 @@ from tests.loopback.program import PATIENCE, Program, environment
 
 BROWSER = shutil.which("chromium")
 
-#: Headless, without a sandbox, which root cannot have, and without background traffic.
-ALONE = (
+#: Headless, without a sandbox, which root cannot use, and without background traffic.
+BROWSER_OPTIONS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -33,13 +33,13 @@ ALONE = (
     "--enable-logging=stderr",
 )
 
-#: Seconds until a browser must have shown a page; it starts slowly on a machine that is busy.
-SLOWLY = 60
+#: Timeout of a browser in seconds; it starts slowly on a busy machine.
+BROWSER_TIMEOUT = 60
 
 #: Reports the sizes of charts and tables, and the width of the page, in the page itself.
 SIZES = """<script>
-const sizes = (name) => [...document.querySelectorAll(name)].map((each) => {
-  const box = each.getBoundingClientRect();
+const sizes = (name) => [...document.querySelectorAll(name)].map((node) => {
+  const box = node.getBoundingClientRect();
   return [box.width, box.height];
 });
 document.body.dataset.sizes = JSON.stringify({
@@ -49,7 +49,7 @@ document.body.dataset.sizes = JSON.stringify({
 </script>"""
 
 
-def echoproto(*words: str, **named: Any) -> subprocess.CompletedProcess[str]:
+def echoproto(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "echoproto", *words],
         env=environment(),
@@ -57,7 +57,7 @@ def echoproto(*words: str, **named: Any) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=PATIENCE,
         check=False,
-        **named,
+        **options,
     )
 
 
@@ -68,7 +68,7 @@ def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
         subprocess.Popen(
             [
                 BROWSER or "",
-                *ALONE,
+                *BROWSER_OPTIONS,
                 f"--user-data-dir={profile}",
                 *options,
                 page.resolve().as_uri(),
@@ -80,7 +80,7 @@ def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
         ) as running,
     ):
         try:
-            output, errors = running.communicate(timeout=SLOWLY)
+            output, errors = running.communicate(timeout=BROWSER_TIMEOUT)
         except BaseException:
             os.killpg(running.pid, signal.SIGKILL)
             raise
@@ -92,61 +92,59 @@ class ReportTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
 
-    def well(self, *words: str) -> str:
+    def succeed(self, *words: str) -> str:
         ended = echoproto(*words, cwd=self.folder)
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         return ended.stdout
 
     def measure(self) -> None:
-        """Result files of each measuring command."""
+        """Write result files of every measuring command."""
         with Program("-p", "0") as program:
             here = f"127.0.0.1:{program.port()}"
             probes = ("ping", "-c", "100", "-i", "1ms", f"udp://{here}", here)
-            self.well(*probes, "-o", "json", "--out", "ping.json")
-            self.well(*probes, "-o", "ndjson", "--out", "ping.ndjson")
-            self.well("load", "-c", "1000", here, "-o", "json", "--out", "load.json")
-            self.well("verify", "--bytes", "1MiB", here, "-o", "json", "--out", "verify.json")
+            self.succeed(*probes, "-o", "json", "--out", "ping.json")
+            self.succeed(*probes, "-o", "ndjson", "--out", "ping.ndjson")
+            self.succeed("load", "-c", "1000", here, "-o", "json", "--out", "load.json")
+            self.succeed("verify", "--bytes", "1MiB", here, "-o", "json", "--out", "verify.json")
 
     def test_everything(self) -> None:
         """Results are read, merged, compared and written, and read again."""
         self.measure()
         files = ("ping.json", "ping.ndjson", "load.json", "verify.json")
-        header, *rows = self.well("report", *files).splitlines()
+        header, *rows = self.succeed("report", *files).splitlines()
         self.assertEqual((header.split()[0], len(rows)), ("target", 6))
         merged = ("--merge", "-o", "json", "--out", "all.json")
-        self.well("report", *merged, "ping.json", "ping.ndjson")
+        self.succeed("report", *merged, "ping.json", "ping.ndjson")
         found = json.loads((self.folder / "all.json").read_text())
         (result,) = found["results"]
         self.assertEqual((result["sent"], result["received"], result["times"]["count"]), (400,) * 3)
-        self.assertIn(" 400 ", self.well("report", "all.json"))
-        self.assertIn("p99.9", self.well("report", "--compare", "ping.json", "ping.ndjson"))
+        self.assertIn(" 400 ", self.succeed("report", "all.json"))
+        self.assertIn("p99.9", self.succeed("report", "--compare", "ping.json", "ping.ndjson"))
 
     def test_input(self) -> None:
-        """A result may be read from a pipe; an incomplete one is an error."""
+        """A result can be read from a pipe; an incomplete one is an error."""
         for text, message in (("", "empty file"), ('{"format":', "truncated")):
             ended = echoproto("report", "-", input=text)
             self.assertEqual((ended.returncode, ended.stdout), (2, ""))
             self.assertRegex(ended.stderr, f"^echoproto report: standard input: .*{message}.*\n$")
 
     def test_page(self) -> None:
-        """
-        In a browser, wide or narrow, every chart has a size, and nothing is wider than the window.
-        """
+        """In a browser, wide or narrow, every chart has a size, and nothing exceeds the window."""
         if BROWSER is None:
             raise SkipTest("there is no chromium")
         self.measure()
         names = ("ping.json", "ping.ndjson", "load.json")
-        # The first time that matplotlib runs it may say that it takes a while.
+        # On its first run matplotlib may print a message about its font cache.
         ended = echoproto("report", *names, "--html", "report.html", cwd=self.folder)
         self.assertEqual(ended.returncode, 0, ended.stderr)
         page = self.folder / "report.html"
         text = page.read_text(encoding="utf-8")
-        # A script of ours looks; the page as it is lets none run.
-        looking = self.folder / "looking.html"
+        # A script in a copy of the page measures it; the page itself permits no scripts.
+        measuring = self.folder / "measuring.html"
         open_ = re.sub("<meta http-equiv[^>]*>", "", text)
-        looking.write_text(open_.replace("</body>", f"{SIZES}</body>"), encoding="utf-8")
+        measuring.write_text(open_.replace("</body>", f"{SIZES}</body>"), encoding="utf-8")
         for width in (1200, 500):
-            shown = browse(looking, f"--window-size={width},900", "--dump-dom")
+            shown = browse(measuring, f"--window-size={width},900", "--dump-dom")
             self.assertNotIn("CONSOLE", shown.stderr)
             found = re.search(r"data-sizes=\"([^\"]*)\"", shown.stdout)
             self.assertIsNotNone(found, shown.stderr)

@@ -33,10 +33,10 @@ def refused(
     *arguments: str, twistd: Sequence[str] = ("-n",), before: Sequence[str] = ()
 ) -> tuple[int, str, str]:
     """
-    The exit status, the standard output or log, and the standard error of a start that must fail
-    without a traceback, and must leave no file but the log of a daemon.
+    Return the exit status, the output or log, and the standard error of a start that must fail.
+    There must be no traceback, and no file other than the log of a daemon.
 
-    :param before: a command that runs another command, whose words follow.
+    :param before: the beginning of a command that runs another command.
     """
     with tempfile.TemporaryDirectory() as folder:
         finished = subprocess.run(
@@ -57,7 +57,7 @@ def refused(
 
 class BusyPortTests(SynchronousTestCase):
     def hold(self, kind: socket.SocketKind) -> int:
-        """Bind a port of this machine; returns its number."""
+        """Bind a local port and return its number."""
         held = socket.socket(socket.AF_INET, kind)
         self.addCleanup(held.close)
         held.bind(("127.0.0.1", 0))
@@ -67,7 +67,7 @@ class BusyPortTests(SynchronousTestCase):
         return port
 
     def test_foreground(self) -> None:
-        """A port in use is one line with the address, and status 1; other listeners are closed."""
+        """A port in use is one line and status 1, and other listeners are closed."""
         port = str(self.hold(socket.SOCK_STREAM))
         arguments = ("-p", "unix:echo.sock", "-g", port, "--interface", "127.0.0.1")
         status, log, error = refused(*arguments)
@@ -80,7 +80,7 @@ class BusyPortTests(SynchronousTestCase):
         )
 
     def test_daemon(self) -> None:
-        """A daemon reports it through its parent, for UDP too."""
+        """A daemon reports a port in use through its parent, for UDP too."""
         description = f"udp:{self.hold(socket.SOCK_DGRAM)}:interface=127.0.0.1"
         status, log, error = refused("-p", description, twistd=())
         self.assertEqual(status, 1)
@@ -89,7 +89,7 @@ class BusyPortTests(SynchronousTestCase):
 
 
 class RefusedTests(SynchronousTestCase):
-    def test_notOurAddress(self) -> None:
+    def test_otherMachine(self) -> None:
         """An address of another machine is reported as such."""
         status, _, error = refused("-p", "0", "--interface", "192.0.2.1")
         self.assertEqual(status, 1)
@@ -168,7 +168,7 @@ class DescriptionTests(SynchronousTestCase):
             self.assertNotIn("Traceback", "".join(program.log))
 
     def test_systemd(self) -> None:
-        """systemd: serves a socket that systemd passed (sd_listen_fds(3))."""
+        """systemd: serves a socket passed by systemd (sd_listen_fds(3))."""
         with socket.create_server(("127.0.0.1", 0)) as passed:
             program = (
                 "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update("
@@ -191,7 +191,7 @@ class DescriptionTests(SynchronousTestCase):
                 running.wait(PATIENCE)
 
     def test_version(self) -> None:
-        """--version has the version of echoproto."""
+        """--version prints the version of echoproto."""
         output = subprocess.check_output(
             [*TWISTD, "echoproto", "--version"], env=environment(), text=True
         )

@@ -1,4 +1,4 @@
-"""What the kernel and ``twistd`` do with streams."""
+"""The behaviour of the kernel and ``twistd`` with streams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEGABYTE = 1 << 20
 
 
 class RunningTestCase(SynchronousTestCase):
-    """A server with both services."""
+    """A test case with a server of both services."""
 
     def setUp(self) -> None:
         self.program = Program("--port", "0", "--greet", "0", listeners=8)
@@ -30,8 +30,8 @@ class RunningTestCase(SynchronousTestCase):
 
 
 class HalfCloseTests(RunningTestCase):
-    def test_nothingIsLost(self) -> None:
-        """N bytes, then our FIN, while reading: N bytes back, then the server's FIN, every time."""
+    def test_noDataLost(self) -> None:
+        """Data of any size, sent with a half-close while reading, is always echoed completely."""
         for size in (0, 1, 1000, 40_019, 65_536, 2 * MEGABYTE):
             data = os.urandom(size)
             lost = [n for n in range(100) if halfCloseEcho(self.echo, data) != data]
@@ -67,9 +67,7 @@ class UrgentDataTests(SynchronousTestCase):
 
 class HostileTests(RunningTestCase):
     def test_neverReads(self) -> None:
-        """
-        A client that never reads is not read from before 8 MB, and costs under 1 MB of memory.
-        """
+        """A client that never reads is read from up to 8 MB, and uses less than 1 MB of memory."""
         with connected(self.echo) as warmUp:
             warmUp.sendall(b"x")
             warmUp.recv(1)
@@ -85,10 +83,7 @@ class HostileTests(RunningTestCase):
         self.assertLess(grown, 1_000_000)
 
     def test_resets(self) -> None:
-        """
-        After 150 connections that were reset by their client, with data under way, the next is
-        served.
-        """
+        """After 150 connections reset with pending data, the next client is served."""
         for _ in range(150):
             with connected(self.echo) as client:
                 client.sendall(b"x" * 10_000)
@@ -98,9 +93,7 @@ class HostileTests(RunningTestCase):
 
 class LongGreetingTests(SynchronousTestCase):
     def test_slowClient(self) -> None:
-        """
-        A client that is silent for longer than we wait for a FIN still gets a long greeting whole.
-        """
+        """A client silent for longer than the linger timeout still gets a whole long greeting."""
         text = "x" * 65_000
         with Program("--no-echo", "-g", "0", "--greeting", text) as program:
             client = socket.socket()
@@ -109,7 +102,7 @@ class LongGreetingTests(SynchronousTestCase):
             with client:
                 client.connect(program.address("greeting", "tcp"))
                 client.sendall(CLIENT_GREETING)
-                # Nothing is read meanwhile: the longest silence is the test.
+                # Nothing is read during this time, because the silence is the test.
                 with self.assertRaises(subprocess.TimeoutExpired):
                     program.process.wait(LINGER_SILENCE + 2)
                 client.sendall(b"x")
@@ -118,7 +111,7 @@ class LongGreetingTests(SynchronousTestCase):
 
 class GreetingTests(RunningTestCase):
     def test_tutorialClient(self) -> None:
-        """A client as in a beginner's tutorial: connect, sendall, recv(1024), close."""
+        """A client as in a beginner's tutorial works: connect, sendall, recv(1024), close."""
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
             client.connect(self.greeting)
             client.sendall(b"Hello, server! This is the client.")
@@ -131,22 +124,20 @@ class GreetingTests(RunningTestCase):
             client.sendall(b"Hello, server! This is the client.")
             self.assertEqual(client.recv(1024), b"Hello, client! This is the server.")
 
-    def test_talksOn(self) -> None:
-        """
-        A client that keeps sending after its greeting sees the reply, then a FIN, never a reset.
-        """
+    def test_keepsSending(self) -> None:
+        """A client that keeps sending after its greeting gets the reply and a FIN, not a reset."""
         for _ in range(100):
             with connected(self.greeting) as client:
                 client.sendall(CLIENT_GREETING)
                 for _ in range(20):
-                    client.sendall(b"and another thing" * 100)
+                    client.sendall(b"more data" * 100)
                 self.assertEqual(readToEnd(client), SERVER_GREETING)
                 client.sendall(b"one more" * 1000)
 
 
 class LogTests(SynchronousTestCase):
     def test_lines(self) -> None:
-        """A greeting and each ending are one line each, what was received escaped."""
+        """A greeting and the end of a connection are one line each, with received data escaped."""
         with Program("--no-echo", "--greet", "0", "--greeting", "Grüß dich") as program:
             with connected(program.address("greeting", "tcp")) as client:
                 client.sendall(b"hi\n2026 forged line\x1b[2J\xff")
@@ -164,7 +155,7 @@ class LogTests(SynchronousTestCase):
 
 class UNIXTests(SynchronousTestCase):
     def test_echoAndGreeting(self) -> None:
-        """Both services are there on UNIX sockets; the files are gone afterwards."""
+        """Both services run on UNIX sockets, whose files are removed at the end."""
         with tempfile.TemporaryDirectory() as folder:
             echo, greeting = f"{folder}/echo", f"{folder}/greeting"
             arguments = ["-p", f"unix:{echo}", "-g", f"unix:{greeting}"]
@@ -182,8 +173,8 @@ class UNIXTests(SynchronousTestCase):
 
 class StopTests(SynchronousTestCase):
     def test_bySignal(self) -> None:
-        """SIGTERM and SIGINT end it in order, by that signal."""
-        # A program that is started in the background ignores SIGINT, and so would ours.
+        """SIGTERM and SIGINT stop the server normally, and it ends by that signal."""
+        # A background process ignores SIGINT, and so would the program that it starts.
         self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_DFL))
         for number in (signal.SIGTERM, signal.SIGINT):
             with Program("-p", "0") as program:
@@ -191,9 +182,7 @@ class StopTests(SynchronousTestCase):
             self.assertIn("Server Shut Down.", program.log[-1])
 
     def test_openConnectionsFinish(self) -> None:
-        """
-        What a client has sent before a SIGTERM, and what it sends a little later, still comes back.
-        """
+        """Data sent before a SIGTERM, and shortly after it, is still echoed."""
         with Program("-p", "0") as program:
             with connected(program.address("echo", "tcp")) as client:
                 client.sendall(b"before")
@@ -205,9 +194,7 @@ class StopTests(SynchronousTestCase):
             self.assertEqual(program.stop(), -signal.SIGTERM)
 
     def test_connectionsThatWait(self) -> None:
-        """
-        Connections that the kernel holds when the server is stopped are served before it ends.
-        """
+        """Connections in the listen backlog when the server is stopped are still served."""
         with Program("-p", "0") as program:
             address = program.address("echo", "tcp")
             program.process.send_signal(signal.SIGSTOP)
@@ -224,7 +211,7 @@ class StopTests(SynchronousTestCase):
             self.assertEqual(echoed, [b"waiting"] * 300)
 
     def test_socketFileGone(self) -> None:
-        """A UNIX socket whose file was removed is one log line, and does not cut the drain."""
+        """A UNIX socket file that was removed is one log line, and does not end the drain."""
         with tempfile.TemporaryDirectory() as folder:
             path = f"{folder}/echo"
             with Program("-p", f"unix:{path}", "-p", "0", listeners=5) as program:
@@ -242,9 +229,7 @@ class StopTests(SynchronousTestCase):
         self.assertNotIn("Traceback", log)
 
     def test_silentClientGetsFIN(self) -> None:
-        """
-        A client that says nothing gets a FIN, not a reset, and the server ends when it closes.
-        """
+        """A silent client gets a FIN, not a reset, and the server ends when the client closes."""
         with Program("-p", "0") as program:
             with connected(program.address("echo", "tcp")) as client:
                 client.sendall(b"x")

@@ -34,8 +34,8 @@ class VerifyTests(SynchronousTestCase):
         return dict(json.loads(ended.stdout))
 
     def test_carriers(self) -> None:
-        """Every byte comes back over TCP, TLS and a UNIX socket."""
-        # Short: the path of a UNIX socket has at most 107 bytes (unix(7)).
+        """Every byte is echoed over TCP, TLS and a UNIX socket."""
+        # Short, because paths of UNIX sockets are limited to 107 bytes (unix(7)).
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         folder = Path(temporary.name)
@@ -51,7 +51,7 @@ class VerifyTests(SynchronousTestCase):
             self.assertEqual(found["received_bytes"], SIZE)
 
     def test_interrupted(self) -> None:
-        """Ctrl-C waits for the bytes under way, and ends with the summary."""
+        """Ctrl-C waits for outstanding bytes, and ends with the summary."""
         with (
             Program("-p", "0") as program,
             subprocess.Popen(

@@ -27,39 +27,39 @@ SERVE = [sys.executable, "-m", "echoproto", "serve"]
 
 SIZE = 4_000_000
 
-#: Clients that connect one after the other after a worker has died.
+#: The number of sequential clients after a worker has died.
 NEW_CLIENTS = 100
 
-#: As many that the kernel does not give all of them to one of two workers.
+#: Enough that the kernel does not assign all of them to one of two workers.
 CONNECTIONS = 20
 
 
 def serving(*arguments: str, listeners: int = 1) -> Program:
-    """``echoproto serve`` with these options."""
+    """Run ``echoproto serve`` with these options."""
     return Program(command=[*SERVE, *arguments], listeners=listeners)
 
 
 def waitFor(condition: Any) -> None:
-    """Return when it is true."""
+    """Wait until the condition is true."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError("it did not come to that")
+            raise AssertionError("the condition did not become true")
         Event().wait(0.02)
 
 
 def workersOf(program: Program) -> list[int]:
-    """The processes that serve."""
+    """Return the worker processes."""
     children = f"/proc/{program.process.pid}/task/{program.process.pid}/children"
     try:
         with open(children) as listed:
-            return [int(each) for each in listed.read().split()]
+            return [int(pid) for pid in listed.read().split()]
     except FileNotFoundError:
         return []
 
 
 def page(program: Program, path: str) -> str:
-    """What the status listener answers."""
+    """Return the status listener's response."""
     port = program.port("status")
     with urlopen(f"http://127.0.0.1:{port}/{path}", timeout=PATIENCE) as answer:
         return str(answer.read(), "utf-8")
@@ -72,7 +72,7 @@ def metric(program: Program, name: str) -> float:
 
 
 def isReady(program: Program) -> bool:
-    """Whether all workers serve."""
+    """Whether all workers are ready."""
     try:
         return page(program, "readyz") == "ready\n"
     except OSError:
@@ -88,10 +88,10 @@ def echoOneByte(address: Any) -> None:
 
 
 class Load:
-    """Connections that echo on and on in threads, until each is cut or told to stop."""
+    """Connections that echo in threads until they are reset or stopped."""
 
     def __init__(self, address: Any, connections: int) -> None:
-        self.cut = 0
+        self.resets = 0
         self.done = 0
         self._stop = Event()
         self._threads = [
@@ -112,19 +112,19 @@ class Load:
                             raise ConnectionResetError
                         left -= got
                 except ConnectionError:
-                    self.cut += 1
+                    self.resets += 1
                     return
                 self.done += 1
 
     def stop(self) -> None:
         self._stop.set()
-        for each in self._threads:
-            each.join()
+        for thread in self._threads:
+            thread.join()
 
 
 class ServeTests(SynchronousTestCase):
     def test_status(self) -> None:
-        """``echoproto serve`` stopped by a signal has drained, and its exit status is 0."""
+        """``echoproto serve`` drains when stopped by a signal, and exits with status 0."""
         for options in ([], ["--workers", "2"]):
             for number in (signal.SIGTERM, signal.SIGINT):
                 program = serving("--port", "tcp:0:interface=127.0.0.1", *options)
@@ -134,7 +134,7 @@ class ServeTests(SynchronousTestCase):
                 self.assertEqual(program.stop(number), 0)
 
     def test_cannotStart(self) -> None:
-        """A place that is taken ends it with status 1 and one line, with workers and without."""
+        """An address in use gives status 1 and one line, with and without workers."""
         with socket.create_server(("127.0.0.1", 0)) as other:
             where = f"tcp:{other.getsockname()[1]}:interface=127.0.0.1"
             for workers in ("1", "2"):
@@ -154,9 +154,7 @@ class ServeTests(SynchronousTestCase):
 
 class WorkersTests(SynchronousTestCase):
     def test_carriers(self) -> None:
-        """
-        Streams, datagrams and UNIX sockets are served by workers as by one process, and counted.
-        """
+        """Streams, datagrams and UNIX sockets are served and counted by workers too."""
         with serving(
             *("--port", "0", "--interface", "127.0.0.1", "--port", "unix:echo.sock"),
             *("--workers", "2", "--status", "0"),
@@ -169,10 +167,10 @@ class WorkersTests(SynchronousTestCase):
                     client.sendall(b"hello")
                     client.shutdown(socket.SHUT_WR)
                     self.assertEqual(readToEnd(client), b"hello")
-            with datagramSocket() as asking:
+            with datagramSocket() as client:
                 for _ in range(10):
-                    asking.sendto(b"hello", program.address("echo", "udp"))
-                    self.assertEqual(asking.recvfrom(10)[0], b"hello")
+                    client.sendto(b"hello", program.address("echo", "udp"))
+                    self.assertEqual(client.recvfrom(10)[0], b"hello")
             waitFor(lambda: metric(program, "echoproto_datagrams_answered_total") == 10)
             waitFor(lambda: metric(program, "echoproto_stream_received_bytes_total") == 10)
             self.assertEqual(metric(program, "echoproto_workers"), 2)
@@ -180,10 +178,7 @@ class WorkersTests(SynchronousTestCase):
             self.assertFalse(os.path.exists(unixPath))
 
     def test_kill(self) -> None:
-        """
-        A worker that is killed under load costs its own connections and no others; new clients are
-        served meanwhile, and the restart is counted.
-        """
+        """A killed worker loses only its own connections, and its restart is counted."""
         with serving(
             *("--port", "tcp:0:interface=127.0.0.1", "--workers", "2", "--status", "0"), listeners=2
         ) as program:
@@ -202,17 +197,14 @@ class WorkersTests(SynchronousTestCase):
             waitFor(lambda: metric(program, "echoproto_connections_open") == 0)
             ended = page(program, "metrics")
             lost = re.findall(r'ended_total{ending="lost".*} (\S+)', ended)
-            self.assertEqual(sum(map(float, lost)), load.cut)
-            self.assertLess(load.cut, CONNECTIONS)
+            self.assertEqual(sum(map(float, lost)), load.resets)
+            self.assertLess(load.resets, CONNECTIONS)
             self.assertEqual(metric(program, "echoproto_worker_restarts_total"), 1)
             self.assertEqual(len(set(workersOf(program)) - set(before)), 1)
             self.assertEqual(program.stop(), 0)
 
     def test_drain(self) -> None:
-        """
-        Stopped under load, four workers give back every byte of 4 MB to each client that has sent
-        them; exit status 0.
-        """
+        """When stopped under load, four workers echo all data, and exit with status 0."""
         program = serving(
             "--port", "tcp:0:interface=127.0.0.1", "--workers", "4", "--status", "0", listeners=2
         )
@@ -232,38 +224,35 @@ class WorkersTests(SynchronousTestCase):
                 begun[index].set()
             sending.join()
 
-        threads = [Thread(target=exchange, args=each) for each in enumerate(clients)]
+        threads = [Thread(target=exchange, args=arguments) for arguments in enumerate(clients)]
         for each in threads:
             each.start()
         for event in begun:
             event.wait(PATIENCE)
         status = program.stop()
-        for each in threads:
-            each.join()
+        for thread in threads:
+            thread.join()
         for client in clients:
             client.close()
         self.assertEqual((status, list(got.values())), (0, [SIZE] * 8))
 
     def test_supervisorKilled(self) -> None:
-        """Workers whose supervisor is killed stop."""
+        """Workers stop when their supervisor is killed."""
         with serving(
             *("--port", "tcp:0:interface=127.0.0.1", "--workers", "2", "--status", "0"), listeners=2
         ) as program:
             waitFor(lambda: isReady(program))
             workers = workersOf(program)
             program.process.kill()
-            waitFor(lambda: not any(_runs(each) for each in workers))
+            waitFor(lambda: not any(_runs(pid) for pid in workers))
 
     def test_cannotStart(self) -> None:
-        """
-        Where one worker after another ends before it serves, the program ends with status 1 and
-        says so.
-        """
+        """If workers repeatedly end before they serve, the program exits with status 1."""
         program = serving("--port", "tcp:0:interface=127.0.0.1", "--workers", "2")
         while program.process.poll() is None:
-            for each in workersOf(program):
+            for pid in workersOf(program):
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(each, signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
         self.assertEqual(program.stop(), 1)
         self.assertIn("workers cannot start: 3 in a row", "".join(program.log))
 

@@ -1,4 +1,4 @@
-"""Our measuring commands against other echo servers."""
+"""The measuring commands against other echo servers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.loopback.program import PATIENCE, environment
 ECHOPROTO = (sys.executable, "-m", "echoproto")
 
 
-class TheirsTests(SynchronousTestCase):
+class OtherServersTests(SynchronousTestCase):
     def measured(self, server: Running, command: str, *words: str) -> dict[str, Any]:
-        """The document of a successful run; a server that is still starting is asked again."""
+        """Return the document of a successful run, repeated while the server is starting."""
         for _ in range(50):
             ended = subprocess.run(
                 [*server.network, *ECHOPROTO, command, "-o", "json", *words],
@@ -36,7 +36,7 @@ class TheirsTests(SynchronousTestCase):
         return dict(json.loads(ended.stdout))
 
     def check(self, name: str) -> None:
-        """Probe a server on both carriers, load it, and verify it if it can pass."""
+        """Probe a server on both carriers, load it, and verify it if it loses no data."""
         [server] = [server for server in OTHERS if server.name == name]
         try:
             with running(server) as started:
@@ -44,14 +44,14 @@ class TheirsTests(SynchronousTestCase):
         except Missing as missing:
             raise SkipTest(str(missing)) from None
 
-    def measure(self, server: Running, loses: bool) -> None:
+    def measure(self, server: Running, losesData: bool) -> None:
         target = f"{server.client}:{server.port}"
         for carrier in ("tcp", "udp"):
             # xinetd and ncat lose datagrams that arrive close together.
             probed = f"{carrier}://{target}"
             found = self.measured(server, "ping", "-c", "20", "-i", "50ms", probed)
             self.assertEqual(found["targets"][0]["received"], 20)
-        if not loses:
+        if not losesData:
             found = self.measured(server, "verify", "--bytes", "5MB", target)
             self.assertEqual(found["received_bytes"], 5_000_000)
         self.assertEqual(self.measured(server, "load", "-c", "200", target)["received"], 200)
