@@ -61,6 +61,11 @@ def _interfaceName(index: int) -> str:
         return str(index)
 
 
+def peerUID(address: IAddress | None) -> int | None:
+    """The user in the address of a client of a UNIX socket; ``None`` if it has none."""
+    return getattr(address, "uid", None)
+
+
 def unmapped(host: str) -> IPv4Address | IPv6Address:
     """
     A numeric address without a scope (``%eth0``); an IPv4-mapped one as IPv4.

@@ -16,9 +16,11 @@ from echoproto.addresses import (
     maxDatagram,
     numericHost,
     parseNetwork,
+    peerUID,
     rateLimitKey,
     unmapped,
 )
+from echoproto.transports.unix import UNIXPeer
 
 #: Networks as text, many of them wide enough or near enough to contain test addresses.
 networks = st.builds(
@@ -219,3 +221,11 @@ class DatagramAddressTests(SynchronousTestCase):
     def test_maxDatagram(self) -> None:
         """The longest datagram depends on the family."""
         self.assertEqual((maxDatagram("192.0.2.1"), maxDatagram("::1")), (65_507, 65_527))
+
+
+class PeerUIDTests(SynchronousTestCase):
+    def test_user(self) -> None:
+        """Only an address of a client of a UNIX socket has a user."""
+        self.assertEqual(peerUID(UNIXPeer("/x", 1000)), 1000)
+        self.assertIsNone(peerUID(UNIXAddress("/x")))
+        self.assertIsNone(peerUID(None))

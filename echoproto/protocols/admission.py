@@ -168,17 +168,20 @@ class ConnectionAdmission:
         """Number of connections that can still be admitted."""
         return self._maximum - self.open
 
-    def admit(self, host: str | None, isTrusted: bool = False) -> Refusal | None:
+    def admit(
+        self, host: str | None, uid: int | None = None, isTrusted: bool = False
+    ) -> Refusal | None:
         """
         Take a place for a connection.
 
-        :param host: the client's numeric address; ``None`` if it has none, as on a UNIX socket:
-            then only the total limit applies.
+        :param host: the client's numeric address; ``None`` if it has none, as on a UNIX socket.
+        :param uid: the client's user, which is its source if it has no address; ``None`` if that is
+            unknown: then only the total limit applies.
         :param isTrusted: whether it is served whatever networks are allowed.
         :return: the reason to refuse it; ``None`` if a place was taken, to be given back by
             :meth:`release`.
         """
-        source = None if host is None else rateLimitKey(host)
+        source = _sourceOf(host, uid)
         if host is not None and not isTrusted and not self._networks.permits(host):
             return Refusal.DENIED
         if source is not None and self._bySource[source] >= self._perSource:
@@ -193,17 +196,24 @@ class ConnectionAdmission:
             self._bySource[source] += 1
         return None
 
-    def release(self, host: str | None) -> None:
-        """Give back the place that :meth:`admit` took for ``host``."""
+    def release(self, host: str | None, uid: int | None = None) -> None:
+        """Give back the place that :meth:`admit` took for ``host`` and ``uid``."""
         wasFull = self.room < 1
         self.open -= 1
-        source = None if host is None else rateLimitKey(host)
+        source = _sourceOf(host, uid)
         if source is not None:
             self._bySource[source] -= 1
             if not self._bySource[source]:
                 del self._bySource[source]
         if wasFull:
             self.whenRoom()
+
+
+def _sourceOf(host: str | None, uid: int | None) -> str | None:
+    """The key of a connection's source."""
+    if host is not None:
+        return rateLimitKey(host)
+    return None if uid is None else f"user {uid}"
 
 
 class DatagramAdmission:

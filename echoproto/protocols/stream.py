@@ -47,7 +47,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.addresses import numericHost
+from echoproto.addresses import numericHost, peerUID
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
 from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, IObserver, NullObserver
@@ -385,7 +385,7 @@ class StreamFactory(Factory):
         isTrusted = isinstance(addr, TrustedPeer)
         if isinstance(addr, TrustedPeer):
             addr = addr.address
-        refusal = self.admission.admit(numericHost(addr), isTrusted)
+        refusal = self.admission.admit(numericHost(addr), peerUID(addr), isTrusted)
         if refusal is not None:
             self.observer.connectionRefused(addr, refusal.value)
             return None
@@ -395,7 +395,7 @@ class StreamFactory(Factory):
 
     def closed(self, connection: StreamProtocol) -> None:
         """Called by a protocol whose connection has ended."""
-        self.admission.release(numericHost(connection.peer))
+        self.admission.release(numericHost(connection.peer), peerUID(connection.peer))
         self.tracker.remove(connection)
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> Deferred[None]:

@@ -26,6 +26,7 @@ from echoproto.server.config.listeners import Listener, parseDatagrams
 from echoproto.server.sockets import StreamReactor, descriptorLimit, hasIPv6, pickPort
 from echoproto.server.systemd import adoptDatagrams, adoptStream
 from echoproto.transports.udp import listenDatagrams
+from echoproto.transports.unix import prepareUNIXPort
 
 _log = Logger()
 
@@ -47,10 +48,18 @@ def openStream(
 
     :param streams: opens TCP sockets; by default one for each call.
     """
+    port = _openStream(reactor, listener, factory, streams or StreamReactor(reactor))
+    prepareUNIXPort(port)
+    return port
+
+
+def _openStream(
+    reactor: Any, listener: Listener, factory: Factory, streams: StreamReactor
+) -> IListeningPort:
     if listener.passed is not None:
         return adoptStream(reactor, listener.passed, factory)
     results: list[Any] = []
-    endpoint = serverFromString(streams or StreamReactor(reactor), listener.description)
+    endpoint = serverFromString(streams, listener.description)
     endpoint.listen(factory).addBoth(results.append)
     # Every endpoint that twistd can describe listens at once.
     [result] = results

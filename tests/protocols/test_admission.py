@@ -106,6 +106,17 @@ class ConnectionAdmissionTests(SynchronousTestCase):
         admission = ConnectionAdmission(self.clock.seconds, maximum=0)
         self.assertEqual(self.verdicts(admission, "192.0.2.1", None), [Refusal.FULL] * 2)
 
+    def test_users(self) -> None:
+        """A source without an address is its user; if that is unknown, it is not limited."""
+        admission = ConnectionAdmission(self.clock.seconds, perSource=1)
+        self.assertIsNone(admission.admit(None, 1000))
+        self.assertIs(admission.admit(None, 1000), Refusal.SOURCE_FULL)
+        self.assertIsNone(admission.admit(None, 1001))
+        self.assertIsNone(admission.admit(None))
+        self.assertIsNone(admission.admit(None))
+        admission.release(None, 1000)
+        self.assertIsNone(admission.admit(None, 1000))
+
     def test_sourceFull(self) -> None:
         """A source at its limit is refused until it releases a place; others are admitted."""
         admission = ConnectionAdmission(self.clock.seconds, perSource=1)

@@ -38,6 +38,7 @@ from echoproto.protocols.stream import (
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
+from echoproto.transports.unix import UNIXPeer
 
 TIMEOUTS = Timeouts()
 
@@ -170,6 +171,19 @@ class OpeningTests(StreamTestCase):
         [summary] = self.observer.ended
         self.assertEqual((summary.bytesReceived, summary.bytesSent), (7, 6))
         self.assertIs(summary.ending, CloseReason.FINISHED)
+
+
+class UserTests(StreamTestCase):
+    def test_users(self) -> None:
+        """Clients of a UNIX socket are limited by user, and give their places back."""
+        admission = ConnectionAdmission(self.clock.seconds, perSource=1)
+        factory = EchoFactory(self.clock, self.observer, admission)
+        for _ in range(2):
+            client = RecordingProtocol()
+            pair = StreamPair(client, factory.buildProtocol(UNIXPeer("", 1000)))
+            self.assertIsNone(factory.buildProtocol(UNIXPeer("", 1000)))
+            client.link.loseConnection()
+            pair.pump()
 
 
 class HalfCloseTests(StreamTestCase):

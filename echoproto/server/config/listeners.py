@@ -160,6 +160,8 @@ def _described(
         return _passedListeners(service, values, arguments, layers, tls, passed)
     if kind in ("tcp", "tcp6") or arguments.get("domain", "").startswith("INET"):
         layers = layers.withDefaultTLS(tls)
+    if kind == "unix":
+        values, arguments = _withAbstractName(values, arguments)
     if kind in ("tcp", "tcp6", "unix") and len(values) < _BACKLOG_POSITION[kind]:
         # Twisted's 50 are soon used up, and then clients wait a second or more before they retry.
         arguments.setdefault("backlog", str(BACKLOG))
@@ -167,6 +169,15 @@ def _described(
     description = ":".join([kind, *map(quoteStringArgument, values), *named])
     serverFromString(None, description)
     return [Listener(service, description, layers=layers, written=text)]
+
+
+def _withAbstractName(
+    values: list[str], arguments: dict[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    """``unix:@name`` as the abstract socket ``name``, which has no file to lock."""
+    if not values or not values[0].startswith("@"):
+        return values, arguments
+    return ["\0" + values[0][1:], *values[1:3]], {**arguments, "lockfile": "0"}
 
 
 #: Descriptions of Twisted that cannot be used here, and why.

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from echoproto.addresses import peerUID
 from echoproto.escape import escaped
 from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
 from echoproto.server.config.listeners import hostPort
@@ -32,12 +33,16 @@ REPORT_INTERVAL = 10.0
 
 def addressText(address: IAddress | None) -> str:
     """
-    An address for people: host and port, or the path of a UNIX socket, whose clients have none.
+    An address for people: host and port, or the path of a UNIX socket, with ``@`` for an abstract
+    one; of its clients, the user as well.
     """
     known: Any = address
     if hasattr(known, "port"):
         return hostPort(known.host, known.port)
-    return escaped(getattr(known, "name", None) or b"unnamed")
+    name = getattr(known, "name", None) or b"unnamed"
+    text = escaped(b"@" + name[1:] if name.startswith(b"\0") else name)
+    uid = peerUID(address)
+    return text if uid is None else f"{text} of user {uid}"
 
 
 class _Tally(Counter[str]):

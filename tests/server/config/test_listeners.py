@@ -56,6 +56,9 @@ class ListenersForTests(SynchronousTestCase):
             ("tcp:7:127.0.0.1:5", "tcp:7:127.0.0.1:5"),
             ("tcp6:7:5", "tcp6:7:5"),
             ("unix:/x:600:5", "unix:/x:600:5"),
+            ("unix:@x", "unix:\0x:lockfile=0:backlog=1024"),
+            ("unix:@x:600:5:1", "unix:\0x:600:5:lockfile=0"),
+            ("unix:./@x", "unix:./@x:backlog=1024"),
         ):
             [listener] = parseListener("echo", text)
             self.assertEqual(listener.description, description)

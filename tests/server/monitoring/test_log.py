@@ -9,6 +9,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
 from echoproto.server.monitoring.log import LINES, LogObserver, addressText
+from echoproto.transports.unix import UNIXPeer
 
 PEER = IPv4Address("TCP", "192.0.2.1", 40_000)
 
@@ -20,6 +21,8 @@ class AddressTextTests(SynchronousTestCase):
         self.assertEqual(addressText(IPv6Address("TCP", "::1", 7)), "[::1]:7")
         self.assertEqual(addressText(UNIXAddress("/run/e\nx")), "/run/e\\nx")
         self.assertEqual(addressText(UNIXAddress(None)), "unnamed")
+        self.assertEqual(addressText(UNIXAddress(b"\0name")), "@name")
+        self.assertEqual(addressText(UNIXPeer("", 1000)), "unnamed of user 1000")
         self.assertEqual(addressText(None), "unnamed")
 
 
