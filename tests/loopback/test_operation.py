@@ -196,8 +196,8 @@ class CertificatesTests(SynchronousTestCase):
         arguments = ["--tls-cert", str(self.folder / "server.pem"), "--handshake-timeout", "1"]
         with Program("-p", "0", *arguments) as program:
             silent = [connected(program.address("echo", "tls")) for _ in range(50)]
-            for each in silent:
-                each.sendall(b"\x16\x03\x01")
+            for unfinished in silent:
+                unfinished.sendall(b"\x16\x03\x01")
             with self.secured(program) as client:
                 client.sendall(b"hello")
                 self.assertEqual(client.recv(5), b"hello")

@@ -97,8 +97,8 @@ class Load:
         self._threads = [
             Thread(target=self._echo, args=(connected(address),)) for _ in range(connections)
         ]
-        for each in self._threads:
-            each.start()
+        for thread in self._threads:
+            thread.start()
 
     def _echo(self, client: socket.socket) -> None:
         with client:
@@ -225,8 +225,8 @@ class WorkersTests(SynchronousTestCase):
             sending.join()
 
         threads = [Thread(target=exchange, args=arguments) for arguments in enumerate(clients)]
-        for each in threads:
-            each.start()
+        for thread in threads:
+            thread.start()
         for event in begun:
             event.wait(PATIENCE)
         status = program.stop()

@@ -177,7 +177,7 @@ class WireTests(SynchronousTestCase):
         for _, sequence in sorted(order):
             counted["reordered"] += sequence < highest
             highest = max(highest, sequence)
-        for arrival, probe in sorted(arriving, key=lambda each: each[0]):
+        for arrival, probe in sorted(arriving, key=lambda arrival: arrival[0]):
             made.receive(probe, round(arrival))
         found: dict[str, Any] = {kind.value: count for kind, count in made.counts.items()}
         self.assertEqual({**{kind: found[kind] for kind in counted}, "lost": made.lost}, counted)
