@@ -34,7 +34,7 @@ class LoadResultTests(SynchronousTestCase):
         self.assertEqual(loadResult(busy=0.95, plan=LoadPlan(times=fixed(1))).limits, [])
 
     def test_workers(self) -> None:
-        """Where workers have shared it, it is said of each."""
+        """With several workers, a limit names the worker."""
         shares = (loadResult(), loadResult(busy=0.95))
         self.assertEqual(
             loadResult(busy=1.45, workers=shares).limits,
@@ -42,7 +42,7 @@ class LoadResultTests(SynchronousTestCase):
         )
 
     def test_dropped(self) -> None:
-        """Replies that we dropped are not lost; they are a limit of ours, as is a pause."""
+        """Dropped replies are not lost; they are a limit of the client, as is a pause."""
         result = loadResult(dropped=1, heldUp=3 * SECOND)
         self.assertEqual(result.lost, 0)
         self.assertEqual(
@@ -54,7 +54,7 @@ class LoadResultTests(SynchronousTestCase):
         )
 
     def test_late(self) -> None:
-        """Messages that were sent late are a limit of ours."""
+        """Messages sent late are a limit of the client."""
         self.assertEqual(
             loadResult(late=histogramOf(3)).limits,
             ["1 % of the messages were sent 3.0 ms late or more"],
