@@ -18,7 +18,11 @@ MAX_DURATION = 1 << 62
 #: Bytes. Sizes are smaller, so that they can be counted in 64 bits.
 MAX_SIZE = 1 << 62
 
-_NUMBER = r"(\d+\.?\d*|\.\d+)"
+# No quantifier follows a quantifier of the same digits, or matching would take a cubic time.
+_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
+
+#: The longest text of a duration: that of nine units, with 18 digits each, is shorter.
+_MAX_DURATION_TEXT = 200
 
 _DURATION_UNITS = {
     "ns": 1,
@@ -47,7 +51,7 @@ def parseDuration(text: str) -> int:
     stripped = text.strip()
     if re.fullmatch(_NUMBER, stripped, re.ASCII):
         stripped += "s"
-    parts = _DURATION_PART.findall(stripped)
+    parts = _DURATION_PART.findall(stripped) if len(stripped) < _MAX_DURATION_TEXT else []
     duration = sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts)
     if "".join(map("".join, parts)) != stripped or not parts or duration >= MAX_DURATION:
         raise ValueError(f"invalid duration {text!r} (examples: 30, 1.5s, 200ms, 10m, 2h)")

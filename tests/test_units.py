@@ -22,6 +22,11 @@ from echoproto.units import (
 
 
 class DurationTests(SynchronousTestCase):
+    def test_longText(self) -> None:
+        """A text of any length is refused at once."""
+        for text in ("9" * 100_000, "1s" * 50_000):
+            self.assertRaises(ValueError, parseDuration, text)
+
     def test_units(self) -> None:
         """A duration consists of numbers with units; a bare number means seconds."""
         for text, time in (

@@ -253,7 +253,7 @@ def parseWorkers(text: str) -> int:
     if text == "auto":
         affinity = getattr(os, "sched_getaffinity", None)
         return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MAX_WORKERS:
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not 1 <= int(text) <= MAX_WORKERS:
         raise ValueError(f"invalid number of workers {text!r} (1 to {MAX_WORKERS}, or auto)")
     return int(text)
 

@@ -27,7 +27,12 @@ from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.parameters import DEFAULT_PORT, PARAMETERS, Parameter
-from echoproto.server.systemd import PassedSocket, initialEnvironment, passedSockets
+from echoproto.server.systemd import (
+    PassedSocket,
+    explainNoSockets,
+    initialEnvironment,
+    passedSockets,
+)
 
 #: The interface of the status listener if only a port is given.
 STATUS_INTERFACE = "127.0.0.1"
@@ -147,10 +152,15 @@ class Options(UsageOptions):
         return values
 
     def _groups(self, values: dict[str, Any]) -> list[list[Listener]]:
+        environ, pid = initialEnvironment(), os.getpid()
         try:
-            passed = passedSockets(initialEnvironment(), os.getpid())
+            passed = passedSockets(environ, pid)
         except ValueError as error:
             raise StartupError(str(error)) from error
+        for option in ("port", "greet", "status"):
+            if not passed and any(text.startswith("systemd:") for text in values[option]):
+                reason = explainNoSockets(environ, pid)
+                raise StartupError(f"--{option}: systemd passed no socket: {reason}")
         tls = _tlsFiles(values["tls-cert"], values["tls-key"], values["tls-client-ca"])
         ports = values["port"] or ([] if values["no-echo"] else [DEFAULT_PORT])
         groups = self._groupsOf("echo", "port", ports, tls, passed)

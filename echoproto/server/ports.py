@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ENOENT, ENOTDIR, EPERM, EROFS
 from typing import Any, cast
 
 from twisted.internet.endpoints import serverFromString
@@ -33,11 +33,26 @@ _log = Logger()
 #: Errors of opening a listener; the last four are raised for odd values in a description.
 LISTEN_ERRORS = (CannotListenError, OSError, OverflowError, ValueError, TypeError, LookupError)
 
-_REMEDIES = {
-    EACCES: "ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE",
+#: The remedies of errors at an internet address, besides that of a missing permission.
+_ADDRESS_REMEDIES = {
     EADDRINUSE: "stop the program that listens there, or use another address",
-    EADDRNOTAVAIL: "this machine does not have that address",
+    EADDRNOTAVAIL: "this machine does not have that address, or not yet, as at boot: "
+    "start after network-online.target",
+    EAFNOSUPPORT: "this machine does not have that address family",
 }
+
+#: The remedies of errors at the path of a UNIX socket.
+_PATH_REMEDIES = {
+    EACCES: "this user needs write permission in the folder of the socket",
+    EADDRINUSE: "stop the program that listens there, remove the file if it is not running, or "
+    "use another path",
+    ENOENT: "create the folder of the socket",
+    ENOTDIR: "a part of the path is not a folder; use another path",
+    EROFS: "use a folder that is not read-only",
+}
+
+#: The first port that every user may bind, unless the kernel has another setting.
+_FIRST_UNPRIVILEGED_PORT = 1024
 
 
 def openStream(
@@ -87,10 +102,39 @@ def explainListenError(listener: Listener, error: Exception) -> str:
     """One line: the listener, the cause, the remedy."""
     cause = getattr(error, "socketError", error)
     reason = getattr(cause, "strerror", None) or str(cause)
-    remedy = _REMEDIES.get(errnoOf(error))
+    remedy = _remedy(listener, error)
     return f"{listener.service} cannot listen on {listener.displayName}: {reason}" + (
         f"; {remedy}" if remedy else ""
     )
+
+
+def _remedy(listener: Listener, error: Exception) -> str | None:
+    number = errnoOf(error)
+    if listener.carrier == "unix":
+        return _PATH_REMEDIES.get(number)
+    if number not in (EACCES, EPERM):
+        return _ADDRESS_REMEDIES.get(number)
+    first = firstUnprivilegedPort()
+    port = getattr(error, "port", listener.port)
+    if isinstance(port, int) and port < first:
+        return (
+            f"ports below {first} need root, who may become another user by --uid, or the "
+            "capability CAP_NET_BIND_SERVICE"
+        )
+    return "a security policy of this machine, such as that of SELinux, forbids it"
+
+
+def firstUnprivilegedPort(path: str = "/proc/sys/net/ipv4/ip_unprivileged_port_start") -> int:
+    """
+    The first port that every user may bind.
+
+    :param path: the kernel's setting, Linux's ip(7).
+    """
+    try:
+        with open(path) as setting:
+            return int(setting.read())
+    except OSError:
+        return _FIRST_UNPRIVILEGED_PORT
 
 
 def reportStartupError(message: str) -> None:

@@ -20,7 +20,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
-from echoproto.transports.serversocket import socketAddress
+from echoproto.transports.serversocket import bindSocket
 
 #: ``socket.socket``, or a replacement that lacks an address family.
 MakeSocket = Callable[[int, int], socket.socket]
@@ -53,7 +53,7 @@ def boundSocket(
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        made.bind(socketAddress(interface, port, family))
+        bindSocket(made, interface, port)
     except BaseException:
         made.close()
         raise

@@ -8,11 +8,13 @@ Environment, process id and clock are passed in.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, cast
 
 from twisted.internet import unix
@@ -90,15 +92,35 @@ def passedSockets(
         return []
     count = _number(environ, "LISTEN_FDS") or 0
     given = environ.get("LISTEN_FDNAMES")
-    names = given.split(":") if given else [UNNAMED] * count
-    if len(names) != count:
-        raise ValueError(f"LISTEN_FDS is {count}, but LISTEN_FDNAMES has {len(names)} names")
+    names = given.split(":") if given else repeat(UNNAMED, count)
+    if given and given.count(":") + 1 != count:
+        raise ValueError(
+            f"LISTEN_FDS is {count}, but LISTEN_FDNAMES has {given.count(':') + 1} names"
+        )
     return [_passedSocket(descriptor, name) for descriptor, name in enumerate(names, start)]
+
+
+def explainNoSockets(environ: Mapping[str, str], pid: int) -> str:
+    """
+    Why no sockets were passed to this process, in one line.
+
+    :param environ: the environment made by systemd, see :func:`initialEnvironment`.
+    :param pid: of this process.
+    """
+    receiver = environ.get("LISTEN_PID")
+    if receiver is None:
+        return "LISTEN_PID is not set: start this program by a socket unit"
+    if receiver != str(pid):
+        return (
+            f"LISTEN_PID is {receiver}, but this is process {pid}: a wrapper, such as a shell "
+            "script, must start this program by exec"
+        )
+    return "LISTEN_FDS is 0: the socket unit has no sockets"
 
 
 def _number(environ: Mapping[str, str], name: str) -> int | None:
     text = environ.get(name)
-    if text is not None and not text.isdecimal():
+    if text is not None and not re.fullmatch(r"\d{1,18}", text, re.ASCII):
         raise ValueError(f"invalid {name} {text!r} (a number)")
     return None if text is None else int(text)
 

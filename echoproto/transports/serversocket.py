@@ -1,5 +1,9 @@
 """
-UDP sockets of a server: their addresses, and their options.
+Sockets of a server: binding them, and the options of UDP sockets.
+
+At boot an IPv6 address is tentative for a second or two (duplicate address detection, RFC 4862
+section 5.4), and bind(2) fails. Such an address is bound all the same (IPV6_FREEBIND), and serves
+as soon as it is valid; an address that the machine does not have is an error.
 
 By default Linux sends IPv4 with "don't fragment" (``IP_PMTUDISC_WANT``, ip(7)), so behind a smaller
 link whose ICMP errors are filtered a reply is lost for ever, although its request arrived in
@@ -14,13 +18,19 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from errno import EADDRNOTAVAIL
 from typing import Any
 
 from echoproto.transports.pktinfo import enablePacketInfo
 
 # Python does not have these names; the numbers are those of Linux's ip(7) and ipv6(7).
-_IP_MTU_DISCOVER, _IPV6_MTU = 10, 24
+_IP_MTU_DISCOVER, _IPV6_MTU, _IPV6_FREEBIND = 10, 24, 78
+
+#: Flags of an address in if_inet6 (IFA_F_DADFAILED and IFA_F_TENTATIVE of Linux's rtnetlink(7)): a
+#: tentative one that is a duplicate never becomes valid.
+_DUPLICATE, _TENTATIVE = 0x08, 0x40
 
 #: No "don't fragment", and no path MTU, which forged ICMP errors could make small.
 _PMTUDISC_OMIT = 5
@@ -63,6 +73,50 @@ def boundAddress(made: socket.socket) -> bytes:
     host = made.getsockname()[0].partition("%")[0]
     packed = socket.inet_pton(made.family, host)
     return packed if any(packed) else b""
+
+
+def isTentative(address: tuple[Any, ...], path: str = "/proc/net/if_inet6") -> bool:
+    """
+    Whether an IPv6 address of this machine is tentative.
+
+    :param address: as :func:`socketAddress` returns it.
+    :param path: the table of addresses, Linux's proc_pid_net(5).
+    """
+    packed, scope = socket.inet_pton(socket.AF_INET6, address[0]).hex(), address[3]
+    try:
+        with open(path) as table:
+            rows = [line.split() for line in table]
+    except OSError:
+        return False
+    return any(
+        row[0] == packed
+        and scope in (0, int(row[1], 16))
+        and int(row[4], 16) & (_TENTATIVE | _DUPLICATE) == _TENTATIVE
+        for row in rows
+    )
+
+
+def bindSocket(
+    made: socket.socket,
+    host: str,
+    port: int,
+    tentative: Callable[[tuple[Any, ...]], bool] = isTentative,
+) -> None:
+    """
+    Bind a socket, also to an address that is still tentative.
+
+    :param host: see :func:`socketAddress`.
+    :param tentative: see :func:`isTentative`.
+    :raise OSError: it cannot be bound.
+    """
+    address = socketAddress(host, port, made.family)
+    try:
+        made.bind(address)
+    except OSError as error:
+        if error.errno != EADDRNOTAVAIL or made.family != socket.AF_INET6 or not tentative(address):
+            raise
+        made.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
+        made.bind(address)
 
 
 def setServerOptions(made: socket.socket) -> None:

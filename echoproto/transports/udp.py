@@ -43,7 +43,12 @@ from echoproto.transports.pktinfo import (
     enablePacketInfo,
     replySource,
 )
-from echoproto.transports.serversocket import boundAddress, setServerOptions, socketAddress
+from echoproto.transports.serversocket import (
+    bindSocket,
+    boundAddress,
+    setServerOptions,
+    socketAddress,
+)
 
 #: Datagrams handled in one turn of the reactor. The stock port counts bytes, so that empty
 #: datagrams never end its turn.
@@ -112,7 +117,7 @@ class DatagramPort(Port):
             with ExitStack() as unlessBound:
                 made = unlessBound.enter_context(self.createInternetSocket())
                 # Not the stock port's bind(), which drops the scope of a link-local address.
-                made.bind(socketAddress(self.interface, self.port, self.addressFamily))
+                bindSocket(made, self.interface, self.port)
                 unlessBound.pop_all()
         except OSError as error:
             raise CannotListenError(self.interface, self.port, error) from error

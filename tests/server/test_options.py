@@ -143,6 +143,14 @@ class OptionsTests(SynchronousTestCase):
         ):
             self.assertIn(why, self.wrong("--status", text))
 
+    def test_noPassedSockets(self) -> None:
+        """A systemd: listener without passed sockets is explained by the variables of systemd."""
+        for option in ("--port", "--greet", "--status"):
+            self.assertIn(
+                f"{option}: systemd passed no socket: LISTEN_PID is not set",
+                self.wrong(option, "systemd:"),
+            )
+
     def test_wrongListeners(self) -> None:
         """The error for an invalid listener names the option and the value."""
         self.assertIn("--port: invalid listener '65536'", self.wrong("-p", "65536"))

@@ -4,9 +4,9 @@ import os
 import signal
 import socket
 import sys
-from errno import EACCES, EADDRNOTAVAIL
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, ENOENT, EPERM
 from os import strerror
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any, cast
 
 from twisted.internet.error import CannotListenError
@@ -19,6 +19,7 @@ from echoproto.server import ports as opening
 from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.ports import (
     explainListenError,
+    firstUnprivilegedPort,
     onSignal,
     openDatagrams,
     openStream,
@@ -39,12 +40,39 @@ class WhyNotTests(SynchronousTestCase):
         self.assertEqual(
             explainListenError(tcp, CannotListenError("::1", 80, failed(EACCES))),
             "echo cannot listen on tcp [::1]:80: Permission denied; "
-            "ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE",
+            "ports below 1024 need root, who may become another user by --uid, or the "
+            "capability CAP_NET_BIND_SERVICE",
         )
         self.assertIn(
             "this machine does not have that address",
             explainListenError(tcp, failed(EADDRNOTAVAIL)),
         )
+
+    def test_remedies(self) -> None:
+        """The remedy is that of the listener: a low port, a high port, or the path of a socket."""
+        high = Listener("echo", "tcp:7007")
+        low = Listener("echo", "udp:7", passed=None)
+        path = Listener("echo", "unix:/x/y")
+        for listener, error, remedy in (
+            (low, CannotListenError("", 7, failed(EPERM)), "ports below 1024 need root"),
+            (high, CannotListenError("", 7007, failed(EACCES)), "security policy"),
+            (high, failed(EACCES), "security policy"),
+            (high, failed(EADDRINUSE), "stop the program that listens there"),
+            (path, CannotListenError(None, "/x/y", failed(EACCES)), "write permission"),
+            (path, CannotListenError(None, "/x/y", failed(ENOENT)), "create the folder"),
+            (path, CannotListenError(None, "/x/y", failed(EADDRINUSE)), "remove the file"),
+        ):
+            message = explainListenError(listener, error)
+            self.assertIn(remedy, message)
+            self.assertEqual("ports below" in message, listener is low, message)
+
+    def test_firstUnprivilegedPort(self) -> None:
+        """The first port that every user may bind is the kernel's setting, or 1024."""
+        with NamedTemporaryFile("w") as setting:
+            setting.write("80\n")
+            setting.flush()
+            self.assertEqual(firstUnprivilegedPort(setting.name), 80)
+        self.assertEqual(firstUnprivilegedPort("/nonexistent"), 1024)
 
     def test_otherErrors(self) -> None:
         """Each kind of error has its reason."""

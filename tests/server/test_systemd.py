@@ -27,6 +27,7 @@ from echoproto.server.systemd import (
     Watchdog,
     adoptDatagrams,
     adoptStream,
+    explainNoSockets,
     initialEnvironment,
     passedSockets,
 )
@@ -461,3 +462,23 @@ class WatchdogTests(SynchronousTestCase):
         watchdog.start()
         self.assertEqual((self.signs(), self.clock.getDelayedCalls()), (0, []))
         watchdog.stop()
+
+
+class ExplainTests(SynchronousTestCase):
+    def test_noSockets(self) -> None:
+        """The reason why no sockets were passed names the variable of systemd."""
+        for environ, reason in (
+            ({}, "LISTEN_PID is not set"),
+            ({"LISTEN_PID": "1"}, f"LISTEN_PID is 1, but this is process {PID}"),
+            ({"LISTEN_PID": str(PID)}, "LISTEN_FDS is 0"),
+        ):
+            self.assertIn(reason, explainNoSockets(environ, PID))
+
+    def test_hugeNumbers(self) -> None:
+        """A number of any length is handled at once."""
+        for name in ("LISTEN_PID", "LISTEN_FDS"):
+            environ = {"LISTEN_PID": str(PID), "LISTEN_FDS": "1", name: "9" * 5000}
+            self.assertRaises(ValueError, passedSockets, environ, PID)
+        environ = {"LISTEN_PID": str(PID), "LISTEN_FDS": "9" * 18}
+        error = self.assertRaises(ValueError, passedSockets, environ, PID, 1_000_000)
+        self.assertIn("is not a socket", str(error))

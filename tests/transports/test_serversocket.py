@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import socket
-from errno import ENOPROTOOPT
+from errno import EADDRNOTAVAIL, ENOPROTOOPT
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.transports.serversocket import (
     IPV6_MINIMUM_MTU,
+    bindSocket,
     boundAddress,
+    isTentative,
     setServerOptions,
     socketAddress,
 )
@@ -67,3 +69,38 @@ class OptionTests(SynchronousTestCase):
         """A kernel without such an option is used as it is."""
         with RefusingSocket(socket.AF_INET, socket.SOCK_DGRAM) as made:
             setServerOptions(made)
+
+
+class BindTests(SynchronousTestCase):
+    def table(self, *rows: str) -> str:
+        path: str = self.mktemp()
+        with open(path, "w") as table:
+            table.writelines(f"{row} eth0\n" for row in rows)
+        return path
+
+    def test_isTentative(self) -> None:
+        """An address is tentative while it is checked: not if valid, duplicate or absent."""
+        host = "20010db8000000000000000000000001"
+        linkLocal = "fe800000000000000000000000000001"
+        path = self.table(
+            f"{host} 02 40 00 c0", f"{linkLocal} 02 40 20 80", f"{linkLocal} 03 40 20 c0"
+        )
+        for address, expected in (
+            (("2001:db8::1", 7, 0, 0), True),
+            (("2001:db8::2", 7, 0, 0), False),
+            (("fe80::1", 7, 0, 2), False),
+            (("fe80::1", 7, 0, 3), True),
+        ):
+            self.assertEqual(isTentative(address, path), expected, address)
+        self.assertFalse(isTentative(("2001:db8::1", 7, 0, 0), self.table(f"{host} 02 40 00 c8")))
+        self.assertFalse(isTentative(("2001:db8::1", 7, 0, 0), "/nonexistent"))
+
+    def test_tentative(self) -> None:
+        """A tentative address is bound; one that the machine does not have is an error."""
+        for family, host in ((socket.AF_INET6, "2001:db8::1"), (socket.AF_INET, "192.0.2.1")):
+            with socket.socket(family) as made:
+                error = self.assertRaises(OSError, bindSocket, made, host, 0)
+                self.assertEqual(error.errno, EADDRNOTAVAIL)
+        with socket.socket(socket.AF_INET6) as made:
+            bindSocket(made, "2001:db8::1", 0, lambda address: True)
+            self.assertEqual(made.getsockname()[0], "2001:db8::1")

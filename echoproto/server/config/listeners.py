@@ -12,6 +12,7 @@ the sockets passed by systemd, streams and datagrams alike.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -139,7 +140,7 @@ def _describe(kind: str, port: int, interface: str) -> str:
 
 def parsePort(text: str) -> int:
     """A port number from its decimal digits; raises ``ValueError`` for anything else."""
-    if not text.isdecimal() or int(text) > 65535:
+    if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) > 65535:
         raise ValueError(
             f"invalid listener {text!r} (examples: 7, tcp:7:interface=127.0.0.1, udp:7; "
             "ports are 0 to 65535)"
@@ -227,7 +228,8 @@ def _passedListeners(
     name = "".join(names)
     found = [socket for socket in passed if name in ("", socket.name)]
     if not found:
-        raise LookupError(name)
+        known = ", ".join(dict.fromkeys(socket.name for socket in passed))
+        raise ValueError(f"systemd passed no socket of that name (there are: {known or 'none'})")
     if arguments:
         raise TypeError(arguments)
     layersOf = {"tcp": layers.withDefaultTLS(tls), "unix": layers, "udp": Layers()}
@@ -254,6 +256,8 @@ def _explain(error: Exception) -> str:
         return "an argument is missing, unknown or repeated (use \\: for : inside an address)"
     if isinstance(error, LookupError):
         return "systemd passed no such socket, or an argument is missing"
+    if str(error).startswith("Exceeds the limit"):
+        return "a number is too large"
     if str(error).startswith("invalid literal for int()"):
         return f"{str(error).rpartition(': ')[2]} must be a number"
     return " ".join(str(error).split()) or type(error).__name__

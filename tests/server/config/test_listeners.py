@@ -180,7 +180,7 @@ class PassedTests(SynchronousTestCase):
     def test_none(self) -> None:
         """A name without a socket and an unknown argument are reported."""
         for text, why in (
-            ("systemd:lab", "systemd passed no such socket"),
+            ("systemd:lab", "no socket of that name (there are: echo, local)"),
             ("systemd::backlog=3", "unknown"),
         ):
             error = self.assertRaises(ValueError, self.listeners, text)
@@ -227,6 +227,7 @@ class ParseTests(SynchronousTestCase):
             ("tcp:0:reusePort=1", "an argument is missing, unknown"),
             ("tcp:0:interface=::1", "use \\: for :"),
             ("systemd:domain=INET:index=0", "systemd passed no such socket"),
+            ("tcp:" + "9" * 5000, "a number is too large"),
         ):
             error = self.assertRaises(ValueError, parseListener, "echo", text)
             self.assertIn(repr(text), str(error))
