@@ -28,7 +28,12 @@ from typing import Any
 from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
 from twisted.internet._producer_helpers import _PullToPush
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -36,6 +41,10 @@ from zope.interface import implementer
 
 #: Maximum bytes requested from OpenSSL at once: two of its records.
 READ_SIZE = 2**15
+
+#: Records of one connection that are handled in one turn of the reactor: about half a millisecond.
+#: One receive may hold 11,000 records of one byte.
+RECORDS_PER_TURN = 64
 
 
 # IHalfCloseableProtocol, because otherwise the TCP transport answers a FIN by dropping its queue.
@@ -62,9 +71,16 @@ class TLSStream(TLSMemoryBIOProtocol):
     _outputEnded = False
     _closeNotifySent = False
 
+    # Whether records are received and not handled; the call that handles them.
+    _hasMore = False
+    _next: IDelayedCall | None = None
+    # Whether the wrapped protocol, or our own full queue, has paused reading.
+    _isPaused = False
+
     # The stock code types them as their first values, or as less than they offer.
     _producer: Any
     _reason: Any
+    factory: TLSStreamFactory
     transport: Any
     wrappedProtocol: Any
 
@@ -87,6 +103,10 @@ class TLSStream(TLSMemoryBIOProtocol):
         # The stock method is that of the transport below.
         if not (self._outputEnded or self.disconnecting or self._lostTLSConnection):
             self._outputEnded = True
+            # Reading continues, and OpenSSL answers requests for new keys (RFC 8446 section 4.6.3):
+            # a peer that does not read the answers is not read.
+            if self._producer is None:
+                self.registerProducer(_ReadPauser(self), True)
             self._endOutput()
 
     def loseConnection(self) -> None:
@@ -101,6 +121,19 @@ class TLSStream(TLSMemoryBIOProtocol):
         if self._producer is not None and not isinstance(self._producer._producer, _PullToPush):
             self._stopProducer()
         super().loseConnection()
+
+    def pauseProducing(self) -> None:
+        """Deliver nothing until :meth:`resumeProducing`, except what is being handled."""
+        self._isPaused = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Deliver again."""
+        self._isPaused = False
+        if self._hasMore:
+            self._scheduleRest()
+        else:
+            self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
         """Close: this is a producer whose consumer is gone."""
@@ -125,6 +158,8 @@ class TLSStream(TLSMemoryBIOProtocol):
         # The stock code reads here again, with nothing left to read, to report that close_notify is
         # missing.
         self._lostTLSConnection = True
+        if self._next is not None:
+            self._next.cancel()
         super().connectionLost(reason)
 
     def _flushSendBIO(self) -> None:
@@ -144,7 +179,9 @@ class TLSStream(TLSMemoryBIOProtocol):
         # the handshake.
         if self._outputEnded and not self._closeNotifySent:
             self._endOutput()
-        while not self._lostTLSConnection:
+        for _ in range(RECORDS_PER_TURN):
+            if self._lostTLSConnection:
+                break
             try:
                 data = self._tlsConnection.recv(READ_SIZE)
             except WantReadError:
@@ -156,7 +193,28 @@ class TLSStream(TLSMemoryBIOProtocol):
                 self._tlsShutdownFinished(Failure())
             else:
                 self._deliver(data)
+        else:
+            self._pauseForTurn()
         self._flushSendBIO()
+
+    def _pauseForTurn(self) -> None:
+        """Let other connections have their turns; meanwhile receive no more."""
+        self._hasMore = True
+        self.transport.pauseProducing()
+        self._scheduleRest()
+
+    def _scheduleRest(self) -> None:
+        if self._next is None:
+            self._next = self.factory._clock.callLater(0, self._readRest)
+
+    def _readRest(self) -> None:
+        self._next = None
+        if self._isPaused:
+            return
+        self._hasMore = False
+        self._flushReceiveBIO()
+        if not (self._hasMore or self._isPaused):
+            self.transport.resumeProducing()
 
     def _deliver(self, data: bytes) -> None:
         # After loseConnection() TCP delivers nothing either.
@@ -207,6 +265,18 @@ class TLSStream(TLSMemoryBIOProtocol):
             producer.stopProducing()
 
 
+@implementer(IPushProducer)
+class _ReadPauser:
+    """Stops reading from a peer while our queue is full."""
+
+    def __init__(self, stream: TLSStream) -> None:
+        self.pauseProducing = stream.pauseProducing
+        self.resumeProducing = stream.resumeProducing
+
+    def stopProducing(self) -> None:
+        """The transport is gone, or closes."""
+
+
 class TLSStreamFactory(TLSMemoryBIOFactory):
     """
     Wraps the protocols of another factory in TLS; parameters as those of ``TLSMemoryBIOFactory``.
@@ -214,7 +284,7 @@ class TLSStreamFactory(TLSMemoryBIOFactory):
     :param contextFactory: makes the TLS connections; ``CertificateOptions`` for a server.
     :param isClient: whether this side sends the ClientHello.
     :param wrappedFactory: builds the protocols on top of TLS.
-    :param clock: required by the stock class, the reactor by default. Nothing is scheduled.
+    :param clock: schedules the handling of many small records; the reactor by default.
     """
 
     protocol = TLSStream

@@ -21,7 +21,7 @@ from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING, Greet
 from echoproto.protocols.observer import CloseReason
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS, PIECE_SIZE, QUEUE_LIMIT
-from echoproto.transports.tls import TLSStream, TLSStreamFactory
+from echoproto.transports.tls import RECORDS_PER_TURN, TLSStream, TLSStreamFactory
 from tests.certificates import authority, serverPEM
 
 #: More than the queues hold, so that both sides are paused.
@@ -194,7 +194,8 @@ class TLSTestCase(SynchronousTestCase):
         if only is not None:
             options.getContext().set_min_proto_version(only)
             options.getContext().set_max_proto_version(only)
-        tls = TLSStreamFactory(options, False, factory, Clock())
+        self.clock = Clock()
+        tls = TLSStreamFactory(options, False, factory, self.clock)
         self.server = tls.buildProtocol(CLIENT_ADDRESS)
         self.client = TLSClient(self.version)
         self.pair = StreamPair(self.client, self.server)
@@ -345,6 +346,104 @@ class GreetingTests(TLSTestCase):
 
 class GreetingTLS12Tests(GreetingTests):
     version = SSL.TLS1_2_VERSION
+
+
+class ManyRecordsTests(TLSTestCase):
+    """Records of one byte, all in one segment."""
+
+    def sendRecords(self, number: int) -> None:
+        for _ in range(number):
+            self.client._tls.send(b"x")
+        self.send()
+
+    def turn(self) -> None:
+        """One turn of the reactor; a Clock would also make the calls that it schedules."""
+        calls, self.clock.calls = self.clock.calls, []
+        for call in calls:
+            call.called = 1
+            call.func(*call.args)
+        self.pair.pump()
+
+    def test_bounded(self) -> None:
+        """One turn handles a bounded number of records, and nothing is received meanwhile."""
+        protocol = self.serve(RecordingProtocol())
+        self.sendRecords(2 * RECORDS_PER_TURN + 1)
+        self.send(b"later", closeNotify=True, fin=True)
+        for turns in (1, 2):
+            self.assertEqual(len(protocol.received), turns * RECORDS_PER_TURN)
+            self.assertNotIn("readLost", protocol.events)
+            self.turn()
+        self.assertEqual(protocol.received, b"x" * (2 * RECORDS_PER_TURN + 1) + b"later")
+        self.assertEqual(protocol.events, ["made", "data", "readLost"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_paused(self) -> None:
+        """A protocol that pauses is delivered nothing more until it resumes."""
+        protocol = self.serve(RecordingProtocol())
+        self.sendRecords(RECORDS_PER_TURN + 1)
+        protocol.link.pauseProducing()
+        self.turn()
+        self.assertEqual(len(protocol.received), RECORDS_PER_TURN)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        for _ in range(2):
+            protocol.link.resumeProducing()
+        self.turn()
+        self.assertEqual(len(protocol.received), RECORDS_PER_TURN + 1)
+        self.assertTrue(self.pair.server.reading)
+
+    def test_pausedAtTheEnd(self) -> None:
+        """One that pauses at the last record is not read."""
+
+        class PausingProtocol(RecordingProtocol):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.link.pauseProducing()
+
+        protocol = self.serve(PausingProtocol())
+        self.sendRecords(RECORDS_PER_TURN + 1)
+        protocol.link.resumeProducing()
+        self.turn()
+        self.assertEqual(len(protocol.received), RECORDS_PER_TURN + 1)
+        self.assertFalse(self.pair.server.reading)
+
+    def test_lost(self) -> None:
+        """A connection that is lost meanwhile leaves nothing scheduled."""
+        protocol = self.serve(RecordingProtocol())
+        self.sendRecords(RECORDS_PER_TURN + 1)
+        self.client.link.abortConnection()
+        self.pair.pump()
+        self.assertEqual(protocol.events[-1], "lost")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_fullQueueAfterOutput(self) -> None:
+        """
+        After our close_notify a peer that does not read is not read, because it may request
+        answers; when it reads, it is read again.
+        """
+        protocol = self.serve(RecordingProtocol())
+        protocol.link.loseWriteConnection()
+        protocol.link.loseWriteConnection()
+        self.client.link.pauseProducing()
+        self.pair.server.write(bytes(2 * QUEUE_LIMIT))
+        self.send(b"unread")
+        self.assertEqual(protocol.received, b"")
+        self.pair.server.queue.clear()
+        self.pair.pump()
+        self.assertEqual(protocol.received, b"unread")
+        protocol.link.loseConnection()
+        self.pair.pump()
+        self.assertIsInstance(self.pair.server.closed, ConnectionDone)
+
+
+class ProducerAfterOutputTests(TLSTestCase):
+    def test_stays(self) -> None:
+        """A producer that is registered stays so after our close_notify."""
+        protocol = self.serve(RecordingProtocol())
+        producer = RecordingProducer()
+        protocol.link.registerProducer(producer, True)
+        protocol.link.loseWriteConnection()
+        self.pair.pump()
+        self.assertIs(self.server._producer._producer, producer)
 
 
 class EndOfInputTests(TLSTestCase):
