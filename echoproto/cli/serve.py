@@ -84,7 +84,7 @@ class ServeOptions(Options):
     def run(self) -> int:
         """Serve until stopped; returns the exit status."""
         reactor: Any = installReactor(self["reactor"])  # Any: it has many interfaces
-        startLog(self["log-format"])
+        startLog(self["log-format"], self.workers > 1)
         if self.workers == 1:
             return self.foreground.run(reactor, EchoprotoService(reactor, self.settings))
         # The supervisor keeps its user, so that a worker that is restarted can read the keys.

@@ -7,6 +7,7 @@ The command line of ``twistd echoproto``, made from the table of :mod:`echoproto
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -26,6 +27,7 @@ from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.config.settings import Settings
+from echoproto.server.monitoring.logstream import escapeUnencodable
 from echoproto.server.parameters import DEFAULT_PORT, PARAMETERS, Parameter
 from echoproto.server.systemd import (
     PassedSocket,
@@ -248,5 +250,6 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     useMonotonicTime(reactor)
+    escapeUnencodable(sys.stdout, sys.stderr)
     service: Any = EchoprotoService(reactor, options.settings)
     return IService(service)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +17,19 @@ from twisted.python.util import switchUID
 
 from echoproto.errors import StartupError
 from echoproto.server.monitoring.jsonlog import jsonLines
+from echoproto.server.monitoring.logstream import logStream
 
 
-def startLog(form: str) -> None:
-    """Log to standard output: ``text`` for people or ``json`` for programs."""
-    observer = jsonLines() if form == "json" else textFileLogObserver(sys.stdout)
+def startLog(form: str, isShared: bool = False) -> None:
+    """
+    Log to standard output.
+
+    :param form: ``text`` for people or ``json`` for programs.
+    :param isShared: whether other processes write there too; see
+        :mod:`echoproto.server.monitoring.logstream`.
+    """
+    stream: Any = logStream(isShared)
+    observer = jsonLines(isShared) if form == "json" else textFileLogObserver(stream)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
 

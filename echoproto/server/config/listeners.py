@@ -69,13 +69,15 @@ class Listener:
     @property
     def displayName(self) -> str:
         """
-        Its place, for people: carrier and address of a bare number, otherwise the operator's text.
+        Its place, for people: carrier and address of a bare number, otherwise the operator's text,
+        with bytes of a path that are not UTF-8 escaped.
         """
         if self.port is not None:
             return f"{self.carrier} {hostPort(self.interface, self.port)}"
         if self.passed is not None and not self.written:
             return f"{self.carrier} {self.description}"
-        return self.written or self.description
+        text = self.written or self.description
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def withPort(self, port: int) -> Listener:
         """The same listener of a bare number, on ``port``."""

@@ -18,7 +18,6 @@ loaded again, not meant for other programs.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -29,15 +28,25 @@ from twisted.logger import ILogObserver, LogEvent, LogPublisher, eventAsText, fo
 from twisted.python.reflect import safe_str
 from zope.interface import implementer
 
+from echoproto.server.monitoring.logstream import (
+    GAP,
+    MAX_SHARED_LINE,
+    logStream,
+    withoutMiddle,
+)
 
-def jsonLines() -> ILogObserver:
+
+def jsonLines(isShared: bool = False) -> ILogObserver:
     """
     For ``twistd --logger``: an observer that writes to standard output.
 
     The stream is taken now: later Twisted replaces it by one that writes to the log.
+
+    :param isShared: whether other processes write there too; see :class:`JSONLines`.
     """
     # A program started with standard output closed has none: write nowhere.
-    return JSONLines(sys.stdout) if sys.stdout is not None else LogPublisher()
+    stream = logStream(isShared)
+    return JSONLines(stream, isShared) if stream is not None else LogPublisher()
 
 
 @implementer(ILogObserver)
@@ -46,18 +55,35 @@ class JSONLines:
     Writes each event as a line of JSON; never raises.
 
     :param out: a text stream; only ASCII is written.
+    :param isShared: whether other processes write there too: then the middle of the longest texts
+        of an event is left out until its line has at most :data:`.logstream.MAX_SHARED_LINE` bytes.
     """
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, isShared: bool = False) -> None:
         self._out = out
+        self._isShared = isShared
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event."""
-        line = json.dumps(asObject(event)) + "\n"
+        told = asObject(event)
+        line = json.dumps(told) + "\n"
+        while self._isShared and len(line) > MAX_SHARED_LINE and _shorten(told):
+            line = json.dumps(told) + "\n"
         # ValueError: the stream is closed. There is no place to report either error.
         with suppress(OSError, ValueError):
             self._out.write(line)
             self._out.flush()
+
+
+def _shorten(told: dict[str, Any]) -> bool:
+    """Shorten the longest text by a quarter; false if none is long."""
+    texts = {name: value for name, value in told.items() if isinstance(value, str)}
+    longest = max(texts, key=lambda name: len(json.dumps(texts[name])))
+    length = len(texts[longest]) * 3 // 4
+    if length < len(GAP):
+        return False
+    told[longest] = withoutMiddle(texts[longest], length)
+    return True
 
 
 def asObject(event: LogEvent) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def runWorker() -> int:
     try:
         config: WorkerConfig = receiveMessage()
         reactor: Any = installReactor(config.reactor)  # Any: it has many interfaces
-        startLog(config.logFormat)
+        startLog(config.logFormat, isShared=True)
         assignment: WorkerAssignment = receiveMessage()
     except EOFError:
         # The supervisor ended before there was anything to serve.

@@ -141,6 +141,13 @@ class LayersTests(SynchronousTestCase):
         self.assertEqual(first.withPort(7).displayName, "tls 127.0.0.1:7")
 
 
+class NameTests(SynchronousTestCase):
+    def test_notUTF8(self) -> None:
+        """Bytes of a path that are not UTF-8 are escaped in the name, which every log can hold."""
+        self.assertEqual(Listener("echo", "unix:/x\udcff").displayName, "unix:/x\\udcff")
+        self.assertEqual(Listener("echo", "unix:/\u00fc").displayName, "unix:/\u00fc")
+
+
 class PassedTests(SynchronousTestCase):
     stream = PassedSocket(3, "echo", socket.SOCK_STREAM, socket.AF_INET6)
     datagram = PassedSocket(4, "echo", socket.SOCK_DGRAM, socket.AF_INET6)

@@ -17,6 +17,7 @@ from zope.interface.verify import verifyObject
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals
 from echoproto.server.monitoring.jsonlog import JSONLines, asObject, jsonLines
 from echoproto.server.monitoring.log import LogObserver
+from echoproto.server.monitoring.logstream import GAP, MAX_SHARED_LINE
 
 PEER = IPv4Address("TCP", "192.0.2.1", 40_000)
 
@@ -206,3 +207,26 @@ class FullStream(StringIO):
         if self.full:
             raise OSError(28, "No space left on device")
         return super().write(text)
+
+
+class SharedLinesTests(SynchronousTestCase):
+    def test_long(self) -> None:
+        """On a shared output a long line loses the middle of its longest texts."""
+        out = StringIO()
+        log = Logger("test", observer=JSONLines(out, isShared=True))
+        LogObserver("echo", log).greeted(PEER, b"begin" + b"\x01" * 1014 + b"the end")
+        [line] = out.getvalue().splitlines(keepends=True)
+        self.assertLessEqual(len(line), MAX_SHARED_LINE)
+        told = json.loads(line)
+        self.assertEqual((told["event"], told["peer"]), ("greeted", "192.0.2.1:40000"))
+        for name in ("text", "said"):
+            self.assertTrue(told[name].endswith("the end"), name)
+            self.assertIn(GAP, told[name])
+        self.assertTrue(told["said"].startswith("begin"))
+
+    def test_noLongText(self) -> None:
+        """A line that is long without a long text is written as it is."""
+        out = StringIO()
+        fields = {f"f{number}": number for number in range(1000)}
+        JSONLines(out, isShared=True)({"log_format": "x", "event": "y", **fields})
+        self.assertEqual(json.loads(out.getvalue())["f999"], 999)

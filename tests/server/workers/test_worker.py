@@ -114,7 +114,7 @@ class RunWorkerTests(WorkerTestCase):
                 os.close(descriptor)
         self.assertEqual(signal.getsignal(signal.SIGINT), signal.SIG_IGN)
         install.assert_called_once_with("poll")
-        log.assert_called_once_with("json")
+        log.assert_called_once_with("json", isShared=True)
         self.assertEqual(pipes.call_args[1]["stdout"], REPORT_DESCRIPTOR)
         self.assertIsInstance(run.call_args[0][1], WorkerService)
 
