@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -117,6 +119,9 @@ def _report(content: ReportContent, options: ReportOptions) -> int:
     for path, make in saved:
         if path is not None:
             _save(path, make(content))
+    if "-" in (options.html, options.png, options.csv):
+        # The standard output has one content.
+        return OK
     # Opened only now that all files are read: it may be one of them.
     with opened(options.out) as stream:
         return _show(stream, makeWriter(options.output, ReportView(stream)), content)
@@ -226,6 +231,10 @@ def _needPlot(name: str) -> None:
 
 def _save(path: str, content: bytes) -> None:
     try:
+        if path == "-":
+            with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as stream:
+                stream.write(content)
+            return
         with OutputFile(path) as file:
             file.buffer.write(content)
             file.keep()

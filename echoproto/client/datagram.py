@@ -31,8 +31,9 @@ class EchoDatagramClient(DatagramProtocol):
     """
     A client of an echo service on datagrams; made by :func:`connectEchoDatagram`.
 
-    Any number of exchanges may be outstanding; they are matched by content. The kernel drops
-    datagrams from any other address than the server's.
+    Any number of exchanges may be outstanding; they are matched by content. Datagrams from any
+    other address than the server's are ignored, except that before the first reply one with the
+    content of a message fails its exchange: the error has that address.
 
     :ivar matcher: counts replies to no outstanding message: ``duplicates``, ``late``, ``foreign``.
         They fail no exchange, because networks duplicate and delay.
@@ -45,7 +46,7 @@ class EchoDatagramClient(DatagramProtocol):
         self._clock = clock
         self._timeout = timeout
         self._closed: Deferred[None] | None = None
-        self._stopped = False
+        self._stopped = self._hasReply = False
 
     def echo(self, data: bytes, timeout: float | None = None) -> Deferred[bytes]:
         """
@@ -97,10 +98,21 @@ class EchoDatagramClient(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: object) -> None:
         """Match a datagram, and end the exchange that it answers."""
+        if not self._hasReply:
+            self._hasReply = True
+            self._transport.reportOthers(None)
         for outcome in self.matcher.receive(datagram):
             if outcome.expected is not None:
                 outcome.expected.end(outcome.error)
         self._closeIfDone()
+
+    def otherReceived(self, datagram: bytes, addr: tuple[Any, ...]) -> None:
+        """A datagram from another address; it answers an exchange if it has its content."""
+        for exchange in self.matcher.outstanding:
+            if exchange.data == datagram:
+                reason = f"the reply is from {addr[0]} port {addr[1]}, not from the server"
+                self._giveUp(exchange, ConnectionClosed(reason))
+                return
 
     def connectionRefused(self) -> None:
         """The network reports the server's host or port as unreachable (ICMP)."""
@@ -156,6 +168,8 @@ def connectEchoDatagram(
     def connect(addresses: Sequence[str]) -> EchoDatagramClient:
         client = EchoDatagramClient(reactor, timeout)
         openConnectedPort(reactor, client, addresses, port)
+        transport: Any = client.transport
+        transport.reportOthers(client.otherReceived)
         return client
 
     return resolve(reactor, host).addCallback(connect)

@@ -83,7 +83,7 @@ def prepareGrade(
             if carrier == UDP:
                 source = "" if connect is None else connect.source
                 testers[carrier] = DatagramTester(
-                    reactor, found.address, parsed.port, timeout / SECOND, source
+                    reactor, found.addresses, parsed.port, timeout / SECOND, source
                 )
             else:
                 testers[carrier] = StreamTester(found, reactor, timeout / SECOND)

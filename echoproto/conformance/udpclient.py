@@ -7,7 +7,7 @@ replies is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,24 +105,29 @@ class DatagramTester:
     The test client of the checks for datagrams.
 
     :param reactor: has UDP, and schedules calls.
-    :param host: the target's numeric address.
+    :param hosts: the target's numeric addresses; the first that answers is used.
     :param port: its port.
     :param timeout: seconds to wait for a reply.
     :param source: the numeric local address; empty for the kernel's choice.
-    :ivar isLocal: whether the target is on loopback, where no datagram may be lost.
+    :ivar host: the address in use.
     """
 
     def __init__(
-        self, reactor: Any, host: str, port: int, timeout: float, source: str = ""
+        self, reactor: Any, hosts: Sequence[str], port: int, timeout: float, source: str = ""
     ) -> None:
         self.clock: IReactorTime = reactor
-        self.host = host
+        self.host = hosts[0]
         self.port = port
         self.timeout = timeout
-        self.isLocal = unmapped(host).is_loopback
+        self._hosts = hosts
         self._reactor = reactor
         self._source = source
         self._sockets: list[CheckSocket] = []
+
+    @property
+    def isLocal(self) -> bool:
+        """Whether the target is on loopback, where no datagram may be lost."""
+        return unmapped(self.host).is_loopback
 
     def open(self, port: int = 0, source: str = "") -> CheckSocket:
         """
@@ -176,11 +181,23 @@ class DatagramTester:
 
         :raise Failed: it is not.
         """
-        reply = await self.exchange(_HELLO, tries=REMOTE_TRIES)
-        if reply is None:
-            raise NoAnswer(f"no datagram received within {self.timeout:g} s")
-        if reply.data != _HELLO:
-            raise Failed("the reply differs from the message")
+        reasons = {}
+        for host in self._hosts:
+            self.host = host
+            try:
+                reply = await self.exchange(_HELLO, tries=REMOTE_TRIES)
+            except NoAnswer as error:
+                reasons[host] = str(error)
+                continue
+            if reply is None:
+                reasons[host] = f"no datagram received within {self.timeout:g} s"
+                continue
+            self._hosts = (host,)
+            if reply.data != _HELLO:
+                raise Failed("the reply differs from the message")
+            return
+        several = (f"{host}: {reason}" for host, reason in reasons.items())
+        raise NoAnswer(reasons[self.host] if len(reasons) == 1 else "; ".join(several))
 
     async def pause(self, seconds: float) -> None:
         """Wait."""

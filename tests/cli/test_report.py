@@ -5,11 +5,13 @@ import io
 import json
 import os
 import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from echoproto.cli.main import run
 from echoproto.report.document import loadDocument
 from echoproto.report.export import reportDocument
 from echoproto.report.loader import readResults
@@ -46,6 +48,14 @@ class ReportTests(CommandTestCase):
         status, output, errors = self.report(*words)
         self.assertEqual((status, output), (2, ""))
         self.assertEqual(errors, f"echoproto report: {says}\n")
+
+    def test_standardOutput(self) -> None:
+        """With - as the file of --html, --png or --csv, that is the whole output."""
+        path = Path(self.mktemp())
+        with path.open("w") as output, redirect_stdout(output):
+            self.assertEqual(run(("report", "--csv", "-", self.a)), 0)
+        self.assertEqual(path.read_text().splitlines()[0].split(",")[0], "files")
+        self.assertEqual(len(path.read_text().splitlines()), 2)
 
     def test_notes(self) -> None:
         """The notes on a result follow the table."""

@@ -22,7 +22,7 @@ from echoproto.errors import (
     ExchangeTimeout,
 )
 from echoproto.protocols.echo import EchoDatagramProtocol
-from echoproto.testing import DatagramWire
+from echoproto.testing import Datagram, DatagramWire
 from tests.targets.fakeresolver import FakeResolver
 
 
@@ -222,6 +222,23 @@ class ConnectTests(SynchronousTestCase):
         client = self.successResultOf(connectEchoDatagram(wire, "lab", 7777))
         client.echo(b"hello").addErrback(lambda _: None)
         self.assertEqual(wire.pending[0].destination, ("192.0.2.1", 7777))
+
+    def test_otherAddress(self) -> None:
+        """Before the first reply, one from another address fails its exchange; other data none."""
+        wire = DatagramWire()
+        client = self.successResultOf(connectEchoDatagram(wire, "127.0.0.2", 7777))
+        here = client._transport.address
+        reply = client.echo(b"hello")
+        for data in (b"other", b"hello"):
+            wire.pending[:] = [Datagram(("127.0.0.1", 7777), here, data)]
+            wire.deliverAll()
+        error = self.failureResultOf(reply, ConnectionClosed).value
+        self.assertEqual(str(error), "the reply is from 127.0.0.1 port 7777, not from the server")
+        wire.listenUDP(7777, EchoDatagramProtocol(wire), "127.0.0.2")
+        reply = client.echo(b"again")
+        wire.deliverAll()
+        self.assertEqual(self.successResultOf(reply), b"again")
+        self.assertIsNone(client._transport.others)
 
     def test_noSuchName(self) -> None:
         """A name without addresses fails with an error that contains the name."""

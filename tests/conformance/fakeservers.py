@@ -109,7 +109,7 @@ class FakeDatagramServer(_FakeServer):
         self.wire = DatagramWire()
         self.server = protocol or EchoDatagramProtocol(self.wire)
         self.wire.listenDatagrams(port, self.server, host)
-        self.tester = DatagramTester(self.wire, host, port, TIMEOUT)
+        self.tester = DatagramTester(self.wire, [host], port, TIMEOUT)
 
     def turn(self) -> None:
         """Deliver all pending datagrams, then advance the clock."""

@@ -73,7 +73,7 @@ class CheckSocketTests(SynchronousTestCase):
     def test_sourceAddress(self) -> None:
         """The source address and port can be chosen; a port in use raises CannotListenError."""
         wire = DatagramWire()
-        tester = DatagramTester(wire, "127.0.0.1", 7007, TIMEOUT, "127.0.0.9")
+        tester = DatagramTester(wire, ["127.0.0.1"], 7007, TIMEOUT, "127.0.0.9")
         tester.open().send(b"")
         tester.open(19, "127.0.0.3").send(b"")
         self.assertEqual(wire.pending[0].source[0], "127.0.0.9")
@@ -82,7 +82,7 @@ class CheckSocketTests(SynchronousTestCase):
 
     def test_fileLimit(self) -> None:
         """If this process has too many open files, the check is skipped: no fault of the server."""
-        tester = DatagramTester(DatagramWire(), "127.0.0.1", 7007, TIMEOUT)
+        tester = DatagramTester(DatagramWire(), ["127.0.0.1"], 7007, TIMEOUT)
         full = CannotListenError("", 0, OSError(EMFILE, "Too many open files"))
         self.patch(udpclient, "openUnconnectedChannel", mock.Mock(side_effect=full))
         with self.assertRaisesRegex(Skipped, "ulimit -n"):
@@ -91,7 +91,34 @@ class CheckSocketTests(SynchronousTestCase):
     def test_isLocal(self) -> None:
         """Loopback addresses are local, all others are not."""
         for host, local in (("127.0.0.9", True), ("::1", True), ("10.0.0.1", False)):
-            self.assertEqual(DatagramTester(DatagramWire(), host, 7, TIMEOUT).isLocal, local)
+            self.assertEqual(DatagramTester(DatagramWire(), [host], 7, TIMEOUT).isLocal, local)
+
+    def test_secondAddress(self) -> None:
+        """If the first address does not answer, the next one is used; or all are in the error."""
+        for hosts, message in (
+            (["127.0.0.7", "127.0.0.1"], ""),
+            (["127.0.0.7", "x"], "127.0.0.7: no datagram received within 5 s; x: cannot send"),
+        ):
+            wire = DatagramWire()
+            wire.listenUDP(7007, EchoDatagramProtocol(wire))
+            tester = DatagramTester(wire, hosts, 7007, TIMEOUT)
+            exchange = tester.exchange
+
+            async def asked(message: bytes, host: str = "", tries: int = 0) -> Reply | None:
+                if tester.host == "x":  # noqa: B023 - called in this round
+                    raise NoAnswer("cannot send 17 bytes")
+                return await exchange(message, host, tries)  # noqa: B023
+
+            self.patch(tester, "exchange", asked)
+            asking = Deferred.fromCoroutine(tester.expectAnswer())
+            for _ in range(20):
+                wire.deliverAll()
+                wire.advance(TIMEOUT)
+            if message:
+                self.assertIn(message, str(self.failureResultOf(asking, NoAnswer).value))
+            else:
+                self.successResultOf(asking)
+                self.assertEqual(tester.host, "127.0.0.1")
 
     def test_cannotSend(self) -> None:
         """A datagram that cannot be sent raises NoAnswer."""
@@ -100,7 +127,7 @@ class CheckSocketTests(SynchronousTestCase):
             def send(self, *arguments: Any) -> None:
                 raise OSError(ENETUNREACH, strerror(ENETUNREACH))
 
-        sock = CheckSocket(DatagramTester(DatagramWire(), "192.0.2.1", 7, TIMEOUT))
+        sock = CheckSocket(DatagramTester(DatagramWire(), ["192.0.2.1"], 7, TIMEOUT))
         sock.channel = Unreachable()
         with self.assertRaisesRegex(NoAnswer, "cannot send 5 bytes: Network is unreachable"):
             sock.send(b"hello")
