@@ -28,7 +28,7 @@ from twisted.internet.protocol import ProcessProtocol, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.deadlines import DeadlineCall
+from echoproto.protocols.deadlines import DeadlineCall
 
 #: The descriptor of the child to which it writes its reports.
 REPORT_DESCRIPTOR = 3

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Interface
 
-from echoproto.deadlines import DeadlineCall
+from echoproto.protocols.deadlines import DeadlineCall
 
 #: Seconds between two checks. A timeout is kept within two: one check sees the last byte, another
 #: one that it is overdue.
@@ -38,7 +38,7 @@ class ITrackedConnection(Interface):
     def checkTimeouts(now: float) -> None:
         """
         End the connection if a timeout has passed at ``now``, the clock's time in seconds. Data
-        that arrived until then has been read (:mod:`echoproto.deadlines`).
+        that arrived until then has been read (:mod:`echoproto.protocols.deadlines`).
         """
 
     def beginDrain() -> None:

@@ -9,7 +9,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
-from echoproto.deadlines import CATCH_UP
 from echoproto.protocols.connections import (
     CHECK_INTERVAL,
     CONNECTIONS_PER_TURN,
@@ -17,6 +16,7 @@ from echoproto.protocols.connections import (
     ConnectionTracker,
     ITrackedConnection,
 )
+from echoproto.protocols.deadlines import CATCH_UP
 
 
 @implementer(ITrackedConnection)

@@ -20,9 +20,9 @@ from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from echoproto.addresses import AddressFilter
-from echoproto.deadlines import CATCH_UP
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
 from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT, ITrackedConnection
+from echoproto.protocols.deadlines import CATCH_UP
 from echoproto.protocols.echo import EchoFactory, EchoProtocol
 from echoproto.protocols.observer import CloseReason, ConnectionSummary
 from echoproto.protocols.stream import (

@@ -13,9 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.addresses import AddressFilter
-from echoproto.deadlines import CATCH_UP
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
 from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT, ITrackedConnection
+from echoproto.protocols.deadlines import CATCH_UP
 from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.observer import CloseReason
 from echoproto.protocols.stream import DRAIN_SILENCE

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from echoproto.deadlines import LATENESS
 from echoproto.measure.clientlimits import DROPPED_REMEDY, heldUpLimit
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.protocols.deadlines import LATENESS
 from echoproto.units import SECOND
 
 #: Share of a CPU from which on the client is reported as the limit.

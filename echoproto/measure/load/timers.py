@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from echoproto.deadlines import DeadlineCall
+from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.units import SECOND
 
 P = ParamSpec("P")

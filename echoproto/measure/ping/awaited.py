@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from twisted.internet.interfaces import IReactorTime
 
-from echoproto.deadlines import DeadlineCall
+from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.units import SECOND
 
 #: Number of the last probes without a reply in time that are kept, as their replies may still come.

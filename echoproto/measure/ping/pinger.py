@@ -15,13 +15,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.deadlines import DeadlineCall
 from echoproto.errors import ConnectionClosed, EchoprotoError, ExchangeError
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.awaited import AwaitedProbes
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
+from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.targets.failures import failureReason, sendErrorReason
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds

@@ -4,7 +4,7 @@ When the probes of a ping are due, and by how much this process is late for them
 
 from __future__ import annotations
 
-from echoproto.deadlines import LATENESS
+from echoproto.protocols.deadlines import LATENESS
 from echoproto.units import SECOND
 
 

@@ -31,7 +31,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 from zope.interface import Interface, implementer
 
-from echoproto.deadlines import DeadlineCall
+from echoproto.protocols.deadlines import DeadlineCall
 
 #: Connections at once: an orchestrator, some scrapers, an operator. A further one replaces the one
 #: that has been idle longest, so that idle connections cannot make probes fail.

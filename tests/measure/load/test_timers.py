@@ -3,8 +3,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.deadlines import CATCH_UP
 from echoproto.measure.load.timers import Timers
+from echoproto.protocols.deadlines import CATCH_UP
 from echoproto.units import SECOND
 
 

@@ -4,7 +4,7 @@ from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.deadlines import CATCH_UP, LATENESS, DeadlineCall
+from echoproto.protocols.deadlines import CATCH_UP, LATENESS, DeadlineCall
 
 
 class DeadlineCallTests(SynchronousTestCase):
