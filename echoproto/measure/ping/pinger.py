@@ -242,9 +242,9 @@ class Pinger:
 
     def replyReceived(self, reply: bytes) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
-        now = self._monotonicNs()
-        if self._channel is not None:
-            now -= self._channel.waited()
+        # In this order, so that a pause between the two cannot make a round trip too short.
+        waited = 0 if self._channel is None else self._channel.waited()
+        now = self._monotonicNs() - waited
         if self._channel is not None and self._channel.ordered:
             outcome = self._record.receiveFor(self._awaited.next(), reply, now)
         else:
