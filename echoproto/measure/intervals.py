@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from echoproto.measure.latency import nearestRank
@@ -58,10 +58,66 @@ def intervalsOf(sentAt: array[int], took: array[int]) -> tuple[int, list[Interva
     began = sentAt[0]
     seconds = (sentAt[-1] - began) // SECOND + 1
     width = -(-seconds // MAX_INTERVALS) * SECOND
-    starts = range(0, seconds * SECOND, width)
+    return width, list(_parts(began, sentAt, took, range(0, seconds * SECOND, width)))
+
+
+def secondsOf(
+    began: int, sentAt: array[int], took: array[int], end: int, first: int = 0
+) -> Iterator[Interval]:
+    """
+    Divide the last part of a run into seconds.
+
+    :param began: when the run began.
+    :param sentAt: when each probe of that part was sent.
+    :param took: see :func:`intervalsOf`.
+    :param end: number of seconds since the beginning of the run.
+    :param first: the first second of that part, from 0.
+    """
+    return _parts(began, sentAt, took, range(first * SECOND, end * SECOND, SECOND))
+
+
+def _parts(began: int, sentAt: array[int], took: array[int], starts: range) -> Iterator[Interval]:
     edges = [bisect_left(sentAt, began + start) for start in starts] + [len(sentAt)]
     parts = zip(starts, edges, edges[1:], strict=False)
-    return width, [_interval(at, took[first:last]) for at, first, last in parts]
+    return (_interval(at, took[first:last]) for at, first, last in parts)
+
+
+class IntervalSeries:
+    """
+    The seconds of a run of any length, as a bounded number of intervals.
+
+    When there are too many, neighbours are joined, as :func:`widened` does.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0
+        self._group = 1
+        self._intervals: list[Interval] = []
+        # The seconds of an interval that is not complete.
+        self._rest: list[Interval] = []
+
+    def add(self, second: Interval) -> None:
+        """Add the next second."""
+        self.seconds += 1
+        self._rest.append(second)
+        if len(self._rest) < self._group:
+            return
+        self._intervals.append(_joined(self._rest))
+        self._rest = []
+        if len(self._intervals) >= 2 * MAX_INTERVALS:
+            pairs = zip(self._intervals[::2], self._intervals[1::2], strict=True)
+            self._intervals = [_joined(pair) for pair in pairs]
+            self._group *= 2
+
+    def extended(self, seconds: Iterable[Interval]) -> tuple[int, Sequence[Interval]]:
+        """The width of the intervals so far and of further seconds, and the intervals."""
+        series = IntervalSeries()
+        series._group, series._intervals = self._group, [*self._intervals]
+        series._rest = [*self._rest]
+        for second in seconds:
+            series.add(second)
+        rest = [_joined(series._rest)] if series._rest else []
+        return widened(series._group * SECOND, series._intervals + rest)
 
 
 def widened(width: int, intervals: Sequence[Interval]) -> tuple[int, Sequence[Interval]]:

@@ -181,10 +181,11 @@ def _counts(record: PingStatistics, duration: int) -> str:
 
 def _bursts(record: PingStatistics) -> str:
     bursts = record.bursts()
-    if not bursts:
+    if not bursts.count:
         return " (0.00 %)"
-    word = "burst" if len(bursts) == 1 else "bursts"
-    return f" ({record.lossRatio * 100:.2f} %, {len(bursts)} {word}, longest {max(bursts)})"
+    word = "burst" if bursts.count == 1 else "bursts"
+    share = f"{record.lossRatio * 100:.2f} %"
+    return f" ({share}, {bursts.count} {word}, longest {bursts.longest})"
 
 
 def _times(record: PingStatistics) -> list[str]:

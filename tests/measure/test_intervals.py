@@ -4,7 +4,14 @@ from array import array
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.intervals import MAX_INTERVALS, Interval, intervalsOf, widened
+from echoproto.measure.intervals import (
+    MAX_INTERVALS,
+    Interval,
+    IntervalSeries,
+    intervalsOf,
+    secondsOf,
+    widened,
+)
 from echoproto.units import SECOND
 
 MS = 1_000_000
@@ -61,6 +68,33 @@ class IntervalTests(SynchronousTestCase):
         self.assertEqual((width, len(found)), (3 * SECOND, 667))
         self.assertEqual(found[0], Interval(0, 12, 5, 1, 2, 9, 10))
         self.assertEqual(found[1], Interval(3, 3, 0))
+
+    def test_secondsOf(self) -> None:
+        """A part of a run is divided into its seconds, with those without a probe."""
+        sentAt = array("q", [7 * SECOND, 9 * SECOND])
+        found = list(secondsOf(5 * SECOND, sentAt, array("q", [3, -1]), end=5, first=2))
+        self.assertEqual(
+            found,
+            [
+                Interval(2 * SECOND, 1, 1, 3, 3, 3, 3),
+                Interval(3 * SECOND, 0, 0),
+                Interval(4 * SECOND, 1, 0),
+            ],
+        )
+
+    def test_series(self) -> None:
+        """A run of any length has a bounded number of intervals, and every probe is in one."""
+        for seconds, width in ((999, 1), (1999, 2), (2001, 4), (10_001, 16)):
+            series = IntervalSeries()
+            for second in range(seconds - 1):
+                series.add(Interval(second * SECOND, 2, 1, 1, 2, 3, 4))
+            last = Interval((seconds - 1) * SECOND, 2, 0)
+            found = series.extended([last])
+            self.assertEqual((found[0], series.seconds), (width * SECOND, seconds - 1))
+            self.assertLessEqual(len(found[1]), MAX_INTERVALS)
+            self.assertEqual(sum(interval.sent for interval in found[1]), 2 * seconds)
+            starts = [interval.at for interval in found[1]]
+            self.assertEqual(starts, list(range(0, seconds * SECOND, width * SECOND)))
 
     def test_none(self) -> None:
         """A run without probes has no intervals."""

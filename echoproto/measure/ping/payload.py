@@ -118,7 +118,7 @@ class ProbePayload:
             return _SESSION.pack(self._session, sequence)
         return _SEQUENCE.pack(sequence)[-self.size :] if self.size else b""
 
-    def identify(self, reply: bytes, sentAt: Sequence[int]) -> int | None:
+    def identify(self, reply: bytes, sentAt: Sequence[int], first: int = 0) -> int | None:
         """
         Find the probe that a datagram answers, even if the reply is damaged.
 
@@ -126,34 +126,37 @@ class ProbePayload:
         content among the last :data:`RECENT_PROBES`. At least half of a reply must be intact, as
         one that is damaged more cannot be distinguished from a foreign datagram.
 
-        :param sentAt: when each probe was sent, in ascending order.
+        :param sentAt: when each of the last probes was sent, in ascending order.
+        :param first: sequence number of the first of these.
         :return: the sequence number of the probe; ``None`` for a foreign datagram.
         """
+        count = first + len(sentAt)
         if self.size < _SEQUENCE.size:
-            return self._latest(reply, len(sentAt))
+            latest = self._latest(reply, count)
+            return latest if latest is not None and latest >= first else None
         if self._isForeign(reply):
             return None
-        candidates = self._candidates(reply, sentAt)
-        found = self._bestMatch(candidates, reply, sentAt, share=0.75)
+
+        def bestMatch(sequences: Iterable[int], part: bytes, share: float) -> int | None:
+            """The probe that has most bytes in common, if that is at least ``share``."""
+            length = min(len(part), self.size)
+            matches = [
+                (sum(map(int.__eq__, self._prefix(n, sentAt[n - first], length), part)), n)
+                for n in sequences
+            ]
+            most, best = max(matches, default=(0, 0))
+            return best if most and most >= len(part) * share else None
+
+        numbers = self._candidates(reply, sentAt, first)
+        candidates = [number for number in numbers if first <= number < count]
+        found = bestMatch(candidates, reply, share=0.75)
         if found is not None:
             return found
         # A damaged number may be that of another probe, so compare with all recent ones; if they
         # have a pattern, they are too similar.
         isUnique = not self._pattern and self.size > _HEADER.size
-        recent = range(max(len(sentAt) - RECENT_PROBES, 0), len(sentAt)) if isUnique else ()
-        return self._bestMatch([*candidates, *recent], reply[:COMPARED_SIZE], sentAt, share=0.5)
-
-    def _bestMatch(
-        self, sequences: Iterable[int], reply: bytes, sentAt: Sequence[int], share: float
-    ) -> int | None:
-        """The probe that has most bytes in common with a reply, if that is at least ``share``."""
-        length = min(len(reply), self.size)
-        matches = [
-            (sum(map(int.__eq__, self._prefix(number, sentAt[number], length), reply)), number)
-            for number in sequences
-        ]
-        most, best = max(matches, default=(0, 0))
-        return best if most and most >= len(reply) * share else None
+        recent = range(max(count - RECENT_PROBES, first), count) if isUnique else ()
+        return bestMatch([*candidates, *recent], reply[:COMPARED_SIZE], share=0.5)
 
     def _isForeign(self, reply: bytes) -> bool:
         """Whether it is a probe of another session: intact magic number, other session number."""
@@ -161,17 +164,16 @@ class ProbePayload:
             return False
         return sum(map(int.__eq__, self._session, reply[4:8])) <= 1
 
-    def _candidates(self, reply: bytes, sentAt: Sequence[int]) -> list[int]:
-        """The probes with the sequence number, and the send time, of a reply's header."""
+    def _candidates(self, reply: bytes, sentAt: Sequence[int], first: int) -> list[int]:
+        """The numbers of the probes with the number, and the send time, of a reply's header."""
         reply += bytes(max(self.size - len(reply), 0))
+        count = first + len(sentAt)
         if self.size >= _HEADER.size:
             _, _, sequence, at = _HEADER.unpack_from(reply)
-            candidates = [self._unwrapped(sequence, len(sentAt)), bisect_left(sentAt, at)]
-        elif self.size >= _SESSION.size:
-            candidates = [self._unwrapped(_SESSION.unpack_from(reply)[1], len(sentAt))]
-        else:
-            candidates = [self._unwrapped(_SEQUENCE.unpack_from(reply)[0], len(sentAt))]
-        return [number for number in candidates if 0 <= number < len(sentAt)]
+            return [self._unwrapped(sequence, count), first + bisect_left(sentAt, at)]
+        if self.size >= _SESSION.size:
+            return [self._unwrapped(_SESSION.unpack_from(reply)[1], count)]
+        return [self._unwrapped(_SEQUENCE.unpack_from(reply)[0], count)]
 
     @staticmethod
     def _unwrapped(sequence: int, count: int) -> int:

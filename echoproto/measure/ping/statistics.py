@@ -1,19 +1,19 @@
 """
 The probes of one target and their replies: classifies each reply, and counts.
 
-Used by :mod:`.pinger`; knows no clock and no network. Each probe takes 16 bytes of memory.
+Used by :mod:`.pinger`; knows no clock and no network.
 """
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import groupby
 
-from echoproto.measure.intervals import UNDER_WAY, Interval, intervalsOf
+from echoproto.measure.intervals import UNDER_WAY, Interval
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.ping.history import Bursts, ProbeHistory
 from echoproto.measure.ping.payload import Difference, ProbePayload, difference
 
 
@@ -77,9 +77,7 @@ class PingStatistics:
         self.times = LatencyHistogram()
         self.variation = LatencyHistogram()
         self.jitter = 0.0
-        self._sentAt = array("q")
-        # The round-trip time of each probe; negative if it has none.
-        self._took = array("q")
+        self._history = ProbeHistory(timeout)
         self._underWay = 0
         self._reasons: Counter[str] = Counter()
         self._highest = -1
@@ -88,7 +86,7 @@ class PingStatistics:
     @property
     def sent(self) -> int:
         """Probes so far."""
-        return len(self._sentAt) - self._underWay
+        return self._history.count - self._underWay
 
     @property
     def lost(self) -> int:
@@ -96,27 +94,26 @@ class PingStatistics:
         return max(self.sent - self.received - self.dropped, 0)
 
     def sentAt(self, sequence: int) -> int:
-        """When a probe was sent."""
-        return self._sentAt[sequence]
+        """When a probe was sent; 0 if that is too long ago."""
+        return self._history.sentAt(sequence)
 
     @property
     def lossRatio(self) -> float:
         """The share of lost probes; 0 if none was sent."""
         return self.lost / self.sent if self.sent else 0.0
 
-    def bursts(self) -> list[int]:
-        """The length of each run of consecutive lost probes."""
-        runs = groupby(self._took, key=(-1).__eq__)
-        return [sum(1 for _ in run) for lost, run in runs if lost]
+    def bursts(self) -> Bursts:
+        """The runs of consecutive lost probes."""
+        return self._history.bursts()
 
     @property
     def reasons(self) -> Counter[str]:
         """The reasons of losses, with their numbers; a late reply does not change them."""
         return self._reasons
 
-    def intervals(self) -> tuple[int, list[Interval]]:
-        """See :func:`~echoproto.measure.intervals.intervalsOf`."""
-        return intervalsOf(self._sentAt, self._took)
+    def intervals(self) -> tuple[int, Sequence[Interval]]:
+        """The width of the intervals of the run in nanoseconds, and the intervals."""
+        return self._history.intervals()
 
     def send(self, at: int) -> bytes:
         """
@@ -125,22 +122,23 @@ class PingStatistics:
         :param at: the time in nanoseconds, not before that of the last probe.
         :return: its payload.
         """
-        self._sentAt.append(at)
-        self._took.append(-1)
-        return self.probes.encode(self.sent - 1, at)
+        self._history.append(at)
+        return self.probes.encode(self._history.count - 1, at)
 
     def dismiss(self, sequence: int, at: int) -> None:
         """
         The run ends: ignore a probe without a reply if that could still arrive, as others took
         longer.
         """
-        if not self.answered(sequence) and at - self._sentAt[sequence] <= self.times.maximum:
-            self._took[sequence] = UNDER_WAY
+        if self.answered(sequence) or sequence not in self._history:
+            return
+        if at - self.sentAt(sequence) <= self.times.maximum:
+            self._history.settle(sequence, UNDER_WAY)
             self._underWay += 1
 
     def answered(self, sequence: int) -> bool:
         """Whether a probe has a reply."""
-        return self._took[sequence] >= 0
+        return self._history.took(sequence) >= 0
 
     def lose(self, sequence: int, reason: str) -> ProbeOutcome:
         """Count a probe as lost; its reply is late if it arrives after all."""
@@ -155,16 +153,20 @@ class PingStatistics:
         :param at: the time in nanoseconds.
         """
         if not self.probes.size and not reply:
-            sequence = next((n for n, took in enumerate(self._took) if took < 0), None)
+            sequence = next(self._history.unanswered(), None)
         else:
-            sequence = self.probes.identify(reply, self._sentAt)
+            history = self._history
+            sequence = self.probes.identify(reply, history.times, history.first)
         return self.receiveFor(sequence, reply, at)
 
     def receiveFor(self, sequence: int | None, reply: bytes, at: int) -> ProbeOutcome:
-        """Count the reply to a known probe, as on a stream; a foreign one if ``None``."""
-        if sequence is None:
+        """
+        Count the reply to a known probe, as on a stream; a foreign one if that is ``None`` or was
+        sent too long ago.
+        """
+        if sequence is None or sequence not in self._history:
             return self._count(ProbeOutcome(OutcomeKind.FOREIGN, None, len(reply)))
-        sentAt = self._sentAt[sequence]
+        sentAt = self.sentAt(sequence)
         time = max(at - sentAt, 0)
         if self.answered(sequence):
             return self._count(
@@ -196,7 +198,7 @@ class PingStatistics:
             self.jitter += (abs(time - self._last) - self.jitter) / 16
         self._last = time
         self._highest = max(self._highest, sequence)
-        self._took[sequence] = time
+        self._history.settle(sequence, time)
         for neighbour in (sequence - 1, sequence + 1):
-            if 0 <= neighbour < self.sent and self.answered(neighbour):
-                self.variation.add(abs(time - self._took[neighbour]))
+            if self.answered(neighbour):
+                self.variation.add(abs(time - self._history.took(neighbour)))

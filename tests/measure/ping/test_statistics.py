@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.measure.ping import history
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics
 
@@ -50,7 +51,7 @@ class RecordTests(SynchronousTestCase):
         )
         self.assertIs(self.record.receive(b"nonsense" * 8, 0).kind, OutcomeKind.FOREIGN)
         self.assertEqual(self.record.received, 4)
-        self.assertEqual(self.record.bursts(), [1])
+        self.assertEqual(self.record.bursts().count, 1)
 
     def test_corrupt(self) -> None:
         """A damaged reply has a difference, and may also be late and reordered."""
@@ -80,7 +81,9 @@ class RecordTests(SynchronousTestCase):
         self.kinds((0, 15))
         for sequence in (3, 4):
             self.record.dismiss(sequence, 50 * MS)
-        self.assertEqual((self.record.sent, self.record.lost, self.record.bursts()), (4, 3, [3]))
+        self.assertEqual(
+            (self.record.sent, self.record.lost, self.record.bursts().longest), (4, 3, 3)
+        )
         self.assertEqual(self.record.intervals()[1][0].sent, 4)
 
     def test_reasons(self) -> None:
@@ -92,7 +95,8 @@ class RecordTests(SynchronousTestCase):
     def test_bursts(self) -> None:
         """Losses in a row are one burst."""
         self.kinds((1, 11), (4, 41))
-        self.assertEqual(self.record.bursts(), [1, 2])
+        bursts = self.record.bursts()
+        self.assertEqual((bursts.count, bursts.longest), (2, 2))
         self.assertEqual(self.record.lossRatio, 0.6)
         self.assertEqual(record().lossRatio, 0)
 
@@ -125,6 +129,26 @@ class RecordTests(SynchronousTestCase):
         seen = self.record.receiveFor(3, bytes(64), 31 * MS)
         self.assertEqual((seen.kind, seen.sequence), (OutcomeKind.CORRUPT, 3))
         self.assertIs(self.record.receiveFor(None, bytes(64), 32 * MS).kind, OutcomeKind.FOREIGN)
+
+    def test_forgotten(self) -> None:
+        """In a long run the counts stay exact, and replies to old probes are foreign."""
+        self.patch(history, "MAX_RECENT", 100)
+        made = record()
+        first = made.send(0)
+        for number in range(1, 1001):
+            probe = made.send(number * 10 * MS)
+            if number % 10:
+                made.receive(probe, number * 10 * MS + MS)
+        self.assertEqual((made.sent, made.received, made.lost), (1001, 900, 101))
+        self.assertEqual((made.bursts().count, made.bursts().longest), (101, 1))
+        self.assertIs(made.receive(first, 20_000 * MS).kind, OutcomeKind.FOREIGN)
+        self.assertIs(made.receiveFor(0, first, 20_000 * MS).kind, OutcomeKind.FOREIGN)
+        made.dismiss(0, 20_000 * MS)
+        self.assertEqual((made.sent, made.variation.maximum, made.sentAt(0)), (1001, 0, 0))
+        width, intervals = made.intervals()
+        self.assertEqual((width, len(intervals)), (1000 * MS, 11))
+        self.assertEqual([interval.sent for interval in intervals], [100] * 10 + [1])
+        self.assertEqual([interval.received for interval in intervals], [90] * 10 + [0])
 
     def test_empty(self) -> None:
         """Replies to empty probes are matched in order; further ones are foreign."""

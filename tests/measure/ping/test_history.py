@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.measure.ping import history
+from echoproto.measure.ping.history import Bursts, ProbeHistory
+from echoproto.units import SECOND
+
+MS = SECOND // 1000
+
+
+class ProbeHistoryTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.patch(history, "MAX_RECENT", 50)
+        self.kept = ProbeHistory(100 * MS)
+
+    def test_bounded(self) -> None:
+        """Of any number of probes only the last ones are kept; intervals and bursts are exact."""
+        whole = ProbeHistory(SECOND * 3600)
+        for number in range(5000):
+            for probes in (self.kept, whole):
+                probes.append(SECOND + number * 20 * MS)
+                if number % 7:
+                    probes.settle(number, number * MS)
+        self.assertLessEqual(len(self.kept.times), 150)
+        self.assertEqual((self.kept.count, whole.first), (5000, 0))
+        self.assertEqual(self.kept.intervals(), whole.intervals())
+        self.assertEqual(vars(self.kept.bursts()), vars(whole.bursts()))
+        self.assertEqual((4999 in self.kept, 0 in self.kept), (True, False))
+        self.assertEqual((self.kept.took(0), self.kept.sentAt(0)), (-1, 0))
+        self.assertEqual(self.kept.took(4999), 4999 * MS)
+
+    def test_timeout(self) -> None:
+        """A probe whose timeout is not over is kept, whatever the number of others."""
+        for _ in range(200):
+            self.kept.append(0)
+        self.assertEqual((self.kept.first, self.kept.count), (0, 200))
+        self.assertEqual(next(self.kept.unanswered()), 0)
+
+
+class BurstsTests(SynchronousTestCase):
+    def test_parts(self) -> None:
+        """A burst may reach from one part of the run to the next."""
+        bursts = Bursts()
+        bursts.add([1, -1, -1])
+        found = bursts.extended([-1, 5, -1])
+        self.assertEqual((found.count, found.longest), (2, 3))
+        self.assertEqual((bursts.count, bursts.longest), (1, 2))
