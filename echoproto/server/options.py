@@ -35,6 +35,7 @@ from echoproto.server.systemd import (
     initialEnvironment,
     passedSockets,
 )
+from echoproto.server.twistdfiles import checkTwistdFiles
 
 #: The interface of the status listener if only a port is given.
 STATUS_INTERFACE = "127.0.0.1"
@@ -124,6 +125,8 @@ class Options(UsageOptions):
         :raise StartupError: one is invalid. Not a ``UsageError``: ``twistd`` would print all
             options first, and the important line last.
         """
+        if self.parent is not None:
+            checkTwistdFiles(self.parent)
         values = self._values()
         for address in values["interface"]:
             if not isIPAddress(address) and not isIPv6Address(address):

@@ -143,6 +143,13 @@ class OptionsTests(SynchronousTestCase):
         ):
             self.assertIn(why, self.wrong("--status", text))
 
+    def test_filesOfTwistd(self) -> None:
+        """A pidfile of twistd in a folder that does not exist is reported."""
+        options: Any = Options()
+        options.parent = {"pidfile": "/nonexistent/twistd.pid", "nodaemon": True}
+        error = self.assertRaises(StartupError, options.parseOptions, [])
+        self.assertIn("pidfile '/nonexistent/twistd.pid' cannot be written", str(error))
+
     def test_noPassedSockets(self) -> None:
         """A systemd: listener without passed sockets is explained by the variables of systemd."""
         for option in ("--port", "--greet", "--status"):
