@@ -1,9 +1,13 @@
 """
 Child processes that run a module of ours.
 
-The parent sends pickled messages to the child's standard input, which it keeps open: its end means
-that the parent is gone. The child writes its reports, one per line, to :data:`REPORT_DESCRIPTOR`.
-The server's workers and those of a load are such children.
+The parent sends messages to the child's standard input, which it keeps open: its end means that the
+parent is gone. The child writes its reports, one per line, to :data:`REPORT_DESCRIPTOR`. The
+server's workers and those of a load are such children.
+
+A message is pickled, after its length in four bytes. A child takes orders by messages only: it
+ignores all signals that a terminal, ``pkill`` or a service manager sends to every process of a
+program, from its first instruction on.
 """
 
 from __future__ import annotations
@@ -11,9 +15,11 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import struct
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from io import BufferedReader
 from typing import Any, cast
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -24,7 +30,8 @@ from twisted.internet.interfaces import (
     IReactorTime,
     ITransport,
 )
-from twisted.internet.protocol import ProcessProtocol, Protocol, connectionDone
+from twisted.internet.protocol import ProcessProtocol, connectionDone
+from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -39,6 +46,12 @@ MAX_REPORT_BYTES = 64_000_000
 
 #: Seconds that a child has to end after its work should be done; then it is killed.
 STOP_GRACE = 5.0
+
+#: Signals that a child ignores; its parent handles them.
+IGNORED_SIGNALS = (
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT),
+    *(signal.SIGUSR1, signal.SIGUSR2),
+)
 
 #: The folder from which this echoproto was imported.
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -85,6 +98,25 @@ def _currentFolder() -> str:
         return os.sep
 
 
+def encodeMessage(message: object) -> bytes:
+    """A message as the child receives it."""
+    data = pickle.dumps(message)
+    return struct.pack("!I", len(data)) + data
+
+
+@contextmanager
+def _blockedSignals() -> Iterator[None]:
+    """
+    Block :data:`IGNORED_SIGNALS`. A child that is started meanwhile inherits that, so none of them
+    can end it before it ignores them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class ChildProcess(ProcessProtocol):
     """
     The parent's side of one child process. Subclasses override the two methods at the end.
@@ -113,19 +145,20 @@ class ChildProcess(ProcessProtocol):
         :raise OSError: there are too many processes or descriptors.
         """
         childFDs: dict[int, Any] = {0: "w", 1: 1, 2: 2, REPORT_DESCRIPTOR: "r"}
-        reactor.spawnProcess(
-            self,
-            sys.executable,
-            childCommand(module, function),
-            env=os.environ,
-            childFDs={**childFDs, **(descriptors or {})},
-        )
+        with _blockedSignals():
+            reactor.spawnProcess(
+                self,
+                sys.executable,
+                childCommand(module, function),
+                env=os.environ,
+                childFDs={**childFDs, **(descriptors or {})},
+            )
 
     def send(self, message: object) -> None:
         """Send a message, unless the pipe is closed."""
         # KeyError: the process ends just now, and its pipe is closed already.
         with suppress(KeyError):
-            self._process.writeToChild(0, pickle.dumps(message))
+            self._process.writeToChild(0, encodeMessage(message))
 
     def closeInput(self) -> None:
         """Close the child's standard input."""
@@ -182,15 +215,24 @@ class ChildProcess(ProcessProtocol):
 
 
 @implementer(IHalfCloseableProtocol)
-class ParentPipe(Protocol):
+class ParentPipe(Int32StringReceiver):
     """
     The child's side: its pipes to the parent.
 
     :param reactor: stopped when the parent is gone.
     """
 
+    MAX_LENGTH = MAX_REPORT_BYTES
+
     def __init__(self, reactor: Any) -> None:  # Any: IReactorCore and its attribute running
         self._reactor = reactor
+
+    def stringReceived(self, string: bytes) -> None:
+        """See ``Int32StringReceiver``."""
+        self.messageReceived(pickle.loads(string))
+
+    def messageReceived(self, message: Any) -> None:
+        """The parent has sent a message while the reactor runs."""
 
     def sendReport(self, line: bytes) -> None:
         """Send one line, without its end."""
@@ -221,7 +263,20 @@ def receiveMessage() -> Any:
     :return: the message, of any type.
     :raise EOFError: the parent is gone.
     """
-    return pickle.load(sys.stdin.buffer)
+    # Unbuffered, as the next message may be for ParentPipe.
+    (length,) = struct.unpack("!I", _readExactly(4))
+    return pickle.loads(_readExactly(length))
+
+
+def _readExactly(length: int) -> bytes:
+    stream = cast(BufferedReader, sys.stdin.buffer).raw
+    data = b""
+    while len(data) < length:
+        piece = stream.read(length - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return data
 
 
 def openParentPipe(pipe: ParentPipe, reactor: object) -> ITransport:
@@ -234,6 +289,8 @@ def openParentPipe(pipe: ParentPipe, reactor: object) -> ITransport:
     return transport
 
 
-def ignoreInterrupts() -> None:
-    """Ignore Ctrl-C, which a terminal sends to the child too: the parent handles it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def ignoreSignals() -> None:
+    """Ignore :data:`IGNORED_SIGNALS`; a child calls it first."""
+    for number in IGNORED_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED_SIGNALS)

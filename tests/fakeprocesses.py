@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 from collections.abc import Mapping, Sequence
 from errno import EMFILE
 from typing import Any
+from unittest import mock
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from echoproto.childprocess import REPORT_DESCRIPTOR
+from echoproto.childprocess import REPORT_DESCRIPTOR, encodeMessage
+
+
+def standardInput(*messages: object, end: bytes = b"") -> Any:
+    """A ``sys.stdin`` from which a child receives these messages, then ``end``."""
+    data = b"".join(map(encodeMessage, messages)) + end
+    return mock.Mock(buffer=mock.Mock(raw=io.BytesIO(data)))
 
 
 class FakeProcess:
@@ -39,8 +47,8 @@ class FakeProcess:
     def messages(self) -> list[Any]:
         """The messages sent to it."""
         stream, messages = io.BytesIO(self._input), []
-        while stream.tell() < len(self._input):
-            messages.append(pickle.load(stream))
+        while header := stream.read(4):
+            messages.append(pickle.loads(stream.read(*struct.unpack("!I", header))))
         return messages
 
     def writeToChild(self, descriptor: int, data: bytes) -> None:

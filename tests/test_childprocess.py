@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import io
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -19,15 +17,18 @@ from zope.interface.verify import verifyObject
 import echoproto
 from echoproto import childprocess
 from echoproto.childprocess import (
+    IGNORED_SIGNALS,
     ChildProcess,
     ParentPipe,
+    _blockedSignals,
     childCommand,
     childPath,
-    ignoreInterrupts,
+    encodeMessage,
+    ignoreSignals,
     openParentPipe,
     receiveMessage,
 )
-from tests.fakeprocesses import FakeProcess, FakeProcessReactor
+from tests.fakeprocesses import FakeProcess, FakeProcessReactor, standardInput
 
 HOME = str(Path(echoproto.__file__).parent.parent)
 
@@ -243,14 +244,31 @@ class ParentPipeTests(SynchronousTestCase):
 
     def test_receiveMessage(self) -> None:
         """Messages are received one by one until the parent closes the pipe."""
-        stream = io.BytesIO(pickle.dumps("one") + pickle.dumps("two"))
-        self.patch(sys, "stdin", mock.Mock(buffer=stream))
+        self.patch(sys, "stdin", standardInput("one", "two", end=b"\0\0\0\5abc"))
         self.assertEqual((receiveMessage(), receiveMessage()), ("one", "two"))
         with self.assertRaises(EOFError):
             receiveMessage()
 
-    def test_ignoreInterrupts(self) -> None:
-        """Ctrl-C is ignored."""
-        self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
-        ignoreInterrupts()
-        self.assertEqual(signal.getsignal(signal.SIGINT), signal.SIG_IGN)
+    def test_messages(self) -> None:
+        """Messages that arrive while the reactor runs are received one by one."""
+        messages: list[object] = []
+        self.patch(self.pipe, "messageReceived", messages.append)
+        for byte in encodeMessage("one") + encodeMessage({"two": 2}):
+            self.pipe.dataReceived(bytes([byte]))
+        self.assertEqual(messages, ["one", {"two": 2}])
+
+    def test_noMessages(self) -> None:
+        """A message that a child does not know is ignored."""
+        self.pipe.dataReceived(encodeMessage("one"))
+
+    def test_ignoreSignals(self) -> None:
+        """A child ignores signals for its parent, which it inherited blocked."""
+        for number in IGNORED_SIGNALS:
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        with _blockedSignals():
+            self.assertLessEqual({*IGNORED_SIGNALS}, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+            signal.raise_signal(signal.SIGTERM)
+            ignoreSignals()
+            self.assertFalse({*IGNORED_SIGNALS} & signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        for number in IGNORED_SIGNALS:
+            self.assertEqual(signal.getsignal(number), signal.SIG_IGN)

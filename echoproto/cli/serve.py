@@ -20,7 +20,9 @@ from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options
 from echoproto.server.parameters import Parameter
-from echoproto.server.runner import ForegroundRunner, startLog
+from echoproto.server.privileges import Identity, identityOf
+from echoproto.server.runner import runForeground, startLog
+from echoproto.server.signals import ignoreRotation, resetSignals
 from echoproto.server.workers.supervisor import Supervisor
 from echoproto.server.workers.worker import WorkerConfig
 
@@ -75,7 +77,7 @@ class ServeOptions(Options):
         """
         super().postOptions()
         self.workers = _workers(self["workers"])
-        self.foreground = ForegroundRunner(*_identity(self["uid"], self["gid"]))
+        self.identity = _identity(self["uid"], self["gid"])
         if self["log-format"] not in ("text", "json"):
             raise StartupError(
                 f"--log-format: invalid format {self['log-format']!r} (text or json)"
@@ -83,16 +85,21 @@ class ServeOptions(Options):
 
     def run(self) -> int:
         """Serve until stopped; returns the exit status."""
+        resetSignals()
+        ignoreRotation()
         reactor: Any = installReactor(self["reactor"])  # Any: it has many interfaces
-        startLog(self["log-format"], self.workers > 1)
-        if self.workers == 1:
-            return self.foreground.run(reactor, EchoprotoService(reactor, self.settings))
-        # The supervisor keeps its user, so that a worker that is restarted can read the keys.
+        # A supervisor keeps its user, so it can read the keys again that its workers may not.
+        readsKeys = self.identity.gid is not None and self.settings.usesTLS
+        isSupervised = self.workers > 1 or readsKeys
+        startLog(self["log-format"], isSupervised)
+        if not isSupervised:
+            service = EchoprotoService(reactor, self.settings, identity=self.identity)
+            return runForeground(reactor, service)
         supervisor = Supervisor(reactor, self.settings, self.workers, self._workerConfig)
-        return ForegroundRunner().run(reactor, supervisor)
+        return runForeground(reactor, supervisor)
 
     def _workerConfig(self, settings: Settings) -> WorkerConfig:
-        return WorkerConfig(settings, self["reactor"], self["log-format"], self.foreground)
+        return WorkerConfig(settings, self["reactor"], self["log-format"], self.identity)
 
 
 class ServeCommand(click.Command):
@@ -136,8 +143,8 @@ def _workers(text: str) -> int:
         raise StartupError(f"--workers: {error}") from None
 
 
-def _identity(user: str | None, group: str | None) -> tuple[int | None, int | None]:
-    """The numbers of a user and a group; the user's own group by default."""
+def _identity(user: str | None, group: str | None) -> Identity:
+    """The identity of a user and a group, by name or number."""
     try:
         uid = None if user is None else uidFromString(user)
     except (KeyError, ValueError):
@@ -146,4 +153,4 @@ def _identity(user: str | None, group: str | None) -> tuple[int | None, int | No
         gid = None if group is None else gidFromString(group)
     except (KeyError, ValueError):
         raise StartupError(f"--gid: no such group: {group!r}") from None
-    return uid, gid
+    return identityOf(uid, gid)

@@ -18,6 +18,7 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from echoproto.errors import StartupError
 from echoproto.server.config.settings import Settings
 from echoproto.server.listening import ListenerService
 from echoproto.server.monitoring.log import REPORT_INTERVAL
@@ -25,6 +26,8 @@ from echoproto.server.monitoring.looplag import LoopLag
 from echoproto.server.monitoring.metrics import exposition
 from echoproto.server.monitoring.status import IState, statusSite
 from echoproto.server.ports import Platform
+from echoproto.server.privileges import Identity
+from echoproto.server.signals import STOP_SIGNALS
 from echoproto.server.systemd import Notifier, Watchdog
 
 
@@ -36,6 +39,7 @@ class EchoprotoService(Service):
     :param machine: opens sockets and handles signals.
     :param notifier: notifies systemd; by default the process's own.
     :param announce: whether to log the addresses of the listeners.
+    :param identity: the user to become when the listeners are open.
     """
 
     name = "echoproto"
@@ -47,9 +51,11 @@ class EchoprotoService(Service):
         machine: Platform | None = None,
         notifier: Notifier | None = None,
         announce: bool = True,
+        identity: Identity | None = None,
     ) -> None:
         self._reactor = reactor
         self._machine = machine if machine is not None else Platform()
+        self._identity = identity if identity is not None else Identity()
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
         self.listeners = ListenerService(reactor, settings, self._machine, self._site, announce)
         self.delay = LoopLag(reactor)
@@ -63,12 +69,21 @@ class EchoprotoService(Service):
 
     def privilegedStartService(self) -> None:
         """
-        Open the listeners.
+        Open the listeners, then become another user, if there is one.
 
-        :raise StartupError: one cannot be opened; then none is.
+        :raise StartupError: a listener cannot be opened, or the process may not become that user;
+            then none stays open.
         """
         Service.privilegedStartService(self)
+        self._machine.postponeStop(self._reactor)
         self.listeners.privilegedStartService()
+        try:
+            self._identity.assume()
+        except StartupError:
+            self.listeners.abandon()
+            raise
+        if self._identity.gid is not None:
+            self.listeners.checkAccess()
 
     def startService(self) -> None:
         """Start; see :class:`~echoproto.server.listening.ListenerService`."""
@@ -76,6 +91,7 @@ class EchoprotoService(Service):
         self.listeners.startService()
         self._companions.startService()
         self._watchdog.start()
+        self._machine.ignoreRotation()
         self._machine.onSignal(self._reactor, signal.SIGHUP, self._reload)
         self._reactor.callWhenRunning(self._tellReady)
 
@@ -91,7 +107,7 @@ class EchoprotoService(Service):
         if not self._restore:
             self._restore = [
                 self._machine.onSignal(self._reactor, number, self._stopAtOnce)
-                for number in (signal.SIGTERM, signal.SIGINT)
+                for number in STOP_SIGNALS
             ]
         stopped = self.listeners.stopService()
         return stopped.addCallback(lambda _: self._stopRest())

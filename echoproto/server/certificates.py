@@ -15,7 +15,8 @@ a key, and the callback of pyOpenSSL that would answer is deprecated.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +39,33 @@ class TLSFiles:
     :ivar key: file of the private key, without a passphrase; may be the same as ``certificate``.
     :ivar clientCA: file of the authorities of accepted clients: mutual TLS.
     :ivar chain: file of more certificates between ``certificate`` and its root.
+    :ivar contents: the contents of all files by their paths, once they are read. Two that differ
+        only in these are equal.
     """
 
     certificate: str
     key: str
     clientCA: str | None = None
     chain: str | None = None
+    contents: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+
+    def read(self) -> TLSFiles:
+        """
+        The same with the contents of the files, which another process can use without the files.
+
+        :raise ValueError: a file cannot be read; the message is one line.
+        """
+        paths = [self.certificate]
+        if os.path.isdir(self.certificate):
+            paths = [str(path) for path in sorted(Path(self.certificate).glob("*.pem"))]
+            if not paths:
+                raise ValueError(
+                    f"no .pem file in the folder {self.certificate!r}; "
+                    "add files with a key and its certificate"
+                )
+        rest = (self.key, self.clientCA, self.chain)
+        paths += [path for path in rest if path is not None and path != self.certificate]
+        return replace(self, contents={path: _readBytes(path) for path in paths})
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -55,26 +77,30 @@ class ServerContext:
     clients that may never return, no ticket key outlives its day, and every client shows its
     certificate every time. The price is a full handshake for every connection.
 
-    :param files: the files.
+    :param files: the files; read now unless they have contents.
+    :ivar loaded: the files with the contents in use.
     :raise ValueError: they cannot be used, or the extra ``tls`` is missing; the message is one
         line.
     """
 
     def __init__(self, files: TLSFiles) -> None:
-        self._files = files
-        self.load()
+        self.files = files
+        self.load(files if files.contents else None)
 
-    def load(self) -> None:
+    def load(self, loaded: TLSFiles | None = None) -> None:
         """
         Read the files again, for new connections.
 
+        :param loaded: the files, if another process has read them.
         :raise ValueError: they cannot be used; the former ones stay in use.
         """
         try:
             import OpenSSL  # noqa: F401
         except ImportError:
             raise ValueError("TLS needs pyOpenSSL: pip install 'echoproto[tls]'") from None
-        self._context = _loadAll(self._files)
+        loaded = loaded if loaded is not None else self.files.read()
+        self._context = _loadAll(loaded)
+        self.loaded = loaded
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> Connection:
         """A connection with the files read last; called by Twisted for each client."""
@@ -109,17 +135,14 @@ def _loadAll(files: TLSFiles) -> Context:
 
 def _pairs(files: TLSFiles) -> list[TLSFiles]:
     """The same files, or those of each certificate in a folder."""
-    folder = files.certificate
-    if not os.path.isdir(folder):
+    if files.certificate in files.contents:
         return [files]
-    found = [str(path) for path in sorted(Path(folder).glob("*.pem"))]
-    if not found:
-        raise ValueError(
-            f"no .pem file in the folder {folder!r}; add files with a key and its certificate"
-        )
+    folder = Path(files.certificate)
+    found = [path for path in files.contents if Path(path).parent == folder]
     return [
-        replace(files, certificate=path, key=path if files.key == folder else files.key)
+        replace(files, certificate=path, key=path if files.key == files.certificate else files.key)
         for path in found
+        if path.endswith(".pem")
     ]
 
 
@@ -127,10 +150,10 @@ def _load(files: TLSFiles) -> tuple[Context, Certificate]:
     """A certificate, and the context that shows it."""
     from OpenSSL.SSL import Error
 
-    certificate, *between = _readCertificates(files.certificate)
+    certificate, *between = _readCertificates(files, files.certificate)
     if files.chain is not None:
-        between += _readCertificates(files.chain)
-    key = _readKey(files.key)
+        between += _readCertificates(files, files.chain)
+    key = _readKey(files)
     if key.public_key() != certificate.public_key():
         raise ValueError(
             f"the key in {files.key!r} does not belong to the first certificate in "
@@ -143,7 +166,7 @@ def _load(files: TLSFiles) -> tuple[Context, Certificate]:
         for certificate in between:
             context.add_extra_chain_cert(certificate)
         if files.clientCA is not None:
-            _demandClients(context, files.clientCA)
+            _demandClients(context, _readCertificates(files, files.clientCA))
     except Error as error:
         reasons = ", ".join(reason[-1] for reason in error.args[0])
         raise ValueError(f"OpenSSL refuses {files.certificate!r}: {reasons}") from error
@@ -168,20 +191,22 @@ def _emptyContext() -> Context:
     return context
 
 
-def _demandClients(context: Context, path: str) -> None:
+def _demandClients(context: Context, authorities: Iterable[Certificate]) -> None:
     """
-    Accept only clients with a certificate of the authorities in ``path``, and name these to the
-    clients.
+    Accept only clients with a certificate of these authorities, and name these to the clients.
     """
     from OpenSSL import SSL
+    from OpenSSL.crypto import X509
 
-    for authority in _readCertificates(path):
+    store = context.get_cert_store()
+    assert store is not None
+    for authority in authorities:
         context.add_client_ca(authority)
-    context.load_verify_locations(path)
+        store.add_cert(X509.from_cryptography(authority))
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
 
 
-def _read(path: str) -> bytes:
+def _readBytes(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -190,10 +215,10 @@ def _read(path: str) -> bytes:
         ) from error
 
 
-def _readCertificates(path: str) -> list[Certificate]:
+def _readCertificates(files: TLSFiles, path: str) -> list[Certificate]:
     from cryptography.x509 import load_pem_x509_certificates
 
-    data = _read(path)
+    data = files.contents[path]
     try:
         return load_pem_x509_certificates(data)
     except ValueError as error:
@@ -203,11 +228,12 @@ def _readCertificates(path: str) -> list[Certificate]:
         ) from error
 
 
-def _readKey(path: str) -> Any:
+def _readKey(files: TLSFiles) -> Any:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    data = _read(path)
+    path = files.key
+    data = files.contents[path]
     try:
         return load_pem_private_key(data, None)
     except TypeError as error:

@@ -8,6 +8,7 @@ tests need no socket.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from errno import EADDRINUSE
@@ -23,11 +24,13 @@ from twisted.python.failure import Failure
 from echoproto.errors import StartupError
 from echoproto.server.acceptguard import guardAccepting
 from echoproto.server.builder import ListenerBuilder, ListenerRuntime
+from echoproto.server.certificates import ServerContext, TLSFiles
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.log import addressText
 from echoproto.server.ports import LISTEN_ERRORS, Platform, errnoOf, explainListenError
+from echoproto.server.privileges import mayRemove
 from echoproto.server.sockets import acceptOnlyWithRoom, setListenerOptions
 
 #: How often a port is picked for a bare 0: another program may take it before all carriers have it.
@@ -142,7 +145,7 @@ class ListenerService(Service):
         Read the certificates again, for new connections; if they cannot be used, the current ones
         stay.
         """
-        contexts = [runtime.context for runtime in self._runtimes() if runtime.context is not None]
+        contexts = self._contexts()
         wrong: set[str] = set()
         for context in contexts:
             try:
@@ -184,6 +187,19 @@ class ListenerService(Service):
         self.report()
         return gatherResults([self._close(opening) for opening in rest]).addCallback(lambda _: None)
 
+    def replaceCertificates(self, files: Iterable[TLSFiles]) -> None:
+        """Use what another process has read, for new connections."""
+        byName = {name: name for name in files}
+        for context in self._contexts():
+            context.load(byName[context.files])
+
+    def loadedFiles(self) -> list[TLSFiles]:
+        """The certificates in use, with their contents, for :meth:`replaceCertificates`."""
+        return [context.loaded for context in self._contexts()]
+
+    def _contexts(self) -> list[ServerContext]:
+        return [runtime.context for runtime in self._runtimes() if runtime.context is not None]
+
     def _runtimes(self) -> list[ListenerRuntime]:
         return [
             opening.runtime for opening in self._open if opening.runtime is not None
@@ -212,10 +228,10 @@ class ListenerService(Service):
             for listener in self._placed(group):
                 self._open.append(self._listen(listener))
         except LISTEN_ERRORS as error:
-            self._abandon(before)
+            self.abandon(before)
             if group[0].port == 0 and errnoOf(error) == EADDRINUSE and picks > 1:
                 return self._openGroup(group, picks - 1)
-            self._abandon(0)
+            self.abandon(0)
             if group[0].port == 0 and isinstance(error, CannotListenError):
                 # Picking a port tries all addresses at once: name the one that cannot be bound.
                 listener = replace(listener, interface=str(error.interface))
@@ -276,8 +292,24 @@ class ListenerService(Service):
 
         admission.whenRoom = resume
 
-    def _abandon(self, first: int) -> None:
-        """Close the listeners that were opened from ``first`` on."""
+    def checkAccess(self) -> None:
+        """Log files that the current user may not use later: keys, and sockets to be removed."""
+        for opening in self._open:
+            path = os.fsdecode(getattr(opening.port.getHost(), "name", None) or b"")
+            if opening.listener.passed is None and os.path.exists(path) and not mayRemove(path):
+                self._log.warn(
+                    "{path} cannot be removed at the stop: user {uid} may not write in its folder",
+                    path=path,
+                    uid=os.getuid(),
+                )
+        for context in self._contexts():
+            try:
+                context.files.read()
+            except ValueError as error:
+                self._log.warn("SIGHUP cannot read the certificates again: {reason}", reason=error)
+
+    def abandon(self, first: int = 0) -> None:
+        """Close at once the listeners that were opened from ``first`` on: the start has failed."""
         # The reactor does not run yet, so a Deferred of stopListening() would never fire: do at
         # once what it would do later, because a UNIX socket leaves a file behind.
         while len(self._open) > first:

@@ -10,7 +10,9 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, ClassVar
 
 import twisted
@@ -29,6 +31,8 @@ from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.logstream import escapeUnencodable
 from echoproto.server.parameters import DEFAULT_PORT, PARAMETERS, Parameter
+from echoproto.server.privileges import Identity, identityOf
+from echoproto.server.signals import resetSignals
 from echoproto.server.systemd import (
     PassedSocket,
     explainNoSockets,
@@ -128,6 +132,8 @@ class Options(UsageOptions):
         if self.parent is not None:
             checkTwistdFiles(self.parent)
         values = self._values()
+        if self.parent:
+            _removeOwnPIDFile(self.parent.get("pidfile"))
         for address in values["interface"]:
             if not isIPAddress(address) and not isIPv6Address(address):
                 raise StartupError(f"--interface: invalid address {address!r} (a numeric one)")
@@ -247,6 +253,29 @@ def _tlsFiles(
     return TLSFiles(certificate, key or certificate, clientAuthorities)
 
 
+def _takeIdentity(twistdOptions: Any) -> Identity:
+    """
+    Take ``--uid`` and ``--gid`` over from ``twistd``, which fails for a user without an entry in
+    the user database and keeps the supplementary groups of root. With ``--euid`` it stays twistd's.
+    """
+    if not twistdOptions or twistdOptions.get("euid"):
+        return Identity()
+    identity = identityOf(twistdOptions.get("uid"), twistdOptions.get("gid"))
+    twistdOptions["uid"] = twistdOptions["gid"] = None
+    return identity
+
+
+def _removeOwnPIDFile(path: str | None) -> None:
+    """
+    Remove a pidfile that names this process, which has not written one yet: it is a killed server's
+    that had the same number, as in every start of a container. ``twistd`` would take it for a
+    running server.
+    """
+    with suppress(OSError, ValueError):
+        if path and int(Path(path).read_text()) == os.getpid():
+            os.remove(path)
+
+
 def makeService(options: Options) -> IService:
     """The service of parsed ``options``; called by ``twistd``."""
     # Not at module level: importing the reactor installs it, and twistd --reactor chooses it first.
@@ -254,5 +283,8 @@ def makeService(options: Options) -> IService:
 
     useMonotonicTime(reactor)
     escapeUnencodable(sys.stdout, sys.stderr)
-    service: Any = EchoprotoService(reactor, options.settings)
+    resetSignals()
+    service: Any = EchoprotoService(
+        reactor, options.settings, identity=_takeIdentity(options.parent)
+    )
     return IService(service)

@@ -7,7 +7,6 @@ Used by :mod:`echoproto.server.listening` through :class:`Platform`, which its t
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from twisted.python.failure import Failure
 
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.server.config.listeners import Listener, parseDatagrams
+from echoproto.server.signals import ignoreRotation, onSignal, postponeStop
 from echoproto.server.sockets import StreamReactor, descriptorLimit, hasIPv6, pickPort
 from echoproto.server.systemd import adoptDatagrams, adoptStream
 from echoproto.transports.udp import listenDatagrams
@@ -149,16 +149,6 @@ def reportStartupError(message: str) -> None:
         print(message, file=error, flush=True)
 
 
-def onSignal(reactor: Any, number: int, act: Callable[[], object]) -> Callable[[], object]:
-    """
-    Call ``act`` in a turn of the reactor when the process receives the signal.
-
-    :return: restores the former action of the signal.
-    """
-    before = signal.signal(number, lambda *_: reactor.callFromThread(act))
-    return lambda: signal.signal(number, before)
-
-
 @dataclass(frozen=True)
 class Platform:
     """How the service reaches the machine; replaced in tests."""
@@ -170,3 +160,5 @@ class Platform:
     reportStartupError: Callable[[str], None] = reportStartupError
     descriptorLimit: Callable[[], int] = descriptorLimit
     onSignal: Callable[[Any, int, Callable[[], object]], Callable[[], object]] = onSignal
+    postponeStop: Callable[[Any], None] = postponeStop
+    ignoreRotation: Callable[[], None] = ignoreRotation

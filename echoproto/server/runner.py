@@ -7,15 +7,10 @@ a crash.
 
 from __future__ import annotations
 
-import os
-import pwd
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import globalLogBeginner, textFileLogObserver
-from twisted.python.util import switchUID
 
-from echoproto.errors import StartupError
 from echoproto.server.monitoring.jsonlog import jsonLines
 from echoproto.server.monitoring.logstream import logStream
 
@@ -33,48 +28,17 @@ def startLog(form: str, isShared: bool = False) -> None:
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
 
-@dataclass(frozen=True)
-class ForegroundRunner:
+def runForeground(reactor: Any, service: Any, handleSignals: bool = True) -> int:
     """
-    How to run a service.
+    Start ``service``, run ``reactor`` until it is stopped by SIGTERM or SIGINT, stop the service.
 
-    :ivar uid: the user to become when the listeners are open; ``None`` to keep the current one.
-    :ivar gid: the group; by default the user's own group.
+    :param handleSignals: whether the reactor handles these signals; else something else must stop
+        it.
+    :return: the exit status: the service's ``exitStatus``, or 0.
+    :raise StartupError: the service cannot start.
     """
-
-    uid: int | None = None
-    gid: int | None = None
-
-    def run(self, reactor: Any, service: Any) -> int:
-        """
-        Start ``service``, run ``reactor`` until it is stopped by SIGTERM or SIGINT, stop the
-        service.
-
-        :return: the exit status: the service's ``exitStatus``, or 0.
-        :raise StartupError: the service cannot start.
-        """
-        service.privilegedStartService()
-        self.dropPrivileges()
-        service.startService()
-        reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
-        reactor.run()
-        return getattr(service, "exitStatus", 0)
-
-    def dropPrivileges(self) -> None:
-        """
-        Change user and group.
-
-        :raise StartupError: the process may not.
-        """
-        gid = self.gid
-        if gid is None and self.uid is not None:
-            gid = pwd.getpwuid(self.uid).pw_gid
-        try:
-            if gid is not None:
-                os.setgid(gid)
-            if self.uid is not None and self.uid != os.geteuid():
-                switchUID(self.uid, gid)
-        except OSError as error:
-            raise StartupError(
-                f"cannot become user {self.uid}, group {gid}: {error.strerror}; start as root"
-            ) from error
+    service.privilegedStartService()
+    service.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.run(installSignalHandlers=handleSignals)
+    return getattr(service, "exitStatus", 0)

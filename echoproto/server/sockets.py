@@ -20,6 +20,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
+from echoproto.server.unixlock import removeStaleLock
 from echoproto.transports.serversocket import bindSocket
 
 #: ``socket.socket``, or a replacement that lacks an address family.
@@ -102,7 +103,8 @@ def pickPort(interfaces: Iterable[str], make: MakeSocket = socket.socket) -> int
 
 class StreamReactor:
     """
-    A reactor whose ``listenTCP`` keeps IPv4 and IPv6 separate; otherwise the reactor's own.
+    A reactor whose ``listenTCP`` keeps IPv4 and IPv6 separate, and whose ``listenUNIX`` removes
+    stale locks; otherwise the reactor's own.
     Endpoints listen through the reactor that they are given.
 
     :param reactor: the real one; an ``IReactorSocket``.
@@ -142,6 +144,24 @@ class StreamReactor:
                 made.fileno(), made.family, factory
             )
         return adopted
+
+    def listenUNIX(
+        self,
+        address: str,
+        factory: Factory,
+        backlog: int = 50,
+        mode: int = 0o666,
+        wantPID: bool = False,
+    ) -> IListeningPort:
+        """
+        See :meth:`twisted.internet.interfaces.IReactorUNIX.listenUNIX`.
+
+        :raise CannotListenError: as there.
+        """
+        if wantPID:
+            removeStaleLock(address)
+        port: IListeningPort = self._reactor.listenUNIX(address, factory, backlog, mode, wantPID)
+        return port
 
 
 def setListenerOptions(port: Any, userTimeout: float) -> None:

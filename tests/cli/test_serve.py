@@ -11,7 +11,7 @@ from echoproto.cli import serve
 from echoproto.cli.serve import ServeOptions, serveCommand
 from echoproto.errors import StartupError
 from echoproto.server.application import EchoprotoService
-from echoproto.server.runner import ForegroundRunner
+from echoproto.server.privileges import Identity, identityOf
 
 
 def parsed(*arguments: str) -> ServeOptions:
@@ -24,7 +24,7 @@ class ServeOptionsTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """The default is one process, and the user who started it."""
         options = parsed()
-        self.assertEqual((options.workers, options.foreground), (1, ForegroundRunner()))
+        self.assertEqual((options.workers, options.identity), (1, Identity()))
 
     def test_workers(self) -> None:
         """Workers are a number, or one per processor that the process may use."""
@@ -33,7 +33,7 @@ class ServeOptionsTests(SynchronousTestCase):
 
     def test_identity(self) -> None:
         """User and group are names or numbers."""
-        self.assertEqual(parsed("--uid", "root", "--gid", "7").foreground, ForegroundRunner(0, 7))
+        self.assertEqual(parsed("--uid", "root", "--gid", "7").identity, identityOf(0, 7))
 
     def test_wrong(self) -> None:
         """An invalid value is one line with the option."""
@@ -58,31 +58,43 @@ class ServeOptionsTests(SynchronousTestCase):
 
 
 class RunTests(SynchronousTestCase):
-    def ran(self, *arguments: str) -> tuple[ForegroundRunner, Any]:
-        """What the options run: the foreground runner and the service."""
+    def ran(self, *arguments: str) -> Any:
+        """The service that the options run."""
         with (
             mock.patch.object(serve, "installReactor", return_value=mock.Mock()),
             mock.patch.object(serve, "startLog"),
-            mock.patch.object(ForegroundRunner, "run", autospec=True, return_value=0) as run,
+            mock.patch.object(serve, "runForeground", return_value=0) as run,
+            mock.patch.object(serve, "resetSignals") as reset,
+            mock.patch.object(serve, "ignoreRotation") as ignore,
         ):
             self.assertEqual(parsed(*arguments).run(), 0)
-        foreground, _, service = run.call_args[0]
-        return foreground, service
+        reset.assert_called_once_with()
+        ignore.assert_called_once_with()
+        return run.call_args[0][1]
 
     def test_one(self) -> None:
         """Without workers the process itself serves."""
-        foreground, service = self.ran("--uid", "0")
-        self.assertEqual((foreground, type(service)), (ForegroundRunner(0), EchoprotoService))
+        service = self.ran("--uid", "0")
+        self.assertEqual((type(service), service._identity.uid), (EchoprotoService, 0))
+
+    def test_readsKeys(self) -> None:
+        """With another user and TLS a supervisor runs even for one worker: it can read the keys
+        again."""
+        with mock.patch.object(serve, "Supervisor") as supervisor:
+            service = self.ran("-u", "0", "--tls-cert", "x.pem")
+        self.assertEqual(service, supervisor.return_value)
+        self.assertEqual(supervisor.call_args[0][2], 1)
+        self.assertIsInstance(self.ran("--tls-cert", "x.pem"), EchoprotoService)
 
     def test_workers(self) -> None:
         """With workers a supervisor runs, which keeps its user; the workers do not."""
         with mock.patch.object(serve, "Supervisor") as supervisor:
-            foreground, service = self.ran("-u", "0", "-w", "3", "--log-format", "json")
-        self.assertEqual((foreground, service), (ForegroundRunner(), supervisor.return_value))
+            service = self.ran("-u", "0", "-w", "3", "--log-format", "json")
+        self.assertEqual(service, supervisor.return_value)
         _, settings, count, workerConfig = supervisor.call_args[0]
         config = workerConfig(settings)
         self.assertEqual((count, config.settings), (3, settings))
-        self.assertEqual((config.foreground, config.logFormat), (ForegroundRunner(0), "json"))
+        self.assertEqual((config.identity.uid, config.logFormat), (0, "json"))
 
 
 class ServeCommandTests(SynchronousTestCase):

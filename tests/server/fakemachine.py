@@ -74,6 +74,7 @@ class FakeMachine:
         self.noPort: Exception | None = None
         self.complaints: list[str] = []
         self.descriptors = 1024
+        self.calls: list[str] = []
         self.signals: dict[int, Callable[[], object]] = {}
 
     def open(self, reactor: Any, listener: Listener, serving: Any) -> IListeningPort:
@@ -111,4 +112,6 @@ class FakeMachine:
             self.complaints.append,
             lambda: self.descriptors,
             self.onSignal,
+            lambda reactor: self.calls.append("postponeStop"),
+            lambda: self.calls.append("ignoreRotation"),
         )

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
@@ -79,6 +80,29 @@ class ProgramTests(SynchronousTestCase):
         self.fake.failing["tcp:7"] = OSError(98, "Address already in use")
         with self.assertRaises(StartupError):
             self.program().privilegedStartService()
+
+    def test_identity(self) -> None:
+        """The user changes when the listeners are open; if it may not, they are closed at once."""
+        program = self.program()
+        identity = mock.Mock(gid=7)
+        identity.assume.side_effect = lambda: self.assertEqual(len(self.fake.opened), 2)
+        with mock.patch.object(program.listeners, "checkAccess") as check:
+            program._identity = identity
+            program.privilegedStartService()
+        check.assert_called_once_with()
+        identity.assume.side_effect = StartupError("no")
+        refused = self.program()
+        refused._identity = identity
+        self.assertRaises(StartupError, refused.privilegedStartService)
+        self.assertEqual(
+            [port.closed for port, _ in self.fake.opened], [""] * 2 + ["abandoned"] * 2
+        )
+
+    def test_signals(self) -> None:
+        """A stop during the start is postponed, and rotation signals are ignored."""
+        program = self.started()
+        self.assertEqual(self.fake.calls, ["postponeStop", "ignoreRotation"])
+        program.stopService()
 
     def test_withoutSystemd(self) -> None:
         """Without a notification socket no notification is sent."""

@@ -200,6 +200,18 @@ class ReloadTests(FilesTestCase):
         converse(client, opened)
         self.assertEqual(opened.recv(ALL), b"ping")
 
+    def test_contents(self) -> None:
+        """Files that another process has read are used without reading them."""
+        loaded = self.server.loaded
+        self.assertNotIn("PRIVATE", repr(loaded))
+        os.remove(self.path)
+        other = ServerContext(loaded)
+        self.assertEqual(self.shownBy(other), "CN=old")
+        self.store("server.pem", issued("new").pem)
+        new = TLSFiles(self.path, self.path).read()
+        other.load(new)
+        self.assertEqual((self.shownBy(other), other.loaded), ("CN=new", new))
+
     def test_failed(self) -> None:
         """If the files cannot be used, the current certificates stay in use."""
         self.store("server.pem", issued("new").certificatePEM)

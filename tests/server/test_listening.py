@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import Factory
@@ -15,6 +17,7 @@ from zope.interface import directlyProvides
 from echoproto.errors import StartupError
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
+from echoproto.server import listening
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.config.settings import Settings
@@ -339,6 +342,39 @@ class ReloadTests(ServiceTestCase):
         self.running.reload()
         self.assertEqual(len(self.logged()), 2)
         self.assertIn("the current certificates stay in use", self.logged()[-1])
+
+    def test_replace(self) -> None:
+        """Certificates that another process has read replace the current ones."""
+        self.running.startService()
+        before = self.running.loadedFiles()
+        self.write(serverPEM() + b"# renewed")
+        files = TLSFiles(self.path, self.path).read()
+        self.running.replaceCertificates([files])
+        [now] = self.running.loadedFiles()
+        self.assertNotEqual(now.contents, before[0].contents)
+
+    def test_access(self) -> None:
+        """Files that another user may not read later are logged."""
+        self.running.startService()
+        self.running.checkAccess()
+        self.assertEqual(self.logged(), [])
+        os.remove(self.path)
+        self.running.checkAccess()
+        [line] = self.logged()
+        self.assertIn("SIGHUP cannot read the certificates again: cannot read", line)
+
+    def test_removal(self) -> None:
+        """A UNIX socket that another user may not remove is logged."""
+        service = self.service([Listener("echo", "unix:/x")])
+        service.startService()
+        port = self.fake.opened[0][0]
+        self.patch(port, "getHost", lambda: UNIXAddress(self.path))
+        service.checkAccess()
+        self.assertEqual(self.logged(), [])
+        self.patch(listening, "mayRemove", lambda path: False)
+        service.checkAccess()
+        [line] = self.logged()
+        self.assertIn(f"{self.path} cannot be removed at the stop: user", line)
 
     def test_cannotStart(self) -> None:
         """Certificates that cannot be used are a failure to start."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -18,6 +20,7 @@ from echoproto.server.config.listeners import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options, makeService
 from echoproto.server.parameters import PARAMETERS
+from echoproto.server.privileges import Identity, identityOf
 
 
 def parsed(*arguments: str) -> Options:
@@ -194,7 +197,50 @@ class OptionsTests(SynchronousTestCase):
             self.assertTrue(parsed(*example).settings.groups)
 
 
+class PIDFileTests(SynchronousTestCase):
+    def isLeft(self, content: str) -> bool:
+        """Whether twistd's pidfile with this content is left when the options are parsed."""
+        path = Path(self.mktemp())
+        path.write_text(content)
+        options: Any = Options()
+        options.parent = {"pidfile": str(path)}
+        options.parseOptions([])
+        return path.exists()
+
+    def test_own(self) -> None:
+        """A pidfile with our own number is a killed server's, and is removed."""
+        self.assertFalse(self.isLeft(str(os.getpid())))
+
+    def test_others(self) -> None:
+        """Others are left to twistd."""
+        for content in (str(os.getppid()), "nonsense", ""):
+            self.assertTrue(self.isLeft(content))
+        options: Any = Options()
+        options.parent = {"pidfile": ""}
+        options.parseOptions([])
+
+
 class MakeServiceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reset = mock.Mock()
+        self.patch(module, "resetSignals", self.reset)
+
+    def test_signals(self) -> None:
+        """Signals that the parent process has blocked arrive."""
+        makeService(parsed("-p", "7"))
+        self.reset.assert_called_once_with()
+
+    def test_identity(self) -> None:
+        """The service takes user and group over from twistd, except with its --euid."""
+        options: Any = parsed("-p", "7")
+        options.parent = {"uid": 345_678, "gid": None, "euid": False}
+        service: Any = makeService(options)
+        self.assertEqual(service._identity, identityOf(345_678, None))
+        self.assertEqual(options.parent, {"uid": None, "gid": None, "euid": False})
+        options.parent = {"uid": 345_678, "gid": None, "euid": True}
+        service = makeService(options)
+        self.assertEqual((service._identity, options.parent["uid"]), (Identity(), 345_678))
+
     def test_service(self) -> None:
         """The service has the settings of the options."""
         options = parsed("-p", "7", "--greeting", "Moin")

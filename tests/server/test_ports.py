@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, ENOENT, EPERM
@@ -20,7 +19,6 @@ from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.ports import (
     explainListenError,
     firstUnprivilegedPort,
-    onSignal,
     openDatagrams,
     openStream,
     reportStartupError,
@@ -163,23 +161,3 @@ class OpenTests(SynchronousTestCase):
             )
             self.addCleanup(cast(Any, port).connectionLost)
             self.assertEqual(cast(Any, port.getHost()).port, made.getsockname()[1])
-
-
-class OnSignalTests(SynchronousTestCase):
-    def test_inTheReactorsTurn(self) -> None:
-        """A signal calls the action in a turn of the reactor, until it is restored."""
-        number = signal.SIGUSR2
-        self.addCleanup(signal.signal, number, signal.getsignal(number))
-        asked: list[object] = []
-
-        class Reactor:
-            def callFromThread(self, act: object) -> None:
-                asked.append(act)
-
-        before = signal.getsignal(number)
-        undo = onSignal(Reactor(), number, self.fail)
-        self.assertEqual(asked, [])
-        signal.raise_signal(number)
-        self.assertEqual(asked, [self.fail])
-        undo()
-        self.assertEqual(signal.getsignal(number), before)

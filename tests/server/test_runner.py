@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import Any
@@ -8,9 +7,8 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import StartupError
 from echoproto.server import runner as foreground
-from echoproto.server.runner import ForegroundRunner, startLog
+from echoproto.server.runner import runForeground, startLog
 
 
 class Served:
@@ -23,7 +21,7 @@ class Served:
         if name.startswith("exit"):
             raise AttributeError(name)
 
-        def note(*arguments: object) -> None:
+        def note(*arguments: object, **options: object) -> None:
             self.done.append(name)
 
         return note
@@ -33,7 +31,7 @@ class RunTests(SynchronousTestCase):
     def test_run(self) -> None:
         """The service is started, run until the reactor stops, and stopped before shutdown."""
         served = Served()
-        self.assertEqual(ForegroundRunner().run(served, served), 0)
+        self.assertEqual(runForeground(served, served), 0)
         self.assertEqual(
             served.done, ["privilegedStartService", "startService", "addSystemEventTrigger", "run"]
         )
@@ -41,38 +39,7 @@ class RunTests(SynchronousTestCase):
     def test_exitStatus(self) -> None:
         """A service may have an exit status of its own."""
         service = mock.Mock(exitStatus=3)
-        self.assertEqual(ForegroundRunner().run(mock.Mock(), service), 3)
-
-
-class PrivilegesTests(SynchronousTestCase):
-    def shed(self, *identity: int | None) -> list[Any]:
-        """The system calls of a process of root."""
-        with (
-            mock.patch.object(os, "setgid") as setgid,
-            mock.patch.object(foreground, "switchUID") as switch,
-            mock.patch.object(os, "geteuid", return_value=0),
-        ):
-            ForegroundRunner(*identity).dropPrivileges()
-        return [*setgid.call_args_list, *switch.call_args_list]
-
-    def test_nobodyElse(self) -> None:
-        """Without a user and a group nothing changes."""
-        self.assertEqual(self.shed(None, None), [])
-
-    def test_user(self) -> None:
-        """A user implies the user's own group, which is changed first."""
-        self.assertEqual(self.shed(0, None), [mock.call(0)])
-        self.assertEqual(self.shed(12345, 7), [mock.call(7), mock.call(12345, 7)])
-
-    def test_group(self) -> None:
-        """A group may be changed alone."""
-        self.assertEqual(self.shed(None, 7), [mock.call(7)])
-
-    def test_mayNot(self) -> None:
-        """A missing permission is reported in one line."""
-        refused = mock.patch.object(os, "setgid", side_effect=PermissionError(1, "no"))
-        with refused, self.assertRaisesRegex(StartupError, "start as root"):
-            ForegroundRunner(None, 7).dropPrivileges()
+        self.assertEqual(runForeground(mock.Mock(), service), 3)
 
 
 class LogTests(SynchronousTestCase):

@@ -15,6 +15,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.server import sockets
 from echoproto.server.sockets import (
     StreamReactor,
     acceptOnlyWithRoom,
@@ -140,11 +141,17 @@ class StreamReactorTests(SynchronousTestCase):
         ):
             self.assertEqual(first.getsockname(), second.getsockname())
 
+    def test_listenUNIX(self) -> None:
+        """A stale lock is removed before a UNIX socket with a lock is opened."""
+        for wantPID, removed in ((True, ["/x"]), (False, [])):
+            with mock.patch.object(sockets, "removeStaleLock") as remove:
+                self.reactor.listenUNIX("/x", Factory(), wantPID=wantPID)
+            self.assertEqual([call.args[0] for call in remove.call_args_list], removed)
+        self.assertEqual(len(cast(Any, self.real.unixServers)), 2)
+
     def test_theRest(self) -> None:
         """Everything else is the reactor's own."""
         self.assertEqual(self.reactor.seconds(), 0.0)
-        self.reactor.listenUNIX("/x", Factory())
-        self.assertEqual(len(cast(Any, self.real.unixServers)), 1)
 
 
 class ListenerOptionsTests(SynchronousTestCase):

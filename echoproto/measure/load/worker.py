@@ -8,7 +8,6 @@ result. When its standard input is closed it stops sending and reports the resul
 
 from __future__ import annotations
 
-import signal
 from dataclasses import replace
 from typing import cast
 
@@ -16,7 +15,7 @@ from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.python.failure import Failure
 
-from echoproto.childprocess import ParentPipe, openParentPipe, receiveMessage
+from echoproto.childprocess import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
 from echoproto.errors import ConnectionClosed, ExchangeError, TargetError
 from echoproto.measure.api import prepareLoad
 from echoproto.measure.intervals import Interval
@@ -58,7 +57,7 @@ class LoadWorker(ParentPipe):
         load.result.addCallbacks(self._finished, self._failed)
         self._report(LoadReport())
 
-    def dataReceived(self, data: bytes) -> None:
+    def messageReceived(self, message: object) -> None:
         """Start: the only further message is :data:`~.messages.GO`."""
         if self._load is not None:
             self._load.start()
@@ -96,7 +95,7 @@ class LoadWorker(ParentPipe):
 
 def runLoadWorker() -> int:
     """Run one assignment; returns the exit status."""
-    _ignoreSignals()
+    ignoreSignals()
     try:
         assignment: LoadAssignment = receiveMessage()
     except EOFError:
@@ -106,12 +105,3 @@ def runLoadWorker() -> int:
     openParentPipe(LoadWorker(reactor, assignment), reactor)
     reactor.run(installSignalHandlers=False)
     return 0
-
-
-def _ignoreSignals() -> None:
-    """
-    Ignore the signals that a terminal or a service manager sends to all processes: the parent
-    handles them, and closes our standard input.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)

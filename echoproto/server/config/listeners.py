@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -78,6 +78,11 @@ class Listener:
             return f"{self.carrier} {self.description}"
         text = self.written or self.description
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    def withCertificates(self, loaded: Mapping[TLSFiles, TLSFiles]) -> Listener:
+        """The same listener with the contents of its certificates, if it has any."""
+        tls = self.layers.tls
+        return self if tls is None else replace(self, layers=replace(self.layers, tls=loaded[tls]))
 
     def withPort(self, port: int) -> Listener:
         """The same listener of a bare number, on ``port``."""

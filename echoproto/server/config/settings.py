@@ -64,6 +64,11 @@ class Settings:
     userTimeout: float = USER_TIMEOUT
     drain: float = DRAIN_TIMEOUT
 
+    @property
+    def usesTLS(self) -> bool:
+        """Whether a listener has certificates."""
+        return any(listener.layers.tls is not None for group in self.groups for listener in group)
+
     def connectionLimit(self, descriptors: int) -> int:
         """
         Maximum number of connections, all listeners together.

@@ -11,18 +11,18 @@ Used by :mod:`.supervisor`. The code that runs in a worker is in :mod:`.worker`.
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from echoproto.childprocess import STOP_GRACE, ChildProcess
+from echoproto.deadlines import DeadlineCall
 from echoproto.server.workers.aggregate import CounterAggregator
-from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig
+from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig, WorkerOrder
 
 #: Seconds before a dead worker is restarted, by its deaths in a row; the last for all further ones.
 RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -30,8 +30,17 @@ RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 #: A worker that has run for this many seconds is stable: its next death begins a new row.
 STABLE_AFTER = 10.0
 
-#: Failed starts in a row after which the server gives up.
+#: Failed starts in a row after which the server gives up, if no worker has ever served.
 MAX_FAILED_STARTS = 3
+
+#: Seconds from its assignment in which a worker must become ready; then it is killed.
+START_TIMEOUT = 60.0
+
+#: Seconds without a report, of which a worker sends one per second, after which it is not ready.
+SILENT_AFTER = 3.0
+
+#: Seconds without a report after which a worker is killed: it hangs.
+HUNG_AFTER = 15.0
 
 #: Stands for the spare among the numbers of the workers to be started.
 _SPARE = -1
@@ -57,16 +66,34 @@ class _ServerWorker(ChildProcess):
     One worker process.
 
     :ivar number: ``None`` for the spare.
-    :ivar isReady: whether it serves.
+    :ivar hasServed: whether it has ever been ready.
+    :ivar isSilent: whether its reports have stopped.
     :ivar assignedAt: when it got its number, in seconds of the reactor.
     """
 
     def __init__(self, pool: WorkerPool) -> None:
         super().__init__()
         self.number: int | None = None
-        self.isReady = False
+        self.hasServed = False
+        self.isSilent = False
         self.assignedAt = 0.0
         self._pool = pool
+        self._silence: DeadlineCall | None = None
+
+    @property
+    def isReady(self) -> bool:
+        """Whether it serves."""
+        return self.hasServed and not self.isSilent
+
+    def expectReport(self, clock: IReactorTime, seconds: float, act: Callable[..., object]) -> None:
+        """Call ``act`` with this worker unless it reports in time."""
+        self.expectNothing()
+        self._silence = DeadlineCall(clock, seconds, act, self)
+
+    def expectNothing(self) -> None:
+        """Do not wait for a report."""
+        if self._silence is not None and self._silence.active():
+            self._silence.cancel()
 
     def reportReceived(self, line: bytes) -> None:
         self._pool.reportReceived(self, line)
@@ -108,6 +135,7 @@ class WorkerPool:
         self._spare: _ServerWorker | None = None
         self._deaths = [0] * count
         self._failedStarts = 0
+        self._hasServed = False
         self._starts: dict[int, IDelayedCall] = {}
         self._waiting: list[Deferred[None]] = []
         self._isDraining = False
@@ -130,14 +158,20 @@ class WorkerPool:
         for number in range(self._count):
             self._assign(number)
 
-    def reload(self) -> None:
-        """Let all workers read their certificates again."""
+    def send(self, message: object) -> None:
+        """Send a message to all workers."""
         for worker in self._workers.values():
-            worker.signal(signal.SIGHUP)
+            worker.send(message)
 
     def stopAtOnce(self) -> None:
         """Cut the drains of the workers short."""
-        self._terminate()
+        self.send(WorkerOrder.STOP)
+
+    def startPending(self) -> None:
+        """Start at once the workers that would be started later."""
+        for number in self._starts.keys() - {_SPARE}:
+            self._starts[number].cancel()
+            self._assign(number)
 
     def drain(self, seconds: float) -> Deferred[None]:
         """
@@ -152,8 +186,9 @@ class WorkerPool:
             for start in self._starts.values():
                 start.cancel()
             self._starts.clear()
-            self._terminate()
             for worker in self._processes():
+                worker.expectNothing()
+                worker.send(WorkerOrder.DRAIN)
                 worker.killAfter(self._reactor, seconds + STOP_GRACE)
         if not self._processes():
             return succeed(None)
@@ -165,6 +200,7 @@ class WorkerPool:
         """``worker`` has sent a report."""
         try:
             report = json.loads(line)
+            self._heard(worker)
             if "snapshot" in report and worker.number is not None:
                 self.counters.update(worker.number, report["snapshot"])
             elif "ready" in report:
@@ -176,8 +212,29 @@ class WorkerPool:
                 error=error,
             )
 
+    def _heard(self, worker: _ServerWorker) -> None:
+        """``worker`` has sent a report: it does not hang."""
+        if worker.isSilent:
+            worker.isSilent = False
+            self._log.info("worker {number} reports again", number=worker.number)
+        if not self._isDraining and worker.number is not None:
+            worker.expectReport(self._reactor, SILENT_AFTER, self._fellSilent)
+
+    def _fellSilent(self, worker: _ServerWorker) -> None:
+        worker.isSilent = True
+        self._log.error(
+            "worker {number} has not reported for {seconds:g} s",
+            number=worker.number,
+            seconds=SILENT_AFTER,
+        )
+        worker.expectReport(self._reactor, HUNG_AFTER - SILENT_AFTER, self._hangs)
+
+    def _hangs(self, worker: _ServerWorker) -> None:
+        self._log.error("worker {number} hangs and is killed", number=worker.number)
+        worker.kill()
+
     def _becameReady(self, worker: _ServerWorker) -> None:
-        worker.isReady = True
+        worker.hasServed = self._hasServed = True
         self._failedStarts = 0
         if self.isReady:
             self._onReady()
@@ -185,50 +242,76 @@ class WorkerPool:
 
     def _startSpare(self) -> None:
         self._starts.pop(_SPARE, None)
-        if self._spare is None and not self._isDraining:
+        if self._spare is not None or self._isDraining:
+            return
+        try:
             self._spare = self._spawn()
+        except OSError as error:
+            self._log.error("no spare worker can be started: {reason}", reason=error.strerror)
+            self._scheduleSpare()
+
+    def _scheduleSpare(self) -> None:
+        self._starts[_SPARE] = self._reactor.callLater(STABLE_AFTER, self._startSpare)
 
     def exited(self, worker: _ServerWorker, how: str, isClean: bool) -> None:
         """``worker`` has ended: replace it, unless the pool is draining."""
         number = worker.number
+        worker.expectNothing()
         if number is None:
             self._spare = None
         else:
             del self._workers[number]
             self.counters.retire(number)
         if self._isDraining:
-            self.isClean = self.isClean and (isClean or not worker.isReady)
+            self.isClean = self.isClean and (isClean or not worker.hasServed)
             if not self._processes():
                 self._drained()
         elif number is None:
             self._log.error("the spare worker {how}", how=how)
-            self._starts[_SPARE] = self._reactor.callLater(STABLE_AFTER, self._startSpare)
+            self._scheduleSpare()
         else:
             self._log.error("worker {number} {how}", number=number, how=how)
             self._replace(number, worker, how)
 
     def _replace(self, number: int, worker: _ServerWorker, how: str) -> None:
-        self._failedStarts += not worker.isReady
-        if self._failedStarts >= MAX_FAILED_STARTS:
+        if self._reactor.seconds() - worker.assignedAt >= STABLE_AFTER and worker.hasServed:
+            self._deaths[number] = 0
+        self.restarts += 1
+        if worker.hasServed:
+            self._startLater(number)
+        else:
+            self._startFailed(number, how)
+
+    def _startFailed(self, number: int, how: str) -> None:
+        """Try again; but if no worker has ever served, the cause is not a passing one."""
+        self._failedStarts += 1
+        if self._failedStarts >= MAX_FAILED_STARTS and not self._hasServed:
             self._onFailure(
-                f"workers cannot start: {MAX_FAILED_STARTS} in a row ended before they were ready, "
+                f"workers cannot start: {MAX_FAILED_STARTS} in a row failed, "
                 f"and the last one {how}; see the log above"
             )
-            return
-        if self._reactor.seconds() - worker.assignedAt >= STABLE_AFTER:
-            self._deaths[number] = 0
+        else:
+            self._startLater(number)
+
+    def _startLater(self, number: int) -> None:
         delay = RESTART_DELAYS[min(self._deaths[number], len(RESTART_DELAYS) - 1)]
         self._deaths[number] += 1
-        self.restarts += 1
         self._starts[number] = self._reactor.callLater(delay, self._assign, number)
 
     def _assign(self, number: int) -> None:
         """Make the spare, or a new process, the worker with this number."""
         self._starts.pop(number, None)
-        worker, self._spare = self._spare or self._spawn(), None
+        try:
+            worker, self._spare = self._spare or self._spawn(), None
+        except OSError as error:
+            how = f"could not be started: {error.strerror}"
+            self._log.error("worker {number} {how}", number=number, how=how)
+            self._startFailed(number, how)
+            return
         worker.number = number
         worker.assignedAt = self._reactor.seconds()
         self._workers[number] = worker
+        worker.expectReport(self._reactor, START_TIMEOUT, self._hangs)
         worker.send(self._prepare().assignmentOf(number))
 
     def _spawn(self) -> _ServerWorker:
@@ -245,10 +328,6 @@ class WorkerPool:
         # its own.
         spare = [] if self._spare is None else [self._spare]
         return [*spare, *self._workers.values()]
-
-    def _terminate(self) -> None:
-        for worker in self._processes():
-            worker.signal(signal.SIGTERM)
 
     def _drained(self) -> None:
         waiting, self._waiting = self._waiting, []

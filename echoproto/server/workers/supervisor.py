@@ -72,7 +72,11 @@ class Supervisor(EchoprotoService):
         return WorkerStart(config, self._shared.descriptors(FIRST_SOCKET), self._assignmentOf)
 
     def _assignmentOf(self, number: int) -> WorkerAssignment:
-        groups = self._shared.groupsFor(number, FIRST_SOCKET)
+        loaded = {files: files for files in self.listeners.loadedFiles()}
+        groups = [
+            [listener.withCertificates(loaded) for listener in group]
+            for group in self._shared.groupsFor(number, FIRST_SOCKET)
+        ]
         own = {group[0].passed.descriptor for group in groups if group[0].passed is not None}
         others = sorted(self._shared.descriptors(FIRST_SOCKET).keys() - own)
         return WorkerAssignment(groups, others)
@@ -89,13 +93,20 @@ class Supervisor(EchoprotoService):
     def _drainWorkers(self) -> Deferred[None]:
         return self.pool.drain(self._settings.drain)
 
+    def stopService(self) -> Deferred[None]:
+        """See :class:`~echoproto.server.application.EchoprotoService`."""
+        # While the sockets are still open: clients wait in those of workers that are about to be
+        # replaced.
+        self.pool.startPending()
+        return super().stopService()
+
     def _stopAtOnce(self) -> None:
         super()._stopAtOnce()
         self.pool.stopAtOnce()
 
     def _readAgain(self) -> None:
         super()._readAgain()
-        self.pool.reload()
+        self.pool.send(self.listeners.loadedFiles())
 
     def _giveUp(self, message: str) -> None:
         self._hasFailed = True

@@ -2,16 +2,19 @@
 A worker process of the server, one of several that serve the same listeners.
 
 Started by :mod:`.pool`. It receives a :class:`WorkerConfig`, and a :class:`WorkerAssignment` when
-it is to serve. When its standard input is closed, the supervisor is gone, and it drains and stops.
-Its reports are lines of JSON: ``{"ready": true}`` once, and ``{"snapshot": ...}`` every second.
+it is to serve. Then it receives the orders of :class:`WorkerOrder`, and certificates that the
+supervisor has read. When its standard input is closed, the supervisor is gone, and it drains and
+stops. Its reports are lines of JSON: ``{"ready": true}`` once, and ``{"snapshot": ...}`` every
+second.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -20,16 +23,18 @@ from twisted.internet.task import LoopingCall
 from echoproto.childprocess import (
     REPORT_DESCRIPTOR,
     ParentPipe,
-    ignoreInterrupts,
+    ignoreSignals,
     openParentPipe,
     receiveMessage,
 )
 from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService
+from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.ports import Platform
-from echoproto.server.runner import ForegroundRunner, startLog
+from echoproto.server.privileges import Identity
+from echoproto.server.runner import runForeground, startLog
 from echoproto.server.systemd import Notifier
 from echoproto.server.workers.aggregate import snapshot
 
@@ -48,13 +53,13 @@ class WorkerConfig:
     :ivar settings: the settings of the server, without its listeners.
     :ivar reactor: see :func:`~echoproto.reactors.install.installReactor`.
     :ivar logFormat: see :func:`~echoproto.server.runner.startLog`.
-    :ivar foreground: runs the service, as another user if it has one.
+    :ivar identity: the user that it becomes.
     """
 
     settings: Settings
     reactor: str | None
     logFormat: str
-    foreground: ForegroundRunner
+    identity: Identity
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,36 @@ class WorkerAssignment:
     others: Sequence[int]
 
 
+class WorkerOrder(Enum):
+    """An order to a worker that has its assignment."""
+
+    #: Serve the clients that wait to be accepted, drain, and end.
+    DRAIN = 1
+
+    #: End the drain now.
+    STOP = 2
+
+
+#: A worker leaves signals to its supervisor.
+_WITHOUT_SIGNALS = Platform(
+    onSignal=lambda reactor, number, act: lambda: None,
+    postponeStop=lambda reactor: None,
+    ignoreRotation=lambda: None,
+)
+
+
 class SupervisorPipe(ParentPipe):
-    """The pipes of a worker to its supervisor."""
+    """
+    The pipes of a worker to its supervisor.
+
+    :ivar onMessage: called with each message.
+    """
+
+    onMessage: Callable[[Any], None]
+
+    def messageReceived(self, message: Any) -> None:
+        """See ``ParentPipe``."""
+        self.onMessage(message)
 
     def report(self, **report: Any) -> None:  # Any: values that JSON can carry
         """Send one report."""
@@ -88,6 +121,7 @@ class WorkerService(EchoprotoService):
     :param settings: its settings, with its own listeners.
     :param pipe: receives its reports.
     :param machine: see :class:`~echoproto.server.application.EchoprotoService`.
+    :param identity: likewise.
     """
 
     def __init__(
@@ -95,12 +129,23 @@ class WorkerService(EchoprotoService):
         reactor: Any,  # as of EchoprotoService
         settings: Settings,
         pipe: SupervisorPipe,
-        machine: Platform | None = None,
+        machine: Platform = _WITHOUT_SIGNALS,
+        identity: Identity | None = None,
     ) -> None:
-        super().__init__(reactor, settings, machine, Notifier({}, 0), announce=False)
+        super().__init__(reactor, settings, machine, Notifier({}, 0), False, identity)
         self._pipe = pipe
+        pipe.onMessage = self._messageReceived
         self._snapshots = LoopingCall(self._reportSnapshot)
         self._snapshots.clock = reactor
+
+    def _messageReceived(self, message: WorkerOrder | Sequence[TLSFiles]) -> None:
+        if message is WorkerOrder.DRAIN:
+            self._pipe.stop()
+        elif message is WorkerOrder.STOP:
+            # Later, as the drain begins in the next turn.
+            self._reactor.callLater(0, self._stopAtOnce)
+        else:
+            self.listeners.replaceCertificates(message)
 
     def _tellReady(self) -> None:
         if not self._snapshots.running:
@@ -122,18 +167,22 @@ class WorkerService(EchoprotoService):
 
 def runWorker() -> int:
     """Serve one assignment; returns the exit status."""
-    ignoreInterrupts()
+    ignoreSignals()
     try:
         config: WorkerConfig = receiveMessage()
         reactor: Any = installReactor(config.reactor)  # Any: it has many interfaces
         startLog(config.logFormat, isShared=True)
-        assignment: WorkerAssignment = receiveMessage()
+        assignment: WorkerAssignment | WorkerOrder = receiveMessage()
     except EOFError:
         # The supervisor ended before there was anything to serve.
+        return 0
+    if isinstance(assignment, WorkerOrder):
+        # It was the spare when the server was stopped.
         return 0
     for descriptor in assignment.others:
         os.close(descriptor)
     pipe = SupervisorPipe(reactor)
     openParentPipe(pipe, reactor)
     settings = replace(config.settings, groups=assignment.groups)
-    return config.foreground.run(reactor, WorkerService(reactor, settings, pipe))
+    service = WorkerService(reactor, settings, pipe, identity=config.identity)
+    return runForeground(reactor, service, handleSignals=False)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import io
-import pickle
 import signal
 import sys
 from typing import Any
@@ -13,6 +11,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.childprocess import IGNORED_SIGNALS, encodeMessage
 from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.load import worker as workerModule
 from echoproto.measure.load.messages import GO, LoadReport
@@ -23,9 +22,10 @@ from echoproto.targets.target import Target
 from echoproto.testing import endpointTo
 from echoproto.units import SECOND
 from tests.cli.commandcase import RunningReactor
+from tests.fakeprocesses import standardInput
 from tests.measure.load.assignments import makeAssignment
 
-GO_MESSAGE = pickle.dumps(GO)
+GO_MESSAGE = encodeMessage(GO)
 
 
 class ClosingTransport(StringTransport):
@@ -117,19 +117,20 @@ class LoadWorkerTests(SynchronousTestCase):
 
 class RunLoadWorkerTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+        for number in IGNORED_SIGNALS:
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
 
-    def setInput(self, data: bytes) -> None:
-        self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    def setInput(self, *messages: object) -> None:
+        self.patch(sys, "stdin", standardInput(*messages))
 
     def test_noAssignment(self) -> None:
         """If the parent ends before it sends an assignment, the status is 0."""
-        self.setInput(b"")
+        self.setInput()
         self.assertEqual(runLoadWorker(), 0)
 
     def test_run(self) -> None:
         """It runs its assignment on the pipes to its parent, and ignores Ctrl-C."""
-        self.setInput(pickle.dumps(makeAssignment()))
+        self.setInput(makeAssignment())
         reactor = RunningReactor()
         reactor.act = lambda turn: reactor.stop()
         self.patch(workerModule, "installClientReactor", lambda: reactor)

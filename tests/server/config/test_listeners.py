@@ -140,6 +140,17 @@ class LayersTests(SynchronousTestCase):
         self.assertEqual(first.withPort(7).description, "tcp:7:interface=127.0.0.1:backlog=1024")
         self.assertEqual(first.withPort(7).displayName, "tls 127.0.0.1:7")
 
+    def test_certificates(self) -> None:
+        """The contents of certificates can be added; a listener without any stays as it is."""
+        files = TLSFiles("c", "c")
+        loaded = TLSFiles("c", "c", contents={"c": b"PEM"})
+        [withTLS, *_] = parseListener("echo", "7", ("127.0.0.1",), files)
+        tls = withTLS.withCertificates({files: loaded}).layers.tls
+        assert tls is not None
+        self.assertEqual(tls.contents, {"c": b"PEM"})
+        without = Listener("echo", "tcp:7")
+        self.assertIs(without.withCertificates({}), without)
+
 
 class NameTests(SynchronousTestCase):
     def test_notUTF8(self) -> None:

@@ -6,6 +6,7 @@ from math import inf
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
+from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listeners import Listener, parseListener
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS, Settings
 from echoproto.server.systemd import PassedSocket
@@ -33,6 +34,12 @@ class SettingsTests(SynchronousTestCase):
                 settings.connectionLimit(descriptors)
             self.assertIn("raise the limit (ulimit -n, LimitNOFILE=)", str(raised.exception))
             self.assertEqual(len(str(raised.exception).splitlines()), 1)
+
+    def test_usesTLS(self) -> None:
+        """It is known whether any listener has certificates."""
+        self.assertFalse(Settings(GROUPS).usesTLS)
+        groups = [*GROUPS, parseListener("echo", "8", tls=TLSFiles("c", "k"))]
+        self.assertTrue(Settings(groups).usesTLS)
 
     def test_perSourceLimit(self) -> None:
         """By default one source may have half of all connections, at least one."""

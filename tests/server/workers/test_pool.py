@@ -14,11 +14,15 @@ from echoproto.server.monitoring.histogram import Histogram
 from echoproto.server.monitoring.looplag import BOUNDS
 from echoproto.server.workers.aggregate import Snapshot, snapshot
 from echoproto.server.workers.pool import (
+    HUNG_AFTER,
     MAX_FAILED_STARTS,
+    SILENT_AFTER,
     STABLE_AFTER,
+    START_TIMEOUT,
     WorkerPool,
     WorkerStart,
 )
+from echoproto.server.workers.worker import WorkerOrder
 from tests.fakeprocesses import FakeProcess, FakeProcessReactor
 
 DRAIN = 5.0
@@ -131,7 +135,8 @@ class WorkerPoolTests(SynchronousTestCase):
         self.assertEqual(len(self.processesOf(1)), 1)
 
     def test_giveUp(self) -> None:
-        """After several failed starts in a row the pool gives up, with one line."""
+        """If no worker has ever served, the pool gives up after several failed starts, with one
+        line."""
         for _ in range(MAX_FAILED_STARTS):
             self.reactor.spawned[-1].end(1)
             self.reactor.advance(1)
@@ -139,20 +144,127 @@ class WorkerPoolTests(SynchronousTestCase):
             self.events,
             [
                 (
-                    "workers cannot start: 3 in a row ended before they were ready, "
+                    "workers cannot start: 3 in a row failed, "
                     "and the last one exited with status 1; see the log above"
                 )
             ],
         )
         self.assertEqual(len(self.reactor.spawned), 2 + MAX_FAILED_STARTS - 1)
 
+    def test_keepTrying(self) -> None:
+        """Once a worker has served, failed starts end nothing: the pool keeps trying."""
+        self.allReady()
+        self.reactor.spawned[2].end(1)
+        self.reactor.spawned[1].end(1)
+        self.reactor.failures = 5
+        self.reactor.advance(0)
+        for delay in (0.5, 1.0, 2.0, 4.0, 8.0):
+            self.assertEqual(self.processesOf(1), [])
+            self.reactor.advance(delay)
+            report(self.reactor.spawned[0], snapshot=snapshotOf(1))
+        report(self.processesOf(1)[0], ready=True)
+        self.assertEqual((self.pool.running, self.reactor.stopped), (2, False))
+        self.assertEqual(self.events, ["ready", "ready"])
+        self.assertIn("worker 1 could not be started: Too many open files", self.logged())
+
+    def test_noSpare(self) -> None:
+        """A spare that cannot be started is tried again later."""
+        self.reactor.failures = 1
+        self.allReady()
+        self.assertEqual(self.logged(), ["no spare worker can be started: Too many open files"])
+        self.assertEqual(len(self.reactor.spawned), 2)
+        for _ in range(int(STABLE_AFTER)):
+            self.allReady()
+            self.reactor.advance(1)
+        self.assertEqual(self.reactor.spawned[2].messages, ["config"])
+
+    def test_firstStartFails(self) -> None:
+        """If no process can be started at all, the pool gives up."""
+        self.reactor.failures = 2 * MAX_FAILED_STARTS
+        pool = WorkerPool(self.reactor, 1, self.pool._prepare, self.fail, self.events.append)
+        pool.start()
+        self.reactor.pump([0.0, 0.5, 1.0])
+        [event] = self.events
+        self.assertIn("could not be started: Too many open files", event)
+
+    def test_hangs(self) -> None:
+        """A worker whose reports stop is not ready, then killed, and replaced."""
+        self.allReady()
+        first, second, spare = self.reactor.spawned
+        self.reactor.advance(SILENT_AFTER - 1)
+        report(second, snapshot=snapshotOf(1))
+        self.reactor.advance(1)
+        self.assertEqual((self.pool.running, self.pool.isReady), (1, False))
+        for _ in range(int(HUNG_AFTER - SILENT_AFTER)):
+            self.assertEqual(first.signals, [])
+            self.reactor.advance(1)
+            report(second, snapshot=snapshotOf(1))
+        self.assertEqual((first.signals, second.signals), ([signal.SIGKILL], []))
+        first.end(None, signal.SIGKILL)
+        self.reactor.advance(0)
+        self.assertEqual(spare.messages, ["config", "assignment 0"])
+        self.assertEqual(
+            self.logged(),
+            [
+                "worker 0 has not reported for 3 s",
+                "worker 0 hangs and is killed",
+                "worker 0 was killed by signal 9",
+            ],
+        )
+
+    def test_reportsAgain(self) -> None:
+        """A worker that was only late is ready again."""
+        self.allReady()
+        self.reactor.advance(SILENT_AFTER)
+        self.assertEqual(self.pool.running, 0)
+        for process in self.reactor.spawned[:2]:
+            report(process, snapshot=snapshotOf(1))
+        self.assertEqual(self.pool.running, 2)
+        self.assertEqual(self.logged()[-1], "worker 1 reports again")
+
+    def test_supervisorStopped(self) -> None:
+        """While the supervisor itself was stopped, no report is missed."""
+        self.allReady()
+        self.reactor.advance(100.0)
+        for process in self.reactor.spawned[:2]:
+            report(process, snapshot=snapshotOf(1))
+        self.reactor.advance(1)
+        self.assertEqual((self.pool.running, self.logged()), (2, []))
+
+    def test_startHangs(self) -> None:
+        """A worker that never becomes ready is killed, and another one started."""
+        first = self.reactor.spawned[0]
+        self.reactor.advance(START_TIMEOUT)
+        self.reactor.advance(0)
+        self.assertEqual(first.signals, [signal.SIGKILL])
+        first.end(None, signal.SIGKILL)
+        self.reactor.advance(0)
+        self.assertEqual(self.processesOf(0), [self.reactor.spawned[2]])
+
+    def test_drainWhileStarting(self) -> None:
+        """Workers whose start is delayed are started before a drain, and told to drain."""
+        self.allReady()
+        for _ in range(2):
+            self.processesOf(1)[0].end(1)
+            self.reactor.advance(0)
+        self.assertEqual(self.processesOf(1), [])
+        self.pool.startPending()
+        drain = self.pool.drain(DRAIN)
+        last = self.reactor.spawned[-1]
+        self.assertEqual(last.messages, ["config", "assignment 1", WorkerOrder.DRAIN])
+        for process in self.reactor.spawned:
+            if not process.hasEnded:
+                process.end()
+        self.successResultOf(drain)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_drain(self) -> None:
-        """A drain sends SIGTERM to all processes, and is over when all have ended."""
+        """A drain is an order to all processes, and is over when all have ended."""
         self.allReady()
         drains = [self.pool.drain(DRAIN), self.pool.drain(DRAIN)]
         for process in self.reactor.spawned:
             self.assertNoResult(drains[0])
-            self.assertEqual(process.signals, [signal.SIGTERM])
+            self.assertEqual((process.messages[-1], process.signals), (WorkerOrder.DRAIN, []))
             process.end()
         for drain in drains:
             self.successResultOf(drain)
@@ -168,7 +280,8 @@ class WorkerPoolTests(SynchronousTestCase):
         second.end()
         spare.end(None, signal.SIGTERM)
         self.reactor.advance(DRAIN + STOP_GRACE)
-        self.assertEqual(first.signals, [signal.SIGTERM, signal.SIGTERM, signal.SIGKILL])
+        self.assertEqual(first.messages[-2:], [WorkerOrder.DRAIN, WorkerOrder.STOP])
+        self.assertEqual(first.signals, [signal.SIGKILL])
         first.end(None, signal.SIGKILL)
         self.assertFalse(self.pool.isClean)
 
@@ -181,14 +294,14 @@ class WorkerPoolTests(SynchronousTestCase):
         self.assertEqual((len(self.reactor.spawned), self.pool.isClean), (2, True))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_reload(self) -> None:
-        """A reload is passed on to all workers; one that has just ended is skipped."""
-        self.reactor.spawned[0].hasEnded = True
+    def test_send(self) -> None:
+        """A message is sent to all workers; one that has just ended is skipped."""
+        self.reactor.spawned[0].inputClosed = True
         self.allReady()
-        self.pool.reload()
-        self.assertEqual(
-            [process.signals for process in self.reactor.spawned], [[], [signal.SIGHUP], []]
-        )
+        self.pool.send("news")
+        first, second, spare = (process.messages for process in self.reactor.spawned)
+        self.assertNotIn("news", [*first, *spare])
+        self.assertEqual(second[-1], "news")
 
     def test_counters(self) -> None:
         """Counters are added up; connections of a dead worker are counted, but no longer open."""

@@ -8,14 +8,15 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.runner import ForegroundRunner
+from echoproto.server.privileges import Identity
 from echoproto.server.systemd import Notifier
 from echoproto.server.workers import sharedsockets
 from echoproto.server.workers.pool import MAX_FAILED_STARTS
 from echoproto.server.workers.supervisor import Supervisor
-from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig
+from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig, WorkerOrder
 from tests.fakeprocesses import FakeProcessReactor
 from tests.server.fakemachine import FakeMachine
 from tests.server.workers.test_pool import report, snapshotOf
@@ -66,7 +67,7 @@ class SupervisorTests(SynchronousTestCase):
             self.reactor,
             Settings(groups, waitWhenFull=True),
             2,
-            lambda settings: WorkerConfig(settings, None, "text", ForegroundRunner()),
+            lambda settings: WorkerConfig(settings, None, "text", Identity()),
             self.fake.machine(),
             Notifier({}, 0),
         )
@@ -116,31 +117,50 @@ class SupervisorTests(SynchronousTestCase):
             self.assertIn(line, page)
 
     def test_reload(self) -> None:
-        """SIGHUP is passed on to the workers."""
+        """SIGHUP reads the certificates, and sends their contents to the workers."""
         self.allReady()
+        loaded = [TLSFiles("cert.pem", "key.pem", contents={"cert.pem": b"C", "key.pem": b"K"})]
+        self.patch(self.supervisor.listeners, "loadedFiles", lambda: loaded)
         self.fake.signals[signal.SIGHUP]()
-        self.assertEqual(
-            [process.signals for process in self.reactor.spawned], [[signal.SIGHUP]] * 2 + [[]]
-        )
+        first, second, spare = self.reactor.spawned
+        for process in (first, second):
+            self.assertEqual(process.messages[-1][0].contents, loaded[0].contents)
+        self.assertEqual(len(spare.messages), 1)
 
     def test_stop(self) -> None:
         """Stopped, it closes its sockets and drains the workers; it ends when they have ended."""
         self.allReady()
         stopped = self.supervisor.stopService()
         self.assertEqual([port.closed for port in self.ports], [True, True])
-        self.assertEqual(
-            [process.signals for process in self.reactor.spawned], [[signal.SIGTERM]] * 3
-        )
+        for process in self.reactor.spawned:
+            self.assertEqual(process.messages[-1], WorkerOrder.DRAIN)
         self.allReady()
         self.assertFalse(self.supervisor.ready())
         self.fake.signals[signal.SIGTERM]()
-        self.assertEqual(self.reactor.spawned[0].signals, [signal.SIGTERM] * 2)
+        self.assertEqual(self.reactor.spawned[0].messages[-1], WorkerOrder.STOP)
         for process in self.reactor.spawned:
             self.assertNoResult(stopped)
             process.end()
         self.successResultOf(stopped)
         self.assertEqual(self.supervisor.exitStatus, 0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopWhileReplacing(self) -> None:
+        """A worker that waits to be replaced is replaced before the sockets are closed, so that it
+        serves the clients in its queue."""
+        self.allReady()
+        for process in (self.reactor.spawned[0], self.reactor.spawned[2]):
+            process.end(1)
+            self.reactor.advance(0)
+        stopped = self.supervisor.stopService()
+        replacement = self.reactor.spawned[-1]
+        self.assertEqual(len(replacement.messages), 3)
+        self.assertEqual(replacement.messages[-1], WorkerOrder.DRAIN)
+        self.assertNotIn(-1, replacement.childFDs.values())
+        for process in self.reactor.spawned:
+            if not process.hasEnded:
+                process.end()
+        self.successResultOf(stopped)
 
     def test_giveUp(self) -> None:
         """If the workers cannot be started, it reports that, stops, and its exit status is 1."""

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import io
 import json
 import os
-import pickle
 import signal
 import sys
+from dataclasses import replace
 from typing import Any, cast
 from unittest import mock
 
@@ -14,24 +13,27 @@ from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock, S
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from echoproto.childprocess import REPORT_DESCRIPTOR
+from echoproto.childprocess import IGNORED_SIGNALS, REPORT_DESCRIPTOR, encodeMessage
+from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.runner import ForegroundRunner
+from echoproto.server.privileges import Identity
 from echoproto.server.workers import worker
 from echoproto.server.workers.worker import (
     SNAPSHOT_INTERVAL,
     SupervisorPipe,
     WorkerAssignment,
     WorkerConfig,
+    WorkerOrder,
     WorkerService,
     runWorker,
 )
+from tests.fakeprocesses import standardInput
 from tests.server.fakemachine import FakeMachine
 
 SETTINGS = Settings([[Listener("echo", "tcp:7")]])
 
-CONFIG = WorkerConfig(SETTINGS, "poll", "json", ForegroundRunner())
+CONFIG = WorkerConfig(SETTINGS, "poll", "json", Identity(0, 0, (0,)))
 
 
 class WorkerTestCase(SynchronousTestCase):
@@ -77,6 +79,41 @@ class WorkerServiceTests(WorkerTestCase):
         self.service._reload()
         self.assertEqual(self.reports(), [])
 
+    def send(self, message: object) -> None:
+        self.pipe.dataReceived(encodeMessage(message))
+
+    def test_drain(self) -> None:
+        """The order to drain stops the reactor; the order to stop ends the drain after that."""
+        self.reactor.running = True
+        stopped: list[str] = []
+        self.patch(self.reactor, "stop", lambda: stopped.append("drain"))
+        self.patch(self.service.listeners, "stopAtOnce", lambda: stopped.append("stop"))
+        self.send(WorkerOrder.DRAIN)
+        self.send(WorkerOrder.STOP)
+        self.assertEqual(stopped, ["drain"])
+        self.reactor.advance(0)
+        self.assertEqual(stopped, ["drain", "stop"])
+        self.service.stopService()
+
+    def test_certificates(self) -> None:
+        """It uses the certificates that the supervisor has read."""
+        files = TLSFiles("cert.pem", "key.pem", contents={"cert.pem": b"C", "key.pem": b"K"})
+        received: list[Any] = []
+        self.patch(self.service.listeners, "replaceCertificates", received.append)
+        self.send([files])
+        [[loaded]] = received
+        self.assertEqual(loaded.contents, files.contents)
+        self.service.stopService()
+
+    def test_signals(self) -> None:
+        """It handles no signals: the supervisor does."""
+        before = [signal.getsignal(number) for number in IGNORED_SIGNALS]
+        service = WorkerService(self.reactor, replace(SETTINGS, groups=[]), self.pipe)
+        service.privilegedStartService()
+        service.startService()
+        service.stopService()
+        self.assertEqual([signal.getsignal(number) for number in IGNORED_SIGNALS], before)
+
     def test_stop(self) -> None:
         """When it has drained it reports a last snapshot, and leaves nothing scheduled; it may be
         stopped twice."""
@@ -91,39 +128,44 @@ class WorkerServiceTests(WorkerTestCase):
 class RunWorkerTests(WorkerTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+        for number in IGNORED_SIGNALS:
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
 
     def setInput(self, *messages: object) -> None:
         """Send these messages to its standard input, and close it."""
-        stream = io.BytesIO(b"".join(map(pickle.dumps, messages)))
-        self.patch(sys, "stdin", mock.Mock(buffer=stream))
+        self.patch(sys, "stdin", standardInput(*messages))
 
     def test_run(self) -> None:
-        """It serves its assignment, closes the sockets of other workers, and ignores Ctrl-C."""
+        """It serves its assignment, closes the sockets of other workers, and ignores signals."""
         reading, writing = os.pipe()
         self.setInput(CONFIG, WorkerAssignment(SETTINGS.groups, [reading, writing]))
         with (
             mock.patch.object(worker, "installReactor", return_value=self.reactor) as install,
             mock.patch.object(worker, "startLog") as log,
             mock.patch.object(stdio, "StandardIO") as pipes,
-            mock.patch.object(ForegroundRunner, "run", return_value=0) as run,
+            mock.patch.object(worker, "runForeground", return_value=0) as run,
         ):
             self.assertEqual(runWorker(), 0)
         for descriptor in (reading, writing):
             with self.assertRaises(OSError):
                 os.close(descriptor)
-        self.assertEqual(signal.getsignal(signal.SIGINT), signal.SIG_IGN)
+        for number in IGNORED_SIGNALS:
+            self.assertEqual(signal.getsignal(number), signal.SIG_IGN)
         install.assert_called_once_with("poll")
         log.assert_called_once_with("json", isShared=True)
         self.assertEqual(pipes.call_args[1]["stdout"], REPORT_DESCRIPTOR)
-        self.assertIsInstance(run.call_args[0][1], WorkerService)
+        service = run.call_args[0][1]
+        self.assertIsInstance(service, WorkerService)
+        self.assertEqual(service._identity, CONFIG.identity)
+        self.assertEqual(run.call_args[1], {"handleSignals": False})
 
     def test_neverAssigned(self) -> None:
-        """If the supervisor ends before it sends an assignment, the status is 0."""
+        """If the supervisor ends, or stops the server, before it sends an assignment, the status
+        is 0."""
         with (
             mock.patch.object(worker, "installReactor"),
             mock.patch.object(worker, "startLog"),
         ):
-            for messages in ([], [CONFIG]):
+            for messages in ([], [CONFIG], [CONFIG, WorkerOrder.DRAIN]):
                 self.setInput(*messages)
                 self.assertEqual(runWorker(), 0)

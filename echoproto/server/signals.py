@@ -1,0 +1,70 @@
+"""
+Signals from the start of the process to its end.
+
+A signal may arrive at any moment, and whoever starts the server may have blocked or ignored
+signals, which exec(2) passes on. ``docs/operation.md`` has the table of all signals and phases.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+#: Signals on which other programs reopen their logs or replace themselves.
+ROTATION_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
+
+#: Signals that stop the server.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def resetSignals() -> None:
+    """
+    Undo what the parent process did to signals that the server needs: unblock all, and let the
+    kernel report the end of child processes. SIGHUP is ignored from here until the certificates,
+    which are about to be read, can be read again.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def ignoreRotation() -> None:
+    """
+    Ignore :data:`ROTATION_SIGNALS`, which would end the process, unless they have a handler:
+    ``twistd`` rotates a log file on SIGUSR1.
+    """
+    for number in ROTATION_SIGNALS:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def postponeStop(reactor: Any) -> None:
+    """
+    From now until ``reactor`` runs, postpone :data:`STOP_SIGNALS`, so that a stop during the start
+    ends in order and leaves no file behind.
+    """
+
+    def postpone(number: int, frame: object) -> None:
+        reactor.callWhenRunning(os.kill, os.getpid(), number)
+
+    before = {number: signal.signal(number, postpone) for number in STOP_SIGNALS}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    # Before the reactor installs its handlers: it keeps a handler of SIGINT that it finds.
+    reactor.addSystemEventTrigger("before", "startup", restore)
+
+
+def onSignal(reactor: Any, number: int, act: Callable[[], object]) -> Callable[[], object]:
+    """
+    Call ``act`` in a turn of the reactor when the process receives the signal.
+
+    :return: restores the former action of the signal.
+    """
+    before = signal.signal(number, lambda *_: reactor.callFromThread(act))
+    return lambda: signal.signal(number, before)

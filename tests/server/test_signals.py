@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from unittest import mock
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.server.signals import (
+    ROTATION_SIGNALS,
+    STOP_SIGNALS,
+    ignoreRotation,
+    onSignal,
+    postponeStop,
+    resetSignals,
+)
+
+
+class StartingReactor:
+    """A reactor that has not been started."""
+
+    def __init__(self) -> None:
+        self.beforeStartup: list[Callable[[], None]] = []
+        self.whenRunning: list[tuple[object, ...]] = []
+        self.fromThread: list[object] = []
+
+    def addSystemEventTrigger(self, phase: str, event: str, call: Callable[[], None]) -> None:
+        assert (phase, event) == ("before", "startup")
+        self.beforeStartup.append(call)
+
+    def callWhenRunning(self, *call: object) -> None:
+        self.whenRunning.append(call)
+
+    def callFromThread(self, call: object) -> None:
+        self.fromThread.append(call)
+
+
+class SignalsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        for number in (signal.SIGHUP, signal.SIGCHLD, *ROTATION_SIGNALS, *STOP_SIGNALS):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        self.addCleanup(
+            signal.pthread_sigmask, signal.SIG_SETMASK, signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        )
+
+    def test_reset(self) -> None:
+        """Signals that the parent process blocked or ignored arrive again; SIGHUP waits."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        resetSignals()
+        self.assertEqual(signal.pthread_sigmask(signal.SIG_BLOCK, ()), set())
+        self.assertEqual(signal.getsignal(signal.SIGCHLD), signal.SIG_DFL)
+        self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
+
+    def test_resetKeepsHandler(self) -> None:
+        """A handler of SIGCHLD, such as the reactor's, stays."""
+        handler = mock.Mock()
+        signal.signal(signal.SIGCHLD, handler)
+        resetSignals()
+        self.assertIs(signal.getsignal(signal.SIGCHLD), handler)
+
+    def test_rotation(self) -> None:
+        """SIGUSR1 and SIGUSR2 are ignored unless they have a handler."""
+        rotate = mock.Mock()
+        signal.signal(signal.SIGUSR1, rotate)
+        signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+        ignoreRotation()
+        self.assertIs(signal.getsignal(signal.SIGUSR1), rotate)
+        self.assertEqual(signal.getsignal(signal.SIGUSR2), signal.SIG_IGN)
+
+    def test_stopWhileStarting(self) -> None:
+        """A stop during the start is delivered again when the reactor runs."""
+        reactor = StartingReactor()
+        before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+        postponeStop(reactor)
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        self.assertEqual(
+            reactor.whenRunning,
+            [(os.kill, os.getpid(), signal.SIGTERM), (os.kill, os.getpid(), signal.SIGINT)],
+        )
+        [restore] = reactor.beforeStartup
+        restore()
+        after = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+        self.assertEqual(after, before)
+
+    def test_inTheReactorsTurn(self) -> None:
+        """A signal calls the action in a turn of the reactor, until it is restored."""
+        reactor = StartingReactor()
+        number = signal.SIGUSR2
+        before = signal.getsignal(number)
+        undo = onSignal(reactor, number, self.fail)
+        self.assertEqual(reactor.fromThread, [])
+        signal.raise_signal(number)
+        self.assertEqual(reactor.fromThread, [self.fail])
+        undo()
+        self.assertEqual(signal.getsignal(number), before)
