@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from echoproto.childprocess import STOP_GRACE, ChildProcess
-from echoproto.deadlines import DeadlineCall
+from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.server.workers.aggregate import CounterAggregator
 from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig, WorkerOrder
 
