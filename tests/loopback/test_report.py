@@ -112,6 +112,8 @@ class ReportTests(SynchronousTestCase):
         self.measure()
         files = ("ping.json", "ping.ndjson", "load.json", "verify.json")
         header, *rows = self.succeed("report", *files).splitlines()
+        # A busy machine adds notes.
+        rows = [row for row in rows if "): " not in row]
         self.assertEqual((header.split()[0], len(rows)), ("target", 6))
         merged = ("--merge", "-o", "json", "--out", "all.json")
         self.succeed("report", *merged, "ping.json", "ping.ndjson")
