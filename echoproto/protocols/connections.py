@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Interface
 
-from echoproto.protocols.deadlines import DeadlineCall
+from echoproto.protocols.deadlines import CATCH_UP, DeadlineCall
 
 #: Seconds between two checks. A timeout is kept within two: one check sees the last byte, another
 #: one that it is overdue.
@@ -66,6 +66,8 @@ class ConnectionTracker:
         self._clock = clock
         self._drained: list[Deferred[None]] = []
         self._drainDeadline = float("inf")
+        # Whether the deadline was put off, which is done once.
+        self._isPutOff = False
 
     def add(self, connection: ITrackedConnection) -> None:
         """Keep an open connection."""
@@ -106,6 +108,11 @@ class ConnectionTracker:
         self._next = check
 
     def _checkAll(self, now: float) -> None:
+        current = self._clock.seconds()
+        if self.draining and current >= now + CATCH_UP and not self._isPutOff:
+            # The process was held up: clients that are answered only now may still close in order.
+            self._isPutOff = True
+            self._drainDeadline = max(self._drainDeadline, current + CATCH_UP)
         self._checkTurn(now, iter(list(self.connections)))
 
     def _checkTurn(self, now: float, rest: Iterator[ITrackedConnection]) -> None:
