@@ -1,6 +1,6 @@
 """
 The text of a target: ``host``, ``host:port``, ``[v6]:port``, ``udp://host``, ``tls://host``,
-``unix:///path``.
+``unix:///path``, ``unix://@name``.
 
 Parses only; :mod:`.endpoints` resolves names.
 """
@@ -50,14 +50,15 @@ def parseTarget(text: str) -> Target:
     scheme, colons, rest = text.partition("://")
     carrier, place = (scheme.lower(), rest) if colons else ("tcp", text)
     written, _, rest = text.partition(":")
-    if not colons and written.lower() in CARRIERS and (rest.startswith("/") or ":" in rest):
+    if not colons and written.lower() in CARRIERS and (rest.startswith(("/", "@")) or ":" in rest):
         raise ValueError(f"{text!r} is written {written.lower()}://{rest}")
     if carrier not in CARRIERS:
         raise ValueError(f"{text!r}: unknown scheme {scheme!r} (known: {', '.join(CARRIERS)})")
     if carrier == "unix":
-        if not place.startswith("/"):
-            raise ValueError(f"{text!r}: a UNIX socket is written unix:///path")
-        return Target(text, carrier, path=unquote(place))
+        if not place.startswith(("/", "@")):
+            raise ValueError(f"{text!r}: a UNIX socket is written unix:///path or unix://@name")
+        path = unquote(place)
+        return Target(text, carrier, path="\0" + path[1:] if path.startswith("@") else path)
     host, port = _hostAndPort(text, place)
     target = Target("", carrier, host, port)
     return replace(target, text=target.called(host))

@@ -24,6 +24,10 @@ class TargetTests(SynchronousTestCase):
         """The path of a UNIX socket may have percent-encoded characters."""
         self.assertEqual(parseTarget("unix:///run/a%20b").path, "/run/a b")
 
+    def test_abstract(self) -> None:
+        """A name after @ is that of an abstract UNIX socket."""
+        self.assertEqual(parseTarget("unix://@echo").path, "\0echo")
+
     def test_invalid(self) -> None:
         """Invalid targets raise an error that shows the correct form."""
         for text, message in (
@@ -40,6 +44,7 @@ class TargetTests(SynchronousTestCase):
             ("1:2:3", "invalid IPv6 address"),
             ("unix://run", "unix:///path"),
             ("unix:/run/echo", "is written unix:///run/echo"),
+            ("unix:@echo", "is written unix://@echo"),
             ("udp:lab1:7", "is written udp://lab1:7"),
         ):
             with self.assertRaisesRegex(ValueError, message):
