@@ -168,10 +168,8 @@ class Options(UsageOptions):
             passed = passedSockets(environ, pid)
         except ValueError as error:
             raise StartupError(str(error)) from error
-        for option in ("port", "greet", "status"):
-            if not passed and any(text.startswith("systemd:") for text in values[option]):
-                reason = explainNoSockets(environ, pid)
-                raise StartupError(f"--{option}: systemd passed no socket: {reason}")
+        if not passed:
+            _checkNoPassed(values, explainNoSockets(environ, pid))
         tls = _tlsFiles(values["tls-cert"], values["tls-key"], values["tls-client-ca"])
         ports = values["port"] or ([] if values["no-echo"] else [DEFAULT_PORT])
         groups = self._groupsOf("echo", "port", ports, tls, passed)
@@ -227,6 +225,14 @@ def _described(parameter: Parameter, width: int) -> list[str]:
     )
     first = f"{name:{_NAME_COLUMNS}}{text[0].lstrip()}" if len(name) < _NAME_COLUMNS else name
     return [first, *(text[1:] if len(name) < _NAME_COLUMNS else text)]
+
+
+def _checkNoPassed(values: dict[str, Any], reason: str) -> None:
+    """Check that no listener needs a passed socket; with ``domain=`` Twisted looks for it."""
+    for option in ("port", "greet", "status"):
+        for text in values[option]:
+            if text.startswith("systemd:") and "domain=" not in text:
+                raise StartupError(f"--{option}: systemd passed no socket: {reason}")
 
 
 def _statusGroup(text: str, passed: list[PassedSocket]) -> list[Listener]:

@@ -118,7 +118,8 @@ class RefusedTests(SynchronousTestCase):
         self.assertEqual(
             error,
             "echo cannot listen on tcp 0.0.0.0:7: Permission denied; "
-            "ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE\n",
+            "ports below 1024 need root, who may become another user by --uid, or the "
+            "capability CAP_NET_BIND_SERVICE\n",
         )
 
 

@@ -160,6 +160,7 @@ class OptionsTests(SynchronousTestCase):
                 f"{option}: systemd passed no socket: LISTEN_PID is not set",
                 self.wrong(option, "systemd:"),
             )
+        self.assertIn("passed no such socket", self.wrong("--port", "systemd:domain=INET:index=0"))
 
     def test_wrongListeners(self) -> None:
         """The error for an invalid listener names the option and the value."""
