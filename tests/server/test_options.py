@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -21,6 +22,7 @@ from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options, makeService
 from echoproto.server.parameters import PARAMETERS
 from echoproto.server.privileges import Identity, identityOf
+from echoproto.server.systemd import PassedSocket
 
 
 def parsed(*arguments: str) -> Options:
@@ -145,6 +147,12 @@ class OptionsTests(SynchronousTestCase):
             ("tcp:7:proxy=v1", "a port, or a tcp: or unix: description"),
         ):
             self.assertIn(why, self.wrong("--status", text))
+
+    def test_passedSockets(self) -> None:
+        """A systemd: listener takes the passed sockets."""
+        passed = PassedSocket(3, "echo", socket.SOCK_STREAM, socket.AF_INET)
+        with mock.patch.object(module, "passedSockets", return_value=[passed]):
+            self.assertEqual(settings("-p", "systemd:").groups[0][0].passed, passed)
 
     def test_filesOfTwistd(self) -> None:
         """A pidfile of twistd in a folder that does not exist is reported."""
