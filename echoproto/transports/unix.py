@@ -34,10 +34,8 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.main import CONNECTION_DONE
 from twisted.python.failure import Failure
 
-#: Descriptors that may wait for the thread. Above that, clients that pass some are not read.
-MAX_WAITING_DESCRIPTORS = 256
-
-#: Seconds that the thread may take for one; above that, such clients are cut off.
+#: Seconds that the thread may take for one descriptor; above that, clients that pass more are cut
+#: off. Below that, they are not read while any waits.
 BLOCKED_AFTER = 1.0
 
 _NO_LINGER = struct.pack("ii", 0, 0)
@@ -81,10 +79,10 @@ class DescriptorCloser:
         """
         Check that more descriptors may be received.
 
-        :raise BlockingIOError: not now, too many wait.
-        :raise OSError: too many wait, and the thread is blocked by one of them.
+        :raise BlockingIOError: not now, some wait.
+        :raise OSError: some wait, and the thread is blocked by one of them.
         """
-        if self._waiting.qsize() >= MAX_WAITING_DESCRIPTORS:
+        if not self._waiting.empty():
             isBlocked = self._seconds() - self._lastClosed > BLOCKED_AFTER
             raise OSError(ETOOMANYREFS if isBlocked else EAGAIN, "too many passed descriptors")
 

@@ -21,7 +21,6 @@ from echoproto.testing import RecordingProtocol
 from echoproto.transports import unix as module
 from echoproto.transports.unix import (
     BLOCKED_AFTER,
-    MAX_WAITING_DESCRIPTORS,
     DescriptorCloser,
     UNIXPeer,
     closeWithoutLinger,
@@ -128,7 +127,7 @@ class PreparedPortTests(SynchronousTestCase):
         self.assertEqual(self.closer.closed, 2)
 
     def test_cutOff(self) -> None:
-        """A client that goes on passing descriptors while too many wait is not read."""
+        """A client that goes on passing descriptors while some wait is not read."""
         client, protocol, transport = self.accepted()
         self.passDescriptors(client)
         transport.doRead()
@@ -225,12 +224,11 @@ class DescriptorCloserTests(SynchronousTestCase):
                 self.assertEqual(ours.recv(1), b"")
 
     def test_room(self) -> None:
-        """With too many waiting there is no room for now; if the thread is blocked, an error."""
+        """While some wait there is no room for now; if the thread is blocked, an error."""
         clock = Clock()
         closer = DescriptorCloser(clock.seconds)
         closer.checkRoom()
-        for _ in range(MAX_WAITING_DESCRIPTORS):
-            closer._waiting.put(-1)
+        closer._waiting.put(-1)
         self.assertRaises(BlockingIOError, closer.checkRoom)
         clock.advance(BLOCKED_AFTER + 1)
         with self.assertRaises(OSError) as caught:
