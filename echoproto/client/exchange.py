@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from echoproto.client.matching import Expected
 from echoproto.errors import EchoprotoError, ExchangeCancelled, ExchangeError, ExchangeTimeout
+from echoproto.protocols.deadlines import DeadlineCall
 
 
 class Exchange(Expected):
@@ -36,7 +37,7 @@ class Exchange(Expected):
         self.result: Deferred[bytes] = Deferred(
             lambda _: giveUp(self, ExchangeCancelled("cancelled"))
         )
-        self._timer = clock.callLater(timeout, lambda: giveUp(self, self._timedOut(timeout)))
+        self._timer = DeadlineCall(clock, timeout, lambda: giveUp(self, self._timedOut(timeout)))
 
     def end(self, error: EchoprotoError | None = None) -> None:
         """Fire the Deferred, with the message or with ``error``; only the first call counts."""
@@ -61,7 +62,7 @@ def checkBytes(data: object) -> None:
         raise TypeError(f"data must be bytes, not {type(data).__name__}")
 
 
-def stop(timer: IDelayedCall) -> None:
+def stop(timer: DeadlineCall) -> None:
     """Cancel ``timer`` unless it has run."""
     if timer.active():
         timer.cancel()

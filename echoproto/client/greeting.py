@@ -21,6 +21,7 @@ from echoproto.errors import (
     ExchangeTimeout,
     ReplyTooLong,
 )
+from echoproto.protocols.deadlines import DeadlineCall, DeadlineClock
 from echoproto.protocols.greeting import CLIENT_GREETING
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.targets.udp import UDPTarget
@@ -47,7 +48,7 @@ class _GreetingClient(Protocol):
         self._message = message
         self._maximum = maximum
         self._received = b""
-        self._timer = clock.callLater(timeout, self._timedOut, timeout)
+        self._timer = DeadlineCall(clock, timeout, self._timedOut, timeout)
         self._connecting: Deferred[Any] = connectProtocol(endpoint, self)
         self._connecting.addErrback(self.end)
 
@@ -163,7 +164,8 @@ def greetDatagram(
         channel = await target.open(first)
         try:
             channel.send(message)
-            return await first.reply.addTimeout(timeout, clock, tooLate)
+            limit: Any = DeadlineClock(clock)  # all that addTimeout needs
+            return await first.reply.addTimeout(timeout, limit, tooLate)
         except CancelledError:
             raise ExchangeCancelled("cancelled") from None
         except OSError as error:

@@ -27,6 +27,7 @@ from echoproto.errors import (
     ExchangeError,
     ExchangeTimeout,
 )
+from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.protocols.stream import canHalfClose
 
 #: Default time limit of an exchange, in seconds.
@@ -98,7 +99,7 @@ class EchoClient(Protocol):
         if self._gone is not None:
             return fail(self._gone)
         seconds = self._timeout if timeout is None else timeout
-        timer = self._clock.callLater(seconds, self._closeTimedOut, seconds)
+        timer = DeadlineCall(self._clock, seconds, self._closeTimedOut, seconds)
         closed: Deferred[None] = Deferred(self._closeCancelled)
         self._closed = closed
         self._write()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+
+from echoproto.protocols.deadlines import DeadlineClock
 
 
 class Event:
@@ -30,4 +34,5 @@ class Event:
         :return: fires with whether it has happened within ``timeout`` seconds.
         """
         self._waiting = Deferred()
-        return self._waiting.addTimeout(timeout, self._clock, lambda *_: False)
+        limit: Any = DeadlineClock(self._clock)  # all that addTimeout needs
+        return self._waiting.addTimeout(timeout, limit, lambda *_: False)

@@ -5,6 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.client.exchange import Exchange, checkBytes, stop
 from echoproto.errors import EchoMismatch, EchoprotoError, ExchangeCancelled, ExchangeTimeout
+from echoproto.protocols.deadlines import CATCH_UP, DeadlineCall
 
 
 class ExchangeTests(SynchronousTestCase):
@@ -44,6 +45,15 @@ class ExchangeTests(SynchronousTestCase):
         self.failureResultOf(self.exchange.result, ExchangeCancelled)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_readFirst(self) -> None:
+        """After a pause of this process an exchange fails only when the sockets were read."""
+        self.clock.advance(60)
+        self.assertEqual((self.givenUp, self.exchange.result.called), ([], False))
+        self.exchange.end()
+        self.assertEqual(self.successResultOf(self.exchange.result), b"data")
+        self.clock.advance(CATCH_UP)
+        self.assertEqual((self.givenUp, self.clock.getDelayedCalls()), ([], []))
+
 
 class CheckBytesTests(SynchronousTestCase):
     def test_onlyBytes(self) -> None:
@@ -57,7 +67,7 @@ class CheckBytesTests(SynchronousTestCase):
 class StopTests(SynchronousTestCase):
     def test_twice(self) -> None:
         """A timer can be stopped twice."""
-        timer = Clock().callLater(1.0, self.fail)
+        timer = DeadlineCall(Clock(), 1.0, self.fail)
         stop(timer)
         stop(timer)
         self.assertFalse(timer.active())

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.measure.verify.integrity import Fault, FaultKind, IntegrityChecker
+from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
 
@@ -106,7 +107,7 @@ class StreamVerifier:
         self._onFault = onFault
         self._channel: Any = None
         self._opening: Deferred[Any] | None = None
-        self._timer: IDelayedCall | None = None
+        self._timer: DeadlineCall | None = None
         self._counts: Counter[FaultKind] = Counter()
         self._faults: list[Fault] = []
         self._finished = self._over = False
@@ -196,8 +197,8 @@ class StreamVerifier:
 
     def _checkTimeout(self) -> None:
         if self._monotonicNs() - self._lastReceivedAt < self._timeout:
-            self._timer = self._clock.callLater(
-                self._timeout / SECOND / TIMEOUT_CHECKS, self._checkTimeout
+            self._timer = DeadlineCall(
+                self._clock, self._timeout / SECOND / TIMEOUT_CHECKS, self._checkTimeout
             )
             return
         self._checkRest()
