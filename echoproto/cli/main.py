@@ -55,6 +55,8 @@ See echoproto COMMAND --help. Completion, for bash:
 def importCommand(name: str) -> click.Command:
     """Import a subcommand of :data:`COMMANDS`."""
     command: click.Command = getattr(import_module(f"echoproto.cli.{name}"), f"{name}Command")
+    # The docstring is the description, and python -OO keeps none.
+    command.help = command.help or COMMANDS[name]
     return command
 
 

@@ -8,6 +8,8 @@ docstring is its description.
 
 from __future__ import annotations
 
+import ast
+import inspect
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -20,6 +22,14 @@ _SOURCES = {TCP: "RFC 862, TCP", UDP: "RFC 862, UDP"}
 
 #: The checks of the imported modules, in order of definition.
 registered: list[Check] = []
+
+
+def _docstringInSource(function: Callable[..., object]) -> str:
+    """The docstring of a function, which ``python -OO`` does not keep."""
+    [definition] = ast.parse(inspect.getsource(function)).body
+    assert isinstance(definition, ast.AsyncFunctionDef)
+    return ast.get_docstring(definition) or ""
+
 
 F = TypeVar("F", bound=CheckFunction)
 
@@ -38,7 +48,7 @@ def check(
     """
 
     def register(function: F) -> F:
-        description = " ".join((function.__doc__ or "").split())
+        description = " ".join((function.__doc__ or _docstringInSource(function)).split())
         registered.append(
             Check(carrier, name, description, source or _SOURCES[carrier], function, risky, last)
         )

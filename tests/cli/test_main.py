@@ -26,6 +26,32 @@ from echoproto.cli.serve import ServeOptions
 from echoproto.errors import StartupError
 
 
+class OptimizedTests(SynchronousTestCase):
+    def test_description(self) -> None:
+        """Without docstrings (python -OO) a command has its short description."""
+        self.patch(greet.greetCommand, "help", None)
+        self.assertEqual(importCommand("greet").help, COMMANDS["greet"])
+
+    def test_help(self) -> None:
+        """The help of the server and the list of checks need no docstrings."""
+        program = (
+            "from echoproto.cli.serve import ServeOptions; "
+            "from echoproto.conformance.suite import CHECKS; "
+            "print(ServeOptions().getUsage(80), *(check.description for check in CHECKS))"
+        )
+        plain, optimized = (
+            subprocess.run(
+                [sys.executable, *options, "-c", program],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for options in ([], ["-OO"])
+        )
+        self.assertEqual(optimized, plain)
+        self.assertIn("Serve echo on LISTENER", optimized)
+
+
 class MainTests(SynchronousTestCase):
     def ended(self, *words: str) -> tuple[Any, str, str]:
         """The exit status, the output and the errors of the process."""
