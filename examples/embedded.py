@@ -37,4 +37,4 @@ async def main(reactor: ReactorBase, endpoint: str) -> None:
 
 
 if __name__ == "__main__":
-    react(main, sys.argv[1:])
+    react(main, sys.argv[1:] or ["tcp:8007:interface=127.0.0.1"])

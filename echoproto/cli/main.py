@@ -37,8 +37,8 @@ COMMANDS = {
 #: Set by the shell when it asks for a completion, or for the script that enables completion.
 COMPLETE_VARIABLE = "_ECHOPROTO_COMPLETE"
 
-#: Libraries that an extra installs, by the module that is missed when it is not installed.
-_EXTRAS = {"hdrh": "measure", "rich": "measure", "msgspec": "measure"}
+#: Modules that only the extra ``measure`` installs.
+_MEASURE_MODULES = ("hdrh", "rich", "msgspec")
 
 _EPILOG = """\b
 Examples:
@@ -158,11 +158,10 @@ def run(words: Sequence[str]) -> int:
             return 1
         complain(f"{called}: {error}")
     except ModuleNotFoundError as error:
-        module = (error.name or "").partition(".")[0]
-        if module not in _EXTRAS:
+        if (error.name or "").partition(".")[0] not in _MEASURE_MODULES:
             raise
-        extra = f"pip install 'echoproto[{_EXTRAS[module]}]'"
-        complain(f"echoproto: {words[0]} needs {module}; {extra}")
+        install = f"{sys.executable} -m pip install 'echoproto[measure]'"
+        complain(f"echoproto: {words[0]} needs the extra 'measure'; {install}")
     except BrokenPipeError:
         # The reader of a help text, such as head, has read enough.
         return OK

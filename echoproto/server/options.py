@@ -122,6 +122,11 @@ class Options(UsageOptions):
                     lines += _described(parameter, width or 80)
         return "\n".join(lines) + f"\n{_NOTES}{self.examples}"
 
+    def parseArgs(self, *words: str) -> None:
+        """Refuse arguments that are not options."""
+        if words:
+            raise StartupError(f"unexpected argument {words[0]!r}; the port is an option: --port 7")
+
     def postOptions(self) -> None:
         """
         Check the options, and make the settings.

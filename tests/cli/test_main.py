@@ -190,7 +190,8 @@ class RunTests(SynchronousTestCase):
             raise ModuleNotFoundError("No module named 'hdrh'", name="hdrh.histogram")
 
         self.patch(ServeOptions, "run", fail)
-        needs = "echoproto: serve needs hdrh; pip install 'echoproto[measure]'\n"
+        install = f"{sys.executable} -m pip install 'echoproto[measure]'"
+        needs = f"echoproto: serve needs the extra 'measure'; {install}\n"
         self.assertEqual(self.run_("serve"), (2, "", needs))
 
     def test_moduleMissing(self) -> None:
@@ -240,7 +241,7 @@ class CompletionTests(SynchronousTestCase):
         self.assertEqual(self.completed("echoproto ping --rec"), [])
         with redirect_stderr(io.StringIO()) as errors:
             self.assertEqual(run(["ping", "lab1"]), 2)
-        self.assertIn("ping needs hdrh; pip install", errors.getvalue())
+        self.assertIn("ping needs the extra 'measure'", errors.getvalue())
 
     def test_version(self) -> None:
         """A word that is complete already is not carried out."""

@@ -205,6 +205,11 @@ class OptionsTests(SynchronousTestCase):
         for example in examples:
             self.assertTrue(parsed(*example).settings.groups)
 
+    def test_arguments(self) -> None:
+        """An argument that is no option is refused, with the option that may be meant."""
+        with self.assertRaisesRegex(StartupError, "unexpected argument '7'; .*--port"):
+            parsed("7")
+
 
 class PIDFileTests(SynchronousTestCase):
     def isLeft(self, content: str) -> bool:
