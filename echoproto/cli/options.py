@@ -6,7 +6,6 @@ The groups are made here and not by cloup, which needs click 8.5 and doubles its
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from collections.abc import Callable, Iterable
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from echoproto.resources import processors
 from echoproto.targets.target import Target, parseTarget
 from echoproto.units import parseDuration, parseSize
 
@@ -246,13 +246,13 @@ def connectOptionsOf(options: TargetOptions, numeric: bool = False) -> ConnectOp
 
 def parseWorkers(text: str) -> int:
     """
-    A number of processes, or ``auto`` for one per processor that this process may use.
+    A number of processes, or ``auto`` for one per processor that this process may use
+    (:func:`~echoproto.resources.processors`).
 
     :raise ValueError: it is neither.
     """
     if text == "auto":
-        affinity = getattr(os, "sched_getaffinity", None)
-        return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+        return processors()
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not 1 <= int(text) <= MAX_WORKERS:
         raise ValueError(f"invalid number of workers {text!r} (1 to {MAX_WORKERS}, or auto)")
     return int(text)

@@ -7,6 +7,7 @@ It runs an :class:`echoproto.server.application.EchoprotoService`, or with ``--w
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
@@ -95,7 +96,8 @@ class ServeOptions(Options):
         if not isSupervised:
             service = EchoprotoService(reactor, self.settings, identity=self.identity)
             return runForeground(reactor, service)
-        supervisor = Supervisor(reactor, self.settings, self.workers, self._workerConfig)
+        settings = replace(self.settings, processes=self.workers)
+        supervisor = Supervisor(reactor, settings, self.workers, self._workerConfig)
         return runForeground(reactor, supervisor)
 
     def _workerConfig(self, settings: Settings) -> WorkerConfig:

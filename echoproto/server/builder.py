@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -97,14 +98,23 @@ class ListenerBuilder:
     :param reactor: the clock of everything that is built.
     :param settings: the settings.
     :param descriptors: the limit of file descriptors of the process.
+    :param memory: its limit of memory, in bytes.
     :raise StartupError: there are too few.
     :ivar connections: the admission of all streams.
     """
 
-    def __init__(self, reactor: Any, settings: Settings, descriptors: int) -> None:
+    def __init__(
+        self, reactor: Any, settings: Settings, descriptors: int, memory: float = inf
+    ) -> None:
         self._reactor = reactor
         self._settings = settings
-        limit = settings.connectionLimit(descriptors)
+        limit = settings.connectionLimit(descriptors, memory)
+        if settings.maxConnections is None and limit < settings.connectionLimit(descriptors):
+            _log.info(
+                "at most {limit:,} connections: the memory limit is {memory:,.0f} MiB",
+                limit=limit,
+                memory=memory / (1 << 20),
+            )
         self.connections = ConnectionAdmission(
             reactor.seconds,
             limit,

@@ -107,7 +107,10 @@ class ListenerService(Service):
         self.draining, self._drained = False, []
         try:
             self._builder = ListenerBuilder(
-                self._reactor, self._settings, self._machine.descriptorLimit()
+                self._reactor,
+                self._settings,
+                self._machine.descriptorLimit(),
+                self._machine.memoryLimit(),
             )
         except StartupError as error:
             self._machine.reportStartupError(str(error))

@@ -21,9 +21,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from echoproto.protocols.datagram import DatagramServerProtocol
+from echoproto.resources import descriptorLimit, memoryLimit
 from echoproto.server.config.listeners import Listener, parseDatagrams
 from echoproto.server.signals import ignoreRotation, onSignal, postponeStop
-from echoproto.server.sockets import StreamReactor, descriptorLimit, hasIPv6, pickPort
+from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort
 from echoproto.server.systemd import adoptDatagrams, adoptStream
 from echoproto.transports.udp import listenDatagrams
 from echoproto.transports.unix import prepareUNIXPort
@@ -159,6 +160,7 @@ class Platform:
     pickPort: Callable[[Sequence[str]], int] = pickPort
     reportStartupError: Callable[[str], None] = reportStartupError
     descriptorLimit: Callable[[], int] = descriptorLimit
+    memoryLimit: Callable[[], float] = memoryLimit
     onSignal: Callable[[Any, int, Callable[[], object]], Callable[[], object]] = onSignal
     postponeStop: Callable[[Any], None] = postponeStop
     ignoreRotation: Callable[[], None] = ignoreRotation

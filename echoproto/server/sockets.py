@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from errno import EADDRNOTAVAIL, EAFNOSUPPORT
 from math import inf
-from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -208,8 +207,3 @@ def acceptOnlyWithRoom(port: Any, room: Callable[[], float]) -> None:
             port.stopReading()
 
     port.doRead = doRead
-
-
-def descriptorLimit() -> int:
-    """Limit of file descriptors of this process (RLIMIT_NOFILE, getrlimit(2))."""
-    return getrlimit(RLIMIT_NOFILE)[0]

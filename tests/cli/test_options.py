@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from echoproto.cli.options import (
     targetsOf,
 )
 from echoproto.measure.assertions import parseAssertion
+from echoproto.resources import processors
 from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import Target
 
@@ -165,15 +165,7 @@ class ParseWorkersTests(SynchronousTestCase):
     def test_number(self) -> None:
         """It is a number, or one per processor that the process may use."""
         self.assertEqual(parseWorkers("4"), 4)
-        self.patch(os, "sched_getaffinity", lambda process: {0, 3})
-        self.assertEqual(parseWorkers("auto"), 2)
-
-    def test_noAffinity(self) -> None:
-        """On a system without affinity it is the number of processors, at least one."""
-        self.patch(os, "sched_getaffinity", None)
-        for found, expected in ((7, 7), (None, 1)):
-            self.patch(os, "cpu_count", lambda found=found: found)
-            self.assertEqual(parseWorkers("auto"), expected)
+        self.assertEqual(parseWorkers("auto"), processors())
 
     def test_invalid(self) -> None:
         """Anything else is invalid."""

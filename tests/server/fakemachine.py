@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from os import strerror
 from typing import Any
 
@@ -111,6 +112,7 @@ class FakeMachine:
             self.pickPort,
             self.complaints.append,
             lambda: self.descriptors,
+            lambda: inf,
             self.onSignal,
             lambda reactor: self.calls.append("postponeStop"),
             lambda: self.calls.append("ignoreRotation"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from math import inf
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -19,7 +20,7 @@ from echoproto.protocols.observer import CloseReason, ConnectionSummary, Datagra
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.builder import CompositeObserver, ListenerBuilder, ListenerRuntime
 from echoproto.server.config.listeners import Listener, parseListener
-from echoproto.server.config.settings import Settings
+from echoproto.server.config.settings import CONNECTION_MEMORY, RESERVED_MEMORY, Settings
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 from echoproto.transports.proxyprotocol import ProxyProtocolFactory
@@ -32,12 +33,13 @@ HEADER = b"PROXY TCP4 198.51.100.1 192.0.2.2 5000 7\r\n"
 class ListenerBuilderTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
+        self.memory = inf
         self.log = EventLoggingObserver()
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
 
     def builder(self, **settings: Any) -> ListenerBuilder:
-        return ListenerBuilder(self.clock, Settings([], **settings), 1024)
+        return ListenerBuilder(self.clock, Settings([], **settings), 1024, self.memory)
 
     def build(self, text: str, service: str = "echo", **settings: Any) -> ListenerRuntime:
         [listener] = parseListener(service, text)
@@ -49,6 +51,14 @@ class ListenerBuilderTests(SynchronousTestCase):
 
     def logged(self) -> list[str]:
         return [formatEvent(event) for event in self.log]
+
+    def test_memory(self) -> None:
+        """A limit of memory limits the connections, and is logged; an option comes first."""
+        self.memory = RESERVED_MEMORY + 100 * CONNECTION_MEMORY
+        self.assertEqual(self.builder().connections.room, 100)
+        self.assertEqual(self.logged(), ["at most 100 connections: the memory limit is 76 MiB"])
+        self.assertEqual(self.builder(maxConnections=200).connections.room, 200)
+        self.assertEqual(len(self.logged()), 1)
 
     def test_services(self) -> None:
         """Each service on each carrier has the settings."""

@@ -5,7 +5,6 @@ import socket
 from collections.abc import Callable
 from errno import EADDRINUSE, EAFNOSUPPORT
 from math import inf
-from resource import RLIMIT_NOFILE, getrlimit
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
@@ -20,7 +19,6 @@ from echoproto.server.sockets import (
     StreamReactor,
     acceptOnlyWithRoom,
     boundSocket,
-    descriptorLimit,
     hasIPv6,
     pickPort,
     setListenerOptions,
@@ -244,9 +242,3 @@ class AcceptOnlyWithRoomTests(SynchronousTestCase):
         self.room = 20
         self.port.doRead()
         self.assertEqual((self.room, self.port.reading), (10, True))
-
-
-class DescriptorLimitTests(SynchronousTestCase):
-    def test_soft(self) -> None:
-        """The current limit counts."""
-        self.assertEqual(descriptorLimit(), getrlimit(RLIMIT_NOFILE)[0])

@@ -24,6 +24,16 @@ from echoproto.server.config.listeners import Listener
 #: one besides.
 RESERVED_DESCRIPTORS = 32
 
+#: Bytes of memory in reserve: the program itself, and one connection with full buffers.
+RESERVED_MEMORY = 64 << 20
+
+#: Bytes of memory that a connection may need: its TLS state, and the queue of a client that does
+#: not read (:class:`~echoproto.protocols.stream.StreamProtocol`).
+CONNECTION_MEMORY = 128 << 10
+
+#: Connections that are permitted however little memory there is.
+MIN_CONNECTIONS = 64
+
 #: Seconds for TCP_USER_TIMEOUT. Longer than :attr:`~echoproto.protocols.timeouts.Timeouts.stall`,
 #: so that the more precise reason is logged.
 USER_TIMEOUT = 90.0
@@ -35,7 +45,8 @@ class Settings:
     :ivar groups: the listeners, in a group for each option value.
     :ivar greeting: the text of the greeting service.
     :ivar maxConnections: maximum number of connections; ``None`` for as many as the descriptors
-        allow.
+        and the memory allow.
+    :ivar processes: number of processes that share the memory.
     :ivar maxPerSource: maximum number of connections from one source; ``None`` for half of all,
         ``inf`` for no limit.
     :ivar connectionRate: connections per second from one source.
@@ -53,6 +64,7 @@ class Settings:
     groups: Sequence[Sequence[Listener]]
     greeting: bytes = SERVER_GREETING
     maxConnections: int | None = None
+    processes: int = 1
     maxPerSource: float | None = None
     connectionRate: float = inf
     connectionBurst: float = 0.0
@@ -69,11 +81,12 @@ class Settings:
         """Whether a listener has certificates."""
         return any(listener.layers.tls is not None for group in self.groups for listener in group)
 
-    def connectionLimit(self, descriptors: int) -> int:
+    def connectionLimit(self, descriptors: int, memory: float = inf) -> int:
         """
         Maximum number of connections, all listeners together.
 
         :param descriptors: the limit of file descriptors of the process.
+        :param memory: the limit of memory in bytes, for all processes.
         :raise StartupError: there are too few.
         """
         listeners = [listener for group in self.groups for listener in group]
@@ -87,7 +100,8 @@ class Settings:
                 f"{descriptors} file descriptors are too few, the reserve is {reserve}; {remedy}"
             )
         if self.maxConnections is None:
-            return descriptors - reserve
+            share = (memory / self.processes - RESERVED_MEMORY) / CONNECTION_MEMORY
+            return int(min(descriptors - reserve, max(share, MIN_CONNECTIONS)))
         if self.maxConnections > descriptors - reserve:
             raise StartupError(
                 f"--max-connections {self.maxConnections}: {descriptors} file descriptors "

@@ -8,7 +8,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.errors import StartupError
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listeners import Listener, parseListener
-from echoproto.server.config.settings import RESERVED_DESCRIPTORS, Settings
+from echoproto.server.config.settings import (
+    CONNECTION_MEMORY,
+    MIN_CONNECTIONS,
+    RESERVED_DESCRIPTORS,
+    RESERVED_MEMORY,
+    Settings,
+)
 from echoproto.server.systemd import PassedSocket
 
 GROUPS = [parseListener("echo", "7")]
@@ -23,6 +29,13 @@ class SettingsTests(SynchronousTestCase):
         passed = PassedSocket(3, "echo", socket.SOCK_STREAM, socket.AF_INET)
         groups = [[Listener("echo", "systemd:echo", passed=passed)]]
         self.assertEqual(Settings(groups).connectionLimit(1024), 1024 - RESERVED_DESCRIPTORS - 2)
+
+    def test_memory(self) -> None:
+        """The memory left after the reserve is shared by the processes and their connections."""
+        memory = RESERVED_MEMORY * 4 + CONNECTION_MEMORY * 400
+        self.assertEqual(Settings(GROUPS, processes=4).connectionLimit(1024, memory), 100)
+        self.assertEqual(Settings(GROUPS).connectionLimit(1024, 48 << 20), MIN_CONNECTIONS)
+        self.assertEqual(Settings(GROUPS, maxConnections=100).connectionLimit(1024, 1.0), 100)
 
     def test_tooFewDescriptors(self) -> None:
         """A limit above the descriptors is reported with the remedy."""

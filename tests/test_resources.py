@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import os
+from math import inf
+from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_AS, RLIMIT_NOFILE, getrlimit
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto import resources as module
+from echoproto.resources import descriptorLimit, memoryLimit, processors
+
+
+class FakeMachine(SynchronousTestCase):
+    """A process in control groups that are folders of the test."""
+
+    def setUp(self) -> None:
+        self.proc = Path(self.mktemp()).absolute()
+        self.proc.mkdir(parents=True)
+        self.patch(os, "sched_getaffinity", lambda process: set(range(8)))
+        self.patch(module, "getrlimit", lambda kind: (RLIM_INFINITY, RLIM_INFINITY))
+
+    def describe(self, group: str, kind: str, root: str = "/") -> Path:
+        """Describe one hierarchy; returns the folder where it is mounted."""
+        mounted = self.proc / "mounted"
+        (self.proc / "cgroup").write_text(f"3:cpuset:/\n{group}\n")
+        (self.proc / "mountinfo").write_text(
+            "23 1 0:5 / / rw - overlay overlay rw\n"
+            f"31 23 0:28 {root} {mounted} rw,relatime shared:9 - {kind} rw\n"
+        )
+        return mounted
+
+    def write(self, folder: Path, **files: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name.replace("_", ".", 1)).write_text(f"{text}\n")
+
+
+class ControlGroupTests(FakeMachine):
+    def test_version2(self) -> None:
+        """The smallest limit of the group and of those above it holds."""
+        mounted = self.describe("0::/pod/container", "cgroup2 none")
+        self.write(mounted / "pod", cpu_max="150000 100000", memory_max="1000000")
+        self.write(mounted / "pod/container", cpu_max="max 100000", memory_max="max")
+        self.assertEqual(processors(self.proc), 2)
+        self.assertEqual(memoryLimit(self.proc), 1_000_000)
+
+    def test_version1(self) -> None:
+        """Version 1 has the same limits in other files; -1 and huge numbers are no limit."""
+        mounted = self.describe("4:memory,cpu:/docker/a", "cgroup cgroup", "/docker/a")
+        quota = {"cpu_cfs_quota_us": "50000", "cpu_cfs_period_us": "100000"}
+        self.write(mounted, memory_limit_in_bytes="500000", **quota)
+        self.assertEqual(processors(self.proc), 1)
+        self.assertEqual(memoryLimit(self.proc), 500_000)
+        self.write(mounted, memory_limit_in_bytes=str((1 << 63) - 4096), cpu_cfs_quota_us="-1")
+        self.assertEqual(processors(self.proc), 8)
+        self.assertEqual(memoryLimit(self.proc), inf)
+
+    def test_unknown(self) -> None:
+        """Without control groups nothing is limited by them."""
+        self.assertEqual(processors(self.proc), 8)
+        self.assertEqual(memoryLimit(self.proc), inf)
+
+
+class ProcessTests(FakeMachine):
+    def test_addressSpace(self) -> None:
+        """A limit of the address space is one of memory (RLIMIT_AS)."""
+        self.patch(module, "getrlimit", lambda kind: (300 if kind == RLIMIT_AS else 0, 0))
+        self.assertEqual(memoryLimit(self.proc), 300)
+
+    def test_noAffinity(self) -> None:
+        """On a system without affinity it is the number of processors, at least one."""
+        self.patch(os, "sched_getaffinity", None)
+        for found, expected in ((7, 7), (None, 1)):
+            self.patch(os, "cpu_count", lambda found=found: found)
+            self.assertEqual(processors(self.proc), expected)
+
+
+class DescriptorLimitTests(SynchronousTestCase):
+    def test_soft(self) -> None:
+        """The current limit counts."""
+        self.assertEqual(descriptorLimit(), getrlimit(RLIMIT_NOFILE)[0])
