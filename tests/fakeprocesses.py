@@ -14,7 +14,7 @@ from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTer
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from echoproto.childprocess import REPORT_DESCRIPTOR, encodeMessage
+from echoproto.processes.childprocess import REPORT_DESCRIPTOR, encodeMessage
 
 
 def standardInput(*messages: object, end: bytes = b"") -> Any:

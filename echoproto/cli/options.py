@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from echoproto.resources import processors
+from echoproto.processes.resources import processors
 from echoproto.targets.target import Target, parseTarget
 from echoproto.units import parseDuration, parseSize
 
@@ -247,7 +247,7 @@ def connectOptionsOf(options: TargetOptions, numeric: bool = False) -> ConnectOp
 def parseWorkers(text: str) -> int:
     """
     A number of processes, or ``auto`` for one per processor that this process may use
-    (:func:`~echoproto.resources.processors`).
+    (:func:`~echoproto.processes.resources.processors`).
 
     :raise ValueError: it is neither.
     """

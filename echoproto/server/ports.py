@@ -20,8 +20,8 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from echoproto.processes.resources import descriptorLimit, memoryLimit
 from echoproto.protocols.datagram import DatagramServerProtocol
-from echoproto.resources import descriptorLimit, memoryLimit
 from echoproto.server.config.listeners import Listener, parseDatagrams
 from echoproto.server.signals import ignoreRotation, onSignal, postponeStop
 from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort

@@ -25,7 +25,7 @@ from echoproto.cli.options import (
     targetsOf,
 )
 from echoproto.measure.assertions import parseAssertion
-from echoproto.resources import processors
+from echoproto.processes.resources import processors
 from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import Target
 

@@ -15,7 +15,6 @@ from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.python.failure import Failure
 
-from echoproto.childprocess import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
 from echoproto.errors import ConnectionClosed, ExchangeError, TargetError
 from echoproto.measure.api import prepareLoad
 from echoproto.measure.intervals import Interval
@@ -23,6 +22,12 @@ from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadAssignment, LoadReport
 from echoproto.measure.load.plan import LoadResult
+from echoproto.processes.childprocess import (
+    ParentPipe,
+    ignoreSignals,
+    openParentPipe,
+    receiveMessage,
+)
 from echoproto.reactors.install import installClientReactor
 from echoproto.targets.failures import describeFailure
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from echoproto.childprocess import STOP_GRACE, ChildProcess
 from echoproto.errors import EchoprotoError, TargetError
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.messages import GO, LoadAssignment, LoadReport
 from echoproto.measure.load.partition import ResultAggregator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
+from echoproto.processes.childprocess import STOP_GRACE, ChildProcess
 from echoproto.units import SECOND
 
 

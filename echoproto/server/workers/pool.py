@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from echoproto.childprocess import STOP_GRACE, ChildProcess
+from echoproto.processes.childprocess import STOP_GRACE, ChildProcess
 from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.server.workers.aggregate import CounterAggregator
 from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig, WorkerOrder
@@ -178,7 +178,7 @@ class WorkerPool:
         Let all workers drain and end.
 
         :param seconds: how long each drain may take; a worker that takes
-            :data:`~echoproto.childprocess.STOP_GRACE` longer is killed.
+            :data:`~echoproto.processes.childprocess.STOP_GRACE` longer is killed.
         :return: fires when all processes have ended.
         """
         if not self._isDraining:

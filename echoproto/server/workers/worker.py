@@ -20,7 +20,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
-from echoproto.childprocess import (
+from echoproto.processes.childprocess import (
     REPORT_DESCRIPTOR,
     ParentPipe,
     ignoreSignals,

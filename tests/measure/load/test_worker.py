@@ -11,12 +11,12 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.childprocess import IGNORED_SIGNALS, encodeMessage
 from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.load import worker as workerModule
 from echoproto.measure.load.messages import GO, LoadReport
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.worker import LoadWorker, runLoadWorker
+from echoproto.processes.childprocess import IGNORED_SIGNALS, encodeMessage
 from echoproto.protocols.echo import EchoFactory
 from echoproto.targets.target import Target
 from echoproto.testing import endpointTo

@@ -6,12 +6,12 @@ from typing import Any
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.childprocess import STOP_GRACE
 from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.messages import GO, LoadReport
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.workers import LoadWorkerPool
+from echoproto.processes.childprocess import STOP_GRACE
 from echoproto.units import SECOND
 from tests.fakeprocesses import FakeProcess, FakeProcessReactor
 from tests.measure.load.assignments import makeAssignment

@@ -8,7 +8,7 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from echoproto.childprocess import STOP_GRACE
+from echoproto.processes.childprocess import STOP_GRACE
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.histogram import Histogram
 from echoproto.server.monitoring.looplag import BOUNDS

@@ -13,7 +13,7 @@ from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock, S
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from echoproto.childprocess import IGNORED_SIGNALS, REPORT_DESCRIPTOR, encodeMessage
+from echoproto.processes.childprocess import IGNORED_SIGNALS, REPORT_DESCRIPTOR, encodeMessage
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listeners import Listener
 from echoproto.server.config.settings import Settings

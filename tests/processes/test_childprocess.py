@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 import echoproto
-from echoproto import childprocess
-from echoproto.childprocess import (
+from echoproto.processes import childprocess
+from echoproto.processes.childprocess import (
     IGNORED_SIGNALS,
     ChildProcess,
     ParentPipe,

@@ -7,8 +7,8 @@ from resource import RLIM_INFINITY, RLIMIT_AS, RLIMIT_NOFILE, getrlimit
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto import resources as module
-from echoproto.resources import descriptorLimit, memoryLimit, processors
+from echoproto.processes import resources as module
+from echoproto.processes.resources import descriptorLimit, memoryLimit, processors
 
 
 class FakeMachine(SynchronousTestCase):

@@ -1,0 +1,1 @@
+"""Worker processes, and the limits of this process and its control groups."""
