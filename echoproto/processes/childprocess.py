@@ -35,6 +35,7 @@ from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+import echoproto
 from echoproto.protocols.deadlines import DeadlineCall
 
 #: The descriptor of the child to which it writes its reports.
@@ -54,7 +55,7 @@ IGNORED_SIGNALS = (
 )
 
 #: The folder from which this echoproto was imported.
-_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_HOME = os.path.dirname(os.path.dirname(os.path.abspath(echoproto.__file__)))
 
 
 def childPath(path: Sequence[str], current: str, home: str = _HOME) -> list[str]:
