@@ -18,7 +18,12 @@ class ThreadedReactor(MemoryReactorClock):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[Any] = []
+        self.resolver: Any = None
         self.called = threading.Event()
+
+    # Twisted's own has it only in newer versions.
+    def installNameResolver(self, resolver: Any) -> Any:
+        self.resolver = resolver
 
     def callFromThread(self, call: Any, *arguments: Any) -> None:
         self.calls.append((call, arguments, threading.current_thread().daemon))
@@ -48,7 +53,7 @@ class LookupTests(SynchronousTestCase):
         """Names are looked up in threads that the end of the process does not wait for."""
         reactor, receiver = ThreadedReactor(), Receiver()
         abandonLookupsAtEnd(reactor)
-        reactor.nameResolver.resolveHostName(receiver, "127.0.0.1")
+        reactor.resolver.resolveHostName(receiver, "127.0.0.1")
         self.assertTrue(reactor.called.wait(120))
         [(call, arguments, isDaemon)] = reactor.calls
         self.assertTrue(isDaemon)
