@@ -442,7 +442,7 @@ GARBAGE = {
     "a block without its last byte": BLOCK[:-1],
     "a block of 64 KiB": SIGNATURE + b"\x21\x11\xff\xff" + bytes(0xFFFF),
     "a block of version 3": SIGNATURE + b"\x31\x11\x00\x0c" + bytes(12),
-    "a block of UDP": SIGNATURE + b"\x21\x12\x00\x0c" + bytes(12),
+    "a block of no transport": SIGNATURE + b"\x21\x13\x00\x0c" + bytes(12),
     "a block too short for its family": SIGNATURE + b"\x21\x21\x00\x0c" + bytes(12),
     "HTTP": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
