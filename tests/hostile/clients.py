@@ -296,7 +296,7 @@ def serving(*arguments: str, descriptors: int | None = None) -> Iterator[Program
     assert "Traceback" not in "".join(program.log)
 
 
-_CLOSED = re.compile(r" from \S+ (\w+) after [\d.]+ s, ")
+_CLOSED = re.compile(r" from .+ (\w+) after [\d.]+ s, ")
 _CLOSED_TOTALS = re.compile(r" ended \d+ more connections?: ([^;]+);")
 
 
