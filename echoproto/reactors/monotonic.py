@@ -22,7 +22,6 @@ def useMonotonicTime(reactor: Any) -> None:
     """
     if not isinstance(reactor, ReactorBase) or "seconds" in vars(reactor):
         return
-    monotonic = time.monotonic
-    start = time.time() - monotonic()
+    start = time.time() - time.monotonic()
     # An attribute of the instance, which Twisted reads for every timed call.
-    reactor.seconds = lambda: start + monotonic()
+    reactor.seconds = lambda: start + time.monotonic()
