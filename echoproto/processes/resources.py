@@ -78,9 +78,10 @@ def _files(proc: Path, controller: str, name: str) -> Iterator[Path]:
 
 
 def _upwards(mounted: Path, group: str, name: str) -> Iterator[Path]:
+    """The readable files of this name, from the folder of a group up to that of its hierarchy."""
     folder = mounted / group
     while True:
-        if (folder / name).is_file():
+        if os.access(folder / name, os.R_OK):
             yield folder / name
         if folder == mounted:
             return

@@ -2,8 +2,8 @@
 The timeouts of a connection, each with the precedent that its default follows.
 
 In seconds, kept within two checks (:data:`echoproto.protocols.connections.CHECK_INTERVAL`); ``inf``
-means never. Used by
-:mod:`echoproto.protocols.stream` and :mod:`echoproto.transports.proxyprotocol`.
+means never. Used by :mod:`echoproto.protocols.stream` and
+:mod:`echoproto.transports.proxyprotocol`.
 """
 
 from __future__ import annotations
