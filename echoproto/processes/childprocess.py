@@ -1,5 +1,5 @@
 """
-Child processes that run a module of ours.
+Child processes that run a module of ours: the parent's side. :mod:`.parentpipe` is the child's.
 
 The parent sends messages to the child's standard input, which it keeps open: its end means that the
 parent is gone. The child writes its reports, one per line, to :data:`REPORT_DESCRIPTOR`. The
@@ -19,21 +19,16 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from io import BufferedReader
 from typing import Any, cast
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import (
-    IHalfCloseableProtocol,
     IProcessTransport,
     IReactorProcess,
     IReactorTime,
-    ITransport,
 )
-from twisted.internet.protocol import ProcessProtocol, connectionDone
-from twisted.protocols.basic import Int32StringReceiver
+from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 import echoproto
 from echoproto.protocols.deadlines import DeadlineCall
@@ -213,85 +208,3 @@ class ChildProcess(ProcessProtocol):
         :param isClean: whether its status is 0.
         """
         raise NotImplementedError
-
-
-@implementer(IHalfCloseableProtocol)
-class ParentPipe(Int32StringReceiver):
-    """
-    The child's side: its pipes to the parent.
-
-    :param reactor: stopped when the parent is gone.
-    """
-
-    MAX_LENGTH = MAX_REPORT_BYTES
-
-    def __init__(self, reactor: Any) -> None:  # Any: IReactorCore and its attribute running
-        self._reactor = reactor
-
-    def stringReceived(self, string: bytes) -> None:
-        """See ``Int32StringReceiver``."""
-        self.messageReceived(pickle.loads(string))
-
-    def messageReceived(self, message: Any) -> None:
-        """The parent has sent a message while the reactor runs."""
-
-    def sendReport(self, line: bytes) -> None:
-        """Send one line, without its end."""
-        transport: Any = self.transport
-        transport.write(line + b"\n")
-
-    def readConnectionLost(self) -> None:
-        """The parent has closed our standard input, or is gone."""
-        self.stop()
-
-    def writeConnectionLost(self) -> None:
-        """The parent reads no more reports; :meth:`readConnectionLost` follows."""
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Both pipes are closed."""
-        self.stop()
-
-    def stop(self) -> None:
-        """Stop the reactor, unless it is stopping already."""
-        if self._reactor.running:
-            self._reactor.stop()
-
-
-def receiveMessage() -> Any:
-    """
-    Wait for the next message of the parent, before the reactor runs.
-
-    :return: the message, of any type.
-    :raise EOFError: the parent is gone.
-    """
-    # Unbuffered, as the next message may be for ParentPipe.
-    (length,) = struct.unpack("!I", _readExactly(4))
-    return pickle.loads(_readExactly(length))
-
-
-def _readExactly(length: int) -> bytes:
-    stream = cast(BufferedReader, sys.stdin.buffer).raw
-    data = b""
-    while len(data) < length:
-        piece = stream.read(length - len(data))
-        if not piece:
-            raise EOFError
-        data += piece
-    return data
-
-
-def openParentPipe(pipe: ParentPipe, reactor: object) -> ITransport:
-    """Connect ``pipe`` to the parent: to standard input and :data:`REPORT_DESCRIPTOR`."""
-    # Here, as it imports the reactor.
-    from twisted.internet import stdio
-
-    standardIO: Any = stdio.StandardIO  # Any: its parameters are not typed
-    transport: ITransport = standardIO(pipe, stdin=0, stdout=REPORT_DESCRIPTOR, reactor=reactor)
-    return transport
-
-
-def ignoreSignals() -> None:
-    """Ignore :data:`IGNORED_SIGNALS`; a child calls it first."""
-    for number in IGNORED_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED_SIGNALS)

@@ -24,11 +24,12 @@ from echoproto.server.listening import ListenerService
 from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.monitoring.looplag import LoopLag
 from echoproto.server.monitoring.metrics import exposition
-from echoproto.server.monitoring.status import IState, statusSite
+from echoproto.server.monitoring.status import IState
+from echoproto.server.monitoring.statussite import StatusSite
+from echoproto.server.notifier import Notifier, Watchdog
 from echoproto.server.ports import Platform
 from echoproto.server.privileges import Identity
 from echoproto.server.signals import STOP_SIGNALS
-from echoproto.server.systemd import Notifier, Watchdog
 
 
 @implementer(IState)
@@ -136,7 +137,7 @@ class EchoprotoService(Service):
         self._tellReady()
 
     def _readAgain(self) -> None:
-        self.listeners.reload()
+        self.listeners.certificates.reload()
 
     # IState, shown by the status listener
 
@@ -153,4 +154,4 @@ class EchoprotoService(Service):
         return exposition(self.listeners.watched(), self.listeners.draining, self.delay.histogram)
 
     def _site(self) -> Any:
-        return statusSite(self._reactor, self)
+        return StatusSite(self._reactor, self)

@@ -26,7 +26,7 @@ from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFacto
 from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
 from echoproto.protocols.stream import StreamFactory, StreamProtocol
 from echoproto.server.certificates import ServerContext
-from echoproto.server.config.listeners import Listener
+from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.log import LogObserver

@@ -1,49 +1,28 @@
 """
-The listeners as a Twisted service: opens all of them or none, and drains them when stopped.
-
-It can be added to any ``MultiService``. :mod:`echoproto.server.builder` builds the service of a
-listener; sockets are opened through :mod:`echoproto.server.ports`, which is passed in, so that
-tests need no socket.
+The listeners as a Twisted service: opened when it is started (:mod:`echoproto.server.opener`),
+drained when it is stopped. It can be added to any ``MultiService``.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from errno import EADDRINUSE
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.error import CannotListenError, ConnectionDone
-from twisted.internet.interfaces import IListeningPort, IReadDescriptor
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from echoproto.errors import StartupError
-from echoproto.server.acceptguard import guardAccepting
-from echoproto.server.builder import ListenerBuilder, ListenerRuntime
-from echoproto.server.certificates import ServerContext, TLSFiles
-from echoproto.server.config.listeners import Listener
+from echoproto.server.builder import ListenerRuntime
+from echoproto.server.certificateset import CertificateSet
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.log import addressText
-from echoproto.server.ports import LISTEN_ERRORS, Platform, errnoOf, explainListenError
+from echoproto.server.opener import ListenerOpener, OpenListener, closeAtOnce
+from echoproto.server.ports import Platform
 from echoproto.server.privileges import mayRemove
-from echoproto.server.sockets import acceptOnlyWithRoom, setListenerOptions
-
-#: How often a port is picked for a bare 0: another program may take it before all carriers have it.
-PORT_PICKS = 20
-
-
-@dataclass(frozen=True)
-class _Open:
-    """An open listener, its port, and its runtime; the status listener has none."""
-
-    listener: Listener
-    port: IListeningPort
-    runtime: ListenerRuntime | None
 
 
 def _acceptWaiting(port: Any) -> None:
@@ -84,7 +63,7 @@ class ListenerService(Service):
         self._machine = machine if machine is not None else Platform()
         self._makeSite = makeSite
         self._announces = announce
-        self._open: list[_Open] = []
+        self._open: list[OpenListener] = []
         self._drained: list[ListenerRuntime] = []
         self.draining = False
 
@@ -105,22 +84,8 @@ class ListenerService(Service):
         """
         Service.privilegedStartService(self)
         self.draining, self._drained = False, []
-        try:
-            self._builder = ListenerBuilder(
-                self._reactor,
-                self._settings,
-                self._machine.descriptorLimit(),
-                self._machine.memoryLimit(),
-            )
-        except StartupError as error:
-            self._machine.reportStartupError(str(error))
-            raise StartupError(str(error), said=True) from None
-        hasIPv6 = self._machine.hasIPv6()
-        for group in self._settings.groups:
-            self._openGroup(
-                [listener for listener in group if hasIPv6 or not listener.optional], PORT_PICKS
-            )
-        self._holdWhenFull()
+        opener = ListenerOpener(self._reactor, self._settings, self._machine, self._makeSite)
+        self._open = opener.openAll()
         # Logged when the reactor runs: a program that waits for these lines may send a signal or
         # connect at once.
         if self._announces:
@@ -142,23 +107,6 @@ class ListenerService(Service):
         """
         for runtime in self._runtimes():
             runtime.report()
-
-    def reload(self) -> None:
-        """
-        Read the certificates again, for new connections; if they cannot be used, the current ones
-        stay.
-        """
-        contexts = self._contexts()
-        wrong: set[str] = set()
-        for context in contexts:
-            try:
-                context.load()
-            except ValueError as error:
-                wrong.add(str(error))
-        for reason in sorted(wrong):
-            self._log.error("the current certificates stay in use: {reason}", reason=reason)
-        if not wrong:
-            self._log.info("read the certificates of {number} listeners", number=len(contexts))
 
     def stopService(self) -> Deferred[None]:
         """
@@ -186,29 +134,22 @@ class ListenerService(Service):
         for runtime in self._drained:
             runtime.drain(0.0)
 
-    def _closeRest(self, rest: Sequence[_Open]) -> Deferred[None]:
+    def _closeRest(self, rest: Sequence[OpenListener]) -> Deferred[None]:
         self.report()
         return gatherResults([self._close(opening) for opening in rest]).addCallback(lambda _: None)
 
-    def replaceCertificates(self, files: Iterable[TLSFiles]) -> None:
-        """Use what another process has read, for new connections."""
-        byName = {name: name for name in files}
-        for context in self._contexts():
-            context.load(byName[context.files])
-
-    def loadedFiles(self) -> list[TLSFiles]:
-        """The certificates in use, with their contents, for :meth:`replaceCertificates`."""
-        return [context.loaded for context in self._contexts()]
-
-    def _contexts(self) -> list[ServerContext]:
-        return [runtime.context for runtime in self._runtimes() if runtime.context is not None]
+    @property
+    def certificates(self) -> CertificateSet:
+        """The certificates of the listeners."""
+        contexts = [runtime.context for runtime in self._runtimes()]
+        return CertificateSet([context for context in contexts if context is not None])
 
     def _runtimes(self) -> list[ListenerRuntime]:
         return [
             opening.runtime for opening in self._open if opening.runtime is not None
         ] + self._drained
 
-    def _close(self, opened: _Open) -> Deferred[Any]:
+    def _close(self, opened: OpenListener) -> Deferred[Any]:
         """
         Close a port; a failure, such as a missing file of a UNIX socket, must not end the drain.
         """
@@ -223,32 +164,6 @@ class ListenerService(Service):
 
         return maybeDeferred(opened.port.stopListening).addErrback(failed)
 
-    def _openGroup(self, group: Sequence[Listener], picks: int) -> None:
-        """Open the listeners of one option; on one port for port 0."""
-        before = len(self._open)
-        listener = group[0]
-        try:
-            for listener in self._placed(group):
-                self._open.append(self._listen(listener))
-        except LISTEN_ERRORS as error:
-            self.abandon(before)
-            if group[0].port == 0 and errnoOf(error) == EADDRINUSE and picks > 1:
-                return self._openGroup(group, picks - 1)
-            self.abandon(0)
-            if group[0].port == 0 and isinstance(error, CannotListenError):
-                # Picking a port tries all addresses at once: name the one that cannot be bound.
-                listener = replace(listener, interface=str(error.interface))
-            message = explainListenError(listener, error)
-            self._machine.reportStartupError(message)
-            raise StartupError(message, said=True) from None
-
-    def _placed(self, group: Sequence[Listener]) -> Sequence[Listener]:
-        if group[0].port != 0:
-            return group
-        interfaces = list(dict.fromkeys(listener.interface for listener in group))
-        port = self._machine.pickPort(interfaces)
-        return [listener.withPort(port) for listener in group]
-
     def _announce(self) -> None:
         for opening in self._open:
             self._log.info(
@@ -257,43 +172,6 @@ class ListenerService(Service):
                 carrier=opening.listener.carrier,
                 address=addressText(opening.port.getHost()),
             )
-
-    def _listen(self, listener: Listener) -> _Open:
-        if listener.service == "status" and self._makeSite is not None:
-            port = self._machine.openStream(self._reactor, listener, self._makeSite())
-            guardAccepting(port, self._reactor, f"status on {listener.displayName}")
-            return _Open(listener, port, None)
-        runtime = self._builder.build(listener)
-        if listener.carrier == "udp":
-            port = self._machine.openDatagrams(self._reactor, listener, runtime.service)
-        else:
-            port = self._machine.openStream(self._reactor, listener, runtime.service)
-            setListenerOptions(port, self._settings.userTimeout)
-            guardAccepting(port, self._reactor, f"{listener.service} on {listener.displayName}")
-        # Named by its place, because two texts may be alike.
-        place = f"{listener.carrier} {addressText(port.getHost())}"
-        return _Open(
-            listener, port, replace(runtime, watched=replace(runtime.watched, place=place))
-        )
-
-    def _holdWhenFull(self) -> None:
-        if not self._settings.waitWhenFull:
-            return
-        admission = self._builder.connections
-        ports: list[Any] = [
-            opening.port
-            for opening in self._open
-            if opening.runtime is not None and opening.listener.carrier != "udp"
-        ]
-        for port in ports:
-            acceptOnlyWithRoom(port, lambda: admission.room)
-
-        def resume() -> None:
-            for port in ports:
-                if port.connected and not port.disconnecting:
-                    port.startReading()
-
-        admission.whenRoom = resume
 
     def checkAccess(self) -> None:
         """Log files that the current user may not use later: keys, and sockets to be removed."""
@@ -305,16 +183,8 @@ class ListenerService(Service):
                     path=path,
                     uid=os.getuid(),
                 )
-        for context in self._contexts():
-            try:
-                context.files.read()
-            except ValueError as error:
-                self._log.warn("SIGHUP cannot read the certificates again: {reason}", reason=error)
+        self.certificates.checkAccess()
 
-    def abandon(self, first: int = 0) -> None:
-        """Close at once the listeners that were opened from ``first`` on: the start has failed."""
-        # The reactor does not run yet, so a Deferred of stopListening() would never fire: do at
-        # once what it would do later, because a UNIX socket leaves a file behind.
-        while len(self._open) > first:
-            port: Any = self._open.pop().port
-            port.connectionLost(Failure(ConnectionDone()))
+    def abandon(self) -> None:
+        """Close the listeners at once: the start has failed."""
+        closeAtOnce(self._open)

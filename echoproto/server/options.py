@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, ClassVar
 
 import twisted
@@ -27,7 +24,8 @@ from echoproto.protocols.timeouts import Timeouts
 from echoproto.reactors.monotonic import useMonotonicTime
 from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.config.listeners import Listener, parseListener
+from echoproto.server.config.listener import Listener
+from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.logstream import escapeUnencodable
 from echoproto.server.parameters import DEFAULT_PORT, PARAMETERS, Parameter
@@ -39,42 +37,11 @@ from echoproto.server.systemd import (
     initialEnvironment,
     passedSockets,
 )
-from echoproto.server.twistdfiles import checkTwistdFiles
+from echoproto.server.twistdfiles import checkTwistdFiles, removeOwnPIDFile
+from echoproto.server.usage import EXAMPLES, usageText
 
 #: The interface of the status listener if only a port is given.
 STATUS_INTERFACE = "127.0.0.1"
-
-#: Columns of the names in ``--help``.
-_NAME_COLUMNS = 28
-
-_NOTES = """
-Other options:
-      --version             Print the versions of echoproto and Twisted.
-      --help                Show this text.
-
-LISTENER is a port number, for TCP and UDP on IPv4 and IPv6, or a description:
-  tcp:7:interface=127.0.0.1  tcp6:7  udp:7:interface=127.0.0.1  unix:/run/echo
-  tls:FOLDER:7               TLS with the .pem files in FOLDER (IPv6 unless
-                             interface=0.0.0.0 is given)
-  systemd:                   every socket passed by systemd; systemd:NAME
-Stream descriptions also accept
-  tlsCert=FILE tlsKey=FILE tlsClientCA=FILE   TLS, mutual with the last; tls=no
-  proxy=v1|v2|any trust=NET,NET               clients announced by a PROXY
-                             header, from proxies in NET [loopback]
-TIME is 30, 1.5s, 200ms, 10m or 2h; 0 means never. NET is 192.0.2.0/24 or an
-address, 2001\\:db8\\:\\:/32 inside a description.
-SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP reads
-the certificates again.
-"""
-
-_EXAMPLES = """
-Examples:
-  twistd -n echoproto                         echo on port 12345
-  twistd -n echoproto -p 7 --greet 7007       both services; low ports need root
-  twistd -n echoproto -p 7 --interface ::1    echo on one address
-  twistd -n echoproto -p unix:/tmp/echo.sock  echo on a UNIX socket
-  twistd -n echoproto -p 7 -p tcp:8007:proxy=any --status 9100
-"""
 
 
 class Options(UsageOptions):
@@ -87,7 +54,7 @@ class Options(UsageOptions):
 
     synopsis = "[options]"
     longdesc = "Answers echo (RFC 862) and greeting on TCP and UDP until stopped by a signal."
-    examples = _EXAMPLES
+    examples = EXAMPLES
     parameters: ClassVar[Sequence[Parameter]] = PARAMETERS
     optFlags: ClassVar = [
         [parameter.name, parameter.short, parameter.help]
@@ -114,13 +81,7 @@ class Options(UsageOptions):
 
     def getUsage(self, width: int | None = None) -> str:
         """The options by group, the forms of their values, and examples."""
-        lines = [self.longdesc]
-        for group in dict.fromkeys(parameter.group for parameter in self.parameters):
-            lines += ["", f"{group}:"]
-            for parameter in self.parameters:
-                if parameter.group == group:
-                    lines += _described(parameter, width or 80)
-        return "\n".join(lines) + f"\n{_NOTES}{self.examples}"
+        return usageText(self.longdesc, self.parameters, self.examples, width or 80)
 
     def parseArgs(self, *words: str) -> None:
         """Refuse arguments that are not options."""
@@ -138,7 +99,7 @@ class Options(UsageOptions):
             checkTwistdFiles(self.parent)
         values = self._values()
         if self.parent:
-            _removeOwnPIDFile(self.parent.get("pidfile"))
+            removeOwnPIDFile(self.parent.get("pidfile"))
         for address in values["interface"]:
             if not isIPAddress(address) and not isIPv6Address(address):
                 raise StartupError(f"--interface: invalid address {address!r} (a numeric one)")
@@ -214,24 +175,6 @@ for _parameter in PARAMETERS:
             setattr(Options, f"opt_{_name}", _appender(_parameter))
 
 
-def _described(parameter: Parameter, width: int) -> list[str]:
-    """The lines of an option in ``--help``."""
-    letter = f"-{parameter.short}, " if parameter.short else "    "
-    value = "" if parameter.isFlag else "="
-    name = f"  {letter}--{parameter.name}{value}"
-    default = "" if parameter.default is None else f" [default: {parameter.default}]"
-    indent = " " * _NAME_COLUMNS
-    text = textwrap.wrap(
-        parameter.help + default,
-        width - 1,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-    )
-    first = f"{name:{_NAME_COLUMNS}}{text[0].lstrip()}" if len(name) < _NAME_COLUMNS else name
-    return [first, *(text[1:] if len(name) < _NAME_COLUMNS else text)]
-
-
 def _checkNoPassed(values: dict[str, Any], reason: str) -> None:
     """Check that no listener needs a passed socket; with ``domain=`` Twisted looks for it."""
     for option in ("port", "greet", "status"):
@@ -274,17 +217,6 @@ def _takeIdentity(twistdOptions: Any) -> Identity:
     identity = identityOf(twistdOptions.get("uid"), twistdOptions.get("gid"))
     twistdOptions["uid"] = twistdOptions["gid"] = None
     return identity
-
-
-def _removeOwnPIDFile(path: str | None) -> None:
-    """
-    Remove a pidfile that names this process, which has not written one yet: it is a killed server's
-    that had the same number, as in every start of a container. ``twistd`` would take it for a
-    running server.
-    """
-    with suppress(OSError, ValueError):
-        if path and int(Path(path).read_text()) == os.getpid():
-            os.remove(path)
 
 
 def makeService(options: Options) -> IService:

@@ -242,7 +242,7 @@ PARAMETERS = (
         "status",
         MONITORING,
         "Serve /healthz, /readyz and /metrics over HTTP on this port of 127.0.0.1, or on a "
-        "description; /metrics needs the extra 'metrics'. Repeatable.",
+        "description. Repeatable.",
         isRepeatable=True,
     ),
 )

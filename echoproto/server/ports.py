@@ -22,7 +22,8 @@ from twisted.python.failure import Failure
 
 from echoproto.processes.resources import descriptorLimit, memoryLimit
 from echoproto.protocols.datagram import DatagramServerProtocol
-from echoproto.server.config.listeners import Listener, parseDatagrams
+from echoproto.server.config.listener import Listener
+from echoproto.server.config.parser import parseDatagrams
 from echoproto.server.signals import ignoreRotation, onSignal, postponeStop
 from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort
 from echoproto.server.systemd import adoptDatagrams, adoptStream

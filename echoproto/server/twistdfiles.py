@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from echoproto.errors import StartupError
@@ -35,3 +37,14 @@ def checkTwistdFiles(options: Mapping[str, Any]) -> None:
                 f"twistd: the {option} {os.path.abspath(path)!r} cannot be written; "
                 f"{_REMEDIES[option]}"
             )
+
+
+def removeOwnPIDFile(path: str | None) -> None:
+    """
+    Remove a pidfile that names this process, which has not written one yet: it is a killed server's
+    that had the same number, as in every start of a container. ``twistd`` would take it for a
+    running server.
+    """
+    with suppress(OSError, ValueError):
+        if path and int(Path(path).read_text()) == os.getpid():
+            os.remove(path)

@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from echoproto import connectEcho, connectEchoDatagram, greet
 from echoproto.errors import ConnectionClosed
-from echoproto.server.config.listeners import Listener
+from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.listening import ListenerService
 from echoproto.server.sockets import boundSocket

@@ -8,27 +8,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from twisted.internet import stdio
-from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 import echoproto
 from echoproto.processes import childprocess
 from echoproto.processes.childprocess import (
-    IGNORED_SIGNALS,
     ChildProcess,
-    ParentPipe,
-    _blockedSignals,
     childCommand,
     childPath,
-    encodeMessage,
-    ignoreSignals,
-    openParentPipe,
-    receiveMessage,
 )
-from tests.fakeprocesses import FakeProcess, FakeProcessReactor, standardInput
+from tests.fakeprocesses import FakeProcess, FakeProcessReactor
 
 HOME = str(Path(echoproto.__file__).parent.parent)
 
@@ -208,67 +197,3 @@ class ChildProcessTests(SynchronousTestCase):
             child.reportReceived(b"")
         with self.assertRaises(NotImplementedError):
             child.exited("", isClean=True)
-
-
-class ParentPipeTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.reactor: Any = MemoryReactorClock()
-        # Twisted before 25.5 starts with True here.
-        self.reactor.running, self.reactor.hasStopped = True, False
-        self.pipe = ParentPipe(self.reactor)
-
-    def test_reports(self) -> None:
-        """A report is one line."""
-        transport = StringTransport()
-        self.pipe.makeConnection(transport)
-        self.pipe.sendReport(b"one")
-        self.assertEqual(transport.value(), b"one\n")
-
-    def test_parentGone(self) -> None:
-        """The reactor is stopped once when standard input is closed, not when the reports are."""
-        verifyObject(IHalfCloseableProtocol, self.pipe)
-        self.pipe.writeConnectionLost()
-        self.assertFalse(self.reactor.hasStopped)
-        self.pipe.readConnectionLost()
-        self.assertTrue(self.reactor.hasStopped)
-        self.reactor.running = self.reactor.hasStopped = False
-        self.pipe.connectionLost()
-        self.assertFalse(self.reactor.hasStopped)
-
-    def test_open(self) -> None:
-        """The pipe is connected to standard input and to the report descriptor."""
-        with mock.patch.object(stdio, "StandardIO") as standardIO:
-            transport = openParentPipe(self.pipe, self.reactor)
-        standardIO.assert_called_once_with(self.pipe, stdin=0, stdout=3, reactor=self.reactor)
-        self.assertIs(transport, standardIO.return_value)
-
-    def test_receiveMessage(self) -> None:
-        """Messages are received one by one until the parent closes the pipe."""
-        self.patch(sys, "stdin", standardInput("one", "two", end=b"\0\0\0\5abc"))
-        self.assertEqual((receiveMessage(), receiveMessage()), ("one", "two"))
-        with self.assertRaises(EOFError):
-            receiveMessage()
-
-    def test_messages(self) -> None:
-        """Messages that arrive while the reactor runs are received one by one."""
-        messages: list[object] = []
-        self.patch(self.pipe, "messageReceived", messages.append)
-        for byte in encodeMessage("one") + encodeMessage({"two": 2}):
-            self.pipe.dataReceived(bytes([byte]))
-        self.assertEqual(messages, ["one", {"two": 2}])
-
-    def test_noMessages(self) -> None:
-        """A message that a child does not know is ignored."""
-        self.pipe.dataReceived(encodeMessage("one"))
-
-    def test_ignoreSignals(self) -> None:
-        """A child ignores signals for its parent, which it inherited blocked."""
-        for number in IGNORED_SIGNALS:
-            self.addCleanup(signal.signal, number, signal.getsignal(number))
-        with _blockedSignals():
-            self.assertLessEqual({*IGNORED_SIGNALS}, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-            signal.raise_signal(signal.SIGTERM)
-            ignoreSignals()
-            self.assertFalse({*IGNORED_SIGNALS} & signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-        for number in IGNORED_SIGNALS:
-            self.assertEqual(signal.getsignal(number), signal.SIG_IGN)

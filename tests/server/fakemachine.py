@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IListeningPort
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
-from echoproto.server.config.listeners import Listener
+from echoproto.server.config.listener import Listener
 from echoproto.server.ports import Platform
 
 

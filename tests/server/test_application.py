@@ -14,11 +14,12 @@ from zope.interface.verify import verifyObject
 
 from echoproto.errors import StartupError
 from echoproto.server.application import EchoprotoService
-from echoproto.server.config.listeners import Listener, parseListener
+from echoproto.server.config.listener import Listener
+from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.monitoring.status import IState
-from echoproto.server.systemd import Notifier
+from echoproto.server.notifier import Notifier
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 from tests.server.fakemachine import FakeMachine

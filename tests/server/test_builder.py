@@ -19,7 +19,8 @@ from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFacto
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.builder import CompositeObserver, ListenerBuilder, ListenerRuntime
-from echoproto.server.config.listeners import Listener, parseListener
+from echoproto.server.config.listener import Listener
+from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import CONNECTION_MEMORY, RESERVED_MEMORY, Settings
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import os
 import socket
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -17,7 +15,7 @@ from echoproto.protocols.timeouts import Timeouts
 from echoproto.server import options as module
 from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.config.listeners import parseListener
+from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options, makeService
 from echoproto.server.parameters import PARAMETERS
@@ -160,6 +158,9 @@ class OptionsTests(SynchronousTestCase):
         options.parent = {"pidfile": "/nonexistent/twistd.pid", "nodaemon": True}
         error = self.assertRaises(StartupError, options.parseOptions, [])
         self.assertIn("pidfile '/nonexistent/twistd.pid' cannot be written", str(error))
+        options = Options()
+        options.parent = {"pidfile": "", "nodaemon": True}
+        options.parseOptions([])
 
     def test_noPassedSockets(self) -> None:
         """A systemd: listener without passed sockets is explained by the variables of systemd."""
@@ -209,29 +210,6 @@ class OptionsTests(SynchronousTestCase):
         """An argument that is no option is refused, with the option that may be meant."""
         with self.assertRaisesRegex(StartupError, "unexpected argument '7'; .*--port"):
             parsed("7")
-
-
-class PIDFileTests(SynchronousTestCase):
-    def isLeft(self, content: str) -> bool:
-        """Whether twistd's pidfile with this content is left when the options are parsed."""
-        path = Path(self.mktemp())
-        path.write_text(content)
-        options: Any = Options()
-        options.parent = {"pidfile": str(path)}
-        options.parseOptions([])
-        return path.exists()
-
-    def test_own(self) -> None:
-        """A pidfile with our own number is a killed server's, and is removed."""
-        self.assertFalse(self.isLeft(str(os.getpid())))
-
-    def test_others(self) -> None:
-        """Others are left to twistd."""
-        for content in (str(os.getppid()), "nonsense", ""):
-            self.assertTrue(self.isLeft(content))
-        options: Any = Options()
-        options.parent = {"pidfile": ""}
-        options.parseOptions([])
 
 
 class MakeServiceTests(SynchronousTestCase):

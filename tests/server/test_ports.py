@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.server import ports as opening
-from echoproto.server.config.listeners import Listener, parseListener
+from echoproto.server.config.listener import Listener
+from echoproto.server.config.parser import parseListener
 from echoproto.server.ports import (
     explainListenError,
     firstUnprivilegedPort,

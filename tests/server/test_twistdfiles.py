@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
-from echoproto.server.twistdfiles import checkTwistdFiles
+from echoproto.server.twistdfiles import checkTwistdFiles, removeOwnPIDFile
 
 
 class TwistdFilesTests(SynchronousTestCase):
@@ -40,3 +41,23 @@ class TwistdFilesTests(SynchronousTestCase):
         self.assertIn("twistd.log' cannot be written", self.wrong(pidfile=""))
         with open(f"{self.folder}/log", "w"):
             self.assertIn("/log' cannot", self.wrong(logfile="log", rundir=self.folder))
+
+
+class PIDFileTests(SynchronousTestCase):
+    def isLeft(self, content: str) -> bool:
+        """Whether a pidfile with this content is left."""
+        path = Path(self.mktemp())
+        path.write_text(content)
+        removeOwnPIDFile(str(path))
+        return path.exists()
+
+    def test_own(self) -> None:
+        """A pidfile with our own number is a killed server's, and is removed."""
+        self.assertFalse(self.isLeft(str(os.getpid())))
+
+    def test_others(self) -> None:
+        """Others are left to twistd; there may be none."""
+        for content in (str(os.getppid()), "nonsense", ""):
+            self.assertTrue(self.isLeft(content))
+        for path in ("", None, "/nonexistent/twistd.pid"):
+            removeOwnPIDFile(path)

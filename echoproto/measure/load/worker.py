@@ -22,12 +22,7 @@ from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadAssignment, LoadReport
 from echoproto.measure.load.plan import LoadResult
-from echoproto.processes.childprocess import (
-    ParentPipe,
-    ignoreSignals,
-    openParentPipe,
-    receiveMessage,
-)
+from echoproto.processes.parentpipe import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
 from echoproto.reactors.install import installClientReactor
 from echoproto.targets.failures import describeFailure
 

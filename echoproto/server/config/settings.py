@@ -17,7 +17,7 @@ from echoproto.protocols.admission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.connections import DRAIN_TIMEOUT
 from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.timeouts import Timeouts
-from echoproto.server.config.listeners import Listener
+from echoproto.server.config.listener import Listener
 
 #: File descriptors in reserve: the standard ones, the log, the reactor's own (about 10), those of
 #: the status listener, and one for a connection that is accepted to be refused. Each listener needs

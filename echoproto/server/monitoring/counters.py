@@ -103,10 +103,11 @@ class MonitoredListener:
     datagrams: Callable[[], DatagramTotals] | None = None
 
     @property
-    def labels(self) -> tuple[str, str]:
-        """The values of :data:`LABELS`."""
+    def labels(self) -> dict[str, str]:
+        """Its labels in the metrics."""
         # A path may have bytes that are not text, which the page cannot hold.
-        return self.service, self.place.encode("utf-8", "backslashreplace").decode("utf-8")
+        place = self.place.encode("utf-8", "backslashreplace").decode("utf-8")
+        return {"service": self.service, "listener": place}
 
     @property
     def bytesReceived(self) -> int:

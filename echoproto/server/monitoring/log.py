@@ -20,7 +20,7 @@ from zope.interface import implementer
 from echoproto.addresses import peerUID
 from echoproto.escape import escaped
 from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
-from echoproto.server.config.listeners import hostPort
+from echoproto.server.config.listener import hostPort
 
 #: Lines for closed connections and greetings of one listener in one interval, besides those of
 #: totals: more than an operator reads; at worst 100 MB a day of closed connections, or 4 GB of the

@@ -11,18 +11,17 @@ Used by :mod:`.supervisor`. The code that runs in a worker is in :mod:`.worker`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from echoproto.processes.childprocess import STOP_GRACE, ChildProcess
-from echoproto.protocols.deadlines import DeadlineCall
+from echoproto.processes.childprocess import STOP_GRACE
 from echoproto.server.workers.aggregate import CounterAggregator
-from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig, WorkerOrder
+from echoproto.server.workers.worker import WorkerOrder
+from echoproto.server.workers.workerprocess import WorkerProcess, WorkerStart
 
 #: Seconds before a dead worker is restarted, by its deaths in a row; the last for all further ones.
 RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -33,73 +32,8 @@ STABLE_AFTER = 10.0
 #: Failed starts in a row after which the server gives up, if no worker has ever served.
 MAX_FAILED_STARTS = 3
 
-#: Seconds from its assignment in which a worker must become ready; then it is killed.
-START_TIMEOUT = 60.0
-
-#: Seconds without a report, of which a worker sends one per second, after which it is not ready.
-SILENT_AFTER = 3.0
-
-#: Seconds without a report after which a worker is killed: it hangs.
-HUNG_AFTER = 15.0
-
 #: Stands for the spare among the numbers of the workers to be started.
 _SPARE = -1
-
-
-@dataclass(frozen=True)
-class WorkerStart:
-    """
-    How to start a worker.
-
-    :ivar config: its first message, when it is started.
-    :ivar descriptors: the sockets that it inherits, by their descriptors there.
-    :ivar assignmentOf: makes its second message, when it becomes the worker with this number.
-    """
-
-    config: WorkerConfig
-    descriptors: Mapping[int, int]
-    assignmentOf: Callable[[int], WorkerAssignment]
-
-
-class _ServerWorker(ChildProcess):
-    """
-    One worker process.
-
-    :ivar number: ``None`` for the spare.
-    :ivar hasServed: whether it has ever been ready.
-    :ivar isSilent: whether its reports have stopped.
-    :ivar assignedAt: when it got its number, in seconds of the reactor.
-    """
-
-    def __init__(self, pool: WorkerPool) -> None:
-        super().__init__()
-        self.number: int | None = None
-        self.hasServed = False
-        self.isSilent = False
-        self.assignedAt = 0.0
-        self._pool = pool
-        self._silence: DeadlineCall | None = None
-
-    @property
-    def isReady(self) -> bool:
-        """Whether it serves."""
-        return self.hasServed and not self.isSilent
-
-    def expectReport(self, clock: IReactorTime, seconds: float, act: Callable[..., object]) -> None:
-        """Call ``act`` with this worker unless it reports in time."""
-        self.expectNothing()
-        self._silence = DeadlineCall(clock, seconds, act, self)
-
-    def expectNothing(self) -> None:
-        """Do not wait for a report."""
-        if self._silence is not None and self._silence.active():
-            self._silence.cancel()
-
-    def reportReceived(self, line: bytes) -> None:
-        self._pool.reportReceived(self, line)
-
-    def exited(self, how: str, isClean: bool) -> None:
-        self._pool.exited(self, how, isClean)
 
 
 class WorkerPool:
@@ -131,8 +65,8 @@ class WorkerPool:
         self._prepare = prepare
         self._onReady = onReady
         self._onFailure = onFailure
-        self._workers: dict[int, _ServerWorker] = {}
-        self._spare: _ServerWorker | None = None
+        self._workers: dict[int, WorkerProcess] = {}
+        self._spare: WorkerProcess | None = None
         self._deaths = [0] * count
         self._failedStarts = 0
         self._hasServed = False
@@ -196,11 +130,9 @@ class WorkerPool:
         self._waiting.append(drained)
         return drained
 
-    def reportReceived(self, worker: _ServerWorker, line: bytes) -> None:
-        """``worker`` has sent a report."""
+    def _reportReceived(self, worker: WorkerProcess, line: bytes) -> None:
         try:
             report = json.loads(line)
-            self._heard(worker)
             if "snapshot" in report and worker.number is not None:
                 self.counters.update(worker.number, report["snapshot"])
             elif "ready" in report:
@@ -212,28 +144,7 @@ class WorkerPool:
                 error=error,
             )
 
-    def _heard(self, worker: _ServerWorker) -> None:
-        """``worker`` has sent a report: it does not hang."""
-        if worker.isSilent:
-            worker.isSilent = False
-            self._log.info("worker {number} reports again", number=worker.number)
-        if not self._isDraining and worker.number is not None:
-            worker.expectReport(self._reactor, SILENT_AFTER, self._fellSilent)
-
-    def _fellSilent(self, worker: _ServerWorker) -> None:
-        worker.isSilent = True
-        self._log.error(
-            "worker {number} has not reported for {seconds:g} s",
-            number=worker.number,
-            seconds=SILENT_AFTER,
-        )
-        worker.expectReport(self._reactor, HUNG_AFTER - SILENT_AFTER, self._hangs)
-
-    def _hangs(self, worker: _ServerWorker) -> None:
-        self._log.error("worker {number} hangs and is killed", number=worker.number)
-        worker.kill()
-
-    def _becameReady(self, worker: _ServerWorker) -> None:
+    def _becameReady(self, worker: WorkerProcess) -> None:
         worker.hasServed = self._hasServed = True
         self._failedStarts = 0
         if self.isReady:
@@ -253,10 +164,9 @@ class WorkerPool:
     def _scheduleSpare(self) -> None:
         self._starts[_SPARE] = self._reactor.callLater(STABLE_AFTER, self._startSpare)
 
-    def exited(self, worker: _ServerWorker, how: str, isClean: bool) -> None:
+    def _exited(self, worker: WorkerProcess, how: str, isClean: bool) -> None:
         """``worker`` has ended: replace it, unless the pool is draining."""
         number = worker.number
-        worker.expectNothing()
         if number is None:
             self._spare = None
         else:
@@ -273,7 +183,7 @@ class WorkerPool:
             self._log.error("worker {number} {how}", number=number, how=how)
             self._replace(number, worker, how)
 
-    def _replace(self, number: int, worker: _ServerWorker, how: str) -> None:
+    def _replace(self, number: int, worker: WorkerProcess, how: str) -> None:
         if self._reactor.seconds() - worker.assignedAt >= STABLE_AFTER and worker.hasServed:
             self._deaths[number] = 0
         self.restarts += 1
@@ -308,22 +218,19 @@ class WorkerPool:
             self._log.error("worker {number} {how}", number=number, how=how)
             self._startFailed(number, how)
             return
-        worker.number = number
-        worker.assignedAt = self._reactor.seconds()
         self._workers[number] = worker
-        worker.expectReport(self._reactor, START_TIMEOUT, self._hangs)
-        worker.send(self._prepare().assignmentOf(number))
+        worker.assign(number, self._prepare().assignmentOf(number))
 
-    def _spawn(self) -> _ServerWorker:
+    def _spawn(self) -> WorkerProcess:
         start = self._prepare()
-        worker = _ServerWorker(self)
+        worker = WorkerProcess(self._reactor, self._reportReceived, self._exited)
         worker.spawn(
             self._reactor, "echoproto.server.workers.worker", "runWorker", start.descriptors
         )
         worker.send(start.config)
         return worker
 
-    def _processes(self) -> list[_ServerWorker]:
+    def _processes(self) -> list[WorkerProcess]:
         # The spare comes first, so that its copies of the sockets are closed before a worker closes
         # its own.
         spare = [] if self._spare is None else [self._spare]

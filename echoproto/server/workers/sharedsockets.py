@@ -23,7 +23,8 @@ from twisted.internet.protocol import DatagramProtocol, Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.server.config.listeners import Listener, parseDatagrams
+from echoproto.server.config.listener import Listener
+from echoproto.server.config.parser import parseDatagrams
 from echoproto.server.ports import Platform, openStream
 from echoproto.server.sockets import StreamReactor, boundSocket, checkFree
 from echoproto.server.systemd import PassedSocket, adoptDatagrams

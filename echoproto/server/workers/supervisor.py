@@ -17,11 +17,12 @@ from twisted.internet.defer import Deferred
 from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.metrics import WorkerCounts, exposition
+from echoproto.server.notifier import Notifier
 from echoproto.server.ports import Platform
-from echoproto.server.systemd import Notifier
-from echoproto.server.workers.pool import WorkerPool, WorkerStart
+from echoproto.server.workers.pool import WorkerPool
 from echoproto.server.workers.sharedsockets import SharedListeners
 from echoproto.server.workers.worker import FIRST_SOCKET, WorkerAssignment, WorkerConfig
+from echoproto.server.workers.workerprocess import WorkerStart
 
 
 class Supervisor(EchoprotoService):
@@ -72,7 +73,7 @@ class Supervisor(EchoprotoService):
         return WorkerStart(config, self._shared.descriptors(FIRST_SOCKET), self._assignmentOf)
 
     def _assignmentOf(self, number: int) -> WorkerAssignment:
-        loaded = {files: files for files in self.listeners.loadedFiles()}
+        loaded = {files: files for files in self.listeners.certificates.loaded()}
         groups = [
             [listener.withCertificates(loaded) for listener in group]
             for group in self._shared.groupsFor(number, FIRST_SOCKET)
@@ -106,7 +107,7 @@ class Supervisor(EchoprotoService):
 
     def _readAgain(self) -> None:
         super()._readAgain()
-        self.pool.send(self.listeners.loadedFiles())
+        self.pool.send(self.listeners.certificates.loaded())
 
     def _giveUp(self, message: str) -> None:
         self._hasFailed = True

@@ -20,22 +20,17 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
-from echoproto.processes.childprocess import (
-    REPORT_DESCRIPTOR,
-    ParentPipe,
-    ignoreSignals,
-    openParentPipe,
-    receiveMessage,
-)
+from echoproto.processes.childprocess import REPORT_DESCRIPTOR
+from echoproto.processes.parentpipe import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
 from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.config.listeners import Listener
+from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
+from echoproto.server.notifier import Notifier
 from echoproto.server.ports import Platform
 from echoproto.server.privileges import Identity
 from echoproto.server.runner import runForeground, startLog
-from echoproto.server.systemd import Notifier
 from echoproto.server.workers.aggregate import snapshot
 
 #: The first descriptor of the sockets that a worker inherits.
@@ -145,7 +140,7 @@ class WorkerService(EchoprotoService):
             # Later, as the drain begins in the next turn.
             self._reactor.callLater(0, self._stopAtOnce)
         else:
-            self.listeners.replaceCertificates(message)
+            self.listeners.certificates.replace(message)
 
     def _tellReady(self) -> None:
         if not self._snapshots.running:

@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.config.listeners import Listener, parseListener
+from echoproto.server.config.listener import Listener
+from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import (
     CONNECTION_MEMORY,
     MIN_CONNECTIONS,

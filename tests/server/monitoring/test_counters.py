@@ -65,5 +65,5 @@ class MonitoredListenerTests(SynchronousTestCase):
         """A listener is labelled by service and address, with undecodable bytes escaped."""
         self.assertEqual(
             MonitoredListener("echo", "unix /\udcff", ListenerCounters()).labels,
-            ("echo", "unix /\\udcff"),
+            {"service": "echo", "listener": "unix /\\udcff"},
         )

@@ -14,15 +14,17 @@ from echoproto.server.monitoring.histogram import Histogram
 from echoproto.server.monitoring.looplag import BOUNDS
 from echoproto.server.workers.aggregate import Snapshot, snapshot
 from echoproto.server.workers.pool import (
-    HUNG_AFTER,
     MAX_FAILED_STARTS,
-    SILENT_AFTER,
     STABLE_AFTER,
-    START_TIMEOUT,
     WorkerPool,
-    WorkerStart,
 )
 from echoproto.server.workers.worker import WorkerOrder
+from echoproto.server.workers.workerprocess import (
+    HUNG_AFTER,
+    SILENT_AFTER,
+    START_TIMEOUT,
+    WorkerStart,
+)
 from tests.fakeprocesses import FakeProcess, FakeProcessReactor
 
 DRAIN = 5.0

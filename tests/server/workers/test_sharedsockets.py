@@ -11,7 +11,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.server.config.listeners import Listener, parseListener
+from echoproto.server.config.listener import Listener
+from echoproto.server.config.parser import parseListener
 from echoproto.server.ports import Platform
 from echoproto.server.systemd import PassedSocket
 from echoproto.server.workers.sharedsockets import SharedListeners, SharedPort

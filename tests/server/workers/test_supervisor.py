@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IListeningPort
@@ -9,10 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.config.listeners import Listener
+from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
+from echoproto.server.listening import ListenerService
+from echoproto.server.notifier import Notifier
 from echoproto.server.privileges import Identity
-from echoproto.server.systemd import Notifier
 from echoproto.server.workers import sharedsockets
 from echoproto.server.workers.pool import MAX_FAILED_STARTS
 from echoproto.server.workers.supervisor import Supervisor
@@ -120,7 +122,7 @@ class SupervisorTests(SynchronousTestCase):
         """SIGHUP reads the certificates, and sends their contents to the workers."""
         self.allReady()
         loaded = [TLSFiles("cert.pem", "key.pem", contents={"cert.pem": b"C", "key.pem": b"K"})]
-        self.patch(self.supervisor.listeners, "loadedFiles", lambda: loaded)
+        self.patch(ListenerService, "certificates", mock.Mock(loaded=lambda: loaded))
         self.fake.signals[signal.SIGHUP]()
         first, second, spare = self.reactor.spawned
         for process in (first, second):

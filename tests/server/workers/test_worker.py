@@ -15,8 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from echoproto.processes.childprocess import IGNORED_SIGNALS, REPORT_DESCRIPTOR, encodeMessage
 from echoproto.server.certificates import TLSFiles
-from echoproto.server.config.listeners import Listener
+from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
+from echoproto.server.listening import ListenerService
 from echoproto.server.privileges import Identity
 from echoproto.server.workers import worker
 from echoproto.server.workers.worker import (
@@ -99,7 +100,7 @@ class WorkerServiceTests(WorkerTestCase):
         """It uses the certificates that the supervisor has read."""
         files = TLSFiles("cert.pem", "key.pem", contents={"cert.pem": b"C", "key.pem": b"K"})
         received: list[Any] = []
-        self.patch(self.service.listeners, "replaceCertificates", received.append)
+        self.patch(ListenerService, "certificates", mock.Mock(replace=received.append))
         self.send([files])
         [[loaded]] = received
         self.assertEqual(loaded.contents, files.contents)

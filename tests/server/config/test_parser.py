@@ -8,12 +8,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.layers import Layers, ProxyRule
-from echoproto.server.config.listeners import Listener, parseDatagrams, parseListener, parsePort
+from echoproto.server.config.listener import Listener
+from echoproto.server.config.parser import parseDatagrams, parseListener, parsePort
 from echoproto.server.systemd import PassedSocket
 from echoproto.transports.proxyheader import ProxyProtocolVersion
 
 
-class ListenersForTests(SynchronousTestCase):
+class ParseListenerTests(SynchronousTestCase):
     def test_bareNumber(self) -> None:
         """A number is TCP and UDP on IPv4 and IPv6; IPv6 is optional."""
         self.assertEqual(
@@ -63,28 +64,6 @@ class ListenersForTests(SynchronousTestCase):
             [listener] = parseListener("echo", text)
             self.assertEqual(listener.description, description)
 
-    def test_moved(self) -> None:
-        """withPort() moves a listener of a bare number to the picked port."""
-        [first, *_] = parseListener("echo", "0", ("::1",))
-        moved = first.withPort(7)
-        self.assertEqual(moved.description, "tcp:7:interface=\\:\\:1:backlog=1024")
-        self.assertEqual((moved.port, moved.interface), (7, "::1"))
-
-    def test_carrier(self) -> None:
-        """The carrier is the description's first word, without the 6."""
-        carriers = [Listener("echo", d).carrier for d in ("tcp6:7", "udp:7", "unix:/x", "tls:/c:7")]
-        self.assertEqual(carriers, ["tcp", "udp", "unix", "tls"])
-
-    def test_where(self) -> None:
-        """A bare number is shown as carrier and address, a description as written."""
-        places = [
-            listener.displayName for listener in parseListener("echo", "7", ("127.0.0.1", "::1"))
-        ]
-        self.assertEqual(
-            places, ["tcp 127.0.0.1:7", "udp 127.0.0.1:7", "tcp [::1]:7", "udp [::1]:7"]
-        )
-        self.assertEqual(Listener("echo", "unix:/x").displayName, "unix:/x")
-
     @given(st.text())
     def test_anything(self, text: str) -> None:
         """Any text is a list of listeners or a ValueError of one line."""
@@ -133,30 +112,6 @@ class LayersTests(SynchronousTestCase):
         self.assertEqual(self.one("tcp6:7", default).carrier, "tls")
         self.assertEqual(self.one("tcp:7:tls=no", default).carrier, "tcp")
         self.assertEqual(self.one("unix:/x", default).carrier, "unix")
-
-    def test_moved(self) -> None:
-        """A TLS listener of a bare number stays TCP on another port."""
-        [first, *_] = parseListener("echo", "0", ("127.0.0.1",), TLSFiles("c", "c"))
-        self.assertEqual(first.withPort(7).description, "tcp:7:interface=127.0.0.1:backlog=1024")
-        self.assertEqual(first.withPort(7).displayName, "tls 127.0.0.1:7")
-
-    def test_certificates(self) -> None:
-        """The contents of certificates can be added; a listener without any stays as it is."""
-        files = TLSFiles("c", "c")
-        loaded = TLSFiles("c", "c", contents={"c": b"PEM"})
-        [withTLS, *_] = parseListener("echo", "7", ("127.0.0.1",), files)
-        tls = withTLS.withCertificates({files: loaded}).layers.tls
-        assert tls is not None
-        self.assertEqual(tls.contents, {"c": b"PEM"})
-        without = Listener("echo", "tcp:7")
-        self.assertIs(without.withCertificates({}), without)
-
-
-class NameTests(SynchronousTestCase):
-    def test_notUTF8(self) -> None:
-        """Bytes of a path that are not UTF-8 are escaped in the name, which every log can hold."""
-        self.assertEqual(Listener("echo", "unix:/x\udcff").displayName, "unix:/x\\udcff")
-        self.assertEqual(Listener("echo", "unix:/\u00fc").displayName, "unix:/\u00fc")
 
 
 class PassedTests(SynchronousTestCase):

@@ -1,0 +1,93 @@
+"""A listener as a value: one service on one carrier at one address."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from twisted.internet.endpoints import quoteStringArgument
+
+from echoproto.server.certificates import TLSFiles
+from echoproto.server.config.layers import Layers
+from echoproto.server.systemd import PassedSocket
+
+#: Maximum length of the listen backlog; the kernel limits it to ``somaxconn``.
+BACKLOG = 1024
+
+
+@dataclass(frozen=True)
+class Listener:
+    """
+    One service on one carrier at one address.
+
+    :ivar service: ``echo``, ``greeting``, or ``status``, which is not for clients.
+    :ivar description: an endpoint description of Twisted, or one that begins with ``udp:``.
+    :ivar port: the port of a bare number; 0 stands for one port that is free for every listener of
+        that number.
+    :ivar interface: likewise: the address of a bare number.
+    :ivar optional: whether to continue without it if the machine lacks the address family.
+    :ivar layers: the layers between transport and service.
+    :ivar passed: the socket passed by systemd or by the supervisor; the description then only names
+        it.
+    :ivar written: the operator's text, if it was a description.
+    """
+
+    service: str
+    description: str
+    port: int | None = None
+    interface: str = ""
+    optional: bool = False
+    layers: Layers = field(default_factory=Layers)
+    passed: PassedSocket | None = None
+    written: str = ""
+
+    @property
+    def carrier(self) -> str:
+        """The carrier's name, for people: ``tcp``, ``udp``, ``unix``, ``tls`` …"""
+        if self.layers.tls is not None:
+            return "tls"
+        if self.passed is not None:
+            return passedCarrier(self.passed)
+        return self.description.partition(":")[0].removesuffix("6")
+
+    @property
+    def displayName(self) -> str:
+        """
+        Its place, for people: carrier and address of a bare number, otherwise the operator's text,
+        with bytes of a path that are not UTF-8 escaped.
+        """
+        if self.port is not None:
+            return f"{self.carrier} {hostPort(self.interface, self.port)}"
+        if self.passed is not None and not self.written:
+            return f"{self.carrier} {self.description}"
+        text = self.written or self.description
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    def withCertificates(self, loaded: Mapping[TLSFiles, TLSFiles]) -> Listener:
+        """The same listener with the contents of its certificates, if it has any."""
+        tls = self.layers.tls
+        return self if tls is None else replace(self, layers=replace(self.layers, tls=loaded[tls]))
+
+    def withPort(self, port: int) -> Listener:
+        """The same listener of a bare number, on ``port``."""
+        kind = self.description.partition(":")[0]
+        return replace(self, port=port, description=describeNumber(kind, port, self.interface))
+
+
+def hostPort(host: str, port: int) -> str:
+    """``127.0.0.1:7`` or ``[::1]:7``."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def describeNumber(kind: str, port: int, interface: str) -> str:
+    """The description of a listener of a bare number."""
+    backlog = f":backlog={BACKLOG}" if kind == "tcp" else ""
+    return f"{kind}:{port}:interface={quoteStringArgument(interface)}{backlog}"
+
+
+def passedCarrier(passed: PassedSocket) -> str:
+    """The carrier of a passed socket: ``tcp``, ``udp`` or ``unix``."""
+    if passed.kind == socket.SOCK_DGRAM:
+        return "udp"
+    return "unix" if passed.family == socket.AF_UNIX else "tcp"

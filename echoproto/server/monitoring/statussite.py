@@ -1,0 +1,168 @@
+"""
+The HTTP server of the pages in :mod:`.status`.
+
+It is plain ``twisted.web``, limited to the needs of such pages: few and short connections, no body,
+no log line for any input.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import http
+from twisted.web.http import HTTPChannel
+from twisted.web.server import Request, Site
+from zope.interface import implementer
+
+from echoproto.protocols.deadlines import DeadlineCall
+from echoproto.server.monitoring.status import IState, Page, Status
+
+#: Connections at once: an orchestrator, some scrapers, an operator. A further one replaces the one
+#: that has been idle longest, so that idle connections cannot make probes fail.
+MAXIMUM_CONNECTIONS = 16
+
+#: Requests on one connection, after which it is closed: 82 kB hold 2,500 of them, which took 2.3 s
+#: to answer in one turn.
+MAXIMUM_REQUESTS = 20
+
+#: Seconds for a request, from the opening or the last answer on, and again to read the rest of an
+#: answer. Prometheus asks every 15 s or less often, so no connection of it is kept.
+TIMEOUT = 15
+
+
+class _Request(Request):
+    """
+    A request whose body, if any, is dropped on arrival: Twisted would keep it, in a file if it is
+    long.
+    """
+
+    _log = Logger()
+
+    def gotLength(self, length: int | None) -> None:
+        """Keep nothing, whatever its length."""
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Dropped."""
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """An internal error: it is logged, and answered in plain text."""
+        self._log.failure("no answer to {path}", failure=reason, path=self.path)
+        page = Page(http.INTERNAL_SERVER_ERROR, b"internal error: see the log\n")
+        Request.write(self, page.bodyFor(self))
+        Request.finish(self)
+        return reason
+
+
+@implementer(IHalfCloseableProtocol)
+class _Channel(HTTPChannel):
+    """
+    A connection that is answered in spite of a half-close, and limited to :data:`TIMEOUT` at every
+    stage.
+    """
+
+    factory: StatusSite
+    _closing = False
+    _requests = 0
+
+    def connectionMade(self) -> None:
+        """Take a place."""
+        self.factory.used(self)
+        HTTPChannel.connectionMade(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Give it back."""
+        self.factory.closed(self)
+        HTTPChannel.connectionLost(self, reason)
+
+    def resetTimeout(self) -> None:
+        """
+        Data does not extend the timeout: a client that sends a byte now and then would keep its
+        place for ever.
+        """
+
+    def loseConnection(self) -> None:
+        """Close when all is sent; :data:`TIMEOUT` seconds are left for that."""
+        self._closing = True
+        HTTPChannel.setTimeout(self, TIMEOUT)
+        HTTPChannel.loseConnection(self)
+
+    def timeoutConnection(self) -> None:
+        """Close, or abort if that was not enough; Twisted would log either."""
+        transport: Any = self.transport
+        if self._closing:
+            transport.abortConnection()
+        else:
+            self.loseConnection()
+
+    def checkPersistence(self, request: http.Request, version: bytes) -> bool:
+        """
+        Otherwise one piece of pipelined requests could hold thousands and block the program for
+        seconds.
+        """
+        self.factory.used(self)
+        self._requests += 1
+        if self._requests < MAXIMUM_REQUESTS:
+            return bool(HTTPChannel.checkPersistence(self, request, version))
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+    def readConnectionLost(self) -> None:
+        """The client's FIN: its requests are answered by now. Flush, then close."""
+        self.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Never called: our FIN is sent only by closing."""
+
+
+class StatusSite(Site):
+    """
+    The site to listen with.
+
+    :param clock: measures the timeouts; the reactor, or a ``Clock`` in tests.
+    :param state: the content of the pages.
+    """
+
+    noisy = False
+    requestFactory = _Request
+    protocol: Any = _Channel
+
+    def __init__(self, clock: IReactorTime, state: IState) -> None:
+        Site.__init__(self, Status(state), timeout=TIMEOUT, reactor=clock)
+        # Ordered by their last request, or their opening; the values mean nothing.
+        self._open: dict[_Channel, None] = {}
+
+    def used(self, channel: _Channel) -> None:
+        """A connection was opened, or has sent a request."""
+        self._open.pop(channel, None)
+        self._open[channel] = None
+
+    def closed(self, channel: _Channel) -> None:
+        """A connection was closed."""
+        self._open.pop(channel, None)
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """A connection; if there are too many, the one that has been idle longest is reset."""
+        if len(self._open) >= MAXIMUM_CONNECTIONS:
+            idle = next(iter(self._open))
+            self.closed(idle)
+            transport: Any = idle.transport
+            transport.abortConnection()
+        channel: Any = Site.buildProtocol(self, addr)
+        # Its timeouts; Twisted would use the reactor's method.
+        channel.callLater = partial(DeadlineCall, self.reactor)
+        return channel
+
+    # There is no access log, so neither its file nor the timer for the date of its lines.
+
+    def startFactory(self) -> None:
+        """Nothing to open."""
+
+    def stopFactory(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,123 @@
+"""
+One worker process of the server, as its supervisor sees it.
+
+Used by :mod:`.pool`. The code that runs in the process is in :mod:`.worker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from echoproto.processes.childprocess import ChildProcess
+from echoproto.protocols.deadlines import DeadlineCall
+from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig
+
+#: Seconds from its assignment in which a worker must become ready; then it is killed.
+START_TIMEOUT = 60.0
+
+#: Seconds without a report, of which a worker sends one per second, after which it is not ready.
+SILENT_AFTER = 3.0
+
+#: Seconds without a report after which a worker is killed: it hangs.
+HUNG_AFTER = 15.0
+
+
+@dataclass(frozen=True)
+class WorkerStart:
+    """
+    How to start a worker.
+
+    :ivar config: its first message, when it is started.
+    :ivar descriptors: the sockets that it inherits, by their descriptors there.
+    :ivar assignmentOf: makes its second message, when it becomes the worker with this number.
+    """
+
+    config: WorkerConfig
+    descriptors: Mapping[int, int]
+    assignmentOf: Callable[[int], WorkerAssignment]
+
+
+class WorkerProcess(ChildProcess):
+    """
+    One worker process. From its assignment on it must report regularly: otherwise it is not ready,
+    and then it is killed.
+
+    :param clock: keeps the time; a reactor.
+    :param onReport: called with this worker and a line that it has sent.
+    :param onExit: called with this worker when it has ended, and the arguments of :meth:`exited`.
+    :ivar number: ``None`` for the spare.
+    :ivar hasServed: whether it has ever been ready.
+    :ivar isSilent: whether its reports have stopped.
+    :ivar assignedAt: when it got its number, in seconds of the clock.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        onReport: Callable[[WorkerProcess, bytes], object],
+        onExit: Callable[[WorkerProcess, str, bool], object],
+    ) -> None:
+        super().__init__()
+        self.number: int | None = None
+        self.hasServed = False
+        self.isSilent = False
+        self.assignedAt = 0.0
+        self._clock = clock
+        self._onReport = onReport
+        self._onExit = onExit
+        self._silence: DeadlineCall | None = None
+
+    @property
+    def isReady(self) -> bool:
+        """Whether it serves."""
+        return self.hasServed and not self.isSilent
+
+    def assign(self, number: int, assignment: WorkerAssignment) -> None:
+        """Make it the worker with this number."""
+        self.number = number
+        self.assignedAt = self._clock.seconds()
+        self._expectReport(START_TIMEOUT, self._hangs)
+        self.send(assignment)
+
+    def expectNothing(self) -> None:
+        """Wait for no more reports."""
+        if self._silence is not None and self._silence.active():
+            self._silence.cancel()
+        self._silence = None
+
+    def reportReceived(self, line: bytes) -> None:
+        """See ``ChildProcess``."""
+        if self.isSilent:
+            self.isSilent = False
+            self._log.info("worker {number} reports again", number=self.number)
+        if self._silence is not None:
+            self._expectReport(SILENT_AFTER, self._fellSilent)
+        self._onReport(self, line)
+
+    def exited(self, how: str, isClean: bool) -> None:
+        """See ``ChildProcess``."""
+        self.expectNothing()
+        self._onExit(self, how, isClean)
+
+    def _expectReport(self, seconds: float, act: Callable[[], object]) -> None:
+        self.expectNothing()
+        self._silence = DeadlineCall(self._clock, seconds, act)
+
+    def _fellSilent(self) -> None:
+        self.isSilent = True
+        self._log.error(
+            "worker {number} has not reported for {seconds:g} s",
+            number=self.number,
+            seconds=SILENT_AFTER,
+        )
+        self._expectReport(HUNG_AFTER - SILENT_AFTER, self._hangs)
+
+    def _hangs(self) -> None:
+        self._log.error("worker {number} hangs and is killed", number=self.number)
+        self.kill()

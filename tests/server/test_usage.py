@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.server.parameters import Parameter
+from echoproto.server.usage import EXAMPLES, usageText
+
+
+class UsageTextTests(SynchronousTestCase):
+    def test_groups(self) -> None:
+        """Options are shown by group, with letter, value and default, in columns."""
+        text = usageText(
+            "Serves.",
+            [
+                Parameter("port", "First", "A port.", "7", short="p"),
+                Parameter("flag", "Second", "A flag.", isFlag=True),
+                Parameter("a-name-longer-than-the-column", "First", "Some words " * 5),
+            ],
+            EXAMPLES,
+            60,
+        )
+        lines = text.splitlines()
+        self.assertEqual(
+            lines[:7],
+            [
+                "Serves.",
+                "",
+                "First:",
+                "  -p, --port=               A port. [default: 7]",
+                "      --a-name-longer-than-the-column=",
+                "                            Some words Some words Some",
+                "                            words Some words Some words",
+            ],
+        )
+        self.assertEqual(lines[7:10], ["", "Second:", "      --flag                A flag."])
+        self.assertIn("LISTENER is a port number", text)
+        self.assertTrue(text.endswith(EXAMPLES))

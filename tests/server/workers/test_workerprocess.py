@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import signal
+from typing import Any, cast
+
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from echoproto.server.workers.workerprocess import (
+    HUNG_AFTER,
+    SILENT_AFTER,
+    START_TIMEOUT,
+    WorkerProcess,
+)
+from tests.fakeprocesses import FakeProcess, FakeProcessReactor
+
+
+class WorkerProcessTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = FakeProcessReactor()
+        self.events: list[tuple[object, ...]] = []
+        self.observer = EventLoggingObserver.createWithCleanup(
+            cast(TestCase, self), globalLogPublisher
+        )
+        self.worker = WorkerProcess(
+            self.reactor,
+            lambda worker, line: self.events.append((worker.number, line)),
+            lambda worker, how, isClean: self.events.append((worker.number, how, isClean)),
+        )
+        reactor: Any = self.reactor
+        self.worker.spawn(reactor, "module", "function")
+
+    @property
+    def process(self) -> FakeProcess:
+        return self.reactor.spawned[0]
+
+    def assign(self) -> None:
+        """Make the process worker 3."""
+        assignment: Any = "assignment"
+        self.worker.assign(3, assignment)
+
+    def logged(self) -> list[str]:
+        return [formatEvent(event) for event in self.observer]
+
+    def test_spare(self) -> None:
+        """A process without an assignment need not report."""
+        self.process.report(b"ready")
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.process.end(None, signal.SIGKILL)
+        self.assertEqual(self.events, [(None, b"ready"), (None, "was killed by signal 9", False)])
+
+    def test_assign(self) -> None:
+        """A worker that does not report in time after its assignment is killed."""
+        self.reactor.advance(5)
+        self.assign()
+        self.assertEqual((self.process.messages, self.worker.assignedAt), (["assignment"], 5))
+        self.reactor.advance(START_TIMEOUT - 1)
+        self.assertEqual(self.process.signals, [])
+        self.reactor.pump([1, 1, 1])
+        self.assertEqual(self.process.signals, [signal.SIGKILL])
+        self.assertEqual(self.logged(), ["worker 3 hangs and is killed"])
+
+    def test_silent(self) -> None:
+        """A worker that stops to report is not ready until it reports again."""
+        self.assign()
+        self.worker.hasServed = True
+        self.process.report(b"one")
+        self.assertTrue(self.worker.isReady)
+        self.reactor.pump([1] * (int(SILENT_AFTER) + 2))
+        self.assertFalse(self.worker.isReady)
+        self.process.report(b"two")
+        self.assertTrue(self.worker.isReady)
+        self.assertEqual(
+            self.logged(), ["worker 3 has not reported for 3 s", "worker 3 reports again"]
+        )
+
+    def test_hangs(self) -> None:
+        """A worker that stays silent is killed, and nothing is left scheduled at its end."""
+        self.assign()
+        self.process.report(b"one")
+        self.reactor.pump([1] * (int(HUNG_AFTER) + 4))
+        self.assertEqual(self.process.signals, [signal.SIGKILL])
+        self.process.end(None, signal.SIGKILL)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_expectNothing(self) -> None:
+        """A worker that is stopping need not report, and may."""
+        self.assign()
+        self.worker.expectNothing()
+        self.process.report(b"one")
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.process.end()
+        self.assertEqual(self.events, [(3, b"one"), (3, "exited with status 0", True)])
