@@ -69,13 +69,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """See ``click.Group``."""
-        try:
-            return importCommand(cmd_name) if cmd_name in COMMANDS else None
-        except ModuleNotFoundError:
-            if ctx.resilient_parsing:
-                # Without its extra a subcommand has no completion.
-                return None
-            raise
+        return importCommand(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See ``click.Group``."""

@@ -5,23 +5,9 @@ A progress bar on the terminal, drawn on the standard error when :mod:`.runner` 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-
-
-@dataclass(frozen=True)
-class ProgressStage:
-    """
-    How much of a measurement is done.
-
-    :ivar share: from 0 to 1.
-    :ivar figures: shown beside the bar.
-    """
-
-    share: float
-    figures: str
 
 
 class ProgressBar:
@@ -44,9 +30,14 @@ class ProgressBar:
         )
         self._task = self._progress.add_task(name, total=1.0, figures="")
 
-    def show(self, stage: ProgressStage) -> None:
-        """Draw it."""
-        self._progress.update(self._task, completed=stage.share, figures=stage.figures)
+    def show(self, share: float, figures: str) -> None:
+        """
+        Draw it.
+
+        :param share: how much is done, from 0 to 1.
+        :param figures: shown beside the bar.
+        """
+        self._progress.update(self._task, completed=share, figures=figures)
         # A terminal that is gone must not end the measurement.
         with suppress(OSError):
             self._progress.start()

@@ -7,10 +7,9 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
@@ -19,51 +18,32 @@ from echoproto.cli.output import LineOutput
 from echoproto.targets.failures import describeFailure
 
 if TYPE_CHECKING:
-    from echoproto.cli.progress import ProgressBar, ProgressStage
+    from echoproto.cli.progress import ProgressBar
+    from echoproto.cli.sessions.session import Session
     from echoproto.measure.measurement import Measurement
 
 #: Seconds between two drawings of the progress bar, each of which takes 0.3 ms.
 REFRESH_INTERVAL = 0.25
 
 
-_Measurement = TypeVar("_Measurement", bound="Measurement[Any]")
-
-
-class MeasurementRunner(Generic[_Measurement]):
+class MeasurementRunner:
     """
     One run of a command. If its measurement has a method ``finish`` too, Ctrl-C calls that instead
     of ``stop``, and waits for the messages under way. SIGTERM and SIGHUP do the same as Ctrl-C.
 
-    :param name: of the command.
+    :param session: what to measure, and how to show the result.
     :param stream: receives the output.
-    :param target: named in error messages.
-    :param onStart: called with the measurement and the reactor before it starts.
-    :param progress: the stage of a measurement, for the progress bar on a terminal.
-    :param hasBar: whether there is a progress bar.
-    :param snapshot: lines to print on Ctrl-\\ (SIGQUIT); by default the figures of ``progress``.
+    :ivar stream: receives the output.
     :ivar interrupted: whether it was stopped early.
     """
 
-    def __init__(
-        self,
-        name: str,
-        stream: IO[str],
-        target: str = "",
-        onStart: Callable[[_Measurement, IReactorTime], None] = lambda measurement, reactor: None,
-        progress: Callable[[_Measurement], ProgressStage] | None = None,
-        hasBar: bool = True,
-        snapshot: Callable[[_Measurement], Iterable[str]] | None = None,
-    ) -> None:
+    def __init__(self, session: Session[Any, Any], stream: IO[str]) -> None:
+        self.stream = stream
         self.interrupted = False
-        self._name = name
-        self._target = target
-        self._onStart = onStart
-        self._progress = progress
-        self._hasBar = hasBar
-        self._snapshot = snapshot
+        self._session = session
         self._output = LineOutput(stream, self._outputFailed)
         self._preparing: Deferred[Any] | None = None
-        self._measurement: _Measurement | None = None
+        self._measurement: Measurement[Any] | None = None
         self._status: int | None = None
         self._bar: ProgressBar | None = None
         self._drawing: LoopingCall | None = None
@@ -71,26 +51,16 @@ class MeasurementRunner(Generic[_Measurement]):
         self._isStopped = self._isShuttingDown = False
         self._endSignals = [signal.SIGINT, signal.SIGTERM]
 
-    def run(
-        self,
-        prepare: Callable[[IReactorTime], Deferred[_Measurement]],
-        show: Callable[[Any], int],
-    ) -> int:
-        """
-        Run the reactor until there is a result, or until Ctrl-C.
-
-        :param prepare: makes the measurement, given the reactor.
-        :param show: writes the result, and returns the exit status.
-        :return: the exit status.
-        """
+    def run(self) -> int:
+        """Run the reactor until there is a result, or until Ctrl-C; returns the exit status."""
         from echoproto.reactors.install import installClientReactor
 
         reactor = self._reactor = installClientReactor()
 
         def begin() -> None:
-            self._preparing = prepare(reactor)
+            self._preparing = self._session.prepare(reactor)
             ending = self._preparing.addCallback(self._start)
-            ending.addCallbacks(show, self._fail).addErrback(self._internalError)
+            ending.addCallbacks(self._session.show, self._fail).addErrback(self._internalError)
             ending.addCallback(self._end)
 
         reactor.callWhenRunning(begin)
@@ -118,33 +88,29 @@ class MeasurementRunner(Generic[_Measurement]):
     def complain(self, line: str) -> None:
         """Write an error to the standard error."""
         self._hideBar()
-        complain(f"echoproto {self._name}: {line}")
+        complain(f"echoproto {self._session.command}: {line}")
 
     def localError(self, line: str) -> None:
         """Write an error of this machine; the exit status will be :data:`LOCAL_ERROR`."""
         self._status = LOCAL_ERROR
         self.complain(line)
 
-    def _start(self, measurement: _Measurement) -> Deferred[Any]:
+    def _start(self, measurement: Measurement[Any]) -> Deferred[Any]:
         self._measurement = measurement
-        self._onStart(measurement, self._reactor)
+        self._session.begin(measurement, self._reactor)
         measurement.start()
-        if self._progress is not None and self._hasBar and sys.stderr.isatty():
+        if self._session.hasBar and sys.stderr.isatty():
             from echoproto.cli.progress import ProgressBar
 
-            self._bar = ProgressBar(self._name)
-            self._drawing = LoopingCall(self._draw, self._bar, measurement, self._progress)
+            self._bar = ProgressBar(self._session.command)
+            self._drawing = LoopingCall(self._draw, self._bar, measurement)
             self._drawing.clock = self._reactor
             self._drawing.start(REFRESH_INTERVAL, now=False)
         return measurement.result
 
-    def _draw(
-        self,
-        bar: ProgressBar,
-        measurement: _Measurement,
-        progress: Callable[[_Measurement], ProgressStage],
-    ) -> None:
-        bar.show(progress(measurement))
+    def _draw(self, bar: ProgressBar, measurement: Measurement[Any]) -> None:
+        session = self._session
+        bar.show(session.share(measurement), ", ".join(session.figures(measurement)))
 
     def _hideBar(self) -> None:
         if self._bar is not None:
@@ -167,25 +133,20 @@ class MeasurementRunner(Generic[_Measurement]):
             self._reactor.stop()
 
     def _showFigures(self) -> None:
-        for line in self._figures():
+        figures: Iterable[str] = ("nothing was measured yet",)
+        if self._measurement is not None:
+            figures = self._session.figures(self._measurement)
+        for line in figures:
             self.complain(line)
-
-    def _figures(self) -> Iterable[str]:
-        measurement = self._measurement
-        if measurement is not None and self._snapshot is not None:
-            return self._snapshot(measurement)
-        if measurement is not None and self._progress is not None:
-            return (self._progress(measurement).figures,)
-        return ("nothing was measured yet",)
 
     def _fail(self, failure: Failure) -> int:
         if self.interrupted:
             return INTERRUPTED
-        self.complain(describeFailure(failure, self._target))
+        self.complain(describeFailure(failure, self._session.target.text))
         return statusOf(failure)
 
     def _internalError(self, failure: Failure) -> int:
-        """``show`` has failed, which must not keep the reactor running."""
+        """Showing the result has failed, which must not keep the reactor running."""
         self.complain(f"internal error, please report: {failure.value!r}")
         return LOCAL_ERROR
 

@@ -14,7 +14,7 @@ import click
 from twisted.python.usage import UsageError
 from twisted.python.util import gidFromString, uidFromString
 
-from echoproto.cli.options import parseWorkers
+from echoproto.cli.paramtypes import parseWorkers
 from echoproto.errors import StartupError
 from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService

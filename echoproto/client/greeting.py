@@ -90,12 +90,11 @@ class _GreetingClient(Protocol):
             self._connecting.cancel()
 
     def _timedOut(self, timeout: float) -> None:
-        self.end(
-            ExchangeTimeout(
-                f"the reply did not end within {timeout:g} s; "
-                f"received so far: {self._received[:64]!r}"
-            )
-        )
+        if self._received == self._message:
+            cause = "this is an echo service: it returned the greeting"
+        else:
+            cause = f"received so far: {self._received[:64]!r}"
+        self.end(ExchangeTimeout(f"the reply did not end within {timeout:g} s; {cause}"))
 
 
 def greet(

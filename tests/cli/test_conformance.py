@@ -1,186 +1,28 @@
 from __future__ import annotations
 
-import io
-import json
-import os
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
-
-from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory
-from twisted.trial.unittest import SynchronousTestCase
-
-from echoproto.cli.conformance import ConformanceOptions
-from echoproto.conformance.registry import TCP, UDP
-from echoproto.conformance.suite import CHECKS
-from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
-from echoproto.targets.target import parseTarget
-from echoproto.testing import MemoryEndpoint
-from tests.cli.commandcase import CommandTestCase, RunningReactor, Terminal
-from tests.conformance.fakeservers import FaultyEcho
-
-TARGET = "127.0.0.1:7"
+from echoproto.cli.conformance import conformanceCommand
+from echoproto.cli.sessions import conformance
+from tests.cli.optionscase import OptionsTestCase
 
 
-class Silent(FaultyEcho):
-    """Never replies."""
+class ConformanceOptionsTests(OptionsTestCase):
+    command = conformanceCommand
 
-    def dataReceived(self, data: bytes) -> None:
-        pass
-
-
-class Flipping(FaultyEcho):
-    """Changes every byte above 127."""
-
-    def dataReceived(self, data: bytes) -> None:
-        self.transport.write(bytes(byte & 0x7F for byte in data))
-
-
-class ConformanceTests(CommandTestCase):
-    command = "conformance"
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.serve(EchoFactory)
-
-    def serve(self, makeFactory: Callable[[RunningReactor], Any]) -> None:
-        super().serve(makeFactory)
-        self.reactor.listenDatagrams(7, EchoDatagramProtocol(self.reactor))
-
-    def pump(self, turn: int) -> None:
-        for pair in self.pairs:
-            pair.pump()
-
-    def conformance(
-        self, *words: str, output: io.StringIO | None = None, errors: io.StringIO | None = None
-    ) -> tuple[int, str, str]:
-        ended = self.ended(*words, errors=errors, output=output)
-        return ended.status, ended.output, ended.errors
-
-    def test_passed(self) -> None:
-        """Each check has a row; the status is 0 if none failed."""
-        status, output, errors = self.conformance(
-            "--carrier", "all", "--only", "all-byte-values", TARGET
-        )
-        self.assertEqual((status, errors), (0, ""))
-        self.assertEqual(
-            output.splitlines(),
-            [
-                "CONFORMANCE tcp://127.0.0.1:7 and udp://127.0.0.1:7",
-                "carrier  check            verdict  reason",
-                "tcp      answers          passed",
-                "tcp      all-byte-values  passed",
-                "udp      answers          passed",
-                "udp      all-byte-values  passed",
-                "4 passed, 0 failed, 0 skipped",
-            ],
-        )
-
-    def test_failed(self) -> None:
-        """A failed check has its reason, and status 3."""
-        self.serve(lambda reactor: Factory.forProtocol(Flipping))
-        status, output, _ = self.conformance("--only", "all-byte-values", "-q", TARGET)
-        self.assertEqual(status, 3)
-        self.assertEqual(
-            output.splitlines()[1:],
-            [
-                "carrier  check            verdict  reason",
-                "tcp      all-byte-values  failed   wrong byte at offset 128: sent 80, received 00"
-                + " (RFC 862, TCP)",
-                "1 passed, 1 failed, 0 skipped",
-            ],
-        )
-
-    def test_nobody(self) -> None:
-        """A server that never replies is status 1."""
-        self.serve(lambda reactor: Factory.forProtocol(Silent))
-        status, output, _ = self.conformance("-t", "50ms", TARGET)
-        self.assertEqual(status, 1)
-        self.assertIn("0 of 17 bytes returned, then nothing for 0.05 s", output)
-
-    def test_json(self) -> None:
-        """-o json writes a document."""
-        status, output, _ = self.conformance(
-            "--carrier", "udp", "--only", "datagram-burst", "--risky", "-o", "json", TARGET
-        )
-        found = json.loads(output)
-        self.assertEqual((status, found["counts"]["passed"]), (0, 2))
-        self.assertTrue(found["checks"][1]["risky"])
-
-    def test_table(self) -> None:
-        """On a terminal the table has colours."""
-        _, output, _ = self.conformance(
-            "--carrier", "udp", "--only", "reply-address", TARGET, output=Terminal()
-        )
-        self.assertIn("\x1b[32mpassed", output)
-        self.assertIn("sent to 127.0.0.1", output)
-        self.assertTrue(output.endswith("2 passed, 0 failed, 0 skipped\n"))
-
-    def test_progress(self) -> None:
-        """On a terminal the progress is shown, unless --quiet is given."""
-        self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
-        words = ("--only", "late-reader", TARGET)
-        _, _, output = self.conformance(*words, errors=Terminal())
-        self.assertIn("1 of 2 checks, late-reader", output)
-        self.serve(EchoFactory)
-        self.assertEqual(self.conformance("-q", *words, errors=Terminal())[2], "")
-
-    def test_list(self) -> None:
-        """--list shows each check with its source, and needs no target."""
-        status, output, _ = self.conformance("--list")
-        self.assertEqual((status, len(output.splitlines())), (0, len(CHECKS) + 1))
-        self.assertRegex(output, r"udp +datagram-burst +risky +After a burst of .* \(RFC 1122 ")
-        _, output, _ = self.conformance("--list", "--carrier", "udp")
-        self.assertNotIn("tcp", output)
-
-    def test_interrupted(self) -> None:
-        """Ctrl-C before the end is status 130; the remaining checks are shown as skipped."""
-        self.patch(MemoryEndpoint, "connect", lambda *_: Deferred())
-
-        def act(turn: int) -> None:
-            if turn == 3:
-                self.reactor.interrupt()
-
-        self.reactor.act = act
-        status, output, _ = self.conformance(TARGET)
-        self.assertEqual(status, 130)
-        self.assertIn("tcp      all-byte-values   skipped  stopped", output)
-
-    def test_refused(self) -> None:
-        """Invalid words are one line, and status 2."""
-        for words, message in (
-            ((), "missing TARGET"),
-            (("--carrier", "sctp", TARGET), "--carrier: 'sctp' is not one of"),
-            (("--only", "datagram-sizes", TARGET), "--only: "),
-            (("--only", "datagram-burst", f"udp://{TARGET}"), "--only: "),
-            (("--carrier", "udp", "tls://lab1"), "tls://lab1:12345"),
-            (("--carrier", "udp", "--risky", "192.0.2.1"), "192.0.2.1"),
-        ):
-            self.assertRefused(message, *words)
-
-
-class ConformanceOptionsTests(SynchronousTestCase):
     def test_carriers(self) -> None:
         """Without --carrier the carrier is that of the target."""
-        options = ConformanceOptions(
-            targets=(),
-            descriptions=(),
-            family=None,
-            source=None,
-            ca="",
-            insecure=False,
-            output="text",
-            out=None,
-            carrier=None,
-            only=(),
-            risky=False,
-            yes_i_own_it=False,
-            list=False,
-            timeout=1,
-            quiet=False,
-        )
-        for text, carriers in (("lab1", (TCP,)), ("udp://lab1", (UDP,)), ("tls://lab1", (TCP,))):
-            self.assertEqual(options.carriers(parseTarget(text)), carriers)
-        both = replace(options, carrier="all")
-        self.assertEqual(both.carriers(parseTarget("lab1")), (TCP, UDP))
+        for words, carriers in (
+            (("lab1",), ("tcp",)),
+            (("udp://lab1",), ("udp",)),
+            (("tls://lab1",), ("tcp",)),
+            (("--carrier", "udp", "lab1"), ("udp",)),
+            (("--carrier", "all", "lab1"), ("tcp", "udp")),
+        ):
+            options = self.parsed(conformance, "ConformanceSession", *words)
+            self.assertEqual(options.carriers, carriers)
+
+    def test_list(self) -> None:
+        """--list needs no target, and has all carriers."""
+        shown: list[object] = []
+        self.patch(conformance, "showChecks", shown.append)
+        self.command.main(["--list"], standalone_mode=False)
+        self.assertEqual(shown, [("tcp", "udp")])

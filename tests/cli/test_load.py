@@ -1,207 +1,33 @@
 from __future__ import annotations
 
-import csv
-import io
-import json
-import os
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from typing import Any
+import click
 
-from twisted.internet.protocol import Factory, Protocol
-from twisted.trial.unittest import SynchronousTestCase
-
-from echoproto.cli.load import loadStatus
-from echoproto.measure import api as asking
-from echoproto.measure.load.counters import IntervalCounts
-from echoproto.measure.load.generator import LoadGenerator
-from echoproto.measure.load.messages import LoadReport
-from echoproto.protocols.echo import EchoFactory
-from tests.cli.commandcase import CommandTestCase, RunningReactor, Terminal
-from tests.fakeprocesses import FakeProcess
-from tests.report.sampleresults import histogramOf, loadResult
-
-TARGET = "127.0.0.1:7"
+from echoproto.cli.load import loadCommand
+from echoproto.cli.sessions import load
+from echoproto.measure.load.plan import LoadPlan
+from echoproto.units import SECOND
+from tests.cli.optionscase import OptionsTestCase
 
 
-class Flipping(Protocol):
-    """An echo that changes the first byte of each read."""
+class LoadOptionsTests(OptionsTestCase):
+    command = loadCommand
 
-    def dataReceived(self, data: bytes) -> None:
-        transport: Any = self.transport
-        transport.write(bytes([data[0] ^ 1]) + data[1:])
-
-
-class LoadTests(CommandTestCase):
-    command = "load"
-
-    # A load sends again at once, which has no end.
-    stepsPerTurn = 4
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.serve(EchoFactory)
-
-    def serve(self, makeFactory: Callable[[RunningReactor], Any]) -> None:
-        super().serve(makeFactory)
-        reactor = self.reactor
-        made: Any = partial(LoadGenerator, spin=0)
-
-        def loading(target: Any, reactor_: Any, now: Any, *rest: Any) -> Any:
-            return made(target, reactor_, lambda: round(reactor.seconds() * 1e9), *rest)
-
-        self.patch(asking, "LoadGenerator", loading)
-
-    def load(self, *words: str, errors: io.StringIO | None = None) -> tuple[int, str, str]:
-        ended = self.ended(*words, errors=errors)
-        return ended.status, ended.output, ended.errors
-
-    def test_closed(self) -> None:
-        """A number of messages over a number of connections is status 0."""
-        status, output, errors = self.load(
-            "--connections", "2", "-c", "10", "--window", "2", "-s", "1-100", TARGET
-        )
-        self.assertEqual((status, errors, len(self.pairs)), (0, "", 2))
-        self.assertIn("10 sent, 10 received, 0 lost, 0 wrong", output)
-        self.assertNotIn("response", output)
-
-    def test_open(self) -> None:
-        """With --rate, fixed or random, response and service times are shown."""
-        for arrivals in ("fixed", "poisson"):
-            self.serve(EchoFactory)
-            status, output, _ = self.load(
-                "-z", "1s", "--rate", "50", "--arrivals", arrivals, TARGET
-            )
-            self.assertEqual(status, 0)
-            self.assertIn("(target 50.0)", output)
-            self.assertIn("\nresponse ", output)
-            self.assertIn("\nservice ", output)
-
-    def test_seconds(self) -> None:
-        """NDJSON has a line for each second, then one for the whole load."""
-        status, output, _ = self.load("-z", "1500ms", "-o", "ndjson", TARGET)
-        found = [json.loads(line) for line in output.splitlines()]
-        self.assertEqual([line["type"] for line in found], ["interval", "interval", "summary"])
-        self.assertEqual(sum(line["sent"] for line in found[:-1]), found[-1]["sent"])
-        self.assertEqual(status, 0)
-
-    def shared(self, *statuses: int) -> tuple[int, dict[str, Any], str, list[Any]]:
-        """A load of two workers with these exit statuses; also returns their assignments."""
-        self.serve(EchoFactory)
-        spawned: list[FakeProcess] = []
-
-        def spawn(protocol: Any, executable: str, args: Any, *, env: Any, childFDs: Any) -> None:
-            spawned.append(FakeProcess(protocol, list(args), childFDs))
-
-        def finish(turn: int) -> None:
-            for process, status in zip(spawned if turn == 2 else (), statuses, strict=False):
-                counts = IntervalCounts()
-                counts.sent = 5
-                counts.service.merge(histogramOf(*range(5)))
-                for report in (LoadReport(counts=counts), LoadReport(result=loadResult()))[
-                    : 2 * (not status)
-                ]:
-                    process.report(report.encode())
-                process.end(status)
-
-        made: Any = self.reactor
-        made.spawnProcess = spawn
-        self.reactor.act = finish
-        words = (
-            "--workers",
-            "2",
-            "--connections",
-            "3",
-            "--rate",
-            "10",
-            "-c",
-            "10",
-            "-o",
-            "json",
-            TARGET,
-        )
-        status, output, errors = self.load(*words)
-        return (
-            status,
-            json.loads(output),
-            errors,
-            [process.messages[0] for process in spawned],
-        )
-
-    def test_workers(self) -> None:
-        """Workers have their shares of the load, and their results are added up."""
-        status, document, errors, orders = self.shared(0, 0)
-        self.assertEqual((status, document["sent"], errors), (0, 10, ""))
-        self.assertEqual([order.plan.connections for order in orders], [2, 1])
-        shares = [(order.index, order.of, order.rate) for order in orders]
-        self.assertEqual(shares, [(0, 2, 10), (1, 2, 10)])
-
-    def test_workerDies(self) -> None:
-        """A worker that dies is reported, and is status 2."""
-        status, document, errors, _ = self.shared(0, 1)
-        self.assertEqual((status, document["sent"]), (2, 5))
-        self.assertEqual(errors, "echoproto load: worker 2 exited with status 1\n")
-
-    def test_progress(self) -> None:
-        """On a terminal the progress is shown, and erased at the end."""
-        self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
-        status, output, errors = self.load("-z", "1s", TARGET, errors=Terminal())
-        self.assertRegex(errors, r"\d+ sent, \d+ received, 0 wrong")
-        self.assertEqual((status, output.count("sent")), (0, 1))
-
-    def test_wrong(self) -> None:
-        """Wrong bytes are status 3."""
-        self.serve(lambda reactor: Factory.forProtocol(Flipping))
-        self.assertEqual(self.load("-c", "3", TARGET)[0], 3)
-
-    def test_silent(self) -> None:
-        """A silent server is status 1; a failed assertion is reported, with status 4."""
-        self.serve(lambda reactor: Factory.forProtocol(Protocol))
-        status, output, _ = self.load("-c", "3", "-t", "50ms", "-o", "json", TARGET)
-        self.assertEqual((status, json.loads(output)["lost"]), (1, 3))
-        self.serve(lambda reactor: Factory.forProtocol(Protocol))
-        status, _, errors = self.load(
-            "-c", "3", "-t", "50ms", "--assert", "loss==0", "--assert", "sent==3", TARGET
-        )
-        self.assertEqual((status, errors), (4, "echoproto load: loss==0: loss is 100.00%\n"))
-
-    def test_interrupted(self) -> None:
-        """Ctrl-C before any reply is status 130."""
-
-        def stop(turn: int) -> None:
-            self.reactor.interrupt()
-
-        self.reactor.act = stop
-        self.assertEqual(self.load(TARGET)[0], 130)
-
-    def test_csv(self) -> None:
-        """CSV has a row for each second."""
-        _, output, _ = self.load("-z", "1500ms", "-o", "csv", TARGET)
-        rows = list(csv.DictReader(output.splitlines()))
-        self.assertEqual([row["at_ns"] for row in rows], ["0", "1000000000"])
-
-    def test_refused(self) -> None:
-        """Invalid words are one line, and status 2."""
-        for words, message in (
-            (("lab1", "lab2"), "too many targets"),
-            (("-z", "0", TARGET), "--duration: duration '0' would send nothing"),
-            (("-t", "0", TARGET), "--timeout: timeout '0' is too short"),
-            (("-z", "1s", "--warmup", "1s", TARGET), "--warmup must be shorter than --duration"),
-            (("-s", "0.1", TARGET), "--size: invalid size"),
-            (("--rate", "1e-305", TARGET), "--rate: invalid rate"),
-            (("--window", "10000000", TARGET), "from 1 to 65536"),
-            (("--arrivals", "fixed", TARGET), "--arrivals needs --rate"),
-            (("--rate", "5", "--window", "2", TARGET), "--window cannot be used with --rate"),
-            (("-s", "1-64", "udp://127.0.0.1"), "-s 8 or more"),
+    def test_sendTime(self) -> None:
+        """A load ends after a time or a number of messages; by default after the API's time."""
+        for words, time in (
+            ((), LoadPlan().duration),
+            (("-z", "2s"), 2 * SECOND),
+            (("-c", "5"), None),
+            (("-c", "5", "-z", "2s"), 2 * SECOND),
         ):
-            self.assertRefused(message, *words)
+            self.assertEqual(self.parsed(load, "LoadSession", *words).sendTime, time)
 
-
-class LoadStatusTests(SynchronousTestCase):
-    def test_tooFew(self) -> None:
-        """Fewer messages than planned are status 1, unless the load was interrupted."""
-        plan = replace(loadResult().plan, count=100)
-        result = replace(loadResult(), plan=plan, received=loadResult().sent, wrong=0)
-        self.assertEqual(loadStatus(result, interrupted=False, hasFailed=False), 1)
-        self.assertEqual(loadStatus(result, interrupted=True, hasFailed=False), 0)
+    def test_contradictions(self) -> None:
+        """Options that contradict each other are an error."""
+        for words, message in (
+            (("--arrivals", "fixed"), "--arrivals needs --rate"),
+            (("--rate", "5", "--window", "2"), "--window cannot be used with --rate"),
+            (("-z", "1s", "--warmup", "1s"), "--warmup must be shorter than --duration"),
+        ):
+            with self.assertRaisesRegex(click.UsageError, message):
+                self.parsed(load, "LoadSession", *words)

@@ -2,115 +2,84 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from typing import Any
 
 import click
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli import options
 from echoproto.cli.options import (
-    CONTEXT,
-    GroupedCommand,
-    OutputOptions,
-    TargetOptions,
-    assertOption,
+    CONNECTION_OPTIONS,
+    EventOptions,
     command,
-    connectOptionsOf,
     option,
-    outputOptions,
-    parseWorkers,
-    targetOf,
-    targetOptions,
-    targetsOf,
+    quietOption,
 )
 from echoproto.measure.assertions import parseAssertion
-from echoproto.processes.resources import processors
 from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import Target
 
 
-class ParsedParamTypeTests(SynchronousTestCase):
-    def test_values(self) -> None:
-        """Each type parses its values, and leaves parsed values alone."""
-        for kind, text, value in (
-            (options.DURATION, "20ms", 20_000_000),
-            (options.INTERVAL, "1us", 1000),
-            (options.TIMEOUT, "1ms", 1_000_000),
-            (options.SEND_TIME, "1s", 1_000_000_000),
-            (options.COUNT, "1", 1),
-            (options.PROBE_SIZE, "0", 0),
-            (options.SIZE, "64MiB", 64 << 20),
-            (options.RATE, "0.5", 0.5),
-            (options.SIZES, "64", (64, 64)),
-            (options.SIZES, "1-4KiB", (1, 4096)),
-            (options.PATTERN, "ff00", b"\xff\x00"),
-            (options.ADDRESS, "::1", "::1"),
-            (options.WORKERS, "3", 3),
-            (options.ASSERTION, "p99<5ms", parseAssertion("p99<5ms")),
-        ):
-            self.assertEqual(kind.convert(text, None, None), value)
-            if not isinstance(value, str):
-                self.assertEqual(kind.convert(value, None, None), value)
+@dataclass(frozen=True, kw_only=True)
+class GroupedOptions:
+    """Options under several titles."""
 
-    def test_invalid(self) -> None:
-        """An invalid value is an error with examples or limits."""
-        for kind, text, message in (
-            (options.INTERVAL, "0", "interval '0' is too short"),
-            (options.TIMEOUT, "0.1ms", "timeout '0.1ms' is too short"),
-            (options.SEND_TIME, "0", "would send nothing"),
-            (options.COUNT, "0", r"invalid number '0' \(a whole number from 1 to"),
-            (options.PROBE_SIZE, "16777217", "a whole number from 0 to 16777216"),
-            (options.SEED, "x", "invalid number"),
-            (options.RATE, "0", "invalid rate"),
-            (options.RATE, "fast", "invalid rate"),
-            (options.SIZES, "0", "invalid size"),
-            (options.SIZES, "5-1", "invalid size"),
-            (options.SIZES, "2MiB", "invalid size"),
-            (options.PATTERN, "f", "invalid pattern"),
-            (options.ADDRESS, "lab1", "invalid address"),
-            (options.TARGET, "lab1:x", "lab1:x"),
-            (options.ASSERTION, "p99", "p99"),
-        ):
-            with self.assertRaisesRegex(click.BadParameter, message):
-                kind.convert(text, None, None)
+    shared: bool = option(CONNECTION_OPTIONS, "-s", is_flag=True, help="S.")
+    a: bool = option("First", "-a", "--alpha", is_flag=True, help="A.")
+    two_words: int = option("Second", default=5, help="B.")
+    c: bool = option("First", "-c", is_flag=True, help="C.")
+    quiet: bool = quietOption("Q.")
+    secret: bool = option("Second", is_flag=True, hidden=True)
 
 
 class GroupedCommandTests(SynchronousTestCase):
     def test_groups(self) -> None:
-        """Options stand under their titles, in the order in which they are declared."""
+        """
+        Options stand under their titles, in the order in which they are declared, those that
+        commands share last. The long name is that of the field unless there is another one.
+        """
 
-        @click.command("x", GroupedCommand, context_settings=CONTEXT)
-        @option("First", "-a", is_flag=True, help="A.")
-        @option("Second", "-b", default=5, help="B.")
-        @option("First", "-c", is_flag=True, help="C.")
-        @option("Second", "-d", is_flag=True, hidden=True)
-        def makeNothing(**values: object) -> None:
+        @command("x", GroupedOptions, "The end.")
+        def makeNothing(options: GroupedOptions) -> int:
             """Does nothing."""
+            return 0
 
         output = CliRunner().invoke(makeNothing, ["--help"]).output
         self.assertIn(
-            "First:\n  -a  A.\n  -c  C.\n\nSecond:\n  -b INTEGER  B.  [default: 5]\n", output
+            """Does nothing.
+
+First:
+  -a, --alpha  A.
+  -c, --c      C.
+
+Second:
+  --two-words INTEGER  B.  [default: 5]
+
+Connection options:
+  -s, --shared  S.
+
+Output options:
+  -q, --quiet  Q.
+
+  The end.
+""",
+            output,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class SomeOptions(TargetOptions, OutputOptions):
-    """The options of a command in these tests."""
+class SeveralOptions(EventOptions):
+    """The options of a command that takes several targets."""
 
-    assertions: tuple[Any, ...]
+    takesSeveral = True
 
 
 class CommandTests(SynchronousTestCase):
-    def parsed(self, *words: str) -> SomeOptions:
+    def parsed(self, *words: str, kind: type[EventOptions] = EventOptions) -> EventOptions:
         """The options of a command that is called with these words."""
-        found: list[SomeOptions] = []
+        found: list[EventOptions] = []
 
-        @command("x", SomeOptions, "The end.")
-        @targetOptions()
-        @outputOptions("text", "json")
-        @assertOption
-        def keep(options: SomeOptions) -> int:
+        @command("x", kind, "The end.")
+        def keep(options: EventOptions) -> int:
             """Keep the options."""
             found.append(options)
             return 3
@@ -123,12 +92,13 @@ class CommandTests(SynchronousTestCase):
         """A command gets its options as one value."""
         self.assertEqual(
             self.parsed("lab1", "--assert", "p99<5ms", "--out", "x"),
-            SomeOptions(
+            EventOptions(
                 targets=(Target("tcp://lab1:12345", "tcp", "lab1"),),
-                descriptions=(),
-                family=None,
+                ipv4=False,
+                ipv6=False,
                 source=None,
-                ca="",
+                descriptions=(),
+                ca=None,
                 insecure=False,
                 output="text",
                 out="x",
@@ -136,41 +106,30 @@ class CommandTests(SynchronousTestCase):
             ),
         )
         self.assertEqual(self.parsed("-o", "json").output, "json")
-        self.assertRaises(click.BadParameter, self.parsed, "-o", "csv")
+        self.assertRaises(click.BadParameter, self.parsed, "-o", "xml")
 
-    def test_connectOptions(self) -> None:
+    def test_connect(self) -> None:
         """The connection options make a ConnectOptions."""
-        self.assertEqual(connectOptionsOf(self.parsed()), ConnectOptions())
+        self.assertEqual(self.parsed().connect, ConnectOptions())
         words = ("-6", "-I", "::1", "--ca", "x.pem", "--insecure")
         self.assertEqual(
-            connectOptionsOf(self.parsed(*words), numeric=True),
-            ConnectOptions(socket.AF_INET6, "::1", "x.pem", False, True),
+            self.parsed(*words).connect, ConnectOptions(socket.AF_INET6, "::1", "x.pem", False)
         )
-        self.assertEqual(connectOptionsOf(self.parsed("-4")).family, socket.AF_INET)
+        self.assertEqual(self.parsed("--ipv4").connect.family, socket.AF_INET)
+        with self.assertRaisesRegex(click.UsageError, "-4 cannot be used with -6"):
+            self.parsed("-4", "-6")
 
     def test_targets(self) -> None:
-        """Endpoint descriptions are targets too; at least one target is needed, of any kind."""
+        """
+        Endpoint descriptions are targets too. At least one target is needed, of any kind, and only
+        some commands take more.
+        """
         lab = Target("tcp://lab1:7", "tcp", "lab1", 7)
         other = Target("tcp:lab2:7", "endpoint", path="tcp:lab2:7")
-        both = self.parsed("tcp://lab1:7", "--endpoint", "tcp:lab2:7")
-        self.assertEqual(targetsOf(both), [lab, other])
-        self.assertEqual(targetOf(self.parsed("--endpoint", "tcp:lab2:7")), other)
+        both = ("tcp://lab1:7", "--endpoint", "tcp:lab2:7")
+        self.assertEqual(self.parsed(*both, kind=SeveralOptions).allTargets, [lab, other])
+        self.assertEqual(self.parsed("--endpoint", "tcp:lab2:7").allTargets, [other])
         with self.assertRaisesRegex(click.UsageError, "missing TARGET"):
-            targetsOf(self.parsed())
+            self.parsed().allTargets  # noqa: B018 - it raises
         with self.assertRaisesRegex(click.UsageError, "too many targets"):
-            targetOf(both)
-
-
-class ParseWorkersTests(SynchronousTestCase):
-    def test_number(self) -> None:
-        """It is a number, or one per processor that the process may use."""
-        self.assertEqual(parseWorkers("4"), 4)
-        self.assertEqual(parseWorkers("auto"), processors())
-
-    def test_invalid(self) -> None:
-        """Anything else is invalid."""
-        for text in ("0", "1025", "many", "²", ""):
-            with self.assertRaisesRegex(
-                ValueError, r"invalid number of workers .* \(1 to 1024, or"
-            ):
-                parseWorkers(text)
+            self.parsed(*both).allTargets  # noqa: B018 - it raises

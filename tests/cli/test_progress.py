@@ -7,7 +7,7 @@ from threading import active_count
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.progress import ProgressBar, ProgressStage
+from echoproto.cli.progress import ProgressBar
 from tests.cli.commandcase import Terminal
 
 
@@ -21,8 +21,8 @@ class ProgressBarTests(SynchronousTestCase):
             bar = ProgressBar("load")
             bar.hide()
             self.assertEqual(terminal.getvalue(), "")
-            bar.show(ProgressStage(0.5, "12 sent"))
-            bar.show(ProgressStage(1.0, "24 sent"))
+            bar.show(0.5, "12 sent")
+            bar.show(1.0, "24 sent")
             self.assertEqual(active_count(), threads)
             drawn = terminal.getvalue()
             self.assertLess(drawn.index("12 sent"), drawn.index("24 sent"))
@@ -40,5 +40,5 @@ class ProgressBarTests(SynchronousTestCase):
 
         with redirect_stderr(Gone()):
             bar = ProgressBar("load")
-            bar.show(ProgressStage(0.5, "12 sent"))
+            bar.show(0.5, "12 sent")
             bar.hide()

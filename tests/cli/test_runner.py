@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionRefusedError
 
 from echoproto.cli.output import opened
-from echoproto.cli.progress import ProgressStage
 from echoproto.cli.runner import MeasurementRunner
 from echoproto.errors import TargetError
+from echoproto.targets.target import Target
 from tests.cli.commandcase import BrokenPipe, CommandTestCase, RunningReactor, Terminal
 
 #: Erases the bar: shows the cursor, moves it up, and erases the line (ECMA-48: CUU, EL).
@@ -36,6 +36,33 @@ class StoppableMeasurement:
             self.result.callback("stopped")
 
 
+class FakeSession:
+    """
+    A session of this measurement, whose result has the status ``status``.
+
+    :param named: attributes in the place of the usual ones.
+    """
+
+    command = "x"
+    hasBar = True
+    status = 0
+    runner: MeasurementRunner
+
+    def __init__(self, prepared: Any, **named: Any) -> None:
+        self.target = Target("lab1", "tcp")
+        self.prepare = lambda reactor: prepared
+        self.begin = lambda measurement, reactor: None
+        self.share = lambda measurement: 0.5
+        self.figures = lambda measurement: ["some", "more"]
+        self.show = self.write
+        for name, value in named.items():
+            setattr(self, name, value)
+
+    def write(self, result: Any) -> int:
+        self.runner.write([str(result)])
+        return self.status
+
+
 class MeasurementRunnerTests(CommandTestCase):
     def setUp(self) -> None:
         super().setUp()
@@ -47,19 +74,18 @@ class MeasurementRunnerTests(CommandTestCase):
         self.stream: io.StringIO = io.StringIO()
         self.errors: io.StringIO = io.StringIO()
 
-    def run_(
-        self, prepared: Any = None, status: int = 0, **named: Any
-    ) -> tuple[int, MeasurementRunner[Any]]:
-        """The exit status of a runner whose result has that status, and the runner."""
-        runner = MeasurementRunner[Any]("x", self.stream, **named)
-
-        def show(result: Any) -> int:
-            runner.write([str(result)])
-            return status
-
+    def made(self, prepared: Any = None, **named: Any) -> MeasurementRunner:
+        """The runner of a session; by default that of the test's measurement."""
         prepared = succeed(self.measurement) if prepared is None else prepared
+        session: Any = FakeSession(prepared, **named)
+        session.runner = runner = MeasurementRunner(session, self.stream)
+        return runner
+
+    def run_(self, prepared: Any = None, **named: Any) -> tuple[int, MeasurementRunner]:
+        """The exit status of a runner, and the runner."""
+        runner = self.made(prepared, **named)
         with redirect_stderr(self.errors):
-            return runner.run(lambda reactor: prepared, show), runner
+            return runner.run(), runner
 
     def finish(self, turn: int) -> None:
         """The measurement is done after three turns."""
@@ -80,7 +106,7 @@ class MeasurementRunnerTests(CommandTestCase):
         """The result is shown, and the status is that of showing it."""
         started: list[Any] = []
         self.reactor.act = self.finish
-        status, runner = self.run_(status=3, onStart=lambda *what: started.append(what))
+        status, runner = self.run_(status=3, begin=lambda *what: started.append(what))
         self.assertEqual((status, self.stream.getvalue()), (3, "done\n"))
         self.assertEqual(started, [(self.measurement, self.reactor)])
         self.assertFalse(runner.interrupted)
@@ -88,10 +114,8 @@ class MeasurementRunnerTests(CommandTestCase):
 
     def test_internalError(self) -> None:
         """An error of ours while the result is shown is one line, and status 2."""
-        runner = MeasurementRunner[Any]("x", self.stream)
         self.reactor.act = self.finish
-        with redirect_stderr(self.errors):
-            status = runner.run(lambda reactor: succeed(self.measurement), lambda result: 1 // 0)
+        status, _ = self.run_(show=lambda result: 1 // 0)
         self.assertEqual((status, len(self.errors.getvalue().splitlines())), (2, 1))
         self.assertIn("internal error, please report: ZeroDivisionError", self.errors.getvalue())
 
@@ -148,11 +172,11 @@ class MeasurementRunnerTests(CommandTestCase):
     def test_localError(self) -> None:
         """An error of this machine is status 2, whatever the result is."""
         self.reactor.act = self.finish
-        runner = MeasurementRunner[Any](
-            "x", self.stream, onStart=lambda measurement, reactor: runner.localError("it broke")
+        runner: MeasurementRunner = self.made(
+            status=3, begin=lambda *_: runner.localError("it broke")
         )
         with redirect_stderr(self.errors):
-            status = runner.run(lambda reactor: succeed(self.measurement), lambda result: 3)
+            status = runner.run()
         self.assertEqual((status, self.errors.getvalue()), (2, "echoproto x: it broke\n"))
 
     def test_failed(self) -> None:
@@ -162,23 +186,11 @@ class MeasurementRunnerTests(CommandTestCase):
             (TargetError("what it is"), 2, "what it is"),
         ):
             self.newReactor()
-            self.assertEqual(self.run_(fail(error), target="lab1")[0], status)
+            self.assertEqual(self.run_(fail(error))[0], status)
             self.assertEqual(self.errors.getvalue(), f"echoproto x: lab1: {message}\n")
 
-    def test_snapshot(self) -> None:
-        """Ctrl-\\ prints a snapshot."""
-
-        def act(turn: int) -> None:
-            if turn == 2:
-                self.signals[signal.SIGQUIT](signal.SIGQUIT, None)
-            self.finish(turn)
-
-        self.reactor.act = act
-        self.run_(snapshot=lambda measurement: [f"started: {measurement.started}"])
-        self.assertEqual(self.errors.getvalue(), "echoproto x: started: True\n")
-
-    def test_snapshots(self) -> None:
-        """By default it has the figures of the progress; before a measurement it says so."""
+    def test_figures(self) -> None:
+        """Ctrl-\\ prints the figures so far; before a measurement it says that there are none."""
 
         def act(turn: int) -> None:
             if turn == 2:
@@ -186,19 +198,16 @@ class MeasurementRunnerTests(CommandTestCase):
             if turn == 3:
                 self.reactor.interrupt()
 
-        def progress(measurement: Any) -> ProgressStage:
-            return ProgressStage(0.5, "some")
-
-        cases: tuple[tuple[Any, dict[str, Any], str], ...] = (
-            (None, {"progress": progress}, "some"),
-            (None, {}, "nothing was measured yet"),
-            (Deferred(), {"progress": progress}, "nothing was measured yet"),
-        )
-        for prepared, named, line in cases:
+        for prepared, lines in (
+            (None, ["some", "more"]),
+            (Deferred(), ["nothing was measured yet"]),
+        ):
             self.newReactor()
             self.reactor.act = act
-            self.run_(prepared, **named)
-            self.assertEqual(self.errors.getvalue(), f"echoproto x: {line}\n")
+            self.run_(prepared)
+            self.assertEqual(
+                self.errors.getvalue().splitlines(), [f"echoproto x: {line}" for line in lines]
+            )
 
     def test_hangUp(self) -> None:
         """SIGHUP ends the run as Ctrl-C does, once; unless the caller ignores it."""
@@ -241,22 +250,23 @@ class MeasurementRunnerTests(CommandTestCase):
             self.newReactor()
             self.reactor.act = self.finish
             with opened(str(path)) as stream:
-                runner = MeasurementRunner[Any]("x", stream)
+                self.stream = stream  # type: ignore[assignment]
 
                 def show(result: Any) -> int:
                     runner.writeResult([result], isEmpty)  # noqa: B023 - called in this round
                     return 0
 
-                runner.run(lambda reactor: succeed(self.measurement), show)
+                runner = self.made(show=show)
+                runner.run()
             self.assertEqual(path.read_text(), text)
 
     def test_progress(self) -> None:
         """On a terminal a bar is drawn four times per second, and erased at the end."""
         turns: list[int] = []
 
-        def progress(measurement: Any) -> ProgressStage:
+        def share(measurement: Any) -> float:
             turns.append(self.reactor.turns)
-            return ProgressStage(0.5, "some")
+            return 0.5
 
         def finish(turn: int) -> None:
             if turn == 80:
@@ -271,18 +281,18 @@ class MeasurementRunnerTests(CommandTestCase):
             turns.clear()
             self.errors = errors
             self.reactor.act = finish
-            self.run_(progress=progress, hasBar=hasBar)
+            self.run_(share=share, hasBar=hasBar)
             self.assertEqual(len(turns), times)
-            self.assertEqual("some" in errors.getvalue(), bool(times))
+            self.assertEqual("some, more" in errors.getvalue(), bool(times))
             self.assertTrue(not times or errors.getvalue().endswith(ERASED))
 
     def test_lines(self) -> None:
         """The bar is erased before a line is written."""
         written: list[str] = []
 
-        def progress(measurement: Any) -> ProgressStage:
+        def share(measurement: Any) -> float:
             written.append(self.errors.getvalue())
-            return ProgressStage(0.5, "some")
+            return 0.5
 
         def act(turn: int) -> None:
             if turn == 30:
@@ -294,11 +304,11 @@ class MeasurementRunnerTests(CommandTestCase):
 
         self.errors = Terminal()
         self.reactor.act = act
-        runner = MeasurementRunner[Any]("x", self.stream, progress=progress)
+        runner = self.made(share=share)
         with redirect_stderr(self.errors):
-            runner.run(lambda reactor: succeed(self.measurement), lambda result: 0)
+            runner.run()
         self.assertIn(f"{ERASED}echoproto x: an error\n", written[1])
-        self.assertEqual(self.stream.getvalue(), "a line\n")
+        self.assertEqual(self.stream.getvalue(), "a line\ndone\n")
 
     def test_unwritable(self) -> None:
         """A write error ends the run with status 2, unless the reader is gone."""
@@ -314,8 +324,7 @@ class MeasurementRunnerTests(CommandTestCase):
 
     def test_unwritableEarly(self) -> None:
         """If the heading cannot be written, the measurement is stopped at once."""
-        runner = MeasurementRunner[Any](
-            "x", BrokenPipe(), onStart=lambda measurement, reactor: runner.write(["heading"])
-        )
-        status = runner.run(lambda reactor: succeed(self.measurement), lambda result: 5)
+        self.stream = BrokenPipe()
+        runner: MeasurementRunner = self.made(status=5, begin=lambda *_: runner.write(["heading"]))
+        status = runner.run()
         self.assertEqual((status, runner.interrupted, self.reactor.turns), (5, True, 1))

@@ -1,0 +1,116 @@
+"""
+The run of ``echoproto conformance``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO
+
+import click
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from echoproto.cli.conformance import ConformanceOptions
+from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
+from echoproto.cli.output import Values
+from echoproto.cli.sessions.session import ReportedSession
+from echoproto.cli.tables import tableText
+from echoproto.conformance.api import prepareGrade
+from echoproto.conformance.results import ConformanceResult
+from echoproto.conformance.runner import ConformanceRunner
+from echoproto.conformance.suite import CHECKS, chosen
+from echoproto.report.document import conformanceDocument
+from echoproto.report.table import Column
+from echoproto.report.text import checkRows, verdictCounts
+
+_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
+
+
+class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceResult]):
+    """Shows a table of the checks, and their counts."""
+
+    command = "conformance"
+
+    options: ConformanceOptions
+
+    def __init__(self, options: ConformanceOptions) -> None:
+        super().__init__(options)
+        self.hasBar = not options.quiet
+        try:
+            chosen(options.carriers, options.only, options.risky)
+        except ValueError as error:
+            raise click.UsageError(f"--only: {error}") from error
+
+    def prepare(self, reactor: IReactorTime) -> Deferred[ConformanceRunner]:
+        """See :class:`Session`."""
+        return prepareGrade(
+            reactor,
+            self.target,
+            carriers=self.options.carriers,
+            only=self.options.only,
+            includeRisky=self.options.risky,
+            allowRemoteRisk=self.options.yes_i_own_it,
+            timeout=self.options.timeout,
+            connect=self.options.connect,
+        )
+
+    def begin(self, measurement: ConformanceRunner, reactor: IReactorTime) -> None:
+        """Write the heading."""
+        self.runner.write(self.writer.heading(f"CONFORMANCE {measurement.target}"))
+
+    def share(self, measurement: ConformanceRunner) -> float:
+        """See :class:`Session`."""
+        return measurement.share
+
+    def figures(self, measurement: ConformanceRunner) -> Iterable[str]:
+        """See :class:`Session`."""
+        return (measurement.progress,)
+
+    def isEmpty(self, result: ConformanceResult) -> bool:
+        """See :class:`ReportedSession`."""
+        return self.runner.interrupted and not result.answered
+
+    def status(self, result: ConformanceResult, interrupted: bool, hasFailed: bool) -> int:
+        """See :class:`ReportedSession`."""
+        if interrupted and not result.failed:
+            return INTERRUPTED
+        if not result.answered:
+            return NO_REPLY
+        return WRONG_BYTES if result.failed else OK
+
+    def resultLines(self, result: ConformanceResult) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        rows = checkRows(result, self.options.quiet)
+        if rows:
+            yield _table(self.runner.stream, ("carrier", "check", "verdict", "reason"), rows)
+        yield verdictCounts(result)
+
+    def document(self, result: ConformanceResult) -> Values:
+        """See :class:`ResultView`."""
+        return conformanceDocument(result, self.started)
+
+
+def showChecks(carriers: Sequence[str]) -> int:
+    """Print a table of the checks; returns the exit status."""
+    rows = [
+        (
+            check.carrier,
+            check.name,
+            "risky" if check.risky else "",
+            f"{check.description} ({check.source})",
+        )
+        for check in CHECKS
+        if check.carrier in carriers
+    ]
+    click.echo(_table(sys.stdout, ("carrier", "check", "risk", "requirement"), rows))
+    return OK
+
+
+def _table(stream: IO[str], titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    cells = zip(*rows, strict=True)
+    columns = [
+        Column(title, tuple(column), True) for title, column in zip(titles, cells, strict=True)
+    ]
+    return tableText(stream, columns, styles=_STYLES)

@@ -1,0 +1,104 @@
+"""
+The run of ``echoproto load``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
+from echoproto.cli.load import LoadOptions
+from echoproto.cli.output import Values
+from echoproto.cli.sessions.session import ReportedSession, failedAssertions
+from echoproto.measure.api import LoadPlan, LoadResult, prepareLoad
+from echoproto.measure.intervals import Interval
+from echoproto.measure.load.generator import LoadGenerator
+from echoproto.measure.load.workers import LoadWorkerPool
+from echoproto.report.document import intervalValues, loadDocument, loadFigures
+from echoproto.report.text import loadLine, loadSummary
+
+_Load = LoadGenerator | LoadWorkerPool
+
+
+class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
+    """Shows intervals of a second, then the whole load."""
+
+    command = "load"
+    eventType = "interval"
+    hasBar = True
+
+    options: LoadOptions
+
+    def prepare(self, reactor: IReactorTime) -> Deferred[_Load]:
+        """See :class:`Session`."""
+        return prepareLoad(
+            reactor,
+            self.target,
+            loadPlan(self.options),
+            sizes=self.options.sizes,
+            connect=self.options.connect,
+            onInterval=lambda interval, counts: self.write(interval),
+            workers=self.options.workers,
+            onWorkerFailure=self.runner.localError,
+        )
+
+    def share(self, measurement: _Load) -> float:
+        """See :class:`Session`."""
+        return measurement.stage()[0]
+
+    def figures(self, measurement: _Load) -> Iterable[str]:
+        """See :class:`Session`."""
+        return (loadLine(*measurement.stage()[1]),)
+
+    def isEmpty(self, result: LoadResult) -> bool:
+        """See :class:`ReportedSession`."""
+        return not result.sent
+
+    def failures(self, result: LoadResult) -> Sequence[str]:
+        """See :class:`ReportedSession`."""
+        return failedAssertions(self.options.assertions, loadFigures(result))
+
+    def status(self, result: LoadResult, interrupted: bool, hasFailed: bool) -> int:
+        """See :class:`ReportedSession`."""
+        if result.wrong:
+            return WRONG_BYTES
+        if interrupted and not result.received:
+            return INTERRUPTED
+        if hasFailed:
+            return ASSERTION_FAILED
+        hasTooFew = result.lost or result.sent < (result.plan.count or 0)
+        return OK if result.received and (interrupted or not hasTooFew) else NO_REPLY
+
+    def resultLines(self, result: LoadResult) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        return (loadSummary(result),)
+
+    def eventValues(self, event: Interval) -> Values:
+        """See :class:`ResultView`."""
+        return intervalValues(event)
+
+    def document(self, result: LoadResult) -> Values:
+        """See :class:`ResultView`."""
+        return loadDocument(result, self.started, self.options.sizes)
+
+    def summaries(self, result: LoadResult) -> Iterable[Values]:
+        """See :class:`ResultView`."""
+        intervals = ("interval_ns", "intervals")
+        return ({k: v for k, v in self.document(result).items() if k not in intervals},)
+
+
+def loadPlan(options: LoadOptions) -> LoadPlan:
+    """The plan of the whole load."""
+    return LoadPlan(
+        connections=options.connections,
+        duration=options.sendTime,
+        count=options.count,
+        window=options.window or 1,
+        rate=options.rate,
+        arrivals=options.arrivals or "fixed",
+        warmup=options.warmup,
+        timeout=options.timeout,
+    )

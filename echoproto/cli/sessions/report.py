@@ -1,0 +1,198 @@
+"""
+The run of ``echoproto report``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import chain
+from typing import IO
+
+import click
+
+from echoproto.cli.exitcodes import LOCAL_ERROR, OK, complain
+from echoproto.cli.output import LineOutput, ResultView, TextWriter, Values, makeWriter, opened
+from echoproto.cli.outputfile import OutputFile
+from echoproto.cli.report import ReportOptions
+from echoproto.cli.tables import tableText
+from echoproto.errors import ReportError
+from echoproto.escape import escaped
+from echoproto.report.compare import Comparison, compare
+from echoproto.report.export import comparisonDocument, comparisonRows, reportDocument, resultRows
+from echoproto.report.loader import readStream
+from echoproto.report.merge import mergeResults
+from echoproto.report.notes import resultNotes
+from echoproto.report.result import StoredResult
+from echoproto.report.table import comparisonColumns, resultColumns, sides
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """What a report shows: the results, or their comparisons if there are any."""
+
+    results: Sequence[StoredResult]
+    comparisons: Sequence[Comparison] = field(default=())
+
+    def rows(self) -> Sequence[Values]:
+        """Its values, for CSV."""
+        return comparisonRows(self.comparisons) if self.comparisons else resultRows(self.results)
+
+
+def _read(path: str) -> list[StoredResult]:
+    try:
+        # Some editors put a byte order mark before the text.
+        with click.open_file(path, encoding="utf-8-sig") as stream:
+            return readStream(stream, "standard input" if path == "-" else path)
+    except OSError as error:
+        raise ReportError(f"{escaped(path)}: {error.strerror}") from error
+
+
+def _content(files: Sequence[list[StoredResult]], options: ReportOptions) -> ReportContent:
+    results = list(chain.from_iterable(files))
+    if options.compare:
+        return ReportContent(results, [compare(*pair) for pair in _pairs(files)])
+    return ReportContent([mergeResults(results)] if options.merge else results)
+
+
+def report(options: ReportOptions) -> int:
+    """
+    Read the files, and write what is asked for.
+
+    :return: the exit status.
+    :raise ReportError: a file is invalid, or cannot be read or written.
+    """
+    content = _content([_read(path) for path in options.files], options)
+    saved: tuple[tuple[str | None, Callable[[ReportContent], bytes]], ...] = (
+        (options.html, _html),
+        (options.png, _png),
+        (options.csv, _csv),
+    )
+    for path, make in saved:
+        if path is not None:
+            _save(path, make(content))
+    if "-" in (options.html, options.png, options.csv):
+        # The standard output has one content.
+        return OK
+    # Opened only now that all files are read: it may be one of them.
+    with opened(options.out) as stream:
+        return _show(stream, makeWriter(options.output, ReportView(stream)), content)
+
+
+def _pairs(files: Sequence[list[StoredResult]]) -> list[tuple[StoredResult, StoredResult]]:
+    """The pairs to compare: results of two files with the same target, or the two of one file."""
+    if len(files) == 1 and len(files[0]) == 2:
+        return [(files[0][0], files[0][1])]
+    if len(files) == 2:
+        before, after = files
+        if len(before) == len(after) == 1:
+            return [(before[0], after[0])]
+        if sorted(map(_target, before)) == sorted(map(_target, after)):
+            # Results with the same target are paired in their order.
+            return list(zip(sorted(before, key=_target), sorted(after, key=_target), strict=True))
+    found = ", ".join(" and ".join(map(_target, file)) for file in files)
+    raise ReportError(
+        "--compare needs two files with one target each or with the same targets, or one file with "
+        f"two targets; found {found}"
+    )
+
+
+def _target(result: StoredResult) -> str:
+    return result.target
+
+
+def _show(
+    stream: IO[str], writer: TextWriter[Values, ReportContent], content: ReportContent
+) -> int:
+    status = OK
+
+    def failed(reason: str) -> None:
+        nonlocal status
+        if reason:
+            status = LOCAL_ERROR
+            complain(f"echoproto report: {reason}")
+
+    output = LineOutput(stream, failed)
+    for row in content.rows():
+        output.write(writer.event(row))
+    output.write(writer.result(content))
+    output.keep()
+    return status
+
+
+class ReportView(ResultView[Values, ReportContent]):
+    """
+    A table of the results, or of their comparisons.
+
+    :param stream: the destination.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def resultLines(self, result: ReportContent) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        if not result.comparisons:
+            yield tableText(self._stream, *resultColumns(result.results))
+            yield from resultNotes(result.results)
+        for index, comparison in enumerate(result.comparisons):
+            if index:
+                yield ""
+            table = tableText(self._stream, *comparisonColumns(comparison))
+            yield "\n".join([*sides(comparison), "", table])
+
+    def eventValues(self, event: Values) -> Values:
+        """See :class:`ResultView`."""
+        return event
+
+    def document(self, result: ReportContent) -> Values:
+        """See :class:`ResultView`."""
+        if result.comparisons:
+            return comparisonDocument(result.comparisons)
+        return reportDocument(result.results)
+
+
+def _csv(content: ReportContent) -> bytes:
+    writer = makeWriter("csv", ReportView(io.StringIO()))
+    lines = chain.from_iterable(map(writer.event, content.rows()))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _html(content: ReportContent) -> bytes:
+    _needPlot("--html")
+    from echoproto.report.figures import svgPictures
+    from echoproto.report.html import page
+
+    return page(content.results, svgPictures(content.results), content.comparisons).encode()
+
+
+def _png(content: ReportContent) -> bytes:
+    _needPlot("--png")
+    from echoproto.report.figures import pngPicture
+
+    picture = pngPicture(content.results)
+    if not picture:
+        raise ReportError("--png: nothing to plot; no result has times")
+    return picture
+
+
+def _needPlot(name: str) -> None:
+    if find_spec("matplotlib") is None:
+        raise ReportError(f"{name} needs matplotlib; pip install 'echoproto[plot]'")
+
+
+def _save(path: str, content: bytes) -> None:
+    try:
+        if path == "-":
+            with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as stream:
+                stream.write(content)
+            return
+        with OutputFile(path) as file:
+            file.buffer.write(content)
+            file.keep()
+    except OSError as error:
+        raise ReportError(f"{escaped(path)}: cannot write: {error.strerror}") from error

@@ -1,0 +1,92 @@
+"""
+The run of ``echoproto verify``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
+from echoproto.cli.output import Values
+from echoproto.cli.sessions.session import ReportedSession
+from echoproto.cli.verify import VerifyOptions
+from echoproto.measure.api import VerifyResult, prepareVerify
+from echoproto.measure.verify.integrity import Fault, FaultKind
+from echoproto.measure.verify.verifier import STOPPED, StreamVerifier
+from echoproto.report.document import verifyDocument
+from echoproto.report.schema import VerifyConfiguration
+from echoproto.report.text import verifyLine, verifySummary
+from echoproto.units import SECOND
+
+
+class VerifySession(ReportedSession[StreamVerifier, Fault, VerifyResult]):
+    """Shows faults as they are found, then the summary."""
+
+    command = "verify"
+
+    options: VerifyOptions
+
+    def __init__(self, options: VerifyOptions) -> None:
+        super().__init__(options)
+        self.hasBar = not options.quiet
+
+    def prepare(self, reactor: IReactorTime) -> Deferred[StreamVerifier]:
+        """See :class:`Session`."""
+        return prepareVerify(
+            reactor,
+            self.target,
+            size=self.options.size,
+            seed=self.options.seed,
+            timeout=self.options.timeout,
+            connect=self.options.connect,
+            onFault=self.write,
+        )
+
+    def begin(self, measurement: StreamVerifier, reactor: IReactorTime) -> None:
+        """Write the heading; stop after the duration."""
+        heading = f"VERIFY {measurement.target.name}, seed {measurement.snapshot().seed}"
+        self.runner.write(self.writer.heading(heading))
+        if self.options.duration:
+            reactor.callLater(self.options.duration / SECOND, measurement.finish)
+
+    def share(self, measurement: StreamVerifier) -> float:
+        """See :class:`Session`."""
+        sofar, size = measurement.snapshot(), self.options.size
+        share = sofar.received / size if size else sofar.duration / (self.options.duration or 1)
+        return min(share, 1.0)
+
+    def figures(self, measurement: StreamVerifier) -> Iterable[str]:
+        """See :class:`Session`."""
+        return (verifyLine(measurement.snapshot()),)
+
+    def isEmpty(self, result: VerifyResult) -> bool:
+        """See :class:`ReportedSession`."""
+        return not result.sent
+
+    def status(self, result: VerifyResult, interrupted: bool, hasFailed: bool) -> int:
+        """See :class:`ReportedSession`."""
+        if set(result.counts) - {FaultKind.CUT}:
+            return WRONG_BYTES
+        if interrupted and not result.received:
+            return INTERRUPTED
+        return NO_REPLY if result.counts or result.ending not in ("", STOPPED) else OK
+
+    def eventLines(self, event: Fault) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        return () if self.options.quiet else (str(event),)
+
+    def resultLines(self, result: VerifyResult) -> Iterable[str]:
+        """See :class:`ResultView`."""
+        return (verifySummary(result),)
+
+    def document(self, result: VerifyResult) -> Values:
+        """See :class:`ResultView`."""
+        configuration = VerifyConfiguration(
+            size_bytes=self.options.size,
+            duration_ns=self.options.duration,
+            timeout_ns=self.options.timeout,
+        )
+        return verifyDocument(result, self.started, configuration)

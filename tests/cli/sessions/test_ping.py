@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import DatagramProtocol
+
+from echoproto.protocols.echo import EchoDatagramProtocol
+from echoproto.targets import endpoints
+from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase, Ended
+from tests.targets.fakeresolver import FakeResolver
+
+#: A server that is there, and one that is not.
+THERE, NOWHERE = "udp://127.0.0.1:7", "udp://127.0.0.1:9"
+
+
+class Flipping(DatagramProtocol):
+    """An echo that changes the last byte."""
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        transport: Any = self.transport
+        transport.write(datagram[:-1] + bytes([datagram[-1] ^ 1]), addr)
+
+
+class PingTests(CommandTestCase):
+    command = "ping"
+
+    def newReactor(self) -> None:
+        super().newReactor()
+        self.reactor.listenUDP(7, EchoDatagramProtocol(self.reactor))
+
+    def ping(self, *words: str, output: io.StringIO | None = None) -> Ended:
+        ended = self.ended(*words, output=output)
+        self.assertEqual([port for port in self.reactor.ports if port[1] > 8], [])
+        return ended
+
+    def test_replies(self) -> None:
+        """A line for each reply, the summary, and status 0."""
+        ended = self.ping("-c", "2", "-i", "20ms", THERE)
+        self.assertEqual((ended.status, ended.errors), (0, ""))
+        self.assertEqual(ended.lines[0], f"ECHO {THERE}, 64 bytes")
+        self.assertRegex(ended.lines[2], rf"^64 bytes from {THERE}: seq=2 time=[0-9.]+ ms$")
+        self.assertIn("2 sent, 2 received, 0 lost (0.00 %)", ended.output)
+
+    def test_noReply(self) -> None:
+        """Without any reply the status is 1; with a deadline, if any reply is missing."""
+        ended = self.ping("-c", "1", "-W", "50ms", NOWHERE)
+        self.assertEqual(ended.status, 1)
+        self.assertIn("lost: refused", ended.output)
+        self.newReactor()
+        self.reactor.act = lambda turn: self.reactor.lose() if turn == 1 else None
+        self.assertEqual(self.ping("-c", "2", "-i", "10ms", "-w", "1s", THERE).status, 1)
+        self.newReactor()
+        self.reactor.act = lambda turn: self.reactor.lose() if turn == 1 else None
+        self.assertEqual(self.ping("-c", "2", "-i", "10ms", THERE).status, 0)
+
+    def test_otherAddress(self) -> None:
+        """When a name has another address, a further heading names it."""
+        self.reactor.nameResolver = FakeResolver("127.0.0.3", "127.0.0.1")
+        ended = self.ping("-c", "2", "-i", "20ms", "udp://lab1:7")
+        headings = [line for line in ended.lines if line.startswith("ECHO")]
+        shown = "ECHO udp://lab1:7 ({}), 64 bytes"
+        self.assertEqual(headings, [shown.format(f"127.0.0.{number}") for number in (3, 1)])
+        self.assertIn("2 sent, 2 received", ended.output)
+
+    def test_timestamps(self) -> None:
+        """With -D each line has the time, and each row of NDJSON and CSV the date and time."""
+        words = ("-D", "-c", "1", THERE)
+        self.assertRegex(self.ping(*words).lines[1], r"^\[\d+\.\d{6}\] 64 bytes")
+        for form in ("ndjson", "csv"):
+            for number, start in ((1, 0), (0, 1)):
+                self.newReactor()
+                output = self.ping(*words[start:], "-o", form).output
+                found = re.findall(r"\d{4}-\d\d-\d\dT[0-9:.]{15}\+00:00", output)
+                self.assertEqual(len(found), number)
+
+    def test_severalTargets(self) -> None:
+        """Several targets are probed at once; the status is that of the worst."""
+        ended = self.ping("-c", "1", "-W", "50ms", THERE, NOWHERE)
+        self.assertEqual(ended.status, 1)
+        self.assertEqual(ended.output.count("echo statistics"), 2)
+        self.newReactor()
+        both = self.ping("-q", "-c", "1", "-W", "50ms", NOWHERE, THERE).output
+        self.assertLess(both.index(f"--- {NOWHERE}"), both.index(f"--- {THERE}"))
+
+    def test_spread(self) -> None:
+        """Targets are probed at even distances within the interval, not at the same instant."""
+        arrivals: list[float] = []
+
+        class Arrivals(EchoDatagramProtocol):
+            def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+                arrivals.append(reactor.seconds())
+                super().datagramReceived(datagram, addr)
+
+        reactor = self.reactor
+        port = reactor.listenUDP(8, Arrivals(reactor))
+        self.patch(time, "monotonic_ns", lambda: round(reactor.seconds() * 1e9))
+        self.ping("-c", "2", "-i", "200ms", *["udp://127.0.0.1:8"] * 4)
+        port.stopListening()
+        self.assertEqual([round(at * 20) for at in arrivals[:4]], [0, 1, 2, 3])
+
+    def test_wrongBytes(self) -> None:
+        """Wrong bytes are status 3, and shown with their offset."""
+        port = self.reactor.listenUDP(8, Flipping())
+        ended = self.ping("-c", "1", "-s", "30", "udp://127.0.0.1:8")
+        port.stopListening()
+        self.assertEqual(ended.status, 3)
+        self.assertIn("corrupt: at byte 29", ended.output)
+
+    def test_assertions(self) -> None:
+        """A failed assertion is reported, with status 4."""
+        ended = self.ping("-c", "1", "--assert", "received==1", "--assert", "p99<1ns", THERE)
+        self.assertEqual(ended.status, 4)
+        self.assertRegex(ended.errors, rf"^echoproto ping: {THERE}: p99<1ns: p99 is [0-9.]+ms\n$")
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C ends with the summary: status 0, or 130 if nothing was received."""
+        self.reactor.act = lambda turn: self.reactor.interrupt() if turn == 9 else None
+        ended = self.ping("-i", "20ms", THERE)
+        self.assertEqual(ended.status, 0)
+        self.assertRegex(ended.output, r"(\d) sent, \1 received")
+        self.newReactor()
+
+        def stop(turn: int) -> None:
+            self.reactor.pending.clear()
+            self.reactor.interrupt()
+
+        self.reactor.act = stop
+        self.assertEqual(self.ping(THERE).status, 130)
+
+    def test_interruptedEarly(self) -> None:
+        """Ctrl-C during a DNS lookup prints nothing; another ends the process."""
+        self.patch(endpoints, "resolve", lambda *_: Deferred())
+        self.reactor.act = lambda turn: self.reactor.interrupt()
+        ended = self.ping("udp://lab1")
+        self.assertEqual(self.signals[signal.SIGINT], signal.SIG_DFL)
+        self.assertEqual((ended.status, ended.output, ended.errors), (130, "", ""))
+
+    def test_snapshot(self) -> None:
+        """Ctrl-\\ prints the figures so far."""
+
+        def act(turn: int) -> None:
+            if turn == 9:
+                self.signals[signal.SIGQUIT](signal.SIGQUIT, None)
+
+        self.reactor.act = act
+        ended = self.ping("-c", "10", "-i", "20ms", THERE)
+        self.assertRegex(ended.errors, r"(\d)/\1 received, 0.00 % lost, min/avg/max = ")
+
+    def test_noSuchHost(self) -> None:
+        """An unknown host is reported once, with status 2; other targets are probed."""
+        self.reactor.nameResolver = FakeResolver()
+        ended = self.ping("-c", "1", "udp://lab1:7", THERE)
+        self.assertEqual(ended.status, 2)
+        self.assertIn("udp://lab1:7: DNS lookup failed: no such host: lab1", ended.errors)
+        self.assertIn("1 received", ended.output)
+
+    def test_numeric(self) -> None:
+        """With -n targets are shown by their addresses."""
+        self.reactor.nameResolver = FakeResolver("127.0.0.1")
+        ended = self.ping("-c", "1", "-n", "udp://lab1:7")
+        self.assertIn(f"bytes from {THERE}: ", ended.output)
+
+    def test_options(self) -> None:
+        """-s, -p, -D and -q set size, pattern, timestamps and quiet output."""
+        ended = self.ping("-c", "1", "-s", "21", "-p", "7f", "-D", "-A", "-4", THERE)
+        self.assertRegex(ended.lines[1], r"^\[\d+\.\d{6}\] 21 bytes from ")
+        self.newReactor()
+        self.assertEqual(len(self.ping("-c", "3", "-i", "10ms", "-q", THERE).lines), 7)
+        self.newReactor()
+        ended = self.ping("-c", "1", "-s", "2", THERE)
+        self.assertIn("has only the low bytes", ended.errors)
+
+    def test_forms(self) -> None:
+        """-o sets the format, and --out the file."""
+        self.assertEqual(json.loads(self.ping("-c", "1", "-o", "json", THERE).output)["version"], 1)
+        self.newReactor()
+        path = Path(self.mktemp())
+        ended = self.ping("-c", "1", "-o", "ndjson", "--out", str(path), THERE)
+        self.assertEqual(ended.output, "")
+        self.assertEqual(len(path.read_text().splitlines()), 2)
+
+    def test_nobodyReads(self) -> None:
+        """The run ends if the reader of the output is gone."""
+        self.assertEqual(self.ping("-c", "100", THERE, output=BrokenPipe()).status, 0)
+        self.assertLess(self.reactor.turns, 5)
+
+    def test_full(self) -> None:
+        """The run ends if the output cannot be written, and the reason is reported."""
+        ended = self.ping("-c", "100", "--out", "/dev/full", THERE)
+        self.assertEqual(ended.status, 2)
+        self.assertEqual(
+            ended.errors,
+            f"echoproto ping: {DISK_FULL}\n",
+        )
+
+    def test_csv(self) -> None:
+        """CSV has a row for each probe, with its values."""
+        ended = self.ping("-c", "2", "-i", "10ms", "-o", "csv", THERE)
+        rows = list(csv.DictReader(ended.lines))
+        self.assertEqual([row["kind"] for row in rows], ["reply", "reply"])
+
+    def test_ndjson(self) -> None:
+        """NDJSON has a line for each probe, then one for each target."""
+        ended = self.ping("-c", "2", "-i", "10ms", "-o", "ndjson", THERE)
+        lines = [json.loads(line) for line in ended.lines]
+        self.assertEqual([line["type"] for line in lines], ["probe", "probe", "summary"])
+        self.assertEqual(lines[2]["sent"], 2)
+        self.assertLessEqual({"started", "session", "target"}, set(lines[2]))
+
+    def test_address(self) -> None:
+        """The heading has the address of a target, unless its name has it."""
+        self.reactor.nameResolver = FakeResolver("127.0.0.1")
+        ended = self.ping("-c", "1", "udp://lab1:7")
+        self.assertEqual(ended.lines[0], "ECHO udp://lab1:7 (127.0.0.1), 64 bytes")
+
+    def test_refused(self) -> None:
+        """Invalid words are one line, and nothing is sent."""
+        self.assertRefused("missing TARGET")
+        self.assertRefused(
+            "--out /nowhere/x: No such file or directory", "--out", "/nowhere/x", THERE
+        )
+        self.assertRefused("--source: invalid address 'lab1'", "-I", "lab1", THERE)
+        self.assertRefused("nonsense:7: ", "--endpoint", "nonsense:7")
