@@ -20,7 +20,7 @@ from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options
-from echoproto.server.parameters import Parameter
+from echoproto.server.parameter import Parameter
 from echoproto.server.privileges import Identity, identityOf
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import ignoreRotation, resetSignals

@@ -9,6 +9,7 @@ import sys
 from io import BufferedReader
 from typing import Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import Int32StringReceiver
@@ -30,6 +31,7 @@ class ParentPipe(Int32StringReceiver):
 
     def __init__(self, reactor: Any) -> None:  # Any: IReactorCore and its attribute running
         self._reactor = reactor
+        self._written: Deferred[None] = Deferred()
 
     def stringReceived(self, string: bytes) -> None:
         """See ``Int32StringReceiver``."""
@@ -43,15 +45,24 @@ class ParentPipe(Int32StringReceiver):
         transport: Any = self.transport
         transport.write(line + b"\n")
 
+    def finish(self) -> Deferred[None]:
+        """Send no more reports; fires when the last one is written, or the parent is gone."""
+        transport: Any = self.transport
+        transport.loseWriteConnection()
+        return self._written
+
     def readConnectionLost(self) -> None:
         """The parent has closed our standard input, or is gone."""
         self.stop()
 
     def writeConnectionLost(self) -> None:
-        """The parent reads no more reports; :meth:`readConnectionLost` follows."""
+        """All reports are written, or the parent reads no more."""
+        if not self._written.called:
+            self._written.callback(None)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Both pipes are closed."""
+        self.writeConnectionLost()
         self.stop()
 
     def stop(self) -> None:

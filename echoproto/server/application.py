@@ -2,31 +2,35 @@
 The whole program: the listeners, the periodic totals in the log, the status listener, systemd
 notifications, and signals.
 
-``twistd`` stops a service at the first SIGTERM or SIGINT; the second one, and SIGHUP, are handled
-here.
+``twistd`` stops a service at the first SIGTERM or SIGINT. The further ones, each of which ends a
+phase of the stop, and SIGHUP are handled here.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.application.internet import TimerService
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoproto.errors import StartupError
 from echoproto.server.config.settings import Settings
 from echoproto.server.listening import ListenerService
+from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.monitoring.looplag import LoopLag
 from echoproto.server.monitoring.metrics import exposition
 from echoproto.server.monitoring.status import IState
 from echoproto.server.monitoring.statussite import StatusSite
+from echoproto.server.monitoring.totals import logStreamTotals
 from echoproto.server.notifier import Notifier, Watchdog
+from echoproto.server.pause import Pause
 from echoproto.server.ports import Platform
 from echoproto.server.privileges import Identity
 from echoproto.server.signals import STOP_SIGNALS
@@ -39,11 +43,12 @@ class EchoprotoService(Service):
     :param settings: the settings.
     :param machine: opens sockets and handles signals.
     :param notifier: notifies systemd; by default the process's own.
-    :param announce: whether to log the addresses of the listeners.
+    :param announce: whether to log the addresses of the listeners, and at the end their totals.
     :param identity: the user to become when the listeners are open.
     """
 
     name = "echoproto"
+    _log = Logger()
 
     def __init__(
         self,
@@ -66,7 +71,13 @@ class EchoprotoService(Service):
         self._companions.addService(reports)
         self._companions.addService(self.delay)
         self._watchdog = Watchdog(reactor, self._notifier)
-        self._restore: list[Callable[[], object]] = []
+        self._announces = announce
+        hasStatus = any(group[0].service == "status" for group in settings.groups)
+        self._lameDuck = settings.lameDuck
+        self._statusLinger = settings.statusLinger if hasStatus else 0.0
+        self._pause = Pause(reactor)
+        self._isStopping = False
+        self._stops: list[Deferred[None]] = []
 
     def privilegedStartService(self) -> None:
         """
@@ -89,6 +100,7 @@ class EchoprotoService(Service):
     def startService(self) -> None:
         """Start; see :class:`~echoproto.server.listening.ListenerService`."""
         Service.startService(self)
+        self._isStopping = False
         self.listeners.startService()
         self._companions.startService()
         self._watchdog.start()
@@ -98,29 +110,57 @@ class EchoprotoService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Drain and stop; a second SIGTERM or SIGINT ends the drain.
+        Stop, in phases: the lame-duck time, in which new clients are served, the drain, and the
+        time in which the last metrics can be read. A further SIGTERM or SIGINT ends the phase.
 
         :return: fires with ``None`` when everything is closed.
         """
         Service.stopService(self)
+        stopped: Deferred[None] = Deferred()
+        self._stops.append(stopped)
+        if len(self._stops) == 1:
+            self._stop().addBoth(self._stopped)
+        return stopped
+
+    def _stop(self) -> Deferred[None]:
+        self._isStopping = True
         self._notifier.stopping()
-        # A second stop during the drain handles no more signals.
-        if not self._restore:
-            self._restore = [
-                self._machine.onSignal(self._reactor, number, self._stopAtOnce)
-                for number in STOP_SIGNALS
-            ]
-        stopped = self.listeners.stopService()
-        return stopped.addCallback(lambda _: self._stopRest())
+        self._restore = [
+            self._machine.onSignal(self._reactor, number, self._endPhase) for number in STOP_SIGNALS
+        ]
+        if self._lameDuck:
+            seconds = self._lameDuck
+            self._log.info("stopping; new clients are served for {seconds:g} s", seconds=seconds)
+        stop = self._pause.begin(self._lameDuck)
+        stop.addCallback(lambda _: self._drain())
+        stop.addCallback(lambda _: self._drained())
+        stop.addCallback(lambda _: self.listeners.stopService())
+        return stop.addCallback(lambda _: self._stopRest())
+
+    def _drain(self) -> Deferred[None]:
+        return self.listeners.drain()
+
+    def _drained(self) -> Deferred[None]:
+        if self._announces:
+            logStreamTotals(self._watched())
+        return self._pause.begin(self._statusLinger)
 
     def _stopRest(self) -> Any:
         # The process may continue, and must be stoppable.
-        restore, self._restore = self._restore, []
-        for undo in restore:
+        for undo in self._restore:
             undo()
         self._watchdog.stop()
         self._notifier.close()
         return self._companions.stopService()
+
+    def _stopped(self, result: Any) -> None:  # Any: None or a Failure
+        stops, self._stops = self._stops, []
+        for stop in stops:
+            stop.callback(result)
+
+    def _endPhase(self) -> None:
+        if not self._pause.end():
+            self._stopAtOnce()
 
     def _stopAtOnce(self) -> None:
         self.listeners.stopAtOnce()
@@ -130,7 +170,7 @@ class EchoprotoService(Service):
 
     def _reload(self) -> None:
         # Otherwise READY=1 would follow STOPPING=1, and new clients would not be served.
-        if self.listeners.draining:
+        if self._isStopping:
             return
         self._notifier.reloading()
         self._readAgain()
@@ -143,15 +183,20 @@ class EchoprotoService(Service):
 
     def ready(self) -> bool:
         """Whether every listener is open and the server is not stopping."""
-        return self.listeners.ready
+        return self.listeners.ready and not self._isStopping
 
     def notReadyReason(self) -> str:
         """Why the server is not ready."""
-        return "draining" if self.listeners.draining else "starting"
+        if self.listeners.draining:
+            return "draining"
+        return "stopping" if self._isStopping else "starting"
 
     def metrics(self) -> bytes:
         """The metrics, in Prometheus' text format."""
-        return exposition(self.listeners.watched(), self.listeners.draining, self.delay.histogram)
+        return exposition(self._watched(), self.listeners.draining, self.delay.histogram)
+
+    def _watched(self) -> Iterable[MonitoredListener]:
+        return self.listeners.watched()
 
     def _site(self) -> Any:
         return StatusSite(self._reactor, self)

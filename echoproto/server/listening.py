@@ -6,7 +6,7 @@ drained when it is stopped. It can be added to any ``MultiService``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.application.service import Service
@@ -45,7 +45,7 @@ class ListenerService(Service):
     :param machine: opens sockets.
     :param makeSite: makes the factory of a status listener.
     :param announce: whether to log the addresses of the listeners.
-    :ivar draining: true from the moment it is stopped.
+    :ivar draining: true from the beginning of the drain.
     """
 
     _log = Logger()
@@ -110,32 +110,39 @@ class ListenerService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Close the listeners and drain open connections; the status listener is closed last, so that
-        it can report the drain.
+        Drain, then close the status listener.
 
         :return: fires with ``None`` when everything is closed, at the latest at the end of the
             drain.
         """
         Service.stopService(self)
+        return self.drain().addCallback(lambda _: self._closeRest())
+
+    def drain(self) -> Deferred[None]:
+        """
+        Close the listeners and drain open connections; the status listener stays open, so that it
+        can report the drain.
+
+        :return: fires with ``None`` when no connection is open.
+        """
         self.draining = True
-        opened, self._open = self._open, []
-        serving = [opening for opening in opened if opening.runtime is not None]
+        serving = [opening for opening in self._open if opening.runtime is not None]
+        self._open = [opening for opening in self._open if opening.runtime is None]
         for opening in serving:
             _acceptWaiting(opening.port)
         ending: list[Deferred[Any]] = [self._close(opening) for opening in serving]
         # Kept until the next start, so that a second stop waits for the same drains.
         self._drained += [opening.runtime for opening in serving if opening.runtime is not None]
         ending += [runtime.drain(self._settings.drain) for runtime in self._drained]
-        rest = [opening for opening in opened if opening.runtime is None]
-        return gatherResults(ending).addCallback(lambda _: self._closeRest(rest))
+        return gatherResults(ending).addCallback(lambda _: self.report())
 
     def stopAtOnce(self) -> None:
         """End the drain: reset the remaining connections."""
         for runtime in self._drained:
             runtime.drain(0.0)
 
-    def _closeRest(self, rest: Sequence[OpenListener]) -> Deferred[None]:
-        self.report()
+    def _closeRest(self) -> Deferred[None]:
+        rest, self._open = self._open, []
         return gatherResults([self._close(opening) for opening in rest]).addCallback(lambda _: None)
 
     @property

@@ -28,7 +28,8 @@ from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.logstream import escapeUnencodable
-from echoproto.server.parameters import DEFAULT_PORT, PARAMETERS, Parameter
+from echoproto.server.parameter import Parameter
+from echoproto.server.parameters import DEFAULT_PORT, PARAMETERS
 from echoproto.server.privileges import Identity, identityOf
 from echoproto.server.signals import resetSignals
 from echoproto.server.systemd import (

@@ -7,10 +7,7 @@ The table of all options of ``twistd echoproto``: name, default, parser, help, g
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
-from typing import Any
 
 from echoproto.addresses import MAX_IPV4_DATAGRAM, parseNetwork
 from echoproto.protocols.admission import DATAGRAM_RATE, LOOPING_PORTS
@@ -18,6 +15,7 @@ from echoproto.protocols.connections import DRAIN_TIMEOUT
 from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS, USER_TIMEOUT
+from echoproto.server.parameter import LIMITS, LISTENERS, MONITORING, TIMEOUTS, TLS, Parameter
 from echoproto.units import parseCount, parsePorts, parseRate, parseSeconds, parseTimeout
 
 #: The echo port by default.
@@ -25,41 +23,6 @@ DEFAULT_PORT = "12345"
 
 #: Maximum TCP_USER_TIMEOUT in seconds: the kernel takes an int of milliseconds.
 MAX_USER_TIMEOUT = 2_000_000
-
-#: The groups of options, in the order of ``--help`` and of the page.
-LISTENERS = "Listeners"
-LIMITS = "Who is served"
-TIMEOUTS = "Timeouts"
-TLS = "TLS"
-MONITORING = "Monitoring"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """
-    An option.
-
-    :ivar name: without the hyphens.
-    :ivar group: its title in ``--help``.
-    :ivar help: whole sentences.
-    :ivar default: as an operator would write it; ``None`` if it has no such form.
-    :ivar parse: makes the value from text; raises ``ValueError`` with one line.
-    :ivar setting: the field of ``Settings``, or of ``Timeouts``, that it sets; empty if it sets
-        none by itself.
-    :ivar short: its letter.
-    :ivar isRepeatable: whether it may be given several times.
-    :ivar isFlag: whether it takes no value.
-    """
-
-    name: str
-    group: str
-    help: str
-    default: str | None = None
-    parse: Callable[[str], Any] = str
-    setting: str = ""
-    short: str | None = None
-    isRepeatable: bool = False
-    isFlag: bool = False
 
 
 def _greeting(text: str) -> bytes:
@@ -230,6 +193,15 @@ PARAMETERS = (
         "drain",
     ),
     Parameter(
+        "lame-duck",
+        TIMEOUTS,
+        "When the server stops, TIME in which /readyz reports 503 while new clients are still "
+        "served; then the drain begins.",
+        "0",
+        parseSeconds,
+        "lameDuck",
+    ),
+    Parameter(
         "tls-cert", TLS, "Speak TLS on TCP listeners, with the certificate in this PEM file."
     ),
     Parameter("tls-key", TLS, "PEM file of its key. [default: the file of the certificate]"),
@@ -244,5 +216,13 @@ PARAMETERS = (
         "Serve /healthz, /readyz and /metrics over HTTP on this port of 127.0.0.1, or on a "
         "description. Repeatable.",
         isRepeatable=True,
+    ),
+    Parameter(
+        "status-linger",
+        MONITORING,
+        "TIME that the status listener stays open after the drain, for the last metrics.",
+        "0",
+        parseSeconds,
+        "statusLinger",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from echoproto.server.parameters import Parameter
+from echoproto.server.parameter import Parameter
 
 #: Columns of the names in ``--help``.
 _NAME_COLUMNS = 28
@@ -26,7 +26,7 @@ Stream descriptions also accept
                              header, from proxies in NET [loopback]
 TIME is 30, 1.5s, 200ms, 10m or 2h; 0 means never. NET is 192.0.2.0/24 or an
 address, 2001\\:db8\\:\\:/32 inside a description.
-SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP reads
+SIGTERM and SIGINT stop in phases, and another one ends a phase; SIGHUP reads
 the certificates again.
 """
 

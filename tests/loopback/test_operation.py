@@ -25,6 +25,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.certificates import authority, issued
 from tests.loopback.program import (
     PATIENCE,
+    ROOT,
     TWISTD,
     Program,
     connected,
@@ -105,6 +106,38 @@ class DrainTests(SynchronousTestCase):
                         if not client.recv(1):
                             raise OSError
             self.assertGreater(time.monotonic() - before, 0.9)
+
+
+class LameDuckTests(SynchronousTestCase):
+    def test_phases(self) -> None:
+        """
+        After SIGTERM new clients are served while the server is not ready; a second signal begins
+        the drain. Then the last figures can be read, until a third signal.
+        """
+        options = ("-p", "0", "--status", "0", "--lame-duck", "10m", "--status-linger", "10m")
+        serve = (sys.executable, "-m", "echoproto", "serve", *options)
+        for command, status in (
+            ((), -signal.SIGTERM),
+            (serve, 0),
+            ((*serve, "--workers", "2"), 0),
+        ):
+            with Program(*options, listeners=5, command=command, folder=ROOT) as program:
+                self.readPhases(program)
+                self.assertEqual(program.stop(), status)
+            self.assertNotIn("Traceback", "".join(program.log))
+
+    def readPhases(self, program: Program) -> None:
+        """Stop the server, and end its first phase."""
+        port = program.port("status")
+        until(lambda: statusPage(port, "readyz") == (200, "ready\n"))
+        program.process.send_signal(signal.SIGTERM)
+        until(lambda: statusPage(port, "readyz") == (503, "stopping\n"))
+        self.assertEqual(halfCloseEcho(program.address("echo", "tcp"), b"hello"), b"hello")
+        program.process.send_signal(signal.SIGTERM)
+        until(lambda: "closed: 1 connections, 1 finished" in "".join(program.log))
+        self.assertEqual(statusPage(port, "readyz"), (503, "draining\n"))
+        figures = statusPage(port, "metrics")[1]
+        self.assertIn('ended_total{ending="finished",listener="tcp 0.0.0.0', figures)
 
 
 class StatusTests(SynchronousTestCase):

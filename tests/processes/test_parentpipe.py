@@ -46,6 +46,18 @@ class ParentPipeTests(SynchronousTestCase):
         self.pipe.connectionLost()
         self.assertFalse(self.reactor.hasStopped)
 
+    def test_finish(self) -> None:
+        """finish() waits until the last report is written, or the parent is gone."""
+        transport = mock.Mock()
+        self.pipe.makeConnection(transport)
+        written = self.pipe.finish()
+        transport.loseWriteConnection.assert_called_once_with()
+        self.assertNoResult(written)
+        self.pipe.writeConnectionLost()
+        self.assertIsNone(self.successResultOf(written))
+        self.pipe.connectionLost()
+        self.assertIsNone(self.successResultOf(self.pipe.finish()))
+
     def test_open(self) -> None:
         """The pipe is connected to standard input and to the report descriptor."""
         with mock.patch.object(stdio, "StandardIO") as standardIO:

@@ -4,7 +4,7 @@ import signal
 import socket
 from collections.abc import Mapping
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
@@ -31,6 +31,7 @@ class ProgramTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
         self.fake = FakeMachine()
+        self.options: dict[str, Any] = {}
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -46,7 +47,9 @@ class ProgramTests(SynchronousTestCase):
         ]
         notifier = Notifier(self.environ if environ is None else environ, PID)
         self.addCleanup(notifier.close)
-        return EchoprotoService(self.reactor, Settings(groups), self.fake.machine(), notifier)
+        return EchoprotoService(
+            self.reactor, Settings(groups, **self.options), self.fake.machine(), notifier
+        )
 
     def started(self, environ: Mapping[str, str] | None = None) -> EchoprotoService:
         program = self.program(environ)
@@ -146,6 +149,85 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(client.events[-1], "lost")
         # The process may go on, and its signals are its own again.
         self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
+
+    def test_lameDuck(self) -> None:
+        """In the lame-duck time new clients are served, and the server is not ready; then it
+        drains."""
+        self.options = {"lameDuck": 3.0}
+        program = self.started()
+        stopped = program.stopService()
+        self.assertEqual(self.message(), "STOPPING=1")
+        self.assertEqual((program.ready(), program.notReadyReason()), (False, "stopping"))
+        self.assertIn(b"echoproto_draining 0.0", program.metrics())
+        client, pair = self.connect()
+        client.link.write(b"hello")
+        pair.pump()
+        self.assertEqual(client.received, b"hello")
+        self.reactor.advance(2.9)
+        self.assertEqual(self.fake.opened[0][0].closed, "")
+        self.reactor.advance(0.1)
+        self.assertEqual(
+            (self.fake.opened[0][0].closed, program.notReadyReason()), ("stopped", "draining")
+        )
+        client.link.loseConnection()
+        pair.pump()
+        self.successResultOf(stopped)
+
+    def test_signalInLameDuck(self) -> None:
+        """A second signal in the lame-duck time begins the drain, and a third one ends it."""
+        self.options = {"lameDuck": 3.0}
+        program = self.started()
+        stopped = program.stopService()
+        client, pair = self.connect()
+        self.fake.signals[signal.SIGTERM]()
+        self.assertEqual(program.notReadyReason(), "draining")
+        pair.pump()
+        self.assertNotIn("lost", client.events)
+        self.fake.signals[signal.SIGINT]()
+        self.reactor.advance(0.1)
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_statusLinger(self) -> None:
+        """After the drain the status listener stays open for a time, or until a further signal."""
+        self.options = {"statusLinger": 15.0}
+        for end in (lambda: self.reactor.advance(15), lambda: self.fake.signals[signal.SIGTERM]()):
+            program = self.started()
+            stopped = program.stopService()
+            status = self.fake.opened[-1][0]
+            self.assertNoResult(stopped)
+            self.assertEqual((status.closed, program.notReadyReason()), ("", "draining"))
+            end()
+            self.successResultOf(stopped)
+            self.assertEqual(status.closed, "stopped")
+
+    def test_noStatusToLinger(self) -> None:
+        """Without a status listener the stop does not wait for a scrape."""
+        settings = Settings([[Listener("echo", "tcp:7")]], statusLinger=15.0)
+        program = EchoprotoService(self.reactor, settings, self.fake.machine(), Notifier({}, 0))
+        program.startService()
+        self.successResultOf(program.stopService())
+
+    def test_totals(self) -> None:
+        """The totals of stream listeners are logged once, at the end; not those of a worker."""
+        log = EventLoggingObserver.createWithCleanup(cast(Any, self), globalLogPublisher)
+        program = self.started()
+        client, pair = self.connect()
+        program.stopService()
+        program.stopService()
+        client.link.loseConnection()
+        pair.pump()
+        lines = [formatEvent(event) for event in log if event.get("event") == "closed"]
+        self.assertEqual(len(lines), 1)
+        settings = Settings([[Listener("echo", "tcp:7")]])
+        machine, notifier = self.fake.machine(), Notifier({}, 0)
+        worker = EchoprotoService(self.reactor, settings, machine, notifier, announce=False)
+        worker.startService()
+        count = len(log)
+        self.successResultOf(worker.stopService())
+        self.assertEqual(len(log), count)
+        self.assertIn("echo on tcp :0 closed: 1 connections, 1 finished; refused: none;", lines[0])
 
     def test_reload(self) -> None:
         """SIGHUP reads the certificates again and notifies systemd."""

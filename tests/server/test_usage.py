@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.parameters import Parameter
+from echoproto.server.parameter import Parameter
 from echoproto.server.usage import EXAMPLES, usageText
 
 

@@ -59,6 +59,8 @@ class Settings:
     :ivar deadlines: the timeouts of connections.
     :ivar userTimeout: seconds for TCP_USER_TIMEOUT.
     :ivar drain: seconds for open connections to finish when the server stops.
+    :ivar lameDuck: seconds before that in which new clients are still served.
+    :ivar statusLinger: seconds after that in which the status listener is still open.
     """
 
     groups: Sequence[Sequence[Listener]]
@@ -75,6 +77,8 @@ class Settings:
     deadlines: Timeouts = field(default_factory=Timeouts)
     userTimeout: float = USER_TIMEOUT
     drain: float = DRAIN_TIMEOUT
+    lameDuck: float = 0.0
+    statusLinger: float = 0.0
 
     @property
     def usesTLS(self) -> bool:

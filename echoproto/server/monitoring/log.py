@@ -45,7 +45,7 @@ def addressText(address: IAddress | None) -> str:
     return text if uid is None else f"{text} of user {uid}"
 
 
-class _Tally(Counter[str]):
+class CountsByName(Counter[str]):
     """
     Counts by name: an object in JSON, and in a line ``80 too many connections, 8 no PROXY header``.
     """
@@ -74,11 +74,11 @@ class _Interval:
     """
 
     lines: int = 0
-    endings: _Tally = field(default_factory=_Tally)
+    endings: CountsByName = field(default_factory=CountsByName)
     bytesReceived: int = 0
     bytesSent: int = 0
     greetings: int = 0
-    refusals: _Tally = field(default_factory=_Tally)
+    refusals: CountsByName = field(default_factory=CountsByName)
     lastRefused: IAddress | None = None
 
 
@@ -164,8 +164,8 @@ class LogObserver:
             answered=totals.answered,
             bytesReceived=totals.bytesReceived,
             bytesSent=totals.bytesSent,
-            refused=_Tally(totals.refused),
-            errors=_Tally(totals.errors),
+            refused=CountsByName(totals.refused),
+            errors=CountsByName(totals.errors),
         )
 
     # Totals
@@ -212,8 +212,8 @@ class LogObserver:
         )
 
     def _reportDatagrams(self, totals: DatagramTotals) -> None:
-        refused = _Tally(Counter(totals.refused) - self._refusedDatagrams)
-        errors = _Tally(Counter(totals.errors) - self._datagramErrors)
+        refused = CountsByName(Counter(totals.refused) - self._refusedDatagrams)
+        errors = CountsByName(Counter(totals.errors) - self._datagramErrors)
         self._refusedDatagrams = Counter(totals.refused)
         self._datagramErrors = Counter(totals.errors)
         datagrams, faults = sum(refused.values()), sum(errors.values())

@@ -8,7 +8,7 @@ readers of the status page it is one :class:`~echoproto.server.application.Echop
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 
 from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
+from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.metrics import WorkerCounts, exposition
 from echoproto.server.notifier import Notifier
 from echoproto.server.ports import Platform
@@ -46,7 +47,8 @@ class Supervisor(EchoprotoService):
         machine: Platform | None = None,
         notifier: Notifier | None = None,
     ) -> None:
-        self._settings = settings
+        # The phases of a stop are those of this process.
+        self._workerSettings = replace(settings, groups=[], lameDuck=0.0, statusLinger=0.0)
         self._configFor = configFor
         self._hasFailed = False
         machine = machine if machine is not None else Platform()
@@ -69,7 +71,7 @@ class Supervisor(EchoprotoService):
         self.pool.start()
 
     def _prepare(self) -> WorkerStart:
-        config = self._configFor(replace(self._settings, groups=[]))
+        config = self._configFor(self._workerSettings)
         return WorkerStart(config, self._shared.descriptors(FIRST_SOCKET), self._assignmentOf)
 
     def _assignmentOf(self, number: int) -> WorkerAssignment:
@@ -88,18 +90,17 @@ class Supervisor(EchoprotoService):
             super()._tellReady()
 
     def _allReady(self) -> None:
-        if not self.listeners.draining:
+        if not self._isStopping:
             self._tellReady()
 
     def _drainWorkers(self) -> Deferred[None]:
-        return self.pool.drain(self._settings.drain)
+        return self.pool.drain(self._workerSettings.drain)
 
-    def stopService(self) -> Deferred[None]:
-        """See :class:`~echoproto.server.application.EchoprotoService`."""
+    def _drain(self) -> Deferred[None]:
         # While the sockets are still open: clients wait in those of workers that are about to be
         # replaced.
         self.pool.startPending()
-        return super().stopService()
+        return super()._drain()
 
     def _stopAtOnce(self) -> None:
         super()._stopAtOnce()
@@ -110,7 +111,7 @@ class Supervisor(EchoprotoService):
         self.pool.send(self.listeners.certificates.loaded())
 
     def _giveUp(self, message: str) -> None:
-        self._hasFailed = True
+        self._hasFailed, self._lameDuck = True, 0.0
         self._machine.reportStartupError(message)
         self._reactor.stop()
 
@@ -120,8 +121,9 @@ class Supervisor(EchoprotoService):
 
     def metrics(self) -> bytes:
         """The metrics, added up over all workers."""
-        counters = self.pool.counters
         workers = WorkerCounts(self.pool.running, self.pool.restarts)
-        return exposition(
-            counters.listeners(), self.listeners.draining, counters.loopLag(), workers
-        )
+        lag = self.pool.counters.loopLag()
+        return exposition(self._watched(), self.listeners.draining, lag, workers)
+
+    def _watched(self) -> Iterable[MonitoredListener]:
+        return self.pool.counters.listeners()

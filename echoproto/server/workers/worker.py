@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from echoproto.processes.childprocess import REPORT_DESCRIPTOR
@@ -147,14 +146,12 @@ class WorkerService(EchoprotoService):
             self._pipe.report(ready=True)
             self._snapshots.start(SNAPSHOT_INTERVAL)
 
-    def stopService(self) -> Deferred[None]:
-        """Drain and stop, then report the last snapshot."""
-        return super().stopService().addCallback(lambda _: self._stopSnapshots())
-
-    def _stopSnapshots(self) -> None:
+    def _stopRest(self) -> Any:
         if self._snapshots.running:
             self._snapshots.stop()
         self._reportSnapshot()
+        super()._stopRest()
+        return self._pipe.finish()
 
     def _reportSnapshot(self) -> None:
         self._pipe.report(snapshot=snapshot(self.listeners.watched(), self.delay.histogram))

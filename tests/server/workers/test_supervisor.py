@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -146,6 +148,35 @@ class SupervisorTests(SynchronousTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.supervisor.exitStatus, 0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_lameDuck(self) -> None:
+        """In the lame-duck time, which is the supervisor's alone, the workers go on serving."""
+        self.supervisor._lameDuck = 3.0
+        self.allReady()
+        stopped = self.supervisor.stopService()
+        self.assertEqual(self.supervisor.notReadyReason(), "stopping")
+        self.reactor.spawned[0].end(1)
+        self.reactor.advance(0)
+        self.assertIsInstance(self.reactor.spawned[2].messages[-1], WorkerAssignment)
+        for process in self.reactor.spawned[1:]:
+            self.assertNotIn(WorkerOrder.DRAIN, process.messages)
+            self.assertEqual(process.messages[0].settings.lameDuck, 0)
+        self.reactor.advance(3)
+        for process in self.reactor.spawned[1:]:
+            self.assertEqual(process.messages[-1], WorkerOrder.DRAIN)
+            process.end()
+        self.successResultOf(stopped)
+
+    def test_totals(self) -> None:
+        """The totals at the end are the sums over all workers."""
+        log = EventLoggingObserver.createWithCleanup(cast(Any, self), globalLogPublisher)
+        self.allReady()
+        self.supervisor.stopService()
+        for process in self.reactor.spawned:
+            report(process, snapshot=snapshotOf(3))
+            process.end()
+        [line] = [formatEvent(event) for event in log if event.get("event") == "closed"]
+        self.assertIn("echo on tcp here:7 closed: 6 connections, 6 lost;", line)
 
     def test_stopWhileReplacing(self) -> None:
         """A worker that waits to be replaced is replaced before the sockets are closed, so that it

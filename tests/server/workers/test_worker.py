@@ -37,11 +37,21 @@ SETTINGS = Settings([[Listener("echo", "tcp:7")]])
 CONFIG = WorkerConfig(SETTINGS, "poll", "json", Identity(0, 0, (0,)))
 
 
+class PipeTransport(StringTransport):
+    """The pipes; all reports are written at once."""
+
+    protocol: SupervisorPipe
+
+    def loseWriteConnection(self) -> None:
+        self.protocol.writeConnectionLost()
+
+
 class WorkerTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
         self.pipe = SupervisorPipe(self.reactor)
-        self.transport = StringTransport()
+        self.transport = PipeTransport()
+        self.transport.protocol = self.pipe
         self.pipe.makeConnection(self.transport)
 
     def reports(self) -> list[Any]:
