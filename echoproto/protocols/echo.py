@@ -17,20 +17,50 @@ from echoproto.protocols.stream import StreamFactory, StreamProtocol
 class EchoProtocol(StreamProtocol):
     """
     One connection to the echo service: returns every byte in order, also after the client's FIN.
+
+    A transport that can relay (:mod:`echoproto.reactors.relay`) returns them itself, unless a
+    subclass has a ``dataReceived`` of its own.
     """
 
     # A stream transport. Declared, because a cast would be a call per message.
     transport: Any
     _bytesDiscarded = 0
+    _isRelayed = False
+
+    def connectionMade(self) -> None:
+        """Relay, if the transport can."""
+        super().connectionMade()
+        # A wrapper passes on the method of the transport below, whose data is not this protocol's.
+        if (
+            hasattr(type(self.transport), "relayTo")
+            and type(self).dataReceived is EchoProtocol.dataReceived
+        ):
+            self._isRelayed = True
+            self.transport.relayTo(self.transport)
+
+    @property
+    def bytesReceived(self) -> int:
+        """Bytes received from the client so far."""
+        return self._bytesPassed + (self.transport.bytesRelayed if self._isRelayed else 0)
+
+    @bytesReceived.setter
+    def bytesReceived(self, count: int) -> None:
+        self._bytesPassed = count
 
     @property
     def bytesSent(self) -> int:
         """Bytes given to the transport so far."""
         return self.bytesReceived - self._bytesDiscarded
 
+    def finish(self) -> None:
+        """See :class:`StreamProtocol`."""
+        if self._isRelayed:
+            self.transport.stopRelaying()
+        super().finish()
+
     def dataReceived(self, data: bytes) -> None:
-        """Count the bytes and write the bytes. This is the hot path."""
-        self.bytesReceived += len(data)
+        """Count the bytes and write the bytes. This is the hot path of the other transports."""
+        self._bytesPassed += len(data)
         if self.discarding:
             self._bytesDiscarded += len(data)
         else:

@@ -34,8 +34,10 @@ if sys.platform != "linux":
 from select import EPOLLIN
 
 from echoproto.reactors.monotonic import useMonotonicTime
+from echoproto.reactors.pipe import SplicePipe
 from echoproto.reactors.sockets import DirectSocketsReactor
-from echoproto.reactors.transports import DirectTransport, TCPClient, TCPServer
+from echoproto.reactors.tcp import TCPClient, TCPServer
+from echoproto.reactors.transports import DirectTransport
 
 #: Events taken from the kernel in one turn. The stock reactor allocates room for all descriptors
 #: in every turn.
@@ -80,6 +82,8 @@ class DirectReactor(DirectSocketsReactor):
         useMonotonicTime(self)
         #: Transports to flush when the turn ends, in this order.
         self.flushing: list[DirectTransport] = []
+        #: Moves large messages; see :mod:`.relay`.
+        self.pipe = SplicePipe()
         self._outerLog: dict[str, Any] = {}
 
     def mainLoop(self) -> None:

@@ -22,6 +22,7 @@ def useMonotonicTime(reactor: Any) -> None:
     """
     if not isinstance(reactor, ReactorBase) or "seconds" in vars(reactor):
         return
-    start = time.time() - time.monotonic()
+    monotonic = time.monotonic
+    start = time.time() - monotonic()
     # An attribute of the instance, which Twisted reads for every timed call.
-    reactor.seconds = lambda: start + time.monotonic()
+    reactor.seconds = lambda: start + monotonic()

@@ -9,14 +9,8 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.interfaces import IConnector, IListeningPort
 from twisted.internet.protocol import ClientFactory, ServerFactory
 
-from echoproto.reactors.transports import (
-    TCPConnector,
-    TCPPort,
-    TCPServer,
-    UNIXConnector,
-    UNIXPort,
-    UNIXServer,
-)
+from echoproto.reactors.tcp import TCPConnector, TCPPort, TCPServer
+from echoproto.reactors.transports import UNIXConnector, UNIXPort, UNIXServer
 
 
 class DirectSocketsReactor(EPollReactor):

@@ -1,5 +1,5 @@
 """
-Stream transports, ports and connectors of the direct reactor.
+Stream transports of the direct reactor, and its ports and connectors of UNIX sockets.
 
 They are Twisted's own, with two differences: written data is sent when its event or the turn ends,
 without waiting for the kernel to report room, and the size of a receive adapts to the connection.
@@ -117,15 +117,23 @@ class DirectTransport(tcp.Connection):
         data = queue[0] if len(queue) == 1 else b"".join(queue)
         queue.clear()
         self._tempDataLen = 0
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        """Send data while nothing is queued; what the kernel does not accept is queued."""
         try:
             sent = self.socket.send(data)
         except OSError as error:
             self._sendFailed = error.errno not in (EAGAIN, ENOBUFS)
             sent = 0
         if sent != len(data):
-            self.dataBuffer, self.offset = data, sent
-            self._maybePauseProducer()
-            super().startWriting()
+            self._keep(data, sent)
+
+    def _keep(self, data: bytes, sent: int) -> None:
+        """Queue what the kernel has not accepted, and wait for room."""
+        self.dataBuffer, self.offset = data, sent
+        self._maybePauseProducer()
+        super().startWriting()
 
     def _dataReceived(self, data: bytes | None) -> Any:
         if not data and self._sendFailed:
@@ -182,14 +190,6 @@ class DirectStream(DirectTransport):
         return None
 
 
-class TCPServer(DirectStream, tcp.Server):
-    """An accepted TCP connection."""
-
-
-class TCPClient(DirectStream, tcp.Client):
-    """An outgoing TCP connection."""
-
-
 class UNIXServer(DirectTransport, unix.Server):
     """An accepted connection of a UNIX socket."""
 
@@ -202,23 +202,10 @@ class UNIXClient(DirectTransport, unix.Client):
     _sendmsgQueue: Any
 
 
-class TCPPort(tcp.Port):
-    """Accepts TCP connections with direct transports."""
-
-    transport: Any = TCPServer
-
-
 class UNIXPort(unix.Port):
     """Accepts connections of UNIX sockets with direct transports."""
 
     transport: Any = UNIXServer
-
-
-class TCPConnector(tcp.Connector):
-    """Makes TCP connections with direct transports."""
-
-    def _makeTransport(self) -> tcp.Client:
-        return TCPClient(self.host, self.port, self.bindAddress, self, self.reactor)
 
 
 class UNIXConnector(unix.Connector):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory, EchoProtocol
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.testing import DatagramWire
 from echoproto.testing.streams import CLIENT_ADDRESS
@@ -31,6 +33,58 @@ class EchoProtocolTests(SynchronousTestCase):
         self.protocol.dataReceived(b"after")
         self.assertEqual(self.transport.value(), b"before")
         self.assertEqual((self.protocol.bytesReceived, self.protocol.bytesSent), (11, 6))
+
+
+class RelayTransport(StringTransport):
+    """A transport that can relay."""
+
+    bytesRelayed = 0
+    target: object = None
+
+    def relayTo(self, target: object) -> None:
+        self.target = target
+
+    def stopRelaying(self) -> None:
+        self.target = None
+
+
+class RelayTests(SynchronousTestCase):
+    def connected(self, factory: EchoFactory) -> Any:
+        protocol: Any = factory.buildProtocol(CLIENT_ADDRESS)
+        protocol.makeConnection(self.transport)
+        return protocol
+
+    def setUp(self) -> None:
+        self.transport: Any = RelayTransport()
+
+    def test_relayed(self) -> None:
+        """A transport that can relay returns the bytes itself; they count as any others."""
+        protocol = self.connected(EchoFactory(Clock()))
+        self.assertIs(self.transport.target, self.transport)
+        self.transport.bytesRelayed = 5
+        protocol.dataReceived(b"before")
+        self.assertEqual((protocol.bytesReceived, protocol.bytesSent), (11, 11))
+
+    def test_finish(self) -> None:
+        """Nothing is relayed after the server's FIN; later data is counted, not echoed."""
+        protocol = self.connected(EchoFactory(Clock()))
+        self.transport.bytesRelayed = 5
+        protocol.finish()
+        self.assertIsNone(self.transport.target)
+        protocol.dataReceived(b"after")
+        self.assertEqual((protocol.bytesReceived, protocol.bytesSent), (10, 5))
+
+    def test_subclass(self) -> None:
+        """A subclass with a dataReceived of its own gets the data."""
+
+        class LoggedEcho(EchoProtocol):
+            def dataReceived(self, data: bytes) -> None:
+                raise NotImplementedError
+
+        factory = EchoFactory(Clock())
+        factory.protocol = LoggedEcho
+        self.connected(factory)
+        self.assertIsNone(self.transport.target)
 
 
 class EchoDatagramTests(SynchronousTestCase):

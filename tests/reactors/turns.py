@@ -55,10 +55,12 @@ class TurnTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor: Any = DirectReactor()
+        self._transports: list[Any] = []
         self.addCleanup(self._close)
 
     def _close(self) -> None:
-        for descriptor in self.reactor.removeAll():
+        # A paused transport is not known to the reactor.
+        for descriptor in {*self.reactor.removeAll(), *self._transports}:
             if descriptor.connected:
                 descriptor.connectionLost(Failure(ConnectionDone()))
         self.reactor.waker.connectionLost(None)
@@ -68,9 +70,9 @@ class TurnTestCase(SynchronousTestCase):
         """Run one turn of the reactor without waiting for events."""
         self.reactor.iterate(0)
 
-    def turnUntil(self, done: Any) -> None:
+    def turnUntil(self, done: Any, turns: int = 2000) -> None:
         """Run turns until ``done()`` is true."""
-        for _ in range(2000):
+        for _ in range(turns):
             if done():
                 return
             self.turn()
@@ -94,6 +96,7 @@ class TurnTestCase(SynchronousTestCase):
             factory: Any = Factory()
             factory.buildProtocol = lambda addr: recorder
             self.reactor.adoptStreamConnection(ours.fileno(), family, factory)
+        self._transports.append(recorder.transport)
         return recorder, peer
 
     def receive(self, peer: socket.socket, size: int) -> bytes:
