@@ -1,58 +1,39 @@
 """
 Decodes JSON text of unknown origin into stored results.
 
-The structs of :mod:`.schema` validate every value, and histograms are checked before they are
+The structs of :mod:`.documents` validate every value, and histograms are checked before they are
 decompressed, so that a damaged or hostile text is refused with bounded memory.
 """
 
 from __future__ import annotations
 
-import base64
 import re
-import struct
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
 
 from echoproto.escape import escaped
-from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import LatencyHistogram
-from echoproto.measure.verify.integrity import FaultKind
-from echoproto.report.document import plainValues
+from echoproto.report.documents.document import FORMAT, VERSION
+from echoproto.report.documents.load import LoadDocument
+from echoproto.report.documents.ping import PingDocument, TargetValues
+from echoproto.report.documents.report import ReportDocument
+from echoproto.report.documents.verify import VerifyDocument
 from echoproto.report.result import StoredResult
-from echoproto.report.schema import (
-    DOCUMENTS,
-    FORMAT,
-    VERSION,
-    IntervalValues,
-    LoadDocument,
-    PingDocument,
-    ReportDocument,
-    ResultValues,
-    TargetValues,
-    TimesValues,
-    VerifyDocument,
-)
-from echoproto.units import SECOND
 
 #: The usual remedy for an invalid file.
 REMEDY = "measure again, with -o json --out FILE"
 
-# The beginnings of the outer and the inner part of an HdrHistogram in the V2 encoding, with the
-# parameters of LatencyHistogram, and the length of the inner part: 9 bytes for each bucket at most.
-_OUTER = struct.pack(">I", 0x1C849314)
-_INNER = struct.pack(">I", 0x1C849313)
-_RANGE = struct.pack(">IIQQd", 0, 3, 1, 3_600_000_000_000, 1.0)
-_HEADER_SIZE = 40
-_MAX_INNER_SIZE = _HEADER_SIZE + 9 * 40_000
-
 # A message may quote a value of the file; longer messages are cut.
 _MAX_MESSAGE_LENGTH = 200
 
-_COUNTS = ("corrupt", "duplicates", "reordered", "late", "foreign", "dropped")
+_DOCUMENTS: Mapping[str, type[PingDocument | LoadDocument | VerifyDocument | ReportDocument]] = {
+    "ping": PingDocument,
+    "load": LoadDocument,
+    "verify": VerifyDocument,
+    "report": ReportDocument,
+}
 
 _Values = TypeVar("_Values")
 
@@ -82,7 +63,7 @@ def decodeValues(text: str, kind: type[_Values]) -> _Values:
     """
     Decode and validate JSON text.
 
-    :param kind: a struct of :mod:`.schema`.
+    :param kind: a struct of :mod:`.documents`.
     :raise InvalidDocument: it is invalid.
     """
     try:
@@ -125,13 +106,16 @@ def decodeResults(text: str, name: str) -> list[StoredResult]:
             f"format version {version} is newer than {VERSION}", "pip install -U echoproto"
         )
     command = header.command if isinstance(header.command, str) else ""
-    if command not in _READERS:
+    if command not in _DOCUMENTS:
         raise InvalidDocument(
             f"command {escaped(command[:20])!r} has no results to report",
             "pass the output of ping, load, verify or report",
         )
-    document: Any = decodeValues(text, DOCUMENTS[command])
-    return list(_READERS[command](document, name))
+    document = decodeValues(text, _DOCUMENTS[command])
+    try:
+        return [_escaped(result) for result in document.results(name)]
+    except ValueError as error:
+        raise InvalidDocument(str(error)) from None
 
 
 def decodeTarget(text: str, name: str) -> StoredResult:
@@ -141,179 +125,24 @@ def decodeTarget(text: str, name: str) -> StoredResult:
     :param name: name of its file.
     :raise InvalidDocument: it is invalid.
     """
-    return _target(decodeValues(text, TargetValues), name, "")
+    target = decodeValues(text, TargetValues)
+    try:
+        return _escaped(target.result(name))
+    except ValueError as error:
+        raise InvalidDocument(str(error)) from None
 
 
-def intervalOf(values: IntervalValues) -> Interval:
-    """The interval of a struct."""
-    if not values.received:
-        return Interval(values.at_ns, values.sent, 0)
-    times = values.min_ns, values.p50_ns, values.p99_ns, values.max_ns
-    return Interval(values.at_ns, values.sent, values.received, *times)
-
-
-def _ping(document: PingDocument, name: str) -> Iterator[StoredResult]:
-    for index, target in enumerate(document.targets):
-        yield _target(target, name, f"targets[{index}].", document.started)
-
-
-def _target(target: TargetValues, name: str, path: str, started: str = "") -> StoredResult:
-    counts = {count: getattr(target, count) for count in _COUNTS}
-    times = decodeTimes(target.rtt, f"{path}rtt")
-    stored = _stored(target, name, "ping", counts, "rtt", times, path)
-    return _described(
-        stored,
-        target.started or started,
-        target.configuration,
-        target.client_limits,
-        target.reasons,
-    )
-
-
-def _load(document: LoadDocument, name: str) -> Iterator[StoredResult]:
-    measured, times = "service", document.service
-    if document.configuration.rate_per_second is not None:
-        measured, times = "response", document.response
-    counts = {"wrong": document.wrong, "dropped": document.dropped}
-    stored = _stored(document, name, "load", counts, measured, decodeTimes(times, measured), "")
-    limits, errors = document.client_limits, document.connection_errors
-    yield _described(stored, document.started or "", document.configuration, limits, errors)
-
-
-def _stored(
-    values: TargetValues | LoadDocument | ResultValues,
-    name: str,
-    command: str,
-    counts: Mapping[str, int],
-    measured: str,
-    times: LatencyHistogram,
-    path: str,
-) -> StoredResult:
-    return StoredResult(
-        (name,),
-        command,
-        escaped(values.target),
-        values.sent,
-        values.received,
-        values.duration_ns,
-        _rate(values.received, values.duration_ns),
-        counts,
-        measured,
-        times,
-        *_intervals(values, path),
-    )
-
-
-def _verify(document: VerifyDocument, name: str) -> Iterator[StoredResult]:
-    # Bytes that were cut off are lost, not wrong.
-    wrong = sum(count for kind, count in document.counts.items() if kind is not FaultKind.CUT)
-    stored = StoredResult(
-        (name,),
-        "verify",
-        escaped(document.target),
-        document.sent_bytes,
-        document.received_bytes,
-        document.duration_ns,
-        _rate(document.received_bytes, document.duration_ns),
-        {"wrong": wrong},
-        "",
-        LatencyHistogram(),
-    )
-    yield _described(stored, document.started or "", document.configuration or {}, (), {})
-
-
-def _report(document: ReportDocument, name: str) -> Iterator[StoredResult]:
-    for index, result in enumerate(document.results):
-        path = f"results[{index}]."
-        times = decodeTimes(result.times, f"{path}times") if result.times else LatencyHistogram()
-        counts = {str(kind): count for kind, count in result.counts.items()}
-        stored = _stored(result, name, result.command, counts, result.measured, times, path)
-        # Of merged results, the rate is a sum.
-        stored = replace(
-            stored,
-            rate=result.rate_per_second,
-            remarks=tuple(map(escaped, result.remarks)),
-        )
-        options, limits = result.configuration, result.client_limits
-        yield _described(stored, result.started, options, limits, result.reasons)
-
-
-def _described(
-    stored: StoredResult,
-    started: str,
-    configuration: msgspec.Struct | Mapping[str, Any],
-    limits: Sequence[str],
-    reasons: Mapping[str, int],
-) -> StoredResult:
-    """A result with its options and notes, whose text is escaped."""
-    options = configuration
-    if isinstance(options, msgspec.Struct):
-        options = plainValues(options)
+def _escaped(result: StoredResult) -> StoredResult:
+    """A result whose text is escaped."""
     return replace(
-        stored,
-        started=escaped(started),
+        result,
+        target=escaped(result.target),
+        started=escaped(result.started),
         options={
             escaped(name): escaped(value) if isinstance(value, str) else value
-            for name, value in options.items()
+            for name, value in result.options.items()
         },
-        limits=tuple(map(escaped, limits)),
-        reasons={escaped(reason): count for reason, count in reasons.items()},
+        limits=tuple(map(escaped, result.limits)),
+        reasons={escaped(reason): count for reason, count in result.reasons.items()},
+        remarks=tuple(map(escaped, result.remarks)),
     )
-
-
-def _rate(received: int, duration: int) -> float:
-    return received * SECOND / duration if duration else 0.0
-
-
-def _intervals(
-    values: TargetValues | LoadDocument | ResultValues, path: str
-) -> tuple[int, tuple[Interval, ...]]:
-    if not values.intervals:
-        return 0, ()
-    if values.interval_ns is None:
-        raise InvalidDocument(f"{path}interval_ns: missing width of the intervals")
-    return values.interval_ns, tuple(map(intervalOf, values.intervals))
-
-
-def decodeTimes(times: TimesValues, path: str) -> LatencyHistogram:
-    """
-    Decode a histogram, with its figures.
-
-    :param path: its field, for the message.
-    :raise InvalidDocument: it is not as :class:`LatencyHistogram` writes it.
-    """
-    try:
-        checkHistogram(times.histogram)
-        restored = LatencyHistogram.restored(plainValues(times))
-        if sum(count for _, _, count in restored.buckets()) != times.count:
-            raise ValueError
-    except (ValueError, IndexError, OverflowError):
-        raise InvalidDocument(f"{path}.histogram: invalid histogram") from None
-    return restored
-
-
-def checkHistogram(text: str) -> None:
-    """
-    Check that a histogram has our encoding and size, before it is decoded with unbounded memory.
-
-    :raise ValueError: it has not.
-    """
-    try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
-        unpacking = zlib.decompressobj()
-        inner = unpacking.decompress(data[8:], _MAX_INNER_SIZE)
-    except zlib.error as error:
-        raise ValueError from error
-    # The four bytes that are left out are the length of the buckets, which decoders ignore.
-    isOurs = data[:4] == _OUTER and inner[:4] + inner[8:_HEADER_SIZE] == _INNER + _RANGE
-    isWhole = data[4:8] == (len(data) - 8).to_bytes(4, "big", signed=True)
-    if not isOurs or not isWhole or not unpacking.eof or unpacking.unused_data:
-        raise ValueError
-
-
-_READERS: Mapping[str, Callable[[Any, str], Iterator[StoredResult]]] = {
-    "ping": _ping,
-    "load": _load,
-    "verify": _verify,
-    "report": _report,
-}

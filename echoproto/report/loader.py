@@ -22,10 +22,10 @@ from echoproto.report.decoder import (
     decodeResults,
     decodeTarget,
     decodeValues,
-    intervalOf,
 )
+from echoproto.report.documents.ping import ProbeValues
+from echoproto.report.documents.values import IntervalValues
 from echoproto.report.result import StoredResult
-from echoproto.report.schema import IntervalValues, ProbeValues
 from echoproto.units import SECOND
 
 #: Maximum number of characters of a document, or of a line of NDJSON. No measurement is longer.
@@ -123,7 +123,7 @@ class _LineReader:
         """Read a line; returns the results that it completes."""
         kind = decodeValues(line, _Line)
         if kind.type == "interval":
-            self._intervals.append(intervalOf(decodeValues(line, IntervalValues)))
+            self._intervals.append(decodeValues(line, IntervalValues).interval())
         elif kind.type == "probe":
             probe = decodeValues(line, ProbeValues)
             self._probes.setdefault(escaped(probe.target), _Probes()).add(probe)
@@ -158,8 +158,8 @@ class _Probes:
         if len(self._bySequence) > MAX_PROBES or probe.kind is OutcomeKind.DUPLICATE:
             return
         # A foreign reply has no number. A late reply replaces the loss of its probe.
-        if probe.seq is not None:
-            self._bySequence[probe.seq] = probe.at_ns, probe.rtt_ns
+        if probe.sequence is not None:
+            self._bySequence[probe.sequence] = probe.at, probe.time
 
     def outcomes(self) -> tuple[tuple[int, int | None], ...]:
         outcomes = self._bySequence.values()

@@ -10,9 +10,9 @@ from itertools import chain
 
 from echoproto.errors import ReportError
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.report.documents.times import MAX_INTEGER
 from echoproto.report.notes import differentOptions, optionsNote
 from echoproto.report.result import StoredResult
-from echoproto.report.schema import MAX_INTEGER
 
 # Of more targets than this, only the number is shown.
 _MAX_NAMES = 3

@@ -16,8 +16,8 @@ from echoproto.report.charts import (
     percentiles,
     rates,
 )
+from echoproto.report.documents.times import MAX_INTEGER
 from echoproto.report.result import StoredResult
-from echoproto.report.schema import MAX_INTEGER
 from echoproto.units import SECOND
 from tests.report.sampleresults import MS, storedResult
 

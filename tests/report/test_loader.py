@@ -15,8 +15,10 @@ from echoproto.measure.intervals import Interval
 from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
 from echoproto.report import loader
 from echoproto.report.compare import compare
-from echoproto.report.document import intervalValues, loadDocument, probeValues
-from echoproto.report.export import reportDocument
+from echoproto.report.documents.load import loadDocument
+from echoproto.report.documents.ping import probeValues
+from echoproto.report.documents.report import reportDocument
+from echoproto.report.documents.values import intervalValues
 from echoproto.report.loader import MAX_PROBES, readResults, readStream
 from echoproto.report.merge import mergeResults
 from echoproto.report.result import StoredResult

@@ -21,7 +21,7 @@ from echoproto.conformance.api import prepareGrade
 from echoproto.conformance.results import ConformanceResult
 from echoproto.conformance.runner import ConformanceRunner
 from echoproto.conformance.suite import CHECKS, chosen
-from echoproto.report.document import conformanceDocument
+from echoproto.report.documents.conformance import conformanceDocument
 from echoproto.report.table import Column
 from echoproto.report.text import checkRows, verdictCounts
 

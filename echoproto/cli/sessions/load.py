@@ -17,7 +17,8 @@ from echoproto.measure.api import LoadPlan, LoadResult, prepareLoad
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.workers import LoadWorkerPool
-from echoproto.report.document import intervalValues, loadDocument, loadFigures
+from echoproto.report.documents.load import loadDocument, loadFigures
+from echoproto.report.documents.values import intervalValues
 from echoproto.report.text import loadLine, loadSummary
 
 _Load = LoadGenerator | LoadWorkerPool

@@ -22,7 +22,7 @@ from echoproto.measure.api import PingPlan, PingResult, preparePing
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
-from echoproto.report.document import pingDocument, pingFigures, probeValues
+from echoproto.report.documents.ping import pingDocument, pingFigures, probeValues
 from echoproto.report.text import outcomeLine, pingLine, pingSummary
 from echoproto.targets.failures import describeFailure
 from echoproto.targets.target import Target

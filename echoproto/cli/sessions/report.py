@@ -23,7 +23,8 @@ from echoproto.cli.tables import tableText
 from echoproto.errors import ReportError
 from echoproto.escape import escaped
 from echoproto.report.compare import Comparison, compare
-from echoproto.report.export import comparisonDocument, comparisonRows, reportDocument, resultRows
+from echoproto.report.documents.comparison import comparisonDocument, comparisonRows
+from echoproto.report.documents.report import reportDocument, resultRows
 from echoproto.report.loader import readStream
 from echoproto.report.merge import mergeResults
 from echoproto.report.notes import resultNotes

@@ -16,8 +16,8 @@ from echoproto.cli.verify import VerifyOptions
 from echoproto.measure.api import VerifyResult, prepareVerify
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.verifier import STOPPED, StreamVerifier
-from echoproto.report.document import verifyDocument
-from echoproto.report.schema import VerifyConfiguration
+from echoproto.report.documents.values import valuesOf
+from echoproto.report.documents.verify import VerifyConfiguration, verifyDocument
 from echoproto.report.text import verifyLine, verifySummary
 from echoproto.units import SECOND
 
@@ -84,9 +84,5 @@ class VerifySession(ReportedSession[StreamVerifier, Fault, VerifyResult]):
 
     def document(self, result: VerifyResult) -> Values:
         """See :class:`ResultView`."""
-        configuration = VerifyConfiguration(
-            size_bytes=self.options.size,
-            duration_ns=self.options.duration,
-            timeout_ns=self.options.timeout,
-        )
+        configuration = valuesOf(VerifyConfiguration, self.options)
         return verifyDocument(result, self.started, configuration)

@@ -12,8 +12,8 @@ from typing import Any
 from unittest import mock
 
 from echoproto.cli.main import run
-from echoproto.report.document import loadDocument
-from echoproto.report.export import reportDocument
+from echoproto.report.documents.load import loadDocument
+from echoproto.report.documents.report import reportDocument
 from echoproto.report.loader import readResults
 from echoproto.report.result import StoredResult
 from tests.cli.commandcase import BrokenPipe, CommandTestCase

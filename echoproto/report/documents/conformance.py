@@ -1,0 +1,72 @@
+"""
+The document of ``echoproto conformance``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from echoproto.conformance.results import CheckVerdict, ConformanceResult
+from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.times import Count
+from echoproto.report.documents.values import Time, Values, plainValues, valuesOf
+
+
+class CheckValues(Values, frozen=True, kw_only=True):
+    """The result of a conformance check."""
+
+    carrier: Annotated[Literal["tcp", "udp"], Meta(description="tcp stands for any stream.")]
+    name: str
+    description: Annotated[str, Meta(min_length=1)] = field(name="requirement")
+    source: Annotated[str, Meta(min_length=1, description="Normative source.")]
+    risky: Annotated[bool, Meta(description="Whether it could start a loop or a flood.")]
+    verdict: CheckVerdict
+    reason: Annotated[
+        str, Meta(description="Why it failed or was skipped, or a remark; may be empty.")
+    ]
+    duration: Count
+
+
+class ConformanceDocument(Document, frozen=True, kw_only=True, tag="conformance"):
+    """The results of the conformance suite."""
+
+    target: str
+    started: Time | UnsetType = UNSET
+    answered: Annotated[bool, Meta(description="Whether the server answered at all.")]
+    counts: Annotated[
+        dict[CheckVerdict, Count],
+        Meta(min_length=len(CheckVerdict), description="Checks by verdict."),
+    ]
+    checks: list[CheckValues]
+
+
+def conformanceDocument(
+    result: ConformanceResult, started: str | UnsetType = UNSET
+) -> dict[str, Any]:
+    """
+    The document of the conformance suite.
+
+    :param started: date and time of the start (ISO 8601).
+    """
+    checks = [
+        valuesOf(
+            CheckValues,
+            found.check,
+            verdict=found.verdict,
+            reason=found.reason,
+            duration=found.duration,
+        )
+        for found in result.results
+    ]
+    return plainValues(
+        valuesOf(
+            ConformanceDocument,
+            result,
+            **documentHead(),
+            started=started,
+            counts={verdict: result.count(verdict) for verdict in CheckVerdict},
+            checks=checks,
+        )
+    )

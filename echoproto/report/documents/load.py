@@ -1,0 +1,152 @@
+"""
+The document of ``echoproto load``, and its figures for assertions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from echoproto.measure.load.plan import LoadResult
+from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.times import Count, TimesValues, decodeTimes, timeFigures
+from echoproto.report.documents.values import (
+    ClientLimits,
+    Dropped,
+    Intervals,
+    IntervalWidth,
+    Number,
+    Time,
+    Values,
+    Width,
+    checkWidth,
+    intervalStructs,
+    plainValues,
+    storedOf,
+    valuesOf,
+)
+from echoproto.report.result import StoredResult
+from echoproto.units import SECOND
+
+
+class LoadConfiguration(Values, frozen=True, kw_only=True):
+    """The options of a load."""
+
+    connections: Count
+    duration: Count | None
+    count: Count | None
+    window: Count
+    rate: Annotated[Number | None, Meta(description="Of an open loop; null for a closed loop.")]
+    warmup: Count
+    timeout: Count
+    arrivals: Annotated[str | None, Meta(description="Of an open loop: fixed or poisson.")] = None
+    workers: Annotated[Width, Meta(description="Number of processes.")] = 1
+    minimumSize: Annotated[Count | None, Meta(description="Size of the messages.")] = field(
+        default=None, name="min_size_bytes"
+    )
+    maximumSize: Count | None = field(default=None, name="max_size_bytes")
+
+
+class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
+    """A load."""
+
+    target: str
+    started: Time | UnsetType = UNSET
+    plan: LoadConfiguration
+    duration: Annotated[Count, Meta(description="Without the warm-up.")]
+    sent: Count
+    received: Count
+    lost: int
+    wrong: Count
+    duplicates: Annotated[Count, Meta(description="Duplicate datagrams.")]
+    dropped: Dropped = 0
+    bytesSent: Count
+    bytesReceived: Count
+    rate: Number
+    response: Annotated[
+        TimesValues,
+        Meta(description="In an open loop, times from when messages were due to their replies."),
+    ]
+    service: Annotated[TimesValues, Meta(description="Times from sending to reply.")]
+    late: Annotated[
+        TimesValues,
+        Meta(description="In an open loop, times from when messages were due to their sending."),
+    ]
+    connecting: TimesValues
+    errors: Annotated[dict[str, Count], Meta(description="Failed and lost connections, by reason.")]
+    busy: Annotated[Number, Meta(description="The client's share of a CPU.")]
+    limits: ClientLimits
+    width: IntervalWidth = None
+    intervals: Intervals = []
+
+    def __post_init__(self) -> None:
+        checkWidth(self.width, self.intervals)
+
+    def results(self, name: str) -> Iterator[StoredResult]:
+        """The stored result, read from the file of this name."""
+        measured = "service" if self.plan.rate is None else "response"
+        yield storedOf(
+            self,
+            name,
+            command="load",
+            counts={"wrong": self.wrong, "dropped": self.dropped},
+            measured=measured,
+            times=decodeTimes(getattr(self, measured), measured),
+            started=self.started or "",
+            options=plainValues(self.plan),
+            reasons=self.errors,
+        )
+
+
+def loadDocument(
+    result: LoadResult,
+    started: str | UnsetType = UNSET,
+    sizes: tuple[int | None, int | None] = (None, None),
+) -> dict[str, Any]:
+    """
+    The document of a load.
+
+    :param started: date and time of the start (ISO 8601).
+    :param sizes: the least and the most bytes of a message, if they are known.
+    """
+    plan = valuesOf(
+        LoadConfiguration,
+        result.plan,
+        arrivals=result.plan.arrivals if result.plan.open else None,
+        workers=len(result.workers) or 1,
+        minimumSize=sizes[0],
+        maximumSize=sizes[1],
+    )
+    return plainValues(
+        valuesOf(
+            LoadDocument,
+            result,
+            **documentHead(),
+            started=started,
+            plan=plan,
+            errors=dict(result.errors),
+            width=SECOND,
+            intervals=intervalStructs(result.intervals),
+        )
+    )
+
+
+def loadFigures(result: LoadResult) -> dict[str, float]:
+    """
+    The figures of a load for assertions, by name.
+
+    Times are response times, or service times in a closed loop; if there was no reply, there are
+    none.
+    """
+    return {
+        "sent": result.sent,
+        "received": result.received,
+        "lost": result.lost,
+        "corrupt": result.wrong,
+        "duplicates": result.duplicates,
+        "loss": result.lost / result.sent if result.sent else 0.0,
+        "rate": result.rate,
+        **timeFigures(result.response if result.response.count else result.service),
+    }

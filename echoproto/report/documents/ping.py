@@ -1,0 +1,224 @@
+"""
+The document of ``echoproto ping``, the lines of its NDJSON, and its figures for assertions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from echoproto.measure.ping.plan import PingResult
+from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
+from echoproto.report.documents.document import MAX_TARGETS, Document, documentHead
+from echoproto.report.documents.times import (
+    Count,
+    TimesValues,
+    decodeTimes,
+    timeFigures,
+    timesStruct,
+)
+from echoproto.report.documents.values import (
+    ClientLimits,
+    Dropped,
+    Intervals,
+    IntervalWidth,
+    Ratio,
+    Time,
+    Values,
+    checkWidth,
+    intervalStructs,
+    plainValues,
+    storedOf,
+    valuesOf,
+)
+from echoproto.report.result import StoredResult
+
+#: The kinds of replies that a stored result has.
+COUNTS = ("corrupt", "duplicates", "reordered", "late", "foreign", "dropped")
+
+
+class ProbeValues(Values, frozen=True, kw_only=True):
+    """The outcome of a probe, as a line of NDJSON."""
+
+    target: str
+    at: Annotated[
+        Count,
+        Meta(
+            description="When the probe was sent, since the start; of a foreign reply, when "
+            "it was received."
+        ),
+    ]
+    kind: OutcomeKind
+    sequence: Annotated[
+        Count | None, Meta(description="Number of the probe, from 1; null for a foreign reply.")
+    ] = field(name="seq")
+    size: Count
+    time: Annotated[Count | None, Meta(description="Null for a loss or a foreign reply.")] = field(
+        name="rtt_ns"
+    )
+    detail: Annotated[str, Meta(description="The first difference, or the reason of a loss.")]
+    dateTime: Time | UnsetType = field(default=UNSET, name="time")
+
+
+class PingConfiguration(Values, frozen=True, kw_only=True):
+    """The options of a ping."""
+
+    count: Count | None
+    interval: Count
+    deadline: Count | None
+    timeout: Annotated[Count, Meta(description="Timeout of a reply.")] = field(name="wait_ns")
+    adaptive: bool
+    reconnect: bool
+    size: Count
+
+
+class TargetValues(Values, frozen=True, kw_only=True):
+    """The result of a ping for one target; also the summary in NDJSON."""
+
+    target: str
+    plan: PingConfiguration
+    started: Annotated[Time | UnsetType, Meta(description="In NDJSON only.")] = UNSET
+    reasons: Annotated[
+        dict[str, Count], Meta(description="Losses by reason, those with a late reply included.")
+    ] = {}
+    duration: Count
+    sent: Count
+    received: Count
+    lost: Count
+    corrupt: Count
+    duplicates: Count
+    reordered: Count
+    late: Count
+    foreign: Count
+    dropped: Dropped = 0
+    limits: ClientLimits = []
+    lossRatio: Ratio
+    bursts: Annotated[Count, Meta(description="Number of bursts of consecutive losses.")]
+    longest: Count
+    rtt: TimesValues
+    ipdv: Annotated[TimesValues, Meta(description="Absolute delay variation (RFC 3393).")]
+    jitter: Annotated[Count, Meta(description="Smoothed jitter (RFC 3550).")]
+    connecting: TimesValues
+    securing: TimesValues
+    width: IntervalWidth = None
+    intervals: Intervals = []
+
+    def __post_init__(self) -> None:
+        checkWidth(self.width, self.intervals)
+
+    def result(self, name: str, path: str = "", started: str = "") -> StoredResult:
+        """
+        The stored result.
+
+        :param name: the name of its file.
+        :param path: its field in a document, for the message of an error.
+        :param started: date and time of the start, if it has none of its own.
+        :raise ValueError: its histogram is invalid.
+        """
+        return storedOf(
+            self,
+            name,
+            command="ping",
+            counts={count: getattr(self, count) for count in COUNTS},
+            measured="rtt",
+            times=decodeTimes(self.rtt, f"{path}rtt"),
+            started=self.started or started,
+            options=plainValues(self.plan),
+        )
+
+
+class PingDocument(Document, frozen=True, kw_only=True, tag="ping"):
+    """A ping of one or more targets."""
+
+    started: Time
+    session: Annotated[
+        str, Meta(pattern="^[0-9a-f]{8}$", description="Identifies the run in its payloads.")
+    ]
+    targets: Annotated[list[TargetValues], Meta(max_length=MAX_TARGETS)]
+
+    def results(self, name: str) -> Iterator[StoredResult]:
+        """The stored results, read from the file of this name."""
+        for index, target in enumerate(self.targets):
+            yield target.result(name, f"targets[{index}].", self.started)
+
+
+def pingDocument(results: Sequence[PingResult], started: str, session: str) -> dict[str, Any]:
+    """
+    The document of a ping.
+
+    :param results: one for each target.
+    :param started: date and time of the start (ISO 8601).
+    :param session: identifies the run; 8 hexadecimal digits.
+    """
+    targets = [_targetValues(result) for result in results]
+    return plainValues(
+        PingDocument(**documentHead(), started=started, session=session, targets=targets)
+    )
+
+
+def _targetValues(result: PingResult) -> TargetValues:
+    record = result.record
+    width, intervals = record.intervals()
+    bursts = record.bursts()
+    return valuesOf(
+        TargetValues,
+        result,
+        **_counts(record),
+        plan=valuesOf(PingConfiguration, result.plan, size=record.probes.size),
+        dropped=record.dropped,
+        lossRatio=record.lossRatio,
+        reasons=dict(record.reasons),
+        bursts=bursts.count,
+        longest=bursts.longest,
+        rtt=timesStruct(record.times),
+        ipdv=timesStruct(record.variation),
+        jitter=round(record.jitter),
+        width=width,
+        intervals=intervalStructs(intervals),
+    )
+
+
+def probeValues(
+    target: str, at: int, outcome: ProbeOutcome, time: datetime | None = None
+) -> dict[str, Any]:
+    """
+    The outcome of a probe, as a line of NDJSON or CSV.
+
+    :param at: nanoseconds from the start to when the probe was sent.
+    :param time: date and time of the outcome, if it is to be shown.
+    """
+    difference = "" if outcome.difference is None else str(outcome.difference)
+    return plainValues(
+        valuesOf(
+            ProbeValues,
+            outcome,
+            target=target,
+            at=at,
+            sequence=None if outcome.sequence is None else outcome.sequence + 1,
+            detail=outcome.reason or difference,
+            dateTime=UNSET if time is None else time.isoformat(timespec="microseconds"),
+        )
+    )
+
+
+def pingFigures(record: PingStatistics) -> dict[str, float]:
+    """The figures of a ping for assertions, by name; without times if there was no reply."""
+    values = {**_counts(record), "loss": record.lossRatio, **timeFigures(record.times)}
+    return {**values, "jitter": record.jitter} if record.times.count else values
+
+
+def _counts(record: PingStatistics) -> dict[str, int]:
+    counts = record.counts
+    return {
+        "sent": record.sent,
+        "received": record.received,
+        "lost": record.lost,
+        "corrupt": counts[OutcomeKind.CORRUPT],
+        "duplicates": counts[OutcomeKind.DUPLICATE],
+        "reordered": counts[OutcomeKind.REORDERED],
+        "late": counts[OutcomeKind.LATE],
+        "foreign": counts[OutcomeKind.FOREIGN],
+    }

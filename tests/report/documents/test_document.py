@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from msgspec import ValidationError, convert
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto import __version__
+from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.values import plainValues
+
+
+class DocumentTests(SynchronousTestCase):
+    def test_head(self) -> None:
+        """A document has its format, its version, and the versions of the software."""
+        written = plainValues(Document(**documentHead()))
+        self.assertEqual((written["format"], written["version"]), ("echoproto-measurement", 1))
+        self.assertEqual(written["versions"]["echoproto"], __version__)
+        self.assertRaises(ValidationError, convert, {**written, "version": 2}, Document)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from msgspec import convert
+
+from echoproto.measure.assertions import COUNTS, SHARES, TIMES
+from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.ping.payload import ProbePayload
+from echoproto.measure.ping.plan import PingPlan, PingResult
+from echoproto.measure.ping.statistics import PingStatistics
+from echoproto.report.documents.ping import (
+    PingDocument,
+    TargetValues,
+    pingDocument,
+    pingFigures,
+    probeValues,
+)
+from tests.report.sampleresults import MS
+from tests.report.validity import DocumentTestCase
+
+
+class PingDocumentTests(DocumentTestCase):
+    def setUp(self) -> None:
+        self.record = PingStatistics(ProbePayload(b"test", 32), 50 * MS)
+        self.sent = [self.record.send(probe * MS) for probe in range(3)]
+
+    def result(self) -> PingResult:
+        return PingResult(
+            "udp://lab1:7",
+            PingPlan(count=3),
+            self.record,
+            MS,
+            LatencyHistogram(),
+            LatencyHistogram(),
+        )
+
+    def test_ping(self) -> None:
+        """The document of a ping, with and without replies, is valid."""
+        self.record.receive(self.sent[0], MS)
+        self.record.lose(1, "gone")
+        empty = PingResult(
+            "tcp://lab2:7",
+            PingPlan(),
+            PingStatistics(ProbePayload(b"test", 32), 1),
+            0,
+            LatencyHistogram(),
+            LatencyHistogram(),
+        )
+        written = pingDocument([self.result(), empty], "2026-01-02T03:04:05+00:00", "00ff00ff")
+        self.validate(written)
+        self.assertEqual(
+            written["targets"][0]["reasons"],
+            {"gone": 1},
+        )
+        self.assertEqual(
+            {
+                name: written["targets"][0][name]
+                for name in ("target", "sent", "received", "lost", "bursts")
+            },
+            {"target": "udp://lab1:7", "sent": 3, "received": 1, "lost": 2, "bursts": 1},
+        )
+
+    def test_intervals(self) -> None:
+        """The document has the intervals of the run, without times if there was no reply."""
+        self.record.receive(self.sent[1], 3 * MS)
+        self.record.send(1000 * MS)
+        written = pingDocument([self.result()], "", "")["targets"][0]
+        self.assertEqual(written["interval_ns"], 1000 * MS)
+        names = ("at_ns", "sent", "received", "min_ns", "p50_ns", "p99_ns", "max_ns")
+        self.assertEqual(
+            [tuple(interval[name] for name in names) for interval in written["intervals"]],
+            [(0, 3, 1, *[2 * MS] * 4), (1000 * MS, 1, 0, *[None] * 4)],
+        )
+
+    def test_histogram(self) -> None:
+        """The percentiles can be restored from the histogram of a document."""
+        for payload in self.sent:
+            self.record.receive(payload, 10 * MS)
+        state = pingDocument([self.result()], "", "")["targets"][0]["rtt"]
+        self.assertEqual(
+            LatencyHistogram.restored(state).percentile(50), self.record.times.percentile(50)
+        )
+
+    def test_stored(self) -> None:
+        """Each target is a stored result; the summary of a target has its own start."""
+        document = pingDocument([self.result()], "2026-01-02T03:04:05+00:00", "00ff00ff")
+        (found,) = convert(document, PingDocument).results("a.json")
+        self.assertEqual((found.files, found.command, found.sent), (("a.json",), "ping", 3))
+        self.assertEqual(found.started, "2026-01-02T03:04:05+00:00")
+        summary = convert({**document["targets"][0], "started": "earlier"}, TargetValues)
+        self.assertEqual(summary.result("a.json").started, "earlier")
+
+    def test_pingFigures(self) -> None:
+        """Every name of an assertion on a ping has a figure; times need a reply."""
+        self.assertEqual(set(pingFigures(self.record)), {*COUNTS, *SHARES} - {"rate"})
+        self.record.receive(self.sent[0], MS)
+        self.assertEqual(set(pingFigures(self.record)), {*TIMES, *COUNTS, *SHARES} - {"rate"})
+
+    def test_probes(self) -> None:
+        """The line of a probe has its number, times and the reason of a loss or a difference."""
+        seen = self.record.receive(self.sent[1], 4 * MS)
+        self.assertEqual(
+            probeValues("udp://lab1:7", 5, seen),
+            {
+                "target": "udp://lab1:7",
+                "at_ns": 5,
+                "kind": "reply",
+                "seq": 2,
+                "size_bytes": 32,
+                "rtt_ns": 3 * MS,
+                "detail": "",
+            },
+        )
+        self.assertEqual(probeValues("", 0, self.record.lose(2, "gone"))["detail"], "gone")
+        damaged = self.record.receive(self.sent[2][:30], 5 * MS)
+        self.assertIn("30 bytes long", probeValues("", 0, damaged)["detail"])
+        self.assertIsNone(probeValues("", 0, self.record.receive(b"?", 5))["seq"])
