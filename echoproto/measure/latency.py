@@ -29,9 +29,6 @@ _BITS = 11
 # Times that are counted together: enough that the sums cost little, few enough to cause no pause.
 _BATCH_SIZE = 256
 
-# Buckets in excess of the histogram's after which parts of buckets are joined.
-_EXCESS_BUCKETS = 10_000
-
 #: The percentiles that are printed and stored, by name.
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
 
@@ -59,9 +56,8 @@ class LatencyHistogram:
     def __init__(self) -> None:
         self._count = self._minimum = self._maximum = 0
         self._sum = self._squares = 0
-        # By the lowest value of a histogram bucket, or of a part of one.
+        # By the lowest value of each bucket.
         self._counts: defaultdict[int, int] = defaultdict(int)
-        self._maximumBuckets = _EXCESS_BUCKETS
         # Times that are not counted yet, as counting many together costs less.
         self._recent: list[int] = []
 
@@ -77,28 +73,32 @@ class LatencyHistogram:
         recent = self._recent
         if not recent:
             return
-        shortest = min(recent)
-        self._minimum = min(self._minimum, shortest) if self._count else shortest
-        self._maximum = max(self._maximum, max(recent))
+        recent.sort()
+        self._minimum = min(self._minimum, recent[0]) if self._count else recent[0]
+        self._maximum = max(self._maximum, recent[-1])
         self._count += len(recent)
         self._sum += sum(recent)
         self._squares += sum(map(mul, recent, recent))
-        counts = self._counts
-        # The bucket width of the shortest serves all: finding the bucket of each takes three times
-        # as long.
-        shift = max(shortest.bit_length() - _BITS, 0)
-        for time in recent:
-            counts[time >> shift << shift] += 1
+        if recent[-1] > LONGEST_TIME_NS:
+            recent[:] = [min(time, LONGEST_TIME_NS) for time in recent]
+        self._countSorted(recent)
         recent.clear()
-        if len(counts) > self._maximumBuckets:
-            self._maximumBuckets = 2 * len(self._buckets()) + _EXCESS_BUCKETS
+
+    def _countSorted(self, times: list[int]) -> None:
+        """Add times to their buckets; those with as many bits have buckets of the same width."""
+        counts = self._counts
+        begin = 0
+        while begin < len(times):
+            bits = times[begin].bit_length()
+            end = bisect_left(times, 1 << bits, begin)
+            shift = max(bits - _BITS, 0)
+            for time in times[begin:end]:
+                counts[time >> shift << shift] += 1
+            begin = end
 
     def _buckets(self) -> Mapping[int, int]:
-        """The count of each histogram bucket, by its lowest value."""
+        """The count of each bucket, by its lowest value."""
         self._settle()
-        fine, self._counts = self._counts, defaultdict(int)
-        for time, count in fine.items():
-            self._counts[_lowest(min(time, LONGEST_TIME_NS))] += count
         return self._counts
 
     @property

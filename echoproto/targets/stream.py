@@ -74,6 +74,8 @@ class StreamChannel(Protocol):
         # The transport of a UNIX socket has the method too, but its socket lacks the option.
         if getattr(self._transport.getPeer(), "type", None) == "TCP":
             self._transport.setTcpNoDelay(True)
+            # In place of an endpoint's wrapper, which would add calls to every message.
+            self._transport.protocol = self
         self.send = self._transport.write
         if not ISSLTransport.providedBy(self._transport):
             self.opened.callback(self)

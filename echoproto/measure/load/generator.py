@@ -9,7 +9,7 @@ no fewer messages (coordinated omission). The *service time* counts from when it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -62,16 +62,15 @@ class LoadGenerator:
         self.target = target
         self._monotonicNs = monotonicNs
         self._cpuTime = cpuTime
-        self._source = messages
         self._plan = plan
         self._counters = LoadCounters(onInterval)
-        self._messages = self._limited()
         self._timers = Timers(clock)
         self._pool = ConnectionPool(
             target, self._connection, self._timers, monotonicNs, plan.timeout, self._attempted
         )
         calls = (self._finished, self._connectionLost, self._warning)
-        shared = (monotonicNs, self._counters, self._messages, *calls)
+        sent = messages if plan.count is None else self._limited(messages, plan.count)
+        shared = (monotonicNs, self._counters, sent, *calls)
         connections, timers = self._pool.connections, self._timers
         self._closed: ClosedLoop | None = None
         self._loop: OpenLoop
@@ -137,14 +136,11 @@ class LoadGenerator:
 
     # Sending
 
-    def _limited(self) -> Generator[bytes, None, None]:
-        """Yield the messages of the plan; sending ends with the last, or when this is closed."""
-        if self._plan.count is None:
-            yield from self._source
-        else:
-            yield from islice(self._source, self._plan.count - 1)
-            self._awaitReplies()
-            yield next(self._source)
+    def _limited(self, messages: Iterator[bytes], count: int) -> Iterator[bytes]:
+        """Yield the messages of the plan; sending ends with the last."""
+        yield from islice(messages, count - 1)
+        self._awaitReplies()
+        yield next(messages)
 
     # Replies and lost connections
 
@@ -202,7 +198,7 @@ class LoadGenerator:
         if self._sending:
             self._sender.loseUnsent(self._monotonicNs())
             self._awaitReplies()
-            self._messages.close()
+            self._loop.messages = iter(())
             self._endIfIdle()
 
     def _awaitReplies(self) -> None:
