@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from errno import EAGAIN, ECONNRESET
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -15,6 +18,7 @@ from echoproto.measure.load.connections import (
 )
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.loops import ClosedLoop, OpenLoop
+from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
 from echoproto.targets.interfaces import IReplyReceiver
 
 
@@ -267,3 +271,114 @@ class SingleTests(ConnectionTestCase):
         """It closes its channel."""
         self.connection(b"one").close()
         self.assertTrue(self.channel.closed)
+
+
+class FakeSocket:
+    """
+    Returns or raises what a test lists.
+
+    :ivar received: data, or errors, of the next calls of ``recv``.
+    :ivar accepted: bytes accepted by the next calls of ``send``, or errors; then all bytes.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[bytes | int] = []
+        self.accepted: list[int] = []
+        self.sent: list[bytes] = []
+
+    def recv(self, size: int) -> bytes:
+        data = self.received.pop(0)
+        if isinstance(data, int):
+            raise OSError(data, "no data")
+        assert len(data) <= size
+        return data
+
+    def send(self, data: bytes) -> int:
+        count = self.accepted.pop(0) if self.accepted else len(data)
+        if count < 0:
+            raise OSError(EAGAIN, "no room")
+        self.sent.append(data[:count])
+        return count
+
+
+class FakeDirectTransport(DirectStream):
+    """A transport of the direct reactor on a fake socket; records what is written."""
+
+    def __init__(self, receiver: Any) -> None:
+        self.socket: Any = FakeSocket()
+        self.written: list[bytes] = []
+        self.protocol: Any = Protocol()
+        self.protocol.dataReceived = receiver.replyReceived  # type: ignore[method-assign]
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+class DirectTests(ConnectionTestCase):
+    def connection(self, *messages: bytes) -> Any:
+        """The first message is under way."""
+        loop = self.loop(ClosedLoop, *messages)
+        connection = SequentialConnection(loop)
+        self.transport = self.channel.transport = FakeDirectTransport(connection)
+        self.channel.send = self.transport.write
+        connection.opened(self.channel)
+        loop.sendNext(connection, 100)
+        return connection
+
+    def receive(self, data: bytes | int) -> Any:
+        """Receive data after 10 nanoseconds; returns the reason to disconnect."""
+        self.time += 10
+        self.transport.socket.received = [data]
+        return self.transport.doRead()
+
+    def test_whole(self) -> None:
+        """A whole reply is followed by the next message, which is sent at once."""
+        connection = self.connection(b"one", b"two2")
+        self.assertEqual((self.receive(b"one"), self.receive(b"two2")), (None, None))
+        self.assertEqual(
+            (self.transport.written, self.transport.socket.sent), ([b"one"], [b"two2"])
+        )
+        self.assertEqual((self.counts.sent, self.counts.bytesSent), (2, 7))
+        self.assertEqual((self.counts.bytesReceived, self.counts.wrong), (7, 0))
+        service = self.counts.service
+        self.assertEqual((service.count, service.minimum, service.maximum), (2, 10, 10))
+        self.assertEqual((self.idle, connection.underWay), (1, 0))
+
+    def test_notAccepted(self) -> None:
+        """The transport sends what the kernel does not accept."""
+        self.connection(b"one", b"two2", b"3")
+        self.transport.socket.accepted = [3, -1]
+        self.receive(b"one")
+        self.receive(b"two2")
+        self.assertEqual(self.transport.socket.sent, [b"two"])
+        self.assertEqual(self.transport.written, [b"one", b"2", b"3"])
+
+    def test_others(self) -> None:
+        """Partial and wrong replies are handled as on every transport."""
+        self.connection(b"one", b"two2", b"3")
+        for data in (b"o", b"ne", b"twoX", b"3"):
+            self.assertIsNone(self.receive(data))
+        self.assertEqual((self.counts.service.count, self.counts.wrong), (3, 1))
+        self.assertEqual(self.transport.written, [b"one", b"two2", b"3"])
+
+    def test_warmup(self) -> None:
+        """A reply from before the beginning does not count, but the next message follows."""
+        self.connection(b"one", b"two")
+        self.counters.restart(105)
+        self.receive(b"one")
+        self.assertEqual((self.counts.sent, self.counts.service.count), (1, 0))
+
+    def test_large(self) -> None:
+        """After a full receive the transport receives as before, with a larger buffer."""
+        self.connection(bytes(RECEIVE_SIZE), b"two")
+        self.receive(bytes(RECEIVE_SIZE - 1))
+        self.assertIn("doRead", vars(self.transport))
+        self.receive(b"\0" * RECEIVE_SIZE)
+        self.assertNotIn("doRead", vars(self.transport))
+
+    def test_end(self) -> None:
+        """The end of input and errors end the connection; a receive without data does not."""
+        self.connection(b"one")
+        self.assertEqual(self.receive(b""), CONNECTION_DONE)
+        self.assertEqual(self.receive(ECONNRESET), CONNECTION_LOST)
+        self.assertIsNone(self.receive(EAGAIN))
