@@ -37,6 +37,9 @@ class CloseReason(Enum):
     ABORTED = "aborted"
     "We reset the connection: a timeout passed while it was closing or the server was stopping."
 
+    UNUSED = "unused"
+    "The client closed or reset the connection before a byte was exchanged, as health checks do."
+
     LOST = "lost"
     "The client or the network reset the connection."
 

@@ -305,8 +305,7 @@ class StreamProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection has ended; report it to the factory."""
         if self._ending is None:
-            done = isinstance(reason.value, ConnectionDone)
-            self._ending = CloseReason.FINISHED if done else CloseReason.LOST
+            self._ending = self._endedByClient(reason)
         try:
             if self.stage is Stage.SECURING:
                 refusal = self._refusal or Refusal.NO_HANDSHAKE
@@ -315,6 +314,11 @@ class StreamProtocol(Protocol):
                 self.factory.observer.connectionEnded(self._summary(self._ending))
         finally:
             self.factory.closed(self)
+
+    def _endedByClient(self, reason: Failure) -> CloseReason:
+        if not (self.bytesReceived or self.bytesSent):
+            return CloseReason.UNUSED
+        return CloseReason.FINISHED if reason.check(ConnectionDone) else CloseReason.LOST
 
     def _summary(self, ending: CloseReason) -> ConnectionSummary:
         return ConnectionSummary(

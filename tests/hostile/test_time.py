@@ -318,7 +318,7 @@ def test_day(figures: Figures) -> None:
     assert day.most == MAXIMUM
     endings = [summary.ending.value for summary in observer.ended]
     refusals = [reason for _, reason in observer.refused]
-    assert set(endings) == {"finished", "idle", "stalled", "aborted", "lost"}
+    assert set(endings) == {"finished", "idle", "stalled", "aborted", "unused", "lost"}
     assert set(refusals) == {refusal.value for refusal in LIMITS}
     figures.add(
         "24 simulated hours of mixed clients",

@@ -266,6 +266,16 @@ class HalfCloseTests(StreamTestCase):
         self.assertEqual(self.ended(), CloseReason.LOST)
         self.assertEqual(self.factory.tracker.connections, set())
 
+    def test_unused(self) -> None:
+        """A connection that the client ends before a byte was exchanged is unused."""
+        self.client.link.abortConnection()
+        self.pair.pump()
+        self.assertEqual(self.ended(), CloseReason.UNUSED)
+        pair, client, _ = self.connect()
+        client.link.loseWriteConnection()
+        pair.pump()
+        self.assertEqual(self.observer.ended[-1].ending, CloseReason.UNUSED)
+
 
 class BackpressureTests(StreamTestCase):
     def test_bounded(self) -> None:
@@ -566,8 +576,8 @@ class AdmissionTests(StreamTestCase):
     def test_releasedAtEveryEnd(self) -> None:
         """However a connection ends, its place is released and nothing is scheduled."""
         for ending, end in (
-            (CloseReason.FINISHED, lambda: self.client.link.loseConnection()),
-            (CloseReason.LOST, lambda: self.client.link.abortConnection()),
+            (CloseReason.UNUSED, lambda: self.client.link.loseConnection()),
+            (CloseReason.UNUSED, lambda: self.client.link.abortConnection()),
             (CloseReason.IDLE, lambda: self.wait(TIMEOUTS.idle + LINGER_SILENCE + 2)),
             (CloseReason.STALLED, self.neverRead),
             (CloseReason.ABORTED, lambda: self.server.abort()),
@@ -753,6 +763,7 @@ class HeldUpTests(StreamTestCase):
 
     def test_linger(self) -> None:
         """The client's FIN that arrived meanwhile ends the connection in order."""
+        self.send(b"hello")
         self.server.finish()
         self.pair.pump()
         self.stop()
@@ -899,5 +910,6 @@ class DrainTests(StreamTestCase):
         for reason, ending in ((ConnectionDone(), "finished"), (ConnectionLost(), "lost")):
             server = self.factory.buildProtocol(CLIENT_ADDRESS)
             server.makeConnection(StringTransport())
+            server.dataReceived(b"hello")
             server.connectionLost(Failure(reason))
             self.assertEqual(self.observer.ended[-1].ending.value, ending)

@@ -227,7 +227,7 @@ class ProgramTests(SynchronousTestCase):
         count = len(log)
         self.successResultOf(worker.stopService())
         self.assertEqual(len(log), count)
-        self.assertIn("echo on tcp :0 closed: 1 connections, 1 finished; refused: none;", lines[0])
+        self.assertIn("echo on tcp :0 closed: 1 connections, 1 unused; refused: none;", lines[0])
 
     def test_reload(self) -> None:
         """SIGHUP reads the certificates again and notifies systemd."""

@@ -147,14 +147,14 @@ class HeaderTests(ProxyProtocolTestCase):
             self.assertReleased()
 
     def test_onlyAHeader(self) -> None:
-        """A header and a FIN without data are answered by a FIN, and the connection is finished."""
+        """A header and a FIN without data are answered by a FIN; the connection is unused."""
         pair, client = self.connect()
         client.link.write(line(CLIENT))
         client.link.loseWriteConnection()
         pair.pump()
         self.assertEqual(client.events, ["made", "writeLost", "readLost"])
         [summary] = self.observer.ended
-        self.assertEqual((summary.ending, summary.bytesSent), (CloseReason.FINISHED, 0))
+        self.assertEqual((summary.ending, summary.bytesSent), (CloseReason.UNUSED, 0))
 
     def test_backpressure(self) -> None:
         """A client that does not read is not read from; once it reads, it gets all data."""

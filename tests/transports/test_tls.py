@@ -250,9 +250,10 @@ class EchoTests(TLSTestCase):
         self.assertTrue(self.client.received == message, f"{len(message)} bytes did not come back")
         self.assertClosed()
         [summary] = self.observer.ended
+        ending = CloseReason.FINISHED if message else CloseReason.UNUSED
         self.assertEqual(
             (summary.ending, summary.bytesReceived, summary.bytesSent),
-            (CloseReason.FINISHED, len(message), len(message)),
+            (ending, len(message), len(message)),
         )
         self.assertFalse(self.factory.tracker.connections)
 

@@ -3,8 +3,9 @@ The observer that writes log lines: one for each greeting, one for each connecti
 for each datagram listener when it is closed. Client data is escaped.
 
 Clients can cause these events as often as they like, and must not fill a disk: beyond :data:`LINES`
-lines in an interval they are counted, refusals always are, and :meth:`LogObserver.report` logs the
-totals in one line each. So the number of lines per listener and interval is bounded.
+lines in an interval they are counted, refusals and unused connections always are, and
+:meth:`LogObserver.report` logs the totals in one line each. So the number of lines per listener and
+interval is bounded.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from zope.interface import implementer
 
 from echoproto.addresses import peerUID
 from echoproto.escape import escaped
-from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
+from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
 from echoproto.server.config.listener import hostPort
 
 #: Lines for closed connections and greetings of one listener in one interval, besides those of
@@ -121,7 +122,7 @@ class LogObserver:
 
     def connectionEnded(self, summary: ConnectionSummary) -> None:
         """See :class:`IObserver`."""
-        if not self._takeLine():
+        if summary.ending is CloseReason.UNUSED or not self._takeLine():
             self._interval.endings[summary.ending.value] += 1
             self._interval.bytesReceived += summary.bytesReceived
             self._interval.bytesSent += summary.bytesSent

@@ -183,6 +183,16 @@ class ReportTests(ObserverTestCase):
             },
         )
 
+    def test_unused(self) -> None:
+        """Unused connections have no lines of their own, and leave those of others."""
+        for _ in range(LINES):
+            summary = ConnectionSummary(PEER, CloseReason.UNUSED, 0.001, 0, 0)
+            self.observer.connectionEnded(summary)
+        self.end(LINES)
+        self.assertEqual([event["event"] for event in self.events], ["ended"] * LINES)
+        [line] = self.reported()
+        self.assertIn("ended 100 more connections: 100 unused; 0 bytes in, 0 bytes out", line)
+
     def test_greetings(self) -> None:
         """Excess greetings are counted."""
         for _ in range(LINES + 50):

@@ -95,6 +95,7 @@ class StreamTests(SynchronousTestCase):
         pair, client = connected(self.factory)
         connected(self.factory)
         self.assertIsNone(self.factory.buildProtocol(CLIENT_ADDRESS))
+        client.link.write(b"hello")
         client.link.loseWriteConnection()
         pair.pump()
         self.assertEqual(self.figure("connections_accepted_total", PLACE, "echo"), 2)
