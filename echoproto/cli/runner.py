@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
@@ -58,7 +58,7 @@ class MeasurementRunner:
         reactor = self._reactor = installClientReactor()
 
         def begin() -> None:
-            self._preparing = self._session.prepare(reactor)
+            self._preparing = maybeDeferred(self._session.prepare, reactor)
             ending = self._preparing.addCallback(self._start)
             ending.addCallbacks(self._session.show, self._fail).addErrback(self._internalError)
             ending.addCallback(self._end)

@@ -21,7 +21,7 @@ from echoproto.errors import (
     ExchangeError,
 )
 from echoproto.targets.resolver import resolve
-from echoproto.targets.udp import openConnectedPort
+from echoproto.targets.udpports import openConnectedPort
 
 #: Default time limit of an exchange, in seconds; a lost datagram has no reply.
 DATAGRAM_TIMEOUT = 5.0

@@ -71,26 +71,39 @@ def prepareGrade(
     # All checks ask the same addresses, so that no name can lead risky ones elsewhere.
     fixed = replace(connect or ConnectOptions(), lookAgain=False)
 
+    refusesRisk = includeRisky and not allowRemoteRisk
+
     async def prepare() -> ConformanceRunner:
-        testers: dict[str, Tester] = {}
-        for carrier in needed:
-            over = _over(parsed, carrier)
-            size = 1 if carrier == UDP else None
-            found = await makeTarget(reactor, over, size, monotonicNs, fixed, timeout)
-            if includeRisky and not allowRemoteRisk:
-                for address in found.addresses or ("",):
-                    checkRisk(over, address)
-            if carrier == UDP:
-                source = "" if connect is None else connect.source
-                testers[carrier] = DatagramTester(
-                    reactor, found.addresses, parsed.port, timeout / SECOND, source
-                )
-            else:
-                testers[carrier] = StreamTester(found, reactor, timeout / SECOND)
-        name = " and ".join(_over(parsed, carrier).text for carrier in needed)
+        targets = {carrier: _over(parsed, carrier) for carrier in needed}
+        testers = {
+            carrier: await _tester(reactor, over, timeout, monotonicNs, fixed, refusesRisk)
+            for carrier, over in targets.items()
+        }
+        name = " and ".join(over.text for over in targets.values())
         return ConformanceRunner(name, testers, checks, reactor, monotonicNs, onResult)
 
     return Deferred.fromCoroutine(prepare())
+
+
+async def _tester(
+    reactor: Any,  # as for prepareGrade
+    target: Target,
+    timeout: int,
+    monotonicNs: Callable[[], int],
+    connect: ConnectOptions,
+    refusesRisk: bool,
+) -> Tester:
+    """The client of the checks of a carrier."""
+    isUDP = target.carrier == UDP
+    found = await makeTarget(reactor, target, 1 if isUDP else None, monotonicNs, connect, timeout)
+    addresses = found.host.addresses
+    if refusesRisk:
+        for address in addresses or ("",):
+            checkRisk(target, address)
+    seconds = timeout / SECOND
+    if isUDP:
+        return DatagramTester(reactor, addresses, target.port, seconds, connect.source)
+    return StreamTester(found, reactor, seconds)
 
 
 def _over(target: Target, carrier: str) -> Target:

@@ -18,7 +18,7 @@ from twisted.internet.task import deferLater
 from echoproto.addresses import unmapped
 from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
-from echoproto.targets.udp import openUnconnectedChannel
+from echoproto.targets.udpports import openUnconnectedChannel
 
 #: Replies that are kept; all are counted.
 MAX_KEPT_REPLIES = 1024

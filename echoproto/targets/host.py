@@ -40,7 +40,8 @@ class ResolvedHost:
     The lookup runs in the background: the connection that causes it still uses the old addresses,
     so that it costs no measured time, and that a failing name server ends nothing.
 
-    :param addresses: its numeric addresses, at least one, the preferred one first.
+    :param addresses: its numeric addresses, the preferred one first; none if it is a socket
+        of this machine.
     :param clock: the time of lookups; needed with ``lookUp`` only.
     :param lookUp: looks the name up; ``None`` for a numeric host.
     :ivar addresses: its numeric addresses, the one in use first.
@@ -59,8 +60,8 @@ class ResolvedHost:
 
     @property
     def address(self) -> str:
-        """The address in use."""
-        return self.addresses[0]
+        """The address in use; empty if it has none."""
+        return self.addresses[0] if self.addresses else ""
 
     def prefer(self, address: str) -> None:
         """Use this address from now on."""
@@ -80,6 +81,34 @@ class ResolvedHost:
     def _resolved(self, addresses: Sequence[str]) -> None:
         if set(addresses) != set(self.addresses):
             self.addresses = tuple(addresses)
+
+
+class HostTarget:
+    """
+    The name and the address of a target, as :class:`.ITarget` has them.
+
+    :param name: its name for people.
+    :param host: its host.
+    :param rename: its name by the address in use; ``None`` if that is always ``name``.
+    :ivar host: its host.
+    """
+
+    def __init__(
+        self, name: str, host: ResolvedHost, rename: Callable[[str], str] | None = None
+    ) -> None:
+        self.host = host
+        self._name = name
+        self._rename = rename
+
+    @property
+    def name(self) -> str:
+        """See :class:`.ITarget`."""
+        return self._name if self._rename is None else self._rename(self.address)
+
+    @property
+    def address(self) -> str:
+        """See :class:`.ITarget`."""
+        return self.host.address
 
 
 @implementer(IStreamClientEndpoint)

@@ -6,7 +6,7 @@ Connect times are measured here; replies are classified by the receiver.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.stream import canHalfClose
-from echoproto.targets.host import ResolvedHost
+from echoproto.targets.host import HostTarget, ResolvedHost
 from echoproto.targets.interfaces import (
     SERVER_CLOSED,
     IReplyReceiver,
@@ -182,16 +182,14 @@ def _unfinished(reason: Failure) -> Failure:
 
 
 @implementer(ITarget)
-class StreamTarget:
+class StreamTarget(HostTarget):
     """
-    A server on a stream.
+    A server on a stream; see :class:`.HostTarget` for other parameters.
 
-    :param name: its name for people.
     :param endpoint: its endpoint.
     :param size: bytes of a probe, at least one; ``None`` for an endless stream.
     :param monotonicNs: the monotonic time in nanoseconds.
     :param host: its host, if it has one.
-    :param rename: its name by the address in use; ``None`` if that is always ``name``.
     :ivar endpoint: its endpoint.
     """
 
@@ -206,27 +204,10 @@ class StreamTarget:
         host: ResolvedHost | None = None,
         rename: Callable[[str], str] | None = None,
     ) -> None:
+        super().__init__(name, host or ResolvedHost(()), rename)
         self.size = size
-        self._name = name
-        self._host = host
-        self._rename = rename
         self.endpoint = endpoint
         self._monotonicNs = monotonicNs
-
-    @property
-    def name(self) -> str:
-        """See :class:`.ITarget`."""
-        return self._name if self._rename is None else self._rename(self.address)
-
-    @property
-    def addresses(self) -> Sequence[str]:
-        """Its numeric addresses, the one in use first."""
-        return () if self._host is None else self._host.addresses
-
-    @property
-    def address(self) -> str:
-        """See :class:`.ITarget`."""
-        return "" if self._host is None else self._host.address
 
     def open(self, receiver: IReplyReceiver) -> Deferred[StreamChannel]:
         """See :class:`.ITarget`."""

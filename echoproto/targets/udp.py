@@ -1,9 +1,8 @@
 """
 Targets and channels on UDP.
 
-A connected port (:class:`UDPChannel`) receives from the server's address only, because the kernel
-drops other datagrams; until its first reply, replies from other addresses are reported. An
-unconnected one (:class:`UnconnectedUDPChannel`) shows the source of every reply.
+The port of a channel is connected: it receives from the server's address only, because the kernel
+drops other datagrams. Until the first reply, replies from other addresses are reported.
 """
 
 from __future__ import annotations
@@ -13,120 +12,23 @@ from collections.abc import Callable, Sequence
 from socket import socket
 from typing import Any
 
-from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import MessageLengthError
 from twisted.internet.interfaces import IReactorUDP
 from twisted.internet.protocol import DatagramProtocol
 from zope.interface import implementer
 
-from echoproto.errors import ConnectionClosed, DatagramTooLong, EchoprotoError
-from echoproto.targets.host import ResolvedHost
+from echoproto.errors import DatagramTooLong, EchoprotoError
+from echoproto.targets.host import HostTarget, ResolvedHost
 from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
-from echoproto.transports.receivebuffer import droppedDatagrams, enlargeReceiveBuffer, waitedTime
-from echoproto.transports.udp import listenDatagrams
+from echoproto.targets.udpports import openConnectedPort
+from echoproto.transports.receivebuffer import droppedDatagrams, waitedTime
 
 #: Datagrams that a channel remembers until its first reply.
 MAX_UNANSWERED = 16
 
 #: Channels of a target that report replies from other addresses, which takes a second socket.
 MAX_WATCHED = 16
-
-
-class UnconnectedUDPChannel(DatagramProtocol):
-    """
-    Sends to any address, and reports datagrams from any address.
-
-    :param replyReceived: called with each datagram, its numeric source address and source port.
-    """
-
-    noisy = False
-
-    def __init__(self, replyReceived: Callable[[bytes, str, int], None]) -> None:
-        self._replyReceived = replyReceived
-        self._closed = False
-
-    def close(self) -> None:
-        """Close the port; no further reply is reported."""
-        self._closed = True
-        maybeDeferred(self._transport.stopListening)
-
-    @property
-    def _transport(self) -> Any:
-        return self.transport
-
-    def send(self, probe: bytes, host: str, port: int) -> None:
-        """Send a datagram; raises ``OSError`` if the kernel does not accept it."""
-        self._transport.write(probe, (host, port))
-
-    def datagramReceived(self, datagram: bytes, addr: tuple[Any, ...]) -> None:
-        """Pass a datagram on."""
-        if not self._closed:
-            self._replyReceived(datagram, addr[0], addr[1])
-
-
-def openUnconnectedChannel(
-    reactor: IReactorUDP,
-    replyReceived: Callable[[bytes, str, int], None],
-    host: str,
-    source: str = "",
-    port: int = 0,
-) -> UnconnectedUDPChannel:
-    """
-    Open an unconnected port.
-
-    :param reactor: has UDP.
-    :param replyReceived: see :class:`UnconnectedUDPChannel`.
-    :param host: a numeric address, which decides the family.
-    :param source: the numeric local address; empty for the kernel's choice.
-    :param port: the local port; 0 for any free one.
-    :raise twisted.internet.error.CannotListenError: the address or the port cannot be bound.
-    """
-    channel = UnconnectedUDPChannel(replyReceived)
-    listenDatagrams(reactor, port, channel, source or _anyAddress(host))
-    return channel
-
-
-def _anyAddress(host: str) -> str:
-    """The local address for the kernel's choice, in the family of ``host``."""
-    return "::" if isIPv6Address(host) else ""
-
-
-def openConnectedPort(
-    reactor: IReactorUDP,
-    protocol: DatagramProtocol,
-    hosts: Sequence[str],
-    port: int,
-    source: str = "",
-) -> str:
-    """
-    Open a UDP port that is connected to the first of several addresses that has a route.
-
-    :param reactor: has UDP.
-    :param protocol: receives the datagrams from that address.
-    :param hosts: numeric addresses.
-    :param port: the server's port.
-    :param source: the numeric local address; empty for the kernel's choice.
-    :return: the address.
-    :raise ConnectionClosed: no address has a route.
-    :raise twisted.internet.error.CannotListenError: the local address cannot be bound.
-    """
-    errors = []
-    for host in hosts:
-        listening: Any = listenDatagrams(reactor, 0, protocol, source or _anyAddress(host))
-        try:
-            listening.connect(host, port)
-        except BaseException as error:
-            listening.stopListening()
-            if not isinstance(error, OSError):
-                raise
-            errors.append(f"no route to {host}: {error.strerror}")
-        else:
-            # A port in memory has no socket.
-            if (receiver := getattr(listening, "socket", None)) is not None:
-                enlargeReceiveBuffer(receiver)
-            return host
-    raise ConnectionClosed("; ".join(errors))
 
 
 class _ConnectedPort(DatagramProtocol):
@@ -168,13 +70,13 @@ class UDPChannel:
         self._target = target
         self._closed = False
         self._dropped = 0
-        self._others = list(target.addresses[1:])
+        self._others = list(target.host.addresses[1:])
         self._unanswered: deque[bytes] | None = None
         if self._others or isWatched:
             self._unanswered = deque(maxlen=MAX_UNANSWERED)
         self._isWatched = isWatched
         self._port: _ConnectedPort
-        self._connect(target.addresses)
+        self._connect(target.host.addresses)
 
     def _connect(self, hosts: Sequence[str]) -> None:
         opened = _ConnectedPort(self)
@@ -242,7 +144,7 @@ class UDPChannel:
             )
             return
         maybeDeferred(refused.stopListening)
-        self._target.prefer(self._address)
+        self._target.host.prefer(self._address)
         for probe in unanswered:
             self._write(probe)
 
@@ -279,17 +181,14 @@ class UDPChannel:
 
 
 @implementer(ITarget)
-class UDPTarget:
+class UDPTarget(HostTarget):
     """
-    A server on UDP.
+    A server on UDP; see :class:`.HostTarget` for other parameters.
 
-    :param name: its name for people.
     :param reactor: has UDP.
-    :param host: its host.
     :param port: its port.
     :param size: bytes of a probe.
     :param source: the numeric local address; empty for the kernel's choice.
-    :param rename: its name by the address in use; ``None`` if that is always ``name``.
     :ivar watched: number of channels that report replies from other addresses.
     """
 
@@ -305,33 +204,16 @@ class UDPTarget:
         source: str = "",
         rename: Callable[[str], str] | None = None,
     ) -> None:
+        super().__init__(name, host, rename)
         self.size = size
         self.watched = 0
-        self._name = name
         self._reactor = reactor
-        self._host = host
         self._port = port
         self._source = source
-        self._rename = rename
-
-    @property
-    def name(self) -> str:
-        """See :class:`ITarget`."""
-        return self._name if self._rename is None else self._rename(self.address)
-
-    @property
-    def addresses(self) -> Sequence[str]:
-        """Its numeric addresses, the one in use first."""
-        return self._host.addresses
-
-    @property
-    def address(self) -> str:
-        """See :class:`ITarget`."""
-        return self._host.address
 
     def open(self, receiver: IReplyReceiver) -> Deferred[UDPChannel]:
         """See :class:`ITarget`."""
-        self._host.refresh()
+        self.host.refresh()
         return maybeDeferred(self._open, receiver)
 
     def _open(self, receiver: IReplyReceiver) -> UDPChannel:
@@ -343,7 +225,3 @@ class UDPTarget:
     def connect(self, protocol: DatagramProtocol, hosts: Sequence[str]) -> str:
         """Open a port that is connected to one of these addresses; returns that address."""
         return openConnectedPort(self._reactor, protocol, hosts, self._port, self._source)
-
-    def prefer(self, address: str) -> None:
-        """Use this address from now on."""
-        self._host.prefer(address)

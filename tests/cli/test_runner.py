@@ -189,6 +189,15 @@ class MeasurementRunnerTests(CommandTestCase):
             self.assertEqual(self.run_(fail(error))[0], status)
             self.assertEqual(self.errors.getvalue(), f"echoproto x: lab1: {message}\n")
 
+    def test_unprepared(self) -> None:
+        """An error of the preparation is one line too, if it is raised at once."""
+
+        def prepare(reactor: Any) -> Deferred[Any]:
+            raise TargetError("what it is")
+
+        self.assertEqual(self.run_(prepare=prepare)[0], 2)
+        self.assertEqual(self.errors.getvalue(), "echoproto x: lab1: what it is\n")
+
     def test_figures(self) -> None:
         """Ctrl-\\ prints the figures so far; before a measurement it says that there are none."""
 

@@ -128,7 +128,7 @@ class MakeTargetTests(MakeTargetTestCase):
             self.assertIn("one is IPv4, the other IPv6", self.errorOf(failing))
         self.reactor.nameResolver = FakeResolver("::1", "192.0.2.1", "::2")
         target = self.made("lab1:7", source="192.0.2.9")
-        self.assertEqual(target.addresses, ("192.0.2.1",))
+        self.assertEqual(target.host.addresses, ("192.0.2.1",))
 
     def test_unix(self) -> None:
         """A UNIX socket is connected by its path, which is limited to 107 bytes."""

@@ -10,7 +10,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed
-from echoproto.targets.host import ATTEMPT_DELAY, LOOKUP_LIFETIME, HostEndpoint, ResolvedHost
+from echoproto.targets.host import (
+    ATTEMPT_DELAY,
+    LOOKUP_LIFETIME,
+    HostEndpoint,
+    HostTarget,
+    ResolvedHost,
+)
 
 
 class ResolvedHostTests(SynchronousTestCase):
@@ -146,3 +152,15 @@ class HostEndpointTests(SynchronousTestCase):
         self.failureResultOf(connecting, CancelledError)
         self.assertTrue(self.attempts[0][1].called)
         self.assertEqual((len(self.attempts), self.clock.getDelayedCalls()), (1, []))
+
+
+class HostTargetTests(SynchronousTestCase):
+    def test_name(self) -> None:
+        """A target has its own name, or one by the address in use; a UNIX socket has no address."""
+        host = ResolvedHost(["192.0.2.1", "192.0.2.2"])
+        renamed, plain = HostTarget("lab1", host, "tcp://{}".format), HostTarget("lab1", host)
+        host.prefer("192.0.2.2")
+        self.assertEqual((renamed.name, plain.name), ("tcp://192.0.2.2", "lab1"))
+        self.assertEqual(
+            (plain.address, HostTarget("x", ResolvedHost(())).address), ("192.0.2.2", "")
+        )

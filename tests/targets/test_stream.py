@@ -51,10 +51,10 @@ class StreamTests(SynchronousTestCase):
         """A target has a name and, with a host, addresses; it may be named by that in use."""
         target = self.target()
         self.assertEqual((target.name, target.address), ("tcp://lab1:7", "192.0.2.1"))
-        self.assertEqual(target.addresses, ("192.0.2.1", "192.0.2.2"))
+        self.assertEqual(target.host.addresses, ("192.0.2.1", "192.0.2.2"))
         self.assertEqual(self.target(rename=str.upper).name, "192.0.2.1")
         other = StreamTarget("unix:///x", self.endpoint, 4, self.monotonicNs)
-        self.assertEqual((other.name, other.address, other.addresses), ("unix:///x", "", ()))
+        self.assertEqual((other.name, other.address, other.host.addresses), ("unix:///x", "", ()))
 
     def test_replies(self) -> None:
         """Replies are reported one by one, however the data is split on arrival."""

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from errno import ENETUNREACH
-from os import strerror
 from socket import AF_INET, SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET, socket
 from typing import Any
 from unittest import mock
 
-from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -18,73 +15,10 @@ from echoproto.targets.interfaces import IChannel, ITarget
 from echoproto.targets.udp import (
     MAX_WATCHED,
     UDPTarget,
-    UnconnectedUDPChannel,
-    openUnconnectedChannel,
 )
 from echoproto.testing import Datagram, DatagramWire
 from tests.targets.receiver import RecordingReceiver
-
-
-class UnconnectedTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.wire = DatagramWire()
-        self.replies: list[tuple[bytes, str, int]] = []
-
-    def open(self, host: str, source: str = "", port: int = 0) -> UnconnectedUDPChannel:
-        return openUnconnectedChannel(
-            self.wire, lambda *reply: self.replies.append(reply), host, source, port
-        )
-
-    def test_replies(self) -> None:
-        """A reply is reported with its source address, on both families."""
-        for host in ("127.0.0.1", "127.0.0.2", "::1"):
-            self.wire.listenUDP(7, EchoDatagramProtocol(self.wire), host)
-            self.open(host).send(b"ping", host, 7)
-            self.wire.deliverAll()
-            self.assertEqual(self.replies.pop(), (b"ping", host, 7))
-
-    def test_source(self) -> None:
-        """The source address and port can be chosen; a port in use raises CannotListenError."""
-        self.open("127.0.0.1", "127.0.0.9", 19).send(b"ping", "127.0.0.1", 7)
-        self.assertEqual(self.wire.pending[0].source, ("127.0.0.9", 19))
-        self.assertRaises(CannotListenError, self.open, "127.0.0.1", "127.0.0.9", 19)
-
-    def test_closed(self) -> None:
-        """After ``close`` nothing is reported, and the port is free."""
-        channel = self.open("127.0.0.1")
-        channel.close()
-        channel.datagramReceived(b"late", ("127.0.0.1", 7))
-        self.assertEqual((self.replies, self.wire.ports), ([], {}))
-
-
-class SocketWire(DatagramWire):
-    """A wire whose ports have a socket."""
-
-    def __init__(self, receiver: socket) -> None:
-        super().__init__()
-        self._receiver = receiver
-
-    def listenUDP(self, *args: Any, **kwargs: Any) -> Any:
-        port: Any = super().listenUDP(*args, **kwargs)
-        port.socket = self._receiver
-        return port
-
-
-class FailingWire(DatagramWire):
-    """A wire whose ports cannot be connected."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self._error = error
-
-    def listenUDP(self, *args: Any, **kwargs: Any) -> Any:
-        port: Any = super().listenUDP(*args, **kwargs)
-
-        def connect(*args: Any) -> None:
-            raise self._error
-
-        port.connect = connect
-        return port
+from tests.targets.wires import SocketWire
 
 
 class ConnectedTests(SynchronousTestCase):
@@ -213,18 +147,3 @@ class ConnectedTests(SynchronousTestCase):
             self.assertEqual((channel.dropped(), channel.waited()), (0, 0))
             channel.close()
         self.assertEqual((channel.dropped(), channel.waited()), (0, 0))
-
-    def test_noRoute(self) -> None:
-        """Without a route the opening fails, and no port stays open."""
-        self.wire = FailingWire(OSError(ENETUNREACH, strerror(ENETUNREACH)))
-        target = UDPTarget("udp://lab1:7", self.wire, ResolvedHost(["192.0.2.1"]), 7, 4)
-        failure = self.failureResultOf(target.open(self.receiver), ConnectionClosed)
-        self.assertEqual(str(failure.value), "no route to 192.0.2.1: Network is unreachable")
-        self.assertEqual(self.wire.ports, {})
-
-    def test_invalidPort(self) -> None:
-        """Other errors of connecting are raised unchanged, and no port stays open."""
-        self.wire = FailingWire(OverflowError("port must be 0-65535."))
-        target = UDPTarget("udp://lab1:70000", self.wire, ResolvedHost(["127.0.0.1"]), 70_000, 4)
-        self.failureResultOf(target.open(self.receiver), OverflowError)
-        self.assertEqual(self.wire.ports, {})

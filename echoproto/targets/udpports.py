@@ -1,0 +1,113 @@
+"""
+UDP ports of clients: connected to the first address that has a route, or connected to none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.interfaces import IReactorUDP
+from twisted.internet.protocol import DatagramProtocol
+
+from echoproto.errors import ConnectionClosed
+from echoproto.transports.receivebuffer import enlargeReceiveBuffer
+from echoproto.transports.udp import listenDatagrams
+
+
+class UnconnectedUDPChannel(DatagramProtocol):
+    """
+    Sends to any address, and reports datagrams from any address.
+
+    :param replyReceived: called with each datagram, its numeric source address and source port.
+    """
+
+    noisy = False
+
+    def __init__(self, replyReceived: Callable[[bytes, str, int], None]) -> None:
+        self._replyReceived = replyReceived
+        self._closed = False
+
+    def close(self) -> None:
+        """Close the port; no further reply is reported."""
+        self._closed = True
+        maybeDeferred(self._transport.stopListening)
+
+    @property
+    def _transport(self) -> Any:
+        return self.transport
+
+    def send(self, probe: bytes, host: str, port: int) -> None:
+        """Send a datagram; raises ``OSError`` if the kernel does not accept it."""
+        self._transport.write(probe, (host, port))
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[Any, ...]) -> None:
+        """Pass a datagram on."""
+        if not self._closed:
+            self._replyReceived(datagram, addr[0], addr[1])
+
+
+def openUnconnectedChannel(
+    reactor: IReactorUDP,
+    replyReceived: Callable[[bytes, str, int], None],
+    host: str,
+    source: str = "",
+    port: int = 0,
+) -> UnconnectedUDPChannel:
+    """
+    Open an unconnected port.
+
+    :param reactor: has UDP.
+    :param replyReceived: see :class:`UnconnectedUDPChannel`.
+    :param host: a numeric address, which decides the family.
+    :param source: the numeric local address; empty for the kernel's choice.
+    :param port: the local port; 0 for any free one.
+    :raise twisted.internet.error.CannotListenError: the address or the port cannot be bound.
+    """
+    channel = UnconnectedUDPChannel(replyReceived)
+    listenDatagrams(reactor, port, channel, source or _anyAddress(host))
+    return channel
+
+
+def _anyAddress(host: str) -> str:
+    """The local address for the kernel's choice, in the family of ``host``."""
+    return "::" if isIPv6Address(host) else ""
+
+
+def openConnectedPort(
+    reactor: IReactorUDP,
+    protocol: DatagramProtocol,
+    hosts: Sequence[str],
+    port: int,
+    source: str = "",
+) -> str:
+    """
+    Open a UDP port that is connected to the first of several addresses that has a route.
+
+    :param reactor: has UDP.
+    :param protocol: receives the datagrams from that address.
+    :param hosts: numeric addresses.
+    :param port: the server's port.
+    :param source: the numeric local address; empty for the kernel's choice.
+    :return: the address.
+    :raise ConnectionClosed: no address has a route.
+    :raise twisted.internet.error.CannotListenError: the local address cannot be bound.
+    """
+    errors = []
+    for host in hosts:
+        listening: Any = listenDatagrams(reactor, 0, protocol, source or _anyAddress(host))
+        try:
+            listening.connect(host, port)
+        except BaseException as error:
+            listening.stopListening()
+            if not isinstance(error, OSError):
+                raise
+            errors.append(f"no route to {host}: {error.strerror}")
+        else:
+            # A port in memory has no socket.
+            if (receiver := getattr(listening, "socket", None)) is not None:
+                enlargeReceiveBuffer(receiver)
+            return host
+    raise ConnectionClosed("; ".join(errors))
