@@ -5,39 +5,41 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
-from benchmarks.build import BUILD, HERE, build
-from benchmarks.clientrows import clientRows
+from benchmarks.build import BUILD, HERE, BenchmarkError, build
+from benchmarks.competitors import OURS, baseAt
+from benchmarks.measurement import MISSED, RowResult, measureRow
 from benchmarks.plot import plot
-from benchmarks.processes import BenchmarkError
-from benchmarks.report import RowResult, asJSON, asPage, asText
-from benchmarks.rows import Row, serverRows
+from benchmarks.processes import processors
+from benchmarks.report import asJSON, asPage, asText
+from benchmarks.rows import allRows
 
 _EXAMPLES = """examples:
-  python -m benchmarks --quick                 all rows in a few minutes, roughly
+  python -m benchmarks --quick                  the six main rows in about two minutes
   python -m benchmarks --only TLS --only UDP    rows whose names begin with TLS or UDP
-  python -m benchmarks --keep                  all rows, and write docs/performance.*"""
+  python -m benchmarks --base ../main --keep    all rows, and write docs/performance.*"""
 
 
 def main() -> int:
-    """Measure; returns 1 if a promise is missed."""
+    """Measure; returns 1 if a promise is missed or our own program fails."""
     options = _parser().parse_args()
-    if options.quick:
-        options.rounds, options.seconds = 1, 0.5
+    processors()
+    build()
     prefixes = tuple(options.only or [""])
-    rows = [row for row in (*serverRows(), *clientRows()) if row.name.startswith(prefixes)]
+    rows = [row for row in allRows(baseAt(options.base)) if row.name.startswith(prefixes)]
+    rows = [row for row in rows if row.headline or not options.quick]
     if options.list:
         print(*(row.name for row in rows), sep="\n")
         return 0
-    for name, reason in build().items():
-        print(f"not measured: {name}: {reason}")
-        rows = [row for row in rows if name != "tls" or not row.name.startswith("TLS")]
-    results = [_measure(row, options.rounds, options.seconds) for row in rows]
+    seconds = options.seconds or (0.5 if options.quick else 1.5)
+    results = []
+    for row in rows:
+        results.append(measureRow(row, options.rounds, seconds, options.quick))
+        print(asText(results[-1]), flush=True)
     _store(results, HERE.parent / "docs" if options.keep else BUILD)
-    kept = [promise.kept for result in results for promise in result.promises()]
-    print(f"{sum(kept)} promises kept, {len(kept) - sum(kept)} missed")
-    return 0 if all(kept) else 1
+    return _summarize(results)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,13 +49,16 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="measure one short round")
+    parser.add_argument("--quick", action="store_true", help="measure only the six main rows")
     parser.add_argument("--rounds", type=int, default=5, help="number of rounds of each row [5]")
     parser.add_argument(
-        "--seconds", type=float, default=1.5, help="duration of each measurement [1.5]"
+        "--seconds", type=float, help="duration of each measurement [1.5; with --quick 0.5]"
     )
     parser.add_argument(
         "--only", action="append", metavar="NAME", help="only rows whose names begin with NAME"
+    )
+    parser.add_argument(
+        "--base", type=Path, metavar="PATH", help="compare with the server of another checkout"
     )
     parser.add_argument("--list", action="store_true", help="list the rows")
     parser.add_argument(
@@ -62,17 +67,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(row: Row, rounds: int, seconds: float) -> RowResult:
-    result = RowResult(row, [row.measure(seconds) for _ in range(rounds)])
-    print(asText(result), flush=True)
-    return result
-
-
 def _store(results: list[RowResult], folder: Path) -> None:
+    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     (folder / "performance.json").write_text(json.dumps(asJSON(results), indent=1) + "\n")
-    (folder / "performance.md").write_text(asPage(results, "python -m benchmarks --keep") + "\n")
+    (folder / "performance.md").write_text(asPage(results, command) + "\n")
     plot(results, folder / "performance.svg")
     print(f"stored in {folder}/performance.*")
+
+
+def _summarize(results: list[RowResult]) -> int:
+    verdicts = Counter(
+        promise.verdict.split(":")[0] for result in results for promise in result.promises()
+    )
+    print("promises:", ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()))
+    failed = [result.row.name for result in results if OURS in result.missing]
+    for name in failed:
+        print(f"not measured: {name}")
+    return 1 if verdicts[MISSED] or failed else 0
 
 
 if __name__ == "__main__":

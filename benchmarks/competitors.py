@@ -7,6 +7,7 @@ with admission, counters and timeouts; its limits are so high that it counts but
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,97 +15,125 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
-from benchmarks.build import CERTIFICATE, FLOOR, GO, HERE
+from benchmarks.build import CERTIFICATE, FLOOR, GO, HERE, BenchmarkError
 
 OURS = "echoproto"
 EPOLL = "echoproto, stock epoll"
 STOCK = "stock Twisted"
 UVLOOP = "uvloop"
-C = "C"
+RLOOP = "rloop"
+AIOFASTNET = "aiofastnet on uvloop"
+ASYNCIO = "asyncio Protocol"
+STREAMS = "asyncio streams"
+GEVENT = "gevent"
+NODE = "Node"
 GOLANG = "Go"
+C = "C"
+SPLICE = "C with splice"
 
-SERVERS = HERE / "servers"
+ROOT = HERE.parent
+
+_PEM = str(CERTIFICATE)
+
+#: The options of our server by mode.
+_LISTENERS = {
+    "tcp": ("--port", "tcp:0:interface=127.0.0.1"),
+    "tls": ("--port", "tcp:0:interface=127.0.0.1", "--tls-cert", _PEM, "--tls-key", _PEM),
+    "udp": ("--port", "udp:0:interface=127.0.0.1"),
+    "wildcard": ("--port", "udp:0"),
+}
+
+_UNLIMITED = ("--max-per-source", "0", "--datagram-rate", "1000000000")
 
 
 @dataclass(frozen=True)
 class Competitor:
     """
-    A server.
+    A server or a client.
 
     :ivar name: its name on the page.
-    :ivar command: starts it; its first line is its port, ours logs it.
-    :ivar missing: what must be installed to run it; empty if nothing.
+    :ivar command: starts it; the first line of a server is its port, ours logs it.
+    :ivar missing: what must be installed or passed to run it; empty if nothing.
+    :ivar folder: where it is started.
     """
 
     name: str
     command: Sequence[str]
     missing: str = ""
+    folder: Path = ROOT
 
 
-def _twistd() -> str:
-    return str(Path(sys.executable).with_name("twistd"))
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout of this project; the fields are those of :class:`Competitor`."""
+
+    name: str
+    folder: Path = ROOT
+    missing: str = ""
 
 
-def ours(*options: str, reactor: str = "direct", name: str = OURS) -> Competitor:
-    """Our server with these options."""
-    limits = ("--max-per-source", "0", "--datagram-rate", "1000000000")
-    command = (_twistd(), f"--reactor={reactor}", "-n", "--pidfile=", "echoproto")
-    return Competitor(name, (*command, *limits, *options))
-
-
-def _asyncio(name: str, loop: str, *arguments: str) -> Competitor:
-    missing = "" if loop == "asyncio" or find_spec("uvloop") else "pip install uvloop"
-    return Competitor(
-        name, (sys.executable, str(SERVERS / "on_asyncio.py"), loop, *arguments), missing
-    )
-
-
-def _twisted(*arguments: str) -> Competitor:
-    return Competitor(STOCK, (sys.executable, str(SERVERS / "on_twisted.py"), *arguments))
-
-
-def tcpServers() -> list[Competitor]:
-    """The servers on TCP; ours first."""
-    gevent = "" if find_spec("gevent") else "pip install gevent"
-    node = "" if which("node") else "Node"
-    go = "" if GO.exists() else "Go"
-    listener = ("--port", "tcp:0:interface=127.0.0.1")
-    return [
-        ours(*listener),
-        _asyncio(UVLOOP, "uvloop", "protocol"),
-        Competitor(GOLANG, ("env", "GOMAXPROCS=1", str(GO)), go),
-        Competitor(C, (str(FLOOR), "tcp")),
-        _twisted("tcp"),
-        ours(*listener, reactor="epoll", name=EPOLL),
-        _asyncio("asyncio Protocol", "asyncio", "protocol"),
-        _asyncio("asyncio streams", "asyncio", "streams"),
-        Competitor("gevent", (sys.executable, str(SERVERS / "on_gevent.py")), gevent),
-        Competitor("Node", ("node", str(SERVERS / "on_node.js")), node),
-    ]
-
-
-def tlsServers() -> list[Competitor]:
-    """The servers on TLS; ours first."""
-    pem = str(CERTIFICATE)
-    return [
-        ours("--port", "tcp:0:interface=127.0.0.1", "--tls-cert", pem, "--tls-key", pem),
-        _asyncio(UVLOOP, "uvloop", "tls", pem),
-        _twisted("tls", pem),
-    ]
-
-
-def udpServers(wildcard: bool) -> list[Competitor]:
+def baseAt(path: Path | None) -> Checkout:
     """
-    The servers on UDP; ours first.
+    The checkout to which this one is compared, named by its commit.
 
-    :param wildcard: whether they listen on every address, where ours answers from the address that
-        a datagram was sent to; otherwise they listen on one.
+    :param path: its folder; None for no comparison.
+    :raise BenchmarkError: it is not a checkout of this project.
     """
-    if wildcard:
-        return [ours("--port", "udp:0"), _asyncio(UVLOOP, "uvloop", "wildcard")]
-    return [
-        ours("--port", "udp:0:interface=127.0.0.1"),
-        _asyncio(UVLOOP, "uvloop", "udp"),
-        _twisted("udp"),
-        Competitor(C, (str(FLOOR), "udp")),
-    ]
+    if path is None:
+        return Checkout("echoproto, other checkout", missing="use --base PATH")
+    if not (path / "echoproto/__main__.py").exists():
+        raise BenchmarkError(f"--base: no checkout of echoproto: {path}")
+    git = ("git", "-C", str(path), "describe", "--always", "--dirty")
+    described = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    return Checkout(f"echoproto {described or path.name}", path.resolve())
+
+
+def ours(mode: str, checkout: Checkout | None = None, *options: str) -> Competitor:
+    """Our server, on ``tcp``, ``tls``, ``udp`` or ``wildcard`` (UDP on every address)."""
+    checkout = checkout or Checkout(OURS)
+    command = (sys.executable, "-m", "echoproto", "serve", *_UNLIMITED, *_LISTENERS[mode])
+    missing = checkout.missing or _missing(mode)
+    return Competitor(checkout.name, (*command, *options), missing, checkout.folder)
+
+
+def servers(mode: str, *names: str) -> list[Competitor]:
+    """The servers with these names; see :func:`ours` for the modes."""
+    return [_server(mode, name) for name in names]
+
+
+def _server(mode: str, name: str) -> Competitor:
+    if name == OURS:
+        return ours(mode)
+    if name == EPOLL:
+        return ours(mode, Checkout(EPOLL), "--reactor", "epoll")
+    python, asyncio = sys.executable, str(HERE / "servers/on_asyncio.py")
+    pem = [_PEM] if mode == "tls" else []
+    commands: dict[str, tuple[list[str], list[str]]] = {
+        STOCK: ([python, str(HERE / "servers/on_twisted.py"), mode, *pem], []),
+        UVLOOP: ([python, asyncio, "uvloop", mode, *pem], ["uvloop"]),
+        RLOOP: ([python, asyncio, "rloop", mode, *pem], ["rloop"]),
+        AIOFASTNET: ([python, asyncio, "aiofastnet", mode, *pem], ["uvloop", "aiofastnet"]),
+        ASYNCIO: ([python, asyncio, "asyncio", mode, *pem], []),
+        STREAMS: ([python, asyncio, "asyncio", "streams"], []),
+        GEVENT: ([python, str(HERE / "servers/on_gevent.py")], ["gevent"]),
+        NODE: (["node", str(HERE / "servers/on_node.js")], []),
+        GOLANG: ([str(GO)], []),
+        C: ([str(FLOOR), mode], []),
+        SPLICE: ([str(FLOOR), "splice"], []),
+    }
+    command, packages = commands[name]
+    return Competitor(name, command, _missing(mode, *packages) or _missingProgram(command[0]))
+
+
+def _missing(mode: str, *packages: str) -> str:
+    """The command that installs what is missing; empty if nothing is."""
+    absent = [package for package in packages if find_spec(package) is None]
+    if absent:
+        return f"pip install {' '.join(absent)}"
+    if mode == "tls" and not CERTIFICATE.exists():
+        return "the headers of OpenSSL (Debian: libssl-dev) or the openssl command are missing"
+    return ""
+
+
+def _missingProgram(program: str) -> str:
+    return "" if which(program) else f"{Path(program).name.replace('on_', '')} is not installed"

@@ -1,6 +1,11 @@
 /* The load generator: sends to an echo server as fast as it answers, and reports the number of echoes and the server's
  * processor time. It polls and never sleeps: otherwise the server would pay for waking it up, and a fast server less
- * often than a slow one. Every mode prints one line of JSON at its end. */
+ * often than a slow one.
+ *
+ *     load MODE PORT COUNT SIZE SECONDS PROCESS
+ *
+ * MODE is echo, tls, churn (one echo per connection), udp, bulk (SIZE bytes on one connection), idle or idle-tls (until
+ * standard input ends); COUNT is the number of connections or sources. Every mode prints one line of JSON. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -12,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +25,7 @@
 #include <openssl/ssl.h>
 #endif
 
-#define WARMUP 0.5
+#define WARMUP 0.3
 #define BUFFER (1 << 18)
 #define SAMPLES (1 << 22)
 
@@ -59,14 +63,14 @@ static unsigned long long used(int process) {
 }
 
 /* A connected socket. Every 20,000 sockets have another source address, because ports run out. */
-static int connected(const char *host, int port, int kind, long number) {
-    struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET, .sin_port = htons(port)};
+static int connected(int port, int kind, long number) {
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int made = socket(AF_INET, kind, 0), on = 1;
     if (made < 0) fail("socket");
     from.sin_addr.s_addr = htonl(0x7f000001 + (unsigned)(number / 20000 % 200));
     setsockopt(made, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     if (bind(made, (struct sockaddr *)&from, sizeof from)) fail("bind");
-    inet_pton(AF_INET, host, &to.sin_addr);
     if (connect(made, (struct sockaddr *)&to, sizeof to)) fail("connect");
     if (kind == SOCK_STREAM) setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     fcntl(made, F_SETFL, O_NONBLOCK);
@@ -77,14 +81,14 @@ struct window {
     double opened, began, seconds;
     int process, measuring;
     unsigned long long cpu;
-    long echoes;
+    long echoes, count;
 };
 
-/* Whether the measurement is over; begins it after the warm-up. */
+/* Whether the measurement is over. It begins after the warm-up, and after two echoes per connection. */
 static int over(struct window *window) {
     double at = now();
     if (!window->measuring) {
-        if (at - window->opened < WARMUP) return 0;
+        if (at - window->opened < WARMUP || window->echoes < 2 * window->count) return 0;
         window->measuring = 1, window->echoes = 0, window->began = at, window->cpu = used(window->process);
         return 0;
     }
@@ -174,31 +178,40 @@ static void watch(int poller, struct client *client) {
     if (epoll_ctl(poller, EPOLL_CTL_ADD, client->fd, &event)) fail("epoll_ctl");
 }
 
+#ifdef WITH_TLS
+/* A TLS 1.3 session on a connected socket; the handshake blocks. */
+static SSL *secured(int fd) {
+    static SSL_CTX *context;
+    if (!context) {
+        context = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+        SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    }
+    SSL *tls = SSL_new(context);
+    SSL_set_fd(tls, fd);
+    fcntl(fd, F_SETFL, 0);
+    if (SSL_connect(tls) != 1) fail("TLS handshake");
+    return tls;
+}
+#endif
+
 static void echo(int port, int count, size_t size, double seconds, int process, int tls) {
     struct client *clients = calloc(count, sizeof *clients);
     unsigned *samples = count == 1 ? malloc(SAMPLES * sizeof *samples) : NULL;
     char *message = messageOf(size);
     long sampled = 0;
     int poller = epoll_create1(0);
-#ifdef WITH_TLS
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-#endif
     for (int index = 0; index < count; index++) {
-        clients[index].fd = connected("127.0.0.1", port, SOCK_STREAM, index);
+        clients[index].fd = connected(port, SOCK_STREAM, index);
 #ifdef WITH_TLS
         if (tls) {
-            fcntl(clients[index].fd, F_SETFL, 0);
-            clients[index].tls = SSL_new(context);
-            SSL_set_fd(clients[index].tls, clients[index].fd);
-            if (SSL_connect(clients[index].tls) != 1) fail("TLS handshake");
+            clients[index].tls = secured(clients[index].fd);
             fcntl(clients[index].fd, F_SETFL, O_NONBLOCK);
         }
 #endif
         watch(poller, &clients[index]);
     }
-    struct window window = {.opened = now(), .seconds = seconds, .process = process};
+    struct window window = {.opened = now(), .seconds = seconds, .process = process, .count = count};
     while (!over(&window)) {
         struct epoll_event events[256];
         int ready = epoll_wait(poller, events, 256, 0);
@@ -217,7 +230,7 @@ static void echo(int port, int count, size_t size, double seconds, int process, 
 }
 
 static void bulk(int port, size_t bytes, int process) {
-    int fd = connected("127.0.0.1", port, SOCK_STREAM, 0);
+    int fd = connected(port, SOCK_STREAM, 0);
     static char out[BUFFER];
     size_t sent = 0, got = 0;
     unsigned long long cpu = used(process);
@@ -232,14 +245,14 @@ static void bulk(int port, size_t bytes, int process) {
     printf("{\"bytes\": %zu, \"seconds\": %.6f, \"cpu_ns\": %llu}\n", bytes, now() - began, used(process) - cpu);
 }
 
-static void churn(int port, int count, double seconds, int process) {
+static void churn(int port, int count, size_t size, double seconds, int process) {
     struct client *clients = calloc(count, sizeof *clients);
-    char *message = messageOf(64);
+    char *message = messageOf(size);
     long number = 0;
     int poller = epoll_create1(0);
-    struct window window = {.opened = now(), .seconds = seconds, .process = process};
+    struct window window = {.opened = now(), .seconds = seconds, .process = process, .count = count};
     for (int index = 0; index < count; index++) {
-        clients[index].fd = connected("127.0.0.1", port, SOCK_STREAM, number++);
+        clients[index].fd = connected(port, SOCK_STREAM, number++);
         watch(poller, &clients[index]);
     }
     while (!over(&window)) {
@@ -247,9 +260,9 @@ static void churn(int port, int count, double seconds, int process) {
         int ready = epoll_wait(poller, events, 256, 0);
         for (int index = 0; index < ready; index++) {
             struct client *client = events[index].data.ptr;
-            if (!step(client, message, 64)) continue;
+            if (!step(client, message, size)) continue;
             close(client->fd);
-            client->fd = connected("127.0.0.1", port, SOCK_STREAM, number++);
+            client->fd = connected(port, SOCK_STREAM, number++);
             watch(poller, client);
             window.echoes++;
         }
@@ -257,12 +270,12 @@ static void churn(int port, int count, double seconds, int process) {
     printResult(&window, NULL, 0, 0);
 }
 
-static void datagrams(const char *host, int port, int count, size_t size, double seconds, int process) {
+static void datagrams(int port, int count, size_t size, double seconds, int process) {
     struct client *clients = calloc(count, sizeof *clients);
     char *message = messageOf(size);
     long lost = 0;
-    struct window window = {.opened = now(), .seconds = seconds, .process = process};
-    for (int index = 0; index < count; index++) clients[index].fd = connected(host, port, SOCK_DGRAM, index);
+    struct window window = {.opened = now(), .seconds = seconds, .process = process, .count = count};
+    for (int index = 0; index < count; index++) clients[index].fd = connected(port, SOCK_DGRAM, index);
     while (!over(&window)) {
         double at = now();
         for (int index = 0; index < count; index++) {
@@ -282,38 +295,34 @@ static void datagrams(const char *host, int port, int count, size_t size, double
 }
 
 /* Open connections, exchange one byte on each, and hold them until standard input ends. */
-static void idle(int port, int count) {
+static void idle(int port, int count, int tls) {
     for (int index = 0; index < count; index++) {
-        int fd = connected("127.0.0.1", port, SOCK_STREAM, index);
-        fcntl(fd, F_SETFL, 0);
-        if (send(fd, "x", 1, 0) != 1 || recv(fd, buffer, 1, 0) != 1) fail("no echo");
+        struct client client = {.fd = connected(port, SOCK_STREAM, index)};
+        fcntl(client.fd, F_SETFL, 0);
+#ifdef WITH_TLS
+        if (tls) client.tls = secured(client.fd);
+#endif
+        if (put(&client, "x", 1) != 1 || take(&client) != 1) fail("no echo");
     }
     printf("{\"open\": %d}\n", count);
     fflush(stdout);
     while (read(0, buffer, 1) > 0) continue;
 }
 
-int main(int count, char **word) {
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    const char *mode = count > 1 ? word[1] : "";
-    if (!strcmp(mode, "echo") && count == 7)
-        echo(atoi(word[2]), atoi(word[3]), atol(word[4]), atof(word[5]), atoi(word[6]), 0);
-    else if (!strcmp(mode, "tls") && count == 7)
-        echo(atoi(word[2]), atoi(word[3]), atol(word[4]), atof(word[5]), atoi(word[6]), 1);
-    else if (!strcmp(mode, "bulk") && count == 5)
-        bulk(atoi(word[2]), atol(word[3]), atoi(word[4]));
-    else if (!strcmp(mode, "churn") && count == 6)
-        churn(atoi(word[2]), atoi(word[3]), atof(word[4]), atoi(word[5]));
-    else if (!strcmp(mode, "udp") && count == 8)
-        datagrams(word[2], atoi(word[3]), atoi(word[4]), atol(word[5]), atof(word[6]), atoi(word[7]));
-    else if (!strcmp(mode, "idle") && count == 4)
-        idle(atoi(word[2]), atoi(word[3]));
-    else {
-        fprintf(stderr, "load: invalid arguments; benchmarks/rows.py has examples\n");
+int main(int words, char **word) {
+    if (words != 7) {
+        fprintf(stderr, "usage: load MODE PORT COUNT SIZE SECONDS PROCESS\n");
         return 2;
     }
+    const char *mode = word[1];
+    int port = atoi(word[2]), count = atoi(word[3]), process = atoi(word[6]);
+    size_t size = atol(word[4]);
+    double seconds = atof(word[5]);
+    if (!strcmp(mode, "echo")) echo(port, count, size, seconds, process, 0);
+    else if (!strcmp(mode, "tls")) echo(port, count, size, seconds, process, 1);
+    else if (!strcmp(mode, "churn")) churn(port, count, size, seconds, process);
+    else if (!strcmp(mode, "udp")) datagrams(port, count, size, seconds, process);
+    else if (!strcmp(mode, "bulk")) bulk(port, size, process);
+    else idle(port, count, !strcmp(mode, "idle-tls"));
     return 0;
 }

@@ -38,7 +38,8 @@ def main() -> None:
 
     reactor = installReactor(options.reactor)
     port = _serve(reactor, options.mode == "udp")
-    command = [str(LOAD), options.mode, *_arguments(options, port), str(getpid())]
+    numbers = (port, options.connections, options.size, options.seconds, getpid())
+    command = [str(LOAD), options.mode, *map(str, numbers)]
     with subprocess.Popen(command, stdout=sys.stderr) as load:
         reactor.callLater(options.seconds + EXTRA_SECONDS, reactor.stop)
         profile = cProfile.Profile()
@@ -60,12 +61,6 @@ def _serve(reactor: Any, datagrams: bool) -> int:
         port = reactor.listenTCP(0, EchoFactory(reactor), 1024, "127.0.0.1")
     portNumber: int = port.getHost().port
     return portNumber
-
-
-def _arguments(options: argparse.Namespace, port: int) -> list[str]:
-    size = [] if options.mode == "churn" else [options.size]
-    host = ["127.0.0.1"] if options.mode == "udp" else []
-    return [str(word) for word in (*host, port, options.connections, *size, options.seconds)]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """
-Medians, ranges and ratios of the results, as text, as JSON and as a page.
+The results as text, as JSON and as the page ``docs/performance.md``.
 
 Pure, except that it reads the machine's description and the versions of the competitors.
 """
@@ -8,96 +8,44 @@ from __future__ import annotations
 
 import platform
 import re
+import ssl
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import which
-from statistics import median
 from typing import Any
 
 from benchmarks.competitors import OURS
-from benchmarks.rows import Promise, Round, Row
+from benchmarks.measurement import MISSED, PromiseResult, RowResult
 
+_PACKAGES = ("Twisted", "pyOpenSSL", "uvloop", "rloop", "aiofastnet", "gevent")
 
-@dataclass(frozen=True)
-class MedianRange:
-    """The median of some figures, with the least and the greatest of them."""
-
-    median: float
-    least: float
-    greatest: float
-
-    def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.least:.2f} to {self.greatest:.2f})"
-
-
-def medianRange(figures: Iterable[float]) -> MedianRange:
-    """The median and the range of at least one figure."""
-    values = list(figures)
-    return MedianRange(median(values), min(values), max(values))
-
-
-@dataclass(frozen=True)
-class PromiseResult:
-    """
-    A promise and the measured ratio.
-
-    :ivar ratio: our figure to the other's, over the rounds.
-    """
-
-    promise: Promise
-    ratio: MedianRange
-
-    @property
-    def kept(self) -> bool:
-        """Whether the median ratio is within the bound."""
-        if self.promise.isMinimum:
-            return self.ratio.median >= self.promise.bound
-        return self.ratio.median <= self.promise.bound
-
-    def __str__(self) -> str:
-        other = f" of {self.promise.to}" if self.promise.to else ""
-        return f"{self.ratio}{other}, {_bound(self.promise)}: {'kept' if self.kept else 'MISSED'}"
-
-
-def _bound(promise: Promise) -> str:
-    return f"{'at least' if promise.isMinimum else 'at most'} {promise.bound:g}"
-
-
-@dataclass(frozen=True)
-class RowResult:
-    """A row and the figures of its rounds."""
-
-    row: Row
-    rounds: Sequence[Round]
-
-    def figures(self) -> dict[str, MedianRange]:
-        """The median and the range of each competitor's figures."""
-        return {
-            name: medianRange(figures[name] for figures in self.rounds) for name in self.rounds[0]
-        }
-
-    def promises(self) -> list[PromiseResult]:
-        """The results of the promises whose other competitor was measured."""
-        return [
-            PromiseResult(promise, self._ratio(promise.to))
-            for promise in self.row.promises
-            if not promise.to or promise.to in self.rounds[0]
-        ]
-
-    def _ratio(self, other: str) -> MedianRange:
-        return medianRange(figures[OURS] / figures.get(other, 1.0) for figures in self.rounds)
+_PROGRAMS = (
+    ("Node", "node", "--version"),
+    ("Go", "go", "version"),
+    ("cc", "cc", "--version"),
+)
 
 
 def asText(result: RowResult) -> str:
     """The result as a paragraph for the terminal."""
     lines = [f"{result.row.name} [{result.row.unit}]"]
-    lines += [f"  {name:24} {figure}" for name, figure in result.figures().items()]
-    lines += [f"  ratio {promise}" for promise in result.promises()]
+    lines += [f"  {name:26} {figure}" for name, figure in result.figures().items()]
+    lines += [f"  {name:26} not measured: {why}" for name, why in result.missing.items()]
+    lines += [f"  ratio {_promiseText(promise)}" for promise in result.promises()]
     return "\n".join(lines)
+
+
+def _promiseText(result: PromiseResult) -> str:
+    other = f" of {result.promise.to}" if result.promise.to else ""
+    return f"{result.ratio}{other}, at most {result.promise.bound:g}: {_verdict(result)}"
+
+
+def _verdict(result: PromiseResult) -> str:
+    missed = result.verdict == MISSED and result.promise.reason
+    return f"{MISSED}: {result.promise.reason}" if missed else result.verdict
 
 
 def asJSON(results: Sequence[RowResult]) -> dict[str, Any]:
@@ -111,13 +59,15 @@ def asJSON(results: Sequence[RowResult]) -> dict[str, Any]:
                 "name": result.row.name,
                 "unit": result.row.unit,
                 "rounds": list(result.rounds),
+                "missing": dict(result.missing),
                 "promises": [
                     {
                         "to": outcome.promise.to,
                         "bound": outcome.promise.bound,
-                        "least": outcome.promise.isMinimum,
                         "ratio": outcome.ratio.median,
-                        "kept": outcome.kept,
+                        "least": outcome.ratio.least,
+                        "greatest": outcome.ratio.greatest,
+                        "verdict": _verdict(outcome),
                     }
                     for outcome in result.promises()
                 ],
@@ -138,51 +88,63 @@ def machine() -> str:
 
 def versions() -> dict[str, str]:
     """The versions of the compared programs."""
-    found = {"Python": platform.python_version()}
-    for package in ("Twisted", "uvloop", "gevent", "pyOpenSSL"):
+    found = {"Python": platform.python_version(), "OpenSSL": ssl.OPENSSL_VERSION.split()[1]}
+    for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    for name, *command in (
-        ("Node", "node", "--version"),
-        ("Go", "go", "version"),
-        ("cc", "cc", "--version"),
-    ):
+    for name, *command in _PROGRAMS:
         if which(command[0]):
             output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
             found[name] = output.splitlines()[0]
     return found
 
 
+_INTRODUCTION = """\
+The echoproto server is `echoproto serve` as shipped, with admission, counters and timeouts. The
+echoproto client is `echoproto load`, which compares every byte and measures every round trip; a
+bare client does neither.
+
+![The six measurements beside other servers](performance.svg)
+
+## How it is measured
+
+`python -m benchmarks --quick` measures the six rows above in about two minutes, and `python -m
+benchmarks` everything on this page. Servers run one after the other, the next round in reverse
+order, on one processor; the load generator has another one and never sleeps. CPU is that of the
+server's process, read from `/proc`. A ratio compares two figures of the same round; figures are
+medians of the rounds, with the least and the greatest. A promise is kept or missed if all rounds
+agree on it; otherwise the verdict is that it is unclear.
+
+Every server is warm: before it is measured, it serves connections of the same kind, which are then
+closed. Without that, glibc maps and unmaps memory for every large buffer until one has been freed,
+and TLS on uvloop looks twice as expensive as it is. Starts are measured when all files have been
+read and compiled before; memory, after one connection; clients, from their first exchange on."""
+
+
 def asPage(results: Sequence[RowResult], command: str) -> str:
     """The results as the page ``docs/performance.md``."""
+    headlines = [result for result in results if result.row.headline]
     lines = [
         "# Performance",
         "",
-        f"Measured on {date.today().isoformat()} with `{command}`, which you can run yourself.",
-        "It starts the servers one after the other, several rounds of all of them, each pinned to",
-        "a processor and the load generator to another. A ratio compares two figures of the same",
-        "round. Figures are medians of the rounds, with the least and the greatest.",
+        f"Measured on {date.today().isoformat()} with `{command}`: {machine()}.",
         "",
-        f"Machine: {machine()}.",
+        *_promiseTable(headlines),
+        "",
+        _INTRODUCTION,
         "",
         "Versions: " + ", ".join(f"{name} {text}" for name, text in versions().items()) + ".",
         "",
-        "![CPU time per echo](performance.svg)",
+        "## Appendix: all promises",
         "",
-        "## Promises",
+        *_promiseTable(results),
+        *_missingList(results),
         "",
-        "The echoproto server is `twistd --reactor=direct echoproto` as shipped, with admission,",
-        "counters and timeouts. The echoproto client is `echoproto load`, which compares every",
-        "byte and measures every round trip; a bare client does neither.",
+        "## Appendix: all figures",
         "",
-        "| measured | ratio | to | promised | |",
-        "| --- | --- | --- | --- | --- |",
     ]
-    for result in results:
-        lines += [_promiseRow(result.row, promise) for promise in result.promises()]
-    lines += ["", "## Results", ""]
     for result in results:
         lines += [f"### {result.row.name}", "", f"| | {result.row.unit} |", "| --- | --- |"]
         lines += [f"| {name} | {figure} |" for name, figure in result.figures().items()]
@@ -190,7 +152,31 @@ def asPage(results: Sequence[RowResult], command: str) -> str:
     return "\n".join(lines)
 
 
-def _promiseRow(row: Row, result: PromiseResult) -> str:
-    other = result.promise.to or f"({row.unit})"
-    outcome = "kept" if result.kept else "**missed**"
-    return f"| {row.name} | {result.ratio} | {other} | {_bound(result.promise)} | {outcome} |"
+def _promiseTable(results: Iterable[RowResult]) -> list[str]:
+    lines = [
+        "| measured | echoproto | | ratio | promised | |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for result in results:
+        lines += [_promiseRow(result, promise) for promise in result.promises()]
+    return lines
+
+
+def _promiseRow(result: RowResult, outcome: PromiseResult) -> str:
+    figures, promise, unit = result.figures(), outcome.promise, result.row.unit
+    figure = f"{figures[OURS].median:.2f} {unit}"
+    bound, verdict = f"at most {promise.bound:g}", _verdict(outcome).replace(MISSED, "**missed**")
+    if not promise.to:
+        return f"| {result.row.name} | {figure} | | | {bound} {unit} | {verdict} |"
+    other = f"{promise.to} {figures[promise.to].median:.2f}"
+    return f"| {result.row.name} | {figure} | {other} | {outcome.ratio} | {bound} | {verdict} |"
+
+
+def _missingList(results: Iterable[RowResult]) -> list[str]:
+    """The competitors that were not measured, with the rows and the reason."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        for name, why in result.missing.items():
+            rows.setdefault((name, why), []).append(result.row.name)
+    lines = [f"- {name} ({why}): {'; '.join(names)}" for (name, why), names in rows.items()]
+    return ["", "Not measured:", "", *lines] if lines else []

@@ -1,241 +1,227 @@
 """
-The measurements of servers, and the promised ratios.
+The table: what is measured, of which servers and clients, and what is promised.
 
-A row measures every competitor in turn, round after round, so that anything that slows the machine
-down affects all of them. Promises are about ratios of figures of the same round.
+A promise that is missed has its reason here, beside its bound; the page shows it.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from benchmarks.build import HERE, PINGPONG
 from benchmarks.competitors import (
+    AIOFASTNET,
+    ASYNCIO,
+    EPOLL,
+    GEVENT,
     GOLANG,
+    NODE,
     OURS,
+    RLOOP,
+    SPLICE,
     STOCK,
+    STREAMS,
     UVLOOP,
     C,
+    Checkout,
     Competitor,
     ours,
-    tcpServers,
-    tlsServers,
-    udpServers,
+    servers,
 )
-from benchmarks.processes import Server, idleConnections, load, runServer
-
-SIZES = {"64 B": 64, "1 KiB": 1024, "16 KiB": 16_384, "100 KiB": 102_400}
-
-#: One round: the figure of each competitor, by name.
-Round = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Promise:
-    """
-    Our figure is at most ``bound`` times another's, or at least that if :attr:`isMinimum`.
-
-    :ivar to: the other's name; empty for a bound on our figure itself.
-    :ivar bound: the greatest or least ratio.
-    :ivar isMinimum: whether more is better.
-    """
-
-    to: str
-    bound: float
-    isMinimum: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """
-    One measurement of several competitors.
-
-    :ivar name: its title on the page.
-    :ivar unit: the unit of its figures.
-    :ivar measure: measures one round; its argument is the duration of a measurement in seconds.
-    :ivar promises: the promised ratios.
-    """
-
-    name: str
-    unit: str
-    measure: Callable[[float], Round]
-    promises: Sequence[Promise] = ()
-
-
-def _measureEach(competitors: Sequence[Competitor], measure: Callable[[Server], float]) -> Round:
-    figures = {}
-    for competitor in competitors:
-        if not competitor.missing:
-            with runServer(competitor) as server:
-                figures[competitor.name] = measure(server)
-    return figures
-
-
-def _selected(*names: str) -> list[Competitor]:
-    """The servers on TCP with these names."""
-    return [competitor for competitor in tcpServers() if competitor.name in names]
-
-
-def _perEcho(mode: str, connections: int, size: int, seconds: float) -> Callable[[Server], float]:
-    """Measures the server's processor time per echo, in microseconds."""
-
-    def measure(server: Server) -> float:
-        process = server.process.pid
-        address = ("127.0.0.1", server.port) if mode == "udp" else (server.port,)
-        figures = load(mode, *address, connections, size, seconds, process, seconds=seconds)
-        return figures["cpu_ns"] / max(figures["echoes"], 1) / 1000
-
-    return measure
-
-
-_STREAM_PROMISES = (
-    Promise(UVLOOP, 1.0),
-    Promise(GOLANG, 1.0),
-    Promise(C, 1.35),
-    Promise(STOCK, 0.35),
+from benchmarks.measurement import Promise, Row
+from benchmarks.measures import (
+    bulk,
+    client,
+    cpuPerEcho,
+    cpuPerExchange,
+    growth,
+    medianRoundTrip,
+    memory,
+    roundTrip,
+    startTime,
 )
 
+_SIZES = {"64 B": 64, "1 KiB": 1024, "8 KiB": 8192, "16 KiB": 16_384, "100 KiB": 102_400}
 
-def _streamRows(connections: int) -> list[Row]:
-    def row(text: str, size: int) -> Row:
-        def measure(seconds: float) -> Round:
-            return _measureEach(tcpServers(), _perEcho("echo", connections, size, seconds))
+#: Competitors that only the two rows of the picture have.
+_CROWD = (GOLANG, STOCK, EPOLL, AIOFASTNET, ASYNCIO, STREAMS, GEVENT, NODE)
 
+_CPU = "µs CPU"
+
+
+def _clients(kind: str) -> list[Competitor]:
+    """Ours, and the one on uvloop that is ``bare`` or ``timed``."""
+    options = ("-o", "json", "--connections", "{count}", "-s", "{size}", "-z", "{seconds}")
+    load = (sys.executable, "-m", "echoproto", "load", *options, "127.0.0.1:{port}")
+    program = (sys.executable, str(HERE / "clients/on_uvloop.py"))
+    arguments = (kind, "{port}", "{count}", "{size}", "{seconds}")
+    missing = servers("tcp", UVLOOP)[0].missing
+    return [Competitor(OURS, load), Competitor(UVLOOP, (*program, *arguments), missing)]
+
+
+def _streamRows() -> list[Row]:
+    def row(connections: int, text: str) -> Row:
+        first = text == "1 KiB" and connections == 50
         return Row(
-            f"TCP {text}, {connections:,} connections", "µs CPU/echo", measure, _STREAM_PROMISES
+            f"TCP {text}, {connections:,} connections",
+            f"{_CPU}/echo",
+            cpuPerEcho("echo", connections, _SIZES[text]),
+            servers("tcp", OURS, UVLOOP, RLOOP),
+            (Promise(UVLOOP, 1.05),),
+            servers("tcp", C, *(_CROWD if first else ())),
+            headline=first,
         )
 
-    return [row(text, size) for text, size in SIZES.items()]
-
-
-def _throughputRow(connections: int) -> Row:
-    def measure(seconds: float) -> Round:
-        def perSecond(server: Server) -> float:
-            figures = load(
-                "echo", server.port, connections, 1024, seconds, server.process.pid, seconds=seconds
-            )
-            return figures["echoes"] / figures["seconds"]
-
-        return _measureEach(tcpServers(), perSecond)
-
-    return Row(f"TCP throughput 1 KiB, {connections:,} connections", "echoes/s", measure)
-
-
-def _tlsRow(text: str, bound: float) -> Row:
-    def measure(seconds: float) -> Round:
-        return _measureEach(tlsServers(), _perEcho("tls", 50, SIZES[text], seconds))
-
-    return Row(f"TLS 1.3 {text}", "µs CPU/echo", measure, (Promise(UVLOOP, bound),))
-
-
-def _datagramRow(text: str, size: int, wildcard: bool) -> Row:
-    def measure(seconds: float) -> Round:
-        return _measureEach(udpServers(wildcard), _perEcho("udp", 50, size, seconds))
-
-    promises = (Promise(UVLOOP, 1.3),) if wildcard else (Promise(UVLOOP, 1.0), Promise(STOCK, 0.6))
-    where = "every address" if wildcard else "one address"
-    return Row(f"UDP {text}, {where}", "µs CPU/echo", measure, promises)
-
-
-#: Bytes of a bulk transfer.
-BULK_SIZE = 1 << 30
-
-
-def _bulk(seconds: float) -> Round:
-    def measure(server: Server) -> float:
-        figures = load("bulk", server.port, BULK_SIZE, server.process.pid)
-        return BULK_SIZE / figures["seconds"] / (1 << 30)
-
-    return _measureEach(tcpServers(), measure)
-
-
-#: Number of connections whose memory is measured.
-IDLE_CONNECTIONS = 10_000
-
-
-def _idle(seconds: float) -> Round:
-    def measure(server: Server) -> float:
-        # The first connection also allocates memory that is not per connection.
-        with idleConnections(server, 1):
-            before = server.resident()
-        with idleConnections(server, IDLE_CONNECTIONS):
-            return (server.resident() - before) / IDLE_CONNECTIONS
-
-    return _measureEach(_selected(OURS, UVLOOP, STOCK), measure)
-
-
-def _churn(seconds: float) -> Round:
-    def measure(server: Server) -> float:
-        figures = load("churn", server.port, 50, seconds, server.process.pid, seconds=seconds)
-        return figures["echoes"] / figures["cpu_ns"] * 1e9
-
-    return _measureEach(_selected(OURS, UVLOOP, STOCK, GOLANG, C), measure)
-
-
-#: The name of the start of a bare process, to which ours is compared.
-IMPORT = "import of the reactor"
-
-
-def _start(seconds: float) -> Round:
-    began = time.monotonic()
-    with runServer(ours("--port", "tcp:0:interface=127.0.0.1")):
-        started = time.monotonic() - began
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-c", "from twisted.internet import reactor"], check=True)
-    return {OURS: started * 1000, IMPORT: (time.monotonic() - began) * 1000}
-
-
-def _roundTrip(statistic: str) -> Callable[[float], Round]:
-    def measureAll(seconds: float) -> Round:
-        def measure(server: Server) -> float:
-            figures = load("echo", server.port, 1, 64, seconds, server.process.pid, seconds=seconds)
-            return figures[statistic] / 1000
-
-        return _measureEach(tcpServers()[:5], measure)
-
-    return measureAll
-
-
-#: Numbers of connections whose costs per echo are compared.
-GROWTH_CONNECTIONS = (10, 10_000)
-
-
-def _growth(seconds: float) -> Round:
-    """The ratio of the costs of an echo with many connections and with few."""
-    few, many = (
-        _measureEach(_selected(OURS, UVLOOP, C), _perEcho("echo", connections, 64, seconds))
-        for connections in GROWTH_CONNECTIONS
+    rows = [row(count, text) for count in (50, 1000) for text in ("64 B", "1 KiB", "16 KiB")]
+    large = Row(
+        "TCP 100 KiB, 50 connections",
+        f"{_CPU}/echo",
+        cpuPerEcho("echo", 50, _SIZES["100 KiB"]),
+        servers("tcp", OURS, UVLOOP, C),
+        (Promise(UVLOOP, 0.6), Promise(C, 0.9)),
+        servers("tcp", SPLICE, RLOOP, *_CROWD),
+        headline=True,
     )
-    return {name: many[name] / few[name] for name in many}
+    return [*rows[:3], large, *rows[3:]]
 
 
-def serverRows() -> list[Row]:
-    """All rows for servers, in the order of the page."""
+def _datagramRows(base: Checkout) -> list[Row]:
+    def row(mode: str, where: str, bound: float, text: str) -> Row:
+        first = mode == "udp" and text == "1 KiB"
+        return Row(
+            f"UDP {text}, 20 sources, {where}",
+            f"{_CPU}/echo",
+            cpuPerEcho("udp", 20, _SIZES[text]),
+            servers(mode, OURS, UVLOOP, RLOOP),
+            (Promise(UVLOOP, bound),),
+            servers(mode, C, *((STOCK, ASYNCIO) if first else ())) if mode == "udp" else (),
+            headline=first,
+        )
+
     return [
-        *_streamRows(50),
-        *_streamRows(1000),
-        _throughputRow(50),
-        _throughputRow(1000),
-        Row("TCP bulk, one connection, 1 GiB", "GiB/s", _bulk, (Promise(C, 0.9, isMinimum=True),)),
-        _tlsRow("1 KiB", 1.0),
-        _tlsRow("100 KiB", 1.2),
-        *[
-            _datagramRow(text, size, wildcard)
-            for wildcard in (False, True)
-            for text, size in (("64 B", 64), ("1 KiB", 1024), ("8 KiB", 8192))
-        ],
-        Row("memory, 10,000 idle connections", "B each", _idle, (Promise("", 2048),)),
+        *[row("udp", "one address", 0.8, text) for text in ("64 B", "1 KiB", "8 KiB")],
+        *[row("wildcard", "every address", 0.85, text) for text in ("64 B", "1 KiB", "8 KiB")],
         Row(
-            "accepted, echoed once, closed",
-            "per s of CPU",
-            _churn,
-            (Promise(UVLOOP, 1.0, isMinimum=True),),
+            "UDP 64 B, one datagram at a time",
+            f"{_CPU}/echo",
+            cpuPerEcho("udp", 1, 64),
+            [ours("udp"), ours("udp", base)],
+            (Promise(base.name, 1.05),),
+            servers("udp", UVLOOP, RLOOP, C),
         ),
-        Row("start to listening", "ms", _start, (Promise(IMPORT, 1.5),)),
-        Row("round trip, median", "µs", _roundTrip("median_ns"), (Promise(UVLOOP, 1.1),)),
-        Row("round trip, p99", "µs", _roundTrip("p99_ns"), (Promise(UVLOOP, 1.1),)),
-        Row("growth, 10 to 10,000 connections", "times CPU/echo", _growth, (Promise("", 1.3),)),
+    ]
+
+
+def _tlsRow(text: str, base: Checkout) -> Row:
+    return Row(
+        f"TLS 1.3 {text}, 50 connections",
+        f"{_CPU}/echo",
+        cpuPerEcho("tls", 50, _SIZES[text]),
+        servers("tls", OURS, UVLOOP, AIOFASTNET),
+        (Promise(UVLOOP, 0.75), Promise(AIOFASTNET, 1.0)),
+        [ours("tls", base), *servers("tls", STOCK)],
+        headline=text == "1 KiB",
+    )
+
+
+def _memoryRows(base: Checkout) -> list[Row]:
+    return [
+        Row(
+            "memory per idle connection, of 10,000",
+            "KiB",
+            memory("idle", 10_000),
+            servers("tcp", OURS, UVLOOP),
+            (Promise("", 1.7),),
+            servers("tcp", RLOOP, STOCK),
+            headline=True,
+        ),
+        Row(
+            "memory per idle TLS connection, of 1,000",
+            "KiB",
+            memory("idle-tls", 1000),
+            [ours("tls"), ours("tls", base)],
+            (Promise(base.name, 0.5),),
+            servers("tls", UVLOOP, AIOFASTNET),
+        ),
+    ]
+
+
+def _connectionRows(base: Checkout) -> list[Row]:
+    peers, floor = servers("tcp", OURS, UVLOOP, RLOOP), servers("tcp", C)
+    return [
+        Row(
+            "TCP accept, echo once, close",
+            f"{_CPU}/connection",
+            cpuPerEcho("churn", 50, 64),
+            peers,
+            (Promise(UVLOOP, 1.3),),
+            [ours("tcp", base), *servers("tcp", STOCK, GOLANG), *floor],
+        ),
+        Row(
+            "TCP round trip of 64 B, one connection, median",
+            "µs",
+            roundTrip("median_ns"),
+            peers,
+            (Promise(UVLOOP, 1.05),),
+            floor,
+        ),
+        Row(
+            "TCP round trip of 64 B, one connection, p99",
+            "µs",
+            roundTrip("p99_ns"),
+            peers,
+            others=floor,
+        ),
+        Row(
+            "TCP growth, 10 to 10,000 connections",
+            "times CPU/echo",
+            growth,
+            peers,
+            (Promise(UVLOOP, 1.0),),
+            floor,
+        ),
+        Row("TCP bulk, one connection", "s/GiB", bulk, peers, (Promise(C, 1.1),), floor),
+        Row(
+            "start to listening",
+            "ms",
+            startTime,
+            [ours("tcp"), ours("tcp", base)],
+            (Promise(base.name, 0.7),),
+        ),
+    ]
+
+
+def _clientRows() -> list[Row]:
+    return [
+        Row(
+            "client, 1 KiB over 50 connections",
+            f"{_CPU}/exchange",
+            client(cpuPerExchange, 50, 1024),
+            _clients("bare"),
+            (Promise(UVLOOP, 1.2),),
+            headline=True,
+        ),
+        Row(
+            "client, round trip of 64 B, median",
+            "µs",
+            client(medianRoundTrip, 1, 64),
+            [*_clients("timed"), Competitor(C, (str(PINGPONG), "{port}", "{size}", "{seconds}"))],
+            (Promise(UVLOOP, 1.1), Promise(C, 2.0)),
+        ),
+    ]
+
+
+def allRows(base: Checkout) -> list[Row]:
+    """
+    All rows, in the order of the page.
+
+    :param base: the checkout of promises about this one; see ``--base``.
+    """
+    return [
+        *_streamRows(),
+        *_datagramRows(base),
+        *[_tlsRow(text, base) for text in ("1 KiB", "16 KiB", "100 KiB")],
+        *_memoryRows(base),
+        *_connectionRows(base),
+        *_clientRows(),
     ]

@@ -1,26 +1,28 @@
-/* The floor: a minimal echo server on epoll(7), for streams ("floor tcp") and datagrams ("floor udp").
- * Its first line of output is its port. */
+/* The floor: a minimal echo server on epoll(7), for streams ("floor tcp"; "floor splice" moves
+ * them through a pipe in the kernel) and datagrams ("floor udp"). Its first line of output is its port. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define BUFFER (1 << 18)
 
 static char buffer[BUFFER];
+static int splicing;
 
 struct connection {
     int fd;
     size_t waiting;
     char *rest;
+    int pipe[2];
 };
 
 static int bound(int kind) {
@@ -40,6 +42,7 @@ static void watch(int poller, int how, struct connection *connection, unsigned e
 
 static void end(struct connection *connection) {
     close(connection->fd);
+    if (splicing) close(connection->pipe[0]), close(connection->pipe[1]);
     free(connection->rest);
     free(connection);
 }
@@ -71,12 +74,31 @@ static void serve(int poller, struct connection *connection) {
     else if (got == 0 || errno != EAGAIN) end(connection);
 }
 
+static void relay(int poller, struct connection *connection) {
+    unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
+    int full = connection->waiting > 0;
+    if (!full) {
+        ssize_t got = splice(connection->fd, NULL, connection->pipe[1], NULL, BUFFER, flags);
+        if (got > 0) connection->waiting = got;
+        else if (got == 0 || errno != EAGAIN) return end(connection);
+    }
+    while (connection->waiting) {
+        ssize_t sent = splice(connection->pipe[0], NULL, connection->fd, NULL, connection->waiting, flags);
+        if (sent < 0 && errno != EAGAIN) return end(connection);
+        if (sent <= 0) break;
+        connection->waiting -= sent;
+    }
+    if (full != (connection->waiting > 0))
+        watch(poller, EPOLL_CTL_MOD, connection, connection->waiting ? EPOLLOUT : EPOLLIN);
+}
+
 static void acceptAll(int poller, int listening) {
     int fd, on = 1;
     while ((fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
         struct connection *connection = calloc(1, sizeof *connection);
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         connection->fd = fd;
+        if (splicing && (pipe(connection->pipe) || fcntl(connection->pipe[0], F_SETPIPE_SZ, BUFFER) < 0)) exit(1);
         watch(poller, EPOLL_CTL_ADD, connection, EPOLLIN);
     }
 }
@@ -92,6 +114,7 @@ static void streams(void) {
         for (int index = 0; index < ready; index++) {
             struct connection *connection = events[index].data.ptr;
             if (connection == &listening) acceptAll(poller, listening.fd);
+            else if (splicing) relay(poller, connection);
             else serve(poller, connection);
         }
     }
@@ -113,10 +136,8 @@ static void datagrams(void) {
 }
 
 int main(int count, char **word) {
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (count > 1 && !strcmp(word[1], "udp")) datagrams();
+    const char *mode = count > 1 ? word[1] : "tcp";
+    splicing = !strcmp(mode, "splice");
+    if (!strcmp(mode, "udp")) datagrams();
     streams();
 }

@@ -1,13 +1,14 @@
 """
 An echo server on asyncio: ``on_asyncio.py LOOP MODE [CERTIFICATE]``.
 
-LOOP is ``asyncio`` or ``uvloop``; MODE is ``protocol``, ``streams``, ``tls``, ``udp``, or
-``wildcard`` for UDP on every address.
+LOOP is ``asyncio``, ``uvloop``, ``rloop``, or ``aiofastnet`` for its transports on uvloop; MODE is
+``tcp``, ``streams``, ``tls``, ``udp``, or ``wildcard`` for UDP on every address.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import socket
 import ssl
 import sys
@@ -52,7 +53,7 @@ async def echoStream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
     writer.close()
 
 
-async def main(kind: str, *arguments: str) -> None:
+async def main(kind: str, certificate: str = "") -> None:
     loop = asyncio.get_running_loop()
     address = ("127.0.0.1", 0)
     if kind in ("udp", "wildcard"):
@@ -69,15 +70,23 @@ async def main(kind: str, *arguments: str) -> None:
         context = None
         if kind == "tls":
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*arguments)
+            context.load_cert_chain(certificate)
         server = await loop.create_server(Echo, *address, backlog=1024, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    # Not serve_forever: rloop's starts the server a second time, and then refuses connections.
+    await asyncio.Event().wait()
+
+
+def newLoop(name: str) -> asyncio.AbstractEventLoop:
+    """The event loop of a package."""
+    package: Any = importlib.import_module("uvloop" if name == "aiofastnet" else name)
+    loop: asyncio.AbstractEventLoop = package.new_event_loop()
+    if name == "aiofastnet":
+        importlib.import_module(name).patch_loop(loop)
+    return loop
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "uvloop":
-        import uvloop
-
-        uvloop.install()
-    asyncio.run(main(*sys.argv[2:]))
+    loop = newLoop(sys.argv[1])
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(main(*sys.argv[2:]))

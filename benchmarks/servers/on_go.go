@@ -1,9 +1,10 @@
-// An echo server on Go's net package, with one goroutine per connection.
+// An echo server on Go's net package, with one goroutine per connection, on one processor.
 package main
 
 import (
 	"fmt"
 	"net"
+	"runtime"
 )
 
 func echo(client net.Conn) {
@@ -21,6 +22,7 @@ func echo(client net.Conn) {
 }
 
 func main() {
+	runtime.GOMAXPROCS(1)
 	listening, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
