@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache, lru_cache
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from cryptography import x509
@@ -35,6 +37,33 @@ def serverPEM() -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     ) + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def serverContext(
+    pem: bytes | None = None, version: ssl.TLSVersion | None = None
+) -> ssl.SSLContext:
+    """
+    A TLS context for a server.
+
+    :param pem: a private key, its certificate, and further certificates of its chain;
+        :func:`serverPEM` by default.
+    :param version: the only TLS version; all versions by default.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with NamedTemporaryFile() as file:
+        file.write(serverPEM() if pem is None else pem)
+        file.flush()
+        context.load_cert_chain(file.name)
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    return context
+
+
+def clientContext() -> ssl.SSLContext:
+    """A TLS context for a client that trusts the certificate of :func:`serverPEM`."""
+    certificate = serverPEM().decode()
+    start = certificate.index("-----BEGIN CERTIFICATE")
+    return ssl.create_default_context(cadata=certificate[start:])
 
 
 @dataclass(frozen=True)

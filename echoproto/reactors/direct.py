@@ -37,13 +37,14 @@ from echoproto.reactors.monotonic import useMonotonicTime
 from echoproto.reactors.pipe import SplicePipe
 from echoproto.reactors.sockets import DirectSocketsReactor
 from echoproto.reactors.tcp import TCPClient, TCPServer
+from echoproto.reactors.tls import SecuredClient, SecuredServer
 from echoproto.reactors.transports import DirectTransport
 
 #: Events taken from the kernel in one turn. The stock reactor allocates room for all descriptors
 #: in every turn.
 EVENTS_PER_TURN = 512
 
-_DIRECT = frozenset({TCPServer, TCPClient})
+_DIRECT = frozenset({TCPServer, TCPClient, SecuredServer, SecuredClient})
 
 
 class EventContext(dict[Any, Any]):

@@ -188,7 +188,7 @@ class ListenerBuilder:
         return ListenerRuntime(listener, outermost, drain, log.report, watched, context)
 
     def _withTLS(self, service: StreamFactory, context: ServerContext) -> Any:
-        # Imported here, because it needs the extra "tls", which a server without TLS need not have.
+        # Imported here: a server without TLS does not need it.
         from echoproto.transports.tls import TLSStreamFactory
 
-        return TLSStreamFactory(context, False, service, self._reactor)
+        return TLSStreamFactory(context.current, service, self._reactor)

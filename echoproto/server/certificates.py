@@ -1,31 +1,21 @@
 """
 Certificates and keys for TLS listeners, read from files.
 
-:class:`ServerContext` is a connection creator of Twisted that can read its files again while the
-    program runs; open connections keep theirs. Every fault of a file is found when it is read, and
-    reported in one line.
-
-This module can be imported, and :class:`TLSFiles` used, without the extra ``tls`` (pyOpenSSL and
-cryptography).
-
-Files are read by cryptography, not by OpenSSL itself: that asks the terminal for the passphrase of
-a key, and the callback of pyOpenSSL that would answer is deprecated.
+:class:`ServerContext` can read its files again while the program runs; open connections keep
+theirs. Every fault of a file is found when it is read, and reported in one line.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from zope.interface import implementer
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
-    from OpenSSL.SSL import Connection, Context
+from tempfile import NamedTemporaryFile
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -68,19 +58,16 @@ class TLSFiles:
         return replace(self, contents={path: _readBytes(path) for path in paths})
 
 
-@implementer(IOpenSSLServerConnectionCreator)
 class ServerContext:
     """
-    Makes the TLS connections of a listener: TLS 1.2 or later, no compression, no renegotiation.
+    The TLS context of a listener: TLS 1.2 or later, no compression, no renegotiation.
 
-    Sessions are not resumed, as with Twisted's own ``CertificateOptions``: no memory is held for
-    clients that may never return, no ticket key outlives its day, and every client shows its
-    certificate every time. The price is a full handshake for every connection.
+    Clients get no session tickets: no ticket key outlives its day, and in TLS 1.3 every client
+    shows its certificate every time. The price is a full handshake for every connection.
 
     :param files: the files; read now unless they have contents.
     :ivar loaded: the files with the contents in use.
-    :raise ValueError: they cannot be used, or the extra ``tls`` is missing; the message is one
-        line.
+    :raise ValueError: they cannot be used; the message is one line.
     """
 
     def __init__(self, files: TLSFiles) -> None:
@@ -94,42 +81,36 @@ class ServerContext:
         :param loaded: the files, if another process has read them.
         :raise ValueError: they cannot be used; the former ones stay in use.
         """
-        try:
-            import OpenSSL  # noqa: F401
-        except ImportError:
-            raise ValueError("TLS needs pyOpenSSL: pip install 'echoproto[tls]'") from None
         loaded = loaded if loaded is not None else self.files.read()
         self._context = _loadAll(loaded)
         self.loaded = loaded
 
-    def serverConnectionForTLS(self, tlsProtocol: Any) -> Connection:
-        """A connection with the files read last; called by Twisted for each client."""
-        from OpenSSL.SSL import Connection
-
-        return Connection(self._context, None)
+    def current(self) -> ssl.SSLContext:
+        """The context with the files read last."""
+        return self._context
 
 
-def _loadAll(files: TLSFiles) -> Context:
+def _loadAll(files: TLSFiles) -> ssl.SSLContext:
     """
     The context that connections begin with; it is replaced if the client requests another name.
     """
     loaded = [_load(pair) for pair in _pairs(files)]
-    first, _ = loaded[0]
-    byName: dict[str, Context] = {}
+    first = loaded[0][0]
+    byName: dict[str, ssl.SSLContext] = {}
+    for context, names in loaded:
+        for name in names:
+            byName.setdefault(name, context)
 
-    def chooseContext(connection: Connection) -> None:
-        name = (connection.get_servername() or b"").decode("ascii", "replace").lower()
+    # Any: SSLSocket or SSLObject.
+    def chooseContext(connection: Any, requested: str | None, _: ssl.SSLContext) -> None:
+        name = (requested or "").lower()
         wildcard = "*." + name.partition(".")[2]
-        connection.set_context(byName.get(name) or byName.get(wildcard) or first)
+        connection.context = byName.get(name) or byName.get(wildcard) or first
 
     if len(loaded) > 1:
-        for context, certificate in loaded:
-            for name in _namesIn(certificate):
-                byName.setdefault(name, context)
-            # A second ClientHello calls again, perhaps after a reload: if any context is known, so
-            # is the first.
-            context.set_app_data(first)
-        first.set_tlsext_servername_callback(chooseContext)
+        # A second ClientHello calls that of the chosen context.
+        for context, _ in loaded:
+            context.sni_callback = chooseContext
     return first
 
 
@@ -146,64 +127,105 @@ def _pairs(files: TLSFiles) -> list[TLSFiles]:
     ]
 
 
-def _load(files: TLSFiles) -> tuple[Context, Certificate]:
-    """A certificate, and the context that shows it."""
-    from OpenSSL.SSL import Error
-
-    certificate, *between = _readCertificates(files, files.certificate)
-    if files.chain is not None:
-        between += _readCertificates(files, files.chain)
-    key = _readKey(files)
-    if key.public_key() != certificate.public_key():
-        raise ValueError(
-            f"the key in {files.key!r} does not belong to the first certificate in "
-            f"{files.certificate!r}; give the files of one pair"
-        )
+def _load(files: TLSFiles) -> tuple[ssl.SSLContext, list[str]]:
+    """A context that shows a certificate, and the DNS names of that."""
     context = _emptyContext()
-    try:
-        context.use_certificate(certificate)
-        context.use_privatekey(key)
-        for certificate in between:
-            context.add_extra_chain_cert(certificate)
-        if files.clientCA is not None:
-            _demandClients(context, _readCertificates(files, files.clientCA))
-    except Error as error:
-        reasons = ", ".join(reason[-1] for reason in error.args[0])
-        raise ValueError(f"OpenSSL refuses {files.certificate!r}: {reasons}") from error
-    return context, certificate
+    certificates = _certificatesIn(files, files.certificate)
+    if files.chain is not None:
+        certificates += _certificatesIn(files, files.chain)
+    key = files.contents[files.key]
+    if not _PRIVATE_KEY.search(key):
+        raise ValueError(
+            f"no readable private key in {files.key!r}; "
+            "give a PEM file, with -----BEGIN PRIVATE KEY-----"
+        )
+    with _file(b"\n".join(certificates)) as certificateFile, _file(key) as keyFile:
+        names = _namesIn(files, certificateFile)
+        try:
+            context.load_cert_chain(certificateFile, keyFile, lambda: _refusePassphrase(files.key))
+        except ssl.SSLError as error:
+            raise ValueError(_reasonOf(error, files)) from error
+    if files.clientCA is not None:
+        _demandClients(context, files, files.clientCA)
+    return context, names
 
 
-def _emptyContext() -> Context:
-    from OpenSSL import SSL
-
-    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+def _emptyContext() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     # Earlier versions "MUST NOT be used" (RFC 8996).
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_options(
-        SSL.OP_NO_COMPRESSION
-        | SSL.OP_NO_RENEGOTIATION
-        | SSL.OP_NO_TICKET
-        | SSL.OP_CIPHER_SERVER_PREFERENCE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= (
+        ssl.OP_NO_COMPRESSION
+        | ssl.OP_NO_RENEGOTIATION
+        | ssl.OP_NO_TICKET
+        | ssl.OP_CIPHER_SERVER_PREFERENCE
     )
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    # An idle connection then holds no buffers, about 32 KiB.
-    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.num_tickets = 0
     return context
 
 
-def _demandClients(context: Context, authorities: Iterable[Certificate]) -> None:
-    """
-    Accept only clients with a certificate of these authorities, and name these to the clients.
-    """
-    from OpenSSL import SSL
-    from OpenSSL.crypto import X509
+def _demandClients(context: ssl.SSLContext, files: TLSFiles, path: str) -> None:
+    """Accept only clients with a certificate of the authorities in a file."""
+    authorities = b"\n".join(_certificatesIn(files, path)).decode("ascii")
+    try:
+        context.load_verify_locations(cadata=authorities)
+    except ssl.SSLError as error:
+        raise ValueError(_noCertificate(path)) from error
+    context.verify_mode = ssl.CERT_REQUIRED
 
-    store = context.get_cert_store()
-    assert store is not None
-    for authority in authorities:
-        context.add_client_ca(authority)
-        store.add_cert(X509.from_cryptography(authority))
-    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+
+def _refusePassphrase(path: str) -> str:
+    raise ValueError(
+        f"the key in {path!r} needs a passphrase, which a server cannot ask for; "
+        f"remove it with openssl pkey -in {path!r}"
+    )
+
+
+def _reasonOf(error: ssl.SSLError, files: TLSFiles) -> str:
+    """Why a certificate and its key cannot be used together, in one line."""
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return (
+            f"the key in {files.key!r} does not belong to the first certificate in "
+            f"{files.certificate!r}; give the files of one pair"
+        )
+    reason = (error.reason or error.strerror or str(error)).lower().replace("_", " ")
+    return f"OpenSSL refuses {files.certificate!r} or its key in {files.key!r}: {reason}"
+
+
+#: The kinds of private keys: PKCS #8, and those of the algorithms.
+_PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def _certificatesIn(files: TLSFiles, path: str) -> list[bytes]:
+    """The certificates in a file, without what else is in it."""
+    found = _CERTIFICATE.findall(files.contents[path])
+    if not found:
+        raise ValueError(_noCertificate(path))
+    return found
+
+
+def _noCertificate(path: str) -> str:
+    return f"no readable certificate in {path!r}; give a PEM file, with -----BEGIN CERTIFICATE-----"
+
+
+@contextmanager
+def _file(content: bytes) -> Iterator[str]:
+    """The path of a file with this content, because OpenSSL reads certificates from files."""
+    # In memory, where Linux offers that: a key is not written to a disk.
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("pem")
+        try:
+            os.write(descriptor, content)
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+    else:
+        with NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            yield file.name
 
 
 def _readBytes(path: str) -> bytes:
@@ -215,45 +237,14 @@ def _readBytes(path: str) -> bytes:
         ) from error
 
 
-def _readCertificates(files: TLSFiles, path: str) -> list[Certificate]:
-    from cryptography.x509 import load_pem_x509_certificates
-
-    data = files.contents[path]
+def _namesIn(files: TLSFiles, path: str) -> list[str]:
+    """
+    The DNS names of the first certificate in a file; the common name no longer counts (RFC 9525
+    section 2).
+    """
+    decode: Any = ssl._ssl._test_decode_cert  # type: ignore[attr-defined]
     try:
-        return load_pem_x509_certificates(data)
-    except ValueError as error:
-        raise ValueError(
-            f"no readable certificate in {path!r}; "
-            "give a PEM file, with -----BEGIN CERTIFICATE-----"
-        ) from error
-
-
-def _readKey(files: TLSFiles) -> Any:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    path = files.key
-    data = files.contents[path]
-    try:
-        return load_pem_private_key(data, None)
-    except TypeError as error:
-        raise ValueError(
-            f"the key in {path!r} needs a passphrase, which a server cannot ask for; "
-            f"remove it with openssl pkey -in {path!r}"
-        ) from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError(
-            f"no readable private key in {path!r}; "
-            "give a PEM file, with -----BEGIN PRIVATE KEY-----"
-        ) from error
-
-
-def _namesIn(certificate: Certificate) -> list[str]:
-    """The DNS names of a certificate; the common name no longer counts (RFC 9525 section 2)."""
-    from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName
-
-    try:
-        names = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
-    except ExtensionNotFound:
-        return []
-    return [name.lower() for name in names.value.get_values_for_type(DNSName)]
+        names = decode(path).get("subjectAltName", ())
+    except ssl.SSLError as error:
+        raise ValueError(_noCertificate(files.certificate)) from error
+    return [name.lower() for kind, name in names if kind == "DNS"]

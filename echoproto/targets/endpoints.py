@@ -213,11 +213,10 @@ def _tcpEndpoint(reactor: IReactorTCP, host: str, port: int, source: str) -> ISt
 
 
 def _tlsWrapper(reactor: IReactorTime, host: str, connect: ConnectOptions) -> _WrapTLS:
-    try:
-        from twisted.protocols.tls import TLSMemoryBIOFactory
+    # Imported here: a client without TLS does not need it.
+    from echoproto.targets.tlsclient import clientContext, serverName
+    from echoproto.transports.tls import TLSStreamFactory
 
-        from echoproto.targets.tlsclient import ClientConnections
-    except ImportError:
-        raise TargetError("TLS needs pyOpenSSL: pip install 'echoproto[tls]'") from None
-    connections = ClientConnections(host, connect.caFile, connect.verify)
-    return lambda factory: TLSMemoryBIOFactory(connections, True, factory, reactor)
+    name = serverName(host)
+    context = clientContext(connect.caFile, connect.verify)
+    return lambda factory: TLSStreamFactory(lambda: context, factory, reactor, name)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from errno import EAGAIN
-from typing import Any
 
 from twisted.internet.error import ConnectBindError, ConnectError, ConnectionRefusedError
 from twisted.python.failure import Failure
+
+#: X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL.
+_OTHER_HOST = (62, 64)
 
 
 def describeFailure(failure: Failure, target: str = "") -> str:
@@ -18,19 +21,18 @@ def describeFailure(failure: Failure, target: str = "") -> str:
     return description if named else f"{target}: {description}"
 
 
-def _tlsFailure(error: Any) -> str:
+def _tlsFailure(error: BaseException | None) -> str:
     """The description of a TLS failure; empty for any other."""
-    # By name, because pyOpenSSL and service_identity need not be installed.
-    kind = type(error)
-    if kind.__name__ == "VerificationError":
-        return "TLS: the certificate is for another host; --insecure accepts any"
-    if kind.__name__ != "Error" or "SSL" not in kind.__module__:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _OTHER_HOST:
+            return "TLS: the certificate is for another host; --insecure accepts any"
+        return (
+            f"TLS: {error.verify_message}; --ca FILE trusts the certificates in it, --insecure any"
+        )
+    if not isinstance(error, ssl.SSLError):
         return ""
-    reasons = ", ".join(str(reason[-1]) for reason in error.args[0]) or "no reason given"
-    remedy = "does that port speak TLS 1.2 or later?"
-    if "certificate" in reasons:
-        remedy = "--ca FILE trusts the certificates in it, --insecure any"
-    return f"TLS: {reasons}; {remedy}"
+    reason = (error.reason or "no reason given").lower().replace("_", " ")
+    return f"TLS: {reason}; does that port speak TLS 1.2 or later?"
 
 
 def failureReason(failure: Failure) -> str:

@@ -116,16 +116,9 @@ class StreamChannel(Protocol):
             )
 
     def close(self) -> None:
-        """
-        See :class:`.IChannel`. A second call does nothing.
-
-        Over TLS the FIN follows our close_notify at once, because a server need not answer that.
-        """
+        """See :class:`.IChannel`. A second call does nothing."""
         if self._leave():
-            transport = self._transport
-            transport.loseConnection()
-            if self.handshakeTime is not None:
-                transport.transport.loseConnection()
+            self._transport.loseConnection()
 
     def abort(self) -> None:
         """
@@ -136,7 +129,7 @@ class StreamChannel(Protocol):
             self._transport.abortConnection()
 
     def _leave(self) -> bool:
-        """Whether there is a connection to close; one that has ended must not be (TLS raises)."""
+        """Whether there is a connection to close."""
         over, self._closed = self._closed, True
         return self.transport is not None and not over
 

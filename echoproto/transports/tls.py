@@ -1,6 +1,6 @@
 """
 TLS that closes each direction separately, as TCP does, so that a stream service loses no data at
-the end.
+the end. It uses the standard library's :mod:`ssl`.
 
 A close_notify closes the direction of its sender: "This does not have any effect on its read side
 of the connection" (RFC 8446 section 6.1). TLS 1.2 demanded that pending data be discarded (RFC 5246
@@ -12,46 +12,59 @@ close_notify. And a paused producer keeps them open for ever.
 
 :class:`TLSStreamFactory` wraps the factory of a service::
 
-    reactor.listenTCP(12345, TLSStreamFactory(certificateOptions, False, EchoFactory(reactor)))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain("server.pem")
+    reactor.listenTCP(12345, TLSStreamFactory(lambda: context, EchoFactory(reactor), reactor))
 
-It handles neither certificates nor time: the wrapped protocol resets a peer that takes too long. It
-needs the extra ``tls`` (pyOpenSSL), so it is imported only if TLS is used.
+It works on any stream transport, through a TLS connection in memory. On a TCP connection of the
+direct reactor TLS works on the socket itself (:mod:`echoproto.reactors.tls`), at half the cost; the
+wrapped protocol cannot tell them apart.
+
+It handles neither certificates nor time: the wrapped protocol resets a peer that takes too long.
 """
-
-# Half of Twisted's TLS is untyped, and calls of inherited methods are not excluded as Twisted's.
-# mypy: allow-untyped-calls
 
 from __future__ import annotations
 
+import ssl
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
-from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
-from twisted.internet._producer_helpers import _PullToPush
-from twisted.internet.error import ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionLost
 from twisted.internet.interfaces import (
-    IAddress,
+    IConsumer,
     IDelayedCall,
     IHalfCloseableProtocol,
+    IHandshakeListener,
+    IProtocolFactory,
     IPushProducer,
+    IReactorTime,
+    ISSLTransport,
+    ITransport,
 )
-from twisted.internet.protocol import connectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-#: Maximum bytes requested from OpenSSL at once: two of its records.
-READ_SIZE = 2**15
+from echoproto.reactors.tls import secureSocket
+
+#: Maximum bytes of one decryption: the longest record (RFC 8446 section 5.1).
+READ_SIZE = 2**14
 
 #: Records of one connection that are handled in one turn of the reactor: about half a millisecond.
 #: One receive may hold 11,000 records of one byte.
 RECORDS_PER_TURN = 64
 
+#: Bytes written before the handshake above which a push producer is paused.
+QUEUE_LIMIT = 2**16
+
 
 # IHalfCloseableProtocol, because otherwise the TCP transport answers a FIN by dropping its queue.
-@implementer(IHalfCloseableProtocol)
-class TLSStream(TLSMemoryBIOProtocol):
+@implementer(IHalfCloseableProtocol, ISSLTransport, IConsumer, IPushProducer)
+class TLSStream(Protocol):
     """
-    The transport of the wrapped protocol, and the protocol of a TCP (or UNIX) transport.
+    The transport of the wrapped protocol, and the protocol of another stream transport.
 
     *The end of input* is the peer's close_notify, or a FIN without one. The latter may be a
     truncation on the path, and the wrapped protocol cannot distinguish them: an echo returns the
@@ -63,34 +76,86 @@ class TLSStream(TLSMemoryBIOProtocol):
     *The end of output* is our close_notify. No FIN follows until the connection is closed: it would
     add nothing for a TLS peer, and some take a FIN for the end of both directions.
 
-    A failed handshake ends in ``connectionLost`` with ``OpenSSL.SSL.Error`` or ``ConnectionLost``.
+    A failed handshake ends in ``connectionLost`` with ``ssl.SSLError`` or ``ConnectionLost``.
+
+    :param factory: the factory that has built it.
+    :param wrapped: the wrapped protocol.
+    :ivar wrappedProtocol: the wrapped protocol.
+    :ivar disconnecting: whether ``loseConnection`` was called.
     """
 
-    # The peer's end; the request for ours; ours.
-    _inputEnded = False
-    _outputEnded = False
-    _closeNotifySent = False
-
-    # Whether records are received and not handled; the call that handles them.
-    _hasMore = False
-    _next: IDelayedCall | None = None
-    # Whether the wrapped protocol, or our own full queue, has paused reading.
-    _isPaused = False
-
-    # The stock code types them as their first values, or as less than they offer.
-    _producer: Any
-    _reason: Any
     factory: TLSStreamFactory
     transport: Any
-    wrappedProtocol: Any
+
+    def __init__(self, factory: TLSStreamFactory, wrapped: Any) -> None:
+        self.factory = factory
+        self.wrappedProtocol = wrapped
+        self.disconnecting = False
+        self._isSecured = self._isLost = False
+        # The peer's end; the request for ours; ours.
+        self._inputEnded = self._outputEnded = self._closeNotifySent = False
+        # Written before the handshake.
+        self._unwritten: list[bytes] = []
+        # Decrypted, and not yet delivered; empty bytes are the end.
+        self._decrypted: deque[bytes] = deque()
+        # The producer of the wrapped protocol, and whether it is a push producer.
+        self._producer: Any = None
+        self._isStreaming = False
+        self._reason: Failure | None = None
+        # Whether records are received and not handled; the call that handles them.
+        self._hasMore = False
+        self._next: IDelayedCall | None = None
+        # Whether the wrapped protocol, or our own full queue, has paused reading.
+        self._isPaused = False
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """Begin TLS: on the socket where that is possible, otherwise here."""
+        factory = self.factory
+        context = factory.currentContext()
+        if not secureSocket(transport, context, self.wrappedProtocol, factory.hostname):
+            self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self._tls = context.wrap_bio(
+                self._incoming,
+                self._outgoing,
+                server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
+                server_hostname=factory.hostname,
+            )
+            Protocol.makeConnection(self, transport)
 
     # As the transport of the wrapped protocol
 
+    def __getattr__(self, name: str) -> Any:
+        # What the transport below offers, such as setTcpNoDelay.
+        return getattr(self.__dict__["transport"], name)
+
+    # Any: an address of the transport below.
+    def getHost(self) -> Any:
+        """This end's address."""
+        return self.transport.getHost()
+
+    def getPeer(self) -> Any:
+        """The other end's address."""
+        return self.transport.getPeer()
+
+    def getPeerCertificate(self) -> Any:
+        """The peer's certificate, as ``ssl.SSLObject.getpeercert`` returns it."""
+        return self._tls.getpeercert()
+
     def write(self, data: bytes) -> None:
         """Send ``data``; dropped after the end of output."""
-        # OpenSSL refuses it then, which the stock code takes for a broken connection.
-        if not self._outputEnded:
-            super().write(data)
+        if self._outputEnded or self._closeNotifySent or self._isLost or not data:
+            return
+        if self._isSecured:
+            self._encrypt(data)
+            self._flush()
+            return
+        self._unwritten.append(data)
+        if self._isStreaming and sum(map(len, self._unwritten)) > QUEUE_LIMIT:
+            self._producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send all pieces."""
+        self.write(b"".join(data))
 
     def loseWriteConnection(self) -> None:
         """
@@ -100,14 +165,10 @@ class TLSStream(TLSMemoryBIOProtocol):
         before this returns, or when the handshake is complete. When the input ends too, the
         connection is closed.
         """
-        # The stock method is that of the transport below.
-        if not (self._outputEnded or self.disconnecting or self._lostTLSConnection):
+        if not (self._outputEnded or self.disconnecting or self._isLost):
             self._outputEnded = True
-            # Reading continues, and OpenSSL answers requests for new keys (RFC 8446 section 4.6.3):
-            # a peer that does not read the answers is not read.
-            if self._producer is None:
-                self.registerProducer(_ReadPauser(self), True)
-            self._endOutput()
+            if self._isSecured:
+                self._endOutput()
 
     def loseConnection(self) -> None:
         """
@@ -116,11 +177,41 @@ class TLSStream(TLSMemoryBIOProtocol):
         A pull producer is waited for, as ``ITransport`` demands; a push producer is stopped. Before
         the handshake is complete, and with nothing written, the connection is aborted.
         """
-        # The stock code waits for every producer to unregister; a paused one may never do so
-        # (twisted#6461).
-        if self._producer is not None and not isinstance(self._producer._producer, _PullToPush):
+        if self.disconnecting or self._isLost:
+            return
+        if not (self._isSecured or self._unwritten):
+            self.abortConnection()
+            return
+        self.disconnecting = True
+        # A paused push producer may never unregister (twisted#6461).
+        if self._isStreaming:
             self._stopProducer()
-        super().loseConnection()
+        if self._isSecured and self._producer is None:
+            self._close()
+
+    def abortConnection(self) -> None:
+        """Reset the connection."""
+        if not self._isLost:
+            self._reason = self._reason or Failure(ConnectionAborted())
+            self.transport.abortConnection()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """See ``IConsumer``; it produces when the handshake is complete."""
+        if self._isLost:
+            producer.stopProducing()
+            return
+        self._producer, self._isStreaming = producer, streaming
+        if self._isSecured:
+            self.transport.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """See ``IConsumer``."""
+        if self._producer is not None:
+            self._producer, self._isStreaming = None, False
+            if self._isSecured:
+                self.transport.unregisterProducer()
+            if self.disconnecting and self._isSecured:
+                self._close()
 
     def pauseProducing(self) -> None:
         """Deliver nothing until :meth:`resumeProducing`, except what is being handled."""
@@ -137,65 +228,101 @@ class TLSStream(TLSMemoryBIOProtocol):
 
     def stopProducing(self) -> None:
         """Close: this is a producer whose consumer is gone."""
-        # The stock method is that of the transport below: a FIN without close_notify.
         self.loseConnection()
 
     # As the protocol of the transport below
 
+    def connectionMade(self) -> None:
+        """Connect the wrapped protocol, and begin the handshake."""
+        self.wrappedProtocol.makeConnection(self)
+        self._read()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Decrypt ``data``, and deliver it."""
+        self._incoming.write(data)
+        self._read()
+
     def readConnectionLost(self) -> None:
         """The peer's FIN: the end of input, and of an incomplete handshake."""
-        if self._handshakeDone:
+        if self._isSecured:
             self._endInput()
         else:
-            self._reason = Failure(ConnectionLost())
-            self._tlsShutdownFinished(None)
+            self._fail(Failure(ConnectionLost()))
 
     def writeConnectionLost(self) -> None:
         """Never called: we send no FIN before the connection is closed."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection below is gone."""
-        # The stock code reads here again, with nothing left to read, to report that close_notify is
-        # missing.
-        self._lostTLSConnection = True
+        self._isLost = True
         if self._next is not None:
             self._next.cancel()
-        super().connectionLost(reason)
+        if not self._isSecured:
+            self._stopProducer()
+        wrapped, self.wrappedProtocol = self.wrappedProtocol, None
+        wrapped.connectionLost(self._reason or reason)
 
-    def _flushSendBIO(self) -> None:
-        # All of it: the stock code takes 32 KiB and leaves the rest, invisible to backpressure,
-        # until more is written.
-        while True:
-            try:
-                data = self._tlsConnection.bio_read(READ_SIZE)
-            except WantReadError:
-                return
-            self.transport.write(data)
+    # Reading
 
-    # The steps in which the stock code closes both directions
-
-    def _flushReceiveBIO(self) -> None:
-        # As in the stock code, except for the end of input, and for that of output if it waited for
-        # the handshake.
-        if self._outputEnded and not self._closeNotifySent:
-            self._endOutput()
-        for _ in range(RECORDS_PER_TURN):
-            if self._lostTLSConnection:
-                break
-            try:
-                data = self._tlsConnection.recv(READ_SIZE)
-            except WantReadError:
-                break
-            except ZeroReturnError:
-                self._endInput()
-                break
-            except Error:
-                self._tlsShutdownFinished(Failure())
+    def _read(self) -> None:
+        """Continue the handshake, and deliver what is received, a bounded number of records."""
+        if self._isSecured or self._completeHandshake():
+            for _ in range(RECORDS_PER_TURN):
+                if self._isLost or not self._deliverRecord():
+                    break
             else:
-                self._deliver(data)
-        else:
-            self._pauseForTurn()
-        self._flushSendBIO()
+                self._pauseForTurn()
+        self._flush()
+
+    def _completeHandshake(self) -> bool:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLError:
+            self._fail(Failure())
+            return False
+        self._isSecured = True
+        for data in self._unwritten:
+            self._encrypt(data)
+        self._unwritten.clear()
+        if self._producer is not None:
+            self.transport.registerProducer(self._producer, self._isStreaming)
+            if self._isStreaming:
+                self._producer.resumeProducing()
+        if self._outputEnded:
+            self._endOutput()
+        if self.disconnecting and self._producer is None:
+            self._close()
+        elif IHandshakeListener.providedBy(self.wrappedProtocol):
+            self.wrappedProtocol.handshakeCompleted()
+        return True
+
+    def _deliverRecord(self) -> bool:
+        """Whether there was a record, and more may follow."""
+        try:
+            data = self._decrypted.popleft() if self._decrypted else self._decrypt()
+        except ssl.SSLError:
+            self._fail(Failure())
+            return False
+        if data is None:
+            return False
+        if not data:
+            self._endInput()
+            return False
+        # After loseConnection() TCP delivers nothing either.
+        if not self.disconnecting:
+            self.wrappedProtocol.dataReceived(data)
+        return True
+
+    def _decrypt(self) -> bytes | None:
+        """The next record; empty at the end of input; ``None`` if more must be received."""
+        try:
+            return self._tls.read(READ_SIZE)
+        except ssl.SSLWantReadError:
+            return None
+        except ssl.SSLZeroReturnError:
+            return b""
 
     def _pauseForTurn(self) -> None:
         """Let other connections have their turns; meanwhile receive no more."""
@@ -205,35 +332,16 @@ class TLSStream(TLSMemoryBIOProtocol):
 
     def _scheduleRest(self) -> None:
         if self._next is None:
-            self._next = self.factory._clock.callLater(0, self._readRest)
+            self._next = self.factory.clock.callLater(0, self._readRest)
 
     def _readRest(self) -> None:
         self._next = None
         if self._isPaused:
             return
         self._hasMore = False
-        self._flushReceiveBIO()
+        self._read()
         if not (self._hasMore or self._isPaused):
             self.transport.resumeProducing()
-
-    def _deliver(self, data: bytes) -> None:
-        # After loseConnection() TCP delivers nothing either.
-        if not self.disconnecting:
-            self.wrappedProtocol.dataReceived(data)
-
-    def _shutdownTLS(self) -> None:
-        # The stock code waits here for the peer's close_notify; TCP's loseConnection() waits for no
-        # FIN.
-        if not self._lostTLSConnection:
-            self._sendCloseNotify()
-            self._tlsShutdownFinished(None)
-
-    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
-        super()._tlsShutdownFinished(reason)
-        # The transport below shall close, and would not while a paused producer is registered.
-        self._stopProducer()
-
-    # Common to both roles
 
     def _endInput(self) -> None:
         if self._inputEnded or self.disconnecting:
@@ -245,9 +353,24 @@ class TLSStream(TLSMemoryBIOProtocol):
         if self._closeNotifySent or not halfCloseable:
             self.loseConnection()
 
+    # Writing
+
+    def _encrypt(self, data: bytes) -> None:
+        sent = 0
+        while sent < len(data):
+            # OpenSSL takes one record.
+            sent += self._tls.write(memoryview(data)[sent:])
+
+    def _flush(self) -> None:
+        data = self._outgoing.read()
+        if data:
+            self.transport.write(data)
+
     def _endOutput(self) -> None:
-        if self._appSendBuffer or not self._handshakeDone:
-            return
+        # Reading continues, and OpenSSL answers requests for new keys (RFC 8446 section 4.6.3): a
+        # peer that does not read the answers is not read.
+        if self._producer is None:
+            self.registerProducer(_ReadPauser(self), True)
         self._sendCloseNotify()
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.writeConnectionLost()
@@ -256,12 +379,38 @@ class TLSStream(TLSMemoryBIOProtocol):
 
     def _sendCloseNotify(self) -> None:
         self._closeNotifySent = True
-        super()._shutdownTLS()
+        # Python's unwrap() demands that the peer's close_notify is the next record: data would
+        # break the connection. So take out first what has arrived.
+        with suppress(ssl.SSLError):
+            while (data := self._decrypt()) is not None:
+                self._decrypted.append(data)
+                if not data:
+                    break
+        if self._decrypted:
+            self._pauseForTurn()
+        with suppress(ssl.SSLError):
+            self._tls.unwrap()
+        self._flush()
+
+    def _close(self) -> None:
+        if not self._closeNotifySent:
+            self._sendCloseNotify()
+        self.transport.loseConnection()
+
+    def _fail(self, reason: Failure) -> None:
+        """End the connection, after OpenSSL's alert."""
+        self._reason = self._reason or reason
+        self._stopProducer()
+        self._flush()
+        self.transport.loseConnection()
 
     def _stopProducer(self) -> None:
+        # The transport below shall close, and would not while a paused producer is registered.
         producer, self._producer = self._producer, None
+        self._isStreaming = False
         if producer is not None:
-            self.transport.unregisterProducer()
+            if self._isSecured:
+                self.transport.unregisterProducer()
             producer.stopProducing()
 
 
@@ -270,27 +419,48 @@ class _ReadPauser:
     """Stops reading from a peer while our queue is full."""
 
     def __init__(self, stream: TLSStream) -> None:
-        self.pauseProducing = stream.pauseProducing
-        self.resumeProducing = stream.resumeProducing
+        self.pauseProducing: Callable[[], None] = stream.pauseProducing
+        self.resumeProducing: Callable[[], None] = stream.resumeProducing
 
     def stopProducing(self) -> None:
         """The transport is gone, or closes."""
 
 
-class TLSStreamFactory(TLSMemoryBIOFactory):
+class TLSStreamFactory(ClientFactory):
     """
-    Wraps the protocols of another factory in TLS; parameters as those of ``TLSMemoryBIOFactory``.
+    Wraps the protocols of another factory in TLS.
 
-    :param contextFactory: makes the TLS connections; ``CertificateOptions`` for a server.
-    :param isClient: whether this side sends the ClientHello.
+    :param currentContext: returns the context of the next connection; its protocol decides the
+        role, client or server.
     :param wrappedFactory: builds the protocols on top of TLS.
-    :param clock: schedules the handling of many small records; the reactor by default.
+    :param clock: schedules the handling of many small records; the reactor.
+    :param hostname: for a client, the name or numeric address of the server: it is requested (SNI),
+        and the certificate must be for it, if the context checks that.
     """
 
-    protocol = TLSStream
+    noisy = False
 
-    def buildProtocol(self, addr: IAddress | None) -> Any:
+    def __init__(
+        self,
+        currentContext: Callable[[], ssl.SSLContext],
+        wrappedFactory: IProtocolFactory,
+        clock: IReactorTime,
+        hostname: str | None = None,
+    ) -> None:
+        self.currentContext = currentContext
+        self.wrappedFactory = wrappedFactory
+        self.clock = clock
+        self.hostname = hostname
+
+    def doStart(self) -> None:
+        """Start the wrapped factory."""
+        self.wrappedFactory.doStart()
+
+    def doStop(self) -> None:
+        """Stop the wrapped factory."""
+        self.wrappedFactory.doStop()
+
+    def buildProtocol(self, addr: Any) -> Any:
         """A :class:`TLSStream`; ``None``, which closes, if the wrapped factory returns ``None``."""
-        # The stock code wraps the None, and fails at the first byte.
-        wrapped = self.wrappedFactory.buildProtocol(addr)
-        return None if wrapped is None else self.protocol(self, wrapped)
+        wrapped: Any = self.wrappedFactory.buildProtocol(addr)
+        return None if wrapped is None else TLSStream(self, wrapped)

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import socket
-import sys
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from twisted.internet.error import DNSLookupError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -184,9 +182,3 @@ class TLSTests(MakeTargetTestCase):
             self.assertEqual(hello[:1], b"\x16")
             self.assertIn(b"localhost", hello)
         self.assertEqual(self.clientHello(verify=False)[:1], b"\x16")
-
-    def test_noTLS(self) -> None:
-        """Without pyOpenSSL the error names the extra to install."""
-        with mock.patch.dict(sys.modules, {"echoproto.targets.tlsclient": None}):
-            error = self.errorOf(self.make("tls://lab1"))
-        self.assertIn("pip install 'echoproto[tls]'", error)

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
+import ssl
 from errno import EAGAIN, ENOBUFS
 
-from OpenSSL import SSL
-from service_identity import VerificationError
 from twisted.internet.error import (
     ConnectBindError,
     ConnectError,
@@ -44,17 +43,17 @@ class SendErrorReasonTests(SynchronousTestCase):
 class DescribeFailureTests(SynchronousTestCase):
     def test_tls(self) -> None:
         """A TLS failure is described with a remedy."""
+        untrusted, otherHost = ssl.SSLCertVerificationError(1), ssl.SSLCertVerificationError(1)
+        vars(untrusted).update(verify_code=20, verify_message="unable to get local issuer")
+        vars(otherHost).update(verify_code=62, verify_message="Hostname mismatch")
+        noTLS, other = ssl.SSLError(1, "wrong version"), ssl.SSLError(1, "other")
+        vars(noTLS).update(reason="WRONG_VERSION_NUMBER")
+        vars(other).update(reason=None)
         for error, begin in (
-            (
-                SSL.Error([("SSL routines", "", "certificate verify failed")]),
-                "TLS: certificate verify failed; --ca",
-            ),
-            (
-                SSL.Error([("SSL routines", "", "wrong version number")]),
-                "TLS: wrong version number; does that port speak TLS",
-            ),
-            (SSL.Error([]), "TLS: no reason given; does that port"),
-            (VerificationError([]), "TLS: the certificate is for another host"),
+            (untrusted, "TLS: unable to get local issuer; --ca"),
+            (otherHost, "TLS: the certificate is for another host"),
+            (noTLS, "TLS: wrong version number; does that port speak TLS"),
+            (other, "TLS: no reason given; does that port"),
         ):
             self.assertTrue(describeFailure(Failure(error)).startswith(begin))
 

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
+import ssl
 from typing import Any
 from unittest import mock
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
-from twisted.internet.ssl import Certificate, PrivateCertificate, optionsForClientTLS
 from twisted.internet.task import Clock
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -18,7 +17,8 @@ from echoproto.targets.host import ResolvedHost
 from echoproto.targets.interfaces import IStreamChannel, ITarget
 from echoproto.targets.stream import StreamTarget
 from echoproto.testing import MemoryTransport, endpointTo
-from tests.certificates import serverPEM
+from echoproto.transports.tls import TLSStreamFactory
+from tests.certificates import clientContext, serverContext
 from tests.targets.receiver import RecordingReceiver
 
 MS = 1_000_000
@@ -169,16 +169,14 @@ class StreamTests(SynchronousTestCase):
 
     def secure(self, trusted: bool = True) -> StreamTarget:
         """Make a target with TLS on both ends."""
-        options = PrivateCertificate.loadPEM(serverPEM()).options()
-        secured = TLSMemoryBIOFactory(options, False, self.factory, self.clock)
+        secured = TLSStreamFactory(serverContext, self.factory, self.clock)
         self.endpoint, self.pairs = endpointTo(secured)
-        trust = Certificate.loadPEM(serverPEM()) if trusted else None
-        client = optionsForClientTLS("localhost", trust)
+        context = clientContext if trusted else ssl.create_default_context
         endpoint = self.endpoint
 
         class Secured:
             def connect(_, factory: Any) -> Deferred[Any]:
-                return endpoint.connect(TLSMemoryBIOFactory(client, True, factory, self.clock))
+                return endpoint.connect(TLSStreamFactory(context, factory, self.clock, "localhost"))
 
         return self.target(endpoint=Secured())
 
@@ -190,13 +188,13 @@ class StreamTests(SynchronousTestCase):
         self.pairs[0].pump()
         channel: Any = self.successResultOf(opening)
         self.assertEqual((channel.connectTime, channel.handshakeTime), (0, 7 * MS))
-        self.assertFalse(channel.loseWriteConnection())
         channel.send(b"safe")
         self.clock.advance(0)
         self.pairs[0].pump()
         self.clock.advance(0)
         self.pairs[0].pump()
         self.assertEqual(self.receiver.replies, [b"safe"])
+        self.assertTrue(channel.loseWriteConnection())
         for _ in range(2):
             channel.close()
             self.pairs[0].pump()

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import struct
 from ipaddress import ip_address
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
-from twisted.internet.ssl import Certificate, PrivateCertificate, optionsForClientTLS
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -24,7 +24,7 @@ from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.transports.proxyheader import ProxyProtocolVersion
 from echoproto.transports.proxyprotocol import ProxyProtocolFactory, announcedAddress
 from echoproto.transports.tls import TLSStreamFactory
-from tests.certificates import serverPEM
+from tests.certificates import clientContext, serverContext
 
 TIMEOUTS = Timeouts()
 PROXY = IPv4Address("TCP", "192.0.2.99", 40_000)
@@ -222,8 +222,7 @@ class TLSTests(ProxyProtocolTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        options = PrivateCertificate.loadPEM(serverPEM()).options()
-        secured = TLSStreamFactory(options, False, self.service, self.clock)
+        secured = TLSStreamFactory(serverContext, self.service, self.clock)
         self.factory = ProxyProtocolFactory(
             self.service, ProxyProtocolVersion.V1, AddressFilter([PROXY.host]), secured
         )
@@ -231,8 +230,8 @@ class TLSTests(ProxyProtocolTestCase):
     def secure(self) -> tuple[StreamPair, RecordingProtocol]:
         """Connect a client whose ClientHello follows its header immediately."""
         client = RecordingProtocol()
-        options = optionsForClientTLS("localhost", Certificate.loadPEM(serverPEM()))
-        clients = TLSStreamFactory(options, True, Factory.forProtocol(lambda: client), self.clock)
+        wrapped: Any = Factory.forProtocol(lambda: client)
+        clients = TLSStreamFactory(clientContext, wrapped, self.clock, "localhost")
         pair = StreamPair(clients.buildProtocol(PROXY), self.factory.buildProtocol(PROXY))
         pair.client.queue[:0] = line(CLIENT)
         return pair, client
