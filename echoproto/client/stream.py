@@ -87,7 +87,8 @@ class EchoClient(Protocol):
         Send our FIN after the unsent data, and wait for outstanding replies and for the server's
         FIN.
 
-        Over TLS, which has no half-close, the outstanding replies are awaited first.
+        Over a transport without half-close, such as Twisted's own TLS, the outstanding replies are
+        awaited first.
 
         :param timeout: seconds after which the connection is aborted.
         :return: fires with ``None`` when the connection has ended in order. Fails with

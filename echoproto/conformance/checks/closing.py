@@ -55,7 +55,7 @@ async def lateReader(tester: StreamTester) -> str:
 
 def _finish(connection: CheckConnection) -> None:
     if not connection.channel.loseWriteConnection():
-        raise Skipped("Twisted's TLS clients cannot half-close")
+        raise Skipped("Twisted's own TLS clients cannot half-close")
 
 
 @check("connection-reset", TCP, "RFC 9293 section 3.5.2")
