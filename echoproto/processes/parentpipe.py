@@ -6,10 +6,12 @@ import pickle
 import signal
 import struct
 import sys
+from contextlib import suppress
 from io import BufferedReader
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IHalfCloseableProtocol, ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import Int32StringReceiver
@@ -29,7 +31,7 @@ class ParentPipe(Int32StringReceiver):
 
     MAX_LENGTH = MAX_REPORT_BYTES
 
-    def __init__(self, reactor: Any) -> None:  # Any: IReactorCore and its attribute running
+    def __init__(self, reactor: Any) -> None:  # Any: IReactorCore, whose methods are not typed
         self._reactor = reactor
         self._written: Deferred[None] = Deferred()
 
@@ -66,8 +68,8 @@ class ParentPipe(Int32StringReceiver):
         self.stop()
 
     def stop(self) -> None:
-        """Stop the reactor, unless it is stopping already."""
-        if self._reactor.running:
+        """Stop the reactor, unless it does not run, or stops already."""
+        with suppress(ReactorNotRunning):
             self._reactor.stop()
 
 

@@ -23,7 +23,8 @@ from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.reactors.transports import DirectTransport, TCPClient, TCPServer
+from echoproto.reactors.tcp import TCPClient, TCPServer
+from echoproto.reactors.transports import DirectTransport
 
 #: The maximum plaintext of a record (RFC 8446 section 5.1). OpenSSL returns at most one record.
 RECORD_SIZE = 16_384
