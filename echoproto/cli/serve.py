@@ -49,13 +49,30 @@ _PROCESS = (
         "Number of processes, or auto: one per processor. Limits are per process.",
         "1",
         short="w",
+        metavar="N",
     ),
-    Parameter("reactor", _GROUP, "Twisted's reactor. [default: direct on Linux]", short="r"),
     Parameter(
-        "uid", _GROUP, "User to become once the listeners are open, by name or number.", short="u"
+        "reactor",
+        _GROUP,
+        "Twisted's reactor. [default: direct on Linux]",
+        short="r",
+        metavar="NAME",
     ),
-    Parameter("gid", _GROUP, "Group to become. [default: the group of the user]"),
-    Parameter("log-format", _GROUP, "Format of the log on standard output: text or json.", "text"),
+    Parameter(
+        "uid",
+        _GROUP,
+        "User to become once the listeners are open, by name or number.",
+        short="u",
+        metavar="USER",
+    ),
+    Parameter("gid", _GROUP, "Group to become. [default: the group of the user]", metavar="GROUP"),
+    Parameter(
+        "log-format",
+        _GROUP,
+        "Format of the log on standard output: text or json.",
+        "text",
+        metavar="FORMAT",
+    ),
 )
 
 

@@ -29,6 +29,7 @@ class Parameter:
     :ivar short: its letter.
     :ivar isRepeatable: whether it may be given several times.
     :ivar isFlag: whether it takes no value.
+    :ivar metavar: stands for the value in ``--help``.
     """
 
     name: str
@@ -40,3 +41,4 @@ class Parameter:
     short: str | None = None
     isRepeatable: bool = False
     isFlag: bool = False
+    metavar: str = "TEXT"

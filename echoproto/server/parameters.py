@@ -62,7 +62,9 @@ def _userTimeout(text: str) -> float:
 
 def _timeout(setting: str, help: str) -> Parameter:
     default = f"{getattr(Timeouts(), setting):g}"
-    return Parameter(f"{setting}-timeout", TIMEOUTS, help, default, parseTimeout, setting)
+    return Parameter(
+        f"{setting}-timeout", TIMEOUTS, help, default, parseTimeout, setting, metavar="TIME"
+    )
 
 
 PARAMETERS = (
@@ -72,6 +74,7 @@ PARAMETERS = (
         f"Serve echo on LISTENER. Repeatable. [default: {DEFAULT_PORT}]",
         short="p",
         isRepeatable=True,
+        metavar="LISTENER",
     ),
     Parameter(
         "greet",
@@ -79,6 +82,7 @@ PARAMETERS = (
         "Serve the greeting on LISTENER. Repeatable. [default: off]",
         short="g",
         isRepeatable=True,
+        metavar="LISTENER",
     ),
     Parameter("no-echo", LISTENERS, "Serve no echo unless --port is given.", isFlag=True),
     Parameter(
@@ -86,6 +90,7 @@ PARAMETERS = (
         LISTENERS,
         "Numeric address for port numbers. Repeatable. [default: all addresses]",
         isRepeatable=True,
+        metavar="ADDRESS",
     ),
     Parameter(
         "greeting",
@@ -103,6 +108,7 @@ PARAMETERS = (
         None,
         _maximum,
         "maxConnections",
+        metavar="N",
     ),
     Parameter(
         "max-per-source",
@@ -112,6 +118,7 @@ PARAMETERS = (
         None,
         _countOrInfinity,
         "maxPerSource",
+        metavar="N",
     ),
     Parameter(
         "connection-rate",
@@ -120,6 +127,7 @@ PARAMETERS = (
         "0",
         _rateOrInfinity,
         "connectionRate",
+        metavar="RATE",
     ),
     Parameter(
         "connection-burst",
@@ -128,6 +136,7 @@ PARAMETERS = (
         "0",
         parseRate,
         "connectionBurst",
+        metavar="N",
     ),
     Parameter(
         "when-full",
@@ -137,6 +146,7 @@ PARAMETERS = (
         "refuse",
         _waits,
         "waitWhenFull",
+        metavar="MODE",
     ),
     Parameter(
         "allow",
@@ -144,6 +154,7 @@ PARAMETERS = (
         "Serve only sources in NET. Repeatable. [default: all]",
         parse=parseNetwork,
         isRepeatable=True,
+        metavar="NET",
     ),
     Parameter(
         "deny",
@@ -151,6 +162,7 @@ PARAMETERS = (
         "Do not serve sources in NET, even if they are allowed. Repeatable.",
         parse=parseNetwork,
         isRepeatable=True,
+        metavar="NET",
     ),
     Parameter(
         "datagram-rate",
@@ -160,6 +172,7 @@ PARAMETERS = (
         f"{DATAGRAM_RATE:g}",
         parseRate,
         "datagramRate",
+        metavar="RATE",
     ),
     Parameter(
         "refused-ports",
@@ -168,6 +181,7 @@ PARAMETERS = (
         ",".join(map(str, sorted(LOOPING_PORTS))),
         parsePorts,
         "refusedPorts",
+        metavar="PORTS",
     ),
     _timeout("idle", "Close a connection without any data for this TIME."),
     _timeout("stall", "Reset a client that has not read any pending data for this TIME."),
@@ -183,6 +197,7 @@ PARAMETERS = (
         f"{USER_TIMEOUT:g}",
         _userTimeout,
         "userTimeout",
+        metavar="TIME",
     ),
     Parameter(
         "drain",
@@ -191,6 +206,7 @@ PARAMETERS = (
         f"{DRAIN_TIMEOUT:g}",
         parseSeconds,
         "drain",
+        metavar="TIME",
     ),
     Parameter(
         "lame-duck",
@@ -200,15 +216,25 @@ PARAMETERS = (
         "0",
         parseSeconds,
         "lameDuck",
+        metavar="TIME",
     ),
     Parameter(
-        "tls-cert", TLS, "Speak TLS on TCP listeners, with the certificate in this PEM file."
+        "tls-cert",
+        TLS,
+        "Speak TLS on TCP listeners, with the certificate in this PEM file.",
+        metavar="FILE",
     ),
-    Parameter("tls-key", TLS, "PEM file of its key. [default: the file of the certificate]"),
+    Parameter(
+        "tls-key",
+        TLS,
+        "PEM file of its key. [default: the file of the certificate]",
+        metavar="FILE",
+    ),
     Parameter(
         "tls-client-ca",
         TLS,
         "Require client certificates of an authority in this PEM file.",
+        metavar="FILE",
     ),
     Parameter(
         "status",
@@ -216,6 +242,7 @@ PARAMETERS = (
         "Serve /healthz, /readyz and /metrics over HTTP on this port of 127.0.0.1, or on a "
         "description. Repeatable.",
         isRepeatable=True,
+        metavar="LISTENER",
     ),
     Parameter(
         "status-linger",
@@ -224,5 +251,6 @@ PARAMETERS = (
         "0",
         parseSeconds,
         "statusLinger",
+        metavar="TIME",
     ),
 )

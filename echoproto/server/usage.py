@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from echoproto.server.parameter import Parameter
 
 #: Columns of the names in ``--help``.
-_NAME_COLUMNS = 28
+_NAME_COLUMNS = 32
 
 _NOTES = """
 Other options:
-      --version             Print the versions of echoproto and Twisted.
-      --help                Show this text.
+      --version                 Print the versions of echoproto and Twisted.
+      --help                    Show this text.
 
 LISTENER is a port number, for TCP and UDP on IPv4 and IPv6, or a description:
   tcp:7:interface=127.0.0.1  tcp6:7  udp:7:interface=127.0.0.1  unix:/run/echo
@@ -62,7 +62,7 @@ def usageText(description: str, parameters: Sequence[Parameter], examples: str, 
 def _described(parameter: Parameter, width: int) -> list[str]:
     """The lines of an option in ``--help``."""
     letter = f"-{parameter.short}, " if parameter.short else "    "
-    value = "" if parameter.isFlag else "="
+    value = "" if parameter.isFlag else f" {parameter.metavar}"
     name = f"  {letter}--{parameter.name}{value}"
     default = "" if parameter.default is None else f" [default: {parameter.default}]"
     indent = " " * _NAME_COLUMNS

@@ -12,7 +12,7 @@ class UsageTextTests(SynchronousTestCase):
         text = usageText(
             "Serves.",
             [
-                Parameter("port", "First", "A port.", "7", short="p"),
+                Parameter("port", "First", "A port.", "7", short="p", metavar="N"),
                 Parameter("flag", "Second", "A flag.", isFlag=True),
                 Parameter("a-name-longer-than-the-column", "First", "Some words " * 5),
             ],
@@ -26,12 +26,12 @@ class UsageTextTests(SynchronousTestCase):
                 "Serves.",
                 "",
                 "First:",
-                "  -p, --port=               A port. [default: 7]",
-                "      --a-name-longer-than-the-column=",
-                "                            Some words Some words Some",
-                "                            words Some words Some words",
+                "  -p, --port N                  A port. [default: 7]",
+                "      --a-name-longer-than-the-column TEXT",
+                "                                Some words Some words Some",
+                "                                words Some words Some words",
             ],
         )
-        self.assertEqual(lines[7:10], ["", "Second:", "      --flag                A flag."])
+        self.assertEqual(lines[7:10], ["", "Second:", "      --flag                    A flag."])
         self.assertIn("LISTENER is a port number", text)
         self.assertTrue(text.endswith(EXAMPLES))
