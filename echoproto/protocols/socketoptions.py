@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from contextlib import suppress
 from typing import Any, cast
 
@@ -27,3 +28,39 @@ def keepUrgentData(transport: Any) -> None:
     # The connection may be closed already.
     with suppress(AttributeError, OSError):
         socketOf(transport).setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+
+
+#: The options of every connection: urgent data stays in the stream, a vanished client is noticed,
+#: and replies leave at once.
+_CONNECTION_OPTIONS = (
+    (socket.SOL_SOCKET, socket.SO_OOBINLINE, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+)
+
+
+def setInheritedOptions(port: Any) -> None:
+    """
+    Set the options of connections on a listening TCP socket. On Linux connections inherit them, so
+    that :func:`setConnectionOptions` makes no system call for them.
+
+    :param port: a listening port of Twisted on TCP.
+    """
+    with suppress(OSError):
+        for option in _CONNECTION_OPTIONS:
+            port.socket.setsockopt(*option)
+        port.connectionsInherit = sys.platform == "linux"
+
+
+def setConnectionOptions(transport: Any) -> None:
+    """
+    Set the options of an accepted connection that it has not inherited: on TCP those of
+    :func:`setInheritedOptions`; otherwise urgent data is kept, where there is any.
+    """
+    if getattr(getattr(transport, "server", None), "connectionsInherit", False):
+        return
+    # Decided by the peer's address, which the transport knows; the host's would need a system call.
+    if getattr(transport.getPeer(), "type", None) == "TCP" and hasattr(transport, "setTcpNoDelay"):
+        transport.setTcpNoDelay(True)
+        transport.setTcpKeepAlive(True)
+    keepUrgentData(transport)

@@ -52,7 +52,7 @@ from echoproto.protocols.admission import ConnectionAdmission, Refusal
 from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, IObserver, NullObserver
 from echoproto.protocols.sendqueue import unsentBytes
-from echoproto.protocols.socketoptions import keepUrgentData
+from echoproto.protocols.socketoptions import setConnectionOptions
 from echoproto.protocols.timeouts import Timeouts
 
 #: Seconds of silence after our FIN, when the client has received everything, until we no longer
@@ -151,14 +151,7 @@ class StreamProtocol(Protocol):
         self._openedAt = self._quietSince = self.factory.clock.seconds()
         self.factory.tracker.add(self)
         transport.registerProducer(self, True)
-        # Decided by the peer's address, which the transport knows; the host's would need a system
-        # call.
-        if getattr(transport.getPeer(), "type", None) == "TCP" and hasattr(
-            transport, "setTcpNoDelay"
-        ):
-            transport.setTcpNoDelay(True)
-            transport.setTcpKeepAlive(True)
-        keepUrgentData(transport)
+        setConnectionOptions(transport)
         if ISSLTransport.providedBy(transport):
             self.stage = Stage.SECURING
         else:

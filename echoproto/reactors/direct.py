@@ -58,6 +58,8 @@ class EventContext(dict[Any, Any]):
     :param descriptor: the descriptor.
     """
 
+    __slots__ = ("_descriptor", "_outer")
+
     def __init__(self, outer: dict[str, Any], descriptor: ILoggingContext) -> None:
         self._outer = outer
         self._descriptor = descriptor

@@ -2,25 +2,128 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from functools import cached_property
 from typing import Any
 
 from twisted.internet import tcp
+from twisted.internet.address import IPv6Address
+from twisted.python import log
 
 from echoproto.reactors.relay import RelayStream
 
 
 class TCPServer(RelayStream, tcp.Server):
-    """An accepted TCP connection."""
+    """An accepted TCP connection. Its texts for people are made when they are needed."""
+
+    # close(2) sends the FIN, unless another process has the socket; see shareSockets().
+    _shouldShutdown = False
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: Any,
+        client: tuple[Any, ...],
+        server: Any,
+        sessionno: int,
+        reactor: Any,
+    ) -> None:
+        tcp.Connection.__init__(self, sock, protocol, reactor)
+        self._prepare()
+        if len(client) != 2:
+            self._addressType = IPv6Address
+        self.server, self.client, self.sessionno = server, client, sessionno
+        self.hostname = client[0]
+        self._protocolName = type(protocol).__name__
+        self.startReading()
+        self.connected = 1
+
+    @cached_property
+    def logstr(self) -> str:  # type: ignore[override]
+        """See ``tcp.Connection``."""
+        protocol = getattr(self, "protocol", None)
+        prefix = self._protocolName if protocol is None else self._getLogPrefix(protocol)
+        return f"{prefix},{self.sessionno},{self.hostname}"
+
+    @cached_property
+    def repstr(self) -> str:  # type: ignore[override]
+        """See ``tcp.Server``."""
+        return f"<{self._protocolName} #{self.sessionno} on {self.server._realPortNumber}>"
+
+
+def shareSockets() -> None:
+    """
+    Shut connections down before they are closed: a process was forked, which may have them too and
+    would keep them open.
+    """
+    TCPServer._shouldShutdown = True
+
+
+os.register_at_fork(before=shareSockets)
 
 
 class TCPClient(RelayStream, tcp.Client):
     """An outgoing TCP connection."""
 
 
+class ListeningSocket(socket.socket):
+    """A listening socket that looks nothing up which is the same for all its connections."""
+
+    def __init__(self, made: socket.socket) -> None:
+        self._kind = int(made.family), int(made.type), made.proto
+        super().__init__(*self._kind, made.detach())
+        self.setblocking(False)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """See ``socket.socket``."""
+        number, address = self._accept()  # type: ignore[attr-defined]
+        return socket.socket(*self._kind, number), address
+
+
 class TCPPort(tcp.Port):
     """Accepts TCP connections with direct transports."""
 
     transport: Any = TCPServer
+
+    def startListening(self) -> None:
+        """See ``IListeningPort``."""
+        super().startListening()
+        self.socket = ListeningSocket(self.socket)
+        self.fileno = self.socket.fileno  # type: ignore[method-assign]
+
+    def doRead(self) -> None:
+        """Accept connections; errors are handled by the stock code, which meets them again."""
+        limit, accepted = self.numberAccepts, 0
+        try:
+            while accepted < limit:
+                try:
+                    made, address = self.socket.accept()
+                except BlockingIOError:
+                    break
+                except OSError:
+                    super().doRead()
+                    return
+                accepted += 1
+                self._accepted(made, address)
+            # As the stock port: many waiting clients are accepted faster, few with no vain attempt.
+            self.numberAccepts = limit + 20 if accepted == limit else max(1, accepted)
+        except BaseException:  # noqa: BLE001 - the stock port does the same
+            log.deferr()
+
+    def _accepted(self, made: socket.socket, address: tuple[Any, ...]) -> None:
+        if len(address) == 4 and address[3]:
+            # The name of the scope belongs to the address.
+            names = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+            address = (names[0], *address[1:])
+        factory: Any = self.factory
+        protocol = factory.buildProtocol(self._buildAddr(address))
+        if protocol is None:
+            made.close()
+            return
+        number = self.sessionno
+        self.sessionno = number + 1
+        protocol.makeConnection(self.transport(made, protocol, address, self, number, self.reactor))
 
 
 class TCPConnector(tcp.Connector):

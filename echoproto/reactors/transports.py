@@ -37,6 +37,9 @@ class DirectTransport(tcp.Connection):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        self._prepare()
+
+    def _prepare(self) -> None:
         self.logContext: Any = None
         self.isQueued = False
         self._receiveSize = RECEIVE_SIZE
@@ -96,6 +99,8 @@ class DirectTransport(tcp.Connection):
         if self._writeDisconnected:
             # A read has queued it; an empty send after our own FIN would fail with EPIPE.
             return None
+        if self.disconnecting and self._isEmpty():
+            return self._close()
         if (
             self.disconnecting
             or self._writeDisconnecting
@@ -110,6 +115,17 @@ class DirectTransport(tcp.Connection):
             return why
         self._sendQueue()
         return None
+
+    def _isEmpty(self) -> bool:
+        return not (self.dataBuffer or self._tempDataBuffer or self._sendmsgQueue or self.producer)
+
+    def _close(self) -> Any:
+        """Close with nothing queued; the reason is an error that the kernel has not reported."""
+        try:
+            self.socket.send(b"")
+        except OSError:
+            return CONNECTION_LOST
+        return self._postLoseConnection()
 
     def _sendQueue(self) -> None:
         """Send a new queue. A single piece is not copied, however large."""

@@ -19,6 +19,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
+from echoproto.protocols.socketoptions import setInheritedOptions
 from echoproto.server.unixlock import removeStaleLock
 from echoproto.transports.serversocket import bindSocket
 
@@ -165,25 +166,20 @@ class StreamReactor:
 
 def setListenerOptions(port: Any, userTimeout: float) -> None:
     """
-    Set options of a listening socket that its connections inherit, as far as the kernel has them:
+    Set options of a listening TCP socket that its connections inherit: those of every connection,
+    and TCP_USER_TIMEOUT (tcp(7)), with which the kernel ends connections whose client acknowledges
+    nothing. It detects what the timeout checks cannot: a client that sends and never reads.
 
-    - TCP_USER_TIMEOUT (tcp(7)): the kernel ends connections whose client acknowledges nothing. It
-      detects what the timeout checks cannot: a client that sends and never reads.
-    - SO_OOBINLINE (socket(7)): urgent data stays in the stream, also while no one has accepted.
-
-    :param port: a listening stream port of Twisted.
+    :param port: a listening stream port of Twisted; one that is not on TCP is left alone.
     :param userTimeout: in seconds; ``inf`` for the kernel's default.
     """
     made = getattr(port, "socket", None)
-    if made is None:
+    if made is None or made.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    options = [(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)]
-    isTCP = made.family in (socket.AF_INET, socket.AF_INET6)
-    if isTCP and hasattr(socket, "TCP_USER_TIMEOUT") and userTimeout < inf:
-        options.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(userTimeout * 1000)))
-    for option in options:
+    setInheritedOptions(port)
+    if hasattr(socket, "TCP_USER_TIMEOUT") and userTimeout < inf:
         with suppress(OSError):
-            made.setsockopt(*option)
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(userTimeout * 1000))
 
 
 def acceptOnlyWithRoom(port: Any, room: Callable[[], float]) -> None:

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import socket
+import sys
 from types import SimpleNamespace
+from unittest import mock
 
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.socketoptions import keepUrgentData, socketOf
+from echoproto.protocols.socketoptions import (
+    keepUrgentData,
+    setConnectionOptions,
+    setInheritedOptions,
+    socketOf,
+)
 
 
 class SocketOptionsTests(SynchronousTestCase):
@@ -41,3 +48,43 @@ class SocketOptionsTests(SynchronousTestCase):
         keepUrgentData(StringTransport())
         self.accepted.close()
         keepUrgentData(self.transport)
+
+
+class ConnectionOptionsTests(SynchronousTestCase):
+    def accepted(self, port: SimpleNamespace) -> socket.socket:
+        """A connection of the port."""
+        self.client = socket.create_connection(port.socket.getsockname())
+        self.addCleanup(self.client.close)
+        accepted: socket.socket = port.socket.accept()[0]
+        self.addCleanup(accepted.close)
+        return accepted
+
+    def port(self) -> SimpleNamespace:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        return SimpleNamespace(socket=listener)
+
+    def test_inherited(self) -> None:
+        """Connections of a prepared listening socket have the options without a system call."""
+        port = self.port()
+        setInheritedOptions(port)
+        accepted = self.accepted(port)
+        for option in (socket.SO_OOBINLINE, socket.SO_KEEPALIVE):
+            self.assertEqual(accepted.getsockopt(socket.SOL_SOCKET, option), 1)
+        self.assertEqual(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), 1)
+        setConnectionOptions(SimpleNamespace(server=port))
+
+    def test_otherSystems(self) -> None:
+        """Where it is not known that connections inherit options, each is prepared."""
+        self.patch(sys, "platform", "freebsd")
+        port = self.port()
+        setInheritedOptions(port)
+        self.assertFalse(port.connectionsInherit)
+        transport = mock.Mock(server=port, transport=None)
+        transport.getPeer.return_value.type = "TCP"
+        setConnectionOptions(transport)
+        transport.setTcpNoDelay.assert_called_once_with(True)
+
+    def test_memory(self) -> None:
+        """A transport in memory has no options."""
+        setConnectionOptions(StringTransport())

@@ -1,9 +1,158 @@
 from __future__ import annotations
 
-from twisted.internet.protocol import ClientFactory
+import socket
+import subprocess
+import sys
+from errno import ECONNABORTED
+from typing import Any
+from unittest import mock
 
-from echoproto.reactors.tcp import TCPClient, TCPConnector
-from tests.reactors.turns import TurnTestCase
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.protocol import ClientFactory, ServerFactory
+
+from echoproto.reactors import tcp as module
+from echoproto.reactors.tcp import ListeningSocket, TCPClient, TCPConnector, TCPServer
+from tests.reactors.turns import Recorder, TurnTestCase
+
+
+class AcceptTests(TurnTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.recorders: list[Any] = []
+        self.addresses: list[Any] = []
+        self.factory = mock.Mock(spec=ServerFactory, noisy=False)
+        self.factory.buildProtocol = self.build
+        self.port = self.reactor.listenTCP(0, self.factory, interface="127.0.0.1")
+
+    def build(self, address: Any) -> Any:
+        self.addresses.append(address)
+        self.recorders.append(Recorder())
+        return self.recorders[-1]
+
+    def connect(self, number: int = 1) -> list[socket.socket]:
+        clients = [
+            socket.create_connection(("127.0.0.1", self.port.getHost().port)) for _ in range(number)
+        ]
+        for client in clients:
+            self.addCleanup(client.close)
+        return clients
+
+    def accept(self) -> Any:
+        """Accept one connection, and return its transport."""
+        before = len(self.recorders)
+        self.connect()
+        self.turnUntil(lambda: len(self.recorders) > before)
+        return self.recorders[-1].transport
+
+    def test_accepts(self) -> None:
+        """All waiting connections are accepted in one turn, and protocols get their addresses."""
+        clients = self.connect(5)
+        self.turn()
+        expected = [IPv4Address("TCP", *client.getsockname()) for client in clients]
+        self.assertEqual(self.addresses, expected)
+        peers = [recorder.transport.getPeer() for recorder in self.recorders]
+        self.assertEqual(peers, expected)
+        self.assertEqual(self.port.numberAccepts, 5)
+
+    def test_busy(self) -> None:
+        """More are accepted in one turn when as many as possible were waiting."""
+        self.port.numberAccepts = 2
+        self.connect(3)
+        self.turn()
+        self.assertEqual((len(self.addresses), self.port.numberAccepts), (2, 22))
+
+    def test_socket(self) -> None:
+        """The socket of a connection has its family, type and address, and does not block."""
+        accepted = self.accept().socket
+        self.assertEqual((accepted.family, accepted.type), (socket.AF_INET, socket.SOCK_STREAM))
+        self.assertEqual((accepted.proto, accepted.getblocking()), (0, False))
+        self.assertIsInstance(self.port.socket, ListeningSocket)
+
+    def test_refused(self) -> None:
+        """A connection for which there is no protocol is closed."""
+        self.factory.buildProtocol = lambda address: None
+        (client,) = self.connect()
+        self.turn()
+        self.assertEqual(client.recv(1), b"")
+
+    def test_exception(self) -> None:
+        """An exception of the factory is logged, and the port accepts on."""
+        self.factory.buildProtocol = mock.Mock(side_effect=ZeroDivisionError)
+        self.connect()
+        self.turn()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.factory.buildProtocol = self.build
+        self.accept()
+
+    def test_error(self) -> None:
+        """An error of accept(2) is handled by the stock code, and the port accepts on."""
+        with mock.patch.object(self.port, "socket") as failing:
+            failing.accept.side_effect = OSError(ECONNABORTED, "aborted")
+            self.port.doRead()
+        self.assertEqual(failing.accept.call_count, 2)
+        self.accept()
+
+    def test_IPv6(self) -> None:
+        """An IPv6 address is one, with its scope if it has one."""
+        for scope, host in ((0, "fe80::1"), (1, f"fe80::1%{socket.if_indextoname(1)}")):
+            ours, theirs = socket.socketpair()
+            self.addCleanup(theirs.close)
+            self.port.addressFamily = socket.AF_INET6
+            self.port._addressType = IPv6Address
+            self.port._accepted(ours, ("fe80::1", 7, 0, scope))
+            self.assertEqual(self.addresses[-1].host, host)
+            peer = self.recorders[-1].transport.getPeer()
+            self.assertEqual((type(peer), peer.host), (IPv6Address, host))
+            self._transports.append(self.recorders[-1].transport)
+
+    def test_texts(self) -> None:
+        """A connection is named by protocol, number, client and port, also when it has ended."""
+        transport, number = self.accept(), self.port.getHost().port
+        self.assertEqual(transport.logPrefix(), "Recorder,0,127.0.0.1")
+        self.assertEqual(repr(transport), f"<Recorder #0 on {number}>")
+        later = self.accept()
+        later.abortConnection()
+        self.turnUntil(lambda: self.recorders[-1].reason)
+        self.assertEqual(later.logPrefix(), "Recorder,1,127.0.0.1")
+        self.assertEqual(repr(later), f"<Recorder #1 on {number}>")
+
+    def test_adopted(self) -> None:
+        """A connection that was accepted elsewhere is named, too."""
+        recorder, peer = self.adopt()
+        self.assertIn("Recorder", repr(recorder.transport))
+        peer.close()
+
+
+class CloseTests(TurnTestCase):
+    def closing(self) -> Any:
+        """Close a connection, and return the calls of its socket."""
+        recorder, peer = self.adopt()
+        with mock.patch.object(
+            recorder.transport, "socket", wraps=recorder.transport.socket
+        ) as made:
+            recorder.transport.loseConnection()
+            self.turnUntil(lambda: recorder.reason)
+        self.assertEqual(peer.recv(1), b"")
+        return made
+
+    def test_closed(self) -> None:
+        """A socket that no other process can have is closed without shutdown(2)."""
+        self.patch(TCPServer, "_shouldShutdown", False)
+        self.closing().shutdown.assert_not_called()
+
+    def test_forked(self) -> None:
+        """After a fork, the client gets its FIN although the child has the socket, too."""
+        self.patch(TCPServer, "_shouldShutdown", False)
+        module.shareSockets()
+        self.closing().shutdown.assert_called_once()
+        script = (
+            "import os; from echoproto.reactors.tcp import TCPServer as t; "
+            "a = t._shouldShutdown; os.fork() or os._exit(0); print(a, t._shouldShutdown)"
+        )
+        printed = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, check=True, timeout=120
+        )
+        self.assertEqual(printed.stdout, b"False True\n")
 
 
 class ConnectorTests(TurnTestCase):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from errno import EAGAIN, ECONNRESET
+from errno import EAGAIN, ECONNRESET, EPIPE
 from typing import Any
 from unittest import mock
 
@@ -263,6 +263,15 @@ class WriteTests(TurnTestCase):
 
 
 class CloseTests(TurnTestCase):
+    def test_resetAtTheEnd(self) -> None:
+        """A connection that was reset before it is closed is lost, also with nothing to send."""
+        recorder, _peer = self.adopt()
+        recorder.transport.loseConnection()
+        with sends(recorder.transport) as failing:
+            failing.send.side_effect = BrokenPipeError(EPIPE, "reset")
+            self.turn()
+        recorder.reason.trap(ConnectionLost)
+
     def test_atTheEndOfTheTurn(self) -> None:
         """loseConnection returns before the connection is closed at the end of the turn."""
         for family in (socket.AF_INET, socket.AF_UNIX):

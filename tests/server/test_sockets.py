@@ -188,10 +188,10 @@ class ListenerOptionsTests(SynchronousTestCase):
 
     def test_otherKernels(self) -> None:
         """A kernel that lacks an option, and a port without a socket, are left alone."""
-        lacking = mock.Mock(family=socket.AF_UNIX)
+        lacking = mock.Mock(family=socket.AF_INET)
         lacking.setsockopt.side_effect = OSError
         setListenerOptions(SimpleNamespace(socket=lacking), 1.0)
-        lacking.setsockopt.assert_called_once_with(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        self.assertEqual(lacking.setsockopt.call_count, 2)
         setListenerOptions(object(), 1.0)
 
     def test_unix(self) -> None:
