@@ -36,15 +36,11 @@ from select import EPOLLIN
 from echoproto.reactors.monotonic import useMonotonicTime
 from echoproto.reactors.pipe import SplicePipe
 from echoproto.reactors.sockets import DirectSocketsReactor
-from echoproto.reactors.tcp import TCPClient, TCPServer
-from echoproto.reactors.tls import SecuredClient, SecuredServer
-from echoproto.reactors.transports import DirectTransport
+from echoproto.reactors.transports import READ_DIRECTLY, DirectTransport
 
 #: Events taken from the kernel in one turn. The stock reactor allocates room for all descriptors
 #: in every turn.
 EVENTS_PER_TURN = 512
-
-_DIRECT = frozenset({TCPServer, TCPClient, SecuredServer, SecuredClient})
 
 
 class EventContext(dict[Any, Any]):
@@ -147,7 +143,7 @@ class DirectReactor(DirectSocketsReactor):
             if descriptor is None:
                 continue
             try:
-                if event == EPOLLIN and type(descriptor) in _DIRECT:
+                if event == EPOLLIN and type(descriptor) in READ_DIRECTLY:
                     if descriptor.logContext is None:
                         descriptor.logContext = EventContext(self._outerLog, descriptor)
                     contexts[-1] = descriptor.logContext

@@ -12,6 +12,7 @@ from twisted.internet.address import IPv6Address
 from twisted.python import log
 
 from echoproto.reactors.relay import RelayStream
+from echoproto.reactors.transports import READ_DIRECTLY
 
 
 class TCPServer(RelayStream, tcp.Server):
@@ -65,6 +66,9 @@ os.register_at_fork(before=shareSockets)
 
 class TCPClient(RelayStream, tcp.Client):
     """An outgoing TCP connection."""
+
+
+READ_DIRECTLY.update((TCPServer, TCPClient))
 
 
 class ListeningSocket(socket.socket):

@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.reactors.tcp import TCPClient, TCPServer
-from echoproto.reactors.transports import DirectTransport
+from echoproto.reactors.transports import READ_DIRECTLY, DirectTransport
 
 #: The maximum plaintext of a record (RFC 8446 section 5.1). OpenSSL returns at most one record.
 RECORD_SIZE = 16_384
@@ -298,6 +298,7 @@ _SECURED: dict[type, type[SecuredTransport]] = {
     TCPServer: SecuredServer,
     TCPClient: SecuredClient,
 }
+READ_DIRECTLY.update(_SECURED.values())
 
 
 def secureSocket(

@@ -21,6 +21,10 @@ RECEIVE_SIZE = 65_536
 LARGE_RECEIVE_SIZE = 262_144
 
 
+#: Classes whose ``doRead`` the reactor calls without the detours of the stock reactor.
+READ_DIRECTLY: set[type] = set()
+
+
 class DirectTransport(tcp.Connection):
     """
     A stream transport that is flushed when the turn ends.
