@@ -1,6 +1,6 @@
 """``python -m echoproto``: the ``echoproto`` command."""
 
-from echoproto.cli.main import main
+from echoproto.cli.entry import start
 
 if __name__ == "__main__":
-    main()
+    start()

@@ -27,10 +27,11 @@ IN_TEXT = {"greeting", "tls-cert", "tls-key", "tls-client-ca", "status"}
 TWISTD = {"logfile", "logger", "pidfile"}
 
 
-#: The long options of the measuring commands; those of ``serve`` are on another page.
+#: The long options of the measuring commands; those of ``serve`` and ``health`` are on another page.
 OPTIONS = {
     option
     for name in COMMANDS
+    if name != "health"
     for parameter in importCommand(name).params
     for option in parameter.opts
     if option.startswith("--")
@@ -67,7 +68,7 @@ class OperationTests(SynchronousTestCase):
         """The pages name no unknown option."""
         # Includes those of twistd echoproto.
         usage = ServeOptions().getUsage(80)
-        usage += " ".join(OPTIONS)
+        usage += " ".join(OPTIONS) + " --ready"
         for name in ("docs/operation.md", "docs/measuring.md", "SECURITY.md", "README.md"):
             for option in set(re.findall(r"`--([a-z-]+)", page(name))) - TWISTD:
                 self.assertIn(f"--{option}", usage, name)

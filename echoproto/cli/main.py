@@ -1,7 +1,7 @@
 """
 The command ``echoproto``: a click group that imports a subcommand only when it is run.
 
-Called by the script ``echoproto`` and by ``python -m echoproto``.
+Called by :mod:`echoproto.cli.entry`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": "Compare every byte of a long echo.",
     "conformance": "Check whether a server conforms to RFC 862.",
     "greet": "Send one greeting, and print the reply.",
+    "health": "Check whether a server is healthy, or ready.",
     "report": "Show, merge and compare saved results.",
 }
 

@@ -1,0 +1,104 @@
+"""
+The health check of a server: one request to its status listener.
+
+It imports neither Twisted nor click, nor what it can do without; :mod:`.entry` gives the reason.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Sequence
+from time import monotonic
+
+#: The status listener that the pages use.
+DEFAULT_URL = "http://127.0.0.1:9100"
+
+#: Seconds for the whole check.
+CHECK_TIMEOUT = 5.0
+
+#: Bytes of an answer that are read; those of a status listener have some hundred.
+MAX_ANSWER = 10_000
+
+
+def runHealthCheck(words: Sequence[str]) -> int | None:
+    """
+    Run the command ``echoproto health``.
+
+    :param words: the words after ``health``.
+    :return: the exit status; ``None`` for anything but a check, such as ``--help`` or a mistake,
+        which the click command handles.
+    """
+    urls = [word for word in words if word != "--ready"]
+    if len(urls) > 1 or any(url.startswith("-") for url in urls):
+        return None
+    try:
+        return checkHealth(urls[0] if urls else DEFAULT_URL, "--ready" in words)
+    except ValueError:
+        return None
+
+
+def checkHealth(url: str, ready: bool) -> int:
+    """
+    Check a server, and print one line.
+
+    :param url: its status listener: ``http://HOST:PORT``, with a path or without, ``HOST:PORT``, a
+        port, or ``unix:PATH``.
+    :param ready: whether to ask if new clients are served, instead of whether the server runs.
+    :return: the exit status: 0 if so, otherwise 1.
+    :raise ValueError: the URL is invalid.
+    """
+    address, path = _parse(url)
+    try:
+        code, text = _fetch(address, path or ("/readyz" if ready else "/healthz"))
+    except OSError as error:
+        print(f"echoproto health: {url}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    print(text if code == "200" else f"echoproto health: {url}: {code} {text}")
+    return 0 if code == "200" else 1
+
+
+def _parse(url: str) -> tuple[str | tuple[str, int], str]:
+    """The address of a URL, and its path, which may be empty."""
+    if url.startswith("unix:"):
+        return url[len("unix:") :], ""
+    place, slash, path = url.removeprefix("http://").partition("/")
+    host, _, port = place.rpartition(":")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(
+            f"invalid URL {url!r} (examples: http://127.0.0.1:9100, 9100, unix:/run/x)"
+        )
+    return (host.strip("[]") or "127.0.0.1", int(port)), f"{slash}{path}".rstrip("/")
+
+
+def _fetch(address: str | tuple[str, int], path: str) -> tuple[str, str]:
+    """The status code and the first line of a page."""
+    end = monotonic() + CHECK_TIMEOUT
+    answer = b""
+    with _connect(address) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        while len(answer) < MAX_ANSWER:
+            connection.settimeout(max(end - monotonic(), 0.001))
+            piece = connection.recv(MAX_ANSWER)
+            if not piece:
+                break
+            answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    words = head.decode("ascii", "replace").split()
+    if len(words) < 2 or not words[0].startswith("HTTP/"):
+        raise OSError("the answer is not HTTP")
+    lines = body.decode("ascii", "backslashreplace").splitlines()
+    return words[1], lines[0] if lines else ""
+
+
+def _connect(address: str | tuple[str, int]) -> socket.socket:
+    if not isinstance(address, str):
+        return socket.create_connection(address, CHECK_TIMEOUT)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(CHECK_TIMEOUT)
+        connection.connect(address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
