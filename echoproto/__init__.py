@@ -9,7 +9,9 @@ Importing any of it installs no reactor.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+
+# Not that of typing, whose import takes as long as a health check.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from echoproto.addresses import AddressFilter

@@ -27,7 +27,7 @@ IN_TEXT = {"greeting", "tls-cert", "tls-key", "tls-client-ca", "status"}
 TWISTD = {"logfile", "logger", "pidfile"}
 
 
-#: The long options of the measuring commands; those of ``serve`` and ``health`` are on another page.
+#: The long options of the measuring commands; ``serve`` and ``health`` have another page.
 OPTIONS = {
     option
     for name in COMMANDS

@@ -12,8 +12,8 @@ from echoproto.cli.healthcheck import DEFAULT_URL, checkHealth
 from echoproto.cli.options import CONTEXT
 
 _EPILOG = f"""\b
-URL is that of the status listener: http://HOST:PORT, HOST:PORT, a port of this
-machine, or unix:PATH.  [default: {DEFAULT_URL}]
+URL is that of the status listener: http://HOST:PORT, HOST:PORT, a port of
+this machine, or unix:PATH.  [default: {DEFAULT_URL}]
 
 \b
 Examples:

@@ -11,6 +11,11 @@ import sys
 from collections.abc import Sequence
 from time import monotonic
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
 #: The status listener that the pages use.
 DEFAULT_URL = "http://127.0.0.1:9100"
 
@@ -65,9 +70,7 @@ def _parse(url: str) -> tuple[str | tuple[str, int], str]:
     place, slash, path = url.removeprefix("http://").partition("/")
     host, _, port = place.rpartition(":")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError(
-            f"invalid URL {url!r} (examples: http://127.0.0.1:9100, 9100, unix:/run/x)"
-        )
+        raise ValueError(f"invalid URL {url!r} (examples: {DEFAULT_URL}, 9100, unix:/run/x)")
     return (host.strip("[]") or "127.0.0.1", int(port)), f"{slash}{path}".rstrip("/")
 
 
@@ -93,7 +96,9 @@ def _fetch(address: str | tuple[str, int], path: str) -> tuple[str, str]:
 
 def _connect(address: str | tuple[str, int]) -> socket.socket:
     if not isinstance(address, str):
-        return socket.create_connection(address, CHECK_TIMEOUT)
+        # As bytes, since Python would import a codec for a name in text.
+        host: Any = address[0].encode()
+        return socket.create_connection((host, address[1]), CHECK_TIMEOUT)
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.settimeout(CHECK_TIMEOUT)

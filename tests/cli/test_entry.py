@@ -46,5 +46,5 @@ class StartTests(SynchronousTestCase):
             check=True,
         )
         self.assertIn("echoproto", ran.stdout)
-        for name in ("twisted", "click", "re", "http", "urllib", "argparse", "logging"):
+        for name in ("twisted", "click", "typing", "re", "http", "urllib", "argparse", "logging"):
             self.assertNotIn(f"'{name}'", ran.stdout)

@@ -108,7 +108,7 @@ class CheckHealthTests(HealthTestCase):
         ):
             with mock.patch.object(socket, "create_connection", side_effect=OSError("x")) as made:
                 self.assertEqual(self.check(url)[0], 1)
-            self.assertEqual(made.call_args[0][0], address)
+            self.assertEqual(made.call_args[0][0], (address[0].encode(), address[1]))
 
 
 class RunHealthCheckTests(SynchronousTestCase):
