@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -15,8 +16,10 @@ from echoproto.reactors.relay import RelayStream
 from echoproto.reactors.transports import READ_DIRECTLY
 
 
-class TCPServer(RelayStream, tcp.Server):
+class AcceptedTransport(tcp.Server):
     """An accepted TCP connection. Its texts for people are made when they are needed."""
+
+    _prepare: Callable[[], None]
 
     # close(2) sends the FIN, unless another process has the socket; see shareSockets().
     _shouldShutdown = False
@@ -58,10 +61,14 @@ def shareSockets() -> None:
     Shut connections down before they are closed: a process was forked, which may have them too and
     would keep them open.
     """
-    TCPServer._shouldShutdown = True
+    AcceptedTransport._shouldShutdown = True
 
 
 os.register_at_fork(before=shareSockets)
+
+
+class TCPServer(RelayStream, AcceptedTransport):
+    """An accepted TCP connection."""
 
 
 class TCPClient(RelayStream, tcp.Client):

@@ -23,7 +23,7 @@ from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.reactors.tcp import TCPClient, TCPServer
+from echoproto.reactors.tcp import AcceptedTransport, TCPClient, TCPServer
 from echoproto.reactors.transports import READ_DIRECTLY, DirectTransport
 
 #: The maximum plaintext of a record (RFC 8446 section 5.1). OpenSSL returns at most one record.
@@ -286,7 +286,7 @@ def _closeNotifyOf(secured: ssl.SSLSocket) -> bytes:
         return taken.recv(RECORD_SIZE)
 
 
-class SecuredServer(SecuredTransport, tcp.Server):
+class SecuredServer(SecuredTransport, AcceptedTransport):
     """An accepted TCP connection with TLS."""
 
 

@@ -11,7 +11,12 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.protocol import ClientFactory, ServerFactory
 
 from echoproto.reactors import tcp as module
-from echoproto.reactors.tcp import ListeningSocket, TCPClient, TCPConnector, TCPServer
+from echoproto.reactors.tcp import (
+    AcceptedTransport,
+    ListeningSocket,
+    TCPClient,
+    TCPConnector,
+)
 from tests.reactors.turns import Recorder, TurnTestCase
 
 
@@ -137,16 +142,16 @@ class CloseTests(TurnTestCase):
 
     def test_closed(self) -> None:
         """A socket that no other process can have is closed without shutdown(2)."""
-        self.patch(TCPServer, "_shouldShutdown", False)
+        self.patch(AcceptedTransport, "_shouldShutdown", False)
         self.closing().shutdown.assert_not_called()
 
     def test_forked(self) -> None:
         """After a fork, the client gets its FIN although the child has the socket, too."""
-        self.patch(TCPServer, "_shouldShutdown", False)
+        self.patch(AcceptedTransport, "_shouldShutdown", False)
         module.shareSockets()
         self.closing().shutdown.assert_called_once()
         script = (
-            "import os; from echoproto.reactors.tcp import TCPServer as t; "
+            "import os; from echoproto.reactors.tcp import AcceptedTransport as t; "
             "a = t._shouldShutdown; os.fork() or os._exit(0); print(a, t._shouldShutdown)"
         )
         printed = subprocess.run(
