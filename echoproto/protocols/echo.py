@@ -8,8 +8,6 @@ received, the data from it is sent back in an answering datagram".
 
 from __future__ import annotations
 
-from typing import Any
-
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.stream import StreamFactory, StreamProtocol
 
@@ -22,8 +20,6 @@ class EchoProtocol(StreamProtocol):
     subclass has a ``dataReceived`` of its own.
     """
 
-    # A stream transport. Declared, because a cast would be a call per message.
-    transport: Any
     _bytesDiscarded = 0
     _isRelayed = False
 

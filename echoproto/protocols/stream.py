@@ -115,6 +115,8 @@ class StreamProtocol(Protocol):
     """
 
     factory: StreamFactory
+    # Transports offer more than any single interface declares.
+    transport: Any
     peer: IAddress | None = None
     bytesReceived = 0
     discarding = False
@@ -140,11 +142,11 @@ class StreamProtocol(Protocol):
         """Write ``data`` to the transport and count it; after :meth:`finish`, drop it."""
         if not self.discarding:
             self._bytesSent += len(data)
-            self._transport.write(data)
+            self.transport.write(data)
 
     def connectionMade(self) -> None:
         """Set socket options, start backpressure, and report the connection to the factory."""
-        transport: Any = self.transport
+        transport = self.transport
         # Read and written for every message: an attribute of the instance is found faster than one
         # of the class.
         self.bytesReceived, self.discarding = 0, False
@@ -173,12 +175,12 @@ class StreamProtocol(Protocol):
     def pauseProducing(self) -> None:
         """Stop reading until the queue is sent."""
         self._paused = True
-        self._transport.pauseProducing()
+        self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Read again."""
         self._paused = False
-        self._transport.resumeProducing()
+        self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
         """The transport is gone; ``connectionLost`` follows."""
@@ -188,9 +190,9 @@ class StreamProtocol(Protocol):
     def readConnectionLost(self) -> None:
         """The client's FIN: all its data has been received. Flush, then close."""
         # Unregister first: a transport with a paused producer never closes (twisted#6461).
-        self._transport.unregisterProducer()
+        self.transport.unregisterProducer()
         self._beginClosing(Stage.FLUSHING)
-        self._transport.loseConnection()
+        self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
         """Our FIN has been sent; wait for the client's."""
@@ -200,14 +202,14 @@ class StreamProtocol(Protocol):
         if self.stage is not Stage.OPEN:
             return
         self.discarding = True
-        self._transport.unregisterProducer()
+        self.transport.unregisterProducer()
         self._beginClosing(Stage.LINGERING)
         if self._paused:
             self.resumeProducing()
-        if canHalfClose(self._transport):
-            self._transport.loseWriteConnection()
+        if canHalfClose(self.transport):
+            self.transport.loseWriteConnection()
         else:
-            self._transport.loseConnection()
+            self.transport.loseConnection()
 
     def _beginClosing(self, stage: Stage) -> None:
         self.stage = stage
@@ -229,7 +231,7 @@ class StreamProtocol(Protocol):
             self._checkLingering(quiet, now - self._closingSince)
         elif self._handshakeIsLate(now, quiet):
             self._refusal = Refusal.LATE_HANDSHAKE
-            self._transport.abortConnection()
+            self.transport.abortConnection()
 
     def _noteProgress(self) -> None:
         """
@@ -280,11 +282,11 @@ class StreamProtocol(Protocol):
     def _stopLingering(self) -> None:
         """The client has received everything and is silent: wait no longer for its FIN."""
         self._ending = self._ending or CloseReason.FINISHED
-        if canHalfClose(self._transport):
-            self._transport.loseConnection()
+        if canHalfClose(self.transport):
+            self.transport.loseConnection()
         else:
             # Under TLS loseConnection() only begins to close; this closes.
-            self._transport.abortConnection()
+            self.transport.abortConnection()
 
     def abort(self, ending: CloseReason = CloseReason.ABORTED) -> None:
         """
@@ -293,7 +295,7 @@ class StreamProtocol(Protocol):
         :param ending: the close reason, unless closing had begun for another reason.
         """
         self._ending = self._ending or ending
-        self._transport.abortConnection()
+        self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection has ended; report it to the factory."""
@@ -321,11 +323,6 @@ class StreamProtocol(Protocol):
             bytesReceived=self.bytesReceived,
             bytesSent=self.bytesSent,
         )
-
-    @property
-    def _transport(self) -> Any:
-        # Transports offer more than any single interface declares.
-        return self.transport
 
 
 @implementer(IAddress)

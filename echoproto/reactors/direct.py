@@ -73,8 +73,10 @@ class EventContext(dict[Any, Any]):
 class DirectReactor(DirectSocketsReactor):
     """An epoll reactor with less work for each message; see the module's docstring."""
 
-    # Of Twisted's base class, which does not declare it.
+    # Of Twisted's base classes, which do not declare them.
     _newTimedCalls: list[Any]
+    _reads: set[int]
+    _writes: set[int]
 
     def __init__(self) -> None:
         super().__init__()
@@ -170,7 +172,9 @@ class DirectReactor(DirectSocketsReactor):
             if not (transport.isQueued and transport.connected):
                 continue
             transport.isQueued = False
-            contexts[-1] = EventContext(self._outerLog, transport)
+            if transport.logContext is None:
+                transport.logContext = EventContext(self._outerLog, transport)
+            contexts[-1] = transport.logContext
             try:
                 try:
                     why = transport.flush()
@@ -182,6 +186,18 @@ class DirectReactor(DirectSocketsReactor):
             except Exception:  # noqa: BLE001 - from a protocol's connectionLost
                 log.err()
         contexts[-1] = outside
+
+    def removeReader(self, reader: Any) -> None:
+        """See ``IReactorFDSet``. Closing a connection calls it several times: once is enough."""
+        number = reader.fileno()
+        if number in self._reads or number < 0 or self._continuousPolling.isReading(reader):
+            super().removeReader(reader)
+
+    def removeWriter(self, writer: Any) -> None:
+        """See ``IReactorFDSet``, and :meth:`removeReader`."""
+        number = writer.fileno()
+        if number in self._writes or number < 0 or self._continuousPolling.isWriting(writer):
+            super().removeWriter(writer)
 
     def getWriters(self) -> Any:
         """Also the transports that will be flushed; see ``IReactorFDSet``."""
