@@ -17,6 +17,7 @@ from echoproto.conformance.streamclient import StreamTester
 from echoproto.conformance.suite import chosen
 from echoproto.conformance.udpclient import DatagramTester
 from echoproto.errors import TargetError
+from echoproto.measure.measurement import startedBy
 from echoproto.targets.endpoints import ConnectOptions, makeTarget
 from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
@@ -116,41 +117,6 @@ def _over(target: Target, carrier: str) -> Target:
     return target
 
 
-def grade(
-    reactor: Any,
-    target: str | Target,
-    *,
-    carriers: Sequence[str] = (),
-    only: Sequence[str] = (),
-    includeRisky: bool = False,
-    allowRemoteRisk: bool = False,
-    timeout: int = 5 * SECOND,
-    connect: ConnectOptions | None = None,
-    onResult: Callable[[CheckResult], None] = lambda result: None,
-    monotonicNs: Callable[[], int] = time.monotonic_ns,
-) -> Deferred[ConformanceResult]:
-    """
-    Check an echo server: :func:`prepareGrade`, with the same parameters, and start.
-
-    :return: fires with a :class:`~.results.ConformanceResult`, also if the server does not answer.
-        Fails as :func:`prepareGrade` does, and with the TLS error if a certificate is not trusted.
-        If cancelled, it fires: the remaining checks are skipped.
-    :raise ValueError: the target is invalid, or a check is unknown.
-    """
-
-    def start(runner: ConformanceRunner) -> Deferred[ConformanceResult]:
-        runner.start()
-        return runner.result
-
-    return prepareGrade(
-        reactor,
-        target,
-        carriers=carriers,
-        only=only,
-        includeRisky=includeRisky,
-        allowRemoteRisk=allowRemoteRisk,
-        timeout=timeout,
-        connect=connect,
-        onResult=onResult,
-        monotonicNs=monotonicNs,
-    ).addCallback(start)
+#: Check an echo server; fires with a :class:`~.results.ConformanceResult`, even without an answer.
+#: Cancelled, it skips the remaining checks.
+grade = startedBy(prepareGrade)

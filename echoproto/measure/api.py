@@ -1,8 +1,13 @@
 """
 The measurements as functions: :func:`ping`, :func:`load` and :func:`verify`.
 
-Each connects to a target, measures it and returns a ``Deferred`` that fires with the result. The
-``prepare`` functions return a :class:`~.measurement.Measurement` that the caller starts.
+Each connects to a target, measures it and returns a ``Deferred`` that fires with the result: a
+:class:`PingResult`, even without a reply, a :class:`LoadResult` or a :class:`VerifyResult`, even
+with faults. It fails if the target can never be measured. Cancelled, it fires with the figures so
+far, but a load with several workers kills them and fails with ``CancelledError``.
+
+The ``prepare`` functions have the same parameters, and return a
+:class:`~.measurement.Measurement` that the caller starts.
 """
 
 from __future__ import annotations
@@ -13,7 +18,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import cycle
 from random import Random
-from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -28,7 +32,7 @@ from echoproto.measure.load.messages import LoadAssignment
 from echoproto.measure.load.partition import sendTimes, splitPlan
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.workers import LoadWorkerPool
-from echoproto.measure.measurement import Measurement
+from echoproto.measure.measurement import Measurement, startedBy
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.plan import PingPlan, PingResult
@@ -69,8 +73,6 @@ DISTINCT_MESSAGES = 64
 #: Bytes that are verified by default.
 DEFAULT_VERIFY_SIZE = 64 << 20
 
-R = TypeVar("R")
-
 
 def preparePing(
     reactor: IReactorTime,
@@ -107,37 +109,8 @@ def preparePing(
     return making.addCallback(Pinger, reactor, monotonicNs, record, plan, onReply, began)
 
 
-def ping(
-    reactor: IReactorTime,
-    target: str | Target,
-    plan: PingPlan | None = None,
-    *,
-    size: int = DEFAULT_SIZE,
-    pattern: bytes = b"",
-    connect: ConnectOptions | None = None,
-    onReply: Callable[[ProbeOutcome], None] = lambda outcome: None,
-    monotonicNs: Callable[[], int] = time.monotonic_ns,
-    session: bytes = b"",
-) -> Deferred[PingResult]:
-    """
-    Probe an echo server. The parameters are those of :func:`preparePing`.
-
-    :return: fires with a :class:`PingResult`, even if no reply was received. Fails as
-        :func:`preparePing` does, and with the TLS error if the certificate is not trusted.
-        Cancelled, it fires with the figures so far.
-    :raise ValueError: the target is invalid.
-    """
-    return preparePing(
-        reactor,
-        target,
-        plan,
-        size=size,
-        pattern=pattern,
-        connect=connect,
-        onReply=onReply,
-        monotonicNs=monotonicNs,
-        session=session,
-    ).addCallback(_run)
+#: Probe an echo server.
+ping = startedBy(preparePing)
 
 
 def prepareVerify(
@@ -173,37 +146,8 @@ def prepareVerify(
     )
 
 
-def verify(
-    reactor: IReactorTime,
-    target: str | Target,
-    *,
-    size: int | None = DEFAULT_VERIFY_SIZE,
-    seed: int | None = None,
-    timeout: int = 5 * SECOND,
-    connect: ConnectOptions | None = None,
-    onFault: Callable[[Fault], None] = lambda fault: None,
-    monotonicNs: Callable[[], int] = time.monotonic_ns,
-) -> Deferred[VerifyResult]:
-    """
-    Send a known stream to an echo server, and compare every byte of the echo.
-
-    The parameters are those of :func:`prepareVerify`.
-
-    :return: fires with a :class:`VerifyResult`, even if there were faults. Fails as
-        :func:`prepareVerify` does, and if no connection can be made. Cancelled, it fires with the
-        figures so far.
-    :raise ValueError: the target is invalid.
-    """
-    return prepareVerify(
-        reactor,
-        target,
-        size=size,
-        seed=seed,
-        timeout=timeout,
-        connect=connect,
-        onFault=onFault,
-        monotonicNs=monotonicNs,
-    ).addCallback(_run)
+#: Send a known stream to an echo server, and compare every byte of the echo.
+verify = startedBy(prepareVerify)
 
 
 def prepareLoad(
@@ -261,48 +205,12 @@ def prepareLoad(
     )
 
 
-def load(
-    reactor: IReactorTime,
-    target: str | Target,
-    plan: LoadPlan | None = None,
-    *,
-    sizes: tuple[int, int] = (DEFAULT_SIZE, DEFAULT_SIZE),
-    connect: ConnectOptions | None = None,
-    monotonicNs: Callable[[], int] = time.monotonic_ns,
-    seed: int | None = None,
-    onInterval: Callable[[Interval, IntervalCounts], None] = lambda interval, counts: None,
-    workers: int = 1,
-    onWorkerFailure: Callable[[str], None] = lambda line: None,
-) -> Deferred[LoadResult]:
-    """
-    Load an echo server. The parameters are those of :func:`prepareLoad`.
-
-    :return: fires with a :class:`LoadResult`. Fails as :func:`prepareLoad` does, and if no
-        connection can be made. Cancelled, it fires with the figures so far; with several workers it
-        kills them, and fails with ``CancelledError``.
-    :raise ValueError: see :func:`prepareLoad`.
-    """
-    return prepareLoad(
-        reactor,
-        target,
-        plan,
-        sizes=sizes,
-        connect=connect,
-        monotonicNs=monotonicNs,
-        seed=seed,
-        onInterval=onInterval,
-        workers=workers,
-        onWorkerFailure=onWorkerFailure,
-    ).addCallback(_run)
+#: Load an echo server, and time every exchange.
+load = startedBy(prepareLoad)
 
 
 def _parsed(target: str | Target) -> Target:
     return parseTarget(target) if isinstance(target, str) else target
-
-
-def _run(measurement: Measurement[R]) -> Deferred[R]:
-    measurement.start()
-    return measurement.result
 
 
 def _assignments(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.conformance.results import ConformanceResult
@@ -10,7 +10,7 @@ from echoproto.conformance.runner import ConformanceRunner
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.plan import LoadResult
 from echoproto.measure.load.workers import LoadWorkerPool
-from echoproto.measure.measurement import Measurement
+from echoproto.measure.measurement import Measurement, startedBy
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.verify.verifier import StreamVerifier, VerifyResult
@@ -41,7 +41,10 @@ class Finished:
     def __init__(self) -> None:
         self.result: Deferred[int] = succeed(7)
 
-    def start(self) -> None: ...
+    isStarted = False
+
+    def start(self) -> None:
+        self.isStarted = True
 
     def stop(self) -> None: ...
 
@@ -53,3 +56,28 @@ class MeasurementTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(measurement.result), 7)
         five: Any = [object()] * 5
         self.assertEqual(list(provided(*five)), five)
+
+
+class StartedByTests(SynchronousTestCase):
+    def test_result(self) -> None:
+        """The function takes the parameters of the preparation, and returns the result."""
+        measurement = Finished()
+
+        def prepare(target: str) -> Deferred[Finished]:
+            measurement.target = target
+            return succeed(measurement)
+
+        self.assertEqual(self.successResultOf(startedBy(prepare)("lab2")), 7)
+        self.assertEqual((measurement.target, measurement.isStarted), ("lab2", True))
+
+    def test_failed(self) -> None:
+        """If the preparation fails, or is cancelled, the result fails."""
+
+        def prepare(result: Deferred[Finished]) -> Deferred[Finished]:
+            return result
+
+        measure = startedBy(prepare)
+        self.failureResultOf(measure(fail(OSError())), OSError)
+        preparing = measure(Deferred())
+        preparing.cancel()
+        self.failureResultOf(preparing, CancelledError)
