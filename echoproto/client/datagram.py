@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, maybeDeferred
-from twisted.internet.error import MessageLengthError
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import DatagramProtocol
+from zope.interface import implementer
 
 from echoproto.client.exchange import Exchange, checkBytes
 from echoproto.client.matching import DatagramMatcher
@@ -20,33 +19,42 @@ from echoproto.errors import (
     ExchangeCancelled,
     ExchangeError,
 )
+from echoproto.targets.host import ResolvedHost
+from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.targets.resolver import resolve
-from echoproto.targets.udpports import openConnectedPort
+from echoproto.targets.udp import UDPChannel, UDPTarget
 
 #: Default time limit of an exchange, in seconds; a lost datagram has no reply.
 DATAGRAM_TIMEOUT = 5.0
 
 
-class EchoDatagramClient(DatagramProtocol):
+@implementer(IReplyReceiver)
+class EchoDatagramClient:
     """
     A client of an echo service on datagrams; made by :func:`connectEchoDatagram`.
 
     Any number of exchanges may be outstanding; they are matched by content. Datagrams from any
     other address than the server's are ignored, except that before the first reply one with the
-    content of a message fails its exchange: the error has that address.
+    content of a message fails the outstanding exchanges: the error has that address.
 
     :ivar matcher: counts replies to no outstanding message: ``duplicates``, ``late``, ``foreign``.
         They fail no exchange, because networks duplicate and delay.
     """
 
-    noisy = False
+    _channel: UDPChannel
 
     def __init__(self, clock: IReactorTime, timeout: float = DATAGRAM_TIMEOUT) -> None:
         self.matcher: DatagramMatcher[Exchange] = DatagramMatcher()
         self._clock = clock
         self._timeout = timeout
         self._closed: Deferred[None] | None = None
-        self._stopped = self._hasReply = False
+        self._stopped = False
+
+    def opened(self, channel: UDPChannel) -> EchoDatagramClient:
+        """Use a channel; returns this client."""
+        self._channel = channel
+        channel.closedByOthers = self._closedByOthers
+        return self
 
     def echo(self, data: bytes, timeout: float | None = None) -> Deferred[bytes]:
         """
@@ -67,9 +75,9 @@ class EchoDatagramClient(DatagramProtocol):
         exchange = Exchange(data, self._clock, seconds, self._giveUp)
         self.matcher.expect(exchange)
         try:
-            self._transport.write(data)
-        except MessageLengthError:
-            self._giveUp(exchange, DatagramTooLong(f"{len(data)} bytes do not fit into a datagram"))
+            self._channel.send(data)
+        except DatagramTooLong as error:
+            self._giveUp(exchange, error)
         except OSError as error:
             self._giveUp(exchange, ConnectionClosed(f"not sent: {error.strerror}"))
         return exchange.result
@@ -91,32 +99,20 @@ class EchoDatagramClient(DatagramProtocol):
         self._closeIfDone()
         return closed
 
-    def stopProtocol(self) -> None:
-        """The port was closed, by this client or by the reactor."""
+    def _closedByOthers(self) -> None:
         self._stopped = True
         self._giveUpAll(ConnectionClosed("the port was closed"))
 
-    def datagramReceived(self, datagram: bytes, addr: object) -> None:
+    def replyReceived(self, reply: bytes) -> None:
         """Match a datagram, and end the exchange that it answers."""
-        if not self._hasReply:
-            self._hasReply = True
-            self._transport.reportOthers(None)
-        for outcome in self.matcher.receive(datagram):
+        for outcome in self.matcher.receive(reply):
             if outcome.expected is not None:
                 outcome.expected.end(outcome.error)
         self._closeIfDone()
 
-    def otherReceived(self, datagram: bytes, addr: tuple[Any, ...]) -> None:
-        """A datagram from another address; it answers an exchange if it has its content."""
-        for exchange in self.matcher.outstanding:
-            if exchange.data == datagram:
-                reason = f"the reply is from {addr[0]} port {addr[1]}, not from the server"
-                self._giveUp(exchange, ConnectionClosed(reason))
-                return
-
-    def connectionRefused(self) -> None:
-        """The network reports the server's host or port as unreachable (ICMP)."""
-        self._giveUpAll(ConnectionClosed("connection refused"))
+    def connectionLost(self, reason: str) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`; the port stays open."""
+        self._giveUpAll(ConnectionClosed(reason))
 
     def _giveUpAll(self, error: ExchangeError) -> None:
         for exchange in list(self.matcher.outstanding):
@@ -133,21 +129,15 @@ class EchoDatagramClient(DatagramProtocol):
         if self._closed is None or self._stopped or self.matcher.outstanding:
             return
         self._stopped = True
-        maybeDeferred(self._transport.stopListening).addBoth(self._closedNow, self._closed)
-
-    def _closedNow(self, result: None, closed: Deferred[None]) -> None:
+        self._channel.close()
         # Unless it was cancelled.
-        if not closed.called:
-            closed.callback(result)
+        if not self._closed.called:
+            self._closed.callback(None)
 
     def _closeCancelled(self, closed: Deferred[None]) -> None:
         error = ExchangeCancelled("close was cancelled")
         closed.errback(error)
         self._giveUpAll(error)
-
-    @property
-    def _transport(self) -> Any:
-        return self.transport
 
 
 def connectEchoDatagram(
@@ -158,18 +148,17 @@ def connectEchoDatagram(
     whether the server answers.
 
     :param reactor: has UDP, a clock and, for names, a resolver.
-    :param host: a numeric address or a name; the first address with a route is used.
+    :param host: a numeric address or a name. The first address with a route is used; if it refuses
+        before the first reply, the next one.
     :param port: the port number.
     :param timeout: default time limit of an exchange, in seconds.
     :return: fires with a client, ready for :meth:`EchoDatagramClient.echo`. Fails with
         ``DNSLookupError``, or with ``ConnectionClosed`` without a route to that address.
     """
 
-    def connect(addresses: Sequence[str]) -> EchoDatagramClient:
+    def connect(addresses: Sequence[str]) -> Deferred[EchoDatagramClient]:
         client = EchoDatagramClient(reactor, timeout)
-        openConnectedPort(reactor, client, addresses, port)
-        transport: Any = client.transport
-        transport.reportOthers(client.otherReceived)
-        return client
+        target = UDPTarget(host, reactor, ResolvedHost(addresses), port, size=0)
+        return target.open(client).addCallback(client.opened)
 
     return resolve(reactor, host).addCallback(connect)

@@ -8,16 +8,21 @@ replies is bounded.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from zope.interface import implementer
 
 from echoproto.addresses import unmapped
 from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
+from echoproto.targets.host import ResolvedHost
+from echoproto.targets.interfaces import IReplyReceiver
+from echoproto.targets.udp import UDPTarget
 from echoproto.targets.udpports import openUnconnectedChannel
 
 #: Replies that are kept; all are counted.
@@ -25,6 +30,9 @@ MAX_KEPT_REPLIES = 1024
 
 #: How often a single datagram is sent over a network, which may lose one.
 REMOTE_TRIES = 3
+
+#: Seconds to wait for the report that a port is closed (ICMP).
+REFUSAL_TIME = 1.0
 
 _HELLO = b"Is anybody there?"
 
@@ -98,6 +106,29 @@ class CheckSocket:
         if len(self.distinct) < MAX_KEPT_REPLIES:
             self.distinct.add(datagram)
         self._event.set()
+
+
+@implementer(IReplyReceiver)
+class _ConnectedProbe:
+    """
+    Notes why a connected port has no answer.
+
+    :ivar reason: the reason that the network reports; empty without one.
+    """
+
+    reason = ""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.event = Event(clock)
+
+    def replyReceived(self, reply: bytes) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        self.event.set()
+
+    def connectionLost(self, reason: str) -> None:
+        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        self.reason = reason
+        self.event.set()
 
 
 class DatagramTester:
@@ -190,7 +221,7 @@ class DatagramTester:
                 reasons[host] = str(error)
                 continue
             if reply is None:
-                reasons[host] = f"no datagram received within {self.timeout:g} s"
+                reasons[host] = await self._whyNoAnswer(host)
                 continue
             self._hosts = (host,)
             if reply.data != _HELLO:
@@ -198,6 +229,19 @@ class DatagramTester:
             return
         several = (f"{host}: {reason}" for host, reason in reasons.items())
         raise NoAnswer(reasons[self.host] if len(reasons) == 1 else "; ".join(several))
+
+    async def _whyNoAnswer(self, host: str) -> str:
+        """Why no datagram is received: only a connected port learns that the server's is closed."""
+        probe = _ConnectedProbe(self.clock)
+        target = UDPTarget(
+            host, self._reactor, ResolvedHost([host]), self.port, len(_HELLO), self._source
+        )
+        channel = await target.open(probe)
+        with suppress(OSError):
+            channel.send(_HELLO)
+            await probe.event.wait(REFUSAL_TIME)
+        channel.close()
+        return probe.reason or f"no datagram received within {self.timeout:g} s"
 
     async def pause(self, seconds: float) -> None:
         """Wait."""

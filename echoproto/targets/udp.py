@@ -46,6 +46,10 @@ class _ConnectedPort(DatagramProtocol):
         """The network reports the target as unreachable (ICMP)."""
         self._channel.connectionRefused(self)
 
+    def stopProtocol(self) -> None:
+        """The port was closed, by its channel or by other code."""
+        self._channel.portClosed(self)
+
 
 @implementer(IChannel)
 class UDPChannel:
@@ -58,6 +62,7 @@ class UDPChannel:
     :param receiver: receives the replies.
     :param target: opens the ports.
     :param isWatched: whether to report replies from other addresses.
+    :ivar closedByOthers: called if other code, such as a reactor that stops, closes the port.
     """
 
     ordered = False
@@ -75,7 +80,8 @@ class UDPChannel:
         if self._others or isWatched:
             self._unanswered = deque(maxlen=MAX_UNANSWERED)
         self._isWatched = isWatched
-        self._port: _ConnectedPort
+        self.closedByOthers: Callable[[], None] = lambda: None
+        self._port: Any = None  # a _ConnectedPort, once one is open
         self._connect(target.host.addresses)
 
     def _connect(self, hosts: Sequence[str]) -> None:
@@ -132,6 +138,12 @@ class UDPChannel:
             self._changeAddress(self._unanswered)
         else:
             self._receiver.connectionLost("refused: nothing listens there")
+
+    def portClosed(self, port: _ConnectedPort) -> None:
+        """A port was closed."""
+        if not self._closed and port is self._port:
+            self._closed = True
+            self.closedByOthers()
 
     def _changeAddress(self, unanswered: deque[bytes]) -> None:
         refused = self._transport

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from errno import ENETUNREACH
 from os import strerror
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import DNSLookupError
@@ -26,16 +26,17 @@ from echoproto.testing import Datagram, DatagramWire
 from tests.targets.fakeresolver import FakeResolver
 
 
+def unreachable(*arguments: Any) -> None:
+    """Fail as a network without a route."""
+    raise OSError(ENETUNREACH, strerror(ENETUNREACH))
+
+
 class Unreachable(DatagramWire):
     """A wire without a route to any address."""
 
     def listenUDP(self, *args: Any, **kwargs: Any) -> Any:
         port: Any = super().listenUDP(*args, **kwargs)
-
-        def fail(*args: Any) -> None:
-            raise OSError(ENETUNREACH, strerror(ENETUNREACH))
-
-        port.connect = port.write = fail
+        port.connect = port.write = unreachable
         return port
 
 
@@ -47,8 +48,12 @@ class DatagramClientTests(SynchronousTestCase):
         self.client = self.connect("127.0.0.1")
 
     def connect(self, host: str, port: int = 7777) -> EchoDatagramClient:
-        client = self.successResultOf(connectEchoDatagram(self.wire, host, port))
-        return client
+        return self.successResultOf(connectEchoDatagram(self.wire, host, port))
+
+    def portOf(self, client: EchoDatagramClient) -> Any:
+        """The address of the port of a client."""
+        client.echo(b"where").addErrback(lambda _: None)
+        return self.wire.pending.pop().source
 
     def test_fires(self) -> None:
         """An exchange fires with its message once it is echoed, and leaves no timer behind."""
@@ -106,7 +111,7 @@ class DatagramClientTests(SynchronousTestCase):
     def test_foreign(self) -> None:
         """A reply that matches no request is counted as foreign and causes no failure."""
         reply = self.client.echo(b"hello")
-        self.client.datagramReceived(b"stranger", ("127.0.0.1", 7777))
+        self.client.replyReceived(b"stranger")
         self.assertEqual(self.client.matcher.foreign, 1)
         self.assertNoResult(reply)
 
@@ -150,7 +155,7 @@ class DatagramClientTests(SynchronousTestCase):
 
     def test_notSent(self) -> None:
         """A message that the network rejects fails at once."""
-        self.client.transport = Unreachable().listenUDP(0, EchoDatagramClient(self.wire))
+        self.client._channel._write = unreachable
         failure = self.failureResultOf(self.client.echo(b"x"), ConnectionClosed)
         self.assertEqual(str(failure.value), "not sent: Network is unreachable")
 
@@ -194,7 +199,7 @@ class DatagramClientTests(SynchronousTestCase):
     def test_portClosedByOthers(self) -> None:
         """If other code closes the port, outstanding and later exchanges fail."""
         reply = self.client.echo(b"hello")
-        cast(Any, self.client.transport).stopListening()
+        self.wire.ports[self.portOf(self.client)].stopListening()
         self.failureResultOf(reply, ConnectionClosed)
         self.failureResultOf(self.client.echo(b"later"), ConnectionClosed)
         self.successResultOf(self.client.close())
@@ -216,29 +221,31 @@ class ConnectTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(reply), b"hello")
 
     def test_name(self) -> None:
-        """If a name has several addresses, the first one is used."""
+        """If the first address of a name refuses, the messages are sent to the next one."""
         wire = DatagramWire()
         wire.nameResolver = FakeResolver("192.0.2.1", "192.0.2.2")
+        wire.listenUDP(7777, EchoDatagramProtocol(wire), "192.0.2.2")
         client = self.successResultOf(connectEchoDatagram(wire, "lab", 7777))
-        client.echo(b"hello").addErrback(lambda _: None)
+        replies = [client.echo(b"hello"), client.echo(b"again")]
         self.assertEqual(wire.pending[0].destination, ("192.0.2.1", 7777))
+        wire.deliverAll()
+        self.assertEqual([self.successResultOf(reply) for reply in replies], [b"hello", b"again"])
 
     def test_otherAddress(self) -> None:
         """Before the first reply, one from another address fails its exchange; other data none."""
         wire = DatagramWire()
         client = self.successResultOf(connectEchoDatagram(wire, "127.0.0.2", 7777))
-        here = client._transport.address
         reply = client.echo(b"hello")
+        here = wire.pending[0].source
         for data in (b"other", b"hello"):
             wire.pending[:] = [Datagram(("127.0.0.1", 7777), here, data)]
             wire.deliverAll()
         error = self.failureResultOf(reply, ConnectionClosed).value
-        self.assertEqual(str(error), "the reply is from 127.0.0.1 port 7777, not from the server")
+        self.assertEqual(str(error), "the reply is from 127.0.0.1 port 7777, not from 127.0.0.2")
         wire.listenUDP(7777, EchoDatagramProtocol(wire), "127.0.0.2")
         reply = client.echo(b"again")
         wire.deliverAll()
         self.assertEqual(self.successResultOf(reply), b"again")
-        self.assertIsNone(client._transport.others)
 
     def test_noSuchName(self) -> None:
         """A name without addresses fails with an error that contains the name."""

@@ -118,6 +118,15 @@ class GreetTests(SynchronousTestCase):
         self.failureResultOf(greeted, ReplyTooLong)
         self.assertEqual(self.server.events[-1], "lost")
 
+    def test_echoService(self) -> None:
+        """A server that returns the greeting and does not close is reported as an echo service."""
+        greeted = self.start()
+        self.server.link.write(CLIENT_GREETING)
+        self.pair.pump()
+        self.clock.advance(GREETING_TIMEOUT)
+        failure = self.failureResultOf(greeted, ExchangeTimeout)
+        self.assertIn("this is an echo service", str(failure.value))
+
     def test_timeout(self) -> None:
         """A server that does not close in time is an error that contains the partial reply."""
         greeted = self.start()

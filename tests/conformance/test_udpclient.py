@@ -97,7 +97,7 @@ class CheckSocketTests(SynchronousTestCase):
         """If the first address does not answer, the next one is used; or all are in the error."""
         for hosts, message in (
             (["127.0.0.7", "127.0.0.1"], ""),
-            (["127.0.0.7", "x"], "127.0.0.7: no datagram received within 5 s; x: cannot send"),
+            (["127.0.0.7", "x"], "127.0.0.7: refused: nothing listens there; x: cannot send"),
         ):
             wire = DatagramWire()
             wire.listenUDP(7007, EchoDatagramProtocol(wire))
@@ -161,6 +161,25 @@ class ExchangeTests(SynchronousTestCase):
             FakeDatagramServer(Deaf(4)).run(DatagramTester.expectAnswer)
         with self.assertRaisesRegex(Failed, "the reply differs from the message"):
             FakeDatagramServer(Other()).run(DatagramTester.expectAnswer)
+
+    def test_refused(self) -> None:
+        """A closed port is reported as such; an answer that comes too late is not one."""
+        wire = DatagramWire()
+        tester = DatagramTester(wire, ["127.0.0.1"], 7007, TIMEOUT)
+        for server, reason in (
+            (None, "refused: nothing listens there"),
+            (Deaf(4), "no datagram received within 5 s"),
+        ):
+            if server is not None:
+                wire.listenUDP(7007, server)
+            asking = Deferred.fromCoroutine(tester.expectAnswer())
+            for _ in range(20):
+                wire.deliverAll()
+                wire.advance(TIMEOUT)
+            self.assertEqual(str(self.failureResultOf(asking, NoAnswer).value), reason)
+            tester.close()
+        self.assertEqual(len(wire.ports), 1)
+        self.assertEqual(wire.getDelayedCalls(), [])
 
     def test_pipeline(self) -> None:
         """Pipelined datagrams are sent at once, and their replies are collected."""

@@ -147,3 +147,15 @@ class ConnectedTests(SynchronousTestCase):
             self.assertEqual((channel.dropped(), channel.waited()), (0, 0))
             channel.close()
         self.assertEqual((channel.dropped(), channel.waited()), (0, 0))
+
+    def test_closedByOthers(self) -> None:
+        """A port that other code closes is reported; one that the channel closes is not."""
+        reports: list[str] = []
+        for isOwn in (True, False):
+            channel = self.open()
+            channel.closedByOthers = lambda: reports.append("closed")
+            if isOwn:
+                channel.close()
+            else:
+                channel._transport.stopListening()
+        self.assertEqual(reports, ["closed"])

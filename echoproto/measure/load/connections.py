@@ -11,11 +11,11 @@ from collections import deque
 from errno import EAGAIN
 from typing import Any
 
-from twisted.internet.interfaces import IPushProducer
 from twisted.internet.main import CONNECTION_LOST
 from zope.interface import implementer
 
 from echoproto.measure.load.loops import ClosedLoop, OpenLoop
+from echoproto.measure.opening import WriteControl
 from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
 from echoproto.targets.interfaces import IChannel, IReplyReceiver
 
@@ -34,7 +34,7 @@ def closeChannel(channel: IChannel, underWay: int) -> None:
         channel.close()
 
 
-@implementer(IReplyReceiver, IPushProducer)
+@implementer(IReplyReceiver)
 class PipelinedConnection:
     """A connection with any number of messages under way, whose replies arrive in their order."""
 
@@ -42,8 +42,7 @@ class PipelinedConnection:
         self._loop = loop
         # Messages without a reply, in their order: the bytes, when due, when sent.
         self._awaited: deque[tuple[bytes, int, int]] = deque()
-        # Whether the transport has enough data that the server does not read.
-        self._isPaused = False
+        self._control = WriteControl()
         # The first part of an incomplete reply.
         self._rest = b""
 
@@ -57,24 +56,13 @@ class PipelinedConnection:
     @property
     def isReady(self) -> bool:
         """See :class:`~.loops.LoadConnection`."""
-        return not self._isPaused and len(self._awaited) < MAX_UNDER_WAY
+        return not self._control.isPaused and len(self._awaited) < MAX_UNDER_WAY
 
     def opened(self, channel: Any) -> None:  # an IStreamChannel
         """See :class:`~.loops.LoadConnection`."""
         self._channel = channel
         self._write = channel.send
-        channel.registerProducer(self, True)
-
-    def pauseProducing(self) -> None:
-        """See ``IPushProducer``."""
-        self._isPaused = True
-
-    def resumeProducing(self) -> None:
-        """See ``IPushProducer``."""
-        self._isPaused = False
-
-    def stopProducing(self) -> None:
-        """See ``IPushProducer``; ``connectionLost`` follows."""
+        channel.registerProducer(self._control, True)
 
     def send(self, message: bytes, due: int, now: int) -> None:
         """See :class:`~.loops.LoadConnection`."""

@@ -66,7 +66,13 @@ class LoadGenerator:
         self._counters = LoadCounters(onInterval)
         self._timers = Timers(clock)
         self._pool = ConnectionPool(
-            target, self._connection, self._timers, monotonicNs, plan.timeout, self._attempted
+            target,
+            self._connection,
+            clock,
+            self._timers,
+            monotonicNs,
+            plan.timeout,
+            self._attempted,
         )
         calls = (self._finished, self._connectionLost, self._warning)
         sent = messages if plan.count is None else self._limited(messages, plan.count)
@@ -230,9 +236,13 @@ class LoadGenerator:
             self._awaitReplies()
         if self._counters.counts:
             self._counters.closeInterval()
-        result = self._makeResult()
-        self._leave()
-        self.result.callback(result)
+        try:
+            result = self._makeResult()
+            self._leave()
+        except Exception:  # noqa: BLE001 - whatever it is, the load must end
+            self.result.errback()
+        else:
+            self.result.callback(result)
 
     def _makeResult(self) -> LoadResult:
         before, after = self._cpuBefore, self._cpuAfter

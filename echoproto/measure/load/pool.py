@@ -11,14 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from echoproto.errors import ConnectionClosed
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.loops import LoadConnection
 from echoproto.measure.load.timers import Timers
+from echoproto.measure.opening import openChannel
 from echoproto.targets.failures import failureReason
-from echoproto.units import SECOND, seconds
+from echoproto.units import SECOND
 
 #: Nanoseconds after which a lost connection is replaced.
 RECONNECT_DELAY = SECOND // 10
@@ -33,6 +34,7 @@ class ConnectionPool:
 
     :param target: an :class:`~echoproto.targets.interfaces.ITarget`.
     :param makeConnection: makes what receives the replies of a connection.
+    :param clock: measures the time limits of connecting.
     :param timers: delayed calls; ended by the caller.
     :param monotonicNs: the time in nanoseconds.
     :param timeout: nanoseconds that connecting and each reply may take.
@@ -51,6 +53,7 @@ class ConnectionPool:
         self,
         target: Any,  # an ITarget; tests have simpler ones
         makeConnection: Callable[[], LoadConnection],
+        clock: IReactorTime,
         timers: Timers,
         monotonicNs: Callable[[], int],
         timeout: int,
@@ -62,6 +65,7 @@ class ConnectionPool:
         self.errors: Counter[str] = Counter()
         self._target = target
         self._makeConnection = makeConnection
+        self._clock = clock
         self._timers = timers
         self._monotonicNs = monotonicNs
         self._timeout = timeout
@@ -83,30 +87,18 @@ class ConnectionPool:
 
     def _open(self) -> None:
         connection = self._makeConnection()
-        opening: Deferred[Any] = self._target.open(connection)
+        opening = openChannel(self._target, connection, self._clock, self._timeout)
         self._opening.add(opening)
-        isLate = False
-
-        def cancel() -> None:
-            nonlocal isLate
-            isLate = True
-            opening.cancel()
-
-        timer = self._timers.limit(self._timeout, cancel)
 
         def opened(result: Any) -> None:
             self._opening.discard(opening)
             self.pending -= 1
-            self._timers.cancel(timer)
             if isinstance(result, Failure):
-                self._failed(self._timedOut() if isLate else result)
+                self._failed(result)
             else:
                 self._opened(connection, result)
 
         opening.addBoth(opened)
-
-    def _timedOut(self) -> Failure:
-        return Failure(ConnectionClosed(f"no connection in {seconds(self._timeout)}"))
 
     def _failed(self, failure: Failure) -> None:
         self.errors[failureReason(failure)] += 1

@@ -50,11 +50,11 @@ class LoadWorker(ParentPipe):
             connect=assignment.connect,
             onInterval=self._intervalEnded,
         )
-        preparing.addCallbacks(self._prepared, self._failed)
+        preparing.addCallbacks(self._prepared, self._failed).addErrback(self._crashed)
 
     def _prepared(self, load: LoadGenerator) -> None:
         self._load = load
-        load.result.addCallbacks(self._finished, self._failed)
+        load.result.addCallbacks(self._finished, self._failed).addErrback(self._crashed)
         self._report(LoadReport())
 
     def messageReceived(self, message: object) -> None:
@@ -84,6 +84,11 @@ class LoadWorker(ParentPipe):
         isRefused = failure.check(ConnectError, ExchangeError)
         error = ConnectionClosed if isRefused else TargetError
         self._end(LoadReport(error=error(describeFailure(failure))))
+
+    def _crashed(self, failure: Failure) -> None:
+        """A fault of ours: a process that can report nothing must not stay."""
+        self._report(LoadReport(error=TargetError(f"internal error: {failure.value!r}")))
+        self.stop()
 
     def _end(self, report: LoadReport) -> None:
         self._report(report)

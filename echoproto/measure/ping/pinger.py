@@ -15,9 +15,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.errors import ConnectionClosed, EchoprotoError, ExchangeError
-from echoproto.measure.latency import LatencyHistogram
+from echoproto.errors import EchoprotoError, ExchangeError
 from echoproto.measure.ping.awaited import AwaitedProbes
+from echoproto.measure.ping.channel import PingChannel
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
@@ -25,6 +25,9 @@ from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.targets.failures import failureReason, sendErrorReason
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
+
+#: Reason of a probe that a stream does not accept.
+NOT_READ = "not sent: the server does not read"
 
 
 @implementer(IReplyReceiver)
@@ -63,15 +66,11 @@ class Pinger:
         self._plan = plan
         self._onReply = onReply
         self._preparedAt = preparedAt
-        self._channel: Any = None
-        self._opening: Deferred[Any] | None = None
-        self._connecting, self._securing = LatencyHistogram(), LatencyHistogram()
+        self._channel = PingChannel(target, self, clock, plan.timeout)
         self._awaited = AwaitedProbes(clock, plan.timeout, self._timedOut)
         self._next: IDelayedCall | None = None
         self._deadline: DeadlineCall | None = None
         self._schedule = ProbeSchedule(plan.interval)
-        # Replies that the receive buffers of earlier channels have dropped.
-        self._dropped = 0
         # Whether a probe is due that waits for the reply to the one before it.
         self._isHeld = False
         self._isOver = False
@@ -95,15 +94,14 @@ class Pinger:
 
     def snapshot(self) -> PingResult:
         """The figures so far."""
-        if self._channel is not None:
-            self._record.dropped = self._dropped + self._channel.dropped()
+        self._record.dropped = self._channel.dropped
         return PingResult(
             self.target.name,
             self._plan,
             self._record,
             max(self._monotonicNs() - self._began, 0),
-            self._connecting,
-            self._securing,
+            self._channel.connecting,
+            self._channel.securing,
             self._schedule.heldUp,
             self._schedule.delayed,
         )
@@ -125,9 +123,9 @@ class Pinger:
         for call in (self._next, self._deadline):
             if call is not None and call.active():
                 call.cancel()
-        if self._opening is not None:
-            self._opening.cancel()
-        self._close()
+        self._channel.end(self._awaited.isComplete)
+        self._awaited.disconnected()
+        self._record.dropped = self._channel.dropped
 
     def _later(self, time: int, call: Callable[..., Any], *arguments: object) -> IDelayedCall:
         return self._clock.callLater(max(time, 0) / SECOND, call, *arguments)
@@ -147,40 +145,13 @@ class Pinger:
             self._isHeld = bool(self._awaited)
             if self._isHeld:
                 return
-            self._close()
-        if self._channel is None:
-            self._open()
-        else:
+            self._channel.close(self._awaited.isComplete)
+            self._awaited.disconnected()
+            self._record.dropped = self._channel.dropped
+        if self._channel.isOpen:
             self._send()
-
-    def _open(self) -> None:
-        opening = self._opening = self.target.open(self)
-        timer = DeadlineCall(self._clock, self._plan.timeout / SECOND, opening.cancel)
-
-        def opened(result: Any) -> Any:
-            self._opening = None
-            # Only the timeout and the end of the run cancel the connection attempt.
-            isLate = not timer.active()
-            if not isLate:
-                timer.cancel()
-            if isinstance(result, Failure) and isLate and not self._isOver:
-                return Failure(ConnectionClosed(f"no connection in {seconds(self._plan.timeout)}"))
-            return result
-
-        opening.addBoth(opened)
-        opening.addCallbacks(self._opened, self._notOpened)
-
-    def _opened(self, channel: Any) -> None:
-        if self._isOver:
-            channel.close()
-            return
-        self._channel = channel
-        channel.waited()
-        if channel.connectTime is not None:
-            self._connecting.add(channel.connectTime)
-        if channel.handshakeTime is not None:
-            self._securing.add(channel.handshakeTime)
-        self._send()
+        else:
+            self._channel.open().addCallbacks(lambda _: self._send(), self._notOpened)
 
     def _notOpened(self, failure: Failure) -> None:
         if self._isOver:
@@ -196,11 +167,14 @@ class Pinger:
     def _send(self) -> None:
         probe = self._record.send(self._monotonicNs())
         sequence = self._record.sent - 1
-        self._awaited.add(sequence, self._channel.ordered)
-        try:
-            self._channel.send(probe)
-        except (OSError, EchoprotoError) as error:
-            self._lose(sequence, sendErrorReason(error))
+        if self._channel.isBlocked:
+            self._lose(sequence, NOT_READ)
+        else:
+            self._awaited.add(sequence, self._channel.isOrdered)
+            try:
+                self._channel.send(probe)
+            except (OSError, EchoprotoError) as error:
+                self._lose(sequence, sendErrorReason(error))
         self._scheduleNext()
 
     def _scheduleNext(self) -> None:
@@ -222,7 +196,7 @@ class Pinger:
 
     def _endIfDone(self) -> None:
         enough = self._plan.count is not None and self._record.sent >= self._plan.count
-        if not enough or self._opening is not None or self._awaited:
+        if not enough or self._channel.isOpening or self._awaited:
             return
         wait = self._lateReplyTime()
         if wait <= 0:
@@ -243,9 +217,9 @@ class Pinger:
     def replyReceived(self, reply: bytes) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         # In this order, so that a pause between the two cannot make a round trip too short.
-        waited = 0 if self._channel is None else self._channel.waited()
+        waited = self._channel.waited
         now = self._monotonicNs() - waited
-        if self._channel is not None and self._channel.ordered:
+        if self._channel.isOrdered:
             outcome = self._record.receiveFor(self._awaited.next(), reply, now)
         else:
             outcome = self._record.receive(reply, now)
@@ -260,8 +234,7 @@ class Pinger:
 
     def connectionLost(self, reason: str) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
-        if self._channel is None or not self._channel.connectionless:
-            self._channel = None
+        if self._channel.lost():
             self._awaited.disconnected()
         for sequence in self._awaited:
             self._lose(sequence, reason)
@@ -274,12 +247,3 @@ class Pinger:
     def _lose(self, sequence: int, reason: str) -> None:
         self._awaited.discard(sequence)
         self._onReply(self._record.lose(sequence, reason))
-
-    def _close(self) -> None:
-        channel, self._channel = self._channel, None
-        isComplete = self._awaited.isComplete
-        self._awaited.disconnected()
-        if channel is not None:
-            self._dropped += channel.dropped()
-            self._record.dropped = self._dropped
-            (channel.close if isComplete else channel.abort)()

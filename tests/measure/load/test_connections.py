@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from errno import EAGAIN, ECONNRESET
 from typing import Any
 
-from twisted.internet.interfaces import IPushProducer
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
@@ -105,7 +104,6 @@ class OpenTests(ConnectionTestCase):
 
     def test_backpressure(self) -> None:
         """It takes no message while the transport is full, or too many wait for their replies."""
-        verifyObject(IPushProducer, self.connection)
         producer = self.channel.producer
         for call, isReady in (
             (producer.pauseProducing, False),

@@ -45,7 +45,7 @@ class FakeChannel:
             self.receiver.replyReceived(self.sent.pop(0))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """The connection is its own producer."""
+        self.producer = producer
 
     def unregisterProducer(self) -> None:
         """See ``registerProducer``."""
@@ -298,7 +298,7 @@ class OpenTests(LoadingTestCase):
         """Nothing is queued for a server that does not read; in the end it is lost."""
         loading = self.open(1000, connections=1, duration=SECOND, timeout=SECOND)
         [channel] = self.target.channels
-        channel.receiver.pauseProducing()
+        channel.producer.pauseProducing()
         for _ in range(1000):
             self.clock.advance(0.001)
         self.assertEqual(len(channel.sent), 1)
@@ -310,7 +310,7 @@ class OpenTests(LoadingTestCase):
     def test_slowReaderCount(self) -> None:
         """Of a number of messages, those that could not be sent in time are lost."""
         loading = self.open(1000, connections=1, count=3, duration=SECOND, timeout=SECOND)
-        self.target.channels[0].receiver.pauseProducing()
+        self.target.channels[0].producer.pauseProducing()
         for _ in range(1000):
             self.clock.advance(0.001)
         self.answer()
@@ -555,3 +555,12 @@ class ConnectionTests(LoadingTestCase):
         self.assertTrue(channel.closed)
         result = self.ended(loading)
         self.assertEqual((result.sent, result.rate, result.busy), (0, 0, 0))
+
+
+class FaultTests(LoadingTestCase):
+    def test_fault(self) -> None:
+        """If anything raises while the load ends, the result fails, so that the program ends."""
+        loading = self.begin(connections=1)
+        self.patch(self.target.channels[0], "abort", lambda: 1 / 0)
+        loading.stop()
+        self.failureResultOf(loading.result, ZeroDivisionError)

@@ -51,7 +51,13 @@ class PoolTests(SynchronousTestCase):
         self.openings: list[Deferred[Any]] = []
         self.attempts: list[Any] = []
         self.pool = ConnectionPool(
-            self, self.makeConnection, self.timers, self.now, TIMEOUT, self.attempts.append
+            self,
+            self.makeConnection,
+            self.clock,
+            self.timers,
+            self.now,
+            TIMEOUT,
+            self.attempts.append,
         )
 
     def now(self) -> int:

@@ -104,6 +104,19 @@ class LoadWorkerTests(SynchronousTestCase):
         worker.dataReceived(GO_MESSAGE)
         self.assertIsInstance(self.reports()[-1].error, TargetError)
 
+    def test_fault(self) -> None:
+        """If anything raises while a worker ends, it reports that and stops."""
+        self.patch(LoadWorker, "_finished", lambda worker, result: 1 / 0)
+        worker = self.makeWorker(plan=LoadPlan(connections=1, duration=None, count=1))
+        worker.dataReceived(GO_MESSAGE)
+        self.reports()
+        for _ in range(3):
+            self.pairs[0].pump()
+        self.assertEqual(
+            str(self.reports()[-1].error), "internal error: ZeroDivisionError('division by zero')"
+        )
+        self.assertTrue(self.reactor.stopped)
+
     def test_poolGone(self) -> None:
         """If the pool is gone before it is ready, or reads no more, it ends once."""
         worker = LoadWorker(self.reactor, makeAssignment())

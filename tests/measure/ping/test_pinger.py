@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 from echoproto.errors import DatagramTooLong
 from echoproto.measure.clientlimits import DROPPED_REMEDY
 from echoproto.measure.ping.payload import ProbePayload
-from echoproto.measure.ping.pinger import Pinger
+from echoproto.measure.ping.pinger import NOT_READ, Pinger
 from echoproto.measure.ping.plan import PingPlan
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
@@ -30,11 +30,19 @@ class FakeChannel:
     connectTime: int | None = 3 * MS
     handshakeTime: int | None = None
 
+    producer: Any = None
+
     def __init__(self, ordered: bool) -> None:
         self.ordered = ordered
         self.sent: list[bytes] = []
         self.closed = self.aborted = False
         self.error: Exception | None = None
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        self.producer = producer
+
+    def unregisterProducer(self) -> None:
+        self.producer = None
 
     def send(self, probe: bytes) -> None:
         if self.error is not None:
@@ -372,6 +380,22 @@ class PingingTests(SynchronousTestCase):
             self.clock.advance(0.01)
             self.assertEqual(self.seen[1].reason, reason)
             self.successResultOf(pinging.result)
+
+    def test_notRead(self) -> None:
+        """While the server of a stream does not read, probes are lost instead of queued."""
+        pinging = self.begin(count=3, interval=10 * MS)
+        channel: Any = self.target.channels[0]
+        channel.producer.pauseProducing()
+        self.clock.advance(0.01)
+        self.assertEqual([outcome.reason for outcome in self.seen], [NOT_READ])
+        channel.producer.resumeProducing()
+        self.clock.advance(0.01)
+        for probe in range(2):
+            self.answer(probe=probe)
+        self.assertEqual([outcome.sequence for outcome in self.seen], [1, 0, 2])
+        record = self.successResultOf(pinging.result).record
+        self.assertEqual((len(channel.sent), record.lost), (2, 1))
+        self.assertIsNone(channel.producer)
 
     def test_refused(self) -> None:
         """A connection that is refused loses its probe; the next is tried at its time."""
