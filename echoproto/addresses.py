@@ -17,7 +17,8 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from socket import if_indextoname
+from socket import AF_INET, AF_INET6, if_indextoname, inet_ntop
+from sys import byteorder
 from typing import Any
 
 from twisted.internet.address import IPv4Address as TCP4Address
@@ -51,6 +52,19 @@ def datagramAddress(address: tuple[Any, ...]) -> TCP4Address | TCP6Address:
     if ":" not in host:
         return TCP4Address("UDP", host, port)
     return TCP6Address("UDP", f"{host}%{_interfaceName(scope)}" if scope else host, port)
+
+
+def rawAddress(address: bytes) -> tuple[str, int]:
+    """
+    Host and port of a socket address of the kernel.
+
+    :param address: a struct sockaddr_in or sockaddr_in6, ip(7) and ipv6(7).
+    """
+    family = int.from_bytes(address[:2], byteorder)
+    packed = address[4:8] if family == AF_INET else address[8:24]
+    return inet_ntop(AF_INET if family == AF_INET else AF_INET6, packed), int.from_bytes(
+        address[2:4], "big"
+    )
 
 
 def _interfaceName(index: int) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from hypothesis import given
@@ -18,6 +19,7 @@ from echoproto.addresses import (
     parseNetwork,
     peerUID,
     rateLimitKey,
+    rawAddress,
     unmapped,
 )
 from echoproto.transports.unix import UNIXPeer
@@ -217,6 +219,14 @@ class DatagramAddressTests(SynchronousTestCase):
         ):
             made = datagramAddress(address)
             self.assertEqual((made.type, made.host, made.port), ("UDP", host, 7))
+
+    def test_raw(self) -> None:
+        """The kernel's form of an address, of either family, is read."""
+        family = struct.pack("=H", socket.AF_INET) + b"\x1f\x90"
+        self.assertEqual(rawAddress(family + bytes([192, 0, 2, 1]) + bytes(8)), ("192.0.2.1", 8080))
+        family = struct.pack("=H", socket.AF_INET6) + b"\x1f\x90" + bytes(4)
+        packed = socket.inet_pton(socket.AF_INET6, "fe80::1") + b"\x02\0\0\0"
+        self.assertEqual(rawAddress(family + packed), ("fe80::1", 8080))
 
     def test_maxDatagram(self) -> None:
         """The longest datagram depends on the family."""

@@ -17,13 +17,13 @@ port. Such a loop looks like a busy client, so it cannot be stopped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from functools import lru_cache
 from math import inf
 from typing import Any
 
-from echoproto.addresses import AddressFilter, rateLimitKey
+from echoproto.addresses import AddressFilter, rateLimitKey, rawAddress
 
 #: Refused source ports: no honest client sends from them, and the services on them answer anything.
 #: 0 (no reply possible), 7 echo, 9 discard, 11 systat, 13 daytime, 15 netstat, 17 quote of the day,
@@ -33,6 +33,9 @@ LOOPING_PORTS = frozenset({0, 7, 9, 11, 13, 15, 17, 19, 37})
 #: Datagrams per second and source, and the size of a burst: ten times the rate of ``ping -i 0.01``,
 #: which leaves room to measure, and little compared with an unlimited loop.
 DATAGRAM_RATE = 1000.0
+
+#: The rate that stands for no limit: more than any machine can receive.
+UNLIMITED_RATE = 1e15
 
 #: Sources remembered. When the table is full, the sources that were silent longest are dropped.
 #: They start again with a full bucket, so forged sources cost honest ones no reply.
@@ -75,6 +78,8 @@ class TokenBuckets:
         for one that has been used before.
     :param seconds: the clock, in seconds.
     :param capacity: maximum number of buckets; the most recent half is never dropped.
+    :ivar aliases: buckets of the current generation by further keys of the caller; it is emptied
+        when a generation begins.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class TokenBuckets:
         # datagram.
         self._current: dict[str, list[float]] = {}
         self._previous: dict[str, list[float]] = {}
+        self.aliases: dict[bytes, list[float]] = {}
 
     def __len__(self) -> int:
         return len(self._current) + len(self._previous)
@@ -103,9 +109,15 @@ class TokenBuckets:
         if bucket[0]:
             bucket[0] -= 1
             return True
-        return self._refill(bucket)
+        return self.refill(bucket)
 
-    def _refill(self, bucket: list[float]) -> bool:
+    def addAlias(self, alias: bytes, key: str) -> None:
+        """Let ``alias`` mean the bucket of ``key``, from which a token was taken just now."""
+        if len(self.aliases) >= 2 * self._half:
+            self.aliases.clear()
+        self.aliases[alias] = self._current[key]
+
+    def refill(self, bucket: list[float]) -> bool:
         """Refill a bucket; take a token, and some in advance."""
         _, level, last = bucket
         now = self._seconds()
@@ -126,6 +138,7 @@ class TokenBuckets:
         bucket = self._previous.pop(key, None) or [0, self._burst, 0.0]
         if len(self._current) >= self._half:
             self._current, self._previous = {}, self._current
+            self.aliases.clear()
         self._current[key] = bucket
         return bucket
 
@@ -242,11 +255,14 @@ class DatagramAdmission:
         self._ownPorts: Counter[int] = Counter()
         # Attributes of this object, because they are read for every datagram.
         self._unanswered = self._refusedPorts
-        self._buckets = TokenBuckets(rate, max(rate, 1.0), seconds) if rate else None
+        # Without a limit the buckets are so full that they are never empty.
+        rate = rate or UNLIMITED_RATE
+        self._buckets = TokenBuckets(rate, max(rate, 1.0), seconds)
 
     def addOwnPort(self, port: int) -> None:
         """Refuse datagrams from ``port``, on which this program listens, from now on."""
         self._ownPorts[port] += 1
+        self._buckets.aliases.clear()
         self._unanswered = self._refusedPorts | set(self._ownPorts)
 
     def removeOwnPort(self, port: int) -> None:
@@ -267,9 +283,33 @@ class DatagramAdmission:
         # Not isinstance(), which would call the metaclass of an Enum.
         if type(source) is Refusal:
             return source
-        if self._buckets is not None and not self._buckets.take(source):
-            return Refusal.RATE
-        return None
+        return None if self._buckets.take(source) else Refusal.RATE
+
+    def refusals(self, sources: Sequence[bytes]) -> dict[int, Refusal]:
+        """
+        The datagrams of a batch that must not be answered: their indexes, in order, and reasons.
+
+        :param sources: their source addresses; see :func:`rawAddress`.
+        """
+        refused: dict[int, Refusal] = {}
+        for index, bucket in enumerate(map(self._buckets.aliases.get, sources)):
+            if bucket is None:
+                refusal = self._refusalOfNew(sources[index])
+                if refusal is not None:
+                    refused[index] = refusal
+            elif bucket[0]:
+                bucket[0] -= 1
+            elif not self._buckets.refill(bucket):
+                refused[index] = Refusal.RATE
+        return refused
+
+    def _refusalOfNew(self, address: bytes) -> Refusal | None:
+        """As :meth:`refusal`; and if the source may be answered, remember it."""
+        host, port = rawAddress(address)
+        refusal = self.refusal(host, port)
+        if refusal is None or refusal is Refusal.RATE:
+            self._buckets.addAlias(address, str(self._sourceOf(host)))
+        return refusal
 
     def _classify(self, host: str) -> str | Refusal:
         """The rate-limit key of a source, or the reason why it is never answered."""

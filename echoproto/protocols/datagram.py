@@ -10,15 +10,39 @@ Twisted. Whole datagrams and the right source address are provided by the transp
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.error import MessageLengthError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import DatagramProtocol
+from zope.interface import Interface
 
 from echoproto.errors import errnoName
 from echoproto.protocols.admission import DatagramAdmission, Refusal
 from echoproto.protocols.observer import DatagramTotals, IObserver, NullObserver
+
+
+class IDatagramEcho(Interface):
+    """
+    A datagram protocol whose reply is always the request: a port may receive and send its datagrams
+    in batches, and call these methods instead of ``datagramReceived``.
+    """
+
+    def admit(sources: Sequence[bytes], size: int) -> Sequence[int]:
+        """
+        Datagrams were received.
+
+        :param sources: their source addresses in order, as :func:`rawAddress` reads them.
+        :param size: the bytes of all.
+        :return: the indexes of those that must not be answered, in order.
+        """
+
+    def sent(count: int, size: int) -> None:
+        """``count`` replies with together ``size`` bytes were sent."""
+
+    def sendFailed(error: Exception) -> None:
+        """One reply was not sent."""
 
 
 class DatagramServerProtocol(DatagramProtocol):
@@ -48,6 +72,7 @@ class DatagramServerProtocol(DatagramProtocol):
         self._refused: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._receiveErrors: Counter[str] = Counter()
+        self._countDropped: Callable[[], int] = int
 
     def reply(self, request: bytes) -> bytes | Refusal:
         """
@@ -71,6 +96,7 @@ class DatagramServerProtocol(DatagramProtocol):
             self._bytesSent,
             dict(self._refused),
             dict(errors),
+            self._countDropped(),
         )
 
     def startProtocol(self) -> None:
@@ -79,13 +105,17 @@ class DatagramServerProtocol(DatagramProtocol):
         self._ownPort = port.getHost().port
         self.admission.addOwnPort(self._ownPort)
         # Kept, because the port is gone when the totals are reported; only our own port counts
-        # these errors.
+        # these.
         self._receiveErrors = port.receiveErrors if hasattr(port, "receiveErrors") else Counter()
+        self._countDropped = getattr(port, "droppedDatagrams", int)
 
     def stopProtocol(self) -> None:
         """The port is closed: report the totals."""
         self.admission.removeOwnPort(self._ownPort)
-        self.observer.datagramsStopped(self.totals())
+        totals = self.totals()
+        # The socket, which counts them, will be closed.
+        self._countDropped = lambda: totals.dropped
+        self.observer.datagramsStopped(totals)
 
     def datagramReceived(self, datagram: bytes, addr: tuple[Any, ...]) -> None:
         """
@@ -117,14 +147,17 @@ class DatagramServerProtocol(DatagramProtocol):
         """Send a reply and count it, or the error. Returns whether it was sent."""
         try:
             self.transport.write(reply, addr)
-        except OSError as error:
-            # A full queue, a firewall, no route: UDP may lose a datagram. A retry here would turn a
-            # lasting fault into a loop.
-            self._errors[f"send {errnoName(error)}"] += 1
-            return False
-        except MessageLengthError:
-            self._errors["send EMSGSIZE"] += 1
+        except (OSError, MessageLengthError) as error:
+            self.sendFailed(error)
             return False
         self._answered += 1
         self._bytesSent += len(reply)
         return True
+
+    def sendFailed(self, error: Exception) -> None:
+        """
+        Count a reply that was not sent: a full queue, a firewall, no route. UDP may lose a
+        datagram; a retry would turn a lasting fault into a loop.
+        """
+        name = errnoName(error) if isinstance(error, OSError) else "EMSGSIZE"
+        self._errors[f"send {name}"] += 1

@@ -8,7 +8,12 @@ received, the data from it is sent back in an answering datagram".
 
 from __future__ import annotations
 
-from echoproto.protocols.datagram import DatagramServerProtocol
+from collections.abc import Sequence
+from typing import Any
+
+from zope.interface import directlyProvides
+
+from echoproto.protocols.datagram import DatagramServerProtocol, IDatagramEcho
 from echoproto.protocols.stream import StreamFactory, StreamProtocol
 
 
@@ -80,5 +85,27 @@ class EchoDatagramProtocol(DatagramServerProtocol):
     ``listenDatagrams(reactor, 12345, EchoDatagramProtocol(reactor))``
     """
 
-    # The hot path: the reply is the request, so there is nothing to compute or to measure.
+    # The reply is the request, so there is nothing to compute or to measure.
     answer = DatagramServerProtocol.send
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # A subclass may want to see its datagrams; if not, it declares the interface itself.
+        if type(self) is EchoDatagramProtocol:
+            directlyProvides(self, IDatagramEcho)
+
+    # IDatagramEcho
+
+    def admit(self, sources: Sequence[bytes], size: int) -> Sequence[int]:
+        """Count received datagrams, and refuse some."""
+        self._received += len(sources)
+        self._bytesReceived += size
+        refused = self.admission.refusals(sources)
+        for refusal in refused.values():
+            self._refused[refusal.value] += 1
+        return list(refused)
+
+    def sent(self, count: int, size: int) -> None:
+        """Count sent replies."""
+        self._answered += count
+        self._bytesSent += size

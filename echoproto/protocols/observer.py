@@ -74,6 +74,8 @@ class DatagramTotals:
     :ivar bytesSent: payload bytes sent.
     :ivar refused: datagrams not answered, by reason.
     :ivar errors: failed sends and receives, by name of the errno (``ENOBUFS``) or fault.
+    :ivar dropped: datagrams that the kernel dropped before they were read, most of them because the
+        receive buffer was full; 0 if the kernel or the port does not count them.
     """
 
     received: int = 0
@@ -82,6 +84,7 @@ class DatagramTotals:
     bytesSent: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
+    dropped: int = 0
 
 
 class IObserver(Interface):

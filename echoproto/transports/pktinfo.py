@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import lru_cache
+from struct import Struct
 
 # Python has this name from 3.14 on; 8 in Linux's ip(7).
 _IP_PKTINFO = 8
@@ -26,9 +27,9 @@ _DESTINATION_OPTIONS: dict[int, list[tuple[int, int]]] = (
 )
 
 
-# struct in6_pktinfo and struct in_pktinfo are 20 and 12 bytes; for IPv4 on an IPv6 socket the
-# kernel reports both.
-_ANCILLARY_BYTES = socket.CMSG_SPACE(20) + socket.CMSG_SPACE(12)
+#: Room for the ancillary data of a datagram: struct in6_pktinfo and struct in_pktinfo are 20 and 12
+#: bytes; for IPv4 on an IPv6 socket the kernel reports both.
+ANCILLARY_BYTES = socket.CMSG_SPACE(20) + socket.CMSG_SPACE(12)
 
 
 # The prefix of IPv4 addresses in IPv6 (RFC 4291 section 2.5.5.2).
@@ -89,6 +90,45 @@ def replySource(ancillary: list[Ancillary], vrf: Callable[[int], int] = vrfOf) -
             interface = data[16:20] if linkLocal else _vrfIndex(data[16:20], vrf)
             return [(level, kind, data[:16] + interface)]
     return []
+
+
+# struct cmsghdr: its length with the data, level and type; see cmsg(3).
+_HEADER = Struct("Nii")
+
+
+def parseControl(control: bytes) -> list[Ancillary]:
+    """The ancillary data in the memory that recvmsg(2) filled; the rest of it must be zeros."""
+    found = []
+    while len(control) >= _HEADER.size:
+        length, level, kind = _HEADER.unpack_from(control)
+        if length < _HEADER.size:
+            break
+        found.append((level, kind, control[_HEADER.size : length]))
+        control = control[socket.CMSG_SPACE(length - _HEADER.size) :]
+    return found
+
+
+def packControl(ancillary: list[Ancillary]) -> bytes:
+    """The memory for sendmsg(2) with these ancillary data."""
+    return b"".join(
+        (_HEADER.pack(socket.CMSG_LEN(len(data)), level, kind) + data).ljust(
+            socket.CMSG_SPACE(len(data)), b"\0"
+        )
+        for level, kind, data in ancillary
+    )
+
+
+@lru_cache(maxsize=256)
+def replyControl(control: bytes) -> bytes | None:
+    """
+    As :func:`replySource`, in the form of :func:`packControl`.
+
+    :return: ``None`` if the datagram was sent to a group.
+    """
+    try:
+        return packControl(replySource(parseControl(control)))
+    except NotUnicast:
+        return None
 
 
 def _vrfIndex(interface: bytes, vrf: Callable[[int], int]) -> bytes:

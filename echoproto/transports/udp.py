@@ -35,14 +35,19 @@ from zope.interface import Interface
 
 from echoproto.addresses import MAX_IPV6_DATAGRAM, datagramAddress
 from echoproto.errors import errnoName
+from echoproto.protocols.datagram import IDatagramEcho
+from echoproto.transports.batchecho import BatchEcho
+from echoproto.transports.datagrambatch import datagramBatch
 from echoproto.transports.pktinfo import (
-    _ANCILLARY_BYTES,
+    ANCILLARY_BYTES,
     Ancillary,
     NotUnicast,
     destinations,
     enablePacketInfo,
+    parseControl,
     replySource,
 )
+from echoproto.transports.receivebuffer import droppedDatagrams
 from echoproto.transports.serversocket import (
     bindSocket,
     boundAddress,
@@ -100,6 +105,8 @@ class DatagramPort(Port):
         self._bound = b""
         self._oneAddress = False
         self._others: DatagramPort | None = None
+        self._batches: BatchEcho | None = None
+        self._droppedBefore = 0
 
     def startListening(self) -> None:
         """
@@ -109,8 +116,25 @@ class DatagramPort(Port):
         """
         if cast(Any, self)._preexistingSocket is None:
             cast(Any, self)._preexistingSocket = self._boundSocket()
+        self._droppedBefore = droppedDatagrams(cast(Any, self)._preexistingSocket)
         Port.startListening(self)
         self._bound = boundAddress(self.socket)
+        self._useBatches()
+
+    def droppedDatagrams(self) -> int:
+        """
+        Number of datagrams that the kernel has dropped since the port began to listen, because its
+        receive buffer was full or their checksum was wrong.
+        """
+        # The kernel counts since the socket was made, in 32 bits.
+        return droppedDatagrams(self.socket) - self._droppedBefore & 0xFFFF_FFFF
+
+    def _useBatches(self) -> None:
+        """Answer in batches, if the protocol and the system permit."""
+        batch = datagramBatch(self.socket.family, not self._oneAddress)
+        permitted = IDatagramEcho.providedBy(self.protocol) and not self._connectedAddr
+        if batch is not None and permitted and self.maxPacketSize >= MAX_IPV6_DATAGRAM:
+            self._batches = BatchEcho(self.protocol, batch, self.receiveErrors)
 
     def _boundSocket(self) -> socket.socket:
         try:
@@ -139,9 +163,11 @@ class DatagramPort(Port):
 
     def doRead(self) -> None:
         """Receive waiting datagrams, at most those of one turn; called by the reactor."""
-        self._answering = not self._connectedAddr
+        self._answering = self._batches is None and not self._connectedAddr
         try:
-            if self._oneAddress:
+            if self._batches is not None:
+                self._answerBatch(self._batches)
+            elif self._oneAddress:
                 self._takeHere()
             else:
                 self._takeAnywhere()
@@ -150,6 +176,17 @@ class DatagramPort(Port):
                 self._failed(error)
         finally:
             self._answering = False
+
+    def _answerBatch(self, batches: BatchEcho) -> None:
+        """A turn of a port that answers with the requests themselves."""
+        try:
+            batches.takeTurn(self.socket.fileno())
+        except OSError:
+            raise
+        except Exception:  # noqa: BLE001 - as below
+            self._log.failure("a datagram protocol failed")
+        if self._bound and not self._oneAddress:
+            self._noteAddress(parseControl(batches.control))
 
     def _takeHere(self) -> None:
         """A turn of a port with one address, at half the cost of asking for each destination."""
@@ -169,7 +206,7 @@ class DatagramPort(Port):
         turn = 0
         while turn < self.maxThroughput:
             turn += 1
-            datagram, ancillary, flags, addr = receive(self.maxPacketSize, _ANCILLARY_BYTES)
+            datagram, ancillary, flags, addr = receive(self.maxPacketSize, ANCILLARY_BYTES)
             if flags & _TRUNCATED:
                 self.receiveErrors["receive truncated"] += 1
                 continue
@@ -191,14 +228,16 @@ class DatagramPort(Port):
             self.receiveErrors["receive sent to a group"] += 1
             return False
         self._ancillary = ancillary
-        if (
-            self._bound
-            and self.maxPacketSize >= MAX_IPV6_DATAGRAM
-            and self._bound in destinations(ancillary)
-        ):
+        if self._bound and self.maxPacketSize >= MAX_IPV6_DATAGRAM:
+            self._noteAddress(ancillary)
+        return True
+
+    def _noteAddress(self, ancillary: list[Ancillary]) -> None:
+        """Ask for no more destinations if the port's address is that of a host."""
+        if self._bound in destinations(ancillary):
             self._oneAddress = True
             enablePacketInfo(self.socket, 0)
-        return True
+            self._useBatches()
 
     def connect(self, host: str, port: int) -> None:
         """See ``IUDPTransport``; with the scope of a link-local address."""
@@ -207,6 +246,7 @@ class DatagramPort(Port):
         # The stock port would pass a scope of 0, which replaces that in the address.
         self.socket.connect(socketAddress(host, port, self.addressFamily))
         cast(Any, self)._connectedAddr = (host, port)
+        self._batches = None
 
     def reportOthers(self, report: Callable[[bytes, tuple[Any, ...]], None] | None) -> None:
         """

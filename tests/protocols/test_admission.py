@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import struct
 from math import inf
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
 from hypothesis import given
@@ -16,6 +18,15 @@ from echoproto.protocols.admission import (
     Refusal,
     TokenBuckets,
 )
+
+
+def rawSource(host: str, port: int) -> bytes:
+    """A source address as the kernel writes it."""
+    if ":" in host:
+        return struct.pack("=H", AF_INET6) + struct.pack(
+            "!HI16sI", port, 0, inet_pton(AF_INET6, host), 0
+        )
+    return struct.pack("=H", AF_INET) + struct.pack("!H4s8x", port, inet_pton(AF_INET, host))
 
 
 class TokenBucketsTests(SynchronousTestCase):
@@ -452,3 +463,71 @@ class DatagramAdmissionTests(SynchronousTestCase):
         self.assertIsNone(admission.refusal("2001:db8::1", 40_000))
         self.assertIs(admission.refusal("2001:db8::3", 40_000), Refusal.RATE)
         self.assertIs(admission.refusal("2001:db8::2", 40_000), Refusal.DENIED)
+
+
+class BatchAdmissionTests(SynchronousTestCase):
+    """Decisions by the kernel's source addresses, for a batch."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+
+    def admission(self, **options: Any) -> DatagramAdmission:
+        return DatagramAdmission(self.clock.seconds, **options)
+
+    def test_sameDecisions(self) -> None:
+        """They are those for single datagrams, of known and of new sources."""
+        networks = AddressFilter(deny=["192.0.2.66"])
+        hosts = ["192.0.2.1", "192.0.2.66", "224.0.0.1", "192.0.2.1", "192.0.2.2", "192.0.2.1"]
+        sources = [(host, port) for port in (40_000, 7, 40_001) for host in hosts]
+        single, batch = (self.admission(rate=3.0, networks=networks) for _ in range(2))
+        for _ in range(3):
+            expected = {
+                index: refusal
+                for index, source in enumerate(sources)
+                if (refusal := single.refusal(*source)) is not None
+            }
+            self.assertEqual(batch.refusals([rawSource(*source) for source in sources]), expected)
+            self.clock.advance(0.5)
+
+    def test_IPv6(self) -> None:
+        """Sources of one /64 share a rate, whatever their scope and flow."""
+        admission = self.admission(rate=2.0)
+        sources = [rawSource(f"2001:db8::{number}", 40_000) for number in range(1, 4)]
+        self.assertEqual(admission.refusals(sources), {2: Refusal.RATE})
+
+    def test_ownPort(self) -> None:
+        """A known source is refused as soon as its port is our own, and answered after that."""
+        admission = self.admission()
+        source = [rawSource("192.0.2.1", 12_345)]
+        self.assertEqual(admission.refusals(source), {})
+        admission.addOwnPort(12_345)
+        self.assertEqual(admission.refusals(source), {0: Refusal.OWN_PORT})
+        admission.removeOwnPort(12_345)
+        self.assertEqual(admission.refusals(source), {})
+
+    def test_noLimit(self) -> None:
+        """Without a limit a known source is always answered."""
+        admission = self.admission(rate=0)
+        source = [rawSource("192.0.2.1", 40_000)] * 5000
+        self.assertEqual((admission.refusals(source), admission.refusals(source)), ({}, {}))
+
+    def test_forgotten(self) -> None:
+        """
+        A source whose bucket is forgotten, because there were many others, gets a full one, the
+        same by its raw address as by its host.
+        """
+        admission = self.admission()
+        admission._buckets = TokenBuckets(1.0, 1.0, self.clock.seconds, 4)
+        source = [rawSource("192.0.2.1", 40_000)]
+        self.assertEqual(admission.refusals(source * 2), {1: Refusal.RATE})
+        admission.refusals([rawSource(f"192.0.2.{host}", 40_000) for host in range(10, 20)])
+        self.assertEqual(admission.refusals(source * 2), {1: Refusal.RATE})
+        self.assertIs(admission.refusal("192.0.2.1", 40_000), Refusal.RATE)
+
+    def test_bounded(self) -> None:
+        """The ports of one source do not make the table grow without bound."""
+        admission = self.admission(rate=0)
+        admission._buckets = TokenBuckets(1e9, 1e9, self.clock.seconds, 10)
+        for port in range(1024, 2000):
+            self.assertEqual(admission.refusals([rawSource("192.0.2.1", port)]), {})
+            self.assertLessEqual(len(admission._buckets.aliases), 10)

@@ -100,13 +100,15 @@ class DatagramServerTests(SynchronousTestCase):
         self.assertEqual((totals.received, totals.answered), (4, 1))
 
     def test_totalsOnStop(self) -> None:
-        """When the port is closed the observer gets the totals, with the port's receive errors."""
+        """When the port is closed the observer gets the totals, with those of the port."""
         service = Answering(self.wire, self.observer)
         port: Any = self.wire.listenUDP(7778, service)
         port.receiveErrors = Counter({"receive ENOMEM": 2})
+        port.droppedDatagrams = iter([7]).__next__
         service.startProtocol()
         port.stopListening()
-        self.assertEqual(self.observer.totals, [DatagramTotals(errors={"receive ENOMEM": 2})])
+        totals = DatagramTotals(errors={"receive ENOMEM": 2}, dropped=7)
+        self.assertEqual((self.observer.totals, service.totals()), ([totals], totals))
 
     def test_abstract(self) -> None:
         """Subclasses must implement reply()."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from errno import EPERM
 from typing import Any
 
 from hypothesis import given
@@ -7,11 +8,15 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
+from echoproto.protocols.admission import Refusal
+from echoproto.protocols.datagram import IDatagramEcho
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory, EchoProtocol
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.testing import DatagramWire
 from echoproto.testing.streams import CLIENT_ADDRESS
+from tests.protocols.test_admission import rawSource
 
 
 class EchoProtocolTests(SynchronousTestCase):
@@ -85,6 +90,25 @@ class RelayTests(SynchronousTestCase):
         factory.protocol = LoggedEcho
         self.connected(factory)
         self.assertIsNone(self.transport.target)
+
+
+class BatchTests(SynchronousTestCase):
+    def test_counts(self) -> None:
+        """Datagrams of batches are counted as single ones are, and so are refusals and errors."""
+        service = EchoDatagramProtocol(Clock())
+        sources = [rawSource("192.0.2.1", port) for port in (40_000, 7, 40_001, 19)]
+        self.assertEqual(service.admit(sources, 100), [1, 3])
+        service.sent(1, 25)
+        service.sendFailed(OSError(EPERM, "x"))
+        refused = {Refusal.LOOPING_PORT.value: 2}
+        expected = DatagramTotals(4, 1, 100, 25, refused, {"send EPERM": 1})
+        self.assertEqual(service.totals(), expected)
+
+    def test_interface(self) -> None:
+        """The service provides IDatagramEcho; a subclass does not, unless it says so."""
+        verifyObject(IDatagramEcho, EchoDatagramProtocol(Clock()))
+        subclass = type("Subclass", (EchoDatagramProtocol,), {})
+        self.assertFalse(IDatagramEcho.providedBy(subclass(Clock())))
 
 
 class EchoDatagramTests(SynchronousTestCase):

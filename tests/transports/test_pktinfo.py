@@ -12,6 +12,9 @@ from echoproto.transports.pktinfo import (
     NotUnicast,
     destinations,
     enablePacketInfo,
+    packControl,
+    parseControl,
+    replyControl,
     replySource,
     vrfOf,
 )
@@ -79,6 +82,27 @@ class ReplySourceTests(SynchronousTestCase):
                 replySource([pktinfo6(address)], {3: 77}.__getitem__),
                 [pktinfo6(address, interface)],
             )
+
+
+class ControlTests(SynchronousTestCase):
+    """The memory of ancillary data; a kernel reads and fills it in test_datagrambatch.py."""
+
+    def test_packed(self) -> None:
+        """Packed ancillary data are read again, also with zeros behind; padding is dropped."""
+        ancillary = [pktinfo6("2001:db8::1"), pktinfo(), (socket.SOL_SOCKET, 1, b"x")]
+        packed = packControl(ancillary)
+        self.assertEqual(parseControl(packed), ancillary)
+        self.assertEqual(parseControl(packed + bytes(40)), ancillary)
+        self.assertEqual((packControl([]), parseControl(b"")), (b"", []))
+
+    def test_reply(self) -> None:
+        """The reply's are those of replySource(); a group has none."""
+        self.assertEqual(
+            replyControl(packControl([pktinfo()]) + bytes(40)),
+            packControl(replySource([pktinfo()])),
+        )
+        self.assertEqual(replyControl(bytes(72)), b"")
+        self.assertIsNone(replyControl(packControl([pktinfo6("ff02::1")])))
 
 
 class VRFTests(SynchronousTestCase):

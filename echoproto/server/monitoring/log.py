@@ -96,7 +96,7 @@ class LogObserver:
     ``ended``             ``peer``, ``ending``, ``seconds``, ``bytesReceived``, ``bytesSent``
     ``greeted``           ``peer``, ``said``
     ``closed``            ``received``, ``answered``, ``bytesReceived``, ``bytesSent``,
-                          ``refused``, ``errors``
+                          ``refused``, ``errors``, ``dropped``
     ``endings``           ``connections``, ``endings``, ``bytesReceived``, ``bytesSent``
     ``greetings``         ``clients``
     ``refused``           ``connections``, ``reasons``, ``peer`` (the last)
@@ -160,13 +160,15 @@ class LogObserver:
         self._say(
             "closed",
             "closed: {received} datagrams in, {answered} answered; "
-            "refused: {refused}; errors: {errors}",
+            "refused: {refused}; errors: {errors}"
+            + ("; dropped by the kernel: {dropped}" if totals.dropped else ""),
             received=totals.received,
             answered=totals.answered,
             bytesReceived=totals.bytesReceived,
             bytesSent=totals.bytesSent,
             refused=CountsByName(totals.refused),
             errors=CountsByName(totals.errors),
+            dropped=totals.dropped,
         )
 
     # Totals

@@ -122,6 +122,11 @@ _DATAGRAMS = (
         "reason",
     ),
     _Family(
+        "echoproto_datagrams_dropped_total",
+        "Datagrams dropped by the kernel.",
+        lambda totals: totals.dropped,
+    ),
+    _Family(
         "echoproto_errors_total",
         "Failed sends and receives, by error.",
         lambda totals: totals.errors,

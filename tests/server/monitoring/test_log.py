@@ -83,6 +83,12 @@ class LogObserverTests(ObserverTestCase):
             self.lines(), ["echo on tcp [::]:7 from 192.0.2.1:40000 said: {listener}\\n\\x1b[31m"]
         )
 
+    def test_dropped(self) -> None:
+        """If the kernel has dropped datagrams, the line of a closed listener says so."""
+        self.observer.datagramsStopped(DatagramTotals(5, 5, dropped=7))
+        [line] = self.lines()
+        self.assertTrue(line.endswith("errors: none; dropped by the kernel: 7"), line)
+
     def test_datagramsStopped(self) -> None:
         """A closed datagram listener is one line with its totals, also as fields."""
         self.observer.datagramsStopped(
@@ -108,6 +114,7 @@ class LogObserverTests(ObserverTestCase):
                 "bytesSent": 30,
                 "refused": {"source port could loop": 2},
                 "errors": {},
+                "dropped": 0,
             },
         )
 

@@ -171,6 +171,7 @@ class DatagramTests(SynchronousTestCase):
             ("datagram_sent_bytes_total", self.PLACE, "echo"): 3,
             ("datagrams_refused_total", self.PLACE, Refusal.LOOPING_PORT.value, "echo"): 1,
             ("errors_total", "send EMSGSIZE", self.PLACE, "echo"): 1,
+            ("datagrams_dropped_total", self.PLACE, "echo"): 0,
         }
         self.assertEqual({key: value for key, value in read.items() if "echo" in key}, expected)
 

@@ -62,7 +62,7 @@ class CounterAggregatorTests(SynchronousTestCase):
         """Datagram totals are added up, also if the workers have different reasons."""
         aggregator = CounterAggregator()
         for worker, reason in enumerate(("one", "other")):
-            totals = DatagramTotals(2, 1, 20, 10, {reason: 1, "both": 1}, {"send EPERM": 1})
+            totals = DatagramTotals(2, 1, 20, 10, {reason: 1, "both": 1}, {"send EPERM": 1}, 3)
             aggregator.update(
                 worker,
                 received(
@@ -75,7 +75,7 @@ class CounterAggregatorTests(SynchronousTestCase):
         assert listener.datagrams is not None
         self.assertEqual(
             listener.datagrams(),
-            DatagramTotals(4, 2, 40, 20, {"one": 1, "other": 1, "both": 2}, {"send EPERM": 2}),
+            DatagramTotals(4, 2, 40, 20, {"one": 1, "other": 1, "both": 2}, {"send EPERM": 2}, 6),
         )
 
     def test_retire(self) -> None:
