@@ -21,7 +21,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 _ASSERTION = re.compile(r"\s*([a-z0-9.]+)\s*(<=|>=|==|<|>)\s*(\S+)\s*")
 
 #: Names of the times, shares and counts that can be asserted.
-TIMES = ("min", "avg", "max", "mdev", "p50", "p90", "p99", "p99.9", "jitter")
+TIMES = ("min", "avg", "max", "mdev", "p50", "p90", "p95", "p99", "p99.9", "jitter")
 SHARES = ("loss",)
 COUNTS = (
     "sent",

@@ -30,7 +30,7 @@ _BITS = 11
 _BATCH_SIZE = 256
 
 #: The percentiles that are printed and stored, by name.
-PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
 
 
 def _lowest(time: int) -> int:

@@ -28,6 +28,10 @@ from echoproto.report.statistics import (
     timesDesignEffect,
 )
 
+#: The percentiles that are compared: with each more of them, more comparisons of the same server
+#: would report a difference.
+COMPARED = {name: percent for name, percent in PERCENTILES.items() if name != "p95"}
+
 #: Confidence level of the intervals and of the test of losses.
 CONFIDENCE = 0.99
 
@@ -101,7 +105,7 @@ class Comparison:
     A comparison of two results.
 
     :ivar effectiveSizes: effective sample size of each.
-    :ivar differences: of each of :data:`~echoproto.measure.latency.PERCENTILES`, and of the losses.
+    :ivar differences: of each of :data:`COMPARED`, and of the losses.
     """
 
     a: StoredResult
@@ -125,7 +129,7 @@ def compare(a: StoredResult, b: StoredResult) -> Comparison:
     times = [
         MetricDifference(name, first, second, _verdict(first, second))
         for name, first, second in zip(
-            PERCENTILES,
+            COMPARED,
             _estimates(a.times, sizes[0]),
             _estimates(b.times, sizes[1]),
             strict=True,
@@ -139,7 +143,7 @@ def _effectiveSize(result: StoredResult) -> int:
 
 
 def _estimates(times: LatencyHistogram, effectiveSize: int) -> list[Estimate]:
-    percents = PERCENTILES.values()
+    percents = COMPARED.values()
     buckets = times.buckets()
     upTo = list(accumulate(count for _, _, count in buckets))
     estimates = []

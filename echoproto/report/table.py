@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from echoproto.measure.latency import PERCENTILES
-from echoproto.report.compare import Comparison, Estimate, MetricDifference
+from echoproto.report.compare import COMPARED, Comparison, Estimate, MetricDifference
 from echoproto.report.notes import optionsNote, resultNotes
 from echoproto.report.result import StoredResult
 from echoproto.units import milliseconds, size
@@ -56,7 +55,7 @@ def resultColumns(results: Sequence[StoredResult]) -> ColumnGroups:
     values = [_times(result) for result in results]
     times = [
         Column(title, tuple(row[index] for row in values))
-        for index, title in enumerate(("min", *PERCENTILES, "max"))
+        for index, title in enumerate(("min", *COMPARED, "max"))
     ]
     return names, counts, [column("times in ms", lambda result: result.measured, True), *times]
 
@@ -126,8 +125,8 @@ def _count(name: str) -> Callable[[StoredResult], str]:
 def _times(result: StoredResult) -> list[str]:
     times = result.times
     if not times.count:
-        return [""] * (len(PERCENTILES) + 2)
-    values = [times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum]
+        return [""] * (len(COMPARED) + 2)
+    values = [times.minimum, *times.percentiles(*COMPARED.values()), times.maximum]
     return [milliseconds(value) for value in values]
 
 

@@ -110,11 +110,7 @@ def loadSummary(result: LoadResult) -> str:
             f"{_rate(result.bytesReceived, result)} in"
         ),
     ]
-    named = (("response", result.response), ("service", result.service))
-    shown = [(name, times) for name, times in named if times.count]
-    if shown:
-        lines.append(f"{'':9}{_titles()}   (ms, n={shown[0][1].count})")
-        lines += [f"{name:9}{_values(times)}" for name, times in shown]
+    lines += _percentiles(("response", result.response), ("service", result.service))
     lines += [f"{count} times: {reason}" for reason, count in result.errors.most_common()]
     lines += [f"limited by the client: {limit}" for limit in result.limits]
     return "\n".join(lines)
@@ -147,13 +143,21 @@ def _rate(count: int, result: LoadResult) -> str:
     return f"{size(count * 1e9 / result.duration if result.duration else 0.0)}/s"
 
 
-def _titles() -> str:
-    return "".join(f"{title:>9}" for title in ("min", *PERCENTILES, "max"))
-
-
-def _values(times: LatencyHistogram) -> str:
-    values = [times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum]
-    return "".join(f"{milliseconds(time):>9}" for time in values)
+def _percentiles(*rows: tuple[str, LatencyHistogram]) -> list[str]:
+    """A table of percentiles, with a row for each histogram that is not empty."""
+    shown = [(name, times) for name, times in rows if times.count]
+    if not shown:
+        return []
+    cells = [["", "min", *PERCENTILES, "max"]]
+    for name, times in shown:
+        values = [times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum]
+        cells.append([name, *map(milliseconds, values)])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    heads, *lines = [
+        "  ".join([f"{name:{widths[0]}}", *map(str.rjust, values, widths[1:])])
+        for name, *values in cells
+    ]
+    return [f"{heads}  (ms, n={shown[0][1].count})", *lines]
 
 
 def _counts(record: PingStatistics, duration: int) -> str:
@@ -190,11 +194,7 @@ def _bursts(record: PingStatistics) -> str:
 
 def _times(record: PingStatistics) -> list[str]:
     times, variation = record.times, record.variation
-    lines = [
-        _spread("rtt", times),
-        f"   {_titles()}   (ms, n={times.count})",
-        f"   {_values(times)}",
-    ]
+    lines = [_spread("rtt", times), *_percentiles(("", times))]
     if variation.count:
         values = (variation.mean, variation.percentile(99), variation.maximum)
         lines.append(

@@ -90,8 +90,8 @@ class TextTests(SynchronousTestCase):
 6 sent, 5 received, +1 duplicates, +1 corrupted, +1 foreign, \
 1 lost (16.67 %, 1 burst, longest 1), 1 late, 1 reordered, time 1.234 s
 rtt min/avg/max/mdev = 1.000/15.000/60.000/22.900 ms
-         min      p50      p90      p99    p99.9      max   (ms, n=5)
-       1.000    1.000   60.000   60.000   60.000   60.000
+    min    p50     p90     p95     p99   p99.9     max  (ms, n=5)
+  1.000  1.000  60.000  60.000  60.000  60.000  60.000
 delay variation avg/p99/max = 35.000/59.000/59.000 ms, jitter 7.104 ms
 connect min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
 TLS handshake min/avg/max/mdev = 2.000/2.000/2.000/0.000 ms
@@ -166,8 +166,8 @@ class LoadTests(SynchronousTestCase):
             """--- tcp://lab1:7 load ---
 10 sent, 9 received, 1 lost, 0 wrong, time 2.000 s
 4.5 exchanges/s, 10.0 KiB/s out, 9.0 KiB/s in
-               min      p50      p90      p99    p99.9      max   (ms, n=3)
-service      1.000    1.000    1.000    1.000    1.000    1.000""",
+           min    p50    p90    p95    p99  p99.9    max  (ms, n=3)
+service  1.000  1.000  1.000  1.000  1.000  1.000  1.000""",
         )
 
     def test_progress(self) -> None:
@@ -186,7 +186,7 @@ service      1.000    1.000    1.000    1.000    1.000    1.000""",
             )
         ).splitlines()
         self.assertEqual(summary[2], "4.5 exchanges/s (target 5.0), 10.0 KiB/s out, 9.0 KiB/s in")
-        self.assertTrue(summary[4].startswith("response     9.000"))
+        self.assertTrue(summary[4].startswith("response  9.000"))
         self.assertEqual(
             summary[6:],
             [

@@ -48,6 +48,7 @@ class TimesValues(Struct, frozen=True, kw_only=True):
     mdev_ns: Annotated[Count, Meta(description="The standard deviation.")]
     p50_ns: Count
     p90_ns: Count
+    p95_ns: Count = 0
     p99_ns: Count
     p999_ns: Count = field(name="p99.9_ns")
     sum_ns: Digits
