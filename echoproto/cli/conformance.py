@@ -9,7 +9,14 @@ from functools import partial
 
 import click
 
-from echoproto.cli.options import TARGET_HELP, MeasurementOptions, command, option, quietOption
+from echoproto.cli.options import (
+    TARGET_HELP,
+    MeasurementOptions,
+    command,
+    option,
+    outputOption,
+    quietOption,
+)
 from echoproto.cli.paramtypes import TIMEOUT
 
 _option = partial(option, "Check options")
@@ -23,6 +30,7 @@ Examples:
   echoproto conformance --carrier all lab1:7    of TCP and UDP
   echoproto conformance --only half-close -t 10s tls://lab1:7
   echoproto conformance --list                  all checks; needs no TARGET
+  echoproto conformance -o junit --out checks.xml lab1:7
 
 \b
 Exit status: 0 success, 1 no reply at all, 2 usage or local error, 3 a check
@@ -45,8 +53,10 @@ class ConformanceOptions(MeasurementOptions):
     risky: bool = _option(is_flag=True, help="Also run checks that may flood or loop.")
     yes_i_own_it: bool = _option(is_flag=True, help="Allow risky checks against a public address.")
     list: bool = _option(is_flag=True, help="List the checks, and exit.")
+    explain: str | None = _option(metavar="NAME", help="Explain this check, and exit.")
     timeout: int = _option("-t", type=TIMEOUT, default="5s", help="Time to wait for a reply.")
     quiet: bool = quietOption("Show only failed checks and the summary.")
+    output: str = outputOption("text", "json", "junit")
 
     @property
     def carriers(self) -> tuple[str, ...]:
@@ -59,6 +69,8 @@ class ConformanceOptions(MeasurementOptions):
 @command("conformance", ConformanceOptions, _EPILOG)
 def conformanceCommand(options: ConformanceOptions) -> int:
     """Check whether an echo server conforms to RFC 862, whatever its clients do."""
-    from echoproto.cli.sessions.conformance import ConformanceSession, showChecks
+    from echoproto.cli.sessions.conformance import ConformanceSession, explainCheck, showChecks
 
-    return showChecks(options.carriers) if options.list else ConformanceSession(options).run()
+    if options.list:
+        return showChecks(options.carriers)
+    return explainCheck(options.explain) if options.explain else ConformanceSession(options).run()

@@ -137,8 +137,8 @@ WRITERS: Mapping[str, type[TextWriter[object, object]]] = {
 
 
 def makeWriter(name: str, view: ResultView[_Event, _Result]) -> TextWriter[_Event, _Result]:
-    """A writer of that format of :data:`WRITERS`."""
-    kind: type[TextWriter[_Event, _Result]] = WRITERS[name]  # type: ignore[assignment]  # any view
+    """A writer of that format of :data:`WRITERS`; of text for a format of one command only."""
+    kind: type[TextWriter[_Event, _Result]] = WRITERS.get(name, TextWriter)  # type: ignore[assignment]  # any view
     return kind(view)
 
 

@@ -26,3 +26,10 @@ class ConformanceOptionsTests(OptionsTestCase):
         self.patch(conformance, "showChecks", shown.append)
         self.command.main(["--list"], standalone_mode=False)
         self.assertEqual(shown, [("tcp", "udp")])
+
+    def test_explain(self) -> None:
+        """--explain needs no target."""
+        shown: list[object] = []
+        self.patch(conformance, "explainCheck", shown.append)
+        self.command.main(["--explain", "half-close"], standalone_mode=False)
+        self.assertEqual(shown, ["half-close"])

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from echoproto.cli.conformance import ConformanceOptions
 from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
-from echoproto.cli.output import Values
+from echoproto.cli.output import JSONWriter, Values
 from echoproto.cli.sessions.session import ReportedSession
 from echoproto.cli.tables import tableText
 from echoproto.conformance.api import prepareGrade
@@ -22,6 +22,7 @@ from echoproto.conformance.results import ConformanceResult
 from echoproto.conformance.runner import ConformanceRunner
 from echoproto.conformance.suite import CHECKS, chosen
 from echoproto.report.documents.conformance import conformanceDocument
+from echoproto.report.junit import junitText
 from echoproto.report.table import Column
 from echoproto.report.text import checkRows, verdictCounts
 
@@ -37,6 +38,8 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
 
     def __init__(self, options: ConformanceOptions) -> None:
         super().__init__(options)
+        if options.output == "junit":
+            self.writer = _JUnitWriter(self)
         self.hasBar = not options.quiet
         try:
             chosen(options.carriers, options.only, options.risky)
@@ -92,6 +95,18 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
         return conformanceDocument(result, self.started)
 
 
+class _JUnitWriter(JSONWriter[object, ConformanceResult]):
+    """An XML document at the end."""
+
+    def __init__(self, session: ConformanceSession) -> None:
+        super().__init__(session)
+        self._started = session.started
+
+    def result(self, result: ConformanceResult) -> Iterable[str]:
+        """The document."""
+        yield junitText(result, self._started)
+
+
 def showChecks(carriers: Sequence[str]) -> int:
     """Print a table of the checks; returns the exit status."""
     rows = [
@@ -105,6 +120,23 @@ def showChecks(carriers: Sequence[str]) -> int:
         if check.carrier in carriers
     ]
     click.echo(_table(sys.stdout, ("carrier", "check", "risk", "requirement"), rows))
+    return OK
+
+
+def explainCheck(name: str) -> int:
+    """
+    Print what a check demands, and why; returns the exit status.
+
+    :raise click.UsageError: there is no check of this name.
+    """
+    found = [check for check in CHECKS if check.name == name]
+    if not found:
+        raise click.UsageError(f"--explain: unknown check {name!r}; --list shows all checks")
+    for check in found:
+        click.echo(f"{check.name} ({check.carrier}): {check.description}")
+        click.echo(f"Source: {check.source}.")
+        if check.risky:
+            click.echo("It could start a loop or a flood, so that it needs --risky.")
     return OK
 
 

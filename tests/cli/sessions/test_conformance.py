@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from typing import Any
+from xml.etree.ElementTree import fromstring
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
@@ -102,6 +103,23 @@ class ConformanceTests(CommandTestCase):
         found = json.loads(output)
         self.assertEqual((status, found["counts"]["passed"]), (0, 2))
         self.assertTrue(found["checks"][1]["risky"])
+
+    def test_junit(self) -> None:
+        """-o junit writes the XML of JUnit, without a heading."""
+        status, output, _ = self.conformance("--only", "all-byte-values", "-o", "junit", TARGET)
+        suite = fromstring(output)
+        self.assertEqual((status, suite.get("tests"), suite.get("failures")), (0, "2", "0"))
+
+    def test_explain(self) -> None:
+        """--explain shows what a check demands and why, on each carrier, and needs no target."""
+        status, output, _ = self.conformance("--explain", "half-close")
+        self.assertEqual(status, 0)
+        explanation, source = output.splitlines()
+        self.assertTrue(explanation.startswith("half-close (tcp): After the client's FIN "))
+        self.assertEqual(source, "Source: RFC 9293 section 3.6.")
+        _, output, _ = self.conformance("--explain", "datagram-burst")
+        self.assertIn("needs --risky", output)
+        self.assertRefused("--explain: unknown check 'nonsense'; --list", "--explain", "nonsense")
 
     def test_table(self) -> None:
         """On a terminal the table has colours."""

@@ -1,0 +1,50 @@
+"""
+Results of conformance checks in the XML of JUnit, which CI systems show.
+"""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from echoproto.conformance.results import CheckVerdict, ConformanceResult
+from echoproto.escape import escaped
+
+
+def junitText(result: ConformanceResult, started: str) -> str:
+    """
+    A test suite with a test case for each check; its class is the carrier.
+
+    :param started: date and time of the start (ISO 8601).
+    """
+    durations = [found.duration for found in result.results]
+    suite = Element(
+        "testsuite",
+        name=escaped(f"echoproto conformance {result.target}"),
+        timestamp=started,
+        tests=str(len(durations)),
+        failures=str(len(result.failed)),
+        errors="0",
+        skipped=str(result.count(CheckVerdict.SKIPPED)),
+        time=_seconds(sum(durations)),
+    )
+    for found in result.results:
+        case = SubElement(
+            suite,
+            "testcase",
+            classname=found.check.carrier,
+            name=found.check.name,
+            time=_seconds(found.duration),
+        )
+        # XML cannot hold control characters, so that the text of a server is escaped.
+        reason = escaped(found.reason)
+        if found.verdict is CheckVerdict.FAILED:
+            failure = SubElement(case, "failure", message=reason)
+            failure.text = f"{found.check.description} ({found.check.source})"
+        elif found.verdict is CheckVerdict.SKIPPED:
+            SubElement(case, "skipped", message=reason)
+    indent(suite)
+    return tostring(suite, encoding="unicode", xml_declaration=False)
+
+
+def _seconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1e9:.3f}"
