@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
+from twisted.logger import Logger
 from twisted.python.usage import UsageError
 from twisted.python.util import gidFromString, uidFromString
 
 from echoproto.cli.paramtypes import parseWorkers
 from echoproto.errors import StartupError
+from echoproto.processes.resources import processorLimit
 from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
@@ -41,6 +43,8 @@ Exit status: 0 after a clean drain.
 
 
 _GROUP = "Process"
+
+_log = Logger()
 
 _PROCESS = (
     Parameter(
@@ -110,6 +114,10 @@ class ServeOptions(Options):
         readsKeys = self.identity.gid is not None and self.settings.usesTLS
         isSupervised = self.workers > 1 or readsKeys
         startLog(self["log-format"], isSupervised)
+        if self["workers"] == "auto":
+            _log.info(
+                "--workers auto is {number}: {reason}", number=self.workers, reason=processorLimit()
+            )
         if not isSupervised:
             service = EchoprotoService(reactor, self.settings, identity=self.identity)
             return runForeground(reactor, service)

@@ -10,39 +10,59 @@ from collections.abc import Iterator
 from math import ceil, inf
 from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_AS, RLIMIT_NOFILE, getrlimit
+from typing import NamedTuple
 
 #: Where the kernel describes this process; see proc(5).
 PROC = Path("/proc/self")
 
 
-def descriptorLimit() -> int:
-    """Limit of file descriptors of this process (RLIMIT_NOFILE, getrlimit(2))."""
-    return getrlimit(RLIMIT_NOFILE)[0]
-
-
-def memoryLimit(proc: Path = PROC) -> float:
+class Limit(NamedTuple):
     """
-    Bytes of memory that this process may use: RLIMIT_AS, or the limit of a control group.
+    A limit, and where it is set.
 
-    :return: ``inf`` if there is no limit.
+    :ivar number: ``inf`` for none.
+    :ivar source: the name of a resource, or a file.
     """
-    limits = [_number(file) for file in _files(proc, "memory", "memory.max")]
-    limits += [_number(file) for file in _files(proc, "memory", "memory.limit_in_bytes")]
+
+    number: float
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.source} is {self.number:,.0f}"
+
+
+def descriptorLimit() -> Limit:
+    """Limit of file descriptors of this process (getrlimit(2))."""
+    return Limit(getrlimit(RLIMIT_NOFILE)[0], "RLIMIT_NOFILE")
+
+
+def memoryLimit(proc: Path = PROC) -> Limit:
+    """Bytes of memory that this process may use: RLIMIT_AS, or the limit of a control group."""
+    limits = [
+        Limit(_number(file), str(file))
+        for name in ("memory.max", "memory.limit_in_bytes")
+        for file in _files(proc, "memory", name)
+    ]
     own = getrlimit(RLIMIT_AS)[0]
-    return min([*limits, inf if own == RLIM_INFINITY else own])
+    return min([*limits, Limit(inf if own == RLIM_INFINITY else own, "RLIMIT_AS")])
 
 
-def processors(proc: Path = PROC) -> int:
+def processorLimit(proc: Path = PROC) -> Limit:
     """Number of processors that this process may use, by its affinity and its group's quota."""
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    quotas = [_quota(file) for file in _files(proc, "cpu", "cpu.max")]
+    quotas = [(_quota(file), file) for file in _files(proc, "cpu", "cpu.max")]
     quotas += [
-        _number(file) / _number(file.with_name("cpu.cfs_period_us"))
+        (_number(file) / _number(file.with_name("cpu.cfs_period_us")), file)
         for file in _files(proc, "cpu", "cpu.cfs_quota_us")
-        if _number(file) < inf
     ]
-    return min([count, *(ceil(quota) for quota in quotas if quota < inf)])
+    limits = [Limit(ceil(quota), str(file)) for quota, file in quotas if quota < inf]
+    return min([Limit(count, "the CPU affinity"), *limits])
+
+
+def processors() -> int:
+    """The number of :func:`processorLimit`."""
+    return int(processorLimit().number)
 
 
 def _quota(file: Path) -> float:

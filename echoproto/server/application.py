@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoproto.errors import StartupError
+from echoproto.processes.orphans import reapOrphans
 from echoproto.server.config.settings import Settings
 from echoproto.server.listening import ListenerService
 from echoproto.server.monitoring.counters import MonitoredListener
@@ -34,6 +35,9 @@ from echoproto.server.pause import Pause
 from echoproto.server.ports import Platform
 from echoproto.server.privileges import Identity
 from echoproto.server.signals import STOP_SIGNALS
+
+#: Seconds between two looks for orphans as process 1: a zombie is harmless, many are not.
+REAP_INTERVAL = 1.0
 
 
 @implementer(IState)
@@ -70,6 +74,10 @@ class EchoprotoService(Service):
         reports.clock = reactor
         self._companions.addService(reports)
         self._companions.addService(self.delay)
+        if self._machine.processID() == 1:
+            orphans: Any = TimerService(REAP_INTERVAL, reapOrphans)
+            orphans.clock = reactor
+            self._companions.addService(orphans)
         self._watchdog = Watchdog(reactor, self._notifier)
         self._announces = announce
         hasStatus = any(group[0].service == "status" for group in settings.groups)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import inf
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -19,6 +18,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoproto.addresses import AddressFilter
+from echoproto.processes.resources import Limit
 from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
@@ -26,6 +26,7 @@ from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFacto
 from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
 from echoproto.protocols.stream import StreamFactory, StreamProtocol
 from echoproto.server.certificates import ServerContext
+from echoproto.server.config.layers import ProxyRule
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
@@ -101,20 +102,18 @@ class ListenerBuilder:
     :param memory: its limit of memory, in bytes.
     :raise StartupError: there are too few.
     :ivar connections: the admission of all streams.
+    :ivar limitText: their number, and where it is from, unless the operator has set it; for people.
     """
 
-    def __init__(
-        self, reactor: Any, settings: Settings, descriptors: int, memory: float = inf
-    ) -> None:
+    def __init__(self, reactor: Any, settings: Settings, descriptors: Limit, memory: Limit) -> None:
         self._reactor = reactor
         self._settings = settings
-        limit = settings.connectionLimit(descriptors, memory)
-        if settings.maxConnections is None and limit < settings.connectionLimit(descriptors):
-            _log.info(
-                "at most {limit:,} connections: the memory limit is {memory:,.0f} MiB",
-                limit=limit,
-                memory=memory / (1 << 20),
-            )
+        limit = settings.connectionLimit(int(descriptors.number), memory.number)
+        self.limitText = ""
+        if settings.maxConnections is None:
+            isMemory = limit < settings.connectionLimit(int(descriptors.number))
+            reason = memory if isMemory else descriptors
+            self.limitText = f"at most {limit:,} connections per process: {reason}"
         self.connections = ConnectionAdmission(
             reactor.seconds,
             limit,
@@ -178,8 +177,7 @@ class ListenerBuilder:
             context = ServerContext(layers.tls)
             outermost = self._withTLS(service, context)
         if layers.proxy is not None:
-            trusted = AddressFilter(layers.proxy.trusted)
-            outermost = ProxyProtocolFactory(service, layers.proxy.versions, trusted, outermost)
+            outermost = _behindProxy(layers.proxy, service, outermost)
             drain = outermost.drain
         connections = cast(
             Callable[[], Iterable[StreamProtocol]], lambda: service.tracker.connections
@@ -187,8 +185,21 @@ class ListenerBuilder:
         watched = MonitoredListener(listener.service, listener.displayName, counts, connections)
         return ListenerRuntime(listener, outermost, drain, log.report, watched, context)
 
+    def buildSite(self, listener: Listener, site: Any) -> Any:
+        """The factory of a status listener; a header is read as on other listeners."""
+        proxy = listener.layers.proxy
+        if proxy is None:
+            return site
+        headers = StreamFactory(self._reactor, timeouts=self._settings.deadlines)
+        return _behindProxy(proxy, headers, site)
+
     def _withTLS(self, service: StreamFactory, context: ServerContext) -> Any:
         # Imported here: a server without TLS does not need it.
         from echoproto.transports.tls import TLSStreamFactory
 
         return TLSStreamFactory(context.current, service, self._reactor)
+
+
+def _behindProxy(rule: ProxyRule, service: StreamFactory, wrapped: Any) -> ProxyProtocolFactory:
+    """``wrapped`` with a PROXY header in front; ``service`` has its timeouts and its admission."""
+    return ProxyProtocolFactory(service, rule.versions, AddressFilter(rule.trusted), wrapped)

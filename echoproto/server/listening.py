@@ -86,6 +86,7 @@ class ListenerService(Service):
         self.draining, self._drained = False, []
         opener = ListenerOpener(self._reactor, self._settings, self._machine, self._makeSite)
         self._open = opener.openAll()
+        self._limitText = opener.limitText
         # Logged when the reactor runs: a program that waits for these lines may send a signal or
         # connect at once.
         if self._announces:
@@ -179,6 +180,8 @@ class ListenerService(Service):
                 carrier=opening.listener.carrier,
                 address=addressText(opening.port.getHost()),
             )
+        if self._limitText:
+            self._log.info("{text}", text=self._limitText)
 
     def checkAccess(self) -> None:
         """Log files that the current user may not use later: keys, and sockets to be removed."""

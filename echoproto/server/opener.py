@@ -75,6 +75,11 @@ class ListenerOpener:
         except StartupError as error:
             self._fail(str(error))
 
+    @property
+    def limitText(self) -> str:
+        """See :class:`~echoproto.server.builder.ListenerBuilder`."""
+        return self._builder.limitText
+
     def openAll(self) -> list[OpenListener]:
         """
         Open every listener.
@@ -120,7 +125,8 @@ class ListenerOpener:
 
     def _listen(self, listener: Listener) -> OpenListener:
         if listener.service == "status" and self._makeSite is not None:
-            port = self._machine.openStream(self._reactor, listener, self._makeSite())
+            site = self._builder.buildSite(listener, self._makeSite())
+            port = self._machine.openStream(self._reactor, listener, site)
             guardAccepting(port, self._reactor, f"status on {listener.displayName}")
             return OpenListener(listener, port, None)
         runtime = self._builder.build(listener)

@@ -191,7 +191,7 @@ def _statusGroup(text: str, passed: list[PassedSocket]) -> list[Listener]:
         [listener] = parseListener("status", text, passed=passed)
     except ValueError as error:
         raise StartupError(f"--status: {error}") from error
-    if listener.carrier not in ("tcp", "unix") or listener.layers.proxy is not None:
+    if listener.carrier not in ("tcp", "unix"):
         raise StartupError(
             f"--status: invalid listener {text!r} (a port, or a tcp: or unix: description)"
         )

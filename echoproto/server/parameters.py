@@ -104,7 +104,7 @@ PARAMETERS = (
         "max-connections",
         LIMITS,
         "Maximum number of connections. [default: the limit of file descriptors less "
-        f"{RESERVED_DESCRIPTORS} and one per listener]",
+        f"{RESERVED_DESCRIPTORS} and two per listener]",
         None,
         _maximum,
         "maxConnections",

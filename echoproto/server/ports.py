@@ -20,7 +20,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from echoproto.processes.resources import descriptorLimit, memoryLimit
+from echoproto.processes.resources import Limit, descriptorLimit, memoryLimit
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseDatagrams
@@ -160,8 +160,9 @@ class Platform:
     hasIPv6: Callable[[], bool] = hasIPv6
     pickPort: Callable[[Sequence[str]], int] = pickPort
     reportStartupError: Callable[[str], None] = reportStartupError
-    descriptorLimit: Callable[[], int] = descriptorLimit
-    memoryLimit: Callable[[], float] = memoryLimit
+    descriptorLimit: Callable[[], Limit] = descriptorLimit
+    memoryLimit: Callable[[], Limit] = memoryLimit
     onSignal: Callable[[Any, int, Callable[[], object]], Callable[[], object]] = onSignal
     postponeStop: Callable[[Any], None] = postponeStop
     ignoreRotation: Callable[[], None] = ignoreRotation
+    processID: Callable[[], int] = os.getpid

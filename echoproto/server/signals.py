@@ -18,16 +18,26 @@ ROTATION_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 #: Signals that stop the server.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
+#: Signals that a parent may have ignored, with the actions that they have otherwise. A shell
+#: ignores the first two for a command in the background. Twisted replaces Python's own action for
+#: SIGINT.
+_IGNORED_BY_PARENTS: dict[int, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGQUIT: signal.SIG_DFL,
+    signal.SIGCHLD: signal.SIG_DFL,
+}
+
 
 def resetSignals() -> None:
     """
-    Undo what the parent process did to signals that the server needs: unblock all, and let the
-    kernel report the end of child processes. SIGHUP is ignored from here until the certificates,
-    which are about to be read, can be read again.
+    Undo what the parent process did to signals that the server needs: unblock all, and stop to
+    ignore some, among them that of the end of child processes. SIGHUP is ignored from here until
+    the certificates, which are about to be read, can be read again.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number, action in _IGNORED_BY_PARENTS.items():
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, action)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 

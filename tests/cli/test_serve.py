@@ -5,11 +5,14 @@ from typing import Any, cast
 from unittest import mock
 
 import click
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli import serve
+from echoproto.cli import paramtypes, serve
 from echoproto.cli.serve import ServeOptions, serveCommand
 from echoproto.errors import StartupError
+from echoproto.processes.resources import Limit
 from echoproto.server.application import EchoprotoService
 from echoproto.server.privileges import Identity, identityOf
 
@@ -95,6 +98,14 @@ class RunTests(SynchronousTestCase):
         config = workerConfig(settings)
         self.assertEqual((count, config.settings), (3, settings))
         self.assertEqual((config.identity.uid, config.logFormat), (0, "json"))
+
+    def test_auto(self) -> None:
+        """The number of workers by default is logged with what has decided it."""
+        log = EventLoggingObserver.createWithCleanup(cast(Any, self), globalLogPublisher)
+        self.patch(paramtypes, "processors", lambda: 1)
+        self.patch(serve, "processorLimit", lambda: Limit(1, "cpu.max"))
+        self.ran("--workers", "auto")
+        self.assertEqual([formatEvent(e) for e in log], ["--workers auto is 1: cpu.max is 1"])
 
 
 class ServeCommandTests(SynchronousTestCase):

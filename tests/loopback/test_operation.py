@@ -22,6 +22,7 @@ from urllib.request import urlopen
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.server.sockets import pickPort
 from tests.certificates import authority, issued
 from tests.loopback.program import (
     PATIENCE,
@@ -159,6 +160,24 @@ class StatusTests(SynchronousTestCase):
                 until(lambda: statusPage(port, "readyz") == (503, "draining\n"))
                 self.assertEqual(statusPage(port, "healthz"), (200, "ok\n"))
             self.assertEqual(program.stop(), -signal.SIGTERM)
+
+    def test_bothFamilies(self) -> None:
+        """Two status listeners with one port number serve both families."""
+        port = pickPort(["127.0.0.1", "::1"])
+        places = [f"tcp:{port}:interface=127.0.0.1", f"tcp6:{port}:interface=\\:\\:1"]
+        options = [word for place in places for word in ("--status", place)]
+        with Program("-p", "tcp:0", *options, listeners=3):
+            for host in ("127.0.0.1", "[::1]"):
+                with urlopen(f"http://{host}:{port}/readyz", timeout=PATIENCE) as answer:
+                    self.assertEqual(answer.read(), b"ready\n")
+
+    def test_proxyHeader(self) -> None:
+        """A status listener with proxy= answers a health check that begins with a PROXY header."""
+        with Program("-p", "tcp:0", "--status", "tcp:0:proxy=any", listeners=2) as program:
+            for header in (b"PROXY UNKNOWN\r\n", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"):
+                with connected(program.address("status", "tcp")) as client:
+                    client.sendall(header + b"GET /readyz HTTP/1.0\r\n\r\n")
+                    self.assertTrue(readToEnd(client).endswith(b"\r\n\r\nready\n"))
 
 
 class CertificatesTests(SynchronousTestCase):

@@ -8,7 +8,13 @@ from resource import RLIM_INFINITY, RLIMIT_AS, RLIMIT_NOFILE, getrlimit
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.processes import resources as module
-from echoproto.processes.resources import descriptorLimit, memoryLimit, processors
+from echoproto.processes.resources import (
+    Limit,
+    descriptorLimit,
+    memoryLimit,
+    processorLimit,
+    processors,
+)
 
 
 class FakeMachine(SynchronousTestCase):
@@ -42,41 +48,53 @@ class ControlGroupTests(FakeMachine):
         mounted = self.describe("0::/pod/container", "cgroup2 none")
         self.write(mounted / "pod", cpu_max="150000 100000", memory_max="1000000")
         self.write(mounted / "pod/container", cpu_max="max 100000", memory_max="max")
-        self.assertEqual(processors(self.proc), 2)
-        self.assertEqual(memoryLimit(self.proc), 1_000_000)
+        self.assertEqual(processorLimit(self.proc).number, 2)
+        self.assertEqual(memoryLimit(self.proc).number, 1_000_000)
 
     def test_version1(self) -> None:
         """Version 1 has the same limits in other files; -1 and huge numbers are no limit."""
         mounted = self.describe("4:memory,cpu:/docker/a", "cgroup cgroup", "/docker/a")
         quota = {"cpu_cfs_quota_us": "50000", "cpu_cfs_period_us": "100000"}
         self.write(mounted, memory_limit_in_bytes="500000", **quota)
-        self.assertEqual(processors(self.proc), 1)
-        self.assertEqual(memoryLimit(self.proc), 500_000)
+        self.assertEqual(processorLimit(self.proc).number, 1)
+        self.assertEqual(memoryLimit(self.proc).number, 500_000)
         self.write(mounted, memory_limit_in_bytes=str((1 << 63) - 4096), cpu_cfs_quota_us="-1")
-        self.assertEqual(processors(self.proc), 8)
-        self.assertEqual(memoryLimit(self.proc), inf)
+        self.assertEqual(processorLimit(self.proc).number, 8)
+        self.assertEqual(memoryLimit(self.proc).number, inf)
+
+    def test_source(self) -> None:
+        """A limit has its source, for people."""
+        mounted = self.describe("0::/pod", "cgroup2 none")
+        self.write(mounted / "pod", cpu_max="150000 100000", memory_max="1000000")
+        path = mounted / "pod/memory.max"
+        self.assertEqual(memoryLimit(self.proc), (1_000_000, str(path)))
+        self.assertEqual(str(memoryLimit(self.proc)), f"{path} is 1,000,000")
+        self.assertEqual(processorLimit(self.proc), (2, str(mounted / "pod/cpu.max")))
+        self.write(mounted / "pod", cpu_max="max 100000", memory_max="max")
+        self.assertEqual(processorLimit(self.proc), Limit(8, "the CPU affinity"))
+        self.assertEqual(processors(), int(processorLimit().number))
 
     def test_unknown(self) -> None:
         """Without control groups nothing is limited by them."""
-        self.assertEqual(processors(self.proc), 8)
-        self.assertEqual(memoryLimit(self.proc), inf)
+        self.assertEqual(processorLimit(self.proc).number, 8)
+        self.assertEqual(memoryLimit(self.proc).number, inf)
 
 
 class ProcessTests(FakeMachine):
     def test_addressSpace(self) -> None:
         """A limit of the address space is one of memory (RLIMIT_AS)."""
         self.patch(module, "getrlimit", lambda kind: (300 if kind == RLIMIT_AS else 0, 0))
-        self.assertEqual(memoryLimit(self.proc), 300)
+        self.assertEqual(memoryLimit(self.proc).number, 300)
 
     def test_noAffinity(self) -> None:
         """On a system without affinity it is the number of processors, at least one."""
         self.patch(os, "sched_getaffinity", None)
         for found, expected in ((7, 7), (None, 1)):
             self.patch(os, "cpu_count", lambda found=found: found)
-            self.assertEqual(processors(self.proc), expected)
+            self.assertEqual(processorLimit(self.proc).number, expected)
 
 
 class DescriptorLimitTests(SynchronousTestCase):
     def test_soft(self) -> None:
         """The current limit counts."""
-        self.assertEqual(descriptorLimit(), getrlimit(RLIMIT_NOFILE)[0])
+        self.assertEqual(descriptorLimit(), (getrlimit(RLIMIT_NOFILE)[0], "RLIMIT_NOFILE"))

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IListeningPort
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
+from echoproto.processes.resources import Limit
 from echoproto.server.config.listener import Listener
 from echoproto.server.ports import Platform
 
@@ -75,6 +76,7 @@ class FakeMachine:
         self.noPort: Exception | None = None
         self.complaints: list[str] = []
         self.descriptors = 1024
+        self.number = 2
         self.calls: list[str] = []
         self.signals: dict[int, Callable[[], object]] = {}
 
@@ -111,9 +113,10 @@ class FakeMachine:
             lambda: self.ipv6,
             self.pickPort,
             self.complaints.append,
-            lambda: self.descriptors,
-            lambda: inf,
+            lambda: Limit(self.descriptors, "RLIMIT_NOFILE"),
+            lambda: Limit(inf, "RLIMIT_AS"),
             self.onSignal,
             lambda reactor: self.calls.append("postponeStop"),
             lambda: self.calls.append("ignoreRotation"),
+            lambda: self.number,
         )

@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.errors import StartupError
-from echoproto.server.application import EchoprotoService
+from echoproto.server import application
+from echoproto.server.application import REAP_INTERVAL, EchoprotoService
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
@@ -228,6 +229,17 @@ class ProgramTests(SynchronousTestCase):
         self.successResultOf(worker.stopService())
         self.assertEqual(len(log), count)
         self.assertIn("echo on tcp :0 closed: 1 connections, 1 unused; refused: none;", lines[0])
+
+    def test_orphans(self) -> None:
+        """Only as process 1 it looks for orphans."""
+        for number, expected in ((1, 2), (2, 0)):
+            with mock.patch.object(application, "reapOrphans") as reap:
+                self.fake.number = number
+                program = self.started()
+                self.reactor.advance(REAP_INTERVAL)
+                self.successResultOf(program.stopService())
+            self.assertEqual(reap.call_count, expected)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_reload(self) -> None:
         """SIGHUP reads the certificates again and notifies systemd."""

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
@@ -14,6 +15,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.addresses import AddressFilter
 from echoproto.errors import StartupError
+from echoproto.processes.resources import Limit
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
@@ -28,6 +30,8 @@ from echoproto.transports.proxyprotocol import ProxyProtocolFactory
 from echoproto.transports.tls import TLSStreamFactory
 from tests.certificates import serverPEM
 
+DESCRIPTORS = Limit(1024, "RLIMIT_NOFILE")
+
 HEADER = b"PROXY TCP4 198.51.100.1 192.0.2.2 5000 7\r\n"
 
 
@@ -40,7 +44,9 @@ class ListenerBuilderTests(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
 
     def builder(self, **settings: Any) -> ListenerBuilder:
-        return ListenerBuilder(self.clock, Settings([], **settings), 1024, self.memory)
+        return ListenerBuilder(
+            self.clock, Settings([], **settings), DESCRIPTORS, Limit(self.memory, "memory.max")
+        )
 
     def build(self, text: str, service: str = "echo", **settings: Any) -> ListenerRuntime:
         [listener] = parseListener(service, text)
@@ -53,13 +59,34 @@ class ListenerBuilderTests(SynchronousTestCase):
     def logged(self) -> list[str]:
         return [formatEvent(event) for event in self.log]
 
-    def test_memory(self) -> None:
-        """A limit of memory limits the connections, and is logged; an option comes first."""
+    def test_limitText(self) -> None:
+        """The default number of connections has its reason: descriptors or memory."""
+        self.assertEqual(
+            self.builder().limitText,
+            "at most 992 connections per process: RLIMIT_NOFILE is 1,024",
+        )
         self.memory = RESERVED_MEMORY + 100 * CONNECTION_MEMORY
+        self.assertEqual(
+            self.builder().limitText,
+            "at most 100 connections per process: memory.max is 80,216,064",
+        )
         self.assertEqual(self.builder().connections.room, 100)
-        self.assertEqual(self.logged(), ["at most 100 connections: the memory limit is 76 MiB"])
         self.assertEqual(self.builder(maxConnections=200).connections.room, 200)
-        self.assertEqual(len(self.logged()), 1)
+        self.assertEqual(self.builder(maxConnections=200).limitText, "")
+
+    def test_site(self) -> None:
+        """A status listener reads a PROXY header from trusted sources, if it is to."""
+        site = Factory.forProtocol(RecordingProtocol)
+        self.assertIs(self.builder().buildSite(Listener("status", "tcp:7"), site), site)
+        [listener] = parseListener("status", "tcp:7:proxy=v1:trust=192.0.2.1")
+        factory = self.builder().buildSite(listener, site)
+        self.assertIsNone(factory.buildProtocol(IPv4Address("TCP", "192.0.2.9", 7)))
+        client = RecordingProtocol()
+        pair = StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
+        client.link.write(HEADER + b"GET")
+        pair.pump()
+        served: Any = pair.server.protocol
+        self.assertEqual(served.received, b"GET")
 
     def test_services(self) -> None:
         """Each service on each carrier has the settings."""
@@ -107,7 +134,8 @@ class ListenerBuilderTests(SynchronousTestCase):
 
     def test_tooFewDescriptors(self) -> None:
         """Too few file descriptors are a StartupError."""
-        self.assertRaises(StartupError, ListenerBuilder, self.clock, Settings([]), 32)
+        few = Limit(32, "RLIMIT_NOFILE")
+        self.assertRaises(StartupError, ListenerBuilder, self.clock, Settings([]), few, DESCRIPTORS)
 
     def test_observers(self) -> None:
         """Events of a listener are logged under its name, and counted."""

@@ -31,7 +31,14 @@ class ServiceTests(ServiceTestCase):
         self.assertEqual(self.logged(), [])
         self.reactor.run()
         self.assertEqual(self.logged()[0], "echo is listening on tcp 0.0.0.0:7")
-        self.assertEqual(self.logged()[-1], "greeting is listening on udp [::]:8")
+        self.assertEqual(self.logged()[-2], "greeting is listening on udp [::]:8")
+        self.assertIn("at most 976 connections per process: RLIMIT_NOFILE is", self.logged()[-1])
+
+    def test_limitOfTheOperator(self) -> None:
+        """The number of connections is not logged if the operator has set it."""
+        self.service([Listener("echo", "tcp:7")], maxConnections=9).startService()
+        self.reactor.run()
+        self.assertEqual(self.logged(), ["echo is listening on tcp :0"])
 
     def test_notAnnounced(self) -> None:
         """With announce=False no addresses are logged."""

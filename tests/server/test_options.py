@@ -130,6 +130,8 @@ class OptionsTests(SynchronousTestCase):
             [listener] = settings("--status", text, "--tls-cert", "c").groups[-1]
             self.assertEqual((listener.service, listener.description), ("status", description))
             self.assertIsNone(listener.layers.tls)
+        [listener] = settings("--status", "tcp:9100:proxy=v2").groups[-1]
+        self.assertIsNotNone(listener.layers.proxy)
         both = settings("--status", "9100", "--status", "tcp6:9100").groups[-2:]
         self.assertEqual(
             [listener.description for [listener] in both],
@@ -142,7 +144,6 @@ class OptionsTests(SynchronousTestCase):
             ),
             ("udp:7", "a port, or a tcp: or unix: description"),
             ("tcp:7:tlsCert=c", "a port, or a tcp: or unix: description"),
-            ("tcp:7:proxy=v1", "a port, or a tcp: or unix: description"),
         ):
             self.assertIn(why, self.wrong("--status", text))
 

@@ -38,7 +38,11 @@ class StartingReactor:
 
 class SignalsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        for number in (signal.SIGHUP, signal.SIGCHLD, *ROTATION_SIGNALS, *STOP_SIGNALS):
+        for number in (
+            *(signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT),
+            *ROTATION_SIGNALS,
+            *STOP_SIGNALS,
+        ):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.addCleanup(
             signal.pthread_sigmask, signal.SIG_SETMASK, signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -47,8 +51,11 @@ class SignalsTests(SynchronousTestCase):
     def test_reset(self) -> None:
         """Signals that the parent process blocked or ignored arrive again; SIGHUP waits."""
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
         resetSignals()
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
+        self.assertEqual(signal.getsignal(signal.SIGQUIT), signal.SIG_DFL)
         self.assertEqual(signal.pthread_sigmask(signal.SIG_BLOCK, ()), set())
         self.assertEqual(signal.getsignal(signal.SIGCHLD), signal.SIG_DFL)
         self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)

@@ -20,8 +20,8 @@ from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.listener import Listener
 
 #: File descriptors in reserve: the standard ones, the log, the reactor's own (about 10), those of
-#: the status listener, and one for a connection that is accepted to be refused. Each listener needs
-#: one besides.
+#: the status listener, and one for a connection that is accepted to be refused. Each listener may
+#: need two besides.
 RESERVED_DESCRIPTORS = 32
 
 #: Bytes of memory in reserve: the program itself, and one connection with full buffers.
@@ -93,11 +93,9 @@ class Settings:
         :param memory: the limit of memory in bytes, for all processes.
         :raise StartupError: there are too few.
         """
-        listeners = [listener for group in self.groups for listener in group]
-        # A socket passed by systemd is open twice: the original is kept, to be adopted again after
-        # a stop.
-        twice = [listener for listener in listeners if listener.passed is not None]
-        reserve = RESERVED_DESCRIPTORS + len(listeners) + len(twice)
+        # A socket passed by systemd, or to a worker, is open twice: the original is kept, to be
+        # adopted again after a stop.
+        reserve = RESERVED_DESCRIPTORS + 2 * sum(map(len, self.groups))
         remedy = "raise the limit (ulimit -n, LimitNOFILE=)"
         if descriptors <= reserve:
             raise StartupError(

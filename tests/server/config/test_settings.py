@@ -23,9 +23,9 @@ GROUPS = [parseListener("echo", "7")]
 
 class SettingsTests(SynchronousTestCase):
     def test_connectionLimit(self) -> None:
-        """The default limit is the descriptors less the reserve and one per listener."""
+        """The default limit is the descriptors less the reserve and two per listener."""
         limit = Settings(GROUPS).connectionLimit(1024)
-        self.assertEqual(limit, 1024 - RESERVED_DESCRIPTORS - 4)
+        self.assertEqual(limit, 1024 - RESERVED_DESCRIPTORS - 8)
         self.assertEqual(Settings(GROUPS, maxConnections=100).connectionLimit(1024), 100)
         passed = PassedSocket(3, "echo", socket.SOCK_STREAM, socket.AF_INET)
         groups = [[Listener("echo", "systemd:echo", passed=passed)]]
@@ -41,7 +41,7 @@ class SettingsTests(SynchronousTestCase):
     def test_tooFewDescriptors(self) -> None:
         """A limit above the descriptors is reported with the remedy."""
         for settings, descriptors in (
-            (Settings(GROUPS, maxConnections=989), 1024),
+            (Settings(GROUPS, maxConnections=985), 1024),
             (Settings(GROUPS), 36),
         ):
             with self.assertRaises(StartupError) as raised:
