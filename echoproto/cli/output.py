@@ -1,8 +1,8 @@
 """
 Where results are written, and in which format: text for people; JSON, NDJSON and CSV for programs.
 
-A command describes its events and its result in a :class:`ResultView`, a writer makes lines of
-them, and :class:`LineOutput` writes these.
+A command describes its events and its result in a :class:`ResultView`, a :class:`ResultWriter`
+makes lines of them, and :class:`LineOutput` writes these.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Values = Mapping[str, object]
 
 class ResultView(Generic[_Event, _Result]):
     """
-    The events and the result of one command, for the writers; a command overrides what it has.
+    The events and the result of one command, for all formats; a command overrides what it has.
 
     :cvar eventType: the ``type`` of an event in NDJSON.
     """
@@ -57,89 +57,46 @@ class ResultView(Generic[_Event, _Result]):
         return (self.document(result),)
 
 
-class TextWriter(Generic[_Event, _Result]):
+class ResultWriter(Generic[_Event, _Result]):
     """
-    Writes text, and is the base of the other formats.
+    Makes the lines of a format: ``text``; ``json``, a document at the end; ``ndjson``, a line of
+    JSON for each event and for each summary; ``csv``, a row for each event below the names of the
+    columns. A format that only one command has is that of its ``resultLines``.
 
     :param view: of the command.
     """
 
-    def __init__(self, view: ResultView[_Event, _Result]) -> None:
-        self.view = view
+    def __init__(self, form: str, view: ResultView[_Event, _Result]) -> None:
+        self._form = form
+        self._view = view
+        self._hasColumns = False
 
     def heading(self, line: str) -> Iterable[str]:
         """The line before any event."""
-        return (line,)
+        return (line,) if self._form == "text" else ()
 
     def event(self, event: _Event) -> Iterable[str]:
         """The lines of an event."""
-        return self.view.eventLines(event)
+        if self._form == "text":
+            yield from self._view.eventLines(event)
+        elif self._form == "ndjson":
+            yield json.dumps({"type": self._view.eventType, **self._view.eventValues(event)})
+        elif self._form == "csv":
+            values = self._view.eventValues(event)
+            if not self._hasColumns:
+                self._hasColumns = True
+                yield _row(values)
+            yield _row(values.values())
 
     def result(self, result: _Result) -> Iterable[str]:
         """The lines at the end."""
-        return self.view.resultLines(result)
-
-
-class JSONWriter(TextWriter[_Event, _Result]):
-    """One document at the end."""
-
-    def heading(self, line: str) -> Iterable[str]:
-        """Nothing."""
-        return ()
-
-    def event(self, event: _Event) -> Iterable[str]:
-        """Nothing."""
-        return ()
-
-    def result(self, result: _Result) -> Iterable[str]:
-        """The document."""
-        yield json.dumps(self.view.document(result), indent=2)
-
-
-class NDJSONWriter(JSONWriter[_Event, _Result]):
-    """A line of JSON for each event, and for each summary at the end."""
-
-    def event(self, event: _Event) -> Iterable[str]:
-        """The line of an event."""
-        yield json.dumps({"type": self.view.eventType, **self.view.eventValues(event)})
-
-    def result(self, result: _Result) -> Iterable[str]:
-        """The lines of the summaries."""
-        for values in self.view.summaries(result):
-            yield json.dumps({"type": "summary", **values})
-
-
-class CSVWriter(JSONWriter[_Event, _Result]):
-    """A row for each event, below a row with the names of the columns."""
-
-    _hasHeader = False
-
-    def event(self, event: _Event) -> Iterable[str]:
-        """The row of an event."""
-        values = self.view.eventValues(event)
-        if not self._hasHeader:
-            self._hasHeader = True
-            yield _row(values)
-        yield _row(values.values())
-
-    def result(self, result: _Result) -> Iterable[str]:
-        """Nothing."""
-        return ()
-
-
-#: The formats by name.
-WRITERS: Mapping[str, type[TextWriter[object, object]]] = {
-    "text": TextWriter,
-    "json": JSONWriter,
-    "ndjson": NDJSONWriter,
-    "csv": CSVWriter,
-}
-
-
-def makeWriter(name: str, view: ResultView[_Event, _Result]) -> TextWriter[_Event, _Result]:
-    """A writer of that format of :data:`WRITERS`; of text for a format of one command only."""
-    kind: type[TextWriter[_Event, _Result]] = WRITERS.get(name, TextWriter)  # type: ignore[assignment]  # any view
-    return kind(view)
+        if self._form == "json":
+            yield json.dumps(self._view.document(result), indent=2)
+        elif self._form == "ndjson":
+            for values in self._view.summaries(result):
+                yield json.dumps({"type": "summary", **values})
+        elif self._form != "csv":
+            yield from self._view.resultLines(result)
 
 
 def _row(values: Iterable[object]) -> str:

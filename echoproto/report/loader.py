@@ -28,6 +28,9 @@ from echoproto.report.documents.values import IntervalValues
 from echoproto.report.result import StoredResult
 from echoproto.units import SECOND
 
+#: Some editors put a byte order mark before the text.
+ENCODING = "utf-8-sig"
+
 #: Maximum number of characters of a document, or of a line of NDJSON. No measurement is longer.
 MAX_LENGTH = 1 << 26
 
@@ -50,8 +53,7 @@ def readResults(path: str | PathLike[str]) -> list[StoredResult]:
     :raise ReportError: it cannot be read, or is invalid.
     """
     try:
-        # Some editors put a byte order mark before the text.
-        with open(path, encoding="utf-8-sig") as stream:
+        with open(path, encoding=ENCODING) as stream:
             return readStream(stream, fspath(path))
     except OSError as error:
         raise ReportError(f"{escaped(fspath(path))}: {error.strerror}") from error

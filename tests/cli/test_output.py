@@ -14,12 +14,10 @@ import click
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.output import (
-    WRITERS,
     LineOutput,
     ResultView,
-    TextWriter,
+    ResultWriter,
     Values,
-    makeWriter,
     opened,
     startTime,
 )
@@ -45,10 +43,10 @@ class NumberView(ResultView[int, str]):
         return {"result": result}
 
 
-class WriterTests(SynchronousTestCase):
+class ResultWriterTests(SynchronousTestCase):
     def written(self, name: str) -> list[str]:
         """The lines of a format, of two events and a result."""
-        writer: TextWriter[int, str] = makeWriter(name, NumberView())
+        writer = ResultWriter(name, NumberView())
         lines = [*writer.heading("HEADING")]
         for number in (1, 2):
             lines += writer.event(number)
@@ -81,14 +79,17 @@ class WriterTests(SynchronousTestCase):
             [["number", "text"], ["1", "a, b"], ["2", "a, b"]],
         )
 
+    def test_other(self) -> None:
+        """Another format is that of the view's result."""
+        self.assertEqual(self.written("junit"), ["result good"])
+
     def test_default(self) -> None:
         """A view that describes nothing writes nothing, or empty documents."""
         for name, lines in (("text", []), ("json", ["{}"]), ("ndjson", ['{"type": "summary"}'])):
-            writer: TextWriter[object, object] = makeWriter(name, ResultView())
+            writer: ResultWriter[object, object] = ResultWriter(name, ResultView())
             text = [*writer.event(None)] if name == "text" else []
             self.assertEqual([*text, *writer.result(None)], lines)
         self.assertEqual(ResultView[object, object]().eventValues(None), {})
-        self.assertEqual(list(WRITERS), ["text", "json", "ndjson", "csv"])
 
 
 class LineOutputTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from echoproto.cli.conformance import ConformanceOptions
 from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
-from echoproto.cli.output import JSONWriter, Values
+from echoproto.cli.output import Values
 from echoproto.cli.sessions.session import ReportedSession
 from echoproto.cli.tables import tableText
 from echoproto.conformance.api import prepareGrade
@@ -38,8 +38,6 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
 
     def __init__(self, options: ConformanceOptions) -> None:
         super().__init__(options)
-        if options.output == "junit":
-            self.writer = _JUnitWriter(self)
         self.hasBar = not options.quiet
         try:
             chosen(options.carriers, options.only, options.risky)
@@ -85,6 +83,9 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
 
     def resultLines(self, result: ConformanceResult) -> Iterable[str]:
         """See :class:`ResultView`."""
+        if self.options.output == "junit":
+            yield junitText(result, self.started)
+            return
         rows = checkRows(result, self.options.quiet)
         if rows:
             yield _table(self.runner.stream, ("carrier", "check", "verdict", "reason"), rows)
@@ -93,18 +94,6 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
     def document(self, result: ConformanceResult) -> Values:
         """See :class:`ResultView`."""
         return conformanceDocument(result, self.started)
-
-
-class _JUnitWriter(JSONWriter[object, ConformanceResult]):
-    """An XML document at the end."""
-
-    def __init__(self, session: ConformanceSession) -> None:
-        super().__init__(session)
-        self._started = session.started
-
-    def result(self, result: ConformanceResult) -> Iterable[str]:
-        """The document."""
-        yield junitText(result, self._started)
 
 
 def showChecks(carriers: Sequence[str]) -> int:

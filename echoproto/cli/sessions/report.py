@@ -16,7 +16,7 @@ from typing import IO
 import click
 
 from echoproto.cli.exitcodes import LOCAL_ERROR, OK, complain
-from echoproto.cli.output import LineOutput, ResultView, TextWriter, Values, makeWriter, opened
+from echoproto.cli.output import LineOutput, ResultView, ResultWriter, Values, opened
 from echoproto.cli.outputfile import OutputFile
 from echoproto.cli.report import ReportOptions
 from echoproto.cli.tables import tableText
@@ -25,7 +25,7 @@ from echoproto.escape import escaped
 from echoproto.report.compare import Comparison, compare
 from echoproto.report.documents.comparison import comparisonDocument, comparisonRows
 from echoproto.report.documents.report import reportDocument, resultRows
-from echoproto.report.loader import readStream
+from echoproto.report.loader import ENCODING, readStream
 from echoproto.report.merge import mergeResults
 from echoproto.report.notes import resultNotes
 from echoproto.report.result import StoredResult
@@ -46,8 +46,7 @@ class ReportContent:
 
 def _read(path: str) -> list[StoredResult]:
     try:
-        # Some editors put a byte order mark before the text.
-        with click.open_file(path, encoding="utf-8-sig") as stream:
+        with click.open_file(path, encoding=ENCODING) as stream:
             return readStream(stream, "standard input" if path == "-" else path)
     except OSError as error:
         raise ReportError(f"{escaped(path)}: {error.strerror}") from error
@@ -81,7 +80,7 @@ def report(options: ReportOptions) -> int:
         return OK
     # Opened only now that all files are read: it may be one of them.
     with opened(options.out) as stream:
-        return _show(stream, makeWriter(options.output, ReportView(stream)), content)
+        return _show(stream, ResultWriter(options.output, ReportView(stream)), content)
 
 
 def _pairs(files: Sequence[list[StoredResult]]) -> list[tuple[StoredResult, StoredResult]]:
@@ -107,7 +106,7 @@ def _target(result: StoredResult) -> str:
 
 
 def _show(
-    stream: IO[str], writer: TextWriter[Values, ReportContent], content: ReportContent
+    stream: IO[str], writer: ResultWriter[Values, ReportContent], content: ReportContent
 ) -> int:
     status = OK
 
@@ -158,7 +157,7 @@ class ReportView(ResultView[Values, ReportContent]):
 
 
 def _csv(content: ReportContent) -> bytes:
-    writer = makeWriter("csv", ReportView(io.StringIO()))
+    writer = ResultWriter("csv", ReportView(io.StringIO()))
     lines = chain.from_iterable(map(writer.event, content.rows()))
     return "".join(f"{line}\n" for line in lines).encode()
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from echoproto.cli.options import MeasurementOptions, TargetOptions
-from echoproto.cli.output import ResultView, TextWriter, makeWriter, opened, startTime
+from echoproto.cli.output import ResultView, ResultWriter, opened, startTime
 from echoproto.cli.runner import MeasurementRunner
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ReportedSession(
     def __init__(self, options: MeasurementOptions) -> None:
         super().__init__(options)
         self.started = startTime()
-        self.writer: TextWriter[_Event, _Result] = makeWriter(options.output, self)
+        self.writer = ResultWriter(options.output, self)
 
     def run(self) -> int:
         """See :class:`Session`; the output may be a file."""
