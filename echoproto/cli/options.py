@@ -108,7 +108,9 @@ def command(
         def callback(**values: object) -> int:
             return run(kind(**values))
 
-        parameters = [field.metadata["make"](field.name) for field in fields(kind)]  # type: ignore[arg-type]  # a dataclass
+        # Any: a dataclass.
+        known: Any = kind
+        parameters = [field.metadata["make"](field.name) for field in fields(known)]
         make = click.command(
             name, GroupedCommand, params=parameters, epilog=epilog, context_settings=CONTEXT
         )

@@ -88,7 +88,7 @@ class ConformanceTests(CommandTestCase):
             ],
         )
 
-    def test_nobody(self) -> None:
+    def test_noReply(self) -> None:
         """A server that never replies is status 1."""
         self.serve(lambda reactor: Factory.forProtocol(Silent))
         status, output, _ = self.conformance("-t", "50ms", TARGET)

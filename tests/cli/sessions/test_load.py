@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.sessions.load import LoadSession
-from echoproto.measure import api as asking
+from echoproto.measure import api
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadReport
@@ -51,7 +51,7 @@ class LoadTests(CommandTestCase):
         def loading(target: Any, reactor_: Any, now: Any, *rest: Any) -> Any:
             return made(target, reactor_, lambda: round(reactor.seconds() * 1e9), *rest)
 
-        self.patch(asking, "LoadGenerator", loading)
+        self.patch(api, "LoadGenerator", loading)
 
     def load(self, *words: str, errors: io.StringIO | None = None) -> tuple[int, str, str]:
         ended = self.ended(*words, errors=errors)
@@ -203,5 +203,6 @@ class StatusTests(SynchronousTestCase):
         """Fewer messages than planned are status 1, unless the load was interrupted."""
         plan = replace(loadResult().plan, count=100)
         result = replace(loadResult(), plan=plan, received=loadResult().sent, wrong=0)
-        status = partial(LoadSession.status, None, result, hasFailed=False)  # type: ignore[arg-type]  # uses no session
+        session: Any = None  # The status needs none.
+        status = partial(LoadSession.status, session, result, hasFailed=False)
         self.assertEqual((status(interrupted=False), status(interrupted=True)), (1, 0))

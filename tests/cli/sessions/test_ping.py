@@ -17,8 +17,8 @@ from echoproto.targets import endpoints
 from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase, Ended
 from tests.targets.fakeresolver import FakeResolver
 
-#: A server that is there, and one that is not.
-THERE, NOWHERE = "udp://127.0.0.1:7", "udp://127.0.0.1:9"
+#: A server, and a port on which nothing listens.
+SERVER, CLOSED = "udp://127.0.0.1:7", "udp://127.0.0.1:9"
 
 
 class Flipping(DatagramProtocol):
@@ -43,23 +43,23 @@ class PingTests(CommandTestCase):
 
     def test_replies(self) -> None:
         """A line for each reply, the summary, and status 0."""
-        ended = self.ping("-c", "2", "-i", "20ms", THERE)
+        ended = self.ping("-c", "2", "-i", "20ms", SERVER)
         self.assertEqual((ended.status, ended.errors), (0, ""))
-        self.assertEqual(ended.lines[0], f"ECHO {THERE}, 64 bytes")
-        self.assertRegex(ended.lines[2], rf"^64 bytes from {THERE}: seq=2 time=[0-9.]+ ms$")
+        self.assertEqual(ended.lines[0], f"ECHO {SERVER}, 64 bytes")
+        self.assertRegex(ended.lines[2], rf"^64 bytes from {SERVER}: seq=2 time=[0-9.]+ ms$")
         self.assertIn("2 sent, 2 received, 0 lost (0.00 %)", ended.output)
 
     def test_noReply(self) -> None:
         """Without any reply the status is 1; with a deadline, if any reply is missing."""
-        ended = self.ping("-c", "1", "-W", "50ms", NOWHERE)
+        ended = self.ping("-c", "1", "-W", "50ms", CLOSED)
         self.assertEqual(ended.status, 1)
         self.assertIn("lost: refused", ended.output)
         self.newReactor()
         self.reactor.act = lambda turn: self.reactor.lose() if turn == 1 else None
-        self.assertEqual(self.ping("-c", "2", "-i", "10ms", "-w", "1s", THERE).status, 1)
+        self.assertEqual(self.ping("-c", "2", "-i", "10ms", "-w", "1s", SERVER).status, 1)
         self.newReactor()
         self.reactor.act = lambda turn: self.reactor.lose() if turn == 1 else None
-        self.assertEqual(self.ping("-c", "2", "-i", "10ms", THERE).status, 0)
+        self.assertEqual(self.ping("-c", "2", "-i", "10ms", SERVER).status, 0)
 
     def test_otherAddress(self) -> None:
         """When a name has another address, a further heading names it."""
@@ -72,7 +72,7 @@ class PingTests(CommandTestCase):
 
     def test_timestamps(self) -> None:
         """With -D each line has the time, and each row of NDJSON and CSV the date and time."""
-        words = ("-D", "-c", "1", THERE)
+        words = ("-D", "-c", "1", SERVER)
         self.assertRegex(self.ping(*words).lines[1], r"^\[\d+\.\d{6}\] 64 bytes")
         for form in ("ndjson", "csv"):
             for number, start in ((1, 0), (0, 1)):
@@ -83,12 +83,12 @@ class PingTests(CommandTestCase):
 
     def test_severalTargets(self) -> None:
         """Several targets are probed at once; the status is that of the worst."""
-        ended = self.ping("-c", "1", "-W", "50ms", THERE, NOWHERE)
+        ended = self.ping("-c", "1", "-W", "50ms", SERVER, CLOSED)
         self.assertEqual(ended.status, 1)
         self.assertEqual(ended.output.count("echo statistics"), 2)
         self.newReactor()
-        both = self.ping("-q", "-c", "1", "-W", "50ms", NOWHERE, THERE).output
-        self.assertLess(both.index(f"--- {NOWHERE}"), both.index(f"--- {THERE}"))
+        both = self.ping("-q", "-c", "1", "-W", "50ms", CLOSED, SERVER).output
+        self.assertLess(both.index(f"--- {CLOSED}"), both.index(f"--- {SERVER}"))
 
     def test_spread(self) -> None:
         """Targets are probed at even distances within the interval, not at the same instant."""
@@ -116,14 +116,14 @@ class PingTests(CommandTestCase):
 
     def test_assertions(self) -> None:
         """A failed assertion is reported, with status 4."""
-        ended = self.ping("-c", "1", "--assert", "received==1", "--assert", "p99<1ns", THERE)
+        ended = self.ping("-c", "1", "--assert", "received==1", "--assert", "p99<1ns", SERVER)
         self.assertEqual(ended.status, 4)
-        self.assertRegex(ended.errors, rf"^echoproto ping: {THERE}: p99<1ns: p99 is [0-9.]+ms\n$")
+        self.assertRegex(ended.errors, rf"^echoproto ping: {SERVER}: p99<1ns: p99 is [0-9.]+ms\n$")
 
     def test_interrupted(self) -> None:
         """Ctrl-C ends with the summary: status 0, or 130 if nothing was received."""
         self.reactor.act = lambda turn: self.reactor.interrupt() if turn == 9 else None
-        ended = self.ping("-i", "20ms", THERE)
+        ended = self.ping("-i", "20ms", SERVER)
         self.assertEqual(ended.status, 0)
         self.assertRegex(ended.output, r"(\d) sent, \1 received")
         self.newReactor()
@@ -133,7 +133,7 @@ class PingTests(CommandTestCase):
             self.reactor.interrupt()
 
         self.reactor.act = stop
-        self.assertEqual(self.ping(THERE).status, 130)
+        self.assertEqual(self.ping(SERVER).status, 130)
 
     def test_interruptedEarly(self) -> None:
         """Ctrl-C during a DNS lookup prints nothing; another ends the process."""
@@ -151,13 +151,13 @@ class PingTests(CommandTestCase):
                 self.signals[signal.SIGQUIT](signal.SIGQUIT, None)
 
         self.reactor.act = act
-        ended = self.ping("-c", "10", "-i", "20ms", THERE)
+        ended = self.ping("-c", "10", "-i", "20ms", SERVER)
         self.assertRegex(ended.errors, r"(\d)/\1 received, 0.00 % lost, min/avg/max = ")
 
     def test_noSuchHost(self) -> None:
         """An unknown host is reported once, with status 2; other targets are probed."""
         self.reactor.nameResolver = FakeResolver()
-        ended = self.ping("-c", "1", "udp://lab1:7", THERE)
+        ended = self.ping("-c", "1", "udp://lab1:7", SERVER)
         self.assertEqual(ended.status, 2)
         self.assertIn("udp://lab1:7: DNS lookup failed: no such host: lab1", ended.errors)
         self.assertIn("1 received", ended.output)
@@ -166,35 +166,37 @@ class PingTests(CommandTestCase):
         """With -n targets are shown by their addresses."""
         self.reactor.nameResolver = FakeResolver("127.0.0.1")
         ended = self.ping("-c", "1", "-n", "udp://lab1:7")
-        self.assertIn(f"bytes from {THERE}: ", ended.output)
+        self.assertIn(f"bytes from {SERVER}: ", ended.output)
 
     def test_options(self) -> None:
         """-s, -p, -D and -q set size, pattern, timestamps and quiet output."""
-        ended = self.ping("-c", "1", "-s", "21", "-p", "7f", "-D", "-A", "-4", THERE)
+        ended = self.ping("-c", "1", "-s", "21", "-p", "7f", "-D", "-A", "-4", SERVER)
         self.assertRegex(ended.lines[1], r"^\[\d+\.\d{6}\] 21 bytes from ")
         self.newReactor()
-        self.assertEqual(len(self.ping("-c", "3", "-i", "10ms", "-q", THERE).lines), 7)
+        self.assertEqual(len(self.ping("-c", "3", "-i", "10ms", "-q", SERVER).lines), 7)
         self.newReactor()
-        ended = self.ping("-c", "1", "-s", "2", THERE)
+        ended = self.ping("-c", "1", "-s", "2", SERVER)
         self.assertIn("has only the low bytes", ended.errors)
 
     def test_forms(self) -> None:
         """-o sets the format, and --out the file."""
-        self.assertEqual(json.loads(self.ping("-c", "1", "-o", "json", THERE).output)["version"], 1)
+        self.assertEqual(
+            json.loads(self.ping("-c", "1", "-o", "json", SERVER).output)["version"], 1
+        )
         self.newReactor()
         path = Path(self.mktemp())
-        ended = self.ping("-c", "1", "-o", "ndjson", "--out", str(path), THERE)
+        ended = self.ping("-c", "1", "-o", "ndjson", "--out", str(path), SERVER)
         self.assertEqual(ended.output, "")
         self.assertEqual(len(path.read_text().splitlines()), 2)
 
-    def test_nobodyReads(self) -> None:
+    def test_readerIsGone(self) -> None:
         """The run ends if the reader of the output is gone."""
-        self.assertEqual(self.ping("-c", "100", THERE, output=BrokenPipe()).status, 0)
+        self.assertEqual(self.ping("-c", "100", SERVER, output=BrokenPipe()).status, 0)
         self.assertLess(self.reactor.turns, 5)
 
     def test_full(self) -> None:
         """The run ends if the output cannot be written, and the reason is reported."""
-        ended = self.ping("-c", "100", "--out", "/dev/full", THERE)
+        ended = self.ping("-c", "100", "--out", "/dev/full", SERVER)
         self.assertEqual(ended.status, 2)
         self.assertEqual(
             ended.errors,
@@ -203,13 +205,13 @@ class PingTests(CommandTestCase):
 
     def test_csv(self) -> None:
         """CSV has a row for each probe, with its values."""
-        ended = self.ping("-c", "2", "-i", "10ms", "-o", "csv", THERE)
+        ended = self.ping("-c", "2", "-i", "10ms", "-o", "csv", SERVER)
         rows = list(csv.DictReader(ended.lines))
         self.assertEqual([row["kind"] for row in rows], ["reply", "reply"])
 
     def test_ndjson(self) -> None:
         """NDJSON has a line for each probe, then one for each target."""
-        ended = self.ping("-c", "2", "-i", "10ms", "-o", "ndjson", THERE)
+        ended = self.ping("-c", "2", "-i", "10ms", "-o", "ndjson", SERVER)
         lines = [json.loads(line) for line in ended.lines]
         self.assertEqual([line["type"] for line in lines], ["probe", "probe", "summary"])
         self.assertEqual(lines[2]["sent"], 2)
@@ -225,7 +227,7 @@ class PingTests(CommandTestCase):
         """Invalid words are one line, and nothing is sent."""
         self.assertRefused("missing TARGET")
         self.assertRefused(
-            "--out /nowhere/x: No such file or directory", "--out", "/nowhere/x", THERE
+            "--out /nowhere/x: No such file or directory", "--out", "/nowhere/x", SERVER
         )
-        self.assertRefused("--source: invalid address 'lab1'", "-I", "lab1", THERE)
+        self.assertRefused("--source: invalid address 'lab1'", "-I", "lab1", SERVER)
         self.assertRefused("nonsense:7: ", "--endpoint", "nonsense:7")

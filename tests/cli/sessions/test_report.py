@@ -39,15 +39,15 @@ class ReportTests(CommandTestCase):
         ended = self.ended(*words, output=output)
         return ended.status, ended.output, ended.errors
 
-    def well(self, *words: str) -> str:
+    def shown(self, *words: str) -> str:
         status, output, errors = self.report(*words)
         self.assertEqual((status, errors), (0, ""))
         return output
 
-    def refused(self, says: str, *words: str) -> None:
+    def refused(self, message: str, *words: str) -> None:
         status, output, errors = self.report(*words)
         self.assertEqual((status, output), (2, ""))
-        self.assertEqual(errors, f"echoproto report: {says}\n")
+        self.assertEqual(errors, f"echoproto report: {message}\n")
 
     def test_standardOutput(self) -> None:
         """With - as the file of --html, --png or --csv, that is the whole output."""
@@ -61,14 +61,14 @@ class ReportTests(CommandTestCase):
         """The notes on a result follow the table."""
         path = self.saved("limited.json", storedResult(1, limits=("busy",)))
         self.assertEqual(
-            self.well(path).splitlines()[2:], ["udp://lab1:7: limited by the client: busy"]
+            self.shown(path).splitlines()[2:], ["udp://lab1:7: limited by the client: busy"]
         )
 
     def test_table(self) -> None:
         """Each result of each file is a row, of any command."""
         path = self.folder / "load.json"
         path.write_text(json.dumps(loadDocument(loadResult())))
-        header, *rows = self.well(
+        header, *rows = self.shown(
             self.a, str(path), self.saved("v.json", storedVerification())
         ).splitlines()
         self.assertEqual(header.split()[:4], ["target", "file", "command", "sent"])
@@ -79,46 +79,46 @@ class ReportTests(CommandTestCase):
 
     def test_merged(self) -> None:
         """--merge makes one row; its JSON can be read like any other result."""
-        self.assertEqual(len(self.well("--merge", self.a, self.b).splitlines()), 2)
+        self.assertEqual(len(self.shown("--merge", self.a, self.b).splitlines()), 2)
         # Also where a file that is read is written.
-        self.well("--merge", "-o", "json", "--out", self.b, self.a, self.b)
+        self.shown("--merge", "-o", "json", "--out", self.b, self.a, self.b)
         (merged,) = readResults(self.b)
         self.assertEqual((merged.sent, merged.times.count), (20, 200))
         self.assertEqual(merged.files, (self.b,))
 
     def test_compared(self) -> None:
         """Two files are compared by target, or the two targets of one file; in all formats."""
-        output = self.well("--compare", self.a, self.b)
+        output = self.shown("--compare", self.a, self.b)
         self.assertIn(f"A: udp://lab1:7, rtt of 100 exchanges ({self.a})\nB: ", output)
         self.assertIn("significantly slower, by 100 %", output)
         both = self.saved("both.json", storedResult(1), storedResult(1))
-        self.assertEqual(self.well("--compare", both).count("A: "), 1)
-        self.assertEqual(self.well("--compare", both, both).count("A: "), 2)
+        self.assertEqual(self.shown("--compare", both).count("A: "), 1)
+        self.assertEqual(self.shown("--compare", both, both).count("A: "), 2)
         one, two = storedResult(1), replace(storedResult(1), target="lab2")
-        output = self.well(
+        output = self.shown(
             "--compare", self.saved("x.json", one, two), self.saved("y.json", two, one)
         )
         self.assertRegex(output, "(?s)A: lab2.*\nB: lab2.*A: udp://lab1.*\nB: udp://lab1")
-        document = json.loads(self.well("--compare", "-o", "json", self.a, self.b))
+        document = json.loads(self.shown("--compare", "-o", "json", self.a, self.b))
         self.assertEqual(document["comparisons"][0]["differences"][0]["verdict"], "more")
         rows = list(
-            csv.DictReader(io.StringIO(self.well("--compare", "-o", "csv", self.a, self.b)))
+            csv.DictReader(io.StringIO(self.shown("--compare", "-o", "csv", self.a, self.b)))
         )
         self.assertEqual([row["name"] for row in rows], ["p50", "p90", "p99", "p99.9", "loss"])
 
     def test_cannotCompare(self) -> None:
         """Results without pairs, and pairs of different kinds, are not compared."""
         v = self.saved("v.json", storedVerification())
-        takes = (
+        needed = (
             "--compare needs two files with one target each or with the same targets, or one file "
             "with two targets; found"
         )
         name = "udp://lab1:7"
-        self.refused(f"{takes} {name}", "--compare", self.a)
-        self.refused(f"{takes} {name}, {name}, {name}", "--compare", self.a, self.a, self.b)
+        self.refused(f"{needed} {name}", "--compare", self.a)
+        self.refused(f"{needed} {name}, {name}, {name}", "--compare", self.a, self.a, self.b)
         two = self.saved("two.json", storedResult(1), replace(storedResult(1), target="lab2"))
         other = self.saved("other.json", storedResult(1), replace(storedResult(1), target="lab3"))
-        self.refused(f"{takes} {name} and lab2, {name} and lab3", "--compare", two, other)
+        self.refused(f"{needed} {name} and lab2, {name} and lab3", "--compare", two, other)
         self.refused(
             f"{self.a} has rtt times of ping, {v} has verify; only results of the same kind can be "
             "compared",
@@ -129,14 +129,14 @@ class ReportTests(CommandTestCase):
 
     def test_usage(self) -> None:
         """A usage error names the help."""
-        for words, says in (
+        for words, message in (
             ((), "missing argument 'FILE...'"),
             (("--merge", "--compare", self.a), "--merge makes one result, but --compare needs two"),
         ):
-            self.refused(f"{says}; see echoproto report --help", *words)
+            self.refused(f"{message}; see echoproto report --help", *words)
 
     def test_input(self) -> None:
-        """- is the standard input."""
+        """The file - is the standard input."""
         text = json.dumps(reportDocument([storedResult(1)]))
         for output, status in ((text, 0), ("", 2)):
             self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(output.encode())))
@@ -146,8 +146,8 @@ class ReportTests(CommandTestCase):
 
     def test_unreadable(self) -> None:
         """A missing or foreign file is one line, and status 2."""
-        gone = str(self.folder / "gone")
-        self.refused(f"{gone}: No such file or directory", self.a, gone)
+        missing = str(self.folder / "missing")
+        self.refused(f"{missing}: No such file or directory", self.a, missing)
         self.refused(f"{self.folder}: Is a directory", str(self.folder))
         empty = self.folder / "empty"
         empty.write_text("")
@@ -157,12 +157,12 @@ class ReportTests(CommandTestCase):
         """--html, --png and --csv write the same results to files."""
         paths = [str(self.folder / name) for name in ("r.html", "r.png", "r.csv")]
         html, png, rows = paths
-        self.well("--html", html, "--png", png, "--csv", rows, self.a)
+        self.shown("--html", html, "--png", png, "--csv", rows, self.a)
         page = Path(html).read_text()
         self.assertEqual((page.count("<svg"), page.count("<h2>Comparison")), (4, 0))
         self.assertEqual(Path(png).read_bytes()[1:4], b"PNG")
-        self.assertEqual(Path(rows).read_text(), self.well("-o", "csv", self.a))
-        self.well("--compare", "--html", html, self.a, self.b)
+        self.assertEqual(Path(rows).read_text(), self.shown("-o", "csv", self.a))
+        self.shown("--compare", "--html", html, self.a, self.b)
         self.assertIn("<h2>Comparison", Path(html).read_text())
 
     def test_unwritable(self) -> None:
@@ -177,14 +177,14 @@ class ReportTests(CommandTestCase):
             "/dev/full",
             self.a,
         )
-        says = "--out /nowhere/x: No such file or directory; see echoproto report --help"
-        self.refused(says, "--out", "/nowhere/x", self.a)
+        message = "--out /nowhere/x: No such file or directory; see echoproto report --help"
+        self.refused(message, "--out", "/nowhere/x", self.a)
         self.assertEqual(self.report(self.a, output=BrokenPipe())[0], 0)
 
     def test_noTimes(self) -> None:
         """Results without times have a page, but no charts."""
         path = self.saved("v.json", storedVerification())
-        self.well("--html", str(self.folder / "v.html"), path)
+        self.shown("--html", str(self.folder / "v.html"), path)
         self.refused("--png: nothing to plot; no result has times", "--png", "x", path)
 
     def test_extraMissing(self) -> None:
@@ -193,5 +193,5 @@ class ReportTests(CommandTestCase):
             for option in ("--html", "--png"):
                 needs = f"{option} needs matplotlib; pip install 'echoproto[plot]'"
                 self.refused(needs, option, "x", self.a)
-            self.well(self.a)
+            self.shown(self.a)
         self.assertFalse(os.path.exists("x"))

@@ -46,7 +46,7 @@ class VerifyTests(CommandTestCase):
         return ended.status, ended.output, ended.errors
 
     def test_right(self) -> None:
-        """Every byte comes back: status 0."""
+        """If every byte is echoed correctly, the status is 0."""
         status, output, errors = self.verify("--bytes", "1MiB", TARGET)
         self.assertEqual((status, errors), (0, ""))
         self.assertIn("1048576 bytes sent, 1048576 received", output)
@@ -124,7 +124,7 @@ class VerifyTests(CommandTestCase):
         _, _, output = self.verify("-q", "-z", "1s", TARGET, errors=Terminal())
         self.assertEqual(output, "")
 
-    def test_nobodyReads(self) -> None:
+    def test_readerIsGone(self) -> None:
         """The run ends if the reader of the output is gone."""
         self.serve(lambda reactor: Factory.forProtocol(Flipping))
         status, _, errors = self.verify("-z", "1h", TARGET, output=BrokenPipe())
