@@ -10,7 +10,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import CancelledError, TimeoutError
+from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -21,8 +21,10 @@ from echoproto.client.matching import firstDifference
 from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
 from echoproto.errors import ExchangeError
+from echoproto.measure.opening import openChannel
 from echoproto.targets.failures import failureReason
 from echoproto.targets.interfaces import SERVER_CLOSED, IReplyReceiver, ITarget
+from echoproto.units import SECOND
 
 _HELLO = b"Is anybody there?"
 
@@ -155,11 +157,9 @@ class StreamTester:
         """
         connection = CheckConnection(self._clock, self._timeout)
         try:
-            connection.channel = await self._target.open(connection).addTimeout(
-                self._timeout, self._clock, lambda *_: Failure(TimeoutError())
+            connection.channel = await openChannel(
+                self._target, connection, self._clock, round(self._timeout * SECOND)
             )
-        except TimeoutError:
-            raise NoAnswer(f"no connection within {self._timeout:g} s") from None
         except ConnectingCancelledError:
             raise CancelledError from None
         except (ConnectError, ExchangeError) as error:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import cycle
 from random import Random
 
@@ -29,7 +28,7 @@ from echoproto.measure.load.cpu import cpuTime
 from echoproto.measure.load.datagrams import MINIMUM_SIZE, numberedDatagrams
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadAssignment
-from echoproto.measure.load.partition import sendTimes, splitPlan
+from echoproto.measure.load.partition import splitPlan, withTimes
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.measure.measurement import Measurement, startedBy
@@ -194,8 +193,7 @@ def prepareLoad(
     if workers > 1:
         assignments = _assignments(parsed, plan, sizes, connect or ConnectOptions(), workers)
         return succeed(LoadWorkerPool(reactor, plan, assignments, onInterval, onWorkerFailure))
-    if plan.rate is not None and plan.times is None:
-        plan = replace(plan, times=sendTimes(plan.arrivals, plan.rate))
+    plan = withTimes(plan)
     messages = _loadMessages(isUDP, sizes, Random(seed))
     size = sizes[1] if isUDP else None
     lookupTime = (plan.duration or 0) + plan.timeout
@@ -225,7 +223,7 @@ def _assignments(
         raise ValueError("workers cannot share the times of a plan: set its rate and arrivals")
     shares = splitPlan(plan, workers)
     return [
-        LoadAssignment(target, share, sizes, connect, plan.arrivals, plan.rate, index, len(shares))
+        LoadAssignment(target, share, sizes, connect, index, len(shares))
         for index, share in enumerate(shares)
     ]
 

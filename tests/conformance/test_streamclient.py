@@ -171,7 +171,7 @@ class StreamTesterTests(SynchronousTestCase):
 
     def test_neverAccepting(self) -> None:
         """A connection attempt that never completes times out."""
-        with self.assertRaisesRegex(NoAnswer, "no connection within 5 s"):
+        with self.assertRaisesRegex(NoAnswer, "no connection in 5 s"):
             self.neverAccepting().run(StreamTester.open)
 
     def test_fileLimit(self) -> None:

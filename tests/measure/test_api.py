@@ -154,7 +154,7 @@ class LoadTests(SynchronousTestCase):
         first, second = (process.messages[0] for process in reactor.spawned)
         self.assertEqual([first.plan.connections, second.plan.connections], [2, 1])
         self.assertEqual(
-            (first.rate, first.arrivals, first.index, first.of), (100, "poisson", 0, 2)
+            (first.plan.rate, first.plan.arrivals, first.index, first.of), (50, "poisson", 0, 2)
         )
         self.assertEqual(pool.target, first.target)
 

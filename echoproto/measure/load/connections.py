@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet.main import CONNECTION_LOST
 from zope.interface import implementer
 
-from echoproto.measure.load.loops import ClosedLoop, OpenLoop
+from echoproto.measure.load.loops import ClosedLoop, Loop
 from echoproto.measure.opening import WriteControl
 from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
 from echoproto.targets.interfaces import IChannel, IReplyReceiver
@@ -38,7 +38,7 @@ def closeChannel(channel: IChannel, underWay: int) -> None:
 class PipelinedConnection:
     """A connection with any number of messages under way, whose replies arrive in their order."""
 
-    def __init__(self, loop: OpenLoop) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
         # Messages without a reply, in their order: the bytes, when due, when sent.
         self._awaited: deque[tuple[bytes, int, int]] = deque()
@@ -48,24 +48,24 @@ class PipelinedConnection:
 
     @property
     def underWay(self) -> int:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         return len(self._awaited)
 
     dropped = 0
 
     @property
     def isReady(self) -> bool:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         return not self._control.isPaused and len(self._awaited) < MAX_UNDER_WAY
 
     def opened(self, channel: Any) -> None:  # an IStreamChannel
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         self._channel = channel
         self._write = channel.send
         channel.registerProducer(self._control, True)
 
     def send(self, message: bytes, due: int, now: int) -> None:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         self._awaited.append((message, due, now))
         self._loop.sent(len(message), due, now)
         self._write(message)
@@ -86,7 +86,7 @@ class PipelinedConnection:
         self._rest = rest
 
     def giveUp(self, before: int, now: int) -> None:
-        """See :class:`~.loops.LoadConnection`; later replies can no longer be matched."""
+        """See :class:`~.pool.LoadConnection`; later replies can no longer be matched."""
         if self._awaited and self._awaited[0][2] <= before:
             self.close()
             self.connectionLost(NO_REPLY)
@@ -97,7 +97,7 @@ class PipelinedConnection:
         self._loop.connectionLost(self, reason)
 
     def close(self) -> None:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         self._channel.unregisterProducer()
         closeChannel(self._channel, self.underWay)
 
@@ -121,14 +121,14 @@ class SequentialConnection:
 
     @property
     def underWay(self) -> int:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         return int(self._message is not None)
 
     isReady = True
     dropped = 0
 
     def opened(self, channel: Any) -> None:  # an IStreamChannel
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         self._channel = channel
         self._write = channel.send
         self._transport: Any = getattr(channel, "transport", None)
@@ -138,7 +138,7 @@ class SequentialConnection:
             self._transport.doRead = self._doRead  # type: ignore[method-assign]
 
     def send(self, message: bytes, due: int, now: int) -> None:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         self._message = message
         self._sentAt = now
         self._loop.sent(len(message), due, now)
@@ -205,7 +205,7 @@ class SequentialConnection:
         self._loop.answered(self, size, now, self._sentAt, now, rest[:size] == message)
 
     def giveUp(self, before: int, now: int) -> None:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         if self._message is not None and self._sentAt <= before:
             self.close()
             self.connectionLost(NO_REPLY)
@@ -216,5 +216,5 @@ class SequentialConnection:
         self._loop.connectionLost(self, reason)
 
     def close(self) -> None:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         closeChannel(self._channel, self.underWay)

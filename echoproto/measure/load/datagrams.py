@@ -14,7 +14,7 @@ from struct import Struct
 from zope.interface import implementer
 
 from echoproto.errors import EchoprotoError
-from echoproto.measure.load.loops import OpenLoop
+from echoproto.measure.load.loops import Loop
 from echoproto.targets.failures import sendErrorReason
 from echoproto.targets.interfaces import IChannel, IReplyReceiver
 
@@ -53,7 +53,7 @@ def numberedDatagrams(session: bytes, bodies: Sequence[bytes]) -> Iterator[bytes
 class DatagramFlow:
     """The datagrams of one UDP port that is connected to the target."""
 
-    def __init__(self, loop: OpenLoop) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
         # When each datagram was due and when it was sent, in the order of sending.
         self._awaited: dict[bytes, tuple[int, int]] = {}
@@ -67,26 +67,26 @@ class DatagramFlow:
 
     @property
     def underWay(self) -> int:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         return len(self._awaited) + self._unsent
 
     @property
     def isReady(self) -> bool:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         return len(self._awaited) * (self._longest + DATAGRAM_OVERHEAD) < MAX_AWAITED_BYTES
 
     @property
     def dropped(self) -> int:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         return self._channel.dropped()
 
     def opened(self, channel: IChannel) -> None:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         self._channel = channel
 
     def send(self, message: bytes, due: int, now: int) -> None:
         """
-        See :class:`~.loops.LoadConnection`. A datagram that the kernel does not accept is lost; in
+        See :class:`~.pool.LoadConnection`. A datagram that the kernel does not accept is lost; in
         a closed loop the next check of timeouts sends another.
         """
         self._last = message[:MINIMUM_SIZE]
@@ -96,7 +96,7 @@ class DatagramFlow:
             self._channel.send(message)
         except (OSError, EchoprotoError) as error:
             self._unsent += 1
-            self._loop.warning(sendErrorReason(error))
+            self._loop.warn(sendErrorReason(error))
         else:
             self._awaited[message] = due, now
 
@@ -139,10 +139,10 @@ class DatagramFlow:
         return bool(self._last) and header[:size] == self._last[:size] and header <= self._last
 
     def giveUp(self, before: int, now: int) -> None:
-        """See :class:`~.loops.LoadConnection`; a closed loop sends others in their place."""
+        """See :class:`~.pool.LoadConnection`; a closed loop sends others in their place."""
         unsent, self._unsent = self._unsent, 0
         for _ in range(unsent):
-            self._loop.lost(self, now)
+            self._loop.settled(self, now)
         while self._awaited:
             message = next(iter(self._awaited))
             if self._awaited[message][1] > before:
@@ -153,12 +153,12 @@ class DatagramFlow:
                 oldest = next(iter(self._givenUp))
                 self._rememberedBytes -= len(oldest)
                 del self._givenUp[oldest]
-            self._loop.lost(self, now)
+            self._loop.settled(self, now)
 
     def connectionLost(self, reason: str) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`; the port stays open."""
-        self._loop.warning(reason)
+        self._loop.warn(reason)
 
     def close(self) -> None:
-        """See :class:`~.loops.LoadConnection`."""
+        """See :class:`~.pool.LoadConnection`."""
         self._channel.close()

@@ -21,11 +21,9 @@ from echoproto.measure.load.connections import PipelinedConnection, SequentialCo
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.cpu import CPUTime
 from echoproto.measure.load.datagrams import DatagramFlow
-from echoproto.measure.load.loops import ClosedLoop, LoadConnection, OpenLoop
+from echoproto.measure.load.loops import BUSY_WAIT_NS, ClosedLoop, OpenLoop
 from echoproto.measure.load.plan import LoadPlan, LoadResult
-from echoproto.measure.load.pool import ConnectionPool
-from echoproto.measure.load.senders import BUSY_WAIT_NS, ClosedLoopSender, OpenLoopSender, Sender
-from echoproto.measure.load.timers import Timers
+from echoproto.measure.load.pool import ConnectionPool, LoadConnection
 from echoproto.units import SECOND
 
 
@@ -64,29 +62,17 @@ class LoadGenerator:
         self._cpuTime = cpuTime
         self._plan = plan
         self._counters = LoadCounters(onInterval)
-        self._timers = Timers(clock)
         self._pool = ConnectionPool(
-            target,
-            self._connection,
-            clock,
-            self._timers,
-            monotonicNs,
-            plan.timeout,
-            self._attempted,
+            target, self._connection, clock, monotonicNs, plan.timeout, self._attempted
         )
-        calls = (self._finished, self._connectionLost, self._warning)
+        self._timers = self._pool.timers
         sent = messages if plan.count is None else self._limited(messages, plan.count)
-        shared = (monotonicNs, self._counters, sent, *calls)
-        connections, timers = self._pool.connections, self._timers
-        self._closed: ClosedLoop | None = None
-        self._loop: OpenLoop
-        self._sender: Sender
+        shared = (self._pool, self._counters, sent, self._finished, self._connectionLost)
+        self._loop: ClosedLoop | OpenLoop
         if plan.times is None:
-            self._loop = self._closed = ClosedLoop(*shared)
-            self._sender = ClosedLoopSender(self._closed, connections, timers, plan.window)
+            self._loop = ClosedLoop(*shared, window=plan.window)
         else:
-            self._loop = OpenLoop(*shared)
-            self._sender = OpenLoopSender(self._loop, connections, timers, plan.times, spin)
+            self._loop = OpenLoop(*shared, times=plan.times, busyWaitNs=spin)
         self._begun = self._sending = self._over = False
         self._begin = self._intervalBegin = self._ended = self._lastReplyAt = 0
         self._droppedBefore = self._heldUp = 0
@@ -95,8 +81,8 @@ class LoadGenerator:
     def _connection(self) -> LoadConnection:
         if not self.target.ordered:
             return DatagramFlow(self._loop)
-        if self._closed is not None and self._plan.window == 1:
-            return SequentialConnection(self._closed)
+        if isinstance(self._loop, ClosedLoop) and self._plan.window == 1:
+            return SequentialConnection(self._loop)
         return PipelinedConnection(self._loop)
 
     def stage(self) -> tuple[float, tuple[int, int, int]]:
@@ -116,7 +102,7 @@ class LoadGenerator:
         if connection is None:
             self._replaceConnection()
         else:
-            self._sender.opened(connection)
+            self._loop.opened(connection)
         if not (self._pool.pending or self._begun or self._over):
             self._beginSending()
 
@@ -130,7 +116,7 @@ class LoadGenerator:
         self._begin = self._monotonicNs()
         self._cpuBefore = self._cpuTime()
         # An open loop goes on without a reply, and on a stream that may still arrive.
-        if self._closed is not None or not self.target.ordered:
+        if isinstance(self._loop, ClosedLoop) or not self.target.ordered:
             self._pool.checkTimeouts()
         if self._plan.warmup:
             self._timers.later(self._plan.warmup, self._beginCounting)
@@ -138,7 +124,7 @@ class LoadGenerator:
             self._beginCounting()
         if self._plan.duration is not None:
             self._timers.later(self._plan.duration, self._stopSending)
-        self._sender.start(self._begin)
+        self._loop.start()
 
     # Sending
 
@@ -155,9 +141,6 @@ class LoadGenerator:
         if not self._sending:
             self._lastReplyAt = self._monotonicNs()
             self._endIfIdle()
-
-    def _warning(self, reason: str) -> None:
-        self._pool.errors[reason] += 1
 
     def _connectionLost(self, connection: LoadConnection, reason: str) -> None:
         self._pool.remove(connection, reason)
@@ -202,7 +185,7 @@ class LoadGenerator:
 
     def _stopSending(self) -> None:
         if self._sending:
-            self._sender.loseUnsent(self._monotonicNs())
+            self._loop.loseUnsent(self._monotonicNs())
             self._awaitReplies()
             self._loop.messages = iter(())
             self._endIfIdle()
@@ -212,7 +195,7 @@ class LoadGenerator:
             return
         self._sending = False
         self._ended = self._monotonicNs()
-        self._sender.stop()
+        self._loop.stop()
         self._cpuAfter = self._cpuTime()
         self._timers.limit(self._plan.timeout, self.stop)
 
@@ -232,7 +215,7 @@ class LoadGenerator:
         if self._over:
             return
         if self._sending:
-            self._sender.loseUnsent(self._monotonicNs())
+            self._loop.loseUnsent(self._monotonicNs())
             self._awaitReplies()
         if self._counters.counts:
             self._counters.closeInterval()
@@ -261,5 +244,4 @@ class LoadGenerator:
 
     def _leave(self) -> None:
         self._over = True
-        self._timers.end()
         self._pool.close()

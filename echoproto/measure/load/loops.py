@@ -1,5 +1,5 @@
 """
-Open and closed loop: what is counted at each message and reply, and what follows a reply.
+Open and closed loop: when messages are sent, and what is counted at each message and reply.
 
 Connections (:mod:`.connections`, :mod:`.datagrams`) call their loop at every exchange.
 """
@@ -7,76 +7,59 @@ Connections (:mod:`.connections`, :mod:`.datagrams`) call their loop at every ex
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any
 
 from echoproto.measure.load.counters import LoadCounters
-from echoproto.targets.interfaces import IChannel
+from echoproto.measure.load.pool import ConnectionPool, LoadConnection
+
+#: epoll_wait(2) waits for whole milliseconds, so for what is due sooner we wait in a busy loop.
+BUSY_WAIT_NS = 1_100_000
+
+#: Messages that are sent before the reactor may read again.
+MAX_SENDS_PER_TURN = 100
+
+#: Why messages of an open loop were not sent.
+NO_CONNECTION = "not sent: no connection"
+TOO_SLOW = "not sent: the server reads or answers too slowly"
 
 
-class LoadConnection(Protocol):
-    """A connection of a load, or a UDP port; it is also an ``IReplyReceiver``."""
-
-    @property
-    def underWay(self) -> int:
-        """Number of messages without a reply."""
-
-    @property
-    def isReady(self) -> bool:
-        """Whether an open loop may send: what waits to be sent or answered stays bounded."""
-
-    @property
-    def dropped(self) -> int:
-        """Number of replies that were dropped because our receive buffer was full."""
-
-    def opened(self, channel: IChannel) -> None:
-        """The connection is established."""
-
-    def send(self, message: bytes, due: int, now: int) -> None:
-        """Send a message that was due at ``due``; both times in nanoseconds."""
-
-    def giveUp(self, before: int, now: int) -> None:
-        """Stop waiting for replies to messages that were sent at ``before`` or earlier."""
-
-    def close(self) -> None:
-        """Close the connection."""
-
-
-class OpenLoop:
+class Loop:
     """
-    In an open loop, messages are sent at their times (:mod:`.senders`), whatever the replies.
+    What both loops have in common.
 
-    :param monotonicNs: the time in nanoseconds.
+    :param pool: the open connections.
     :param counters: receives the counts.
     :param messages: the messages, until the last.
     :param finished: called after a reply that is not followed by another message.
     :param connectionLost: called with a connection that has ended, and the reason.
-    :param warning: called with a network error that does not end the connection.
     """
 
     def __init__(
         self,
-        monotonicNs: Callable[[], int],
+        pool: ConnectionPool,
         counters: LoadCounters,
         messages: Iterator[bytes],
         finished: Callable[[], None],
         connectionLost: Callable[[LoadConnection, str], None],
-        warning: Callable[[str], None],
     ) -> None:
-        self.monotonicNs = monotonicNs
         self.counters = counters
         self.messages = messages
         self.finished = finished
         self.connectionLost = connectionLost
-        self.warning = warning
-        #: Until when no connection was ready.
-        self.waitedUntil = 0
+        self.monotonicNs = pool.monotonicNs
+        self.warn = pool.warn
+        self._connections = pool.connections
+        self._timers = pool.timers
+        self._isActive = False
+
+    def opened(self, connection: LoadConnection) -> None:
+        """A connection was opened while sending."""
 
     def sent(self, size: int, due: int, now: int) -> None:
         """Count a message that was due at ``due`` and is sent now."""
         counts = self.counters.counts
         counts.sent += 1
         counts.bytesSent += size
-        counts.late.add(now - max(due, self.waitedUntil))
 
     def count(self, size: int, due: int, sentAt: int, now: int, right: bool) -> None:
         """Count a reply."""
@@ -85,52 +68,138 @@ class OpenLoop:
             counts.bytesReceived += size
             counts.wrong += not right
             counts.service.add(now - sentAt)
-            counts.response.add(now - due)
 
     def answered(
         self, connection: LoadConnection, size: int, due: int, sentAt: int, now: int, right: bool
     ) -> None:
         """Count a reply; the connection may send again."""
         self.count(size, due, sentAt, now, right)
+        self.settled(connection, now)
+
+    def settled(self, connection: LoadConnection, now: int) -> None:
+        """A reply was received or given up: the connection may send again."""
         self.finished()
 
-    def lost(self, connection: LoadConnection, now: int) -> None:
-        """A reply was given up; the connection may send again."""
-        self.finished()
+    def loseUnsent(self, now: int) -> None:
+        """Count the messages as lost that were due by now and could not be sent."""
+
+    def stop(self) -> None:
+        """Send no more; a call may still be scheduled."""
+        self._isActive = False
 
 
-class ClosedLoop(OpenLoop):
-    """In a closed loop, each reply is followed by the next message."""
+class ClosedLoop(Loop):
+    """
+    Fills the window of each connection; after that, each reply is followed by the next message.
 
-    def sent(self, size: int, due: int, now: int) -> None:
-        """See :class:`OpenLoop`; no message is late."""
-        counts = self.counters.counts
-        counts.sent += 1
-        counts.bytesSent += size
+    :param window: messages under way on each connection.
+    """
 
-    def count(self, size: int, due: int, sentAt: int, now: int, right: bool) -> None:
-        """See :class:`OpenLoop`, without a response time."""
-        if sentAt >= self.counters.begin:
-            counts = self.counters.counts
-            counts.bytesReceived += size
-            counts.wrong += not right
-            counts.service.add(now - sentAt)
+    # Any: see Loop.
+    def __init__(self, *arguments: Any, window: int) -> None:
+        super().__init__(*arguments)
+        self._window = window
 
-    def answered(
-        self, connection: LoadConnection, size: int, due: int, sentAt: int, now: int, right: bool
-    ) -> None:
-        """See :class:`OpenLoop`."""
-        self.count(size, due, sentAt, now, right)
-        self.sendNext(connection, now)
+    def start(self) -> None:
+        """Send on all connections."""
+        self._isActive = True
+        for connection in list(self._connections):
+            self.opened(connection)
 
-    def lost(self, connection: LoadConnection, now: int) -> None:
-        """See :class:`OpenLoop`."""
-        self.sendNext(connection, now)
+    def opened(self, connection: LoadConnection) -> None:
+        """See :class:`Loop`."""
+        for _ in range(MAX_SENDS_PER_TURN):
+            if not self._isActive or connection.underWay >= self._window:
+                return
+            self.settled(connection, self.monotonicNs())
+        self._timers.later(0, self._openedBefore, connection)
 
-    def sendNext(self, connection: LoadConnection, now: int) -> None:
+    def _openedBefore(self, connection: LoadConnection) -> None:
+        if connection in self._connections:
+            self.opened(connection)
+
+    def settled(self, connection: LoadConnection, now: int) -> None:
         """Send the next message, if there is one."""
         message = next(self.messages, None)
         if message is None:
             self.finished()
         else:
             connection.send(message, now, now)
+
+
+class OpenLoop(Loop):
+    """
+    Sends each message at its time, whatever the replies, on one connection after the other.
+
+    While no connection is ready messages are not queued, but wait for their turn with the times at
+    which they were due. So memory is bounded, and response times include the wait.
+
+    :param times: when messages are due, in nanoseconds since the beginning.
+    :param busyWaitNs: nanoseconds before a message is due from which on it waits in a busy loop.
+    """
+
+    # Any: see Loop.
+    def __init__(self, *arguments: Any, times: Iterator[int], busyWaitNs: int) -> None:
+        super().__init__(*arguments)
+        self._times = times
+        self._busyWaitNs = busyWaitNs
+        self._turn = 0
+        self._isBlocked = False
+        # Until when no connection was ready.
+        self._waitedUntil = 0
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._isActive = True
+        self._begin = self.monotonicNs()
+        self._due = self._begin + next(self._times)
+        self._sendDue()
+
+    def sent(self, size: int, due: int, now: int) -> None:
+        """See :class:`Loop`; also count by how much it is late."""
+        super().sent(size, due, now)
+        self.counters.counts.late.add(now - max(due, self._waitedUntil))
+
+    def count(self, size: int, due: int, sentAt: int, now: int, right: bool) -> None:
+        """See :class:`Loop`; also count the response time."""
+        super().count(size, due, sentAt, now, right)
+        if sentAt >= self.counters.begin:
+            self.counters.counts.response.add(now - due)
+
+    def _sendDue(self) -> None:
+        """Send some of the messages that are due."""
+        for _ in range(MAX_SENDS_PER_TURN):
+            if not self._isActive:
+                return
+            now = self.monotonicNs()
+            due = self._due
+            if due > now:
+                self._timers.later(max(due - now - self._busyWaitNs, 0), self._sendDue)
+                return
+            connection = self._ready()
+            self._isBlocked = connection is None
+            if connection is None:
+                self._waitedUntil = now
+                self._timers.later(BUSY_WAIT_NS, self._sendDue)
+                return
+            connection.send(next(self.messages), due, now)
+            self._due = self._begin + next(self._times)
+        self._timers.later(0, self._sendDue)
+
+    def _ready(self) -> LoadConnection | None:
+        """The next connection that is ready."""
+        connections = self._connections
+        for _ in connections:
+            self._turn += 1
+            connection = connections[self._turn % len(connections)]
+            if connection.isReady:
+                return connection
+        return None
+
+    def loseUnsent(self, now: int) -> None:
+        """See :class:`Loop`."""
+        reason = TOO_SLOW if self._connections else NO_CONNECTION
+        while self._isBlocked and self._due <= now and next(self.messages, None) is not None:
+            self.counters.counts.sent += 1
+            self.warn(reason)
+            self._due = self._begin + next(self._times)

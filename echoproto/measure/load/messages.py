@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import base64
 import pickle
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from echoproto.errors import EchoprotoError
 from echoproto.measure.load.counters import IntervalCounts
-from echoproto.measure.load.partition import sendTimes
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.targets.endpoints import ConnectOptions
 from echoproto.targets.target import Target
@@ -36,8 +35,6 @@ class LoadAssignment:
     :ivar plan: the plan of this worker, without send times.
     :ivar sizes: the least and the most bytes of a message.
     :ivar connect: options of the connections.
-    :ivar arrivals: kind of an open loop (:func:`~echoproto.measure.load.partition.sendTimes`).
-    :ivar rate: messages per second of all workers; ``None`` for a closed loop.
     :ivar index: number of this worker, from 0.
     :ivar of: number of workers.
     """
@@ -46,16 +43,8 @@ class LoadAssignment:
     plan: LoadPlan
     sizes: tuple[int, int]
     connect: ConnectOptions
-    arrivals: str
-    rate: float | None
     index: int
     of: int
-
-    def planWithTimes(self) -> LoadPlan:
-        """The plan of this worker, with its send times in an open loop."""
-        if self.rate is None:
-            return self.plan
-        return replace(self.plan, times=sendTimes(self.arrivals, self.rate, self.index, self.of))
 
 
 @dataclass(frozen=True)

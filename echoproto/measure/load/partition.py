@@ -8,7 +8,7 @@ Pure. Used by :mod:`.workers`, which starts the processes; each runs a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -25,7 +25,7 @@ def splitPlan(plan: LoadPlan, workers: int) -> list[LoadPlan]:
 
     There are fewer than ``workers`` if there are fewer connections or messages.
 
-    :param plan: the whole; its send times are not split (:func:`sendTimes`).
+    :param plan: the whole; its send times are not split (:func:`withTimes`).
     """
     count = plan.count
     of = min(workers, plan.connections, workers if count is None else count)
@@ -45,17 +45,18 @@ def _share(total: int, index: int, of: int) -> int:
     return total // of + (index < total % of)
 
 
-def sendTimes(arrivals: str, rate: float, index: int = 0, of: int = 1) -> Iterator[int]:
+def withTimes(plan: LoadPlan, index: int = 0, of: int = 1) -> LoadPlan:
     """
-    The send times of one of several workers.
+    The plan of one of several workers, with its send times if it is an open loop without them.
 
-    :param arrivals: ``fixed``: each worker has every ``of``-th of the times; or ``poisson``: each
-        has random times, which together are a Poisson process of the whole rate.
-    :param rate: messages per second of all workers.
+    With ``fixed`` arrivals each worker has every ``of``-th of the times of the whole load; with
+    ``poisson`` each has random times, which together are a Poisson process of the whole rate.
     """
-    if arrivals == "fixed":
-        return fixed(rate, index, of)
-    return poisson(rate / of, Random())
+    if plan.rate is None or plan.times is not None:
+        return plan
+    if plan.arrivals == "fixed":
+        return replace(plan, times=fixed(plan.rate * of, index, of))
+    return replace(plan, times=poisson(plan.rate, Random()))
 
 
 class ResultAggregator:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.measure.load.loops import LoadConnection
 from echoproto.measure.load.timers import Timers
 from echoproto.measure.opening import openChannel
 from echoproto.targets.failures import failureReason
+from echoproto.targets.interfaces import IChannel
 from echoproto.units import SECOND
 
 #: Nanoseconds after which a lost connection is replaced.
@@ -28,22 +28,51 @@ RECONNECT_DELAY = SECOND // 10
 TIMEOUT_CHECKS = 10
 
 
+class LoadConnection(Protocol):
+    """A connection of a load, or a UDP port; it is also an ``IReplyReceiver``."""
+
+    @property
+    def underWay(self) -> int:
+        """Number of messages without a reply."""
+
+    @property
+    def isReady(self) -> bool:
+        """Whether an open loop may send: what waits to be sent or answered stays bounded."""
+
+    @property
+    def dropped(self) -> int:
+        """Number of replies that were dropped because our receive buffer was full."""
+
+    def opened(self, channel: IChannel) -> None:
+        """The connection is established."""
+
+    def send(self, message: bytes, due: int, now: int) -> None:
+        """Send a message that was due at ``due``; both times in nanoseconds."""
+
+    def giveUp(self, before: int, now: int) -> None:
+        """Stop waiting for replies to messages that were sent at ``before`` or earlier."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
 class ConnectionPool:
     """
     Connections to one target.
 
     :param target: an :class:`~echoproto.targets.interfaces.ITarget`.
     :param makeConnection: makes what receives the replies of a connection.
-    :param clock: measures the time limits of connecting.
-    :param timers: delayed calls; ended by the caller.
+    :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
     :param timeout: nanoseconds that connecting and each reply may take.
     :param attempted: called after each attempt to connect, with the connection or, if it failed,
         with ``None``.
+    :ivar monotonicNs: the time in nanoseconds.
+    :ivar timers: the delayed calls of the load, which :meth:`close` cancels.
     :ivar connections: those that are open.
     :ivar pending: attempts that are not over.
     :ivar connecting: times to connect.
-    :ivar errors: numbers of failed and lost connections, by reason.
+    :ivar errors: numbers of failed and lost connections, and of other errors, by reason.
     :ivar failure: why the last failed attempt has failed.
     """
 
@@ -54,7 +83,6 @@ class ConnectionPool:
         target: Any,  # an ITarget; tests have simpler ones
         makeConnection: Callable[[], LoadConnection],
         clock: IReactorTime,
-        timers: Timers,
         monotonicNs: Callable[[], int],
         timeout: int,
         attempted: Callable[[LoadConnection | None], None],
@@ -66,8 +94,8 @@ class ConnectionPool:
         self._target = target
         self._makeConnection = makeConnection
         self._clock = clock
-        self._timers = timers
-        self._monotonicNs = monotonicNs
+        self.timers = Timers(clock)
+        self.monotonicNs = monotonicNs
         self._timeout = timeout
         self._attempted = attempted
         self._opening: set[Deferred[Any]] = set()
@@ -83,7 +111,7 @@ class ConnectionPool:
     def openLater(self) -> None:
         """Open a connection in place of a lost one, after :data:`RECONNECT_DELAY`."""
         self.pending += 1
-        self._timers.later(RECONNECT_DELAY, self._open)
+        self.timers.later(RECONNECT_DELAY, self._open)
 
     def _open(self) -> None:
         connection = self._makeConnection()
@@ -115,6 +143,10 @@ class ConnectionPool:
         self.connections.append(connection)
         self._attempted(connection)
 
+    def warn(self, reason: str) -> None:
+        """Count an error that ends no connection."""
+        self.errors[reason] += 1
+
     def remove(self, connection: LoadConnection, reason: str) -> None:
         """Count a connection that has ended."""
         self.errors[reason] += 1
@@ -132,21 +164,22 @@ class ConnectionPool:
 
     def checkTimeouts(self) -> None:
         """From now on, give up replies that are overdue."""
-        self._checkedAt = self._monotonicNs()
+        self._checkedAt = self.monotonicNs()
         self._giveUp()
 
     def _giveUp(self) -> None:
-        now, interval = self._monotonicNs(), self._timeout // TIMEOUT_CHECKS
+        now, interval = self.monotonicNs(), self._timeout // TIMEOUT_CHECKS
         # After a pause of this process, first read the replies that have arrived meanwhile.
         if now - self._checkedAt < 2 * interval:
             for connection in list(self.connections):
                 connection.giveUp(now - self._timeout, now)
         self._checkedAt = now
-        self._timers.later(interval, self._giveUp)
+        self.timers.later(interval, self._giveUp)
 
     def close(self) -> None:
-        """Close all connections, and cancel attempts."""
+        """Cancel all calls and attempts, and close all connections."""
         self._isClosed = True
+        self.timers.end()
         for opening in list(self._opening):
             opening.cancel()
         for connection in self.connections:

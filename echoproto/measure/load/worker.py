@@ -21,6 +21,7 @@ from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadAssignment, LoadReport
+from echoproto.measure.load.partition import withTimes
 from echoproto.measure.load.plan import LoadResult
 from echoproto.processes.parentpipe import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
 from echoproto.reactors.install import installClientReactor
@@ -45,7 +46,7 @@ class LoadWorker(ParentPipe):
         preparing = prepareLoad(
             self._reactor,
             assignment.target,
-            assignment.planWithTimes(),
+            withTimes(assignment.plan, assignment.index, assignment.of),
             sizes=assignment.sizes,
             connect=assignment.connect,
             onInterval=self._intervalEnded,
@@ -70,7 +71,8 @@ class LoadWorker(ParentPipe):
             self._load.finish()
 
     def writeConnectionLost(self) -> None:
-        """The pool is gone."""
+        """All reports are written, or the pool is gone."""
+        super().writeConnectionLost()
         self.stop()
 
     def _intervalEnded(self, interval: Interval, counts: IntervalCounts) -> None:

@@ -17,8 +17,6 @@ def makeAssignment(plan: LoadPlan | None = None, **values: Any) -> LoadAssignmen
         "plan": plan or LoadPlan(connections=1),
         "sizes": (64, 64),
         "connect": ConnectOptions(),
-        "arrivals": "fixed",
-        "rate": None,
         "index": 0,
         "of": 1,
     }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from errno import EAGAIN, ECONNRESET
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
@@ -61,14 +62,12 @@ class ConnectionTestCase(SynchronousTestCase):
 
     def loop(self, kind: Callable[..., Any], *messages: bytes) -> Any:
         source: Iterator[bytes] = iter(messages)
-        return kind(
-            lambda: self.time,
-            self.counters,
-            source,
-            self.rest,
-            self.connectionLost,
-            self.troubles.append,
+        pool = SimpleNamespace(
+            monotonicNs=lambda: self.time, warn=self.troubles.append, connections=[], timers=None
         )
+        times: Iterator[int] = iter([])
+        options = {"window": 1} if kind is ClosedLoop else {"times": times, "busyWaitNs": 0}
+        return kind(pool, self.counters, source, self.rest, self.connectionLost, **options)
 
     def rest(self) -> None:
         self.idle += 1
@@ -165,7 +164,7 @@ class ClosedTests(ConnectionTestCase):
         loop = self.loop(ClosedLoop, b"one", b"two", b"three")
         connection = self.opened(PipelinedConnection(loop))
         for _ in range(2):
-            loop.sendNext(connection, 100)
+            loop.settled(connection, 100)
         self.hear(connection, b"one", b"twothrEe")
         self.assertEqual(self.channel.sent, [b"one", b"two", b"three"])
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (3, 11))
@@ -178,7 +177,7 @@ class ClosedTests(ConnectionTestCase):
         """A reply from before the beginning does not count, but the next message follows."""
         loop = self.loop(ClosedLoop, b"one", b"two")
         connection = self.opened(PipelinedConnection(loop))
-        loop.sendNext(connection, 100)
+        loop.settled(connection, 100)
         self.counters.restart(105)
         self.hear(connection, b"one")
         self.assertEqual((self.counts.sent, self.counts.service.count), (1, 0))
@@ -203,9 +202,9 @@ class LostTests(ConnectionTestCase):
     def test_lost(self) -> None:
         """A missing reply is followed by a message in a closed loop, but not in an open loop."""
         connection = self.opened(PipelinedConnection(self.loop(OpenLoop)))
-        self.loop(OpenLoop).lost(connection, 100)
+        self.loop(OpenLoop).settled(connection, 100)
         self.assertEqual((self.channel.sent, self.idle), ([], 1))
-        self.loop(ClosedLoop, b"one").lost(connection, 100)
+        self.loop(ClosedLoop, b"one").settled(connection, 100)
         self.assertEqual((self.channel.sent, self.idle), ([b"one"], 1))
 
 
@@ -215,7 +214,7 @@ class SingleTests(ConnectionTestCase):
         loop = self.loop(ClosedLoop, *messages)
         connection = self.opened(SequentialConnection(loop))
         self.assertEqual(connection.underWay, 0)
-        loop.sendNext(connection, 100)
+        loop.settled(connection, 100)
         return connection
 
     def test_whole(self) -> None:
@@ -320,7 +319,7 @@ class DirectTests(ConnectionTestCase):
         self.transport = self.channel.transport = FakeDirectTransport(connection)
         self.channel.send = self.transport.write
         connection.opened(self.channel)
-        loop.sendNext(connection, 100)
+        loop.settled(connection, 100)
         return connection
 
     def receive(self, data: bytes | int) -> Any:

@@ -33,7 +33,7 @@ class DatagramTests(ConnectionTestCase):
         connection.opened(self.channel)
         for _ in range(under):
             if kind is ClosedLoop:
-                self.sharedLoop.sendNext(connection, self.time)
+                self.sharedLoop.settled(connection, self.time)
             else:
                 connection.send(next(self.sharedLoop.messages), self.time - 30, self.time)
         return connection

@@ -15,10 +15,10 @@ from echoproto.measure.load.connections import NO_REPLY
 from echoproto.measure.load.cpu import CPUTime
 from echoproto.measure.load.datagrams import numberedDatagrams
 from echoproto.measure.load.generator import LoadGenerator
+from echoproto.measure.load.loops import MAX_SENDS_PER_TURN, TOO_SLOW
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.pool import RECONNECT_DELAY
 from echoproto.measure.load.schedule import fixed
-from echoproto.measure.load.senders import MAX_SENDS_PER_TURN, TOO_SLOW
 from echoproto.units import SECOND
 
 MS = SECOND // 1000

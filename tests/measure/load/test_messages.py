@@ -2,26 +2,12 @@ from __future__ import annotations
 
 import base64
 import pickle
-from itertools import islice
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.messages import LoadReport
-from echoproto.measure.load.partition import sendTimes
-from tests.measure.load.assignments import makeAssignment
-
-
-class LoadAssignmentTests(SynchronousTestCase):
-    def test_times(self) -> None:
-        """
-        In an open loop a worker has its share of the send times; in a closed loop it has none.
-        """
-        self.assertIsNone(makeAssignment().planWithTimes().times)
-        times = makeAssignment(rate=10.0, index=1, of=2).planWithTimes().times
-        assert times is not None
-        self.assertEqual(list(islice(times, 3)), list(islice(sendTimes("fixed", 10.0, 1, 2), 3)))
 
 
 class LoadReportTests(SynchronousTestCase):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.load.counters import IntervalCounts
-from echoproto.measure.load.partition import ResultAggregator, sendTimes, splitPlan
+from echoproto.measure.load.partition import ResultAggregator, splitPlan, withTimes
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.schedule import fixed
 from echoproto.units import SECOND
@@ -35,13 +36,25 @@ class DividedTests(SynchronousTestCase):
 
     def test_fixed(self) -> None:
         """Fixed times are dealt out: together they are those of the whole."""
-        parts = [list(islice(sendTimes("fixed", 7.0, index, 3), 4)) for index in range(3)]
+        [share, *_] = splitPlan(LoadPlan(rate=7.0), 3)
+        parts = [list(islice(self.times(share, index), 4)) for index in range(3)]
         self.assertEqual(sorted(chain(*parts)), list(islice(fixed(7.0), 12)))
 
     def test_poisson(self) -> None:
         """Of random times each has its part of the rate."""
-        *_, last = islice(sendTimes("poisson", 3000.0, 1, 3), 20_000)
+        [share, *_] = splitPlan(LoadPlan(rate=3000.0, arrivals="poisson"), 3)
+        *_, last = islice(self.times(share, 1), 20_000)
         self.assertLess(abs(last / SECOND - 20), 2)
+
+    def test_noTimes(self) -> None:
+        """A closed loop has no send times, and times that a plan has are kept."""
+        for plan in (LoadPlan(), LoadPlan(rate=1.0, times=fixed(2))):
+            self.assertIs(withTimes(plan), plan)
+
+    def times(self, plan: LoadPlan, index: int) -> Iterator[int]:
+        times = withTimes(plan, index, 3).times
+        assert times is not None
+        return times
 
 
 def second(sent: int, *times: int) -> IntervalCounts:

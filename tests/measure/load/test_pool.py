@@ -9,7 +9,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed
 from echoproto.measure.load.pool import RECONNECT_DELAY, TIMEOUT_CHECKS, ConnectionPool
-from echoproto.measure.load.timers import Timers
 from echoproto.units import SECOND
 
 TIMEOUT = SECOND
@@ -46,19 +45,13 @@ class FakeConnection:
 class PoolTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.timers = Timers(self.clock)
-        self.addCleanup(self.timers.end)
         self.openings: list[Deferred[Any]] = []
         self.attempts: list[Any] = []
         self.pool = ConnectionPool(
-            self,
-            self.makeConnection,
-            self.clock,
-            self.timers,
-            self.now,
-            TIMEOUT,
-            self.attempts.append,
+            self, self.makeConnection, self.clock, self.now, TIMEOUT, self.attempts.append
         )
+
+        self.addCleanup(self.pool.timers.end)
 
     def now(self) -> int:
         return round(self.clock.seconds() * SECOND)
@@ -75,6 +68,12 @@ class PoolTests(SynchronousTestCase):
         self.openings += [succeed(FakeChannel()) for _ in range(count)]
         self.pool.open(count)
         return list(self.pool.connections)
+
+    def test_warn(self) -> None:
+        """An error that ends no connection is counted by its reason."""
+        for _ in range(2):
+            self.pool.warn("not sent")
+        self.assertEqual(self.pool.errors, {"not sent": 2})
 
     def test_open(self) -> None:
         """It opens a number of connections, and records the times to connect."""

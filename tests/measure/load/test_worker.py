@@ -79,9 +79,7 @@ class LoadWorkerTests(SynchronousTestCase):
 
     def test_openLoop(self) -> None:
         """In an open loop it has send times, which are not in its result."""
-        worker = self.makeWorker(
-            rate=10.0, plan=LoadPlan(connections=1, duration=SECOND, rate=10.0)
-        )
+        worker = self.makeWorker(plan=LoadPlan(connections=1, duration=SECOND, rate=10.0))
         worker.dataReceived(GO_MESSAGE)
         worker.readConnectionLost()
         self.reactor.advance(LoadPlan().timeout / SECOND)
@@ -118,14 +116,11 @@ class LoadWorkerTests(SynchronousTestCase):
         self.assertTrue(self.reactor.stopped)
 
     def test_poolGone(self) -> None:
-        """If the pool is gone before it is ready, or reads no more, it ends once."""
-        worker = LoadWorker(self.reactor, makeAssignment())
-        worker.readConnectionLost()
-        self.assertTrue(self.reactor.stopped)
-        self.reactor.running = False
-        self.reactor.stopped = False
-        worker.writeConnectionLost()
-        self.assertFalse(self.reactor.stopped)
+        """If the pool is gone before it is ready, or reads no more, it ends."""
+        for call in (LoadWorker.readConnectionLost, LoadWorker.writeConnectionLost):
+            self.reactor.stopped = False
+            call(LoadWorker(self.reactor, makeAssignment()))
+            self.assertTrue(self.reactor.stopped)
 
 
 class RunLoadWorkerTests(SynchronousTestCase):
