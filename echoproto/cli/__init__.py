@@ -1,6 +1,6 @@
 """
-The command ``echoproto``: one module per subcommand, which :mod:`.main` imports when it is run.
+The command ``echoproto``: one module per subcommand, which :mod:`.main` imports when it is run. It
+has the options; :mod:`.sessions` has the runs, which are imported when they begin.
 
-Shared by the subcommands: :mod:`.options`, :mod:`.output`, :mod:`.runner`, :mod:`.tables`,
-:mod:`.progress` and :mod:`.exitcodes`. Nothing of the library imports this package.
+Nothing of the library imports this package.
 """

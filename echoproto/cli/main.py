@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
+import twisted
 
 import echoproto
 from echoproto.cli.exitcodes import INTERRUPTED, LOCAL_ERROR, OK, complain
@@ -85,23 +86,12 @@ class LazyGroup(click.Group):
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
-def _printVersion(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        import twisted
-
-        click.echo(f"echoproto {echoproto.__version__} (Twisted {twisted.__version__})")
-        ctx.exit()
-
-
 @click.group(
     "echoproto", LazyGroup, invoke_without_command=True, context_settings=CONTEXT, epilog=_EPILOG
 )
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_printVersion,
+@click.version_option(
+    echoproto.__version__,
+    message=f"echoproto %(version)s (Twisted {twisted.__version__})",
     help="Print the versions of echoproto and Twisted, and exit.",
 )
 @click.pass_context

@@ -70,16 +70,14 @@ def _weights(mode: int, least: int, most: int, ratio: Callable[[int], float]) ->
     :param ratio: the probability of the next number divided by that of a number.
     """
     weights = {mode: 1.0}
-    weight, number = 1.0, mode
-    while number < most and weight > _NEGLIGIBLE_WEIGHT:
-        weight *= ratio(number)
-        number += 1
-        weights[number] = weight
-    weight, number = 1.0, mode
-    while number > least and weight > _NEGLIGIBLE_WEIGHT:
-        number -= 1
-        weight /= ratio(number)
-        weights[number] = weight
+    for number in range(mode + 1, most + 1):
+        weights[number] = weights[number - 1] * ratio(number - 1)
+        if weights[number] < _NEGLIGIBLE_WEIGHT:
+            break
+    for number in range(mode - 1, least - 1, -1):
+        weights[number] = weights[number + 1] / ratio(number)
+        if weights[number] < _NEGLIGIBLE_WEIGHT:
+            break
     return weights
 
 
