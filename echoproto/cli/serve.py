@@ -26,11 +26,11 @@ from echoproto.server.parameter import Parameter
 from echoproto.server.privileges import Identity, identityOf
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import ignoreRotation, resetSignals
-from echoproto.server.workers.supervisor import Supervisor
-from echoproto.server.workers.worker import WorkerConfig
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from echoproto.server.workers.worker import WorkerConfig
 
 _EXAMPLES = """
 Examples:
@@ -121,11 +121,15 @@ class ServeOptions(Options):
         if not isSupervised:
             service = EchoprotoService(reactor, self.settings, identity=self.identity)
             return runForeground(reactor, service)
+        from echoproto.server.workers.supervisor import Supervisor
+
         settings = replace(self.settings, processes=self.workers)
         supervisor = Supervisor(reactor, settings, self.workers, self._workerConfig)
         return runForeground(reactor, supervisor)
 
     def _workerConfig(self, settings: Settings) -> WorkerConfig:
+        from echoproto.server.workers.worker import WorkerConfig
+
         return WorkerConfig(settings, self["reactor"], self["log-format"], self.identity)
 
 

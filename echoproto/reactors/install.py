@@ -5,11 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from twisted.application.reactors import NoSuchReactor
-from twisted.application.reactors import installReactor as installNamed
-
 from echoproto.errors import StartupError
-from echoproto.reactors.lookups import abandonLookupsAtEnd
 from echoproto.reactors.monotonic import useMonotonicTime
 
 
@@ -25,19 +21,41 @@ def installReactor(name: str | None) -> Any:
     """
     name = name or ("direct" if sys.platform == "linux" else "default")
     try:
-        reactor: Any = installNamed(name)  # Any: it has many interfaces
-    except NoSuchReactor:
-        raise StartupError(
-            f"--reactor {name!r}: unknown reactor; twistd --help-reactors lists them"
-        ) from None
+        reactor = _installDirect() if name == "direct" else _installNamed(name)
+    except StartupError:
+        raise
     except Exception as error:
         raise StartupError(f"--reactor {name!r} cannot be used: {error}") from error
     useMonotonicTime(reactor)
     return reactor
 
 
+def _installDirect() -> Any:
+    # Not by its name: looking that up imports all installed plugins of Twisted.
+    from echoproto.reactors import direct
+
+    direct.install()
+    from twisted.internet import reactor
+
+    return reactor
+
+
+def _installNamed(name: str) -> Any:
+    from twisted.application.reactors import NoSuchReactor
+    from twisted.application.reactors import installReactor as install
+
+    try:
+        return install(name)
+    except NoSuchReactor:
+        raise StartupError(
+            f"--reactor {name!r}: unknown reactor; twistd --help-reactors lists them"
+        ) from None
+
+
 def installClientReactor() -> Any:
     """Install the default reactor for a client, which can end while a name is looked up."""
+    from echoproto.reactors.lookups import abandonLookupsAtEnd
+
     reactor = installReactor(None)
     abandonLookupsAtEnd(reactor)
     return reactor

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.application.internet import TimerService
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python import log
 from zope.interface import implementer
 
 from echoproto.errors import StartupError
@@ -26,9 +27,7 @@ from echoproto.server.listening import ListenerService
 from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.monitoring.looplag import LoopLag
-from echoproto.server.monitoring.metrics import exposition
-from echoproto.server.monitoring.status import IState
-from echoproto.server.monitoring.statussite import StatusSite
+from echoproto.server.monitoring.state import IState
 from echoproto.server.monitoring.totals import logStreamTotals
 from echoproto.server.notifier import Notifier, Watchdog
 from echoproto.server.pause import Pause
@@ -38,6 +37,33 @@ from echoproto.server.signals import STOP_SIGNALS
 
 #: Seconds between two looks for orphans as process 1: a zombie is harmless, many are not.
 REAP_INTERVAL = 1.0
+
+
+class PeriodicService(Service):
+    """
+    Makes a call at its start and then periodically, as a ``TimerService``, whose module imports
+    much more.
+
+    :param clock: schedules the calls; the reactor, or a ``Clock`` in tests.
+    :param interval: seconds between two calls.
+    :param call: what is called; the first exception is logged, and ends the calls.
+    """
+
+    def __init__(self, clock: Any, interval: float, call: Callable[[], object]) -> None:
+        self._interval = interval
+        self._loop: Any = LoopingCall(call)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        """Call now, and from now on."""
+        Service.startService(self)
+        self._loop.start(self._interval).addErrback(log.err)
+
+    def stopService(self) -> None:
+        """Stop the calls."""
+        Service.stopService(self)
+        if self._loop.running:
+            self._loop.stop()
 
 
 @implementer(IState)
@@ -70,14 +96,12 @@ class EchoprotoService(Service):
         self.listeners = ListenerService(reactor, settings, self._machine, self._site, announce)
         self.delay = LoopLag(reactor)
         self._companions: Any = MultiService()
-        reports: Any = TimerService(REPORT_INTERVAL, self.listeners.report)
-        reports.clock = reactor
-        self._companions.addService(reports)
+        self._companions.addService(
+            PeriodicService(reactor, REPORT_INTERVAL, self.listeners.report)
+        )
         self._companions.addService(self.delay)
         if self._machine.processID() == 1:
-            orphans: Any = TimerService(REAP_INTERVAL, reapOrphans)
-            orphans.clock = reactor
-            self._companions.addService(orphans)
+            self._companions.addService(PeriodicService(reactor, REAP_INTERVAL, reapOrphans))
         self._watchdog = Watchdog(reactor, self._notifier)
         self._announces = announce
         hasStatus = any(group[0].service == "status" for group in settings.groups)
@@ -201,10 +225,15 @@ class EchoprotoService(Service):
 
     def metrics(self) -> bytes:
         """The metrics, in Prometheus' text format."""
+        from echoproto.server.monitoring.metrics import exposition
+
         return exposition(self._watched(), self.listeners.draining, self.delay.histogram)
 
     def _watched(self) -> Iterable[MonitoredListener]:
         return self.listeners.watched()
 
     def _site(self) -> Any:
+        # Imported here, because it imports a web server.
+        from echoproto.server.monitoring.statussite import StatusSite
+
         return StatusSite(self._reactor, self)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
@@ -31,7 +31,9 @@ from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.log import LogObserver
-from echoproto.transports.proxyprotocol import ProxyProtocolFactory
+
+if TYPE_CHECKING:
+    from echoproto.transports.proxyprotocol import ProxyProtocolFactory
 
 _log = Logger()
 
@@ -202,4 +204,6 @@ class ListenerBuilder:
 
 def _behindProxy(rule: ProxyRule, service: StreamFactory, wrapped: Any) -> ProxyProtocolFactory:
     """``wrapped`` with a PROXY header in front; ``service`` has its timeouts and its admission."""
+    from echoproto.transports.proxyprotocol import ProxyProtocolFactory
+
     return ProxyProtocolFactory(service, rule.versions, AddressFilter(rule.trusted), wrapped)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ENOENT, ENOTDIR, EPERM, EROFS
 from typing import Any, cast
 
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
@@ -22,7 +21,7 @@ from twisted.python.failure import Failure
 
 from echoproto.processes.resources import Limit, descriptorLimit, memoryLimit
 from echoproto.protocols.datagram import DatagramServerProtocol
-from echoproto.server.config.listener import Listener
+from echoproto.server.config.listener import BACKLOG, Listener
 from echoproto.server.config.parser import parseDatagrams
 from echoproto.server.signals import ignoreRotation, onSignal, postponeStop
 from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort
@@ -75,6 +74,10 @@ def _openStream(
 ) -> IListeningPort:
     if listener.passed is not None:
         return adoptStream(reactor, listener.passed, factory)
+    if listener.port is not None:
+        return streams.listenTCP(listener.port, factory, BACKLOG, listener.interface)
+    from twisted.internet.endpoints import serverFromString
+
     results: list[Any] = []
     endpoint = serverFromString(streams, listener.description)
     endpoint.listen(factory).addBoth(results.append)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import Any, cast
 from unittest import mock
 
@@ -15,6 +17,7 @@ from echoproto.errors import StartupError
 from echoproto.processes.resources import Limit
 from echoproto.server.application import EchoprotoService
 from echoproto.server.privileges import Identity, identityOf
+from echoproto.server.workers import supervisor
 
 
 def parsed(*arguments: str) -> ServeOptions:
@@ -83,18 +86,18 @@ class RunTests(SynchronousTestCase):
     def test_readsKeys(self) -> None:
         """With another user and TLS a supervisor runs even for one worker: it can read the keys
         again."""
-        with mock.patch.object(serve, "Supervisor") as supervisor:
+        with mock.patch.object(supervisor, "Supervisor") as make:
             service = self.ran("-u", "0", "--tls-cert", "x.pem")
-        self.assertEqual(service, supervisor.return_value)
-        self.assertEqual(supervisor.call_args[0][2], 1)
+        self.assertEqual(service, make.return_value)
+        self.assertEqual(make.call_args[0][2], 1)
         self.assertIsInstance(self.ran("--tls-cert", "x.pem"), EchoprotoService)
 
     def test_workers(self) -> None:
         """With workers a supervisor runs, which keeps its user; the workers do not."""
-        with mock.patch.object(serve, "Supervisor") as supervisor:
+        with mock.patch.object(supervisor, "Supervisor") as make:
             service = self.ran("-u", "0", "-w", "3", "--log-format", "json")
-        self.assertEqual(service, supervisor.return_value)
-        _, settings, count, workerConfig = supervisor.call_args[0]
+        self.assertEqual(service, make.return_value)
+        _, settings, count, workerConfig = make.call_args[0]
         config = workerConfig(settings)
         self.assertEqual((count, config.settings), (3, settings))
         self.assertEqual((config.identity.uid, config.logFormat), (0, "json"))
@@ -106,6 +109,51 @@ class RunTests(SynchronousTestCase):
         self.patch(serve, "processorLimit", lambda: Limit(1, "cpu.max"))
         self.ran("--workers", "auto")
         self.assertEqual([formatEvent(e) for e in log], ["--workers auto is 1: cpu.max is 1"])
+
+
+class ImportTests(SynchronousTestCase):
+    def imported(self, *arguments: str) -> set[str]:
+        """The modules that a server with these options has imported when it listens."""
+        script = (
+            "import sys; from echoproto.cli import main, serve; "
+            "serve.runForeground = lambda reactor, service: "
+            "(service.privilegedStartService(), print(*sys.modules)) and 0; "
+            "sys.exit(main.main())"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-c", script, "serve", *arguments],
+            capture_output=True,
+            timeout=300,
+            check=True,
+        )
+        return set(ran.stdout.decode().splitlines()[-1].split())
+
+    def test_plain(self) -> None:
+        """A plain start imports neither TLS, PROXY, a web server, workers nor Twisted's plugins."""
+        imported = self.imported("--port", "0")
+        for name in (
+            "twisted.web",
+            "twisted.trial",
+            "twisted.internet.endpoints",
+            "twisted.application.internet",
+            "prometheus_client",
+            "rich",
+            "echoproto.transports.tls",
+            "echoproto.transports.proxyprotocol",
+            "echoproto.server.workers.supervisor",
+            "echoproto.server.monitoring.statussite",
+            "echoproto.server.monitoring.metrics",
+            "echoproto.client",
+            "echoproto.targets.endpoints",
+            "echoproto.measure",
+        ):
+            self.assertNotIn(name, imported)
+
+    def test_used(self) -> None:
+        """What is used is imported."""
+        imported = self.imported("--port", "tcp:0:proxy=any", "--status", "0")
+        self.assertIn("echoproto.transports.proxyprotocol", imported)
+        self.assertIn("echoproto.server.monitoring.statussite", imported)
 
 
 class ServeCommandTests(SynchronousTestCase):

@@ -119,6 +119,24 @@ class EventTests(TurnTestCase):
         failing.reason.trap(KeyError)
         other.reason.trap(ConnectionDone)
 
+    def test_removed(self) -> None:
+        """A descriptor may be removed again, or when its number is known no more."""
+        recorder, peer = self.adopt()
+        transport = recorder.transport
+        self.reactor.addWriter(transport)
+        for remove, known in (
+            (self.reactor.removeReader, self.reactor.getReaders),
+            (self.reactor.removeWriter, self.reactor.getWriters),
+        ):
+            remove(transport)
+            remove(transport)
+            self.assertNotIn(transport, known())
+        self.reactor.addReader(transport)
+        with mock.patch.object(transport, "fileno", return_value=-1):
+            self.reactor.removeReader(transport)
+        self.assertNotIn(transport, self.reactor.getReaders())
+        peer.close()
+
     def test_stopWriting(self) -> None:
         """A transport that stops writing is removed from the writers and not flushed."""
         recorder, peer = self.adopt()

@@ -4,12 +4,13 @@ import sys
 from typing import Any
 from unittest import mock
 
+from twisted.application import reactors
 from twisted.internet.base import ReactorBase
 from twisted.internet.selectreactor import SelectReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
-from echoproto.reactors import install
+from echoproto.reactors import direct, install
 from echoproto.reactors import install as module
 from echoproto.reactors.install import installClientReactor, installReactor
 
@@ -18,9 +19,12 @@ class InstallReactorTests(SynchronousTestCase):
     def installed(self, name: str | None, platform: str) -> Any:
         """Return the name of the installed reactor."""
         self.patch(sys, "platform", platform)
-        with mock.patch.object(module, "installNamed") as installNamed:
+        with (
+            mock.patch.object(module, "_installNamed", side_effect=list) as installNamed,
+            mock.patch.object(direct, "install") as installDirect,
+        ):
             installReactor(name)
-        return installNamed.call_args[0][0]
+        return "direct" if installDirect.called else installNamed.call_args[0][0]
 
     def test_default(self) -> None:
         """The default is the direct reactor on Linux and Twisted's default elsewhere."""
@@ -32,7 +36,7 @@ class InstallReactorTests(SynchronousTestCase):
         """Timed calls of the reactor do not depend on the wall clock."""
         reactor = SelectReactor()
         self.addCleanup(reactor.removeAll)
-        with mock.patch.object(module, "installNamed", return_value=reactor):
+        with mock.patch.object(reactors, "installReactor", return_value=reactor):
             self.assertIs(installReactor("select"), reactor)
         self.patch(ReactorBase, "seconds", staticmethod(lambda: 0.0))
         self.assertGreater(reactor.seconds(), 0.0)
@@ -45,7 +49,7 @@ class InstallReactorTests(SynchronousTestCase):
     def test_unavailable(self) -> None:
         """A reactor that is not usable here is a one-line error."""
         with (
-            mock.patch.object(module, "installNamed", side_effect=ImportError("no gi")),
+            mock.patch.object(reactors, "installReactor", side_effect=ImportError("no gi")),
             self.assertRaisesRegex(StartupError, "cannot be used: no gi"),
         ):
             installReactor("gi")

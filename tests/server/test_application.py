@@ -14,12 +14,12 @@ from zope.interface.verify import verifyObject
 
 from echoproto.errors import StartupError
 from echoproto.server import application
-from echoproto.server.application import REAP_INTERVAL, EchoprotoService
+from echoproto.server.application import REAP_INTERVAL, EchoprotoService, PeriodicService
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.log import REPORT_INTERVAL
-from echoproto.server.monitoring.status import IState
+from echoproto.server.monitoring.state import IState
 from echoproto.server.notifier import Notifier
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
@@ -271,6 +271,13 @@ class ProgramTests(SynchronousTestCase):
         for stop in stops:
             self.successResultOf(stop)
         self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
+
+    def test_reportFails(self) -> None:
+        """A report that fails is logged; there is no further one, and the program stops as ever."""
+        reports = PeriodicService(self.reactor, 1.0, mock.Mock(side_effect=ZeroDivisionError))
+        reports.startService()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        reports.stopService()
 
     def test_reports(self) -> None:
         """The totals are logged at each interval."""

@@ -7,6 +7,7 @@ from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, ENOENT, EPERM
 from os import strerror
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any, cast
+from unittest import mock
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
@@ -15,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.server import ports as opening
-from echoproto.server.config.listener import Listener
+from echoproto.server.config.listener import BACKLOG, Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.ports import (
     explainListenError,
@@ -124,6 +125,14 @@ class OpenTests(SynchronousTestCase):
         factory = EchoFactory(self.reactor)
         openStream(self.reactor, Listener("echo", "unix:/x"), factory)
         self.assertEqual(self.reactor.unixServers[0][:2], ("/x", factory))
+
+    def test_number(self) -> None:
+        """A bare number is opened on its address, with a long backlog."""
+        streams = mock.Mock()
+        factory = EchoFactory(self.reactor)
+        listener = Listener("echo", "tcp:7:interface=127.0.0.1", 7, "127.0.0.1")
+        openStream(self.reactor, listener, factory, streams)
+        streams.listenTCP.assert_called_once_with(7, factory, BACKLOG, "127.0.0.1")
 
     def test_streamFails(self) -> None:
         """The error of the endpoint is raised."""

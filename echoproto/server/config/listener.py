@@ -6,8 +6,6 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from twisted.internet.endpoints import quoteStringArgument
-
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.layers import Layers
 from echoproto.server.systemd import PassedSocket
@@ -80,10 +78,15 @@ def hostPort(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def quoted(value: str) -> str:
+    """A value as part of an endpoint description of Twisted."""
+    return value.replace("\\", "\\\\").replace(":", "\\:")
+
+
 def describeNumber(kind: str, port: int, interface: str) -> str:
     """The description of a listener of a bare number."""
     backlog = f":backlog={BACKLOG}" if kind == "tcp" else ""
-    return f"{kind}:{port}:interface={quoteStringArgument(interface)}{backlog}"
+    return f"{kind}:{port}:interface={quoted(interface)}{backlog}"
 
 
 def passedCarrier(passed: PassedSocket) -> str:

@@ -16,11 +16,16 @@ import re
 from collections.abc import Sequence
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.endpoints import _parse, quoteStringArgument, serverFromString
 
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.layers import Layers, parseLayers
-from echoproto.server.config.listener import BACKLOG, Listener, describeNumber, passedCarrier
+from echoproto.server.config.listener import (
+    BACKLOG,
+    Listener,
+    describeNumber,
+    passedCarrier,
+    quoted,
+)
 from echoproto.server.systemd import PassedSocket
 
 #: The addresses of a bare number: all of IPv4, all of IPv6.
@@ -85,6 +90,9 @@ def parsePort(text: str) -> int:
 def _described(
     service: str, text: str, tls: TLSFiles | None, passed: Sequence[PassedSocket]
 ) -> list[Listener]:
+    # Imported here, because it imports all that Twisted has for TLS, and a number needs none of it.
+    from twisted.internet.endpoints import _parse, serverFromString
+
     (kind, *values), arguments = _parse(text)
     if kind in _REFUSED:
         raise ValueError(_REFUSED[kind])
@@ -100,8 +108,8 @@ def _described(
     if kind in ("tcp", "tcp6", "unix") and len(values) < _BACKLOG_POSITION[kind]:
         # Twisted's 50 are soon used up, and then clients wait a second or more before they retry.
         arguments.setdefault("backlog", str(BACKLOG))
-    named = [f"{name}={quoteStringArgument(value)}" for name, value in arguments.items()]
-    description = ":".join([kind, *map(quoteStringArgument, values), *named])
+    named = [f"{name}={quoted(value)}" for name, value in arguments.items()]
+    description = ":".join([kind, *map(quoted, values), *named])
     serverFromString(None, description)
     return [Listener(service, description, layers=layers, written=text)]
 

@@ -19,26 +19,14 @@ from dataclasses import dataclass
 
 from twisted.web import http
 from twisted.web.resource import Resource
-from zope.interface import Interface
+
+from echoproto.server.monitoring.state import IState
 
 TEXT = b"text/plain; charset=utf-8"
 EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 _ORIGIN = re.compile(rb"^https?://[^/]*", re.IGNORECASE)
-
-
-class IState(Interface):
-    """The state of the program."""
-
-    def ready() -> bool:
-        """Whether clients are served."""
-
-    def notReadyReason() -> str:
-        """Why they are not, in a word or two: ``starting``, ``draining``."""
-
-    def metrics() -> bytes:
-        """The metrics, as :func:`echoproto.server.monitoring.metrics.exposition` writes them."""
 
 
 @dataclass(frozen=True)

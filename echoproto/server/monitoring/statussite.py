@@ -21,7 +21,8 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from echoproto.protocols.deadlines import DeadlineCall
-from echoproto.server.monitoring.status import IState, Page, Status
+from echoproto.server.monitoring.state import IState
+from echoproto.server.monitoring.status import Page, Status
 
 #: Connections at once: an orchestrator, some scrapers, an operator. A further one replaces the one
 #: that has been idle longest, so that idle connections cannot make probes fail.

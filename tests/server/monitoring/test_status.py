@@ -4,7 +4,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.web.server import Site
 from zope.interface.verify import verifyObject
 
-from echoproto.server.monitoring.status import IState
+from echoproto.server.monitoring.state import IState
 from tests.server.monitoring.sitecase import METRICS, SiteTestCase
 
 

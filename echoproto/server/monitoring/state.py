@@ -1,0 +1,22 @@
+"""
+The state of the program, for monitoring: what a status listener shows.
+
+A module of its own, because the program implements the interface without importing a web server.
+"""
+
+from __future__ import annotations
+
+from zope.interface import Interface
+
+
+class IState(Interface):
+    """The state of the program."""
+
+    def ready() -> bool:
+        """Whether clients are served."""
+
+    def notReadyReason() -> str:
+        """Why they are not, in a word or two: ``starting``, ``draining``."""
+
+    def metrics() -> bytes:
+        """The metrics, as :func:`echoproto.server.monitoring.metrics.exposition` writes them."""
