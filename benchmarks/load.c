@@ -195,6 +195,32 @@ static SSL *secured(int fd) {
 }
 #endif
 
+/* End every other connection by FIN, after reading the rest, and the others by a reset: what is still cold after the one
+ * is warm after the other. */
+static void finish(struct client *clients, int count) {
+    struct linger reset = {1, 0};
+    struct timeval limit = {.tv_usec = 200000};
+    for (int index = 0; index < count; index++) {
+        struct client *client = &clients[index];
+        if (index % 2 == 0) {
+            setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+            close(client->fd);
+            continue;
+        }
+#ifdef WITH_TLS
+        if (client->tls) SSL_shutdown(client->tls);
+#endif
+        shutdown(client->fd, SHUT_WR);
+        fcntl(client->fd, F_SETFL, 0);
+        setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    }
+    for (int index = 1; index < count; index += 2) {
+        ssize_t done;
+        while ((done = recv(clients[index].fd, buffer, BUFFER, 0)) > 0) continue;
+        if (done < 0 && errno == EAGAIN) return;
+    }
+}
+
 static void echo(int port, int count, size_t size, double seconds, int process, int tls) {
     struct client *clients = calloc(count, sizeof *clients);
     unsigned *samples = count == 1 ? malloc(SAMPLES * sizeof *samples) : NULL;
@@ -227,6 +253,7 @@ static void echo(int port, int count, size_t size, double seconds, int process, 
         }
     }
     printResult(&window, samples, sampled, 0);
+    finish(clients, count);
 }
 
 static void bulk(int port, size_t bytes, int process) {
@@ -294,8 +321,9 @@ static void datagrams(int port, int count, size_t size, double seconds, int proc
     printResult(&window, NULL, 0, lost);
 }
 
-/* Open connections, exchange one byte on each, and hold them until standard input ends. */
+/* Open connections within a minute, exchange one byte on each, and hold them until standard input ends. */
 static void idle(int port, int count, int tls) {
+    alarm(60);
     for (int index = 0; index < count; index++) {
         struct client client = {.fd = connected(port, SOCK_STREAM, index)};
         fcntl(client.fd, F_SETFL, 0);
@@ -304,6 +332,7 @@ static void idle(int port, int count, int tls) {
 #endif
         if (put(&client, "x", 1) != 1 || take(&client) != 1) fail("no echo");
     }
+    alarm(0);
     printf("{\"open\": %d}\n", count);
     fflush(stdout);
     while (read(0, buffer, 1) > 0) continue;

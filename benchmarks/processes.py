@@ -96,7 +96,10 @@ class Server:
         with process:
             assert process.stdin and process.stdout and process.stderr
             if not process.stdout.readline():
-                raise BenchmarkError(process.stderr.read().decode().strip())
+                error = (
+                    process.stderr.read().decode().strip() or "connections are accepted too slowly"
+                )
+                raise BenchmarkError(error)
             yield
             process.stdin.close()
 

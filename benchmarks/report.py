@@ -117,8 +117,8 @@ server's process, read from `/proc`. A ratio compares two figures of the same ro
 medians of the rounds, with the least and the greatest. A promise is kept or missed if all rounds
 agree on it; otherwise the verdict is that it is unclear.
 
-Every server is warm: before it is measured, it serves connections of the same kind, which are then
-closed. Without that, glibc maps and unmaps memory for every large buffer until one has been freed,
+Every server is warm: before it is measured, it serves two rounds of connections of the same kind,
+which then end, half of them by FIN and half by a reset. Without that, glibc maps and unmaps memory for every large buffer until one has been freed,
 and TLS on uvloop looks twice as expensive as it is. Starts are measured when all files have been
 read and compiled before; memory, after one connection; clients, from their first exchange on."""
 

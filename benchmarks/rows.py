@@ -136,9 +136,9 @@ def _memoryRows(base: Checkout) -> list[Row]:
             headline=True,
         ),
         Row(
-            "memory per idle TLS connection, of 1,000",
+            "memory per idle TLS connection, of 500",
             "KiB",
-            memory("idle-tls", 1000),
+            memory("idle-tls", 500),
             [ours("tls"), ours("tls", base)],
             (Promise(base.name, 0.5),),
             servers("tls", UVLOOP, AIOFASTNET),
@@ -180,7 +180,9 @@ def _connectionRows(base: Checkout) -> list[Row]:
             (Promise(UVLOOP, 1.0),),
             floor,
         ),
-        Row("TCP bulk, one connection", "s/GiB", bulk, peers, (Promise(C, 1.1),), floor),
+        Row(
+            "TCP bulk, 256 MiB on one connection", "ms CPU", bulk, peers, (Promise(C, 1.1),), floor
+        ),
         Row(
             "start to listening",
             "ms",
