@@ -118,9 +118,10 @@ medians of the rounds, with the least and the greatest. A promise is kept or mis
 agree on it; otherwise the verdict is that it is unclear.
 
 Every server is warm: before it is measured, it serves two rounds of connections of the same kind,
-which then end, half of them by FIN and half by a reset. Without that, glibc maps and unmaps memory for every large buffer until one has been freed,
-and TLS on uvloop looks twice as expensive as it is. Starts are measured when all files have been
-read and compiled before; memory, after one connection; clients, from their first exchange on."""
+which then end, half of them by FIN and half by a reset. Without that, glibc maps and unmaps memory
+for every large buffer until one has been freed, and TLS on uvloop looks twice as expensive as it
+is. Starts are measured when all files have been read and compiled before; memory, after one
+connection; clients, from their first exchange on."""
 
 
 def asPage(results: Sequence[RowResult], command: str) -> str:
