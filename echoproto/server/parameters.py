@@ -7,6 +7,7 @@ The table of all options of ``twistd echoproto``: name, default, parser, help, g
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
 from echoproto.addresses import MAX_IPV4_DATAGRAM, parseNetwork
@@ -39,12 +40,8 @@ def _maximum(text: str) -> int:
     return count
 
 
-def _countOrInfinity(text: str) -> float:
-    return parseCount(text) or inf
-
-
-def _rateOrInfinity(text: str) -> float:
-    return parseRate(text) or inf
+def _orInfinity(parse: Callable[[str], float]) -> Callable[[str], float]:
+    return lambda text: parse(text) or inf
 
 
 def _waits(text: str) -> bool:
@@ -60,11 +57,20 @@ def _userTimeout(text: str) -> float:
     return seconds
 
 
+def _time(
+    name: str,
+    group: str,
+    help: str,
+    default: float,
+    setting: str,
+    parse: Callable[[str], float] = parseSeconds,
+) -> Parameter:
+    return Parameter(name, group, help, f"{default:g}", parse, setting, metavar="TIME")
+
+
 def _timeout(setting: str, help: str) -> Parameter:
-    default = f"{getattr(Timeouts(), setting):g}"
-    return Parameter(
-        f"{setting}-timeout", TIMEOUTS, help, default, parseTimeout, setting, metavar="TIME"
-    )
+    default = getattr(Timeouts(), setting)
+    return _time(f"{setting}-timeout", TIMEOUTS, help, default, setting, parseTimeout)
 
 
 PARAMETERS = (
@@ -116,7 +122,7 @@ PARAMETERS = (
         "Maximum number of connections from one IPv4 address or IPv6 /64; 0: no limit. "
         "[default: half of --max-connections]",
         None,
-        _countOrInfinity,
+        _orInfinity(parseCount),
         "maxPerSource",
         metavar="N",
     ),
@@ -125,7 +131,7 @@ PARAMETERS = (
         LIMITS,
         "Maximum number of connections per second from one source; 0: no limit.",
         "0",
-        _rateOrInfinity,
+        _orInfinity(parseRate),
         "connectionRate",
         metavar="RATE",
     ),
@@ -189,34 +195,29 @@ PARAMETERS = (
     _timeout("close", "TIME for the client to read all pending data after its FIN."),
     _timeout("handshake", "TIME for the TLS handshake."),
     _timeout("header", "TIME for the PROXY header."),
-    Parameter(
+    _time(
         "user-timeout",
         TIMEOUTS,
         "TIME after which the kernel ends a connection without acknowledgements "
         "(TCP_USER_TIMEOUT).",
-        f"{USER_TIMEOUT:g}",
-        _userTimeout,
+        USER_TIMEOUT,
         "userTimeout",
-        metavar="TIME",
+        _userTimeout,
     ),
-    Parameter(
+    _time(
         "drain",
         TIMEOUTS,
         "TIME for open connections to finish when the server stops; 0: none.",
-        f"{DRAIN_TIMEOUT:g}",
-        parseSeconds,
+        DRAIN_TIMEOUT,
         "drain",
-        metavar="TIME",
     ),
-    Parameter(
+    _time(
         "lame-duck",
         TIMEOUTS,
         "When the server stops, TIME in which /readyz reports 503 while new clients are still "
         "served; then the drain begins.",
-        "0",
-        parseSeconds,
+        0,
         "lameDuck",
-        metavar="TIME",
     ),
     Parameter(
         "tls-cert",
@@ -244,13 +245,11 @@ PARAMETERS = (
         isRepeatable=True,
         metavar="LISTENER",
     ),
-    Parameter(
+    _time(
         "status-linger",
         MONITORING,
         "TIME that the status listener stays open after the drain, for the last metrics.",
-        "0",
-        parseSeconds,
+        0,
         "statusLinger",
-        metavar="TIME",
     ),
 )

@@ -381,7 +381,10 @@ class HAProxyTests(SynchronousTestCase):
         return True
 
     def test_behindHAProxy(self) -> None:
-        """Behind HAProxy no data is lost at a half-close, and the log has the client's address."""
+        """
+        Behind HAProxy no data is lost at a half-close, the log has the client's address, and health
+        checks are unused connections, logged as a total.
+        """
         pem = self.folder / "server.pem"
         pem.write_bytes(issued("server", "localhost").pem)
         listeners = [
@@ -399,9 +402,11 @@ class HAProxyTests(SynchronousTestCase):
                     self.assertEqual(client.recv(5), b"hello")
                 for _ in range(20):
                     self.assertTrue(halfCloseEcho(("127.0.0.1", port), data) == data)
+            until(lambda: " unused" in "".join(program.log))
             program.stop()
         log = "".join(program.log)
         for peer in peers:
             self.assertIn(f"from {peer} finished", log)
+        self.assertNotIn("lost", log)
         self.assertNotIn("Traceback", log)
         self.assertNotIn("PROXY header", log)
