@@ -48,7 +48,7 @@ class MeasurementRunner:
         self._bar: ProgressBar | None = None
         self._drawing: LoopingCall | None = None
         self._ended: Deferred[None] = Deferred()
-        self._isStopped = self._isShuttingDown = False
+        self._isStopped = False
         self._endSignals = [signal.SIGINT, signal.SIGTERM]
 
     def run(self) -> int:
@@ -160,7 +160,7 @@ class MeasurementRunner:
         First Ctrl-C: end the measurement, and let the reactor stop after that, which may take a
         while if messages are under way or if there are worker processes.
         """
-        self._isStopped = self._isShuttingDown = True
+        self._isStopped = True
         if (measurement := self._measurement) is not None:
             # Second Ctrl-C.
             self._onSignals(lambda *_: self._reactor.callFromThread(measurement.stop))
