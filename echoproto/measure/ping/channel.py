@@ -13,6 +13,10 @@ from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.opening import WriteControl, openChannel
 from echoproto.targets.interfaces import IReplyReceiver
 
+#: Bytes of probes that may wait while the transport is full: that of large ones always is for a
+#: moment. Twice the longest probe.
+MAX_UNREAD_BYTES = 32 << 20
+
 
 class PingChannel:
     """
@@ -38,6 +42,8 @@ class PingChannel:
         self._channel: Any = None
         self._opening: Deferred[Any] | None = None
         self._control = WriteControl()
+        # Bytes of the probes since the transport was last ready.
+        self._unread = 0
         # Replies that the receive buffers of earlier channels have dropped.
         self._dropped = 0
         self._isOver = False
@@ -55,7 +61,7 @@ class PingChannel:
     @property
     def isBlocked(self) -> bool:
         """Whether the server does not read the probes, so that more would fill our memory."""
-        return self._control.isPaused
+        return self._control.isPaused and self._unread >= MAX_UNREAD_BYTES
 
     @property
     def isOrdered(self) -> bool:
@@ -97,6 +103,7 @@ class PingChannel:
 
     def send(self, probe: bytes) -> None:
         """See :meth:`~echoproto.targets.interfaces.IChannel.send`."""
+        self._unread = len(probe) + (self._unread if self._control.isPaused else 0)
         self._channel.send(probe)
 
     def lost(self) -> bool:

@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed
+from echoproto.measure.ping import channel as ping
 from echoproto.measure.ping.channel import PingChannel
 from echoproto.units import SECOND
 from tests.measure.ping.test_pinger import FakeChannel, Target
@@ -46,12 +47,19 @@ class PingChannelTests(SynchronousTestCase):
         self.assertTrue(fake.aborted)
 
     def test_blocked(self) -> None:
-        """A stream is blocked while its transport is full; a new one is not."""
+        """A stream is blocked while its transport is full of unread probes; a new one is not."""
+        self.patch(ping, "MAX_UNREAD_BYTES", 10)
         first, second = FakeChannel(ordered=True), FakeChannel(ordered=True)
         channel = self.channel(succeed(first), succeed(second))
         channel.open()
         first.producer.pauseProducing()
-        self.assertTrue(channel.isBlocked)
+        for isBlocked in (False, True):
+            channel.send(b"probe")
+            self.assertIs(channel.isBlocked, isBlocked)
+        first.producer.resumeProducing()
+        channel.send(b"probe")
+        first.producer.pauseProducing()
+        self.assertFalse(channel.isBlocked)
         channel.close(isComplete=True)
         self.assertEqual((first.closed, first.aborted, first.producer), (True, False, None))
         channel.open()

@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.errors import DatagramTooLong
 from echoproto.measure.clientlimits import DROPPED_REMEDY
+from echoproto.measure.ping import channel
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import NOT_READ, Pinger
 from echoproto.measure.ping.plan import PingPlan
@@ -383,19 +384,20 @@ class PingingTests(SynchronousTestCase):
 
     def test_notRead(self) -> None:
         """While the server of a stream does not read, probes are lost instead of queued."""
+        self.patch(channel, "MAX_UNREAD_BYTES", 0)
         pinging = self.begin(count=3, interval=10 * MS)
-        channel: Any = self.target.channels[0]
-        channel.producer.pauseProducing()
+        opened: Any = self.target.channels[0]
+        opened.producer.pauseProducing()
         self.clock.advance(0.01)
         self.assertEqual([outcome.reason for outcome in self.seen], [NOT_READ])
-        channel.producer.resumeProducing()
+        opened.producer.resumeProducing()
         self.clock.advance(0.01)
         for probe in range(2):
             self.answer(probe=probe)
         self.assertEqual([outcome.sequence for outcome in self.seen], [1, 0, 2])
         record = self.successResultOf(pinging.result).record
-        self.assertEqual((len(channel.sent), record.lost), (2, 1))
-        self.assertIsNone(channel.producer)
+        self.assertEqual((len(opened.sent), record.lost), (2, 1))
+        self.assertIsNone(opened.producer)
 
     def test_refused(self) -> None:
         """A connection that is refused loses its probe; the next is tried at its time."""
