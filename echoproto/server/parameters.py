@@ -8,53 +8,25 @@ The table of all options of ``twistd echoproto``: name, default, parser, help, g
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 
-from echoproto.addresses import MAX_IPV4_DATAGRAM, parseNetwork
+from echoproto.addresses import parseNetwork
 from echoproto.protocols.admission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.connections import DRAIN_TIMEOUT
 from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS, USER_TIMEOUT
+from echoproto.server.optionvalues import (
+    orInfinity,
+    parseGreeting,
+    parseMaximum,
+    parseUserTimeout,
+    parseWhenFull,
+)
 from echoproto.server.parameter import LIMITS, LISTENERS, MONITORING, TIMEOUTS, TLS, Parameter
 from echoproto.units import parseCount, parsePorts, parseRate, parseSeconds, parseTimeout
 
 #: The echo port by default.
 DEFAULT_PORT = "12345"
-
-#: Maximum TCP_USER_TIMEOUT in seconds: the kernel takes an int of milliseconds.
-MAX_USER_TIMEOUT = 2_000_000
-
-
-def _greeting(text: str) -> bytes:
-    greeting = text.encode("utf-8", "surrogateescape")
-    if not 0 < len(greeting) <= MAX_IPV4_DATAGRAM:
-        raise ValueError(f"invalid length of {len(greeting)} bytes (1 to {MAX_IPV4_DATAGRAM})")
-    return greeting
-
-
-def _maximum(text: str) -> int:
-    count = parseCount(text)
-    if count == 0:
-        raise ValueError("invalid number '0' (1 or more)")
-    return count
-
-
-def _orInfinity(parse: Callable[[str], float]) -> Callable[[str], float]:
-    return lambda text: parse(text) or inf
-
-
-def _waits(text: str) -> bool:
-    if text not in ("refuse", "wait"):
-        raise ValueError(f"invalid choice {text!r} (refuse or wait)")
-    return text == "wait"
-
-
-def _userTimeout(text: str) -> float:
-    seconds = parseTimeout(text)
-    if MAX_USER_TIMEOUT < seconds < inf:
-        raise ValueError(f"invalid timeout {text!r} (at most {MAX_USER_TIMEOUT} seconds; 0: never)")
-    return seconds
 
 
 def _time(
@@ -103,7 +75,7 @@ PARAMETERS = (
         LISTENERS,
         "Text of the greeting service. Shorter UDP requests are not answered.",
         SERVER_GREETING.decode(),
-        _greeting,
+        parseGreeting,
         "greeting",
     ),
     Parameter(
@@ -112,7 +84,7 @@ PARAMETERS = (
         "Maximum number of connections. [default: the limit of file descriptors less "
         f"{RESERVED_DESCRIPTORS} and two per listener]",
         None,
-        _maximum,
+        parseMaximum,
         "maxConnections",
         metavar="N",
     ),
@@ -122,7 +94,7 @@ PARAMETERS = (
         "Maximum number of connections from one IPv4 address or IPv6 /64; 0: no limit. "
         "[default: half of --max-connections]",
         None,
-        _orInfinity(parseCount),
+        orInfinity(parseCount),
         "maxPerSource",
         metavar="N",
     ),
@@ -131,7 +103,7 @@ PARAMETERS = (
         LIMITS,
         "Maximum number of connections per second from one source; 0: no limit.",
         "0",
-        _orInfinity(parseRate),
+        orInfinity(parseRate),
         "connectionRate",
         metavar="RATE",
     ),
@@ -150,7 +122,7 @@ PARAMETERS = (
         "When the connection limit is reached: 'refuse' closes new connections, 'wait' leaves "
         "them in the listen backlog.",
         "refuse",
-        _waits,
+        parseWhenFull,
         "waitWhenFull",
         metavar="MODE",
     ),
@@ -202,7 +174,7 @@ PARAMETERS = (
         "(TCP_USER_TIMEOUT).",
         USER_TIMEOUT,
         "userTimeout",
-        _userTimeout,
+        parseUserTimeout,
     ),
     _time(
         "drain",
