@@ -22,7 +22,6 @@ class BatchEcho:
     :param service: provides :class:`~echoproto.protocols.datagram.IDatagramEcho`.
     :param batch: the memory.
     :param errors: counts dropped datagrams, by fault.
-    :ivar control: the ancillary data of the last datagram that could be answered; empty before.
     """
 
     # Any: an interface.
@@ -30,27 +29,30 @@ class BatchEcho:
         self._service = service
         self._batch = batch
         self._errors = errors
-        self.control = b""
+        # The ancillary data of the last datagram that could be answered, and that of its reply.
+        self._control = b""
         self._reply = b""
 
-    def takeTurn(self, descriptor: int) -> None:
+    def takeTurn(self, descriptor: int) -> int:
         """
         Answer waiting datagrams, until a batch has fewer than two.
 
         :param descriptor: that of the socket.
+        :return: the number of datagrams.
         :raise OSError: a receive failed.
         """
         received = 0
         while received < DATAGRAMS_BEFORE_TURN_ENDS:
             count = self._batch.receive(descriptor)
             # Usually all have the destination of those before.
-            if self._batch.controls == self.control * count:
+            if self._batch.controls == self._control * count:
                 self._answer(descriptor, 0, count)
             else:
                 self._answerByDestination(descriptor, count)
-            if count < 2:
-                return
             received += count
+            if count < 2:
+                break
+        return received
 
     def _answerByDestination(self, descriptor: int, count: int) -> None:
         for control, run in groupby(range(count), self._batch.control):
@@ -59,7 +61,7 @@ class BatchEcho:
             if reply is None:
                 self._errors["receive sent to a group"] += len(indexes)
             else:
-                self.control, self._reply = control, reply
+                self._control, self._reply = control, reply
                 self._answer(descriptor, indexes[0], indexes[-1] + 1)
 
     def _answer(self, descriptor: int, start: int, end: int) -> None:

@@ -36,6 +36,7 @@ from zope.interface import Interface
 from echoproto.addresses import MAX_IPV6_DATAGRAM, datagramAddress
 from echoproto.errors import errnoName
 from echoproto.protocols.datagram import IDatagramEcho
+from echoproto.reactors.transports import READ_DIRECTLY
 from echoproto.transports.batchecho import BatchEcho
 from echoproto.transports.datagrambatch import datagramBatch
 from echoproto.transports.pktinfo import (
@@ -44,7 +45,6 @@ from echoproto.transports.pktinfo import (
     NotUnicast,
     destinations,
     enablePacketInfo,
-    parseControl,
     replySource,
 )
 from echoproto.transports.receivebuffer import droppedDatagrams
@@ -86,6 +86,8 @@ class DatagramPort(Port):
     _log = Logger()
     # Used by the stock port's closing, which sets it to -1 to end a turn in progress.
     maxThroughput = DATAGRAMS_PER_TURN
+    # Used by the direct reactor.
+    logContext: Any = None
 
     def __init__(
         self,
@@ -106,6 +108,8 @@ class DatagramPort(Port):
         self._oneAddress = False
         self._others: DatagramPort | None = None
         self._batches: BatchEcho | None = None
+        # Whether the last turn had several datagrams: a lone one costs less without a batch.
+        self._isBusy = False
         self._droppedBefore = 0
 
     def startListening(self) -> None:
@@ -163,41 +167,31 @@ class DatagramPort(Port):
 
     def doRead(self) -> None:
         """Receive waiting datagrams, at most those of one turn; called by the reactor."""
-        self._answering = self._batches is None and not self._connectedAddr
         try:
-            if self._batches is not None:
-                self._answerBatch(self._batches)
-            elif self._oneAddress:
-                self._takeHere()
+            if self._isBusy and self._batches is not None:
+                self._isBusy = self._batches.takeTurn(self.socket.fileno()) > 1
             else:
-                self._takeAnywhere()
+                self._answering = not self._connectedAddr
+                self._takeHere() if self._oneAddress else self._takeAnywhere()
         except OSError as error:
             if error.errno not in (EAGAIN, EWOULDBLOCK):
                 self._failed(error)
+        except Exception:  # noqa: BLE001 - logged for its author; the port must live on
+            self._log.failure("a datagram protocol failed")
         finally:
             self._answering = False
-
-    def _answerBatch(self, batches: BatchEcho) -> None:
-        """A turn of a port that answers with the requests themselves."""
-        try:
-            batches.takeTurn(self.socket.fileno())
-        except OSError:
-            raise
-        except Exception:  # noqa: BLE001 - as below
-            self._log.failure("a datagram protocol failed")
-        if self._bound and not self._oneAddress:
-            self._noteAddress(parseControl(batches.control))
 
     def _takeHere(self) -> None:
         """A turn of a port with one address, at half the cost of asking for each destination."""
         receive, hear = self.socket.recvfrom, self.protocol.datagramReceived
         turn = 0
         while turn < self.maxThroughput:
+            self._isBusy = turn > 1
             turn += 1
             datagram, addr = receive(MAX_IPV6_DATAGRAM)
             try:
                 hear(datagram, addr)
-            except Exception:  # noqa: BLE001 - logged for its author; the port must live on
+            except Exception:  # noqa: BLE001 - as above
                 self._log.failure("a datagram protocol failed")
 
     def _takeAnywhere(self) -> None:
@@ -205,6 +199,7 @@ class DatagramPort(Port):
         receive, hear = self.socket.recvmsg, self.protocol.datagramReceived
         turn = 0
         while turn < self.maxThroughput:
+            self._isBusy = turn > 1
             turn += 1
             datagram, ancillary, flags, addr = receive(self.maxPacketSize, ANCILLARY_BYTES)
             if flags & _TRUNCATED:
@@ -228,16 +223,15 @@ class DatagramPort(Port):
             self.receiveErrors["receive sent to a group"] += 1
             return False
         self._ancillary = ancillary
-        if self._bound and self.maxPacketSize >= MAX_IPV6_DATAGRAM:
-            self._noteAddress(ancillary)
-        return True
-
-    def _noteAddress(self, ancillary: list[Ancillary]) -> None:
-        """Ask for no more destinations if the port's address is that of a host."""
-        if self._bound in destinations(ancillary):
+        if (
+            self._bound
+            and self.maxPacketSize >= MAX_IPV6_DATAGRAM
+            and self._bound in destinations(ancillary)
+        ):
             self._oneAddress = True
             enablePacketInfo(self.socket, 0)
             self._useBatches()
+        return True
 
     def connect(self, host: str, port: int) -> None:
         """See ``IUDPTransport``; with the scope of a link-local address."""
@@ -316,6 +310,9 @@ class DatagramPort(Port):
             self.socket.sendto(datagram, socketAddress(addr[0], addr[1], self.addressFamily))
         else:
             self.socket.sendto(datagram, addr)
+
+
+READ_DIRECTLY.add(DatagramPort)
 
 
 class _OthersPort(DatagramPort):

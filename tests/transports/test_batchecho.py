@@ -83,7 +83,7 @@ class BatchEchoTests(SynchronousTestCase):
         self.batch.failing = failing
         self.errors: Counter[str] = Counter()
         self.echo = BatchEcho(self.service, self.batch, self.errors)  # type: ignore[arg-type]
-        self.echo.takeTurn(7)
+        self.received = self.echo.takeTurn(7)
         return [text for text, _ in self.batch.sent]
 
     def test_all(self) -> None:
@@ -115,7 +115,7 @@ class BatchEchoTests(SynchronousTestCase):
         replies = [CONTROL, CONTROL, other, CONTROL, CONTROL]
         expected = list(zip("abcde", map(replyControl, replies), strict=True))
         self.assertEqual(self.batch.sent, expected)
-        self.assertEqual(self.echo.control, CONTROL)
+        self.assertEqual(self.received, 5)
 
     def test_groups(self) -> None:
         """Datagrams to a group are counted as errors, and the service does not see them."""

@@ -433,6 +433,11 @@ class EchoPromises:
         cast(SynchronousTestCase, self).assertEqual(port._batches is not None, self.batches)
         return port
 
+    def turn(self, port: Any) -> None:
+        """A turn of a port that is busy, or not."""
+        port._isBusy = self.batches
+        port.doRead()
+
     def client(self, interface: str = "127.0.0.1") -> socket.socket:
         family = socket.AF_INET6 if ":" in interface else socket.AF_INET
         made = socket.socket(family, socket.SOCK_DGRAM)
@@ -459,7 +464,7 @@ class EchoPromises:
                 for text in texts:
                     client.sendto(text, (host, port.getHost().port))
                 for _ in sizes:
-                    port.doRead()
+                    self.turn(port)
                 self.assertEqual(self.received(client), texts, interface)
             totals = self.service.totals()
             counts = (totals.received, totals.answered, totals.bytesReceived, totals.bytesSent)
@@ -471,7 +476,7 @@ class EchoPromises:
         hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.2", "127.3.2.1", "127.0.0.1"]
         for host in hosts:
             client.sendto(host.encode(), (host, port.getHost().port))
-        port.doRead()
+        self.turn(port)
         replies = [client.recvfrom(100) for _ in hosts]
         self.assertEqual(
             [(text.decode(), source[0]) for text, source in replies],
@@ -484,7 +489,7 @@ class EchoPromises:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         for host in ("127.255.255.255", "127.0.0.1", "127.255.255.255"):
             client.sendto(host.encode(), (host, port.getHost().port))
-        port.doRead()
+        self.turn(port)
         self.assertEqual(self.received(client), [b"127.0.0.1"])
         totals = self.service.totals()
         self.assertEqual((totals.received, totals.errors), (1, {"receive sent to a group": 2}))
@@ -508,7 +513,7 @@ class EchoPromises:
         client.connect(("127.0.0.2", made.getsockname()[1]))
         for text in (b"1", b"2", b"3"):
             client.send(text)
-        port.doRead()
+        self.turn(port)
         self.assertEqual(self.received(client), [b"1", b"2"])
         self.assertIs(self.admission.refusal("127.0.0.1", 40_000), Refusal.RATE)
 
@@ -521,11 +526,11 @@ class EchoPromises:
         )
         good.sendto(b"0", port.socket.getsockname())
         own.sendto(b"before", port.socket.getsockname())
-        port.doRead()
+        self.turn(port)
         self.admission.addOwnPort(own.getsockname()[1])
         for client in (looping, good, own, denied, good):
             client.sendto(b"x", port.socket.getsockname())
-        port.doRead()
+        self.turn(port)
         self.assertEqual([self.received(c) for c in (looping, denied)], [[], []])
         self.assertEqual([self.received(c) for c in (own, good)], [[b"before"], [b"0", b"x", b"x"]])
         refused = {
@@ -542,7 +547,7 @@ class EchoPromises:
         for _ in range(2):
             for client in (one, same, one, same, other):
                 client.sendto(b"x", port.socket.getsockname())
-            port.doRead()
+            self.turn(port)
             self.assertEqual([len(self.received(c)) for c in (one, same, other)], [2, 1, 1])
             self.clock.advance(1)
         self.assertEqual(self.service.totals().refused, {Refusal.RATE.value: 2})
@@ -553,7 +558,7 @@ class EchoPromises:
         for _ in range(100):
             client.sendto(b"x", port.socket.getsockname())
         for _ in range(4):
-            port.doRead()
+            self.turn(port)
         self.assertEqual(len(self.received(client)), 100)
 
     def test_heldUp(self: Any) -> None:
@@ -562,11 +567,11 @@ class EchoPromises:
         texts = [b"%d" % number for number in range(150)]
         for text in texts:
             client.sendto(text, port.socket.getsockname())
-        port.doRead()
+        self.turn(port)
         first = self.received(client)
         self.assertTrue(0 < len(first) < len(texts))
         for _ in range(5):
-            port.doRead()
+            self.turn(port)
         self.assertEqual(first + self.received(client), texts)
 
     def test_closedClient(self: Any) -> None:
@@ -575,9 +580,9 @@ class EchoPromises:
         for made in (gone, client):
             made.sendto(b"x", port.socket.getsockname())
         gone.close()
-        port.doRead()
+        self.turn(port)
         client.sendto(b"y", port.socket.getsockname())
-        port.doRead()
+        self.turn(port)
         self.assertEqual(self.received(client), [b"x", b"y"])
 
     def test_dropped(self: Any) -> None:
@@ -587,7 +592,7 @@ class EchoPromises:
         for _ in range(100):
             client.sendto(bytes(1000), port.socket.getsockname())
         for _ in range(5):
-            port.doRead()
+            self.turn(port)
         totals = self.service.totals()
         self.assertGreater(totals.dropped, 0)
         self.assertEqual(totals.received + totals.dropped, 100)
@@ -604,9 +609,11 @@ class SinglePromisesTests(EchoPromises, SynchronousTestCase):
 
 
 class BatchPortTests(SynchronousTestCase):
-    def listening(self, protocol: DatagramProtocol, **options: Any) -> Any:
+    def listening(
+        self, protocol: DatagramProtocol, interface: str = "127.0.0.1", **options: Any
+    ) -> Any:
         reactor: Any = MemoryReactorClock()
-        port: Any = DatagramPort(0, protocol, "127.0.0.1", reactor=reactor, **options)
+        port: Any = DatagramPort(0, protocol, interface, reactor=reactor, **options)
         port.startListening()
         self.addCleanup(port.connectionLost)
         return port
@@ -625,12 +632,30 @@ class BatchPortTests(SynchronousTestCase):
         port.connect("127.0.0.1", 7)
         self.assertIsNone(port._batches)
 
+    def test_busy(self) -> None:
+        """The turn after one with several datagrams uses batches; others do not."""
+        for interface in ("127.0.0.1", ""):
+            port = self.listening(EchoDatagramProtocol(Clock()), interface)
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.addCleanup(client.close)
+            used = []
+            for count in (1, 1, 2, 1, 1, 3, 2, 0, 1):
+                for _ in range(count):
+                    client.sendto(b"x", ("127.0.0.1", port.getHost().port))
+                with mock.patch.object(
+                    port._batches, "takeTurn", side_effect=port._batches.takeTurn
+                ) as takeTurn:
+                    port.doRead()
+                used.append(takeTurn.called)
+            self.assertEqual(used, [False, False, False, True, False, False, True, True, False])
+
     def test_failingService(self) -> None:
         """Exceptions of the service are logged, and the port stays open."""
         service = EchoDatagramProtocol(Clock())
         port = self.listening(service)
         with mock.patch.object(service, "admit", side_effect=KeyError):
             port.socket.sendto(b"x", port.socket.getsockname())
+            port._isBusy = True
             port.doRead()
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
         self.assertIn(port, port.reactor.getReaders())
@@ -639,6 +664,7 @@ class BatchPortTests(SynchronousTestCase):
         """A failed receive is counted by its errno."""
         port = self.listening(EchoDatagramProtocol(Clock()))
         with mock.patch.object(port._batches, "takeTurn", side_effect=OSError(ENOMEM, "x")):
+            port._isBusy = True
             port.doRead()
         self.assertEqual(port.receiveErrors, {"receive ENOMEM": 1})
 
@@ -647,5 +673,6 @@ class BatchPortTests(SynchronousTestCase):
         service = EchoDatagramProtocol(Clock())
         port = self.listening(service)
         port._batches.takeTurn = lambda descriptor: port.write(b"x", ("localhost", 7))
+        port._isBusy = True
         port.doRead()
         self.assertEqual(len(self.flushLoggedErrors(InvalidAddressError)), 1)
