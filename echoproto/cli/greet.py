@@ -21,7 +21,7 @@ _EPILOG = f"""\b
 \b
 Examples:
   echoproto greet lab1:12346
-  echoproto greet -m 'Anybody there?' udp://lab1:12346
+  echoproto greet -m 'Hello from lab2' udp://lab1:12346
   echoproto greet --expect 'Hello, client! This is the server.' lab1:12346
 
 \b

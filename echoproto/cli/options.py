@@ -156,7 +156,7 @@ class TargetOptions:
         """
         The targets, those of ``--endpoint`` last.
 
-        :raise click.UsageError: there is none, or more than the command takes.
+        :raise click.UsageError: none is given, or more than the command takes.
         """
         endpoints = (Target(text, "endpoint", path=text) for text in self.descriptions)
         targets = [*self.targets, *endpoints]

@@ -113,7 +113,7 @@ def startTime() -> str:
 @contextmanager
 def opened(path: str | None) -> Iterator[IO[str]]:
     """
-    A file to write to; the standard output if there is no path, or ``-``.
+    A file to write to; the standard output without a path, or for ``-``.
 
     :raise click.UsageError: it cannot be written to.
     """

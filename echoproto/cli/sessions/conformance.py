@@ -109,7 +109,7 @@ def explainCheck(name: str) -> int:
     """
     Print what a check demands, and why; returns the exit status.
 
-    :raise click.UsageError: there is no check of this name.
+    :raise click.UsageError: the name is unknown.
     """
     found = [check for check in CHECKS if check.name == name]
     if not found:
