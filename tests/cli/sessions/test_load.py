@@ -134,8 +134,8 @@ class LoadTests(CommandTestCase):
         status, document, errors, orders = self.shared(0, 0)
         self.assertEqual((status, document["sent"], errors), (0, 10, ""))
         self.assertEqual([order.plan.connections for order in orders], [2, 1])
-        shares = [(order.index, order.of, order.rate) for order in orders]
-        self.assertEqual(shares, [(0, 2, 10), (1, 2, 10)])
+        shares = [(order.index, order.of, order.plan.rate) for order in orders]
+        self.assertEqual(shares, [(0, 2, 5), (1, 2, 5)])
 
     def test_workerDies(self) -> None:
         """A worker that dies is reported, and is status 2."""
