@@ -24,12 +24,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.reactors.tcp import AcceptedTransport, TCPClient, TCPServer
-from echoproto.reactors.transports import READ_DIRECTLY, DirectTransport
+from echoproto.reactors.transports import READ_DIRECTLY, RECEIVE_SIZE, DirectTransport
 
 #: The maximum plaintext of a record (RFC 8446 section 5.1). OpenSSL returns at most one record.
 RECORD_SIZE = 16_384
 
 _WANTS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+# Without the first, OpenSSL 3 answers a FIN with an alert, and sends nothing any more.
+_OPTIONS = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0) | ssl.OP_NO_RENEGOTIATION
 
 
 @implementer(ISSLTransport)
@@ -45,7 +48,7 @@ class SecuredTransport(DirectTransport):
 
     # Defaults of a transport that becomes one of this class.
     _isSecured = False
-    _isReading = True
+    _isPaused = False
     _inputEnded = False
     _closeNotifySent = False
     # Whether OpenSSL must send before it can receive: an answer to a request for new keys.
@@ -59,16 +62,16 @@ class SecuredTransport(DirectTransport):
 
     # Receiving
 
-    def startReading(self) -> None:
-        """See ``FileDescriptor``."""
-        self._isReading = True
-        if not self._readWaitsForRoom:
-            super().startReading()
+    def pauseProducing(self) -> None:
+        """See ``FileDescriptor``; the handshake continues."""
+        self._isPaused = True
+        if self._isSecured:
+            super().pauseProducing()
 
-    def stopReading(self) -> None:
+    def resumeProducing(self) -> None:
         """See ``FileDescriptor``."""
-        self._isReading = False
-        super().stopReading()
+        self._isPaused = False
+        super().resumeProducing()
 
     def doRead(self) -> Any:
         """
@@ -84,7 +87,7 @@ class SecuredTransport(DirectTransport):
         except OSError as error:
             return self._readFailed(error)
         if not data:
-            return CONNECTION_DONE
+            return self._endOfInput()
         if self.isQueued or self.dataBuffer:
             self.protocol.dataReceived(data)
             return None
@@ -115,12 +118,24 @@ class SecuredTransport(DirectTransport):
             self.reactor.addWriter(self)
             return None
         if isinstance(error, ssl.SSLZeroReturnError):
-            return CONNECTION_DONE
+            return self._endOfInput()
         if isinstance(error, ssl.SSLError) and not isinstance(
             error, (ssl.SSLEOFError, ssl.SSLSyscallError)
         ):
+            # OpenSSL has sent an alert. Unread data would make the kernel reset the connection, and
+            # the peer lose it.
+            with suppress(OSError):
+                os.read(self.socket.fileno(), RECEIVE_SIZE)
             return error
         return CONNECTION_LOST
+
+    def _endOfInput(self) -> Any:
+        """Tell a reset, which Python reports as a FIN, from a FIN and a close_notify."""
+        try:
+            self.socket.getpeername()
+        except OSError:
+            return CONNECTION_LOST
+        return CONNECTION_DONE
 
     def _continueHandshake(self) -> Any:
         try:
@@ -130,10 +145,10 @@ class SecuredTransport(DirectTransport):
             # A FIN here ends nothing in order.
             return CONNECTION_LOST if why is CONNECTION_DONE else why
         self._isSecured = True
-        if self.disconnecting:
-            super().stopReading()
+        if self.disconnecting or self._isPaused:
+            self.stopReading()
         self.startWriting()
-        if IHandshakeListener.providedBy(self.protocol):
+        if not self.disconnecting and IHandshakeListener.providedBy(self.protocol):
             self.protocol.handshakeCompleted()
         return None
 
@@ -179,8 +194,8 @@ class SecuredTransport(DirectTransport):
         size, sent = len(data), 0
         try:
             while sent < size:
-                # OpenSSL sends one record.
-                sent += self.socket.write(memoryview(data)[sent:] if sent else data)
+                # One record, because OpenSSL must be called with as much again if it is not sent.
+                sent += self.socket.write(memoryview(data)[sent : sent + RECORD_SIZE])
         except _WANTS:
             pass
         except OSError:
@@ -191,17 +206,21 @@ class SecuredTransport(DirectTransport):
         """See ``FileDescriptor``."""
         if self._readWaitsForRoom:
             self._readWaitsForRoom = False
-            if self._isReading:
-                self.reactor.addReader(self)
             if not self._isSecured:
+                self.reactor.addReader(self)
                 self.reactor.removeWriter(self)
+                return self._continueHandshake()
+            if not self._isPaused:
+                self.resumeProducing()
+        if self._closeNotify:
+            if not self._endOutput():
                 return None
-        if not self._closeNotify:
-            return super().doWrite()
-        if not self._endOutput():
+            self.stopWriting()
+            return CONNECTION_DONE if self.disconnecting or self._inputEnded else None
+        if self._writeDisconnected:
+            self.stopWriting()
             return None
-        self.stopWriting()
-        return CONNECTION_DONE if self.disconnecting or self._inputEnded else None
+        return super().doWrite()
 
     # Closing
 
@@ -222,9 +241,18 @@ class SecuredTransport(DirectTransport):
             producer = self.producer
             self.unregisterProducer()
             producer.stopProducing()
+        if self._closeNotify:
+            self.stopReading()
+            self.disconnecting = True
+            return
         super().loseConnection()
-        if not self._isSecured and self.connected:
+        if not self._isSecured:
             self.startReading()
+
+    def loseWriteConnection(self) -> None:
+        """Send the written data, then our close_notify; reading continues."""
+        if self.connected:
+            super().loseWriteConnection()
 
     def _postLoseConnection(self) -> Any:
         if self._endOutput():
@@ -244,17 +272,17 @@ class SecuredTransport(DirectTransport):
                 return CONNECTION_LOST
         return CONNECTION_DONE if ended and self._inputEnded else None
 
-    def _closeSocket(self, orderly: bool) -> None:
-        if orderly and self._isSecured and not self._sendFailed:
-            self._endOutput()
-        super()._closeSocket(orderly)
-
     def _endOutput(self) -> bool:
         """Send our close_notify, once; return whether the kernel has accepted it."""
-        with suppress(OSError):
-            if not self._closeNotifySent:
-                self._closeNotifySent = True
+        if not self._closeNotifySent:
+            self._closeNotifySent = True
+            try:
                 self._closeNotify = _closeNotifyOf(self.socket)
+            except OSError:
+                # A FIN ends the output too. Not the method of SSLSocket, which ends TLS.
+                with suppress(OSError):
+                    socket.socket.shutdown(self.socket, socket.SHUT_WR)
+        with suppress(OSError):
             sent = os.write(self.socket.fileno(), self._closeNotify)
             self._closeNotify = self._closeNotify[sent:]
         return not self._closeNotify
@@ -316,6 +344,7 @@ def secureSocket(
     if type(transport) not in _SECURED:
         return False
     plain = transport.socket
+    context.options |= _OPTIONS
     transport.stopReading()
     # The reactor and the port know this object already.
     transport.__class__ = _SECURED[type(transport)]
@@ -329,16 +358,18 @@ def secureSocket(
             do_handshake_on_connect=False,
             server_hostname=hostname,
         )
-    except OSError as error:
+    except ConnectionError:
+        why = CONNECTION_LOST
+    except (OSError, MemoryError) as error:
         why = error
     else:
         transport.fileno = transport.socket.fileno
         plain.close()
     protocol.makeConnection(transport)
-    if transport.connected:
+    if why is None:
         transport.startReading()
         # A client sends first.
-        why = why or transport.doRead()
+        why = transport.doRead()
     if why:
         transport.connectionLost(Failure(why))
     return True

@@ -114,12 +114,17 @@ class TLSStream(Protocol):
         context = factory.currentContext()
         if not secureSocket(transport, context, self.wrappedProtocol, factory.hostname):
             self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-            self._tls = context.wrap_bio(
-                self._incoming,
-                self._outgoing,
-                server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
-                server_hostname=factory.hostname,
-            )
+            # Renegotiation would stop writing for the time of a handshake.
+            context.options |= ssl.OP_NO_RENEGOTIATION
+            try:
+                self._tls = context.wrap_bio(
+                    self._incoming,
+                    self._outgoing,
+                    server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
+                    server_hostname=factory.hostname,
+                )
+            except (OSError, MemoryError):
+                self._reason = Failure()
             Protocol.makeConnection(self, transport)
 
     # As the transport of the wrapped protocol
@@ -214,9 +219,13 @@ class TLSStream(Protocol):
                 self._close()
 
     def pauseProducing(self) -> None:
-        """Deliver nothing until :meth:`resumeProducing`, except what is being handled."""
+        """
+        Deliver nothing until :meth:`resumeProducing`, except what is being handled; the handshake
+        continues.
+        """
         self._isPaused = True
-        self.transport.pauseProducing()
+        if self._isSecured:
+            self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Deliver again."""
@@ -235,7 +244,10 @@ class TLSStream(Protocol):
     def connectionMade(self) -> None:
         """Connect the wrapped protocol, and begin the handshake."""
         self.wrappedProtocol.makeConnection(self)
-        self._read()
+        if self._reason is None:
+            self._read()
+        else:
+            self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt ``data``, and deliver it."""
@@ -294,9 +306,12 @@ class TLSStream(Protocol):
             self._endOutput()
         if self.disconnecting and self._producer is None:
             self._close()
-        elif IHandshakeListener.providedBy(self.wrappedProtocol):
+        elif not self.disconnecting and IHandshakeListener.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.handshakeCompleted()
-        return True
+        if self._isPaused:
+            self._hasMore = True
+            self.transport.pauseProducing()
+        return not self._isPaused
 
     def _deliverRecord(self) -> bool:
         """Whether there was a record, and more may follow."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -50,21 +51,27 @@ class RecordingProducer:
         self.calls.append("stop")
 
 
+def closeReactor(reactor: Any, transports: Iterable[Any] = ()) -> None:
+    """
+    Close the connections and descriptors of a reactor that is not running.
+
+    :param transports: those that it may not know.
+    """
+    for descriptor in {*reactor.removeAll(), *transports}:
+        if descriptor.connected:
+            descriptor.connectionLost(Failure(ConnectionDone()))
+    reactor.waker.connectionLost(None)
+    reactor._poller.close()
+
+
 class TurnTestCase(SynchronousTestCase):
     """A test case with a reactor that is not running."""
 
     def setUp(self) -> None:
         self.reactor: Any = DirectReactor()
         self._transports: list[Any] = []
-        self.addCleanup(self._close)
-
-    def _close(self) -> None:
         # A paused transport is not known to the reactor.
-        for descriptor in {*self.reactor.removeAll(), *self._transports}:
-            if descriptor.connected:
-                descriptor.connectionLost(Failure(ConnectionDone()))
-        self.reactor.waker.connectionLost(None)
-        self.reactor._poller.close()
+        self.addCleanup(closeReactor, self.reactor, self._transports)
 
     def turn(self) -> None:
         """Run one turn of the reactor without waiting for events."""

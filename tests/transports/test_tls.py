@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import ssl
 from random import Random
+from tempfile import NamedTemporaryFile
 from typing import Any
+from unittest import mock
 
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -22,7 +25,7 @@ from echoproto.protocols.observer import CloseReason
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS, PIECE_SIZE, QUEUE_LIMIT
 from echoproto.transports.tls import RECORDS_PER_TURN, TLSStream, TLSStreamFactory
-from tests.certificates import authority, serverContext, serverPEM
+from tests.certificates import authority, clientContext, issued, serverContext, serverPEM
 
 #: More than the queues hold, so that both sides are paused.
 LONG = Random(8446).randbytes(400_000)
@@ -37,18 +40,28 @@ class TLSClient(Protocol):
     A client that uses OpenSSL directly, so that one call sends everything in one segment.
 
     :param version: the only TLS version of the client.
+    :param pem: its key and certificate; with ``isServer`` it has the role of the server.
     :ivar received: decrypted data from the server.
     :ivar events: other events: ``closeNotify``, ``alert``, ``fin``, ``lost``.
     """
 
-    def __init__(self, version: int) -> None:
-        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    def __init__(self, version: int, pem: bytes = b"", isServer: bool = False) -> None:
+        context = SSL.Context(SSL.TLS_METHOD)
+        if pem:
+            with NamedTemporaryFile() as file:
+                file.write(pem)
+                file.flush()
+                context.use_certificate_chain_file(file.name)
+                context.use_privatekey_file(file.name)
         context.set_min_proto_version(version)
         context.set_max_proto_version(version)
         self.received = b""
         self.events: list[str] = []
         self._tls = SSL.Connection(context, None)
-        self._tls.set_connect_state()
+        if isServer:
+            self._tls.set_accept_state()
+        else:
+            self._tls.set_connect_state()
 
     @property
     def link(self) -> Any:
@@ -175,7 +188,11 @@ class FailingProtocol(RecordingProtocol):
 
 
 class TLSTestCase(SynchronousTestCase):
-    """A connection in memory, with TLS on the server's end and a client controlled by the test."""
+    """
+    A connection in memory, with TLS on the server's end and a client controlled by the test.
+
+    tests/reactors/test_tls.py runs its subclasses with the server's end on a socket too.
+    """
 
     version = SSL.TLS1_3_VERSION
     otherVersion = ssl.TLSVersion.TLSv1_2
@@ -191,12 +208,22 @@ class TLSTestCase(SynchronousTestCase):
         :param intermediates: the number of additional certificates in its chain.
         """
         pem = serverPEM() + authority("authority").certificatePEM * intermediates
-        context = serverContext(pem, only)
+        self.begin(serverContext(pem, only), factory, TLSClient(self.version))
+
+    def begin(
+        self, context: ssl.SSLContext, factory: Any, client: TLSClient, hostname: str | None = None
+    ) -> None:
+        """Connect ``client``, whichever role in TLS it has."""
         self.clock = Clock()
-        tls = TLSStreamFactory(lambda: context, factory, self.clock)
+        self.client = client
+        self.pair = self.pairOf(
+            client, TLSStreamFactory(lambda: context, factory, self.clock, hostname)
+        )
+
+    def pairOf(self, client: TLSClient, tls: TLSStreamFactory) -> Any:
+        """The connection of ``client`` to a server that ``tls`` builds."""
         self.server = tls.buildProtocol(CLIENT_ADDRESS)
-        self.client = TLSClient(self.version)
-        self.pair = StreamPair(self.client, self.server)
+        return StreamPair(client, self.server)
 
     def serve(self, protocol: RecordingProtocol) -> RecordingProtocol:
         """Connect to ``protocol`` and complete the handshake."""
@@ -206,6 +233,14 @@ class TLSTestCase(SynchronousTestCase):
 
     def send(self, data: bytes = b"", closeNotify: bool = False, fin: bool = False) -> None:
         self.client.send(data, closeNotify, fin)
+        self.pair.pump()
+
+    def turn(self) -> None:
+        """One turn of the reactor; a Clock would also make the calls that it schedules."""
+        calls, self.clock.calls = self.clock.calls, []
+        for call in calls:
+            call.called = 1
+            call.func(*call.args)
         self.pair.pump()
 
     def assertClosed(self) -> None:
@@ -355,14 +390,6 @@ class ManyRecordsTests(TLSTestCase):
             self.client._tls.send(b"x")
         self.send()
 
-    def turn(self) -> None:
-        """One turn of the reactor; a Clock would also make the calls that it schedules."""
-        calls, self.clock.calls = self.clock.calls, []
-        for call in calls:
-            call.called = 1
-            call.func(*call.args)
-        self.pair.pump()
-
     def test_bounded(self) -> None:
         """One turn handles a bounded number of records, and nothing is received meanwhile."""
         protocol = self.serve(RecordingProtocol())
@@ -445,12 +472,70 @@ class ProducerAfterOutputTests(TLSTestCase):
         self.assertIs(self.pair.server._producer, producer)
 
 
-class EndOfInputTests(TLSTestCase):
+class InMemoryTests(TLSTestCase):
+    """What is promised in memory only."""
+
     def test_interface(self) -> None:
         """To its own transport, TLS provides IHalfCloseableProtocol."""
         self.serve(RecordingProtocol())
         verifyObject(IHalfCloseableProtocol, self.server)
 
+    def test_failing(self) -> None:
+        """An exception of the protocol propagates to the transport, which logs it and closes."""
+        self.serve(FailingProtocol())
+        self.assertRaises(ZeroDivisionError, self.send, closeNotify=True)
+
+    def test_garbage(self) -> None:
+        """Data that was written before invalid TLS data arrives before the alert."""
+        served = self.serve(RecordingProtocol())
+        served.link.registerProducer(producer := RecordingProducer(), True)
+        self.client.link.pauseProducing()
+        served.link.write(LONG)
+        self.client.link.write(b"garbage")
+        self.pair.pump()
+        self.client.link.resumeProducing()
+        self.pair.pump()
+        self.assertEqual(producer.events, ["pause", "stop"])
+        self.assertTrue(self.client.received == LONG)
+
+    def test_below(self) -> None:
+        """A protocol reaches the addresses and the options of the transport below."""
+        served = self.serve(RecordingProtocol())
+        self.assertEqual(served.link.getHost(), self.pair.server.getHost())
+        self.assertEqual(served.link.getPeer(), self.pair.client.getHost())
+        served.link.setTcpNoDelay(True)
+        self.assertTrue(self.pair.server.getTcpNoDelay())
+
+    def test_lateProducer(self) -> None:
+        """A producer that is registered after the end is stopped."""
+        served = self.serve(RecordingProtocol())
+        served.link.abortConnection()
+        self.pair.pump()
+        served.link.registerProducer(producer := RecordingProducer(), True)
+        self.assertEqual(producer.events, ["stop"])
+
+    def test_onTheSocket(self) -> None:
+        """Where TLS works on the socket, there is no TLS connection in memory."""
+        protocol = RecordingProtocol()
+        with mock.patch("echoproto.transports.tls.secureSocket", return_value=True) as secured:
+            self.connect(SingleFactory(protocol))
+        self.assertIs(secured.call_args.args[2], protocol)
+        self.assertEqual(protocol.events, [])
+
+    def test_noMemory(self) -> None:
+        """A connection for which no memory is left is reset."""
+        for error in (ssl.SSLError(), MemoryError()):
+            context = mock.Mock(options=ssl.Options(0))
+            context.wrap_bio.side_effect = error
+            protocol = RecordingProtocol()
+            self.begin(context, SingleFactory(protocol), TLSClient(self.version))
+            self.pair.pump()
+            self.assertEqual(protocol.events, ["made", "lost"])
+            self.assertTrue(protocol.reason and protocol.reason.value is error)
+            self.assertEqual(self.client.events, ["lost"])
+
+
+class EndOfInputTests(TLSTestCase):
     def test_once(self) -> None:
         """The end of input is reported once, after the data, for close_notify and FIN together."""
         served = self.serve(RecordingProtocol())
@@ -485,11 +570,6 @@ class EndOfInputTests(TLSTestCase):
             self.assertTrue(self.client.received == LONG)
             self.assertClosed()
 
-    def test_failing(self) -> None:
-        """An exception of the protocol propagates to the transport, which logs it and closes."""
-        self.serve(FailingProtocol())
-        self.assertRaises(ZeroDivisionError, self.send, closeNotify=True)
-
     def test_reset(self) -> None:
         """A reset ends the connection without an end of input, and stops the producer."""
         served = self.serve(RecordingProtocol())
@@ -505,16 +585,12 @@ class EndOfInputTests(TLSTestCase):
         """Invalid TLS data after the handshake ends the connection with OpenSSL's error."""
         served = self.serve(RecordingProtocol())
         served.link.registerProducer(producer := RecordingProducer(), True)
-        self.client.link.pauseProducing()
-        served.link.write(LONG)
         self.client.link.write(b"garbage")
-        self.pair.pump()
-        self.client.link.resumeProducing()
         self.pair.pump()
         self.assertEqual(served.events, ["made", "lost"])
         self.assertTrue(served.reason and served.reason.check(ssl.SSLError))
-        self.assertEqual(producer.events, ["pause", "stop"])
-        self.assertTrue(self.client.received == LONG)
+        self.assertEqual(producer.events, ["stop"])
+        self.assertEqual(self.client.events, ["alert", "fin", "lost"])
 
 
 class EndOfInputTLS12Tests(EndOfInputTests):
@@ -551,6 +627,7 @@ class EndOfOutputTests(TLSTestCase):
         served = self.serve(RecordingProtocol())
         for _ in range(2):
             served.link.loseWriteConnection()
+            self.pair.pump()
             served.link.write(b"too late")
         self.pair.pump()
         self.assertEqual(served.events, ["made", "writeLost"])
@@ -586,9 +663,10 @@ class EndOfOutputTests(TLSTestCase):
 
     def test_notHalfCloseable(self) -> None:
         """A protocol without half-close support can half-close too."""
-        self.connect(SingleFactory(Echo()))
+        echo: Any = Echo()
+        self.connect(SingleFactory(echo))
         self.pair.pump()
-        self.server.loseWriteConnection()
+        echo.transport.loseWriteConnection()
         self.pair.pump()
         self.assertEqual(self.client.events, ["closeNotify"])
         self.send(b"unanswered", closeNotify=True)
@@ -614,7 +692,6 @@ class ClosingTests(TLSTestCase):
         served = self.serve(RecordingProtocol())
         served.link.writeSequence([LONG, b"end"])
         served.link.loseConnection()
-        served.link.write(b"too late")
         self.pair.pump()
         self.assertTrue(self.client.received == LONG + b"end")
         self.assertEqual(served.events, ["made", "lost"])
@@ -633,8 +710,11 @@ class ClosingTests(TLSTestCase):
         """A push producer is stopped, even if paused, and does not keep the connection open."""
         served = self.serve(RecordingProtocol())
         served.link.registerProducer(producer := RecordingProducer(), True)
+        self.client.link.pauseProducing()
         served.link.write(LONG)
+        self.pair.pump()
         served.link.loseConnection()
+        self.client.link.resumeProducing()
         self.pair.pump()
         self.assertEqual(producer.events, ["pause", "stop"])
         self.assertTrue(self.client.received == LONG)
@@ -667,7 +747,8 @@ class ClosingTests(TLSTestCase):
         self.pair.pump()
         self.assertEqual(self.client.received, b"the last")
         self.assertEqual(served.events, ["made", "lost"])
-        self.assertClosed()
+        # Then a FIN, or a reset, because data was not read.
+        self.assertEqual((self.client.events[0], self.client.events[-1]), ("closeNotify", "lost"))
 
     def test_beforeHandshake(self) -> None:
         """A connection closed before the handshake, without pending data, is aborted."""
@@ -732,7 +813,7 @@ class HandshakeTests(TLSTestCase):
         self.connect(EchoFactory(Clock(), observer))
         self.assertEqual(observer.opened, [])
         self.pair.pump()
-        self.assertEqual(observer.opened, [CLIENT_ADDRESS])
+        self.assertEqual(observer.opened, [self.pair.client.getHost()])
 
     def test_earlyData(self) -> None:
         """Data and its end, sent as early as the handshake permits, are echoed."""
@@ -787,14 +868,147 @@ class HandshakeTests(TLSTestCase):
         self.pair.pump()
         self.client.link.resumeProducing()
         self.pair.pump()
-        self.assertEqual(observer.refused, [(CLIENT_ADDRESS, Refusal.NO_HANDSHAKE.value)])
+        self.assertEqual(
+            observer.refused, [(self.pair.client.getHost(), Refusal.NO_HANDSHAKE.value)]
+        )
         self.assertEqual((observer.opened, observer.ended), ([], []))
+
+    def test_paused(self) -> None:
+        """One paused before the handshake completes it, and is delivered nothing until resumed."""
+        served = self.served()
+        served.link.pauseProducing()
+        for _ in range(self.roundTrips):
+            self.pair.step()
+        self.send(b"early", closeNotify=True)
+        self.assertEqual(served.events, ["made"])
+        served.link.resumeProducing()
+        self.turn()
+        self.assertEqual((served.received, served.events[-1]), (b"early", "readLost"))
+
+    def test_producer(self) -> None:
+        """A push producer is paused by much data written before the handshake, which is sent."""
+        served = self.served()
+        served.link.registerProducer(producer := RecordingProducer(), True)
+        self.assertEqual(producer.events, [])
+        for piece in (LONG[:1], LONG[1:], b"end"):
+            served.link.write(piece)
+        self.assertIn("pause", producer.events)
+        self.pair.pump()
+        self.assertEqual(producer.events[-1], "resume")
+        self.assertTrue(self.client.received == LONG + b"end")
+
+    def test_pullProducer(self) -> None:
+        """A pull producer that is gone before the handshake leaves the connection open."""
+        served = self.served()
+        served.link.registerProducer(RecordingProducer(), False)
+        served.link.unregisterProducer()
+        served.link.unregisterProducer()
+        self.pair.pump()
+        self.send(b"received")
+        self.assertEqual(served.received, b"received")
+
+    def test_closed(self) -> None:
+        """One that is closed before the handshake, with data, is not notified of its completion."""
+        observer = RecordingObserver()
+        factory: Any = EchoFactory(Clock(), observer)
+        protocol = factory.buildProtocol(CLIENT_ADDRESS)
+        self.connect(SingleFactory(protocol))
+        protocol.transport.write(b"busy")
+        protocol.transport.loseConnection()
+        self.pair.pump()
+        self.assertEqual(self.client.received, b"busy")
+        self.assertEqual(observer.opened, [])
+        self.assertClosed()
 
 
 class HandshakeTLS12Tests(HandshakeTests):
     roundTrips = 2
     version = SSL.TLS1_2_VERSION
     otherVersion = ssl.TLSVersion.TLSv1_3
+
+
+class CertificateTests(TLSTestCase):
+    """Certificates of clients."""
+
+    def serveWith(self, pem: bytes) -> RecordingProtocol:
+        """Connect a client with a certificate to a server that requires one."""
+        context = serverContext()
+        context.load_verify_locations(cadata=authority("authority").certificatePEM.decode())
+        context.verify_mode = ssl.CERT_REQUIRED
+        protocol = RecordingProtocol()
+        self.begin(context, SingleFactory(protocol), TLSClient(self.version, pem))
+        self.pair.pump()
+        return protocol
+
+    def test_accepted(self) -> None:
+        """The protocol gets the certificate of its peer."""
+        served = self.serveWith(issued("client").pem)
+        subject = served.link.getPeerCertificate()["subject"]
+        self.assertEqual(subject, ((("commonName", "client"),),))
+
+    def test_refused(self) -> None:
+        """A client with an unknown certificate, or none, gets an alert, also with early data."""
+        for pem in (b"", issued("client", issuer="other").pem):
+            served = self.serveWith(pem)
+            self.assertEqual(served.events, ["made", "lost"])
+            self.assertTrue(served.reason and served.reason.check(ssl.SSLError), served.reason)
+            self.assertEqual(self.client.events, ["alert", "fin", "lost"])
+
+
+class CertificateTLS12Tests(CertificateTests):
+    version = SSL.TLS1_2_VERSION
+
+
+class ClientTests(TLSTestCase):
+    """This package has the role of the client."""
+
+    def connectTo(self, hostname: str, pem: bytes | None = None) -> RecordingProtocol:
+        peer = TLSClient(self.version, serverPEM() if pem is None else pem, isServer=True)
+        protocol = RecordingProtocol()
+        self.begin(clientContext(), SingleFactory(protocol), peer, hostname)
+        self.pair.pump()
+        return protocol
+
+    def test_connected(self) -> None:
+        """A client requests its server by name, exchanges data, and closes like a server."""
+        protocol = self.connectTo("localhost")
+        self.assertEqual(self.client._tls.get_servername(), b"localhost")
+        self.assertEqual(
+            protocol.link.getPeerCertificate()["subjectAltName"], (("DNS", "localhost"),)
+        )
+        protocol.link.write(LONG)
+        self.send(b"reply")
+        self.assertTrue(self.client.received == LONG)
+        self.assertEqual(protocol.received, b"reply")
+        protocol.link.loseConnection()
+        self.pair.pump()
+        self.assertClosed()
+
+    def test_otherName(self) -> None:
+        """A certificate for another name, or of an unknown authority, ends the connection."""
+        for hostname, pem in (("example.test", None), ("localhost", issued("x", "localhost").pem)):
+            protocol = self.connectTo(hostname, pem)
+            self.assertEqual(protocol.events, ["made", "lost"])
+            assert protocol.reason is not None
+            self.assertTrue(protocol.reason.check(ssl.SSLCertVerificationError))
+            self.assertEqual(self.client.events, ["alert", "fin", "lost"])
+
+    def test_renegotiation(self) -> None:
+        """A renegotiation is refused, and data continues to be sent."""
+        self.version = SSL.TLS1_2_VERSION
+        protocol = self.connectTo("localhost")
+        self.client._tls.renegotiate()
+        with contextlib.suppress(SSL.Error):
+            self.client._tls.do_handshake()
+        self.client._flush()
+        self.pair.pump()
+        protocol.link.write(b"on")
+        self.pair.pump()
+        self.assertIsNone(protocol.reason)
+
+
+class ClientTLS12Tests(ClientTests):
+    version = SSL.TLS1_2_VERSION
 
 
 class FactoryTests(SynchronousTestCase):
@@ -807,6 +1021,14 @@ class FactoryTests(SynchronousTestCase):
         stream = self.build(protocol := RecordingProtocol())
         self.assertIsInstance(stream, TLSStream)
         self.assertIs(stream.wrappedProtocol, protocol)
+
+    def test_startsAndStops(self) -> None:
+        """The other factory is started and stopped with it."""
+        wrapped: Any = mock.Mock()
+        factory = TLSStreamFactory(serverContext, wrapped, Clock())
+        factory.doStart()
+        factory.doStop()
+        self.assertEqual([call[0] for call in wrapped.method_calls], ["doStart", "doStop"])
 
     def test_none(self) -> None:
         """If the other factory returns no protocol, the connection is refused."""
