@@ -189,6 +189,14 @@ class ReloadTests(FilesTestCase):
         converse(client, opened)
         self.assertEqual(opened.recv(ALL), b"ping")
 
+    def test_withoutMemoryFiles(self) -> None:
+        """Where the kernel has no files in memory, temporary files are used."""
+        create: Any = os.memfd_create
+        self.addCleanup(setattr, os, "memfd_create", create)
+        del os.memfd_create
+        self.server.load()
+        self.assertEqual(self.shownBy(self.server), "CN=old")
+
     def test_contents(self) -> None:
         """Files that another process has read are used without reading them."""
         loaded = self.server.loaded
@@ -319,7 +327,8 @@ class RefusedFilesTests(FilesTestCase):
         ):
             self.assertRefused(files, "bad.pem", "no readable certificate")
         self.store("bad.pem", issued("server").certificatePEM.replace(b"M", b"A"))
-        self.assertRefused(TLSFiles(bad, self.good), "bad.pem", "BEGIN CERTIFICATE")
+        for files in (TLSFiles(bad, self.good), TLSFiles(self.good, self.good, clientCA=bad)):
+            self.assertRefused(files, "bad.pem", "BEGIN CERTIFICATE")
 
     def test_noKey(self) -> None:
         """The message names a file without a key."""

@@ -506,6 +506,16 @@ class InMemoryTests(TLSTestCase):
         served.link.setTcpNoDelay(True)
         self.assertTrue(self.pair.server.getTcpNoDelay())
 
+    def test_pullProducer(self) -> None:
+        """A pull producer that is registered before the handshake is resumed after it."""
+        protocol = RecordingProtocol()
+        self.connect(SingleFactory(protocol))
+        protocol.link.registerProducer(producer := RecordingProducer(), False)
+        # Not until nothing moves: the producer is resumed for ever.
+        for _ in range(10):
+            self.pair.step()
+        self.assertEqual(producer.events[0], "resume")
+
     def test_lateProducer(self) -> None:
         """A producer that is registered after the end is stopped."""
         served = self.serve(RecordingProtocol())
@@ -632,6 +642,20 @@ class EndOfOutputTests(TLSTestCase):
         self.pair.pump()
         self.assertEqual(served.events, ["made", "writeLost"])
         self.assertEqual((self.client.received, self.client.events), (b"", ["closeNotify"]))
+
+    def test_inEvent(self) -> None:
+        """A half-close at the first of several records loses none of the others."""
+
+        class AnsweringProtocol(RecordingProtocol):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.link.loseWriteConnection()
+
+        served = self.serve(AnsweringProtocol())
+        self.send(LONG[:40_000], closeNotify=True)
+        self.turn()
+        self.assertTrue(served.received == LONG[:40_000])
+        self.assertClosed()
 
     def test_afterInput(self) -> None:
         """A half-close after the end of input closes the connection."""
