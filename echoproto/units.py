@@ -54,7 +54,7 @@ def parseDuration(text: str) -> int:
     parts = _DURATION_PART.findall(stripped) if len(stripped) < _MAX_DURATION_TEXT else []
     duration = sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts)
     if "".join(map("".join, parts)) != stripped or not parts or duration >= MAX_DURATION:
-        raise ValueError(f"invalid duration {text!r} (examples: 30, 1.5s, 200ms, 10m, 2h)")
+        raise ValueError(f"invalid duration {text!r} (examples: 30, 1.5s, 200ms, 1m30s, 2h)")
     return round(duration)
 
 
