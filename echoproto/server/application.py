@@ -18,12 +18,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python import log
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.errors import StartupError
 from echoproto.processes.orphans import reapOrphans
 from echoproto.server.config.settings import Settings
-from echoproto.server.listening import ListenerService
+from echoproto.server.listenerservice import ListenerService
 from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.monitoring.looplag import LoopLag
@@ -130,7 +131,7 @@ class EchoprotoService(Service):
             self.listeners.checkAccess()
 
     def startService(self) -> None:
-        """Start; see :class:`~echoproto.server.listening.ListenerService`."""
+        """Start; see :class:`~echoproto.server.listenerservice.ListenerService`."""
         Service.startService(self)
         self._isStopping = False
         self.listeners.startService()
@@ -185,7 +186,7 @@ class EchoprotoService(Service):
         self._notifier.close()
         return self._companions.stopService()
 
-    def _stopped(self, result: Any) -> None:  # Any: None or a Failure
+    def _stopped(self, result: Failure | None) -> None:
         stops, self._stops = self._stops, []
         for stop in stops:
             stop.callback(result)

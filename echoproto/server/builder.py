@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -187,7 +188,7 @@ class ListenerBuilder:
         watched = MonitoredListener(listener.service, listener.displayName, counts, connections)
         return ListenerRuntime(listener, outermost, drain, log.report, watched, context)
 
-    def buildSite(self, listener: Listener, site: Any) -> Any:
+    def buildSite(self, listener: Listener, site: Factory) -> Factory:
         """The factory of a status listener; a header is read as on other listeners."""
         proxy = listener.layers.proxy
         if proxy is None:
@@ -202,7 +203,9 @@ class ListenerBuilder:
         return TLSStreamFactory(context.current, service, self._reactor)
 
 
-def _behindProxy(rule: ProxyRule, service: StreamFactory, wrapped: Any) -> ProxyProtocolFactory:
+def _behindProxy(
+    rule: ProxyRule, service: StreamFactory, wrapped: IProtocolFactory
+) -> ProxyProtocolFactory:
     """``wrapped`` with a PROXY header in front; ``service`` has its timeouts and its admission."""
     from echoproto.transports.proxyprotocol import ProxyProtocolFactory
 

@@ -1,7 +1,7 @@
 """
 Opening listeners on this machine, and explaining why one cannot be opened.
 
-Used by :mod:`echoproto.server.listening` through :class:`Platform`, which its tests replace.
+Used by :mod:`echoproto.server.listenerservice` through :class:`Platform`, which its tests replace.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from echoproto import connectEcho, connectEchoDatagram, greet
 from echoproto.errors import ConnectionClosed
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.listening import ListenerService
+from echoproto.server.listenerservice import ListenerService
 from echoproto.server.sockets import boundSocket
 from tests.contract import echo, greeting
 

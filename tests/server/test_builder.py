@@ -79,7 +79,7 @@ class ListenerBuilderTests(SynchronousTestCase):
         site = Factory.forProtocol(RecordingProtocol)
         self.assertIs(self.builder().buildSite(Listener("status", "tcp:7"), site), site)
         [listener] = parseListener("status", "tcp:7:proxy=v1:trust=192.0.2.1")
-        factory = self.builder().buildSite(listener, site)
+        factory: Any = self.builder().buildSite(listener, site)
         self.assertIsNone(factory.buildProtocol(IPv4Address("TCP", "192.0.2.9", 7)))
         client = RecordingProtocol()
         pair = StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))

@@ -2,7 +2,7 @@
 The settings of the server, as one value.
 
 Made by :mod:`echoproto.server.options`; used by :mod:`echoproto.server.builder` and
-:mod:`echoproto.server.listening`.
+:mod:`echoproto.server.listenerservice`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.listening import ListenerService
+from echoproto.server.listenerservice import ListenerService
 from echoproto.server.notifier import Notifier
 from echoproto.server.privileges import Identity
 from echoproto.server.workers import sharedsockets

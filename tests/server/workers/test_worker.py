@@ -17,7 +17,7 @@ from echoproto.processes.childprocess import IGNORED_SIGNALS, REPORT_DESCRIPTOR,
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.listening import ListenerService
+from echoproto.server.listenerservice import ListenerService
 from echoproto.server.privileges import Identity
 from echoproto.server.workers import worker
 from echoproto.server.workers.worker import (

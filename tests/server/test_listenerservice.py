@@ -8,11 +8,11 @@ from zope.interface import directlyProvides
 
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
-from echoproto.server import listening
+from echoproto.server import listenerservice
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
-from echoproto.server.listening import ListenerService
+from echoproto.server.listenerservice import ListenerService
 from echoproto.testing.streams import CLIENT_ADDRESS
 from tests.server.fakemachine import failed
 from tests.server.servicecase import ServiceTestCase
@@ -205,7 +205,7 @@ class AccessTests(ServiceTestCase):
         self.patch(port, "getHost", lambda: UNIXAddress(path))
         service.checkAccess()
         self.assertEqual(self.logged(), [])
-        self.patch(listening, "mayRemove", lambda path: False)
+        self.patch(listenerservice, "mayRemove", lambda path: False)
         service.checkAccess()
         [line] = self.logged()
         self.assertIn(f"{path} cannot be removed at the stop: user", line)
