@@ -203,9 +203,7 @@ class ListenerBuilder:
         return TLSStreamFactory(context.current, service, self._reactor)
 
 
-def _behindProxy(
-    rule: ProxyRule, service: StreamFactory, wrapped: IProtocolFactory
-) -> ProxyProtocolFactory:
+def _behindProxy(rule: ProxyRule, service: StreamFactory, wrapped: Factory) -> ProxyProtocolFactory:
     """``wrapped`` with a PROXY header in front; ``service`` has its timeouts and its admission."""
     from echoproto.transports.proxyprotocol import ProxyProtocolFactory
 

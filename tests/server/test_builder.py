@@ -76,7 +76,7 @@ class ListenerBuilderTests(SynchronousTestCase):
 
     def test_site(self) -> None:
         """A status listener reads a PROXY header from trusted sources, if it is to."""
-        site = Factory.forProtocol(RecordingProtocol)
+        site: Any = Factory.forProtocol(RecordingProtocol)
         self.assertIs(self.builder().buildSite(Listener("status", "tcp:7"), site), site)
         [listener] = parseListener("status", "tcp:7:proxy=v1:trust=192.0.2.1")
         factory: Any = self.builder().buildSite(listener, site)
