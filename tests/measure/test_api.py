@@ -44,7 +44,7 @@ class PingTests(SynchronousTestCase):
         )
 
     def test_api(self) -> None:
-        """A program probes a server and has the result as values."""
+        """A program probes a server, and receives the result as values."""
         self.wire.listenUDP(7, EchoDatagramProtocol(self.wire))
         pinging = self.ping(
             plan=PingPlan(count=2, interval=SECOND // 10), size=100, session=b"test"
@@ -60,7 +60,7 @@ class PingTests(SynchronousTestCase):
         self.assertEqual(len(self.wire.ports), 1)
 
     def test_cancelled(self) -> None:
-        """Without an end it goes on until it is cancelled, and then has a result too."""
+        """Without a count, a ping runs until it is cancelled, and has a result."""
         pinging = self.ping()
         self.wire.deliverAll()
         pinging.cancel()
@@ -68,7 +68,7 @@ class PingTests(SynchronousTestCase):
         self.assertEqual([outcome.kind for outcome in self.seen], [OutcomeKind.LOST])
 
     def test_sessions(self) -> None:
-        """Two runs have sessions of their own, so that replies to one are foreign to the other."""
+        """Every run has its own session, so replies to one are foreign to another."""
         for _ in range(2):
             self.ping(size=20)
         first, second = (datagram.data for datagram in self.wire.pending)
@@ -87,7 +87,7 @@ class PingTests(SynchronousTestCase):
 
 class VerifyTests(SynchronousTestCase):
     def test_api(self) -> None:
-        """A program has a stream verified, on any endpoint."""
+        """A program verifies a stream."""
         clock = Clock()
         endpoint, pairs = endpointTo(EchoFactory(clock))
         self.patch(TCP4ClientEndpoint, "connect", lambda self, factory: endpoint.connect(factory))
@@ -100,13 +100,13 @@ class VerifyTests(SynchronousTestCase):
         pairs[0].pump()
 
     def test_wrong(self) -> None:
-        """Datagrams are no stream."""
+        """UDP cannot be verified, as it is not a stream."""
         self.failureResultOf(verify(Clock(), Target("", "udp")), TargetError)
 
 
 class LoadTests(SynchronousTestCase):
     def test_api(self) -> None:
-        """A program loads a server, with messages of sizes between."""
+        """A program loads a server with messages of random sizes in a range."""
         clock = Clock()
         endpoint, pairs = endpointTo(EchoFactory(clock))
         self.patch(TCP4ClientEndpoint, "connect", lambda self, factory: endpoint.connect(factory))
@@ -125,7 +125,7 @@ class LoadTests(SynchronousTestCase):
         pairs[0].pump()
 
     def test_datagrams(self) -> None:
-        """Datagrams are loaded, too, unless they have no room for their numbers."""
+        """A load over UDP works; messages too small for a sequence number are an error."""
         wire = DatagramWire()
         wire.listenUDP(7, EchoDatagramProtocol(wire), "127.0.0.1")
         plan = LoadPlan(connections=1, count=100, duration=None)
@@ -137,7 +137,7 @@ class LoadTests(SynchronousTestCase):
         self.failureResultOf(load(wire, "udp://127.0.0.1:7", plan, sizes=(7, 20)), TargetError)
 
     def test_rate(self) -> None:
-        """A rate makes an open loop, whose send times need not be given."""
+        """A rate makes an open loop, whose send times are computed."""
         wire = DatagramWire()
         wire.listenUDP(7, EchoDatagramProtocol(wire), "127.0.0.1")
         plan = LoadPlan(connections=1, count=1, duration=None, rate=100.0)

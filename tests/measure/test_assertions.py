@@ -33,7 +33,7 @@ class AssertionTests(SynchronousTestCase):
             self.assertEqual(self.failure(text, **{name: value}), f"{text}: {says}")
 
     def test_nothingMeasured(self) -> None:
-        """Of a time that was never measured nothing holds."""
+        """An assertion on a time that was not measured fails."""
         self.assertEqual(self.failure("p99<5ms"), "p99<5ms: not measured")
         self.assertEqual(self.failure("p99.9<5ms"), "p99.9<5ms: not measured")
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.measure.latency import LONGEST_TIME_NS, PERCENTILES, LatencyHistogram, nearestRank
 
 
-def spreadOf(times: list[int]) -> LatencyHistogram:
+def histogramOf(times: list[int]) -> LatencyHistogram:
     made = LatencyHistogram()
     for time in times:
         made.add(time)
@@ -23,7 +23,7 @@ def exact(times: list[int], percent: float) -> int:
     return sorted(times)[max(ceil(len(times) * percent / 100), 1) - 1]
 
 
-class SpreadTests(SynchronousTestCase):
+class LatencyHistogramTests(SynchronousTestCase):
     def setUp(self) -> None:
         random = Random(862)
         #: Round trips as a network has them: most short, few very long.
@@ -31,25 +31,27 @@ class SpreadTests(SynchronousTestCase):
 
     def test_percentiles(self) -> None:
         """Every percentile is within 0.1 % of the exact one of the raw list."""
-        spread = spreadOf(self.times)
+        histogram = histogramOf(self.times)
         for percent in (0.1, 1, 10, 25, 75, 95, 99.99, *PERCENTILES.values()):
             wanted = exact(self.times, percent)
-            self.assertLessEqual(abs(spread.percentile(percent) - wanted), wanted / 1000, percent)
-        self.assertEqual(spread.percentile(100), max(self.times))
+            self.assertLessEqual(
+                abs(histogram.percentile(percent) - wanted), wanted / 1000, percent
+            )
+        self.assertEqual(histogram.percentile(100), max(self.times))
 
     def test_exact(self) -> None:
         """Count, extremes, mean and standard deviation are exact."""
-        spread = spreadOf(self.times)
+        histogram = histogramOf(self.times)
         self.assertEqual(
-            (spread.count, spread.minimum, spread.maximum),
+            (histogram.count, histogram.minimum, histogram.maximum),
             (len(self.times), min(self.times), max(self.times)),
         )
-        self.assertAlmostEqual(spread.mean, fmean(self.times), places=3)
-        self.assertAlmostEqual(spread.deviation, pstdev(self.times), places=3)
+        self.assertAlmostEqual(histogram.mean, fmean(self.times), places=3)
+        self.assertAlmostEqual(histogram.deviation, pstdev(self.times), places=3)
 
     def test_buckets(self) -> None:
         """Each time is within the limits of its bucket, which differ by 0.1 % at most."""
-        buckets = spreadOf(self.times).buckets()
+        buckets = histogramOf(self.times).buckets()
         self.assertEqual((buckets[0][0], buckets[-1][1]), (min(self.times), max(self.times)))
         wanted = sorted(self.times)
         for least, most, count in buckets:
@@ -59,38 +61,39 @@ class SpreadTests(SynchronousTestCase):
         self.assertEqual(wanted, [])
 
     def test_none(self) -> None:
-        """Of no times everything is 0."""
-        spread = LatencyHistogram()
+        """Without any time, all figures are 0."""
+        histogram = LatencyHistogram()
         self.assertEqual(
-            (spread.mean, spread.deviation, spread.percentile(50), spread.minimum), (0, 0, 0, 0)
+            (histogram.mean, histogram.deviation, histogram.percentile(50), histogram.minimum),
+            (0, 0, 0, 0),
         )
 
     def test_outside(self) -> None:
-        """Times that no histogram has room for are counted, and the extremes stay exact."""
-        spread = spreadOf([0, LONGEST_TIME_NS * 5])
+        """Times outside the range of the histogram are counted, and the extremes stay exact."""
+        histogram = histogramOf([0, LONGEST_TIME_NS * 5])
         self.assertEqual(
-            (spread.minimum, spread.maximum, spread.count), (0, LONGEST_TIME_NS * 5, 2)
+            (histogram.minimum, histogram.maximum, histogram.count), (0, LONGEST_TIME_NS * 5, 2)
         )
 
     def test_many(self) -> None:
         """Memory is bounded by the number of buckets, whatever the number of different times."""
-        spread = spreadOf([1, *range(10_000_000, 20_000_000, 100)])
-        self.assertEqual((spread.count, spread.minimum), (100_001, 1))
-        self.assertLess(len(spread._counts), 50_000)
-        self.assertLess(abs(spread.percentile(50) - 15_000_000), 15_000)
+        histogram = histogramOf([1, *range(10_000_000, 20_000_000, 100)])
+        self.assertEqual((histogram.count, histogram.minimum), (100_001, 1))
+        self.assertLess(len(histogram._counts), 50_000)
+        self.assertLess(abs(histogram.percentile(50) - 15_000_000), 15_000)
 
     def test_library(self) -> None:
         """Percentiles are those of the HDR library."""
-        spread = spreadOf(self.times)
-        state = spread.state()
+        histogram = histogramOf(self.times)
+        state = histogram.state()
         histogram = HdrHistogram.decode(state["histogram"])
         for name, percent in PERCENTILES.items():
             self.assertEqual(state[f"{name}_ns"], histogram.get_value_at_percentile(percent))
 
     def test_nearestRank(self) -> None:
-        """A percentile is the least time that so many percent of the times do not exceed."""
+        """A percentile is the smallest time that this percentage of the times does not exceed."""
         for count in range(1, 400):
-            histogram = spreadOf(list(range(1, count + 1)))
+            histogram = histogramOf(list(range(1, count + 1)))
             for percent in (50, 90, 99, 99.9):
                 rank = histogram.percentile(percent)
                 self.assertGreaterEqual(rank * 1000, round(percent * 10) * count)
@@ -98,18 +101,18 @@ class SpreadTests(SynchronousTestCase):
         self.assertEqual(nearestRank(0, 50), 1)
 
     def test_merge(self) -> None:
-        """Two that are merged are as one that had all times, to the last bit, in any order."""
-        first, second = spreadOf(self.times[:5000]), spreadOf(self.times[5000:])
+        """Merged histograms equal one with all times, in any order."""
+        first, second = histogramOf(self.times[:5000]), histogramOf(self.times[5000:])
         merged = LatencyHistogram()
         for histogram in (second, LatencyHistogram(), first):
             merged.merge(histogram)
-        whole = spreadOf(self.times)
+        whole = histogramOf(self.times)
         self.assertEqual(merged.state(), whole.state())
 
     def test_stored(self) -> None:
         """A histogram is the same after JSON, even with times that exceed its range."""
         for times in (self.times, [], [5, LONGEST_TIME_NS * 2, LONGEST_TIME_NS * 5]):
-            state = spreadOf(times).state()
+            state = histogramOf(times).state()
             self.assertEqual(
                 LatencyHistogram.restored(json.loads(json.dumps(state))).state(), state
             )

@@ -60,7 +60,7 @@ class OpenChannelTests(SynchronousTestCase):
 
 class WriteControlTests(SynchronousTestCase):
     def test_paused(self) -> None:
-        """It has what the transport said last."""
+        """The state is that of the transport's last call."""
         control = WriteControl()
         verifyObject(IPushProducer, control)
         states = [control.isPaused]

@@ -52,7 +52,7 @@ class ConnectionTestCase(SynchronousTestCase):
         self.time = 100
         self.counters = LoadCounters()
         self.idle = 0
-        self.troubles: list[str] = []
+        self.warnings: list[str] = []
         self.ended: list[Any] = []
         self.channel: Any = FakeChannel()
 
@@ -63,13 +63,13 @@ class ConnectionTestCase(SynchronousTestCase):
     def loop(self, kind: Callable[..., Any], *messages: bytes) -> Any:
         source: Iterator[bytes] = iter(messages)
         pool = SimpleNamespace(
-            monotonicNs=lambda: self.time, warn=self.troubles.append, connections=[], timers=None
+            monotonicNs=lambda: self.time, warn=self.warnings.append, connections=[], timers=None
         )
         times: Iterator[int] = iter([])
         options = {"window": 1} if kind is ClosedLoop else {"times": times, "busyWaitNs": 0}
-        return kind(pool, self.counters, source, self.rest, self.connectionLost, **options)
+        return kind(pool, self.counters, source, self.finished, self.connectionLost, **options)
 
-    def rest(self) -> None:
+    def finished(self) -> None:
         self.idle += 1
 
     def connectionLost(self, connection: Any, reason: str) -> None:
@@ -80,7 +80,7 @@ class ConnectionTestCase(SynchronousTestCase):
         connection.opened(self.channel)
         return connection
 
-    def hear(self, connection: Any, *pieces: bytes) -> None:
+    def receive(self, connection: Any, *pieces: bytes) -> None:
         for piece in pieces:
             self.time += 10
             connection.replyReceived(piece)
@@ -94,7 +94,7 @@ class OpenTests(ConnectionTestCase):
     def test_times(self) -> None:
         """Response time counts from when a message was due, service time from when it was sent."""
         self.connection.send(b"one", 70, 100)
-        self.hear(self.connection, b"one")
+        self.receive(self.connection, b"one")
         found = (self.counts.late, self.counts.service, self.counts.response)
         self.assertEqual([interval.maximum for interval in found], [30, 10, 40])
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (1, 3))
@@ -102,7 +102,7 @@ class OpenTests(ConnectionTestCase):
         self.assertEqual((self.idle, self.connection.underWay), (1, 0))
 
     def test_backpressure(self) -> None:
-        """It takes no message while the transport is full, or too many wait for their replies."""
+        """It is not ready while the transport is full, or too many replies are awaited."""
         producer = self.channel.producer
         for call, isReady in (
             (producer.pauseProducing, False),
@@ -122,29 +122,29 @@ class OpenTests(ConnectionTestCase):
         for message in (b"one", b"two2", b"three"):
             self.connection.send(message, 100, 100)
         self.assertEqual(self.connection.underWay, 3)
-        self.hear(self.connection, b"on", b"etwo", b"2thrEe")
+        self.receive(self.connection, b"on", b"etwo", b"2thrEe")
         self.assertEqual((self.counts.service.count, self.counts.wrong), (3, 1))
         self.assertEqual(self.counts.bytesReceived, 12)
 
     def test_foreign(self) -> None:
-        """Unexpected data is wrong, and is not taken for a part of a later reply."""
+        """Unexpected data is wrong, and does not become part of a later reply."""
         self.connection.send(b"one", 100, 100)
-        self.hear(self.connection, b"onemore")
+        self.receive(self.connection, b"onemore")
         self.assertEqual((self.counts.wrong, self.counts.bytesReceived), (1, 7))
         self.connection.send(b"two", 110, 110)
-        self.hear(self.connection, b"two")
+        self.receive(self.connection, b"two")
         self.assertEqual((self.counts.wrong, self.counts.service.count), (1, 2))
 
     def test_warmup(self) -> None:
         """A reply to a message that was sent before the beginning does not count."""
         self.connection.send(b"one", 100, 100)
         self.counters.restart(105)
-        self.hear(self.connection, b"one")
+        self.receive(self.connection, b"one")
         self.assertFalse(self.counts)
         self.assertEqual(self.idle, 1)
 
     def test_gone(self) -> None:
-        """When its channel has ended nothing is under way on it."""
+        """After a connection has ended, no message is under way."""
         self.connection.send(b"one", 100, 100)
         self.connection.connectionLost("lost")
         self.assertEqual((self.connection.underWay, self.ended), (0, [(self.connection, "lost")]))
@@ -165,7 +165,7 @@ class ClosedTests(ConnectionTestCase):
         connection = self.opened(PipelinedConnection(loop))
         for _ in range(2):
             loop.settled(connection, 100)
-        self.hear(connection, b"one", b"twothrEe")
+        self.receive(connection, b"one", b"twothrEe")
         self.assertEqual(self.channel.sent, [b"one", b"two", b"three"])
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (3, 11))
         self.assertEqual((self.counts.bytesReceived, self.counts.wrong), (11, 1))
@@ -174,12 +174,12 @@ class ClosedTests(ConnectionTestCase):
         self.assertEqual(self.idle, 2)
 
     def test_warmup(self) -> None:
-        """A reply from before the beginning does not count, but the next message follows."""
+        """The reply to a message of the warm-up does not count, but the next message is sent."""
         loop = self.loop(ClosedLoop, b"one", b"two")
         connection = self.opened(PipelinedConnection(loop))
         loop.settled(connection, 100)
         self.counters.restart(105)
-        self.hear(connection, b"one")
+        self.receive(connection, b"one")
         self.assertEqual((self.counts.sent, self.counts.service.count), (1, 0))
 
 
@@ -200,7 +200,7 @@ class GivenUpTests(ConnectionTestCase):
 
 class LostTests(ConnectionTestCase):
     def test_lost(self) -> None:
-        """A missing reply is followed by a message in a closed loop, but not in an open loop."""
+        """After a missing reply, a closed loop sends the next message; an open loop does not."""
         connection = self.opened(PipelinedConnection(self.loop(OpenLoop)))
         self.loop(OpenLoop).settled(connection, 100)
         self.assertEqual((self.channel.sent, self.idle), ([], 1))
@@ -208,7 +208,7 @@ class LostTests(ConnectionTestCase):
         self.assertEqual((self.channel.sent, self.idle), ([b"one"], 1))
 
 
-class SingleTests(ConnectionTestCase):
+class SequentialTests(ConnectionTestCase):
     def connection(self, *messages: bytes) -> Any:
         """The first message is under way."""
         loop = self.loop(ClosedLoop, *messages)
@@ -220,7 +220,7 @@ class SingleTests(ConnectionTestCase):
     def test_whole(self) -> None:
         """A whole reply is followed by the next message; its time counts from the last reply."""
         connection = self.connection(b"one", b"two2")
-        self.hear(connection, b"one", b"two2")
+        self.receive(connection, b"one", b"two2")
         self.assertEqual(self.channel.sent, [b"one", b"two2"])
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (2, 7))
         self.assertEqual((self.counts.bytesReceived, self.counts.wrong), (7, 0))
@@ -231,7 +231,7 @@ class SingleTests(ConnectionTestCase):
     def test_pieces(self) -> None:
         """A reply in pieces is put together and compared; its time ends with its last piece."""
         connection = self.connection(b"one", b"two2", b"3")
-        self.hear(connection, b"o", b"ne", b"two", b"3", b"3")
+        self.receive(connection, b"o", b"ne", b"two", b"3", b"3")
         self.assertEqual((self.counts.service.count, self.counts.wrong), (3, 1))
         self.assertEqual(self.counts.service.maximum, 20)
         self.assertEqual(self.counts.bytesReceived, 8)
@@ -239,27 +239,27 @@ class SingleTests(ConnectionTestCase):
     def test_foreign(self) -> None:
         """Data after a reply is wrong, and so is data while no reply is due."""
         connection = self.connection(b"one", b"two")
-        self.hear(connection, b"onemore")
+        self.receive(connection, b"onemore")
         self.assertEqual((self.counts.wrong, self.counts.bytesReceived), (1, 7))
-        self.hear(connection, b"two", b"more")
+        self.receive(connection, b"two", b"more")
         self.assertEqual((self.counts.wrong, self.counts.bytesReceived), (2, 14))
         self.assertEqual(self.counts.service.count, 2)
 
     def test_insertedBefore(self) -> None:
-        """A right reply behind a byte too many is a wrong one."""
+        """A right reply after an additional byte is wrong."""
         connection = self.connection(b"one")
-        self.hear(connection, b"x", b"one")
+        self.receive(connection, b"x", b"one")
         self.assertEqual((self.counts.wrong, self.counts.bytesReceived), (2, 4))
 
     def test_warmup(self) -> None:
-        """A reply from before the beginning does not count, but the next message follows."""
+        """The reply to a message of the warm-up does not count, but the next message is sent."""
         connection = self.connection(b"one", b"two")
         self.counters.restart(105)
-        self.hear(connection, b"one")
+        self.receive(connection, b"one")
         self.assertEqual((self.counts.sent, self.counts.service.count), (1, 0))
 
     def test_gone(self) -> None:
-        """When its channel has ended nothing is under way on it."""
+        """After a connection has ended, no message is under way."""
         connection = self.connection(b"one")
         connection.connectionLost("lost")
         self.assertEqual((connection.underWay, self.ended), (0, [(connection, "lost")]))
@@ -359,7 +359,7 @@ class DirectTests(ConnectionTestCase):
         self.assertEqual(self.transport.written, [b"one", b"two2", b"3"])
 
     def test_warmup(self) -> None:
-        """A reply from before the beginning does not count, but the next message follows."""
+        """The reply to a message of the warm-up does not count, but the next message is sent."""
         self.connection(b"one", b"two")
         self.counters.restart(105)
         self.receive(b"one")

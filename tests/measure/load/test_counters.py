@@ -90,7 +90,7 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual(len(result.intervals), 2)
 
     def test_figures(self) -> None:
-        """So far are the seconds that are over, and the running one."""
+        """The figures so far include the current second."""
         counters = LoadCounters()
         for _ in range(2):
             counters.counts.add(counts(service=(5,)))
@@ -101,7 +101,7 @@ class TallyTests(SynchronousTestCase):
             counters.closeInterval()
 
     def test_foreign(self) -> None:
-        """A foreign reply is wrong, and its bytes count as received."""
+        """A foreign reply counts as wrong, and its bytes as received."""
         counters = LoadCounters()
         counters.foreign(9)
         self.assertEqual((counters.counts.wrong, counters.counts.bytesReceived), (1, 9))

@@ -16,7 +16,7 @@ class UsageTests(SynchronousTestCase):
         self.patch(module, "SCHEDSTAT", self.file)
 
     def test_linux(self) -> None:
-        """The kernel reports the time on a CPU, the time in the run queue, and a count."""
+        """The kernel reports the time on a CPU and in the run queue."""
         self.file.write_text("123 45 6\n")
         self.assertEqual(cpuTime(), CPUTime(5, 45))
 

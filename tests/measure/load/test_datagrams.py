@@ -43,9 +43,9 @@ class DatagramTests(ConnectionTestCase):
         return counts.sent, counts.service.count, counts.wrong, counts.duplicates
 
     def test_anyOrder(self) -> None:
-        """Replies may arrive in any order; in a closed loop each draws the next datagram."""
+        """Replies may arrive in any order; in a closed loop each is followed by a datagram."""
         connection = self.connection(3)
-        self.hear(connection, self.messages[2], self.messages[0])
+        self.receive(connection, self.messages[2], self.messages[0])
         self.assertEqual(self.figures(), (5, 2, 0, 0))
         self.assertEqual((self.counts.service.maximum, connection.underWay), (20, 3))
         self.assertEqual(self.channel.sent, self.messages[:5])
@@ -53,45 +53,45 @@ class DatagramTests(ConnectionTestCase):
     def test_open(self) -> None:
         """In an open loop response time counts from when it was due, and a reply sends nothing."""
         connection = self.connection(2, OpenLoop)
-        self.hear(connection, self.messages[1])
+        self.receive(connection, self.messages[1])
         self.assertEqual((self.figures(), connection.underWay, self.idle), ((2, 1, 0, 0), 1, 1))
         self.assertEqual(self.counts.response.maximum, 40)
         connection.giveUp(self.time, self.time)
         self.assertEqual((connection.underWay, self.idle), (0, 2))
-        self.hear(connection, self.messages[0])
+        self.receive(connection, self.messages[0])
         self.assertEqual((self.counts.service.count, self.counts.response.maximum), (2, 50))
 
     def test_damaged(self) -> None:
         """A damaged reply is matched by its header or its body, and is wrong."""
         connection = self.connection(3)
-        self.hear(connection, self.messages[1][:-1] + b"?", b"x" + self.messages[0][1:])
+        self.receive(connection, self.messages[1][:-1] + b"?", b"x" + self.messages[0][1:])
         self.assertEqual(self.figures(), (5, 2, 2, 0))
-        self.hear(connection, self.messages[2][:4] + b"x" + self.messages[2][5:])
+        self.receive(connection, self.messages[2][:4] + b"x" + self.messages[2][5:])
         self.assertEqual(self.figures(), (6, 3, 3, 0))
 
     def test_empty(self) -> None:
         """A datagram without a body is matched by its header only."""
         self.messages = [message[:8] for message in self.messages]
         connection = self.connection(1)
-        self.hear(connection, b"x" + self.messages[0][1:])
+        self.receive(connection, b"x" + self.messages[0][1:])
         self.assertEqual(self.figures(), (1, 0, 1, 0))
 
     def test_likeAnother(self) -> None:
-        """A duplicate is no damaged reply, even if its body is under way again."""
+        """A duplicate is not mistaken for a damaged reply, even if an equal body is under way."""
         connection = self.connection(1)
-        self.hear(connection, *self.messages[:3], self.messages[0])
+        self.receive(connection, *self.messages[:3], self.messages[0])
         self.assertEqual(self.figures(), (4, 3, 0, 1))
 
     def test_twice(self) -> None:
         """A reply that was received before is a duplicate, and sends nothing."""
         connection = self.connection(1)
-        self.hear(connection, self.messages[0], self.messages[0])
+        self.receive(connection, self.messages[0], self.messages[0])
         self.assertEqual((self.figures(), connection.underWay), ((2, 1, 0, 1), 1))
 
     def test_foreign(self) -> None:
         """A datagram of another session, or before anything was sent, is wrong."""
-        self.hear(self.connection(0), b"")
-        self.hear(self.connection(1), b"yourxxxxone!")
+        self.receive(self.connection(0), b"")
+        self.receive(self.connection(1), b"yourxxxxone!")
         self.assertEqual(self.figures(), (1, 0, 2, 0))
         self.assertEqual(self.counts.bytesReceived, 12)
 
@@ -99,10 +99,10 @@ class DatagramTests(ConnectionTestCase):
         """A lost datagram is replaced after the timeout; if its reply is late, it is received."""
         connection = self.connection(2)
         self.time += 50
-        self.hear(connection, self.messages[0])
+        self.receive(connection, self.messages[0])
         connection.giveUp(100, self.time)
         self.assertEqual((self.figures(), connection.underWay), ((4, 1, 0, 0), 2))
-        self.hear(connection, self.messages[1], self.messages[1])
+        self.receive(connection, self.messages[1], self.messages[1])
         self.assertEqual((self.figures(), connection.underWay), ((4, 2, 0, 1), 2))
         self.assertEqual(self.counts.service.maximum, 70)
 
@@ -113,13 +113,13 @@ class DatagramTests(ConnectionTestCase):
         """
         connection = self.connection(1)
         self.channel.send = self.refuse
-        self.hear(connection, self.messages[0])
+        self.receive(connection, self.messages[0])
         self.assertEqual((self.figures(), connection.underWay), ((2, 1, 0, 0), 1))
-        self.assertEqual(self.troubles, ["not sent: the send buffer is full"])
+        self.assertEqual(self.warnings, ["not sent: the send buffer is full"])
         self.channel.send = self.channel.sent.append
         connection.giveUp(0, self.time)
         self.assertEqual(self.channel.sent, [self.messages[0], self.messages[2]])
-        self.hear(connection, self.messages[2])
+        self.receive(connection, self.messages[2])
         self.assertEqual((self.figures(), connection.underWay), ((4, 2, 0, 0), 1))
 
     def test_notSentOpen(self) -> None:
@@ -139,7 +139,7 @@ class DatagramTests(ConnectionTestCase):
         self.assertTrue(connection.isReady)
         self.patch(datagrams, "MAX_AWAITED_BYTES", 100)
         self.assertFalse(connection.isReady)
-        self.hear(connection, self.messages[0])
+        self.receive(connection, self.messages[0])
         self.assertTrue(connection.isReady)
 
     def test_dropped(self) -> None:
@@ -147,25 +147,25 @@ class DatagramTests(ConnectionTestCase):
         self.assertEqual(self.connection(1).dropped, 3)
 
     def test_forgotten(self) -> None:
-        """Of those that were given up it knows the last ones."""
+        """Only the last given-up datagrams are remembered."""
         self.patch(datagrams, "MAX_REMEMBERED_BYTES", sum(map(len, self.messages[1:3])))
         connection = self.connection(3)
         connection.giveUp(self.time, self.time + 1)
-        self.hear(connection, self.messages[0], self.messages[1])
+        self.receive(connection, self.messages[0], self.messages[1])
         self.assertEqual(self.figures()[1:], (1, 0, 1))
 
     def test_trouble(self) -> None:
         """A network error is reported, and the port stays open."""
         connection = self.connection(1)
         connection.connectionLost("refused")
-        self.assertEqual((self.troubles, self.ended, connection.underWay), (["refused"], [], 1))
+        self.assertEqual((self.warnings, self.ended, connection.underWay), (["refused"], [], 1))
         connection.close()
         self.assertTrue(self.channel.closed)
 
 
 class NumberedTests(SynchronousTestCase):
     def test_datagrams(self) -> None:
-        """Datagrams have a session number and their own, so all differ; bodies repeat."""
+        """Datagrams have a session and a sequence number, so all differ; bodies repeat."""
         made = list(islice(numberedDatagrams(b"mine", [b"a", b"bc"]), 5))
         self.assertEqual({datagram[:SESSION_SIZE] for datagram in made}, {b"mine"})
         self.assertEqual(

@@ -27,7 +27,7 @@ MESSAGES = [b"one", b"two2", b"three"]
 
 
 class FakeChannel:
-    """One connection, of which a test answers the messages."""
+    """A connection whose messages are answered by the test."""
 
     connectTime = MS
     drops = 0
@@ -80,7 +80,7 @@ class Target:
         return succeed(self.channels[-1])
 
 
-class LoadingTestCase(SynchronousTestCase):
+class LoadTestCase(SynchronousTestCase):
     def begin(
         self,
         target: Target | None = None,
@@ -121,9 +121,9 @@ class LoadingTestCase(SynchronousTestCase):
         return self.successResultOf(loading.result)
 
 
-class ClosedTests(LoadingTestCase):
+class ClosedTests(LoadTestCase):
     def test_window(self) -> None:
-        """Each connection has a window of messages under way; each reply draws the next."""
+        """Each connection has a window of messages under way; a reply is followed by the next."""
         self.begin(connections=2, window=3)
         self.assertEqual(self.sent(), 6)
         self.target.channels[0].answer(2)
@@ -172,8 +172,10 @@ class ClosedTests(LoadingTestCase):
 
     def test_intervals(self) -> None:
         """Each second is reported at its end, even after a pause; the last one with the result."""
-        told: list[Any] = []
-        loading = self.begin(connections=1, duration=None, tell=lambda *second: told.append(second))
+        intervals: list[Any] = []
+        loading = self.begin(
+            connections=1, duration=None, tell=lambda *second: intervals.append(second)
+        )
         for seconds in (0.4, 0.5, 0.2, 2.5):
             self.clock.advance(seconds)
             self.answer()
@@ -185,7 +187,7 @@ class ClosedTests(LoadingTestCase):
         ]
         expected = [(0, 3, 2, 500 * MS), (SECOND, 1, 1, 200 * MS), (2 * SECOND, 0, 0, None)]
         self.assertEqual(figures, [*expected, (3 * SECOND, 1, 1, 2500 * MS)])
-        self.assertEqual([entry for entry, _ in told], list(result.intervals))
+        self.assertEqual([entry for entry, _ in intervals], list(result.intervals))
         self.assertEqual((result.sent, result.received), (5, 4))
 
     def test_warmup(self) -> None:
@@ -219,7 +221,7 @@ class ClosedTests(LoadingTestCase):
         )
 
 
-class OpenTests(LoadingTestCase):
+class OpenTests(LoadTestCase):
     def open(self, rate: float, **plan: Any) -> LoadGenerator:
         return self.begin(times=fixed(rate), rate=rate, **plan)
 
@@ -232,7 +234,7 @@ class OpenTests(LoadingTestCase):
         self.assertEqual([len(channel.sent) for channel in self.target.channels], [5, 6])
 
     def test_tooMany(self) -> None:
-        """If more is due than can be sent, timers still run, so that the load ends on time."""
+        """If more is due than can be sent, timers still run, and the load ends on time."""
 
         def slow() -> int:
             self.clock.rightNow += 0.0001
@@ -308,7 +310,7 @@ class OpenTests(LoadingTestCase):
         self.assertEqual((result.errors, result.limits), ({TOO_SLOW: 1000}, []))
 
     def test_slowReaderCount(self) -> None:
-        """Of a number of messages, those that could not be sent in time are lost."""
+        """Messages that could not be sent in time are lost, up to the number of messages."""
         loading = self.open(1000, connections=1, count=3, duration=SECOND, timeout=SECOND)
         self.target.channels[0].producer.pauseProducing()
         for _ in range(1000):
@@ -318,7 +320,7 @@ class OpenTests(LoadingTestCase):
         self.assertEqual((result.sent, result.lost), (3, 2))
 
     def test_noConnection(self) -> None:
-        """While there is no connection messages wait for one."""
+        """While no connection is open, messages wait."""
         self.open(1000, connections=1)
         self.target.channels[0].receiver.connectionLost("lost")
         self.clock.advance(RECONNECT_DELAY / SECOND / 2)
@@ -327,14 +329,14 @@ class OpenTests(LoadingTestCase):
         self.assertGreater(len(self.target.channels[1].sent), 50)
 
     def test_stoppedBetween(self) -> None:
-        """Stopped without a connection it ends."""
+        """A stop without a connection ends the load."""
         loading = self.open(1000, connections=1)
         self.target.channels[0].receiver.connectionLost("lost")
         loading.stop()
         self.assertEqual(self.ended(loading).errors, {"lost": 1})
 
     def test_finished(self) -> None:
-        """Finished, it stops sending and awaits replies; finished again, it ends now."""
+        """The first finish() stops sending and awaits replies; the second ends at once."""
         for again in (False, True):
             loading = self.open(1000, connections=1)
             [channel] = self.target.channels
@@ -350,9 +352,9 @@ class OpenTests(LoadingTestCase):
             self.assertEqual(self.ended(loading).lost, sent * again)
 
 
-class AgainTests(LoadingTestCase):
+class TimeoutTests(LoadTestCase):
     def test_reconnected(self) -> None:
-        """A connection that ends is tried again and again until it is made."""
+        """A lost connection is retried until it succeeds."""
         target = Target()
         loading = self.begin(target, connections=1, duration=3 * SECOND)
         target.instead = [fail(ConnectionRefusedError()) for _ in range(3)]
@@ -394,7 +396,7 @@ class AgainTests(LoadingTestCase):
             loading.stop()
             self.assertEqual(self.ended(loading).errors, {NO_REPLY: 1})
 
-    def test_givenIn(self) -> None:
+    def test_replacedInTime(self) -> None:
         """A load without a duration ends if no connection can be made any more."""
         target = Target()
         loading = self.begin(target, connections=1, duration=None, count=9, timeout=SECOND)
@@ -405,8 +407,8 @@ class AgainTests(LoadingTestCase):
         result = self.ended(loading)
         self.assertEqual((result.sent, result.errors["no connection left"]), (1, 1))
 
-    def test_notGivenIn(self) -> None:
-        """A connection that is made again in that time goes on."""
+    def test_noConnectionLeft(self) -> None:
+        """If a connection is replaced within the timeout, the load continues."""
         loading = self.begin(connections=1, duration=None, count=9, timeout=SECOND)
         self.target.channels[0].receiver.connectionLost("lost")
         for _ in range(11):
@@ -427,7 +429,7 @@ class AgainTests(LoadingTestCase):
         self.assertEqual(len(channel.sent), 3 * MAX_SENDS_PER_TURN)
 
     def test_lastReply(self) -> None:
-        """The time of a load goes to its last reply."""
+        """The duration of a load ends with its last reply."""
         loading = self.begin(connections=1, duration=None, count=1)
         self.clock.advance(0.5)
         self.answer()
@@ -444,7 +446,7 @@ class AgainTests(LoadingTestCase):
         self.assertEqual(str(failure.value), "no connection in 0.5 s")
 
 
-class DatagramTests(LoadingTestCase):
+class DatagramTests(LoadTestCase):
     def datagrams(self, **plan: Any) -> LoadGenerator:
         target = Target()
         target.ordered = False
@@ -465,7 +467,7 @@ class DatagramTests(LoadingTestCase):
         self.assertEqual(result.limits, [f"1 replies were dropped {DROPPED_REMEDY}"])
 
     def test_stopped(self) -> None:
-        """A process that was stopped reads first what has arrived, and reports the pause."""
+        """After a pause of this process, received replies are read before timeouts; it is reported."""
         loading = self.datagrams(connections=1, duration=None, count=2)
         self.answer()
         self.clock.advance(5)
@@ -475,7 +477,7 @@ class DatagramTests(LoadingTestCase):
         self.assertEqual(result.limits, ["this process was held up for 4 s at a time"])
 
     def test_lost(self) -> None:
-        """Lost datagrams are given up after the timeout, and others are sent in their places."""
+        """Lost datagrams are given up after the timeout, and replaced by others."""
         loading = self.datagrams(connections=2, duration=3 * SECOND, window=2)
         self.target.channels[0].answer(2)
         self.assertEqual([len(channel.sent) for channel in self.target.channels], [2, 2])
@@ -505,7 +507,7 @@ class DatagramTests(LoadingTestCase):
         self.assertEqual(self.ended(loading).received, 2)
 
 
-class ConnectionTests(LoadingTestCase):
+class ConnectionTests(LoadTestCase):
     def test_lost(self) -> None:
         """Messages on a lost connection are lost; it is replaced, and the reason is counted."""
         loading = self.begin(connections=2)
@@ -518,13 +520,13 @@ class ConnectionTests(LoadingTestCase):
         self.assertEqual((result.sent, result.received), (3, 0))
 
     def test_lostAtTheEnd(self) -> None:
-        """A connection that ends when all is sent is not made again."""
+        """A connection that ends after the last message is not replaced."""
         loading = self.begin(connections=1, count=1, duration=None)
         self.target.channels[0].receiver.connectionLost("lost")
         self.assertEqual(self.ended(loading).lost, 1)
 
     def test_some(self) -> None:
-        """It begins with those connections that can be made, when the others have failed."""
+        """When all attempts are over, the load begins with the connections that succeeded."""
         target = Target()
         slow: Deferred[Any] = Deferred()
         target.instead = [slow]
@@ -557,7 +559,7 @@ class ConnectionTests(LoadingTestCase):
         self.assertEqual((result.sent, result.rate, result.busy), (0, 0, 0))
 
 
-class FaultTests(LoadingTestCase):
+class FaultTests(LoadTestCase):
     def test_fault(self) -> None:
         """If anything raises while the load ends, the result fails, so that the program ends."""
         loading = self.begin(connections=1)

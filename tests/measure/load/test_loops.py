@@ -42,13 +42,13 @@ class OpenLoopTests(ConnectionTestCase):
         self.openLoop = self.loop(OpenLoop, b"one")
 
     def test_late(self) -> None:
-        """A message is late by the time between when it was due and when it is sent."""
+        """The lateness of a message is the time from when it was due until it is sent."""
         self.openLoop.sent(3, 70, 100)
         self.assertEqual((self.counts.sent, self.counts.bytesSent), (1, 3))
         self.assertEqual(self.counts.late.maximum, 30)
 
     def test_waited(self) -> None:
-        """The time in which no connection was ready makes no message late."""
+        """The time in which no connection was ready does not count as lateness."""
         self.openLoop._waitedUntil = 90
         self.openLoop.sent(3, 70, 100)
         self.assertEqual(self.counts.late.maximum, 10)
@@ -67,7 +67,7 @@ class OpenLoopTests(ConnectionTestCase):
         self.assertFalse(self.counts)
 
     def test_lost(self) -> None:
-        """A given-up reply is not followed by a message."""
+        """After a reply is given up, no message is sent."""
         self.openLoop.settled(self.sender, 100)
         self.assertEqual((self.idle, self.sender.sent), (1, []))
 
@@ -99,7 +99,7 @@ class ClosedLoopTests(ConnectionTestCase):
         self.assertFalse(self.counts)
 
     def test_lost(self) -> None:
-        """A given-up reply is followed by the next message."""
+        """After a reply is given up, the next message is sent."""
         self.closedLoop.settled(self.sender, 100)
         self.assertEqual(self.sender.sent, [(b"one", 100, 100)])
 
@@ -187,7 +187,7 @@ class OpenLoopSendingTests(SenderTestCase):
         return cast(OpenLoop, self.loop(OpenLoop, times=times, busyWaitNs=busyWaitNs))
 
     def test_times(self) -> None:
-        """It sends at the times, on one connection after the other."""
+        """Messages are sent at their times, on one connection after the other."""
         sender = self.sender(fixed(100))
         sender.opened(self.connections[0])
         sender.start()
@@ -253,7 +253,7 @@ class OpenLoopSendingTests(SenderTestCase):
         self.assertEqual(self.lost, [])
 
     def test_neverRead(self) -> None:
-        """What could not be sent by the end is lost with a reason, up to the number of messages."""
+        """Messages not sent by the end are lost with a reason, up to the number of messages."""
         for connection in self.connections:
             connection.isReady = False
         self.messages = islice(self.messages, 3)

@@ -16,7 +16,7 @@ from echoproto.units import SECOND
 from tests.report.sampleresults import histogramOf, loadResult
 
 
-class DividedTests(SynchronousTestCase):
+class SplitPlanTests(SynchronousTestCase):
     def test_exactly(self) -> None:
         """Shares differ by one at most, and together are the whole."""
         plan = LoadPlan(connections=10, count=1001, rate=90.0, times=fixed(90))
@@ -28,26 +28,26 @@ class DividedTests(SynchronousTestCase):
         )
 
     def test_few(self) -> None:
-        """Each worker has at least one connection and one message."""
+        """Every worker has at least one connection and one message."""
         closed = LoadPlan(connections=2, count=None)
         self.assertEqual([share.connections for share in splitPlan(closed, 5)], [1, 1])
         self.assertEqual([share.rate for share in splitPlan(closed, 5)], [None, None])
         self.assertEqual(len(splitPlan(LoadPlan(connections=9, count=3), 5)), 3)
 
     def test_fixed(self) -> None:
-        """Fixed times are dealt out: together they are those of the whole."""
+        """Fixed send times of all workers together are those of the whole load."""
         [share, *_] = splitPlan(LoadPlan(rate=7.0), 3)
         parts = [list(islice(self.times(share, index), 4)) for index in range(3)]
         self.assertEqual(sorted(chain(*parts)), list(islice(fixed(7.0), 12)))
 
     def test_poisson(self) -> None:
-        """Of random times each has its part of the rate."""
+        """With random send times, every worker has its share of the rate."""
         [share, *_] = splitPlan(LoadPlan(rate=3000.0, arrivals="poisson"), 3)
         *_, last = islice(self.times(share, 1), 20_000)
         self.assertLess(abs(last / SECOND - 20), 2)
 
     def test_noTimes(self) -> None:
-        """A closed loop has no send times, and times that a plan has are kept."""
+        """A closed loop has no send times; existing send times are kept."""
         for plan in (LoadPlan(), LoadPlan(rate=1.0, times=fixed(2))):
             self.assertIs(withTimes(plan), plan)
 
@@ -64,46 +64,46 @@ def second(sent: int, *times: int) -> IntervalCounts:
     return made
 
 
-class JointTests(SynchronousTestCase):
+class ResultAggregatorTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.told: list[tuple[int, int, int]] = []
 
         def tell(interval: Any, counts: IntervalCounts) -> None:
             self.told.append((interval.at // SECOND, interval.sent, counts.service.count))
 
-        self.joint = ResultAggregator(2, tell)
+        self.aggregator = ResultAggregator(2, tell)
 
     def test_seconds(self) -> None:
-        """A second ends when all workers have reported it, and has their sums."""
-        self.joint.second(0, second(1, 5))
-        self.joint.second(0, second(2, 6, 7))
+        """A second ends when all workers have reported it; its counts are their sums."""
+        self.aggregator.second(0, second(1, 5))
+        self.aggregator.second(0, second(2, 6, 7))
         self.assertEqual(self.told, [])
-        self.joint.second(1, second(10))
+        self.aggregator.second(1, second(10))
         self.assertEqual(self.told, [(0, 11, 1)])
-        self.joint.second(1, second(20, 8))
+        self.aggregator.second(1, second(20, 8))
         self.assertEqual(self.told[1:], [(1, 22, 3)])
 
     def test_ended(self) -> None:
-        """Who has ended is not waited for, wherever it is."""
-        self.joint.second(0, second(1))
-        self.joint.second(0, second(2))
-        self.joint.ended(1)
+        """A worker that has ended does not delay a second, whatever its index."""
+        self.aggregator.second(0, second(1))
+        self.aggregator.second(0, second(2))
+        self.aggregator.ended(1)
         self.assertEqual([entry for _, entry, _ in self.told], [1, 2])
-        self.joint.second(0, second(3))
-        self.joint.ended(0)
+        self.aggregator.second(0, second(3))
+        self.aggregator.ended(0)
         self.assertEqual([entry for _, entry, _ in self.told], [1, 2, 3])
 
     def test_result(self) -> None:
         """The result has the sums of the counts; times are merged, CPU shares added."""
         for worker in range(2):
-            self.joint.second(worker, second(4, 1, worker + 2))
-            self.joint.ended(worker)
+            self.aggregator.second(worker, second(4, 1, worker + 2))
+            self.aggregator.ended(worker)
         workers = [
             loadResult(duration=5, busy=0.5, errors=Counter(lost=1)),
             loadResult(duration=7, busy=0.95, errors=Counter(lost=1, refused=2)),
         ]
         plan = LoadPlan(connections=20)
-        found = self.joint.result(plan, workers)
+        found = self.aggregator.result(plan, workers)
         self.assertEqual((found.plan, found.target), (plan, "tcp://lab1:7"))
         self.assertEqual((found.sent, found.received, found.lost), (8, 4, 4))
         self.assertEqual(found.service.state(), histogramOf(1, 2, 1, 3).state())

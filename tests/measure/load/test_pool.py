@@ -82,7 +82,7 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual((self.pool.connecting.count, self.pool.connecting.maximum), (2, 5))
 
     def test_datagrams(self) -> None:
-        """A UDP port has no time to connect."""
+        """A UDP port has no connect time."""
         self.patch(FakeChannel, "connectTime", None)
         self.opened()
         self.assertEqual(self.pool.connecting.count, 0)
@@ -140,7 +140,7 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(connection.limits, [n * interval - TIMEOUT for n in (0, 1, 7)])
 
     def test_close(self) -> None:
-        """It closes connections, those too that are opened too late, and cancels attempts."""
+        """close() closes all connections, even those opened later, and cancels attempts."""
         late: Deferred[Any] = Deferred(lambda opening: opening.callback(channel))
         channel = FakeChannel()
         [connection] = self.opened()

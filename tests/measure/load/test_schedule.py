@@ -11,12 +11,12 @@ from echoproto.units import SECOND
 
 class ArrivalTests(SynchronousTestCase):
     def test_fixed(self) -> None:
-        """Times are as far from each other as the rate says, and no error adds up."""
+        """Send times follow the rate, and rounding errors do not accumulate."""
         self.assertEqual(list(islice(fixed(4), 3)), [0, SECOND // 4, SECOND // 2])
         self.assertEqual(next(islice(fixed(3), 3_000_000, None)), 1_000_000 * SECOND)
 
     def test_poisson(self) -> None:
-        """Poisson intervals are exponentially distributed, as the share below the mean shows."""
+        """Poisson intervals are exponentially distributed: 63 % are shorter than the mean."""
         times = list(islice(poisson(1000, Random(862)), 20_001))
         self.assertEqual(times[0], 0)
         gaps = [later - earlier for earlier, later in pairwise(times)]

@@ -112,7 +112,7 @@ class LoadWorkerPoolTests(SynchronousTestCase):
         self.assertEqual(self.failures, ["worker 1 exited with status 1"])
 
     def test_killedAtStart(self) -> None:
-        """A worker whose pipe is closed when all start does not affect the others."""
+        """A worker that ends just before the start does not affect the others."""
         self.report(self.first)
         self.first.inputClosed = True
         self.report(self.second)
@@ -147,7 +147,7 @@ class LoadWorkerPoolTests(SynchronousTestCase):
         self.assertEqual(self.first.messages[-1], GO)
 
     def test_stop(self) -> None:
-        """Stopped, it closes the workers' inputs; it kills those that do not end in time."""
+        """stop() closes the workers' inputs, and kills those that do not end in time."""
         self.startSending()
         self.pool.stop()
         self.assertTrue(self.first.inputClosed and self.second.inputClosed)
@@ -161,7 +161,7 @@ class LoadWorkerPoolTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_stopAgain(self) -> None:
-        """Stopped again, it kills the workers."""
+        """A second stop() kills the workers."""
         self.startSending()
         self.pool.stop()
         self.pool.stop()
@@ -181,7 +181,7 @@ class LoadWorkerPoolTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_cannotSpawn(self) -> None:
-        """A process that cannot be started is reported, and the others do the load."""
+        """A process that cannot be started is reported, and the others run the load."""
         self.reactor.failures = 1
         pool = self.startPool()
         self.finish(self.reactor.spawned[-1])

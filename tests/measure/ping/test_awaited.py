@@ -43,7 +43,7 @@ class AwaitedProbesTests(SynchronousTestCase):
         self.awaited.end()
 
     def test_bounded(self) -> None:
-        """Of datagrams nothing is kept when they are answered."""
+        """Nothing is kept of an answered datagram."""
         self.awaited.add(0, isOrdered=False)
         self.awaited.discard(0)
         self.awaited.discard(0)

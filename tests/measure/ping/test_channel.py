@@ -37,7 +37,7 @@ class PingChannelTests(SynchronousTestCase):
         self.assertEqual(channel.waited, 3)
 
     def test_unconnected(self) -> None:
-        """A datagram channel has no times, and accepts everything."""
+        """A datagram channel has no connect time, and is never blocked."""
         fake = FakeChannel(ordered=False)
         fake.connectTime = None
         channel = self.channel(succeed(fake))

@@ -15,7 +15,7 @@ class ProbeHistoryTests(SynchronousTestCase):
         self.kept = ProbeHistory(100 * MS)
 
     def test_bounded(self) -> None:
-        """Of any number of probes only the last ones are kept; intervals and bursts are exact."""
+        """Only the last probes are kept; intervals and bursts stay exact."""
         whole = ProbeHistory(SECOND * 3600)
         for number in range(5000):
             for probes in (self.kept, whole):
@@ -40,7 +40,7 @@ class ProbeHistoryTests(SynchronousTestCase):
 
 class BurstsTests(SynchronousTestCase):
     def test_parts(self) -> None:
-        """A burst may reach from one part of the run to the next."""
+        """A burst may continue from forgotten probes into recent ones."""
         bursts = Bursts()
         bursts.add([1, -1, -1])
         found = bursts.extended([-1, 5, -1])

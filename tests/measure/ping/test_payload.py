@@ -45,7 +45,7 @@ class MakeTests(SynchronousTestCase):
 
 class FindTests(SynchronousTestCase):
     def test_right(self) -> None:
-        """Every reply is found to be its probe's, of every size that holds its number."""
+        """Every reply is identified, at every size that holds its sequence number."""
         for size in (4, 8, 19, 20, 64, 1400):
             made = probes(size)
             for sequence in (0, 1, 255, 256, 399):
@@ -54,7 +54,7 @@ class FindTests(SynchronousTestCase):
 
     @given(st.integers(0, 399), st.integers(0, 63), st.integers(1, 255))
     def test_damaged(self, sequence: int, offset: int, flip: int) -> None:
-        """A reply with any one byte changed is still its probe's."""
+        """A reply with one changed byte is still identified."""
         reply = bytearray(probes().encode(sequence, SENT_AT[sequence]))
         reply[offset] ^= flip
         self.assertEqual(probes().identify(bytes(reply), SENT_AT), sequence)
@@ -70,13 +70,13 @@ class FindTests(SynchronousTestCase):
         self.assertIsNone(probes(40, b"x").identify(bytes(reply), SENT_AT))
 
     def test_cut(self) -> None:
-        """A reply that is cut or longer is its probe's, if the header is there."""
+        """A truncated or extended reply is identified if its header is intact."""
         whole = probes().encode(9, SENT_AT[9])
         for reply in (whole[:20], whole[:40], whole + b"more"):
             self.assertEqual(probes().identify(reply, SENT_AT), 9)
 
     def test_foreign(self) -> None:
-        """Noise, probes of other sessions and probes that were never sent are foreign."""
+        """Noise, probes of other sessions and unsent probes are foreign."""
         random = Random(1)
         for _ in range(200):
             self.assertIsNone(probes().identify(random.randbytes(64), SENT_AT))
@@ -87,7 +87,7 @@ class FindTests(SynchronousTestCase):
         self.assertIsNone(probes().identify(b"", SENT_AT))
 
     def test_few(self) -> None:
-        """With less than four bytes the last probe whose number ends so is meant."""
+        """With less than four bytes, the last probe with these low bytes is identified."""
         made = probes(1)
         self.assertEqual(made.identify(bytes([399 - 256]), SENT_AT), 399)
         self.assertEqual(made.identify(bytes([200]), SENT_AT), 200)
@@ -95,7 +95,7 @@ class FindTests(SynchronousTestCase):
         self.assertIsNone(made.identify(b"ab", SENT_AT))
 
     def test_round(self) -> None:
-        """Sequence numbers that have gone round mean the last probe that has them."""
+        """A sequence number that has wrapped identifies the last probe that has it."""
         count = (1 << 32) + 10
         self.assertEqual(ProbePayload._unwrapped(3, count), (1 << 32) + 3)
         self.assertEqual(ProbePayload._unwrapped(11, count), 11)
@@ -103,7 +103,7 @@ class FindTests(SynchronousTestCase):
 
 class DifferenceTests(SynchronousTestCase):
     def test_shown(self) -> None:
-        """A difference shows its offset, some bytes of both, and the length if it differs."""
+        """A difference has its offset, bytes of both sides, and the length if that differs."""
         for sent, received, says in (
             (b"\x00\x01\x02", b"\x00\xff\x02", "at byte 1 sent 01 02, received ff 02"),
             (b"\x00\x01", b"\x00", "1 bytes long, at byte 1 sent 01, received nothing"),

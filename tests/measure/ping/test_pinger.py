@@ -65,7 +65,7 @@ class FakeChannel:
 
 @implementer(ITarget)
 class Target:
-    """Opens channels as a test wants."""
+    """Opens channels, or returns prepared results."""
 
     name, address, size = "tcp://lab1:7", "192.0.2.1", 32
 
@@ -84,7 +84,7 @@ class Target:
         return succeed(self.channels[-1])
 
 
-class PingingTests(SynchronousTestCase):
+class PingerTests(SynchronousTestCase):
     def begin(self, target: Target | None = None, **plan: Any) -> Pinger:
         self.clock = Clock()
         self.target = target if target is not None else Target()
@@ -128,7 +128,7 @@ class PingingTests(SynchronousTestCase):
         self.assertTrue(self.target.channels[0].closed)
 
     def test_lost(self) -> None:
-        """Without a reply a probe is lost after the wait, and the last one ends it."""
+        """Without a reply a probe is lost after the timeout, and the last one ends the run."""
         pinging = self.begin(count=1, timeout=500 * MS)
         self.clock.advance(0.4)
         self.assertNoResult(pinging.result)
@@ -178,7 +178,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(pinging.result).record.lost, 1)
 
     def test_stoppedBeforeLate(self) -> None:
-        """Stopped while late replies could still come, it counts no loss for them."""
+        """If stopped while late replies are still possible, their probes are not lost."""
         pinging = self.begin(Target(ordered=False), count=2, interval=20 * MS, timeout=10 * MS)
         for milli in range(1, 40):
             self.clock.advance(0.001)
@@ -189,7 +189,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual((record.sent, record.received, record.lost), (1, 1, 0))
 
     def test_delayed(self) -> None:
-        """The first probe may be sent later; stopped before, nothing was sent."""
+        """The first probe can be delayed; after a stop before it, nothing was sent."""
         for isStopped in (False, True):
             self.begin()
             pinging = Pinger(
@@ -212,7 +212,7 @@ class PingingTests(SynchronousTestCase):
             self.assertEqual((result.record.sent, result.duration), (not isStopped, 0))
 
     def test_arrival(self) -> None:
-        """The time that a reply has waited in the receive buffer is not that of the network."""
+        """The time that a reply has waited in the receive buffer is subtracted."""
         target = Target(ordered=False)
         self.begin(target, timeout=500 * MS)
         target.channels[0].wait = 2 * SECOND
@@ -221,7 +221,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual([outcome.time for outcome in self.seen], [400 * MS])
 
     def test_heldUp(self) -> None:
-        """A process that was held up reads first, then judges, and reports the pause."""
+        """After a pause of this process, received replies are read before timeouts; it is reported."""
         pinging = self.begin(interval=100 * MS, count=2)
         self.clock.advance(3.1)
         self.answer(probe=0)
@@ -260,7 +260,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(result.limits, [f"2 replies were dropped {DROPPED_REMEDY}"])
 
     def test_ownTime(self) -> None:
-        """A loss has the time when its probe was sent, as a reply has."""
+        """A loss has the send time of its probe, as a reply has."""
         self.begin(interval=300 * MS, timeout=500 * MS)
         for _ in range(6):
             self.clock.advance(0.1)
@@ -279,7 +279,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual([outcome.sequence for outcome in self.seen], [1, 0])
 
     def test_deadline(self) -> None:
-        """At the deadline it ends, whatever is awaited."""
+        """The run ends at the deadline, even if replies are awaited."""
         pinging = self.begin(deadline=SECOND, interval=300 * MS)
         self.clock.pump([0.1] * 11)
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 4)
@@ -305,21 +305,21 @@ class PingingTests(SynchronousTestCase):
         self.successResultOf(pinging.result)
 
     def test_cancelled(self) -> None:
-        """Cancelled, the result fires with the figures so far."""
+        """A cancelled result fires with the figures so far."""
         pinging = self.begin()
         self.answer()
         pinging.result.cancel()
         self.assertEqual(self.successResultOf(pinging.result).record.received, 1)
 
     def test_noBurst(self) -> None:
-        """A clock that was held up for long is not made up for."""
+        """After a long pause, missed probes are not sent in a burst."""
         self.begin(interval=10 * MS)
         self.clock.advance(5)
         self.clock.advance(0)
         self.assertLessEqual(len(self.target.channels[0].sent), 4)
 
     def test_adaptive(self) -> None:
-        """In adaptive mode a reply draws the next probe; without one, the interval counts."""
+        """In adaptive mode a reply is followed by the next probe; without one, the interval applies."""
         self.begin(adaptive=True)
         for _ in range(5):
             self.answer()
@@ -338,7 +338,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(pinging.result).connecting.count, 2)
 
     def test_reconnectInTurn(self) -> None:
-        """With a connection per probe, it stays open until the reply or the timeout."""
+        """With reconnect, a connection stays open until the reply or the timeout."""
         self.begin(count=3, reconnect=True, interval=MS, timeout=50 * MS)
         self.clock.advance(0.01)
         self.assertEqual(len(self.target.channels), 1)
@@ -362,7 +362,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.seen[1].sequence, 1)
 
     def test_refusedDatagram(self) -> None:
-        """A channel that lasts is used again."""
+        """A connectionless channel is used again after a refusal."""
         self.begin(Target(ordered=False), interval=10 * MS)
         self.target.channels[0].connectionless = True
         self.target.receiver.connectionLost("refused")
@@ -400,7 +400,7 @@ class PingingTests(SynchronousTestCase):
         self.assertIsNone(opened.producer)
 
     def test_refused(self) -> None:
-        """A connection that is refused loses its probe; the next is tried at its time."""
+        """If a connection is refused, its probe is lost; the next probe connects again at its time."""
         target = Target()
         refused: Deferred[Any] = Deferred()
         target.instead = [refused]
@@ -412,7 +412,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(pinging.result).record.received, 1)
 
     def test_noConnection(self) -> None:
-        """A connection that is not made within the wait loses its probe."""
+        """If a connection is not made within the timeout, its probe is lost."""
         target = Target()
         target.instead = [Deferred()]
         self.begin(target, count=1, timeout=SECOND)
@@ -441,8 +441,8 @@ class PingingTests(SynchronousTestCase):
         self.assertTrue(channel.closed)
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 0)
 
-    def test_stoppedByTell(self) -> None:
-        """The callback may stop the run."""
+    def test_stoppedByCallback(self) -> None:
+        """The callback for replies may stop the run."""
         pinging = self.begin(count=5, interval=10 * MS)
         pinging._onReply = lambda seen: pinging.stop()
         self.target.channels[0].error = OSError(1, "no")
@@ -458,7 +458,7 @@ class PingingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 0)
 
     def test_noConnectTime(self) -> None:
-        """A channel that was not connected, as over UDP, has no time to connect."""
+        """A channel without a connection, as over UDP, has no connect time."""
         target = Target()
         channel = FakeChannel(True)
         channel.connectTime = None

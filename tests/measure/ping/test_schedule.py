@@ -11,21 +11,21 @@ class ProbeScheduleTests(SynchronousTestCase):
         self.schedule = ProbeSchedule(SECOND)
 
     def test_onTime(self) -> None:
-        """A probe that is a little late does not move the times of the others."""
+        """A probe that is slightly late does not delay the following ones."""
         for now in (0, SECOND + SECOND // 20, 2 * SECOND):
             self.schedule.called(now)
             self.assertEqual(self.schedule.advance(now), SECOND - now % SECOND)
         self.assertEqual((self.schedule.heldUp, self.schedule.delayed), (0, 0))
 
     def test_heldUp(self) -> None:
-        """After a pause one probe is made up for, and the others are delayed."""
+        """After a pause one missed probe is sent at once, and the others are delayed."""
         self.schedule.called(5 * SECOND)
         self.assertEqual(self.schedule.advance(5 * SECOND), -SECOND)
         self.assertEqual(self.schedule.heldUp, 5 * SECOND)
         self.assertEqual((self.schedule.due, self.schedule.delayed), (4 * SECOND, 3 * SECOND))
 
     def test_connecting(self) -> None:
-        """The time that a connection takes is no delay of this process."""
+        """The time to connect does not count as a delay of this process."""
         self.schedule.called(0)
         self.schedule.advance(5 * SECOND)
         self.assertEqual((self.schedule.heldUp, self.schedule.delayed), (0, 0))

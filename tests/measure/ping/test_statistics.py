@@ -29,7 +29,7 @@ class RecordTests(SynchronousTestCase):
         return [self.record.receive(self.sent[reply], at * MS).kind for reply, at in replies]
 
     def test_reply(self) -> None:
-        """A reply in time and in order is one, and timed."""
+        """A reply in time and in order is counted and timed."""
         seen = self.record.receive(self.sent[1], 13 * MS)
         self.assertEqual(
             (seen.kind, seen.sequence, seen.size, seen.time), (OutcomeKind.REPLY, 1, 64, 3 * MS)
@@ -118,14 +118,14 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual((self.record.variation.count, self.record.variation.mean), (2, 13 * MS))
 
     def test_jitter(self) -> None:
-        """Jitter moves by a sixteenth of each difference (RFC 3550)."""
+        """Jitter changes by a sixteenth of each difference (RFC 3550)."""
         self.kinds((0, 4), (1, 30))
         self.assertEqual(self.record.jitter, MS)
         self.kinds((2, 40))
         self.assertEqual(self.record.jitter, MS - MS / 16)
 
     def test_byPlace(self) -> None:
-        """Of a reply whose place is known the content does not decide whose it is."""
+        """A reply whose position is known is not identified by its content."""
         seen = self.record.receiveFor(3, bytes(64), 31 * MS)
         self.assertEqual((seen.kind, seen.sequence), (OutcomeKind.CORRUPT, 3))
         self.assertIs(self.record.receiveFor(None, bytes(64), 32 * MS).kind, OutcomeKind.FOREIGN)
@@ -160,7 +160,7 @@ class RecordTests(SynchronousTestCase):
 
 
 class WireTests(SynchronousTestCase):
-    """Through a wire that does known things to known datagrams."""
+    """The counts over a wire that loses, duplicates and reorders known datagrams."""
 
     def test_exact(self) -> None:
         """Every count is exact, for twenty seeds."""

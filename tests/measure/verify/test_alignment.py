@@ -17,13 +17,13 @@ class AlignTests(SynchronousTestCase):
         self.assertEqual(align(STREAM, received), (5, 5))
 
     def test_agreesBriefly(self) -> None:
-        """A few equal bytes are no match."""
+        """A few equal bytes do not count as a match."""
         received = bytearray(bytes(byte ^ 1 for byte in STREAM[:100]) + STREAM[100:])
         received[3] = STREAM[3]
         self.assertEqual(align(STREAM, bytes(received)), (100, 100))
 
     def test_lastByte(self) -> None:
-        """A single wrong byte at the end is a replaced one."""
+        """A single wrong byte at the end counts as replaced."""
         self.assertEqual(align(b"a", b"b"), (1, 1))
 
     def test_missing(self) -> None:
@@ -35,7 +35,7 @@ class AlignTests(SynchronousTestCase):
         self.assertEqual(align(STREAM, OTHER[:100] + STREAM), (0, 100))
 
     def test_both(self) -> None:
-        """If some bytes are missing and others added, both skip different numbers."""
+        """If bytes are missing and others added, the streams skip different numbers of bytes."""
         self.assertEqual(align(STREAM, OTHER[:90] + STREAM[300:]), (300, 90))
 
     def test_bothInShortPiece(self) -> None:
@@ -43,7 +43,7 @@ class AlignTests(SynchronousTestCase):
         self.assertEqual(align(STREAM[:200], OTHER[:20] + STREAM[99:150]), (99, 20))
 
     def test_nothing(self) -> None:
-        """Without any match the received bytes are skipped, as far as they are searched."""
+        """Without any match, the searched part of the received bytes is skipped."""
         self.assertEqual(align(STREAM, OTHER), (None, len(OTHER)))
         self.assertEqual(align(STREAM, OTHER[: MINIMUM_MATCH - 1]), (None, MINIMUM_MATCH - 1))
         long = OTHER * (LOOKAHEAD // len(OTHER) + 1)

@@ -35,7 +35,7 @@ class Relay:
     def harm(
         self, kind: FaultKind, random: Random, offset: int, length: int, pieces: list[bytes]
     ) -> int:
-        """Do it; returns how many bytes of the stream are left out by that."""
+        """Apply the fault; returns how many bytes of the stream it omits."""
         part = STREAM[offset : offset + length]
         left = 0
         if kind is FaultKind.FLIPPED:
@@ -79,7 +79,7 @@ class IntegrityTests(SynchronousTestCase):
         return integrity, faults + integrity.end()
 
     def test_right(self) -> None:
-        """A stream that is as it was sent has no fault, in pieces of any size."""
+        """An unchanged stream has no faults, in pieces of any size."""
         for seed in range(5):
             integrity, faults = self.check(STREAM, Random(seed))
             self.assertEqual((faults, integrity.offset, integrity.received), ([], SIZE, SIZE))
@@ -112,7 +112,7 @@ class IntegrityTests(SynchronousTestCase):
         )
 
     def test_replaced(self) -> None:
-        """If bytes are replaced by fewer or more, some are inserted and others dropped."""
+        """If bytes are replaced by fewer or more, they count as inserted and dropped."""
         harmed = STREAM[:5000] + b"\0" * 50 + STREAM[5100:]
         _, faults = self.check(harmed, Random(1))
         self.assertEqual(
@@ -121,7 +121,7 @@ class IntegrityTests(SynchronousTestCase):
         )
 
     def test_nothingOfOurs(self) -> None:
-        """Unrelated data is inserted, and takes a bounded amount of memory."""
+        """Unrelated data counts as inserted, in bounded memory."""
         noise = Random(3).randbytes(400_000)
         _, faults = self.check(noise, Random(1))
         self.assertEqual({fault.kind for fault in faults[:-1]}, {FaultKind.INSERTED})

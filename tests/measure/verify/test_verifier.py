@@ -168,7 +168,7 @@ class VerifyingTests(SynchronousTestCase):
         )
 
     def test_noEcho(self) -> None:
-        """A server that sends more than it receives is given up."""
+        """If the server sends much more than it receives, the verification ends."""
         verifying = self.begin(None)
         for _ in range((WINDOW_SIZE + MAX_EXCESS_BYTES) // WRITE_SIZE + 1):
             verifying.replyReceived(bytes(WRITE_SIZE))
@@ -177,7 +177,7 @@ class VerifyingTests(SynchronousTestCase):
         self.assertTrue(self.target.channel.aborted)
 
     def test_silent(self) -> None:
-        """A server that says nothing for too long is given up."""
+        """If no data is received within the timeout, the verification ends."""
         verifying = self.begin()
         self.clock.pump([0.5] * 3)
         verifying.replyReceived(bytes(self.target.channel.sent[:1000]))
@@ -190,7 +190,7 @@ class VerifyingTests(SynchronousTestCase):
         )
 
     def test_finish(self) -> None:
-        """Finished, it stops sending, and ends with the last byte, or now if not connected."""
+        """finish() stops sending, and ends with the last byte, or at once if not connected."""
         verifying = self.begin(None)
         verifying.finish()
         self.echo(verifying)
@@ -204,7 +204,7 @@ class VerifyingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(verifying.result).sent, 0)
 
     def test_stopped(self) -> None:
-        """Stopped, bytes under way are no fault."""
+        """After a stop, bytes under way are not a fault."""
         verifying = self.begin()
         verifying.result.cancel()
         result = self.successResultOf(verifying.result)
