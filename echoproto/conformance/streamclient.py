@@ -21,7 +21,7 @@ from echoproto.client.matching import firstDifference
 from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
 from echoproto.errors import ExchangeError
-from echoproto.measure.opening import openChannel
+from echoproto.measure.channels import openChannel
 from echoproto.targets.failures import failureReason
 from echoproto.targets.interfaces import SERVER_CLOSED, IReplyReceiver, ITarget
 from echoproto.units import SECOND

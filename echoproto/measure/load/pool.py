@@ -14,9 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from echoproto.measure.channels import openChannel
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.timers import Timers
-from echoproto.measure.opening import openChannel
 from echoproto.targets.failures import failureReason
 from echoproto.targets.interfaces import IChannel
 from echoproto.units import SECOND

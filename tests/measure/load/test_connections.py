@@ -322,7 +322,7 @@ class DirectTests(ConnectionTestCase):
         loop.settled(connection, 100)
         return connection
 
-    def receive(self, data: bytes | int) -> Any:
+    def read(self, data: bytes | int) -> Any:
         """Receive data after 10 nanoseconds; returns the reason to disconnect."""
         self.time += 10
         self.transport.socket.received = [data]
@@ -331,7 +331,7 @@ class DirectTests(ConnectionTestCase):
     def test_whole(self) -> None:
         """A whole reply is followed by the next message, which is sent at once."""
         connection = self.connection(b"one", b"two2")
-        self.assertEqual((self.receive(b"one"), self.receive(b"two2")), (None, None))
+        self.assertEqual((self.read(b"one"), self.read(b"two2")), (None, None))
         self.assertEqual(
             (self.transport.written, self.transport.socket.sent), ([b"one"], [b"two2"])
         )
@@ -345,8 +345,8 @@ class DirectTests(ConnectionTestCase):
         """The transport sends what the kernel does not accept."""
         self.connection(b"one", b"two2", b"3")
         self.transport.socket.accepted = [3, -1]
-        self.receive(b"one")
-        self.receive(b"two2")
+        self.read(b"one")
+        self.read(b"two2")
         self.assertEqual(self.transport.socket.sent, [b"two"])
         self.assertEqual(self.transport.written, [b"one", b"2", b"3"])
 
@@ -354,7 +354,7 @@ class DirectTests(ConnectionTestCase):
         """Partial and wrong replies are handled as on every transport."""
         self.connection(b"one", b"two2", b"3")
         for data in (b"o", b"ne", b"twoX", b"3"):
-            self.assertIsNone(self.receive(data))
+            self.assertIsNone(self.read(data))
         self.assertEqual((self.counts.service.count, self.counts.wrong), (3, 1))
         self.assertEqual(self.transport.written, [b"one", b"two2", b"3"])
 
@@ -362,20 +362,20 @@ class DirectTests(ConnectionTestCase):
         """The reply to a message of the warm-up does not count, but the next message is sent."""
         self.connection(b"one", b"two")
         self.counters.restart(105)
-        self.receive(b"one")
+        self.read(b"one")
         self.assertEqual((self.counts.sent, self.counts.service.count), (1, 0))
 
     def test_large(self) -> None:
         """After a full receive the transport receives as before, with a larger buffer."""
         self.connection(bytes(RECEIVE_SIZE), b"two")
-        self.receive(bytes(RECEIVE_SIZE - 1))
+        self.read(bytes(RECEIVE_SIZE - 1))
         self.assertIn("doRead", vars(self.transport))
-        self.receive(b"\0" * RECEIVE_SIZE)
+        self.read(b"\0" * RECEIVE_SIZE)
         self.assertNotIn("doRead", vars(self.transport))
 
     def test_end(self) -> None:
         """The end of input and errors end the connection; a receive without data does not."""
         self.connection(b"one")
-        self.assertEqual(self.receive(b""), CONNECTION_DONE)
-        self.assertEqual(self.receive(ECONNRESET), CONNECTION_LOST)
-        self.assertIsNone(self.receive(EAGAIN))
+        self.assertEqual(self.read(b""), CONNECTION_DONE)
+        self.assertEqual(self.read(ECONNRESET), CONNECTION_LOST)
+        self.assertIsNone(self.read(EAGAIN))

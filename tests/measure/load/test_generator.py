@@ -467,7 +467,7 @@ class DatagramTests(LoadTestCase):
         self.assertEqual(result.limits, [f"1 replies were dropped {DROPPED_REMEDY}"])
 
     def test_stopped(self) -> None:
-        """After a pause of this process, received replies are read before timeouts; it is reported."""
+        """After a pause of this process, replies are read before timeouts; it is reported."""
         loading = self.datagrams(connections=1, duration=None, count=2)
         self.answer()
         self.clock.advance(5)

@@ -221,7 +221,7 @@ class PingerTests(SynchronousTestCase):
         self.assertEqual([outcome.time for outcome in self.seen], [400 * MS])
 
     def test_heldUp(self) -> None:
-        """After a pause of this process, received replies are read before timeouts; it is reported."""
+        """After a pause of this process, replies are read before timeouts; it is reported."""
         pinging = self.begin(interval=100 * MS, count=2)
         self.clock.advance(3.1)
         self.answer(probe=0)
@@ -319,7 +319,7 @@ class PingerTests(SynchronousTestCase):
         self.assertLessEqual(len(self.target.channels[0].sent), 4)
 
     def test_adaptive(self) -> None:
-        """In adaptive mode a reply is followed by the next probe; without one, the interval applies."""
+        """In adaptive mode the next probe follows a reply, or the interval if there is none."""
         self.begin(adaptive=True)
         for _ in range(5):
             self.answer()
@@ -400,7 +400,7 @@ class PingerTests(SynchronousTestCase):
         self.assertIsNone(opened.producer)
 
     def test_refused(self) -> None:
-        """If a connection is refused, its probe is lost; the next probe connects again at its time."""
+        """If a connection is refused, its probe is lost, and the next probe connects again."""
         target = Target()
         refused: Deferred[Any] = Deferred()
         target.instead = [refused]

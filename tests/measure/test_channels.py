@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.errors import ConnectionClosed
-from echoproto.measure.opening import WriteControl, openChannel
+from echoproto.measure.channels import WriteControl, openChannel
 from echoproto.units import SECOND
 
 
