@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.reactors.tcp import AcceptedTransport, TCPClient, TCPServer
-from echoproto.reactors.transports import READ_DIRECTLY, RECEIVE_SIZE, DirectTransport
+from echoproto.reactors.transports import READ_DIRECTLY, DirectTransport
 
 #: The maximum plaintext of a record (RFC 8446 section 5.1). OpenSSL returns at most one record.
 RECORD_SIZE = 16_384
@@ -84,7 +84,7 @@ class SecuredTransport(DirectTransport):
             return CONNECTION_DONE
         try:
             data = self.socket.read(RECORD_SIZE)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             return self._readFailed(error)
         if not data:
             return self._endOfInput()
@@ -108,7 +108,7 @@ class SecuredTransport(DirectTransport):
             self._sendQueue()
         return None
 
-    def _readFailed(self, error: OSError) -> Any:
+    def _readFailed(self, error: OSError | MemoryError) -> Any:
         """The reason to disconnect, if there is one."""
         if isinstance(error, ssl.SSLWantReadError):
             return None
@@ -119,13 +119,15 @@ class SecuredTransport(DirectTransport):
             return None
         if isinstance(error, ssl.SSLZeroReturnError):
             return self._endOfInput()
+        if isinstance(error, MemoryError):
+            return error
         if isinstance(error, ssl.SSLError) and not isinstance(
             error, (ssl.SSLEOFError, ssl.SSLSyscallError)
         ):
             # OpenSSL has sent an alert. Unread data would make the kernel reset the connection, and
             # the peer lose it.
-            with suppress(OSError):
-                os.read(self.socket.fileno(), RECEIVE_SIZE)
+            with suppress(OSError, MemoryError):
+                os.read(self.socket.fileno(), RECORD_SIZE)
             return error
         return CONNECTION_LOST
 
@@ -140,7 +142,7 @@ class SecuredTransport(DirectTransport):
     def _continueHandshake(self) -> Any:
         try:
             self.socket.do_handshake()
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             why = self._readFailed(error)
             # A FIN here ends nothing in order.
             return CONNECTION_LOST if why is CONNECTION_DONE else why

@@ -291,7 +291,7 @@ class TLSStream(Protocol):
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
             return False
-        except ssl.SSLError:
+        except (ssl.SSLError, MemoryError):
             self._fail(Failure())
             return False
         self._isSecured = True
@@ -317,7 +317,7 @@ class TLSStream(Protocol):
         """Whether there was a record, and more may follow."""
         try:
             data = self._decrypted.popleft() if self._decrypted else self._decrypt()
-        except ssl.SSLError:
+        except (ssl.SSLError, MemoryError):
             self._fail(Failure())
             return False
         if data is None:

@@ -313,6 +313,15 @@ class SocketTests(OnSockets):
             self.assertTrue(protocol.reason and protocol.reason.value is error)
             self.assertEqual(self.client.events[-1], "lost")
 
+    def test_noMemoryLater(self) -> None:
+        """A connection for which no memory is left later is closed, without a traceback."""
+        served = self.serve(RecordingProtocol())
+        self.client.send(b"data")
+        self.pair._sendPiece()
+        with self.patched("read", MemoryError()):
+            self.reactor.iterate(0)
+        self.assertTrue(served.reason and served.reason.check(MemoryError))
+
     def test_resetBefore(self) -> None:
         """A connection that is reset before TLS begins is lost."""
 
