@@ -7,12 +7,15 @@ a crash.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
 
 from echoproto.server.monitoring.jsonlog import jsonLines
 from echoproto.server.monitoring.logstream import logStream
+
+_log = Logger()
 
 
 def startLog(form: str, isShared: bool = False) -> None:
@@ -26,6 +29,22 @@ def startLog(form: str, isShared: bool = False) -> None:
     stream: Any = logStream(isShared)
     observer = jsonLines(isShared) if form == "json" else textFileLogObserver(stream)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    sys.unraisablehook = logUnraisable
+
+
+def logUnraisable(unraisable: Any) -> None:
+    """
+    Log in one line an exception that Python cannot raise, for which it writes a traceback.
+
+    A client can cause one: the name of the server that it requests by TLS may not be ASCII.
+
+    :param unraisable: see ``sys.unraisablehook``.
+    """
+    _log.warn(
+        "an error was ignored: {kind}: {error}",
+        kind=unraisable.exc_type.__name__,
+        error=unraisable.exc_value,
+    )
 
 
 def runForeground(reactor: Any, service: Any, handleSignals: bool = True) -> int:

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 from unittest import mock
 
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.server import runner as foreground
@@ -56,10 +57,31 @@ class LogTests(SynchronousTestCase):
             )
             self.assertIn(expected, made.stdout)
 
+    def test_unraisable(self) -> None:
+        """What Python cannot raise, such as a finalizer's exception, is logged in one line."""
+        program = (
+            "from echoproto.server.runner import startLog\n"
+            "class Failing:\n"
+            "    def __del__(self): b'\\xff'.decode('ascii')\n"
+            "startLog('text'); Failing()\n"
+        )
+        made = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(len(made.stdout.splitlines()), 1)
+        self.assertIn("an error was ignored: UnicodeDecodeError: 'ascii' codec", made.stdout)
+        self.assertEqual(made.stderr, "")
+        with capturedLogs() as events:
+            foreground.logUnraisable(mock.Mock(exc_type=ValueError, exc_value=ValueError("bad")))
+        self.assertEqual(formatEvent(events[0]), "an error was ignored: ValueError: bad")
+
     def test_begin(self) -> None:
         """The log begins once, and does not redirect standard output."""
         for form in ("text", "json"):
-            with mock.patch.object(foreground, "globalLogBeginner") as beginner:
+            with (
+                mock.patch.object(foreground, "globalLogBeginner") as beginner,
+                mock.patch.object(sys, "unraisablehook"),
+            ):
                 startLog(form)
             ([observer],) = beginner.beginLoggingTo.call_args[0]
             self.assertEqual(beginner.beginLoggingTo.call_args[1], {"redirectStandardIO": False})
