@@ -67,12 +67,10 @@ class LoadGenerator:
         )
         self._timers = self._pool.timers
         sent = messages if plan.count is None else self._limited(messages, plan.count)
-        shared = (self._pool, self._counters, sent, self._finished, self._connectionLost)
-        self._loop: ClosedLoop | OpenLoop
-        if plan.times is None:
-            self._loop = ClosedLoop(*shared, window=plan.window)
-        else:
-            self._loop = OpenLoop(*shared, times=plan.times, busyWaitNs=spin)
+        kind: type[ClosedLoop | OpenLoop] = ClosedLoop if plan.times is None else OpenLoop
+        self._loop = kind(
+            self._pool, self._counters, sent, plan, self._finished, self._connectionLost, spin
+        )
         self._begun = self._sending = self._over = False
         self._begin = self._intervalBegin = self._ended = self._lastReplyAt = 0
         self._droppedBefore = self._heldUp = 0

@@ -7,9 +7,9 @@ Connections (:mod:`.connections`, :mod:`.datagrams`) call their loop at every ex
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from echoproto.measure.load.counters import LoadCounters
+from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.pool import ConnectionPool, LoadConnection
 
 #: epoll_wait(2) waits for whole milliseconds, so for what is due sooner we wait in a busy loop.
@@ -30,8 +30,11 @@ class Loop:
     :param pool: the open connections.
     :param counters: receives the counts.
     :param messages: the messages, until the last.
+    :param plan: the window of a closed loop; the send times of an open loop.
     :param finished: called after a reply that is not followed by another message.
     :param connectionLost: called with a connection that has ended, and the reason.
+    :param busyWaitNs: nanoseconds before a message is due from which on an open loop waits in a
+        busy loop.
     """
 
     def __init__(
@@ -39,8 +42,10 @@ class Loop:
         pool: ConnectionPool,
         counters: LoadCounters,
         messages: Iterator[bytes],
+        plan: LoadPlan,
         finished: Callable[[], None],
         connectionLost: Callable[[LoadConnection, str], None],
+        busyWaitNs: int = BUSY_WAIT_NS,
     ) -> None:
         self.counters = counters
         self.messages = messages
@@ -50,6 +55,8 @@ class Loop:
         self.warn = pool.warn
         self._connections = pool.connections
         self._timers = pool.timers
+        self._plan = plan
+        self._busyWaitNs = busyWaitNs
         self._isActive = False
 
     def opened(self, connection: LoadConnection) -> None:
@@ -89,16 +96,7 @@ class Loop:
 
 
 class ClosedLoop(Loop):
-    """
-    Fills the window of each connection; after that, each reply is followed by the next message.
-
-    :param window: messages under way on each connection.
-    """
-
-    # Any: see Loop.
-    def __init__(self, *arguments: Any, window: int) -> None:
-        super().__init__(*arguments)
-        self._window = window
+    """Fills the window of each connection; then each reply is followed by the next message."""
 
     def start(self) -> None:
         """Send on all connections."""
@@ -109,7 +107,7 @@ class ClosedLoop(Loop):
     def opened(self, connection: LoadConnection) -> None:
         """See :class:`Loop`."""
         for _ in range(MAX_SENDS_PER_TURN):
-            if not self._isActive or connection.underWay >= self._window:
+            if not self._isActive or connection.underWay >= self._plan.window:
                 return
             self.settled(connection, self.monotonicNs())
         self._timers.later(0, self._openedBefore, connection)
@@ -133,23 +131,17 @@ class OpenLoop(Loop):
 
     While no connection is ready messages are not queued, but wait for their turn with the times at
     which they were due. So memory is bounded, and response times include the wait.
-
-    :param times: when messages are due, in nanoseconds since the beginning.
-    :param busyWaitNs: nanoseconds before a message is due from which on it waits in a busy loop.
     """
 
-    # Any: see Loop.
-    def __init__(self, *arguments: Any, times: Iterator[int], busyWaitNs: int) -> None:
-        super().__init__(*arguments)
-        self._times = times
-        self._busyWaitNs = busyWaitNs
-        self._turn = 0
-        self._isBlocked = False
-        # Until when no connection was ready.
-        self._waitedUntil = 0
+    _turn = 0
+    _isBlocked = False
+    # Until when no connection was ready.
+    _waitedUntil = 0
 
     def start(self) -> None:
         """Begin to send."""
+        assert self._plan.times is not None
+        self._times = self._plan.times
         self._isActive = True
         self._begin = self.monotonicNs()
         self._due = self._begin + next(self._times)

@@ -18,6 +18,7 @@ from echoproto.measure.load.connections import (
 )
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.loops import ClosedLoop, OpenLoop
+from echoproto.measure.load.plan import LoadPlan
 from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
 from echoproto.targets.interfaces import IReplyReceiver
 
@@ -65,9 +66,8 @@ class ConnectionTestCase(SynchronousTestCase):
         pool = SimpleNamespace(
             monotonicNs=lambda: self.time, warn=self.warnings.append, connections=[], timers=None
         )
-        times: Iterator[int] = iter([])
-        options = {"window": 1} if kind is ClosedLoop else {"times": times, "busyWaitNs": 0}
-        return kind(pool, self.counters, source, self.finished, self.connectionLost, **options)
+        plan = LoadPlan()
+        return kind(pool, self.counters, source, plan, self.finished, self.connectionLost)
 
     def finished(self) -> None:
         self.idle += 1

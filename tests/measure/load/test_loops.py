@@ -17,6 +17,7 @@ from echoproto.measure.load.loops import (
     ClosedLoop,
     OpenLoop,
 )
+from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.schedule import fixed
 from echoproto.measure.load.timers import Timers
 from echoproto.units import SECOND
@@ -133,14 +134,15 @@ class SenderTestCase(SynchronousTestCase):
     def now(self) -> int:
         return round(self.clock.seconds() * SECOND)
 
-    def loop(self, kind: Any, **options: Any) -> Any:
+    def loop(self, kind: Any, plan: LoadPlan, busyWaitNs: int = 0) -> Any:
         pool = SimpleNamespace(
             monotonicNs=self.now,
             warn=self.lost.append,
             connections=self.connections,
             timers=self.timers,
         )
-        return kind(pool, self.counters, self.messages, self.finished, None, **options)
+        end = self.finished
+        return kind(pool, self.counters, self.messages, plan, end, None, busyWaitNs)
 
     def finished(self) -> None:
         """There is no further message."""
@@ -153,7 +155,7 @@ class SenderTestCase(SynchronousTestCase):
 
 class ClosedLoopSendingTests(SenderTestCase):
     def sender(self, window: int) -> ClosedLoop:
-        return cast(ClosedLoop, self.loop(ClosedLoop, window=window))
+        return cast(ClosedLoop, self.loop(ClosedLoop, LoadPlan(window=window)))
 
     def test_window(self) -> None:
         """It fills the window of each connection."""
@@ -184,7 +186,7 @@ class ClosedLoopSendingTests(SenderTestCase):
 
 class OpenLoopSendingTests(SenderTestCase):
     def sender(self, times: Any, busyWaitNs: int = 0) -> OpenLoop:
-        return cast(OpenLoop, self.loop(OpenLoop, times=times, busyWaitNs=busyWaitNs))
+        return cast(OpenLoop, self.loop(OpenLoop, LoadPlan(times=times), busyWaitNs))
 
     def test_times(self) -> None:
         """Messages are sent at their times, on one connection after the other."""
