@@ -110,11 +110,7 @@ class CheckSocket:
 
 @implementer(IReplyReceiver)
 class _ConnectedProbe:
-    """
-    Notes why a connected port has no answer.
-
-    :ivar reason: the reason that the network reports; empty without one.
-    """
+    """Records the reason that the network reports for a missing answer, if it does."""
 
     reason = ""
 
