@@ -101,9 +101,11 @@ class EchoDatagramProtocol(DatagramServerProtocol):
         self._received += len(sources)
         self._bytesReceived += size
         refused = self.admission.refusals(sources)
+        if not refused:
+            return ()
         for refusal in refused.values():
             self._refused[refusal.value] += 1
-        return list(refused)
+        return tuple(refused)
 
     def sent(self, count: int, size: int) -> None:
         """Count sent replies."""

@@ -97,11 +97,12 @@ class BatchTests(SynchronousTestCase):
         """Datagrams of batches are counted as single ones are, and so are refusals and errors."""
         service = EchoDatagramProtocol(Clock())
         sources = [rawSource("192.0.2.1", port) for port in (40_000, 7, 40_001, 19)]
-        self.assertEqual(service.admit(sources, 100), [1, 3])
+        self.assertEqual(service.admit(sources, 100), (1, 3))
+        self.assertEqual(service.admit(sources[:1], 25), ())
         service.sent(1, 25)
         service.sendFailed(OSError(EPERM, "x"))
         refused = {Refusal.LOOPING_PORT.value: 2}
-        expected = DatagramTotals(4, 1, 100, 25, refused, {"send EPERM": 1})
+        expected = DatagramTotals(5, 1, 125, 25, refused, {"send EPERM": 1})
         self.assertEqual(service.totals(), expected)
 
     def test_interface(self) -> None:
