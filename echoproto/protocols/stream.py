@@ -150,6 +150,9 @@ class StreamProtocol(Protocol):
         # Read and written for every message: an attribute of the instance is found faster than one
         # of the class.
         self.bytesReceived, self.discarding = 0, False
+        # An attribute that is set first when there are many connections triples the memory of
+        # attributes of all of them: Python stores the later ones of a class in a way of its own.
+        self._receivedAtCheck = self._unsent = 0
         self._openedAt = self._quietSince = self.factory.clock.seconds()
         self.factory.tracker.add(self)
         transport.registerProducer(self, True)

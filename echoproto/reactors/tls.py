@@ -29,6 +29,9 @@ from echoproto.reactors.transports import READ_DIRECTLY, DirectTransport
 #: The maximum plaintext of a record (RFC 8446 section 5.1). OpenSSL returns at most one record.
 RECORD_SIZE = 16_384
 
+#: Full records of one connection that are received in one turn, at most.
+FULL_RECORDS_PER_TURN = 16
+
 _WANTS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 # Without the first, OpenSSL 3 answers a FIN with an alert, and sends nothing any more.
@@ -51,6 +54,10 @@ class SecuredTransport(DirectTransport):
     _isPaused = False
     _inputEnded = False
     _closeNotifySent = False
+    # To look for a further record in vain costs a system call: it is done only after a message of
+    # several records.
+    _recordsPerTurn = 1
+    _isInMessage = False
     # Whether OpenSSL must send before it can receive: an answer to a request for new keys.
     _readWaitsForRoom = False
     # The part of our close_notify that the kernel had no room for.
@@ -75,22 +82,36 @@ class SecuredTransport(DirectTransport):
 
     def doRead(self) -> Any:
         """
-        Continue the handshake, or receive one record, call the protocol, and send its reply as
-        :class:`~echoproto.reactors.transports.DirectStream` does.
+        Continue the handshake, or receive a record and deliver it; several if they are full and
+        messages of several records have arrived before.
         """
         if not self._isSecured:
             return self._continueHandshake()
         if self._inputEnded:
             return CONNECTION_DONE
-        try:
-            data = self.socket.read(RECORD_SIZE)
-        except (OSError, MemoryError) as error:
-            return self._readFailed(error)
-        if not data:
-            return self._endOfInput()
+        for _ in range(self._recordsPerTurn):
+            try:
+                data = self.socket.read(RECORD_SIZE)
+            except (OSError, MemoryError) as error:
+                self._recordsPerTurn = 1
+                return self._readFailed(error)
+            if not data:
+                return self._endOfInput()
+            self._deliver(data)
+            isInMessage, self._isInMessage = self._isInMessage, len(data) == RECORD_SIZE
+            if not self._isInMessage:
+                if isInMessage:
+                    self._recordsPerTurn = FULL_RECORDS_PER_TURN
+                return None
+            if self._isPaused or self.disconnecting or self._aborting or not self.connected:
+                return None
+        return None
+
+    def _deliver(self, data: bytes) -> None:
+        """Call the protocol, and send its reply as ``DirectStream.doRead`` does."""
         if self.isQueued or self.dataBuffer:
             self.protocol.dataReceived(data)
-            return None
+            return
         self.isQueued = True
         self.protocol.dataReceived(data)
         if (
@@ -106,7 +127,6 @@ class SecuredTransport(DirectTransport):
         else:
             self.isQueued = False
             self._sendQueue()
-        return None
 
     def _readFailed(self, error: OSError | MemoryError) -> Any:
         """The reason to disconnect, if there is one."""
