@@ -1,0 +1,1 @@
+"""The files for containers, balancers and monitoring, tested with the programs that read them."""
