@@ -7,6 +7,7 @@ slows the machine down affects all of them. Ratios are those of figures of the s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -135,7 +136,11 @@ class RowResult:
         ]
 
     def _ratio(self, other: str) -> MedianRange:
-        return medianRange(figures[OURS] / figures.get(other, 1.0) for figures in self.rounds)
+        return medianRange(
+            # A short measurement may find no processor time at all.
+            figures[OURS] / theirs if (theirs := figures.get(other, 1.0)) else math.inf
+            for figures in self.rounds
+        )
 
 
 def measureRow(row: Row, rounds: int, seconds: float, quick: bool = False) -> RowResult:

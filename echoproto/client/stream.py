@@ -105,7 +105,7 @@ class EchoClient(Protocol):
         self._closed = closed
         self._write()
 
-        def over(result: Any) -> Any:
+        def over(result: object) -> Any:
             stop(timer)
             return result
 

@@ -39,7 +39,7 @@ class ParentPipe(Int32StringReceiver):
         """See ``Int32StringReceiver``."""
         self.messageReceived(pickle.loads(string))
 
-    def messageReceived(self, message: Any) -> None:
+    def messageReceived(self, message: object) -> None:
         """The parent has sent a message while the reactor runs."""
 
     def sendReport(self, line: bytes) -> None:

@@ -12,12 +12,11 @@ from __future__ import annotations
 from fcntl import ioctl
 from struct import unpack
 from termios import TIOCOUTQ
-from typing import Any
 
 from echoproto.protocols.socketoptions import socketOf
 
 
-def unsentBytes(transport: Any) -> int:
+def unsentBytes(transport: object) -> int:
     """
     Unacknowledged bytes in the kernel's send queue (SIOCOUTQ, tcp(7); unix(7)).
 

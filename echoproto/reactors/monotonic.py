@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from twisted.internet.base import ReactorBase
 
 
-def useMonotonicTime(reactor: Any) -> None:
+def useMonotonicTime(reactor: object) -> None:
     """
     Make ``reactor.seconds()``, by which timed calls are due, a monotonic clock.
 

@@ -30,7 +30,7 @@ class IRelayTransport(Interface):
 
     bytesRelayed = Attribute("Number of bytes received while relaying, since the connection began.")
 
-    def relayTo(target: Any) -> None:
+    def relayTo(target: object) -> None:
         """
         From now on write what is received to ``target`` instead of calling ``dataReceived``, until
         :meth:`stopRelaying`, ``loseConnection``, or the end of input. Nothing else changes for the
@@ -138,7 +138,7 @@ class RelayStream(DirectStream):
             target._keep(rest, 0)
         return taken > 0
 
-    def startTLS(self, *arguments: Any) -> None:
+    def startTLS(self, *arguments: object) -> None:
         """See ``ITLSTransport``."""
         self.stopRelaying()
         super().startTLS(*arguments)

@@ -25,7 +25,7 @@ from echoproto.server.ports import Platform
 from echoproto.server.privileges import mayRemove
 
 
-def _acceptWaiting(port: Any) -> None:
+def _acceptWaiting(port: object) -> None:
     """
     Accept the connections in the listen backlog, which the kernel would reset, with their data,
     when the port is closed; and receive waiting datagrams. Bounded: a stream port accepts more in

@@ -57,7 +57,7 @@ _FIRST_UNPRIVILEGED_PORT = 1024
 
 
 def openStream(
-    reactor: Any, listener: Listener, factory: Factory, streams: StreamReactor | None = None
+    reactor: object, listener: Listener, factory: Factory, streams: StreamReactor | None = None
 ) -> IListeningPort:
     """
     Listen with ``factory``; raises the error of Twisted's endpoint.
@@ -70,7 +70,7 @@ def openStream(
 
 
 def _openStream(
-    reactor: Any, listener: Listener, factory: Factory, streams: StreamReactor
+    reactor: object, listener: Listener, factory: Factory, streams: StreamReactor
 ) -> IListeningPort:
     if listener.passed is not None:
         return adoptStream(reactor, listener.passed, factory)
@@ -89,7 +89,7 @@ def _openStream(
 
 
 def openDatagrams(
-    reactor: Any, listener: Listener, protocol: DatagramServerProtocol
+    reactor: object, listener: Listener, protocol: DatagramServerProtocol
 ) -> IListeningPort:
     """Listen with ``protocol``; raises ``CannotListenError``."""
     if listener.passed is not None:

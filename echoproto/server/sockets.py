@@ -164,7 +164,7 @@ class StreamReactor:
         return port
 
 
-def setListenerOptions(port: Any, userTimeout: float) -> None:
+def setListenerOptions(port: object, userTimeout: float) -> None:
     """
     Set options of a listening TCP socket that its connections inherit: those of every connection,
     and TCP_USER_TIMEOUT (tcp(7)), with which the kernel ends connections whose client acknowledges

@@ -180,7 +180,7 @@ def adoptStream(reactor: Any, passed: PassedSocket, factory: IProtocolFactory) -
 
 
 def adoptDatagrams(
-    reactor: Any, passed: PassedSocket, protocol: DatagramProtocol
+    reactor: object, passed: PassedSocket, protocol: DatagramProtocol
 ) -> IListeningPort:
     """
     Answer datagrams to ``passed`` with ``protocol``, from the address that they were sent to;

@@ -173,7 +173,7 @@ class _Attempts:
             self._succeeded, self._failed, callbackArgs=(address,), errbackArgs=(address,)
         )
 
-    def _succeeded(self, protocol: Any, address: str) -> None:
+    def _succeeded(self, protocol: object, address: str) -> None:
         del self._pending[address]
         self._host.prefer(address)
         self._end()

@@ -118,7 +118,7 @@ class ConnectionPool:
         opening = openChannel(self._target, connection, self._clock, self._timeout)
         self._opening.add(opening)
 
-        def opened(result: Any) -> None:
+        def opened(result: object) -> None:
             self._opening.discard(opening)
             self.pending -= 1
             if isinstance(result, Failure):

@@ -83,7 +83,7 @@ class PingChannel:
         opening = self._opening = openChannel(*self._parameters)
         return opening.addBoth(self._ended).addCallback(self._opened)
 
-    def _ended(self, result: Any) -> Any:
+    def _ended(self, result: object) -> Any:
         self._opening = None
         return result
 

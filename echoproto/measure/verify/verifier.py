@@ -146,7 +146,7 @@ class StreamVerifier:
         """End now; bytes under way do not count as missing."""
         self._end(STOPPED)
 
-    def _opened(self, channel: Any) -> None:
+    def _opened(self, channel: object) -> None:
         self._opening = None
         self._channel = channel
         self._began = self._lastReceivedAt = self._monotonicNs()

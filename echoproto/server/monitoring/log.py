@@ -239,6 +239,6 @@ class LogObserver:
         self._interval.lines += 1
         return True
 
-    def _say(self, event: str, text: str, **fields: Any) -> None:
+    def _say(self, event: str, text: str, **fields: object) -> None:
         # Never a field "message": Twisted's legacy observers would take it for the line.
         self._log.info("{listener} " + text, event=event, listener=self._listener, **fields)

@@ -104,7 +104,7 @@ class SharedListeners:
 
     # The reactors are Any, as of the functions of echoproto.server.ports.
 
-    def openStream(self, reactor: Any, listener: Listener, factory: Factory) -> IListeningPort:
+    def openStream(self, reactor: object, listener: Listener, factory: Factory) -> IListeningPort:
         """
         Open a stream listener; see :func:`echoproto.server.ports.openStream`.
 
@@ -118,7 +118,9 @@ class SharedListeners:
         ports = [openStream(reactor, listener, factory, streams) for _ in range(self._workers)]
         return self._share(listener, ports)
 
-    def openDatagrams(self, reactor: Any, listener: Listener, protocol: object) -> IListeningPort:
+    def openDatagrams(
+        self, reactor: object, listener: Listener, protocol: object
+    ) -> IListeningPort:
         """Open a datagram listener; see :func:`echoproto.server.ports.openDatagrams`."""
         if listener.passed is not None:
             return self._share(

@@ -97,11 +97,11 @@ class SupervisorPipe(ParentPipe):
 
     onMessage: Callable[[Any], None]
 
-    def messageReceived(self, message: Any) -> None:
+    def messageReceived(self, message: object) -> None:
         """See ``ParentPipe``."""
         self.onMessage(message)
 
-    def report(self, **report: Any) -> None:  # Any: values that JSON can carry
+    def report(self, **report: object) -> None:
         """Send one report."""
         self.sendReport(json.dumps(report).encode())
 
