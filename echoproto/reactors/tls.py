@@ -23,6 +23,7 @@ from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.reactors.readwatch import ReadWatch
 from echoproto.reactors.tcp import AcceptedTransport, TCPClient, TCPServer
 from echoproto.reactors.transports import READ_DIRECTLY, DirectTransport
 
@@ -31,6 +32,8 @@ RECORD_SIZE = 16_384
 
 #: Full records of one connection that are received in one turn, at most.
 FULL_RECORDS_PER_TURN = 16
+
+_watch = ReadWatch()
 
 _WANTS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -91,7 +94,7 @@ class SecuredTransport(DirectTransport):
             return CONNECTION_DONE
         for _ in range(self._recordsPerTurn):
             try:
-                data = self.socket.read(RECORD_SIZE)
+                data = self._readRecord()
             except (OSError, MemoryError) as error:
                 self._recordsPerTurn = 1
                 return self._readFailed(error)
@@ -106,6 +109,13 @@ class SecuredTransport(DirectTransport):
             if self._isPaused or self.disconnecting or self._aborting or not self.connected:
                 return None
         return None
+
+    def _readRecord(self) -> bytes:
+        _watch.begin(self.socket)
+        try:
+            return self.socket.read(RECORD_SIZE)
+        finally:
+            _watch.end()
 
     def _deliver(self, data: bytes) -> None:
         """Call the protocol, and send its reply as ``DirectStream.doRead`` does."""
@@ -161,7 +171,11 @@ class SecuredTransport(DirectTransport):
 
     def _continueHandshake(self) -> Any:
         try:
-            self.socket.do_handshake()
+            _watch.begin(self.socket)
+            try:
+                self.socket.do_handshake()
+            finally:
+                _watch.end()
         except (OSError, MemoryError) as error:
             why = self._readFailed(error)
             # A FIN here ends nothing in order.
@@ -365,6 +379,7 @@ def secureSocket(
     """
     if type(transport) not in _SECURED:
         return False
+    _watch.start()
     plain = transport.socket
     context.options |= _OPTIONS
     transport.stopReading()

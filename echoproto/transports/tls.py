@@ -56,6 +56,14 @@ READ_SIZE = 2**14
 #: One receive may hold 11,000 records of one byte.
 RECORDS_PER_TURN = 64
 
+#: Received bytes that are given to OpenSSL at once: about the longest record. They may be hundreds
+#: of records without data, such as changes of keys, which OpenSSL handles in one call.
+PIECE_SIZE = 2**14 + 2**8
+
+#: Pieces without a whole record of data, after which other connections have their turns. A record
+#: may begin in one piece and end in the next.
+VAIN_PIECES = 2
+
 #: Bytes written before the handshake above which a push producer is paused.
 QUEUE_LIMIT = 2**16
 
@@ -96,6 +104,8 @@ class TLSStream(Protocol):
         self._inputEnded = self._outputEnded = self._closeNotifySent = False
         # Written before the handshake.
         self._unwritten: list[bytes] = []
+        # Received, and not yet given to OpenSSL.
+        self._undecrypted: deque[bytes] = deque()
         # Decrypted, and not yet delivered; empty bytes are the end.
         self._decrypted: deque[bytes] = deque()
         # The producer of the wrapped protocol, and whether it is a push producer.
@@ -251,7 +261,8 @@ class TLSStream(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt ``data``, and deliver it."""
-        self._incoming.write(data)
+        for start in range(0, len(data), PIECE_SIZE):
+            self._undecrypted.append(data[start : start + PIECE_SIZE])
         self._read()
 
     def readConnectionLost(self) -> None:
@@ -278,13 +289,28 @@ class TLSStream(Protocol):
 
     def _read(self) -> None:
         """Continue the handshake, and deliver what is received, a bounded number of records."""
-        if self._isSecured or self._completeHandshake():
-            for _ in range(RECORDS_PER_TURN):
-                if self._isLost or not self._deliverRecord():
-                    break
-            else:
-                self._pauseForTurn()
+        isReady = self._isSecured or self._completeHandshake()
+        while self._undecrypted and not (isReady or self._isSecured):
+            self._incoming.write(self._undecrypted.popleft())
+            isReady = self._completeHandshake()
+        if isReady:
+            self._deliverRecords()
         self._flush()
+
+    def _deliverRecords(self) -> None:
+        records = vain = 0
+        while records < RECORDS_PER_TURN and not self._isLost:
+            if self._deliverRecord():
+                records, vain = records + 1, 0
+            elif not self._undecrypted:
+                return
+            elif vain == VAIN_PIECES:
+                break
+            else:
+                self._incoming.write(self._undecrypted.popleft())
+                vain += 1
+        if not self._isLost:
+            self._pauseForTurn()
 
     def _completeHandshake(self) -> bool:
         try:
@@ -323,6 +349,7 @@ class TLSStream(Protocol):
         if data is None:
             return False
         if not data:
+            self._undecrypted.clear()
             self._endInput()
             return False
         # After loseConnection() TCP delivers nothing either.
@@ -415,6 +442,7 @@ class TLSStream(Protocol):
     def _fail(self, reason: Failure) -> None:
         """End the connection, after OpenSSL's alert."""
         self._reason = self._reason or reason
+        self._undecrypted.clear()
         self._stopProducer()
         self._flush()
         self.transport.loseConnection()

@@ -24,6 +24,7 @@ from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING, Greet
 from echoproto.protocols.observer import CloseReason
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS, PIECE_SIZE, QUEUE_LIMIT
+from echoproto.transports import tls as module
 from echoproto.transports.tls import RECORDS_PER_TURN, TLSStream, TLSStreamFactory
 from tests.certificates import authority, clientContext, issued, serverContext, serverPEM
 
@@ -415,6 +416,49 @@ class ManyRecordsTests(TLSTestCase):
             protocol.link.resumeProducing()
         self.turn()
         self.assertEqual(len(protocol.received), RECORDS_PER_TURN + 1)
+        self.assertTrue(self.pair.server.reading)
+
+    def test_lostMeanwhile(self) -> None:
+        """When the connection is lost while records are delivered, the others are not."""
+
+        class LosingProtocol(RecordingProtocol):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.link.connectionLost(Failure(ConnectionLost()))
+
+        protocol = self.serve(LosingProtocol())
+        self.sendRecords(3)
+        self.assertEqual(protocol.events, ["made", "data", "lost"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_halfClosed(self) -> None:
+        """Records that have arrived with one that makes the protocol half-close are delivered."""
+
+        class AnsweringProtocol(RecordingProtocol):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.link.loseWriteConnection()
+
+        protocol = self.serve(AnsweringProtocol())
+        self.sendRecords(3)
+        self.turn()
+        self.assertEqual(protocol.received, b"xxx")
+        self.assertEqual(self.client.events, ["closeNotify"])
+
+    def test_noData(self) -> None:
+        """
+        Pieces in which OpenSSL finds no data, but perhaps hundreds of other records, are handled
+        two in a turn.
+        """
+        self.serve(RecordingProtocol())
+        with mock.patch.object(self.server, "_tls") as tls:
+            tls.read.side_effect = ssl.SSLWantReadError
+            self.server.dataReceived(bytes(5 * module.PIECE_SIZE))
+            for left in (3, 1):
+                self.assertEqual(len(self.server._undecrypted), left)
+                self.assertFalse(self.pair.server.reading)
+                self.turn()
+        self.assertFalse(self.server._undecrypted)
         self.assertTrue(self.pair.server.reading)
 
     def test_pausedAtTheEnd(self) -> None:
