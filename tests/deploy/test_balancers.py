@@ -183,7 +183,9 @@ class BalancerTests(BalancerCase):
 
     def test_nginx(self) -> None:
         """The same for nginx, with datagrams."""
-        options = ["-g", "daemon off; pid /dev/null; error_log /dev/null;", "-c"]
+        # At its end nginx removes the file of its pid.
+        settings = f"daemon off; pid {os.path.abspath(self.mktemp())}; error_log stderr;"
+        options = ["-g", settings, "-c"]
         self.start("nginx/nginx.conf", ("listen ", "listen 127.0.0.1:"), program("nginx"), *options)
         self.checkStreams()
         self.checkDatagrams(8000)
