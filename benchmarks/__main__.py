@@ -68,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _store(results: list[RowResult], folder: Path) -> None:
-    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
+    # A path of this machine would tell a reader nothing.
+    words = ["PATH" if "/" in word else word for word in sys.argv[1:]]
+    command = " ".join(["python -m benchmarks", *words])
     (folder / "performance.json").write_text(json.dumps(asJSON(results), indent=1) + "\n")
     (folder / "performance.md").write_text(asPage(results, command) + "\n")
     plot(results, folder / "performance.svg")

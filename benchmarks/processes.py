@@ -149,8 +149,12 @@ def runClient(command: list[str], seconds: float) -> Any:
                 command, capture_output=True, timeout=seconds + MARGIN, check=False, cwd=ROOT
             )
     except subprocess.TimeoutExpired:
-        raise BenchmarkError(f"does not finish: {' '.join(command)}") from None
+        raise BenchmarkError(f"does not finish: {_withoutFolder(command)}") from None
     if finished.returncode:
         lines = finished.stderr.decode(errors="replace").splitlines() or ["no output"]
-        raise BenchmarkError(f"{lines[-1]} ({' '.join(command)})")
+        raise BenchmarkError(f"{lines[-1]} ({_withoutFolder(command)})")
     return json.loads(finished.stdout)
+
+
+def _withoutFolder(command: list[str]) -> str:
+    return " ".join([Path(command[0]).name, *command[1:]])
