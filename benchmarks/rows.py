@@ -150,7 +150,7 @@ def _memoryRows(base: Checkout) -> list[Row]:
                 Promise(
                     base.name,
                     0.5,
-                    reason="OpenSSL itself needs most: a bare loop on the same module has 0.96 of it",
+                    reason="OpenSSL itself needs most: a bare loop on the same module has 0.96",
                 ),
             ),
             servers("tls", UVLOOP, AIOFASTNET),
