@@ -389,12 +389,13 @@ def secureSocket(
     why: Any = None
     try:
         # A copy, because a failure closes it.
-        transport.socket = context.wrap_socket(
-            plain.dup(),
-            server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
-            do_handshake_on_connect=False,
-            server_hostname=hostname,
-        )
+        with plain.dup() as copy:
+            transport.socket = context.wrap_socket(
+                copy,
+                server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
+                do_handshake_on_connect=False,
+                server_hostname=hostname,
+            )
     except ConnectionError:
         why = CONNECTION_LOST
     except (OSError, MemoryError) as error:

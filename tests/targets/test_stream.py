@@ -15,7 +15,7 @@ from echoproto.errors import ConnectionClosed
 from echoproto.protocols.echo import EchoFactory
 from echoproto.targets.host import ResolvedHost
 from echoproto.targets.interfaces import IStreamChannel, ITarget
-from echoproto.targets.stream import StreamTarget
+from echoproto.targets.stream import StreamChannel, StreamTarget
 from echoproto.testing import MemoryTransport, endpointTo
 from echoproto.transports.tls import TLSStreamFactory
 from tests.certificates import clientContext, serverContext
@@ -198,6 +198,12 @@ class StreamTests(SynchronousTestCase):
         for _ in range(2):
             channel.close()
             self.pairs[0].pump()
+
+    def test_noHalfClose(self) -> None:
+        """A transport that cannot half-close, such as one of Twisted's TLS, stays as it is."""
+        channel: Any = StreamChannel(self.receiver, 4, lambda: 0)
+        channel.transport = object()
+        self.assertFalse(channel.loseWriteConnection())
 
     def test_notTrusted(self) -> None:
         """An untrusted certificate fails the opening."""

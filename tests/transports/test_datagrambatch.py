@@ -139,8 +139,11 @@ class BatchTests(SynchronousTestCase):
 
 
 class AvailableTests(SynchronousTestCase):
-    def tearDown(self) -> None:
-        datagramBatch.cache_clear()
+    def setUp(self) -> None:
+        for made in (datagramBatch, datagrambatch._memory, datagrambatch._libc):
+            made.cache_clear()
+
+    tearDown = setUp
 
     def test_shared(self) -> None:
         """All ports of a family share their memory."""
