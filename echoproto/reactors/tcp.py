@@ -40,6 +40,9 @@ class AcceptedTransport(tcp.Server):
         self.server, self.client, self.sessionno = server, client, sessionno
         self.hostname = client[0]
         self._protocolName = type(protocol).__name__
+        if server is None:
+            # An adopted connection: who accepted it may have it, too.
+            self._shouldShutdown = True
         self.startReading()
         self.connected = 1
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -20,7 +21,9 @@ from echoproto.reactors.tcp import (
 from tests.reactors.turns import Recorder, TurnTestCase
 
 
-class AcceptTests(TurnTestCase):
+class AcceptTestCase(TurnTestCase):
+    """A port, and clients that connect to it."""
+
     def setUp(self) -> None:
         super().setUp()
         self.recorders: list[Any] = []
@@ -45,10 +48,12 @@ class AcceptTests(TurnTestCase):
     def accept(self) -> Any:
         """Accept one connection, and return its transport."""
         before = len(self.recorders)
-        self.connect()
+        self.peers = self.connect()
         self.turnUntil(lambda: len(self.recorders) > before)
         return self.recorders[-1].transport
 
+
+class AcceptTests(AcceptTestCase):
     def test_accepts(self) -> None:
         """All waiting connections are accepted in one turn, and protocols get their addresses."""
         clients = self.connect(5)
@@ -128,10 +133,11 @@ class AcceptTests(TurnTestCase):
         peer.close()
 
 
-class CloseTests(TurnTestCase):
+class CloseTests(AcceptTestCase):
     def closing(self) -> Any:
         """Close a connection, and return the calls of its socket."""
-        recorder, peer = self.adopt()
+        self.accept()
+        recorder, peer = self.recorders[-1], self.peers[-1]
         with mock.patch.object(
             recorder.transport, "socket", wraps=recorder.transport.socket
         ) as made:
@@ -144,6 +150,14 @@ class CloseTests(TurnTestCase):
         """A socket that no other process can have is closed without shutdown(2)."""
         self.patch(AcceptedTransport, "_shouldShutdown", False)
         self.closing().shutdown.assert_not_called()
+
+    def test_adopted(self) -> None:
+        """The client of an adopted connection gets its FIN although another has the socket, too."""
+        recorder, peer = self.adopt()
+        with socket.socket(fileno=os.dup(recorder.transport.fileno())):
+            recorder.transport.loseConnection()
+            self.turnUntil(lambda: recorder.reason)
+            self.assertEqual(peer.recv(1), b"")
 
     def test_forked(self) -> None:
         """After a fork, the client gets its FIN although the child has the socket, too."""
