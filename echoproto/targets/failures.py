@@ -40,6 +40,8 @@ def failureReason(failure: Failure) -> str:
     error = failure.value
     if isinstance(error, ConnectionRefusedError):
         return "refused: nothing listens there"
+    if isinstance(error, ssl.SSLError) and "CERTIFICATE_REQUIRED" in (error.reason or ""):
+        return "the server demands a client certificate, which this command does not have"
     # The kernel's text, without Twisted's prefix.
     text = error.args[0] if isinstance(error, ConnectError) and error.args else ""
     return str(text or error).rstrip(".")

@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.stream import canHalfClose
+from echoproto.targets.failures import failureReason
 from echoproto.targets.host import HostTarget, ResolvedHost
 from echoproto.targets.interfaces import (
     SERVER_CLOSED,
@@ -111,9 +112,7 @@ class StreamChannel(Protocol):
         elif reason.check(ConnectionDone):
             self._receiver.connectionLost(SERVER_CLOSED)
         else:
-            self._receiver.connectionLost(
-                f"connection lost: {reason.getErrorMessage()}".rstrip(".")
-            )
+            self._receiver.connectionLost(f"connection lost: {failureReason(reason)}")
 
     def close(self) -> None:
         """See :class:`.IChannel`. A second call does nothing."""

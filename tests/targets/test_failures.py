@@ -27,6 +27,14 @@ class FailureReasonTests(SynchronousTestCase):
         ):
             self.assertEqual(failureReason(Failure(error)), reason)
 
+    def test_clientCertificate(self) -> None:
+        """That the server demands a certificate of the client is said in words."""
+        error = ssl.SSLError(1, "alert")
+        vars(error).update(reason="TLSV13_ALERT_CERTIFICATE_REQUIRED")
+        self.assertIn("demands a client certificate", failureReason(Failure(error)))
+        vars(error).update(reason=None)
+        self.assertIn("alert", failureReason(Failure(error)))
+
 
 class SendErrorReasonTests(SynchronousTestCase):
     def test_words(self) -> None:
