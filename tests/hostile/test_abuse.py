@@ -44,8 +44,8 @@ STREAMS = f"tcp:0:interface={HERE}"
 
 DESCRIPTORS, CLIENTS = 64, 120
 
-#: Remaining descriptors for clients, with one listener.
-PLACES = DESCRIPTORS - RESERVED_DESCRIPTORS - 1
+#: Remaining descriptors for clients; a listener has two.
+PLACES = DESCRIPTORS - RESERVED_DESCRIPTORS - 2
 
 #: Seconds for which the clients stay connected.
 STAY = 5.0
