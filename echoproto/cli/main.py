@@ -66,16 +66,20 @@ class LazyGroup(click.Group):
     """A group whose help and completion list :data:`COMMANDS` without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """See ``click.Group``."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """See ``click.Group``."""
         return importCommand(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See ``click.Group``."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """See ``click.Group``."""
         from click.shell_completion import CompletionItem
 
         found = [

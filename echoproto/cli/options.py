@@ -39,6 +39,7 @@ class GroupedCommand(click.Command):
     """A command whose help shows options under their titles, its own before the shared ones."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See ``click.Command``."""
         options = [param for param in self.params if isinstance(param, _GroupedOption)]
         titles = dict.fromkeys(param.title for param in options)
         shared = (CONNECTION_OPTIONS, OUTPUT_OPTIONS)

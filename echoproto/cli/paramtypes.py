@@ -44,6 +44,7 @@ class ParsedParamType(click.ParamType):  # type: ignore[type-arg]  # generic onl
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
+        """See ``click.ParamType``."""
         if not isinstance(value, str):
             return value
         try:

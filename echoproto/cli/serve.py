@@ -137,10 +137,12 @@ class ServeCommand(click.Command):
     """Passes its words on to :class:`ServeOptions`, the only parser of server options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See ``click.Command``."""
         ctx.args = list(args)
         return ctx.args
 
     def invoke(self, ctx: click.Context) -> int:
+        """See ``click.Command``."""
         options: Any = ServeOptions()  # Any: of twisted.usage
         try:
             options.parseOptions(ctx.args)
@@ -150,6 +152,7 @@ class ServeCommand(click.Command):
         return status
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """See ``click.Command``."""
         from click.shell_completion import CompletionItem
 
         options: Any = ServeOptions()  # Any: of twisted.usage

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import Attribute, Interface, implementer
 
 from echoproto.reactors.pipe import SplicePipe
-from echoproto.reactors.transports import LARGE_RECEIVE_SIZE, RECEIVE_SIZE, DirectStream
+from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
 
 
 class IRelayTransport(Interface):
@@ -113,10 +113,8 @@ class RelayStream(DirectStream):
             data = self.socket.recv(size)
         except OSError as error:
             return None if error.errno == EAGAIN else CONNECTION_LOST
-        if len(data) == size:
-            self._receiveSize = LARGE_RECEIVE_SIZE
-        elif size != RECEIVE_SIZE and len(data) < RECEIVE_SIZE // 2:
-            self._receiveSize = RECEIVE_SIZE
+        if len(data) == size or size != RECEIVE_SIZE:
+            self._adaptReceiveSize(size, len(data))
         if not data:
             return self._dataReceived(data)
         self.bytesRelayed += len(data)

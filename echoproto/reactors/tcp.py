@@ -131,13 +131,18 @@ class TCPPort(tcp.Port):
             names = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
             address = (names[0], *address[1:])
         factory: Any = self.factory
-        protocol = factory.buildProtocol(self._buildAddr(address))
-        if protocol is None:
-            made.close()
-            return
-        number = self.sessionno
-        self.sessionno = number + 1
-        protocol.makeConnection(self.transport(made, protocol, address, self, number, self.reactor))
+        transport = None
+        try:
+            protocol = factory.buildProtocol(self._buildAddr(address))
+            if protocol is not None:
+                number = self.sessionno
+                self.sessionno = number + 1
+                transport = self.transport(made, protocol, address, self, number, self.reactor)
+        finally:
+            if transport is None:
+                made.close()
+        if transport is not None:
+            protocol.makeConnection(transport)
 
 
 class TCPConnector(tcp.Connector):

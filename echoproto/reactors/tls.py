@@ -117,27 +117,6 @@ class SecuredTransport(DirectTransport):
         finally:
             _watch.end()
 
-    def _deliver(self, data: bytes) -> None:
-        """Call the protocol, and send its reply as ``DirectStream.doRead`` does."""
-        if self.isQueued or self.dataBuffer:
-            self.protocol.dataReceived(data)
-            return
-        self.isQueued = True
-        self.protocol.dataReceived(data)
-        if (
-            self.disconnecting
-            or self._writeDisconnecting
-            or self.producerPaused
-            or not self._tempDataBuffer
-            or not self.isQueued
-            or (self.producer is not None and not self.streamingProducer)
-            or self.reactor._newTimedCalls
-        ):
-            self.reactor.flushing.append(self)
-        else:
-            self.isQueued = False
-            self._sendQueue()
-
     def _readFailed(self, error: OSError | MemoryError) -> Any:
         """The reason to disconnect, if there is one."""
         if isinstance(error, ssl.SSLWantReadError):

@@ -155,42 +155,16 @@ class DirectTransport(tcp.Connection):
         self._maybePauseProducer()
         super().startWriting()
 
-    def _dataReceived(self, data: bytes | None) -> Any:
-        if not data and self._sendFailed:
-            return CONNECTION_LOST
-        return super()._dataReceived(data)
-
-    def connectionLost(self, reason: Failure) -> None:
-        """See ``FileDescriptor``."""
-        super().connectionLost(reason)
-        # Breaks the cycle of references.
-        self.logContext = None
-
-
-class DirectStream(DirectTransport):
-    """A TCP transport that sends a reply as soon as ``dataReceived`` returns."""
-
-    def doRead(self) -> Any:
+    def _deliver(self, data: bytes) -> None:
         """
-        Receive once, call the protocol, send its reply.
+        Call the protocol, and send its reply.
 
         If the protocol has scheduled a call, which may write more, or has done anything but write,
         the reply waits until the turn ends.
         """
-        size = self._receiveSize
-        try:
-            data = self.socket.recv(size)
-        except OSError as error:
-            return None if error.errno == EAGAIN else CONNECTION_LOST
-        if len(data) == size:
-            self._receiveSize = LARGE_RECEIVE_SIZE
-        elif size != RECEIVE_SIZE and len(data) < RECEIVE_SIZE // 2:
-            self._receiveSize = RECEIVE_SIZE
-        if not data:
-            return self._dataReceived(data)
         if self.isQueued or self.dataBuffer:
             self.protocol.dataReceived(data)
-            return None
+            return
         # Pretend to be queued, so that a reply is sent here and not listed.
         self.isQueued = True
         self.protocol.dataReceived(data)
@@ -207,7 +181,46 @@ class DirectStream(DirectTransport):
         else:
             self.isQueued = False
             self._sendQueue()
+
+    def _dataReceived(self, data: bytes | None) -> Any:
+        if not data and self._sendFailed:
+            return CONNECTION_LOST
+        return super()._dataReceived(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See ``FileDescriptor``."""
+        super().connectionLost(reason)
+        # Breaks the cycle of references.
+        self.logContext = None
+
+
+class DirectStream(DirectTransport):
+    """A TCP transport that sends a reply as soon as ``dataReceived`` returns."""
+
+    def doRead(self) -> Any:
+        """Receive once, call the protocol, send its reply."""
+        size = self._receiveSize
+        try:
+            data = self.socket.recv(size)
+        except OSError as error:
+            return None if error.errno == EAGAIN else CONNECTION_LOST
+        if len(data) == size or size != RECEIVE_SIZE:
+            self._adaptReceiveSize(size, len(data))
+        if not data:
+            return self._dataReceived(data)
+        self._deliver(data)
         return None
+
+    def _adaptReceiveSize(self, size: int, received: int) -> None:
+        """
+        Choose the size of the next receive.
+
+        :param size: that of the last one, which has got ``received`` bytes.
+        """
+        if received == size:
+            self._receiveSize = LARGE_RECEIVE_SIZE
+        elif received < RECEIVE_SIZE // 2:
+            self._receiveSize = RECEIVE_SIZE
 
 
 class UNIXServer(DirectTransport, unix.Server):

@@ -149,7 +149,8 @@ class BalancerCase(SynchronousTestCase):
     def checkStop(self) -> None:
         """
         Every new client is served after a server has stopped; with health checks also meanwhile.
-        Without them, one that comes at the moment in which the server closes its port may be lost.
+        Without them, one that comes at the moment in which the server closes its port may get
+        nothing; never a part.
         """
         server = self.servers[0]
         server.process.send_signal(signal.SIGTERM)
@@ -160,6 +161,8 @@ class BalancerCase(SynchronousTestCase):
         while server.process.poll() is None:
             if self.lameDuck:
                 self.checkClient()
+            else:
+                self.assertIn(halfCloseEcho(self.address, b"new client"), (b"", b"new client"))
         self.assertEqual(server.process.wait(), 0)
         self.checkClient()
         self.assertNotIn("aborted", self.log())

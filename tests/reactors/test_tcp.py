@@ -102,6 +102,19 @@ class AcceptTests(AcceptTestCase):
         self.assertEqual(failing.accept.call_count, 2)
         self.accept()
 
+    def test_failing(self) -> None:
+        """A connection whose factory or transport raises is closed, and the port accepts on."""
+        for owner, name in ((self, "build"), (self.port, "transport")):
+            with mock.patch.object(owner, name, side_effect=ZeroDivisionError):
+                self.factory.buildProtocol = self.build
+                [client] = self.connect()
+                client.settimeout(120)
+                self.turn()
+                self.assertEqual(client.recv(1), b"")
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.factory.buildProtocol = self.build
+        self.accept()
+
     def test_IPv6(self) -> None:
         """An IPv6 address is one, with its scope if it has one."""
         for scope, host in ((0, "fe80::1"), (1, f"fe80::1%{socket.if_indextoname(1)}")):

@@ -45,6 +45,7 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
             raise click.UsageError(f"--only: {error}") from error
 
     def prepare(self, reactor: IReactorTime) -> Deferred[ConformanceRunner]:
+        """See :class:`.Session`."""
         return prepareGrade(
             reactor,
             self.target,
@@ -61,15 +62,19 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
         self.runner.write(self.writer.heading(f"CONFORMANCE {measurement.target}"))
 
     def share(self, measurement: ConformanceRunner) -> float:
+        """See :class:`.Session`."""
         return measurement.share
 
     def figures(self, measurement: ConformanceRunner) -> Iterable[str]:
+        """See :class:`.Session`."""
         return (measurement.progress,)
 
     def isEmpty(self, result: ConformanceResult) -> bool:
+        """See :class:`.ReportedSession`."""
         return self.runner.interrupted and not result.answered
 
     def status(self, result: ConformanceResult, interrupted: bool, hasFailed: bool) -> int:
+        """See :class:`.ReportedSession`."""
         if interrupted and not result.failed:
             return INTERRUPTED
         if not result.answered:
@@ -77,6 +82,7 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
         return WRONG_BYTES if result.failed else OK
 
     def resultLines(self, result: ConformanceResult) -> Iterable[str]:
+        """See :class:`.ResultView`."""
         if self.options.output == "junit":
             yield junitText(result, self.started)
             return
@@ -86,6 +92,7 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
         yield verdictCounts(result)
 
     def document(self, result: ConformanceResult) -> Values:
+        """See :class:`.ResultView`."""
         return conformanceDocument(result, self.started)
 
 

@@ -30,6 +30,7 @@ class GreetSession(Session["_Greeting", bytes]):
     options: GreetOptions
 
     def prepare(self, reactor: IReactorTime) -> Deferred[_Greeting]:
+        """See :class:`.Session`."""
         message, timeout = self.options.greeting, self.options.timeout
         making = makeTarget(
             reactor, self.target, len(message), time.monotonic_ns, self.options.connect, timeout
@@ -37,9 +38,11 @@ class GreetSession(Session["_Greeting", bytes]):
         return making.addCallback(_Greeting, reactor, message, timeout / SECOND)
 
     def figures(self, measurement: _Greeting) -> Iterable[str]:
+        """See :class:`.Session`."""
         return ("waiting for the reply",)
 
     def show(self, result: bytes) -> int:
+        """See :class:`.Session`."""
         self.runner.write([escaped(result)])
         expected = self.options.expect
         if result == self.options.greeting:

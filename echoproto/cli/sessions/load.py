@@ -34,6 +34,7 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
     options: LoadOptions
 
     def prepare(self, reactor: IReactorTime) -> Deferred[_Load]:
+        """See :class:`.Session`."""
         return prepareLoad(
             reactor,
             self.target,
@@ -46,18 +47,23 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
         )
 
     def share(self, measurement: _Load) -> float:
+        """See :class:`.Session`."""
         return measurement.stage()[0]
 
     def figures(self, measurement: _Load) -> Iterable[str]:
+        """See :class:`.Session`."""
         return (loadLine(*measurement.stage()[1]),)
 
     def isEmpty(self, result: LoadResult) -> bool:
+        """See :class:`.ReportedSession`."""
         return not result.sent
 
     def failures(self, result: LoadResult) -> Sequence[str]:
+        """See :class:`.ReportedSession`."""
         return failedAssertions(self.options.assertions, loadFigures(result))
 
     def status(self, result: LoadResult, interrupted: bool, hasFailed: bool) -> int:
+        """See :class:`.ReportedSession`."""
         if result.wrong:
             return WRONG_BYTES
         if interrupted and not result.received:
@@ -68,15 +74,19 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
         return OK if result.received and (interrupted or not hasTooFew) else NO_REPLY
 
     def resultLines(self, result: LoadResult) -> Iterable[str]:
+        """See :class:`.ResultView`."""
         return (loadSummary(result),)
 
     def eventValues(self, event: Interval) -> Values:
+        """See :class:`.ResultView`."""
         return intervalValues(event)
 
     def document(self, result: LoadResult) -> Values:
+        """See :class:`.ResultView`."""
         return loadDocument(result, self.started, self.options.sizes)
 
     def summaries(self, result: LoadResult) -> Iterable[Values]:
+        """See :class:`.ResultView`."""
         intervals = ("interval_ns", "intervals")
         return ({k: v for k, v in self.document(result).items() if k not in intervals},)
 

@@ -115,9 +115,11 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         return (pingLine(ping.pinger.snapshot()) for ping in self._pings if ping.pinger)
 
     def isEmpty(self, result: Sequence[PingResult]) -> bool:
+        """See :class:`.ReportedSession`."""
         return not any(found.record.sent for found in result)
 
     def failures(self, result: Sequence[PingResult]) -> Sequence[str]:
+        """See :class:`.ReportedSession`."""
         return [
             f"{found.target}: {failure}"
             for found in result
@@ -125,6 +127,7 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         ]
 
     def status(self, result: Sequence[PingResult], interrupted: bool, hasFailed: bool) -> int:
+        """See :class:`.ReportedSession`."""
         if any(found.record.counts[OutcomeKind.CORRUPT] for found in result):
             return WRONG_BYTES
         if interrupted and not any(found.record.received for found in result):
@@ -136,22 +139,27 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         return NO_REPLY if any(found.record.received < wanted for found in result) else OK
 
     def eventLines(self, event: PingEvent) -> Iterable[str]:
+        """See :class:`.ResultView`."""
         if self.options.quiet and event.outcome.kind in (OutcomeKind.REPLY, OutcomeKind.LOST):
             return
         stamp = f"[{time.time():.6f}] " if self.options.timestamps else ""
         yield f"{stamp}{outcomeLine(event.target, event.outcome)}"
 
     def resultLines(self, result: Sequence[PingResult]) -> Iterable[str]:
+        """See :class:`.ResultView`."""
         return map(pingSummary, result)
 
     def eventValues(self, event: PingEvent) -> Values:
+        """See :class:`.ResultView`."""
         now = datetime.now(timezone.utc) if self.options.timestamps else None
         return probeValues(event.target, event.at, event.outcome, now)
 
     def document(self, result: Sequence[PingResult]) -> Values:
+        """See :class:`.ResultView`."""
         return pingDocument(result, self.started, self.session.hex())
 
     def summaries(self, result: Sequence[PingResult]) -> Iterable[Values]:
+        """See :class:`.ResultView`."""
         document = pingDocument(result, self.started, self.session.hex())
         for target in document["targets"]:
             yield {"started": self.started, "session": document["session"], **target}

@@ -135,6 +135,7 @@ class ReportView(ResultView[Values, ReportContent]):
         self._stream = stream
 
     def resultLines(self, result: ReportContent) -> Iterable[str]:
+        """See :class:`.ResultView`."""
         if not result.comparisons:
             yield tableText(self._stream, *resultColumns(result.results))
             yield from resultNotes(result.results)
@@ -145,9 +146,11 @@ class ReportView(ResultView[Values, ReportContent]):
             yield "\n".join([*sides(comparison), "", table])
 
     def eventValues(self, event: Values) -> Values:
+        """See :class:`.ResultView`."""
         return event
 
     def document(self, result: ReportContent) -> Values:
+        """See :class:`.ResultView`."""
         if result.comparisons:
             return comparisonDocument(result.comparisons)
         return reportDocument(result.results)

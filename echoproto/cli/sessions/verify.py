@@ -34,6 +34,7 @@ class VerifySession(ReportedSession[StreamVerifier, Fault, VerifyResult]):
         self.hasBar = not options.quiet
 
     def prepare(self, reactor: IReactorTime) -> Deferred[StreamVerifier]:
+        """See :class:`.Session`."""
         return prepareVerify(
             reactor,
             self.target,
@@ -52,17 +53,21 @@ class VerifySession(ReportedSession[StreamVerifier, Fault, VerifyResult]):
             reactor.callLater(self.options.duration / SECOND, measurement.finish)
 
     def share(self, measurement: StreamVerifier) -> float:
+        """See :class:`.Session`."""
         sofar, size = measurement.snapshot(), self.options.size
         share = sofar.received / size if size else sofar.duration / (self.options.duration or 1)
         return min(share, 1.0)
 
     def figures(self, measurement: StreamVerifier) -> Iterable[str]:
+        """See :class:`.Session`."""
         return (verifyLine(measurement.snapshot()),)
 
     def isEmpty(self, result: VerifyResult) -> bool:
+        """See :class:`.ReportedSession`."""
         return not result.sent
 
     def status(self, result: VerifyResult, interrupted: bool, hasFailed: bool) -> int:
+        """See :class:`.ReportedSession`."""
         if set(result.counts) - {FaultKind.CUT}:
             return WRONG_BYTES
         if interrupted and not result.received:
@@ -70,11 +75,14 @@ class VerifySession(ReportedSession[StreamVerifier, Fault, VerifyResult]):
         return NO_REPLY if result.counts or result.ending not in ("", STOPPED) else OK
 
     def eventLines(self, event: Fault) -> Iterable[str]:
+        """See :class:`.ResultView`."""
         return () if self.options.quiet else (str(event),)
 
     def resultLines(self, result: VerifyResult) -> Iterable[str]:
+        """See :class:`.ResultView`."""
         return (verifySummary(result),)
 
     def document(self, result: VerifyResult) -> Values:
+        """See :class:`.ResultView`."""
         configuration = valuesOf(VerifyConfiguration, self.options)
         return verifyDocument(result, self.started, configuration)

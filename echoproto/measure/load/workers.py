@@ -44,9 +44,11 @@ class _LoadWorker(ChildProcess):
         return self.assignment.index + 1
 
     def reportReceived(self, line: bytes) -> None:
+        """See :class:`.ChildProcess`."""
         self._pool.reportReceived(self, line)
 
     def exited(self, how: str, isClean: bool) -> None:
+        """See :class:`.ChildProcess`."""
         self._pool.exited(self, how)
 
 
