@@ -8,11 +8,12 @@ hold the reactor for ever. So a thread watches the reads of the reactor.
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import Protocol
+
+from echoproto.reactors.substitute import putSubstitute, takeSubstitute
 
 #: Seconds after which a read is ended, at the earliest; at the latest after twice as long.
 LONGEST_READ = 0.2
@@ -70,8 +71,7 @@ class ReadWatch:
                 self._isInterrupting = False
                 original, self._original = self._original, None
             if original is not None and owner is not None:
-                os.dup2(original, owner.fileno(), inheritable=False)
-                os.close(original)
+                takeSubstitute(owner.fileno(), original)
                 raise TimeoutError("the peer sends records without data")
 
     def check(self) -> None:
@@ -84,15 +84,19 @@ class ReadWatch:
             self._isInterrupting = True
             owner = self._current
             if owner is not None and self._number == number and self._original is None:
-                self._original = _replace(owner.fileno())
+                self._original = _endInput(owner.fileno())
 
     def _run(self) -> None:
         while not self._wait(LONGEST_READ):
             self.check()
 
 
-def _replace(descriptor: int) -> int | None:
-    """Put a socket without input in the place of another; return that, unless none is free."""
+def _endInput(descriptor: int) -> int | None:
+    """
+    Put a socket whose input has ended in the place of a descriptor's.
+
+    :return: another descriptor of the original; ``None`` if none is free.
+    """
     try:
         substitute, other = socket.socketpair()
     except OSError:
@@ -100,8 +104,6 @@ def _replace(descriptor: int) -> int | None:
     other.close()
     with substitute:
         try:
-            original = os.dup(descriptor)
+            return putSubstitute(descriptor, substitute)
         except OSError:
             return None
-        os.dup2(substitute.fileno(), descriptor, inheritable=False)
-    return original

@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.reactors.readwatch import ReadWatch
+from echoproto.reactors.substitute import putSubstitute, takeSubstitute
 from echoproto.reactors.tcp import AcceptedTransport, TCPClient, TCPServer
 from echoproto.reactors.transports import READ_DIRECTLY, DirectTransport
 
@@ -318,14 +319,12 @@ def _closeNotifyOf(secured: ssl.SSLSocket) -> bytes:
     with substitute, taken:
         substitute.setblocking(False)
         taken.setblocking(False)
-        original = os.dup(descriptor)
+        original = putSubstitute(descriptor, substitute)
         try:
-            os.dup2(substitute.fileno(), descriptor, inheritable=False)
             with suppress(*_WANTS):
                 secured.unwrap()
         finally:
-            os.dup2(original, descriptor, inheritable=False)
-            os.close(original)
+            takeSubstitute(descriptor, original)
         return taken.recv(RECORD_SIZE)
 
 
