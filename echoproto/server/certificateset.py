@@ -33,7 +33,7 @@ class CertificateSet:
             self._log.error("the current certificates stay in use: {reason}", reason=reason)
         if not wrong:
             number = len(self._contexts)
-            self._log.info("read the certificates of {number} listeners", number=number)
+            self._log.info("certificates read again; listeners with TLS: {number}", number=number)
 
     def loaded(self) -> list[TLSFiles]:
         """The certificates in use, with their contents, for :meth:`replace` in another process."""

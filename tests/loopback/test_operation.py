@@ -135,7 +135,7 @@ class LameDuckTests(SynchronousTestCase):
         until(lambda: statusPage(port, "readyz") == (503, "stopping\n"))
         self.assertEqual(halfCloseEcho(program.address("echo", "tcp"), b"hello"), b"hello")
         program.process.send_signal(signal.SIGTERM)
-        until(lambda: "closed: 1 connections, 1 finished" in "".join(program.log))
+        until(lambda: "closed: 1 connections; ended: 1 finished" in "".join(program.log))
         self.assertEqual(statusPage(port, "readyz"), (503, "draining\n"))
         figures = statusPage(port, "metrics")[1]
         self.assertIn('ended_total{ending="finished",listener="tcp 0.0.0.0', figures)
@@ -213,7 +213,7 @@ class CertificatesTests(SynchronousTestCase):
         with Program("-p", "0", *arguments) as program, self.secured(program) as old:
             self.write("server.pem", issued("second", "localhost").pem)
             program.process.send_signal(signal.SIGHUP)
-            until(lambda: "read the certificates" in "".join(program.log))
+            until(lambda: "certificates read again" in "".join(program.log))
             with self.secured(program) as new:
                 self.assertEqual((self.shown(old), self.shown(new)), ("first", "second"))
                 for client in (old, new):

@@ -228,7 +228,9 @@ class ProgramTests(SynchronousTestCase):
         count = len(log)
         self.successResultOf(worker.stopService())
         self.assertEqual(len(log), count)
-        self.assertIn("echo on tcp :0 closed: 1 connections, 1 unused; refused: none;", lines[0])
+        self.assertIn(
+            "echo on tcp :0 closed: 1 connections; ended: 1 unused; refused: none;", lines[0]
+        )
 
     def test_orphans(self) -> None:
         """Only as process 1 it looks for orphans."""

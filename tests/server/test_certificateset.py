@@ -26,7 +26,7 @@ class CertificateSetTests(ServiceTestCase):
         """
         self.running.startService()
         self.running.certificates.reload()
-        self.assertEqual(self.logged(), ["read the certificates of 1 listeners"])
+        self.assertEqual(self.logged(), ["certificates read again; listeners with TLS: 1"])
         self.write(b"")
         self.running.certificates.reload()
         self.assertEqual(len(self.logged()), 2)

@@ -22,8 +22,8 @@ def logStreamTotals(listeners: Iterable[MonitoredListener]) -> None:
         if listener.datagrams is None:
             counts = listener.counts
             _log.info(
-                "{listener} closed: {connections} connections, {endings}; refused: {refused}; "
-                "{bytesReceived} bytes in, {bytesSent} bytes out",
+                "{listener} closed: {connections} connections; ended: {endings}; "
+                "refused: {refused}; {bytesReceived} bytes in, {bytesSent} bytes out",
                 event="closed",
                 listener=f"{listener.service} on {listener.place}",
                 connections=counts.accepted,

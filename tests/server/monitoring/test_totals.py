@@ -33,11 +33,11 @@ class TotalsTests(SynchronousTestCase):
             [formatEvent(event) for event in log],
             [
                 (
-                    "echo on tcp :7 closed: 3 connections, 2 finished, 1 lost; refused: 1 full; "
-                    "15 bytes in, 12 bytes out"
+                    "echo on tcp :7 closed: 3 connections; ended: 2 finished, 1 lost; "
+                    "refused: 1 full; 15 bytes in, 12 bytes out"
                 ),
                 (
-                    "echo on unix /x closed: 0 connections, none; refused: none; "
+                    "echo on unix /x closed: 0 connections; ended: none; refused: none; "
                     "0 bytes in, 0 bytes out"
                 ),
             ],

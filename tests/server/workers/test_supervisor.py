@@ -176,7 +176,7 @@ class SupervisorTests(SynchronousTestCase):
             report(process, snapshot=snapshotOf(3))
             process.end()
         [line] = [formatEvent(event) for event in log if event.get("event") == "closed"]
-        self.assertIn("echo on tcp here:7 closed: 6 connections, 6 lost;", line)
+        self.assertIn("echo on tcp here:7 closed: 6 connections; ended: 6 lost;", line)
 
     def test_stopWhileReplacing(self) -> None:
         """A worker that waits to be replaced is replaced before the sockets are closed, so that it
