@@ -27,14 +27,14 @@ from echoproto.server.config.settings import Settings
 from echoproto.server.listenerservice import ListenerService
 from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.log import REPORT_INTERVAL
-from echoproto.server.monitoring.looplag import LoopLag
-from echoproto.server.monitoring.state import IState
 from echoproto.server.monitoring.totals import logStreamTotals
 from echoproto.server.notifier import Notifier, Watchdog
 from echoproto.server.pause import Pause
 from echoproto.server.ports import Platform
 from echoproto.server.privileges import Identity
 from echoproto.server.signals import STOP_SIGNALS
+from echoproto.status.looplag import LoopLag
+from echoproto.status.state import IState
 
 #: Seconds between two looks for orphans as process 1: a zombie is harmless, many are not.
 REAP_INTERVAL = 1.0
@@ -235,6 +235,6 @@ class EchoprotoService(Service):
 
     def _site(self) -> Any:
         # Imported here, because it imports a web server.
-        from echoproto.server.monitoring.statussite import StatusSite
+        from echoproto.status.site import StatusSite
 
         return StatusSite(self._reactor, self)

@@ -141,7 +141,7 @@ class ImportTests(SynchronousTestCase):
             "echoproto.transports.tls",
             "echoproto.transports.proxyprotocol",
             "echoproto.server.workers.supervisor",
-            "echoproto.server.monitoring.statussite",
+            "echoproto.status.site",
             "echoproto.server.monitoring.metrics",
             "echoproto.client",
             "echoproto.targets.endpoints",
@@ -153,7 +153,7 @@ class ImportTests(SynchronousTestCase):
         """What is used is imported."""
         imported = self.imported("--port", "tcp:0:proxy=any", "--status", "0")
         self.assertIn("echoproto.transports.proxyprotocol", imported)
-        self.assertIn("echoproto.server.monitoring.statussite", imported)
+        self.assertIn("echoproto.status.site", imported)
 
 
 class ServeCommandTests(SynchronousTestCase):

@@ -16,9 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.protocols.admission import Refusal
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
-from echoproto.server.monitoring.histogram import Histogram
-from echoproto.server.monitoring.looplag import BOUNDS
 from echoproto.server.monitoring.metrics import WorkerCounts, exposition
+from echoproto.status.histogram import Histogram
+from echoproto.status.looplag import BOUNDS
 from tests.deploy.programs import outputOf, program
 from tests.loopback.program import ROOT
 

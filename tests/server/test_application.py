@@ -19,8 +19,8 @@ from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.log import REPORT_INTERVAL
-from echoproto.server.monitoring.state import IState
 from echoproto.server.notifier import Notifier
+from echoproto.status.state import IState
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 from tests.server.fakemachine import FakeMachine

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
 from echoproto.protocols.stream import StreamProtocol
-from echoproto.server.monitoring.histogram import Histogram
+from echoproto.status.histogram import Histogram
 
 #: Bounds of connection times in seconds, each about three times the one before: from one exchange
 #: with a neighbour to a forgotten session; an hour is longer than any default timeout.

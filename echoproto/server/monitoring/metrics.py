@@ -8,8 +8,8 @@ from typing import Any
 
 from echoproto import __version__
 from echoproto.server.monitoring.counters import MonitoredListener
-from echoproto.server.monitoring.exposition import Labels, familyText
-from echoproto.server.monitoring.histogram import Histogram
+from echoproto.status.exposition import Labels, familyText
+from echoproto.status.histogram import Histogram
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Any
 
 from echoproto.protocols.observer import CloseReason, DatagramTotals
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
-from echoproto.server.monitoring.histogram import Histogram
-from echoproto.server.monitoring.looplag import BOUNDS
+from echoproto.status.histogram import Histogram
+from echoproto.status.looplag import BOUNDS
 
 Snapshot = dict[str, Any]
 
@@ -25,7 +25,7 @@ def snapshot(listeners: Iterable[MonitoredListener], loopLag: Histogram) -> Snap
     """
     The counters of this process.
 
-    :param loopLag: see :class:`~echoproto.server.monitoring.looplag.LoopLag`.
+    :param loopLag: see :class:`~echoproto.status.looplag.LoopLag`.
     """
     byName = {f"{listener.service}\n{listener.place}": _values(listener) for listener in listeners}
     return {"listeners": byName, "delay": loopLag.state()}

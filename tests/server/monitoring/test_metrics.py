@@ -18,9 +18,9 @@ from echoproto.server.monitoring.counters import (
     ListenerCounters,
     MonitoredListener,
 )
-from echoproto.server.monitoring.histogram import Histogram
-from echoproto.server.monitoring.looplag import BOUNDS, INTERVAL, LoopLag
 from echoproto.server.monitoring.metrics import WorkerCounts, exposition
+from echoproto.status.histogram import Histogram
+from echoproto.status.looplag import BOUNDS, INTERVAL, LoopLag
 from echoproto.testing import DatagramWire, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 

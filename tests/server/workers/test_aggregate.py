@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
-from echoproto.server.monitoring.histogram import Histogram
-from echoproto.server.monitoring.looplag import BOUNDS
 from echoproto.server.workers.aggregate import CounterAggregator, Snapshot, snapshot
+from echoproto.status.histogram import Histogram
+from echoproto.status.looplag import BOUNDS
 
 PLACE = "tcp here:7"
 

@@ -10,8 +10,6 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from echoproto.processes.childprocess import STOP_GRACE
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
-from echoproto.server.monitoring.histogram import Histogram
-from echoproto.server.monitoring.looplag import BOUNDS
 from echoproto.server.workers.aggregate import Snapshot, snapshot
 from echoproto.server.workers.pool import (
     MAX_FAILED_STARTS,
@@ -25,6 +23,8 @@ from echoproto.server.workers.workerprocess import (
     START_TIMEOUT,
     WorkerStart,
 )
+from echoproto.status.histogram import Histogram
+from echoproto.status.looplag import BOUNDS
 from tests.fakeprocesses import FakeProcess, FakeProcessReactor
 
 DRAIN = 5.0

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 
-from echoproto.server.monitoring.statussite import (
+from echoproto.status.site import (
     MAXIMUM_CONNECTIONS,
     MAXIMUM_REQUESTS,
     TIMEOUT,
 )
-from tests.server.monitoring.sitecase import METRICS, SiteTestCase
+from tests.status.sitecase import METRICS, SiteTestCase
 
 #: Parts of requests, valid and invalid.
 PIECES = [

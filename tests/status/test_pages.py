@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.web.server import Site
 from zope.interface.verify import verifyObject
 
-from echoproto.server.monitoring.state import IState
-from tests.server.monitoring.sitecase import METRICS, SiteTestCase
+from echoproto.status.pages import Page
+from echoproto.status.site import StatusSite
+from echoproto.status.state import IState
+from echoproto.testing import RecordingProtocol, StreamPair
+from tests.status.sitecase import METRICS, SiteTestCase
 
 
 class PageTests(SiteTestCase):
@@ -81,3 +85,48 @@ class PageTests(SiteTestCase):
             self.assertEqual(header["cache-control"], "no-store")
             self.assertNotIn("server", header)
             self.assertIn("date", header)
+
+
+class FurtherPageTests(SiteTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.made: Deferred[Page] = Deferred()
+        self.site = StatusSite(self.clock, self.state, {b"/later": lambda request: self.made})
+
+    def test_listed(self) -> None:
+        """A program has further pages, which are listed with the others."""
+        _, _, body = self.request("/")
+        self.assertEqual(body, b"there are /healthz, /readyz, /metrics and /later\n")
+
+    def ask(self) -> tuple[StreamPair, RecordingProtocol]:
+        pair, client = self.connect()
+        client.link.write(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n")
+        pair.pump()
+        self.assertEqual(client.received, b"")
+        return pair, client
+
+    def test_later(self) -> None:
+        """A page that is made later is sent then."""
+        pair, client = self.ask()
+        self.made.callback(Page(200, b"made\n"))
+        pair.pump()
+        self.assertTrue(client.received.endswith(b"\r\n\r\nmade\n"))
+        client.link.abortConnection()
+        pair.pump()
+        self.assertQuiet()
+
+    def test_left(self) -> None:
+        """If the client leaves, the page is not made."""
+        pair, client = self.ask()
+        client.link.abortConnection()
+        pair.pump()
+        self.assertTrue(self.made.called)
+        self.assertQuiet()
+
+    def test_fault(self) -> None:
+        """If it cannot be made, the answer is 500 and the log has the fault."""
+        pair, client = self.ask()
+        self.made.errback(ZeroDivisionError("fault"))
+        pair.pump()
+        self.assertTrue(client.received.startswith(b"HTTP/1.1 500 "))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

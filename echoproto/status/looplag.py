@@ -2,7 +2,7 @@
 The lag of the event loop: the time that every client of a busy or blocked program waits, and cannot
 distinguish from the network's delay.
 
-A service of its own, started with the program; read by :mod:`echoproto.server.monitoring.metrics`.
+A service of its own, started with the program.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from echoproto.server.monitoring.histogram import Histogram
+from echoproto.status.histogram import Histogram
 
 #: Seconds between two measurements. A usual scrape every 15 s then rests on thirty of them, and an
 #: idle program wakes up no more than twice a second.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.monitoring.histogram import Histogram
+from echoproto.status.histogram import Histogram
 
 
 class HistogramTests(SynchronousTestCase):

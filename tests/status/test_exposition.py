@@ -3,8 +3,8 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.monitoring.exposition import familyText
-from echoproto.server.monitoring.histogram import Histogram
+from echoproto.status.exposition import familyText
+from echoproto.status.histogram import Histogram
 
 
 class FamilyTextTests(SynchronousTestCase):

@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.server.monitoring.looplag import BOUNDS, INTERVAL, LoopLag
+from echoproto.status.looplag import BOUNDS, INTERVAL, LoopLag
 
 
 class LoopLagTests(SynchronousTestCase):

@@ -1,5 +1,5 @@
 """
-The HTTP server of the pages in :mod:`.status`.
+The HTTP server of the pages in :mod:`.pages`.
 
 It is plain ``twisted.web``, limited to the needs of such pages: few and short connections, no body,
 no log line for any input.
@@ -7,6 +7,7 @@ no log line for any input.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -21,8 +22,8 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from echoproto.protocols.deadlines import DeadlineCall
-from echoproto.server.monitoring.state import IState
-from echoproto.server.monitoring.status import Page, Status
+from echoproto.status.pages import MakePage, Page, Status
+from echoproto.status.state import IState
 
 #: Connections at once: an orchestrator, some scrapers, an operator. A further one replaces the one
 #: that has been idle longest, so that idle connections cannot make probes fail.
@@ -128,14 +129,17 @@ class StatusSite(Site):
 
     :param clock: measures the timeouts; the reactor, or a ``Clock`` in tests.
     :param state: the content of the pages.
+    :param pages: makes further pages, by their paths.
     """
 
     noisy = False
     requestFactory = _Request
     protocol: Any = _Channel
 
-    def __init__(self, clock: IReactorTime, state: IState) -> None:
-        Site.__init__(self, Status(state), timeout=TIMEOUT, reactor=clock)
+    def __init__(
+        self, clock: IReactorTime, state: IState, pages: Mapping[bytes, MakePage] | None = None
+    ) -> None:
+        Site.__init__(self, Status(state, pages), timeout=TIMEOUT, reactor=clock)
         # Ordered by their last request, or their opening; the values mean nothing.
         self._open: dict[_Channel, None] = {}
 

@@ -11,8 +11,8 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from echoproto.server.monitoring.state import IState
-from echoproto.server.monitoring.statussite import StatusSite
+from echoproto.status.site import StatusSite
+from echoproto.status.state import IState
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 

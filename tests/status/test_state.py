@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.monitoring.state import IState
+from echoproto.status.state import IState
 
 
 class StateTests(SynchronousTestCase):

@@ -13,10 +13,10 @@ class IState(Interface):
     """The state of the program."""
 
     def ready() -> bool:
-        """Whether clients are served."""
+        """Whether the program does its work."""
 
     def notReadyReason() -> str:
-        """Why they are not, in a word or two: ``starting``, ``draining``."""
+        """Why it does not, in a word or two: ``starting``, ``draining``."""
 
     def metrics() -> bytes:
-        """The metrics, as :func:`echoproto.server.monitoring.metrics.exposition` writes them."""
+        """The metrics, in the text format of Prometheus."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
-from echoproto.server.monitoring.histogram import Histogram
+from echoproto.status.histogram import Histogram
 
 #: The names of the labels of a sample, with their values.
 Labels = Mapping[str, str]
