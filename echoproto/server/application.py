@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from echoproto.errors import StartupError
 from echoproto.processes.orphans import reapOrphans
+from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.settings import Settings
 from echoproto.server.listenerservice import ListenerService
 from echoproto.server.monitoring.counters import MonitoredListener
@@ -35,6 +36,10 @@ from echoproto.server.privileges import Identity
 from echoproto.server.signals import STOP_SIGNALS
 from echoproto.status.looplag import LoopLag
 from echoproto.status.state import IState
+
+if TYPE_CHECKING:
+    # Its imports are needed only where one is started.
+    from echoproto.server.certificatereader import CertificateReader
 
 #: Seconds between two looks for orphans as process 1: a zombie is harmless, many are not.
 REAP_INTERVAL = 1.0
@@ -76,6 +81,7 @@ class EchoprotoService(Service):
     :param notifier: notifies systemd; by default the process's own.
     :param announce: whether to log the addresses of the listeners, and at the end their totals.
     :param identity: the user to become when the listeners are open.
+    :param startReader: starts what reads certificates again for another user, if nobody else does.
     """
 
     name = "echoproto"
@@ -89,8 +95,11 @@ class EchoprotoService(Service):
         notifier: Notifier | None = None,
         announce: bool = True,
         identity: Identity | None = None,
+        startReader: Callable[[Sequence[TLSFiles]], CertificateReader] | None = None,
     ) -> None:
         self._reactor = reactor
+        self._startReader = startReader
+        self._reader: CertificateReader | None = None
         self._machine = machine if machine is not None else Platform()
         self._identity = identity if identity is not None else Identity()
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
@@ -123,12 +132,30 @@ class EchoprotoService(Service):
         self._machine.postponeStop(self._reactor)
         self.listeners.privilegedStartService()
         try:
-            self._identity.assume()
+            self._becomeUser()
         except StartupError:
             self.listeners.abandon()
+            self._stopReader()
             raise
-        if self._identity.gid is not None:
-            self.listeners.checkAccess()
+
+    def _becomeUser(self) -> None:
+        if self._identity.isCurrent or self._identity.gid is None:
+            return
+        files = [context.files for context in self.listeners.certificates.contexts]
+        if files and self._startReader is not None:
+            try:
+                self._reader = self._startReader(files)
+            except OSError as error:
+                raise StartupError(
+                    f"cannot start the process that reads certificates: {error.strerror}"
+                ) from error
+        self._identity.assume()
+        self.listeners.checkAccess()
+
+    def _stopReader(self) -> None:
+        if self._reader is not None:
+            self._reader.stop()
+            self._reader = None
 
     def startService(self) -> None:
         """Start; see :class:`~echoproto.server.listenerservice.ListenerService`."""
@@ -182,6 +209,7 @@ class EchoprotoService(Service):
         # The process may continue, and must be stoppable.
         for undo in self._restore:
             undo()
+        self._stopReader()
         self._watchdog.stop()
         self._notifier.close()
         return self._companions.stopService()
@@ -210,7 +238,8 @@ class EchoprotoService(Service):
         self._tellReady()
 
     def _readAgain(self) -> None:
-        self.listeners.certificates.reload()
+        read = TLSFiles.read if self._reader is None else self._reader.read
+        self.listeners.certificates.reload(read)
 
     # IState, shown by the status listener
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.logger import Logger
 
@@ -11,44 +11,38 @@ from echoproto.server.certificates import ServerContext, TLSFiles
 
 class CertificateSet:
     """
-    :param contexts: the certificates of the listeners.
+    :ivar contexts: the certificates of the listeners.
     """
 
     _log = Logger()
 
     def __init__(self, contexts: Sequence[ServerContext]) -> None:
-        self._contexts = contexts
+        self.contexts = contexts
 
-    def reload(self) -> None:
+    def reload(self, read: Callable[[TLSFiles], TLSFiles] = TLSFiles.read) -> None:
         """
         Read the files again, for new connections; if one cannot be used, its current content stays.
+
+        :param read: reads them, or raises ``ValueError`` with the reason.
         """
         wrong: set[str] = set()
-        for context in self._contexts:
+        for context in self.contexts:
             try:
-                context.load()
+                context.load(read(context.files))
             except ValueError as error:
                 wrong.add(str(error))
         for reason in sorted(wrong):
             self._log.error("the current certificates stay in use: {reason}", reason=reason)
         if not wrong:
-            number = len(self._contexts)
+            number = len(self.contexts)
             self._log.info("certificates read again; listeners with TLS: {number}", number=number)
 
     def loaded(self) -> list[TLSFiles]:
         """The certificates in use, with their contents, for :meth:`replace` in another process."""
-        return [context.loaded for context in self._contexts]
+        return [context.loaded for context in self.contexts]
 
     def replace(self, files: Iterable[TLSFiles]) -> None:
         """Use what another process has read, for new connections."""
         byName = {name: name for name in files}
-        for context in self._contexts:
+        for context in self.contexts:
             context.load(byName[context.files])
-
-    def checkAccess(self) -> None:
-        """Log files that the current user cannot read."""
-        for context in self._contexts:
-            try:
-                context.files.read()
-            except ValueError as error:
-                self._log.warn("SIGHUP cannot read the certificates again: {reason}", reason=error)

@@ -184,7 +184,7 @@ class ListenerService(Service):
             self._log.info("{text}", text=self._limitText)
 
     def checkAccess(self) -> None:
-        """Log files that the current user may not use later: keys, and sockets to be removed."""
+        """Log sockets that the current user may not remove later."""
         for opening in self._open:
             path = os.fsdecode(getattr(opening.port.getHost(), "name", None) or b"")
             if opening.listener.passed is None and os.path.exists(path) and not mayRemove(path):
@@ -193,7 +193,6 @@ class ListenerService(Service):
                     path=path,
                     uid=os.getuid(),
                 )
-        self.certificates.checkAccess()
 
     def abandon(self) -> None:
         """Close the listeners at once: the start has failed."""

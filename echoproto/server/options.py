@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import twisted
 from twisted.application.service import IService
@@ -40,6 +40,9 @@ from echoproto.server.systemd import (
 )
 from echoproto.server.twistdfiles import checkTwistdFiles, removeOwnPIDFile
 from echoproto.server.usage import EXAMPLES, usageText
+
+if TYPE_CHECKING:
+    from echoproto.server.certificatereader import CertificateReader
 
 #: The interface of the status listener if only a port is given.
 STATUS_INTERFACE = "127.0.0.1"
@@ -220,6 +223,12 @@ def _takeIdentity(twistdOptions: Any) -> Identity:
     return identity
 
 
+def _startReader(files: Sequence[TLSFiles]) -> CertificateReader:
+    from echoproto.server.certificatereader import CertificateReader
+
+    return CertificateReader(files)
+
+
 def makeService(options: Options) -> IService:
     """The service of parsed ``options``; called by ``twistd``."""
     # Not at module level: importing the reactor installs it, and twistd --reactor chooses it first.
@@ -229,6 +238,9 @@ def makeService(options: Options) -> IService:
     escapeUnencodable(sys.stdout, sys.stderr)
     resetSignals()
     service: Any = EchoprotoService(
-        reactor, options.settings, identity=_takeIdentity(options.parent)
+        reactor,
+        options.settings,
+        identity=_takeIdentity(options.parent),
+        startReader=_startReader,
     )
     return IService(service)

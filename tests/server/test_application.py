@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 from unittest import mock
@@ -15,6 +16,9 @@ from zope.interface.verify import verifyObject
 from echoproto.errors import StartupError
 from echoproto.server import application
 from echoproto.server.application import REAP_INTERVAL, EchoprotoService, PeriodicService
+from echoproto.server.certificatereader import CertificateReader
+from echoproto.server.certificates import TLSFiles
+from echoproto.server.config.layers import Layers
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
@@ -23,6 +27,7 @@ from echoproto.server.notifier import Notifier
 from echoproto.status.state import IState
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
+from tests.certificates import serverPEM
 from tests.server.fakemachine import FakeMachine
 
 PID = 1
@@ -89,7 +94,7 @@ class ProgramTests(SynchronousTestCase):
     def test_identity(self) -> None:
         """The user changes when the listeners are open; if it may not, they are closed at once."""
         program = self.program()
-        identity = mock.Mock(gid=7)
+        identity = mock.Mock(gid=7, isCurrent=False)
         identity.assume.side_effect = lambda: self.assertEqual(len(self.fake.opened), 2)
         with mock.patch.object(program.listeners, "checkAccess") as check:
             program._identity = identity
@@ -102,6 +107,62 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(
             [port.closed for port, _ in self.fake.opened], [""] * 2 + ["abandoned"] * 2
         )
+
+    def test_keysOfTheFirstUser(self) -> None:
+        """
+        Certificates are read again by a process that is started before the user changes, and that
+        ends with the server.
+        """
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(serverPEM())
+        files = TLSFiles(path, path)
+        reader = mock.Mock()
+        identity = mock.Mock(gid=7, isCurrent=False)
+
+        def startReader(readable: Sequence[TLSFiles]) -> CertificateReader:
+            self.assertEqual(list(readable), [files])
+            identity.assume.assert_not_called()
+            return cast(CertificateReader, reader)
+
+        program = EchoprotoService(
+            self.reactor,
+            Settings([[Listener("echo", "tcp:7", layers=Layers(tls=files))]]),
+            self.fake.machine(),
+            Notifier({}, PID),
+            identity=identity,
+            startReader=startReader,
+        )
+        program.privilegedStartService()
+        program.startService()
+        renewed = replace(files, contents={path: serverPEM() + b"# renewed"})
+        reader.read.return_value = renewed
+        self.fake.signals[signal.SIGHUP]()
+        [loaded] = program.listeners.certificates.loaded()
+        self.assertEqual(loaded.contents, renewed.contents)
+        reader.stop.assert_not_called()
+        self.successResultOf(program.stopService())
+        reader.stop.assert_called_once_with()
+
+    def test_noReader(self) -> None:
+        """If that process cannot be started, the server does not start, and says why."""
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(serverPEM())
+        program = EchoprotoService(
+            self.reactor,
+            Settings([[Listener("echo", "tcp:7", layers=Layers(tls=TLSFiles(path, path)))]]),
+            self.fake.machine(),
+            Notifier({}, PID),
+            identity=mock.Mock(gid=7, isCurrent=False),
+            startReader=mock.Mock(side_effect=OSError(11, "Resource temporarily unavailable")),
+        )
+        error = self.assertRaises(StartupError, program.privilegedStartService)
+        self.assertEqual(
+            str(error),
+            "cannot start the process that reads certificates: Resource temporarily unavailable",
+        )
+        self.assertEqual([port.closed for port, _ in self.fake.opened], ["abandoned"])
 
     def test_signals(self) -> None:
         """A stop during the start is postponed, and rotation signals are ignored."""

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.parser import parseListener
 from tests.certificates import serverPEM
@@ -42,12 +40,15 @@ class CertificateSetTests(ServiceTestCase):
         [now] = self.running.certificates.loaded()
         self.assertNotEqual(now.contents, before[0].contents)
 
-    def test_access(self) -> None:
-        """Files that another user may not read later are logged."""
+    def test_readElsewhere(self) -> None:
+        """What reads the files may be another process, whose reasons are logged as they are."""
         self.running.startService()
-        self.running.certificates.checkAccess()
-        self.assertEqual(self.logged(), [])
-        os.remove(self.path)
-        self.running.certificates.checkAccess()
-        [line] = self.logged()
-        self.assertIn("SIGHUP cannot read the certificates again: cannot read", line)
+        renewed = TLSFiles(self.path, self.path, contents={self.path: serverPEM() + b"# renewed"})
+        self.running.certificates.reload(lambda files: renewed)
+        self.assertEqual(self.running.certificates.loaded(), [renewed])
+
+        def refuse(files: TLSFiles) -> TLSFiles:
+            raise ValueError("gone")
+
+        self.running.certificates.reload(refuse)
+        self.assertIn("stay in use: gone", self.logged()[-1])

@@ -9,11 +9,14 @@ from zope.interface import directlyProvides
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from echoproto.server import listenerservice
+from echoproto.server.certificates import TLSFiles
+from echoproto.server.config.layers import Layers
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.listenerservice import ListenerService
 from echoproto.testing.streams import CLIENT_ADDRESS
+from tests.certificates import serverPEM
 from tests.server.fakemachine import failed
 from tests.server.servicecase import ServiceTestCase
 
@@ -191,6 +194,20 @@ class ReportTests(ServiceTestCase):
         service.stopService()
         service.stopAtOnce()
         self.reactor.advance(0.1)
+
+
+class CertificateTests(ServiceTestCase):
+    def test_contexts(self) -> None:
+        """The certificates are those of the open listeners that have some."""
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(serverPEM())
+        files = TLSFiles(path, path)
+        encrypted = Listener("echo", "tcp:7", layers=Layers(tls=files))
+        service = self.service([encrypted], [Listener("echo", "tcp:8")])
+        self.assertEqual(service.certificates.loaded(), [])
+        service.startService()
+        self.assertEqual(service.certificates.loaded(), [files])
 
 
 class AccessTests(ServiceTestCase):

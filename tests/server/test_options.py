@@ -14,6 +14,7 @@ from echoproto.errors import StartupError
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server import options as module
 from echoproto.server.application import EchoprotoService
+from echoproto.server.certificatereader import CertificateReader
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
@@ -233,6 +234,13 @@ class MakeServiceTests(SynchronousTestCase):
         options.parent = {"uid": 345_678, "gid": None, "euid": True}
         service = makeService(options)
         self.assertEqual((service._identity, options.parent["uid"]), (Identity(), 345_678))
+
+    def test_certificateReader(self) -> None:
+        """Certificates are read again by a process that is started before the user changes."""
+        service: Any = makeService(parsed("-p", "7"))
+        reader = service._startReader([TLSFiles("/nowhere", "/nowhere")])
+        self.addCleanup(reader.stop)
+        self.assertIsInstance(reader, CertificateReader)
 
     def test_service(self) -> None:
         """The service has the settings of the options."""

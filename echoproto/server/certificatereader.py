@@ -1,0 +1,99 @@
+"""
+A child process that reads certificates and keys for a server that has become another user.
+
+It is started before that, so it stays the user who may read them. It reads no other files than
+those of its first message: the server, which everybody talks to, can request them by number only.
+"""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import IO
+
+from echoproto.processes.childprocess import childCommand, encodeMessage
+from echoproto.processes.parentpipe import ignoreSignals, receiveMessage
+from echoproto.server.certificates import TLSFiles
+
+
+class CertificateReader:
+    """
+    The server's side.
+
+    :param files: all that can be read.
+    :raise OSError: the process cannot be started.
+    """
+
+    def __init__(self, files: Sequence[TLSFiles]) -> None:
+        self._files = list(files)
+        pipes = subprocess.PIPE
+        self._process = subprocess.Popen(
+            childCommand(__name__, "runReader"), stdin=pipes, stdout=pipes
+        )
+        self._requests, self._replies = _pipesOf(self._process)
+        self._requests.write(encodeMessage(self._files))
+        self._requests.flush()
+
+    def read(self, files: TLSFiles) -> TLSFiles:
+        """
+        The same with the contents of the files, as of ``TLSFiles.read``.
+
+        :raise ValueError: a file cannot be read, or the process has ended; the message is one line.
+        """
+        try:
+            self._requests.write(b"%d\n" % self._files.index(files))
+            self._requests.flush()
+            # Nothing that this process, with more rights, sends is doubtful.
+            reply: TLSFiles | ValueError = pickle.load(self._replies)
+        except (OSError, EOFError) as error:
+            raise ValueError(
+                "the process that reads them as the first user has ended; restart the server"
+            ) from error
+        if isinstance(reply, ValueError):
+            raise reply
+        return reply
+
+    def stop(self) -> None:
+        """End the process."""
+        # BrokenPipeError: it has ended.
+        with suppress(OSError):
+            self._requests.close()
+        self._replies.close()
+        self._process.wait()
+
+
+def _pipesOf(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    assert process.stdin is not None and process.stdout is not None
+    return process.stdin, process.stdout
+
+
+def runReader() -> int:
+    """The process; returns its exit status when the server is gone."""
+    ignoreSignals()
+    with suppress(EOFError, BrokenPipeError):
+        answerRequests(receiveMessage(), sys.stdin.buffer, sys.stdout.buffer)
+    return 0
+
+
+def answerRequests(files: Sequence[TLSFiles], requests: IO[bytes], replies: IO[bytes]) -> None:
+    """
+    Answer until the end of the requests.
+
+    :param files: what can be read.
+    :param requests: lines with the index of one of them. They come from a process with fewer
+        rights, so nothing else is accepted.
+    :param replies: the files with their contents, or the error, pickled.
+    """
+    indexes = {b"%d\n" % index: index for index in range(len(files))}
+    for line in iter(lambda: requests.readline(16), b""):
+        try:
+            reply: TLSFiles | ValueError = files[indexes[line]].read()
+        except KeyError:
+            reply = ValueError("not a file of this server")
+        except ValueError as error:
+            reply = error
+        replies.write(pickle.dumps(reply))
+        replies.flush()
