@@ -154,7 +154,6 @@ def prepareLoad(
     target: str | Target,
     plan: LoadPlan | None = None,
     *,
-    sizes: tuple[int, int] = (DEFAULT_SIZE, DEFAULT_SIZE),
     connect: ConnectOptions | None = None,
     monotonicNs: Callable[[], int] = time.monotonic_ns,
     seed: int | None = None,
@@ -168,8 +167,6 @@ def prepareLoad(
     :param reactor: connects to the target, and calls later; with ``workers``, starts processes.
     :param target: ``lab1``, ``udp://lab1:7`` and so on.
     :param plan: how many connections, how long, how often.
-    :param sizes: the least and the most bytes of a message, evenly distributed. A datagram has at
-        least :data:`~.load.datagrams.MINIMUM_SIZE`.
     :param connect: options of the connections.
     :param monotonicNs: a monotonic clock, in nanoseconds; worker processes use their own.
     :param seed: seed of the messages; random if ``None``, and in worker processes.
@@ -183,7 +180,7 @@ def prepareLoad(
     """
     parsed, plan = _parsed(target), plan or LoadPlan()
     isUDP = parsed.carrier == "udp"
-    if isUDP and sizes[0] < MINIMUM_SIZE:
+    if isUDP and plan.sizes[0] < MINIMUM_SIZE:
         return fail(
             TargetError(
                 f"{parsed.text}: the datagrams of a load carry a sequence number; "
@@ -191,11 +188,11 @@ def prepareLoad(
             )
         )
     if workers > 1:
-        assignments = _assignments(parsed, plan, sizes, connect or ConnectOptions(), workers)
+        assignments = _assignments(parsed, plan, connect or ConnectOptions(), workers)
         return succeed(LoadWorkerPool(reactor, plan, assignments, onInterval, onWorkerFailure))
     plan = withTimes(plan)
-    messages = _loadMessages(isUDP, sizes, Random(seed))
-    size = sizes[1] if isUDP else None
+    messages = _loadMessages(isUDP, plan.sizes, Random(seed))
+    size = plan.sizes[1] if isUDP else None
     lookupTime = (plan.duration or 0) + plan.timeout
     making = makeTarget(reactor, parsed, size, monotonicNs, connect, lookupTime)
     return making.addCallback(
@@ -212,18 +209,14 @@ def _parsed(target: str | Target) -> Target:
 
 
 def _assignments(
-    target: Target,
-    plan: LoadPlan,
-    sizes: tuple[int, int],
-    connect: ConnectOptions,
-    workers: int,
+    target: Target, plan: LoadPlan, connect: ConnectOptions, workers: int
 ) -> list[LoadAssignment]:
     """The share of each worker."""
     if plan.times is not None:
         raise ValueError("workers cannot share the times of a plan: set its rate and arrivals")
     shares = splitPlan(plan, workers)
     return [
-        LoadAssignment(target, share, sizes, connect, index, len(shares))
+        LoadAssignment(target, share, connect, index, len(shares))
         for index, share in enumerate(shares)
     ]
 

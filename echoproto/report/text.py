@@ -100,7 +100,7 @@ def loadSummary(result: LoadResult) -> str:
     more = f", +{result.duplicates} duplicates" if result.duplicates else ""
     dropped = f"{result.dropped} dropped by the client, " if result.dropped else ""
     lines = [
-        f"--- {result.target} load ---",
+        f"--- {result.target} load{_lostConnections(result, ': ')} ---",
         (
             f"{result.sent} sent, {result.received} received{more}, {result.lost} lost, {dropped}"
             f"{result.wrong} wrong, time {result.duration / 1e9:.3f} s"
@@ -110,10 +110,23 @@ def loadSummary(result: LoadResult) -> str:
             f"{_rate(result.bytesReceived, result)} in"
         ),
     ]
+    least, most = result.plan.sizes
+    sizes = f"{least}" if least == most else f"{least} to {most}"
+    failed = _lostConnections(result, ", ")
+    lines.append(f"{result.connected} connections{failed}; messages of {sizes} bytes")
+    if result.connecting.count:
+        lines.append(_spread("connect", result.connecting))
     lines += _percentiles(("response", result.response), ("service", result.service))
     lines += [f"{count} times: {reason}" for reason, count in result.errors.most_common()]
     lines += [f"limited by the client: {limit}" for limit in result.limits]
     return "\n".join(lines)
+
+
+def _lostConnections(result: LoadResult, before: str) -> str:
+    """The numbers of failed and lost connections, if there are any."""
+    counts = ((result.connectFailures, "failed"), (result.disconnects, "lost"))
+    words = ", ".join(f"{count} {word}" for count, word in counts if count)
+    return f"{before}{words}" if words else ""
 
 
 def checkRows(result: ConformanceResult, quiet: bool = False) -> list[tuple[str, ...]]:

@@ -44,7 +44,7 @@ def failureReason(failure: Failure) -> str:
         return "the server demands a client certificate, which this command does not have"
     # The kernel's text, without Twisted's prefix.
     text = error.args[0] if isinstance(error, ConnectError) and error.args else ""
-    return str(text or error).rstrip(".")
+    return str(text or error).rstrip(".") or type(error).__name__
 
 
 def sendErrorReason(error: Exception) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -113,8 +114,7 @@ class LoadTests(SynchronousTestCase):
         loading = load(
             clock,
             "127.0.0.1:7",
-            LoadPlan(connections=1, count=100, duration=None),
-            sizes=(1, 9),
+            LoadPlan(connections=1, count=100, duration=None, sizes=(1, 9)),
             seed=7,
         )
         pairs[0].pump()
@@ -129,12 +129,14 @@ class LoadTests(SynchronousTestCase):
         wire = DatagramWire()
         wire.listenUDP(7, EchoDatagramProtocol(wire), "127.0.0.1")
         plan = LoadPlan(connections=1, count=100, duration=None)
-        loading = load(wire, "udp://127.0.0.1:7", plan, sizes=(8, 20), seed=7)
+        loading = load(wire, "udp://127.0.0.1:7", replace(plan, sizes=(8, 20)), seed=7)
         wire.deliverAll()
         result = self.successResultOf(loading)
         self.assertEqual((result.received, result.wrong, result.duplicates), (100, 0, 0))
         self.assertLess(abs(result.bytesSent - 1400), 200)
-        self.failureResultOf(load(wire, "udp://127.0.0.1:7", plan, sizes=(7, 20)), TargetError)
+        self.failureResultOf(
+            load(wire, "udp://127.0.0.1:7", replace(plan, sizes=(7, 20))), TargetError
+        )
 
     def test_rate(self) -> None:
         """A rate makes an open loop, whose send times are computed."""

@@ -173,7 +173,7 @@ class ResultTests(SynchronousTestCase):
         """A result has its start, its options, and the notes of the client, all escaped."""
         started = "2026-01-02T03:04:05+00:00"
         result = loadResult(plan=LoadPlan(rate=5.0), errors=Counter(gone=2), late=histogramOf(9))
-        (found,) = read(loadDocument(result, started, (64, 100)))
+        (found,) = read(loadDocument(result, started))
         self.assertEqual((found.started, found.reasons), (started, {"gone": 2}))
         options = found.options
         self.assertEqual((options["arrivals"], options["min_size_bytes"]), ("fixed", 64))

@@ -166,6 +166,8 @@ class LoadTests(SynchronousTestCase):
             """--- tcp://lab1:7 load ---
 10 sent, 9 received, 1 lost, 0 wrong, time 2.000 s
 4.5 exchanges/s, 10.0 KiB/s out, 9.0 KiB/s in
+0 connections; messages of 64 bytes
+connect min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
            min    p50    p90    p95    p99  p99.9    max  (ms, n=3)
 service  1.000  1.000  1.000  1.000  1.000  1.000  1.000""",
         )
@@ -186,9 +188,9 @@ service  1.000  1.000  1.000  1.000  1.000  1.000  1.000""",
             )
         ).splitlines()
         self.assertEqual(summary[2], "4.5 exchanges/s (target 5.0), 10.0 KiB/s out, 9.0 KiB/s in")
-        self.assertTrue(summary[4].startswith("response  9.000"))
+        self.assertTrue(summary[6].startswith("response  9.000"))
         self.assertEqual(
-            summary[6:],
+            summary[8:],
             [
                 "4 times: lost",
                 "3 times: refused",
@@ -198,8 +200,20 @@ service  1.000  1.000  1.000  1.000  1.000  1.000  1.000""",
 
     def test_nothing(self) -> None:
         """Without replies there are no times."""
-        summary = loadSummary(loadResult(duration=0, received=0, service=LatencyHistogram()))
-        self.assertEqual(summary.splitlines()[2:], ["0.0 exchanges/s, 0 B/s out, 0 B/s in"])
+        empty = LatencyHistogram()
+        summary = loadSummary(loadResult(duration=0, received=0, service=empty, connecting=empty))
+        self.assertEqual(
+            summary.splitlines()[2:],
+            ["0.0 exchanges/s, 0 B/s out, 0 B/s in", "0 connections; messages of 64 bytes"],
+        )
+
+    def test_connections(self) -> None:
+        """Failed and lost connections are in the headline too."""
+        plan = LoadPlan(sizes=(1, 9))
+        result = loadResult(plan=plan, connected=4, connectFailures=3, disconnects=1)
+        lines = loadSummary(result).splitlines()
+        self.assertEqual(lines[0], "--- tcp://lab1:7 load: 3 failed, 1 lost ---")
+        self.assertEqual(lines[3], "4 connections, 3 failed, 1 lost; messages of 1 to 9 bytes")
 
 
 class ConformanceTests(SynchronousTestCase):

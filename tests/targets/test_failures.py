@@ -3,6 +3,7 @@ from __future__ import annotations
 import ssl
 from errno import EAGAIN, ENOBUFS
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.error import (
     ConnectBindError,
     ConnectError,
@@ -23,6 +24,7 @@ class FailureReasonTests(SynchronousTestCase):
             (ConnectionRefusedError(), "refused: nothing listens there"),
             (ConnectError(113, "No route to host"), "No route to host"),
             (ConnectError(), "An error occurred while connecting"),
+            (CancelledError(), "CancelledError"),
             (DNSLookupError("no such host: lab"), "DNS lookup failed: no such host: lab"),
         ):
             self.assertEqual(failureReason(Failure(error)), reason)

@@ -39,7 +39,6 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
             reactor,
             self.target,
             loadPlan(self.options),
-            sizes=self.options.sizes,
             connect=self.options.connect,
             onInterval=lambda interval, counts: self.write(interval),
             workers=self.options.workers,
@@ -70,8 +69,8 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
             return INTERRUPTED
         if hasFailed:
             return ASSERTION_FAILED
-        hasTooFew = result.lost or result.sent < (result.plan.count or 0)
-        return OK if result.received and (interrupted or not hasTooFew) else NO_REPLY
+        isStopped = interrupted and not (result.connectFailures or result.disconnects)
+        return OK if result.received and (result.isComplete or isStopped) else NO_REPLY
 
     def resultLines(self, result: LoadResult) -> Iterable[str]:
         """See :class:`.ResultView`."""
@@ -83,7 +82,7 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
 
     def document(self, result: LoadResult) -> Values:
         """See :class:`.ResultView`."""
-        return loadDocument(result, self.started, self.options.sizes)
+        return loadDocument(result, self.started)
 
     def summaries(self, result: LoadResult) -> Iterable[Values]:
         """See :class:`.ResultView`."""
@@ -97,6 +96,7 @@ def loadPlan(options: LoadOptions) -> LoadPlan:
         connections=options.connections,
         duration=options.sendTime,
         count=options.count,
+        sizes=options.sizes,
         window=options.window or 1,
         rate=options.rate,
         arrivals=options.arrivals or "fixed",

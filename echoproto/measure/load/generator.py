@@ -144,7 +144,7 @@ class LoadGenerator:
         self._pool.remove(connection, reason)
         if self._sending:
             self._replaceConnection()
-        else:
+        elif self._begun:
             self._endIfIdle()
 
     def _replaceConnection(self) -> None:
@@ -232,6 +232,9 @@ class LoadGenerator:
             target=self.target.name,
             plan=self._plan,
             duration=max(self._ended, self._lastReplyAt) - min(self._counters.begin, self._ended),
+            connected=self._pool.connected,
+            connectFailures=self._pool.failures,
+            disconnects=self._pool.disconnects,
             connecting=self._pool.connecting,
             errors=self._pool.errors,
             busy=(after.used - before.used) / elapsed,

@@ -33,7 +33,6 @@ class LoadAssignment:
 
     :ivar target: the server.
     :ivar plan: the plan of this worker, without send times.
-    :ivar sizes: the least and the most bytes of a message.
     :ivar connect: options of the connections.
     :ivar index: number of this worker, from 0.
     :ivar of: number of workers.
@@ -41,7 +40,6 @@ class LoadAssignment:
 
     target: Target
     plan: LoadPlan
-    sizes: tuple[int, int]
     connect: ConnectOptions
     index: int
     of: int

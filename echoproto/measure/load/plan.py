@@ -37,6 +37,8 @@ class LoadPlan:
     :ivar connections: number of connections.
     :ivar duration: how long to send; ``None`` to send until ``count``.
     :ivar count: number of messages on all connections; ``None`` for no limit.
+    :ivar sizes: the least and the most bytes of a message, evenly distributed. A datagram has at
+        least :data:`~.datagrams.MINIMUM_SIZE`.
     :ivar window: in a closed loop, messages under way on each connection.
     :ivar times: when to send in an open loop, since its beginning; made of ``rate`` if ``None``.
     :ivar rate: messages per second of an open loop; ``None`` for a closed loop.
@@ -49,6 +51,7 @@ class LoadPlan:
     connections: int = 10
     duration: int | None = 10 * SECOND
     count: int | None = None
+    sizes: tuple[int, int] = (64, 64)
     window: int = 1
     times: Iterator[int] | None = None
     rate: float | None = None
@@ -86,7 +89,10 @@ class LoadResult:
     :ivar late: in an open loop, times from when messages were due to when they were sent, without
         the time in which no connection was ready.
     :ivar connecting: times to connect.
-    :ivar errors: numbers of failed, lost and refused connections, by reason.
+    :ivar connected: number of connections that were opened; on UDP, of ports.
+    :ivar connectFailures: number of attempts to connect that have failed.
+    :ivar disconnects: number of connections that have ended before the load.
+    :ivar errors: numbers of failed and lost connections, and of other errors, by reason.
     :ivar busy: our share of a CPU.
     :ivar waited: share of the time in which we waited for a CPU that ran others.
     :ivar duplicates: duplicate datagrams.
@@ -110,6 +116,9 @@ class LoadResult:
     connecting: LatencyHistogram
     errors: Counter[str]
     busy: float
+    connected: int = 0
+    connectFailures: int = 0
+    disconnects: int = 0
     waited: float = 0.0
     duplicates: int = 0
     dropped: int = 0
@@ -126,6 +135,12 @@ class LoadResult:
     def lost(self) -> int:
         """Messages without a reply, except for replies that our receive buffers dropped."""
         return max(self.sent - self.received - self.dropped, 0)
+
+    @property
+    def isComplete(self) -> bool:
+        """Whether every connection was made and kept, and every message sent and answered."""
+        hasTooFew = self.lost or self.sent < (self.plan.count or 0)
+        return not (self.connectFailures or self.disconnects or hasTooFew)
 
     @property
     def limits(self) -> list[str]:

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from echoproto.errors import ConnectionClosed
 from echoproto.measure.channels import openChannel
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.timers import Timers
@@ -71,9 +72,12 @@ class ConnectionPool:
     :ivar timers: the delayed calls of the load, which :meth:`close` cancels.
     :ivar connections: those that are open.
     :ivar pending: attempts that are not over.
+    :ivar connected: number of connections that were opened.
+    :ivar failures: number of attempts to connect that have failed.
+    :ivar disconnects: number of connections that have ended before the load.
     :ivar connecting: times to connect.
     :ivar errors: numbers of failed and lost connections, and of other errors, by reason.
-    :ivar failure: why the last failed attempt has failed.
+    :ivar failure: why the last attempt has failed, or the last connection has ended.
     """
 
     failure: Failure
@@ -88,7 +92,7 @@ class ConnectionPool:
         attempted: Callable[[LoadConnection | None], None],
     ) -> None:
         self.connections: list[LoadConnection] = []
-        self.pending = 0
+        self.pending = self.connected = self.failures = self.disconnects = 0
         self.connecting = LatencyHistogram()
         self.errors: Counter[str] = Counter()
         self._target = target
@@ -129,6 +133,9 @@ class ConnectionPool:
         opening.addBoth(opened)
 
     def _failed(self, failure: Failure) -> None:
+        if self._isClosed:
+            return
+        self.failures += 1
         self.errors[failureReason(failure)] += 1
         self.failure = failure
         self._attempted(None)
@@ -138,6 +145,7 @@ class ConnectionPool:
             channel.close()
             return
         connection.opened(channel)
+        self.connected += 1
         if channel.connectTime is not None:
             self.connecting.add(channel.connectTime)
         self.connections.append(connection)
@@ -150,6 +158,8 @@ class ConnectionPool:
     def remove(self, connection: LoadConnection, reason: str) -> None:
         """Count a connection that has ended."""
         self.errors[reason] += 1
+        self.disconnects += 1
+        self.failure = Failure(ConnectionClosed(reason))
         self.connections.remove(connection)
 
     @property

@@ -47,7 +47,6 @@ class LoadWorker(ParentPipe):
             self._reactor,
             assignment.target,
             withTimes(assignment.plan, assignment.index, assignment.of),
-            sizes=assignment.sizes,
             connect=assignment.connect,
             onInterval=self._intervalEnded,
         )

@@ -74,6 +74,9 @@ class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
         TimesValues,
         Meta(description="In an open loop, times from when messages were due to their sending."),
     ]
+    connected: Annotated[Count, Meta(description="Opened connections or UDP ports.")] = 0
+    connectFailures: Annotated[Count, Meta(description="Failed attempts to connect.")] = 0
+    disconnects: Annotated[Count, Meta(description="Connections that ended early.")] = 0
     connecting: TimesValues
     errors: Annotated[dict[str, Count], Meta(description="Failed and lost connections, by reason.")]
     busy: Annotated[Number, Meta(description="The client's share of a CPU.")]
@@ -103,21 +106,19 @@ class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
 def loadDocument(
     result: LoadResult,
     started: str | UnsetType = UNSET,
-    sizes: tuple[int | None, int | None] = (None, None),
 ) -> dict[str, Any]:
     """
     The document of a load.
 
     :param started: date and time of the start (ISO 8601).
-    :param sizes: the least and the most bytes of a message, if they are known.
     """
     plan = valuesOf(
         LoadConfiguration,
         result.plan,
         arrivals=result.plan.arrivals if result.plan.open else None,
         workers=len(result.workers) or 1,
-        minimumSize=sizes[0],
-        maximumSize=sizes[1],
+        minimumSize=result.plan.sizes[0],
+        maximumSize=result.plan.sizes[1],
     )
     return plainValues(
         valuesOf(

@@ -44,6 +44,7 @@ JSON_NAMES = {
     "bytesReceived": "received_bytes",
     "bytesSent": "sent_bytes",
     "busy": "busy_ratio",
+    "connectFailures": "connect_failures",
     "connecting": "connect",
     "deadline": "deadline_ns",
     "duration": "duration_ns",

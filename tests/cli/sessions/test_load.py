@@ -206,3 +206,12 @@ class StatusTests(SynchronousTestCase):
         session: Any = None  # The status needs none.
         status = partial(LoadSession.status, session, result, hasFailed=False)
         self.assertEqual((status(interrupted=False), status(interrupted=True)), (1, 0))
+
+    def test_connections(self) -> None:
+        """Failed and lost connections are status 1, even if the load was interrupted."""
+        session: Any = None  # The status needs none.
+        for fault in ("connectFailures", "disconnects"):
+            result = loadResult(received=10, **{fault: 1})
+            for interrupted in (False, True):
+                status = LoadSession.status(session, result, interrupted, hasFailed=False)
+                self.assertEqual(status, 1)

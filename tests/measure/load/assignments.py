@@ -15,7 +15,6 @@ def makeAssignment(plan: LoadPlan | None = None, **values: Any) -> LoadAssignmen
     defaults: dict[str, Any] = {
         "target": parseTarget("127.0.0.1:7"),
         "plan": plan or LoadPlan(connections=1),
-        "sizes": (64, 64),
         "connect": ConnectOptions(),
         "index": 0,
         "of": 1,

@@ -559,6 +559,33 @@ class ConnectionTests(LoadTestCase):
         self.assertEqual((result.sent, result.rate, result.busy), (0, 0, 0))
 
 
+class ConnectionCountTests(LoadTestCase):
+    def test_lostBefore(self) -> None:
+        """A connection lost while others are being made does not end the load."""
+        target = Target()
+        slow: Deferred[Any] = Deferred()
+        target.instead = [slow]
+        loading = self.begin(target, connections=2, duration=SECOND)
+        target.channels[0].receiver.connectionLost("gone")
+        self.assertNoResult(loading.result)
+        slow.errback(ConnectionRefusedError())
+        self.failureResultOf(loading.result, ConnectionRefusedError)
+
+    def test_counts(self) -> None:
+        """Opened, failed and lost connections are counted; with the last two it is not complete."""
+        target = Target()
+        slow: Deferred[Any] = Deferred()
+        target.instead = [slow]
+        loading = self.begin(target, connections=2, duration=SECOND)
+        slow.errback(ConnectionRefusedError())
+        self.assertEqual(self.sent(), 1)
+        target.channels[0].receiver.connectionLost("gone")
+        loading.stop()
+        result = self.ended(loading)
+        figures = (result.connected, result.connectFailures, result.disconnects)
+        self.assertEqual((figures, result.isComplete), ((1, 1, 1), False))
+
+
 class FaultTests(LoadTestCase):
     def test_fault(self) -> None:
         """If anything raises while the load ends, the result fails, so that the program ends."""

@@ -25,6 +25,16 @@ class LoadResultTests(SynchronousTestCase):
         self.assertEqual((result.lost, result.rate), (1, 4.5))
         self.assertEqual(loadResult(duration=0).rate, 0)
 
+    def test_isComplete(self) -> None:
+        """A load is complete if no message is missing, and no connection has failed or ended."""
+        plan = LoadPlan(count=10)
+        complete = {"received": 10, "plan": plan}
+        self.assertTrue(loadResult(**complete).isComplete)
+        for fault in ("connectFailures", "disconnects"):
+            self.assertFalse(loadResult(**complete, **{fault: 1}).isComplete)
+        self.assertFalse(loadResult().isComplete)
+        self.assertFalse(loadResult(received=10, plan=LoadPlan(count=11)).isComplete)
+
     def test_busy(self) -> None:
         """A busy CPU is a limit, except in an open loop, which waits in a busy loop."""
         self.assertEqual(loadResult().limits, [])

@@ -79,6 +79,7 @@ class PoolTests(SynchronousTestCase):
         """It opens a number of connections, and records the times to connect."""
         connections = self.opened(2)
         self.assertEqual((self.attempts, self.pool.pending), (connections, 0))
+        self.assertEqual((self.pool.connected, self.pool.failures), (2, 0))
         self.assertEqual((self.pool.connecting.count, self.pool.connecting.maximum), (2, 5))
 
     def test_datagrams(self) -> None:
@@ -92,7 +93,7 @@ class PoolTests(SynchronousTestCase):
         self.openings.append(fail(ConnectionRefusedError()))
         self.pool.open(1)
         self.assertEqual((self.attempts, self.pool.connections), ([None], []))
-        self.assertEqual(self.pool.errors.total(), 1)
+        self.assertEqual((self.pool.errors.total(), self.pool.failures), (1, 1))
         self.pool.failure.trap(ConnectionRefusedError)
 
     def test_timeout(self) -> None:
@@ -114,7 +115,9 @@ class PoolTests(SynchronousTestCase):
         self.openings.append(succeed(FakeChannel()))
         self.clock.advance(RECONNECT_DELAY / SECOND)
         self.assertEqual((len(self.pool.connections), self.pool.pending), (1, 0))
-        self.assertEqual(self.pool.errors, {"lost": 1})
+        self.assertEqual((self.pool.errors, self.pool.disconnects), ({"lost": 1}, 1))
+        self.pool.failure.trap(ConnectionClosed)
+        self.assertEqual(self.pool.failure.getErrorMessage(), "lost")
 
     def test_dropped(self) -> None:
         """The drops of all connections are added."""
@@ -140,13 +143,15 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(connection.limits, [n * interval - TIMEOUT for n in (0, 1, 7)])
 
     def test_close(self) -> None:
-        """close() closes all connections, even those opened later, and cancels attempts."""
+        """close() closes all connections, and cancels attempts, which counts as no failure."""
         late: Deferred[Any] = Deferred(lambda opening: opening.callback(channel))
         channel = FakeChannel()
         [connection] = self.opened()
         self.openings.append(late)
-        self.pool.open(1)
+        self.openings.append(Deferred())
+        self.pool.open(2)
         self.pool.close()
         self.assertTrue(connection.channel.closed)
         self.assertTrue(channel.closed)
+        self.assertEqual((self.pool.failures, self.pool.errors), (0, {}))
         self.assertEqual(self.attempts, [connection])
