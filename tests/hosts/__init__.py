@@ -1,0 +1,1 @@
+"""Tests with several hosts, which are network namespaces, and with a network between them."""

@@ -1,0 +1,129 @@
+"""Network namespaces as hosts, connected by a switch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from shutil import which
+from typing import IO, cast
+from unittest import SkipTest
+
+from typing_extensions import Self
+
+from tests.loopback.program import PATIENCE, Program, environment
+
+#: The network of the hosts at a switch; it is reserved for documentation (RFC 5737).
+NETWORK = "192.0.2."
+
+
+@cache
+def _missingPart() -> str | None:
+    """What namespaces lack on this machine, or ``None``."""
+    if os.geteuid() != 0:
+        return "needs root"
+    for name in ("ip", "nsenter", "unshare"):
+        if which(name) is None:
+            return f"needs {name}"
+    made = subprocess.run(
+        ["unshare", "--net", "ip", "link", "add", "probe", "type", "veth"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return None if made.returncode == 0 else f"no network namespaces here: {made.stdout.strip()}"
+
+
+class Host:
+    """
+    A network namespace, with a loopback interface. It ends with this process at the latest.
+
+    :ivar address: its address at the switch, if it has one.
+    :raise SkipTest: there are no namespaces here.
+    """
+
+    def __init__(self, address: str = "") -> None:
+        if missing := _missingPart():
+            raise SkipTest(missing)
+        self.address = address
+        self._holder = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", "echo; exec cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        # The line means that the namespace exists.
+        cast(IO[bytes], self._holder.stdout).readline()
+        self.namespace = f"/proc/{self._holder.pid}/ns/net"
+        self.run("ip", "link", "set", "lo", "up")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._holder.communicate(timeout=PATIENCE)
+
+    @property
+    def pid(self) -> int:
+        """A process in the namespace, by which ip(8) can name it."""
+        return self._holder.pid
+
+    def command(self, *words: str) -> list[str]:
+        """The command that runs a command on this host."""
+        return ["nsenter", f"--net={self.namespace}", "--", *words]
+
+    def run(self, *words: str) -> str:
+        """Run a command, which must succeed; return its output."""
+        finished = subprocess.run(
+            self.command(*words),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert finished.returncode == 0, f"{' '.join(words)}: {finished.stdout}"
+        return finished.stdout
+
+    def echoproto(self, *words: str) -> subprocess.Popen[str]:
+        """Start ``echoproto`` with its output in pipes."""
+        return subprocess.Popen(
+            self.command(sys.executable, "-m", "echoproto", *words),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def serve(self, *words: str) -> Program:
+        """Start ``echoproto serve``, and wait until each listener that ``words`` name listens."""
+        return Program(
+            command=self.command(sys.executable, "-m", "echoproto", "serve", *words),
+            listeners=sum(word in ("--port", "--status") for word in words),
+        )
+
+
+@contextmanager
+def switched(*addresses: int) -> Iterator[list[Host]]:
+    """
+    Hosts with an Ethernet switch between them.
+
+    :param addresses: the last byte of the address of each, in :data:`NETWORK`.
+    """
+    with ExitStack() as stack:
+        switch = stack.enter_context(Host())
+        switch.run("ip", "link", "add", "switch", "type", "bridge")
+        switch.run("ip", "link", "set", "switch", "up")
+        hosts = [stack.enter_context(Host(f"{NETWORK}{number}")) for number in addresses]
+        for number, host in enumerate(hosts):
+            ends = ["port", "type", "veth", "peer", "name", f"port{number}", "netns"]
+            host.run("ip", "link", "add", *ends, str(switch.pid))
+            switch.run("ip", "link", "set", f"port{number}", "master", "switch", "up")
+            host.run("ip", "address", "add", f"{host.address}/24", "dev", "port")
+            host.run("ip", "link", "set", "port", "up")
+        yield hosts
