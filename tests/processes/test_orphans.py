@@ -21,7 +21,9 @@ class OrphansTests(SynchronousTestCase):
     def test_reaped(self) -> None:
         """All ended children are reaped; one that runs, and none at all, are no error."""
         children = [endedChild(), endedChild()]
-        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as running:
+        with subprocess.Popen(
+            [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+        ) as running:
             reapOrphans()
             for child in children:
                 self.assertRaises(ChildProcessError, os.waitpid, child, 0)
