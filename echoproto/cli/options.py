@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
-from echoproto.cli.paramtypes import ADDRESS, ASSERTION, TARGET
+from echoproto.cli.paramtypes import ADDRESS, ASSERTION, LABEL, TARGET
 from echoproto.targets.target import Target
 
 if TYPE_CHECKING:
@@ -120,6 +120,24 @@ def command(
     return decorate
 
 
+def optionValues(options: Any) -> dict[str, Any]:  # Any: a dataclass, and values for JSON
+    """The options in effect by their long names, without labels, as plain values for JSON."""
+    return {
+        field.metadata["make"](field.name).opts[-1].lstrip("-"): _plainValue(
+            getattr(options, field.name)
+        )
+        for field in fields(options)
+        if field.name != "labels"
+    }
+
+
+def _plainValue(value: Any) -> Any:  # Any: as for optionValues
+    if isinstance(value, tuple):
+        return [_plainValue(item) for item in value]
+    # Targets and assertions have the text that they were parsed from.
+    return value.hex() if isinstance(value, bytes) else getattr(value, "text", value)
+
+
 _connection = partial(option, CONNECTION_OPTIONS)
 
 
@@ -188,6 +206,14 @@ class OutputOptions:
 @dataclass(frozen=True, kw_only=True)
 class MeasurementOptions(OutputOptions, TargetOptions):
     """The options of every command that measures a target."""
+
+    labels: tuple[tuple[str, str], ...] = option(
+        OUTPUT_OPTIONS,
+        "--label",
+        type=LABEL,
+        multiple=True,
+        help="Label of the result, such as site=lab1. Repeatable.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,6 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from typing import IO, Generic, TypeVar
 
 import click
@@ -103,11 +102,6 @@ def _row(values: Iterable[object]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(values)
     return text.getvalue()
-
-
-def startTime() -> str:
-    """The date and time of a start (ISO 8601)."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 @contextmanager

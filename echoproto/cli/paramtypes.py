@@ -89,6 +89,13 @@ def _parseAddress(text: str) -> str:
     return text
 
 
+def _parseLabel(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    if not re.fullmatch(r"[A-Za-z_][\w.-]*", name, re.ASCII) or not value:
+        raise ValueError(f"invalid label {text!r} (example: site=lab1)")
+    return name, value
+
+
 def _durationParser(least: int, problem: str) -> Callable[[str], int]:
     """
     A parser of durations.
@@ -145,6 +152,7 @@ INTERVAL = ParsedParamType(
         1000, "interval {} is too short (at least 1us; -A sends as fast as replies arrive)"
     ),
 )
+LABEL = ParsedParamType("name=value", _parseLabel)
 PATTERN = ParsedParamType("hex", _parsePattern)
 PROBE_SIZE = ParsedParamType("bytes", _integerParser(0, MAX_PROBE))
 RATE = ParsedParamType("rate", _parseRate)

@@ -17,6 +17,7 @@ import msgspec
 from echoproto.escape import escaped
 from echoproto.report.documents.document import FORMAT, VERSION
 from echoproto.report.documents.load import LoadDocument
+from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.ping import PingDocument, TargetValues
 from echoproto.report.documents.report import ReportDocument
 from echoproto.report.documents.verify import VerifyDocument
@@ -132,17 +133,30 @@ def decodeTarget(text: str, name: str) -> StoredResult:
         raise InvalidDocument(str(error)) from None
 
 
+def _escapedOrigin(origin: Origin) -> Origin:
+    """An origin whose text is escaped."""
+    plain = msgspec.to_builtins(origin)
+    return msgspec.convert(_escapedText(plain), Origin)
+
+
+def _escapedText(value: Any) -> Any:
+    """Plain values of JSON whose text is escaped."""
+    if isinstance(value, dict):
+        return {escaped(name): _escapedText(found) for name, found in value.items()}
+    if isinstance(value, list):
+        return [_escapedText(found) for found in value]
+    return escaped(value) if isinstance(value, str) else value
+
+
 def _escaped(result: StoredResult) -> StoredResult:
     """A result whose text is escaped."""
     return replace(
         result,
         target=escaped(result.target),
         started=escaped(result.started),
-        options={
-            escaped(name): escaped(value) if isinstance(value, str) else value
-            for name, value in result.options.items()
-        },
+        origins=tuple(map(_escapedOrigin, result.origins)),
+        options=_escapedText(result.options),
         limits=tuple(map(escaped, result.limits)),
-        reasons={escaped(reason): count for reason, count in result.reasons.items()},
+        reasons=_escapedText(result.reasons),
         remarks=tuple(map(escaped, result.remarks)),
     )

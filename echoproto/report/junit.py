@@ -8,25 +8,31 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from echoproto.conformance.results import CheckVerdict, ConformanceResult
 from echoproto.escape import escaped
+from echoproto.report.documents.origin import Origin
 
 
-def junitText(result: ConformanceResult, started: str) -> str:
+def junitText(result: ConformanceResult, origin: Origin) -> str:
     """
     A test suite with a test case for each check; its class is the carrier.
 
-    :param started: date and time of the start (ISO 8601).
+    :param origin: where, when and how it was measured; its labels become properties.
     """
     durations = [found.duration for found in result.results]
     suite = Element(
         "testsuite",
         name=escaped(f"echoproto conformance {result.target}"),
-        timestamp=started,
+        timestamp=origin.began,
+        hostname=escaped(origin.host),
         tests=str(len(durations)),
         failures=str(len(result.failed)),
         errors="0",
         skipped=str(result.count(CheckVerdict.SKIPPED)),
         time=_seconds(sum(durations)),
     )
+    properties = SubElement(suite, "properties")
+    versions = {"echoproto": origin.echoproto, "python": origin.python}
+    for name, value in {**versions, **origin.labels}.items():
+        SubElement(properties, "property", name=escaped(name), value=escaped(value))
     for found in result.results:
         case = SubElement(
             suite,

@@ -55,6 +55,7 @@ def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
         first.measured,
         times,
         started=min(result.started for result in results),
+        origins=tuple(origin for result in results for origin in result.origins),
         options={name: value for name, value in first.options.items() if name not in different},
         limits=_distinct(result.limits for result in results),
         reasons=dict(sum((Counter(result.reasons) for result in results), Counter())),

@@ -10,6 +10,7 @@ from typing import Any
 
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.report.documents.origin import Origin
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class StoredResult:
     :ivar probes: for each probe, when it was sent and its round-trip time, ``None`` if it was lost;
         empty if there are too many for a chart, or if they were not stored.
     :ivar started: date and time of the start (ISO 8601); empty if it was not stored.
+    :ivar origins: where, when and how it was measured; several if results were merged, and none if
+        that was not stored.
     :ivar options: the options of the run, by their names in the documents.
     :ivar limits: reasons why the client may have limited the figures.
     :ivar reasons: numbers of losses (``ping``) or failed connections (``load``), by reason.
@@ -55,6 +58,7 @@ class StoredResult:
     intervals: tuple[Interval, ...] = ()
     probes: tuple[tuple[int, int | None], ...] = ()
     started: str = ""
+    origins: tuple[Origin, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     reasons: Mapping[str, int] = field(default_factory=dict)

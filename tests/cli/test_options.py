@@ -12,6 +12,7 @@ from echoproto.cli.options import (
     EventOptions,
     command,
     option,
+    optionValues,
     quietOption,
 )
 from echoproto.measure.assertions import parseAssertion
@@ -73,6 +74,13 @@ class SeveralOptions(EventOptions):
     takesSeveral = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class PatternOptions(EventOptions):
+    """Options with bytes among them."""
+
+    pattern: bytes = option("First", type=bytes, default=b"\0\xff")
+
+
 class CommandTests(SynchronousTestCase):
     def parsed(self, *words: str, kind: type[EventOptions] = EventOptions) -> EventOptions:
         """The options of a command that is called with these words."""
@@ -91,7 +99,7 @@ class CommandTests(SynchronousTestCase):
     def test_options(self) -> None:
         """A command gets its options as one value."""
         self.assertEqual(
-            self.parsed("lab1", "--assert", "p99<5ms", "--out", "x"),
+            self.parsed("lab1", "--assert", "p99<5ms", "--out", "x", "--label", "site=roof"),
             EventOptions(
                 targets=(Target("tcp://lab1:12345", "tcp", "lab1"),),
                 ipv4=False,
@@ -103,10 +111,31 @@ class CommandTests(SynchronousTestCase):
                 output="text",
                 out="x",
                 assertions=(parseAssertion("p99<5ms"),),
+                labels=(("site", "roof"),),
             ),
         )
         self.assertEqual(self.parsed("-o", "json").output, "json")
         self.assertRaises(click.BadParameter, self.parsed, "-o", "xml")
+
+    def test_values(self) -> None:
+        """The options in effect are plain values by their long names, without labels."""
+        words = ("-4", "lab1", "--assert", "p99<5ms", "--label", "site=roof")
+        self.assertEqual(
+            optionValues(self.parsed(*words, kind=PatternOptions)),
+            {
+                "targets": ["tcp://lab1:12345"],
+                "ipv4": True,
+                "ipv6": False,
+                "source": None,
+                "endpoint": [],
+                "ca": None,
+                "insecure": False,
+                "output": "text",
+                "out": None,
+                "assert": ["p99<5ms"],
+                "pattern": "00ff",
+            },
+        )
 
     def test_connect(self) -> None:
         """The connection options make a ConnectOptions."""

@@ -19,7 +19,6 @@ from echoproto.cli.output import (
     ResultWriter,
     Values,
     opened,
-    startTime,
 )
 from echoproto.cli.outputfile import OutputFile
 from tests.cli.commandcase import BrokenPipe
@@ -116,12 +115,6 @@ class LineOutputTests(SynchronousTestCase):
         reasons: list[str] = []
         LineOutput(BrokenPipe(), reasons.append).write(["text"])
         self.assertEqual(reasons, [""])
-
-
-class StartTimeTests(SynchronousTestCase):
-    def test_utc(self) -> None:
-        """The time of a start has a date, and is that of UTC."""
-        self.assertRegex(startTime(), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")
 
 
 class OpenedTests(SynchronousTestCase):

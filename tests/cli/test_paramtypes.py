@@ -50,6 +50,8 @@ class ParsedParamTypeTests(SynchronousTestCase):
             (paramtypes.SIZES, "2MiB", "invalid size"),
             (paramtypes.PATTERN, "f", "invalid pattern"),
             (paramtypes.ADDRESS, "lab1", "invalid address"),
+            (paramtypes.LABEL, "site", r"invalid label 'site' \(example: site=lab1\)"),
+            (paramtypes.LABEL, "5=x", "invalid label"),
             (paramtypes.TARGET, "lab1:x", "lab1:x"),
             (paramtypes.ASSERTION, "p99", "p99"),
         ):

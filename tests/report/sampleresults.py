@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta, timezone
 from typing import Any
+
+from msgspec.structs import replace
 
 from echoproto.conformance.results import Check, CheckResult, CheckVerdict, ConformanceResult
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan, LoadResult
+from echoproto.report.documents.origin import Origin, originOf
 from echoproto.report.result import StoredResult
 from echoproto.units import SECOND
 
@@ -21,6 +25,19 @@ def histogramOf(*times: int) -> LatencyHistogram:
     for time in times:
         histogram.add(time * MS)
     return histogram
+
+
+def sampleOrigin(host: str = "lab1", after: float = 0, lasted: float = 2, **labels: str) -> Origin:
+    """
+    The origin of a result that this host measured.
+
+    :param after: seconds after the beginning of the year when it began.
+    :param lasted: seconds that it took.
+    """
+    ended = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=after + lasted)
+    endedAt = round((after + lasted) * SECOND)
+    origin = originOf(endedAt - round(lasted * SECOND), endedAt, ended, {"count": 5}, labels)
+    return replace(origin, host=host)
 
 
 def loadResult(**values: Any) -> LoadResult:

@@ -30,7 +30,14 @@ from echoproto.report.documents.report import reportDocument
 from echoproto.report.documents.verify import verifyDocument
 from echoproto.report.result import StoredResult
 from echoproto.units import SECOND
-from tests.report.sampleresults import MS, histogramOf, loadResult, storedResult, storedVerification
+from tests.report.sampleresults import (
+    MS,
+    histogramOf,
+    loadResult,
+    sampleOrigin,
+    storedResult,
+    storedVerification,
+)
 
 
 def pinged(unit: int = MS) -> dict[str, Any]:
@@ -49,7 +56,7 @@ def pinged(unit: int = MS) -> dict[str, Any]:
     result = PingResult(
         "udp://lab1:7", PingPlan(), record, 2 * SECOND, LatencyHistogram(), LatencyHistogram()
     )
-    return pingDocument([result, result], "2026-01-02T03:04:05+00:00", "00ff00ff")
+    return pingDocument([result, result], sampleOrigin(), "00ff00ff")
 
 
 def read(document: Any) -> list[StoredResult]:
@@ -171,17 +178,19 @@ class ResultTests(SynchronousTestCase):
 
     def test_description(self) -> None:
         """A result has its start, its options, and the notes of the client, all escaped."""
-        started = "2026-01-02T03:04:05+00:00"
+        origin = sampleOrigin(site="roof")
+        started = origin.began
         result = loadResult(plan=LoadPlan(rate=5.0), errors=Counter(gone=2), late=histogramOf(9))
-        (found,) = read(loadDocument(result, started))
+        (found,) = read(loadDocument(result, origin))
         self.assertEqual((found.started, found.reasons), (started, {"gone": 2}))
         options = found.options
         self.assertEqual((options["arrivals"], options["min_size_bytes"]), ("fixed", 64))
         self.assertEqual(len(found.limits), 1)
         (again,) = read(reportDocument([replace(found, remarks=("unlike",))]))
-        for name in ("started", "options", "limits", "reasons"):
+        for name in ("started", "origins", "options", "limits", "reasons"):
             self.assertEqual(getattr(again, name), getattr(found, name))
         self.assertEqual(again.remarks, ("unlike",))
+        self.assertEqual(found.origins, (origin,))
         (ping, _) = read(pinged())
         self.assertEqual((ping.started, ping.options["size_bytes"]), (started, 32))
 
@@ -189,9 +198,14 @@ class ResultTests(SynchronousTestCase):
         """A name in a file is escaped, so that it does not affect a terminal."""
         document = loadDocument(loadResult(target="\x1b[2J\nüber"))
         self.assertEqual(read(document)[0].target, "\\x1b[2J\\nüber")
-        document = loadDocument(loadResult(errors=Counter({"\x1b[2J": 1})), "\n")
+        document = loadDocument(
+            loadResult(errors=Counter({"\x1b[2J": 1})), sampleOrigin("\n", site="\x1b")
+        )
         (found,) = read(document)
-        self.assertEqual((found.reasons, found.started), ({"\\x1b[2J": 1}, "\\n"))
+        self.assertEqual(found.reasons, {"\\x1b[2J": 1})
+        self.assertEqual(found.origins, (sampleOrigin("\\n", site="\\x1b"),))
+        document["origin"]["options"] = {"size": [1, "\n"]}
+        self.assertEqual(read(document)[0].origins[0].options, {"size": [1, "\\n"]})
 
 
 class ValuesTests(SynchronousTestCase):

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.conformance.results import CheckVerdict
 from echoproto.report.junit import junitText
-from tests.report.sampleresults import conformanceResult
+from tests.report.sampleresults import conformanceResult, sampleOrigin
 
 
 class JUnitTests(SynchronousTestCase):
@@ -18,14 +18,15 @@ class JUnitTests(SynchronousTestCase):
                 ("udp", "sizes", CheckVerdict.FAILED, "cut\x1b"),
                 ("udp", "burst", CheckVerdict.SKIPPED, "no descriptors"),
             ),
-            "2026-01-02T03:04:05+00:00",
+            sampleOrigin("lab9\0", site="roof\x1b"),
         )
         suite = fromstring(text)
         self.assertEqual(
             suite.attrib,
             {
                 "name": "echoproto conformance tcp://lab1:7",
-                "timestamp": "2026-01-02T03:04:05+00:00",
+                "timestamp": "2026-01-01T00:00:00.000+00:00",
+                "hostname": "lab9\\x00",
                 "tests": "3",
                 "failures": "1",
                 "errors": "0",
@@ -33,7 +34,9 @@ class JUnitTests(SynchronousTestCase):
                 "time": "0.015",
             },
         )
-        passed, failed, skipped = suite
+        properties, passed, failed, skipped = suite
+        found = {entry.attrib["name"]: entry.attrib["value"] for entry in properties}
+        self.assertEqual((list(found)[:2], found["site"]), (["echoproto", "python"], "roof\\x1b"))
         self.assertEqual(passed.attrib, {"classname": "tcp", "name": "answers", "time": "0.005"})
         self.assertEqual(len(passed), 0)
         self.assertEqual((failed[0].tag, failed[0].attrib), ("failure", {"message": "cut\\x1b"}))

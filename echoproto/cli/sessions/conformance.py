@@ -84,7 +84,7 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
     def resultLines(self, result: ConformanceResult) -> Iterable[str]:
         """See :class:`.ResultView`."""
         if self.options.output == "junit":
-            yield junitText(result, self.started)
+            yield junitText(result, self.origin)
             return
         rows = checkRows(result, self.options.quiet)
         if rows:
@@ -93,7 +93,7 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
 
     def document(self, result: ConformanceResult) -> Values:
         """See :class:`.ResultView`."""
-        return conformanceDocument(result, self.started)
+        return conformanceDocument(result, self.origin)
 
 
 def showChecks(carriers: Sequence[str]) -> int:

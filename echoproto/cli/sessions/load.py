@@ -82,7 +82,7 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
 
     def document(self, result: LoadResult) -> Values:
         """See :class:`.ResultView`."""
-        return loadDocument(result, self.started)
+        return loadDocument(result, self.origin)
 
     def summaries(self, result: LoadResult) -> Iterable[Values]:
         """See :class:`.ResultView`."""

@@ -71,7 +71,6 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         self._pings = [
             _TargetPing(self, target, index) for index, target in enumerate(options.allTargets)
         ]
-        self._startedAt = time.monotonic_ns()
         # When the first probe of the first target is sent, were it the first to be ready.
         self._firstAt: int | None = None
         self._reactor: IReactorTime
@@ -108,7 +107,7 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
     def received(self, target: str, outcome: ProbeOutcome) -> None:
         """Write the outcome of a probe."""
         at = time.monotonic_ns() if outcome.sentAt is None else outcome.sentAt
-        self.write(PingEvent(target, at - self._startedAt, outcome))
+        self.write(PingEvent(target, at - self.startedAt, outcome))
 
     def figures(self, measurement: PingSession) -> Iterator[str]:
         """A line for each target."""
@@ -156,13 +155,14 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
 
     def document(self, result: Sequence[PingResult]) -> Values:
         """See :class:`.ResultView`."""
-        return pingDocument(result, self.started, self.session.hex())
+        return pingDocument(result, self.origin, self.session.hex())
 
     def summaries(self, result: Sequence[PingResult]) -> Iterable[Values]:
         """See :class:`.ResultView`."""
-        document = pingDocument(result, self.started, self.session.hex())
+        document = pingDocument(result, self.origin, self.session.hex())
+        common = {name: document[name] for name in ("started", "origin", "session")}
         for target in document["targets"]:
-            yield {"started": self.started, "session": document["session"], **target}
+            yield {**common, **target}
 
 
 class _TargetPing:

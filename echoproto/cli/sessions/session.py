@@ -5,19 +5,22 @@ What :class:`~echoproto.cli.runner.MeasurementRunner` runs: the base of the runs
 from __future__ import annotations
 
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from echoproto.cli.options import MeasurementOptions, TargetOptions
-from echoproto.cli.output import ResultView, ResultWriter, opened, startTime
+from echoproto.cli.options import MeasurementOptions, TargetOptions, optionValues
+from echoproto.cli.output import ResultView, ResultWriter, opened
 from echoproto.cli.runner import MeasurementRunner
 
 if TYPE_CHECKING:
     from echoproto.measure.assertions import Assertion
+    from echoproto.report.documents.origin import Origin
 
 _Measurement = TypeVar("_Measurement")
 _Event = TypeVar("_Event")
@@ -76,15 +79,17 @@ class ReportedSession(
     """
     One run of a command that writes its result in several formats, perhaps to a file.
 
-    :ivar started: date and time of the start (ISO 8601).
+    :ivar startedAt: when the command began, in nanoseconds of the monotonic clock.
+    :ivar origin: where, when and how the result was measured; set before it is shown.
     :ivar writer: makes lines of events and of the result.
     """
 
     options: MeasurementOptions
+    origin: Origin
 
     def __init__(self, options: MeasurementOptions) -> None:
         super().__init__(options)
-        self.started = startTime()
+        self.startedAt = time.monotonic_ns()
         self.writer = ResultWriter(options.output, self)
 
     def run(self) -> int:
@@ -99,11 +104,25 @@ class ReportedSession(
 
     def show(self, result: _Result) -> int:
         """See :class:`Session`; failed assertions are reported too."""
+        # Imported only here, because greetings need no report.
+        from echoproto.report.documents.origin import originOf
+
+        self.origin = originOf(
+            self.beganAt(result),
+            time.monotonic_ns(),
+            datetime.now(timezone.utc),
+            optionValues(self.options),
+            dict(self.options.labels),
+        )
         self.runner.writeResult(self.writer.result(result), self.isEmpty(result))
         failures = self.failures(result)
         for failure in failures:
             self.runner.complain(failure)
         return self.status(result, self.runner.interrupted, bool(failures))
+
+    def beganAt(self, result: _Result) -> int:
+        """When the measurement began, in nanoseconds of the monotonic clock."""
+        return self.startedAt
 
     def failures(self, result: _Result) -> Sequence[str]:
         """A line for each failed assertion."""

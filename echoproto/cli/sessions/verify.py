@@ -85,4 +85,4 @@ class VerifySession(ReportedSession[StreamVerifier, Fault, VerifyResult]):
     def document(self, result: VerifyResult) -> Values:
         """See :class:`.ResultView`."""
         configuration = valuesOf(VerifyConfiguration, self.options)
-        return verifyDocument(result, self.started, configuration)
+        return verifyDocument(result, self.origin, configuration)

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import Meta, field
 
 from echoproto.conformance.results import CheckVerdict, ConformanceResult
 from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import Count
-from echoproto.report.documents.values import Time, Values, plainValues, valuesOf
+from echoproto.report.documents.values import Values, plainValues, valuesOf
 
 
 class CheckValues(Values, frozen=True, kw_only=True):
@@ -33,7 +34,6 @@ class ConformanceDocument(Document, frozen=True, kw_only=True, tag="conformance"
     """The results of the conformance suite."""
 
     target: str
-    started: Time | UnsetType = UNSET
     answered: Annotated[bool, Meta(description="Whether the server answered at all.")]
     counts: Annotated[
         dict[CheckVerdict, Count],
@@ -42,13 +42,11 @@ class ConformanceDocument(Document, frozen=True, kw_only=True, tag="conformance"
     checks: list[CheckValues]
 
 
-def conformanceDocument(
-    result: ConformanceResult, started: str | UnsetType = UNSET
-) -> dict[str, Any]:
+def conformanceDocument(result: ConformanceResult, origin: Origin | None = None) -> dict[str, Any]:
     """
     The document of the conformance suite.
 
-    :param started: date and time of the start (ISO 8601).
+    :param origin: where, when and how it was measured.
     """
     checks = [
         valuesOf(
@@ -64,8 +62,7 @@ def conformanceDocument(
         valuesOf(
             ConformanceDocument,
             result,
-            **documentHead(),
-            started=started,
+            **documentHead(origin),
             counts={verdict: result.count(verdict) for verdict in CheckVerdict},
             checks=checks,
         )

@@ -5,11 +5,14 @@ The fields of all documents.
 from __future__ import annotations
 
 import platform
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import twisted
+from msgspec import UNSET, Meta, UnsetType
 
 from echoproto import __version__
+from echoproto.report.documents.origin import Origin
+from echoproto.report.documents.times import Time
 from echoproto.report.documents.values import Values
 
 FORMAT = "echoproto-measurement"
@@ -27,17 +30,38 @@ class Versions(Values, frozen=True, kw_only=True):
     python: str
 
 
-class Document(Values, frozen=True, kw_only=True, tag_field="command"):
-    """The fields of all documents."""
+class MeasuredValues(Values, frozen=True, kw_only=True):
+    """The fields of all results of measurements."""
+
+    started: Annotated[
+        Time | UnsetType, Meta(description="Date and time of the beginning, as in origin.")
+    ] = UNSET
+    origin: Annotated[
+        Origin | UnsetType, Meta(description="Where, when and how it was measured.")
+    ] = UNSET
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The attributes of a stored result that are made of these fields."""
+        return {"started": self.started or "", "origins": (self.origin,) if self.origin else ()}
+
+
+class Document(MeasuredValues, frozen=True, kw_only=True, tag_field="command"):
+    """The fields of all documents. A report has an origin for each result instead."""
 
     format: Literal["echoproto-measurement"]
     version: Literal[1]
     versions: Versions
 
 
-def documentHead() -> dict[str, Any]:
-    """The values of these fields."""
+def documentHead(origin: Origin | None = None) -> dict[str, Any]:
+    """
+    The values of the fields of all documents.
+
+    :param origin: where, when and how a result was measured, if it is known.
+    """
     versions = Versions(
         echoproto=__version__, twisted=twisted.__version__, python=platform.python_version()
     )
-    return {"format": FORMAT, "version": VERSION, "versions": versions}
+    source = {} if origin is None else {"started": origin.began, "origin": origin}
+    return {"format": FORMAT, "version": VERSION, "versions": versions, **source}

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import Meta, field
 
 from echoproto.measure.load.plan import LoadResult
 from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import Count, TimesValues, decodeTimes, timeFigures
 from echoproto.report.documents.values import (
     ClientLimits,
@@ -18,7 +19,6 @@ from echoproto.report.documents.values import (
     Intervals,
     IntervalWidth,
     Number,
-    Time,
     Values,
     Width,
     checkWidth,
@@ -53,7 +53,6 @@ class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
     """A load."""
 
     target: str
-    started: Time | UnsetType = UNSET
     plan: LoadConfiguration
     duration: Annotated[Count, Meta(description="Without the warm-up.")]
     sent: Count
@@ -97,7 +96,7 @@ class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
             counts={"wrong": self.wrong, "dropped": self.dropped},
             measured=measured,
             times=decodeTimes(getattr(self, measured), measured),
-            started=self.started or "",
+            **self.source,
             options=plainValues(self.plan),
             reasons=self.errors,
         )
@@ -105,12 +104,12 @@ class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
 
 def loadDocument(
     result: LoadResult,
-    started: str | UnsetType = UNSET,
+    origin: Origin | None = None,
 ) -> dict[str, Any]:
     """
     The document of a load.
 
-    :param started: date and time of the start (ISO 8601).
+    :param origin: where, when and how it was measured.
     """
     plan = valuesOf(
         LoadConfiguration,
@@ -124,8 +123,7 @@ def loadDocument(
         valuesOf(
             LoadDocument,
             result,
-            **documentHead(),
-            started=started,
+            **documentHead(origin),
             plan=plan,
             errors=dict(result.errors),
             width=SECOND,

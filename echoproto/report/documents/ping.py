@@ -12,9 +12,16 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
-from echoproto.report.documents.document import MAX_TARGETS, Document, documentHead
+from echoproto.report.documents.document import (
+    MAX_TARGETS,
+    Document,
+    MeasuredValues,
+    documentHead,
+)
+from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import (
     Count,
+    Time,
     TimesValues,
     decodeTimes,
     timeFigures,
@@ -26,7 +33,6 @@ from echoproto.report.documents.values import (
     Intervals,
     IntervalWidth,
     Ratio,
-    Time,
     Values,
     checkWidth,
     intervalStructs,
@@ -75,12 +81,11 @@ class PingConfiguration(Values, frozen=True, kw_only=True):
     size: Count
 
 
-class TargetValues(Values, frozen=True, kw_only=True):
+class TargetValues(MeasuredValues, frozen=True, kw_only=True):
     """The result of a ping for one target; also the summary in NDJSON."""
 
     target: str
     plan: PingConfiguration
-    started: Annotated[Time | UnsetType, Meta(description="In NDJSON only.")] = UNSET
     reasons: Annotated[
         dict[str, Count], Meta(description="Losses by reason, those with a late reply included.")
     ] = {}
@@ -109,13 +114,15 @@ class TargetValues(Values, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         checkWidth(self.width, self.intervals)
 
-    def result(self, name: str, path: str = "", started: str = "") -> StoredResult:
+    def result(
+        self, name: str, path: str = "", document: MeasuredValues | None = None
+    ) -> StoredResult:
         """
         The stored result.
 
         :param name: the name of its file.
         :param path: its field in a document, for the message of an error.
-        :param started: date and time of the start, if it has none of its own.
+        :param document: its document, if it is part of one.
         :raise ValueError: its histogram is invalid.
         """
         return storedOf(
@@ -125,7 +132,7 @@ class TargetValues(Values, frozen=True, kw_only=True):
             counts={count: getattr(self, count) for count in COUNTS},
             measured="rtt",
             times=decodeTimes(self.rtt, f"{path}rtt"),
-            started=self.started or started,
+            **(document or self).source,
             options=plainValues(self.plan),
         )
 
@@ -133,7 +140,6 @@ class TargetValues(Values, frozen=True, kw_only=True):
 class PingDocument(Document, frozen=True, kw_only=True, tag="ping"):
     """A ping of one or more targets."""
 
-    started: Time
     session: Annotated[
         str, Meta(pattern="^[0-9a-f]{8}$", description="Identifies the run in its payloads.")
     ]
@@ -142,21 +148,21 @@ class PingDocument(Document, frozen=True, kw_only=True, tag="ping"):
     def results(self, name: str) -> Iterator[StoredResult]:
         """The stored results, read from the file of this name."""
         for index, target in enumerate(self.targets):
-            yield target.result(name, f"targets[{index}].", self.started)
+            yield target.result(name, f"targets[{index}].", self)
 
 
-def pingDocument(results: Sequence[PingResult], started: str, session: str) -> dict[str, Any]:
+def pingDocument(
+    results: Sequence[PingResult], origin: Origin | None, session: str
+) -> dict[str, Any]:
     """
     The document of a ping.
 
     :param results: one for each target.
-    :param started: date and time of the start (ISO 8601).
+    :param origin: where, when and how it was measured.
     :param session: identifies the run; 8 hexadecimal digits.
     """
     targets = [_targetValues(result) for result in results]
-    return plainValues(
-        PingDocument(**documentHead(), started=started, session=session, targets=targets)
-    )
+    return plainValues(PingDocument(**documentHead(origin), session=session, targets=targets))
 
 
 def _targetValues(result: PingResult) -> TargetValues:

@@ -11,6 +11,7 @@ from msgspec import Meta, field
 
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.report.documents.document import MAX_TARGETS, Document, documentHead
+from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import Count, TimesValues, decodeTimes
 from echoproto.report.documents.values import (
     ClientLimits,
@@ -68,6 +69,9 @@ class ResultValues(Values, frozen=True, kw_only=True):
     started: Annotated[
         str, Meta(description="Date and time; of merged results, the first; may be empty.")
     ] = ""
+    origins: Annotated[
+        list[Origin], Meta(description="Where, when and how it was measured, if it is known.")
+    ] = []
     options: Options = {}
     limits: ClientLimits = []
     reasons: Annotated[
@@ -94,6 +98,7 @@ class ResultValues(Values, frozen=True, kw_only=True):
             name,
             # Of merged results, it is a sum.
             rate=self.rate,
+            origins=tuple(self.origins),
             times=LatencyHistogram() if times is None else decodeTimes(times, f"{path}times"),
         )
 

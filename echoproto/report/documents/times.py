@@ -19,6 +19,11 @@ MAX_INTEGER = (1 << 62) - 1
 
 Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 
+Time = Annotated[
+    str,
+    Meta(description="Date and time (ISO 8601).", extra_json_schema={"format": "date-time"}),
+]
+
 # 60 digits are enough for the sum of the squares of the longest times.
 Digits = Annotated[
     str,

@@ -23,10 +23,6 @@ MAX_STORED_INTERVALS = 1_000_000
 Width = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
 Number = Annotated[float, Meta(ge=0, le=MAX_INTEGER)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
-Time = Annotated[
-    str,
-    Meta(description="Date and time (ISO 8601).", extra_json_schema={"format": "date-time"}),
-]
 Dropped = Annotated[
     Count, Meta(description="Replies that were dropped by the client's full receive buffers.")
 ]

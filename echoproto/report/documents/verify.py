@@ -13,8 +13,9 @@ from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import Count
-from echoproto.report.documents.values import Time, Values, plainValues, storedOf, valuesOf
+from echoproto.report.documents.values import Values, plainValues, storedOf, valuesOf
 from echoproto.report.result import StoredResult
 
 
@@ -40,7 +41,6 @@ class VerifyDocument(Document, frozen=True, kw_only=True, tag="verify"):
     """A verification of an echoed stream."""
 
     target: str
-    started: Time | UnsetType = UNSET
     options: VerifyConfiguration | UnsetType = UNSET
     seed: Annotated[int, Meta(ge=0, description="Seed of the stream, which reproduces it.")]
     sent: Count = field(name="sent_bytes")
@@ -66,20 +66,20 @@ class VerifyDocument(Document, frozen=True, kw_only=True, tag="verify"):
             counts={"wrong": wrong},
             measured="",
             times=LatencyHistogram(),
-            started=self.started or "",
+            **self.source,
             options=plainValues(self.options) if self.options else {},
         )
 
 
 def verifyDocument(
     result: VerifyResult,
-    started: str | UnsetType = UNSET,
+    origin: Origin | None = None,
     configuration: VerifyConfiguration | UnsetType = UNSET,
 ) -> dict[str, Any]:
     """
     The document of a verification.
 
-    :param started: date and time of the start (ISO 8601).
+    :param origin: where, when and how it was measured.
     :param configuration: its options.
     """
     faults = [
@@ -90,8 +90,7 @@ def verifyDocument(
         valuesOf(
             VerifyDocument,
             result,
-            **documentHead(),
-            started=started,
+            **documentHead(origin),
             options=configuration,
             rate=round(result.rate),
             counts={kind: result.counts[kind] for kind in FaultKind},

@@ -215,7 +215,7 @@ class PingTests(CommandTestCase):
         lines = [json.loads(line) for line in ended.lines]
         self.assertEqual([line["type"] for line in lines], ["probe", "probe", "summary"])
         self.assertEqual(lines[2]["sent"], 2)
-        self.assertLessEqual({"started", "session", "target"}, set(lines[2]))
+        self.assertLessEqual({"started", "origin", "session", "target"}, set(lines[2]))
 
     def test_address(self) -> None:
         """The heading has the address of a target, unless its name has it."""

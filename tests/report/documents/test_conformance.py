@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from echoproto.conformance.results import CheckVerdict
 from echoproto.report.documents.conformance import conformanceDocument
-from tests.report.sampleresults import MS, conformanceResult
+from tests.report.sampleresults import MS, conformanceResult, sampleOrigin
 from tests.report.validity import DocumentTestCase
 
 
@@ -13,8 +13,9 @@ class ConformanceDocumentTests(DocumentTestCase):
             ("tcp", "answers", CheckVerdict.PASSED, ""),
             ("udp", "sizes", CheckVerdict.FAILED, "cut"),
         )
-        written = conformanceDocument(result)
+        written = conformanceDocument(result, sampleOrigin(site="roof"))
         self.validate(written)
+        self.assertEqual(written["origin"]["labels"], {"site": "roof"})
         self.assertEqual(written["counts"], {"passed": 1, "failed": 1, "skipped": 0})
         self.assertEqual(
             written["checks"][1],

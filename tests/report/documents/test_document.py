@@ -4,8 +4,12 @@ from msgspec import ValidationError, convert
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto import __version__
-from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.document import (
+    Document,
+    documentHead,
+)
 from echoproto.report.documents.values import plainValues
+from tests.report.sampleresults import sampleOrigin
 
 
 class DocumentTests(SynchronousTestCase):
@@ -15,3 +19,11 @@ class DocumentTests(SynchronousTestCase):
         self.assertEqual((written["format"], written["version"]), ("echoproto-measurement", 1))
         self.assertEqual(written["versions"]["echoproto"], __version__)
         self.assertRaises(ValidationError, convert, {**written, "version": 2}, Document)
+
+    def test_measured(self) -> None:
+        """The document of a measurement has its origin, if that is known, and its beginning."""
+        origin = sampleOrigin()
+        document = Document(**documentHead(origin))
+        self.assertEqual(document.source, {"started": origin.began, "origins": (origin,)})
+        unknown = Document(**documentHead(None))
+        self.assertEqual(unknown.source, {"started": "", "origins": ()})

@@ -10,7 +10,7 @@ from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.report.documents.load import LoadDocument, loadDocument, loadFigures
 from echoproto.units import SECOND
-from tests.report.sampleresults import MS, histogramOf, loadResult
+from tests.report.sampleresults import MS, histogramOf, loadResult, sampleOrigin
 from tests.report.validity import DocumentTestCase
 
 
@@ -24,12 +24,12 @@ class LoadDocumentTests(DocumentTestCase):
             loadResult(duration=0, sent=0, service=LatencyHistogram(), errors=Counter(gone=2)),
         ):
             self.validate(loadDocument(result))
-            self.validate(loadDocument(result, "2026-01-02T03:04:05+00:00"))
+            self.validate(loadDocument(result, sampleOrigin()))
         self.assertEqual(loadDocument(loadResult())["rate_per_second"], 4.5)
         both = loadResult(
             plan=LoadPlan(rate=5.0, arrivals="poisson", sizes=(64, 100)), workers=[loadResult()] * 2
         )
-        options = loadDocument(both, "")["configuration"]
+        options = loadDocument(both)["configuration"]
         names = ("arrivals", "workers", "min_size_bytes", "max_size_bytes")
         self.assertEqual([options[name] for name in names], ["poisson", 2, 64, 100])
 

@@ -14,7 +14,7 @@ from echoproto.report.documents.ping import (
     pingFigures,
     probeValues,
 )
-from tests.report.sampleresults import MS
+from tests.report.sampleresults import MS, sampleOrigin
 from tests.report.validity import DocumentTestCase
 
 
@@ -45,7 +45,7 @@ class PingDocumentTests(DocumentTestCase):
             LatencyHistogram(),
             LatencyHistogram(),
         )
-        written = pingDocument([self.result(), empty], "2026-01-02T03:04:05+00:00", "00ff00ff")
+        written = pingDocument([self.result(), empty], sampleOrigin(), "00ff00ff")
         self.validate(written)
         self.assertEqual(
             written["targets"][0]["reasons"],
@@ -63,7 +63,7 @@ class PingDocumentTests(DocumentTestCase):
         """The document has the intervals of the run, without times if there was no reply."""
         self.record.receive(self.sent[1], 3 * MS)
         self.record.send(1000 * MS)
-        written = pingDocument([self.result()], "", "")["targets"][0]
+        written = pingDocument([self.result()], None, "")["targets"][0]
         self.assertEqual(written["interval_ns"], 1000 * MS)
         names = ("at_ns", "sent", "received", "min_ns", "p50_ns", "p99_ns", "max_ns")
         self.assertEqual(
@@ -75,17 +75,18 @@ class PingDocumentTests(DocumentTestCase):
         """The percentiles can be restored from the histogram of a document."""
         for payload in self.sent:
             self.record.receive(payload, 10 * MS)
-        state = pingDocument([self.result()], "", "")["targets"][0]["rtt"]
+        state = pingDocument([self.result()], None, "")["targets"][0]["rtt"]
         self.assertEqual(
             LatencyHistogram.restored(state).percentile(50), self.record.times.percentile(50)
         )
 
     def test_stored(self) -> None:
         """Each target is a stored result; the summary of a target has its own start."""
-        document = pingDocument([self.result()], "2026-01-02T03:04:05+00:00", "00ff00ff")
+        origin = sampleOrigin()
+        document = pingDocument([self.result()], origin, "00ff00ff")
         (found,) = convert(document, PingDocument).results("a.json")
         self.assertEqual((found.files, found.command, found.sent), (("a.json",), "ping", 3))
-        self.assertEqual(found.started, "2026-01-02T03:04:05+00:00")
+        self.assertEqual((found.started, found.origins), (origin.began, (origin,)))
         summary = convert({**document["targets"][0], "started": "earlier"}, TargetValues)
         self.assertEqual(summary.result("a.json").started, "earlier")
 

@@ -11,7 +11,7 @@ from echoproto.report.documents.verify import (
     VerifyDocument,
     verifyDocument,
 )
-from tests.report.sampleresults import MS
+from tests.report.sampleresults import MS, sampleOrigin
 from tests.report.validity import DocumentTestCase
 
 
@@ -33,7 +33,7 @@ class VerifyDocumentTests(DocumentTestCase):
         for document, options in (
             (verifyDocument(result), {}),
             (
-                verifyDocument(result, "2026-01-02T03:04:05+00:00", configuration),
+                verifyDocument(result, sampleOrigin(), configuration),
                 {"size_bytes": 10, "duration_ns": None, "timeout_ns": MS},
             ),
         ):

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import platform
+import socket
+from datetime import datetime, timezone
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto import __version__
+from echoproto.report.documents.origin import Origin, originOf
+from echoproto.units import SECOND
+
+
+class OriginTests(SynchronousTestCase):
+    def test_originOf(self) -> None:
+        """An origin has the host, the versions, both clocks, the options and the labels."""
+        ended = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+        origin = originOf(SECOND, 3 * SECOND // 2, ended, {"rate": 5.0}, {"site": "roof"})
+        self.assertEqual(
+            origin,
+            Origin(
+                host=socket.gethostname(),
+                echoproto=__version__,
+                python=platform.python_version(),
+                began="2026-01-02T03:04:04.500+00:00",
+                ended="2026-01-02T03:04:05.000+00:00",
+                began_ns=SECOND,
+                ended_ns=3 * SECOND // 2,
+                options={"rate": 5.0},
+                labels={"site": "roof"},
+            ),
+        )
