@@ -15,12 +15,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
-from echoproto.cli.paramtypes import ADDRESS, ASSERTION, LABEL, TARGET
+from echoproto.cli.paramtypes import (
+    ADDRESS,
+    ASSERTION,
+    INTERFACE,
+    LABEL,
+    PROTOCOL_NAME,
+    TARGET,
+    TOS,
+    TTL,
+)
 from echoproto.targets.target import Target
 
 if TYPE_CHECKING:
     from echoproto.measure.assertions import Assertion
-    from echoproto.targets.endpoints import ConnectOptions
+    from echoproto.targets.connectoptions import ConnectOptions
 
 #: Settings of every command.
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
@@ -165,10 +174,37 @@ class TargetOptions:
         metavar="FILE", help="Trust the TLS certificates in this file (PEM)."
     )
     insecure: bool = _connection(is_flag=True, help="Accept any TLS certificate.")
+    cert: str | None = _connection(
+        metavar="FILE", help="Present the TLS certificate in this file (PEM)."
+    )
+    key: str | None = _connection(
+        metavar="FILE", help="Key of --cert (PEM).  [default: in the same file]"
+    )
+    servername: str | None = _connection(
+        metavar="NAME", help="Request and verify this TLS server name."
+    )
+    alpn: tuple[str, ...] = _connection(
+        metavar="NAME",
+        type=PROTOCOL_NAME,
+        multiple=True,
+        help="Offer this application protocol over TLS. Repeatable.",
+    )
+    interface: str | None = _connection(
+        metavar="NAME", type=INTERFACE, help="Use this network interface or VRF."
+    )
+    tos: int | None = _connection(
+        metavar="VALUE", type=TOS, help="Type of service: a number, or a name such as ef or af41."
+    )
+    ttl: int | None = _connection(type=TTL, help="Time to live of packets, the hop limit.")
+    dontFragment: bool = _connection(
+        "--dont-fragment", is_flag=True, help="Send no packet that must be fragmented."
+    )
 
     def __post_init__(self) -> None:
         if self.ipv4 and self.ipv6:
             raise click.UsageError("-4 cannot be used with -6")
+        if self.key and not self.cert:
+            raise click.UsageError("--key needs --cert")
 
     @property
     def allTargets(self) -> list[Target]:
@@ -187,12 +223,25 @@ class TargetOptions:
 
     @property
     def connect(self) -> ConnectOptions:
-        """How to connect, as :mod:`echoproto.targets.endpoints` has it."""
-        from echoproto.targets.endpoints import ConnectOptions
+        """How to connect, as :mod:`echoproto.targets.connectoptions` has it."""
+        from echoproto.targets.connectoptions import ConnectOptions
 
         family = socket.AF_INET if self.ipv4 else socket.AF_UNSPEC
         family = socket.AF_INET6 if self.ipv6 else family
-        return ConnectOptions(family, self.source or "", self.ca or "", not self.insecure)
+        return ConnectOptions(
+            family,
+            self.source or "",
+            self.ca or "",
+            not self.insecure,
+            certFile=self.cert or "",
+            keyFile=self.key or "",
+            serverName=self.servername or "",
+            alpn=self.alpn,
+            interface=self.interface or "",
+            tos=self.tos,
+            ttl=self.ttl,
+            dontFragment=self.dontFragment,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

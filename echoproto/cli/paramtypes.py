@@ -28,6 +28,19 @@ MAX_MESSAGE = 1 << 20
 MAX_PROBE = 1 << 24
 
 
+#: Differentiated services (RFC 2474, 2597, 3246, 5865, 8622): the upper six bits of the byte.
+_TOS_NAMES = {
+    **{f"cs{number}": number << 5 for number in range(8)},
+    **{f"af{c}{drop}": (8 * c + 2 * drop) << 2 for c in range(1, 5) for drop in range(1, 4)},
+    "ef": 46 << 2,
+    "va": 44 << 2,
+    "le": 1 << 2,
+}
+
+#: IFNAMSIZ of Linux's netdevice(7), with the final zero.
+_INTERFACE_NAME_SIZE = 16
+
+
 class ParsedParamType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
     """
     A value that a function parses.
@@ -141,6 +154,31 @@ def _parseSizes(text: str) -> tuple[int, int]:
     return low, high
 
 
+def _parseTOS(text: str) -> int:
+    """The byte of IPv4's type of service and of IPv6's traffic class."""
+    if (named := _TOS_NAMES.get(text.lower())) is not None:
+        return named
+    try:
+        value = int(text, 0)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 255:
+        raise ValueError(f"invalid type of service {text!r} (0 to 255, 0xb8, ef, af41, cs1, le)")
+    return value
+
+
+def _parseInterface(text: str) -> str:
+    if not 0 < len(text) < _INTERFACE_NAME_SIZE or not text.isascii() or "\0" in text:
+        raise ValueError(f"invalid interface {text!r} (such as eth0; 'ip link' lists them)")
+    return text
+
+
+def _parseProtocolName(text: str) -> str:
+    if not 0 < len(text) <= 255 or not text.isascii():
+        raise ValueError(f"invalid protocol {text!r} (1 to 255 ASCII characters, such as h2)")
+    return text
+
+
 ADDRESS = ParsedParamType("address", _parseAddress)
 ASSERTION = ParsedParamType("assertion", _parseAssertion)
 COUNT = ParsedParamType("n", _integerParser(1, 10**9))
@@ -153,14 +191,18 @@ INTERVAL = ParsedParamType(
     ),
 )
 LABEL = ParsedParamType("name=value", _parseLabel)
+INTERFACE = ParsedParamType("interface", _parseInterface)
 PATTERN = ParsedParamType("hex", _parsePattern)
 PROBE_SIZE = ParsedParamType("bytes", _integerParser(0, MAX_PROBE))
+PROTOCOL_NAME = ParsedParamType("name", _parseProtocolName)
 RATE = ParsedParamType("rate", _parseRate)
 SEED = ParsedParamType("n", _integerParser(0, 2**32 - 1))
 SEND_TIME = ParsedParamType("duration", _durationParser(1, "duration {} would send nothing"))
 SIZE = ParsedParamType("bytes", parseSize)
 SIZES = ParsedParamType("bytes", _parseSizes)
 TARGET = ParsedParamType("target", parseTarget)
+TOS = ParsedParamType("value", _parseTOS)
+TTL = ParsedParamType("n", _integerParser(1, 255))
 TIMEOUT = ParsedParamType(
     "duration", _durationParser(1_000_000, "timeout {} is too short (at least 1ms)")
 )

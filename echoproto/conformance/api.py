@@ -18,7 +18,8 @@ from echoproto.conformance.suite import chosen
 from echoproto.conformance.udpclient import DatagramTester
 from echoproto.errors import TargetError
 from echoproto.measure.measurement import startedBy
-from echoproto.targets.endpoints import ConnectOptions, makeTarget
+from echoproto.targets.connectoptions import ConnectOptions
+from echoproto.targets.endpoints import makeTarget
 from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
 
@@ -103,7 +104,7 @@ async def _tester(
             checkRisk(target, address)
     seconds = timeout / SECOND
     if isUDP:
-        return DatagramTester(reactor, addresses, target.port, seconds, connect.source)
+        return DatagramTester(reactor, addresses, target.port, seconds, connect)
     return StreamTester(found, reactor, seconds)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.error import CannotListenError
@@ -20,6 +20,7 @@ from zope.interface import implementer
 from echoproto.addresses import unmapped
 from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.host import ResolvedHost
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.targets.udp import UDPTarget
@@ -135,12 +136,17 @@ class DatagramTester:
     :param hosts: the target's numeric addresses; the first that answers is used.
     :param port: its port.
     :param timeout: seconds to wait for a reply.
-    :param source: the numeric local address; empty for the kernel's choice.
+    :param connect: the local address, and the options of the sockets.
     :ivar host: the address in use.
     """
 
     def __init__(
-        self, reactor: Any, hosts: Sequence[str], port: int, timeout: float, source: str = ""
+        self,
+        reactor: Any,
+        hosts: Sequence[str],
+        port: int,
+        timeout: float,
+        connect: ConnectOptions = ConnectOptions(),  # noqa: B008
     ) -> None:
         self.clock: IReactorTime = reactor
         self.host = hosts[0]
@@ -148,7 +154,7 @@ class DatagramTester:
         self.timeout = timeout
         self._hosts = hosts
         self._reactor = reactor
-        self._source = source
+        self._connect = connect
         self._sockets: list[CheckSocket] = []
 
     @property
@@ -166,9 +172,10 @@ class DatagramTester:
         :raise Skipped: this program may open no more files.
         """
         opened = CheckSocket(self)
+        connect = replace(self._connect, source=source or self._connect.source)
         try:
             opened.channel = openUnconnectedChannel(
-                self._reactor, opened.replyReceived, self.host, source or self._source, port
+                self._reactor, opened.replyReceived, self.host, connect, port
             )
         except CannotListenError as error:
             if isFileLimit(error.socketError):
@@ -230,7 +237,7 @@ class DatagramTester:
         """Why no datagram is received: only a connected port learns that the server's is closed."""
         probe = _ConnectedProbe(self.clock)
         target = UDPTarget(
-            host, self._reactor, ResolvedHost([host]), self.port, len(_HELLO), self._source
+            host, self._reactor, ResolvedHost([host]), self.port, len(_HELLO), self._connect
         )
         channel = await target.open(probe)
         with suppress(OSError):

@@ -39,7 +39,8 @@ from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
 from echoproto.measure.verify.integrity import Fault, IntegrityChecker
 from echoproto.measure.verify.pattern import PatternStream
 from echoproto.measure.verify.verifier import StreamVerifier, VerifyResult
-from echoproto.targets.endpoints import ConnectOptions, makeTarget
+from echoproto.targets.connectoptions import ConnectOptions
+from echoproto.targets.endpoints import makeTarget
 from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
 

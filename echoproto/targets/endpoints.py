@@ -7,9 +7,7 @@ It is called before the first probe, so that an unusable target fails once, at t
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -33,6 +31,12 @@ from zope.interface import implementer
 
 from echoproto.addresses import maxDatagram
 from echoproto.errors import TargetError
+from echoproto.targets.clientsocket import (
+    OptionsReactor,
+    checkClientOptions,
+    hasClientOptions,
+)
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.host import HostEndpoint, ResolvedHost
 from echoproto.targets.resolver import isNumeric, resolve
 from echoproto.targets.stream import StreamTarget
@@ -42,27 +46,6 @@ from echoproto.units import SECOND, seconds
 
 #: Maximum bytes of the path of a UNIX socket, without the final zero (unix(7)).
 MAX_PATH_BYTES = 107
-
-
-@dataclass(frozen=True)
-class ConnectOptions:
-    """
-    How to connect to targets.
-
-    :ivar family: ``AF_INET`` or ``AF_INET6`` for addresses of that family only.
-    :ivar source: the numeric local address; empty for the kernel's choice.
-    :ivar caFile: a PEM file with trusted certificates for TLS; empty for the system's.
-    :ivar verify: whether a TLS certificate must be trusted.
-    :ivar numeric: whether the target is named by its address in messages and results.
-    :ivar lookAgain: whether a name is looked up again while connections are opened.
-    """
-
-    family: int = socket.AF_UNSPEC
-    source: str = ""
-    caFile: str = ""
-    verify: bool = True
-    numeric: bool = False
-    lookAgain: bool = True
 
 
 #: Returns a factory of the same protocols, spoken over TLS.
@@ -129,7 +112,7 @@ def _makeUDP(
                 "use a smaller -s"
             )
         rename = target.called if connect.numeric else None
-        return UDPTarget(target.text, reactor, host, target.port, size, connect.source, rename)
+        return UDPTarget(target.text, reactor, host, target.port, size, connect, rename)
 
     return _lookUp(reactor, target, connect, "UDP").addCallback(resolved)
 
@@ -143,6 +126,10 @@ def _makeStream(
 ) -> Any:
     if size is not None and size < 1:
         raise TargetError("an empty probe has no echo on a stream; use udp:// or a -s above 0")
+    if target.carrier in ("unix", "endpoint") and hasClientOptions(connect):
+        raise TargetError(
+            f"{target.text}: --interface, --tos, --ttl and --dont-fragment need tcp, udp or tls"
+        )
     if target.carrier == "unix":
         endpoint = _unixEndpoint(reactor, target)
         return StreamTarget(target.text, endpoint, size, monotonicNs)
@@ -152,7 +139,7 @@ def _makeStream(
     wrap = _tlsWrapper(reactor, target.host, connect) if target.carrier == "tls" else None
 
     def endpointTo(address: str) -> IStreamClientEndpoint:
-        return _tcpEndpoint(reactor, address, target.port, connect.source)
+        return _tcpEndpoint(reactor, address, target.port, connect)
 
     def resolved(host: ResolvedHost) -> StreamTarget:
         endpoint: IStreamClientEndpoint = HostEndpoint(reactor, host, endpointTo)
@@ -173,8 +160,12 @@ def _lookUp(
         found = resolve(reactor, target.host, connect.family, semantics)
         return found.addCallback(_reachable, connect.source)
 
+    def resolved(addresses: Sequence[str]) -> ResolvedHost:
+        checkClientOptions(addresses, connect)
+        return ResolvedHost(addresses, reactor, again)
+
     again = lookUp if connect.lookAgain and not isNumeric(target.host) else None
-    return lookUp().addCallback(ResolvedHost, reactor, again)
+    return lookUp().addCallback(resolved)
 
 
 def _reachable(addresses: Sequence[str], source: str) -> Sequence[str]:
@@ -204,10 +195,13 @@ def _describedEndpoint(reactor: object, description: str) -> IStreamClientEndpoi
     return endpoint
 
 
-def _tcpEndpoint(reactor: IReactorTCP, host: str, port: int, source: str) -> IStreamClientEndpoint:
+def _tcpEndpoint(
+    reactor: IReactorTCP, host: str, port: int, connect: ConnectOptions
+) -> IStreamClientEndpoint:
     kind = TCP6ClientEndpoint if isIPv6Address(host) else TCP4ClientEndpoint
+    connecting = OptionsReactor(reactor, connect) if hasClientOptions(connect) else reactor
     endpoint: IStreamClientEndpoint = kind(
-        reactor, host, port, bindAddress=(source, 0) if source else None
+        connecting, host, port, bindAddress=(connect.source, 0) if connect.source else None
     )
     return endpoint
 
@@ -217,6 +211,6 @@ def _tlsWrapper(reactor: IReactorTime, host: str, connect: ConnectOptions) -> _W
     from echoproto.targets.tlsclient import clientContext, serverName
     from echoproto.transports.tls import TLSStreamFactory
 
-    name = serverName(host)
-    context = clientContext(connect.caFile, connect.verify)
+    name = serverName(connect.serverName or host)
+    context = clientContext(connect)
     return lambda factory: TLSStreamFactory(lambda: context, factory, reactor, name)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from errno import EAGAIN
+from errno import EAGAIN, ECONNREFUSED, EMSGSIZE
+from os import strerror
 
 from twisted.internet.error import ConnectBindError, ConnectError, ConnectionRefusedError
 from twisted.python.failure import Failure
@@ -45,6 +46,18 @@ def failureReason(failure: Failure) -> str:
     # The kernel's text, without Twisted's prefix.
     text = error.args[0] if isinstance(error, ConnectError) and error.args else ""
     return str(text or error).rstrip(".") or type(error).__name__
+
+
+def networkErrorReason(number: int) -> str:
+    """
+    Why a target is unreachable, as the network reports it (ICMP).
+
+    :param number: the errno; 0 if it is unknown.
+    """
+    if number == EMSGSIZE:
+        return "too large for the path"
+    isRefusal = number in (0, ECONNREFUSED)
+    return "refused: nothing listens there" if isRefusal else f"unreachable: {strerror(number)}"
 
 
 def sendErrorReason(error: Exception) -> str:

@@ -5,27 +5,55 @@ from __future__ import annotations
 import ssl
 
 from echoproto.errors import TargetError
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.resolver import asciiName, isNumeric
 
 
-def clientContext(caFile: str = "", verify: bool = True) -> ssl.SSLContext:
+def clientContext(connect: ConnectOptions = ConnectOptions()) -> ssl.SSLContext:  # noqa: B008
     """
     The context of connections to servers, TLS 1.2 or later.
 
-    :param caFile: a PEM file with trusted certificates; empty for the system's.
-    :param verify: whether a server's certificate must be trusted and for its name.
-    :raise TargetError: the file is invalid.
+    :param connect: the trusted certificates, whether a server's certificate must be trusted and
+        for its name, the client's certificate and key, and the application protocols.
+    :raise TargetError: a file is invalid.
     """
     try:
-        context = ssl.create_default_context(cafile=caFile or None)
+        context = ssl.create_default_context(cafile=connect.caFile or None)
     except ssl.SSLError as error:
-        raise TargetError(f"{caFile}: no certificates in PEM") from error
+        raise TargetError(f"{connect.caFile}: no certificates in PEM") from error
     except OSError as error:
-        raise TargetError(f"{caFile}: {error.strerror}") from error
-    if not verify:
+        raise TargetError(f"{connect.caFile}: {error.strerror}") from error
+    if connect.certFile:
+        _loadCertificate(context, connect.certFile, connect.keyFile or connect.certFile)
+    if connect.alpn:
+        context.set_alpn_protocols(connect.alpn)
+    if not connect.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _loadCertificate(context: ssl.SSLContext, certFile: str, keyFile: str) -> None:
+    for path in (certFile, keyFile):
+        try:
+            open(path, "rb").close()
+        except OSError as error:
+            raise TargetError(f"{path}: {error.strerror}") from error
+    wantedPassword: list[bool] = []
+
+    def password() -> str:
+        # Without this function OpenSSL would prompt for one.
+        wantedPassword.append(True)
+        return ""
+
+    try:
+        context.load_cert_chain(certFile, keyFile, password)
+    except ssl.SSLError as error:
+        if wantedPassword:
+            raise TargetError(f"{keyFile}: the key needs a password; use one without") from error
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise TargetError(f"{keyFile}: the key is not that of {certFile}") from error
+        raise TargetError(f"{certFile}, {keyFile}: no certificate and key in PEM") from error
 
 
 def serverName(host: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from errno import EMSGSIZE
 from socket import socket
 from typing import Any
 
@@ -19,6 +20,9 @@ from twisted.internet.protocol import DatagramProtocol
 from zope.interface import implementer
 
 from echoproto.errors import DatagramTooLong, EchoprotoError
+from echoproto.targets.clientsocket import pathMTU
+from echoproto.targets.connectoptions import ConnectOptions
+from echoproto.targets.failures import networkErrorReason
 from echoproto.targets.host import HostTarget, ResolvedHost
 from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
 from echoproto.targets.udpports import openConnectedPort
@@ -100,7 +104,10 @@ class UDPChannel:
         try:
             self._write(probe)
         except MessageLengthError:
-            raise DatagramTooLong(f"{len(probe)} bytes do not fit into a datagram") from None
+            limit = "a datagram"
+            if self._socket is not None and self._target.connectOptions.dontFragment:
+                limit = f"a packet; the MTU of the path is {pathMTU(self._socket)}"
+            raise DatagramTooLong(f"{len(probe)} bytes do not fit into {limit}") from None
 
     def datagramReceived(self, datagram: bytes, addr: object) -> None:
         """Pass a reply on."""
@@ -134,10 +141,14 @@ class UDPChannel:
         # Not of a port that was replaced.
         if self._closed or port is not self._port:
             return
+        number = getattr(self._transport, "networkError", 0)
+        reason = networkErrorReason(number)
+        if number == EMSGSIZE and self._socket is not None:
+            reason = f"{reason}, whose MTU is {pathMTU(self._socket)}"
         if self._others and self._unanswered is not None:
-            self._changeAddress(self._unanswered)
+            self._changeAddress(self._unanswered, reason)
         else:
-            self._receiver.connectionLost("refused: nothing listens there")
+            self._receiver.connectionLost(reason)
 
     def portClosed(self, port: _ConnectedPort) -> None:
         """A port was closed."""
@@ -145,15 +156,13 @@ class UDPChannel:
             self._closed = True
             self.closedByOthers()
 
-    def _changeAddress(self, unanswered: deque[bytes]) -> None:
+    def _changeAddress(self, unanswered: deque[bytes], reason: str) -> None:
         refused = self._transport
         try:
             self._connect(self._others)
         except EchoprotoError as error:
             self._others = []
-            self._receiver.connectionLost(
-                f"{self._address} refused: nothing listens there; {error}"
-            )
+            self._receiver.connectionLost(f"{self._address} {reason}; {error}")
             return
         maybeDeferred(refused.stopListening)
         self._target.host.prefer(self._address)
@@ -200,7 +209,8 @@ class UDPTarget(HostTarget):
     :param reactor: has UDP.
     :param port: its port.
     :param size: bytes of a probe.
-    :param source: the numeric local address; empty for the kernel's choice.
+    :param connectOptions: the local address, and the options of the sockets.
+    :ivar connectOptions: the local address, and the options of the sockets.
     :ivar watched: number of channels that report replies from other addresses.
     """
 
@@ -213,7 +223,7 @@ class UDPTarget(HostTarget):
         host: ResolvedHost,
         port: int,
         size: int,
-        source: str = "",
+        connectOptions: ConnectOptions = ConnectOptions(),  # noqa: B008
         rename: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(name, host, rename)
@@ -221,7 +231,7 @@ class UDPTarget(HostTarget):
         self.watched = 0
         self._reactor = reactor
         self._port = port
-        self._source = source
+        self.connectOptions = connectOptions
 
     def open(self, receiver: IReplyReceiver) -> Deferred[UDPChannel]:
         """See :class:`ITarget`."""
@@ -236,4 +246,4 @@ class UDPTarget(HostTarget):
 
     def connect(self, protocol: DatagramProtocol, hosts: Sequence[str]) -> str:
         """Open a port that is connected to one of these addresses; returns that address."""
-        return openConnectedPort(self._reactor, protocol, hosts, self._port, self._source)
+        return openConnectedPort(self._reactor, protocol, hosts, self._port, self.connectOptions)

@@ -5,6 +5,7 @@ UDP ports of clients: connected to the first address that has a route, or connec
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -13,6 +14,8 @@ from twisted.internet.interfaces import IReactorUDP
 from twisted.internet.protocol import DatagramProtocol
 
 from echoproto.errors import ConnectionClosed
+from echoproto.targets.clientsocket import setClientOptions
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.transports.receivebuffer import enlargeReceiveBuffer
 from echoproto.transports.udp import listenDatagrams
 
@@ -53,7 +56,7 @@ def openUnconnectedChannel(
     reactor: IReactorUDP,
     replyReceived: Callable[[bytes, str, int], None],
     host: str,
-    source: str = "",
+    connect: ConnectOptions = ConnectOptions(),  # noqa: B008
     port: int = 0,
 ) -> UnconnectedUDPChannel:
     """
@@ -62,18 +65,22 @@ def openUnconnectedChannel(
     :param reactor: has UDP.
     :param replyReceived: see :class:`UnconnectedUDPChannel`.
     :param host: a numeric address, which decides the family.
-    :param source: the numeric local address; empty for the kernel's choice.
+    :param connect: the local address, and the options of the socket.
     :param port: the local port; 0 for any free one.
     :raise twisted.internet.error.CannotListenError: the address or the port cannot be bound.
     """
     channel = UnconnectedUDPChannel(replyReceived)
-    listenDatagrams(reactor, port, channel, source or _anyAddress(host))
+    _listen(reactor, port, channel, host, connect)
     return channel
 
 
-def _anyAddress(host: str) -> str:
-    """The local address for the kernel's choice, in the family of ``host``."""
-    return "::" if isIPv6Address(host) else ""
+def _listen(
+    reactor: IReactorUDP, port: int, protocol: DatagramProtocol, host: str, connect: ConnectOptions
+) -> Any:
+    """Open a port in the family of ``host``, by default at the address of the kernel's choice."""
+    interface = connect.source or ("::" if isIPv6Address(host) else "")
+    options = partial(setClientOptions, connect=connect)
+    return listenDatagrams(reactor, port, protocol, interface, options)
 
 
 def openConnectedPort(
@@ -81,7 +88,7 @@ def openConnectedPort(
     protocol: DatagramProtocol,
     hosts: Sequence[str],
     port: int,
-    source: str = "",
+    connect: ConnectOptions = ConnectOptions(),  # noqa: B008
 ) -> str:
     """
     Open a UDP port that is connected to the first of several addresses that has a route.
@@ -90,14 +97,14 @@ def openConnectedPort(
     :param protocol: receives the datagrams from that address.
     :param hosts: numeric addresses.
     :param port: the server's port.
-    :param source: the numeric local address; empty for the kernel's choice.
+    :param connect: the local address, and the options of the socket.
     :return: the address.
     :raise ConnectionClosed: no address has a route.
     :raise twisted.internet.error.CannotListenError: the local address cannot be bound.
     """
     errors = []
     for host in hosts:
-        listening: Any = listenDatagrams(reactor, 0, protocol, source or _anyAddress(host))
+        listening = _listen(reactor, 0, protocol, host, connect)
         try:
             listening.connect(host, port)
         except BaseException as error:

@@ -79,6 +79,9 @@ class DatagramPort(Port):
     ``datagramReceived`` is called with the whole address, for IPv6 with flow and scope, because a
     reply to a link-local address needs it.
 
+    :ivar setOptions: sets the options of its own socket.
+    :ivar networkError: while ``connectionRefused`` is called, the errno that the network reported,
+        or 0 if that is unknown.
     :ivar receiveErrors: failed receives and dropped datagrams so far, by name of the errno or
         fault.
     """
@@ -98,6 +101,8 @@ class DatagramPort(Port):
         reactor: IReactorFDSet | None = None,
     ) -> None:
         Port.__init__(self, port, proto, interface, maxPacketSize, reactor)
+        self.setOptions: Callable[[socket.socket], None] = setServerOptions
+        self.networkError = 0
         self.receiveErrors: Counter[str] = Counter()
         self._replySource: list[Ancillary] = []
         self._ancillary: list[Ancillary] = []
@@ -157,12 +162,12 @@ class DatagramPort(Port):
 
     def createInternetSocket(self) -> socket.socket:
         """
-        A socket with the options of a server; called by the stock port before it binds.
+        A socket with the options of this port; called by the stock port before it binds.
         """
         made: socket.socket = super().createInternetSocket()
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        setServerOptions(made)
+        self.setOptions(made)
         return made
 
     def doRead(self) -> None:
@@ -270,10 +275,12 @@ class DatagramPort(Port):
     def _failed(self, error: OSError) -> None:
         self.receiveErrors[f"receive {errnoName(error)}"] += 1
         if self._connectedAddr:
+            self.networkError = error.errno or 0
             try:
                 self.protocol.connectionRefused()
             except Exception:  # noqa: BLE001 - as above
                 self._log.failure("a datagram protocol failed")
+            self.networkError = 0
 
     def readConnectionLost(self, reason: Failure) -> None:
         """
@@ -342,7 +349,11 @@ class IReactorDatagrams(Interface):
 
 
 def listenDatagrams(
-    reactor: Any, port: int, protocol: DatagramProtocol, interface: str = ""
+    reactor: Any,
+    port: int,
+    protocol: DatagramProtocol,
+    interface: str = "",
+    setOptions: Callable[[socket.socket], None] = setServerOptions,
 ) -> IListeningPort:
     """
     Listen for datagrams, as ``reactor.listenUDP`` does, on a :class:`DatagramPort`.
@@ -351,11 +362,13 @@ def listenDatagrams(
     :param port: port number; 0 picks one.
     :param interface: the numeric address to bind; empty for all IPv4 addresses, ``::`` for all
         IPv6.
+    :param setOptions: sets the options of the socket before it is bound; a port in memory has none.
     :raise twisted.internet.error.CannotListenError: the address cannot be bound.
     """
     if IReactorDatagrams.providedBy(reactor):
         own: IListeningPort = reactor.listenDatagrams(port, protocol, interface)
         return own
     made: Any = DatagramPort(port, protocol, interface, reactor=reactor)
+    made.setOptions = setOptions
     made.startListening()
     return cast(IListeningPort, made)

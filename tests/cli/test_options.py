@@ -16,7 +16,7 @@ from echoproto.cli.options import (
     quietOption,
 )
 from echoproto.measure.assertions import parseAssertion
-from echoproto.targets.endpoints import ConnectOptions
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.target import Target
 
 
@@ -108,6 +108,14 @@ class CommandTests(SynchronousTestCase):
                 descriptions=(),
                 ca=None,
                 insecure=False,
+                cert=None,
+                key=None,
+                servername=None,
+                alpn=(),
+                interface=None,
+                tos=None,
+                ttl=None,
+                dontFragment=False,
                 output="text",
                 out="x",
                 assertions=(parseAssertion("p99<5ms"),),
@@ -144,6 +152,20 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(
             self.parsed(*words).connect, ConnectOptions(socket.AF_INET6, "::1", "x.pem", False)
         )
+        secured = ("--cert", "c.pem", "--key", "k.pem", "--servername", "lab1", "--alpn", "echo")
+        self.assertEqual(
+            self.parsed(*secured, "--alpn", "h2").connect,
+            ConnectOptions(
+                certFile="c.pem", keyFile="k.pem", serverName="lab1", alpn=("echo", "h2")
+            ),
+        )
+        packets = ("--interface", "lo", "--tos", "ef", "--ttl", "3", "--dont-fragment")
+        self.assertEqual(
+            self.parsed(*packets).connect,
+            ConnectOptions(interface="lo", tos=184, ttl=3, dontFragment=True),
+        )
+        with self.assertRaisesRegex(click.UsageError, "--key needs --cert"):
+            self.parsed("--key", "k.pem")
         self.assertEqual(self.parsed("--ipv4").connect.family, socket.AF_INET)
         with self.assertRaisesRegex(click.UsageError, "-4 cannot be used with -6"):
             self.parsed("-4", "-6")

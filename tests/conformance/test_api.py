@@ -10,7 +10,7 @@ from echoproto.conformance.api import grade, prepareGrade
 from echoproto.conformance.results import CheckVerdict
 from echoproto.errors import TargetError
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
-from echoproto.targets.endpoints import ConnectOptions
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.target import Target
 from echoproto.testing import DatagramWire, endpointTo
 

@@ -13,6 +13,7 @@ from echoproto.conformance import udpclient
 from echoproto.conformance.results import Failed, NoAnswer, Skipped
 from echoproto.conformance.udpclient import MAX_KEPT_REPLIES, CheckSocket, DatagramTester, Reply
 from echoproto.protocols.echo import EchoDatagramProtocol
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.testing import DatagramWire
 from tests.conformance.fakeservers import TIMEOUT, FakeDatagramServer, FaultyDatagramEcho
 
@@ -73,7 +74,9 @@ class CheckSocketTests(SynchronousTestCase):
     def test_sourceAddress(self) -> None:
         """The source address and port can be chosen; a port in use raises CannotListenError."""
         wire = DatagramWire()
-        tester = DatagramTester(wire, ["127.0.0.1"], 7007, TIMEOUT, "127.0.0.9")
+        tester = DatagramTester(
+            wire, ["127.0.0.1"], 7007, TIMEOUT, ConnectOptions(source="127.0.0.9")
+        )
         tester.open().send(b"")
         tester.open(19, "127.0.0.3").send(b"")
         self.assertEqual(wire.pending[0].source[0], "127.0.0.9")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -90,6 +92,56 @@ class PingTests(SynchronousTestCase):
             ended = ping("-c", "1", f"{carrier}://127.0.0.1:{port}")
             self.assertEqual((ended.returncode, ended.stderr), (1, ""))
             self.assertIn("lost: refused", ended.stdout)
+
+    def test_socketOptions(self) -> None:
+        """The packets of a UDP probe have the chosen type of service, TTL and interface."""
+        for family, host, level, options in (
+            (socket.AF_INET, "127.0.0.1", socket.IPPROTO_IP, (socket.IP_RECVTOS, 12)),
+            (
+                socket.AF_INET6,
+                "[::1]",
+                socket.IPPROTO_IPV6,
+                (socket.IPV6_RECVTCLASS, socket.IPV6_RECVHOPLIMIT),
+            ),
+        ):
+            with socket.socket(family, socket.SOCK_DGRAM) as server:
+                server.bind((host.strip("[]"), 0))
+                server.settimeout(PATIENCE)
+                for option in options:
+                    server.setsockopt(level, option, 1)
+                target = f"udp://{host}:{server.getsockname()[1]}"
+                words = ("--interface", "lo", "--tos", "ef", "--ttl", "9", "--dont-fragment")
+                with subprocess.Popen(
+                    [*PING, "-c", "1", *words, target], env=environment(), stdout=subprocess.PIPE
+                ) as running:
+                    data, found, _, address = server.recvmsg(100, 100)
+                    server.sendto(data, address)
+                    running.communicate(timeout=PATIENCE)
+                self.assertEqual(running.returncode, 0)
+                self.assertEqual(sorted(value[0] for *_, value in found), [9, 184])
+
+    def test_dontFragment(self) -> None:
+        """A datagram that must be fragmented is lost, and the reason has the MTU."""
+        if shutil.which("unshare") is None or shutil.which("ip") is None:
+            raise SkipTest("needs unshare and ip")
+        script = f"ip link set lo up mtu 1500 && exec {sys.executable} -m echoproto ping -c 1"
+        for host, size in (("127.0.0.1", 1473), ("[::1]", 1453)):
+            words = f"--dont-fragment -s {size} 'udp://{host}:7007'"
+            ended = subprocess.run(
+                ["unshare", "--net", "sh", "-c", f"{script} {words}"],
+                env=environment(),
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            if "unshare failed" in ended.stderr:
+                raise SkipTest("a network namespace needs root")
+            self.assertIn(
+                f"lost: not sent: {size} bytes do not fit into a packet; "
+                "the MTU of the path is 1500\n",
+                ended.stdout,
+            )
 
     def test_noSuchHost(self) -> None:
         """An unknown host is one line, and status 2."""

@@ -9,7 +9,8 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import TargetError
-from echoproto.targets.endpoints import ConnectOptions, makeTarget
+from echoproto.targets.connectoptions import ConnectOptions
+from echoproto.targets.endpoints import makeTarget
 from echoproto.targets.target import Target, parseTarget
 from echoproto.testing import DatagramWire
 from echoproto.units import SECOND
@@ -137,6 +138,19 @@ class MakeTargetTests(MakeTargetTestCase):
         failing = self.make(f"unix://{longest}x")
         self.assertIn("107 bytes at most", self.errorOf(failing))
 
+    def test_socketOptions(self) -> None:
+        """
+        A socket option that the kernel refuses is an error before anything is sent. UNIX sockets
+        and endpoint descriptions have no such options; those of TCP still lead to the target.
+        """
+        for text in ("lab1:7", "udp://lab1:7"):
+            failing = self.make(text, reactor=self.wire(), interface="no-such-device")
+            self.assertIn("--interface no-such-device: no such", self.errorOf(failing))
+        failing = self.make("unix:///run/echo", ttl=3)
+        self.assertIn("--ttl and --dont-fragment need tcp, udp or tls", self.errorOf(failing))
+        self.made("lab1:7", tos=8).open(RecordingReceiver())
+        self.assertEqual(self.reactor.tcpClients[0][:2], ("192.0.2.1", 7))
+
     def test_endpoint(self) -> None:
         """A target can be a client endpoint description of Twisted."""
         target = Target("mine", "endpoint", path="tcp:host=192.0.2.7:port=9")
@@ -182,3 +196,7 @@ class TLSTests(MakeTargetTestCase):
             self.assertEqual(hello[:1], b"\x16")
             self.assertIn(b"localhost", hello)
         self.assertEqual(self.clientHello(verify=False)[:1], b"\x16")
+        other = self.clientHello(serverName="lab9.example", alpn=("echo/1",))
+        self.assertNotIn(b"localhost", other)
+        self.assertIn(b"lab9.example", other)
+        self.assertIn(b"\x06echo/1", other)

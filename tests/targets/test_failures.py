@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import ssl
-from errno import EAGAIN, ENOBUFS
+from errno import EAGAIN, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENOBUFS
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import (
@@ -14,7 +14,12 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import DatagramTooLong, TargetError
-from echoproto.targets.failures import describeFailure, failureReason, sendErrorReason
+from echoproto.targets.failures import (
+    describeFailure,
+    failureReason,
+    networkErrorReason,
+    sendErrorReason,
+)
 
 
 class FailureReasonTests(SynchronousTestCase):
@@ -36,6 +41,18 @@ class FailureReasonTests(SynchronousTestCase):
         self.assertIn("demands a client certificate", failureReason(Failure(error)))
         vars(error).update(reason=None)
         self.assertIn("alert", failureReason(Failure(error)))
+
+
+class NetworkErrorReasonTests(SynchronousTestCase):
+    def test_words(self) -> None:
+        """The reason names the report of the network; an unknown one is a refusal."""
+        for number, reason in (
+            (0, "refused: nothing listens there"),
+            (ECONNREFUSED, "refused: nothing listens there"),
+            (EHOSTUNREACH, "unreachable: No route to host"),
+            (EMSGSIZE, "too large for the path"),
+        ):
+            self.assertEqual(networkErrorReason(number), reason)
 
 
 class SendErrorReasonTests(SynchronousTestCase):

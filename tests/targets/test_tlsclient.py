@@ -1,9 +1,16 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -11,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import TargetError
 from echoproto.protocols.echo import EchoFactory
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.tlsclient import clientContext, serverName
 from echoproto.testing import endpointTo
 from echoproto.transports.tls import TLSStreamFactory
@@ -42,22 +50,14 @@ class ClientTests(SynchronousTestCase):
         self, host: str, *names: str, trust: str = "authority", verify: bool = True
     ) -> tuple[_Client, list[str | None]]:
         """A client of that host after an exchange with a server for these names; the SNI."""
-        clock = Clock()
         requested: list[str | None] = []
         secured = serverContext(issued("server", *names).pem)
         # Any: typeshed does not know that the callback may return None.
         note: Any = lambda connection, name, context: requested.append(name)
         secured.sni_callback = note
-        endpoint, pairs = endpointTo(TLSStreamFactory(lambda: secured, EchoFactory(clock), clock))
-        context = clientContext(self.file(authority(trust).certificatePEM), verify)
-        client = _Client()
-        factory: Any = Factory.forProtocol(lambda: client)
-        tls = TLSStreamFactory(lambda: context, factory, clock, serverName(host))
-        self.successResultOf(endpoint.connect(tls))
-        pairs[0].pump()
-        pairs[0].client.abortConnection()
-        pairs[0].pump()
-        return client, requested
+        trusted = self.file(authority(trust).certificatePEM)
+        connect = ConnectOptions(caFile=trusted, verify=verify)
+        return self.connected(secured, connect, host), requested
 
     def test_names(self) -> None:
         """A certificate is accepted for names with underscores, a final dot or umlauts."""
@@ -97,6 +97,61 @@ class ClientTests(SynchronousTestCase):
         context = clientContext()
         self.assertEqual((context.check_hostname, context.verify_mode), (True, ssl.CERT_REQUIRED))
 
+    def test_clientCertificate(self) -> None:
+        """A client presents its certificate, with the key in the same file or in another."""
+        pem = issued("client", "lab2").pem
+        begin = pem.index(b"-----BEGIN CERTIFICATE")
+        key, certificate = self.file(pem[:begin]), self.file(pem[begin:])
+        for connect in (
+            ConnectOptions(certFile=self.file(pem)),
+            ConnectOptions(certFile=certificate, keyFile=key),
+        ):
+            secured = serverContext(issued("server", "lab1").pem)
+            secured.verify_mode = ssl.CERT_REQUIRED
+            secured.load_verify_locations(self.file(authority("authority").certificatePEM))
+            client = self.connected(secured, replace(connect, verify=False))
+            self.assertEqual(client.received, b"safe")
+
+    def test_alpn(self) -> None:
+        """The client offers application protocols, of which the server selects one."""
+        secured = serverContext(issued("server", "lab1").pem)
+        secured.set_alpn_protocols(["h2", "echo"])
+        client = self.connected(secured, ConnectOptions(verify=False, alpn=("echo", "x")))
+        self.assertEqual(client.received, b"safe")
+
+    def test_invalidCertificate(self) -> None:
+        """A missing, foreign or encrypted key is an error of one line, without a prompt."""
+        pem, other = self.file(issued("client", "lab2").pem), self.file(issued("x", "lab3").pem)
+        key: Any = load_pem_private_key(Path(pem).read_bytes(), None)
+        locked = self.file(
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
+        )
+        for certFile, keyFile, message in (
+            (self.mktemp(), "", "No such file"),
+            (pem, self.mktemp(), "No such file"),
+            (pem, other, f"the key is not that of {pem}"),
+            (pem, locked, "needs a password"),
+            (self.file(b"nothing"), "", "no certificate and key in PEM"),
+        ):
+            with self.assertRaises(TargetError) as raised:
+                clientContext(ConnectOptions(certFile=certFile, keyFile=keyFile))
+            self.assertIn(message, str(raised.exception))
+
+    def connected(
+        self, secured: ssl.SSLContext, connect: ConnectOptions, host: str = "lab1"
+    ) -> _Client:
+        """A client after an exchange with a server that has this context."""
+        clock = Clock()
+        endpoint, pairs = endpointTo(TLSStreamFactory(lambda: secured, EchoFactory(clock), clock))
+        client, context = _Client(), clientContext(connect)
+        factory: Any = Factory.forProtocol(lambda: client)
+        tls = TLSStreamFactory(lambda: context, factory, clock, serverName(host))
+        self.successResultOf(endpoint.connect(tls))
+        pairs[0].pump()
+        pairs[0].client.abortConnection()
+        pairs[0].pump()
+        return client
+
     def test_invalid(self) -> None:
         """An invalid name is an error, and a file without certificates, which it names."""
         self.assertRaises(TargetError, serverName, "a..b")
@@ -107,6 +162,6 @@ class ClientTests(SynchronousTestCase):
             (self.file(b"x-----END CERTIFICATE-----"), "no certificates in PEM"),
         ):
             with self.assertRaises(TargetError) as raised:
-                clientContext(path)
+                clientContext(ConnectOptions(caFile=path))
             self.assertEqual(str(raised.exception).partition(": ")[0], path)
             self.assertIn(message, str(raised.exception))

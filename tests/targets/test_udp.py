@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from errno import EHOSTUNREACH, EMSGSIZE
 from socket import AF_INET, SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET, socket
 from typing import Any
 from unittest import mock
 
+from twisted.internet.error import MessageLengthError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.errors import ConnectionClosed, DatagramTooLong
 from echoproto.protocols.echo import EchoDatagramProtocol
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.host import ResolvedHost
 from echoproto.targets.interfaces import IChannel, ITarget
 from echoproto.targets.udp import (
@@ -45,7 +48,7 @@ class ConnectedTests(SynchronousTestCase):
 
     def test_source(self) -> None:
         """Datagrams are sent from the source address."""
-        self.open(source="127.0.0.9").send(b"ping")
+        self.open(connectOptions=ConnectOptions(source="127.0.0.9")).send(b"ping")
         self.assertEqual(self.wire.pending[0].source[0], "127.0.0.9")
 
     def test_refused(self) -> None:
@@ -86,6 +89,22 @@ class ConnectedTests(SynchronousTestCase):
         self.assertEqual(self.receiver.reasons, ["refused: nothing listens there"])
         channel.close()
         self.assertEqual(list(self.wire.ports), [("127.0.0.2", 7)])
+
+    def test_networkError(self) -> None:
+        """The report of the network is the reason; a datagram that is too large names the MTU."""
+        with socket(AF_INET, SOCK_DGRAM) as connected:
+            connected.connect(("127.0.0.1", 9))
+            self.wire = SocketWire(connected)
+            channel = self.open(connectOptions=ConnectOptions(dontFragment=True))
+            for number in (EHOSTUNREACH, EMSGSIZE):
+                channel._port.transport.networkError = number
+                channel.connectionRefused(channel._port)
+            unreachable, tooLarge = self.receiver.reasons
+            self.assertEqual(unreachable, "unreachable: No route to host")
+            self.assertRegex(tooLarge, r"^too large for the path, whose MTU is \d+$")
+            channel._write = mock.Mock(side_effect=MessageLengthError)
+            with self.assertRaisesRegex(DatagramTooLong, r"4 bytes .* MTU of the path is \d+$"):
+                channel.send(b"ping")
 
     def test_noSecondAddress(self) -> None:
         """If all addresses refuse, that is reported; or if the others have no route."""

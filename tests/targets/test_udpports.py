@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.echo import EchoDatagramProtocol
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.udpports import (
     UnconnectedUDPChannel,
     openConnectedPort,
@@ -26,7 +27,11 @@ class UnconnectedTests(SynchronousTestCase):
 
     def open(self, host: str, source: str = "", port: int = 0) -> UnconnectedUDPChannel:
         return openUnconnectedChannel(
-            self.wire, lambda *reply: self.replies.append(reply), host, source, port
+            self.wire,
+            lambda *reply: self.replies.append(reply),
+            host,
+            ConnectOptions(source=source),
+            port,
         )
 
     def test_replies(self) -> None:

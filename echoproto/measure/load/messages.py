@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from echoproto.errors import EchoprotoError
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.plan import LoadPlan, LoadResult
-from echoproto.targets.endpoints import ConnectOptions
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.target import Target
 
 #: Sent to each worker when all are ready: start sending.

@@ -6,7 +6,7 @@ from typing import Any
 
 from echoproto.measure.load.messages import LoadAssignment
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.targets.endpoints import ConnectOptions
+from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.target import parseTarget
 
 
