@@ -4,7 +4,7 @@ Run all commands and Python snippets of the pages, and compare their output with
 The first word of a block is its language, the second its role: in the README ``server`` and
 ``tests`` are the two set-up commands, and ``start`` runs a server for the blocks of all pages.
 Ports are replaced by free ones. Output marked ``figures`` is compared without its numbers, and may
-continue. Blocks without a language are illustrations.
+continue. Blocks without a language, and directives of Sphinx (``{...}``), are not run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import pytest
 
 from tests.loopback.program import PATIENCE, ROOT, Program, environment, halfCloseEcho
 
-PAGES = ("README.md", "docs/library.md", "docs/options.md", "docs/reactor.md", "docs/sockets.md")
+#: Pages relative to the checkout; those in folders of ``docs/`` too.
+PAGES = ("README.md", *sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md")))
 
 #: Blocks with the output of the previous block.
 EXACT, FIGURES = "text", "text figures"
@@ -67,7 +68,7 @@ def blocks(page: str) -> list[Block]:
     """The fenced blocks of a page, in order, with their outputs."""
     markdown = (ROOT / page).read_text(encoding="utf-8")
     found: list[Block] = []
-    for match in re.finditer(r"^```([^\n]+)\n(.*?)^```$", markdown, re.MULTILINE | re.DOTALL):
+    for match in re.finditer(r"^```([^{\n][^\n]*)\n(.*?)^```$", markdown, re.MULTILINE | re.DOTALL):
         line = markdown.count("\n", 0, match.start()) + 1
         if match[1] in (EXACT, FIGURES):
             before = found.pop()
