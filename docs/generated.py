@@ -20,9 +20,9 @@ from echoproto.cli.serve import ServeOptions
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.report.schema import DOCUMENTS, jsonSchema
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
-from echoproto.server.monitoring.histogram import Histogram
 from echoproto.server.monitoring.metrics import WorkerCounts, exposition
 from echoproto.server.options import Options
+from echoproto.status.histogram import Histogram
 
 #: The page, the name and the summary of the manual page of each command.
 MANUAL_PAGES = [

@@ -2,7 +2,8 @@
 Run all commands and Python snippets of the pages, and compare their output with the page.
 
 The first word of a block is its language, the second its role: in the README ``server`` and
-``tests`` are the two set-up commands, and ``start`` runs a server for the blocks of all pages.
+``tests`` are the two set-up commands, and ``start`` runs a server for the blocks of all pages; the
+``release`` commands are run in order, in a copy of the checkout.
 Ports are replaced by free ones. Output marked ``figures`` is compared without its numbers, and may
 continue. Blocks without a language, and directives of Sphinx (``{...}``), are not run.
 """
@@ -102,8 +103,8 @@ def withPorts(text: str, ports: dict[str, str]) -> str:
     return re.sub(r"1234[56]", lambda port: ports[port[0]], text)
 
 
-def run(command: list[str], folder: Path) -> str:
-    """Run a command, which must succeed, and return its output."""
+def run(command: list[str], folder: Path, patience: float = PATIENCE) -> str:
+    """Run a command, which must succeed within ``patience`` seconds, and return its output."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     finished = subprocess.run(
         command,
@@ -112,7 +113,7 @@ def run(command: list[str], folder: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE,
+        timeout=patience,
         check=False,
     )
     assert finished.returncode == 0, finished.stdout
@@ -139,16 +140,43 @@ def test_block(block: Block, ports: dict[str, str], tmp_path: Path) -> None:
 
 def test_allKindsAreKnown() -> None:
     """Every block with a language has a known kind."""
-    assert {block.kind for block in BLOCKS} == {"sh server", "sh tests", "sh start", "sh", "python"}
+    assert {block.kind for block in BLOCKS} == {
+        "sh server",
+        "sh tests",
+        "sh start",
+        "sh release",
+        "sh",
+        "python",
+    }
 
 
-@pytest.mark.skipif(
+installing = pytest.mark.skipif(
     "CI" not in os.environ, reason="installs from the package index: only if CI is set"
 )
-def test_serverCommand(tmp_path: Path) -> None:
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the checkout, without an environment."""
+    ignored = shutil.ignore_patterns(".venv*", ".git", "*.egg-info", "build", "dist")
+    return Path(shutil.copytree(ROOT, tmp_path / "echoproto", ignore=ignored))
+
+
+@installing
+def test_releaseCommands(copy: Path) -> None:
+    """The commands of a release build archives, a bill of materials, a site and manual pages."""
+    for block in BLOCKS:
+        if block.kind == "sh release":
+            run(["sh", "-ec", block.text], copy, patience=600.0)
+    made = sorted(path.suffix for path in (copy / "dist").iterdir())
+    assert made == [".gz", ".json", ".whl"]
+    assert (copy / "build" / "site" / "index.html").exists()
+    assert (copy / "build" / "man" / "echoproto-ping.1").exists()
+
+
+@installing
+def test_serverCommand(copy: Path) -> None:
     """The first command, in a copy of the checkout without an environment, starts a server."""
-    copy = tmp_path / "echoproto"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv*", ".git", "*.egg-info"))
     [command] = only("sh server").text.splitlines()
     # With "exec", the server itself receives the signal.
     shell = withPorts(command, {"12345": "0"}).replace(
