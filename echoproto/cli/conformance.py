@@ -9,14 +9,8 @@ from functools import partial
 
 import click
 
-from echoproto.cli.options import (
-    TARGET_HELP,
-    MeasurementOptions,
-    command,
-    option,
-    outputOption,
-    quietOption,
-)
+from echoproto.cli.declarations import command, option, outputOption, quietOption
+from echoproto.cli.options import TARGET_HELP, MeasurementOptions
 from echoproto.cli.paramtypes import TIMEOUT
 
 _option = partial(option, "Check options")

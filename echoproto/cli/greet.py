@@ -10,7 +10,8 @@ from functools import partial
 
 import click
 
-from echoproto.cli.options import TARGET_HELP, TargetOptions, command, option
+from echoproto.cli.declarations import command, option
+from echoproto.cli.options import TARGET_HELP, TargetOptions
 from echoproto.cli.paramtypes import TIMEOUT
 
 _option = partial(option, "Greeting options")

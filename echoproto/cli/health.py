@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import click
 
+from echoproto.cli.declarations import CONTEXT
 from echoproto.cli.healthcheck import DEFAULT_URL, checkHealth
-from echoproto.cli.options import CONTEXT
 
 _EPILOG = f"""\b
 URL is that of the status listener: http://HOST:PORT, HOST:PORT, a port of

@@ -9,7 +9,8 @@ from functools import partial
 
 import click
 
-from echoproto.cli.options import TARGET_HELP, EventOptions, command, option
+from echoproto.cli.declarations import command, option
+from echoproto.cli.options import TARGET_HELP, EventOptions
 from echoproto.cli.paramtypes import (
     COUNT,
     DURATION,

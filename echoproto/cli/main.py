@@ -17,8 +17,8 @@ import click
 import twisted
 
 import echoproto
+from echoproto.cli.declarations import CONTEXT
 from echoproto.cli.exitcodes import INTERRUPTED, LOCAL_ERROR, OK, complain
-from echoproto.cli.options import CONTEXT
 from echoproto.errors import StartupError
 
 if TYPE_CHECKING:

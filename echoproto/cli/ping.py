@@ -8,15 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from echoproto.cli.options import (
-    OUTPUT_OPTIONS,
-    TARGET_HELP,
-    EventOptions,
-    argument,
-    command,
-    option,
-    quietOption,
-)
+from echoproto.cli.declarations import OUTPUT_OPTIONS, argument, command, option, quietOption
+from echoproto.cli.options import TARGET_HELP, EventOptions
 from echoproto.cli.paramtypes import COUNT, DURATION, INTERVAL, PATTERN, PROBE_SIZE, TARGET
 from echoproto.targets.target import Target
 

@@ -9,15 +9,9 @@ from functools import partial
 
 import click
 
+from echoproto.cli.declarations import OUTPUT_OPTIONS, argument, command, option, outputOption
 from echoproto.cli.exitcodes import LOCAL_ERROR, complain
-from echoproto.cli.options import (
-    OUTPUT_OPTIONS,
-    OutputOptions,
-    argument,
-    command,
-    option,
-    outputOption,
-)
+from echoproto.cli.options import OutputOptions
 from echoproto.errors import ReportError
 
 _option = partial(option, "Report options")

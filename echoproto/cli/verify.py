@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from echoproto.cli.options import TARGET_HELP, MeasurementOptions, command, option, quietOption
+from echoproto.cli.declarations import command, option, quietOption
+from echoproto.cli.options import TARGET_HELP, MeasurementOptions
 from echoproto.cli.paramtypes import SEED, SEND_TIME, SIZE, TIMEOUT
 
 _option = partial(option, "Stream options")

@@ -4,67 +4,17 @@ import socket
 from dataclasses import dataclass
 
 import click
-from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.options import (
-    CONNECTION_OPTIONS,
-    EventOptions,
+from echoproto.cli.declarations import (
     command,
     option,
     optionValues,
-    quietOption,
 )
+from echoproto.cli.options import EventOptions
 from echoproto.measure.assertions import parseAssertion
 from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.target import Target
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupedOptions:
-    """Options under several titles."""
-
-    shared: bool = option(CONNECTION_OPTIONS, "-s", is_flag=True, help="S.")
-    a: bool = option("First", "-a", "--alpha", is_flag=True, help="A.")
-    two_words: int = option("Second", default=5, help="B.")
-    c: bool = option("First", "-c", is_flag=True, help="C.")
-    quiet: bool = quietOption("Q.")
-    secret: bool = option("Second", is_flag=True, hidden=True)
-
-
-class GroupedCommandTests(SynchronousTestCase):
-    def test_groups(self) -> None:
-        """
-        Options stand under their titles, in the order in which they are declared, those that
-        commands share last. The long name is that of the field unless there is another one.
-        """
-
-        @command("x", GroupedOptions, "The end.")
-        def makeNothing(options: GroupedOptions) -> int:
-            """Does nothing."""
-            return 0
-
-        output = CliRunner().invoke(makeNothing, ["--help"]).output
-        self.assertIn(
-            """Does nothing.
-
-First:
-  -a, --alpha  A.
-  -c, --c      C.
-
-Second:
-  --two-words INTEGER  B.  [default: 5]
-
-Connection options:
-  -s, --shared  S.
-
-Output options:
-  -q, --quiet  Q.
-
-  The end.
-""",
-            output,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +88,14 @@ class CommandTests(SynchronousTestCase):
                 "endpoint": [],
                 "ca": None,
                 "insecure": False,
+                "cert": None,
+                "key": None,
+                "servername": None,
+                "alpn": [],
+                "interface": None,
+                "tos": None,
+                "ttl": None,
+                "dont-fragment": False,
                 "output": "text",
                 "out": None,
                 "assert": ["p99<5ms"],

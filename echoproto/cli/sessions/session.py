@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from echoproto.cli.options import MeasurementOptions, TargetOptions, optionValues
+from echoproto.cli.declarations import optionValues
+from echoproto.cli.options import MeasurementOptions, TargetOptions
 from echoproto.cli.output import ResultView, ResultWriter, opened
 from echoproto.cli.runner import MeasurementRunner
 

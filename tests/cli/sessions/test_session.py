@@ -9,7 +9,8 @@ import click
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
-from echoproto.cli.options import EventOptions, command
+from echoproto.cli.declarations import command
+from echoproto.cli.options import EventOptions
 from echoproto.cli.output import Values
 from echoproto.cli.sessions.session import ReportedSession, Session, failedAssertions
 from echoproto.measure.assertions import parseAssertion

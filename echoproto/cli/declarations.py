@@ -1,0 +1,126 @@
+"""
+The options of a subcommand as the fields of a dataclass: a field is an option of click too.
+
+The groups of options are made here and not by cloup, which needs click 8.5 and doubles its import
+time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import field, fields
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+#: Settings of every command.
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
+
+CONNECTION_OPTIONS = "Connection options"
+OUTPUT_OPTIONS = "Output options"
+
+_Options = TypeVar("_Options")
+
+
+class GroupedCommand(click.Command):
+    """A command whose help shows options under their titles, its own before the shared ones."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See ``click.Command``."""
+        options = [param for param in self.params if isinstance(param, _GroupedOption)]
+        titles = dict.fromkeys(param.title for param in options)
+        shared = (CONNECTION_OPTIONS, OUTPUT_OPTIONS)
+        for title in sorted(titles, key=lambda title: title in shared):
+            rows = [param.get_help_record(ctx) for param in options if param.title == title]
+            with formatter.section(title):
+                formatter.write_dl([row for row in rows if row is not None])
+
+
+class _GroupedOption(click.Option):
+    def __init__(self, *names: Any, title: str, **settings: Any) -> None:  # Any: of click.Option
+        super().__init__(*names, **settings)
+        self.title = title
+
+
+def option(title: str, *names: str, **settings: object) -> Any:  # Any: a field of any type
+    """
+    A field that is an option.
+
+    :param title: its title in the help.
+    :param names: its names on the command line; the long one is by default that of the field.
+    :param settings: those of ``click.Option``.
+    """
+    known: Any = {"title": title, "show_default": "default" in settings, **settings}
+
+    def make(field: str) -> click.Option:
+        long = () if names and names[-1].startswith("--") else (f"--{field.replace('_', '-')}",)
+        return _GroupedOption([*names, *long, field], **known)
+
+    return field(metadata={"make": make})
+
+
+def argument(metavar: str, **settings: object) -> Any:  # Any: a field of any type
+    """A field that has all words that are not options; settings are those of ``click.Argument``."""
+    known: Any = {"metavar": metavar, "nargs": -1, **settings}
+    return field(metadata={"make": lambda name: click.Argument([name], **known)})
+
+
+def outputOption(*formats: str) -> Any:  # Any: a field of any type
+    """A field that is the option ``--output``; the first of the formats is the default."""
+    return option(
+        OUTPUT_OPTIONS,
+        "-o",
+        metavar="FORMAT",
+        type=click.Choice(formats),
+        default=formats[0],
+        help=f"Format: {', '.join(formats[:-1])} or {formats[-1]}.",
+    )
+
+
+def quietOption(text: str) -> Any:  # Any: a field of any type
+    """A field that is the option ``--quiet``."""
+    return option(OUTPUT_OPTIONS, "-q", is_flag=True, help=text)
+
+
+def command(
+    name: str, kind: type[_Options], epilog: str
+) -> Callable[[Callable[[_Options], int]], click.Command]:
+    """
+    Make a command of a function that has one parameter: the options, as one typed value.
+
+    :param kind: the dataclass of the options.
+    """
+
+    def decorate(run: Callable[[_Options], int]) -> click.Command:
+        @wraps(run)
+        def callback(**values: object) -> int:
+            return run(kind(**values))
+
+        # Any: a dataclass.
+        known: Any = kind
+        parameters = [field.metadata["make"](field.name) for field in fields(known)]
+        make = click.command(
+            name, GroupedCommand, params=parameters, epilog=epilog, context_settings=CONTEXT
+        )
+        return make(callback)
+
+    return decorate
+
+
+def optionValues(options: Any) -> dict[str, Any]:  # Any: a dataclass, and values for JSON
+    """The options in effect by their long names, without labels, as plain values for JSON."""
+    return {
+        field.metadata["make"](field.name).opts[-1].lstrip("-"): _plainValue(
+            getattr(options, field.name)
+        )
+        for field in fields(options)
+        if field.name != "labels"
+    }
+
+
+def _plainValue(value: Any) -> Any:  # Any: as for optionValues
+    if isinstance(value, tuple):
+        return [_plainValue(item) for item in value]
+    # Targets and assertions have the text that they were parsed from.
+    return value.hex() if isinstance(value, bytes) else getattr(value, "text", value)

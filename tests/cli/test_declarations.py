@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from click.testing import CliRunner
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.cli.declarations import (
+    CONNECTION_OPTIONS,
+    argument,
+    command,
+    option,
+    optionValues,
+    outputOption,
+    quietOption,
+)
+from echoproto.cli.paramtypes import PATTERN
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupedOptions:
+    """Options under several titles."""
+
+    shared: bool = option(CONNECTION_OPTIONS, "-s", is_flag=True, help="S.")
+    a: bool = option("First", "-a", "--alpha", is_flag=True, help="A.")
+    two_words: int = option("Second", default=5, help="B.")
+    c: bool = option("First", "-c", is_flag=True, help="C.")
+    quiet: bool = quietOption("Q.")
+    secret: bool = option("Second", is_flag=True, hidden=True)
+
+
+class GroupedCommandTests(SynchronousTestCase):
+    def test_groups(self) -> None:
+        """
+        Options stand under their titles, in the order in which they are declared, those that
+        commands share last. The long name is that of the field unless there is another one.
+        """
+
+        @command("x", GroupedOptions, "The end.")
+        def makeNothing(options: GroupedOptions) -> int:
+            """Does nothing."""
+            return 0
+
+        output = CliRunner().invoke(makeNothing, ["--help"]).output
+        self.assertIn(
+            """Does nothing.
+
+First:
+  -a, --alpha  A.
+  -c, --c      C.
+
+Second:
+  --two-words INTEGER  B.  [default: 5]
+
+Connection options:
+  -s, --shared  S.
+
+Output options:
+  -q, --quiet  Q.
+
+  The end.
+""",
+            output,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainOptions:
+    """Options of several types."""
+
+    words: tuple[str, ...] = argument("WORD")
+    output: str = outputOption("text", "json")
+    labels: tuple[str, ...] = option("First", "--label", multiple=True)
+    data: bytes = option("First", type=PATTERN, default=b"\0\xff")
+
+
+class OptionValuesTests(SynchronousTestCase):
+    def test_values(self) -> None:
+        """The options in effect are plain values by their long names, without labels."""
+        found: list[PlainOptions] = []
+
+        @command("x", PlainOptions, "The end.")
+        def keep(options: PlainOptions) -> int:
+            """Keep the options."""
+            found.append(options)
+            return 3
+
+        self.assertEqual(keep.main(["a", "b", "--label", "c"], standalone_mode=False), 3)
+        self.assertEqual(
+            optionValues(found[0]), {"words": ["a", "b"], "output": "text", "data": "00ff"}
+        )
