@@ -157,10 +157,9 @@ class MeasurementOptions(OutputOptions, TargetOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventOptions(MeasurementOptions):
-    """The options of a measurement with events, and with figures that assertions check."""
+class AssertionOptions:
+    """The assertions that the figures of a result must satisfy."""
 
-    output: str = outputOption("text", "json", "ndjson", "csv")
     assertions: tuple[Assertion, ...] = option(
         OUTPUT_OPTIONS,
         "--assert",
@@ -168,3 +167,10 @@ class EventOptions(MeasurementOptions):
         multiple=True,
         help="Exit with status 4 unless this holds, such as 'p99<5ms'. Repeatable.",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventOptions(AssertionOptions, MeasurementOptions):
+    """The options of a measurement with events, and with figures that assertions check."""
+
+    output: str = outputOption("text", "json", "ndjson", "csv")

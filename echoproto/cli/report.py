@@ -11,7 +11,7 @@ import click
 
 from echoproto.cli.declarations import OUTPUT_OPTIONS, argument, command, option, outputOption
 from echoproto.cli.exitcodes import LOCAL_ERROR, complain
-from echoproto.cli.options import OutputOptions
+from echoproto.cli.options import AssertionOptions, OutputOptions
 from echoproto.errors import ReportError
 
 _option = partial(option, "Report options")
@@ -25,16 +25,18 @@ FILE is the output of ping, load or verify with -o json, of ping or load with
 Examples:
   echoproto report monday.json tuesday.json
   echoproto report --merge lab*.json -o json --out all.json
+  echoproto report --merge lab*.json --assert 'p99<5ms'
   echoproto report --compare before.json after.json
   echoproto report --html report.html run.json
 
 \b
-Exit status: 0 success, 2 usage, or a file that cannot be read or written.
+Exit status: 0 success, 2 usage, or a file that cannot be read or written,
+4 an assertion failed.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions(OutputOptions):
+class ReportOptions(AssertionOptions, OutputOptions):
     """The options of ``echoproto report``; all are paths or flags."""
 
     files: tuple[str, ...] = argument("FILE...", required=True)

@@ -102,11 +102,11 @@ class IntervalSeries:
         self._rest.append(second)
         if len(self._rest) < self._group:
             return
-        self._intervals.append(_joined(self._rest))
+        self._intervals.append(joined(self._rest))
         self._rest = []
         if len(self._intervals) >= 2 * MAX_INTERVALS:
             pairs = zip(self._intervals[::2], self._intervals[1::2], strict=True)
-            self._intervals = [_joined(pair) for pair in pairs]
+            self._intervals = [joined(pair) for pair in pairs]
             self._group *= 2
 
     def extended(self, seconds: Iterable[Interval]) -> tuple[int, Sequence[Interval]]:
@@ -116,7 +116,7 @@ class IntervalSeries:
         series._rest = [*self._rest]
         for second in seconds:
             series.add(second)
-        rest = [_joined(series._rest)] if series._rest else []
+        rest = [joined(series._rest)] if series._rest else []
         return widened(series._group * SECOND, series._intervals + rest)
 
 
@@ -128,20 +128,25 @@ def widened(width: int, intervals: Sequence[Interval]) -> tuple[int, Sequence[In
     """
     group = -(-len(intervals) // MAX_INTERVALS) or 1
     starts = range(0, len(intervals), group)
-    return width * group, [_joined(intervals[start : start + group]) for start in starts]
+    return width * group, [joined(intervals[start : start + group]) for start in starts]
 
 
-def _joined(intervals: Sequence[Interval]) -> Interval:
+def joined(intervals: Sequence[Interval]) -> Interval:
+    """
+    Join intervals: the counts are added, the percentiles are as in :func:`widened`.
+    """
     at, sent = intervals[0].at, sum(interval.sent for interval in intervals)
+    known = [interval.wrong for interval in intervals if interval.wrong is not None]
+    wrong = sum(known) if known else None
     answered = [interval for interval in intervals if interval.received]
     if not answered:
-        return Interval(at, sent, 0)
+        return Interval(at, sent, 0, wrong=wrong)
     minima, medians, p99s, maxima = (
         sorted(getattr(interval, name) for interval in answered) for name in _TIMES
     )
     received = sum(interval.received for interval in answered)
     median = medians[nearestRank(len(answered), 50) - 1]
-    return Interval(at, sent, received, minima[0], median, p99s[-1], maxima[-1])
+    return Interval(at, sent, received, minima[0], median, p99s[-1], maxima[-1], wrong)
 
 
 _TIMES = ("minimum", "median", "p99", "maximum")

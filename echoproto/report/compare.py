@@ -123,7 +123,7 @@ def compare(a: StoredResult, b: StoredResult) -> Comparison:
     checkSameKind(a, b, "compared")
     if not a.measured:
         raise ReportError(
-            f"{a.origin} has no times to compare; only results of ping and load have them"
+            f"{a.source} has no times to compare; only results of ping and load have them"
         )
     sizes = _effectiveSize(a), _effectiveSize(b)
     times = [

@@ -107,7 +107,7 @@ def _addLegend(figure: Figure, results: Sequence[StoredResult]) -> None:
 def _name(result: StoredResult) -> str:
     # With a space before it, since matplotlib hides names that begin with "_"; in ASCII, since the
     # font may lack other characters.
-    text = f" {result.target} ({result.origin})"
+    text = f" {result.target} ({result.source})"
     text = text.encode("ascii", "backslashreplace").decode()
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -4,15 +4,24 @@ Merges results of several machines or runs. The percentiles of the sum are exact
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from echoproto.errors import ReportError
+from echoproto.measure.intervals import Interval, joined
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.documents.times import MAX_INTEGER
 from echoproto.report.notes import differentOptions, optionsNote
 from echoproto.report.result import StoredResult
+from echoproto.units import SECOND, seconds
+
+#: Share of the whole time in which all runs must be under way, for their rates to be added.
+MIN_OVERLAP_SHARE = 0.9
+
+#: Maximum number of intervals of a merged result, unless a run has as many.
+MAX_MERGED_INTERVALS = 100_000
 
 # Of more targets than this, only the number is shown.
 _MAX_NAMES = 3
@@ -22,8 +31,9 @@ def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
     """
     Merge results into one; a single result is returned unchanged.
 
-    Histograms, counts and rates are added, as for machines that ran at the same time; the duration
-    is the longest. Intervals are dropped, since it is unknown when each run began.
+    Histograms and counts are added, and so are rates if the runs overlap by the wall clock;
+    otherwise the rate is that of the time from the first beginning to the last end, and a remark
+    says so. Intervals are added where they overlap.
 
     :raise ReportError: there are no results, or they are of different kinds.
     """
@@ -36,31 +46,122 @@ def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
         checkSameKind(first, result, "merged")
     different = differentOptions(results)
     times, counts = LatencyHistogram(), Counter(dict.fromkeys(first.counts, 0))
+    otherTimes: dict[str, LatencyHistogram] = {}
     for result in results:
         times.merge(result.times)
         counts.update(result.counts)
+        for name, found in result.otherTimes.items():
+            otherTimes.setdefault(name, LatencyHistogram()).merge(found)
     sent = sum(result.sent for result in results)
     received = sum(result.received for result in results)
     if max(times.count, sent, received) > MAX_INTEGER:
         raise ReportError("the sums are too large; are the files damaged?")
+    duration, rate, doubts = _timing(results)
+    width, intervals = _aligned(results)
     return StoredResult(
         tuple(file for result in results for file in result.files),
         first.command,
         _targets(results),
         sent,
         received,
-        max(result.duration for result in results),
-        sum(result.rate for result in results),
+        duration,
+        rate,
         dict(counts),
         first.measured,
         times,
-        started=min(result.started for result in results),
+        width,
+        intervals,
+        otherTimes=otherTimes,
+        started=min((result.started for result in results if result.started), default=""),
         origins=tuple(origin for result in results for origin in result.origins),
         options={name: value for name, value in first.options.items() if name not in different},
-        limits=_distinct(result.limits for result in results),
+        limits=_distinct(map(_limits, results)),
         reasons=dict(sum((Counter(result.reasons) for result in results), Counter())),
-        remarks=_distinct([*(result.remarks for result in results), optionsNote(results)]),
+        remarks=_distinct(
+            [
+                *(result.remarks for result in results),
+                doubts,
+                _repeated(results),
+                optionsNote(results),
+            ]
+        ),
     )
+
+
+def _timing(results: Sequence[StoredResult]) -> tuple[int, float, list[str]]:
+    """The duration and the rate of all runs, and what makes them doubtful."""
+    rate = sum(result.rate for result in results)
+    spans = [result.span for result in results]
+    known = [span for span in spans if span is not None]
+    if len(known) < len(spans):
+        unknown = _shortened(result.source for result in results if result.span is None)
+        doubt = f"unknown when {unknown} began; the rate is the sum, as of runs at the same time"
+        return max(result.duration for result in results), rate, [doubt]
+    began, ended = zip(*known, strict=True)
+    whole, common = max(ended) - min(began), min(ended) - max(began)
+    if common >= MIN_OVERLAP_SHARE * whole:
+        return whole, rate, []
+    first, last = results[ended.index(min(ended))], results[began.index(max(began))]
+    doubt = (
+        f"the runs overlap for only {seconds(common)} of {seconds(whole)}"
+        if common > 0
+        else f"the runs do not overlap: {last.source} began {seconds(-common)} after "
+        f"{first.source} had ended"
+    )
+    received = sum(result.received for result in results)
+    return (
+        whole,
+        received * SECOND / whole,
+        [f"{doubt}; the rate is not the sum of the rates, but that of these {seconds(whole)}"],
+    )
+
+
+def _aligned(results: Sequence[StoredResult]) -> tuple[int, tuple[Interval, ...]]:
+    """The width and the intervals of all runs, added by the wall clock; none if some lack them."""
+    spans = [result.span for result in results]
+    began = min((span[0] for span in spans if span is not None), default=0)
+    if None in spans or not all(result.intervals for result in results):
+        return 0, ()
+    placed = [
+        (span[0] - began + interval.at + result.width // 2, interval)
+        for result, span in zip(results, spans, strict=True)
+        if span is not None
+        for interval in result.intervals
+    ]
+    width = max(result.width for result in results)
+    # Runs that are far apart have wider intervals, so that memory is bounded.
+    width *= max(middle for middle, _ in placed) // (width * MAX_MERGED_INTERVALS) + 1
+    slots = defaultdict[int, list[Interval]](list)
+    for middle, interval in placed:
+        slots[middle // width].append(interval)
+    return width, tuple(
+        replace(joined(slots[index] or [Interval(0, 0, 0)]), at=index * width)
+        for index in range(max(slots) + 1)
+    )
+
+
+def _limits(result: StoredResult) -> list[str]:
+    """The limits of a client, with its name."""
+    names = "" if len(result.hosts) != 1 else f"{result.hosts[0]}: "
+    return [f"{names}{limit}" for limit in result.limits]
+
+
+def _repeated(results: Sequence[StoredResult]) -> list[str]:
+    """A line about runs that are there several times."""
+    runs = Counter(
+        (result.target, origin.host, origin.began_ns, origin.ended_ns)
+        for result in results
+        for origin in result.origins
+    )
+    again = [f"{target} from {host}" for (target, host, *_), n in runs.items() if n > 1]
+    return [f"the same run is counted more than once: {_shortened(again)}"] if again else []
+
+
+def _shortened(names: Iterable[str]) -> str:
+    """Some names, at most :data:`_MAX_NAMES`."""
+    known = list(dict.fromkeys(names))
+    more = f" and {len(known) - _MAX_NAMES} more" if len(known) > _MAX_NAMES else ""
+    return ", ".join(known[:_MAX_NAMES]) + more
 
 
 def _distinct(lines: Iterable[Sequence[str]]) -> tuple[str, ...]:
@@ -76,7 +177,7 @@ def checkSameKind(first: StoredResult, second: StoredResult, verb: str) -> None:
     """
     if first.kind != second.kind:
         raise ReportError(
-            f"{first.origin} has {first.kind}, {second.origin} has {second.kind}; only results of "
+            f"{first.source} has {first.kind}, {second.source} has {second.kind}; only results of "
             f"the same kind can be {verb}"
         )
 

@@ -37,7 +37,7 @@ def resultNotes(results: Sequence[StoredResult]) -> list[str]:
     """A line for each note on each result."""
     several = len(results) > 1
     return [
-        f"{result.target} ({result.origin}): {note}" if several else f"{result.target}: {note}"
+        f"{result.target} ({result.source}): {note}" if several else f"{result.target}: {note}"
         for result in results
         for note in _notes(result)
     ]

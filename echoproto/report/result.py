@@ -31,6 +31,8 @@ class StoredResult:
     :ivar measured: the kind of ``times``: ``rtt``, ``response`` or ``service``; empty without
         times.
     :ivar times: the times of the exchanges.
+    :ivar otherTimes: further times, by their names in the documents: ``service`` of a load in an
+        open loop, ``connect`` and ``handshake``.
     :ivar width: width of ``intervals``.
     :ivar intervals: the run in intervals; empty if they were not stored.
     :ivar probes: for each probe, when it was sent and its round-trip time, ``None`` if it was lost;
@@ -59,6 +61,7 @@ class StoredResult:
     probes: tuple[tuple[int, int | None], ...] = ()
     started: str = ""
     origins: tuple[Origin, ...] = ()
+    otherTimes: Mapping[str, LatencyHistogram] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     reasons: Mapping[str, int] = field(default_factory=dict)
@@ -85,7 +88,28 @@ class StoredResult:
         return f"{self.measured} times of {self.command}" if self.measured else self.command
 
     @property
-    def origin(self) -> str:
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that have measured it; none if that was not stored."""
+        return tuple(dict.fromkeys(origin.host for origin in self.origins))
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels that it has on all hosts."""
+        first, *others = [origin.labels for origin in self.origins] or [{}]
+        return {
+            name: value
+            for name, value in first.items()
+            if all(labels.get(name) == value for labels in others)
+        }
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """When it began and ended, in nanoseconds of the wall clock; ``None`` if unknown."""
+        began = min((origin.beganAt for origin in self.origins), default=None)
+        return None if began is None else (began, began + self.duration)
+
+    @property
+    def source(self) -> str:
         """Its files in words."""
         more = len(self.files) - 1
         return f"{self.files[0]} and {more} more" if more else self.files[0]

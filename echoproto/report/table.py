@@ -43,7 +43,7 @@ def resultColumns(results: Sequence[StoredResult]) -> ColumnGroups:
 
     names = [column("target", lambda result: result.target, True)]
     if len({result.files for result in results}) > 1:
-        names.append(column("file", lambda result: result.origin, True))
+        names.append(column("file", lambda result: result.source, True))
     counts = [
         column("command", lambda result: result.command, True),
         column("sent", lambda result: _amount(result, result.sent)),
@@ -93,7 +93,7 @@ def sides(comparison: Comparison) -> list[str]:
 
 
 def _origin(result: StoredResult) -> str:
-    return f"{result.origin}, {result.started}" if result.started else result.origin
+    return f"{result.source}, {result.started}" if result.started else result.source
 
 
 def _sample(result: StoredResult, effectiveSize: int) -> str:

@@ -9,6 +9,7 @@ from echoproto.measure.intervals import (
     Interval,
     IntervalSeries,
     intervalsOf,
+    joined,
     secondsOf,
     widened,
 )
@@ -95,6 +96,12 @@ class IntervalTests(SynchronousTestCase):
             self.assertEqual(sum(interval.sent for interval in found[1]), 2 * seconds)
             starts = [interval.at for interval in found[1]]
             self.assertEqual(starts, list(range(0, seconds * SECOND, width * SECOND)))
+
+    def test_wrong(self) -> None:
+        """The wrong replies of joined intervals are added, if they are counted."""
+        pair = [Interval(0, 1, 0, wrong=2), Interval(SECOND, 1, 1, 1, 2, 3, 4, wrong=3)]
+        self.assertEqual(joined(pair), Interval(0, 2, 1, 1, 2, 3, 4, 5))
+        self.assertEqual(joined(pair[:1]), pair[0])
 
     def test_none(self) -> None:
         """A run without probes has no intervals."""

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ReportError
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
-from echoproto.report.merge import mergeResults
+from echoproto.report.merge import MAX_MERGED_INTERVALS, mergeResults
 from echoproto.units import SECOND
-from tests.report.sampleresults import storedResult, storedVerification
+from tests.report.sampleresults import (
+    MS,
+    histogramOf,
+    sampleOrigin,
+    storedResult,
+    storedVerification,
+)
 
 
 class MergeTests(SynchronousTestCase):
@@ -29,7 +36,7 @@ class MergeTests(SynchronousTestCase):
         self.assertEqual(merged.percentiles(*percents), whole.percentiles(*percents))
 
     def test_sums(self) -> None:
-        """Counts and rates are added, the duration is the longest, and intervals are dropped."""
+        """Counts are added; without known beginnings the duration is the longest."""
         merged = mergeResults(
             [
                 storedResult(1, 2, counts={"corrupt": 1, "late": 2}),
@@ -58,7 +65,89 @@ class MergeTests(SynchronousTestCase):
         )
         self.assertEqual((merged.started, merged.options), ("2026-01-01", {"count": 5}))
         self.assertEqual((merged.limits, merged.reasons), (("busy",), {"gone": 164}))
-        self.assertEqual(merged.remarks, ("different options: size_bytes (64, 100)",))
+        self.assertEqual(merged.remarks[1:], ("different options: size_bytes (64, 100)",))
+
+    def test_overlap(self) -> None:
+        """Rates of runs at the same time are added; other runs have the rate of the whole time."""
+        cases = (
+            ((0, 0.05), 9.0, 2.05, ""),
+            ((0, 1), 6.0, 3.0, "the runs overlap for only 1 s of 3 s; the rate is not the sum"),
+            ((5, 0), 18 / 7, 7.0, "b.json had ended; the rate is not the sum of the rates, but"),
+        )
+        for (after, other), rate, lasted, remark in cases:
+            merged = mergeResults(
+                [
+                    storedResult(1, origins=(sampleOrigin("lab1", after),)),
+                    storedResult(
+                        1, files=("b.json",), origins=(sampleOrigin("lab2", other, site="roof"),)
+                    ),
+                ]
+            )
+            self.assertAlmostEqual(merged.rate, rate)
+            self.assertEqual(merged.duration, round(lasted * SECOND))
+            self.assertIn(remark, " ".join(merged.remarks))
+            self.assertEqual(len(merged.remarks), bool(remark))
+            self.assertEqual((merged.hosts, merged.labels), (("lab1", "lab2"), {}))
+        again = mergeResults([merged, storedResult(1, origins=(sampleOrigin("lab3", 0, 7),))])
+        self.assertEqual(again.duration, 7 * SECOND)
+
+    def test_unknown(self) -> None:
+        """Rates are added with a remark if it is unknown when some runs began."""
+        known = storedResult(1, origins=(sampleOrigin(),))
+        merged = mergeResults([known, *[storedResult(1, files=(name,)) for name in "abcd"]])
+        self.assertEqual((merged.rate, merged.intervals), (22.5, ()))
+        says = "unknown when a, b, c and 1 more began; the rate is the sum, as of runs at the same"
+        self.assertEqual(merged.remarks, (f"{says} time",))
+
+    def test_repeated(self) -> None:
+        """A run that is merged twice is counted twice, with a remark."""
+        run = storedResult(1, origins=(sampleOrigin(),))
+        merged = mergeResults([run, run, replace(run, target="udp://lab2:7")])
+        self.assertEqual(merged.sent, 30)
+        self.assertEqual(
+            merged.remarks, ("the same run is counted more than once: udp://lab1:7 from lab1",)
+        )
+
+    def test_intervals(self) -> None:
+        """Seconds are added by the wall clock, without gaps, if all runs have them."""
+        first = storedResult(1, origins=(sampleOrigin("lab1"),))
+        late = storedResult(1, origins=(sampleOrigin("lab2", 1.04),))
+        merged = mergeResults([first, late])
+        self.assertEqual(merged.width, SECOND)
+        self.assertEqual(
+            [(found.at, found.sent, found.received) for found in merged.intervals],
+            [(0, 5, 5), (SECOND, 10, 5), (2 * SECOND, 5, 0)],
+        )
+        self.assertEqual(merged.intervals[1].maximum, 4 * MS)
+        after = replace(late, origins=(sampleOrigin("lab2", 4),))
+        found = mergeResults([first, after]).intervals
+        self.assertEqual([interval.sent for interval in found], [5, 5, 0, 0, 5, 5])
+        self.assertEqual(mergeResults([first, replace(late, intervals=())]).intervals, ())
+        distant = replace(late, origins=(sampleOrigin("lab2", 1_000_000),))
+        far = mergeResults([first, distant])
+        self.assertEqual(far.width, 11 * SECOND)
+        self.assertLessEqual(len(far.intervals), MAX_MERGED_INTERVALS)
+
+    def test_otherTimes(self) -> None:
+        """Service times and times to connect are merged exactly too."""
+        merged = mergeResults(
+            [
+                storedResult(1, otherTimes={"service": histogramOf(1), "connect": histogramOf(2)}),
+                storedResult(1, otherTimes={"service": histogramOf(3)}),
+            ]
+        ).otherTimes
+        self.assertEqual(merged["service"].state(), histogramOf(1, 3).state())
+        self.assertEqual(merged["connect"].state(), histogramOf(2).state())
+
+    def test_limits(self) -> None:
+        """The limit of a client has its host."""
+        results = [
+            storedResult(1, origins=(sampleOrigin(host),), limits=("it was busy",))
+            for host in ("lab1", "lab2")
+        ]
+        merged = mergeResults(results)
+        self.assertEqual(merged.limits, ("lab1: it was busy", "lab2: it was busy"))
+        self.assertEqual(mergeResults([merged, merged]).limits, merged.limits)
 
     def test_names(self) -> None:
         """A few targets are named; of many, only the number is shown."""

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.report.sampleresults import storedResult, storedVerification
+from echoproto.units import SECOND
+from tests.report.sampleresults import sampleOrigin, storedResult, storedVerification
 
 
 class StoredResultTests(SynchronousTestCase):
@@ -20,5 +21,18 @@ class StoredResultTests(SynchronousTestCase):
         self.assertEqual(
             (storedVerification().kind, storedVerification().inBytes), ("verify", True)
         )
-        self.assertEqual(storedResult().origin, "a.json")
-        self.assertEqual(storedResult(files=("a", "b", "c")).origin, "a and 2 more")
+        self.assertEqual(storedResult().source, "a.json")
+        self.assertEqual(storedResult(files=("a", "b", "c")).source, "a and 2 more")
+
+    def test_origins(self) -> None:
+        """The hosts, the labels that all have, and the span are those of the origins."""
+        unknown = storedResult()
+        self.assertEqual((unknown.hosts, unknown.labels, unknown.span), ((), {}, None))
+        origins = (
+            sampleOrigin("lab1", 9, site="roof", run="1"),
+            sampleOrigin("lab2", 5, site="roof", run="2"),
+        )
+        found = storedResult(origins=origins)
+        self.assertEqual((found.hosts, found.labels), (("lab1", "lab2"), {"site": "roof"}))
+        began = 1_767_225_605 * SECOND
+        self.assertEqual(found.span, (began, began + 2 * SECOND))

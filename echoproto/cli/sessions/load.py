@@ -53,6 +53,10 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
         """See :class:`.Session`."""
         return (loadLine(*measurement.stage()[1]),)
 
+    def beganAt(self, result: LoadResult) -> int:
+        """See :class:`.ReportedSession`; without the time to connect."""
+        return result.began
+
     def isEmpty(self, result: LoadResult) -> bool:
         """See :class:`.ReportedSession`."""
         return not result.sent

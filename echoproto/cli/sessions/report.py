@@ -15,16 +15,17 @@ from typing import IO
 
 import click
 
-from echoproto.cli.exitcodes import LOCAL_ERROR, OK, complain
+from echoproto.cli.exitcodes import ASSERTION_FAILED, LOCAL_ERROR, OK, complain
 from echoproto.cli.output import LineOutput, ResultView, ResultWriter, Values, opened
 from echoproto.cli.outputfile import OutputFile
 from echoproto.cli.report import ReportOptions
+from echoproto.cli.sessions.session import failedAssertions
 from echoproto.cli.tables import tableText
 from echoproto.errors import ReportError
 from echoproto.escape import escaped
 from echoproto.report.compare import Comparison, compare
 from echoproto.report.documents.comparison import comparisonDocument, comparisonRows
-from echoproto.report.documents.report import reportDocument, resultRows
+from echoproto.report.documents.report import reportDocument, resultFigures, resultRows
 from echoproto.report.loader import ENCODING, readStream
 from echoproto.report.merge import mergeResults
 from echoproto.report.notes import resultNotes
@@ -77,10 +78,23 @@ def report(options: ReportOptions) -> int:
             _save(path, make(content))
     if "-" in (options.html, options.png, options.csv):
         # The standard output has one content.
-        return OK
+        return _checked(content, options)
     # Opened only now that all files are read: it may be one of them.
     with opened(options.out) as stream:
-        return _show(stream, ResultWriter(options.output, ReportView(stream)), content)
+        status = _show(stream, ResultWriter(options.output, ReportView(stream)), content)
+    return status or _checked(content, options)
+
+
+def _checked(content: ReportContent, options: ReportOptions) -> int:
+    """Report the assertions that do not hold; returns the exit status."""
+    failures = [
+        f"{result.target}: {failure}"
+        for result in content.results
+        for failure in failedAssertions(options.assertions, resultFigures(result))
+    ]
+    for failure in failures:
+        complain(f"echoproto report: {failure}")
+    return ASSERTION_FAILED if failures else OK
 
 
 def _pairs(files: Sequence[list[StoredResult]]) -> list[tuple[StoredResult, StoredResult]]:

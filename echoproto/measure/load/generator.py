@@ -231,6 +231,7 @@ class LoadGenerator:
         return self._counters.result(
             target=self.target.name,
             plan=self._plan,
+            began=self._counters.begin,
             duration=max(self._ended, self._lastReplyAt) - min(self._counters.begin, self._ended),
             connected=self._pool.connected,
             connectFailures=self._pool.failures,

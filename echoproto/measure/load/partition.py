@@ -110,6 +110,7 @@ class ResultAggregator:
         return self.counters.result(
             target=results[0].target,
             plan=plan,
+            began=min(result.began for result in results),
             duration=max(result.duration for result in results),
             connected=sum(result.connected for result in results),
             connectFailures=sum(result.connectFailures for result in results),

@@ -78,6 +78,7 @@ class LoadResult:
 
     :ivar target: name of the target.
     :ivar plan: the plan.
+    :ivar began: the beginning, in nanoseconds of the monotonic clock.
     :ivar duration: from the beginning to the last message or reply, whichever is later.
     :ivar sent: messages sent.
     :ivar received: replies received, right or wrong.
@@ -116,6 +117,7 @@ class LoadResult:
     connecting: LatencyHistogram
     errors: Counter[str]
     busy: float
+    began: int = 0
     connected: int = 0
     connectFailures: int = 0
     disconnects: int = 0

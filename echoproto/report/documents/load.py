@@ -12,7 +12,13 @@ from msgspec import Meta, field
 from echoproto.measure.load.plan import LoadResult
 from echoproto.report.documents.document import Document, documentHead
 from echoproto.report.documents.origin import Origin
-from echoproto.report.documents.times import Count, TimesValues, decodeTimes, timeFigures
+from echoproto.report.documents.times import (
+    Count,
+    TimesValues,
+    decodeOtherTimes,
+    decodeTimes,
+    timeFigures,
+)
 from echoproto.report.documents.values import (
     ClientLimits,
     Dropped,
@@ -86,6 +92,12 @@ class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
     def __post_init__(self) -> None:
         checkWidth(self.width, self.intervals)
 
+    @property
+    def _otherTimes(self) -> dict[str, TimesValues]:
+        isOpen = self.plan.rate is not None
+        service = {"service": self.service, "late": self.late} if isOpen else {}
+        return {**service, "connect": self.connecting}
+
     def results(self, name: str) -> Iterator[StoredResult]:
         """The stored result, read from the file of this name."""
         measured = "service" if self.plan.rate is None else "response"
@@ -96,6 +108,7 @@ class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
             counts={"wrong": self.wrong, "dropped": self.dropped},
             measured=measured,
             times=decodeTimes(getattr(self, measured), measured),
+            otherTimes=decodeOtherTimes("", **self._otherTimes),
             **self.source,
             options=plainValues(self.plan),
             reasons=self.errors,

@@ -40,6 +40,15 @@ class Origin(Struct, frozen=True, kw_only=True):
     ] = {}
     labels: Annotated[dict[str, str], Meta(description="The labels of --label.")] = {}
 
+    def __post_init__(self) -> None:
+        if datetime.fromisoformat(self.began).utcoffset() is None:
+            raise ValueError("time without a time zone")
+
+    @property
+    def beganAt(self) -> int:
+        """When it began, in nanoseconds of the wall clock since 1970."""
+        return round(datetime.fromisoformat(self.began).timestamp() * 1_000_000) * 1000
+
 
 def originOf(
     beganAt: int,

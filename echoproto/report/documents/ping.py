@@ -23,6 +23,7 @@ from echoproto.report.documents.times import (
     Count,
     Time,
     TimesValues,
+    decodeOtherTimes,
     decodeTimes,
     timeFigures,
     timesStruct,
@@ -132,6 +133,7 @@ class TargetValues(MeasuredValues, frozen=True, kw_only=True):
             counts={count: getattr(self, count) for count in COUNTS},
             measured="rtt",
             times=decodeTimes(self.rtt, f"{path}rtt"),
+            otherTimes=decodeOtherTimes(path, connect=self.connecting, handshake=self.securing),
             **(document or self).source,
             options=plainValues(self.plan),
         )

@@ -12,7 +12,14 @@ from msgspec import Meta, field
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.report.documents.document import MAX_TARGETS, Document, documentHead
 from echoproto.report.documents.origin import Origin
-from echoproto.report.documents.times import Count, TimesValues, decodeTimes
+from echoproto.report.documents.times import (
+    Count,
+    TimesValues,
+    decodeOtherTimes,
+    decodeTimes,
+    timeFigures,
+    timesStruct,
+)
 from echoproto.report.documents.values import (
     ClientLimits,
     Intervals,
@@ -57,13 +64,25 @@ class ResultValues(Values, frozen=True, kw_only=True):
         ],
         Meta(description="Kinds of replies; without those that the command does not count."),
     ]
-    duration: Annotated[Count, Meta(description="Of merged results, the longest.")]
-    rate: Annotated[Number, Meta(description="Of merged results, the sum.")]
+    duration: Annotated[
+        Count, Meta(description="Of merged results, from the first beginning to the last end.")
+    ]
+    rate: Annotated[
+        Number,
+        Meta(
+            description="Of merged results, the sum, or that of the whole time if they did not "
+            "overlap."
+        ),
+    ]
     measured: Annotated[
         Literal["rtt", "response", "service", ""],
         Meta(description="Kind of the times; empty without times."),
     ]
     times: TimesValues | None
+    otherTimes: Annotated[
+        dict[Literal["service", "late", "connect", "handshake"], TimesValues],
+        Meta(description="Further times; service times of a load whose times are response times."),
+    ] = field(name="other_times", default={})
     width: IntervalWidth
     intervals: Intervals
     started: Annotated[
@@ -99,6 +118,7 @@ class ResultValues(Values, frozen=True, kw_only=True):
             # Of merged results, it is a sum.
             rate=self.rate,
             origins=tuple(self.origins),
+            otherTimes=decodeOtherTimes(f"{path}other_times.", **dict(self.otherTimes)),
             times=LatencyHistogram() if times is None else decodeTimes(times, f"{path}times"),
         )
 
@@ -127,9 +147,26 @@ def _resultValues(result: StoredResult) -> ResultValues:
         result,
         unit="bytes" if result.inBytes else "exchanges",
         width=result.width or None,
+        otherTimes={name: timesStruct(times) for name, times in result.otherTimes.items()},
         intervals=intervalStructs(result.intervals),
         **more,
     )
+
+
+def resultFigures(result: StoredResult) -> dict[str, float]:
+    """The figures of a stored result for assertions, by name."""
+    counts = {name: count for name, count in result.counts.items() if name != "dropped"}
+    wrong = {"corrupt": counts.pop("wrong")} if "wrong" in counts else {}
+    return {
+        "sent": result.sent,
+        "received": result.received,
+        "lost": result.lost,
+        "loss": result.lossRatio,
+        "rate": result.rate,
+        **counts,
+        **wrong,
+        **timeFigures(result.times),
+    }
 
 
 def resultRows(results: Sequence[StoredResult]) -> list[dict[str, Any]]:

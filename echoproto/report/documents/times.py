@@ -93,6 +93,13 @@ def timeFigures(times: LatencyHistogram) -> dict[str, float]:
     }
 
 
+def decodeOtherTimes(path: str, **times: TimesValues) -> dict[str, LatencyHistogram]:
+    """Decode the histograms that are not empty, by the names of their fields."""
+    return {
+        name: decodeTimes(values, f"{path}{name}") for name, values in times.items() if values.count
+    }
+
+
 def decodeTimes(times: TimesValues, path: str) -> LatencyHistogram:
     """
     Decode a histogram, with its figures.

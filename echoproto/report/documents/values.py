@@ -97,10 +97,11 @@ class IntervalValues(Values, frozen=True, kw_only=True):
 
     def interval(self) -> Interval:
         """The interval as a result has it."""
+        wrong = None if self.wrong is UNSET else self.wrong
         if not self.received:
-            return Interval(self.at, self.sent, 0)
+            return Interval(self.at, self.sent, 0, wrong=wrong)
         times = self.minimum, self.median, self.p99, self.maximum
-        return Interval(self.at, self.sent, self.received, *times)
+        return Interval(self.at, self.sent, self.received, *times, wrong)
 
 
 Intervals = Annotated[

@@ -79,12 +79,23 @@ class ReportTests(CommandTestCase):
 
     def test_merged(self) -> None:
         """--merge makes one row; its JSON can be read like any other result."""
-        self.assertEqual(len(self.shown("--merge", self.a, self.b).splitlines()), 2)
+        *_, note = self.shown("--merge", self.a, self.b).splitlines()
+        self.assertIn(f"unknown when {self.a}, {self.b} began", note)
         # Also where a file that is read is written.
         self.shown("--merge", "-o", "json", "--out", self.b, self.a, self.b)
         (merged,) = readResults(self.b)
         self.assertEqual((merged.sent, merged.times.count), (20, 200))
         self.assertEqual(merged.files, (self.b,))
+
+    def test_assertions(self) -> None:
+        """Assertions are about the results that are shown, also merged ones; status 4 if failed."""
+        words = ("--assert", "max<1.5ms", "--assert", "sent>=10", self.a, self.b)
+        status, _, errors = self.report(*words)
+        failure = "echoproto report: udp://lab1:7: max<1.5ms: max is 2.000ms\n"
+        self.assertEqual((status, errors), (4, failure))
+        status, _, errors = self.report("--merge", *words)
+        self.assertEqual((status, errors), (4, failure))
+        self.shown("--merge", "--assert", "sent==20", self.a, self.b)
 
     def test_compared(self) -> None:
         """Two files are compared by target, or the two targets of one file; in all formats."""

@@ -99,16 +99,16 @@ class ResultAggregatorTests(SynchronousTestCase):
             self.aggregator.second(worker, second(4, 1, worker + 2))
             self.aggregator.ended(worker)
         workers = [
-            loadResult(duration=5, busy=0.5, errors=Counter(lost=1)),
-            loadResult(duration=7, busy=0.95, errors=Counter(lost=1, refused=2)),
+            loadResult(began=9, duration=5, busy=0.5, errors=Counter(lost=1)),
+            loadResult(began=4, duration=7, busy=0.95, errors=Counter(lost=1, refused=2)),
         ]
         plan = LoadPlan(connections=20)
         found = self.aggregator.result(plan, workers)
         self.assertEqual((found.plan, found.target), (plan, "tcp://lab1:7"))
         self.assertEqual((found.sent, found.received, found.lost), (8, 4, 4))
         self.assertEqual(found.service.state(), histogramOf(1, 2, 1, 3).state())
-        self.assertEqual((found.duration, found.busy, found.connecting.count), (7, 1.45, 2))
-        self.assertEqual(found.errors, Counter(lost=2, refused=2))
+        self.assertEqual((found.began, found.duration, found.busy), (4, 7, 1.45))
+        self.assertEqual((found.connecting.count, found.errors), (2, Counter(lost=2, refused=2)))
         self.assertEqual([interval.sent for interval in found.intervals], [8])
         self.assertEqual(found.limits, ["worker 2: the client's CPU was busy for 95% of the time"])
         self.assertEqual(replace(found, workers=()).limits[0][:16], "the client's CPU")

@@ -39,6 +39,8 @@ class LoadDocumentTests(DocumentTestCase):
             document = loadDocument(loadResult(plan=plan, response=histogramOf(7)))
             (found,) = convert(document, LoadDocument).results("a.json")
             self.assertEqual((found.command, found.measured), ("load", measured))
+            others = ["service", "connect"] if plan.open else ["connect"]
+            self.assertEqual(list(found.otherTimes), others)
             self.assertEqual(found.times.maximum, (7 if plan.open else 3) * MS)
 
     def test_loadFigures(self) -> None:

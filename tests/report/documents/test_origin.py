@@ -4,6 +4,7 @@ import platform
 import socket
 from datetime import datetime, timezone
 
+from msgspec import ValidationError, convert, to_builtins
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto import __version__
@@ -30,3 +31,12 @@ class OriginTests(SynchronousTestCase):
                 labels={"site": "roof"},
             ),
         )
+
+    def test_beganAt(self) -> None:
+        """The beginning is a time with a time zone, and has its nanoseconds since 1970."""
+        ended = datetime(1970, 1, 1, 0, 0, 5, 250_000, tzinfo=timezone.utc)
+        origin = originOf(0, SECOND, ended)
+        self.assertEqual(origin.beganAt, 4_250_000_000)
+        for text in ("yesterday", "2026-01-02T03:04:05"):
+            with self.assertRaises(ValidationError):
+                convert({**to_builtins(origin), "began": text}, Origin)

@@ -3,14 +3,22 @@ from __future__ import annotations
 from msgspec import ValidationError, convert
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.measure.assertions import COUNTS, SHARES, TIMES
 from echoproto.report.documents.report import (
     ReportDocument,
     ResultValues,
     reportDocument,
+    resultFigures,
     resultRows,
 )
 from echoproto.units import SECOND
-from tests.report.sampleresults import MS, histogramOf, storedResult, storedVerification
+from tests.report.sampleresults import (
+    MS,
+    histogramOf,
+    sampleOrigin,
+    storedResult,
+    storedVerification,
+)
 from tests.report.validity import DocumentTestCase
 
 
@@ -55,6 +63,24 @@ class ReportDocumentTests(DocumentTestCase):
         ping, verify = convert(document, ReportDocument).results("a.json")
         self.assertEqual((ping.files, ping.rate, ping.times.count), (("a.json",), 7.0, 2))
         self.assertEqual((verify.command, verify.times.count), ("verify", 0))
+
+    def test_origins(self) -> None:
+        """Origins, labels and further times survive."""
+        stored = storedResult(
+            1, origins=(sampleOrigin(site="roof"),), otherTimes={"service": histogramOf(4)}
+        )
+        document = reportDocument([stored])
+        self.validate(document)
+        (found,) = convert(document, ReportDocument).results("a.json")
+        self.assertEqual(found.origins, stored.origins)
+        self.assertEqual(found.otherTimes["service"].state(), histogramOf(4).state())
+
+    def test_resultFigures(self) -> None:
+        """The figures for assertions are those of the command; wrong replies are corrupt."""
+        figures = resultFigures(storedResult(1, 3))
+        self.assertEqual((figures["max"], figures["rate"], figures["loss"]), (3 * MS, 4.5, 0.1))
+        self.assertEqual(set(figures) - {*TIMES, *COUNTS, *SHARES}, set())
+        self.assertEqual(resultFigures(storedVerification(counts={"wrong": 3}))["corrupt"], 3)
 
 
 class ResultValuesTests(SynchronousTestCase):

@@ -36,7 +36,7 @@ class IntervalValuesTests(SynchronousTestCase):
 
     def test_interval(self) -> None:
         """The interval of a struct is that of which it was made."""
-        for interval in (Interval(0, 5, 4, 1, 2, 3, 4), Interval(SECOND, 5, 0)):
+        for interval in (Interval(0, 5, 4, 1, 2, 3, 4, 0), Interval(SECOND, 5, 0)):
             self.assertEqual(intervalStructs([interval])[0].interval(), interval)
 
     def test_width(self) -> None:
