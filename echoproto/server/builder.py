@@ -135,8 +135,8 @@ class ListenerBuilder:
 
         :raise ValueError: its certificates cannot be used; the message is the reason.
         """
-        log = LogObserver(f"{listener.service} on {listener.displayName}", _log)
         counts = ListenerCounters()
+        log = LogObserver(f"{listener.service} on {listener.displayName}", _log, counts.faults)
         observer = CompositeObserver(counts, log)
         if listener.carrier == "udp":
             return self._buildDatagrams(listener, observer, log, counts)
@@ -145,13 +145,18 @@ class ListenerBuilder:
     def _buildDatagrams(
         self, listener: Listener, observer: IObserver, log: LogObserver, counts: ListenerCounters
     ) -> ListenerRuntime:
-        service: DatagramServerProtocol
+        kind: type[DatagramServerProtocol] = EchoDatagramProtocol
+        arguments: list[object] = [self._reactor, observer, self._datagrams]
         if listener.service == "greeting":
-            service = GreetingDatagramProtocol(
-                self._reactor, observer, self._datagrams, self._settings.greeting
-            )
-        else:
-            service = EchoDatagramProtocol(self._reactor, observer, self._datagrams)
+            kind = GreetingDatagramProtocol
+            arguments.append(self._settings.greeting)
+        make: Callable[..., DatagramServerProtocol] = kind
+        if listener.faults:
+            from echoproto.protocols.faulty import withDatagramFaults
+
+            seed = self._settings.faultSeed
+            make = withDatagramFaults(kind, listener.faults, seed, counts.faults)
+        service = make(*arguments)
         return ListenerRuntime(
             listener,
             service,
@@ -173,6 +178,10 @@ class ListenerBuilder:
             )
         else:
             service = EchoFactory(self._reactor, observer, self.connections, settings.deadlines)
+        if listener.faults:
+            from echoproto.protocols.faulty import addStreamFaults
+
+            addStreamFaults(service, listener.faults, settings.faultSeed, counts.faults)
         outermost: Any = service
         drain = service.drain
         context = None

@@ -180,6 +180,16 @@ class ListenerService(Service):
                 carrier=opening.listener.carrier,
                 address=addressText(opening.port.getHost()),
             )
+            faults = opening.listener.faults
+            if faults:
+                self._log.warn(
+                    "WARNING: {service} on {place} has faults on purpose: {faults}; "
+                    "--fault-seed {seed} repeats them",
+                    service=opening.listener.service,
+                    place=opening.listener.displayName,
+                    faults=faults,
+                    seed=self._settings.faultSeed,
+                )
         if self._limitText:
             self._log.info("{text}", text=self._limitText)
 

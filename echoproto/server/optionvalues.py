@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from typing import TYPE_CHECKING
 
 from echoproto.addresses import MAX_IPV4_DATAGRAM
 from echoproto.units import parseCount, parseTimeout
+
+if TYPE_CHECKING:
+    from echoproto.protocols.faults import FaultPlan
 
 #: Maximum TCP_USER_TIMEOUT in seconds: the kernel takes an int of milliseconds.
 MAX_USER_TIMEOUT = 2_000_000
@@ -46,3 +50,11 @@ def parseUserTimeout(text: str) -> float:
     if MAX_USER_TIMEOUT < seconds < inf:
         raise ValueError(f"invalid timeout {text!r} (at most {MAX_USER_TIMEOUT} seconds; 0: never)")
     return seconds
+
+
+def parseFaultPlan(text: str) -> FaultPlan:
+    """Faults; see :func:`echoproto.protocols.faults.parseFaults`."""
+    # Imported here: a server without faults does not need it.
+    from echoproto.protocols.faults import parseFaults
+
+    return parseFaults(text)

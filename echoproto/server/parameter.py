@@ -12,6 +12,7 @@ LIMITS = "Who is served"
 TIMEOUTS = "Timeouts"
 TLS = "TLS"
 MONITORING = "Monitoring"
+FAULTS = "Faults on purpose"
 
 
 @dataclass(frozen=True)

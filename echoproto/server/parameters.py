@@ -17,12 +17,21 @@ from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS, USER_TIMEOUT
 from echoproto.server.optionvalues import (
     orInfinity,
+    parseFaultPlan,
     parseGreeting,
     parseMaximum,
     parseUserTimeout,
     parseWhenFull,
 )
-from echoproto.server.parameter import LIMITS, LISTENERS, MONITORING, TIMEOUTS, TLS, Parameter
+from echoproto.server.parameter import (
+    FAULTS,
+    LIMITS,
+    LISTENERS,
+    MONITORING,
+    TIMEOUTS,
+    TLS,
+    Parameter,
+)
 from echoproto.units import parseCount, parsePorts, parseRate, parseSeconds, parseTimeout
 
 #: The echo port by default.
@@ -223,5 +232,20 @@ PARAMETERS = (
         "TIME that the status listener stays open after the drain, for the last metrics.",
         0,
         "statusLinger",
+    ),
+    Parameter(
+        "fault",
+        FAULTS,
+        "Do wrong on purpose, to test clients: 'delay=20ms+-5ms loss=1% duplicate=0.5% "
+        "corrupt=0.1% close-after=1MiB', or a part of it. [default: off]",
+        parse=parseFaultPlan,
+        metavar="FAULTS",
+    ),
+    Parameter(
+        "fault-seed",
+        FAULTS,
+        "Seed of the faults, which repeats them. [default: random]",
+        parse=parseCount,
+        metavar="N",
     ),
 )

@@ -5,10 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.layers import Layers
 from echoproto.server.systemd import PassedSocket
+
+if TYPE_CHECKING:
+    from echoproto.protocols.faults import FaultPlan
 
 #: Maximum length of the listen backlog; the kernel limits it to ``somaxconn``.
 BACKLOG = 1024
@@ -29,6 +33,7 @@ class Listener:
     :ivar passed: the socket passed by systemd or by the supervisor; the description then only names
         it.
     :ivar written: the operator's text, if it was a description.
+    :ivar faults: the faults that happen on purpose; ``None`` for those of ``--fault``.
     """
 
     service: str
@@ -39,6 +44,7 @@ class Listener:
     layers: Layers = field(default_factory=Layers)
     passed: PassedSocket | None = None
     written: str = ""
+    faults: FaultPlan | None = None
 
     @property
     def carrier(self) -> str:

@@ -52,12 +52,32 @@ def parseListener(
     if ":" not in text:
         return _atNumber(service, parsePort(text), interfaces, tls)
     if text.startswith("udp:"):
-        parseDatagrams(text)
-        return [Listener(service, text)]
+        parseDatagrams(_FAULT.sub("", text))
     try:
-        return _described(service, text, tls, passed)
+        return _withFaults(service, text, tls, passed)
     except Exception as error:
         raise ValueError(f"invalid listener {text!r}: {_explain(error)}") from error
+
+
+#: The faults in a description. They contain no colon.
+_FAULT = re.compile(r":fault=([^:]*)")
+
+
+def _withFaults(
+    service: str, text: str, tls: TLSFiles | None, passed: Sequence[PassedSocket]
+) -> list[Listener]:
+    found = _FAULT.search(text)
+    if found is not None:
+        text = text.replace(found[0], "", 1)
+    if text.startswith("udp:"):
+        listeners = [Listener(service, text)]
+    else:
+        listeners = _described(service, text, tls, passed)
+    if found is None:
+        return listeners
+    from echoproto.server.config.faults import withFaults
+
+    return withFaults(listeners, found[1])
 
 
 def _atNumber(

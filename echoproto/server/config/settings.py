@@ -61,6 +61,7 @@ class Settings:
     :ivar drain: seconds for open connections to finish when the server stops.
     :ivar lameDuck: seconds before that in which new clients are still served.
     :ivar statusLinger: seconds after that in which the status listener is still open.
+    :ivar faultSeed: seed of the faults that happen on purpose.
     """
 
     groups: Sequence[Sequence[Listener]]
@@ -79,6 +80,7 @@ class Settings:
     drain: float = DRAIN_TIMEOUT
     lameDuck: float = 0.0
     statusLinger: float = 0.0
+    faultSeed: int = 0
 
     @property
     def usesTLS(self) -> bool:

@@ -40,6 +40,7 @@ class ListenerCounters:
     :ivar bytesSent: bytes sent on connections that have ended.
     :ivar seconds: how long these connections were open.
     :ivar greetings: clients that were greeted.
+    :ivar faults: faults that happened on purpose, by kind.
     :ivar vanished: connections of a worker that died, whose times are unknown.
     """
 
@@ -53,6 +54,7 @@ class ListenerCounters:
         self.bytesSent = 0
         self.seconds = Histogram(CONNECTION_BOUNDS)
         self.greetings = 0
+        self.faults: Counter[str] = Counter()
         self.vanished = 0
 
     @property

@@ -101,17 +101,21 @@ class LogObserver:
     ``greetings``         ``clients``
     ``refused``           ``connections``, ``reasons``, ``peer`` (the last)
     ``datagrams refused`` ``datagrams``, ``refused``, ``errors``; also for errors alone
+    ``faults``            ``faults``
     ===================== ==========================================================
 
     :param listener: the beginning of each line: service and place, such as ``echo on tcp
         0.0.0.0:7``.
     :param log: the logger.
+    :param faults: counts of the faults that happen on purpose, by kind.
     """
 
-    def __init__(self, listener: str, log: Logger) -> None:
+    def __init__(self, listener: str, log: Logger, faults: Counter[str] | None = None) -> None:
         self._listener = listener
         self._log = log
         self._interval = _Interval()
+        self._faults: Counter[str] = Counter() if faults is None else faults
+        self._loggedFaults: Counter[str] = Counter()
         self._refusedDatagrams: Counter[str] = Counter()
         self._datagramErrors: Counter[str] = Counter()
 
@@ -190,6 +194,10 @@ class LogObserver:
             self._sayRefusals(interval)
         if totals is not None:
             self._reportDatagrams(totals)
+        faults = CountsByName(self._faults - self._loggedFaults)
+        self._loggedFaults = Counter(self._faults)
+        if faults:
+            self._say("faults", "faults on purpose: {faults}", faults=faults)
 
     def _sayEndings(self, interval: _Interval) -> None:
         connections = sum(interval.endings.values())

@@ -140,6 +140,13 @@ _GREETINGS = _Family(
     lambda listener: listener.counts.greetings,
 )
 
+_FAULTS = _Family(
+    "echoproto_faults_total",
+    "Faults on purpose, by kind.",
+    lambda listener: listener.counts.faults,
+    "kind",
+)
+
 
 def exposition(
     watched: Iterable[MonitoredListener],
@@ -169,6 +176,9 @@ def exposition(
         *(family.lines(datagrams) for family in _DATAGRAMS),
         _GREETINGS.lines(greeting),
     ]
+    faulty = [source for source in listeners if source[1].counts.faults]
+    if faulty:
+        text.append(_FAULTS.lines(faulty))
     return "".join(text).encode()
 
 

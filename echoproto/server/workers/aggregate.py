@@ -42,6 +42,7 @@ def _values(listener: MonitoredListener) -> Snapshot:
         "bytesSent": listener.bytesSent,
         "seconds": counts.seconds.state(),
         "greetings": counts.greetings,
+        "faults": dict(counts.faults),
         "vanished": counts.vanished,
         "datagrams": None if listener.datagrams is None else asdict(listener.datagrams()),
     }
@@ -79,6 +80,7 @@ def _counters(values: Snapshot) -> ListenerCounters:
     counters.bytesSent = values["bytesSent"]
     counters.seconds.restore(values["seconds"])
     counters.greetings = values["greetings"]
+    counters.faults = Counter(values["faults"])
     counters.vanished = values["vanished"]
     return counters
 

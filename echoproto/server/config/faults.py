@@ -1,0 +1,52 @@
+"""
+The faults of listeners: ``fault=`` in a description, and ``--fault`` for those without it.
+
+Imported by servers with faults only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from echoproto.protocols.faults import DATAGRAM_FAULTS, STREAM_FAULTS, FaultPlan, parseFaults
+from echoproto.server.config.listener import Listener
+
+
+def _possible(listener: Listener) -> frozenset[str]:
+    return DATAGRAM_FAULTS if listener.carrier == "udp" else STREAM_FAULTS
+
+
+def withFaults(listeners: Sequence[Listener], text: str) -> list[Listener]:
+    """
+    The listeners of a description with ``fault=``.
+
+    :raise ValueError: ``text`` is invalid, or has a fault that none of them can have.
+    """
+    return _limited(listeners, parseFaults(text), "fault=")
+
+
+def withDefaultFaults(
+    groups: Sequence[Sequence[Listener]], plan: FaultPlan
+) -> list[list[Listener]]:
+    """
+    The listeners of a server, with the faults of ``--fault`` where there is no ``fault=``.
+
+    :raise ValueError: it has a fault that none of them can have.
+    """
+    open = [listener for group in groups for listener in group if _takesDefault(listener)]
+    changed = dict(zip(map(id, open), _limited(open, plan, ""), strict=True))
+    return [[changed.get(id(listener), listener) for listener in group] for group in groups]
+
+
+def _takesDefault(listener: Listener) -> bool:
+    return listener.service != "status" and listener.faults is None
+
+
+def _limited(listeners: Sequence[Listener], plan: FaultPlan, name: str) -> list[Listener]:
+    impossible = plan.kinds.difference(*map(_possible, listeners))
+    if impossible:
+        kind = min(impossible)
+        carrier = "datagrams" if kind in DATAGRAM_FAULTS else "streams"
+        raise ValueError(f"{name}{kind}: possible for {carrier} only")
+    return [replace(listener, faults=plan.only(_possible(listener))) for listener in listeners]
