@@ -14,7 +14,9 @@ a listener, have the same faults in every run with the same seed. They are carri
 ``close-after`` streams   the connection is closed, in order, after this number of bytes
 =============== ========= ==========================================================================
 
-A stream that loses or repeats bytes would not be TCP, so these two are for datagrams only.
+A stream that loses or repeats bytes would not be TCP, so these two are for datagrams only. At most
+one of ``loss``, ``duplicate`` and ``corrupt`` happens to a datagram, so that a client can find
+every fault.
 """
 
 from __future__ import annotations
@@ -115,6 +117,8 @@ def parseFaults(text: str) -> FaultPlan:
             raise ValueError(f"invalid fault {word!r} ({_FORM})")
     if not words:
         raise ValueError(f"no fault ({_FORM})")
+    if sum(values.get(name, 0) for name in _SHARES) > 1:
+        raise ValueError(f"invalid faults {text!r}: the shares are together more than 100%")
     return FaultPlan(**values)  # type: ignore[arg-type]
 
 
@@ -160,18 +164,20 @@ class DatagramFaults:
         plan, counts = self.plan, self.counts
         # Always as many draws, so that a decision depends on nothing but the number of the
         # datagram.
-        lost, twice, corrupt, place, change, *delays = [self._random.random() for _ in range(7)]
-        if lost < plan.loss:
+        kind, place, change, *delays = [self._random.random() for _ in range(5)]
+        isDuplicated = False
+        if kind < plan.loss:
             counts["loss"] += 1
             return []
-        if corrupt < plan.corrupt and datagram:
+        if kind < plan.loss + plan.duplicate:
+            counts["duplicate"] += 1
+            isDuplicated = True
+        elif kind < plan.loss + plan.duplicate + plan.corrupt and datagram:
             counts["corrupt"] += 1
             changed = bytearray(datagram)
             changed[int(place * len(changed))] ^= 1 + int(change * 255)
             datagram = bytes(changed)
-        if twice < plan.duplicate:
-            counts["duplicate"] += 1
-        else:
+        if not isDuplicated:
             del delays[1:]
         if plan.delay:
             counts["delay"] += len(delays)

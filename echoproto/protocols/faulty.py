@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from math import inf
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -47,8 +46,7 @@ class FaultyStreamProtocol(StreamProtocol):
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
-        """Change some bytes, and delay them."""
-        data = self.faults.damage(data)
+        """Delay the data."""
         if not self.faults.plan.delay:
             self._arrived(data)
             return
@@ -68,20 +66,25 @@ class FaultyStreamProtocol(StreamProtocol):
         if data is None:
             super().readConnectionLost()
             return
-        faults = self.faults
-        if len(data) >= faults.untilClose and not self.discarding:
-            end = int(faults.untilClose)
-            faults.untilClose = inf
-            faults.counts["close-after"] += 1
-            super().dataReceived(data[:end])
-            self.finish()
-            data = data[end:]
-        faults.untilClose -= len(data)
-        super().dataReceived(data)
+        if self.discarding:
+            super().dataReceived(data)
+        else:
+            self._served(data)
         if self._isHolding and self._delayed.size <= MAX_DELAYED_BYTES:
             self._isHolding = False
             if not self._paused:
                 self.transport.resumeProducing()
+
+    def _served(self, data: bytes) -> None:
+        """Change some bytes, and close the connection if it is time."""
+        faults = self.faults
+        end = int(min(faults.untilClose, len(data)))
+        faults.untilClose -= end
+        super().dataReceived(faults.damage(data[:end]))
+        if not faults.untilClose:
+            faults.counts["close-after"] += 1
+            self.finish()
+            super().dataReceived(data[end:])
 
     def resumeProducing(self) -> None:
         """Read again, unless too much is delayed."""

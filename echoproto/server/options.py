@@ -112,7 +112,11 @@ class Options(UsageOptions):
         groups = self._groups(values)
         hasFaults = any(listener.faults for group in groups for listener in group)
         if hasFaults or values["fault"] is not None:
-            groups, given["faultSeed"] = _withFaults(groups, values)
+            from echoproto.server.config.faults import withDefaultFaults
+
+            groups, given["faultSeed"] = withDefaultFaults(
+                groups, values["fault"], values["fault-seed"]
+            )
         self.settings = Settings(
             groups,
             networks=AddressFilter(self.repeated["allow"], self.repeated["deny"]),
@@ -203,21 +207,6 @@ def _statusGroup(text: str, passed: list[PassedSocket]) -> list[Listener]:
             f"--status: invalid listener {text!r} (a port, or a tcp: or unix: description)"
         )
     return [listener]
-
-
-def _withFaults(
-    groups: list[list[Listener]], values: dict[str, Any]
-) -> tuple[list[list[Listener]], int]:
-    """The listeners with the faults of ``--fault``, and the seed."""
-    from echoproto.server.config.faults import withDefaultFaults
-
-    seed = values["fault-seed"]
-    if seed is None:
-        seed = int.from_bytes(os.urandom(3), "big")
-    try:
-        return withDefaultFaults(groups, values["fault"]), seed
-    except ValueError as error:
-        raise StartupError(f"--fault: {error}") from error
 
 
 def _tlsFiles(

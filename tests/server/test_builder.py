@@ -104,6 +104,27 @@ class ListenerBuilderTests(SynchronousTestCase):
             if text == "tcp:7":
                 self.assertIs(serving.service.timeouts, deadlines)
 
+    def test_faults(self) -> None:
+        """A listener with faults has its service with faults, and their counts and log."""
+        serving = self.build("tcp:7:fault=corrupt=100%")
+        client, pair = self.connect(serving)
+        client.link.write(b"x" * 1024)
+        pair.pump()
+        self.assertNotEqual(client.received, b"x" * 1024)
+        self.assertEqual(serving.watched.counts.faults, {"corrupt": 1})
+        serving.report()
+        self.assertIn("faults on purpose: 1 corrupt", self.logged()[-1])
+        client.link.loseConnection()
+        pair.pump()
+        for service, base in (
+            ("echo", EchoDatagramProtocol),
+            ("greeting", GreetingDatagramProtocol),
+        ):
+            serving = self.build("udp:7:fault=loss=100%", service, faultSeed=5)
+            self.assertIsInstance(serving.service, base)
+            serving.service.datagramReceived(b"x", ("192.0.2.1", 5000))
+            self.assertEqual(serving.watched.counts.faults, {"loss": 1})
+
     def test_limitsAreForAll(self) -> None:
         """Limits hold for all listeners together: connections, and datagrams of one source."""
         builder = self.builder(maxConnections=1, datagramRate=1.0)

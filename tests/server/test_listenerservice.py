@@ -43,6 +43,18 @@ class ServiceTests(ServiceTestCase):
         self.reactor.run()
         self.assertEqual(self.logged(), ["echo is listening on tcp :0"])
 
+    def test_faults(self) -> None:
+        """Faults on purpose are announced with their seed."""
+        listeners = [
+            *parseListener("echo", "udp:7:fault=loss=1%"),
+            *parseListener("echo", "tcp:8:fault=no"),
+        ]
+        self.service(listeners, faultSeed=5).startService()
+        self.assertEqual(
+            [line for line in self.logged() if "WARNING" in line],
+            ["WARNING: echo on udp:7 has faults on purpose: loss=1%; --fault-seed 5 repeats them"],
+        )
+
     def test_notAnnounced(self) -> None:
         """With announce=False no addresses are logged."""
         settings = Settings([[Listener("echo", "tcp:7")]])

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
 from echoproto.errors import StartupError
+from echoproto.protocols.faults import parseFaults
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server import options as module
 from echoproto.server.application import EchoprotoService
@@ -103,6 +104,17 @@ class OptionsTests(SynchronousTestCase):
         self.assertIn("--datagram-rate: invalid rate 'fast'", self.wrong("--datagram-rate", "fast"))
         self.assertIn("--greeting: invalid length of 0 bytes", self.wrong("--greeting", ""))
         self.assertIn("--when-full: invalid choice 'panic'", self.wrong("--when-full", "panic"))
+
+    def test_faults(self) -> None:
+        """--fault and --fault-seed set the faults of listeners, fault= those of one."""
+        found = settings("-p", "tcp:7", "-g", "udp:8", "--fault", "delay=1s", "--fault-seed", "5")
+        faults = [listener.faults for group in found.groups for listener in group]
+        self.assertEqual((faults, found.faultSeed), ([parseFaults("delay=1s")] * 2, 5))
+        found = settings("-p", "udp:7:fault=loss=1%", "-p", "tcp:7")
+        self.assertEqual(found.groups[0][0].faults, parseFaults("loss=1%"))
+        self.assertFalse(found.groups[1][0].faults)
+        self.assertIn("--fault: invalid fault 'slow'", self.wrong("--fault", "slow"))
+        self.assertIn("--fault: loss: possible", self.wrong("-p", "tcp:7", "--fault", "loss=1%"))
 
     def test_networks(self) -> None:
         """Sources are allowed and denied by network."""

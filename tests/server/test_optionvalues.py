@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.server.optionvalues import (
     MAX_USER_TIMEOUT,
     orInfinity,
+    parseFaultPlan,
     parseGreeting,
     parseMaximum,
     parseUserTimeout,
@@ -27,6 +28,10 @@ class OptionValuesTests(SynchronousTestCase):
         self.assertEqual(parseMaximum("3"), 3)
         self.assertRaises(ValueError, parseMaximum, "0")
         self.assertEqual((orInfinity(float)("0"), orInfinity(float)("2")), (inf, 2))
+
+    def test_faults(self) -> None:
+        """Faults have their own form."""
+        self.assertEqual(parseFaultPlan("loss=1%").loss, 0.01)
 
     def test_whenFull(self) -> None:
         """A full server refuses or waits."""

@@ -6,9 +6,11 @@ Imported by servers with faults only.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
+from echoproto.errors import StartupError
 from echoproto.protocols.faults import DATAGRAM_FAULTS, STREAM_FAULTS, FaultPlan, parseFaults
 from echoproto.server.config.listener import Listener
 
@@ -23,20 +25,29 @@ def withFaults(listeners: Sequence[Listener], text: str) -> list[Listener]:
 
     :raise ValueError: ``text`` is invalid, or has a fault that none of them can have.
     """
+    if any(listener.service == "status" for listener in listeners):
+        raise ValueError("fault= is for echo and greeting, not for a status listener")
     return _limited(listeners, parseFaults(text), "fault=")
 
 
 def withDefaultFaults(
-    groups: Sequence[Sequence[Listener]], plan: FaultPlan
-) -> list[list[Listener]]:
+    groups: Sequence[Sequence[Listener]], plan: FaultPlan | None, seed: int | None
+) -> tuple[list[list[Listener]], int]:
     """
-    The listeners of a server, with the faults of ``--fault`` where there is no ``fault=``.
+    The listeners of a server, with the faults of ``--fault`` where there is no ``fault=``, and the
+    seed, which is random if it is ``None``.
 
-    :raise ValueError: it has a fault that none of them can have.
+    :raise StartupError: ``plan`` has a fault that none of them can have.
     """
-    open = [listener for group in groups for listener in group if _takesDefault(listener)]
-    changed = dict(zip(map(id, open), _limited(open, plan, ""), strict=True))
-    return [[changed.get(id(listener), listener) for listener in group] for group in groups]
+    without = [listener for group in groups for listener in group if _takesDefault(listener)]
+    try:
+        limited = _limited(without, plan or FaultPlan(), "")
+    except ValueError as error:
+        raise StartupError(f"--fault: {error}") from error
+    changed = dict(zip(map(id, without), limited, strict=True))
+    if seed is None:
+        seed = int.from_bytes(os.urandom(3), "big")
+    return [[changed.get(id(listener), listener) for listener in group] for group in groups], seed
 
 
 def _takesDefault(listener: Listener) -> bool:

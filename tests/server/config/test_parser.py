@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.protocols.faults import parseFaults
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.layers import Layers, ProxyRule
 from echoproto.server.config.listener import Listener
@@ -173,6 +174,24 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(parseDatagrams("udp:7"), (7, ""))
         self.assertEqual(parseDatagrams("udp:7:interface=127.0.0.1"), (7, "127.0.0.1"))
         self.assertEqual(parseDatagrams("udp:7:interface=\\:\\:1"), (7, "::1"))
+
+    def test_faults(self) -> None:
+        """fault= is at any place of any description; spaces or commas separate the faults."""
+        faults = parseFaults("delay=20ms±5ms corrupt=1%")
+        for text, description in (
+            ("tcp:7:fault=delay=20ms±5ms corrupt=1%", "tcp:7:backlog=1024"),
+            ("tcp:fault=delay=20ms+-5ms,corrupt=1%:7", "tcp:7:backlog=1024"),
+            ("udp:7:fault=delay=20ms±5ms,corrupt=1%", "udp:7"),
+            ("udp:7:fault=delay=20ms±5ms,corrupt=1%:interface=::1", "udp:7:interface=::1"),
+        ):
+            [listener] = parseListener("echo", text.replace("::1", "\\:\\:1"))
+            self.assertEqual(listener.faults, faults)
+            self.assertEqual(listener.description, description.replace("::1", "\\:\\:1"))
+        for text, why in (
+            ("udp:7:fault=slow", "invalid listener 'udp:7:fault=slow': invalid fault 'slow'"),
+            ("tcp:7:fault=loss=1%", "possible for datagrams only"),
+        ):
+            self.assertIn(why, str(self.assertRaises(ValueError, parseListener, "echo", text)))
 
     def test_wrongDatagrams(self) -> None:
         """Anything else after udp: is an error with examples."""

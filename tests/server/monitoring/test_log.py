@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -233,6 +234,17 @@ class ReportTests(ObserverTestCase):
                 "peer": "192.0.2.1:40000",
             },
         )
+
+    def test_faults(self) -> None:
+        """Faults on purpose since the last report are one line."""
+        faults = Counter({"loss": 2, "delay": 0})
+        log = Logger("test", observer=cast(Any, self.events.append))
+        self.observer = LogObserver("echo on udp [::]:7", log, faults)
+        self.assertEqual(self.reported(), ["echo on udp [::]:7 faults on purpose: 2 loss"])
+        self.assertEqual(self.reported(), [])
+        faults["delay"] += 1
+        self.assertEqual(self.reported(), ["echo on udp [::]:7 faults on purpose: 1 delay"])
+        self.assertEqual(self.fields()["faults"], {"delay": 1})
 
     def test_refusal(self) -> None:
         """A single refusal is reported in the singular; a UNIX client is unnamed."""

@@ -234,6 +234,23 @@ class ExpositionTests(SynchronousTestCase):
             [("connections_open", PLACE, "echo"), ("connections_open", PLACE, "greeting")],
         )
 
+    def test_faults(self) -> None:
+        """Faults on purpose are counted by kind, for listeners with faults only."""
+        faulty = ListenerCounters()
+        faulty.faults.update({"loss": 3, "corrupt": 0})
+        watched = [
+            MonitoredListener("echo", PLACE, ListenerCounters()),
+            MonitoredListener("echo", "udp here:7", faulty),
+        ]
+        self.assertEqual(
+            named("faults_total", figures(watched)),
+            {
+                ("faults_total", "loss", "udp here:7", "echo"): 3,
+                ("faults_total", "corrupt", "udp here:7", "echo"): 0,
+            },
+        )
+        self.assertNotIn(b"faults", exposition(watched[:1], False, Histogram(BOUNDS)))
+
     def test_notText(self) -> None:
         """Undecodable bytes in a path are escaped."""
         read = figures([MonitoredListener("echo", "unix:/run/\udcff", ListenerCounters())])

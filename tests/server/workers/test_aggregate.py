@@ -25,6 +25,7 @@ def stream(accepted: int, ended: int) -> MonitoredListener:
         counters.connectionEnded(ConnectionSummary(None, CloseReason.FINISHED, 2.0, 10, 10))
     counters.connectionRefused(None, "because")
     counters.greeted(None, b"")
+    counters.faults["delay"] = 5
     return MonitoredListener("greeting", PLACE, counters)
 
 
@@ -55,6 +56,7 @@ class CounterAggregatorTests(SynchronousTestCase):
         self.assertEqual((counters.accepted, counters.open, counters.greetings), (7, 1, 2))
         self.assertEqual((listener.bytesReceived, listener.bytesSent), (60, 60))
         self.assertEqual((counters.seconds.count, counters.seconds.sum), (6, 12.0))
+        self.assertEqual(counters.faults, {"delay": 10})
         self.assertEqual((counters.refused["because"], counters.ended["finished"]), (2, 6))
         self.assertEqual((aggregator.loopLag().count, aggregator.loopLag().sum), (2, 1.0))
 
