@@ -26,7 +26,7 @@ from dataclasses import dataclass, fields, replace
 from math import inf, log
 from random import Random
 
-from echoproto.units import SECOND, parseDuration, parseSize, seconds, size
+from echoproto.units import SECOND, parseDuration, parseSize, size
 
 #: The kinds of faults that datagrams and streams can have.
 DATAGRAM_FAULTS = frozenset({"delay", "loss", "duplicate", "corrupt"})
@@ -78,8 +78,8 @@ class FaultPlan:
         shares = {name: getattr(self, name) * 100 for name in _SHARES}
         texts = [f"{name}={share:g}%" for name, share in shares.items() if share]
         if self.delay:
-            jitter = f"±{seconds(self.jitter * SECOND)}" if self.jitter else ""
-            texts.insert(0, f"delay={seconds(self.delay * SECOND)}{jitter}".replace(" ", ""))
+            jitter = f"±{self.jitter * 1000:g}ms" if self.jitter else ""
+            texts.insert(0, f"delay={self.delay * 1000:g}ms{jitter}")
         if self.closeAfter:
             texts.append(f"close-after={size(self.closeAfter)}".replace(" ", ""))
         return " ".join(texts) or "no"

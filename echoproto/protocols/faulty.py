@@ -117,7 +117,7 @@ def addStreamFaults(
     base = factory.protocol
     kind: Any = type(f"Faulty{base.__name__}", (FaultyStreamProtocol, base), {})
     numbers = count()
-    counts.update(dict.fromkeys(plan.kinds, 0))
+    counts.update(dict.fromkeys(sorted(plan.kinds), 0))
 
     def build() -> StreamProtocol:
         protocol: FaultyStreamProtocol = kind()
@@ -207,5 +207,6 @@ def withDatagramFaults(
     :param counts: the faults are counted here, by kind.
     """
     kind: Any = type(f"Faulty{service.__name__}", (FaultyDatagramProtocol, service), {})
-    counts.update(dict.fromkeys(plan.kinds | ({"reorder"} if plan.jitter else set()), 0))
+    kinds = plan.kinds | {"reorder"} if plan.jitter else plan.kinds
+    counts.update(dict.fromkeys(sorted(kinds), 0))
     return partial(kind, faults=DatagramFaults(plan, seed, counts))

@@ -50,6 +50,7 @@ class ServiceTests(ServiceTestCase):
             *parseListener("echo", "tcp:8:fault=no"),
         ]
         self.service(listeners, faultSeed=5).startService()
+        self.reactor.run()
         self.assertEqual(
             [line for line in self.logged() if "WARNING" in line],
             ["WARNING: echo on udp:7 has faults on purpose: loss=1%; --fault-seed 5 repeats them"],
