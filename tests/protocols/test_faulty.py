@@ -285,16 +285,17 @@ class MeasuredTests(SynchronousTestCase):
         """load over UDP: lost, duplicate, wrong."""
         for seed in SEEDS:
             self.serve("loss=5% duplicate=5% corrupt=5%", seed)
-            plan = LoadPlan(connections=1, count=300, duration=None, timeout=SECOND // 10)
             # So large that no changed byte is one of the sequence number: that would make the
             # datagram a duplicate of another.
-            result = load(
-                self.wire,
-                "udp://127.0.0.1:7",
-                plan,
+            plan = LoadPlan(
+                connections=1,
+                count=300,
+                duration=None,
+                timeout=SECOND // 10,
                 sizes=(1000, 1000),
-                monotonicNs=self.monotonicNs,
-                seed=seed,
+            )
+            result = load(
+                self.wire, "udp://127.0.0.1:7", plan, monotonicNs=self.monotonicNs, seed=seed
             )
             while not result.called:
                 if self.wire.pending:
