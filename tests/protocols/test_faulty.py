@@ -346,9 +346,7 @@ class MeasuredTests(SynchronousTestCase):
         for seed in SEEDS:
             endpoint = self.connectTo("corrupt=20% close-after=4KiB", seed)
             plan = LoadPlan(connections=1, count=200, duration=None)
-            made = load(
-                self.wire, "127.0.0.1:7", plan, sizes=(64, 64), monotonicNs=self.monotonicNs
-            )
+            made = load(self.wire, "127.0.0.1:7", plan, monotonicNs=self.monotonicNs)
             result = self.pumped(endpoint, made)
             self.assertEqual(result.wrong, self.counts["corrupt"], seed)
             self.assertEqual(sum(result.errors.values()), self.counts["close-after"], seed)
