@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import click
 
@@ -51,6 +52,8 @@ Exit status: 0 success, 1 no or too few replies, 2 usage or local error,
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions(EventOptions):
     """The options of ``echoproto load``; times in nanoseconds."""
+
+    unmeasured: ClassVar = ("jitter", "reordered", "late", "foreign")
 
     connections: int = _option(type=COUNT, default="10", help="Number of connections.")
     duration: int | None = _option("-z", type=SEND_TIME, help="How long to send.  [default: 10s]")

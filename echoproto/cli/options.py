@@ -5,6 +5,7 @@ The options that several commands share.
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -98,14 +99,19 @@ class TargetOptions:
             raise click.UsageError("--key needs --cert")
 
     @property
+    def listed(self) -> Sequence[Target]:
+        """The targets of a list, of a command that reads one."""
+        return ()
+
+    @property
     def allTargets(self) -> list[Target]:
         """
-        The targets, those of ``--endpoint`` last.
+        The targets, then those of a list and of ``--endpoint``.
 
         :raise click.UsageError: none is given, or more than the command takes.
         """
         endpoints = (Target(text, "endpoint", path=text) for text in self.descriptions)
-        targets = [*self.targets, *endpoints]
+        targets = [*self.targets, *self.listed, *endpoints]
         if not targets:
             raise click.UsageError("missing TARGET")
         if len(targets) > 1 and not self.takesSeveral:
@@ -171,6 +177,24 @@ class AssertionOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class EventOptions(AssertionOptions, MeasurementOptions):
-    """The options of a measurement with events, and with figures that assertions check."""
+    """
+    The options of a measurement with events, and with figures that assertions check.
+
+    :cvar unmeasured: names of assertions about values that the command does not measure.
+    """
+
+    unmeasured: ClassVar[Sequence[str]] = ()
 
     output: str = outputOption("text", "json", "ndjson", "csv")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for assertion in self.assertions:
+            if assertion.name in self.unmeasured:
+                from echoproto.measure.assertions import NAMES
+
+                known = ", ".join(name for name in NAMES if name not in self.unmeasured)
+                raise click.UsageError(
+                    f"--assert {assertion.text!r}: {assertion.name} is not measured "
+                    f"(names: {known})"
+                )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from echoproto.processes.resources import processors
-from echoproto.targets.target import parseTarget
+from echoproto.targets.target import Target, parseTarget
 from echoproto.units import parseDuration, parseRate, parseSize
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 #: More than any machine has processors.
 MAX_WORKERS = 1024
+
+#: Targets of a list, at most: each has a connection, and a result in the document.
+MAX_LISTED = 10_000
 
 #: Bytes of the longest message of a load.
 MAX_MESSAGE = 1 << 20
@@ -179,6 +182,27 @@ def _parseProtocolName(text: str) -> str:
     return text
 
 
+def _readTargets(path: str) -> tuple[Target, ...]:
+    """The targets in a file, one a line; ``-`` is the standard input. ``#`` begins a comment."""
+    try:
+        with click.open_file(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not text in UTF-8") from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        if text := line.partition("#")[0].strip():
+            try:
+                found.append(parseTarget(text))
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: {error}") from None
+    if not 0 < len(found) <= MAX_LISTED:
+        raise ValueError(f"{path} has {len(found)} targets (1 to {MAX_LISTED}, one a line)")
+    return tuple(found)
+
+
 ADDRESS = ParsedParamType("address", _parseAddress)
 ASSERTION = ParsedParamType("assertion", _parseAssertion)
 COUNT = ParsedParamType("n", _integerParser(1, 10**9))
@@ -196,11 +220,15 @@ PATTERN = ParsedParamType("hex", _parsePattern)
 PROBE_SIZE = ParsedParamType("bytes", _integerParser(0, MAX_PROBE))
 PROTOCOL_NAME = ParsedParamType("name", _parseProtocolName)
 RATE = ParsedParamType("rate", _parseRate)
+REPORT_INTERVAL = ParsedParamType(
+    "duration", _durationParser(100_000_000, "interval {} is too short (at least 100ms)")
+)
 SEED = ParsedParamType("n", _integerParser(0, 2**32 - 1))
 SEND_TIME = ParsedParamType("duration", _durationParser(1, "duration {} would send nothing"))
 SIZE = ParsedParamType("bytes", parseSize)
 SIZES = ParsedParamType("bytes", _parseSizes)
 TARGET = ParsedParamType("target", parseTarget)
+TARGET_FILE = ParsedParamType("file", _readTargets)
 TOS = ParsedParamType("value", _parseTOS)
 TTL = ParsedParamType("n", _integerParser(1, 255))
 TIMEOUT = ParsedParamType(

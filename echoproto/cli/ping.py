@@ -4,13 +4,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from echoproto.cli.declarations import OUTPUT_OPTIONS, argument, command, option, quietOption
+import click
+
+from echoproto.cli.declarations import (
+    CONNECTION_OPTIONS,
+    OUTPUT_OPTIONS,
+    argument,
+    command,
+    option,
+    quietOption,
+)
 from echoproto.cli.options import TARGET_HELP, EventOptions
-from echoproto.cli.paramtypes import COUNT, DURATION, INTERVAL, PATTERN, PROBE_SIZE, TARGET
+from echoproto.cli.paramtypes import (
+    COUNT,
+    DURATION,
+    INTERVAL,
+    PATTERN,
+    PROBE_SIZE,
+    REPORT_INTERVAL,
+    TARGET,
+    TARGET_FILE,
+    WINDOW,
+)
 from echoproto.targets.target import Target
 
 _option = partial(option, "Probe options")
@@ -25,6 +45,7 @@ Examples:
   echoproto ping -c 10 -i 20ms udp://lab1:7   ten datagrams, 50 per second
   echoproto ping -A -q -w 10s lab1 lab2       two servers, for 10 seconds
   echoproto ping -c 100 --assert 'p99<5ms' --assert 'loss<=1%' lab1
+  echoproto ping --targets labs.txt --summary -c 5
 
 \b
 Ctrl-\\ prints the figures so far. Exit status: 0 success, 1 no or too few
@@ -38,12 +59,15 @@ class PingOptions(EventOptions):
     """The options of ``echoproto ping``; times in nanoseconds."""
 
     takesSeveral: ClassVar = True
+    unmeasured: ClassVar = ("rate",)
 
     targets: tuple[Target, ...] = argument("TARGET...", type=TARGET)
     count: int | None = _option(
         "-c", type=COUNT, help="Stop after this many probes.  [default: at Ctrl-C]"
     )
-    interval: int = _option("-i", type=INTERVAL, default="1s", help="Time between probes.")
+    interval: int | None = _option(
+        "-i", type=INTERVAL, help="Time between probes.  [default: 1s, with --flood 10ms]"
+    )
     deadline: int | None = _option("-w", type=DURATION, help="Stop after this time.")
     timeout: int = _option(
         "-W", type=DURATION, default="2s", help="Time to wait for a reply; after that it is late."
@@ -58,13 +82,52 @@ class PingOptions(EventOptions):
     )
     adaptive: bool = _option("-A", is_flag=True, help="Send the next probe after each reply.")
     reconnect: bool = _option(is_flag=True, help="Use a new connection for each probe.")
+    preload: int = _option(
+        type=WINDOW, default="1", help="Number of probes to send at once at the start."
+    )
+    flood: bool = _option(
+        is_flag=True,
+        help="Send as fast as replies arrive, at least 100 per second, and show only the "
+        "summary; for loopback and private addresses.",
+    )
+    targetFile: tuple[Target, ...] = option(
+        CONNECTION_OPTIONS,
+        "--targets",
+        metavar="FILE",
+        type=TARGET_FILE,
+        default=(),
+        show_default=False,
+        help="Add the targets in this file, one a line; - is the standard input.",
+    )
     quiet: bool = quietOption("Show only errors and the summary.")
+    summary: bool = option(
+        OUTPUT_OPTIONS, is_flag=True, help="Show only one line for each target, at the end."
+    )
+    every: int | None = option(
+        OUTPUT_OPTIONS, type=REPORT_INTERVAL, help="Show the figures so far this often."
+    )
+    outstanding: bool = option(
+        OUTPUT_OPTIONS,
+        "-O",
+        is_flag=True,
+        help="Show each probe that has no reply when the next one is sent.",
+    )
     numeric: bool = option(
         OUTPUT_OPTIONS, "-n", is_flag=True, help="Show targets by their addresses."
     )
     timestamps: bool = option(
         OUTPUT_OPTIONS, "-D", is_flag=True, help="Show the time on each line."
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.preload > 1 and self.reconnect:
+            raise click.UsageError("--preload cannot be used with --reconnect")
+
+    @property
+    def listed(self) -> Sequence[Target]:
+        """See :class:`.TargetOptions`."""
+        return self.targetFile
 
 
 @command("ping", PingOptions, _EPILOG)

@@ -122,7 +122,7 @@ class MeasurementRunner:
         ignored if the caller ignores it, as nohup(1) does.
         """
         call = self._reactor.callFromThread
-        signal.signal(signal.SIGQUIT, lambda *_: call(self._showFigures))
+        signal.signal(signal.SIGQUIT, lambda *_: call(self.showFigures))
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             self._endSignals.append(signal.SIGHUP)
             signal.signal(signal.SIGHUP, lambda *_: call(self._hangUp))
@@ -132,7 +132,8 @@ class MeasurementRunner:
             self._isStopped = True
             self._reactor.stop()
 
-    def _showFigures(self) -> None:
+    def showFigures(self) -> None:
+        """Write the figures so far to the standard error."""
         figures: Iterable[str] = ("nothing was measured yet",)
         if self._measurement is not None:
             figures = self._session.figures(self._measurement)

@@ -35,6 +35,9 @@ COUNTS = (
     "foreign",
 )
 
+#: Names of all values.
+NAMES = TIMES + SHARES + COUNTS
+
 
 @dataclass(frozen=True)
 class Assertion:
@@ -80,8 +83,8 @@ def parseAssertion(text: str) -> Assertion:
     :raise ValueError: the text is invalid; the message is one line.
     """
     found = _ASSERTION.fullmatch(text)
-    if found is None or found[1] not in TIMES + SHARES + COUNTS:
-        known = ", ".join(TIMES + SHARES + COUNTS)
+    if found is None or found[1] not in NAMES:
+        known = ", ".join(NAMES)
         raise ValueError(
             f"invalid assertion {text!r} (examples: 'p99<5ms', 'loss<=1%'; names: {known})"
         )

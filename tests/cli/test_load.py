@@ -28,6 +28,7 @@ class LoadOptionsTests(OptionsTestCase):
             (("--arrivals", "fixed"), "--arrivals needs --rate"),
             (("--rate", "5", "--window", "2"), "--window cannot be used with --rate"),
             (("-z", "1s", "--warmup", "1s"), "--warmup must be shorter than --duration"),
+            (("--assert", "jitter<1ms"), "jitter is not measured"),
         ):
             with self.assertRaisesRegex(click.UsageError, message):
                 self.parsed(load, "LoadSession", *words)

@@ -22,6 +22,7 @@ class SeveralOptions(EventOptions):
     """The options of a command that takes several targets."""
 
     takesSeveral = True
+    unmeasured = ("late",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,15 @@ class CommandTests(SynchronousTestCase):
                 "pattern": "00ff",
             },
         )
+
+    def test_assertions(self) -> None:
+        """An assertion about a value that the command does not measure names those that it has."""
+        words = ("--assert", "late<1")
+        self.assertEqual(self.parsed(*words).assertions[0].name, "late")
+        with self.assertRaises(click.UsageError) as raised:
+            self.parsed(*words, kind=SeveralOptions)
+        self.assertIn("--assert 'late<1': late is not measured", raised.exception.message)
+        self.assertIn("reordered, foreign)", raised.exception.message)
 
     def test_connect(self) -> None:
         """The connection options make a ConnectOptions."""

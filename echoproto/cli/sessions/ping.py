@@ -7,25 +7,27 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
+from twisted.internet.task import LoopingCall
 
 from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.output import Values
 from echoproto.cli.ping import PingOptions
 from echoproto.cli.sessions.session import ReportedSession, failedAssertions
-from echoproto.measure.api import PingPlan, PingResult, preparePing
+from echoproto.cli.sessions.targetping import TargetPing
+from echoproto.measure.api import PingPlan, PingResult
 from echoproto.measure.ping.payload import ProbePayload
-from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
 from echoproto.report.documents.ping import pingDocument, pingFigures, probeValues
 from echoproto.report.text import outcomeLine, pingLine, pingSummary
-from echoproto.targets.failures import describeFailure
-from echoproto.targets.target import Target
+from echoproto.units import SECOND
+
+#: Nanoseconds between the probes of a flood that is not answered: that of ping(8).
+FLOOD_INTERVAL = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -61,18 +63,20 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         self.session = os.urandom(4)
         self.plan = PingPlan(
             options.count,
-            options.interval,
+            options.interval or (FLOOD_INTERVAL if options.flood else SECOND),
             options.deadline,
             options.timeout,
-            options.adaptive,
+            options.adaptive or options.flood,
             options.reconnect,
+            options.preload,
         )
         self.result: Deferred[list[PingResult]] = Deferred()
         self._pings = [
-            _TargetPing(self, target, index) for index, target in enumerate(options.allTargets)
+            TargetPing(self, target, index) for index, target in enumerate(options.allTargets)
         ]
         # When the first probe of the first target is sent, were it the first to be ready.
         self._firstAt: int | None = None
+        self._reporting: LoopingCall | None = None
         self._reactor: IReactorTime
 
     def prepare(self, reactor: IReactorTime) -> Deferred[PingSession]:
@@ -82,11 +86,23 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
             self.runner.complain(fallback)
         return succeed(self)
 
+    def begin(self, measurement: PingSession, reactor: IReactorTime) -> None:
+        """See :class:`.Session`; with ``--every``, show the figures again and again."""
+        if self.options.every is not None:
+            self._reporting = LoopingCall(self.runner.showFigures)
+            self._reporting.clock = reactor
+            self._reporting.start(self.options.every / SECOND, now=False)
+
     def start(self) -> None:
         """Probe all targets."""
         probed = DeferredList([ping.run(self._reactor) for ping in self._pings])
         results = probed.addCallback(lambda ended: [found for _, found in ended if found])
-        results.addCallback(self.result.callback)
+        results.addCallback(self._ended)
+
+    def _ended(self, results: list[PingResult]) -> None:
+        if self._reporting is not None:
+            self._reporting.stop()
+        self.result.callback(results)
 
     def stop(self) -> None:
         """End now, with what there is."""
@@ -108,6 +124,20 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         """Write the outcome of a probe."""
         at = time.monotonic_ns() if outcome.sentAt is None else outcome.sentAt
         self.write(PingEvent(target, at - self.startedAt, outcome))
+
+    def unanswered(self, target: str, sequence: int) -> None:
+        """Write that a probe has no reply when the next one is sent."""
+        line = f"{self._stamp}{target}: seq={sequence + 1} no reply yet"
+        self.runner.write(self.writer.heading(line))
+
+    @property
+    def _stamp(self) -> str:
+        return f"[{time.time():.6f}] " if self.options.timestamps else ""
+
+    @property
+    def isQuiet(self) -> bool:
+        """Whether text has no line for each probe."""
+        return self.options.quiet or self.options.flood or self.options.summary
 
     def figures(self, measurement: PingSession) -> Iterator[str]:
         """A line for each target."""
@@ -139,14 +169,13 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
 
     def eventLines(self, event: PingEvent) -> Iterable[str]:
         """See :class:`.ResultView`."""
-        if self.options.quiet and event.outcome.kind in (OutcomeKind.REPLY, OutcomeKind.LOST):
-            return
-        stamp = f"[{time.time():.6f}] " if self.options.timestamps else ""
-        yield f"{stamp}{outcomeLine(event.target, event.outcome)}"
+        isUsual = event.outcome.kind in (OutcomeKind.REPLY, OutcomeKind.LOST)
+        if not (self.options.summary or (self.isQuiet and isUsual)):
+            yield f"{self._stamp}{outcomeLine(event.target, event.outcome)}"
 
     def resultLines(self, result: Sequence[PingResult]) -> Iterable[str]:
         """See :class:`.ResultView`."""
-        return map(pingSummary, result)
+        return map(pingLine if self.options.summary else pingSummary, result)
 
     def eventValues(self, event: PingEvent) -> Values:
         """See :class:`.ResultView`."""
@@ -163,66 +192,3 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         common = {name: document[name] for name in ("started", "origin", "session")}
         for target in document["targets"]:
             yield {**common, **target}
-
-
-class _TargetPing:
-    """
-    The probing of one of the targets.
-
-    :ivar pinger: probes it, once it is prepared.
-    """
-
-    def __init__(self, session: PingSession, target: Target, index: int) -> None:
-        self.target = target
-        self.pinger: Pinger | None = None
-        self._session = session
-        self._index = index
-        self._preparing: Deferred[Pinger]
-        # As shown.
-        self._name, self._address = target.text, ""
-
-    def run(self, reactor: IReactorTime) -> Deferred[PingResult | None]:
-        """Prepare and probe it; fires with ``None`` if that failed."""
-        options = self._session.options
-        self._preparing = preparePing(
-            reactor,
-            self.target,
-            self._session.plan,
-            size=options.size,
-            pattern=options.pattern,
-            connect=replace(options.connect, numeric=options.numeric),
-            onReply=self._received,
-            session=self._session.session,
-        )
-        return self._preparing.addCallback(self._begin).addErrback(self._failed)
-
-    def stop(self) -> None:
-        """End now."""
-        if self.pinger is None:
-            self._preparing.cancel()
-        else:
-            self.pinger.stop()
-
-    def _begin(self, pinger: Pinger) -> Deferred[PingResult]:
-        self.pinger = pinger
-        self._showTarget(pinger)
-        pinger.start(self._session.delay(self._index))
-        return pinger.result
-
-    def _showTarget(self, pinger: Pinger) -> None:
-        """Write the heading, again if a name has another address."""
-        found = pinger.target
-        self._name, self._address = found.name, found.address
-        isNew = found.address and found.address not in found.name
-        shown = f" ({found.address})" if isNew else ""
-        heading = f"ECHO {found.name}{shown}, {found.size} bytes"
-        self._session.runner.write(self._session.writer.heading(heading))
-
-    def _received(self, outcome: ProbeOutcome) -> None:
-        if self.pinger is not None and self.pinger.target.address != self._address:
-            self._showTarget(self.pinger)
-        self._session.received(self._name, outcome)
-
-    def _failed(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):
-            self._session.runner.localError(describeFailure(failure, self.target.text))

@@ -41,6 +41,9 @@ class AwaitedProbes:
     def __iter__(self) -> Iterator[int]:
         return iter(tuple(self._timers))
 
+    def __contains__(self, sequence: int) -> bool:
+        return sequence in self._timers
+
     def add(self, sequence: int, isOrdered: bool) -> None:
         """A probe was sent; ``isOrdered`` if replies come in the order of the probes."""
         self._timers[sequence] = DeadlineCall(

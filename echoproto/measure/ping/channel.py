@@ -17,6 +17,9 @@ from echoproto.targets.interfaces import IReplyReceiver
 #: moment. Twice the longest probe.
 MAX_UNREAD_BYTES = 32 << 20
 
+#: Reason of a probe that a stream does not accept.
+NOT_READ = "not sent: the server does not read"
+
 
 class PingChannel:
     """

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from echoproto.errors import EchoprotoError, ExchangeError
 from echoproto.measure.ping.awaited import AwaitedProbes
-from echoproto.measure.ping.channel import PingChannel
+from echoproto.measure.ping.channel import NOT_READ, PingChannel
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
@@ -25,9 +25,6 @@ from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.targets.failures import failureReason, sendErrorReason
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
-
-#: Reason of a probe that a stream does not accept.
-NOT_READ = "not sent: the server does not read"
 
 
 @implementer(IReplyReceiver)
@@ -43,6 +40,7 @@ class Pinger:
     :param onReply: called with each :class:`~echoproto.measure.ping.statistics.ProbeOutcome`.
     :param preparedAt: when the lookup of the name began, from which the deadline counts; the time
         of :meth:`start` if ``None``.
+    :ivar onUnanswered: called with the last probe, if its reply is awaited when the next is due.
     :ivar target: the target.
     :ivar result: fires with a :class:`PingResult` at the end; fails if the target can never be
         reached. Cancelled, it fires with the figures so far.
@@ -59,6 +57,7 @@ class Pinger:
         preparedAt: int | None = None,
     ) -> None:
         self.result: Deferred[PingResult] = Deferred(lambda _: self.stop())
+        self.onUnanswered: Callable[[int], None] = lambda sequence: None
         self.target = target
         self._clock = clock
         self._monotonicNs = monotonicNs
@@ -125,7 +124,6 @@ class Pinger:
                 call.cancel()
         self._channel.end(self._awaited.isComplete)
         self._awaited.disconnected()
-        self._record.dropped = self._channel.dropped
 
     def _later(self, time: int, call: Callable[..., Any], *arguments: object) -> IDelayedCall:
         return self._clock.callLater(max(time, 0) / SECOND, call, *arguments)
@@ -135,6 +133,8 @@ class Pinger:
     def _probeOnTime(self) -> None:
         """Send a probe, and note by how much this process is late."""
         self._schedule.called(self._monotonicNs())
+        if (last := self._record.sent - 1) in self._awaited:
+            self.onUnanswered(last)
         self._probe()
 
     def _probe(self) -> None:
@@ -184,8 +184,10 @@ class Pinger:
         if self._plan.count is not None and self._record.sent >= self._plan.count:
             self._endIfDone()
             return
-        delay = self._schedule.advance(self._monotonicNs())
-        self._next = self._later(delay, self._probeOnTime)
+        if self._record.sent < self._plan.preload:
+            self._next = self._later(0, self._probe)
+            return
+        self._next = self._later(self._schedule.advance(self._monotonicNs()), self._probeOnTime)
 
     def _settled(self) -> None:
         """A probe is answered or lost: continue or end if that was awaited."""
@@ -209,8 +211,7 @@ class Pinger:
         longest = self._record.times.maximum
         if longest <= self._plan.timeout or not self._awaited.overdue or not self._record.lost:
             return 0
-        lastSentAt = self._record.sentAt(self._awaited.overdue[-1])
-        return lastSentAt + 2 * longest - self._monotonicNs()
+        return self._record.sentAt(self._awaited.overdue[-1]) + 2 * longest - self._monotonicNs()
 
     # Replies
 

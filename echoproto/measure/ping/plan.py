@@ -26,6 +26,7 @@ class PingPlan:
     :ivar timeout: limit for each reply, and for each connection.
     :ivar adaptive: whether to send the next probe as soon as a reply is received.
     :ivar reconnect: whether each probe has a new connection.
+    :ivar preload: number of probes that are sent at once at the start.
     """
 
     count: int | None = None
@@ -34,6 +35,7 @@ class PingPlan:
     timeout: int = 2 * SECOND
     adaptive: bool = False
     reconnect: bool = False
+    preload: int = 1
 
 
 @dataclass(frozen=True)

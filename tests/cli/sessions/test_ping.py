@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 import signal
@@ -9,16 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
 
 from echoproto.protocols.echo import EchoDatagramProtocol
-from echoproto.targets import endpoints
-from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase, Ended
-from tests.targets.fakeresolver import FakeResolver
-
-#: A server, and a port on which nothing listens.
-SERVER, CLOSED = "udp://127.0.0.1:7", "udp://127.0.0.1:9"
+from tests.cli.commandcase import DISK_FULL, BrokenPipe
+from tests.cli.sessions.pingcase import CLOSED, SERVER, PingTestCase
 
 
 class Flipping(DatagramProtocol):
@@ -29,18 +23,7 @@ class Flipping(DatagramProtocol):
         transport.write(datagram[:-1] + bytes([datagram[-1] ^ 1]), addr)
 
 
-class PingTests(CommandTestCase):
-    command = "ping"
-
-    def newReactor(self) -> None:
-        super().newReactor()
-        self.reactor.listenUDP(7, EchoDatagramProtocol(self.reactor))
-
-    def ping(self, *words: str, output: io.StringIO | None = None) -> Ended:
-        ended = self.ended(*words, output=output)
-        self.assertEqual([port for port in self.reactor.ports if port[1] > 8], [])
-        return ended
-
+class PingTests(PingTestCase):
     def test_replies(self) -> None:
         """A line for each reply, the summary, and status 0."""
         ended = self.ping("-c", "2", "-i", "20ms", SERVER)
@@ -61,15 +44,6 @@ class PingTests(CommandTestCase):
         self.reactor.act = lambda turn: self.reactor.lose() if turn == 1 else None
         self.assertEqual(self.ping("-c", "2", "-i", "10ms", SERVER).status, 0)
 
-    def test_otherAddress(self) -> None:
-        """When a name has another address, a further heading names it."""
-        self.reactor.nameResolver = FakeResolver("127.0.0.3", "127.0.0.1")
-        ended = self.ping("-c", "2", "-i", "20ms", "udp://lab1:7")
-        headings = [line for line in ended.lines if line.startswith("ECHO")]
-        shown = "ECHO udp://lab1:7 ({}), 64 bytes"
-        self.assertEqual(headings, [shown.format(f"127.0.0.{number}") for number in (3, 1)])
-        self.assertIn("2 sent, 2 received", ended.output)
-
     def test_timestamps(self) -> None:
         """With -D each line has the time, and each row of NDJSON and CSV the date and time."""
         words = ("-D", "-c", "1", SERVER)
@@ -80,6 +54,12 @@ class PingTests(CommandTestCase):
                 output = self.ping(*words[start:], "-o", form).output
                 found = re.findall(r"\d{4}-\d\d-\d\dT[0-9:.]{15}\+00:00", output)
                 self.assertEqual(len(found), number)
+
+    def test_unanswered(self) -> None:
+        """With -O and -D the line of a probe without a reply has the time."""
+        self.reactor.act = lambda turn: self.reactor.lose() if turn == 1 else None
+        ended = self.ping("-O", "-D", "-c", "2", "-i", "20ms", "-W", "50ms", SERVER)
+        self.assertRegex(ended.lines[1], rf"^\[\d+\.\d{{6}}\] {SERVER}: seq=1 no reply yet$")
 
     def test_severalTargets(self) -> None:
         """Several targets are probed at once; the status is that of the worst."""
@@ -135,14 +115,6 @@ class PingTests(CommandTestCase):
         self.reactor.act = stop
         self.assertEqual(self.ping(SERVER).status, 130)
 
-    def test_interruptedEarly(self) -> None:
-        """Ctrl-C during a DNS lookup prints nothing; another ends the process."""
-        self.patch(endpoints, "resolve", lambda *_: Deferred())
-        self.reactor.act = lambda turn: self.reactor.interrupt()
-        ended = self.ping("udp://lab1")
-        self.assertEqual(self.signals[signal.SIGINT], signal.SIG_DFL)
-        self.assertEqual((ended.status, ended.output, ended.errors), (130, "", ""))
-
     def test_snapshot(self) -> None:
         """Ctrl-\\ prints the figures so far."""
 
@@ -154,19 +126,19 @@ class PingTests(CommandTestCase):
         ended = self.ping("-c", "10", "-i", "20ms", SERVER)
         self.assertRegex(ended.errors, r"(\d)/\1 received, 0.00 % lost, min/avg/max = ")
 
-    def test_noSuchHost(self) -> None:
-        """An unknown host is reported once, with status 2; other targets are probed."""
-        self.reactor.nameResolver = FakeResolver()
-        ended = self.ping("-c", "1", "udp://lab1:7", SERVER)
-        self.assertEqual(ended.status, 2)
-        self.assertIn("udp://lab1:7: DNS lookup failed: no such host: lab1", ended.errors)
-        self.assertIn("1 received", ended.output)
+    def test_summary(self) -> None:
+        """With --summary the output is one line for each target."""
+        ended = self.ping("-c", "2", "-i", "20ms", "-W", "50ms", "--summary", SERVER, CLOSED)
+        self.assertEqual(len(ended.lines), 2)
+        self.assertTrue(ended.lines[0].startswith(f"{SERVER}: 2/2 received, 0.00 % lost, min/"))
+        self.assertTrue(ended.lines[1].startswith(f"{CLOSED}: 0/2 received, 100.00 % lost"))
 
-    def test_numeric(self) -> None:
-        """With -n targets are shown by their addresses."""
-        self.reactor.nameResolver = FakeResolver("127.0.0.1")
-        ended = self.ping("-c", "1", "-n", "udp://lab1:7")
-        self.assertIn(f"bytes from {SERVER}: ", ended.output)
+    def test_every(self) -> None:
+        """With --every the figures so far are shown on the standard error, again and again."""
+        ended = self.ping("-c", "6", "-i", "100ms", "--every", "200ms", "-q", SERVER)
+        found = re.findall(r"^echoproto ping: \S+ \d/\d received, ", ended.errors, re.MULTILINE)
+        self.assertGreater(len(found), 1)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_options(self) -> None:
         """-s, -p, -D and -q set size, pattern, timestamps and quiet output."""
@@ -216,12 +188,6 @@ class PingTests(CommandTestCase):
         self.assertEqual([line["type"] for line in lines], ["probe", "probe", "summary"])
         self.assertEqual(lines[2]["sent"], 2)
         self.assertLessEqual({"started", "origin", "session", "target"}, set(lines[2]))
-
-    def test_address(self) -> None:
-        """The heading has the address of a target, unless its name has it."""
-        self.reactor.nameResolver = FakeResolver("127.0.0.1")
-        ended = self.ping("-c", "1", "udp://lab1:7")
-        self.assertEqual(ended.lines[0], "ECHO udp://lab1:7 (127.0.0.1), 64 bytes")
 
     def test_refused(self) -> None:
         """Invalid words are one line, and nothing is sent."""

@@ -27,6 +27,7 @@ class AwaitedProbesTests(SynchronousTestCase):
             self.awaited.add(sequence, isOrdered=False)
         self.awaited.discard(1)
         self.assertEqual((bool(self.awaited), list(self.awaited)), (True, [0, 2, 3]))
+        self.assertEqual((0 in self.awaited, 1 in self.awaited), (True, False))
         self.clock.advance(1)
         self.assertEqual((self.lost, list(self.awaited.overdue)), ([0, 2, 3], [2, 3]))
         self.assertFalse(self.awaited)

@@ -12,8 +12,9 @@ from zope.interface.verify import verifyObject
 from echoproto.errors import DatagramTooLong
 from echoproto.measure.clientlimits import DROPPED_REMEDY
 from echoproto.measure.ping import channel
+from echoproto.measure.ping.channel import NOT_READ
 from echoproto.measure.ping.payload import ProbePayload
-from echoproto.measure.ping.pinger import NOT_READ, Pinger
+from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.plan import PingPlan
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
@@ -126,6 +127,26 @@ class PingerTests(SynchronousTestCase):
         self.assertEqual([outcome.time for outcome in self.seen], [MS] * 3)
         self.assertEqual((result.connecting.count, result.connecting.maximum), (1, 3 * MS))
         self.assertTrue(self.target.channels[0].closed)
+
+    def test_preload(self) -> None:
+        """The first probes are sent at once, those after them at intervals."""
+        self.begin(count=5, interval=20 * MS, preload=3)
+        self.clock.advance(0)
+        self.assertEqual(len(self.target.channels[0].sent), 3)
+        self.clock.advance(0.019)
+        self.assertEqual(len(self.target.channels[0].sent), 3)
+        self.clock.advance(0.001)
+        self.assertEqual(len(self.target.channels[0].sent), 4)
+
+    def test_unanswered(self) -> None:
+        """When a probe is sent, the one before it is reported if its reply is awaited."""
+        unanswered: list[int] = []
+        pinging = self.begin(Target(ordered=False), interval=20 * MS, timeout=50 * MS)
+        pinging.onUnanswered = unanswered.append
+        self.clock.advance(0.02)
+        self.answer()
+        self.clock.advance(0.02)
+        self.assertEqual(unanswered, [0])
 
     def test_lost(self) -> None:
         """Without a reply a probe is lost after the timeout, and the last one ends the run."""
