@@ -39,17 +39,28 @@ _CONNECTION_OPTIONS = (
 )
 
 
-def setInheritedOptions(port: Any) -> None:
+def setInheritedOptions(made: socket.socket) -> None:
     """
-    Set the options of connections on a listening TCP socket. On Linux connections inherit them, so
-    that :func:`setConnectionOptions` makes no system call for them.
+    Set the options of connections on a TCP socket that does not listen yet. On Linux connections
+    inherit them when they are established, which may be long before they are accepted.
+    """
+    with suppress(OSError):
+        for option in _CONNECTION_OPTIONS:
+            made.setsockopt(*option)
+
+
+def noteInheritance(port: Any) -> None:
+    """
+    Spare :func:`setConnectionOptions` its system calls if all connections of a port, also those
+    that wait already, have inherited their options.
 
     :param port: a listening port of Twisted on TCP.
     """
     with suppress(OSError):
-        for option in _CONNECTION_OPTIONS:
-            port.socket.setsockopt(*option)
-        port.connectionsInherit = sys.platform == "linux"
+        port.connectionsInherit = sys.platform == "linux" and all(
+            port.socket.getsockopt(level, name) == value
+            for level, name, value in _CONNECTION_OPTIONS
+        )
 
 
 def setConnectionOptions(transport: Any) -> None:

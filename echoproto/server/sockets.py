@@ -19,9 +19,11 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
-from echoproto.protocols.socketoptions import setInheritedOptions
+from echoproto.protocols.socketoptions import noteInheritance, setInheritedOptions
 from echoproto.server.unixlock import removeStaleLock
 from echoproto.transports.serversocket import bindSocket
+
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 #: ``socket.socket``, or a replacement that lacks an address family.
 MakeSocket = Callable[[int, int], socket.socket]
@@ -139,6 +141,7 @@ class StreamReactor:
         with made:
             if self._shared:
                 self._picked = made.getsockname()[1]
+            setInheritedOptions(made)
             made.listen(backlog)
             adopted: IListeningPort = self._reactor.adoptStreamPort(
                 made.fileno(), made.family, factory
@@ -164,22 +167,28 @@ class StreamReactor:
         return port
 
 
-def setListenerOptions(port: object, userTimeout: float) -> None:
+def setListenerOptions(port: Any, userTimeout: float) -> None:
     """
-    Set options of a listening TCP socket that its connections inherit: those of every connection,
-    and TCP_USER_TIMEOUT (tcp(7)), with which the kernel ends connections whose client acknowledges
-    nothing. It detects what the timeout checks cannot: a client that sends and never reads.
+    Set an option of a listening TCP socket that its connections inherit: TCP_USER_TIMEOUT (tcp(7)),
+    with which the kernel ends connections whose client acknowledges nothing. It detects what the
+    timeout checks cannot: a client that sends and never reads.
 
-    :param port: a listening stream port of Twisted; one that is not on TCP is left alone.
+    :param port: a listening stream port of Twisted, or a
+        :class:`~echoproto.server.workers.sharedsockets.SharedPort`; one that is not on TCP is left
+        alone.
     :param userTimeout: in seconds; ``inf`` for the kernel's default.
     """
-    made = getattr(port, "socket", None)
-    if made is None or made.family not in (socket.AF_INET, socket.AF_INET6):
+    own = getattr(port, "socket", None)
+    if own is not None and own.family in _INTERNET:
+        noteInheritance(port)
+    if not hasattr(socket, "TCP_USER_TIMEOUT") or userTimeout == inf:
         return
-    setInheritedOptions(port)
-    if hasattr(socket, "TCP_USER_TIMEOUT") and userTimeout < inf:
-        with suppress(OSError):
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(userTimeout * 1000))
+    for made in port.sockets() if hasattr(port, "sockets") else [own]:
+        if made is not None and made.family in _INTERNET:
+            with suppress(OSError):
+                made.setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(userTimeout * 1000)
+                )
 
 
 def acceptOnlyWithRoom(port: Any, room: Callable[[], float]) -> None:

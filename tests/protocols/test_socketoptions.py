@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.socketoptions import (
     keepUrgentData,
+    noteInheritance,
     setConnectionOptions,
     setInheritedOptions,
     socketOf,
@@ -59,15 +60,20 @@ class ConnectionOptionsTests(SynchronousTestCase):
         self.addCleanup(accepted.close)
         return accepted
 
-    def port(self) -> SimpleNamespace:
-        listener = socket.create_server(("127.0.0.1", 0))
+    def port(self, isPrepared: bool = True) -> SimpleNamespace:
+        listener = socket.socket()
         self.addCleanup(listener.close)
-        return SimpleNamespace(socket=listener)
+        listener.bind(("127.0.0.1", 0))
+        if isPrepared:
+            setInheritedOptions(listener)
+        listener.listen()
+        port = SimpleNamespace(socket=listener)
+        noteInheritance(port)
+        return port
 
     def test_inherited(self) -> None:
         """Connections of a prepared listening socket have the options without a system call."""
         port = self.port()
-        setInheritedOptions(port)
         accepted = self.accepted(port)
         for option in (socket.SO_OOBINLINE, socket.SO_KEEPALIVE):
             self.assertEqual(accepted.getsockopt(socket.SOL_SOCKET, option), 1)
@@ -78,8 +84,27 @@ class ConnectionOptionsTests(SynchronousTestCase):
         """Where it is not known that connections inherit options, each is prepared."""
         self.patch(sys, "platform", "freebsd")
         port = self.port()
-        setInheritedOptions(port)
         self.assertFalse(port.connectionsInherit)
+        self.assertPrepares(port)
+
+    def test_listensAlready(self) -> None:
+        """
+        Connections of a socket that began to listen without the options, as one of systemd, may
+        have been established before: each is prepared.
+        """
+        self.assertPrepares(self.port(isPrepared=False))
+
+    def test_otherKernels(self) -> None:
+        """An option that the kernel does not know is not inherited, and no error."""
+        lacking = mock.Mock()
+        lacking.setsockopt.side_effect = lacking.getsockopt.side_effect = OSError
+        setInheritedOptions(lacking)
+        port = SimpleNamespace(socket=lacking)
+        noteInheritance(port)
+        self.assertPrepares(port)
+
+    def assertPrepares(self, port: SimpleNamespace) -> None:
+        """Assert that a connection of the port gets its options when it is accepted."""
         transport = mock.Mock(server=port, transport=None)
         transport.getPeer.return_value.type = "TCP"
         setConnectionOptions(transport)

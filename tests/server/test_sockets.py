@@ -139,6 +139,19 @@ class StreamReactorTests(SynchronousTestCase):
         ):
             self.assertEqual(first.getsockname(), second.getsockname())
 
+    def test_establishedEarly(self) -> None:
+        """A connection has its options even if it is established before anyone can accept it."""
+        with (
+            mock.patch.object(
+                self.real, "adoptStreamPort", lambda fd, *_: socket.socket(fileno=os.dup(fd))
+            ),
+            cast(Any, self.reactor.listenTCP(0, Factory(), interface="127.0.0.1")) as port,
+            socket.create_connection(port.getsockname()),
+            port.accept()[0] as accepted,
+        ):
+            self.assertEqual(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE), 1)
+            self.assertEqual(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), 1)
+
     def test_listenUNIX(self) -> None:
         """A stale lock is removed before a UNIX socket with a lock is opened."""
         for wantPID, removed in ((True, ["/x"]), (False, [])):
@@ -181,17 +194,20 @@ class ListenerOptionsTests(SynchronousTestCase):
         self.assertEqual(self.timeout(self.accepted(self.tcp(), 1.5)), 1500)
         self.assertEqual(self.timeout(self.accepted(self.tcp())), 0)
 
-    def test_urgentData(self) -> None:
-        """Urgent data stays in the stream of a TCP connection from its beginning."""
-        accepted = self.accepted(self.tcp())
-        self.assertEqual(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE), 1)
+    def test_shared(self) -> None:
+        """The sockets of all workers have the timeout."""
+        made = [self.tcp(), self.tcp()]
+        setListenerOptions(SimpleNamespace(sockets=lambda: made), 1.5)
+        for one in made:
+            self.addCleanup(one.close)
+            self.assertEqual(self.timeout(one), 1500)
 
     def test_otherKernels(self) -> None:
         """A kernel that lacks an option, and a port without a socket, are left alone."""
         lacking = mock.Mock(family=socket.AF_INET)
         lacking.setsockopt.side_effect = OSError
         setListenerOptions(SimpleNamespace(socket=lacking), 1.0)
-        self.assertEqual(lacking.setsockopt.call_count, 2)
+        self.assertEqual(lacking.setsockopt.call_count, 1)
         setListenerOptions(object(), 1.0)
 
     def test_unix(self) -> None:
