@@ -150,6 +150,10 @@ class ListenerBuilder:
         if listener.service == "greeting":
             kind = GreetingDatagramProtocol
             arguments.append(self._settings.greeting)
+        elif listener.service == "udp-plus":
+            from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
+
+            kind = EchoPlusDatagramProtocol
         make: Callable[..., DatagramServerProtocol] = kind
         if listener.faults:
             from echoproto.protocols.faulty import withDatagramFaults

@@ -152,8 +152,11 @@ class Options(UsageOptions):
         ports = values["port"] or ([] if values["no-echo"] else [DEFAULT_PORT])
         groups = self._groupsOf("echo", "port", ports, tls, passed)
         groups += self._groupsOf("greeting", "greet", values["greet"], tls, passed)
+        groups += self._groupsOf("udp-plus", "udp-plus", values["udp-plus"], None, passed)
         if not groups:
-            raise StartupError("nothing to serve: give --port or --greet, or omit --no-echo")
+            raise StartupError(
+                "nothing to serve: give --port, --greet or --udp-plus, or omit --no-echo"
+            )
         return groups + [_statusGroup(text, passed) for text in values["status"]]
 
     def _groupsOf(
@@ -189,7 +192,7 @@ for _parameter in PARAMETERS:
 
 def _checkNoPassed(values: dict[str, Any], reason: str) -> None:
     """Check that no listener needs a passed socket; with ``domain=`` Twisted looks for it."""
-    for option in ("port", "greet", "status"):
+    for option in ("port", "greet", "udp-plus", "status"):
         for text in values[option]:
             if text.startswith("systemd:") and "domain=" not in text:
                 raise StartupError(f"--{option}: systemd passed no socket: {reason}")

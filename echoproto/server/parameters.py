@@ -71,6 +71,14 @@ PARAMETERS = (
         isRepeatable=True,
         metavar="LISTENER",
     ),
+    Parameter(
+        "udp-plus",
+        LISTENERS,
+        "Serve UDPEchoPlus (TR-143) on LISTENER, UDP only: echo with counters and times, for "
+        "'ping --mode udp-plus'. Repeatable. [default: off]",
+        isRepeatable=True,
+        metavar="LISTENER",
+    ),
     Parameter("no-echo", LISTENERS, "Serve no echo unless --port is given.", isFlag=True),
     Parameter(
         "interface",

@@ -25,7 +25,7 @@ PATIENCE = 180.0
 
 TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
 
-_LISTENING = re.compile(r"(echo|greeting|status) is listening on (\w+) ([^\s\"]+)")
+_LISTENING = re.compile(r"(echo|greeting|udp-plus|status) is listening on (\w+) ([^\s\"]+)")
 
 
 def environment() -> dict[str, str]:

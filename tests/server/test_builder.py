@@ -17,6 +17,7 @@ from echoproto.addresses import AddressFilter
 from echoproto.errors import StartupError
 from echoproto.processes.resources import Limit
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
 from echoproto.protocols.timeouts import Timeouts
@@ -96,6 +97,7 @@ class ListenerBuilderTests(SynchronousTestCase):
             ("tcp:7", "greeting", GreetingFactory),
             ("udp:7", "echo", EchoDatagramProtocol),
             ("udp:7", "greeting", GreetingDatagramProtocol),
+            ("udp:7", "udp-plus", EchoPlusDatagramProtocol),
         ):
             serving = self.build(text, service, greeting=b"Moin", deadlines=deadlines)
             self.assertIs(type(serving.service), made)

@@ -116,6 +116,13 @@ class OptionsTests(SynchronousTestCase):
         self.assertIn("--fault: invalid fault 'slow'", self.wrong("--fault", "slow"))
         self.assertIn("--fault: loss: possible", self.wrong("-p", "tcp:7", "--fault", "loss=1%"))
 
+    def test_udpPlus(self) -> None:
+        """--udp-plus adds listeners of UDPEchoPlus."""
+        found = settings("--no-echo", "--udp-plus", "udp:8", "--udp-plus", "udp:9")
+        services = [(listener.service, listener.description) for [listener] in found.groups]
+        self.assertEqual(services, [("udp-plus", "udp:8"), ("udp-plus", "udp:9")])
+        self.assertIn("--udp-plus: invalid listener 'tcp:8'", self.wrong("--udp-plus", "tcp:8"))
+
     def test_networks(self) -> None:
         """Sources are allowed and denied by network."""
         found = settings("--allow", "192.0.2.0/24", "--allow", "::1", "--deny", "192.0.2.1")

@@ -23,7 +23,7 @@ class Listener:
     """
     One service on one carrier at one address.
 
-    :ivar service: ``echo``, ``greeting``, or ``status``, which is not for clients.
+    :ivar service: ``echo``, ``greeting``, ``udp-plus``, or ``status``, which is not for clients.
     :ivar description: an endpoint description of Twisted, or one that begins with ``udp:``.
     :ivar port: the port of a bare number; 0 stands for one port that is free for every listener of
         that number.

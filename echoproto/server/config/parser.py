@@ -49,6 +49,22 @@ def parseListener(
     :param passed: the sockets passed by systemd.
     :raise ValueError: ``text`` is invalid; the message is one line.
     """
+    listeners = _parsed(service, text, interfaces, tls, passed)
+    if service != "udp-plus":
+        return listeners
+    datagrams = [listener for listener in listeners if listener.carrier == "udp"]
+    if not datagrams:
+        raise ValueError(f"invalid listener {text!r}: UDP only (examples: 7, udp:7)")
+    return datagrams
+
+
+def _parsed(
+    service: str,
+    text: str,
+    interfaces: tuple[str, ...],
+    tls: TLSFiles | None,
+    passed: Sequence[PassedSocket],
+) -> list[Listener]:
     if ":" not in text:
         return _atNumber(service, parsePort(text), interfaces, tls)
     if text.startswith("udp:"):

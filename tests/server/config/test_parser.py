@@ -193,6 +193,13 @@ class ParseTests(SynchronousTestCase):
         ):
             self.assertIn(why, str(self.assertRaises(ValueError, parseListener, "echo", text)))
 
+    def test_udpPlus(self) -> None:
+        """UDPEchoPlus is served on the datagram listeners only."""
+        found = parseListener("udp-plus", "7", ("127.0.0.1",))
+        self.assertEqual([listener.displayName for listener in found], ["udp 127.0.0.1:7"])
+        error = self.assertRaises(ValueError, parseListener, "udp-plus", "tcp:7")
+        self.assertEqual(str(error), "invalid listener 'tcp:7': UDP only (examples: 7, udp:7)")
+
     def test_wrongDatagrams(self) -> None:
         """Anything else after udp: is an error with examples."""
         for text in ("udp", "udp:", "udp:x", "udp:7:interface=lab", "udp:7:interface=", "udp:7:x"):
