@@ -32,10 +32,9 @@ class HeaderTests(SynchronousTestCase):
         self.assertEqual(EchoPlusHeader.decode(VECTOR + b"payload"), header)
         self.assertEqual(header.serverTime, 0x101)
 
-    @given(NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, st.binary())
-    def test_roundTrip(self, *values: Any) -> None:
+    @given(st.tuples(*[NUMBER] * 6), st.binary())
+    def test_roundTrip(self, numbers: tuple[int, ...], payload: bytes) -> None:
         """Every header is decoded as it was encoded, whatever follows it."""
-        *numbers, payload = values
         header = EchoPlusHeader(*numbers)
         self.assertEqual(EchoPlusHeader.decode(header.encode() + payload), header)
 
