@@ -74,8 +74,8 @@ PARAMETERS = (
     Parameter(
         "udp-plus",
         LISTENERS,
-        "Serve UDPEchoPlus (TR-143) on LISTENER, UDP only: echo with counters and times, for "
-        "'ping --mode udp-plus'. Repeatable. [default: off]",
+        "Serve UDPEchoPlus (TR-143), echo with counters and times, on LISTENER, UDP only. "
+        "Repeatable. [default: off]",
         isRepeatable=True,
         metavar="LISTENER",
     ),
