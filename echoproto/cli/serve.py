@@ -38,6 +38,7 @@ Examples:
   echoproto serve --port 7 --uid nobody         a low port; root only to open it
   echoproto serve --port 12345 --workers auto   one process per processor
   echoproto serve -p 7 -p tcp:8007:proxy=any --status 9100
+  echoproto serve -p 7 --status 9100 --lame-duck=5s  behind a balancer
 Exit status: 0 after a clean drain.
 """
 

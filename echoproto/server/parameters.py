@@ -58,7 +58,7 @@ PARAMETERS = (
     Parameter(
         "port",
         LISTENERS,
-        f"Serve echo on LISTENER. Repeatable. [default: {DEFAULT_PORT}]",
+        f"Listen for echo clients on LISTENER. Repeatable. [default: {DEFAULT_PORT}]",
         short="p",
         isRepeatable=True,
         metavar="LISTENER",
@@ -66,7 +66,7 @@ PARAMETERS = (
     Parameter(
         "greet",
         LISTENERS,
-        "Serve the greeting on LISTENER. Repeatable. [default: off]",
+        "Listen for greeting clients on LISTENER. Repeatable. [default: off]",
         short="g",
         isRepeatable=True,
         metavar="LISTENER",

@@ -39,6 +39,7 @@ Examples:
   twistd -n echoproto -p 7 --interface ::1    echo on one address
   twistd -n echoproto -p unix:/tmp/echo.sock  echo on a UNIX socket
   twistd -n echoproto -p 7 -p tcp:8007:proxy=any --status 9100
+  twistd -n echoproto -p 7 --status 9100 --lame-duck=5s  behind a balancer
 """
 
 

@@ -48,7 +48,7 @@ class OptimizedTests(SynchronousTestCase):
             for options in ([], ["-OO"])
         )
         self.assertEqual(optimized, plain)
-        self.assertIn("Serve echo on LISTENER", optimized)
+        self.assertIn("Listen for echo clients", optimized)
 
 
 class MainTests(SynchronousTestCase):
