@@ -7,6 +7,7 @@ Every parser raises ``ValueError`` with one line that shows valid examples.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from math import inf
 
 #: Nanoseconds in a second.
@@ -56,6 +57,28 @@ def parseDuration(text: str) -> int:
     if "".join(map("".join, parts)) != stripped or not parts or duration >= MAX_DURATION:
         raise ValueError(f"invalid duration {text!r} (examples: 30, 1.5s, 200ms, 1m30s, 2h)")
     return round(duration)
+
+
+def parseInstant(text: str, now: int) -> int:
+    """
+    A time of day, in nanoseconds since 1970: ``2026-01-02T15:04:05Z``, ``@1767366245.5`` or, from
+    now, ``+30s``.
+
+    :param now: the time of day now.
+    """
+    if text.startswith("+"):
+        return now + parseDuration(text[1:])
+    if re.fullmatch(rf"@{_NUMBER}", text, re.ASCII):
+        whole, _, fraction = text[1:].partition(".")
+        return int(whole or 0) * SECOND + int(f"{fraction:0<9.9}")
+    try:
+        moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
+    except ValueError:
+        moment = datetime.min
+    if moment.tzinfo is None:
+        example = "+30s, 2026-01-02T15:04:05Z, 2026-01-02T15:04:05+01:00, @1767366245"
+        raise ValueError(f"invalid time {text!r} (examples: {example})")
+    return int(moment.replace(microsecond=0).timestamp()) * SECOND + moment.microsecond * 1000
 
 
 def parseSeconds(text: str) -> float:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import ClassVar
 
 import click
@@ -17,12 +19,14 @@ from echoproto.cli.paramtypes import (
     DURATION,
     RATE,
     SEND_TIME,
+    SHARE,
     SIZES,
+    START_TIME,
     TIMEOUT,
     WINDOW,
     WORKERS,
 )
-from echoproto.units import SECOND
+from echoproto.units import SECOND, seconds
 
 _option = partial(option, "Load options")
 
@@ -72,6 +76,18 @@ class LoadOptions(EventOptions):
     sizes: tuple[int, int] = _option(
         "-s", "--size", type=SIZES, default="64", help="Bytes of a message, or MIN-MAX."
     )
+    start_at: int | None = _option(
+        type=START_TIME,
+        help="Connect before, and begin at this time: +30s from now, or with date and zone.",
+    )
+    share: tuple[int, int] | None = _option(
+        type=SHARE, help="Send only the I-th of N equal shares, from 0, as one of N machines."
+    )
+    addresses: str = _option(
+        type=click.Choice(["all", "first"]),
+        default="all",
+        help="Addresses of a name: all in turn, or the first that answers.",
+    )
     warmup: int = _option(type=DURATION, default="0", help="Ignore messages sent this early.")
     timeout: int = _option("-t", type=TIMEOUT, default="2s", help="Time to wait for a reply.")
     workers: int = _option(type=WORKERS, default="1", help="Number of processes.")
@@ -84,6 +100,12 @@ class LoadOptions(EventOptions):
             raise click.UsageError("--window cannot be used with --rate")
         if self.sendTime is not None and self.warmup >= self.sendTime:
             raise click.UsageError("--warmup must be shorter than --duration")
+        if self.share is not None and min(self.connections, self.count or inf) < self.share[1]:
+            raise click.UsageError(f"--share: fewer connections or messages than {self.share[1]}")
+        if self.start_at is not None and self.sendTime is not None:
+            late = time.time_ns() - self.start_at - self.sendTime
+            if late >= 0:
+                raise click.UsageError(f"--start-at: that load has ended {seconds(late)} ago")
 
     @property
     def sendTime(self) -> int | None:

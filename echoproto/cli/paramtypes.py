@@ -5,6 +5,7 @@ The types of parameters: how the text of an option becomes a value.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import click
 
 from echoproto.processes.resources import processors
 from echoproto.targets.target import Target, parseTarget
-from echoproto.units import parseDuration, parseRate, parseSize
+from echoproto.units import parseDuration, parseInstant, parseRate, parseSize
 
 if TYPE_CHECKING:
     from echoproto.measure.assertions import Assertion
@@ -203,6 +204,14 @@ def _readTargets(path: str) -> tuple[Target, ...]:
     return tuple(found)
 
 
+def _parseShare(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
+    index, of = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not index < of:
+        raise ValueError(f"invalid share {text!r} (I/N, from 0/N to N-1/N, such as 0/3)")
+    return index, of
+
+
 ADDRESS = ParsedParamType("address", _parseAddress)
 ASSERTION = ParsedParamType("assertion", _parseAssertion)
 COUNT = ParsedParamType("n", _integerParser(1, 10**9))
@@ -225,8 +234,10 @@ REPORT_INTERVAL = ParsedParamType(
 )
 SEED = ParsedParamType("n", _integerParser(0, 2**32 - 1))
 SEND_TIME = ParsedParamType("duration", _durationParser(1, "duration {} would send nothing"))
+SHARE = ParsedParamType("i/n", _parseShare)
 SIZE = ParsedParamType("bytes", parseSize)
 SIZES = ParsedParamType("bytes", _parseSizes)
+START_TIME = ParsedParamType("time", lambda text: parseInstant(text, time.time_ns()))
 TARGET = ParsedParamType("target", parseTarget)
 TARGET_FILE = ParsedParamType("file", _readTargets)
 TOS = ParsedParamType("value", _parseTOS)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import cycle
 from random import Random
 
@@ -192,6 +193,8 @@ def prepareLoad(
         assignments = _assignments(parsed, plan, connect or ConnectOptions(), workers)
         return succeed(LoadWorkerPool(reactor, plan, assignments, onInterval, onWorkerFailure))
     plan = withTimes(plan)
+    if plan.allAddresses:
+        connect = replace(connect or ConnectOptions(), turn=plan.firstConnection)
     messages = _loadMessages(isUDP, plan.sizes, Random(seed))
     size = plan.sizes[1] if isUDP else None
     lookupTime = (plan.duration or 0) + plan.timeout
@@ -215,10 +218,9 @@ def _assignments(
     """The share of each worker."""
     if plan.times is not None:
         raise ValueError("workers cannot share the times of a plan: set its rate and arrivals")
-    shares = splitPlan(plan, workers)
     return [
-        LoadAssignment(target, share, connect, index, len(shares))
-        for index, share in enumerate(shares)
+        LoadAssignment(target, share, connect, index)
+        for index, share in enumerate(splitPlan(plan, workers))
     ]
 
 

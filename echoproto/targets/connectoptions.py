@@ -18,6 +18,8 @@ class ConnectOptions:
     :ivar caFile: a PEM file with trusted certificates for TLS; empty for the system's.
     :ivar verify: whether a TLS certificate must be trusted.
     :ivar numeric: whether the target is named by its address in messages and results.
+    :ivar turn: connections use the addresses of a name in turn, beginning with the one of this
+        index; ``None`` to use the first that answers.
     :ivar lookAgain: whether a name is looked up again while connections are opened.
     :ivar certFile: a PEM file with the client's TLS certificate, and its chain; empty for none.
     :ivar keyFile: a PEM file with its key; empty if that is in ``certFile``.
@@ -34,6 +36,7 @@ class ConnectOptions:
     caFile: str = ""
     verify: bool = True
     numeric: bool = False
+    turn: int | None = None
     lookAgain: bool = True
     certFile: str = ""
     keyFile: str = ""

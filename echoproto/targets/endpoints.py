@@ -37,7 +37,7 @@ from echoproto.targets.clientsocket import (
     hasClientOptions,
 )
 from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.host import HostEndpoint, ResolvedHost
+from echoproto.targets.host import HostEndpoint, ResolvedHost, RotatedHost
 from echoproto.targets.resolver import isNumeric, resolve
 from echoproto.targets.stream import StreamTarget
 from echoproto.targets.target import Target
@@ -162,7 +162,9 @@ def _lookUp(
 
     def resolved(addresses: Sequence[str]) -> ResolvedHost:
         checkClientOptions(addresses, connect)
-        return ResolvedHost(addresses, reactor, again)
+        if connect.turn is None:
+            return ResolvedHost(addresses, reactor, again)
+        return RotatedHost(addresses, reactor, again, turn=connect.turn)
 
     again = lookUp if connect.lookAgain and not isNumeric(target.host) else None
     return lookUp().addCallback(resolved)

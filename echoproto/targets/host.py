@@ -63,8 +63,12 @@ class ResolvedHost:
         """The address in use; empty if it has none."""
         return self.addresses[0] if self.addresses else ""
 
+    def take(self) -> Sequence[str]:
+        """The addresses to attempt for a new connection, in this order."""
+        return self.addresses
+
     def prefer(self, address: str) -> None:
-        """Use this address from now on."""
+        """An address has answered: use it from now on."""
         others = (other for other in self.addresses if other != address)
         self.addresses = (address, *others)
 
@@ -81,6 +85,33 @@ class ResolvedHost:
     def _resolved(self, addresses: Sequence[str]) -> None:
         if set(addresses) != set(self.addresses):
             self.addresses = tuple(addresses)
+
+
+class RotatedHost(ResolvedHost):
+    """
+    A host whose connections use its addresses in turn; see :class:`ResolvedHost` for the others.
+
+    :param turn: index of the address of the first connection.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        clock: IReactorTime | None = None,
+        lookUp: Callable[[], Deferred[Sequence[str]]] | None = None,
+        turn: int = 0,
+    ) -> None:
+        super().__init__(addresses, clock, lookUp)
+        self._turn = turn
+
+    def take(self) -> Sequence[str]:
+        """See :class:`ResolvedHost`; the address whose turn it is is the first."""
+        first = self._turn % len(self.addresses)
+        self._turn += 1
+        return self.addresses[first:] + self.addresses[:first]
+
+    def prefer(self, address: str) -> None:
+        """See :class:`ResolvedHost`; the order stays."""
 
 
 class HostTarget:
@@ -157,7 +188,7 @@ class _Attempts:
         self._host = host
         self._endpointTo = endpointTo
         self._factory = factory
-        self._waiting = deque(host.addresses)
+        self._waiting = deque(host.take())
         self._pending: dict[str, Deferred[Any]] = {}
         self._failures: dict[str, Failure] = {}
         self._timer: IDelayedCall | None = None

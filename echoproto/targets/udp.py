@@ -79,14 +79,15 @@ class UDPChannel:
         self._target = target
         self._closed = False
         self._dropped = 0
-        self._others = list(target.host.addresses[1:])
+        addresses = target.host.take()
+        self._others = list(addresses[1:])
         self._unanswered: deque[bytes] | None = None
         if self._others or isWatched:
             self._unanswered = deque(maxlen=MAX_UNANSWERED)
         self._isWatched = isWatched
         self.closedByOthers: Callable[[], None] = lambda: None
         self._port: Any = None  # a _ConnectedPort, once one is open
-        self._connect(target.host.addresses)
+        self._connect(addresses)
 
     def _connect(self, hosts: Sequence[str]) -> None:
         opened = _ConnectedPort(self)

@@ -4,6 +4,7 @@ The run of ``echoproto load``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 from twisted.internet.defer import Deferred
@@ -16,6 +17,7 @@ from echoproto.cli.sessions.session import ReportedSession, failedAssertions
 from echoproto.measure.api import LoadPlan, LoadResult, prepareLoad
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.generator import LoadGenerator
+from echoproto.measure.load.partition import splitPlan
 from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.report.documents.load import loadDocument, loadFigures
 from echoproto.report.documents.values import intervalValues
@@ -95,8 +97,9 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
 
 
 def loadPlan(options: LoadOptions) -> LoadPlan:
-    """The plan of the whole load."""
-    return LoadPlan(
+    """The plan of the load, or of its share."""
+    startAt = options.start_at
+    whole = LoadPlan(
         connections=options.connections,
         duration=options.sendTime,
         count=options.count,
@@ -106,4 +109,8 @@ def loadPlan(options: LoadOptions) -> LoadPlan:
         arrivals=options.arrivals or "fixed",
         warmup=options.warmup,
         timeout=options.timeout,
+        beginAt=None if startAt is None else startAt - time.time_ns() + time.monotonic_ns(),
+        allAddresses=options.addresses == "all",
     )
+    index, of = options.share or (0, 1)
+    return splitPlan(whole, of)[index]

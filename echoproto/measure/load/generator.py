@@ -22,8 +22,9 @@ from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.cpu import CPUTime
 from echoproto.measure.load.datagrams import DatagramFlow
 from echoproto.measure.load.loops import BUSY_WAIT_NS, ClosedLoop, OpenLoop
-from echoproto.measure.load.plan import LoadPlan, LoadResult
+from echoproto.measure.load.plan import MAX_START_LATENESS_NS, LoadPlan, LoadResult
 from echoproto.measure.load.pool import ConnectionPool, LoadConnection
+from echoproto.measure.load.start import LoadStart
 from echoproto.units import SECOND
 
 
@@ -71,9 +72,10 @@ class LoadGenerator:
         self._loop = kind(
             self._pool, self._counters, sent, plan, self._finished, self._connectionLost, spin
         )
-        self._begun = self._sending = self._over = False
+        self._start = LoadStart(self._pool, plan, self._beginSending)
+        self._sending = self._over = False
         self._begin = self._intervalBegin = self._ended = self._lastReplyAt = 0
-        self._droppedBefore = self._heldUp = 0
+        self._droppedBefore = self._heldUp = self._beganLate = 0
         self._cpuBefore = self._cpuAfter = CPUTime()
 
     def _connection(self) -> LoadConnection:
@@ -86,32 +88,33 @@ class LoadGenerator:
     def stage(self) -> tuple[float, tuple[int, int, int]]:
         """How much is done, from 0 to 1; messages sent, replies received, wrong replies."""
         figures = self._counters.figures
-        return self._plan.share(self._monotonicNs() - self._begin, figures[0]), figures
+        elapsed = self._monotonicNs() - self._begin if self._start.hasBegun else 0
+        return self._plan.share(elapsed, figures[0]), figures
 
     # Connecting
 
     def start(self) -> None:
-        """Connect; the load begins when every attempt to connect has succeeded or failed."""
+        """Connect, and begin (:class:`.LoadStart`)."""
         self._begin = self._ended = self._monotonicNs()
         self._counters.restart(self._begin)
-        self._pool.open(self._plan.connections)
+        self._start.connect()
 
     def _attempted(self, connection: LoadConnection | None) -> None:
         if connection is None:
             self._replaceConnection()
         else:
             self._loop.opened(connection)
-        if not (self._pool.pending or self._begun or self._over):
-            self._beginSending()
+        self._start.proceed()
 
     def _beginSending(self) -> None:
-        self._begun = True
         if not self._pool.connections:
             self._leave()
             self.result.errback(self._pool.failure)
             return
         self._sending = True
-        self._begin = self._monotonicNs()
+        now = self._begin = self._monotonicNs()
+        planned = now if self._plan.beginAt is None else self._plan.beginAt
+        self._beganLate = now - planned
         self._cpuBefore = self._cpuTime()
         # An open loop goes on without a reply, and on a stream that may still arrive.
         if isinstance(self._loop, ClosedLoop) or not self.target.ordered:
@@ -121,8 +124,8 @@ class LoadGenerator:
         else:
             self._beginCounting()
         if self._plan.duration is not None:
-            self._timers.later(self._plan.duration, self._stopSending)
-        self._loop.start()
+            self._timers.later(planned + self._plan.duration - now, self._stopSending)
+        self._loop.start(planned if self._beganLate <= MAX_START_LATENESS_NS else now)
 
     # Sending
 
@@ -142,16 +145,15 @@ class LoadGenerator:
 
     def _connectionLost(self, connection: LoadConnection, reason: str) -> None:
         self._pool.remove(connection, reason)
-        if self._sending:
-            self._replaceConnection()
-        elif self._begun:
+        self._replaceConnection()
+        if self._start.hasBegun and not self._sending:
             self._endIfIdle()
 
     def _replaceConnection(self) -> None:
-        """Replace a lost connection, while there is something to send."""
-        if self._sending:
+        """Replace a lost or failed connection, while there is something to send."""
+        if self._sending or self._start.isWaiting:
             self._pool.openLater()
-            if not self._pool.connections and self._plan.duration is None:
+            if self._sending and not self._pool.connections and self._plan.duration is None:
                 # Nothing else would end the load.
                 self._timers.later(self._plan.timeout, self._abandon, self._counters.figures)
 
@@ -241,6 +243,8 @@ class LoadGenerator:
             busy=(after.used - before.used) / elapsed,
             waited=(after.queued - before.queued) / elapsed,
             dropped=self._pool.dropped - self._droppedBefore,
+            began=self._counters.begin,
+            beganLate=self._beganLate,
             heldUp=self._heldUp,
         )
 

@@ -98,7 +98,7 @@ class Loop:
 class ClosedLoop(Loop):
     """Fills the window of each connection; then each reply is followed by the next message."""
 
-    def start(self) -> None:
+    def start(self, begin: int) -> None:
         """Send on all connections."""
         self._isActive = True
         for connection in list(self._connections):
@@ -138,12 +138,12 @@ class OpenLoop(Loop):
     # Until when no connection was ready.
     _waitedUntil = 0
 
-    def start(self) -> None:
-        """Begin to send."""
+    def start(self, begin: int) -> None:
+        """Begin to send; the send times count from ``begin``."""
         assert self._plan.times is not None
         self._times = self._plan.times
         self._isActive = True
-        self._begin = self.monotonicNs()
+        self._begin = begin
         self._due = self._begin + next(self._times)
         self._sendDue()
 

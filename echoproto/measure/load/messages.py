@@ -35,14 +35,12 @@ class LoadAssignment:
     :ivar plan: the plan of this worker, without send times.
     :ivar connect: options of the connections.
     :ivar index: number of this worker, from 0.
-    :ivar of: number of workers.
     """
 
     target: Target
     plan: LoadPlan
     connect: ConnectOptions
     index: int
-    of: int
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from echoproto.measure.load.schedule import fixed, poisson
 
 def splitPlan(plan: LoadPlan, workers: int) -> list[LoadPlan]:
     """
-    Split a plan into the plans of its workers, which add up to the whole.
+    Split a plan into the plans of several machines or workers, which add up to the whole.
 
     There are fewer than ``workers`` if there are fewer connections or messages.
 
@@ -36,6 +36,8 @@ def splitPlan(plan: LoadPlan, workers: int) -> list[LoadPlan]:
             count=None if count is None else _share(count, index, of),
             rate=None if plan.rate is None else plan.rate / of,
             times=None,
+            part=(plan.part[0] + plan.part[1] * index, plan.part[1] * of),
+            firstConnection=plan.firstConnection + _before(plan.connections, index, of),
         )
         for index in range(of)
     ]
@@ -45,16 +47,22 @@ def _share(total: int, index: int, of: int) -> int:
     return total // of + (index < total % of)
 
 
-def withTimes(plan: LoadPlan, index: int = 0, of: int = 1) -> LoadPlan:
-    """
-    The plan of one of several workers, with its send times if it is an open loop without them.
+def _before(total: int, index: int, of: int) -> int:
+    """The sum of the shares of smaller indexes."""
+    return total // of * index + min(index, total % of)
 
-    With ``fixed`` arrivals each worker has every ``of``-th of the times of the whole load; with
+
+def withTimes(plan: LoadPlan) -> LoadPlan:
+    """
+    The plan with its send times, if it is an open loop without them.
+
+    With ``fixed`` arrivals each part of a load has every so-many-th of the times of the whole; with
     ``poisson`` each has random times, which together are a Poisson process of the whole rate.
     """
     if plan.rate is None or plan.times is not None:
         return plan
     if plan.arrivals == "fixed":
+        index, of = plan.part
         return replace(plan, times=fixed(plan.rate * of, index, of))
     return replace(plan, times=poisson(plan.rate, Random()))
 
@@ -119,6 +127,8 @@ class ResultAggregator:
             errors=errors,
             busy=sum(result.busy for result in results),
             waited=sum(result.waited for result in results),
+            began=min(result.began for result in results),
+            beganLate=max(result.beganLate for result in results),
             dropped=sum(result.dropped for result in results),
             heldUp=max(result.heldUp for result in results),
             workers=tuple(results),

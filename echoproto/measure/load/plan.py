@@ -14,7 +14,7 @@ from echoproto.measure.clientlimits import DROPPED_REMEDY, heldUpLimit
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.protocols.deadlines import LATENESS
-from echoproto.units import SECOND
+from echoproto.units import SECOND, seconds
 
 #: Share of a CPU from which on the client is reported as the limit.
 SATURATED_SHARE = 0.9
@@ -24,6 +24,9 @@ QUEUED_SHARE = 0.05
 
 #: A message that is sent later than this, in nanoseconds, was not sent on time.
 MAX_LATENESS_NS = 2_000_000
+
+#: A load that begins by more than this late, in nanoseconds, did not begin on time.
+MAX_START_LATENESS_NS = 50_000_000
 
 #: Nanoseconds by which a timer may be late before the process was held up.
 MAX_HELD_UP_NS = round(LATENESS * SECOND)
@@ -43,6 +46,12 @@ class LoadPlan:
     :ivar times: when to send in an open loop, since its beginning; made of ``rate`` if ``None``.
     :ivar rate: messages per second of an open loop; ``None`` for a closed loop.
     :ivar arrivals: intervals of an open loop: ``fixed`` or ``poisson``.
+    :ivar beginAt: monotonic time at which to begin; ``None`` to begin when connected. The duration
+        counts from it, even if the load begins later.
+    :ivar part: the index and the number of the parts into which the send times of an open loop with
+        ``fixed`` intervals are divided; :attr:`rate` is that of one part.
+    :ivar firstConnection: index of the first connection among those of all parts.
+    :ivar allAddresses: whether connections use all addresses of a name in turn.
     :ivar warmup: messages that are sent in this first part do not count.
     :ivar timeout: limit for connections and for replies; a datagram is given up then. The name
         lookup may take as long as sending and the last reply together.
@@ -56,6 +65,10 @@ class LoadPlan:
     times: Iterator[int] | None = None
     rate: float | None = None
     arrivals: str = "fixed"
+    beginAt: int | None = None
+    part: tuple[int, int] = (0, 1)
+    firstConnection: int = 0
+    allAddresses: bool = True
     warmup: int = 0
     timeout: int = 2 * SECOND
 
@@ -98,6 +111,8 @@ class LoadResult:
     :ivar waited: share of the time in which we waited for a CPU that ran others.
     :ivar duplicates: duplicate datagrams.
     :ivar dropped: datagrams that the kernel dropped because our receive buffers were full.
+    :ivar began: monotonic time from which on messages count.
+    :ivar beganLate: how much later than at the time of the plan it began.
     :ivar heldUp: the longest time by which a timer of this process was late.
     :ivar intervals: the seconds of the run; the last may be shorter.
     :ivar workers: the results of the processes that shared the load, if there were several.
@@ -124,6 +139,8 @@ class LoadResult:
     waited: float = 0.0
     duplicates: int = 0
     dropped: int = 0
+    began: int = 0
+    beganLate: int = 0
     heldUp: int = 0
     intervals: Sequence[Interval] = ()
     workers: Sequence[LoadResult] = ()
@@ -161,6 +178,8 @@ class LoadResult:
             found.append(f"the client's CPU was busy for {self.busy:.0%} of the time{others}")
         if self.dropped:
             found.append(f"{self.dropped} replies were dropped {DROPPED_REMEDY}")
+        if self.beganLate > MAX_START_LATENESS_NS:
+            found.append(f"it began {seconds(round(self.beganLate, -6))} late")
         if self.heldUp > MAX_HELD_UP_NS:
             found.append(heldUpLimit(self.heldUp))
         if self.late.percentile(99) > MAX_LATENESS_NS:

@@ -21,7 +21,6 @@ from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadAssignment, LoadReport
-from echoproto.measure.load.partition import withTimes
 from echoproto.measure.load.plan import LoadResult
 from echoproto.processes.parentpipe import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
 from echoproto.reactors.install import installClientReactor
@@ -46,7 +45,7 @@ class LoadWorker(ParentPipe):
         preparing = prepareLoad(
             self._reactor,
             assignment.target,
-            withTimes(assignment.plan, assignment.index, assignment.of),
+            assignment.plan,
             connect=assignment.connect,
             onInterval=self._intervalEnded,
         )

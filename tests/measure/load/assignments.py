@@ -17,6 +17,5 @@ def makeAssignment(plan: LoadPlan | None = None, **values: Any) -> LoadAssignmen
         "plan": plan or LoadPlan(connections=1),
         "connect": ConnectOptions(),
         "index": 0,
-        "of": 1,
     }
     return LoadAssignment(**{**defaults, **values})

@@ -165,7 +165,7 @@ class ClosedLoopSendingTests(SenderTestCase):
     def test_opened(self) -> None:
         """It fills the window of a connection that is opened later, unless stopped."""
         sender = self.sender(2)
-        sender.start()
+        sender.start(0)
         late, tooLate = FakeConnection(), FakeConnection()
         sender.opened(late)  # type: ignore[arg-type]  # a part of a connection
         sender.stop()
@@ -192,7 +192,7 @@ class OpenLoopSendingTests(SenderTestCase):
         """Messages are sent at their times, on one connection after the other."""
         sender = self.sender(fixed(100))
         sender.opened(self.connections[0])
-        sender.start()
+        sender.start(0)
         for _ in range(3):
             self.clock.advance(0.01)
         due = [connection.due for connection in self.connections]
@@ -207,7 +207,7 @@ class OpenLoopSendingTests(SenderTestCase):
     def test_manyDue(self) -> None:
         """If many messages are due, the reactor may read between them."""
         sender = self.sender(repeat(0))
-        sender.start()
+        sender.start(0)
         self.assertEqual(sum(self.sent), MAX_SENDS_PER_TURN)
         sender.stop()
         self.clock.advance(0)
@@ -227,7 +227,7 @@ class OpenLoopSendingTests(SenderTestCase):
         """At the end, messages that were due while there was no connection are lost."""
         self.connections.clear()
         sender = self.sender(fixed(1000))
-        sender.start()
+        sender.start(0)
         sender.loseUnsent(5 * MS)
         self.assertEqual((self.counters.counts.sent, self.lost), (6, [NO_CONNECTION] * 6))
 
@@ -239,7 +239,7 @@ class OpenLoopSendingTests(SenderTestCase):
         first, second = self.connections
         second.isReady = False
         sender = self.sender(fixed(1000))
-        sender.start()
+        sender.start(0)
         for _ in range(3):
             self.clock.advance(0.001)
         self.assertEqual(self.sent, [4, 0])
@@ -260,6 +260,6 @@ class OpenLoopSendingTests(SenderTestCase):
             connection.isReady = False
         self.messages = islice(self.messages, 3)
         sender = self.sender(fixed(1000))
-        sender.start()
+        sender.start(0)
         sender.loseUnsent(10 * MS)
         self.assertEqual((self.counters.counts.sent, self.lost), (3, [TOO_SLOW] * 3))

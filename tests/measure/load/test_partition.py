@@ -36,14 +36,26 @@ class SplitPlanTests(SynchronousTestCase):
 
     def test_fixed(self) -> None:
         """Fixed send times of all workers together are those of the whole load."""
-        [share, *_] = splitPlan(LoadPlan(rate=7.0), 3)
-        parts = [list(islice(self.times(share, index), 4)) for index in range(3)]
+        shares = splitPlan(LoadPlan(rate=7.0), 3)
+        parts = [list(islice(self.times(share), 4)) for share in shares]
         self.assertEqual(sorted(chain(*parts)), list(islice(fixed(7.0), 12)))
+
+    def test_nested(self) -> None:
+        """Workers of several machines divide send times and connections without gap or overlap."""
+        whole = LoadPlan(rate=7.0, connections=11)
+        parts = [part for share in splitPlan(whole, 3) for part in splitPlan(share, 2)]
+        times = [list(islice(self.times(part), 4)) for part in parts]
+        self.assertEqual(sorted(chain(*times)), list(islice(fixed(7.0), 24)))
+        first = 0
+        for part in parts:
+            self.assertEqual(part.firstConnection, first)
+            first += part.connections
+        self.assertEqual(first, 11)
 
     def test_poisson(self) -> None:
         """With random send times, every worker has its share of the rate."""
         [share, *_] = splitPlan(LoadPlan(rate=3000.0, arrivals="poisson"), 3)
-        *_, last = islice(self.times(share, 1), 20_000)
+        *_, last = islice(self.times(share), 20_000)
         self.assertLess(abs(last / SECOND - 20), 2)
 
     def test_noTimes(self) -> None:
@@ -51,8 +63,8 @@ class SplitPlanTests(SynchronousTestCase):
         for plan in (LoadPlan(), LoadPlan(rate=1.0, times=fixed(2))):
             self.assertIs(withTimes(plan), plan)
 
-    def times(self, plan: LoadPlan, index: int) -> Iterator[int]:
-        times = withTimes(plan, index, 3).times
+    def times(self, plan: LoadPlan) -> Iterator[int]:
+        times = withTimes(plan).times
         assert times is not None
         return times
 

@@ -30,7 +30,7 @@ class LoadWorkerPoolTests(SynchronousTestCase):
         self.reactor = FakeProcessReactor()
         self.intervals: list[int] = []
         self.failures: list[str] = []
-        self.assignments = [makeAssignment(index=index, of=2) for index in range(2)]
+        self.assignments = [makeAssignment(index=index) for index in range(2)]
         self.pool = self.startPool()
         self.first, self.second = self.processes = self.reactor.spawned
 
