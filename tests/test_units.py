@@ -11,6 +11,7 @@ from echoproto.units import (
     milliseconds,
     parseCount,
     parseDuration,
+    parseInstant,
     parsePorts,
     parseRate,
     parseSeconds,
@@ -133,3 +134,23 @@ class ValuesTests(SynchronousTestCase):
             parse(text)
         except ValueError as error:
             self.assertEqual(len(str(error).splitlines()), 1)
+
+
+class InstantTests(SynchronousTestCase):
+    def test_valid(self) -> None:
+        """A time is a delay from now, a date with its zone, or seconds since 1970."""
+        for text, instant in (
+            ("+1.5s", 6_500_000_000),
+            ("@7.25", 7_250_000_000),
+            ("@.5", 500_000_000),
+            ("1970-01-01T00:00:09Z", 9_000_000_000),
+            ("1970-01-01T01:00:09.250000+01:00", 9_250_000_000),
+            ("1969-12-31T23:59:59.500000z", -500_000_000),
+        ):
+            self.assertEqual(parseInstant(text, 5_000_000_000), instant, text)
+
+    def test_invalid(self) -> None:
+        """A date without a zone, which would be another time elsewhere, is an error."""
+        for text in ("1970-01-01T00:00:09", "+", "@", "@1e3", "12:00", "soon", ""):
+            with self.assertRaises(ValueError):
+                parseInstant(text, 0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import click
 
 from echoproto.cli.load import loadCommand
@@ -14,13 +16,37 @@ class LoadOptionsTests(OptionsTestCase):
 
     def test_sendTime(self) -> None:
         """A load ends after a time or a number of messages; by default after the API's time."""
-        for words, time in (
+        for words, expected in (
             ((), LoadPlan().duration),
             (("-z", "2s"), 2 * SECOND),
             (("-c", "5"), None),
             (("-c", "5", "-z", "2s"), 2 * SECOND),
         ):
-            self.assertEqual(self.parsed(load, "LoadSession", *words).sendTime, time)
+            self.assertEqual(self.parsed(load, "LoadSession", *words).sendTime, expected)
+
+    def test_share(self) -> None:
+        """A share is numbered from 0; it must have a connection and a message."""
+        self.assertEqual(self.parsed(load, "LoadSession", "--share", "2/3").share, (2, 3))
+        for words, message in (
+            (("--share", "3/3"), "invalid share '3/3'"),
+            (("--share", "auto"), "invalid share 'auto'"),
+            (("--share", "0/11"), "fewer connections or messages than 11"),
+            (("--share", "0/5", "-c", "4"), "fewer connections or messages than 5"),
+        ):
+            with self.assertRaisesRegex(click.UsageError, message):
+                self.parsed(load, "LoadSession", *words)
+
+    def test_startAt(self) -> None:
+        """A load may begin late, unless its end is past."""
+        self.assertEqual(
+            self.parsed(load, "LoadSession", "--start-at", "@1", "-c", "5").start_at, SECOND
+        )
+        with self.assertRaisesRegex(click.UsageError, "that load has ended .* s ago"):
+            self.parsed(load, "LoadSession", "--start-at", "@1")
+        with self.assertRaisesRegex(click.UsageError, "invalid time 'noon'"):
+            self.parsed(load, "LoadSession", "--start-at", "noon")
+        later = self.parsed(load, "LoadSession", "--start-at", "+1h").start_at
+        self.assertGreater(later, time.time_ns())
 
     def test_contradictions(self) -> None:
         """Options that contradict each other are an error."""

@@ -7,9 +7,11 @@ the server refuses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+from echoproto.cli.load import LoadOptions, loadCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
@@ -49,6 +51,27 @@ def manifestFaults(manifests: list[Manifest]) -> list[str]:
         *_scrapeFaults(manifests, options.settings),
         *_securityFaults(pod["spec"], container),
     ]
+
+
+def loadFaults(job: Manifest) -> list[str]:
+    """What is wrong with the Job of a load."""
+    pod = job["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    return [*_shareFaults(job["spec"], container), *_securityFaults(pod, container)]
+
+
+def _shareFaults(job: Manifest, container: Manifest) -> Iterator[str]:
+    """Shares that are not those of the pods; an option that is unknown raises an error."""
+    variables = {"JOB_COMPLETION_INDEX": "0"}
+    variables.update((variable["name"], "+1m") for variable in container["env"])
+    words = [
+        re.sub(r"\$\((\w+)\)", lambda found: variables.get(found[1], found[0]), word)
+        for word in container["args"]
+    ]
+    options = LoadOptions(**loadCommand.make_context("load", words[1:]).params)
+    pods = job["completions"], job["parallelism"]
+    if job["completionMode"] != "Indexed" or options.share is None or {*pods} != {options.share[1]}:
+        yield f"{pods} pods have the shares {options.share}"
 
 
 def _selectorFaults(manifests: list[Manifest], pod: Manifest) -> Iterator[str]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
+from click import UsageError as CommandUsageError
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto import __version__
-from tests.deploy.manifests import Manifest, manifestFaults
+from tests.deploy.manifests import Manifest, loadFaults, manifestFaults
 from tests.deploy.programs import outputOf, program
 from tests.loopback.program import ROOT
 
@@ -19,6 +20,9 @@ MANIFESTS = ROOT / "deploy" / "kubernetes"
 
 #: The Kubernetes releases whose schemas the manifests must match.
 RELEASES = ("1.25", "1.31", "1.37")
+
+#: Those that the Job of a load needs: the failure of a pod must not end the others.
+LOAD_RELEASES = ("1.29", "1.31", "1.37")
 
 #: The kinds of every kustomization.
 KINDS = {
@@ -55,10 +59,11 @@ class FilesTests(SynchronousTestCase):
 
     def test_version(self) -> None:
         """The image has the version of this package."""
-        text = (MANIFESTS / "base" / "kustomization.yaml").read_text()
-        self.assertEqual(
-            yaml.safe_load(text)["images"], [{"name": "echoproto", "newTag": __version__}]
-        )
+        for name in ("base", "load"):
+            text = (MANIFESTS / name / "kustomization.yaml").read_text()
+            self.assertEqual(
+                yaml.safe_load(text)["images"], [{"name": "echoproto", "newTag": __version__}]
+            )
 
     def test_kustomizations(self) -> None:
         """Every kustomization has its kinds, and no fault."""
@@ -74,9 +79,39 @@ class FilesTests(SynchronousTestCase):
             files = [Path(folder) / f"{name}.yaml" for name in KINDS]
             for path in files:
                 path.write_text(built(path.stem))
-            for release in RELEASES:
+            load = Path(folder) / "load.yaml"
+            load.write_text(built("load"))
+            checked = [(release, files) for release in RELEASES]
+            checked += [(release, [load]) for release in LOAD_RELEASES]
+            for release, paths in checked:
                 options = ("--strict", "--no-warn", "-k", release)
-                outputOf(validate, *options, *map(str, files))
+                outputOf(validate, *options, *map(str, paths))
+
+
+class LoadTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.job = yaml.safe_load((MANIFESTS / "load" / "job.yaml").read_text())
+        [self.container] = self.job["spec"]["template"]["spec"]["containers"]
+
+    def test_noFault(self) -> None:
+        """Every pod of the Job has one share of the load, and options that the command knows."""
+        self.assertEqual(loadFaults(self.job), [])
+
+    def test_shares(self) -> None:
+        """More pods than shares, or fewer at a time, are a fault."""
+        for name in ("completions", "parallelism"):
+            self.setUp()
+            self.job["spec"][name] = 3
+            [fault] = loadFaults(self.job)
+            self.assertIn("pods have the shares (0, 4)", fault)
+
+    def test_variable(self) -> None:
+        """A variable that the container does not have, and an unknown option, are errors."""
+        for word in ("--start-at=$(BEGIN_AT)", "--starts-at=+1s"):
+            self.setUp()
+            self.container["args"][1] = word
+            with self.assertRaises(CommandUsageError):
+                loadFaults(self.job)
 
 
 class PlantedFaultTests(SynchronousTestCase):

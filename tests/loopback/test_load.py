@@ -8,12 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from datetime import datetime
 from threading import Event, Thread
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.measure.latency import LatencyHistogram
 from tests.loopback.program import PATIENCE, Program, environment
+from tests.loopback.test_workers import metric
 
 LOAD = [sys.executable, "-m", "echoproto", "load"]
 
@@ -141,3 +145,47 @@ def connections(port: int) -> bytes:
         found = [line.split() for line in listed.readlines()[1:]]
     ours = f":{port:04X}".encode()
     return b"".join(b"ESTABLISHED" for line in found if line[1].endswith(ours) and line[3] == b"01")
+
+
+class SharedLoadTests(SynchronousTestCase):
+    def test_threeMachines(self) -> None:
+        """Loads with one start time begin together, and their shares add up to the whole."""
+        with Program("-p", "0", "--status", "0", listeners=5) as program:
+            begin = time.time() + 6
+            words = (
+                "--connections",
+                "10",
+                "-c",
+                "1000",
+                "--rate",
+                "500",
+                "-o",
+                "json",
+                "--start-at",
+                f"@{begin}",
+            )
+            loads = [
+                subprocess.Popen(
+                    [*LOAD, *words, "--share", f"{index}/3", f"127.0.0.1:{program.port()}"],
+                    env=environment(),
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+                for index in range(3)
+            ]
+            texts = [process.communicate(timeout=PATIENCE)[0] for process in loads]
+            served = metric(program, "echoproto_stream_received_bytes_total")
+        self.assertEqual([process.returncode for process in loads], [0, 0, 0])
+        results = [json.loads(text) for text in texts]
+        for name, whole in (("connected", 10), ("sent", 1000), ("received", 1000)):
+            self.assertEqual(sum(result[name] for result in results), whole)
+        self.assertEqual(served, 64 * 1000)
+        for result in results:
+            began = datetime.fromisoformat(result["origin"]["began"]).timestamp()
+            # The clock of the result has milliseconds.
+            self.assertTrue(-0.002 < began - begin < PATIENCE, began - begin)
+        # Response times, bin by bin.
+        merged = LatencyHistogram()
+        for result in results:
+            merged.merge(LatencyHistogram.restored(result["response"]))
+        self.assertEqual(merged.count, 1000)

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import TargetError
+from echoproto.measure import api
 from echoproto.measure.api import (
     Fault,
     LoadPlan,
@@ -155,10 +156,21 @@ class LoadTests(SynchronousTestCase):
         pool.start()
         first, second = (process.messages[0] for process in reactor.spawned)
         self.assertEqual([first.plan.connections, second.plan.connections], [2, 1])
-        self.assertEqual(
-            (first.plan.rate, first.plan.arrivals, first.index, first.of), (50, "poisson", 0, 2)
-        )
+        self.assertEqual((first.plan.rate, first.plan.arrivals, first.index), (50, "poisson", 0))
         self.assertEqual(pool.target, first.target)
+
+    def test_addresses(self) -> None:
+        """Connections use all addresses in turn, from the one whose turn it is, or the first."""
+        turns: list[int | None] = []
+
+        def make(*arguments: Any) -> Deferred[Any]:
+            turns.append(None if arguments[4] is None else arguments[4].turn)
+            return Deferred()
+
+        self.patch(api, "makeTarget", make)
+        for plan in (LoadPlan(firstConnection=7), LoadPlan(allAddresses=False)):
+            prepareLoad(Clock(), "lab1", plan)
+        self.assertEqual(turns, [7, None])
 
     def test_unsharedTimes(self) -> None:
         """Send times cannot be shared by workers, only a rate."""

@@ -16,6 +16,7 @@ from echoproto.targets.host import (
     HostEndpoint,
     HostTarget,
     ResolvedHost,
+    RotatedHost,
 )
 
 
@@ -56,6 +57,17 @@ class ResolvedHostTests(SynchronousTestCase):
             end = self.lookups[-1]
             end.callback(Failure(answer) if isinstance(answer, Exception) else answer)
             self.assertEqual(host.addresses, ("192.0.2.2", "192.0.2.1"))
+
+
+class RotatedHostTests(SynchronousTestCase):
+    def test_take(self) -> None:
+        """Every connection begins with the next address, whichever has answered before."""
+        host = RotatedHost(["a", "b", "c"], turn=2)
+        taken = []
+        for _ in range(3):
+            taken.append("".join(host.take()))
+            host.prefer("b")
+        self.assertEqual(taken, ["cab", "abc", "bca"])
 
 
 class HostEndpointTests(SynchronousTestCase):

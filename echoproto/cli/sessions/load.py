@@ -56,7 +56,7 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
         return (loadLine(*measurement.stage()[1]),)
 
     def beganAt(self, result: LoadResult) -> int:
-        """See :class:`.ReportedSession`; without the time to connect."""
+        """See :class:`.ReportedSession`; without connecting and the warm-up."""
         return result.began
 
     def isEmpty(self, result: LoadResult) -> bool:

@@ -127,8 +127,6 @@ class LoadGenerator:
             self._timers.later(planned + self._plan.duration - now, self._stopSending)
         self._loop.start(planned if self._beganLate <= MAX_START_LATENESS_NS else now)
 
-    # Sending
-
     def _limited(self, messages: Iterator[bytes], count: int) -> Iterator[bytes]:
         """Yield the messages of the plan; sending ends with the last."""
         yield from islice(messages, count - 1)
@@ -243,7 +241,6 @@ class LoadGenerator:
             busy=(after.used - before.used) / elapsed,
             waited=(after.queued - before.queued) / elapsed,
             dropped=self._pool.dropped - self._droppedBefore,
-            began=self._counters.begin,
             beganLate=self._beganLate,
             heldUp=self._heldUp,
         )

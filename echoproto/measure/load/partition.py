@@ -127,7 +127,6 @@ class ResultAggregator:
             errors=errors,
             busy=sum(result.busy for result in results),
             waited=sum(result.waited for result in results),
-            began=min(result.began for result in results),
             beganLate=max(result.beganLate for result in results),
             dropped=sum(result.dropped for result in results),
             heldUp=max(result.heldUp for result in results),

@@ -91,7 +91,7 @@ class LoadResult:
 
     :ivar target: name of the target.
     :ivar plan: the plan.
-    :ivar began: the beginning, in nanoseconds of the monotonic clock.
+    :ivar began: monotonic time from which on messages count, in nanoseconds.
     :ivar duration: from the beginning to the last message or reply, whichever is later.
     :ivar sent: messages sent.
     :ivar received: replies received, right or wrong.
@@ -111,7 +111,6 @@ class LoadResult:
     :ivar waited: share of the time in which we waited for a CPU that ran others.
     :ivar duplicates: duplicate datagrams.
     :ivar dropped: datagrams that the kernel dropped because our receive buffers were full.
-    :ivar began: monotonic time from which on messages count.
     :ivar beganLate: how much later than at the time of the plan it began.
     :ivar heldUp: the longest time by which a timer of this process was late.
     :ivar intervals: the seconds of the run; the last may be shorter.
@@ -139,7 +138,6 @@ class LoadResult:
     waited: float = 0.0
     duplicates: int = 0
     dropped: int = 0
-    began: int = 0
     beganLate: int = 0
     heldUp: int = 0
     intervals: Sequence[Interval] = ()

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,12 +13,14 @@ from typing import Any
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.sessions.load import LoadSession
+from echoproto.cli.load import LoadOptions, loadCommand
+from echoproto.cli.sessions.load import LoadSession, loadPlan
 from echoproto.measure import api
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadReport
 from echoproto.protocols.echo import EchoFactory
+from echoproto.units import SECOND
 from tests.cli.commandcase import CommandTestCase, RunningReactor, Terminal
 from tests.fakeprocesses import FakeProcess
 from tests.report.sampleresults import histogramOf, loadResult
@@ -134,8 +137,8 @@ class LoadTests(CommandTestCase):
         status, document, errors, orders = self.shared(0, 0)
         self.assertEqual((status, document["sent"], errors), (0, 10, ""))
         self.assertEqual([order.plan.connections for order in orders], [2, 1])
-        shares = [(order.index, order.of, order.plan.rate) for order in orders]
-        self.assertEqual(shares, [(0, 2, 5), (1, 2, 5)])
+        shares = [(order.index, order.plan.part, order.plan.rate) for order in orders]
+        self.assertEqual(shares, [(0, (0, 2), 5), (1, (1, 2), 5)])
 
     def test_workerDies(self) -> None:
         """A worker that dies is reported, and is status 2."""
@@ -196,6 +199,19 @@ class LoadTests(CommandTestCase):
             (("-s", "1-64", "udp://127.0.0.1"), "-s 8 or more"),
         ):
             self.assertRefused(message, *words)
+
+
+class PlanTests(SynchronousTestCase):
+    def test_share(self) -> None:
+        """A share of a load has its part of everything, and the common time."""
+        words = "--connections 10 -c 100 --rate 9 --share 1/3 --start-at +1s --addresses first"
+        context = loadCommand.make_context("load", [*words.split(), TARGET])
+        plan = loadPlan(LoadOptions(**context.params))
+        self.assertEqual((plan.connections, plan.count, plan.rate, plan.part), (3, 33, 3, (1, 3)))
+        assert plan.beginAt is not None
+        self.assertLess(abs(plan.beginAt - time.monotonic_ns()), 2 * SECOND)
+        self.assertFalse(plan.allAddresses)
+        self.assertEqual(plan.firstConnection, 4)
 
 
 class StatusTests(SynchronousTestCase):

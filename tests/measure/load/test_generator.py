@@ -586,6 +586,48 @@ class ConnectionCountTests(LoadTestCase):
         self.assertEqual((figures, result.isComplete), ((1, 1, 1), False))
 
 
+class StartTimeTests(LoadTestCase):
+    def test_onTime(self) -> None:
+        """A load with a time connects before, begins then, and ends its duration later."""
+        loading = self.begin(connections=1, beginAt=2 * SECOND, duration=SECOND)
+        self.assertEqual((self.target.channels[0].sent, loading.stage()[0]), ([], 0))
+        self.clock.advance(1.9)
+        self.assertEqual(self.sent(), 0)
+        self.clock.advance(0.1)
+        self.assertEqual(self.sent(), 1)
+        self.clock.advance(1)
+        self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.began, result.beganLate, result.limits), (2 * SECOND, 0, []))
+
+    def test_late(self) -> None:
+        """A load that begins late ends on time, and reports by how much it is late."""
+        loading = self.begin(connections=1, beginAt=-SECOND // 2, duration=SECOND)
+        self.clock.advance(0.5)
+        self.answer()
+        result = self.ended(loading)
+        self.assertEqual((result.duration, result.limits), (SECOND // 2, ["it began 0.5 s late"]))
+
+    def test_schedule(self) -> None:
+        """Send times count from the time of the load, but none are made up if it begins late."""
+        for late, sent in ((20 * MS, 3), (SECOND, 1)):
+            self.begin(
+                connections=1, beginAt=-late, times=fixed(100), rate=100.0, duration=2 * SECOND
+            )
+            self.assertEqual(self.sent(), sent)
+
+    def test_lostBefore(self) -> None:
+        """While it waits for its time, lost connections and failed attempts are repeated."""
+        target = Target()
+        target.instead = [fail(ConnectionRefusedError())]
+        self.begin(target, connections=2, beginAt=2 * SECOND)
+        target.channels[0].receiver.connectionLost("gone")
+        self.clock.advance(RECONNECT_DELAY / SECOND)
+        self.assertEqual(len(target.channels), 3)
+        self.clock.advance(2)
+        self.assertEqual(self.sent(), 2)
+
+
 class FaultTests(LoadTestCase):
     def test_fault(self) -> None:
         """If anything raises while the load ends, the result fails, so that the program ends."""

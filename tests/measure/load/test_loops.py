@@ -159,7 +159,7 @@ class ClosedLoopSendingTests(SenderTestCase):
 
     def test_window(self) -> None:
         """It fills the window of each connection."""
-        self.sender(3).start()
+        self.sender(3).start(0)
         self.assertEqual(self.sent, [3, 3])
 
     def test_opened(self) -> None:
@@ -176,7 +176,7 @@ class ClosedLoopSendingTests(SenderTestCase):
 
     def test_large(self) -> None:
         """A large window is filled in several turns while its connection is open."""
-        self.sender(2 * MAX_SENDS_PER_TURN).start()
+        self.sender(2 * MAX_SENDS_PER_TURN).start(0)
         self.assertEqual(self.sent, [MAX_SENDS_PER_TURN, MAX_SENDS_PER_TURN])
         first = self.connections.pop(0)
         self.clock.advance(0)
@@ -200,7 +200,7 @@ class OpenLoopSendingTests(SenderTestCase):
 
     def test_busyWait(self) -> None:
         """It wakes up shortly before a message is due, to wait in a busy loop."""
-        self.sender(fixed(100), BUSY_WAIT_NS).start()
+        self.sender(fixed(100), BUSY_WAIT_NS).start(0)
         [call] = self.clock.getDelayedCalls()
         self.assertAlmostEqual(call.getTime(), 0.01 - BUSY_WAIT_NS / SECOND)
 
@@ -216,7 +216,7 @@ class OpenLoopSendingTests(SenderTestCase):
     def test_noConnection(self) -> None:
         """Without a connection it waits for one, and then sends all that is due."""
         self.connections.clear()
-        self.sender(fixed(1000)).start()
+        self.sender(fixed(1000)).start(0)
         for _ in range(5):
             self.clock.advance(0.001)
         self.connections.append(FakeConnection())

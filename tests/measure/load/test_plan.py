@@ -3,7 +3,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.clientlimits import DROPPED_REMEDY
-from echoproto.measure.load.plan import LoadPlan
+from echoproto.measure.load.plan import MAX_START_LATENESS_NS, LoadPlan
 from echoproto.measure.load.schedule import fixed
 from echoproto.units import SECOND
 from tests.report.sampleresults import histogramOf, loadResult
@@ -62,6 +62,11 @@ class LoadResultTests(SynchronousTestCase):
                 "this process was held up for 3 s at a time",
             ],
         )
+
+    def test_beganLate(self) -> None:
+        """A load that began late by more than a timer may be is limited by the client."""
+        self.assertEqual(loadResult(beganLate=MAX_START_LATENESS_NS).limits, [])
+        self.assertEqual(loadResult(beganLate=3_200_400_000).limits, ["it began 3.2 s late"])
 
     def test_late(self) -> None:
         """Messages sent late are a limit of the client."""
