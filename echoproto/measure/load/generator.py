@@ -15,7 +15,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
+from echoproto.errors import TargetError
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.connections import PipelinedConnection, SequentialConnection
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
@@ -26,6 +28,9 @@ from echoproto.measure.load.plan import MAX_START_LATENESS_NS, LoadPlan, LoadRes
 from echoproto.measure.load.pool import ConnectionPool, LoadConnection
 from echoproto.measure.load.start import LoadStart
 from echoproto.units import SECOND
+
+#: Why a load with a time was not begun.
+TOO_LATE = "the time of this load was over before it could begin"
 
 
 class LoadGenerator:
@@ -91,8 +96,6 @@ class LoadGenerator:
         elapsed = self._monotonicNs() - self._begin if self._start.hasBegun else 0
         return self._plan.share(elapsed, figures[0]), figures
 
-    # Connecting
-
     def start(self) -> None:
         """Connect, and begin (:class:`.LoadStart`)."""
         self._begin = self._ended = self._monotonicNs()
@@ -107,14 +110,15 @@ class LoadGenerator:
         self._start.proceed()
 
     def _beginSending(self) -> None:
-        if not self._pool.connections:
-            self._leave()
-            self.result.errback(self._pool.failure)
-            return
-        self._sending = True
         now = self._begin = self._monotonicNs()
         planned = now if self._plan.beginAt is None else self._plan.beginAt
         self._beganLate = now - planned
+        isOver = self._plan.duration is not None and self._beganLate >= self._plan.duration
+        if isOver or not self._pool.connections:
+            self._leave()
+            self.result.errback(Failure(TargetError(TOO_LATE)) if isOver else self._pool.failure)
+            return
+        self._sending = True
         self._cpuBefore = self._cpuTime()
         # An open loop goes on without a reply, and on a stream that may still arrive.
         if isinstance(self._loop, ClosedLoop) or not self.target.ordered:
@@ -132,8 +136,6 @@ class LoadGenerator:
         yield from islice(messages, count - 1)
         self._awaitReplies()
         yield next(messages)
-
-    # Replies and lost connections
 
     def _finished(self) -> None:
         """A reply was received, or given up, and no message follows it."""
@@ -161,8 +163,6 @@ class LoadGenerator:
             self._pool.errors["no connection left"] += 1
             self._stopSending()
 
-    # Seconds
-
     def _beginCounting(self) -> None:
         """End the warm-up."""
         self._intervalBegin = self._monotonicNs()
@@ -178,8 +178,6 @@ class LoadGenerator:
             self._intervalBegin += SECOND
             self._counters.closeInterval()
         self._timers.later(self._intervalBegin + SECOND - now, self._closeIntervals)
-
-    # The end
 
     def _stopSending(self) -> None:
         if self._sending:

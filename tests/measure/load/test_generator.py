@@ -9,12 +9,12 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import ConnectionClosed
+from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.clientlimits import DROPPED_REMEDY
 from echoproto.measure.load.connections import NO_REPLY
 from echoproto.measure.load.cpu import CPUTime
 from echoproto.measure.load.datagrams import numberedDatagrams
-from echoproto.measure.load.generator import LoadGenerator
+from echoproto.measure.load.generator import TOO_LATE, LoadGenerator
 from echoproto.measure.load.loops import MAX_SENDS_PER_TURN, TOO_SLOW
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.pool import RECONNECT_DELAY
@@ -607,6 +607,12 @@ class StartTimeTests(LoadTestCase):
         self.answer()
         result = self.ended(loading)
         self.assertEqual((result.duration, result.limits), (SECOND // 2, ["it began 0.5 s late"]))
+
+    def test_tooLate(self) -> None:
+        """A load that would begin after its end fails."""
+        loading = self.begin(connections=1, beginAt=-SECOND, duration=SECOND)
+        failure = self.failureResultOf(loading.result, TargetError)
+        self.assertEqual(failure.getErrorMessage(), TOO_LATE)
 
     def test_schedule(self) -> None:
         """Send times count from the time of the load, but none are made up if it begins late."""
