@@ -1,7 +1,8 @@
-"""systemd accepts the unit files in ``deploy/systemd``."""
+"""systemd accepts the units in ``deploy/systemd``, logrotate the file in ``deploy/logrotate``."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -24,10 +25,11 @@ class UnitTests(SynchronousTestCase):
             raise SkipTest("no systemd-analyze here")
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        self.units = [Path(folder.name) / unit.name for unit in sorted(UNITS.iterdir())]
-        for unit in self.units:
-            text = (UNITS / unit.name).read_text()
-            unit.write_text(text.replace("/opt/echoproto/bin/twistd", sys.executable))
+        for file in [path for path in UNITS.glob("**/*") if path.is_file()]:
+            copy = Path(folder.name) / file.relative_to(UNITS)
+            copy.parent.mkdir(exist_ok=True)
+            copy.write_text(file.read_text().replace("/opt/echoproto/bin/twistd", sys.executable))
+        self.units = sorted(path for path in Path(folder.name).iterdir() if path.is_file())
 
     def analyze(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -35,7 +37,7 @@ class UnitTests(SynchronousTestCase):
         )
 
     def test_accepted(self) -> None:
-        """systemd accepts every unit without a warning."""
+        """systemd accepts every unit, with its drop-ins, without a warning."""
         self.assertEqual(
             [unit.name for unit in self.units], ["echoproto.service", "echoproto.socket"]
         )
@@ -53,3 +55,27 @@ class UnitTests(SynchronousTestCase):
         assert found is not None, ran.stderr
         self.assertEqual(found[2], "OK")
         self.assertLessEqual(float(found[1]), MAXIMUM_EXPOSURE)
+
+
+class LogrotateTests(SynchronousTestCase):
+    def test_rotation(self) -> None:
+        """The log is copied and emptied, and the server goes on in the same file."""
+        program = which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            raise SkipTest("no logrotate here")
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        log = Path(folder.name) / "echoproto.log"
+        rules = Path(folder.name) / "rules"
+        text = (UNITS.parent / "logrotate" / "echoproto").read_text()
+        rules.write_text(text.replace("/var/log/echoproto.log", str(log)))
+        rules.chmod(0o644)
+        with log.open("a") as server:
+            print("before", file=server, flush=True)
+            state = str(Path(folder.name) / "state")
+            command = [program, "--force", "--state", state, str(rules)]
+            ran = subprocess.run(command, capture_output=True, text=True, check=False)
+            self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+            print("after", file=server, flush=True)
+        self.assertEqual(log.read_text(), "after\n")
+        self.assertEqual((Path(folder.name) / "echoproto.log.1").read_text(), "before\n")

@@ -32,6 +32,7 @@ const pages = PAGES, found = {}, frame = document.createElement("iframe");
 frame.style = "width: WIDTHpx; height: 900px; border: 0";
 
 function problems(page) {
+  if (!page.querySelector("article")) return ["no article"];
   const root = page.documentElement, view = page.defaultView, wrong = [];
   page.body.dataset.theme = "THEME";
   const note = (text, node) =>
@@ -70,8 +71,8 @@ function open() {
   if (pages.length) frame.src = pages[0];
   else document.body.dataset.found = JSON.stringify(found);
 }
-document.body.append(frame);
 open();
+document.body.append(frame);
 </script></body>"""
 
 
