@@ -31,6 +31,7 @@ COMMANDS = {
     "load": "Generate load, and time every exchange.",
     "verify": "Compare every byte of a long echo.",
     "conformance": "Check whether a server conforms to RFC 862.",
+    "monitor": "Probe many echo servers for Prometheus.",
     "greet": "Send one greeting, and print the reply.",
     "health": "Check whether a server is healthy, or ready.",
     "report": "Show, merge and compare saved results.",
@@ -40,7 +41,7 @@ COMMANDS = {
 COMPLETE_VARIABLE = "_ECHOPROTO_COMPLETE"
 
 #: Modules that only the extra ``measure`` installs.
-_MEASURE_MODULES = ("hdrh", "rich", "msgspec")
+_MEASURE_MODULES = ("hdrh", "rich", "msgspec", "tomli")
 
 _EPILOG = """\b
 Examples:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from math import ceil, inf
 from pathlib import Path
-from resource import RLIM_INFINITY, RLIMIT_AS, RLIMIT_NOFILE, getrlimit
+from resource import RLIM_INFINITY, RLIMIT_AS, RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import NamedTuple
 
 #: Where the kernel describes this process; see proc(5).
@@ -34,6 +34,12 @@ class Limit(NamedTuple):
 def descriptorLimit() -> Limit:
     """Limit of file descriptors of this process (getrlimit(2))."""
     return Limit(getrlimit(RLIMIT_NOFILE)[0], "RLIMIT_NOFILE")
+
+
+def raiseDescriptorLimit() -> None:
+    """Raise the limit of file descriptors of this process as far as it may without privileges."""
+    hard = getrlimit(RLIMIT_NOFILE)[1]
+    setrlimit(RLIMIT_NOFILE, (hard, hard))
 
 
 def memoryLimit(proc: Path = PROC) -> Limit:

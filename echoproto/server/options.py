@@ -157,7 +157,7 @@ class Options(UsageOptions):
             raise StartupError(
                 "nothing to serve: give --port, --greet or --udp-plus, or omit --no-echo"
             )
-        return groups + [_statusGroup(text, passed) for text in values["status"]]
+        return groups + [[statusListener(text, passed)] for text in values["status"]]
 
     def _groupsOf(
         self,
@@ -198,7 +198,14 @@ def _checkNoPassed(values: dict[str, Any], reason: str) -> None:
                 raise StartupError(f"--{option}: systemd passed no socket: {reason}")
 
 
-def _statusGroup(text: str, passed: list[PassedSocket]) -> list[Listener]:
+def statusListener(text: str, passed: Sequence[PassedSocket] = ()) -> Listener:
+    """
+    A status listener.
+
+    :param text: a port, which is one of :data:`STATUS_INTERFACE`, or a description.
+    :param passed: the sockets passed by systemd.
+    :raise StartupError: ``text`` is invalid.
+    """
     if ":" not in text:
         text = f"tcp:{text}:interface={STATUS_INTERFACE}"
     try:
@@ -209,7 +216,7 @@ def _statusGroup(text: str, passed: list[PassedSocket]) -> list[Listener]:
         raise StartupError(
             f"--status: invalid listener {text!r} (a port, or a tcp: or unix: description)"
         )
-    return [listener]
+    return listener
 
 
 def _tlsFiles(

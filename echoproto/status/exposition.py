@@ -14,8 +14,25 @@ from echoproto.status.histogram import Histogram
 Labels = Mapping[str, str]
 
 
+class LabelText:
+    """
+    Labels in the text format, made once for all samples that have them.
+
+    :param labels: the names with their values.
+    """
+
+    def __init__(self, labels: Labels) -> None:
+        self._pairs = ",".join(f'{name}="{_quoted(labels[name])}"' for name in sorted(labels))
+        self.text = f"{{{self._pairs}}}" if labels else ""
+
+    def bucket(self, bound: float) -> str:
+        """With the label of a bucket of a histogram."""
+        limit = "+Inf" if bound == inf else str(bound)
+        return f'{{{self._pairs}{"," if self._pairs else ""}le="{limit}"}}'
+
+
 def familyText(
-    name: str, kind: str, text: str, samples: Iterable[tuple[Labels, float | Histogram]]
+    name: str, kind: str, text: str, samples: Iterable[tuple[Labels | LabelText, float | Histogram]]
 ) -> str:
     """
     The lines of one metric.
@@ -26,25 +43,20 @@ def familyText(
     :param samples: its values by label; histograms if it is one.
     """
     lines = [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-    for labels, value in samples:
+    for found, value in samples:
+        labels = found if isinstance(found, LabelText) else LabelText(found)
         if isinstance(value, Histogram):
             lines += _histogramLines(name, labels, value)
         else:
-            lines.append(_line(name, labels, value))
+            lines.append(f"{name}{labels.text} {float(value)}")
     return "\n".join(lines) + "\n"
 
 
-def _histogramLines(name: str, labels: Labels, histogram: Histogram) -> Iterator[str]:
+def _histogramLines(name: str, labels: LabelText, histogram: Histogram) -> Iterator[str]:
     for bound, count in histogram.cumulative():
-        limit = "+Inf" if bound == inf else str(bound)
-        yield _line(f"{name}_bucket", {**labels, "le": limit}, count)
-    yield _line(f"{name}_sum", labels, histogram.sum)
-    yield _line(f"{name}_count", labels, histogram.count)
-
-
-def _line(name: str, labels: Labels, value: float) -> str:
-    pairs = ",".join(f'{label}="{_quoted(labels[label])}"' for label in sorted(labels))
-    return f"{name}{{{pairs}}} {float(value)}" if pairs else f"{name} {float(value)}"
+        yield f"{name}_bucket{labels.bucket(bound)} {float(count)}"
+    yield f"{name}_sum{labels.text} {float(histogram.sum)}"
+    yield f"{name}_count{labels.text} {float(histogram.count)}"
 
 
 def _quoted(value: str) -> str:

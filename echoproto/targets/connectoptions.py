@@ -7,6 +7,9 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
+#: Seconds for which the addresses of a name are used without looking it up again.
+LOOKUP_LIFETIME = 1.0
+
 
 @dataclass(frozen=True)
 class ConnectOptions:
@@ -29,6 +32,7 @@ class ConnectOptions:
     :ivar tos: the type of service or traffic class of sent packets; ``None`` for the kernel's.
     :ivar ttl: the time to live or hop limit of sent packets; ``None`` for the kernel's.
     :ivar dontFragment: whether sent packets must not be fragmented.
+    :ivar lookupLifetime: seconds for which a name is not looked up again.
     """
 
     family: int = socket.AF_UNSPEC
@@ -46,3 +50,4 @@ class ConnectOptions:
     tos: int | None = None
     ttl: int | None = None
     dontFragment: bool = False
+    lookupLifetime: float = LOOKUP_LIFETIME

@@ -163,7 +163,7 @@ def _lookUp(
     def resolved(addresses: Sequence[str]) -> ResolvedHost:
         checkClientOptions(addresses, connect)
         if connect.turn is None:
-            return ResolvedHost(addresses, reactor, again)
+            return ResolvedHost(addresses, reactor, again, connect.lookupLifetime)
         return RotatedHost(addresses, reactor, again, turn=connect.turn)
 
     again = lookUp if connect.lookAgain and not isNumeric(target.host) else None

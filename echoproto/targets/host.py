@@ -24,13 +24,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.errors import ConnectionClosed
+from echoproto.targets.connectoptions import LOOKUP_LIFETIME
 from echoproto.targets.failures import failureReason
 
 #: Seconds until the next address is attempted (RFC 8305 section 5: "Connection Attempt Delay").
 ATTEMPT_DELAY = 0.25
-
-#: Seconds for which the addresses of a name are used without looking it up again.
-LOOKUP_LIFETIME = 1.0
 
 
 class ResolvedHost:
@@ -44,7 +42,9 @@ class ResolvedHost:
         of this machine.
     :param clock: the time of lookups; needed with ``lookUp`` only.
     :param lookUp: looks the name up; ``None`` for a numeric host.
+    :param lifetime: seconds for which the addresses are used without looking it up again.
     :ivar addresses: its numeric addresses, the one in use first.
+    :ivar failedLookups: number of lookups that failed.
     """
 
     def __init__(
@@ -52,7 +52,10 @@ class ResolvedHost:
         addresses: Sequence[str],
         clock: IReactorTime | None = None,
         lookUp: Callable[[], Deferred[Sequence[str]]] | None = None,
+        lifetime: float = LOOKUP_LIFETIME,
     ) -> None:
+        self.failedLookups = 0
+        self._lifetime = lifetime
         self.addresses = tuple(addresses)
         self._clock = clock
         self._lookUp = lookUp
@@ -73,14 +76,17 @@ class ResolvedHost:
         self.addresses = (address, *others)
 
     def refresh(self) -> None:
-        """Look the name up again, unless that was done within :data:`LOOKUP_LIFETIME`."""
+        """Look the name up again, unless that was done within its lifetime."""
         if self._lookUp is None or self._clock is None:
             return
         now = self._clock.seconds()
-        if now - self._resolvedAt >= LOOKUP_LIFETIME:
+        if now - self._resolvedAt >= self._lifetime:
             self._resolvedAt = now
-            # Without an answer the old addresses remain.
-            self._lookUp().addCallbacks(self._resolved, lambda failure: None)
+            self._lookUp().addCallbacks(self._resolved, self._notResolved)
+
+    def _notResolved(self, failure: Failure) -> None:
+        # The old addresses remain.
+        self.failedLookups += 1
 
     def _resolved(self, addresses: Sequence[str]) -> None:
         if set(addresses) != set(self.addresses):

@@ -205,6 +205,7 @@ class StreamTarget(HostTarget):
         """See :class:`.ITarget`."""
         channel = StreamChannel(receiver, self.size, self._monotonicNs)
         factory: Any = Factory.forProtocol(lambda: channel)
+        factory.noisy = False
         connecting = self.endpoint.connect(factory)
         connecting.addErrback(channel.opened.errback)
 

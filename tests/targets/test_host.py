@@ -10,9 +10,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed
+from echoproto.targets.connectoptions import LOOKUP_LIFETIME
 from echoproto.targets.host import (
     ATTEMPT_DELAY,
-    LOOKUP_LIFETIME,
     HostEndpoint,
     HostTarget,
     ResolvedHost,

@@ -26,47 +26,46 @@ class Bursts:
 
     :ivar count: number of runs.
     :ivar longest: probes of the longest run.
+    :ivar length: probes of the run that has not ended; 0 if the last probe was answered.
     """
 
     def __init__(self) -> None:
-        self.count = self.longest = 0
-        self._length = 0
+        self.count = self.longest = self.length = 0
 
     def add(self, took: Sequence[int]) -> None:
         """The round-trip times of the next probes."""
         for time in took:
             if time != NO_REPLY_YET:
-                self._length = 0
+                self.length = 0
                 continue
-            self.count += not self._length
-            self._length += 1
-            self.longest = max(self.longest, self._length)
+            self.count += not self.length
+            self.length += 1
+            self.longest = max(self.longest, self.length)
 
     def extended(self, took: Sequence[int]) -> Bursts:
         """The bursts so far and those of the last probes."""
         bursts = Bursts()
-        bursts.count, bursts.longest, bursts._length = self.count, self.longest, self._length
+        bursts.count, bursts.longest, bursts.length = self.count, self.longest, self.length
         bursts.add(took)
         return bursts
 
 
-class ProbeHistory:
+class RecentProbes:
     """
-    When each probe was sent, and its round-trip time; in nanoseconds.
+    When each of the last probes was sent, and its round-trip time; in nanoseconds.
 
     :param timeout: younger probes are kept, whatever their number.
+    :param capacity: of the others at least this many are kept, and at most twice as many.
     :ivar first: sequence number of the first probe that is kept.
     :ivar times: when each kept probe was sent, in ascending order.
     """
 
-    def __init__(self, timeout: int) -> None:
+    def __init__(self, timeout: int, capacity: int) -> None:
         self.first = 0
         self.times = array("q")
         self._took = array("q")
         self._timeout = timeout
-        self._began = 0
-        self._series = IntervalSeries()
-        self._bursts = Bursts()
+        self._capacity = capacity
 
     @property
     def count(self) -> int:
@@ -75,24 +74,17 @@ class ProbeHistory:
 
     def append(self, at: int) -> None:
         """A probe is sent."""
-        if not self.count:
-            self._began = at
         self.times.append(at)
         self._took.append(NO_REPLY_YET)
-        if len(self.times) > 2 * MAX_RECENT:
-            self._forget(min(len(self.times) - MAX_RECENT, self._indexAt(at - self._timeout)))
+        if len(self.times) > 2 * self._capacity:
+            count = len(self.times) - self._capacity
+            self._forget(min(count, self._indexAt(at - self._timeout)))
 
     def _indexAt(self, time: int) -> int:
         return bisect_left(self.times, time)
 
     def _forget(self, count: int) -> None:
-        """Add up the whole seconds among the first ``count`` probes, and forget these."""
-        seconds = (self.times[count] - self._began) // SECOND
-        count = self._indexAt(self._began + seconds * SECOND)
-        times, took, done = self.times[:count], self._took[:count], self._series.seconds
-        for second in secondsOf(self._began, times, took, seconds, done):
-            self._series.add(second)
-        self._bursts.add(took)
+        """Forget the first ``count`` probes."""
         del self.times[:count], self._took[:count]
         self.first += count
 
@@ -115,6 +107,34 @@ class ProbeHistory:
     def unanswered(self) -> Iterator[int]:
         """The kept probes without a reply, the oldest first."""
         return (self.first + index for index, took in enumerate(self._took) if took < 0)
+
+
+class ProbeHistory(RecentProbes):
+    """
+    The probes of a whole run; see :class:`RecentProbes` for the parameter.
+    """
+
+    def __init__(self, timeout: int) -> None:
+        super().__init__(timeout, MAX_RECENT)
+        self._began = 0
+        self._series = IntervalSeries()
+        self._bursts = Bursts()
+
+    def append(self, at: int) -> None:
+        """A probe is sent."""
+        if not self.count:
+            self._began = at
+        super().append(at)
+
+    def _forget(self, count: int) -> None:
+        """Add up the whole seconds among the first ``count`` probes, and forget these."""
+        seconds = (self.times[count] - self._began) // SECOND
+        count = self._indexAt(self._began + seconds * SECOND)
+        times, took, done = self.times[:count], self._took[:count], self._series.seconds
+        for second in secondsOf(self._began, times, took, seconds, done):
+            self._series.add(second)
+        self._bursts.add(took)
+        super()._forget(count)
 
     def bursts(self) -> Bursts:
         """The bursts of losses so far."""

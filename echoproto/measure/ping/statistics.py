@@ -13,7 +13,7 @@ from enum import Enum
 
 from echoproto.measure.intervals import UNDER_WAY, Interval
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.measure.ping.history import Bursts, ProbeHistory
+from echoproto.measure.ping.history import Bursts, ProbeHistory, RecentProbes
 from echoproto.measure.ping.payload import Difference, ProbePayload, difference
 
 
@@ -52,7 +52,99 @@ class ProbeOutcome:
     sentAt: int | None = None
 
 
-class PingStatistics:
+class ReplyClassifier:
+    """
+    Numbers the probes of one target, and classifies the replies to them.
+
+    :param probes: their payloads.
+    :param timeout: nanoseconds after which a reply is late.
+    :param history: the probes that can still be identified.
+    :param counts: number of each kind; a late reply that is corrupt counts as both.
+    """
+
+    def __init__(
+        self,
+        probes: ProbePayload,
+        timeout: int,
+        history: RecentProbes,
+        counts: dict[OutcomeKind, int],
+    ) -> None:
+        self.probes = probes
+        self.timeout = timeout
+        self.counts = counts
+        self._recent = history
+        self._highest = -1
+
+    def sentAt(self, sequence: int) -> int:
+        """When a probe was sent; 0 if that is too long ago."""
+        return self._recent.sentAt(sequence)
+
+    def send(self, at: int) -> bytes:
+        """
+        Count a probe.
+
+        :param at: the time in nanoseconds, not before that of the last probe.
+        :return: its payload.
+        """
+        self._recent.append(at)
+        return self.probes.encode(self._recent.count - 1, at)
+
+    def answered(self, sequence: int) -> bool:
+        """Whether a probe has a reply."""
+        return self._recent.took(sequence) >= 0
+
+    def receive(self, reply: bytes, at: int) -> ProbeOutcome:
+        """
+        Count a received datagram.
+
+        :param at: the time in nanoseconds.
+        """
+        if not self.probes.size and not reply:
+            sequence = next(self._recent.unanswered(), None)
+        else:
+            recent = self._recent
+            sequence = self.probes.identify(reply, recent.times, recent.first)
+        return self.receiveFor(sequence, reply, at)
+
+    def receiveFor(self, sequence: int | None, reply: bytes, at: int) -> ProbeOutcome:
+        """
+        Count the reply to a known probe, as on a stream; a foreign one if that is ``None`` or was
+        sent too long ago.
+        """
+        if sequence is None or sequence not in self._recent:
+            return self._count(ProbeOutcome(OutcomeKind.FOREIGN, None, len(reply)))
+        sentAt = self.sentAt(sequence)
+        time = max(at - sentAt, 0)
+        if self.answered(sequence):
+            return self._count(
+                ProbeOutcome(OutcomeKind.DUPLICATE, sequence, len(reply), time, sentAt=sentAt)
+            )
+        kinds = []
+        sent = self.probes.encode(sequence, sentAt)
+        wrong = None if sent == reply else difference(sent, reply)
+        if wrong is not None:
+            kinds.append(OutcomeKind.CORRUPT)
+        if time > self.timeout:
+            kinds.append(OutcomeKind.LATE)
+        if sequence < self._highest:
+            kinds.append(OutcomeKind.REORDERED)
+        self._highest = max(self._highest, sequence)
+        self._addTime(sequence, time)
+        kinds = kinds or [OutcomeKind.REPLY]
+        for kind in kinds[1:]:
+            self.counts[kind] += 1
+        return self._count(ProbeOutcome(kinds[0], sequence, len(reply), time, wrong, sentAt=sentAt))
+
+    def _count(self, outcome: ProbeOutcome) -> ProbeOutcome:
+        self.counts[outcome.kind] += 1
+        return outcome
+
+    def _addTime(self, sequence: int, time: int) -> None:
+        """A probe has its first reply."""
+        self._recent.settle(sequence, time)
+
+
+class PingStatistics(ReplyClassifier):
     """
     Counts and times of the probes of one target.
 
@@ -61,7 +153,6 @@ class PingStatistics:
     :ivar sent: probes so far; at the end without those that were still under way.
     :ivar received: number of these with a reply, right or wrong, in time or late.
     :ivar dropped: number of replies that our full receive buffer dropped.
-    :ivar counts: number of each kind; a late reply that is corrupt counts as both.
     :ivar times: round-trip times of the first reply to each probe.
     :ivar variation: absolute differences of the round-trip times of consecutive probes
         (inter-packet delay variation, RFC 3393).
@@ -70,17 +161,14 @@ class PingStatistics:
     """
 
     def __init__(self, probes: ProbePayload, timeout: int) -> None:
-        self.probes = probes
-        self.timeout = timeout
+        self._history = ProbeHistory(timeout)
+        super().__init__(probes, timeout, self._history, dict.fromkeys(OutcomeKind, 0))
         self.received = self.dropped = 0
-        self.counts = dict.fromkeys(OutcomeKind, 0)
         self.times = LatencyHistogram()
         self.variation = LatencyHistogram()
         self.jitter = 0.0
-        self._history = ProbeHistory(timeout)
         self._underWay = 0
         self._reasons: Counter[str] = Counter()
-        self._highest = -1
         self._last: int | None = None
 
     @property
@@ -92,10 +180,6 @@ class PingStatistics:
     def lost(self) -> int:
         """Probes without a reply so far, except for replies that our receive buffer dropped."""
         return max(self.sent - self.received - self.dropped, 0)
-
-    def sentAt(self, sequence: int) -> int:
-        """When a probe was sent; 0 if that is too long ago."""
-        return self._history.sentAt(sequence)
 
     @property
     def lossRatio(self) -> float:
@@ -115,16 +199,6 @@ class PingStatistics:
         """The width of the intervals of the run in nanoseconds, and the intervals."""
         return self._history.intervals()
 
-    def send(self, at: int) -> bytes:
-        """
-        Count a probe.
-
-        :param at: the time in nanoseconds, not before that of the last probe.
-        :return: its payload.
-        """
-        self._history.append(at)
-        return self.probes.encode(self._history.count - 1, at)
-
     def dismiss(self, sequence: int, at: int) -> None:
         """
         The run ends: ignore a probe without a reply if that could still arrive, as others took
@@ -136,60 +210,11 @@ class PingStatistics:
             self._history.settle(sequence, UNDER_WAY)
             self._underWay += 1
 
-    def answered(self, sequence: int) -> bool:
-        """Whether a probe has a reply."""
-        return self._history.took(sequence) >= 0
-
     def lose(self, sequence: int, reason: str) -> ProbeOutcome:
         """Count a probe as lost; its reply is late if it arrives after all."""
         self.counts[OutcomeKind.LOST] += 1
         self._reasons[reason] += 1
         return ProbeOutcome(OutcomeKind.LOST, sequence, reason=reason, sentAt=self.sentAt(sequence))
-
-    def receive(self, reply: bytes, at: int) -> ProbeOutcome:
-        """
-        Count a received datagram.
-
-        :param at: the time in nanoseconds.
-        """
-        if not self.probes.size and not reply:
-            sequence = next(self._history.unanswered(), None)
-        else:
-            history = self._history
-            sequence = self.probes.identify(reply, history.times, history.first)
-        return self.receiveFor(sequence, reply, at)
-
-    def receiveFor(self, sequence: int | None, reply: bytes, at: int) -> ProbeOutcome:
-        """
-        Count the reply to a known probe, as on a stream; a foreign one if that is ``None`` or was
-        sent too long ago.
-        """
-        if sequence is None or sequence not in self._history:
-            return self._count(ProbeOutcome(OutcomeKind.FOREIGN, None, len(reply)))
-        sentAt = self.sentAt(sequence)
-        time = max(at - sentAt, 0)
-        if self.answered(sequence):
-            return self._count(
-                ProbeOutcome(OutcomeKind.DUPLICATE, sequence, len(reply), time, sentAt=sentAt)
-            )
-        kinds = []
-        sent = self.probes.encode(sequence, sentAt)
-        wrong = None if sent == reply else difference(sent, reply)
-        if wrong is not None:
-            kinds.append(OutcomeKind.CORRUPT)
-        if time > self.timeout:
-            kinds.append(OutcomeKind.LATE)
-        if sequence < self._highest:
-            kinds.append(OutcomeKind.REORDERED)
-        self._addTime(sequence, time)
-        kinds = kinds or [OutcomeKind.REPLY]
-        for kind in kinds[1:]:
-            self.counts[kind] += 1
-        return self._count(ProbeOutcome(kinds[0], sequence, len(reply), time, wrong, sentAt=sentAt))
-
-    def _count(self, outcome: ProbeOutcome) -> ProbeOutcome:
-        self.counts[outcome.kind] += 1
-        return outcome
 
     def _addTime(self, sequence: int, time: int) -> None:
         self.received += 1
@@ -197,8 +222,7 @@ class PingStatistics:
         if self._last is not None:
             self.jitter += (abs(time - self._last) - self.jitter) / 16
         self._last = time
-        self._highest = max(self._highest, sequence)
-        self._history.settle(sequence, time)
+        super()._addTime(sequence, time)
         for neighbour in (sequence - 1, sequence + 1):
             if self.answered(neighbour):
                 self.variation.add(abs(time - self._history.took(neighbour)))

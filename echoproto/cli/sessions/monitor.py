@@ -1,0 +1,122 @@
+"""
+The run of ``echoproto monitor``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+from typing import Any
+
+import click
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+
+from echoproto.cli.exitcodes import OK
+from echoproto.cli.monitor import MonitorOptions
+from echoproto.errors import StartupError
+from echoproto.monitor.monitor import Monitor
+from echoproto.monitor.settings import loadSettings, summaryOf
+from echoproto.processes.resources import raiseDescriptorLimit
+from echoproto.reactors import install
+from echoproto.server.acceptguard import guardAccepting
+from echoproto.server.config.listener import Listener
+from echoproto.server.monitoring.log import addressText
+from echoproto.server.notifier import Notifier, Watchdog
+from echoproto.server.options import statusListener
+from echoproto.server.ports import LISTEN_ERRORS, Platform, explainListenError
+from echoproto.server.runner import runForeground, startLog
+from echoproto.server.signals import resetSignals
+from echoproto.status.site import StatusSite
+
+
+def checkFile(options: MonitorOptions) -> int:
+    """Check the file; returns the exit status."""
+    click.echo(f"{options.file}: {summaryOf(loadSettings(options.file))}")
+    return OK
+
+
+def runMonitor(options: MonitorOptions) -> int:
+    """Probe until stopped; returns the exit status."""
+    load = partial(loadSettings, options.file)
+    settings, listener = load(), statusListener(options.status)
+    resetSignals()
+    raiseDescriptorLimit()
+    reactor = install.installClientReactor()
+    startLog(options.log_format)
+    monitor = Monitor(reactor, load, settings)
+    return runForeground(reactor, MonitorProgram(reactor, monitor, listener))
+
+
+class MonitorProgram(Service):
+    """
+    A monitor with its status listener, signals and notifications to systemd.
+
+    :param reactor: runs everything.
+    :param monitor: the monitor.
+    :param listener: where the status listener is opened.
+    :param machine: opens it, and handles signals.
+    :param notifier: notifies systemd; by default the process's own.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,  # has many interfaces
+        monitor: Monitor,
+        listener: Listener,
+        machine: Platform | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._monitor = monitor
+        self._listener = listener
+        self._machine = machine if machine is not None else Platform()
+        self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
+        self._watchdog = Watchdog(reactor, self._notifier)
+        self._port: Any = None  # an IListeningPort, once it is open
+
+    def privilegedStartService(self) -> None:
+        """
+        Open the status listener.
+
+        :raise StartupError: it cannot be opened.
+        """
+        self._machine.postponeStop(self._reactor)
+        site: Any = StatusSite(self._reactor, self._monitor)
+        try:
+            self._port = self._machine.openStream(self._reactor, self._listener, site)
+        except LISTEN_ERRORS as error:
+            raise StartupError(explainListenError(self._listener, error)) from error
+        guardAccepting(self._port, self._reactor, f"status on {self._listener.displayName}")
+
+    def startService(self) -> None:
+        """Begin to probe."""
+        Service.startService(self)
+        self._machine.ignoreRotation()
+        self._machine.onSignal(self._reactor, signal.SIGHUP, self._reload)
+        self._watchdog.start()
+        self._monitor.startService()
+        self._reactor.callWhenRunning(self._announce)
+
+    def _announce(self) -> None:
+        place = f"{self._listener.carrier} {addressText(self._port.getHost())}"
+        self._log.info("status is listening on {place}", place=place)
+        self._notifier.ready("probing")
+
+    def _reload(self) -> None:
+        self._notifier.reloading()
+        self._monitor.reload()
+        self._notifier.ready("probing")
+
+    def stopService(self) -> Deferred[None]:
+        """Stop; returns when the listener is closed."""
+        Service.stopService(self)
+        self._notifier.stopping()
+        self._watchdog.stop()
+        self._monitor.stopService()
+        self._notifier.close()
+        return maybeDeferred(self._port.stopListening)

@@ -1,0 +1,288 @@
+"""
+Probes one target at its interval, for ever.
+
+It keeps the last probes only, and has no timer per probe: :meth:`Prober.sweep` is called
+periodically, and counts the probes whose wait is over. Replies are classified as by ``ping``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from echoproto.errors import EchoprotoError
+from echoproto.measure.ping.channel import PingChannel
+from echoproto.measure.ping.history import RecentProbes
+from echoproto.measure.ping.payload import ProbePayload
+from echoproto.measure.ping.pinger import NOT_READ
+from echoproto.measure.ping.schedule import ProbeSchedule
+from echoproto.measure.ping.statistics import ReplyClassifier
+from echoproto.monitor.counters import TargetCounters
+from echoproto.monitor.settings import TargetSettings
+from echoproto.status.histogram import Histogram
+from echoproto.targets.endpoints import makeTarget
+from echoproto.targets.failures import describeFailure, sendErrorReason
+from echoproto.targets.interfaces import IReplyReceiver
+from echoproto.units import SECOND, seconds
+
+#: Seconds between two calls of :meth:`Prober.sweep`.
+SWEEP_INTERVAL = 1.0
+
+#: Seconds until another attempt if a target could not be made, as its name was not found.
+RETRY_DELAY = 5.0
+
+#: Nanoseconds of the longest lookup.
+LOOKUP_TIME = 10 * SECOND
+
+#: Probes whose late replies are still recognized, at least.
+MIN_RECENT = 64
+
+
+@implementer(IReplyReceiver)
+class _ProbeConnection:
+    """
+    A connection, or a datagram port, with the probes that it has sent.
+
+    :ivar channel: sends them.
+    :ivar address: the address of the target when it was opened.
+    :ivar awaited: on a stream, the probes without a reply, in their order.
+    """
+
+    def __init__(self, prober: Prober, target: Any, wait: int) -> None:
+        self.channel = PingChannel(target, self, prober.reactor, wait)
+        self.awaited: deque[int] = deque()
+        self.address = ""
+        self.isRetired = False
+        self._prober = prober
+
+    def send(self, sequence: int, probe: bytes) -> None:
+        """Send a probe; raises as :meth:`.IChannel.send` does."""
+        if self.channel.isOrdered:
+            self.awaited.append(sequence)
+        self.channel.send(probe)
+
+    def retire(self) -> bool:
+        """Send no more; returns whether it was closed, as no reply is awaited."""
+        self.isRetired = True
+        if self.awaited or not self.channel.isOrdered:
+            return False
+        self.channel.end(True)
+        return True
+
+    def end(self) -> None:
+        """Close it at once."""
+        self.channel.end(not self.awaited)
+
+    def replyReceived(self, reply: bytes) -> None:
+        """See :class:`.IReplyReceiver`."""
+        # In this order, so that a pause between the two cannot make a round trip too short.
+        waited = self.channel.waited
+        at = self._prober.monotonicNs() - waited
+        self._prober.reason = ""
+        if not self.channel.isOrdered:
+            self._prober.classifier.receive(reply, at)
+            return
+        sequence = self.awaited.popleft() if self.awaited else None
+        self._prober.classifier.receiveFor(sequence, reply, at)
+        if not self.awaited and (self.isRetired or self._prober.settings.reconnect):
+            self._prober.finished(self)
+
+    def connectionLost(self, reason: str) -> None:
+        """See :class:`.IReplyReceiver`."""
+        if self.channel.lost():
+            self.awaited.clear()
+            self._prober.finished(self)
+        self._prober.reason = reason
+
+
+class Prober:
+    """
+    The probing of one target.
+
+    :param reactor: connects, looks names up, and calls later.
+    :param settings: how to probe it.
+    :param counters: its figures.
+    :param lateness: counts by how many seconds probes were late.
+    :param monotonicNs: a monotonic clock, in nanoseconds.
+    :param session: four bytes that distinguish the probes of this run from others.
+    :ivar reason: the last fault since the last reply, which is why probes are lost.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,  # has the interfaces that the target needs
+        settings: TargetSettings,
+        counters: TargetCounters,
+        lateness: Histogram,
+        monotonicNs: Callable[[], int],
+        session: bytes,
+    ) -> None:
+        self.reactor = reactor
+        self.settings = settings
+        self.counters = counters
+        self.monotonicNs = monotonicNs
+        self.reason = ""
+        # Those of the wait and of three sweeps, and as many again, are not counted yet at most.
+        unsettled = (settings.wait + 3 * round(SWEEP_INTERVAL * SECOND)) // settings.interval
+        self._recent = RecentProbes(0, max(MIN_RECENT, 2 * unsettled))
+        payload = ProbePayload(session, settings.size)
+        self.classifier = ReplyClassifier(payload, settings.wait, self._recent, counters.counts)
+        self._settled = 0
+        self._lateness = lateness
+        self._schedule = ProbeSchedule(settings.interval)
+        self._target: Any = None
+        self._making: Deferred[Any] | None = None
+        self._retryAt = 0
+        self._failedLookups = 0
+        self._connection: _ProbeConnection | None = None
+        self._retired: deque[tuple[int, _ProbeConnection]] = deque()
+        self._next: IDelayedCall | None = None
+        self._isOver = False
+
+    def start(self, share: float) -> None:
+        """
+        Begin.
+
+        :param share: the share of the interval after which the first probe is sent.
+        """
+        self._makeTarget()
+        delay = round(self.settings.interval * share)
+        self._schedule.due = self.monotonicNs() + delay
+        self._later(delay)
+
+    def stop(self) -> None:
+        """End now; probes whose wait is not over are not counted."""
+        self._isOver = True
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+        if self._making is not None:
+            self._making.cancel()
+        for _, connection in self._retired:
+            connection.end()
+        self._retired.clear()
+        if self._connection is not None:
+            self._connection.end()
+
+    def sweep(self, readAt: int) -> None:
+        """
+        Count the probes whose wait is over, and look the name up again if that is due.
+
+        :param readAt: a time before which all replies have been read.
+        """
+        limit = readAt - self.settings.wait
+        recent, counters = self._recent, self.counters
+        while self._settled < recent.count and recent.sentAt(self._settled) <= limit:
+            took = recent.took(self._settled)
+            if not 0 <= took <= self.settings.wait:
+                took = -1
+                counters.reason = self.reason or f"no reply in {seconds(self.settings.wait)}"
+            counters.settle(recent.sentAt(self._settled), took)
+            self._settled += 1
+        while self._retired and self._retired[0][0] <= limit:
+            self._retired.popleft()[1].end()
+        if self._target is not None:
+            host = self._target.host
+            host.refresh()
+            counters.failedLookups += host.failedLookups - self._failedLookups
+            self._failedLookups = host.failedLookups
+            counters.address = host.address
+        elif self._making is None and self.monotonicNs() >= self._retryAt:
+            self._makeTarget()
+
+    # The target
+
+    def _makeTarget(self) -> None:
+        settings = self.settings
+        making = self._making = makeTarget(
+            self.reactor,
+            settings.target,
+            settings.size,
+            self.monotonicNs,
+            settings.connect,
+            LOOKUP_TIME,
+        )
+        making.addCallbacks(self._made, self._notMade)
+
+    def _made(self, target: Any) -> None:
+        self._making, self._target = None, target
+        self.reason, self.counters.address = "", target.address
+
+    def _notMade(self, failure: Failure) -> None:
+        self._making = None
+        if not failure.check(CancelledError):
+            self.counters.failedLookups += bool(failure.check(DNSLookupError))
+            self.reason = describeFailure(failure)
+            self._retryAt = self.monotonicNs() + round(RETRY_DELAY * SECOND)
+
+    # Probes
+
+    def _later(self, delay: int) -> None:
+        self._next = self.reactor.callLater(max(delay, 0) / SECOND, self._probe)
+
+    def _probe(self) -> None:
+        """Send a probe, over a new connection if necessary."""
+        now = self.monotonicNs()
+        self._schedule.called(now)
+        self._lateness.add(max(self._schedule.lateness, 0) / SECOND)
+        connection = self._connection
+        if connection is not None and (
+            self.settings.reconnect or connection.address != self._target.address
+        ):
+            self._connection = None
+            if not connection.retire():
+                self._retired.append((now, connection))
+        if self._target is None and not self.reason:
+            # Its first lookup is under way.
+            self._later(self._schedule.advance(now))
+        elif self._target is None:
+            self._fail(self.reason)
+        elif self._connection is not None:
+            self._send(self._connection)
+        else:
+            self._open()
+
+    def _open(self) -> None:
+        connection = self._connection = _ProbeConnection(self, self._target, self.settings.wait)
+        connection.channel.open().addCallbacks(lambda _: self._opened(connection), self._notOpened)
+
+    def _opened(self, connection: _ProbeConnection) -> None:
+        channel, connection.address = connection.channel, self._target.address
+        if channel.connecting.count:
+            took = channel.connecting.maximum + channel.securing.maximum
+            self.counters.connecting.add(took / SECOND)
+        self._send(connection)
+
+    def _notOpened(self, failure: Failure) -> None:
+        self._connection = None
+        if not self._isOver:
+            self._fail(describeFailure(failure))
+
+    def _send(self, connection: _ProbeConnection) -> None:
+        probe = self.classifier.send(self.monotonicNs())
+        if connection.channel.isBlocked:
+            self.reason = NOT_READ
+        else:
+            try:
+                connection.send(self._recent.count - 1, probe)
+            except (OSError, EchoprotoError) as error:
+                self.reason = sendErrorReason(error)
+        self._later(self._schedule.advance(self.monotonicNs()))
+
+    def _fail(self, reason: str) -> None:
+        """Count a probe that cannot be sent: it has no reply when its wait is over."""
+        self.reason = reason
+        self.classifier.send(self.monotonicNs())
+        self._later(self._schedule.advance(self.monotonicNs()))
+
+    def finished(self, connection: _ProbeConnection) -> None:
+        """A connection is of no more use: close it, unless it is lost."""
+        if connection is self._connection:
+            self._connection = None
+        connection.end()

@@ -1,0 +1,153 @@
+"""
+The file of a monitor: TOML, with the targets and how each is probed.
+
+Keys at the top level are defaults of all targets. Every fault is one line: the file, the target,
+the cause and the remedy.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from echoproto.errors import StartupError
+from echoproto.monitor.values import PARSERS, InvalidSetting, parseURLs
+from echoproto.targets.connectoptions import ConnectOptions
+from echoproto.targets.target import Target, parseTarget
+from echoproto.units import SECOND
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+#: Upper bounds of the histograms in seconds: from a machine nearby to the other side of the world.
+BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """
+    How a target is probed. Times are in nanoseconds.
+
+    :ivar target: the target.
+    :ivar labels: further labels of its metrics, with their values.
+    :ivar interval: time between two probes.
+    :ivar wait: limit for each reply, and for each connection.
+    :ivar size: bytes of a probe.
+    :ivar buckets: upper bounds of its histograms, in seconds.
+    :ivar reconnect: whether each probe has a new connection.
+    :ivar connect: how to connect.
+    """
+
+    target: Target
+    labels: tuple[tuple[str, str], ...]
+    interval: int
+    wait: int
+    size: int
+    buckets: tuple[float, ...]
+    reconnect: bool
+    connect: ConnectOptions
+
+    @property
+    def key(self) -> tuple[tuple[str, str], ...]:
+        """All labels of its metrics: those of no other target are the same."""
+        return (("target", self.target.text), *self.labels)
+
+
+def loadSettings(path: str) -> list[TargetSettings]:
+    """
+    Read a file.
+
+    :return: its targets, in their order; at least one.
+    :raise StartupError: it cannot be read, or is invalid.
+    """
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+        return _parse(document)
+    except OSError as error:
+        raise StartupError(f"{path}: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise StartupError(f"{path}: invalid TOML: {error}") from None
+    except ValueError as error:
+        raise StartupError(f"{path}: {error}") from None
+
+
+def _parse(document: Mapping[str, Any]) -> list[TargetSettings]:
+    tables = document.get("target", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InvalidSetting("target: each target is a table [[target]]")
+    defaults = {name: value for name, value in document.items() if name != "target"}
+    common = _values(defaults, PARSERS)
+    found: dict[object, TargetSettings] = {}
+    for number, table in enumerate(tables, 1):
+        try:
+            for settings in _targetSettings(table, common):
+                if settings.key in found:
+                    raise InvalidSetting("the same target again; a label can distinguish the two")
+                found[settings.key] = settings
+        except ValueError as error:
+            place = table.get("url", "without a url")
+            raise InvalidSetting(f"target {number} ({place}): {error}") from None
+    if not found:
+        raise InvalidSetting('no target; add [[target]] and url = "udp://HOST:PORT"')
+    return list(found.values())
+
+
+def _targetSettings(
+    table: Mapping[str, Any], common: Mapping[str, Any]
+) -> Iterator[TargetSettings]:
+    """The targets of a table, one for each of its URLs."""
+    own = _values({"url": None, **table}, {**PARSERS, "url": parseURLs})
+    values = {**common, **own}
+    labels = {**common.get("labels", {}), **own.get("labels", {})}
+    family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(values.get("family", 0), socket.AF_UNSPEC)
+    connect = ConnectOptions(
+        family,
+        values.get("source", ""),
+        values.get("ca", ""),
+        not values.get("insecure", False),
+        lookupLifetime=values.get("lookup", 60 * SECOND) / SECOND,
+    )
+    for url in own["url"]:
+        target, size = parseTarget(url), values.get("size", 64)
+        if target.carrier != "udp" and size < 1:
+            raise InvalidSetting("size: an empty probe has no echo on a stream; use 1 or more")
+        yield TargetSettings(
+            target,
+            tuple(sorted(labels.items())),
+            values.get("interval", SECOND),
+            values.get("wait", 2 * SECOND),
+            size,
+            values.get("buckets", BUCKETS),
+            values.get("reconnect", False),
+            connect,
+        )
+
+
+def _values(
+    table: Mapping[str, Any], parsers: Mapping[str, Callable[[Any], Any]]
+) -> dict[str, Any]:
+    """The parsed values of a table."""
+    found = {}
+    for name, value in table.items():
+        if name not in parsers:
+            similar = get_close_matches(name, parsers, 1)
+            remedy = f"did you mean {similar[0]}?" if similar else f"known: {', '.join(parsers)}"
+            raise InvalidSetting(f"unknown key {name!r} ({remedy})")
+        try:
+            found[name] = parsers[name](value)
+        except ValueError as error:
+            raise InvalidSetting(f"{name}: {error}") from None
+    return found
+
+
+def summaryOf(settings: Sequence[TargetSettings]) -> str:
+    """The number of targets and of all their probes in a second, for people."""
+    rate = sum(SECOND / target.interval for target in settings)
+    return f"{len(settings)} targets, {rate:g} probes per second"
