@@ -17,8 +17,10 @@ from echoproto.cli.exitcodes import (
 from echoproto.cli.main import COMMANDS, importCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.conformance.suite import CHECKS
+from echoproto.monitor.values import PARSERS
 from tests.hostile.figures import ATTACKS
 from tests.loopback.program import ROOT
+from tests.monitor.test_metrics import monitorPage
 
 #: Options with a section of their own instead of a row.
 IN_TEXT = {"greeting", "tls-cert", "tls-key", "tls-client-ca", "status"}
@@ -27,15 +29,15 @@ IN_TEXT = {"greeting", "tls-cert", "tls-key", "tls-client-ca", "status"}
 TWISTD = {"logfile", "logger", "pidfile"}
 
 
-#: The long options of the measuring commands; ``serve`` and ``health`` have another page.
-OPTIONS = {
-    option
-    for name in COMMANDS
-    if name != "health"
-    for parameter in importCommand(name).params
-    for option in parameter.opts
-    if option.startswith("--")
-}
+def longOptions(command: str) -> set[str]:
+    """The long options of a command."""
+    parameters = importCommand(command).params
+    return {option for found in parameters for option in found.opts if option.startswith("--")}
+
+
+#: The long options of the measuring commands; ``serve``, ``health`` and ``monitor`` have other
+#: pages.
+OPTIONS = {option for name in set(COMMANDS) - {"health", "monitor"} for option in longOptions(name)}
 
 
 def page(name: str) -> str:
@@ -81,6 +83,13 @@ class OperationTests(SynchronousTestCase):
         self.assertEqual(missing, set())
         for status in (OK, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED):
             self.assertIn(f"\n| {status} | ", text)
+
+    def test_monitor(self) -> None:
+        """Every option, key and metric of the monitor is on its page."""
+        text = page("docs/monitor.md")
+        metrics = re.findall(r"^# TYPE (\w+)", monitorPage(), re.MULTILINE)
+        for name in (*longOptions("monitor") - {"--help"}, "url", *PARSERS, *metrics):
+            self.assertIn(f"`{name}", text)
 
     def test_conformance(self) -> None:
         """The table of servers contains every check."""

@@ -85,7 +85,7 @@ class TargetCounters:
     :ivar connecting: times to connect, with the TLS handshake, in seconds.
     :ivar failedLookups: lookups of its name that failed.
     :ivar lastTook: round-trip time of the last probe in nanoseconds; negative if it was lost.
-    :ivar reason: why the last lost probe was lost.
+    :ivar reason: why probes were lost last.
     :ivar address: the address in use; empty before the first lookup.
     """
 

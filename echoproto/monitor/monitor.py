@@ -90,10 +90,6 @@ class Monitor(Service):
         """The probers of all targets, in the order of the file."""
         return (self._probers[settings.key] for settings in self._settings)
 
-    def now(self) -> int:
-        """The time of the probers, in nanoseconds."""
-        return self._monotonicNs()
-
     def reload(self) -> None:
         """
         Read the file again. Targets that stay keep their figures, and those with the same settings

@@ -85,7 +85,6 @@ class _ProbeConnection:
         # In this order, so that a pause between the two cannot make a round trip too short.
         waited = self.channel.waited
         at = self._prober.monotonicNs() - waited
-        self._prober.reason = ""
         if not self.channel.isOrdered:
             self._prober.classifier.receive(reply, at)
             return
@@ -99,7 +98,7 @@ class _ProbeConnection:
         if self.channel.lost():
             self.awaited.clear()
             self._prober.finished(self)
-        self._prober.reason = reason
+        self._prober.fault(reason)
 
 
 class Prober:
@@ -112,7 +111,6 @@ class Prober:
     :param lateness: counts by how many seconds probes were late.
     :param monotonicNs: a monotonic clock, in nanoseconds.
     :param session: four bytes that distinguish the probes of this run from others.
-    :ivar reason: the last fault since the last reply, which is why probes are lost.
     """
 
     def __init__(
@@ -128,7 +126,6 @@ class Prober:
         self.settings = settings
         self.counters = counters
         self.monotonicNs = monotonicNs
-        self.reason = ""
         # Those of the wait and of three sweeps, and as many again, are not counted yet at most.
         unsettled = (settings.wait + 3 * round(SWEEP_INTERVAL * SECOND)) // settings.interval
         self._recent = RecentProbes(0, max(MIN_RECENT, 2 * unsettled))
@@ -140,6 +137,10 @@ class Prober:
         self._target: Any = None
         self._making: Deferred[Any] | None = None
         self._retryAt = 0
+        # Why there is no target.
+        self._notMadeReason = ""
+        # When the last fault was noted: probes that were sent before are lost by it.
+        self._faultAt = -1
         self._failedLookups = 0
         self._connection: _ProbeConnection | None = None
         self._retired: deque[tuple[int, _ProbeConnection]] = deque()
@@ -182,7 +183,8 @@ class Prober:
             took = recent.took(self._settled)
             if not 0 <= took <= self.settings.wait:
                 took = -1
-                counters.reason = self.reason or f"no reply in {seconds(self.settings.wait)}"
+                if recent.sentAt(self._settled) > self._faultAt:
+                    counters.reason = f"no reply in {seconds(self.settings.wait)}"
             counters.settle(recent.sentAt(self._settled), took)
             self._settled += 1
         while self._retired and self._retired[0][0] <= limit:
@@ -212,13 +214,13 @@ class Prober:
 
     def _made(self, target: Any) -> None:
         self._making, self._target = None, target
-        self.reason, self.counters.address = "", target.address
+        self.counters.address = target.address
 
     def _notMade(self, failure: Failure) -> None:
         self._making = None
         if not failure.check(CancelledError):
             self.counters.failedLookups += bool(failure.check(DNSLookupError))
-            self.reason = describeFailure(failure)
+            self._notMadeReason = describeFailure(failure)
             self._retryAt = self.monotonicNs() + round(RETRY_DELAY * SECOND)
 
     # Probes
@@ -238,11 +240,11 @@ class Prober:
             self._connection = None
             if not connection.retire():
                 self._retired.append((now, connection))
-        if self._target is None and not self.reason:
+        if self._target is None and not self._notMadeReason:
             # Its first lookup is under way.
             self._later(self._schedule.advance(now))
         elif self._target is None:
-            self._fail(self.reason)
+            self._fail(self._notMadeReason)
         elif self._connection is not None:
             self._send(self._connection)
         else:
@@ -267,19 +269,23 @@ class Prober:
     def _send(self, connection: _ProbeConnection) -> None:
         probe = self.classifier.send(self.monotonicNs())
         if connection.channel.isBlocked:
-            self.reason = NOT_READ
+            self.fault(NOT_READ)
         else:
             try:
                 connection.send(self._recent.count - 1, probe)
             except (OSError, EchoprotoError) as error:
-                self.reason = sendErrorReason(error)
+                self.fault(sendErrorReason(error))
         self._later(self._schedule.advance(self.monotonicNs()))
 
     def _fail(self, reason: str) -> None:
         """Count a probe that cannot be sent: it has no reply when its wait is over."""
-        self.reason = reason
         self.classifier.send(self.monotonicNs())
+        self.fault(reason)
         self._later(self._schedule.advance(self.monotonicNs()))
+
+    def fault(self, reason: str) -> None:
+        """Note why the probes without a reply will be lost."""
+        self.counters.reason, self._faultAt = reason, self.monotonicNs()
 
     def finished(self, connection: _ProbeConnection) -> None:
         """A connection is of no more use: close it, unless it is lost."""

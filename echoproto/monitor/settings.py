@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
 from echoproto.errors import StartupError
@@ -20,10 +21,8 @@ from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+#: The standard library's parser, or on Python 3.10 the package that it was.
+_toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 #: Upper bounds of the histograms in seconds: from a machine nearby to the other side of the world.
 BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -68,11 +67,11 @@ def loadSettings(path: str) -> list[TargetSettings]:
     """
     try:
         with open(path, "rb") as file:
-            document = tomllib.load(file)
+            document = _toml.load(file)
         return _parse(document)
     except OSError as error:
         raise StartupError(f"{path}: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
+    except _toml.TOMLDecodeError as error:
         raise StartupError(f"{path}: invalid TOML: {error}") from None
     except ValueError as error:
         raise StartupError(f"{path}: {error}") from None

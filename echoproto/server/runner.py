@@ -10,7 +10,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
+from twisted.logger import (
+    FilteringLogObserver,
+    Logger,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
 
 from echoproto.server.monitoring.jsonlog import jsonLines
 from echoproto.server.monitoring.logstream import logStream
@@ -18,16 +25,22 @@ from echoproto.server.monitoring.logstream import logStream
 _log = Logger()
 
 
-def startLog(form: str, isShared: bool = False) -> None:
+def startLog(form: str, isShared: bool = False, isBrief: bool = False) -> None:
     """
     Log to standard output.
 
     :param form: ``text`` for people or ``json`` for programs.
     :param isShared: whether other processes write there too; see
         :mod:`echoproto.server.monitoring.logstream`.
+    :param isBrief: whether to leave out Twisted's own lines, such as one for each port, but
+        warnings.
     """
     stream: Any = logStream(isShared)
     observer = jsonLines(isShared) if form == "json" else textFileLogObserver(stream)
+    if isBrief:
+        levels = LogLevelFilterPredicate(LogLevel.warn)
+        levels.setLogLevelForNamespace("echoproto", LogLevel.info)
+        observer = FilteringLogObserver(observer, [levels])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     sys.unraisablehook = logUnraisable
 

@@ -14,6 +14,7 @@ from echoproto.processes.resources import (
     memoryLimit,
     processorLimit,
     processors,
+    raiseDescriptorLimit,
 )
 
 
@@ -98,3 +99,13 @@ class DescriptorLimitTests(SynchronousTestCase):
     def test_soft(self) -> None:
         """The current limit counts."""
         self.assertEqual(descriptorLimit(), (getrlimit(RLIMIT_NOFILE)[0], "RLIMIT_NOFILE"))
+
+
+class DescriptorTests(SynchronousTestCase):
+    def test_raised(self) -> None:
+        """The limit of descriptors is raised to the one that needs privileges to be raised."""
+        calls: list[object] = []
+        self.patch(module, "getrlimit", lambda kind: (1024, 4096))
+        self.patch(module, "setrlimit", lambda *arguments: calls.append(arguments))
+        raiseDescriptorLimit()
+        self.assertEqual(calls, [(RLIMIT_NOFILE, (4096, 4096))])

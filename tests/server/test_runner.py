@@ -57,6 +57,22 @@ class LogTests(SynchronousTestCase):
             )
             self.assertIn(expected, made.stdout)
 
+    def test_brief(self) -> None:
+        """A brief log has the lines of this package, and of Twisted only warnings."""
+        program = (
+            "from echoproto.server.runner import startLog\n"
+            "from twisted.logger import Logger\n"
+            "startLog('text', isBrief=True)\n"
+            "Logger('twisted.x').info('left out'); Logger('twisted.x').warn('warning')\n"
+            "Logger('echoproto.x').info('own')\n"
+        )
+        made = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(
+            [line.split()[-1] for line in made.stdout.splitlines()], ["warning", "own"]
+        )
+
     def test_unraisable(self) -> None:
         """What Python cannot raise, such as a finalizer's exception, is logged in one line."""
         program = (

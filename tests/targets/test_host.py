@@ -47,6 +47,16 @@ class ResolvedHostTests(SynchronousTestCase):
         self.lookups[0].callback(["192.0.2.2"])
         self.assertEqual(host.addresses, ("192.0.2.2",))
 
+    def test_lifetime(self) -> None:
+        """The addresses may be used for longer; lookups that fail are counted."""
+        host = ResolvedHost(["192.0.2.1"], self.clock, self.lookUp, 60.0)
+        for seconds, lookups in ((59, 0), (1, 1)):
+            self.clock.advance(seconds)
+            host.refresh()
+            self.assertEqual(len(self.lookups), lookups)
+        self.lookups[0].errback(DNSLookupError())
+        self.assertEqual((host.failedLookups, host.address), (1, "192.0.2.1"))
+
     def test_sameAddresses(self) -> None:
         """The same addresses in another order do not change the one in use; nor does a failure."""
         host = ResolvedHost(["192.0.2.1", "192.0.2.2"], self.clock, self.lookUp)

@@ -42,10 +42,12 @@ def runMonitor(options: MonitorOptions) -> int:
     """Probe until stopped; returns the exit status."""
     load = partial(loadSettings, options.file)
     settings, listener = load(), statusListener(options.status)
+    if listener.layers.proxy is not None:
+        raise StartupError("--status: proxy= is for servers; use a listener without it")
     resetSignals()
     raiseDescriptorLimit()
     reactor = install.installClientReactor()
-    startLog(options.log_format)
+    startLog(options.log_format, isBrief=True)
     monitor = Monitor(reactor, load, settings)
     return runForeground(reactor, MonitorProgram(reactor, monitor, listener))
 

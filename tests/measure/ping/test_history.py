@@ -3,7 +3,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.ping import history
-from echoproto.measure.ping.history import Bursts, ProbeHistory
+from echoproto.measure.ping.history import Bursts, ProbeHistory, RecentProbes
 from echoproto.units import SECOND
 
 MS = SECOND // 1000
@@ -38,11 +38,24 @@ class ProbeHistoryTests(SynchronousTestCase):
         self.assertEqual(next(self.kept.unanswered()), 0)
 
 
+class RecentProbesTests(SynchronousTestCase):
+    def test_capacity(self) -> None:
+        """At least as many probes as the capacity are kept, and at most twice as many."""
+        kept = RecentProbes(0, 10)
+        for number in range(100):
+            kept.append(number)
+            kept.settle(number, 7)
+            self.assertLessEqual(len(kept.times), 20)
+            self.assertGreaterEqual(len(kept.times), min(number + 1, 10))
+        self.assertEqual((kept.count, kept.sentAt(99), kept.took(99)), (100, 99, 7))
+        self.assertEqual((kept.sentAt(0), kept.took(0), 0 in kept), (0, -1, False))
+
+
 class BurstsTests(SynchronousTestCase):
     def test_parts(self) -> None:
         """A burst may continue from forgotten probes into recent ones."""
         bursts = Bursts()
         bursts.add([1, -1, -1])
         found = bursts.extended([-1, 5, -1])
-        self.assertEqual((found.count, found.longest), (2, 3))
+        self.assertEqual((found.count, found.longest, found.length), (2, 3, 1))
         self.assertEqual((bursts.count, bursts.longest), (1, 2))

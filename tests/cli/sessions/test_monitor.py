@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+from twisted.logger import capturedLogs, formatEvent
+from zope.interface.verify import verifyObject
+
+from echoproto.cli.sessions import monitor as module
+from echoproto.cli.sessions.monitor import MonitorProgram
+from echoproto.errors import StartupError
+from echoproto.monitor.monitor import Monitor
+from echoproto.server.notifier import Notifier
+from echoproto.server.options import statusListener
+from echoproto.status.state import IState
+from tests.cli.commandcase import CommandTestCase
+from tests.monitor.test_settings import settingsOf
+from tests.server.fakemachine import FakeMachine, failed
+
+TARGETS = '[[target]]\nurl = "udp://127.0.0.1:7"\ninterval = "100ms"'
+
+
+class RecordingNotifier(Notifier):
+    """Records the notifications to systemd."""
+
+    def __init__(self) -> None:
+        super().__init__({}, 1)
+        self.sent: list[str] = []
+
+    def notify(self, *assignments: str) -> None:
+        self.sent.append(assignments[0].partition("=")[0])
+
+
+class MonitorSessionTests(CommandTestCase):
+    command = "monitor"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = Path(self.mktemp())
+        self.path.write_text(TARGETS)
+
+    def test_check(self) -> None:
+        """A valid file is described; of an invalid one the fault is reported."""
+        ended = self.ended("--check", str(self.path))
+        self.assertEqual(
+            (ended.status, ended.output), (0, f"{self.path}: 1 targets, 10 probes per second\n")
+        )
+        self.path.write_text("x = 1")
+        ended = self.ended("--check", str(self.path))
+        self.assertEqual((ended.status, ended.output), (2, ""))
+        self.assertIn(f"echoproto monitor: {self.path}: unknown key 'x'", ended.errors)
+
+    def test_run(self) -> None:
+        """The targets of the file are probed until a stop; the log is brief."""
+        ran: list[Any] = []
+
+        def runForeground(reactor: object, program: object) -> int:
+            ran.append(program)
+            return 0
+
+        self.patch(module, "resetSignals", lambda: ran.append("signals"))
+        self.patch(module, "raiseDescriptorLimit", lambda: ran.append("descriptors"))
+        self.patch(module, "startLog", lambda form, isBrief: ran.append((form, isBrief)))
+        self.patch(module, "runForeground", runForeground)
+        self.assertEqual(self.ended("--log-format", "json", str(self.path)).status, 0)
+        self.assertEqual(ran[:3], ["signals", "descriptors", ("json", True)])
+        self.assertIsInstance(ran[3], MonitorProgram)
+
+    def test_proxy(self) -> None:
+        """The status listener reads no PROXY header."""
+        ended = self.ended("--status", "tcp:9110:proxy=any", str(self.path))
+        self.assertEqual(ended.status, 2)
+        self.assertIn("--status: proxy= is for servers", ended.errors)
+
+
+class MonitorProgramTests(CommandTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.fake = FakeMachine()
+        self.notifier = RecordingNotifier()
+        self.monitor = Monitor(self.reactor, lambda: [settingsOf()], [settingsOf()])
+        self.program = MonitorProgram(
+            self.reactor,
+            self.monitor,
+            statusListener("9110"),
+            self.fake.machine(),
+            self.notifier,
+        )
+
+    def test_life(self) -> None:
+        """It opens its listener, probes, reloads on SIGHUP, and stops; systemd is notified."""
+        verifyObject(IState, self.monitor)
+        self.program.privilegedStartService()
+        with capturedLogs() as logged:
+            self.program.startService()
+            for call, arguments, named in self.reactor.whenRunningHooks:
+                call(*arguments, **named)
+            self.fake.signals[signal.SIGHUP]()
+        lines = [formatEvent(event) for event in logged]
+        self.assertIn("probing 1 targets, 1 probes per second", lines)
+        self.assertTrue(any(line.startswith("status is listening on tcp ") for line in lines))
+        self.assertEqual(self.fake.calls, ["postponeStop", "ignoreRotation"])
+        self.assertTrue(self.monitor.ready())
+        self.successResultOf(self.program.stopService())
+        [(port, _)] = self.fake.opened
+        self.assertEqual((port.closed, self.monitor.ready()), ("stopped", False))
+        self.assertEqual(self.notifier.sent, ["READY", "RELOADING", "READY", "STOPPING"])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_notOpened(self) -> None:
+        """A listener that cannot be opened is one line."""
+        self.fake.failing["9110"] = failed(98)
+        with self.assertRaisesRegex(StartupError, "^status cannot listen on .*9110.*; stop the "):
+            self.program.privilegedStartService()
+
+    def test_ownMachine(self) -> None:
+        """By default it is on this machine, and notifies this process's systemd."""
+        program = MonitorProgram(self.reactor, self.monitor, statusListener("9110"))
+        self.assertIsInstance(program._notifier, Notifier)

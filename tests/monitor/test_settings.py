@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.errors import StartupError
+from echoproto.monitor.settings import BUCKETS, TargetSettings, loadSettings, summaryOf
+from echoproto.targets.connectoptions import ConnectOptions
+from echoproto.targets.target import parseTarget
+from echoproto.units import SECOND
+
+
+def settingsOf(
+    url: str = "udp://127.0.0.1:7",
+    interval: int = SECOND,
+    wait: int = 2 * SECOND,
+    size: int = 64,
+    buckets: tuple[float, ...] = BUCKETS,
+    reconnect: bool = False,
+    lookup: float = 60.0,
+) -> TargetSettings:
+    """Settings of a target for tests."""
+    connect = ConnectOptions(lookupLifetime=lookup)
+    return TargetSettings(parseTarget(url), (), interval, wait, size, buckets, reconnect, connect)
+
+
+class SettingsTests(SynchronousTestCase):
+    def load(self, text: str) -> list[TargetSettings]:
+        self.path = Path(self.mktemp())
+        self.path.write_text(text)
+        return loadSettings(str(self.path))
+
+    def test_defaults(self) -> None:
+        """A target needs only a URL."""
+        [found] = self.load('[[target]]\nurl = "udp://127.0.0.1:7"')
+        self.assertEqual(found, settingsOf())
+        self.assertEqual(found.key, (("target", "udp://127.0.0.1:7"),))
+
+    def test_keys(self) -> None:
+        """Keys at the top are defaults; a target has its own, and the labels of both."""
+        first, second, third = self.load(
+            """
+            interval = "100ms"
+            labels = { site = "lab", role = "edge" }
+            [[target]]
+            url = ["udp://lab1:7", "lab2"]
+            labels = { role = "core" }
+            [[target]]
+            url = "tls://lab3:7"
+            interval = 5
+            wait = "1s"
+            size = 100
+            buckets = [0.5, 1]
+            reconnect = true
+            lookup = "2m"
+            family = 6
+            source = "::1"
+            ca = "ca.pem"
+            insecure = true
+            """
+        )
+        labels = (("role", "core"), ("site", "lab"))
+        self.assertEqual(first.key, (("target", "udp://lab1:7"), *labels))
+        self.assertEqual((second.target.text, second.interval), ("tcp://lab2:12345", SECOND // 10))
+        self.assertEqual((third.interval, third.wait, third.size), (5 * SECOND, SECOND, 100))
+        self.assertEqual((third.buckets, third.reconnect), ((0.5, 1.0), True))
+        self.assertEqual(
+            third.connect,
+            ConnectOptions(socket.AF_INET6, "::1", "ca.pem", False, lookupLifetime=120.0),
+        )
+        self.assertEqual(summaryOf([first, third]), "2 targets, 10.2 probes per second")
+
+    def test_faults(self) -> None:
+        """A fault is one line: the file, the target, the cause and the remedy."""
+        for text, message in (
+            ("x = ", ": invalid TOML: "),
+            ("", ': no target; add [[target]] and url = "udp://HOST:PORT"'),
+            ("target = 3", ": target: each target is a table [[target]]"),
+            ("[target]\nurl = 'a'", ": target: each target is a table [[target]]"),
+            ("intervall = 1", ": unknown key 'intervall' (did you mean interval?)"),
+            ("qqq = 1", ": unknown key 'qqq' (known: buckets, ca, family, "),
+            ("wait = 'x'", ": wait: invalid duration 'x'"),
+            ("[[target]]", ": target 1 (without a url): url: missing or not text"),
+            ("[[target]]\nurl='a'\nsize='b'", ": target 1 (a): size: invalid size 'b'"),
+            ("[[target]]\nurl='x://a'", ": target 1 (x://a): 'x://a': unknown scheme 'x'"),
+            ("[[target]]\nurl='a'\nsize=0", ": target 1 (a): size: an empty probe has no echo"),
+            ("[[target]]\nurl=['a', 'tcp://a']", "the same target again; a label can"),
+        ):
+            with self.assertRaises(StartupError) as caught:
+                self.load(text)
+            line = str(caught.exception)
+            self.assertTrue(line.startswith(f"{self.path}: "), line)
+            self.assertIn(message, line)
+            self.assertEqual(line.count("\n"), 0)
+
+    def test_unreadable(self) -> None:
+        """A file that cannot be read, or is not text, is one line."""
+        with self.assertRaisesRegex(StartupError, "^nowhere: No such file or directory$"):
+            loadSettings("nowhere")
+        path = Path(self.mktemp())
+        path.write_bytes(b"\xff")
+        with self.assertRaisesRegex(StartupError, f"^{path}: .*codec can't decode"):
+            loadSettings(str(path))
