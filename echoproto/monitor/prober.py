@@ -18,10 +18,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.errors import EchoprotoError
-from echoproto.measure.ping.channel import PingChannel
+from echoproto.measure.ping.channel import NOT_READ, PingChannel
 from echoproto.measure.ping.history import RecentProbes
 from echoproto.measure.ping.payload import ProbePayload
-from echoproto.measure.ping.pinger import NOT_READ
 from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import ReplyClassifier
 from echoproto.monitor.counters import TargetCounters

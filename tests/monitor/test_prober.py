@@ -9,7 +9,7 @@ from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import LoopingCall
 from zope.interface.verify import verifyObject
 
-from echoproto.measure.ping.pinger import NOT_READ
+from echoproto.measure.ping.channel import NOT_READ
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.monitor import prober as module
 from echoproto.monitor.counters import TargetCounters
