@@ -17,7 +17,7 @@ from typing import IO, Generic, TypeVar
 
 import click
 
-from echoproto.cli.outputfile import OutputFile
+from echoproto.cli.outputfile import OutputFile, openProblem
 
 _Event = TypeVar("_Event")
 _Result = TypeVar("_Result")
@@ -117,7 +117,7 @@ def opened(path: str | None) -> Iterator[IO[str]]:
     try:
         file = OutputFile(path)
     except OSError as error:
-        raise click.UsageError(f"--out {path}: {error.strerror}") from error
+        raise click.UsageError(f"--out {path}: {openProblem(path, error)}") from error
     with file:
         yield file
 

@@ -6,10 +6,21 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import shutil
 import stat
 import tempfile
 from contextlib import suppress
+
+from echoproto.escape import escaped
+
+
+def openProblem(path: str, error: OSError) -> str:
+    """Why a file cannot be written to, and the remedy if that is known."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if isinstance(error, FileNotFoundError) and not os.path.isdir(folder):
+        return f"the folder does not exist; mkdir -p {escaped(shlex.quote(folder))}"
+    return str(error.strerror)
 
 
 class OutputFile(io.TextIOWrapper):

@@ -17,6 +17,9 @@ from echoproto.errors import ReportError
 _option = partial(option, "Report options")
 _output = partial(option, OUTPUT_OPTIONS)
 
+#: The documents that have a JSON schema.
+SCHEMAS = ("ping", "load", "verify", "conformance", "report", "compare")
+
 _EPILOG = """\b
 FILE is the output of ping, load or verify with -o json, of ping or load with
 -o ndjson, or of report with -o json; - is the standard input.
@@ -39,15 +42,22 @@ Exit status: 0 success, 2 usage, or a file that cannot be read or written,
 class ReportOptions(AssertionOptions, OutputOptions):
     """The options of ``echoproto report``; all are paths or flags."""
 
-    files: tuple[str, ...] = argument("FILE...", required=True)
+    files: tuple[str, ...] = argument("FILE...")
     merge: bool = _option(is_flag=True, help="Add all results up.")
     compare: bool = _option(is_flag=True, help="Show which differences are more than noise.")
+    schema: str | None = _option(
+        metavar="COMMAND",
+        type=click.Choice(SCHEMAS),
+        help=f"Print the JSON schema of {', '.join(SCHEMAS[:-1])} or {SCHEMAS[-1]}, and exit.",
+    )
     html: str | None = _output(metavar="FILE", help="Also write a page with charts.")
     png: str | None = _output(metavar="FILE", help="Also write the charts.")
     csv: str | None = _output(metavar="FILE", help="Also write the rows of the table.")
     output: str = outputOption("text", "json", "csv")
 
     def __post_init__(self) -> None:
+        if not self.files and self.schema is None:
+            raise click.UsageError("missing argument 'FILE...'")
         if self.merge and self.compare:
             raise click.UsageError("--merge makes one result, but --compare needs two")
 
@@ -55,10 +65,10 @@ class ReportOptions(AssertionOptions, OutputOptions):
 @command("report", ReportOptions, _EPILOG)
 def reportCommand(options: ReportOptions) -> int:
     """Read saved results: show, merge, compare and plot them."""
-    from echoproto.cli.sessions.report import report
+    from echoproto.cli.sessions.report import printSchema, report
 
     try:
-        return report(options)
+        return printSchema(options) if options.schema else report(options)
     except ReportError as error:
         complain(f"echoproto report: {error}")
         return LOCAL_ERROR

@@ -32,16 +32,27 @@ def tableText(
 
     :param names: the columns that identify a row.
     :param parts: groups of other columns; if they do not all fit a terminal side by side, each
-        group has a table of its own.
+        group has a table of its own, or several.
     :param styles: colours of cells, by their text.
     """
     terminal = Console(file=stream)
     whole = _table([*names, *(column for part in parts for column in part)], styles)
     unlimited = terminal.options.update(width=_UNLIMITED_WIDTH)
-    isTooWide = (
-        terminal.is_terminal and Width.get(terminal, unlimited, whole).maximum > terminal.width
-    )
-    tables = [_table([*names, *part], styles) for part in parts] if isTooWide and parts else [whole]
+
+    def isTooWide(table: Table) -> bool:
+        return Width.get(terminal, unlimited, table).maximum > terminal.width
+
+    tables = [whole]
+    if terminal.is_terminal and parts and isTooWide(whole):
+        tables = []
+        for part in parts:
+            shown: list[Column] = []
+            for column in part:
+                if shown and isTooWide(_table([*names, *shown, column], styles)):
+                    tables.append(_table([*names, *shown], styles))
+                    shown = []
+                shown.append(column)
+            tables.append(_table([*names, *shown], styles))
     return "\n\n".join(_lines(table, terminal.is_terminal) for table in tables)
 
 

@@ -25,6 +25,17 @@ class CheckVerdict(Enum):
     SKIPPED = "skipped"
 
 
+class ReasonCode(Enum):
+    """Why a check failed or was skipped, for programs."""
+
+    NONCONFORMING = "nonconforming"
+    NO_ANSWER = "no-answer"
+    TIMEOUT = "timeout"
+    NOT_POSSIBLE = "not-possible"
+    SILENT_SERVER = "silent-server"
+    STOPPED = "stopped"
+
+
 class Failed(Exception):
     """The server does not have the property; the message is the reason, in one line."""
 
@@ -70,12 +81,14 @@ class CheckResult:
     :ivar verdict: the verdict.
     :ivar reason: why it failed or was skipped, or a remark; may be empty if it passed.
     :ivar duration: nanoseconds.
+    :ivar code: the kind of reason; ``None`` if it passed.
     """
 
     check: Check
     verdict: CheckVerdict
     reason: str
     duration: int
+    code: ReasonCode | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from echoproto.conformance.results import (
     ConformanceResult,
     Failed,
     NoAnswer,
+    ReasonCode,
     Skipped,
 )
 from echoproto.conformance.suite import ANSWERS
@@ -93,31 +94,35 @@ class ConformanceRunner:
     async def _run(self) -> ConformanceResult:
         for check in self._checks:
             began = self._monotonicNs()
-            verdict, reason = await self._verdict(check)
-            result = CheckResult(check, verdict, reason, self._monotonicNs() - began)
+            verdict, code, reason = await self._verdict(check)
+            result = CheckResult(check, verdict, reason, self._monotonicNs() - began, code)
             self._results.append(result)
             self._onResult(result)
         ran = [result for result in self._results if result.verdict is not CheckVerdict.SKIPPED]
         answered = any(result.check.carrier not in self._silent for result in ran)
         return ConformanceResult(self.target, tuple(self._results), answered)
 
-    async def _verdict(self, check: Check) -> tuple[CheckVerdict, str]:
+    async def _verdict(self, check: Check) -> tuple[CheckVerdict, ReasonCode | None, str]:
         if self._stopped:
-            return CheckVerdict.SKIPPED, "stopped"
+            return CheckVerdict.SKIPPED, ReasonCode.STOPPED, "stopped"
         if check.carrier in self._silent:
-            return CheckVerdict.SKIPPED, "the server does not answer"
+            reason = "the server does not answer"
+            return CheckVerdict.SKIPPED, ReasonCode.SILENT_SERVER, reason
         try:
-            return CheckVerdict.PASSED, await self._call(check)
+            return CheckVerdict.PASSED, None, await self._call(check)
         except Skipped as skipped:
-            return CheckVerdict.SKIPPED, str(skipped)
+            return CheckVerdict.SKIPPED, ReasonCode.NOT_POSSIBLE, str(skipped)
         except CancelledError:
-            return CheckVerdict.SKIPPED, "stopped"
-        except Failed as failed:
-            if check.name == ANSWERS and isinstance(failed, NoAnswer):
+            return CheckVerdict.SKIPPED, ReasonCode.STOPPED, "stopped"
+        except NoAnswer as silence:
+            if check.name == ANSWERS:
                 self._silent.add(check.carrier)
-            return CheckVerdict.FAILED, str(failed)
+            return CheckVerdict.FAILED, ReasonCode.NO_ANSWER, str(silence)
+        except Failed as failed:
+            return CheckVerdict.FAILED, ReasonCode.NONCONFORMING, str(failed)
         except TimeoutError:
-            return CheckVerdict.FAILED, f"not finished within {CHECK_TIMEOUT:g} s"
+            reason = f"not finished within {CHECK_TIMEOUT:g} s"
+            return CheckVerdict.FAILED, ReasonCode.TIMEOUT, reason
 
     async def _call(self, check: Check) -> str:
         tester = self._testers[check.carrier]

@@ -16,7 +16,12 @@ from math import ceil, sqrt
 from operator import mul
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
+try:
+    from hdrh.histogram import HdrHistogram
+except ImportError as error:
+    raise ImportError(
+        "measuring needs hdrhistogram; pip install 'echoproto[measure]'", name=error.name
+    ) from error
 
 #: One hour: times from a nanosecond to this keep three digits, and longer times count as this.
 LONGEST_TIME_NS = 3_600_000_000_000

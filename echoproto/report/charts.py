@@ -121,6 +121,7 @@ def percentiles(axes: Axes, results: Numbered) -> None:
     shown = _NINES[: int(furthest) + 1]
     axes.set_xticks(range(len(shown)), shown)
     axes.set_xlim(0, furthest * 1.02)
+    axes.set_xlabel("percentile")
 
 
 def _extremes(results: Numbered) -> tuple[int, int]:

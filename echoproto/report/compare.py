@@ -4,7 +4,7 @@ Whether two results differ significantly.
 Each percentile has a confidence interval at :data:`CONFIDENCE` from order statistics (the binomial
 distribution of the ranks), which holds for any distribution of times. Two percentiles differ
 significantly if their intervals do not overlap; two loss ratios differ significantly if Fisher's
-exact test rejects their equality at the same level. A comparison has five figures, so at most 5 %
+exact test rejects their equality at the same level. A comparison has six figures, so at most 5 %
 of the comparisons of two runs of the same server at the same time report any difference. Exchanges
 that depend on each other count for fewer, as far as the intervals of a run show the dependence
 (:mod:`.statistics`).
@@ -28,12 +28,11 @@ from echoproto.report.statistics import (
     timesDesignEffect,
 )
 
-#: The percentiles that are compared: with each more of them, more comparisons of the same server
-#: would report a difference.
-COMPARED = {name: percent for name, percent in PERCENTILES.items() if name != "p95"}
+#: Confidence level of all figures of a comparison together.
+OVERALL_CONFIDENCE = 0.95
 
-#: Confidence level of the intervals and of the test of losses.
-CONFIDENCE = 0.99
+#: Confidence level of each interval and of the test of losses.
+CONFIDENCE = 1 - (1 - OVERALL_CONFIDENCE) / (len(PERCENTILES) + 1)
 
 
 class ComparisonVerdict(Enum):
@@ -105,7 +104,7 @@ class Comparison:
     A comparison of two results.
 
     :ivar effectiveSizes: effective sample size of each.
-    :ivar differences: of each of :data:`COMPARED`, and of the losses.
+    :ivar differences: of each of :data:`PERCENTILES`, and of the losses.
     """
 
     a: StoredResult
@@ -129,7 +128,7 @@ def compare(a: StoredResult, b: StoredResult) -> Comparison:
     times = [
         MetricDifference(name, first, second, _verdict(first, second))
         for name, first, second in zip(
-            COMPARED,
+            PERCENTILES,
             _estimates(a.times, sizes[0]),
             _estimates(b.times, sizes[1]),
             strict=True,
@@ -143,7 +142,7 @@ def _effectiveSize(result: StoredResult) -> int:
 
 
 def _estimates(times: LatencyHistogram, effectiveSize: int) -> list[Estimate]:
-    percents = COMPARED.values()
+    percents = PERCENTILES.values()
     buckets = times.buckets()
     upTo = list(accumulate(count for _, _, count in buckets))
     estimates = []

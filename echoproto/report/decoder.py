@@ -87,8 +87,9 @@ def _message(text: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    text = text[:1].lower() + text[1:_MAX_MESSAGE_LENGTH]
-    return escaped(text)
+    if text[1:2].islower():
+        text = text[:1].lower() + text[1:]
+    return escaped(text[:_MAX_MESSAGE_LENGTH])
 
 
 def decodeResults(text: str, name: str) -> list[StoredResult]:

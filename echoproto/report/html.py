@@ -14,9 +14,9 @@ from echoproto import __version__
 from echoproto.report.charts import COLOURS
 from echoproto.report.compare import Comparison
 from echoproto.report.figures import Picture
-from echoproto.report.notes import resultNotes
+from echoproto.report.notes import descriptionNotes, resultNotes
 from echoproto.report.result import StoredResult
-from echoproto.report.table import Column, comparisonColumns, resultColumns, sides
+from echoproto.report.table import Column, certaintyNotes, comparisonColumns, resultColumns, sides
 
 # The content security policy enforces that the page needs nothing else.
 _PAGE = Template("""\
@@ -158,7 +158,8 @@ def _notes(results: Sequence[StoredResult]) -> str:
 
 
 def _resultNotes(results: Sequence[StoredResult]) -> str:
-    return "".join(f"\n<p>{escape(note)}</p>" for note in resultNotes(results))
+    notes = (*descriptionNotes(results), *resultNotes(results))
+    return "".join(f"\n<p>{escape(note)}</p>" for note in notes)
 
 
 def _comparison(comparison: Comparison) -> str:
@@ -167,4 +168,6 @@ def _comparison(comparison: Comparison) -> str:
     # The verdicts first, since a phone shows only the first columns.
     columns = [*names, *verdicts, *figures]
     marks = [""] * len(comparison.differences)
-    return f"<h2>Comparison</h2>\n<p>{compared}</p>\n{_table(columns, marks)}"
+    certainty = "<br>\n".join(map(escape, certaintyNotes(comparison)))
+    table = _table(columns, marks)
+    return f"<h2>Comparison</h2>\n<p>{compared}</p>\n{table}\n<p>{certainty}</p>"

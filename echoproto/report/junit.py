@@ -43,8 +43,9 @@ def junitText(result: ConformanceResult, origin: Origin) -> str:
         )
         # XML cannot hold control characters, so that the text of a server is escaped.
         reason = escaped(found.reason)
+        code = "" if found.code is None else found.code.value
         if found.verdict is CheckVerdict.FAILED:
-            failure = SubElement(case, "failure", message=reason)
+            failure = SubElement(case, "failure", message=reason, type=code)
             failure.text = f"{found.check.description} ({found.check.source})"
         elif found.verdict is CheckVerdict.SKIPPED:
             SubElement(case, "skipped", message=reason)

@@ -6,7 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.report.result import StoredResult
+from echoproto.units import milliseconds, seconds
+
+#: Ratio of two rates from which on they are different.
+RATE_RATIO = 1.1
 
 #: Maximum number of reasons of one result, and of values of one option.
 MAX_SHOWN = 5
@@ -33,14 +38,71 @@ def optionsNote(results: Sequence[StoredResult]) -> list[str]:
     return [f"different options: {', '.join(described)}"] if described else []
 
 
+def differenceNotes(results: Sequence[StoredResult]) -> list[str]:
+    """A line for each difference that may explain other times: options, hosts, versions, rates."""
+    lines = optionsNote(results)
+    for name, values in (
+        ("hosts", [", ".join(result.hosts) for result in results]),
+        ("versions", [", ".join(_versions(result)) for result in results]),
+    ):
+        if all(values) and len(set(values)) > 1:
+            lines.append(f"different {name}: {' and '.join(values)}")
+    rates = [result.rate for result in results]
+    if max(rates) > min(rates) * RATE_RATIO:
+        lines.append(f"different rates: {' and '.join(f'{rate:.1f}/s' for rate in rates)}")
+    return lines
+
+
+def _versions(result: StoredResult) -> list[str]:
+    found = (f"echoproto {part.echoproto} on Python {part.python}" for part in result.origins)
+    return list(dict.fromkeys(found))
+
+
+def descriptionNotes(results: Sequence[StoredResult]) -> list[str]:
+    """A line for each result about when, where and how it was measured."""
+    several = len(results) > 1
+    return [
+        f"{_named(result, several)}: {'; '.join(parts)}"
+        for result in results
+        if (parts := _description(result))
+    ]
+
+
+def _description(result: StoredResult) -> list[str]:
+    options = [
+        f"{name.removesuffix('_ns').removesuffix('_bytes')} {_optionValue(name, value)}".rstrip()
+        for name, value in result.options.items()
+        if value is not None and value is not False
+    ]
+    labels = [f"{name}={value}" for name, value in result.labels.items()]
+    hosts, more = result.hosts[:MAX_SHOWN], len(result.hosts) - MAX_SHOWN
+    others = f" and {more} more" if more > 0 else ""
+    parts = (
+        result.started,
+        f"by {', '.join(hosts)}{others}" if hosts else "",
+        ", ".join(_versions(result)[:MAX_SHOWN]),
+        ", ".join(options),
+        " ".join(labels),
+    )
+    return [part for part in parts if part]
+
+
+def _optionValue(name: str, value: object) -> str:
+    if name.endswith("_ns") and isinstance(value, int):
+        return seconds(value)
+    if name.endswith("_bytes"):
+        return f"{value} B"
+    return "" if value is True else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _named(result: StoredResult, several: bool) -> str:
+    return f"{result.target} ({result.source})" if several else result.target
+
+
 def resultNotes(results: Sequence[StoredResult]) -> list[str]:
     """A line for each note on each result."""
     several = len(results) > 1
-    return [
-        f"{result.target} ({result.source}): {note}" if several else f"{result.target}: {note}"
-        for result in results
-        for note in _notes(result)
-    ]
+    return [f"{_named(result, several)}: {note}" for result in results for note in _notes(result)]
 
 
 def _notes(result: StoredResult) -> list[str]:
@@ -49,4 +111,11 @@ def _notes(result: StoredResult) -> list[str]:
         *(f"limited by the client: {limit}" for limit in result.limits),
         *(f"{count} times: {reason}" for reason, count in reasons[:MAX_SHOWN]),
         *result.remarks,
+        *(_otherTimes(name, times) for name, times in result.otherTimes.items()),
     ]
+
+
+def _otherTimes(name: str, times: LatencyHistogram) -> str:
+    values = (times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum)
+    names = "/".join(("min", *PERCENTILES, "max"))
+    return f"{name} {names} = {'/'.join(map(milliseconds, values))} ms"

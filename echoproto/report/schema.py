@@ -1,12 +1,10 @@
 """
-The JSON schemas of the documents: ``python -m echoproto.report.schema COMMAND`` prints one.
+The JSON schemas of the documents, which ``echoproto report --schema`` prints.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -37,14 +35,3 @@ def jsonSchema(command: str) -> dict[str, Any]:
         "$id": f"urn:echoproto:schema:{command}:{VERSION}",
         **msgspec.json.schema(DOCUMENTS[command]),
     }
-
-
-def printSchema(arguments: Sequence[str]) -> None:
-    """Print the JSON schema of the document of a command."""
-    if len(arguments) != 1 or arguments[0] not in DOCUMENTS:
-        raise SystemExit(f"usage: python -m echoproto.report.schema {{{'|'.join(DOCUMENTS)}}}")
-    print(json.dumps(jsonSchema(arguments[0]), indent=2))
-
-
-if __name__ == "__main__":  # pragma: no cover
-    printSchema(sys.argv[1:])

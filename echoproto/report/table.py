@@ -7,9 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from echoproto.report.compare import COMPARED, Comparison, Estimate, MetricDifference
-from echoproto.report.notes import optionsNote, resultNotes
+from echoproto.measure.latency import PERCENTILES
+from echoproto.report.compare import (
+    OVERALL_CONFIDENCE,
+    Comparison,
+    Estimate,
+    MetricDifference,
+)
+from echoproto.report.notes import differenceNotes, resultNotes
 from echoproto.report.result import StoredResult
+from echoproto.report.statistics import MIN_BATCHES
 from echoproto.units import milliseconds, size
 
 #: The kinds of replies that have a column if there are any (:attr:`StoredResult.counts`).
@@ -55,9 +62,9 @@ def resultColumns(results: Sequence[StoredResult]) -> ColumnGroups:
     values = [_times(result) for result in results]
     times = [
         Column(title, tuple(row[index] for row in values))
-        for index, title in enumerate(("min", *COMPARED, "max"))
+        for index, title in enumerate(("min", *PERCENTILES, "max"))
     ]
-    return names, counts, [column("times in ms", lambda result: result.measured, True), *times]
+    return names, counts, [column("in ms", lambda result: result.measured, True), *times]
 
 
 def comparisonColumns(comparison: Comparison) -> ColumnGroups:
@@ -87,13 +94,30 @@ def sides(comparison: Comparison) -> list[str]:
             f"{name}: {result.target}, {_sample(result, effectiveSize)} ({_origin(result)})"
             for name, result, effectiveSize in named
         ),
-        *optionsNote(results),
+        *(f"warning: {note}" for note in differenceNotes(results)),
         *resultNotes(results),
     ]
 
 
+def certaintyNotes(comparison: Comparison) -> list[str]:
+    """How sure the verdicts are, in words."""
+    confidence = (
+        f"{OVERALL_CONFIDENCE:.0%} sure: if the servers are equal and their exchanges independent, "
+        f"at most {1 - OVERALL_CONFIDENCE:.0%} of such comparisons report a difference. "
+        "No significant difference is no proof that there is none."
+    )
+    lines = [confidence]
+    for name, result in zip("AB", (comparison.a, comparison.b), strict=True):
+        if len(result.intervals) < MIN_BATCHES:
+            lines.append(
+                f"Less sure: {name} has fewer than {MIN_BATCHES} intervals, which would show how "
+                "much its exchanges depend on each other."
+            )
+    return lines
+
+
 def _origin(result: StoredResult) -> str:
-    return f"{result.source}, {result.started}" if result.started else result.source
+    return ", ".join(part for part in (result.source, result.started, *result.hosts) if part)
 
 
 def _sample(result: StoredResult, effectiveSize: int) -> str:
@@ -125,8 +149,8 @@ def _count(name: str) -> Callable[[StoredResult], str]:
 def _times(result: StoredResult) -> list[str]:
     times = result.times
     if not times.count:
-        return [""] * (len(COMPARED) + 2)
-    values = [times.minimum, *times.percentiles(*COMPARED.values()), times.maximum]
+        return [""] * (len(PERCENTILES) + 2)
+    values = [times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum]
     return [milliseconds(value) for value in values]
 
 

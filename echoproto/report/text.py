@@ -147,9 +147,13 @@ def _reason(found: CheckResult) -> str:
     return f"{found.reason} ({found.check.source})" if failed else found.reason
 
 
-def verdictCounts(result: ConformanceResult) -> str:
+def conformanceLine(result: ConformanceResult) -> str:
     """The number of checks with each verdict, in one line."""
-    return ", ".join(f"{result.count(verdict)} {verdict.value}" for verdict in CheckVerdict)
+    counts = {verdict: result.count(verdict) for verdict in CheckVerdict}
+    skipped = counts.pop(CheckVerdict.SKIPPED)
+    more = f", {skipped} skipped" if skipped else ""
+    passed = f"{counts[CheckVerdict.PASSED]} of {sum(counts.values())}"
+    return f"conformance: {passed} checks passed{more}"
 
 
 def _rate(count: int, result: LoadResult) -> str:

@@ -149,7 +149,7 @@ class OpenedTests(SynchronousTestCase):
     def test_unwritable(self) -> None:
         """A file that cannot be opened is a usage error; a full one is closed without an error."""
         with (
-            self.assertRaisesRegex(click.UsageError, "/nowhere/x: No such file"),
+            self.assertRaisesRegex(click.UsageError, "/nowhere/x: the folder does not"),
             opened("/nowhere/x"),
         ):
             pass

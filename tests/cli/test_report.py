@@ -23,6 +23,10 @@ class ReportCommandTests(SynchronousTestCase):
         self.assertEqual(self.ended("a.json", "b.json", "c.json"), 3)
         with self.assertRaisesRegex(click.UsageError, "--merge makes one result"):
             self.ended("--merge", "--compare", "a.json")
+        with self.assertRaisesRegex(click.UsageError, "missing argument 'FILE...'"):
+            self.ended("--merge")
+        self.patch(report, "printSchema", lambda options: 7)
+        self.assertEqual(self.ended("--schema", "ping"), 7)
 
     def test_error(self) -> None:
         """An invalid file is one line, and status 2."""

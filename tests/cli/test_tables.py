@@ -36,7 +36,7 @@ class TableTests(SynchronousTestCase):
     def test_narrow(self) -> None:
         """On a terminal that is too narrow it is split into several tables; no cell is cut."""
         self.assertEqual(
-            self.table(Terminal(), "30"),
+            self.table(Terminal(), "36"),
             [
                 "target                 sent",
                 "lab1                      1",
@@ -46,6 +46,14 @@ class TableTests(SynchronousTestCase):
                 "lab1                    0.5  good",
                 "[red]laboratory[/red]  12.5",
             ],
+        )
+
+    def test_narrower(self) -> None:
+        """A group that is too wide itself is split too."""
+        tables = "\n".join(self.table(Terminal(), "30")).split("\n\n")
+        self.assertEqual(
+            [table.splitlines()[0].split() for table in tables],
+            [["target", "sent"], ["target", "max"], ["target", "is"]],
         )
 
     def test_styles(self) -> None:

@@ -13,6 +13,7 @@ from echoproto.conformance.results import (
     ConformanceResult,
     Failed,
     NoAnswer,
+    ReasonCode,
     Skipped,
 )
 from echoproto.conformance.runner import CHECK_TIMEOUT, ConformanceRunner
@@ -81,6 +82,8 @@ class RunnerTests(SynchronousTestCase):
                 (CheckVerdict.SKIPPED, "not here"),
             ],
         )
+        codes = [outcome.code for outcome in self.reported]
+        self.assertEqual(codes, [None, None, ReasonCode.NONCONFORMING, ReasonCode.NOT_POSSIBLE])
         self.assertEqual(self.testers["tcp"].closed, 4)
         self.assertTrue(self.answered)
 
@@ -101,6 +104,10 @@ class RunnerTests(SynchronousTestCase):
                 (CheckVerdict.PASSED, ""),
             ],
         )
+        codes = [outcome.code for outcome in self.reported]
+        self.assertEqual(codes, [ReasonCode.NO_ANSWER, ReasonCode.SILENT_SERVER, None, None])
+        self.assertTrue(self.answered)
+        self.verdicts(self.begin(check("bytes", NoAnswer("refused"))))
         self.assertTrue(self.answered)
         self.verdicts(self.begin(check(ANSWERS, NoAnswer("refused"))))
         self.assertFalse(self.answered)
@@ -125,6 +132,7 @@ class RunnerTests(SynchronousTestCase):
             self.verdicts(runner),
             [(CheckVerdict.FAILED, "not finished within 60 s"), (CheckVerdict.PASSED, "")],
         )
+        self.assertEqual(self.reported[0].code, ReasonCode.TIMEOUT)
         self.assertEqual(self.reported[0].duration, CHECK_TIMEOUT * 1e9)
         self.assertEqual((runner.progress, runner.share), ("2 of 2 checks", 1.0))
 
@@ -136,6 +144,7 @@ class RunnerTests(SynchronousTestCase):
             self.verdicts(runner),
             [(CheckVerdict.PASSED, ""), *[(CheckVerdict.SKIPPED, "stopped")] * 2],
         )
+        self.assertEqual(self.reported[2].code, ReasonCode.STOPPED)
         self.assertEqual(self.testers["tcp"].closed, 2)
         runner.stop()
 

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from math import ceil
 from random import Random
 from statistics import fmean, pstdev
+from unittest import mock
 
 from hdrh.histogram import HdrHistogram
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.measure import latency
 from echoproto.measure.latency import LONGEST_TIME_NS, PERCENTILES, LatencyHistogram, nearestRank
 
 
@@ -116,3 +120,16 @@ class LatencyHistogramTests(SynchronousTestCase):
             self.assertEqual(
                 LatencyHistogram.restored(json.loads(json.dumps(state))).state(), state
             )
+
+
+class ExtraTests(SynchronousTestCase):
+    def test_missing(self) -> None:
+        """Without the extra, the import error has the remedy."""
+        spec = spec_from_file_location("again", latency.__file__)
+        assert spec is not None and spec.loader is not None
+        with (
+            mock.patch.dict(sys.modules, {"hdrh.histogram": None}),
+            self.assertRaisesRegex(ImportError, r"pip install 'echoproto\[measure\]'") as caught,
+        ):
+            spec.loader.exec_module(module_from_spec(spec))
+        self.assertEqual(caught.exception.name, "hdrh.histogram")

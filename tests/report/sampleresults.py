@@ -8,7 +8,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from echoproto.conformance.results import Check, CheckResult, CheckVerdict, ConformanceResult
+from echoproto.conformance.results import (
+    Check,
+    CheckResult,
+    CheckVerdict,
+    ConformanceResult,
+    ReasonCode,
+)
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan, LoadResult
@@ -103,7 +109,13 @@ async def _ask(asked: object) -> str:
 def conformanceResult(*verdicts: tuple[str, str, CheckVerdict, str]) -> ConformanceResult:
     """A result with these checks: carrier, name, verdict, reason."""
     grades = [
-        CheckResult(Check(carrier, name, "It is so.", "RFC 862", _ask), verdict, reason, 5 * MS)
+        CheckResult(
+            Check(carrier, name, "It is so.", "RFC 862", _ask),
+            verdict,
+            reason,
+            5 * MS,
+            ReasonCode.TIMEOUT if verdict is CheckVerdict.FAILED else None,
+        )
         for carrier, name, verdict, reason in verdicts
     ]
     return ConformanceResult("tcp://lab1:7", grades, True)

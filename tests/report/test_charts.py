@@ -111,6 +111,7 @@ class PercentilesTests(SynchronousTestCase):
         """Percentiles are at the positions of their nines, the maximum at the end."""
         result = storedResult(*range(1, 1001))
         axes = plotted(percentiles, result)
+        self.assertEqual(axes.get_xlabel(), "percentile")
         (line,) = axes.lines
         points = list(zip(line.get_xdata(), line.get_ydata(), strict=True))
         for percent in (50, 90, 99, 99.8):

@@ -8,7 +8,7 @@ from echoproto.report.charts import COLOURS
 from echoproto.report.compare import compare
 from echoproto.report.figures import Picture
 from echoproto.report.html import page
-from tests.report.sampleresults import storedResult, storedVerification
+from tests.report.sampleresults import sampleOrigin, storedResult, storedVerification
 
 
 class Reader(HTMLParser):
@@ -80,6 +80,14 @@ class PageTests(SynchronousTestCase):
         text = page([result], [])
         self.assertIn("<p>udp://lab1:7: 45 times: Too many open files</p>", text)
         self.assertIn("limited by the client: &lt;busy&gt;", text)
+
+    def test_descriptions(self) -> None:
+        """The page has the start, the host and the labels of a result, and how sure it is."""
+        result = storedResult(1, started="2026-01-01", origins=(sampleOrigin("<lab>", site="x"),))
+        text = page([result], [], [compare(result, result)])
+        self.assertIn("<p>udp://lab1:7: 2026-01-01; by &lt;lab&gt;; echoproto ", text)
+        self.assertIn("site=x</p>", text)
+        self.assertIn("<p>95% sure", text)
 
     def test_title(self) -> None:
         """The title names the first of many targets."""

@@ -39,7 +39,10 @@ class JUnitTests(SynchronousTestCase):
         self.assertEqual((list(found)[:2], found["site"]), (["echoproto", "python"], "roof\\x1b"))
         self.assertEqual(passed.attrib, {"classname": "tcp", "name": "answers", "time": "0.005"})
         self.assertEqual(len(passed), 0)
-        self.assertEqual((failed[0].tag, failed[0].attrib), ("failure", {"message": "cut\\x1b"}))
+        self.assertEqual(
+            (failed[0].tag, failed[0].attrib),
+            ("failure", {"message": "cut\\x1b", "type": "timeout"}),
+        )
         self.assertEqual(failed[0].text, "It is so. (RFC 862)")
         self.assertEqual(
             (skipped[0].tag, skipped[0].attrib), ("skipped", {"message": "no descriptors"})

@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.report.notes import differentOptions, optionsNote, resultNotes
-from tests.report.sampleresults import storedResult
+from echoproto.report.notes import (
+    descriptionNotes,
+    differenceNotes,
+    differentOptions,
+    optionsNote,
+    resultNotes,
+)
+from echoproto.units import SECOND
+from tests.report.sampleresults import histogramOf, sampleOrigin, storedResult
 
 
 class NotesTests(SynchronousTestCase):
@@ -29,4 +37,50 @@ class NotesTests(SynchronousTestCase):
         self.assertEqual(resultNotes([result]), [f"udp://lab1:7: {note}" for note in notes])
         self.assertEqual(
             resultNotes([storedResult(), result]), [f"udp://lab1:7 (a.json): {n}" for n in notes]
+        )
+
+    def test_otherTimes(self) -> None:
+        """Service times beside response times have a line."""
+        (note,) = resultNotes([storedResult(1, otherTimes={"service": histogramOf(1, 3)})])
+        self.assertTrue(
+            note.startswith("udp://lab1:7: service min/p50/p90/p95/p99/p99.9/max = 1.000")
+        )
+
+    def test_differences(self) -> None:
+        """Different options, hosts, versions and rates of two results have a line each."""
+        a = storedResult(1, origins=(sampleOrigin("lab1"),), options={"size_bytes": 64})
+        b = storedResult(
+            1,
+            origins=(replace(sampleOrigin("lab2"), python="2.7"),),
+            options={"size_bytes": 100},
+            rate=9.0,
+        )
+        lines = differenceNotes([a, b])
+        options, hosts, versions, rates = lines
+        self.assertEqual(options, "different options: size_bytes (64, 100)")
+        self.assertEqual(hosts, "different hosts: lab1 and lab2")
+        self.assertTrue(versions.endswith("on Python 2.7"), versions)
+        self.assertEqual(rates, "different rates: 4.5/s and 9.0/s")
+        self.assertEqual(differenceNotes([a, a]), [])
+        self.assertEqual(differenceNotes([a, storedResult(1)]), [])
+
+    def test_descriptions(self) -> None:
+        """A result is described by its start, hosts, versions, options and labels, if known."""
+        options = {"duration_ns": SECOND, "size_bytes": 64, "rate": 5.0, "adaptive": True}
+        origins = tuple(sampleOrigin(f"lab{number}", site="roof") for number in range(7))
+        found = storedResult(
+            1,
+            origins=origins,
+            started="2026-01-01",
+            options={**options, "count": None, "reconnect": False, "arrivals": "fixed"},
+        )
+        (line,) = descriptionNotes([found])
+        when, hosts, versions, shown, labels = line.removeprefix("udp://lab1:7: ").split("; ")
+        self.assertEqual((when, labels), ("2026-01-01", "site=roof"))
+        self.assertEqual(hosts, "by lab0, lab1, lab2, lab3, lab4 and 2 more")
+        self.assertTrue(versions.startswith("echoproto "))
+        self.assertEqual(shown, "duration 1 s, size 64 B, rate 5, adaptive, arrivals fixed")
+        self.assertEqual(
+            descriptionNotes([storedResult(1), storedResult(1, started="2026")]),
+            ["udp://lab1:7 (a.json): 2026"],
         )

@@ -5,9 +5,17 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.measure.intervals import Interval
 from echoproto.report.compare import compare
-from echoproto.report.table import Column, comparisonColumns, resultColumns, sides
-from tests.report.sampleresults import storedResult, storedVerification
+from echoproto.report.table import (
+    Column,
+    certaintyNotes,
+    comparisonColumns,
+    resultColumns,
+    sides,
+)
+from echoproto.units import SECOND
+from tests.report.sampleresults import sampleOrigin, storedResult, storedVerification
 
 
 def cells(columns: Sequence[Column]) -> dict[str, tuple[str, ...]]:
@@ -32,10 +40,11 @@ class ResultTests(SynchronousTestCase):
         self.assertEqual(
             [(title, found) for title, (found, _) in cells(times).items()],
             [
-                ("times in ms", "rtt"),
+                ("in ms", "rtt"),
                 ("min", "1.000"),
                 ("p50", "2.001"),
                 ("p90", "3.000"),
+                ("p95", "3.000"),
                 ("p99", "3.000"),
                 ("p99.9", "3.000"),
                 ("max", "3.000"),
@@ -70,7 +79,7 @@ class ResultTests(SynchronousTestCase):
         """Words are aligned left, numbers are not."""
         columns = [column for group in resultColumns([storedResult(1)]) for column in group]
         words = [column.title for column in columns if column.isWords]
-        self.assertEqual(words, ["target", "command", "times in ms"])
+        self.assertEqual(words, ["target", "command", "in ms"])
 
 
 class ComparisonTests(SynchronousTestCase):
@@ -78,11 +87,11 @@ class ComparisonTests(SynchronousTestCase):
         """Each figure has its values with confidence intervals, and a verdict."""
         found = compare(storedResult(*[1] * 100), storedResult(*[2] * 100))
         names, figures, words = comparisonColumns(found)
-        self.assertEqual(cells(names)["in ms"], ("p50", "p90", "p99", "p99.9", "loss"))
+        self.assertEqual(cells(names)["in ms"], ("p50", "p90", "p95", "p99", "p99.9", "loss"))
         a = cells(figures)["A"]
-        self.assertEqual((a[0], a[3]), ("1.000 (1.000 to 1.000)", "1.000 (1.000 to ?)"))
-        self.assertEqual(a[4], "10.00 %")
-        self.assertEqual(cells(figures)["B/A"], ("2.000",) * 4 + ("1.000",))
+        self.assertEqual((a[0], a[4]), ("1.000 (1.000 to 1.000)", "1.000 (1.000 to ?)"))
+        self.assertEqual(a[5], "10.00 %")
+        self.assertEqual(cells(figures)["B/A"], ("2.000",) * 5 + ("1.000",))
         self.assertEqual(cells(words)["B is"][0], "significantly slower, by 100 %")
 
     def test_noRatio(self) -> None:
@@ -104,9 +113,19 @@ class ComparisonTests(SynchronousTestCase):
         first, _, *notes = sides(compare(a, b))
         self.assertIn("(a.json, 2026-01-01)", first)
         note = "udp://lab1:7 (a.json): limited by the client: busy"
-        self.assertEqual(notes, ["different options: size_bytes (64, 100)", note])
+        self.assertEqual(notes, ["warning: different options: size_bytes (64, 100)", note])
+        hosts = storedResult(1, origins=(sampleOrigin("lab1"), sampleOrigin("lab2")))
+        self.assertIn("(a.json, lab1, lab2)", sides(compare(hosts, hosts))[0])
         a = storedResult(1, 2, 3)
         line, _ = sides(replace(compare(a, a), effectiveSizes=(2, 3)))
         self.assertEqual(
             line, "A: udp://lab1:7, rtt of 3 exchanges, effective sample size 2 (a.json)"
         )
+
+    def test_certaintyNotes(self) -> None:
+        """How sure the verdicts are is said in words, and that few intervals make it less."""
+        long = storedResult(1, intervals=tuple(Interval(n * SECOND, 1, 0) for n in range(8)))
+        (line,) = certaintyNotes(compare(long, long))
+        self.assertTrue(line.startswith("95% sure: if the servers are equal"), line)
+        _, doubt = certaintyNotes(compare(long, storedResult(1)))
+        self.assertTrue(doubt.startswith("Less sure: B has fewer than 8 intervals"), doubt)

@@ -14,12 +14,12 @@ from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.text import (
     checkRows,
+    conformanceLine,
     loadLine,
     loadSummary,
     outcomeLine,
     pingLine,
     pingSummary,
-    verdictCounts,
     verifyLine,
     verifySummary,
 )
@@ -243,5 +243,10 @@ class ConformanceTests(SynchronousTestCase):
         )
 
     def test_counts(self) -> None:
-        """The numbers of passed, failed and skipped checks are one line."""
-        self.assertEqual(verdictCounts(self.result), "2 passed, 1 failed, 1 skipped")
+        """The numbers of checks are one line; skipped ones are added if there are any."""
+        line = "conformance: 2 of 3 checks passed, 1 skipped"
+        self.assertEqual(conformanceLine(self.result), line)
+        self.assertEqual(
+            conformanceLine(conformanceResult(("tcp", "answers", CheckVerdict.PASSED, ""))),
+            "conformance: 1 of 1 checks passed",
+        )

@@ -24,7 +24,7 @@ from echoproto.conformance.suite import CHECKS, chosen
 from echoproto.report.documents.conformance import conformanceDocument
 from echoproto.report.junit import junitText
 from echoproto.report.table import Column
-from echoproto.report.text import checkRows, verdictCounts
+from echoproto.report.text import checkRows, conformanceLine
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
@@ -89,7 +89,7 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
         rows = checkRows(result, self.options.quiet)
         if rows:
             yield _table(self.runner.stream, ("carrier", "check", "verdict", "reason"), rows)
-        yield verdictCounts(result)
+        yield conformanceLine(result)
 
     def document(self, result: ConformanceResult) -> Values:
         """See :class:`.ResultView`."""

@@ -5,6 +5,7 @@ The run of ``echoproto report``.
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,7 @@ import click
 
 from echoproto.cli.exitcodes import ASSERTION_FAILED, LOCAL_ERROR, OK, complain
 from echoproto.cli.output import LineOutput, ResultView, ResultWriter, Values, opened
-from echoproto.cli.outputfile import OutputFile
+from echoproto.cli.outputfile import OutputFile, openProblem
 from echoproto.cli.report import ReportOptions
 from echoproto.cli.sessions.session import failedAssertions
 from echoproto.cli.tables import tableText
@@ -28,9 +29,10 @@ from echoproto.report.documents.comparison import comparisonDocument, comparison
 from echoproto.report.documents.report import reportDocument, resultFigures, resultRows
 from echoproto.report.loader import ENCODING, readStream
 from echoproto.report.merge import mergeResults
-from echoproto.report.notes import resultNotes
+from echoproto.report.notes import descriptionNotes, resultNotes
 from echoproto.report.result import StoredResult
-from echoproto.report.table import comparisonColumns, resultColumns, sides
+from echoproto.report.schema import jsonSchema
+from echoproto.report.table import certaintyNotes, comparisonColumns, resultColumns, sides
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,12 @@ def _checked(content: ReportContent, options: ReportOptions) -> int:
     return ASSERTION_FAILED if failures else OK
 
 
+def printSchema(options: ReportOptions) -> int:
+    """Print the JSON schema of a document; returns the exit status."""
+    with opened(options.out) as stream:
+        return _write(stream, [json.dumps(jsonSchema(options.schema or ""), indent=2)])
+
+
 def _pairs(files: Sequence[list[StoredResult]]) -> list[tuple[StoredResult, StoredResult]]:
     """The pairs to compare: results of two files with the same target, or the two of one file."""
     if len(files) == 1 and len(files[0]) == 2:
@@ -122,6 +130,12 @@ def _target(result: StoredResult) -> str:
 def _show(
     stream: IO[str], writer: ResultWriter[Values, ReportContent], content: ReportContent
 ) -> int:
+    rows = chain.from_iterable(map(writer.event, content.rows()))
+    return _write(stream, chain(rows, writer.result(content)))
+
+
+def _write(stream: IO[str], lines: Iterable[str]) -> int:
+    """Write lines of output; returns the exit status."""
     status = OK
 
     def failed(reason: str) -> None:
@@ -131,9 +145,7 @@ def _show(
             complain(f"echoproto report: {reason}")
 
     output = LineOutput(stream, failed)
-    for row in content.rows():
-        output.write(writer.event(row))
-    output.write(writer.result(content))
+    output.write(lines)
     output.keep()
     return status
 
@@ -152,12 +164,13 @@ class ReportView(ResultView[Values, ReportContent]):
         """See :class:`.ResultView`."""
         if not result.comparisons:
             yield tableText(self._stream, *resultColumns(result.results))
+            yield from descriptionNotes(result.results)
             yield from resultNotes(result.results)
         for index, comparison in enumerate(result.comparisons):
             if index:
                 yield ""
             table = tableText(self._stream, *comparisonColumns(comparison))
-            yield "\n".join([*sides(comparison), "", table])
+            yield "\n".join([*sides(comparison), "", table, *certaintyNotes(comparison)])
 
     def eventValues(self, event: Values) -> Values:
         """See :class:`.ResultView`."""
@@ -209,4 +222,4 @@ def _save(path: str, content: bytes) -> None:
             file.buffer.write(content)
             file.keep()
     except OSError as error:
-        raise ReportError(f"{escaped(path)}: cannot write: {error.strerror}") from error
+        raise ReportError(f"{escaped(path)}: cannot write: {openProblem(path, error)}") from error

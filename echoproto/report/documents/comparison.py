@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from echoproto.report.compare import CONFIDENCE, Comparison, ComparisonVerdict, MetricDifference
 from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import Count
 from echoproto.report.documents.values import (
     Number,
@@ -20,7 +21,8 @@ from echoproto.report.documents.values import (
     plainValues,
     valuesOf,
 )
-from echoproto.report.notes import differentOptions
+from echoproto.report.notes import differenceNotes, differentOptions
+from echoproto.report.table import certaintyNotes
 
 
 class SideValues(Values, frozen=True, kw_only=True):
@@ -36,6 +38,7 @@ class SideValues(Values, frozen=True, kw_only=True):
         Count, Meta(description="Effective sample size, estimated from the intervals.")
     ] = field(name="effective_samples")
     started: str = ""
+    origins: list[Origin] = []
     options: Options = {}
     limits: list[str] = []
     reasons: dict[str, Count] = {}
@@ -44,7 +47,7 @@ class SideValues(Values, frozen=True, kw_only=True):
 class DifferenceValues(Values, frozen=True, kw_only=True):
     """A figure on both sides: a percentile with its confidence intervals, or the loss ratio."""
 
-    name: Literal["p50", "p90", "p99", "p99.9", "loss"]
+    name: Literal["p50", "p90", "p95", "p99", "p99.9", "loss"]
     ratio: Annotated[Number | None, Meta(description="B divided by A; null if A is 0.")]
     a_ratio: Ratio | UnsetType = UNSET
     b_ratio: Ratio | UnsetType = UNSET
@@ -78,6 +81,10 @@ class ComparisonValues(Values, frozen=True, kw_only=True):
     different_options: Annotated[
         list[str], Meta(description="Names of options that have different values.")
     ] = []
+    warnings: Annotated[
+        list[str], Meta(description="Differences between the runs other than their times.")
+    ] = []
+    certainty: Annotated[list[str], Meta(description="How sure the verdicts are, in words.")] = []
 
 
 class ComparisonDocument(Document, frozen=True, kw_only=True, tag="compare"):
@@ -103,6 +110,8 @@ def _comparisonValues(comparison: Comparison) -> ComparisonValues:
         b=valuesOf(SideValues, b, effectiveSize=sizes[1]),
         differences=[_differenceValues(found) for found in comparison.differences],
         different_options=differentOptions((a, b)),
+        warnings=differenceNotes((a, b)),
+        certainty=certaintyNotes(comparison),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from echoproto.conformance.results import CheckVerdict, ConformanceResult
+from echoproto.conformance.results import CheckVerdict, ConformanceResult, ReasonCode
 from echoproto.report.documents.document import Document, documentHead
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import Count
@@ -27,6 +27,9 @@ class CheckValues(Values, frozen=True, kw_only=True):
     reason: Annotated[
         str, Meta(description="Why it failed or was skipped, or a remark; may be empty.")
     ]
+    code: Annotated[
+        ReasonCode | None, Meta(description="The kind of reason; null if the check passed.")
+    ] = field(name="reason_code", default=None)
     duration: Count
 
 
@@ -54,6 +57,7 @@ def conformanceDocument(result: ConformanceResult, origin: Origin | None = None)
             found.check,
             verdict=found.verdict,
             reason=found.reason,
+            code=found.code,
             duration=found.duration,
         )
         for found in result.results

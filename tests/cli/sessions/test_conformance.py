@@ -69,7 +69,7 @@ class ConformanceTests(CommandTestCase):
                 "tcp      all-byte-values  passed",
                 "udp      answers          passed",
                 "udp      all-byte-values  passed",
-                "4 passed, 0 failed, 0 skipped",
+                "conformance: 4 of 4 checks passed",
             ],
         )
 
@@ -84,7 +84,7 @@ class ConformanceTests(CommandTestCase):
                 "carrier  check            verdict  reason",
                 "tcp      all-byte-values  failed   wrong byte at offset 128: sent 80, received 00"
                 + " (RFC 862, TCP)",
-                "1 passed, 1 failed, 0 skipped",
+                "conformance: 1 of 2 checks passed",
             ],
         )
 
@@ -128,7 +128,7 @@ class ConformanceTests(CommandTestCase):
         )
         self.assertIn("\x1b[32mpassed", output)
         self.assertIn("sent to 127.0.0.1", output)
-        self.assertTrue(output.endswith("2 passed, 0 failed, 0 skipped\n"))
+        self.assertTrue(output.endswith("conformance: 2 of 2 checks passed\n"))
 
     def test_progress(self) -> None:
         """On a terminal the progress is shown, unless --quiet is given."""

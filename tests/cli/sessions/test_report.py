@@ -12,10 +12,12 @@ from typing import Any
 from unittest import mock
 
 from echoproto.cli.main import run
+from echoproto.cli.report import SCHEMAS
 from echoproto.report.documents.load import loadDocument
 from echoproto.report.documents.report import reportDocument
 from echoproto.report.loader import readResults
 from echoproto.report.result import StoredResult
+from echoproto.report.schema import DOCUMENTS, jsonSchema
 from tests.cli.commandcase import BrokenPipe, CommandTestCase
 from tests.report.sampleresults import loadResult, storedResult, storedVerification
 
@@ -57,6 +59,15 @@ class ReportTests(CommandTestCase):
         self.assertEqual(path.read_text().splitlines()[0].split(",")[0], "files")
         self.assertEqual(len(path.read_text().splitlines()), 2)
 
+    def test_schema(self) -> None:
+        """--schema prints the JSON schema of a document; a write error is one line."""
+        for name in SCHEMAS:
+            self.assertEqual(json.loads(self.shown("--schema", name)), jsonSchema(name))
+        self.assertEqual(set(SCHEMAS), set(DOCUMENTS))
+        self.assertEqual(self.report("--schema", "ping", output=BrokenPipe())[0], 0)
+        message = "cannot write: No space left on device; the rest of the output is lost"
+        self.refused(message, "--schema", "ping", "--out", "/dev/full")
+
     def test_notes(self) -> None:
         """The notes on a result follow the table."""
         path = self.saved("limited.json", storedResult(1, limits=("busy",)))
@@ -73,7 +84,7 @@ class ReportTests(CommandTestCase):
         ).splitlines()
         self.assertEqual(header.split()[:4], ["target", "file", "command", "sent"])
         self.assertEqual(
-            [row.split()[0] for row in rows], ["udp://lab1:7", "tcp://lab1:7", "udp://lab1:7"]
+            [row.split()[0] for row in rows[:3]], ["udp://lab1:7", "tcp://lab1:7", "udp://lab1:7"]
         )
         self.assertIn("2.0 MiB", rows[2])
 
@@ -115,7 +126,9 @@ class ReportTests(CommandTestCase):
         rows = list(
             csv.DictReader(io.StringIO(self.shown("--compare", "-o", "csv", self.a, self.b)))
         )
-        self.assertEqual([row["name"] for row in rows], ["p50", "p90", "p99", "p99.9", "loss"])
+        self.assertEqual(
+            [row["name"] for row in rows], ["p50", "p90", "p95", "p99", "p99.9", "loss"]
+        )
 
     def test_cannotCompare(self) -> None:
         """Results without pairs, and pairs of different kinds, are not compared."""
@@ -188,8 +201,14 @@ class ReportTests(CommandTestCase):
             "/dev/full",
             self.a,
         )
-        message = "--out /nowhere/x: No such file or directory; see echoproto report --help"
-        self.refused(message, "--out", "/nowhere/x", self.a)
+        message = "the folder does not exist; mkdir -p /nowhere"
+        self.refused(
+            f"--out /nowhere/x: {message}; see echoproto report --help",
+            "--out",
+            "/nowhere/x",
+            self.a,
+        )
+        self.refused(f"/nowhere/x: cannot write: {message}", "--csv", "/nowhere/x", self.a)
         self.assertEqual(self.report(self.a, output=BrokenPipe())[0], 0)
 
     def test_noTimes(self) -> None:

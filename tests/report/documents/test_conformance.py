@@ -27,6 +27,7 @@ class ConformanceDocumentTests(DocumentTestCase):
                 "risky": False,
                 "verdict": "failed",
                 "reason": "cut",
+                "reason_code": "timeout",
                 "duration_ns": 5 * MS,
             },
         )
