@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.figures import Figures
+from tests.hostile.figures import ATTACKS, Figures
 from tests.loopback.program import ROOT
 
-_FIGURES = Figures()
+_FIGURES = Figures("attack", ATTACKS, "figures", "loopback")
 
 
 @pytest.fixture

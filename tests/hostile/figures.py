@@ -1,4 +1,4 @@
-"""The table of attacks: requirements, and the results of this run."""
+"""Tables of ``docs/reliability.md``: requirements, and the results of this run."""
 
 from __future__ import annotations
 
@@ -30,44 +30,55 @@ ATTACKS = {
     "log injection": "one escaped line",
 }
 
-_BEGIN, _END = "<!-- figures -->\n", "<!-- end of figures -->\n"
-
 
 class Figures:
-    """The results of the attacks."""
+    """
+    The results of a table.
 
-    def __init__(self) -> None:
+    :param subject: the name of a row, such as ``attack``.
+    :param required: the rows in their order, and their requirements.
+    :param place: the comment in the page after which the table stands, up to the end of it.
+    :param network: the network of the measurements.
+    """
+
+    def __init__(self, subject: str, required: dict[str, str], place: str, network: str) -> None:
+        self._subject = subject
+        self._required = required
+        self._begin, self._end = f"<!-- {place} -->\n", f"<!-- end of {place} -->\n"
+        self._network = network
         self._measured: dict[str, list[str]] = {}
 
-    def add(self, attack: str, measured: str) -> None:
+    def add(self, row: str, measured: str) -> None:
         """
         Add a result.
 
-        :param attack: a key of :data:`ATTACKS`; several results of one attack share a row.
+        :param row: a key of the requirements; several results share a row.
         :param measured: the result as text, with units.
         """
-        if attack not in ATTACKS:
-            raise LookupError(attack)
-        self._measured.setdefault(attack, []).append(measured)
+        if row not in self._required:
+            raise LookupError(row)
+        self._measured.setdefault(row, []).append(measured)
 
     def __bool__(self) -> bool:
         return bool(self._measured)
 
     def table(self) -> str:
         """The table, in Markdown."""
-        lines = ["| attack | required | measured |", "| --- | --- | --- |"]
-        for attack, required in ATTACKS.items():
-            measured = "; ".join(self._measured.get(attack, ["not measured in this run"]))
-            lines.append(f"| {attack} | {required} | {measured} |")
+        lines = [f"| {self._subject} | required | measured |", "| --- | --- | --- |"]
+        for row, required in self._required.items():
+            measured = "; ".join(self._measured.get(row, ["not measured in this run"]))
+            lines.append(f"| {row} | {required} | {measured} |")
         return "\n".join(lines) + "\n"
 
     def keep(self, page: Path) -> None:
         """Replace the table and its heading in ``page``."""
-        before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-        _, _, after = rest.partition(_END)
+        before, _, rest = page.read_text(encoding="utf-8").partition(self._begin)
+        _, _, after = rest.partition(self._end)
         on = (
             f"Measured {date.today().isoformat()} with echoproto {echoproto.__version__}, "
             f"Python {platform.python_version()}, Twisted {twisted.__version__}, "
-            f"{platform.system()} {platform.release()}, loopback.\n\n"
+            f"{platform.system()} {platform.release()}, {self._network}.\n\n"
         )
-        page.write_text(before + _BEGIN + on + self.table() + _END + after, encoding="utf-8")
+        page.write_text(
+            before + self._begin + on + self.table() + self._end + after, encoding="utf-8"
+        )

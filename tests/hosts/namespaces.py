@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from shutil import which
-from typing import IO, cast
+from signal import SIGINT
+from tempfile import TemporaryFile
+from typing import IO, Any, TypeVar, cast
 from unittest import SkipTest
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from typing_extensions import Self
 
@@ -36,6 +44,46 @@ def _missingPart() -> str | None:
         check=False,
     )
     return None if made.returncode == 0 else f"no network namespaces here: {made.stdout.strip()}"
+
+
+#: From linux/sched.h.
+CLONE_NEWNET = 0x40000000
+
+_T = TypeVar("_T")
+
+
+class Measurement:
+    """
+    A running command that prints a result as JSON.
+
+    :param command: the command.
+    """
+
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        atexit.register(self._process.kill)
+
+    def result(self) -> dict[str, Any]:
+        """Wait for the result."""
+        try:
+            output, errors = self._process.communicate(timeout=3 * PATIENCE)
+        finally:
+            self._process.kill()
+        assert output, errors
+        return cast(dict[str, Any], json.loads(output))
+
+    def interrupt(self) -> dict[str, Any]:
+        """End it as Ctrl-C does, and return the result."""
+        assert self._process.poll() is None, self.result()
+        self._process.send_signal(SIGINT)
+        return self.result()
 
 
 class Host:
@@ -89,16 +137,46 @@ class Host:
         assert finished.returncode == 0, f"{' '.join(words)}: {finished.stdout}"
         return finished.stdout
 
-    def echoproto(self, *words: str) -> subprocess.Popen[str]:
-        """Start ``echoproto`` with its output in pipes."""
-        return subprocess.Popen(
-            self.command(sys.executable, "-m", "echoproto", *words),
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def inside(self, function: Callable[[], _T]) -> _T:
+        """Call a function in a thread that is on this host; sockets that it opens belong to it."""
+        with ThreadPoolExecutor(1, initializer=_enter, initargs=(self.namespace,)) as threads:
+            return threads.submit(function).result()
+
+    def fetch(self, url: str) -> tuple[int, str]:
+        """The status and the body of a page, as this host sees it."""
+
+        def answer() -> tuple[int, str]:
+            try:
+                with urlopen(url, timeout=PATIENCE) as page:
+                    return page.status, page.read().decode()
+            except HTTPError as error:
+                with error:
+                    return error.code, error.read().decode()
+
+        return self.inside(answer)
+
+    @contextmanager
+    def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Run a program until the end; its output is part of the error if it ends by itself."""
+        with TemporaryFile("w+") as output:
+            process = subprocess.Popen(
+                self.command(*words),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                text=True,
+            )
+            try:
+                yield process
+                output.seek(0)
+                assert process.poll() is None, output.read()
+            finally:
+                process.terminate()
+                process.wait(PATIENCE)
+
+    def measure(self, *words: str) -> Measurement:
+        """Start a command of ``echoproto`` that prints a result as JSON."""
+        return Measurement(self.command(sys.executable, "-m", "echoproto", *words, "-o", "json"))
 
     def serve(self, *words: str) -> Program:
         """Start ``echoproto serve``, and wait until each listener that ``words`` name listens."""
@@ -106,6 +184,18 @@ class Host:
             command=self.command(sys.executable, "-m", "echoproto", "serve", *words),
             listeners=sum(word in ("--port", "--status") for word in words),
         )
+
+
+def _enter(namespace: str) -> None:
+    """Move this thread to a network namespace (setns(2)); its process stays where it is."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(namespace, os.O_RDONLY)
+    try:
+        if libc.setns(descriptor, CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

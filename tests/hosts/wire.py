@@ -12,7 +12,6 @@ It joins two TUN devices (Documentation/networking/tuntap.rst of Linux)::
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import select
@@ -28,8 +27,8 @@ from typing_extensions import Self
 from tests.hosts.line import Impairment, Line
 from tests.hosts.namespaces import Host
 
-#: From linux/if_tun.h and linux/sched.h.
-TUNSETIFF, IFF_TUN, IFF_NO_PI, CLONE_NEWNET = 0x400454CA, 0x0001, 0x1000, 0x40000000
+#: From linux/if_tun.h.
+TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 
 #: Packets that wait for the wire at most, in the kernel: those of seconds in which it does not run.
 QUEUE = 50_000
@@ -118,37 +117,13 @@ class Wire:
 
 def _openTUN(host: Host, address: str, peer: str, mtu: int) -> int:
     """Make the device ``wire`` on a host; return its descriptor."""
-    opened: list[int | OSError] = []
-
-    def openThere() -> None:
-        # A thread may be in another namespace than its process.
-        try:
-            _enter(host.namespace)
-            opened.append(os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK))
-        except OSError as error:
-            opened.append(error)
-
-    thread = Thread(target=openThere)
-    thread.start()
-    thread.join()
-    [descriptor] = opened
-    if isinstance(descriptor, OSError):
-        raise SkipTest(f"no TUN devices here: {descriptor}")
+    try:
+        descriptor = host.inside(lambda: os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK))
+    except OSError as error:
+        raise SkipTest(f"no TUN devices here: {error}") from error
     # The device belongs to the namespace in which its descriptor was opened.
     fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", b"wire", IFF_TUN | IFF_NO_PI))
     host.run("ip", "address", "add", address, "peer", peer, "dev", "wire")
     settings = ["mtu", str(mtu), "txqueuelen", str(QUEUE), "up"]
     host.run("ip", "link", "set", "wire", *settings)
     return descriptor
-
-
-def _enter(namespace: str) -> None:
-    """Move this thread to a network namespace (setns(2))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = os.open(namespace, os.O_RDONLY)
-    try:
-        if libc.setns(descriptor, CLONE_NEWNET) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
-    finally:
-        os.close(descriptor)

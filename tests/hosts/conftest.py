@@ -1,0 +1,39 @@
+"""Print the table of tests with several hosts at the end of a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.hostile.figures import Figures
+from tests.loopback.program import ROOT
+
+#: All rows of the table, and their requirements.
+REQUIRED = {
+    "3 hosts behind HAProxy, each restarted": (
+        "new connections: all served; long ones: at most one exchange each per restart; "
+        "the aborted connections in the log are those that the clients lost"
+    ),
+    "3 hosts behind nftables (UDP), each restarted": "at most 2 of 15,000 datagrams lost",
+    "`ping` through a wire": "loss, duplicates and reordering exactly those of the wire",
+    "`verify` through a wire": "64 MiB, every byte",
+    "a worker killed under load, with Prometheus": (
+        "rates right within 1 %; the restart is counted; no counter goes back"
+    ),
+}
+
+_FIGURES = Figures("test", REQUIRED, "figures of hosts", "network namespaces")
+
+
+@pytest.fixture
+def figures() -> Figures:
+    """The table of this run."""
+    return _FIGURES
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table, and write it to the page if requested."""
+    if _FIGURES:
+        terminalreporter.section("several hosts")
+        terminalreporter.write(_FIGURES.table())
+        if terminalreporter.config.getoption("--keep-figures"):
+            _FIGURES.keep(ROOT / "docs" / "reliability.md")

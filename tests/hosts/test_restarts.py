@@ -1,0 +1,274 @@
+"""
+Three servers behind a balancer are restarted one after another, while clients use them: over TCP
+behind HAProxy with the configuration in ``deploy/``, over UDP behind nftables with rules such as
+kube-proxy has.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from subprocess import PIPE, STDOUT, CompletedProcess, run
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.deploy.programs import program
+from tests.deploy.test_balancers import serverOptions
+from tests.hostile.figures import Figures
+from tests.hosts.namespaces import Host, switched
+from tests.loopback.program import PATIENCE, ROOT, Program
+from tests.loopback.test_operation import until
+
+pytestmark = [pytest.mark.hosts, pytest.mark.timeout(5 * PATIENCE)]
+
+#: Long-lived connections, and flows of datagrams.
+CONNECTIONS = 6
+
+#: The balancer's check of a server, between the checks of deploy/haproxy/haproxy.cfg.
+CHECKS = ("inter 1s", "inter 200ms")
+
+
+class Servers:
+    """
+    The servers behind a balancer.
+
+    :param hosts: their hosts.
+    :param options: the options of each.
+    :param leave: called when a host has reported that it stops, and before it does.
+    :param join: called when a host serves again.
+    :ivar logs: the log of each server that was stopped.
+    """
+
+    def __init__(
+        self,
+        hosts: list[Host],
+        options: list[str],
+        leave: Callable[[Host], None],
+        join: Callable[[Host], None],
+    ) -> None:
+        self._options = options
+        self._leave, self._join = leave, join
+        self._programs = {host: host.serve(*options) for host in hosts}
+        self.logs: list[list[str]] = []
+
+    def restartAll(self) -> None:
+        """Restart one after another, as a rolling update does."""
+        for host in self._programs:
+            self._programs[host].process.terminate()
+            untilReadiness(host, 503)
+            self._leave(host)
+            self._stop(self._programs[host])
+            self._programs[host] = host.serve(*self._options)
+            untilReadiness(host, 200)
+            self._join(host)
+
+    def stopAll(self) -> None:
+        """Stop all of them."""
+        for server in self._programs.values():
+            server.process.terminate()
+        for server in self._programs.values():
+            self._stop(server)
+
+    def _stop(self, server: Program) -> None:
+        assert server.process.wait(PATIENCE) == 0
+        server.stop()
+        self.logs.append(server.log)
+
+
+def untilReadiness(host: Host, status: int) -> None:
+    """Wait until ``/readyz`` answers with a status."""
+    until(lambda: host.fetch(f"http://{host.address}:9100/readyz")[0] == status)
+
+
+class HAProxy:
+    """
+    HAProxy with the configuration in ``deploy/``.
+
+    :param hosts: the hosts of the servers.
+    :param folder: for its files.
+    :ivar configuration: its configuration.
+    """
+
+    def __init__(self, hosts: list[Host], folder: Path) -> None:
+        text = (ROOT / "deploy" / "haproxy" / "haproxy.cfg").read_text().replace(*CHECKS)
+        self._control = folder / "control"
+        self.options = serverOptions(text)
+        self.configuration = folder / "haproxy.cfg"
+        self._names = {host: f"host{host.address.split('.')[-1]}" for host in hosts}
+        servers = [f"    server {name} {host.address}:12345" for host, name in self._names.items()]
+        text = re.sub(r"^    server .*\n", "", text, flags=re.MULTILINE) + "\n".join(servers)
+        self.configuration.write_text(f"global\n    stats socket {self._control}\n\n{text}\n")
+
+    def isUp(self, host: Host) -> bool:
+        """Whether a server is sent new clients."""
+        return self._row(host)["status"].startswith("UP")
+
+    def connections(self, host: Host) -> int:
+        """The number of open connections to a server."""
+        return int(self._row(host)["scur"])
+
+    def _row(self, host: Host) -> dict[str, str]:
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(PATIENCE)
+            control.connect(str(self._control))
+            control.sendall(b"show stat\n")
+            lines = control.makefile().read().removeprefix("# ").splitlines()
+        [row] = [row for row in csv.DictReader(lines) if row["svname"] == self._names[host]]
+        return row
+
+
+@pytest.fixture
+def network() -> Iterator[tuple[Host, Host, list[Host]]]:
+    """A client, a balancer with the address that the configurations have, and three servers."""
+    with switched(2, 1, 11, 12, 13) as [client, balancer, *hosts]:
+        yield client, balancer, hosts
+
+
+def ended(logs: list[list[str]]) -> Counter[str]:
+    """The close reasons of all connections, with their numbers, as the totals in the logs."""
+    text = "".join(line for log in logs for line in log)
+    totals = re.findall(r"\d+ connections; ended: (.*?); refused", text)
+    assert len(totals) == len(logs)
+    return sum(
+        (
+            Counter({reason: int(count)})
+            for count, reason in re.findall(r"(\d+) (\w+)", "\n".join(totals))
+        ),
+        Counter(),
+    )
+
+
+def test_haproxy(network: tuple[Host, Host, list[Host]], figures: Figures) -> None:
+    """
+    No new connection is lost. A long one loses an exchange at most with each server that restarts,
+    and the aborted connections in the log are those that the clients have lost.
+    """
+    client, balancer, hosts = network
+    haproxy = program("haproxy")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        balance = HAProxy(hosts, folder)
+        options = [*balance.options, "--lame-duck", "2s", "--drain", "1s"]
+        servers = Servers(
+            hosts,
+            options,
+            lambda host: until(lambda: not balance.isUp(host)),
+            lambda host: until(lambda: balance.isUp(host)),
+        )
+        stack.enter_context(balancer.running(haproxy, "-db", "-f", str(balance.configuration)))
+        until(lambda: Path(folder, "control").exists())
+        until(lambda: all(map(balance.isUp, hosts)))
+        target = f"tcp://{balancer.address}"
+        load = client.measure("load", "--connections", str(CONNECTIONS), "-z", "1h", target)
+        until(lambda: sum(map(balance.connections, hosts)) >= CONNECTIONS)
+        ping = client.measure("ping", "--reconnect", "-i", "20ms", target)
+        servers.restartAll()
+        new, long = ping.interrupt()["targets"][0], load.interrupt()
+        servers.stopAll()
+    reasons = ended(servers.logs)
+    cut = sum(long["connection_errors"].values())
+    figures.add(
+        "3 hosts behind HAProxy, each restarted",
+        f"{new['received']} of {new['sent']} new connections served; long ones: {long['lost']} of "
+        f"{long['sent']} exchanges lost, on {cut} lost connections; log: {reasons['aborted']} "
+        f"aborted, {reasons['drained']} drained",
+    )
+    assert (new["lost"], new["reasons"]) == (0, {})
+    assert (long["wrong"], long["duplicates"]) == (0, 0)
+    assert reasons["aborted"] + reasons["drained"] == cut
+    assert 0 < cut <= len(hosts) * CONNECTIONS
+    assert long["lost"] <= cut
+
+
+class KubeProxy:
+    """
+    Rules of nftables that spread the flows of a UDP port, as kube-proxy makes them.
+
+    :param balancer: the host that has them.
+    :param hosts: the hosts of the servers.
+    :raise SkipTest: a program is missing.
+    """
+
+    def __init__(self, balancer: Host, hosts: list[Host]) -> None:
+        self._nft, self._conntrack = program("nft"), program("conntrack")
+        self._balancer = balancer
+        self._hosts = list(hosts)
+        balancer.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
+        self._run(
+            "table ip balancer {\n"
+            "chain incoming { type nat hook prerouting priority dstnat; }\n"
+            "chain outgoing { type nat hook postrouting priority srcnat; masquerade; }\n"
+            "counter late { }\n"
+            "chain local { type filter hook input priority filter;"
+            " udp sport 12345 counter name late; }\n"
+            "}"
+        )
+        self._write()
+
+    def leave(self, host: Host) -> None:
+        """Send nothing to a host any more, not even a flow that has begun."""
+        self._hosts.remove(host)
+        self._write()
+        flows = ["-D", "-p", "udp", "--reply-src", host.address]
+        # Its status is not 0 if there are none.
+        self._start(self._conntrack, *flows)
+
+    def join(self, host: Host) -> None:
+        """Send new flows to a host."""
+        self._hosts.append(host)
+        self._write()
+
+    def _write(self) -> None:
+        numbered = ", ".join(f"{place} : {host.address}" for place, host in enumerate(self._hosts))
+        choice = f"numgen random mod {len(self._hosts)} map {{ {numbered} }}"
+        # Both commands take effect at the same time.
+        self._run(
+            "flush chain ip balancer incoming\n"
+            f"add rule ip balancer incoming udp dport 12345 dnat to {choice}"
+        )
+
+    def late(self) -> int:
+        """The number of replies that arrived when the balancer had already left their flow."""
+        listed = self._balancer.run(self._nft, "list", "counter", "ip", "balancer", "late")
+        [packets] = re.findall(r"packets (\d+)", listed)
+        return int(packets)
+
+    def _run(self, rules: str) -> None:
+        finished = self._start(self._nft, "-f", "-", rules=rules)
+        assert finished.returncode == 0, finished.stdout
+
+    def _start(self, *words: str, rules: str = "") -> CompletedProcess[str]:
+        command = self._balancer.command(*words)
+        return run(command, input=rules, stdout=PIPE, stderr=STDOUT, text=True, check=False)
+
+
+def test_nftables(network: tuple[Host, Host, list[Host]], figures: Figures) -> None:
+    """Of 15,000 datagrams in old and new flows two are lost at most."""
+    client, balancer, hosts = network
+    proxy = KubeProxy(balancer, hosts)
+    options = ["--datagram-rate", "0", "--lame-duck", "2s", "--port", "udp:12345"]
+    servers = Servers(hosts, [*options, "--status", "tcp:9100"], proxy.leave, proxy.join)
+    target = f"udp://{balancer.address}"
+    flows = ["--connections", str(CONNECTIONS), "--rate", "1000"]
+    load = client.measure("load", *flows, "-z", "1h", target)
+    ping = client.measure("ping", "--reconnect", "-i", "10ms", target)
+    servers.restartAll()
+    new, old = ping.interrupt()["targets"][0], load.interrupt()
+    servers.stopAll()
+    late = proxy.late()
+    sent, lost = (new[key] + old[key] for key in ("sent", "lost"))
+    figures.add(
+        "3 hosts behind nftables (UDP), each restarted",
+        f"{lost} of {sent} lost, {late} of them replies in flows that the balancer had left; "
+        f"in new flows {new['lost']} of {new['sent']}",
+    )
+    assert (old["wrong"], old["duplicates"], new["corrupt"], new["foreign"]) == (0, 0, 0, 0)
+    # The more replies are under way when the balancer leaves a flow, the slower the machine is.
+    assert lost - late <= 2 * max(1, sent / 15_000)
+    assert new["lost"] == 0
