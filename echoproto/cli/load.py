@@ -12,12 +12,13 @@ from typing import ClassVar
 
 import click
 
-from echoproto.cli.declarations import command, option
+from echoproto.cli.declarations import OUTPUT_OPTIONS, command, option, quietOption
 from echoproto.cli.options import TARGET_HELP, EventOptions
 from echoproto.cli.paramtypes import (
     COUNT,
     DURATION,
     RATE,
+    REPORT_INTERVAL,
     SEND_TIME,
     SHARE,
     SIZES,
@@ -89,8 +90,17 @@ class LoadOptions(EventOptions):
         help="Addresses of a name: all in turn, or the first that answers.",
     )
     warmup: int = _option(type=DURATION, default="0", help="Ignore messages sent this early.")
-    timeout: int = _option("-t", type=TIMEOUT, default="2s", help="Time to wait for a reply.")
+    timeout: int = _option("-W", type=TIMEOUT, default="2s", help="Time to wait for a reply.")
     workers: int = _option(type=WORKERS, default="1", help="Number of processes.")
+    quiet: bool = quietOption("Show only errors and the summary.")
+    every: int | None = option(
+        OUTPUT_OPTIONS,
+        type=REPORT_INTERVAL,
+        help="Show the rate, p50 and p99 this often on the standard error.",
+    )
+    histogram: bool = option(
+        OUTPUT_OPTIONS, is_flag=True, help="Show a histogram of the times below the summary."
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,12 +5,13 @@ Results as lines of text, in the form of ping(8).
 from __future__ import annotations
 
 from echoproto.conformance.results import CheckResult, CheckVerdict, ConformanceResult
+from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
 from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.verifier import VerifyResult
-from echoproto.units import milliseconds, size
+from echoproto.units import SECOND, milliseconds, size
 
 #: Maximum number of reasons of losses in a summary.
 MAX_REASONS = 3
@@ -118,8 +119,21 @@ def loadSummary(result: LoadResult) -> str:
         lines.append(_spread("connect", result.connecting))
     lines += _percentiles(("response", result.response), ("service", result.service))
     lines += [f"{count} times: {reason}" for reason, count in result.errors.most_common()]
+    lines += [f"replies are missing: {hint}" for hint in result.hints]
     lines += [f"limited by the client: {limit}" for limit in result.limits]
     return "\n".join(lines)
+
+
+def intervalLine(interval: Interval, width: int) -> str:
+    """
+    The rate and the times of a part of a load, in one line.
+
+    :param width: its length, in nanoseconds.
+    """
+    rate = f"{interval.received * SECOND / width:.1f} exchanges/s"
+    if interval.median is None or interval.p99 is None:
+        return rate
+    return f"{rate}, p50 {milliseconds(interval.median)} ms, p99 {milliseconds(interval.p99)} ms"
 
 
 def _lostConnections(result: LoadResult, before: str) -> str:

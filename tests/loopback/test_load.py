@@ -114,7 +114,7 @@ class LoadTests(SynchronousTestCase):
                 stopped.wait(1)
                 program.process.send_signal(signal.SIGCONT)
 
-            words = ["-o", "json", "--connections", "1", "-z", "4s", "--rate", "1000", "-t", "5s"]
+            words = ["-o", "json", "--connections", "1", "-z", "4s", "--rate", "1000", "-W", "5s"]
             with subprocess.Popen(
                 [*LOAD, *words, f"127.0.0.1:{program.port()}"],
                 env=environment(),

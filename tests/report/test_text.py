@@ -5,6 +5,7 @@ from collections import Counter
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.conformance.results import CheckVerdict
+from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.ping.payload import ProbePayload
@@ -15,6 +16,7 @@ from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.text import (
     checkRows,
     conformanceLine,
+    intervalLine,
     loadLine,
     loadSummary,
     outcomeLine,
@@ -206,6 +208,19 @@ service  1.000  1.000  1.000  1.000  1.000  1.000  1.000""",
             summary.splitlines()[2:],
             ["0.0 exchanges/s, 0 B/s out, 0 B/s in", "0 connections; messages of 64 bytes"],
         )
+
+    def test_interval(self) -> None:
+        """A part of a load has its rate and, if there were replies, its times."""
+        self.assertEqual(intervalLine(Interval(0, 5, 0), MS), "0.0 exchanges/s")
+        self.assertEqual(
+            intervalLine(Interval(0, 5, 4, MS, 2 * MS, 3 * MS, 4 * MS), 2000 * MS),
+            "2.0 exchanges/s, p50 2.000 ms, p99 3.000 ms",
+        )
+
+    def test_hint(self) -> None:
+        """The probable reason of missing replies is a line."""
+        summary = loadSummary(loadResult(target="udp://lab1", sent=9000))
+        self.assertIn("\nreplies are missing: an echoproto server answers 1000", summary)
 
     def test_connections(self) -> None:
         """Failed and lost connections are in the headline too."""

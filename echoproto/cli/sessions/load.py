@@ -16,12 +16,15 @@ from echoproto.cli.output import Values
 from echoproto.cli.sessions.session import ReportedSession, failedAssertions
 from echoproto.measure.api import LoadPlan, LoadResult, prepareLoad
 from echoproto.measure.intervals import Interval
+from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.partition import splitPlan
 from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.report.documents.load import loadDocument, loadFigures
 from echoproto.report.documents.values import intervalValues
-from echoproto.report.text import loadLine, loadSummary
+from echoproto.report.histogram import histogramLines
+from echoproto.report.text import intervalLine, loadLine, loadSummary
+from echoproto.units import SECOND, seconds
 
 _Load = LoadGenerator | LoadWorkerPool
 
@@ -31,9 +34,16 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
 
     command = "load"
     eventType = "interval"
-    hasBar = True
 
     options: LoadOptions
+
+    def __init__(self, options: LoadOptions) -> None:
+        super().__init__(options)
+        self.hasBar = not options.quiet
+        self._last: Interval | None = None
+        # What --every has not shown yet, and when that began.
+        self._recent = IntervalCounts()
+        self._shownAt = 0
 
     def prepare(self, reactor: IReactorTime) -> Deferred[_Load]:
         """See :class:`.Session`."""
@@ -42,7 +52,7 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
             self.target,
             loadPlan(self.options),
             connect=self.options.connect,
-            onInterval=lambda interval, counts: self.write(interval),
+            onInterval=self._intervalEnded,
             workers=self.options.workers,
             onWorkerFailure=self.runner.localError,
         )
@@ -53,7 +63,19 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
 
     def figures(self, measurement: _Load) -> Iterable[str]:
         """See :class:`.Session`."""
-        return (loadLine(*measurement.stage()[1]),)
+        line = loadLine(*measurement.stage()[1])
+        return (line if self._last is None else f"{line}; {intervalLine(self._last, SECOND)}",)
+
+    def _intervalEnded(self, interval: Interval, counts: IntervalCounts) -> None:
+        self._last = interval
+        self.write(interval)
+        width = interval.at - self._shownAt
+        # The interval itself may be shorter than a second if it is the last.
+        if not self.options.quiet and self.options.every and width >= self.options.every:
+            line = intervalLine(self._recent.interval(self._shownAt), width)
+            self.runner.complain(f"{seconds(interval.at)}: {line}")
+            self._recent, self._shownAt = IntervalCounts(), interval.at
+        self._recent.add(counts)
 
     def beganAt(self, result: LoadResult) -> int:
         """See :class:`.ReportedSession`; without connecting and the warm-up."""
@@ -80,7 +102,9 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
 
     def resultLines(self, result: LoadResult) -> Iterable[str]:
         """See :class:`.ResultView`."""
-        return (loadSummary(result),)
+        yield loadSummary(result)
+        if self.options.histogram:
+            yield from histogramLines(result.times)
 
     def eventValues(self, event: Interval) -> Values:
         """See :class:`.ResultView`."""

@@ -31,6 +31,9 @@ MAX_START_LATENESS_NS = 50_000_000
 #: Nanoseconds by which a timer may be late before the process was held up.
 MAX_HELD_UP_NS = round(LATENESS * SECOND)
 
+#: Datagrams per second that an echoproto server answers by default, from one source.
+ECHOPROTO_DATAGRAM_RATE = 1000
+
 
 @dataclass(frozen=True)
 class LoadPlan:
@@ -152,6 +155,20 @@ class LoadResult:
     def lost(self) -> int:
         """Messages without a reply, except for replies that our receive buffers dropped."""
         return max(self.sent - self.received - self.dropped, 0)
+
+    @property
+    def times(self) -> LatencyHistogram:
+        """The response times, or in a closed loop the service times."""
+        return self.response if self.response.count else self.service
+
+    @property
+    def hints(self) -> list[str]:
+        """Probable reasons of lost replies, in words."""
+        isLimited = self.target.startswith("udp:") and self.lost * 10 > self.sent
+        if isLimited and self.sent * SECOND > ECHOPROTO_DATAGRAM_RATE * self.duration:
+            rate = f"{ECHOPROTO_DATAGRAM_RATE} datagrams per second and source"
+            return [f"an echoproto server answers {rate}; its --datagram-rate 0 lifts that"]
+        return []
 
     @property
     def isComplete(self) -> bool:

@@ -160,5 +160,5 @@ def loadFigures(result: LoadResult) -> dict[str, float]:
         "duplicates": result.duplicates,
         "loss": result.lost / result.sent if result.sent else 0.0,
         "rate": result.rate,
-        **timeFigures(result.response if result.response.count else result.service),
+        **timeFigures(result.times),
     }

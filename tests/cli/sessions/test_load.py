@@ -153,6 +153,19 @@ class LoadTests(CommandTestCase):
         self.assertRegex(errors, r"\d+ sent, \d+ received, 0 wrong")
         self.assertEqual((status, output.count("sent")), (0, 1))
 
+    def test_every(self) -> None:
+        """The figures of every second, or of several, are shown on the standard error."""
+        _, output, errors = self.load("-z", "3s", "--every", "2s", "-o", "json", TARGET)
+        self.assertRegex(errors, r"^echoproto load: 2 s: \d+\.\d exchanges/s, p50 .* ms\n$")
+        self.assertGreater(json.loads(output)["sent"], 0)
+        self.serve(EchoFactory)
+        self.assertEqual(self.load("-z", "3s", "--every", "1s", "-q", TARGET)[2], "")
+
+    def test_histogram(self) -> None:
+        """A histogram of all times is below the summary."""
+        _, output, _ = self.load("-c", "10", "--histogram", TARGET)
+        self.assertRegex(output.splitlines()[-1], r"^<= .* ms .* 10 100.00%  #{40}$")
+
     def test_wrong(self) -> None:
         """Wrong bytes are status 3."""
         self.serve(lambda reactor: Factory.forProtocol(Flipping))
@@ -161,11 +174,11 @@ class LoadTests(CommandTestCase):
     def test_silent(self) -> None:
         """A silent server is status 1; a failed assertion is reported, with status 4."""
         self.serve(lambda reactor: Factory.forProtocol(Protocol))
-        status, output, _ = self.load("-c", "3", "-t", "50ms", "-o", "json", TARGET)
+        status, output, _ = self.load("-c", "3", "-W", "50ms", "-o", "json", TARGET)
         self.assertEqual((status, json.loads(output)["lost"]), (1, 3))
         self.serve(lambda reactor: Factory.forProtocol(Protocol))
         status, _, errors = self.load(
-            "-c", "3", "-t", "50ms", "--assert", "loss==0", "--assert", "sent==3", TARGET
+            "-c", "3", "-W", "50ms", "--assert", "loss==0", "--assert", "sent==3", TARGET
         )
         self.assertEqual((status, errors), (4, "echoproto load: loss==0: loss is 100.00%\n"))
 
@@ -189,7 +202,7 @@ class LoadTests(CommandTestCase):
         for words, message in (
             (("lab1", "lab2"), "too many targets"),
             (("-z", "0", TARGET), "--duration: duration '0' would send nothing"),
-            (("-t", "0", TARGET), "--timeout: timeout '0' is too short"),
+            (("-W", "0", TARGET), "--timeout: timeout '0' is too short"),
             (("-z", "1s", "--warmup", "1s", TARGET), "--warmup must be shorter than --duration"),
             (("-s", "0.1", TARGET), "--size: invalid size"),
             (("--rate", "1e-305", TARGET), "--rate: invalid rate"),

@@ -2,8 +2,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.cli.serve import ServeOptions
 from echoproto.measure.clientlimits import DROPPED_REMEDY
-from echoproto.measure.load.plan import MAX_START_LATENESS_NS, LoadPlan
+from echoproto.measure.load.plan import (
+    ECHOPROTO_DATAGRAM_RATE,
+    MAX_START_LATENESS_NS,
+    LoadPlan,
+)
 from echoproto.measure.load.schedule import fixed
 from echoproto.units import SECOND
 from tests.report.sampleresults import histogramOf, loadResult
@@ -24,6 +29,17 @@ class LoadResultTests(SynchronousTestCase):
         result = loadResult()
         self.assertEqual((result.lost, result.rate), (1, 4.5))
         self.assertEqual(loadResult(duration=0).rate, 0)
+
+    def test_hints(self) -> None:
+        """Many lost datagrams above the server's usual rate have that as a probable reason."""
+        limited = {"target": "udp://lab1", "sent": 9000, "received": 2000}
+        [hint] = loadResult(**limited).hints
+        self.assertIn("--datagram-rate 0", hint)
+        for other in ({"target": "tcp://lab1"}, {"received": 8500}, {"duration": 60 * SECOND}):
+            self.assertEqual(loadResult(**{**limited, **other}).hints, [])
+        settings = ServeOptions()
+        settings.parseOptions([])
+        self.assertEqual(float(settings["datagram-rate"]), ECHOPROTO_DATAGRAM_RATE)
 
     def test_isComplete(self) -> None:
         """A load is complete if no message is missing, and no connection has failed or ended."""
