@@ -82,6 +82,12 @@ class PingOptions(EventOptions):
     )
     adaptive: bool = _option("-A", is_flag=True, help="Send the next probe after each reply.")
     reconnect: bool = _option(is_flag=True, help="Use a new connection for each probe.")
+    mode: str = _option(
+        type=click.Choice(["echo", "udp-plus"]),
+        default="echo",
+        help="Service to probe; udp-plus is UDPEchoPlus (TR-143), which shows the direction of "
+        "losses and the time that the server took.",
+    )
     preload: int = _option(
         type=WINDOW, default="1", help="Number of probes to send at once at the start."
     )

@@ -33,6 +33,11 @@ from echoproto.measure.load.partition import splitPlan, withTimes
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.measure.measurement import Measurement, startedBy
+from echoproto.measure.ping.echoplus import (
+    MINIMUM_PROBE_SIZE,
+    EchoPlusPayload,
+    EchoPlusStatistics,
+)
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.plan import PingPlan, PingResult
@@ -104,9 +109,21 @@ def preparePing(
     :raise ValueError: the target is invalid.
     """
     plan = plan if plan is not None else PingPlan()
-    payload = ProbePayload(session or os.urandom(4), size, pattern)
-    record, began = PingStatistics(payload, plan.timeout), monotonicNs()
-    making = makeTarget(reactor, _parsed(target), size, monotonicNs, connect, plan.deadline)
+    parsed, session = _parsed(target), session or os.urandom(4)
+    record: PingStatistics
+    if plan.mode == "udp-plus":
+        if parsed.carrier != "udp" or size < MINIMUM_PROBE_SIZE:
+            return fail(
+                TargetError(
+                    f"{parsed.text}: UDPEchoPlus needs a target udp://HOST:PORT and probes of "
+                    f"{MINIMUM_PROBE_SIZE} bytes or more"
+                )
+            )
+        record = EchoPlusStatistics(EchoPlusPayload(session, size, pattern), plan.timeout)
+    else:
+        record = PingStatistics(ProbePayload(session, size, pattern), plan.timeout)
+    began = monotonicNs()
+    making = makeTarget(reactor, parsed, size, monotonicNs, connect, plan.deadline)
     return making.addCallback(Pinger, reactor, monotonicNs, record, plan, onReply, began)
 
 

@@ -8,6 +8,7 @@ from echoproto.conformance.results import CheckResult, CheckVerdict, Conformance
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
+from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.verifier import VerifyResult
@@ -52,11 +53,28 @@ def pingSummary(result: PingResult) -> str:
         lines.append(_spread("connect", result.connecting))
     if result.securing.count:
         lines.append(_spread("TLS handshake", result.securing))
+    if isinstance(record, EchoPlusStatistics):
+        lines += _directions(record)
     if record.lost and record.reasons:
         reasons = [reason for reason, _ in record.reasons.most_common(MAX_REASONS)]
         lines.append(f"lost: {'; '.join(reasons)}")
     lines += [f"limited by the client: {limit}" for limit in result.limits]
     return "\n".join(lines)
+
+
+def _directions(record: EchoPlusStatistics) -> list[str]:
+    """What the replies of a UDPEchoPlus server show."""
+    if record.echoed:
+        return [f"no UDPEchoPlus: {record.echoed} replies were only echoed"]
+    lines = []
+    if record.lost:
+        lost = record.directions
+        unknown = f", {lost.unknown} in an unknown direction" if lost.unknown else ""
+        lines.append(f"lost: {lost.up} to the server, {lost.down} from the server{unknown}")
+    if record.serverTimes.count:
+        lines.append(_spread("server time", record.serverTimes))
+        lines.append(_spread("rtt without it", record.networkTimes))
+    return lines
 
 
 def verifyLine(result: VerifyResult) -> str:

@@ -69,6 +69,7 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
             options.adaptive or options.flood,
             options.reconnect,
             options.preload,
+            options.mode,
         )
         self.result: Deferred[list[PingResult]] = Deferred()
         self._pings = [

@@ -21,6 +21,9 @@ MAGIC = b"ecPr"
 
 _HEADER = Struct("!4s4sIQ")
 _SESSION = Struct("!4sI")
+#: Bytes of a whole header.
+HEADER_SIZE = _HEADER.size
+
 _SEQUENCE = Struct("!I")
 
 #: Sequence numbers repeat after this many, as they have four bytes.

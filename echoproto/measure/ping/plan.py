@@ -27,6 +27,8 @@ class PingPlan:
     :ivar adaptive: whether to send the next probe as soon as a reply is received.
     :ivar reconnect: whether each probe has a new connection.
     :ivar preload: number of probes that are sent at once at the start.
+    :ivar mode: ``echo``, or ``udp-plus`` for a server that speaks UDPEchoPlus
+        (:mod:`echoproto.measure.ping.echoplus`).
     """
 
     count: int | None = None
@@ -36,6 +38,7 @@ class PingPlan:
     adaptive: bool = False
     reconnect: bool = False
     preload: int = 1
+    mode: str = "echo"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
+from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.report.documents.document import (
@@ -79,7 +80,25 @@ class PingConfiguration(Values, frozen=True, kw_only=True):
     timeout: Annotated[Count, Meta(description="Timeout of a reply.")] = field(name="wait_ns")
     adaptive: bool
     reconnect: bool
+    mode: str = "echo"
     size: Count
+
+
+class EchoPlusValues(Values, frozen=True, kw_only=True):
+    """What the replies of a UDPEchoPlus server show."""
+
+    up: Annotated[Count, Meta(description="Probes lost to the server.")] = field(name="lost_up")
+    down: Annotated[Count, Meta(description="Replies lost from the server.")] = field(
+        name="lost_down"
+    )
+    unknown: Annotated[Count, Meta(description="Losses in an unknown direction.")] = field(
+        name="lost_unknown"
+    )
+    echoed: Annotated[Count, Meta(description="Replies without the fields of a server.")]
+    serverTimes: TimesValues = field(name="server_time")
+    networkTimes: Annotated[TimesValues, Meta(description="Round trips without it.")] = field(
+        name="network_time"
+    )
 
 
 class TargetValues(MeasuredValues, frozen=True, kw_only=True):
@@ -111,6 +130,7 @@ class TargetValues(MeasuredValues, frozen=True, kw_only=True):
     securing: TimesValues
     width: IntervalWidth = None
     intervals: Intervals = []
+    echoPlus: EchoPlusValues | UnsetType = field(default=UNSET, name="udp_plus")
 
     def __post_init__(self) -> None:
         checkWidth(self.width, self.intervals)
@@ -186,7 +206,13 @@ def _targetValues(result: PingResult) -> TargetValues:
         jitter=round(record.jitter),
         width=width,
         intervals=intervalStructs(intervals),
+        echoPlus=_echoPlusValues(record) if isinstance(record, EchoPlusStatistics) else UNSET,
     )
+
+
+def _echoPlusValues(record: EchoPlusStatistics) -> EchoPlusValues:
+    lost = record.directions
+    return valuesOf(EchoPlusValues, record, up=lost.up, down=lost.down, unknown=lost.unknown)
 
 
 def probeValues(
