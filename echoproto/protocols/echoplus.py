@@ -109,7 +109,7 @@ class EchoPlusDatagramProtocol(DatagramServerProtocol):
         super().__init__(clock, observer, admission)
         self._clock = clock
         # Replies and failures by source, in the order of their last datagrams.
-        self._sources: dict[tuple[Any, ...], tuple[int, int]] = {}
+        self._counts: dict[tuple[Any, ...], tuple[int, int]] = {}
 
     def _microseconds(self) -> int:
         return round(self._clock.seconds() * 1e6) % NUMBERS
@@ -119,14 +119,14 @@ class EchoPlusDatagramProtocol(DatagramServerProtocol):
         if len(request) < ISSUE1_SIZE:
             return self.send(request, addr)
         receivedAt = self._microseconds()
-        replies, failures = self._sources.pop(addr, (0, 0))
+        replies, failures = self._counts.pop(addr, (0, 0))
         fields = (replies % NUMBERS, receivedAt, self._microseconds(), failures % NUMBERS)
         reply = b"".join((request[:4], _ANSWER.pack(*fields), request[ISSUE1_SIZE:]))
         if self.send(reply, addr):
             replies += 1
         else:
             failures += 1
-        self._sources[addr] = replies, failures
-        if len(self._sources) > MAX_SOURCES:
-            del self._sources[next(iter(self._sources))]
+        self._counts[addr] = replies, failures
+        if len(self._counts) > MAX_SOURCES:
+            del self._counts[next(iter(self._counts))]
         return None

@@ -151,9 +151,9 @@ class FaultyDatagramProtocol(DatagramServerProtocol):
         super().__init__(clock, *arguments, **named)
         self._faults = faults
         self._delayed: DelayQueue[_Delayed] = DelayQueue(clock, self._arrived)
-        self._number = 0
+        self._admitted = 0
         # For each source with delayed datagrams their count, and the highest number that arrived.
-        self._sources: dict[tuple[Any, ...], list[int]] = {}
+        self._delayedSources: dict[tuple[Any, ...], list[int]] = {}
 
     def answer(self, request: bytes, addr: tuple[Any, ...], /) -> object:
         """Answer an admitted datagram, or what has become of it."""
@@ -162,9 +162,9 @@ class FaultyDatagramProtocol(DatagramServerProtocol):
             for _, data in copies:
                 super().answer(data, addr)
             return None
-        self._number += 1
+        self._admitted += 1
         if copies:
-            delayed = _Delayed(copies[0][1], addr, self._number)
+            delayed = _Delayed(copies[0][1], addr, self._admitted)
             for delay, data in copies:
                 self._delay(delayed, delay, len(data))
         return None
@@ -173,14 +173,14 @@ class FaultyDatagramProtocol(DatagramServerProtocol):
         if self._delayed.size > MAX_DELAYED_DATAGRAM_BYTES:
             self._errors["too many delayed"] += 1
             return
-        self._sources.setdefault(delayed.addr, [0, 0])[0] += 1
+        self._delayedSources.setdefault(delayed.addr, [0, 0])[0] += 1
         self._delayed.add(delayed, delay, size)
 
     def _arrived(self, delayed: _Delayed) -> None:
-        source = self._sources[delayed.addr]
+        source = self._delayedSources[delayed.addr]
         source[0] -= 1
         if not source[0]:
-            del self._sources[delayed.addr]
+            del self._delayedSources[delayed.addr]
         if not delayed.hasArrived and delayed.number < source[1]:
             self._faults.counts["reorder"] += 1
         delayed.hasArrived = True
@@ -192,7 +192,7 @@ class FaultyDatagramProtocol(DatagramServerProtocol):
         if self._delayed:
             self._errors["delayed at the stop"] += len(self._delayed)
             self._delayed.clear()
-        self._sources.clear()
+        self._delayedSources.clear()
         super().stopProtocol()
 
 

@@ -64,7 +64,7 @@ def pingSummary(result: PingResult) -> str:
 
 def _directions(record: EchoPlusStatistics) -> list[str]:
     """What the replies of a UDPEchoPlus server show."""
-    if record.echoed:
+    if record.echoed and not record.serverTimes.count:
         return [f"no UDPEchoPlus: {record.echoed} replies were only echoed"]
     lines = []
     if record.lost:

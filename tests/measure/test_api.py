@@ -22,8 +22,10 @@ from echoproto.measure.api import (
     preparePing,
     verify,
 )
+from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
 from echoproto.targets.target import Target
 from echoproto.testing import DatagramWire, endpointTo
 from tests.fakeprocesses import FakeProcessReactor
@@ -60,6 +62,17 @@ class PingTests(SynchronousTestCase):
         self.assertEqual([outcome.time for outcome in self.seen], [0, SECOND // 100])
         self.assertEqual([outcome.size for outcome in self.seen], [100, 100])
         self.assertEqual(len(self.wire.ports), 1)
+
+    def test_udpPlus(self) -> None:
+        """UDPEchoPlus is probed over UDP only, with probes that have room for its fields."""
+        plan = PingPlan(count=1, mode="udp-plus")
+        self.wire.listenUDP(7, EchoPlusDatagramProtocol(self.wire))
+        pinging = self.ping(plan=plan)
+        self.wire.deliverAll()
+        self.assertIsInstance(self.successResultOf(pinging).record, EchoPlusStatistics)
+        for target, size in (("udp://127.0.0.1:7", 43), ("tcp://127.0.0.1:7", 64)):
+            failure = self.failureResultOf(ping(self.wire, target, plan, size=size), TargetError)
+            self.assertIn("probes of 44 bytes or more", str(failure.value))
 
     def test_cancelled(self) -> None:
         """Without a count, a ping runs until it is cancelled, and has a result."""

@@ -13,9 +13,14 @@ from echoproto.measure.verify.integrity import FaultKind
 from echoproto.protocols import faulty
 from echoproto.protocols.connections import CHECK_INTERVAL
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
 from echoproto.protocols.faults import parseFaults
 from echoproto.protocols.faulty import addStreamFaults, withDatagramFaults
-from echoproto.protocols.greeting import SERVER_GREETING, GreetingFactory
+from echoproto.protocols.greeting import (
+    SERVER_GREETING,
+    GreetingDatagramProtocol,
+    GreetingFactory,
+)
 from echoproto.protocols.observer import CloseReason
 from echoproto.protocols.stream import DRAIN_SILENCE
 from echoproto.testing import DatagramWire, RecordingObserver, RecordingProtocol, StreamPair
@@ -212,6 +217,17 @@ class DatagramTests(SynchronousTestCase):
         self.assertEqual(seen, set(numbers))
         self.assertEqual(self.counts["reorder"], overtaken)
         self.assertGreater(overtaken, 20)
+
+    def test_services(self) -> None:
+        """Every service can have faults."""
+        for service in (EchoPlusDatagramProtocol, GreetingDatagramProtocol):
+            make: Any = withDatagramFaults(service, parseFaults("delay=1s"), 1, self.counts)
+            served = make(self.wire)
+            port = self.wire.listenUDP(0, served)
+            self.receive(served, bytes(40), bytes(40))
+            self.wire.advance(1)
+            self.assertEqual(len(self.sent()), 2)
+            port.stopListening()
 
     def test_tooMany(self) -> None:
         """Beyond the limit datagrams are dropped, and counted as errors."""

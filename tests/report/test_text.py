@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import struct
 from collections import Counter
+from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -8,6 +10,7 @@ from echoproto.conformance.results import CheckVerdict
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan
+from echoproto.measure.ping.echoplus import EchoPlusPayload, EchoPlusStatistics
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics
@@ -99,6 +102,37 @@ connect min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
 TLS handshake min/avg/max/mdev = 2.000/2.000/2.000/0.000 ms
 lost: no reply in 2 s""",
         )
+
+    def plusResult(self, *replies: bytes) -> PingResult:
+        record = EchoPlusStatistics(EchoPlusPayload(b"test", 64), 50 * MS)
+        sent = [record.send(probe * MS) for probe in range(4)]
+        for index, reply in zip((0, 3), replies, strict=False):
+            record.receive(sent[index][:4] + reply + sent[index][20:], 10 * MS)
+        return replace(self.result(), record=record)
+
+    def test_udpPlus(self) -> None:
+        """The direction of losses, and the time of the server, have lines of their own."""
+        answers = (struct.pack("!4I", 0, 10, 2010, 0), struct.pack("!4I", 2, 20, 2020, 0))
+        lines = pingSummary(self.plusResult(*answers)).splitlines()
+        self.assertEqual(
+            lines[-3:],
+            [
+                "lost: 1 to the server, 1 from the server",
+                "server time min/avg/max/mdev = 2.000/2.000/2.000/0.000 ms",
+                "rtt without it min/avg/max/mdev = 5.000/6.500/8.000/1.500 ms",
+            ],
+        )
+        self.assertEqual(
+            pingSummary(self.plusResult(answers[0])).splitlines()[-3],
+            "lost: 0 to the server, 0 from the server, 3 in an unknown direction",
+        )
+        self.assertEqual(
+            pingSummary(self.plusResult(bytes(16))).splitlines()[-1],
+            "no UDPEchoPlus: 1 replies were only echoed",
+        )
+        self.assertIn("4 in an unknown direction", pingSummary(self.plusResult()))
+        record = EchoPlusStatistics(EchoPlusPayload(b"test", 64), 50 * MS)
+        self.assertNotIn("server", pingSummary(replace(self.result(), record=record)))
 
     def test_nothing(self) -> None:
         """Without replies there are only counts; bursts of losses are counted."""

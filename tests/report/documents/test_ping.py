@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from msgspec import convert
 
 from echoproto.measure.assertions import COUNTS, SHARES, TIMES
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.ping.echoplus import EchoPlusPayload, EchoPlusStatistics
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics
@@ -58,6 +61,22 @@ class PingDocumentTests(DocumentTestCase):
             },
             {"target": "udp://lab1:7", "sent": 3, "received": 1, "lost": 2, "bursts": 1},
         )
+
+    def test_udpPlus(self) -> None:
+        """A ping of UDPEchoPlus has the losses by direction, and the times of the server."""
+        record = EchoPlusStatistics(EchoPlusPayload(b"test", 64), 50 * MS)
+        sent = record.send(0)
+        record.send(1)
+        record.receive(sent[:4] + bytes([0] * 7 + [1] + [0] * 8) + sent[20:], MS)
+        result = replace(self.result(), record=record)
+        written = pingDocument([result], sampleOrigin(), "00ff00ff")
+        self.validate(written)
+        found = written["targets"][0]["udp_plus"]
+        self.assertEqual(
+            [found[name] for name in ("lost_up", "lost_down", "lost_unknown", "echoed")],
+            [0, 0, 1, 0],
+        )
+        self.assertEqual(found["server_time"]["count"], 1)
 
     def test_intervals(self) -> None:
         """The document has the intervals of the run, without times if there was no reply."""
