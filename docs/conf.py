@@ -28,10 +28,11 @@ myst_heading_anchors = 3
 nitpicky = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
-autodoc_mock_imports: list[str] = []
 
 html_theme = "furo"
 html_title = "echoproto"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 # No requests to other hosts, and no copies of the pages' sources.
 html_copy_source = False

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import click
 
-from echoproto.cli.main import COMMANDS, importCommand
+from echoproto.cli.main import COMMANDS, echoprotoCommand, importCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.report.schema import DOCUMENTS, jsonSchema
@@ -26,6 +26,7 @@ from echoproto.status.histogram import Histogram
 
 #: The page, the name and the summary of the manual page of each command.
 MANUAL_PAGES = [
+    ("echoproto", "echoproto", "Serve echo, and measure echo servers."),
     ("twistd", "twistd-echoproto", "Run the server under twistd."),
     *((name, f"echoproto-{name}", summary) for name, summary in COMMANDS.items()),
 ]
@@ -46,8 +47,12 @@ def _command(name: str) -> Iterator[str]:
         yield from _server("twistd [options] echoproto [options]", Options())
     elif name == "serve":
         yield from _server("echoproto serve [options]", ServeOptions())
+    elif name == "echoproto":
+        yield from _client(name, echoprotoCommand)
+        yield from ("", "## Commands", "")
+        yield from (f"- `{command}`: {summary}" for command, summary in COMMANDS.items())
     else:
-        yield from _client(name, importCommand(name))
+        yield from _client(f"echoproto {name}", importCommand(name))
 
 
 def _server(synopsis: str, options: Options) -> Iterator[str]:
@@ -81,10 +86,11 @@ class _Sections(click.HelpFormatter):
 
 
 def _client(name: str, command: click.Command) -> Iterator[str]:
-    context = click.Context(command, info_name=f"echoproto {name}")
+    context = click.Context(command, info_name=name)
     yield from _synopsis(" ".join(command.get_usage(context).split()[1:]), command.help or "")
     formatter = _Sections()
     command.format_options(context, formatter)
+    formatter.sections.pop("Commands", None)
     for title, rows in formatter.sections.items():
         yield from ("", f"## {title}")
         for names, text in rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,6 +19,7 @@ from echoproto.cli.main import COMMANDS, importCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.conformance.suite import CHECKS
 from echoproto.monitor.values import PARSERS
+from echoproto.server.options import Options
 from tests.hostile.figures import ATTACKS
 from tests.loopback.program import ROOT
 from tests.monitor.test_metrics import monitorPage
@@ -90,6 +92,28 @@ class OperationTests(SynchronousTestCase):
         metrics = re.findall(r"^# TYPE (\w+)", monitorPage(), re.MULTILINE)
         for name in (*longOptions("monitor") - {"--help"}, "url", *PARSERS, *metrics):
             self.assertIn(f"`{name}", text)
+
+    def test_commands(self) -> None:
+        """Every command has a page on the site, which has all of its options."""
+        pages = {path.stem for path in (ROOT / "docs" / "commands").iterdir()}
+        self.assertEqual(pages, {*COMMANDS, "echoproto", "twistd", "index"})
+        expand = runpy.run_path(str(ROOT / "docs" / "generated.py"))["expand"]
+        for name in COMMANDS:
+            text = expand(page(f"docs/commands/{name}.md"))
+            for parameter in importCommand(name).params:
+                for option in parameter.opts if parameter.param_type_name == "option" else ():
+                    self.assertRegex(text, rf":::{{option}} .*{option}\b", name)
+        for name, options in (("serve", ServeOptions), ("twistd", Options)):
+            text = expand(page(f"docs/commands/{name}.md"))
+            for option in options.parameters:
+                self.assertIn(f"--{option.name}", text)
+
+    def test_index(self) -> None:
+        """Every page is in the contents of the site."""
+        index = page("docs/index.md")
+        names = {path.relative_to(ROOT / "docs") for path in ROOT.glob("docs/**/*.md")}
+        pages = {str(name.with_suffix("")) for name in names if name.parts[0] != "commands"}
+        self.assertEqual({name for name in pages - {"index"} if name not in index}, set())
 
     def test_conformance(self) -> None:
         """The table of servers contains every check."""

@@ -5,7 +5,8 @@ The first word of a block is its language, the second its role: in the README ``
 ``tests`` are the two set-up commands, and ``start`` runs a server for the blocks of all pages; the
 ``release`` commands are run in order, in a copy of the checkout.
 Ports are replaced by free ones. Output marked ``figures`` is compared without its numbers, and may
-continue. Blocks without a language, and directives of Sphinx (``{...}``), are not run.
+continue. Files of targets (``toml``) are checked. Blocks without a language, queries of Prometheus
+(``promql``), and directives of Sphinx (``{...}``) are not run.
 """
 
 from __future__ import annotations
@@ -138,16 +139,21 @@ def test_block(block: Block, ports: dict[str, str], tmp_path: Path) -> None:
     assert block.matches(shown), shown
 
 
+@pytest.mark.parametrize(
+    "block",
+    [block for block in BLOCKS if block.kind == "toml"],
+    ids=lambda block: f"{block.page}-{block.line}",
+)
+def test_targets(block: Block, tmp_path: Path) -> None:
+    """The monitor accepts the file of targets."""
+    (tmp_path / "targets.toml").write_text(block.text)
+    run(["echoproto", "monitor", "--check", "targets.toml"], tmp_path)
+
+
 def test_allKindsAreKnown() -> None:
     """Every block with a language has a known kind."""
-    assert {block.kind for block in BLOCKS} == {
-        "sh server",
-        "sh tests",
-        "sh start",
-        "sh release",
-        "sh",
-        "python",
-    }
+    setUp = {"sh server", "sh tests", "sh start", "sh release"}
+    assert {block.kind for block in BLOCKS} == {*setUp, "sh", "python", "toml", "promql"}
 
 
 installing = pytest.mark.skipif(

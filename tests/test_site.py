@@ -133,7 +133,7 @@ def test_layout(site: Path, width: int, theme: str) -> None:
 
 def test_manual(manual: Path) -> None:
     """Every command has a manual page, which man accepts without a warning."""
-    for name in (*(f"echoproto-{name}" for name in COMMANDS), "twistd-echoproto"):
+    for name in ("echoproto", "twistd-echoproto", *(f"echoproto-{name}" for name in COMMANDS)):
         page = manual / f"{name}.1"
         assert "\n.SH NAME\n" in page.read_text(), name
         if which("man") is not None:

@@ -146,7 +146,7 @@ def run(words: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _MEASURE_MODULES:
             raise
-        install = f"{sys.executable} -m pip install 'echoproto[measure]'"
+        install = f"in a clone: {sys.executable} -m pip install -e '.[measure]'"
         complain(f"echoproto: {words[0]} needs the extra 'measure'; {install}")
     except BrokenPipeError:
         # The reader of a help text, such as head, has read enough.

@@ -105,7 +105,7 @@ def decodeResults(text: str, name: str) -> list[StoredResult]:
     if type(header.version) is int and header.version > VERSION:
         version = _shortened(str(header.version))
         raise InvalidDocument(
-            f"format version {version} is newer than {VERSION}", "pip install -U echoproto"
+            f"format version {version} is newer than {VERSION}", "use a newer echoproto"
         )
     command = header.command if isinstance(header.command, str) else ""
     if command not in _DOCUMENTS:

@@ -189,7 +189,7 @@ class RunTests(SynchronousTestCase):
             raise ModuleNotFoundError("No module named 'hdrh'", name="hdrh.histogram")
 
         self.patch(ServeOptions, "run", fail)
-        install = f"{sys.executable} -m pip install 'echoproto[measure]'"
+        install = f"in a clone: {sys.executable} -m pip install -e '.[measure]'"
         needs = f"echoproto: serve needs the extra 'measure'; {install}\n"
         self.assertEqual(self.run_("serve"), (2, "", needs))
 

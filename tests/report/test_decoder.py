@@ -146,7 +146,7 @@ class ResultTests(SynchronousTestCase):
         for values, message, remedy in (
             ({"format": "other"}, "not an echoproto measurement", "measure again"),
             ({"format": None}, "not an echoproto measurement", "measure again"),
-            ({"version": 2}, "format version 2 is newer than 1", "pip install -U echoproto"),
+            ({"version": 2}, "format version 2 is newer than 1", "use a newer echoproto"),
             ({"version": "1"}, "version: ", "measure again"),
             ({"command": "later"}, "command 'later' has no results", "pass the output"),
             ({"command": "x\n" * 100}, r"command .* has no results", "pass the output"),

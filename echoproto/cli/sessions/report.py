@@ -209,7 +209,7 @@ def _png(content: ReportContent) -> bytes:
 
 def _needPlot(name: str) -> None:
     if find_spec("matplotlib") is None:
-        raise ReportError(f"{name} needs matplotlib; pip install 'echoproto[plot]'")
+        raise ReportError(f"{name} needs matplotlib; in a clone: pip install -e '.[plot]'")
 
 
 def _save(path: str, content: bytes) -> None:

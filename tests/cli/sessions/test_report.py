@@ -221,7 +221,7 @@ class ReportTests(CommandTestCase):
         """Without matplotlib charts name the extra; tables work."""
         with mock.patch.dict(sys.modules, {"matplotlib": None}):
             for option in ("--html", "--png"):
-                needs = f"{option} needs matplotlib; pip install 'echoproto[plot]'"
+                needs = f"{option} needs matplotlib; in a clone: pip install -e '.[plot]'"
                 self.refused(needs, option, "x", self.a)
             self.shown(self.a)
         self.assertFalse(os.path.exists("x"))
