@@ -105,8 +105,8 @@ class OperationTests(SynchronousTestCase):
                     self.assertRegex(text, rf":::{{option}} .*{option}\b", name)
         for name, options in (("serve", ServeOptions), ("twistd", Options)):
             text = expand(page(f"docs/commands/{name}.md"))
-            for option in options.parameters:
-                self.assertIn(f"--{option.name}", text)
+            for serverOption in options.parameters:
+                self.assertIn(f"--{serverOption.name}", text)
 
     def test_index(self) -> None:
         """Every page is in the contents of the site."""

@@ -20,7 +20,7 @@ try:
     from hdrh.histogram import HdrHistogram
 except ImportError as error:
     raise ImportError(
-        "measuring needs hdrhistogram; pip install 'echoproto[measure]'", name=error.name
+        "measuring needs hdrhistogram; in a clone: pip install -e '.[measure]'", name=error.name
     ) from error
 
 #: One hour: times from a nanosecond to this keep three digits, and longer times count as this.
