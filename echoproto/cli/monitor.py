@@ -31,7 +31,7 @@ reads FILE again; if it is invalid, the old targets stay.
 \b
 Examples:
   echoproto monitor targets.toml
-  echoproto monitor --status tcp:9110 targets.toml
+  echoproto monitor --status tcp:9110 --web --probe targets.toml
   echoproto monitor --check targets.toml
 
 \b
@@ -49,6 +49,10 @@ class MonitorOptions:
         metavar="LISTENER",
         default="9110",
         help="Port or description of the listener of /metrics; a port is on 127.0.0.1.",
+    )
+    web: bool = _option(is_flag=True, help="Show the state of every target on a page at /.")
+    probe: bool = _option(
+        is_flag=True, help="Serve /probe?target=..., by which clients probe any server."
     )
     log_format: str = _option(
         metavar="FORMAT",

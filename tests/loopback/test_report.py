@@ -61,8 +61,8 @@ def echoproto(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
-def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Open a page in a browser, and end it with its child processes."""
+def browse(page: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Open a file or a URL in a browser, and end it with its child processes."""
     with (
         tempfile.TemporaryDirectory() as profile,
         subprocess.Popen(
@@ -71,7 +71,7 @@ def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
                 *BROWSER_OPTIONS,
                 f"--user-data-dir={profile}",
                 *options,
-                page.resolve().as_uri(),
+                page if isinstance(page, str) else page.resolve().as_uri(),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

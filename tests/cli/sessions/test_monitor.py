@@ -67,6 +67,16 @@ class MonitorSessionTests(CommandTestCase):
         self.assertEqual(ran[:3], ["signals", "descriptors", ("json", True)])
         self.assertIsInstance(ran[3], MonitorProgram)
 
+    def test_pages(self) -> None:
+        """The live page and the page that probes any server exist on request."""
+        self.patch(module, "raiseDescriptorLimit", lambda: None)
+        self.patch(module, "startLog", lambda form, isBrief: None)
+        found: list[Any] = []
+        self.patch(module, "MonitorProgram", lambda *arguments: found.append(arguments[3]))
+        self.patch(module, "runForeground", lambda reactor, program: 0)
+        self.assertEqual(self.ended("--web", "--probe", str(self.path)).status, 0)
+        self.assertEqual([*found[0]], [b"/", b"/targets.json", b"/probe"])
+
     def test_proxy(self) -> None:
         """The status listener reads no PROXY header."""
         ended = self.ended("--status", "tcp:9110:proxy=any", str(self.path))
@@ -84,6 +94,7 @@ class MonitorProgramTests(CommandTestCase):
             self.reactor,
             self.monitor,
             statusListener("9110"),
+            None,
             self.fake.machine(),
             self.notifier,
         )

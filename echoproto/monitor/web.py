@@ -1,0 +1,50 @@
+"""The live page of a monitor, and its data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from twisted.web import http
+
+from echoproto.monitor.monitor import Monitor
+from echoproto.monitor.prober import Prober
+from echoproto.status.pages import MakePage, Page
+
+_HTML = Path(__file__).with_name("page.html")
+
+
+def webPages(monitor: Monitor) -> Mapping[bytes, MakePage]:
+    """
+    The page that shows the state of every target, and the JSON that it reads.
+
+    :return: by their paths; see :class:`~echoproto.status.site.StatusSite`.
+    """
+    html = Page(http.OK, _HTML.read_bytes(), b"text/html; charset=utf-8")
+
+    def data(request: http.Request) -> Page:
+        document = {"targets": [_stateOf(prober) for prober in monitor.probers()]}
+        return Page(http.OK, json.dumps(document).encode(), b"application/json")
+
+    return {b"/": lambda request: html, b"/targets.json": data}
+
+
+def _stateOf(prober: Prober) -> Mapping[str, Any]:
+    """
+    The state of a target: ``waiting`` for the first result, ``up``, or ``down`` while probes are
+    lost; times in nanoseconds. ``hour`` is :meth:`.LastHour.rows`.
+    """
+    counters, settings = prober.counters, prober.settings
+    state = "down" if counters.bursts.length else "up"
+    isKnown = counters.lastTook is not None and counters.lastTook >= 0
+    return {
+        "name": settings.target.text,
+        "labels": dict(settings.labels),
+        "address": counters.address,
+        "state": state if counters.sent else "waiting",
+        "rtt": counters.lastTook if isKnown else None,
+        "reason": counters.reason,
+        "hour": counters.hour.rows(prober.monotonicNs()),
+    }
