@@ -62,6 +62,7 @@ class MonitorTests(SynchronousTestCase):
         self.until("echoproto_monitor_sent_total", 50)
         lost = self.values("echoproto_monitor_lost_total")
         port = self.server.port()
+        mine = [f"{carrier}://127.0.0.1:{port}" for carrier in ("udp", "tcp")]
         self.assertGreater(lost["tcp://127.0.0.1:9"], 0)
         self.assertEqual(
             [lost[f"{carrier}://127.0.0.1:{port}"] for carrier in ("udp", "tcp")], [0] * 2
