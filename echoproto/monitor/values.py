@@ -45,7 +45,7 @@ def _duration(least: int, most: int) -> Callable[[Any], int]:
 
     def parse(value: Any) -> int:
         isNumber = isinstance(value, int | float) and not isinstance(value, bool)
-        found = parseDuration(f"{value}" if isNumber else _timeText(value))
+        found = parseDuration(f"{value:.9f}" if isNumber else _timeText(value))
         if not least <= found <= most:
             raise InvalidSetting(
                 f"{value!r} is out of range ({least / SECOND:g} to {most / SECOND:g} s)"

@@ -16,6 +16,7 @@ class ValueTests(SynchronousTestCase):
             ("wait", 1.5, 3 * SECOND // 2),
             ("lookup", 60, 60 * SECOND),
             ("buckets", ["1ms", 0.5, 2], (0.001, 0.5, 2.0)),
+            ("buckets", [0.00002], (0.00002,)),
             ("size", 0, 0),
             ("reconnect", True, True),
             ("family", 6, 6),
@@ -30,6 +31,8 @@ class ValueTests(SynchronousTestCase):
         values: tuple[tuple[str, Any, str], ...] = (
             ("interval", "soon", "invalid duration 'soon'"),
             ("interval", True, "invalid duration True"),
+            ("interval", float("inf"), "invalid duration 'inf'"),
+            ("interval", -1, "invalid duration '-1.000000000'"),
             ("interval", "10us", "out of range (0.001 to 86400 s)"),
             ("wait", 61, "out of range (0.001 to 60 s)"),
             ("size", 65_508, "a whole number from 0 to 65507"),

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from typing import Any
 from unittest import mock
 
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import Logger, LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.server import runner as foreground
@@ -59,19 +60,18 @@ class LogTests(SynchronousTestCase):
 
     def test_brief(self) -> None:
         """A brief log has the lines of this package, and of Twisted only warnings."""
-        program = (
-            "from echoproto.server.runner import startLog\n"
-            "from twisted.logger import Logger\n"
-            "startLog('text', isBrief=True)\n"
-            "Logger('twisted.x').info('left out'); Logger('twisted.x').warn('warning')\n"
-            "Logger('echoproto.x').info('own')\n"
-        )
-        made = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True
-        )
-        self.assertEqual(
-            [line.split()[-1] for line in made.stdout.splitlines()], ["warning", "own"]
-        )
+        self.patch(foreground, "logStream", lambda isShared: output)
+        self.patch(sys, "unraisablehook", None)
+        output = io.StringIO()
+        with mock.patch.object(foreground, "globalLogBeginner") as beginner:
+            startLog("text", isBrief=True)
+        [[observer]], _ = beginner.beginLoggingTo.call_args
+        for namespace, level in (("twisted", "info"), ("twisted", "warn"), ("echoproto", "info")):
+            log = Logger(f"{namespace}.x", observer=observer)
+            log.emit(LogLevel.levelWithName(level), f"{namespace}, {level}")
+        lines = output.getvalue().splitlines()
+        words = [" ".join(line.split()[-2:]) for line in lines]
+        self.assertEqual(words, ["twisted, warn", "echoproto, info"])
 
     def test_unraisable(self) -> None:
         """What Python cannot raise, such as a finalizer's exception, is logged in one line."""
