@@ -6,6 +6,7 @@ The text format of Prometheus, version 0.0.4
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from math import inf
 
 from echoproto.status.histogram import Histogram
@@ -25,10 +26,10 @@ class LabelText:
         self._pairs = ",".join(f'{name}="{_quoted(labels[name])}"' for name in sorted(labels))
         self.text = f"{{{self._pairs}}}" if labels else ""
 
-    def bucket(self, bound: float) -> str:
-        """With the label of a bucket of a histogram."""
-        limit = "+Inf" if bound == inf else str(bound)
-        return f'{{{self._pairs}{"," if self._pairs else ""}le="{limit}"}}'
+    @property
+    def bucketText(self) -> str:
+        """The beginning of those of a bucket of a histogram, whose bound follows."""
+        return f'{{{self._pairs}{"," if self._pairs else ""}le="'
 
 
 def familyText(
@@ -53,10 +54,16 @@ def familyText(
 
 
 def _histogramLines(name: str, labels: LabelText, histogram: Histogram) -> Iterator[str]:
+    bucket = f"{name}_bucket{labels.bucketText}"
     for bound, count in histogram.cumulative():
-        yield f"{name}_bucket{labels.bucket(bound)} {float(count)}"
+        yield f'{bucket}{_boundText(bound)}"}} {count}.0'
     yield f"{name}_sum{labels.text} {float(histogram.sum)}"
     yield f"{name}_count{labels.text} {float(histogram.count)}"
+
+
+@lru_cache(1024)
+def _boundText(bound: float) -> str:
+    return "+Inf" if bound == inf else str(bound)
 
 
 def _quoted(value: str) -> str:

@@ -60,9 +60,9 @@ class LogTests(SynchronousTestCase):
 
     def test_brief(self) -> None:
         """A brief log has the lines of this package, and of Twisted only warnings."""
+        output = io.StringIO()
         self.patch(foreground, "logStream", lambda isShared: output)
         self.patch(sys, "unraisablehook", None)
-        output = io.StringIO()
         with mock.patch.object(foreground, "globalLogBeginner") as beginner:
             startLog("text", isBrief=True)
         [[observer]], _ = beginner.beginLoggingTo.call_args
