@@ -129,7 +129,7 @@ class ExtraTests(SynchronousTestCase):
         assert spec is not None and spec.loader is not None
         with (
             mock.patch.dict(sys.modules, {"hdrh.histogram": None}),
-            self.assertRaisesRegex(ImportError, r"pip install 'echoproto\[measure\]'") as caught,
+            self.assertRaisesRegex(ImportError, r"pip install -e '\.\[measure\]'") as caught,
         ):
             spec.loader.exec_module(module_from_spec(spec))
         self.assertEqual(caught.exception.name, "hdrh.histogram")
