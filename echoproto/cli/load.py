@@ -74,6 +74,7 @@ class LoadOptions(EventOptions):
     window: int | None = _option(
         type=WINDOW, help="Messages under way per connection, without --rate.  [default: 1]"
     )
+    reconnect: bool = _option(is_flag=True, help="Use a new connection for each message.")
     sizes: tuple[int, int] = _option(
         "-s", "--size", type=SIZES, default="64", help="Bytes of a message, or MIN-MAX."
     )
@@ -108,6 +109,8 @@ class LoadOptions(EventOptions):
             raise click.UsageError("--arrivals needs --rate")
         if self.rate is not None and self.window:
             raise click.UsageError("--window cannot be used with --rate")
+        if self.reconnect and self.window:
+            raise click.UsageError("--window cannot be used with --reconnect")
         if self.sendTime is not None and self.warmup >= self.sendTime:
             raise click.UsageError("--warmup must be shorter than --duration")
         if self.share is not None and min(self.connections, self.count or inf) < self.share[1]:

@@ -199,6 +199,8 @@ def prepareLoad(
     """
     parsed, plan = _parsed(target), plan or LoadPlan()
     isUDP = parsed.carrier == "udp"
+    if isUDP and plan.reconnect:
+        return fail(TargetError(f"{parsed.text}: UDP has no connection for each message"))
     if isUDP and plan.sizes[0] < MINIMUM_SIZE:
         return fail(
             TargetError(

@@ -52,6 +52,7 @@ class LoadOptionsTests(OptionsTestCase):
         """Options that contradict each other are an error."""
         for words, message in (
             (("--arrivals", "fixed"), "--arrivals needs --rate"),
+            (("--reconnect", "--window", "2"), "--window cannot be used with --reconnect"),
             (("--rate", "5", "--window", "2"), "--window cannot be used with --rate"),
             (("-z", "1s", "--warmup", "1s"), "--warmup must be shorter than --duration"),
             (("--assert", "jitter<1ms"), "jitter is not measured"),

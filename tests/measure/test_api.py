@@ -148,9 +148,8 @@ class LoadTests(SynchronousTestCase):
         result = self.successResultOf(loading)
         self.assertEqual((result.received, result.wrong, result.duplicates), (100, 0, 0))
         self.assertLess(abs(result.bytesSent - 1400), 200)
-        self.failureResultOf(
-            load(wire, "udp://127.0.0.1:7", replace(plan, sizes=(7, 20))), TargetError
-        )
+        for wrong in (replace(plan, sizes=(7, 20)), replace(plan, reconnect=True)):
+            self.failureResultOf(load(wire, "udp://127.0.0.1:7", wrong), TargetError)
 
     def test_rate(self) -> None:
         """A rate makes an open loop, whose send times are computed."""

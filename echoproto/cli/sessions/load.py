@@ -129,6 +129,7 @@ def loadPlan(options: LoadOptions) -> LoadPlan:
         count=options.count,
         sizes=options.sizes,
         window=options.window or 1,
+        reconnect=options.reconnect,
         rate=options.rate,
         arrivals=options.arrivals or "fixed",
         warmup=options.warmup,

@@ -26,6 +26,7 @@ from echoproto.measure.load.datagrams import DatagramFlow
 from echoproto.measure.load.loops import BUSY_WAIT_NS, ClosedLoop, OpenLoop
 from echoproto.measure.load.plan import MAX_START_LATENESS_NS, LoadPlan, LoadResult
 from echoproto.measure.load.pool import ConnectionPool, LoadConnection
+from echoproto.measure.load.reconnection import RenewedConnection
 from echoproto.measure.load.start import LoadStart
 from echoproto.units import SECOND
 
@@ -84,6 +85,8 @@ class LoadGenerator:
         self._cpuBefore = self._cpuAfter = CPUTime()
 
     def _connection(self) -> LoadConnection:
+        if self._plan.reconnect:
+            return RenewedConnection(self._loop, self._pool)
         if not self.target.ordered:
             return DatagramFlow(self._loop)
         if isinstance(self._loop, ClosedLoop) and self._plan.window == 1:
@@ -121,7 +124,7 @@ class LoadGenerator:
         self._sending = True
         self._cpuBefore = self._cpuTime()
         # An open loop goes on without a reply, and on a stream that may still arrive.
-        if isinstance(self._loop, ClosedLoop) or not self.target.ordered:
+        if self._plan.reconnect or isinstance(self._loop, ClosedLoop) or not self.target.ordered:
             self._pool.checkTimeouts()
         if self._plan.warmup:
             self._timers.later(self._plan.warmup, self._beginCounting)

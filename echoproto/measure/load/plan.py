@@ -46,6 +46,7 @@ class LoadPlan:
     :ivar sizes: the least and the most bytes of a message, evenly distributed. A datagram has at
         least :data:`~.datagrams.MINIMUM_SIZE`.
     :ivar window: in a closed loop, messages under way on each connection.
+    :ivar reconnect: whether each message has a connection of its own, not on UDP.
     :ivar times: when to send in an open loop, since its beginning; made of ``rate`` if ``None``.
     :ivar rate: messages per second of an open loop; ``None`` for a closed loop.
     :ivar arrivals: intervals of an open loop: ``fixed`` or ``poisson``.
@@ -65,6 +66,7 @@ class LoadPlan:
     count: int | None = None
     sizes: tuple[int, int] = (64, 64)
     window: int = 1
+    reconnect: bool = False
     times: Iterator[int] | None = None
     rate: float | None = None
     arrivals: str = "fixed"

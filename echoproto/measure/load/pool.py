@@ -119,37 +119,47 @@ class ConnectionPool:
 
     def _open(self) -> None:
         connection = self._makeConnection()
+
+        def opened(channel: IChannel) -> LoadConnection:
+            connection.opened(channel)
+            self.connections.append(connection)
+            return connection
+
+        def attempted(result: LoadConnection | Failure) -> None:
+            self.pending -= 1
+            self._attempted(None if isinstance(result, Failure) else result)
+
+        self.connect(connection).addCallback(opened).addBoth(attempted)
+
+    def connect(self, connection: LoadConnection) -> Deferred[Any]:
+        """
+        Connect, and count that.
+
+        :return: fires with an ``IChannel``, or fails; never after :meth:`close`.
+        """
         opening = openChannel(self._target, connection, self._clock, self._timeout)
         self._opening.add(opening)
+        connected: Deferred[Any] = Deferred()
 
-        def opened(result: object) -> None:
+        def over(result: Any) -> None:  # an IChannel or a Failure
             self._opening.discard(opening)
-            self.pending -= 1
-            if isinstance(result, Failure):
-                self._failed(result)
+            isFailure = isinstance(result, Failure)
+            if self._isClosed:
+                if not isFailure:
+                    result.close()
+                return
+            if isFailure:
+                self.failures += 1
+                self.errors[failureReason(result)] += 1
+                self.failure = result
             else:
-                self._opened(connection, result)
+                self.connected += 1
+                if result.connectTime is not None:
+                    self.connecting.add(result.connectTime)
+            connected.callback(result)
 
-        opening.addBoth(opened)
-
-    def _failed(self, failure: Failure) -> None:
-        if self._isClosed:
-            return
-        self.failures += 1
-        self.errors[failureReason(failure)] += 1
-        self.failure = failure
-        self._attempted(None)
-
-    def _opened(self, connection: LoadConnection, channel: Any) -> None:
-        if self._isClosed:
-            channel.close()
-            return
-        connection.opened(channel)
-        self.connected += 1
-        if channel.connectTime is not None:
-            self.connecting.add(channel.connectTime)
-        self.connections.append(connection)
-        self._attempted(connection)
+        opening.addBoth(over)
+        return connected
 
     def warn(self, reason: str) -> None:
         """Count an error that ends no connection."""
@@ -157,10 +167,14 @@ class ConnectionPool:
 
     def remove(self, connection: LoadConnection, reason: str) -> None:
         """Count a connection that has ended."""
+        self.countLost(reason)
+        self.connections.remove(connection)
+
+    def countLost(self, reason: str) -> None:
+        """Count the end of a connection."""
         self.errors[reason] += 1
         self.disconnects += 1
         self.failure = Failure(ConnectionClosed(reason))
-        self.connections.remove(connection)
 
     @property
     def dropped(self) -> int:

@@ -44,6 +44,7 @@ class LoadConfiguration(Values, frozen=True, kw_only=True):
     duration: Count | None
     count: Count | None
     window: Count
+    reconnect: Annotated[bool, Meta(description="Whether each message has a connection.")] = False
     rate: Annotated[Number | None, Meta(description="Of an open loop; null for a closed loop.")]
     warmup: Count
     timeout: Count
