@@ -215,6 +215,8 @@ def _parseShare(text: str) -> tuple[int, int]:
 ADDRESS = ParsedParamType("address", _parseAddress)
 ASSERTION = ParsedParamType("assertion", _parseAssertion)
 COUNT = ParsedParamType("n", _integerParser(1, 10**9))
+# With the header of a verified datagram, and the longest that IPv6 can carry.
+DATAGRAM_SIZE = ParsedParamType("bytes", _integerParser(32, 65_527))
 DURATION = ParsedParamType("duration", parseDuration)
 # No timer is finer than a microsecond.
 INTERVAL = ParsedParamType(

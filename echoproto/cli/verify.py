@@ -9,7 +9,7 @@ from functools import partial
 
 from echoproto.cli.declarations import command, option, quietOption
 from echoproto.cli.options import TARGET_HELP, MeasurementOptions
-from echoproto.cli.paramtypes import SEED, SEND_TIME, SIZE, TIMEOUT
+from echoproto.cli.paramtypes import DATAGRAM_SIZE, RATE, SEED, SEND_TIME, SIZE, TIMEOUT
 
 _option = partial(option, "Stream options")
 
@@ -21,10 +21,13 @@ Examples:
   echoproto verify lab1                          64 MiB
   echoproto verify --bytes 10GiB tls://lab1:7    a soak test
   echoproto verify -z 1h --seed 7 lab1           for an hour, the same bytes
+  echoproto verify -z 1h --rate 100 udp://lab1   datagrams for an hour
 
 \b
 A fault is flipped, dropped, inserted, duplicated or foreign bytes, with its
-offset. Exit status: 0 success, 1 no or too few bytes, 2 usage or local error,
+offset; over UDP a lost, damaged, repeated, reordered, late or foreign
+datagram. A long run prints a line every minute.
+Exit status: 0 success, 1 no or too few bytes, 2 usage or local error,
 3 wrong bytes, 130 interrupted.
 """
 
@@ -33,11 +36,17 @@ offset. Exit status: 0 success, 1 no or too few bytes, 2 usage or local error,
 class VerifyOptions(MeasurementOptions):
     """The options of ``echoproto verify``; times in nanoseconds."""
 
-    length: int = _option("--bytes", type=SIZE, default="64MiB", help="How many bytes to send.")
+    length: int | None = _option(
+        "--bytes", type=SIZE, help="How many bytes to send.  [default: 64MiB, over UDP 1MiB]"
+    )
     duration: int | None = _option(
         "-z", type=SEND_TIME, help="How long to send, instead of --bytes."
     )
     seed: int | None = _option(type=SEED, help="Seed of the bytes.  [default: random]")
+    datagram: int = _option(
+        "-s", "--size", type=DATAGRAM_SIZE, default="1024", help="Bytes of a datagram, over UDP."
+    )
+    rate: float = _option(type=RATE, default="500", help="Datagrams per second, over UDP.")
     timeout: int = _option(
         "-t", type=TIMEOUT, default="5s", help="Give up if no byte arrives for this time."
     )
@@ -45,8 +54,9 @@ class VerifyOptions(MeasurementOptions):
 
     @property
     def size(self) -> int | None:
-        """Number of bytes to send; ``None`` if the duration ends the stream."""
-        return None if self.duration else self.length
+        """Number of bytes to send; ``None`` if the duration ends it."""
+        isUDP = any(target.carrier == "udp" for target in self.targets)
+        return None if self.duration else self.length or (1 << 20 if isUDP else 64 << 20)
 
 
 @command("verify", VerifyOptions, _EPILOG)

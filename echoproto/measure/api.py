@@ -42,6 +42,11 @@ from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
+from echoproto.measure.verify.datagrams import (
+    DEFAULT_DATAGRAM_RATE,
+    DEFAULT_DATAGRAM_SIZE,
+    DatagramVerifier,
+)
 from echoproto.measure.verify.integrity import Fault, IntegrityChecker
 from echoproto.measure.verify.pattern import PatternStream
 from echoproto.measure.verify.verifier import StreamVerifier, VerifyResult
@@ -137,28 +142,40 @@ def prepareVerify(
     *,
     size: int | None = DEFAULT_VERIFY_SIZE,
     seed: int | None = None,
+    datagramSize: int = DEFAULT_DATAGRAM_SIZE,
+    rate: float = DEFAULT_DATAGRAM_RATE,
     timeout: int = 5 * SECOND,
     connect: ConnectOptions | None = None,
     onFault: Callable[[Fault], None] = lambda fault: None,
     monotonicNs: Callable[[], int] = time.monotonic_ns,
-) -> Deferred[StreamVerifier]:
+) -> Deferred[StreamVerifier | DatagramVerifier]:
     """
-    Prepare to verify an echo server on a stream.
+    Prepare to verify an echo server.
 
     :param reactor: connects to the target, and calls later.
-    :param target: ``lab1``, ``tls://lab1:7`` and so on, not on UDP.
+    :param target: ``lab1``, ``udp://lab1:7`` and so on.
     :param size: bytes to send; ``None`` to send until stopped.
     :param seed: seed of the bytes; random if ``None``.
+    :param datagramSize: bytes of a datagram on UDP.
+    :param rate: datagrams per second on UDP.
     :param timeout: nanoseconds without received data after which it ends.
     :param connect: options of the connection.
     :param onFault: called with each fault.
     :param monotonicNs: a monotonic clock, in nanoseconds.
-    :return: fires with a :class:`~echoproto.measure.verify.verifier.StreamVerifier`, to be started.
-        Fails as :func:`preparePing` does.
+    :return: fires with a :class:`~echoproto.measure.verify.verifier.StreamVerifier` or, on UDP, a
+        :class:`~echoproto.measure.verify.datagrams.DatagramVerifier`, to be started. Fails as
+        :func:`preparePing` does.
     :raise ValueError: the target is invalid.
     """
     pattern = PatternStream(int.from_bytes(os.urandom(4), "big") if seed is None else seed)
-    making = makeTarget(reactor, _parsed(target), None, monotonicNs, connect, timeout)
+    parsed = _parsed(target)
+    isUDP = parsed.carrier == "udp"
+    unit = datagramSize if isUDP else None
+    making = makeTarget(reactor, parsed, unit, monotonicNs, connect, timeout)
+    if isUDP:
+        return making.addCallback(
+            DatagramVerifier, reactor, monotonicNs, pattern, size, rate, timeout, onFault
+        )
     return making.addCallback(
         StreamVerifier, reactor, monotonicNs, IntegrityChecker(pattern), size, timeout, onFault
     )

@@ -13,4 +13,6 @@ class VerifyOptionsTests(OptionsTestCase):
         """The number of bytes ends the stream, by default that of the API, or the duration."""
         self.assertEqual(self.parsed(verify, "VerifySession").size, DEFAULT_VERIFY_SIZE)
         self.assertEqual(self.parsed(verify, "VerifySession", "--bytes", "1k").size, 1000)
+        udp = self.parsed(verify, "VerifySession", "udp://lab1")
+        self.assertEqual((udp.size, udp.datagram, udp.rate), (1 << 20, 1024, 500.0))
         self.assertIsNone(self.parsed(verify, "VerifySession", "-z", "1s").size)

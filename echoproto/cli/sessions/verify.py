@@ -8,12 +8,14 @@ from collections.abc import Iterable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 
 from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.output import Values
 from echoproto.cli.sessions.session import ReportedSession
 from echoproto.cli.verify import VerifyOptions
 from echoproto.measure.api import VerifyResult, prepareVerify
+from echoproto.measure.verify.datagrams import DatagramVerifier
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.verifier import STOPPED, StreamVerifier
 from echoproto.report.documents.values import valuesOf
@@ -21,8 +23,10 @@ from echoproto.report.documents.verify import VerifyConfiguration, verifyDocumen
 from echoproto.report.text import verifyLine, verifySummary
 from echoproto.units import SECOND
 
+_Verifier = StreamVerifier | DatagramVerifier
 
-class VerifySession(ReportedSession[StreamVerifier, Fault, VerifyResult]):
+
+class VerifySession(ReportedSession[_Verifier, Fault, VerifyResult]):
     """Shows faults as they are found, then the summary."""
 
     command = "verify"
@@ -33,32 +37,48 @@ class VerifySession(ReportedSession[StreamVerifier, Fault, VerifyResult]):
         super().__init__(options)
         self.hasBar = not options.quiet
 
-    def prepare(self, reactor: IReactorTime) -> Deferred[StreamVerifier]:
+    def prepare(self, reactor: IReactorTime) -> Deferred[_Verifier]:
         """See :class:`.Session`."""
         return prepareVerify(
             reactor,
             self.target,
             size=self.options.size,
             seed=self.options.seed,
+            datagramSize=self.options.datagram,
+            rate=self.options.rate,
             timeout=self.options.timeout,
             connect=self.options.connect,
             onFault=self.write,
         )
 
-    def begin(self, measurement: StreamVerifier, reactor: IReactorTime) -> None:
-        """Write the heading; stop after the duration."""
+    def begin(self, measurement: _Verifier, reactor: IReactorTime) -> None:
+        """Write the heading, and a line every minute; stop after the duration."""
         heading = f"VERIFY {measurement.target.name}, seed {measurement.snapshot().seed}"
         self.runner.write(self.writer.heading(heading))
         if self.options.duration:
             reactor.callLater(self.options.duration / SECOND, measurement.finish)
+        minutes = LoopingCall(self._showMinute, measurement)
+        minutes.clock = reactor
+        if not self.options.quiet:
+            minutes.start(60, now=False)
+            measurement.result.addBoth(self._stopMinutes, minutes)
 
-    def share(self, measurement: StreamVerifier) -> float:
+    def _showMinute(self, measurement: _Verifier) -> None:
+        sofar = measurement.snapshot()
+        line = f"{sofar.duration // (60 * SECOND)} min: {verifyLine(sofar)}"
+        self.runner.write(self.writer.heading(line))
+
+    def _stopMinutes(self, result: object, minutes: LoopingCall) -> object:
+        minutes.stop()
+        return result
+
+    def share(self, measurement: _Verifier) -> float:
         """See :class:`.Session`."""
         sofar, size = measurement.snapshot(), self.options.size
         share = sofar.received / size if size else sofar.duration / (self.options.duration or 1)
         return min(share, 1.0)
 
-    def figures(self, measurement: StreamVerifier) -> Iterable[str]:
+    def figures(self, measurement: _Verifier) -> Iterable[str]:
         """See :class:`.Session`."""
         return (verifyLine(measurement.snapshot()),)
 
@@ -68,11 +88,12 @@ class VerifySession(ReportedSession[StreamVerifier, Fault, VerifyResult]):
 
     def status(self, result: VerifyResult, interrupted: bool, hasFailed: bool) -> int:
         """See :class:`.ReportedSession`."""
-        if set(result.counts) - {FaultKind.CUT}:
+        if any(kind.isWrong for kind in result.counts):
             return WRONG_BYTES
         if interrupted and not result.received:
             return INTERRUPTED
-        return NO_REPLY if result.counts or result.ending not in ("", STOPPED) else OK
+        isMissing = result.counts[FaultKind.CUT] or result.counts[FaultKind.LOST]
+        return NO_REPLY if isMissing or result.ending not in ("", STOPPED) else OK
 
     def eventLines(self, event: Fault) -> Iterable[str]:
         """See :class:`.ResultView`."""

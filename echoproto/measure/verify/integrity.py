@@ -17,7 +17,12 @@ from echoproto.measure.verify.pattern import MAGIC, PatternStream
 
 
 class FaultKind(Enum):
-    """The kinds of faults in a stream."""
+    """
+    The kinds of faults in a stream, and of datagrams.
+
+    :ivar isWrong: whether it is wrong data; a network may lose, delay, reorder and repeat
+        datagrams.
+    """
 
     FLIPPED = "flipped"
     DROPPED = "dropped"
@@ -25,6 +30,16 @@ class FaultKind(Enum):
     DUPLICATED = "duplicated"
     FOREIGN = "foreign"
     CUT = "cut"
+    LOST = "lost"
+    DAMAGED = "damaged"
+    REPEATED = "repeated"
+    REORDERED = "reordered"
+    LATE = "late"
+
+    @property
+    def isWrong(self) -> bool:
+        """See above."""
+        return self.value not in ("cut", "lost", "repeated", "reordered", "late")
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,19 @@ class Fault:
         unit = "byte" if self.length == 1 else "bytes"
         place = f"{self.length} {unit} {self.kind.value} at offset {self.offset}"
         if self.kind is FaultKind.CUT:
+            return place
+        sent, received = self.sent.hex(" ") or "nothing", self.received.hex(" ") or "nothing"
+        return f"{place}: sent {sent}, received {received}"
+
+
+class DatagramFault(Fault):
+    """A fault of one datagram; its offset is that of the datagram in all that was sent."""
+
+    def __str__(self) -> str:
+        place = f"datagram {self.offset // self.length + 1} {self.kind.value}"
+        if self.kind is FaultKind.FOREIGN:
+            return f"foreign datagram: received {self.received.hex(' ') or 'nothing'}"
+        if self.kind is not FaultKind.DAMAGED:
             return place
         sent, received = self.sent.hex(" ") or "nothing", self.received.hex(" ") or "nothing"
         return f"{place}: sent {sent}, received {received}"

@@ -48,17 +48,14 @@ class VerifyDocument(Document, frozen=True, kw_only=True, tag="verify"):
     duration: Count
     rate: Count = field(name="rate_bytes_per_second")
     ending: Annotated[str, Meta(description="Why it ended early; empty if it did not.")]
-    counts: Annotated[
-        dict[FaultKind, Count], Meta(min_length=len(FaultKind), description="Faults by kind.")
-    ]
+    counts: Annotated[dict[FaultKind, Count], Meta(description="Faults by kind.")]
     faults: Annotated[
         list[FaultValues], Meta(max_length=100, description="The first faults; all are counted.")
     ]
 
     def results(self, name: str) -> Iterator[StoredResult]:
         """The stored result, read from the file of this name."""
-        # Bytes that were cut off are lost, not wrong.
-        wrong = sum(count for kind, count in self.counts.items() if kind is not FaultKind.CUT)
+        wrong = sum(count for kind, count in self.counts.items() if kind.isWrong)
         yield storedOf(
             self,
             name,

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 
-from echoproto.protocols.echo import EchoFactory
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.targets import endpoints
 from echoproto.testing import MemoryEndpoint
 from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase, RunningReactor, Terminal
@@ -113,6 +113,27 @@ class VerifyTests(CommandTestCase):
         self.patch(RunningReactor, "callWhenRunning", lambda *_: None)
         self.assertEqual(self.interrupted(0), 130)
 
+    def test_datagrams(self) -> None:
+        """Over UDP datagrams are verified; lost ones are status 1."""
+        self.reactor.listenDatagrams(7, EchoDatagramProtocol(self.reactor))
+        words = ("--bytes", "4k", "-s", "512", "-t", "100ms", "udp://127.0.0.1:7")
+        status, output, errors = self.verify(*words)
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn("4096 bytes sent, 4096 received", output)
+        self.newReactor()
+        status, output, _ = self.verify(*words)
+        self.assertEqual(status, 1)
+
+    def test_minutes(self) -> None:
+        """A long run prints a line every minute, unless it is quiet."""
+        for words, count in ((("-z", "130s"), 2), (("-z", "130s", "-q"), 0)):
+            self.newReactor()
+            self.reactor.listenDatagrams(7, EchoDatagramProtocol(self.reactor))
+            self.reactor.act = lambda turn: self.reactor.advance(0.09)
+            status, output, _ = self.verify(*words, "--rate", "10", "udp://127.0.0.1:7")
+            self.assertEqual(status, 0)
+            self.assertEqual(output.count(" min: "), count, output)
+
     def test_progress(self) -> None:
         """On a terminal the progress is shown."""
         self.patch(os, "environ", {**os.environ, "TERM": "xterm"})
@@ -142,7 +163,6 @@ class VerifyTests(CommandTestCase):
     def test_refused(self) -> None:
         """Invalid words are one line, and status 2."""
         self.assertRefused("too many targets", "lab1", "lab2")
-        self.assertRefused("needs a stream", "udp://127.0.0.1")
         self.assertRefused("--bytes: ", "--bytes", "0", TARGET)
 
 

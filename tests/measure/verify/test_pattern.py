@@ -2,7 +2,14 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.verify.pattern import BLOCK_SIZE, HEADER, MAGIC, PERIOD, PatternStream
+from echoproto.measure.verify.pattern import (
+    BLOCK_SIZE,
+    HEADER,
+    MAGIC,
+    PERIOD,
+    DatagramPattern,
+    PatternStream,
+)
 
 
 class SourceTests(SynchronousTestCase):
@@ -36,3 +43,24 @@ class SourceTests(SynchronousTestCase):
             self.assertEqual(stream.find(stream[start : start + 16]), start)
         self.assertNotEqual(source.read(PERIOD, BLOCK_SIZE), source.read(0, BLOCK_SIZE))
         self.assertEqual(source.read(PERIOD + 20, 100), source.read(20, 100))
+
+
+class DatagramPatternTests(SynchronousTestCase):
+    def test_identify(self) -> None:
+        """A reply is identified by its header, or by most of its bytes if that is damaged."""
+        pattern = DatagramPattern(PatternStream(7), 64)
+        sent = [pattern.encode(number) for number in range(3)]
+        self.assertEqual([len(datagram) for datagram in sent], [64] * 3)
+        for reply, number in (
+            (sent[2], 2),
+            (sent[1][:40], 1),
+            (b"\xff" + sent[1][1:], 1),
+            # The number of another one, or of none.
+            (sent[1][:15] + b"\0" + sent[1][16:], 1),
+            (sent[1][:15] + b"\x09" + sent[1][16:], 1),
+            (b"", None),
+            (b"hello", None),
+            (DatagramPattern(PatternStream(8), 64).encode(1), None),
+        ):
+            self.assertEqual(pattern.identify(reply, 3, [0, 1, 2]), number)
+        self.assertIsNone(pattern.identify(b"\xff" + sent[1][1:], 3, []))
