@@ -13,6 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.monitor.settings import loadSettings
 from echoproto.protocols.admission import Refusal
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
@@ -21,6 +22,7 @@ from echoproto.status.histogram import Histogram
 from echoproto.status.looplag import BOUNDS
 from tests.deploy.programs import outputOf, program
 from tests.loopback.program import ROOT
+from tests.monitor.test_metrics import monitorPage
 
 FILES = ROOT / "deploy" / "prometheus"
 
@@ -45,9 +47,10 @@ def metricsPage() -> str:
 
 
 def seriesLabels() -> dict[str, dict[str, set[str]]]:
-    """The labels of every series on the page, with the values of each."""
+    """The labels of every series on the pages of server and monitor, with the values of each."""
     found: dict[str, dict[str, set[str]]] = {"up": {}}
-    for family in text_string_to_metric_families(metricsPage()):
+    families = [*text_string_to_metric_families(metricsPage())]
+    for family in (*families, *text_string_to_metric_families(monitorPage())):
         for sample in family.samples:
             labels = found.setdefault(sample.name, {})
             for label, value in sample.labels.items():
@@ -62,9 +65,14 @@ def alertExpressions() -> list[str]:
 
 
 def panelExpressions() -> list[str]:
-    """The expressions of the dashboard, with values for Grafana's variables."""
-    dashboard = json.loads((FILES / "dashboard.json").read_text())
-    found = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    """The expressions of the dashboards, with values for Grafana's variables."""
+    dashboards = [json.loads(path.read_text()) for path in sorted(FILES.glob("*.json"))]
+    found = [
+        target["expr"]
+        for dashboard in dashboards
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+    ]
     return [text.replace("$__rate_interval", "1m").replace("$instance", ".+") for text in found]
 
 
@@ -100,7 +108,7 @@ class NamesTests(SynchronousTestCase):
             self.assertEqual([*unknownNames(expression)], [], expression)
 
     def test_all(self) -> None:
-        """The dashboard shows every metric except the version, the greetings and sums of times."""
+        """The dashboards show every metric except the version, the greetings and sums of times."""
         shown = " ".join(panelExpressions())
         names = {name for name in seriesLabels() if not re.search("_(count|sum)$|_info$", name)}
         missing = {name for name in names if not re.search(rf"\b{name}\b", shown)}
@@ -150,7 +158,19 @@ class PromtoolTests(SynchronousTestCase):
     def test_metrics(self) -> None:
         """The metrics page follows the conventions of Prometheus."""
         command = [program("promtool"), "check", "metrics"]
-        checked = subprocess.run(
-            command, input=metricsPage(), capture_output=True, text=True, check=False
-        )
-        self.assertEqual((checked.stdout + checked.stderr, checked.returncode), ("", 0))
+        for page in (metricsPage(), monitorPage()):
+            checked = subprocess.run(
+                command, input=page, capture_output=True, text=True, check=False
+            )
+            self.assertEqual((checked.stdout + checked.stderr, checked.returncode), ("", 0))
+
+
+class MonitorTests(SynchronousTestCase):
+    def test_targets(self) -> None:
+        """The targets of the compose file are valid, and probe its server."""
+        targets = loadSettings(str(ROOT / "deploy" / "monitor" / "targets.toml"))
+        services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+        self.assertEqual({target.target.host for target in targets} - services.keys(), set())
+        command = services["monitor"]["command"]
+        self.assertIn("/etc/echoproto/targets.toml", command)
+        self.assertIn("tcp:9110", command)
