@@ -57,10 +57,24 @@ def checkHealth(url: str, ready: bool) -> int:
     try:
         code, text = _fetch(address, path or ("/readyz" if ready else "/healthz"))
     except OSError as error:
-        print(f"echoproto health: {url}: {error.strerror or error}", file=sys.stderr)
+        reason = f"{error.strerror or error}{_remedy(error)}"
+        print(f"echoproto health: {url}: {reason}", file=sys.stderr)
         return 1
     print(text if code == "200" else f"echoproto health: {url}: {code} {text}")
     return 0 if code == "200" else 1
+
+
+def _remedy(error: OSError) -> str:
+    """The remedy of an error, after its cause; empty if none is known."""
+    if isinstance(error, TimeoutError):
+        return f" after {CHECK_TIMEOUT:g} s; the server hangs, or a firewall drops the request"
+    if isinstance(error, socket.gaierror):
+        return "; check the name of the host"
+    if isinstance(error, PermissionError):
+        return "; this user needs write permission for the socket"
+    if isinstance(error, (ConnectionRefusedError, FileNotFoundError)) or error.errno is None:
+        return "; is the server running with --status, and is this the URL of its status listener?"
+    return ""
 
 
 def _parse(url: str) -> tuple[str | tuple[str, int], str]:

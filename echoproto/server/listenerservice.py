@@ -190,6 +190,8 @@ class ListenerService(Service):
                     faults=faults,
                     seed=self._settings.faultSeed,
                 )
+        if self._settings.notice:
+            self._log.warn("{text}", text=self._settings.notice)
         if self._limitText:
             self._log.info("{text}", text=self._limitText)
 

@@ -107,6 +107,7 @@ class ListenerOpener:
             for listener in self._placed(group):
                 self._open.append(self._listen(listener))
         except LISTEN_ERRORS as error:
+            owner = self._ownerOf(listener, error)
             closeAtOnce(self._open, before)
             if group[0].port == 0 and errnoOf(error) == EADDRINUSE and picks > 1:
                 return self._openGroup(group, picks - 1)
@@ -114,7 +115,28 @@ class ListenerOpener:
             if group[0].port == 0 and isinstance(error, CannotListenError):
                 # Picking a port tries all addresses at once: name the one that cannot be bound.
                 listener = replace(listener, interface=str(error.interface))
+            if owner is not None:
+                self._fail(
+                    f"{listener.service} cannot listen on {listener.displayName}: {owner} of this "
+                    "server listens there already; use another port for one of them"
+                )
             self._fail(explainListenError(listener, error))
+
+    def _ownerOf(self, listener: Listener, error: Exception) -> str | None:
+        """The service that has the port of a listener already."""
+        port = getattr(error, "port", listener.port)
+        if errnoOf(error) != EADDRINUSE or not port:
+            return None
+        isUDP = listener.carrier == "udp"
+        return next(
+            (
+                opening.listener.service
+                for opening in self._open
+                if (opening.listener.carrier == "udp") == isUDP
+                and getattr(opening.port.getHost(), "port", None) == port
+            ),
+            None,
+        )
 
     def _placed(self, group: Sequence[Listener]) -> Sequence[Listener]:
         if group[0].port != 0:

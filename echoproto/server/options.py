@@ -27,6 +27,7 @@ from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
+from echoproto.server.config.status import statusListener
 from echoproto.server.monitoring.logstream import escapeUnencodable
 from echoproto.server.parameter import Parameter
 from echoproto.server.parameters import DEFAULT_PORT, PARAMETERS
@@ -43,9 +44,6 @@ from echoproto.server.usage import EXAMPLES, usageText
 
 if TYPE_CHECKING:
     from echoproto.server.certificatereader import CertificateReader
-
-#: The interface of the status listener if only a port is given.
-STATUS_INTERFACE = "127.0.0.1"
 
 
 class Options(UsageOptions):
@@ -117,6 +115,9 @@ class Options(UsageOptions):
             groups, given["faultSeed"] = withDefaultFaults(
                 groups, values["fault"], values["fault-seed"]
             )
+        listeners = [listener for group in groups for listener in group]
+        if values["interface"] and all(listener.port is None for listener in listeners):
+            given["notice"] = "--interface has no effect: it is for port numbers"
         self.settings = Settings(
             groups,
             networks=AddressFilter(self.repeated["allow"], self.repeated["deny"]),
@@ -196,27 +197,6 @@ def _checkNoPassed(values: dict[str, Any], reason: str) -> None:
         for text in values[option]:
             if text.startswith("systemd:") and "domain=" not in text:
                 raise StartupError(f"--{option}: systemd passed no socket: {reason}")
-
-
-def statusListener(text: str, passed: Sequence[PassedSocket] = ()) -> Listener:
-    """
-    A status listener.
-
-    :param text: a port, which is one of :data:`STATUS_INTERFACE`, or a description.
-    :param passed: the sockets passed by systemd.
-    :raise StartupError: ``text`` is invalid.
-    """
-    if ":" not in text:
-        text = f"tcp:{text}:interface={STATUS_INTERFACE}"
-    try:
-        [listener] = parseListener("status", text, passed=passed)
-    except ValueError as error:
-        raise StartupError(f"--status: {error}") from error
-    if listener.carrier not in ("tcp", "unix"):
-        raise StartupError(
-            f"--status: invalid listener {text!r} (a port, or a tcp: or unix: description)"
-        )
-    return listener
 
 
 def _tlsFiles(

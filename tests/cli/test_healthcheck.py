@@ -69,14 +69,31 @@ class CheckHealthTests(HealthTestCase):
         path = self.mktemp()
         self.assertEqual(self.check(self.serving(READY, socket.AF_UNIX, path)), (0, "ready\n", ""))
         status, _, errors = self.check("unix:/nonexistent")
-        line = "echoproto health: unix:/nonexistent: No such file or directory\n"
+        line = (
+            "echoproto health: unix:/nonexistent: No such file or directory; is the server running "
+            "with --status, and is this the URL of its status listener?\n"
+        )
         self.assertEqual((status, errors), (1, line))
 
     def test_refused(self) -> None:
         """A server that does not run is one line on the standard error."""
         status, output, errors = self.check("127.0.0.1:1")
         self.assertEqual((status, output), (1, ""))
-        self.assertEqual(errors, "echoproto health: 127.0.0.1:1: Connection refused\n")
+        self.assertEqual(
+            errors,
+            "echoproto health: 127.0.0.1:1: Connection refused; is the server running with "
+            "--status, and is this the URL of its status listener?\n",
+        )
+
+    def test_remedies(self) -> None:
+        """Every usual error has its remedy."""
+        for error, remedy in (
+            (PermissionError(13, "Permission denied"), "denied; this user needs write permission"),
+            (socket.gaierror(-2, "unknown"), "unknown; check the name of the host"),
+            (OSError(113, "No route to host"), "No route to host"),
+        ):
+            with mock.patch.object(healthcheck, "_connect", side_effect=error):
+                self.assertIn(remedy, self.check("9100")[2])
 
     def test_notHTTP(self) -> None:
         """An answer that is not HTTP, or endless, is a failure."""
@@ -91,7 +108,8 @@ class CheckHealthTests(HealthTestCase):
         self.addCleanup(listener.close)
         self.patch(healthcheck, "CHECK_TIMEOUT", 0.05)
         status, _, errors = self.check(f"localhost:{listener.getsockname()[1]}")
-        self.assertEqual((status, errors.endswith(": timed out\n")), (1, True))
+        self.assertEqual(status, 1)
+        self.assertIn(": timed out after 0.05 s; the server hangs, or a firewall", errors)
 
     def test_invalid(self) -> None:
         """An invalid URL is reported with examples."""

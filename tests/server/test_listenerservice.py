@@ -43,6 +43,12 @@ class ServiceTests(ServiceTestCase):
         self.reactor.run()
         self.assertEqual(self.logged(), ["echo is listening on tcp :0"])
 
+    def test_notice(self) -> None:
+        """An option without effect is reported at the start."""
+        self.service([Listener("echo", "tcp:7")], maxConnections=9, notice="odd").startService()
+        self.reactor.run()
+        self.assertEqual(self.logged()[-1], "odd")
+
     def test_faults(self) -> None:
         """Faults on purpose are announced with their seed."""
         listeners = [

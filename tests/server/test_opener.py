@@ -51,6 +51,19 @@ class OpenerTests(ServiceTestCase):
         self.assertEqual([port.closed for port, _ in self.fake.opened], ["abandoned"] * 5)
         self.assertEqual(self.fake.complaints, [message])
 
+    def test_ownPort(self) -> None:
+        """If a port is taken by another option of this server, the reason names its service."""
+        error = CannotListenError("0.0.0.0", 8, failed(EADDRINUSE))
+        self.fake.failing["udp:8:interface=0.0.0.0"] = error
+        echo = parseListener("echo", "8", ("127.0.0.1",))
+        with self.assertRaises(StartupError) as raised:
+            self.service(echo, parseListener("greeting", "8")).privilegedStartService()
+        self.assertEqual(
+            str(raised.exception),
+            "greeting cannot listen on udp 0.0.0.0:8: echo of this server listens there already; "
+            "use another port for one of them",
+        )
+
     def test_portZeroTakenMeanwhile(self) -> None:
         """
         If a picked port is taken before all its listeners are open, another is picked for all.

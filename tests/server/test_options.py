@@ -116,6 +116,14 @@ class OptionsTests(SynchronousTestCase):
         self.assertIn("--fault: invalid fault 'slow'", self.wrong("--fault", "slow"))
         self.assertIn("--fault: loss: possible", self.wrong("-p", "tcp:7", "--fault", "loss=1%"))
 
+    def test_interfaceWithoutEffect(self) -> None:
+        """--interface with descriptions only is a notice at the start."""
+        self.assertEqual(
+            settings("-p", "tcp:7", "--interface", "::1").notice,
+            "--interface has no effect: it is for port numbers",
+        )
+        self.assertEqual(settings("-p", "7", "--interface", "::1").notice, "")
+
     def test_udpPlus(self) -> None:
         """--udp-plus adds listeners of UDPEchoPlus."""
         found = settings("--no-echo", "--udp-plus", "udp:8", "--udp-plus", "udp:9")

@@ -27,9 +27,9 @@ from echoproto.processes.resources import raiseDescriptorLimit
 from echoproto.reactors import install
 from echoproto.server.acceptguard import guardAccepting
 from echoproto.server.config.listener import Listener
+from echoproto.server.config.status import statusListener
 from echoproto.server.monitoring.log import addressText
 from echoproto.server.notifier import Notifier, Watchdog
-from echoproto.server.options import statusListener
 from echoproto.server.ports import LISTEN_ERRORS, Platform, explainListenError
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals

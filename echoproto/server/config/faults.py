@@ -7,6 +7,7 @@ Imported by servers with faults only.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,15 +20,29 @@ def _possible(listener: Listener) -> frozenset[str]:
     return DATAGRAM_FAULTS if listener.carrier == "udp" else STREAM_FAULTS
 
 
-def withFaults(listeners: Sequence[Listener], text: str) -> list[Listener]:
+#: The faults in a description. They contain no colon.
+_FAULTS = re.compile(r":fault=([^:]*)")
+
+
+def splitFaults(text: str) -> tuple[str, str]:
+    """A description without its ``fault=``, and the faults."""
+    before, faults, after = _FAULTS.split(text, 1)
+    return before + after, faults
+
+
+def withFaults(listeners: Sequence[Listener], faults: str, text: str) -> list[Listener]:
     """
     The listeners of a description with ``fault=``.
 
-    :raise ValueError: ``text`` is invalid, or has a fault that none of them can have.
+    :param text: the description.
+    :raise ValueError: ``faults`` are invalid, or none of the listeners can have one of them.
     """
-    if any(listener.service == "status" for listener in listeners):
-        raise ValueError("fault= is for echo and greeting, not for a status listener")
-    return _limited(listeners, parseFaults(text), "fault=")
+    try:
+        if any(listener.service == "status" for listener in listeners):
+            raise ValueError("a status listener has no faults")
+        return _limited(listeners, parseFaults(faults))
+    except ValueError as error:
+        raise ValueError(f"invalid listener {text!r}: {error}") from error
 
 
 def withDefaultFaults(
@@ -41,7 +56,7 @@ def withDefaultFaults(
     """
     without = [listener for group in groups for listener in group if _takesDefault(listener)]
     try:
-        limited = _limited(without, plan or FaultPlan(), "")
+        limited = _limited(without, plan or FaultPlan())
     except ValueError as error:
         raise StartupError(f"--fault: {error}") from error
     changed = dict(zip(map(id, without), limited, strict=True))
@@ -54,10 +69,10 @@ def _takesDefault(listener: Listener) -> bool:
     return listener.service != "status" and listener.faults is None
 
 
-def _limited(listeners: Sequence[Listener], plan: FaultPlan, name: str) -> list[Listener]:
+def _limited(listeners: Sequence[Listener], plan: FaultPlan) -> list[Listener]:
     impossible = plan.kinds.difference(*map(_possible, listeners))
     if impossible:
         kind = min(impossible)
         carrier = "datagrams" if kind in DATAGRAM_FAULTS else "streams"
-        raise ValueError(f"{name}{kind}: possible for {carrier} only")
+        raise ValueError(f"{kind}: possible for {carrier} only")
     return [replace(listener, faults=plan.only(_possible(listener))) for listener in listeners]

@@ -67,33 +67,19 @@ def _parsed(
 ) -> list[Listener]:
     if ":" not in text:
         return _atNumber(service, parsePort(text), interfaces, tls)
+    if ":fault=" in text:
+        # Imported here: a server without faults does not need it.
+        from echoproto.server.config.faults import splitFaults, withFaults
+
+        plain, faults = splitFaults(text)
+        return withFaults(_parsed(service, plain, interfaces, tls, passed), faults, text)
     if text.startswith("udp:"):
-        parseDatagrams(_FAULT.sub("", text))
+        parseDatagrams(text)
+        return [Listener(service, text)]
     try:
-        return _withFaults(service, text, tls, passed)
+        return _described(service, text, tls, passed)
     except Exception as error:
         raise ValueError(f"invalid listener {text!r}: {_explain(error)}") from error
-
-
-#: The faults in a description. They contain no colon.
-_FAULT = re.compile(r":fault=([^:]*)")
-
-
-def _withFaults(
-    service: str, text: str, tls: TLSFiles | None, passed: Sequence[PassedSocket]
-) -> list[Listener]:
-    found = _FAULT.search(text)
-    if found is not None:
-        text = text.replace(found[0], "", 1)
-    if text.startswith("udp:"):
-        listeners = [Listener(service, text)]
-    else:
-        listeners = _described(service, text, tls, passed)
-    if found is None:
-        return listeners
-    from echoproto.server.config.faults import withFaults
-
-    return withFaults(listeners, found[1])
 
 
 def _atNumber(

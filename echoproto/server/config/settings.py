@@ -62,6 +62,7 @@ class Settings:
     :ivar lameDuck: seconds before that in which new clients are still served.
     :ivar statusLinger: seconds after that in which the status listener is still open.
     :ivar faultSeed: seed of the faults that happen on purpose.
+    :ivar notice: a line for the log at the start, about an option without effect.
     """
 
     groups: Sequence[Sequence[Listener]]
@@ -81,6 +82,7 @@ class Settings:
     lameDuck: float = 0.0
     statusLinger: float = 0.0
     faultSeed: int = 0
+    notice: str = ""
 
     @property
     def usesTLS(self) -> bool:

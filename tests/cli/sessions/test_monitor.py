@@ -11,8 +11,8 @@ from echoproto.cli.sessions import monitor as module
 from echoproto.cli.sessions.monitor import MonitorProgram
 from echoproto.errors import StartupError
 from echoproto.monitor.monitor import Monitor
+from echoproto.server.config.status import statusListener
 from echoproto.server.notifier import Notifier
-from echoproto.server.options import statusListener
 from echoproto.status.state import IState
 from tests.cli.commandcase import CommandTestCase
 from tests.monitor.test_settings import settingsOf
