@@ -37,6 +37,9 @@ class FakeSocket:
     def fileno(self) -> int:
         return self._number
 
+    def setsockopt(self, *arguments: int) -> None:
+        pass
+
 
 @implementer(IListeningPort)
 class FakeStreamPort:
