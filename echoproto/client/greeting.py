@@ -12,7 +12,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.exchange import checkBytes, stop
+from echoproto.client.exchange import checkBytes, endReason, stop
 from echoproto.errors import (
     ConnectionClosed,
     EmptyReply,
@@ -69,7 +69,7 @@ class _GreetingClient(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The server has closed: the collected data is the reply."""
         if not reason.check(ConnectionDone):
-            self.end(ConnectionClosed(f"the connection ended: {reason.getErrorMessage()}"))
+            self.end(ConnectionClosed(f"the connection ended: {endReason(reason)}"))
         elif not self._received:
             self.end(EmptyReply("the server closed without a reply"))
         else:

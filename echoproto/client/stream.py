@@ -18,7 +18,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.exchange import Exchange, checkBytes, stop
+from echoproto.client.exchange import Exchange, checkBytes, endReason, stop
 from echoproto.client.matching import StreamMatcher
 from echoproto.errors import (
     Closed,
@@ -144,7 +144,7 @@ class EchoClient(Protocol):
         """Fail the outstanding exchanges, and end :meth:`close`."""
         unanswered = list(self._matcher.outstanding)
         orderly = reason.check(ConnectionDone) and not unanswered
-        why = self._gone or ConnectionClosed(f"the connection ended: {reason.getErrorMessage()}")
+        why = self._gone or ConnectionClosed(f"the connection ended: {endReason(reason)}")
         self._gone = why
         self._unsent.clear()
         self._matcher.outstanding.clear()

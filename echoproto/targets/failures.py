@@ -12,6 +12,9 @@ from twisted.python.failure import Failure
 #: X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL.
 _OTHER_HOST = (62, 64)
 
+#: Reasons of OpenSSL if the first data is no record of TLS, or our own, returned by a plain echo.
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
+
 
 def describeFailure(failure: Failure, target: str = "") -> str:
     """The cause and a remedy, in one line that begins with the target's name."""
@@ -32,8 +35,22 @@ def _tlsFailure(error: BaseException | None) -> str:
         )
     if not isinstance(error, ssl.SSLError):
         return ""
+    if error.reason in _NOT_TLS:
+        return "TLS: the server's answer is not TLS: try tcp:// instead"
     reason = (error.reason or "no reason given").lower().replace("_", " ")
     return f"TLS: {reason}; does that port speak TLS 1.2 or later?"
+
+
+def tlsHint(received: bytes) -> str:
+    """
+    What to try if a server without TLS, as it was believed to be, has answered with TLS.
+
+    :param received: its first data.
+    :return: the continuation of a reason; empty if the data does not begin with a record of TLS: an
+        alert or a handshake (RFC 8446 section 5.1).
+    """
+    isRecord = received[:2] in (b"\x15\x03", b"\x16\x03")
+    return "; it answered with a TLS record: try tls:// instead" if isRecord else ""
 
 
 def failureReason(failure: Failure) -> str:

@@ -23,9 +23,10 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.client.exchange import endReason
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.stream import canHalfClose
-from echoproto.targets.failures import failureReason
+from echoproto.targets.failures import tlsHint
 from echoproto.targets.host import HostTarget, ResolvedHost
 from echoproto.targets.interfaces import (
     SERVER_CLOSED,
@@ -109,10 +110,10 @@ class StreamChannel(Protocol):
         self._closed = True
         if not self.opened.called:
             self.opened.errback(_unfinished(reason))
-        elif reason.check(ConnectionDone):
-            self._receiver.connectionLost(SERVER_CLOSED)
-        else:
-            self._receiver.connectionLost(f"connection lost: {failureReason(reason)}")
+            return
+        isOrderly = reason.check(ConnectionDone)
+        cause = SERVER_CLOSED if isOrderly else f"connection lost: {endReason(reason)}"
+        self._receiver.connectionLost(f"{cause}{tlsHint(self._rest)}")
 
     def close(self) -> None:
         """See :class:`.IChannel`. A second call does nothing."""

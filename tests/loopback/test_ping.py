@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import shutil
 import signal
 import socket
@@ -18,6 +19,9 @@ from tests.certificates import serverPEM
 from tests.loopback.program import PATIENCE, Program, environment
 
 PING = [sys.executable, "-m", "echoproto", "ping"]
+
+#: A run of two seconds, with a line for each probe.
+STOPPED = [*PING, "-i", "100ms", "-c", "20", "-o", "ndjson"]
 
 
 def ping(*words: str) -> subprocess.CompletedProcess[str]:
@@ -171,6 +175,29 @@ class PingTests(SynchronousTestCase):
             rest, errors = running.communicate(timeout=PATIENCE)
         self.assertEqual((running.returncode, errors), (0, ""))
         self.assertIn("echo statistics", rest)
+
+    def test_stopped(self) -> None:
+        """A client that is stopped for three seconds loses no datagram, and its times are right."""
+        with (
+            Program("-p", "0") as program,
+            subprocess.Popen(
+                [*STOPPED, f"udp://127.0.0.1:{program.port()}"],
+                env=environment(),
+                stdout=subprocess.PIPE,
+                text=True,
+            ) as running,
+        ):
+            assert running.stdout is not None
+            for _ in range(8):
+                running.stdout.readline()
+            running.send_signal(signal.SIGSTOP)
+            select.select([], [], [], 3)
+            running.send_signal(signal.SIGCONT)
+            rest, _ = running.communicate(timeout=PATIENCE)
+        *probes, summary = map(json.loads, rest.splitlines())
+        self.assertEqual((running.returncode, summary["received"]), (0, 20))
+        self.assertIn("this process was held up", summary["client_limits"][0])
+        self.assertLess(max(probe["rtt_ns"] for probe in probes), 1_000_000_000)
 
     def test_closedPipe(self) -> None:
         """A closed pipe, as with ``head``, ends the run without a traceback."""

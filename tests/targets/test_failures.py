@@ -19,6 +19,7 @@ from echoproto.targets.failures import (
     failureReason,
     networkErrorReason,
     sendErrorReason,
+    tlsHint,
 )
 
 
@@ -41,6 +42,25 @@ class FailureReasonTests(SynchronousTestCase):
         self.assertIn("demands a client certificate", failureReason(Failure(error)))
         vars(error).update(reason=None)
         self.assertIn("alert", failureReason(Failure(error)))
+
+
+class TLSTests(SynchronousTestCase):
+    def test_hint(self) -> None:
+        """A record of TLS is recognized by its first bytes; other data has no hint."""
+        for data in (b"\x15\x03\x03\x00\x02\x02F", b"\x16\x03\x01"):
+            self.assertEqual(tlsHint(data), "; it answered with a TLS record: try tls:// instead")
+        for data in (b"", b"\x15", b"\x16\x02", b"hello"):
+            self.assertEqual(tlsHint(data), "")
+
+    def test_plainServer(self) -> None:
+        """A server whose answer is not TLS is reported with the scheme to try."""
+        for reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE"):
+            error = ssl.SSLError(1, "wrong")
+            vars(error).update(reason=reason)
+            self.assertEqual(
+                describeFailure(Failure(error), "tls://lab1:7"),
+                "tls://lab1:7: TLS: the server's answer is not TLS: try tcp:// instead",
+            )
 
 
 class NetworkErrorReasonTests(SynchronousTestCase):
@@ -73,13 +93,13 @@ class DescribeFailureTests(SynchronousTestCase):
         untrusted, otherHost = ssl.SSLCertVerificationError(1), ssl.SSLCertVerificationError(1)
         vars(untrusted).update(verify_code=20, verify_message="unable to get local issuer")
         vars(otherHost).update(verify_code=62, verify_message="Hostname mismatch")
-        noTLS, other = ssl.SSLError(1, "wrong version"), ssl.SSLError(1, "other")
-        vars(noTLS).update(reason="WRONG_VERSION_NUMBER")
+        old, other = ssl.SSLError(1, "old version"), ssl.SSLError(1, "other")
+        vars(old).update(reason="UNSUPPORTED_PROTOCOL")
         vars(other).update(reason=None)
         for error, begin in (
             (untrusted, "TLS: unable to get local issuer; --ca"),
             (otherHost, "TLS: the certificate is for another host"),
-            (noTLS, "TLS: wrong version number; does that port speak TLS"),
+            (old, "TLS: unsupported protocol; does that port speak TLS"),
             (other, "TLS: no reason given; does that port"),
         ):
             self.assertTrue(describeFailure(Failure(error)).startswith(begin))

@@ -132,12 +132,20 @@ class StreamTests(SynchronousTestCase):
         """A close or reset by the server is reported with its reason."""
         for end, reason in (
             ("loseConnection", "the server closed the connection"),
-            ("abortConnection", "connection lost: Connection to the other side was lost"),
+            ("abortConnection", "connection lost: it was reset or interrupted"),
         ):
             self.successResultOf(self.target().open(self.receiver))
             getattr(self.pairs[-1].server, end)()
             self.pairs[-1].pump()
             self.assertIn(reason, self.receiver.reasons.pop())
+
+    def test_answeredWithTLS(self) -> None:
+        """If the last data is a TLS alert, the reason has a hint."""
+        self.successResultOf(self.target().open(self.receiver))
+        self.pairs[-1].server.write(b"\x15\x03\x03")
+        self.pairs[-1].server.loseConnection()
+        self.pairs[-1].pump()
+        self.assertIn("TLS record: try tls:// instead", self.receiver.reasons.pop())
 
     def test_refused(self) -> None:
         """A failed connection attempt fails with the endpoint's error."""

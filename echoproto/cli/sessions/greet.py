@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from echoproto.cli.exitcodes import OK, WRONG_BYTES
+from echoproto.cli.exitcodes import NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.greet import GreetOptions
 from echoproto.cli.sessions.session import Session
 from echoproto.client.greeting import greet, greetDatagram
 from echoproto.escape import escaped
 from echoproto.targets.endpoints import makeTarget
+from echoproto.targets.failures import tlsHint
 from echoproto.targets.stream import StreamTarget
 from echoproto.targets.udp import UDPTarget
 from echoproto.units import SECOND
@@ -44,6 +45,9 @@ class GreetSession(Session["_Greeting", bytes]):
     def show(self, result: bytes) -> int:
         """See :class:`.Session`."""
         self.runner.write([escaped(result)])
+        if self.target.carrier == "tcp" and (hint := tlsHint(result)):
+            self.runner.complain(f"this is no greeting{hint}")
+            return NO_REPLY
         expected = self.options.expect
         if result == self.options.greeting:
             self.runner.complain("this is an echo service: it returned the greeting")

@@ -29,6 +29,10 @@ from echoproto.units import SECOND
 #: Nanoseconds between the probes of a flood that is not answered: that of ping(8).
 FLOOD_INTERVAL = 10_000_000
 
+#: Nanoseconds before the first probe, in which the process rests: after it was busy with its start,
+#: the kernel would let other processes run first, and the first round trip would be too long.
+SETTLING_TIME = 10_000_000
+
 
 @dataclass(frozen=True)
 class PingEvent:
@@ -117,9 +121,11 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         """
         interval, now = self.plan.interval, time.monotonic_ns()
         offset = interval * index // len(self._pings)
+        settling = min(SETTLING_TIME, (self.plan.deadline or SECOND) // 2)
         if self._firstAt is None:
-            self._firstAt = now - offset
-        return 0 if self.plan.adaptive else (self._firstAt + offset - now) % interval
+            self._firstAt = now + settling - offset
+        wait = settling if self.plan.adaptive else self._firstAt + offset - now
+        return wait if wait > 0 else wait % interval
 
     def received(self, target: str, outcome: ProbeOutcome) -> None:
         """Write the outcome of a probe."""

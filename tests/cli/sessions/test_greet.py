@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
+
+from twisted.internet.protocol import Factory, Protocol
 
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
@@ -43,6 +46,20 @@ class GreetTests(CommandTestCase):
         self.reactor.listenUDP(8, EchoDatagramProtocol(self.reactor))
         _, output, _ = self.greet("-m", "a\x1b[2Jb\nc", "udp://127.0.0.1:8")
         self.assertEqual(output, "a\\x1b[2Jb\\nc\n")
+
+    def test_TLS(self) -> None:
+        """A reply that is a TLS record is reported with the scheme to try, and is status 1."""
+
+        class Alert(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                transport: Any = self.transport
+                transport.write(b"\x15\x03\x03\x00\x02\x02F")
+                transport.loseConnection()
+
+        self.serve(lambda reactor: Factory.forProtocol(Alert))
+        status, _, errors = self.greet("127.0.0.1:7")
+        self.assertEqual(status, 1)
+        self.assertIn("answered with a TLS record: try tls:// instead", errors)
 
     def test_echo(self) -> None:
         """A reply that is the greeting itself is that of an echo service, which is reported."""

@@ -38,10 +38,10 @@ class PingTests(PingTestCase):
         self.assertEqual(ended.status, 1)
         self.assertIn("lost: refused", ended.output)
         self.newReactor()
-        self.reactor.act = lambda turn: self.reactor.lose() if turn == 1 else None
+        self.reactor.act = lambda turn: self.reactor.lose() if turn == 2 else None
         self.assertEqual(self.ping("-c", "2", "-i", "10ms", "-w", "1s", SERVER).status, 1)
         self.newReactor()
-        self.reactor.act = lambda turn: self.reactor.lose() if turn == 1 else None
+        self.reactor.act = lambda turn: self.reactor.lose() if turn == 2 else None
         self.assertEqual(self.ping("-c", "2", "-i", "10ms", SERVER).status, 0)
 
     def test_timestamps(self) -> None:
@@ -57,7 +57,7 @@ class PingTests(PingTestCase):
 
     def test_unanswered(self) -> None:
         """With -O and -D the line of a probe without a reply has the time."""
-        self.reactor.act = lambda turn: self.reactor.lose() if turn == 1 else None
+        self.reactor.act = lambda turn: self.reactor.lose() if turn == 2 else None
         ended = self.ping("-O", "-D", "-c", "2", "-i", "20ms", "-W", "50ms", SERVER)
         self.assertRegex(ended.lines[1], rf"^\[\d+\.\d{{6}}\] {SERVER}: seq=1 no reply yet$")
 
@@ -162,8 +162,8 @@ class PingTests(PingTestCase):
         self.assertEqual(len(path.read_text().splitlines()), 2)
 
     def test_readerIsGone(self) -> None:
-        """The run ends if the reader of the output is gone."""
-        self.assertEqual(self.ping("-c", "100", SERVER, output=BrokenPipe()).status, 0)
+        """The run ends if the reader of the output is gone, here before the first probe."""
+        self.assertEqual(self.ping("-c", "100", SERVER, output=BrokenPipe()).status, 130)
         self.assertLess(self.reactor.turns, 5)
 
     def test_full(self) -> None:
