@@ -129,7 +129,10 @@ class ImportTests(SynchronousTestCase):
         return set(ran.stdout.decode().splitlines()[-1].split())
 
     def test_plain(self) -> None:
-        """A plain start imports neither TLS, PROXY, a web server, workers nor Twisted's plugins."""
+        """
+        A plain start imports neither TLS, PROXY, a web server, workers, faults nor Twisted's
+        plugins.
+        """
         imported = self.imported("--port", "0")
         for name in (
             "twisted.web",
@@ -140,6 +143,10 @@ class ImportTests(SynchronousTestCase):
             "rich",
             "echoproto.transports.tls",
             "echoproto.transports.proxyprotocol",
+            "echoproto.protocols.echoplus",
+            "echoproto.protocols.faults",
+            "echoproto.protocols.faulty",
+            "echoproto.server.config.faults",
             "echoproto.server.workers.supervisor",
             "echoproto.status.site",
             "echoproto.server.monitoring.metrics",
