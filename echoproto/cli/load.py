@@ -17,15 +17,17 @@ from echoproto.cli.options import TARGET_HELP, EventOptions
 from echoproto.cli.paramtypes import (
     COUNT,
     DURATION,
-    RATE,
+    RATES,
     REPORT_INTERVAL,
     SEND_TIME,
     SHARE,
     SIZES,
     START_TIME,
+    STEP,
     TIMEOUT,
     WINDOW,
     WORKERS,
+    RateRange,
 )
 from echoproto.units import SECOND, seconds
 
@@ -33,6 +35,10 @@ _option = partial(option, "Load options")
 
 #: Nanoseconds to send if neither a time nor a number of messages is given.
 DEFAULT_DURATION = 10 * SECOND
+
+#: The number of rising rates, and nanoseconds at each.
+DEFAULT_STEPS = 10
+DEFAULT_STEP = 10 * SECOND
 
 _EPILOG = f"""\b
 {TARGET_HELP}
@@ -42,6 +48,7 @@ Examples:
   echoproto load lab1                       as fast as replies arrive
   echoproto load --connections 100 -z 1m --rate 5k lab1
   echoproto load -s 1-4096 --window 8 -c 100000 tls://lab1:7
+  echoproto load --rate 1k..50k --assert 'p99<5ms' lab1
   echoproto load --workers auto -o ndjson udp://lab1
 
 \b
@@ -63,8 +70,12 @@ class LoadOptions(EventOptions):
     connections: int = _option(type=COUNT, default="10", help="Number of connections.")
     duration: int | None = _option("-z", type=SEND_TIME, help="How long to send.  [default: 10s]")
     count: int | None = _option("-c", type=COUNT, help="Stop after this many messages.")
-    rate: float | None = _option(
-        type=RATE, help="Messages per second on all connections (open loop)."
+    rate: float | RateRange | None = _option(  # noqa: RUF009 - a field
+        type=RATES,
+        help="Messages per second on all connections (open loop), or rising: 1k..50k.",
+    )
+    step: int | None = _option(
+        type=STEP, help="Time at each of the rising rates of --rate.  [default: 10s]"
     )
     arrivals: str | None = _option(
         metavar="NAME",
@@ -109,6 +120,15 @@ class LoadOptions(EventOptions):
             raise click.UsageError("--arrivals needs --rate")
         if self.rate is not None and self.window:
             raise click.UsageError("--window cannot be used with --rate")
+        ramp = isinstance(self.rate, RateRange)
+        if self.step and not ramp:
+            raise click.UsageError("--step needs a range of rates, such as --rate 1k..50k")
+        if ramp and (self.count or self.warmup or self.arrivals == "poisson" or self.share):
+            raise click.UsageError(
+                "a range of rates cannot be used with --count, --warmup, --share or poisson"
+            )
+        if ramp and (self.steps < 2 or (self.sendTime or 0) % self.stepTime):
+            raise click.UsageError("--duration must be two or more times --step")
         if self.reconnect and self.window:
             raise click.UsageError("--window cannot be used with --reconnect")
         if self.sendTime is not None and self.warmup >= self.sendTime:
@@ -124,7 +144,19 @@ class LoadOptions(EventOptions):
     def sendTime(self) -> int | None:
         """How long to send; ``None`` if only the number of messages ends the load."""
         isEndless = self.duration is None and self.count is None
+        if isEndless and isinstance(self.rate, RateRange):
+            return DEFAULT_STEPS * self.stepTime
         return DEFAULT_DURATION if isEndless else self.duration
+
+    @property
+    def stepTime(self) -> int:
+        """How long each of the rising rates is kept."""
+        return self.step or DEFAULT_STEP
+
+    @property
+    def steps(self) -> int:
+        """The number of rising rates."""
+        return (self.sendTime or 0) // self.stepTime
 
 
 @command("load", LoadOptions, _EPILOG)

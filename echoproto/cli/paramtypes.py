@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import click
 
 from echoproto.processes.resources import processors
 from echoproto.targets.target import Target, parseTarget
-from echoproto.units import parseDuration, parseInstant, parseRate, parseSize
+from echoproto.units import SECOND, parseDuration, parseInstant, parseRate, parseSize
 
 if TYPE_CHECKING:
     from echoproto.measure.assertions import Assertion
@@ -146,6 +147,36 @@ def _parseRate(text: str) -> float:
     return rate
 
 
+def _parseStep(text: str) -> int:
+    step = parseDuration(text)
+    if step < SECOND or step % SECOND:
+        raise ValueError(f"invalid step {text!r} (whole seconds, such as 10s)")
+    return step
+
+
+@dataclass(frozen=True)
+class RateRange:
+    """
+    Rising rates of a load.
+
+    :ivar text: as written.
+    """
+
+    text: str
+    first: float
+    last: float
+
+
+def _parseRates(text: str) -> float | RateRange:
+    first, dots, last = text.partition("..")
+    if not dots:
+        return _parseRate(text)
+    found = RateRange(text, _parseRate(first), _parseRate(last))
+    if not found.first < found.last:
+        raise ValueError(f"invalid range of rates {text!r} (such as 1k..50k)")
+    return found
+
+
 def _parseSizes(text: str) -> tuple[int, int]:
     least, dash, most = text.partition("-")
     try:
@@ -230,7 +261,7 @@ INTERFACE = ParsedParamType("interface", _parseInterface)
 PATTERN = ParsedParamType("hex", _parsePattern)
 PROBE_SIZE = ParsedParamType("bytes", _integerParser(0, MAX_PROBE))
 PROTOCOL_NAME = ParsedParamType("name", _parseProtocolName)
-RATE = ParsedParamType("rate", _parseRate)
+RATES = ParsedParamType("rate", _parseRates)
 REPORT_INTERVAL = ParsedParamType(
     "duration", _durationParser(100_000_000, "interval {} is too short (at least 100ms)")
 )
@@ -239,6 +270,7 @@ SEND_TIME = ParsedParamType("duration", _durationParser(1, "duration {} would se
 SHARE = ParsedParamType("i/n", _parseShare)
 SIZE = ParsedParamType("bytes", parseSize)
 SIZES = ParsedParamType("bytes", _parseSizes)
+STEP = ParsedParamType("duration", _parseStep)
 START_TIME = ParsedParamType("time", lambda text: parseInstant(text, time.time_ns()))
 TARGET = ParsedParamType("target", parseTarget)
 TARGET_FILE = ParsedParamType("file", _readTargets)

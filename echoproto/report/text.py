@@ -115,7 +115,8 @@ def loadLine(sent: int, received: int, wrong: int) -> str:
 
 def loadSummary(result: LoadResult) -> str:
     """The figures of a load, in several lines."""
-    target = "" if result.plan.rate is None else f" (target {result.plan.rate:.1f})"
+    isConstant = result.plan.rate is not None and not result.plan.rates
+    target = f" (target {result.plan.rate:.1f})" if isConstant else ""
     more = f", +{result.duplicates} duplicates" if result.duplicates else ""
     dropped = f"{result.dropped} dropped by the client, " if result.dropped else ""
     lines = [

@@ -48,6 +48,22 @@ class LoadOptionsTests(OptionsTestCase):
         later = self.parsed(load, "LoadSession", "--start-at", "+1h").start_at
         self.assertGreater(later, time.time_ns())
 
+    def test_ramp(self) -> None:
+        """Rising rates have ten steps of ten seconds by default."""
+        options = self.parsed(load, "LoadSession", "--rate", "1k..50k")
+        self.assertEqual((options.steps, options.sendTime), (10, 100 * SECOND))
+        options = self.parsed(load, "LoadSession", "--rate", "1..5", "--step", "2s", "-z", "6s")
+        self.assertEqual((options.steps, options.stepTime), (3, 2 * SECOND))
+        for words, message in (
+            (("--rate", "5..1"), "invalid range of rates '5..1'"),
+            (("--rate", "1..5", "--step", "1500ms"), "invalid step"),
+            (("--rate", "5", "--step", "1s"), "--step needs a range of rates"),
+            (("--rate", "1..5", "-c", "5"), "cannot be used with --count"),
+            (("--rate", "1..5", "-z", "15s"), "--duration must be two or more times --step"),
+        ):
+            with self.assertRaisesRegex(click.UsageError, message):
+                self.parsed(load, "LoadSession", *words)
+
     def test_contradictions(self) -> None:
         """Options that contradict each other are an error."""
         for words, message in (

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -13,16 +15,20 @@ from twisted.internet.interfaces import IReactorTime
 from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.load import LoadOptions
 from echoproto.cli.output import Values
+from echoproto.cli.paramtypes import RateRange
 from echoproto.cli.sessions.session import ReportedSession, failedAssertions
 from echoproto.measure.api import LoadPlan, LoadResult, prepareLoad
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.partition import splitPlan
+from echoproto.measure.load.ramp import RampStep, rampRates
 from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.report.documents.load import loadDocument, loadFigures
+from echoproto.report.documents.times import timeFigures
 from echoproto.report.documents.values import intervalValues
 from echoproto.report.histogram import histogramLines
+from echoproto.report.ramp import heldRate, rampLines
 from echoproto.report.text import intervalLine, loadLine, loadSummary
 from echoproto.units import SECOND, seconds
 
@@ -44,6 +50,9 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
         # What --every has not shown yet, and when that began.
         self._recent = IntervalCounts()
         self._shownAt = 0
+        self._rates = ratesOf(options)
+        self._steps: list[RampStep] = []
+        self._step = IntervalCounts()
 
     def prepare(self, reactor: IReactorTime) -> Deferred[_Load]:
         """See :class:`.Session`."""
@@ -76,10 +85,35 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
             self.runner.complain(f"{seconds(interval.at)}: {line}")
             self._recent, self._shownAt = IntervalCounts(), interval.at
         self._recent.add(counts)
+        self._ramp(counts, interval.at + SECOND)
 
     def beganAt(self, result: LoadResult) -> int:
         """See :class:`.ReportedSession`; without connecting and the warm-up."""
         return result.began
+
+    def begin(self, measurement: _Load, reactor: IReactorTime) -> None:
+        """See :class:`.Session`."""
+        self._end = partial(reactor.callLater, 0, getattr(measurement, "finish", measurement.stop))
+
+    def _ramp(self, counts: IntervalCounts, end: int) -> None:
+        """Check a rate at the end of its step; the first that is not held ends the load."""
+        self._step.add(counts)
+        width, number = self.options.stepTime, len(self._steps)
+        if end < (number + 1) * width or number >= len(self._rates) or self._isTooHigh:
+            return
+        step = RampStep(self._rates[number], width, self._step)
+        figures = timeFigures(step.counts.times)
+        failures = [*filter(None, [step.missing])]
+        failures += failedAssertions(self.options.assertions, figures)
+        self._steps.append(replace(step, failures=failures))
+        self._step = IntervalCounts()
+        if self._isTooHigh:
+            self._end()
+
+    @property
+    def _isTooHigh(self) -> bool:
+        """Whether a rate was not held."""
+        return bool(self._steps and self._steps[-1].failures)
 
     def isEmpty(self, result: LoadResult) -> bool:
         """See :class:`.ReportedSession`."""
@@ -87,6 +121,8 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
 
     def failures(self, result: LoadResult) -> Sequence[str]:
         """See :class:`.ReportedSession`."""
+        if self._rates:
+            return () if heldRate(self._steps) else ["no rate was held"]
         return failedAssertions(self.options.assertions, loadFigures(result))
 
     def status(self, result: LoadResult, interrupted: bool, hasFailed: bool) -> int:
@@ -97,12 +133,15 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
             return INTERRUPTED
         if hasFailed:
             return ASSERTION_FAILED
-        isStopped = interrupted and not (result.connectFailures or result.disconnects)
+        # A ramp ends at a rate that is too high.
+        mayMiss = interrupted or result.plan.rates
+        isStopped = mayMiss and not (result.connectFailures or result.disconnects)
         return OK if result.received and (result.isComplete or isStopped) else NO_REPLY
 
     def resultLines(self, result: LoadResult) -> Iterable[str]:
         """See :class:`.ResultView`."""
         yield loadSummary(result)
+        yield from rampLines(self._steps)
         if self.options.histogram:
             yield from histogramLines(result.times)
 
@@ -112,7 +151,7 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
 
     def document(self, result: LoadResult) -> Values:
         """See :class:`.ResultView`."""
-        return loadDocument(result, self.origin)
+        return loadDocument(result, self.origin, self._steps)
 
     def summaries(self, result: LoadResult) -> Iterable[Values]:
         """See :class:`.ResultView`."""
@@ -120,9 +159,16 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
         return ({k: v for k, v in self.document(result).items() if k not in intervals},)
 
 
+def ratesOf(options: LoadOptions) -> Sequence[float]:
+    """The rising rates; none if the rate is constant."""
+    rate = options.rate
+    return rampRates(rate.first, rate.last, options.steps) if isinstance(rate, RateRange) else ()
+
+
 def loadPlan(options: LoadOptions) -> LoadPlan:
     """The plan of the load, or of its share."""
     startAt = options.start_at
+    rate = options.rate
     whole = LoadPlan(
         connections=options.connections,
         duration=options.sendTime,
@@ -130,7 +176,9 @@ def loadPlan(options: LoadOptions) -> LoadPlan:
         sizes=options.sizes,
         window=options.window or 1,
         reconnect=options.reconnect,
-        rate=options.rate,
+        rate=rate.last if isinstance(rate, RateRange) else rate,
+        rates=tuple(ratesOf(options)),
+        step=options.stepTime,
         arrivals=options.arrivals or "fixed",
         warmup=options.warmup,
         timeout=options.timeout,

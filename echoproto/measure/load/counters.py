@@ -42,6 +42,11 @@ class IntervalCounts:
         """Whether anything was counted."""
         return bool(self.sent or self.wrong or self.duplicates or self.service.count)
 
+    @property
+    def times(self) -> LatencyHistogram:
+        """The response times, or in a closed loop the service times."""
+        return self.response if self.response.count else self.service
+
     def add(self, other: IntervalCounts) -> None:
         """Add the counts of another interval."""
         self.sent += other.sent
@@ -55,7 +60,7 @@ class IntervalCounts:
 
     def interval(self, at: int) -> Interval:
         """Summarize it as an interval that began at ``at``."""
-        times = self.response if self.response.count else self.service
+        times = self.times
         summary = Interval(at, self.sent, self.service.count, wrong=self.wrong)
         if not times.count:
             return summary

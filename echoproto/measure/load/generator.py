@@ -27,11 +27,8 @@ from echoproto.measure.load.loops import BUSY_WAIT_NS, ClosedLoop, OpenLoop
 from echoproto.measure.load.plan import MAX_START_LATENESS_NS, LoadPlan, LoadResult
 from echoproto.measure.load.pool import ConnectionPool, LoadConnection
 from echoproto.measure.load.reconnection import RenewedConnection
-from echoproto.measure.load.start import LoadStart
+from echoproto.measure.load.start import TOO_LATE, LoadStart
 from echoproto.units import SECOND
-
-#: Why a load with a time was not begun.
-TOO_LATE = "the time of this load was over before it could begin"
 
 
 class LoadGenerator:

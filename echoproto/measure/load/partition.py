@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 from random import Random
 
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.plan import LoadPlan, LoadResult
+from echoproto.measure.load.ramp import rampTimes
 from echoproto.measure.load.schedule import fixed, poisson
 
 
@@ -61,8 +63,10 @@ def withTimes(plan: LoadPlan) -> LoadPlan:
     """
     if plan.rate is None or plan.times is not None:
         return plan
+    index, of = plan.part
+    if plan.rates:
+        return replace(plan, times=islice(rampTimes(plan.rates, plan.step), index, None, of))
     if plan.arrivals == "fixed":
-        index, of = plan.part
         return replace(plan, times=fixed(plan.rate * of, index, of))
     return replace(plan, times=poisson(plan.rate, Random()))
 

@@ -49,6 +49,8 @@ class LoadPlan:
     :ivar reconnect: whether each message has a connection of its own, not on UDP.
     :ivar times: when to send in an open loop, since its beginning; made of ``rate`` if ``None``.
     :ivar rate: messages per second of an open loop; ``None`` for a closed loop.
+    :ivar rates: of an open loop whose rate rises: the rate of each step, of all parts together.
+    :ivar step: length of a step.
     :ivar arrivals: intervals of an open loop: ``fixed`` or ``poisson``.
     :ivar beginAt: monotonic time at which to begin; ``None`` to begin when connected. The duration
         counts from it, even if the load begins later.
@@ -69,6 +71,8 @@ class LoadPlan:
     reconnect: bool = False
     times: Iterator[int] | None = None
     rate: float | None = None
+    rates: tuple[float, ...] = ()
+    step: int = SECOND
     arrivals: str = "fixed"
     beginAt: int | None = None
     part: tuple[int, int] = (0, 1)

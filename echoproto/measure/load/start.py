@@ -14,6 +14,9 @@ from echoproto.units import SECOND
 #: short enough that no server closes them as idle.
 CONNECT_AHEAD = 5 * SECOND
 
+#: Why a load with a time was not begun.
+TOO_LATE = "the time of this load was over before it could begin"
+
 
 class LoadStart:
     """

@@ -4,12 +4,13 @@ The document of ``echoproto load``, and its figures for assertions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
-from msgspec import Meta, field
+from msgspec import Meta, convert, field
 
 from echoproto.measure.load.plan import LoadResult
+from echoproto.measure.load.ramp import RampStep
 from echoproto.report.documents.document import Document, documentHead
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import (
@@ -56,6 +57,18 @@ class LoadConfiguration(Values, frozen=True, kw_only=True):
     maximumSize: Count | None = field(default=None, name="max_size_bytes")
 
 
+class RampStepValues(Values, frozen=True, kw_only=True):
+    """A part of a load at one of several rising rates."""
+
+    targetRate: Annotated[Number, Meta(description="Messages per second.")] = field(
+        name="target_rate_per_second"
+    )
+    sent: Count
+    received: Count
+    times: TimesValues
+    failures: Annotated[list[str], Meta(description="Why the rate was not held.")]
+
+
 class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
     """A load."""
 
@@ -87,6 +100,7 @@ class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
     errors: Annotated[dict[str, Count], Meta(description="Failed and lost connections, by reason.")]
     busy: Annotated[Number, Meta(description="The client's share of a CPU.")]
     limits: ClientLimits
+    steps: Annotated[list[RampStepValues], Meta(description="Of rising rates.")] = []
     width: IntervalWidth = None
     intervals: Intervals = []
 
@@ -119,11 +133,13 @@ class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
 def loadDocument(
     result: LoadResult,
     origin: Origin | None = None,
+    steps: Sequence[RampStep] = (),
 ) -> dict[str, Any]:
     """
     The document of a load.
 
     :param origin: where, when and how it was measured.
+    :param steps: the parts of a load with rising rates.
     """
     plan = valuesOf(
         LoadConfiguration,
@@ -140,9 +156,23 @@ def loadDocument(
             **documentHead(origin),
             plan=plan,
             errors=dict(result.errors),
+            steps=[_stepValues(step) for step in steps],
             width=SECOND,
             intervals=intervalStructs(result.intervals),
         )
+    )
+
+
+def _stepValues(step: RampStep) -> RampStepValues:
+    counts = step.counts
+    return valuesOf(
+        RampStepValues,
+        step,
+        targetRate=step.rate,
+        sent=counts.sent,
+        received=counts.service.count,
+        times=convert(counts.times.state(), TimesValues),
+        failures=list(step.failures),
     )
 
 

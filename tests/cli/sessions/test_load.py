@@ -153,6 +153,17 @@ class LoadTests(CommandTestCase):
         self.assertRegex(errors, r"\d+ sent, \d+ received, 0 wrong")
         self.assertEqual((status, output.count("sent")), (0, 1))
 
+    def test_ramp(self) -> None:
+        """Rising rates end with the first that is not held; the highest that was is reported."""
+        words = ("--rate", "50..200", "--step", "1s", "-z", "3s")
+        status, output, _ = self.load(*words, "--assert", "p99<1s", TARGET)
+        self.assertEqual((status, output.splitlines()[-1]), (0, "highest rate that held: 200.0/s"))
+        self.serve(EchoFactory)
+        status, output, errors = self.load(*words, "--assert", "p99<1us", "-o", "json", TARGET)
+        self.assertEqual((status, errors), (4, "echoproto load: no rate was held\n"))
+        [step] = json.loads(output)["steps"]
+        self.assertEqual(len(step["failures"]), 1)
+
     def test_every(self) -> None:
         """The figures of every second, or of several, are shown on the standard error."""
         _, output, errors = self.load("-z", "3s", "--every", "2s", "-o", "json", TARGET)

@@ -14,11 +14,12 @@ from echoproto.measure.clientlimits import DROPPED_REMEDY
 from echoproto.measure.load.connections import NO_REPLY
 from echoproto.measure.load.cpu import CPUTime
 from echoproto.measure.load.datagrams import numberedDatagrams
-from echoproto.measure.load.generator import TOO_LATE, LoadGenerator
+from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.loops import MAX_SENDS_PER_TURN, TOO_SLOW
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.pool import RECONNECT_DELAY
 from echoproto.measure.load.schedule import fixed
+from echoproto.measure.load.start import TOO_LATE
 from echoproto.units import SECOND
 
 MS = SECOND // 1000

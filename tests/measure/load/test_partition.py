@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.partition import ResultAggregator, splitPlan, withTimes
 from echoproto.measure.load.plan import LoadPlan
+from echoproto.measure.load.ramp import rampTimes
 from echoproto.measure.load.schedule import fixed
 from echoproto.units import SECOND
 from tests.report.sampleresults import histogramOf, loadResult
@@ -39,6 +40,12 @@ class SplitPlanTests(SynchronousTestCase):
         shares = splitPlan(LoadPlan(rate=7.0), 3)
         parts = [list(islice(self.times(share), 4)) for share in shares]
         self.assertEqual(sorted(chain(*parts)), list(islice(fixed(7.0), 12)))
+
+    def test_ramp(self) -> None:
+        """Rising rates are divided too."""
+        plan = LoadPlan(rate=4.0, rates=(2.0, 4.0))
+        parts = [list(islice(self.times(share), 3)) for share in splitPlan(plan, 2)]
+        self.assertEqual(sorted(chain(*parts)), list(islice(rampTimes(plan.rates, SECOND), 6)))
 
     def test_nested(self) -> None:
         """Workers of several machines divide send times and connections without gap or overlap."""

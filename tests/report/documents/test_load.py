@@ -7,7 +7,9 @@ from msgspec import convert
 from echoproto.measure.assertions import COUNTS, SHARES, TIMES
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.plan import LoadPlan
+from echoproto.measure.load.ramp import RampStep
 from echoproto.report.documents.load import LoadDocument, loadDocument, loadFigures
 from echoproto.units import SECOND
 from tests.report.sampleresults import MS, histogramOf, loadResult, sampleOrigin
@@ -32,6 +34,13 @@ class LoadDocumentTests(DocumentTestCase):
         options = loadDocument(both)["configuration"]
         names = ("arrivals", "workers", "min_size_bytes", "max_size_bytes")
         self.assertEqual([options[name] for name in names], ["poisson", 2, 64, 100])
+
+    def test_steps(self) -> None:
+        """The steps of a ramp are in the document."""
+        step = RampStep(5.0, SECOND, IntervalCounts(), ["p99<5ms: not measured"])
+        document = loadDocument(loadResult(), steps=[step])
+        self.validate(document)
+        self.assertEqual(document["steps"][0]["target_rate_per_second"], 5)
 
     def test_stored(self) -> None:
         """The stored result has response times in an open loop, and service times in a closed."""
