@@ -13,21 +13,17 @@ from typing import ClassVar
 import click
 
 from echoproto.cli.declarations import OUTPUT_OPTIONS, command, option, quietOption
+from echoproto.cli.loadtypes import RATES, SHARE, START_TIME, STEP, RateRange
 from echoproto.cli.options import TARGET_HELP, EventOptions
 from echoproto.cli.paramtypes import (
     COUNT,
     DURATION,
-    RATES,
     REPORT_INTERVAL,
     SEND_TIME,
-    SHARE,
     SIZES,
-    START_TIME,
-    STEP,
     TIMEOUT,
     WINDOW,
     WORKERS,
-    RateRange,
 )
 from echoproto.units import SECOND, seconds
 

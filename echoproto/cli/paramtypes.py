@@ -5,9 +5,7 @@ The types of parameters: how the text of an option becomes a value.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,7 @@ import click
 
 from echoproto.processes.resources import processors
 from echoproto.targets.target import Target, parseTarget
-from echoproto.units import SECOND, parseDuration, parseInstant, parseRate, parseSize
+from echoproto.units import parseDuration, parseRate, parseSize
 
 if TYPE_CHECKING:
     from echoproto.measure.assertions import Assertion
@@ -140,41 +138,12 @@ def _integerParser(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
-def _parseRate(text: str) -> float:
+def parseMessageRate(text: str) -> float:
+    """A rate at which messages can be sent."""
     rate = parseRate(text)
     if not 0.001 <= rate <= 10_000_000:
         raise ValueError(f"invalid rate {text!r} (messages per second, 0.001 to 10000000)")
     return rate
-
-
-def _parseStep(text: str) -> int:
-    step = parseDuration(text)
-    if step < SECOND or step % SECOND:
-        raise ValueError(f"invalid step {text!r} (whole seconds, such as 10s)")
-    return step
-
-
-@dataclass(frozen=True)
-class RateRange:
-    """
-    Rising rates of a load.
-
-    :ivar text: as written.
-    """
-
-    text: str
-    first: float
-    last: float
-
-
-def _parseRates(text: str) -> float | RateRange:
-    first, dots, last = text.partition("..")
-    if not dots:
-        return _parseRate(text)
-    found = RateRange(text, _parseRate(first), _parseRate(last))
-    if not found.first < found.last:
-        raise ValueError(f"invalid range of rates {text!r} (such as 1k..50k)")
-    return found
 
 
 def _parseSizes(text: str) -> tuple[int, int]:
@@ -235,14 +204,6 @@ def _readTargets(path: str) -> tuple[Target, ...]:
     return tuple(found)
 
 
-def _parseShare(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
-    index, of = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not index < of:
-        raise ValueError(f"invalid share {text!r} (I/N, from 0/N to N-1/N, such as 0/3)")
-    return index, of
-
-
 ADDRESS = ParsedParamType("address", _parseAddress)
 ASSERTION = ParsedParamType("assertion", _parseAssertion)
 COUNT = ParsedParamType("n", _integerParser(1, 10**9))
@@ -261,17 +222,14 @@ INTERFACE = ParsedParamType("interface", _parseInterface)
 PATTERN = ParsedParamType("hex", _parsePattern)
 PROBE_SIZE = ParsedParamType("bytes", _integerParser(0, MAX_PROBE))
 PROTOCOL_NAME = ParsedParamType("name", _parseProtocolName)
-RATES = ParsedParamType("rate", _parseRates)
+RATE = ParsedParamType("rate", parseMessageRate)
 REPORT_INTERVAL = ParsedParamType(
     "duration", _durationParser(100_000_000, "interval {} is too short (at least 100ms)")
 )
 SEED = ParsedParamType("n", _integerParser(0, 2**32 - 1))
 SEND_TIME = ParsedParamType("duration", _durationParser(1, "duration {} would send nothing"))
-SHARE = ParsedParamType("i/n", _parseShare)
 SIZE = ParsedParamType("bytes", parseSize)
 SIZES = ParsedParamType("bytes", _parseSizes)
-STEP = ParsedParamType("duration", _parseStep)
-START_TIME = ParsedParamType("time", lambda text: parseInstant(text, time.time_ns()))
 TARGET = ParsedParamType("target", parseTarget)
 TARGET_FILE = ParsedParamType("file", _readTargets)
 TOS = ParsedParamType("value", _parseTOS)

@@ -14,8 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.load import LoadOptions
+from echoproto.cli.loadtypes import RateRange
 from echoproto.cli.output import Values
-from echoproto.cli.paramtypes import RateRange
 from echoproto.cli.sessions.session import ReportedSession, failedAssertions
 from echoproto.measure.api import LoadPlan, LoadResult, prepareLoad
 from echoproto.measure.intervals import Interval
