@@ -47,6 +47,7 @@ class ParsedParamTypeTests(SynchronousTestCase):
     def test_invalid(self) -> None:
         """An invalid value is an error with examples or limits."""
         for kind, text, message in (
+            (paramtypes.LABEL, "x", "invalid label 'x'"),
             (paramtypes.INTERVAL, "0", "interval '0' is too short"),
             (paramtypes.TIMEOUT, "0.1ms", "timeout '0.1ms' is too short"),
             (paramtypes.SEND_TIME, "0", "would send nothing"),

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import Any
 
@@ -189,3 +191,18 @@ class SharedLoadTests(SynchronousTestCase):
         for result in results:
             merged.merge(LatencyHistogram.restored(result["response"]))
         self.assertEqual(merged.count, 1000)
+        with TemporaryDirectory() as folder:
+            files = [os.path.join(folder, f"{index}.json") for index in range(3)]
+            for path, text in zip(files, texts, strict=True):
+                Path(path).write_text(text)
+            report = subprocess.run(
+                [*LOAD[:-1], "report", "--merge", *files, "-o", "json"],
+                env=environment(),
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=True,
+            )
+        [whole] = json.loads(report.stdout)["results"]
+        self.assertEqual((whole["sent"], whole["received"]), (1000, 1000))
+        self.assertEqual(whole["times"]["histogram"], merged.state()["histogram"])
