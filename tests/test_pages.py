@@ -5,7 +5,8 @@ The first word of a block is its language, the second its role: in the README ``
 ``tests`` are the two set-up commands, and ``start`` runs a server for the blocks of all pages; the
 ``release`` commands are run in order, in a copy of the checkout.
 Ports are replaced by free ones. Output marked ``figures`` is compared without its numbers, and may
-continue. Files of targets (``toml``) are checked. Blocks without a language, queries of Prometheus
+continue. Files of targets (``toml``) and configurations of Prometheus
+(``yaml``) are checked. Blocks without a language, queries of Prometheus
 (``promql``), and directives of Sphinx (``{...}``) are not run.
 """
 
@@ -150,10 +151,23 @@ def test_targets(block: Block, tmp_path: Path) -> None:
     run(["echoproto", "monitor", "--check", "targets.toml"], tmp_path)
 
 
+@pytest.mark.parametrize(
+    "block",
+    [block for block in BLOCKS if block.kind == "yaml"],
+    ids=lambda block: f"{block.page}-{block.line}",
+)
+def test_scrapeConfig(block: Block, tmp_path: Path) -> None:
+    """Prometheus accepts the configuration."""
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed")
+    (tmp_path / "prometheus.yml").write_text(block.text)
+    run(["promtool", "check", "config", "prometheus.yml"], tmp_path)
+
+
 def test_allKindsAreKnown() -> None:
     """Every block with a language has a known kind."""
     setUp = {"sh server", "sh tests", "sh start", "sh release"}
-    assert {block.kind for block in BLOCKS} == {*setUp, "sh", "python", "toml", "promql"}
+    assert {block.kind for block in BLOCKS} == {*setUp, "sh", "python", "toml", "yaml", "promql"}
 
 
 installing = pytest.mark.skipif(
