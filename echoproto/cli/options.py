@@ -146,7 +146,9 @@ class OutputOptions:
     """The format of a result, and the file to write it to, if it has one."""
 
     output: str = outputOption("text", "json")
-    out: str | None = option(OUTPUT_OPTIONS, metavar="FILE", help="Write to this file.")
+    out: str | None = option(
+        OUTPUT_OPTIONS, metavar="FILE", help="Write to this file; - is the standard output."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
