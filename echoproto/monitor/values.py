@@ -32,18 +32,19 @@ class InvalidSetting(ValueError):
     """A fault in the file, in one line: the key, the cause, the remedy."""
 
 
-def parseURLs(value: Any) -> list[str]:
+def parseURLs(value: object) -> list[str]:
     """One URL, or a list of some."""
     urls = value if isinstance(value, list) else [value]
-    if not urls or not all(isinstance(url, str) for url in urls):
+    texts = [url for url in urls if isinstance(url, str)]
+    if not texts or len(texts) < len(urls):
         raise InvalidSetting('missing or not text (example: url = "udp://lab1:7")')
-    return urls
+    return texts
 
 
-def _duration(least: int, most: int) -> Callable[[Any], int]:
+def _duration(least: int, most: int) -> Callable[[object], int]:
     """A parser of durations: text with a unit, or seconds."""
 
-    def parse(value: Any) -> int:
+    def parse(value: object) -> int:
         isNumber = isinstance(value, int | float) and not isinstance(value, bool)
         found = parseDuration(f"{value:.9f}" if isNumber else _timeText(value))
         if not least <= found <= most:
@@ -55,44 +56,44 @@ def _duration(least: int, most: int) -> Callable[[Any], int]:
     return parse
 
 
-def _timeText(value: Any) -> str:
+def _timeText(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidSetting(f'invalid duration {value!r} (examples: "200ms", "1.5s", 2)')
     return value
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidSetting(f"invalid value {value!r} (text)")
     return value
 
 
-def _size(value: Any) -> int:
+def _size(value: object) -> int:
     if type(value) is not int or not 0 <= value <= MAX_SIZE:
         raise InvalidSetting(f"invalid size {value!r} (a whole number from 0 to {MAX_SIZE})")
     return value
 
 
-def _flag(value: Any) -> bool:
+def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise InvalidSetting(f"invalid value {value!r} (true or false)")
     return value
 
 
-def _family(value: Any) -> int:
+def _family(value: object) -> int:
     if type(value) is not int or value not in (4, 6):
         raise InvalidSetting(f"invalid family {value!r} (4 or 6)")
     return value
 
 
-def _address(value: Any) -> str:
+def _address(value: object) -> str:
     try:
         return str(ip_address(value)) if isinstance(value, str) else _address("")
     except ValueError:
         raise InvalidSetting(f"invalid address {value!r} (a numeric address)") from None
 
 
-def _buckets(value: Any) -> tuple[float, ...]:
+def _buckets(value: object) -> tuple[float, ...]:
     """Bounds, given in seconds or as durations."""
     if not isinstance(value, list) or not value or len(value) > 100:
         raise InvalidSetting('invalid list (example: ["1ms", "10ms", "100ms"], at most 100)')
@@ -102,7 +103,7 @@ def _buckets(value: Any) -> tuple[float, ...]:
     return bounds
 
 
-def _labels(value: Any) -> dict[str, str]:
+def _labels(value: object) -> dict[str, str]:
     reserved = ", ".join(_RESERVED_LABELS)
     if not isinstance(value, dict):
         raise InvalidSetting('not a table (example: labels = { site = "lab" })')
