@@ -104,7 +104,7 @@ def certaintyNotes(comparison: Comparison) -> list[str]:
     confidence = (
         f"{OVERALL_CONFIDENCE:.0%} sure: if the servers are equal and their exchanges independent, "
         f"at most {1 - OVERALL_CONFIDENCE:.0%} of such comparisons report a difference. "
-        "No significant difference is no proof that there is none."
+        "A difference that is not significant may still exist."
     )
     lines = [confidence]
     for name, result in zip("AB", (comparison.a, comparison.b), strict=True):

@@ -7,7 +7,7 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.outputfile import OutputFile
+from echoproto.cli.outputfile import OutputFile, openProblem
 
 
 class OutputFileTests(SynchronousTestCase):
@@ -108,3 +108,15 @@ class OutputFileTests(SynchronousTestCase):
         """Text without an encoding, as a name in an invalid argument, is escaped."""
         self.write("b\u00fccher \udcff")
         self.assertEqual(self.path.read_text(encoding="utf-8"), "b\u00fccher \\udcff")
+
+
+class OpenProblemTests(SynchronousTestCase):
+    def test_remedy(self) -> None:
+        """A missing folder has its remedy; another problem is that of the system."""
+        missing = FileNotFoundError(2, "No such file or directory")
+        message = "the folder does not exist; mkdir -p '/no where'"
+        self.assertEqual(openProblem("/no where/x", missing), message)
+        self.assertEqual(openProblem("/x", missing), "No such file or directory")
+        self.assertEqual(
+            openProblem("/x", IsADirectoryError(21, "Is a directory")), "Is a directory"
+        )

@@ -44,6 +44,10 @@ class ParsedParamTypeTests(SynchronousTestCase):
             if not isinstance(value, str):
                 self.assertEqual(kind.convert(value, None, None), value)
 
+    def test_label(self) -> None:
+        """A label has a name and a value, which may have an equals sign."""
+        self.assertEqual(paramtypes.LABEL.convert("site=a=b", None, None), ("site", "a=b"))
+
     def test_invalid(self) -> None:
         """An invalid value is an error with examples or limits."""
         for kind, text, message in (

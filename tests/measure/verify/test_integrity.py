@@ -4,7 +4,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.verify.integrity import Fault, FaultKind, IntegrityChecker
+from echoproto.measure.verify.integrity import DatagramFault, Fault, FaultKind, IntegrityChecker
 from echoproto.measure.verify.pattern import PatternStream
 
 SIZE = 1_000_000
@@ -141,3 +141,19 @@ class IntegrityTests(SynchronousTestCase):
             [(fault.kind, fault.offset, fault.length) for fault in faults],
             [(FaultKind.FLIPPED, SIZE - 1, 1)],
         )
+
+
+class DatagramFaultTests(SynchronousTestCase):
+    def test_words(self) -> None:
+        """A fault of a datagram has its number, from 1, and excerpts if it is wrong."""
+        for kind, text in (
+            (FaultKind.LOST, "datagram 3 lost"),
+            (FaultKind.DAMAGED, "datagram 3 damaged: sent 00, received nothing"),
+            (FaultKind.FOREIGN, "foreign datagram: received nothing"),
+        ):
+            self.assertEqual(str(DatagramFault(kind, 128, 64, b"\0")), text)
+
+    def test_isWrong(self) -> None:
+        """A network may lose, delay, reorder and repeat datagrams; other faults are wrong data."""
+        harmless = {kind.value for kind in FaultKind if not kind.isWrong}
+        self.assertEqual(harmless, {"cut", "lost", "late", "reordered", "repeated"})

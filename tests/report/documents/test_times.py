@@ -7,6 +7,7 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 from msgspec import ValidationError, convert
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.latency import LONGEST_TIME_NS, LatencyHistogram
@@ -14,6 +15,7 @@ from echoproto.report.documents.times import (
     MAX_INTEGER,
     TimesValues,
     checkHistogram,
+    decodeOtherTimes,
     decodeTimes,
     timeFigures,
     timesStruct,
@@ -118,3 +120,15 @@ def encoded(buckets: bytes, **header: Any) -> str:
     outer = values.pop("outer")
     inner = zlib.compress(struct.pack(">IIIIQQd", *values.values()) + buckets)
     return base64.b64encode(struct.pack(">II", outer, len(inner)) + inner).decode()
+
+
+class DecodeOtherTimesTests(SynchronousTestCase):
+    def test_names(self) -> None:
+        """Histograms are decoded by name, without empty ones; an error names the field."""
+        times, empty = timesStruct(histogramOf(1, 2)), timesStruct(LatencyHistogram())
+        found = decodeOtherTimes("a.", service=times, connect=empty)
+        self.assertEqual(list(found), ["service"])
+        self.assertEqual(found["service"].state(), histogramOf(1, 2).state())
+        damaged = replace(times, histogram="*")
+        with self.assertRaisesRegex(ValueError, "a.service.histogram: invalid histogram"):
+            decodeOtherTimes("a.", service=damaged)
