@@ -15,6 +15,7 @@ REQUIRED = {
     ),
     "3 hosts behind nftables (UDP), each restarted twice": "at most 2 of 15,000 datagrams lost",
     "`ping` through a wire": "loss, duplicates and reordering exactly those of the wire",
+    "`load` over UDP through a wire": "loss and duplicates exactly those of the wire",
     "`verify` through a wire": "64 MiB, every byte",
     "a worker killed under load, with Prometheus": (
         "rates right within 1 %; the restart is counted; no counter goes back"

@@ -59,6 +59,23 @@ def test_ping(name: str, hosts: tuple[Host, Host], figures: Figures) -> None:
     )
 
 
+@pytest.mark.parametrize("name", IMPAIRMENTS)
+def test_load(name: str, hosts: tuple[Host, Host], figures: Figures) -> None:
+    """``load`` over UDP reports the loss and the duplicates of the wire, too."""
+    client, _ = hosts
+    with Wire(*hosts, IMPAIRMENTS[name]) as wire:
+        options = ("-c", str(PROBES), "--rate", "500", "-t", "10s")
+        found = client.measure("load", *options, f"udp://{wire.far}").result()
+    asRecorded = fates(wire)
+    del asRecorded["reordered"]
+    assert {kind: found[kind] for kind in asRecorded} == asRecorded
+    assert (found["wrong"], found["dropped"]) == (0, 0)
+    figures.add(
+        "`load` over UDP through a wire",
+        f"{name}: {found['lost']} of {found['sent']} lost, {found['duplicates']} duplicates",
+    )
+
+
 def fates(wire: Wire) -> dict[str, int]:
     """The counts of probes, as the record of the wire has them."""
     requests = [*wire.there.lost, *(delivery.data for delivery in wire.there.delivered)]
