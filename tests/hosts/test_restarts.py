@@ -105,6 +105,12 @@ def receivedDatagrams(host: Host) -> list[str]:
     return re.findall(r"^echoproto_datagrams_received_total.* (\S+)$", page, re.MULTILINE)
 
 
+def unheardDatagrams(host: Host) -> int:
+    """The number of datagrams that arrived at a host while its port was closed (RFC 4113)."""
+    names, values = re.findall(r"^Udp: (.*)$", host.run("cat", "/proc/net/snmp"), re.MULTILINE)
+    return int(dict(zip(names.split(), values.split(), strict=True))["NoPorts"])
+
+
 class HAProxy:
     """
     HAProxy with the configuration in ``deploy/``.
@@ -291,13 +297,16 @@ def test_nftables(network: tuple[Host, Host, list[Host]], figures: Figures) -> N
         servers.restartAll()
     new, old = ping.interrupt()["targets"][0], load.interrupt()
     servers.stopAll()
-    late = proxy.late()
+    late, unheard = proxy.late(), sum(map(unheardDatagrams, hosts))
     sent, lost = (new[key] + old[key] for key in ("sent", "lost"))
     figures.add(
         "3 hosts behind nftables (UDP), each restarted twice",
-        f"{lost} of {sent} lost, {late} of them replies in flows that the balancer had left; "
+        f"{lost} of {sent} lost, {late} of them replies in flows that the balancer had left, "
+        f"{unheard} sent to a stopped host; "
         f"in new flows {new['lost']} of {new['sent']}; lame duck {servers.lameDuck:.1f} s at most",
     )
     assert (old["wrong"], old["duplicates"], new["corrupt"], new["foreign"]) == (0, 0, 0, 0)
-    # The more replies are under way when the balancer leaves a flow, the slower the machine is.
-    assert lost - late <= 2 * max(1, sent / 15_000), old["connection_errors"]
+    # The balancer may lose replies under way when it leaves a flow, and on a busy machine keep a
+    # flow that it should have left; both are counted where they happen.
+    assert lost - late - unheard <= 2 * max(1, sent / 15_000)
+    assert new["lost"] <= late
