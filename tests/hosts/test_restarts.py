@@ -300,7 +300,7 @@ def test_nftables(network: tuple[Host, Host, list[Host]], figures: Figures) -> N
     late, unheard = proxy.late(), sum(map(unheardDatagrams, hosts))
     sent, lost = (new[key] + old[key] for key in ("sent", "lost"))
     figures.add(
-        "3 hosts behind nftables (UDP), each restarted three times",
+        "3 hosts behind nftables (UDP), restarted three times",
         f"{lost} of {sent} lost, {late} of them replies in flows that the balancer had left, "
         f"{unheard} sent to a stopped host; "
         f"in new flows {new['lost']} of {new['sent']}; lame duck {servers.lameDuck:.1f} s at most",
