@@ -193,7 +193,10 @@ class PingTests(PingTestCase):
         """Invalid words are one line, and nothing is sent."""
         self.assertRefused("missing TARGET")
         self.assertRefused(
-            "--out /nowhere/x: No such file or directory", "--out", "/nowhere/x", SERVER
+            "--out /nowhere/x: the folder does not exist; mkdir -p /nowhere",
+            "--out",
+            "/nowhere/x",
+            SERVER,
         )
         self.assertRefused("--source: invalid address 'lab1'", "-I", "lab1", SERVER)
         self.assertRefused("nonsense:7: ", "--endpoint", "nonsense:7")
