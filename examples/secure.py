@@ -3,8 +3,7 @@ TLS with half-close: the client ends its input first, and then reads the rest of
 
     python examples/secure.py CERTIFICATE KEY
 
-The certificate must be for localhost; the client trusts it. A client that ends its input while much
-of it is still queued reads nothing until that is sent, so such a client must read and send in turn.
+The certificate must be for localhost; the client trusts it.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from zope.interface import implementer
 from echoproto import EchoFactory
 from echoproto.transports.tls import TLSStreamFactory
 
-DATA = b"x" * 1_000_000
+DATA = b"x" * 10_000_000
 
 
 @implementer(IHalfCloseableProtocol)

@@ -148,7 +148,7 @@ class ProcessTests(SynchronousTestCase):
         certificate = Path(self.mktemp()).absolute()
         certificate.write_bytes(serverPEM())
         output = self.outputOf("secure.py", str(certificate), str(certificate))
-        self.assertEqual(output, "1000000 of 1000000 bytes returned\n")
+        self.assertEqual(output, "10000000 of 10000000 bytes returned\n")
 
     def test_web(self) -> None:
         """The web server runs on the direct reactor."""

@@ -64,7 +64,8 @@ PIECE_SIZE = 2**14 + 2**8
 #: may begin in one piece and end in the next.
 VAIN_PIECES = 2
 
-#: Bytes written before the handshake above which a push producer is paused.
+#: Bytes written before the handshake above which a push producer is paused, and bytes of OpenSSL's
+#: own answers in a full queue above which a peer is not read.
 QUEUE_LIMIT = 2**16
 
 
@@ -117,6 +118,8 @@ class TLSStream(Protocol):
         self._next: IDelayedCall | None = None
         # Whether the wrapped protocol, or our own full queue, has paused reading.
         self._isPaused = False
+        # After our close_notify, if the wrapped protocol has no producer.
+        self._pauser: _ReadPauser | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
         """Begin TLS: on the socket where that is possible, otherwise here."""
@@ -406,14 +409,17 @@ class TLSStream(Protocol):
     def _flush(self) -> None:
         data = self._outgoing.read()
         if data:
+            if self._pauser is not None:
+                self._pauser.add(len(data))
             self.transport.write(data)
 
     def _endOutput(self) -> None:
+        self._sendCloseNotify()
         # Reading continues, and OpenSSL answers requests for new keys (RFC 8446 section 4.6.3): a
         # peer that does not read the answers is not read.
         if self._producer is None:
-            self.registerProducer(_ReadPauser(self), True)
-        self._sendCloseNotify()
+            self._pauser = _ReadPauser(self)
+            self.registerProducer(self._pauser, True)
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.writeConnectionLost()
         if self._inputEnded:
@@ -459,11 +465,34 @@ class TLSStream(Protocol):
 
 @implementer(IPushProducer)
 class _ReadPauser:
-    """Stops reading from a peer while our queue is full."""
+    """
+    Stops reading from a peer while our queue is full of answers. What was written before may be
+    long, and an echo server sends it back before it reads on.
+    """
 
     def __init__(self, stream: TLSStream) -> None:
-        self.pauseProducing: Callable[[], None] = stream.pauseProducing
-        self.resumeProducing: Callable[[], None] = stream.resumeProducing
+        self._stream = stream
+        self._isFull = self._hasPaused = False
+        self._answers = 0
+
+    def add(self, size: int) -> None:
+        """Count bytes of answers."""
+        self._answers += size
+        if self._isFull and self._answers > QUEUE_LIMIT and not self._hasPaused:
+            self._hasPaused = True
+            self._stream.pauseProducing()
+
+    def pauseProducing(self) -> None:
+        """The queue is full."""
+        self._isFull = True
+        self.add(0)
+
+    def resumeProducing(self) -> None:
+        """The queue is empty."""
+        self._isFull, self._answers = False, 0
+        if self._hasPaused:
+            self._hasPaused = False
+            self._stream.resumeProducing()
 
     def stopProducing(self) -> None:
         """The transport is gone, or closes."""

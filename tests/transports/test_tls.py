@@ -487,14 +487,16 @@ class ManyRecordsTests(TLSTestCase):
 
     def test_fullQueueAfterOutput(self) -> None:
         """
-        After our close_notify a peer that does not read is not read, because it may request
-        answers; when it reads, it is read again.
+        After our close_notify a peer that requests answers, and does not read them, is not read;
+        when it reads, it is read again.
         """
         protocol = self.serve(RecordingProtocol())
         protocol.link.loseWriteConnection()
         protocol.link.loseWriteConnection()
         self.client.link.pauseProducing()
-        self.pair.server.write(bytes(2 * QUEUE_LIMIT))
+        for _ in range(3):
+            self.server._outgoing.write(bytes(QUEUE_LIMIT))
+            self.server._flush()
         self.send(b"unread")
         self.assertEqual(protocol.received, b"")
         self.pair.server.queue.clear()
@@ -503,6 +505,26 @@ class ManyRecordsTests(TLSTestCase):
         protocol.link.loseConnection()
         self.pair.pump()
         self.assertIsInstance(self.pair.server.closed, ConnectionDone)
+
+    def test_echoOfMuch(self) -> None:
+        """
+        After our close_notify data is received however much of ours is queued: a server that sends
+        it back reads on only when its replies are read.
+        """
+        protocol = self.serve(RecordingProtocol())
+        self.client.link.pauseProducing()
+        for _ in range(3):
+            protocol.link.write(bytes(QUEUE_LIMIT))
+        protocol.link.loseWriteConnection()
+        self.pair.server.write(b"")
+        self.send(b"reply")
+        self.assertEqual(protocol.received, b"reply")
+        self.server._pauser.pauseProducing()
+        self.server._pauser.resumeProducing()
+        self.assertTrue(self.pair.server.reading)
+        self.client.link.resumeProducing()
+        self.pair.pump()
+        self.assertEqual(self.client.received, bytes(3 * QUEUE_LIMIT))
 
 
 class ProducerAfterOutputTests(TLSTestCase):
