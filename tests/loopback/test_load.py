@@ -44,7 +44,7 @@ class LoadTests(SynchronousTestCase):
         return dict(json.loads(ended.stdout))
 
     def test_loops(self) -> None:
-        """The server answers every message of a closed loop, and of an open loop at most at its rate."""
+        """The server answers every message, in a closed loop and in an open one at its rate."""
         with Program("-p", "0") as program:
             target = f"127.0.0.1:{program.port()}"
             found = self.loaded(
