@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
 from echoproto.client.matching import Expected
 from echoproto.errors import EchoprotoError, ExchangeCancelled, ExchangeError, ExchangeTimeout
@@ -56,15 +54,6 @@ class Exchange(Expected):
         return ExchangeTimeout(
             f"{self.matched} of {len(self.data)} bytes received within {timeout:g} s"
         )
-
-
-def endReason(reason: Failure) -> str:
-    """Why a connection has ended, in a few words and without a full stop."""
-    error = reason.value
-    if not isinstance(error, ConnectionLost):
-        return reason.getErrorMessage().rstrip(".")
-    detail = f": {error.args[0]}" if error.args else ""
-    return f"it was reset or interrupted{detail}"
 
 
 def checkBytes(data: object) -> None:

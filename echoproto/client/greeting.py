@@ -12,7 +12,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.exchange import checkBytes, endReason, stop
+from echoproto.client.exchange import checkBytes, stop
 from echoproto.errors import (
     ConnectionClosed,
     EmptyReply,
@@ -23,6 +23,7 @@ from echoproto.errors import (
 )
 from echoproto.protocols.deadlines import DeadlineCall, DeadlineClock
 from echoproto.protocols.greeting import CLIENT_GREETING
+from echoproto.targets.failures import endReason
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.targets.udp import UDPTarget
 

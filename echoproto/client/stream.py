@@ -18,7 +18,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.exchange import Exchange, checkBytes, endReason, stop
+from echoproto.client.exchange import Exchange, checkBytes, stop
 from echoproto.client.matching import StreamMatcher
 from echoproto.errors import (
     Closed,
@@ -29,6 +29,7 @@ from echoproto.errors import (
 )
 from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.protocols.stream import canHalfClose
+from echoproto.targets.failures import endReason
 
 #: Default time limit of an exchange, in seconds.
 STREAM_TIMEOUT = 30.0

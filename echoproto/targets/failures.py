@@ -6,7 +6,12 @@ import ssl
 from errno import EAGAIN, ECONNREFUSED, EMSGSIZE
 from os import strerror
 
-from twisted.internet.error import ConnectBindError, ConnectError, ConnectionRefusedError
+from twisted.internet.error import (
+    ConnectBindError,
+    ConnectError,
+    ConnectionLost,
+    ConnectionRefusedError,
+)
 from twisted.python.failure import Failure
 
 #: X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL.
@@ -59,10 +64,19 @@ def failureReason(failure: Failure) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "refused: nothing listens there"
     if isinstance(error, ssl.SSLError) and "CERTIFICATE_REQUIRED" in (error.reason or ""):
-        return "the server demands a client certificate, which this command does not have"
+        return "the server demands a client certificate; give one by --cert and --key"
     # The kernel's text, without Twisted's prefix.
     text = error.args[0] if isinstance(error, ConnectError) and error.args else ""
     return str(text or error).rstrip(".") or type(error).__name__
+
+
+def endReason(reason: Failure) -> str:
+    """Why a connection has ended, in a few words and without a full stop."""
+    error = reason.value
+    if not isinstance(error, ConnectionLost):
+        return reason.getErrorMessage().rstrip(".")
+    detail = f": {error.args[0]}" if error.args else ""
+    return f"it was reset or interrupted{detail}"
 
 
 def networkErrorReason(number: int) -> str:

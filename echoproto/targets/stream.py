@@ -23,10 +23,9 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.exchange import endReason
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.stream import canHalfClose
-from echoproto.targets.failures import tlsHint
+from echoproto.targets.failures import endReason, tlsHint
 from echoproto.targets.host import HostTarget, ResolvedHost
 from echoproto.targets.interfaces import (
     SERVER_CLOSED,

@@ -1,24 +1,11 @@
 from __future__ import annotations
 
-from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.client.exchange import Exchange, checkBytes, endReason, stop
+from echoproto.client.exchange import Exchange, checkBytes, stop
 from echoproto.errors import EchoMismatch, EchoprotoError, ExchangeCancelled, ExchangeTimeout
 from echoproto.protocols.deadlines import CATCH_UP, DeadlineCall
-
-
-class EndReasonTests(SynchronousTestCase):
-    def test_words(self) -> None:
-        """A lost connection is reported in plain words, with the detail if there is any."""
-        for error, reason in (
-            (ConnectionLost(), "it was reset or interrupted"),
-            (ConnectionLost("timed out"), "it was reset or interrupted: timed out"),
-            (ConnectionDone(), "Connection was closed cleanly"),
-        ):
-            self.assertEqual(endReason(Failure(error)), reason)
 
 
 class ExchangeTests(SynchronousTestCase):

@@ -7,6 +7,8 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.error import (
     ConnectBindError,
     ConnectError,
+    ConnectionDone,
+    ConnectionLost,
     ConnectionRefusedError,
     DNSLookupError,
 )
@@ -16,11 +18,23 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.errors import DatagramTooLong, TargetError
 from echoproto.targets.failures import (
     describeFailure,
+    endReason,
     failureReason,
     networkErrorReason,
     sendErrorReason,
     tlsHint,
 )
+
+
+class EndReasonTests(SynchronousTestCase):
+    def test_words(self) -> None:
+        """A lost connection is reported in plain words, with the detail if there is any."""
+        for error, reason in (
+            (ConnectionLost(), "it was reset or interrupted"),
+            (ConnectionLost("timed out"), "it was reset or interrupted: timed out"),
+            (ConnectionDone(), "Connection was closed cleanly"),
+        ):
+            self.assertEqual(endReason(Failure(error)), reason)
 
 
 class FailureReasonTests(SynchronousTestCase):
