@@ -35,10 +35,13 @@ MAX_IPV6_DATAGRAM = 65_527
 #: The prefix of IPv4 addresses in IPv6 (RFC 4291 section 2.5.5.2).
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
+# A union would be built and compared for every connection.
+_TCP_ADDRESSES = (TCP4Address, TCP6Address)
+
 
 def numericHost(address: IAddress | None) -> str | None:
     """The numeric address in ``address``; ``None`` if it has none, as on a UNIX socket."""
-    return address.host if isinstance(address, TCP4Address | TCP6Address) else None
+    return address.host if isinstance(address, _TCP_ADDRESSES) else None
 
 
 def datagramAddress(address: tuple[Any, ...]) -> TCP4Address | TCP6Address:

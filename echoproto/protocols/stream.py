@@ -316,7 +316,8 @@ class StreamProtocol(Protocol):
     def _endedByClient(self, reason: Failure) -> CloseReason:
         if not (self.bytesReceived or self.bytesSent):
             return CloseReason.UNUSED
-        return CloseReason.FINISHED if reason.check(ConnectionDone) else CloseReason.LOST
+        isOrderly = isinstance(reason.value, ConnectionDone)
+        return CloseReason.FINISHED if isOrderly else CloseReason.LOST
 
     def _summary(self, ending: CloseReason) -> ConnectionSummary:
         return ConnectionSummary(
