@@ -16,12 +16,15 @@ def start() -> None:
 
     :raise SystemExit: always, with the exit status.
     """
-    if sys.argv[1:2] == ["health"]:
-        from echoproto.cli.healthcheck import runHealthCheck
+    try:
+        if sys.argv[1:2] == ["health"]:
+            from echoproto.cli.healthcheck import runHealthCheck
 
-        status = runHealthCheck(sys.argv[2:])
-        if status is not None:
-            raise SystemExit(status)
-    from echoproto.cli.main import main
-
+            status = runHealthCheck(sys.argv[2:])
+            if status is not None:
+                raise SystemExit(status)
+        from echoproto.cli.main import main
+    except KeyboardInterrupt:
+        # While modules are imported; the status is that of main().
+        raise SystemExit(130) from None
     main()

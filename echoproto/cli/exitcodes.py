@@ -16,9 +16,17 @@ OK, NO_REPLY, LOCAL_ERROR, WRONG_BYTES, ASSERTION_FAILED, INTERRUPTED = 0, 1, 2,
 
 
 def complain(line: str) -> None:
-    """Write a line to the standard error; a closed one is ignored."""
+    """
+    Write a line to the standard error, with control characters escaped, which names and paths of
+    others may have; a closed one is ignored.
+    """
     with suppress(OSError):
-        click.echo(line, err=True)
+        click.echo("".join(map(_printable, line)), err=True)
+
+
+def _printable(character: str) -> str:
+    isPrintable = character.isprintable()
+    return character if isPrintable else character.encode("unicode_escape").decode("ascii")
 
 
 def statusOf(failure: Failure) -> int:

@@ -6,6 +6,7 @@ It imports neither Twisted nor click, nor what it can do without; :mod:`.entry` 
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -58,9 +59,13 @@ def checkHealth(url: str, ready: bool) -> int:
         code, text = _fetch(address, path or ("/readyz" if ready else "/healthz"))
     except OSError as error:
         reason = f"{error.strerror or error}{_remedy(error)}"
-        print(f"echoproto health: {url}: {reason}", file=sys.stderr)
+        print(f"echoproto health: {ascii(url)[1:-1]}: {reason}", file=sys.stderr)
         return 1
-    print(text if code == "200" else f"echoproto health: {url}: {code} {text}")
+    try:
+        print(text if code == "200" else f"echoproto health: {url}: {code} {text}", flush=True)
+    except OSError:
+        # What matters is the status, also if the text cannot be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0 if code == "200" else 1
 
 

@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from errno import EDQUOT, EFBIG, EIO, ENOSPC
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,9 @@ COMMANDS = {
 
 #: Set by the shell when it asks for a completion, or for the script that enables completion.
 COMPLETE_VARIABLE = "_ECHOPROTO_COMPLETE"
+
+#: The output cannot be written.
+_FULL = (ENOSPC, EDQUOT, EFBIG, EIO)
 
 #: Modules that only the extra ``measure`` installs.
 _MEASURE_MODULES = ("hdrh", "rich", "msgspec", "tomli")
@@ -104,7 +108,7 @@ def echoprotoCommand(ctx: click.Context) -> int:
     """Serve echo (RFC 862) and greetings over TCP and UDP, and measure any echo server."""
     if ctx.invoked_subcommand is not None:
         return OK
-    complain(ctx.get_help())
+    click.echo(ctx.get_help(), err=True)
     return LOCAL_ERROR
 
 
@@ -143,7 +147,7 @@ def run(words: Sequence[str]) -> int:
         if error.code == 1:
             return 1
         complain(f"{called}: {error}")
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         if (error.name or "").partition(".")[0] not in _MEASURE_MODULES:
             raise
         install = f"in a clone: {sys.executable} -m pip install -e '.[measure]'"
@@ -151,6 +155,11 @@ def run(words: Sequence[str]) -> int:
     except BrokenPipeError:
         # The reader of a help text, such as head, has read enough.
         return OK
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        complain(f"{called}: {_cannotWrite(error)}")
+        _discardOutput()
     return LOCAL_ERROR
 
 
@@ -185,10 +194,26 @@ def _prepareStreams() -> None:
 
 
 def _flushOutput() -> None:
-    """Flush the output; a reader that is gone, as head may be, is not an error."""
+    """
+    Flush the output; a reader that is gone, as head may be, is not an error.
+
+    :raise SystemExit: the output cannot be written.
+    """
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
+    except OSError as error:
+        _discardOutput()
+        if not isinstance(error, BrokenPipeError):
+            complain(f"echoproto: {_cannotWrite(error)}")
+            raise SystemExit(LOCAL_ERROR) from None
+
+
+def _cannotWrite(error: OSError) -> str:
+    return f"cannot write: {error.strerror}; the rest of the output is lost"
+
+
+def _discardOutput() -> None:
+    """Write what is still buffered nowhere, as Python would try again at the end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

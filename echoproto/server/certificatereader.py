@@ -12,11 +12,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from io import RawIOBase
+from select import select
 from typing import IO
 
 from echoproto.processes.childprocess import childCommand, encodeMessage
 from echoproto.processes.parentpipe import ignoreSignals, receiveMessage
 from echoproto.server.certificates import TLSFiles
+
+#: Seconds to wait for a reply, or for the end of the process: the server serves nobody meanwhile.
+PATIENCE = 5.0
 
 
 class CertificateReader:
@@ -24,15 +29,17 @@ class CertificateReader:
     The server's side.
 
     :param files: all that can be read.
+    :param patience: see :data:`PATIENCE`.
     :raise OSError: the process cannot be started.
     """
 
-    def __init__(self, files: Sequence[TLSFiles]) -> None:
+    def __init__(self, files: Sequence[TLSFiles], patience: float = PATIENCE) -> None:
         self._files = list(files)
         pipes = subprocess.PIPE
         self._process = subprocess.Popen(
             childCommand(__name__, "runReader"), stdin=pipes, stdout=pipes
         )
+        self._patience, self._hasFailed = patience, False
         self._requests, self._replies = _pipesOf(self._process)
         self._requests.write(encodeMessage(self._files))
         self._requests.flush()
@@ -44,25 +51,33 @@ class CertificateReader:
         :raise ValueError: a file cannot be read, or the process has ended; the message is one line.
         """
         try:
+            if self._hasFailed:
+                # Its reply to an earlier request may still come.
+                raise TimeoutError
             self._requests.write(b"%d\n" % self._files.index(files))
             self._requests.flush()
+            if not select([self._replies], [], [], self._patience)[0]:
+                self._hasFailed = True
+                raise TimeoutError
             # Nothing that this process, with more rights, sends is doubtful.
             reply: TLSFiles | ValueError = pickle.load(self._replies)
         except (OSError, EOFError) as error:
             raise ValueError(
-                "the process that reads them as the first user has ended; restart the server"
+                "the process that reads them as the first user hangs or has ended; restart the "
+                "server"
             ) from error
         if isinstance(reply, ValueError):
             raise reply
         return reply
 
     def stop(self) -> None:
-        """End the process."""
+        """End the process; one that hangs is left alone."""
         # BrokenPipeError: it has ended.
         with suppress(OSError):
             self._requests.close()
         self._replies.close()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(self._patience)
 
 
 def _pipesOf(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
@@ -73,12 +88,14 @@ def _pipesOf(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
 def runReader() -> int:
     """The process; returns its exit status when the server is gone."""
     ignoreSignals()
-    with suppress(EOFError, BrokenPipeError):
-        answerRequests(receiveMessage(), sys.stdin.buffer, sys.stdout.buffer)
+    # Without a buffer, which would be written again at the end.
+    replies = open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
+    with replies, suppress(EOFError, BrokenPipeError):
+        answerRequests(receiveMessage(), sys.stdin.buffer, replies)
     return 0
 
 
-def answerRequests(files: Sequence[TLSFiles], requests: IO[bytes], replies: IO[bytes]) -> None:
+def answerRequests(files: Sequence[TLSFiles], requests: IO[bytes], replies: RawIOBase) -> None:
     """
     Answer until the end of the requests.
 
@@ -96,4 +113,3 @@ def answerRequests(files: Sequence[TLSFiles], requests: IO[bytes], replies: IO[b
         except ValueError as error:
             reply = error
         replies.write(pickle.dumps(reply))
-        replies.flush()

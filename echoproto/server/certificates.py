@@ -17,6 +17,11 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from echoproto.files import readRegularFile
+
+#: Bytes of the longest file: the bundle of all public authorities has a quarter of that.
+MAX_FILE_SIZE = 2**20
+
 
 @dataclass(frozen=True)
 class TLSFiles:
@@ -230,7 +235,7 @@ def _file(content: bytes) -> Iterator[str]:
 
 def _readBytes(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return readRegularFile(path, MAX_FILE_SIZE)
     except OSError as error:
         raise ValueError(
             f"cannot read {path!r}: {error.strerror}; check the path and its permissions"

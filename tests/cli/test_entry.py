@@ -24,6 +24,11 @@ class StartTests(SynchronousTestCase):
         check.assert_called_once_with("9100", True)
         self.assertEqual(self.started("health", "--help"), "click")
 
+    def test_interrupted(self) -> None:
+        """Ctrl-C while modules are imported ends without a traceback."""
+        with mock.patch.object(healthcheck, "checkHealth", side_effect=KeyboardInterrupt):
+            self.assertEqual(self.started("health"), 130)
+
     def test_others(self) -> None:
         """All other commands are click's."""
         self.assertEqual(self.started("greet"), "click")

@@ -32,3 +32,9 @@ class ComplainTests(SynchronousTestCase):
         with redirect_stderr(StringIO()) as errors:
             complain("an error")
         self.assertEqual(errors.getvalue(), "an error\n")
+
+    def test_oneLine(self) -> None:
+        """Names with control characters neither begin a new line nor reach the terminal."""
+        with redirect_stderr(StringIO()) as errors:
+            complain("tcp://a\nb\x1b]0;x\x07\udcff: no such host")
+        self.assertEqual(errors.getvalue(), "tcp://a\\nb\\x1b]0;x\\x07\\udcff: no such host\n")

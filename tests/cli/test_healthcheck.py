@@ -111,6 +111,12 @@ class CheckHealthTests(HealthTestCase):
         self.assertEqual(status, 1)
         self.assertIn(": timed out after 0.05 s; the server hangs, or a firewall", errors)
 
+    def test_diskFull(self) -> None:
+        """A healthy server is healthy also if that cannot be written."""
+        url = self.serving(READY)
+        with open("/dev/full", "w", encoding="utf-8") as output, redirect_stdout(output):
+            self.assertEqual(checkHealth(url, False), 0)
+
     def test_invalid(self) -> None:
         """An invalid URL is reported with examples."""
         for url in ("", "lab", "http://lab", "https://lab:1", "lab:x", "0", "65536", "\u0661"):

@@ -23,6 +23,7 @@ from echoproto.cli.main import (
 )
 from echoproto.cli.serve import ServeOptions
 from echoproto.errors import StartupError
+from tests.cli.commandcase import DISK_FULL
 
 
 class OptimizedTests(SynchronousTestCase):
@@ -102,6 +103,34 @@ class MainTests(SynchronousTestCase):
                 with self.assertRaises(SystemExit) as caught:
                     main(words)
             self.assertEqual(caught.exception.code, 0)
+
+    def test_diskFull(self) -> None:
+        """Output that cannot be written is one line and status 2."""
+        for words in (["--help"], ["--version"], ["greet", "--help"], ["conformance", "--list"]):
+            errors = io.StringIO()
+            with open("/dev/full", "w", encoding="utf-8") as output, redirect_stderr(errors):
+                self.patch(sys, "stdout", output)
+                with self.assertRaises(SystemExit) as caught:
+                    main(words)
+            self.assertEqual(caught.exception.code, 2)
+            self.assertIn(DISK_FULL, errors.getvalue())
+            self.assertEqual(errors.getvalue().count("\n"), 1)
+
+    def test_diskFullAtTheEnd(self) -> None:
+        """So is output that is still buffered when the command has ended."""
+        errors = io.StringIO()
+        self.patch(ServeOptions, "run", lambda options: print("reply") or 0)
+        with open("/dev/full", "w", encoding="utf-8") as output, redirect_stderr(errors):
+            self.patch(sys, "stdout", output)
+            with self.assertRaises(SystemExit) as caught:
+                main(["serve"])
+        self.assertEqual(caught.exception.code, 2)
+        self.assertEqual(errors.getvalue(), f"echoproto: {DISK_FULL}\n")
+
+    def test_otherErrors(self) -> None:
+        """Other errors of the kernel are faults of ours, and are raised."""
+        self.patch(ServeOptions, "run", mock.Mock(side_effect=OSError(5000, "odd")))
+        self.assertRaises(OSError, run, ["serve"])
 
     def test_version(self) -> None:
         """The version is that of echoproto, and that of Twisted."""
@@ -186,7 +215,7 @@ class RunTests(SynchronousTestCase):
         """A missing library of an extra is one line that names the extra."""
 
         def fail(options: Any) -> int:
-            raise ModuleNotFoundError("No module named 'hdrh'", name="hdrh.histogram")
+            raise ImportError("measuring needs hdrhistogram", name="hdrh")
 
         self.patch(ServeOptions, "run", fail)
         install = f"in a clone: {sys.executable} -m pip install -e '.[measure]'"

@@ -3,9 +3,11 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import signal
 import struct
 import sys
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,7 +28,7 @@ class ReaderCase(SynchronousTestCase):
 
 class AnswerTests(ReaderCase):
     def answers(self, requests: bytes) -> list[TLSFiles | ValueError]:
-        replies = io.BytesIO()
+        replies: Any = io.BytesIO()
         answerRequests([self.files], io.BytesIO(requests), replies)
         size = replies.tell()
         replies.seek(0)
@@ -56,13 +58,14 @@ class AnswerTests(ReaderCase):
     def test_program(self) -> None:
         """The process answers until the server is gone, also if that sent nothing yet."""
         standardInput = io.BytesIO(encodeMessage([self.files]) + b"0\n")
-        output = io.BytesIO()
+        output = open(self.mktemp(), "w+b")  # noqa: SIM115 - until the test ends
+        self.addCleanup(output.close)
         self.patch(certificatereader, "ignoreSignals", lambda: None)
         self.patch(certificatereader, "receiveMessage", lambda: _receive(standardInput))
         self.patch(sys, "stdin", mock.Mock(buffer=standardInput))
-        self.patch(sys, "stdout", mock.Mock(buffer=output))
+        self.patch(sys, "stdout", output)
         self.assertEqual(runReader(), 0)
-        self.assertEqual(pickle.loads(output.getvalue()), self.files)
+        self.assertEqual(pickle.loads(Path(output.name).read_bytes()), self.files)
         self.assertEqual(runReader(), 0)
 
 
@@ -76,7 +79,7 @@ def _receive(stream: io.BytesIO) -> object:
 class CertificateReaderTests(ReaderCase):
     def test_process(self) -> None:
         """Another process reads the files, again and again, and ends when it is stopped."""
-        reader = CertificateReader([self.files])
+        reader = CertificateReader([self.files], patience=300)
         self.addCleanup(reader.stop)
         self.assertEqual(reader.read(self.files).contents, {str(self.path): serverPEM()})
         self.path.write_bytes(b"renewed")
@@ -88,14 +91,27 @@ class CertificateReaderTests(ReaderCase):
 
     def test_ended(self) -> None:
         """A process that has ended is an error with a remedy, and can be stopped."""
-        reader = CertificateReader([self.files])
+        reader = CertificateReader([self.files], patience=300)
         reader._process.kill()
         reader._process.wait()
         for _ in range(2):
             with self.assertRaises(ValueError) as raised:
                 reader.read(self.files)
-            self.assertIn("has ended; restart the server", str(raised.exception))
+            self.assertIn("hangs or has ended; restart the server", str(raised.exception))
         reader.stop()
+
+    def test_hangs(self) -> None:
+        """One that hangs holds up neither the server nor its stop for long."""
+        reader = CertificateReader([self.files], patience=0.01)
+        os.kill(reader._process.pid, signal.SIGSTOP)
+        for _ in range(2):
+            with self.assertRaises(ValueError) as raised:
+                reader.read(self.files)
+            self.assertIn("hangs or has ended; restart the server", str(raised.exception))
+        reader.stop()
+        self.assertIsNone(reader._process.returncode)
+        os.kill(reader._process.pid, signal.SIGCONT)
+        self.assertEqual(reader._process.wait(), 0)
 
     def test_currentFolder(self) -> None:
         """The process imports nothing from the current folder."""
@@ -106,6 +122,6 @@ class CertificateReaderTests(ReaderCase):
         os.chdir(folder)
         Path("ssl.py").write_text("raise SystemExit")
         self.files = TLSFiles(f"{here}/{self.path}", f"{here}/{self.path}")
-        reader = CertificateReader([self.files])
+        reader = CertificateReader([self.files], patience=300)
         self.addCleanup(reader.stop)
         self.assertEqual(len(reader.read(self.files).contents), 1)
