@@ -89,8 +89,10 @@ def runReader() -> int:
     """The process; returns its exit status when the server is gone."""
     ignoreSignals()
     # Without a buffer, which would be written again at the end.
-    replies = open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
-    with replies, suppress(EOFError, BrokenPipeError):
+    with (
+        open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as replies,
+        suppress(EOFError, BrokenPipeError),
+    ):
         answerRequests(receiveMessage(), sys.stdin.buffer, replies)
     return 0
 

@@ -64,7 +64,7 @@ def test_load(name: str, hosts: tuple[Host, Host], figures: Figures) -> None:
     """``load`` over UDP reports the loss and the duplicates of the wire, too."""
     client, _ = hosts
     with Wire(*hosts, IMPAIRMENTS[name]) as wire:
-        options = ("-c", str(PROBES), "--rate", "500", "-t", "10s")
+        options = ("-c", str(PROBES), "--rate", "500", "-W", "10s")
         found = client.measure("load", *options, f"udp://{wire.far}").result()
     asRecorded = fates(wire)
     del asRecorded["reordered"]
@@ -110,7 +110,7 @@ def test_verify(name: str, hosts: tuple[Host, Host], figures: Figures) -> None:
     impairment = IMPAIRMENTS[name]
     # The throughput of TCP falls with loss and delay, and grows with packets (RFC 5348 section 3).
     with Wire(*hosts, impairment, mtu=9000 if impairment.delay else 1500) as wire:
-        found = client.measure("verify", "-t", f"{PATIENCE}", f"tcp://{wire.far}").result()
+        found = client.measure("verify", "-W", f"{PATIENCE}", f"tcp://{wire.far}").result()
     assert (found["sent_bytes"], found["received_bytes"]) == (64 << 20, 64 << 20)
     assert (found["faults"], found["ending"]) == ([], "")
     packets = wire.there.entered + wire.back.entered

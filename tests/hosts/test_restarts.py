@@ -204,7 +204,8 @@ def test_haproxy(network: tuple[Host, Host, list[Host]], figures: Figures) -> No
         f"{long['sent']} exchanges lost, on {cut} lost connections; log: {reasons['aborted']} "
         f"aborted, {reasons['drained']} drained; lame duck {servers.lameDuck:.1f} s at most",
     )
-    assert (new["lost"], new["reasons"]) == (0, {})
+    # The last probe may be under way when ping is interrupted; any other loss has a reason.
+    assert (new["lost"] <= 1, new["reasons"]) == (True, {})
     assert (long["wrong"], long["duplicates"]) == (0, 0)
     assert reasons["aborted"] + reasons["drained"] == cut
     assert 0 < cut <= len(hosts) * CONNECTIONS
