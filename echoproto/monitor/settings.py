@@ -7,16 +7,20 @@ the cause and the remedy.
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
+from ipaddress import ip_address
 from typing import Any
 
 from echoproto.errors import StartupError
-from echoproto.monitor.values import PARSERS, InvalidSetting, parseURLs
+from echoproto.escape import escaped
+from echoproto.files import readRegularFile
+from echoproto.monitor.values import MAX_FILE_SIZE, PARSERS, InvalidSetting, parseURLs
 from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
@@ -26,6 +30,12 @@ _toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli"
 
 #: Upper bounds of the histograms in seconds: from a machine nearby to the other side of the world.
 BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+#: Characters of a message, which may quote the file: of a longer one the middle is left out.
+_MAX_MESSAGE_LENGTH = 400
+
+#: A name or a numeric address, perhaps with its zone.
+_HOST = re.compile(r"[\w:][\w.:%-]*")
 
 
 @dataclass(frozen=True)
@@ -66,15 +76,19 @@ def loadSettings(path: str) -> list[TargetSettings]:
     :raise StartupError: it cannot be read, or is invalid.
     """
     try:
-        with open(path, "rb") as file:
-            document = _toml.load(file)
-        return _parse(document)
+        return _parse(_toml.loads(readRegularFile(path, MAX_FILE_SIZE).decode()))
     except OSError as error:
-        raise StartupError(f"{path}: {error.strerror}") from None
+        fault = str(error.strerror)
     except _toml.TOMLDecodeError as error:
-        raise StartupError(f"{path}: invalid TOML: {error}") from None
+        fault = f"invalid TOML: {error}"
     except ValueError as error:
-        raise StartupError(f"{path}: {error}") from None
+        fault = str(error)
+    except RecursionError:
+        fault = "lists or tables are nested too deeply; no key needs more than one list"
+    if len(fault) > _MAX_MESSAGE_LENGTH:
+        half = _MAX_MESSAGE_LENGTH // 2
+        fault = f"{fault[:half]} ... {fault[-half:]}"
+    raise StartupError(escaped(f"{path}: {fault}"))
 
 
 def _parse(document: Mapping[str, Any]) -> list[TargetSettings]:
@@ -91,7 +105,7 @@ def _parse(document: Mapping[str, Any]) -> list[TargetSettings]:
                     raise InvalidSetting("the same target again; a label can distinguish the two")
                 found[settings.key] = settings
         except ValueError as error:
-            place = table.get("url", "without a url")
+            place = str(table.get("url", "without a url"))[:100]
             raise InvalidSetting(f"target {number} ({place}): {error}") from None
     if not found:
         raise InvalidSetting('no target; add [[target]] and url = "udp://HOST:PORT"')
@@ -105,9 +119,9 @@ def _targetSettings(
     own = _values({"url": None, **table}, {**PARSERS, "url": parseURLs})
     values = {**common, **own}
     labels = {**common.get("labels", {}), **own.get("labels", {})}
-    family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(values.get("family", 0), socket.AF_UNSPEC)
+    family = values.get("family", 0)
     connect = ConnectOptions(
-        family,
+        {4: socket.AF_INET, 6: socket.AF_INET6}.get(family, socket.AF_UNSPEC),
         values.get("source", ""),
         values.get("ca", ""),
         not values.get("insecure", False),
@@ -115,6 +129,7 @@ def _targetSettings(
     )
     for url in own["url"]:
         target, size = parseTarget(url), values.get("size", 64)
+        _checkPlace(target, family)
         if target.carrier != "udp" and size < 1:
             raise InvalidSetting("size: an empty probe has no echo on a stream; use 1 or more")
         yield TargetSettings(
@@ -127,6 +142,22 @@ def _targetSettings(
             values.get("reconnect", False),
             connect,
         )
+
+
+def _checkPlace(target: Target, family: int) -> None:
+    """Refuse a target that no lookup or connection can reach."""
+    if target.carrier == "unix":
+        if "\0" in target.path[1:]:
+            raise InvalidSetting("a path has no NUL character")
+        return
+    if not _HOST.fullmatch(target.host):
+        raise InvalidSetting(f"invalid host {target.host!r} (a name or a numeric address)")
+    try:
+        version = ip_address(target.host).version
+    except ValueError:
+        return
+    if family not in (0, version):
+        raise InvalidSetting(f"family: {family}, but {target.host} is an IPv{version} address")
 
 
 def _values(

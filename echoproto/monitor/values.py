@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 from typing import Any
 
+from echoproto.files import readRegularFile
 from echoproto.units import SECOND, parseDuration
 
 #: Nanoseconds of the shortest interval and wait.
@@ -21,6 +22,9 @@ LONGEST_WAIT = 60 * SECOND
 
 #: Bytes of the largest probe.
 MAX_SIZE = 65_507
+
+#: Bytes of the longest file: one of a hundred thousand targets has less.
+MAX_FILE_SIZE = 16 * 2**20
 
 #: Labels that the metrics have themselves, or that Prometheus adds.
 _RESERVED_LABELS = ("instance", "job", "le", "target")
@@ -45,13 +49,15 @@ def _duration(least: int, most: int) -> Callable[[object], int]:
     """A parser of durations: text with a unit, or seconds."""
 
     def parse(value: object) -> int:
-        isNumber = isinstance(value, int | float) and not isinstance(value, bool)
-        found = parseDuration(f"{value:.9f}" if isNumber else _timeText(value))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found = value * SECOND
+        else:
+            found = parseDuration(_timeText(value))
         if not least <= found <= most:
             raise InvalidSetting(
                 f"{value!r} is out of range ({least / SECOND:g} to {most / SECOND:g} s)"
             )
-        return found
+        return round(found)
 
     return parse
 
@@ -66,6 +72,16 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidSetting(f"invalid value {value!r} (text)")
     return value
+
+
+def _caFile(value: object) -> str:
+    """The path of a file that can be read."""
+    path = _text(value)
+    try:
+        readRegularFile(path, MAX_FILE_SIZE)
+    except OSError as error:
+        raise InvalidSetting(f"{path!r}: {error.strerror}; give a PEM file") from None
+    return path
 
 
 def _size(value: object) -> int:
@@ -120,7 +136,7 @@ _BOUND = _duration(1, 3600 * SECOND)
 #: The parsers of all keys but ``url``.
 PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "buckets": _buckets,
-    "ca": _text,
+    "ca": _caFile,
     "family": _family,
     "insecure": _flag,
     "interval": _duration(SHORTEST, 86_400 * SECOND),

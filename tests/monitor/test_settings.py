@@ -40,13 +40,15 @@ class SettingsTests(SynchronousTestCase):
 
     def test_keys(self) -> None:
         """Keys at the top are defaults; a target has its own, and the labels of both."""
+        authorities = Path(self.mktemp())
+        authorities.touch()
         first, second, third = self.load(
-            """
+            f"""
             interval = "100ms"
-            labels = { site = "lab", role = "edge" }
+            labels = {{ site = "lab", role = "edge" }}
             [[target]]
             url = ["udp://lab1:7", "lab2"]
-            labels = { role = "core" }
+            labels = {{ role = "core" }}
             [[target]]
             url = "tls://lab3:7"
             interval = 5
@@ -57,7 +59,7 @@ class SettingsTests(SynchronousTestCase):
             lookup = "2m"
             family = 6
             source = "::1"
-            ca = "ca.pem"
+            ca = "{authorities}"
             insecure = true
             """
         )
@@ -68,7 +70,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual((third.buckets, third.reconnect), ((0.5, 1.0), True))
         self.assertEqual(
             third.connect,
-            ConnectOptions(socket.AF_INET6, "::1", "ca.pem", False, lookupLifetime=120.0),
+            ConnectOptions(socket.AF_INET6, "::1", str(authorities), False, lookupLifetime=120.0),
         )
         self.assertEqual(summaryOf([first, third]), "2 targets, 10.2 probes per second")
 
@@ -87,13 +89,28 @@ class SettingsTests(SynchronousTestCase):
             ("[[target]]\nurl='x://a'", ": target 1 (x://a): 'x://a': unknown scheme 'x'"),
             ("[[target]]\nurl='a'\nsize=0", ": target 1 (a): size: an empty probe has no echo"),
             ("[[target]]\nurl=['a', 'tcp://a']", "the same target again; a label can"),
+            ("x=" + "[" * 3000 + "]" * 3000, ": lists or tables are nested too deeply"),
+            ("interval=" + "9" * 400, " is out of range (0.001 to 86400 s)"),
+            ("[[target]]\nurl='-'", ": invalid host '-' (a name or a numeric address)"),
+            ('[[target]]\nurl="a\\u0000"', ": invalid host "),
+            ("[[target]]\nurl='unix:///%00'", ": a path has no NUL character"),
+            ("[[target]]\nurl='10.0.0.1'\nfamily=6", "6, but 10.0.0.1 is an IPv4 address"),
+            ('[[target]]\nurl="\\n\\u001b[m"', r": target 1 (\n\x1b[m): "),
+            ("[[target]]\nurl='" + "a" * 9999 + "?'", "examples: lab1, lab1:7, "),
         ):
             with self.assertRaises(StartupError) as caught:
                 self.load(text)
             line = str(caught.exception)
             self.assertTrue(line.startswith(f"{self.path}: "), line)
             self.assertIn(message, line)
-            self.assertEqual(line.count("\n"), 0)
+            self.assertTrue(line.isprintable(), line)
+            self.assertLess(len(line), 600)
+
+    def test_hosts(self) -> None:
+        """A host is a name, or an address of the family; a UNIX socket has neither."""
+        for url in ("lab-1.example_a", "[::1]:7", "udp://[fe80::1%eth0]", "müller", "unix://@a"):
+            [found] = self.load(f"family = 6\n[[target]]\nurl = '{url}'")
+            self.assertEqual(found.target, parseTarget(url))
 
     def test_unreadable(self) -> None:
         """A file that cannot be read, or is not text, is one line."""
@@ -103,3 +120,7 @@ class SettingsTests(SynchronousTestCase):
         path.write_bytes(b"\xff")
         with self.assertRaisesRegex(StartupError, f"^{path}: .*codec can't decode"):
             loadSettings(str(path))
+        with self.assertRaisesRegex(StartupError, "^/dev/zero: not a regular file$"):
+            loadSettings("/dev/zero")
+        with self.assertRaisesRegex(StartupError, r"^a\\nb: No such file or directory$"):
+            loadSettings("a\nb")

@@ -21,7 +21,7 @@ class ValueTests(SynchronousTestCase):
             ("reconnect", True, True),
             ("family", 6, 6),
             ("source", "::1", "::1"),
-            ("ca", "/etc/ca.pem", "/etc/ca.pem"),
+            ("ca", __file__, __file__),
             ("labels", {"site": "lab"}, {"site": "lab"}),
         ):
             self.assertEqual(PARSERS[name](value), expected, name)
@@ -31,8 +31,10 @@ class ValueTests(SynchronousTestCase):
         values: tuple[tuple[str, Any, str], ...] = (
             ("interval", "soon", "invalid duration 'soon'"),
             ("interval", True, "invalid duration True"),
-            ("interval", float("inf"), "invalid duration 'inf'"),
-            ("interval", -1, "invalid duration '-1.000000000'"),
+            ("interval", float("inf"), "inf is out of range"),
+            ("interval", -1, "-1 is out of range"),
+            ("interval", float("nan"), "nan is out of range"),
+            ("interval", 10**400, "is out of range (0.001 to 86400 s)"),
             ("interval", "10us", "out of range (0.001 to 86400 s)"),
             ("wait", 61, "out of range (0.001 to 60 s)"),
             ("size", 65_508, "a whole number from 0 to 65507"),
@@ -42,6 +44,9 @@ class ValueTests(SynchronousTestCase):
             ("source", "lab1", "a numeric address"),
             ("source", 7, "invalid address 7"),
             ("ca", 7, "invalid value 7 (text)"),
+            ("ca", "nowhere", "'nowhere': No such file or directory; give a PEM file"),
+            ("ca", "/dev/zero", "'/dev/zero': not a regular file"),
+            ("buckets", [10**400], "is out of range"),
             ("buckets", [], "at most 100"),
             ("buckets", ["2ms", "1ms"], "the bounds do not ascend"),
             ("labels", "site", "not a table"),
