@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoproto.errors import StartupError
+from echoproto.escape import escaped
 from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.metrics import Reload, monitorMetrics
 from echoproto.monitor.prober import SWEEP_INTERVAL, Prober
@@ -97,9 +98,10 @@ class Monitor(Service):
         """
         try:
             settings = self._load()
-        except StartupError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the old targets stay
             self._lastReload = Reload(False, self._lastReload.at)
-            self._log.error("{reason}; the old targets stay", reason=str(error))
+            reason = str(error) if isinstance(error, StartupError) else escaped(repr(error))
+            self._log.error("{reason}; the old targets stay", reason=reason)
             return
         self._settings = settings
         self._lastReload = Reload(True, self._wallClock())

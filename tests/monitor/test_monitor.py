@@ -19,14 +19,14 @@ class MonitorTests(ProberTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.settings: Sequence[TargetSettings] = [settingsOf("udp://a:1"), settingsOf("udp://b:1")]
-        self.fault = ""
+        self.fault: Exception | None = None
         self.monitor = Monitor(
             self.clock, self.load, self.settings, self.now, lambda: 1000 + self.clock.seconds()
         )
 
     def load(self) -> Sequence[TargetSettings]:
         if self.fault:
-            raise StartupError(self.fault)
+            raise self.fault
         return self.settings
 
     def begin(self) -> None:
@@ -101,16 +101,19 @@ class MonitorTests(ProberTestCase):
         """An invalid file is logged, shown by a metric, and changes nothing."""
         self.begin()
         before = list(self.monitor.probers())
-        self.fault = "targets.toml: no target"
-        with capturedLogs() as logged:
-            self.monitor.reload()
-        self.assertEqual(
-            [formatEvent(event) for event in logged],
-            ["targets.toml: no target; the old targets stay"],
-        )
-        self.assertEqual(list(self.monitor.probers()), before)
-        self.assertEqual(self.value("last_reload_successful"), 0)
-        self.assertEqual(self.value("last_reload_success_timestamp_seconds"), 1000)
-        self.fault = ""
+        for fault, reason in (
+            (StartupError("targets.toml: no target"), "targets.toml: no target"),
+            (MemoryError("a\nb"), r"MemoryError('a\\nb')"),
+        ):
+            self.fault = fault
+            with capturedLogs() as logged:
+                self.monitor.reload()
+            self.assertEqual(
+                [formatEvent(event) for event in logged], [f"{reason}; the old targets stay"]
+            )
+            self.assertEqual(list(self.monitor.probers()), before)
+            self.assertEqual(self.value("last_reload_successful"), 0)
+            self.assertEqual(self.value("last_reload_success_timestamp_seconds"), 1000)
+        self.fault = None
         self.monitor.reload()
         self.assertEqual(self.value("last_reload_successful"), 1)
