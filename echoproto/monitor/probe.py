@@ -32,6 +32,9 @@ DEFAULT_INTERVAL, DEFAULT_WAIT = SECOND // 10, SECOND
 #: Seconds of a request without a header of Prometheus, and the longest.
 DEFAULT_TIME, LONGEST_TIME = 10.0, 60.0
 
+#: Requests at once: none waits for another, and their connections do not count as idle.
+MAX_REQUESTS = 100
+
 #: Seconds before the timeout of Prometheus in which the answer is sent.
 ANSWER_TIME = 0.5
 
@@ -59,9 +62,13 @@ class ProbePage:
         self._reactor = reactor
         self._monotonicNs = monotonicNs
         self._session = session
+        self._requests = 0
 
     def __call__(self, request: http.Request) -> Page | Deferred[Page]:
         """Probe the target of a request."""
+        if self._requests >= MAX_REQUESTS:
+            message = b"%d requests are probing already; try again later\n" % self._requests
+            return Page(http.SERVICE_UNAVAILABLE, message)
         query = (request.uri or b"").partition(b"?")[2].decode("ascii", "replace")
         try:
             values = _parse(dict(parse_qsl(query, keep_blank_values=True)))
@@ -78,6 +85,7 @@ class ProbePage:
         return self._probe(values["target"], values.get("size", 64), plan)
 
     def _probe(self, target: Target, size: int, plan: PingPlan) -> Deferred[Page]:
+        self._requests += 1
         record = PingStatistics(ProbePayload(self._session, size), plan.timeout)
         began = self._monotonicNs()
         making = makeTarget(
@@ -95,6 +103,7 @@ class ProbePage:
             """The target cannot be reached at all: the figures remain as they are."""
 
         def page(result: object) -> Page:
+            self._requests -= 1
             seconds = (self._monotonicNs() - began) / SECOND
             return Page(http.OK, _metrics(record, seconds).encode(), EXPOSITION)
 

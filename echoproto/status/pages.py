@@ -51,7 +51,8 @@ class Page:
         return b"" if request.method == b"HEAD" else self.body
 
 
-#: Makes a page, perhaps later; if the client leaves, the Deferred is cancelled.
+#: Makes a page, perhaps later; if the client leaves, the Deferred is cancelled, and its result is
+#: dropped.
 MakePage = Callable[[http.Request], Page | Deferred[Page]]
 
 
@@ -86,8 +87,8 @@ class Status(Resource):
         if isinstance(answer, Page):
             return answer.bodyFor(request)
         making: Deferred[Page] = answer
-        request.notifyFinish().addErrback(lambda _: making.cancel())
-        making.addCallback(_finish, request).addErrback(_fail, request)
+        ending = request.notifyFinish().addErrback(lambda _: making.cancel())
+        making.addCallback(_finish, request, ending).addErrback(_fail, request)
         return NOT_DONE_YET
 
     def _answer(self, request: http.Request) -> Page | Deferred[Page]:
@@ -106,10 +107,11 @@ class Status(Resource):
         return Page(http.SERVICE_UNAVAILABLE, f"{self._state.notReadyReason()}\n".encode())
 
 
-def _finish(page: Page, request: http.Request) -> None:
-    """Write a page that was made later."""
-    request.write(page.bodyFor(request))
-    request.finish()
+def _finish(page: Page, request: http.Request, ending: Deferred[None]) -> None:
+    """Write a page that was made later, unless the request has ended: its client has left."""
+    if not ending.called:
+        request.write(page.bodyFor(request))
+        request.finish()
 
 
 def _fail(failure: Failure, request: Any) -> None:

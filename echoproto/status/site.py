@@ -25,8 +25,8 @@ from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.status.pages import MakePage, Page, Status
 from echoproto.status.state import IState
 
-#: Connections at once: an orchestrator, some scrapers, an operator. A further one replaces the one
-#: that has been idle longest, so that idle connections cannot make probes fail.
+#: Idle connections at once: an orchestrator, some scrapers, an operator. A further one replaces the
+#: one that has been idle longest, so that idle connections cannot make probes fail.
 MAXIMUM_CONNECTIONS = 16
 
 #: Requests on one connection, after which it is closed: 82 kB hold 2,500 of them, which took 2.3 s
@@ -45,6 +45,12 @@ class _Request(Request):
     """
 
     _log = Logger()
+    isReceived = False
+
+    def process(self) -> None:
+        """It is complete: until its answer is made, its connection is not idle."""
+        self.isReceived = True
+        Request.process(self)
 
     def gotLength(self, length: int | None) -> None:
         """Keep nothing, whatever its length."""
@@ -72,6 +78,11 @@ class _Channel(HTTPChannel):
     factory: StatusSite
     _closing = False
     _requests = 0
+
+    @property
+    def isIdle(self) -> bool:
+        """Whether no answer is being made."""
+        return not any(request.isReceived for request in self.requests)
 
     def connectionMade(self) -> None:
         """Take a place."""
@@ -154,10 +165,10 @@ class StatusSite(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A connection; if there are too many, the one that has been idle longest is reset."""
-        if len(self._open) >= MAXIMUM_CONNECTIONS:
-            idle = next(iter(self._open))
-            self.closed(idle)
-            transport: Any = idle.transport
+        idle = [channel for channel in self._open if channel.isIdle]
+        if len(idle) >= MAXIMUM_CONNECTIONS:
+            self.closed(idle[0])
+            transport: Any = idle[0].transport
             transport.abortConnection()
         channel: Any = Site.buildProtocol(self, addr)
         # Its timeouts; Twisted would use the reactor's method.

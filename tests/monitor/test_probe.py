@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import DNSLookupError
 
 from echoproto.monitor import probe as module
-from echoproto.monitor.probe import TIMEOUT_HEADER, ProbePage
+from echoproto.monitor.probe import MAX_REQUESTS, TIMEOUT_HEADER, ProbePage
 from echoproto.status.pages import Page
 from tests.monitor.fakes import EchoTarget, ProberTestCase
 
@@ -27,6 +27,7 @@ class ProbePageTests(ProberTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.patch(module, "makeTarget", self.makeNow)
+        self.page = ProbePage(self.clock, self.now, b"test")
 
     def makeNow(self, *arguments: object, lookupTime: int) -> Deferred[Any]:
         self.lookupTime = lookupTime
@@ -34,7 +35,7 @@ class ProbePageTests(ProberTestCase):
 
     def ask(self, query: str, timeout: str | None = None) -> Any:
         request: Any = Request(f"/probe?{query}", timeout)
-        return ProbePage(self.clock, self.now, b"test")(request)
+        return self.page(request)
 
     def figures(self, page: Page) -> dict[str, float]:
         return {
@@ -85,6 +86,17 @@ class ProbePageTests(ProberTestCase):
         making = self.ask("target=lab1&count=1000")
         making.cancel()
         self.successResultOf(making)
+
+    def test_many(self) -> None:
+        """Of too many requests at once the last are refused; one that ends makes room."""
+        makings = [self.ask("target=lab1&count=1000") for _ in range(MAX_REQUESTS)]
+        refused = self.ask("target=lab1")
+        self.assertEqual((refused.code, refused.body.count(b"\n")), (503, 1))
+        makings.pop().cancel()
+        makings.append(self.ask("target=lab1&count=1000"))
+        for making in makings:
+            making.cancel()
+            self.successResultOf(making)
 
     def test_invalid(self) -> None:
         """An invalid request is answered by one line."""

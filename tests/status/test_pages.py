@@ -123,6 +123,15 @@ class FurtherPageTests(SiteTestCase):
         self.assertTrue(self.made.called)
         self.assertQuiet()
 
+    def test_leftInTime(self) -> None:
+        """A page that is made in spite of the cancellation is dropped if the client has left."""
+        self.made = Deferred(lambda making: making.callback(Page(200, b"made\n")))
+        pair, client = self.ask()
+        client.link.abortConnection()
+        pair.pump()
+        self.assertTrue(self.made.called)
+        self.assertQuiet()
+
     def test_fault(self) -> None:
         """If it cannot be made, the answer is 500 and the log has the fault."""
         pair, client = self.ask()

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 
+from echoproto.status.pages import Page
 from echoproto.status.site import (
     MAXIMUM_CONNECTIONS,
     MAXIMUM_REQUESTS,
     TIMEOUT,
+    StatusSite,
 )
 from tests.status.sitecase import METRICS, SiteTestCase
 
@@ -142,6 +145,33 @@ class ConnectionTests(SiteTestCase):
             pair.pump()
         self.connect()
         self.assertIsNone(first.server.closed)
+
+    def test_answering(self) -> None:
+        """A connection whose answer is being made is never replaced, and takes no place."""
+        makings: list[Deferred[Page]] = []
+
+        def make(request: object) -> Deferred[Page]:
+            makings.append(Deferred())
+            return makings[-1]
+
+        self.site = StatusSite(self.clock, self.state, {b"/later": make})
+        answering = []
+        for _ in range(2 * MAXIMUM_CONNECTIONS):
+            pair, client = self.connect()
+            answering.append((pair, client))
+            client.link.write(b"GET /later HTTP/1.0\r\n\r\n")
+            pair.pump()
+        idle = [self.connect() for _ in range(MAXIMUM_CONNECTIONS + 1)]
+        self.assertEqual(self.request("/healthz")[0], 200)
+        for making in makings:
+            making.callback(Page(200, b"made\n"))
+        for pair, client in answering:
+            pair.pump()
+            self.assertTrue(client.received.endswith(b"\r\n\r\nmade\n"))
+        for pair, _ in idle:
+            pair.pump()
+        closed = [pair.server.closed is not None for pair, _ in idle]
+        self.assertEqual(closed, [True] * 2 + [False] * (MAXIMUM_CONNECTIONS - 1))
 
     def test_silent(self) -> None:
         """A silent client is closed normally after the timeout, before or after a request."""
