@@ -19,14 +19,16 @@ from twisted.logger import Logger
 from echoproto.cli.exitcodes import OK
 from echoproto.cli.monitor import MonitorOptions
 from echoproto.errors import StartupError
+from echoproto.escape import escaped
 from echoproto.monitor.monitor import Monitor
 from echoproto.monitor.probe import ProbePage
 from echoproto.monitor.settings import loadSettings, summaryOf
 from echoproto.monitor.web import webPages
-from echoproto.processes.resources import raiseDescriptorLimit
+from echoproto.processes.resources import descriptorLimit, raiseDescriptorLimit
 from echoproto.reactors import install
 from echoproto.server.acceptguard import guardAccepting
 from echoproto.server.config.listener import Listener
+from echoproto.server.config.settings import RESERVED_DESCRIPTORS
 from echoproto.server.config.status import statusListener
 from echoproto.server.monitoring.log import addressText
 from echoproto.server.notifier import Notifier, Watchdog
@@ -39,7 +41,7 @@ from echoproto.status.site import StatusSite
 
 def checkFile(options: MonitorOptions) -> int:
     """Check the file; returns the exit status."""
-    click.echo(f"{options.file}: {summaryOf(loadSettings(options.file))}")
+    click.echo(f"{escaped(options.file)}: {summaryOf(loadSettings(options.file))}")
     return OK
 
 
@@ -51,6 +53,12 @@ def runMonitor(options: MonitorOptions) -> int:
         raise StartupError("--status: proxy= is for servers; use a listener without it")
     resetSignals()
     raiseDescriptorLimit()
+    descriptors = descriptorLimit().number
+    if 0 <= descriptors <= RESERVED_DESCRIPTORS:
+        raise StartupError(
+            f"{descriptors} file descriptors are too few, the reserve is {RESERVED_DESCRIPTORS}; "
+            "raise the limit (ulimit -n, LimitNOFILE=)"
+        )
     reactor = install.installClientReactor()
     startLog(options.log_format, isBrief=True)
     monitor = Monitor(reactor, load, settings)
@@ -124,8 +132,10 @@ class MonitorProgram(Service):
 
     def _reload(self) -> None:
         self._notifier.reloading()
-        self._monitor.reload()
-        self._notifier.ready("probing")
+        try:
+            self._monitor.reload()
+        finally:
+            self._notifier.ready("probing")
 
     def stopService(self) -> Deferred[None]:
         """Stop; returns when the listener is closed."""

@@ -11,6 +11,7 @@ from echoproto.cli.sessions import monitor as module
 from echoproto.cli.sessions.monitor import MonitorProgram
 from echoproto.errors import StartupError
 from echoproto.monitor.monitor import Monitor
+from echoproto.processes.resources import Limit
 from echoproto.server.config.status import statusListener
 from echoproto.server.notifier import Notifier
 from echoproto.status.state import IState
@@ -77,6 +78,15 @@ class MonitorSessionTests(CommandTestCase):
         self.assertEqual(self.ended("--web", "--probe", str(self.path)).status, 0)
         self.assertEqual([*found[0]], [b"/", b"/targets.json", b"/probe"])
 
+    def test_descriptors(self) -> None:
+        """With too few descriptors it does not start, which is one line."""
+        self.patch(module, "resetSignals", lambda: None)
+        self.patch(module, "raiseDescriptorLimit", lambda: None)
+        self.patch(module, "descriptorLimit", lambda: Limit(8, "RLIMIT_NOFILE"))
+        ended = self.ended(str(self.path))
+        self.assertEqual((ended.status, ended.output), (2, ""))
+        self.assertRegex(ended.errors, r"^echoproto monitor: 8 file descriptors are too few, .*\n$")
+
     def test_proxy(self) -> None:
         """The status listener reads no PROXY header."""
         ended = self.ended("--status", "tcp:9110:proxy=any", str(self.path))
@@ -118,6 +128,15 @@ class MonitorProgramTests(CommandTestCase):
         self.assertEqual((port.closed, self.monitor.ready()), ("stopped", False))
         self.assertEqual(self.notifier.sent, ["READY", "RELOADING", "READY", "STOPPING"])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_failedReload(self) -> None:
+        """After a reload, systemd is notified that it is over, whatever its end."""
+        self.program.privilegedStartService()
+        self.program.startService()
+        self.patch(self.monitor, "reload", lambda: 1 // 0)
+        self.assertRaises(ZeroDivisionError, self.fake.signals[signal.SIGHUP])
+        self.assertEqual(self.notifier.sent, ["RELOADING", "READY"])
+        self.successResultOf(self.program.stopService())
 
     def test_notOpened(self) -> None:
         """A listener that cannot be opened is one line."""
