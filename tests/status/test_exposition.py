@@ -3,6 +3,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.status import exposition
 from echoproto.status.exposition import familyText
 from echoproto.status.histogram import Histogram
 
@@ -22,6 +23,8 @@ class FamilyTextTests(SynchronousTestCase):
 
     def test_histogram(self) -> None:
         """A histogram has cumulative buckets, a sum and a count."""
+        # The texts of bounds are kept for all histograms.
+        exposition._boundText.cache_clear()
         histogram = Histogram((0.1, 1.0))
         for value in (0.05, 0.5, 5.0):
             histogram.add(value)

@@ -59,6 +59,17 @@ class MakeTargetTests(MakeTargetTestCase):
             self.assertEqual(len(resolver.lookups), lookups)
             self.assertEqual((self.reactor.tcpClients[-1][0], target.address), (address, address))
 
+    def test_turn(self) -> None:
+        """Connections use the addresses of a name in turn, from the requested one on."""
+        self.reactor.nameResolver = FakeResolver("192.0.2.1", "192.0.2.2", "192.0.2.3")
+        target = self.made("lab1:7", turn=1)
+        for _ in range(3):
+            target.open(RecordingReceiver())
+        self.assertEqual(
+            [client[0] for client in self.reactor.tcpClients],
+            ["192.0.2.2", "192.0.2.3", "192.0.2.1"],
+        )
+
     def test_ipv6(self) -> None:
         """A target can be an IPv6 address; connections come from the source address."""
         self.made("[::1]:7", source="::1").open(RecordingReceiver())
