@@ -30,6 +30,11 @@ class LoadResultTests(SynchronousTestCase):
         self.assertEqual((result.lost, result.rate), (1, 4.5))
         self.assertEqual(loadResult(duration=0).rate, 0)
 
+    def test_times(self) -> None:
+        """The times of an open loop are response times, those of a closed loop service times."""
+        self.assertEqual(loadResult().times.count, 3)
+        self.assertEqual(loadResult(response=histogramOf(1)).times.count, 1)
+
     def test_hints(self) -> None:
         """Many lost datagrams above the server's usual rate have that as a probable reason."""
         limited = {"target": "udp://lab1", "sent": 9000, "received": 2000}
