@@ -54,10 +54,15 @@ def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
             otherTimes.setdefault(name, LatencyHistogram()).merge(found)
     sent = sum(result.sent for result in results)
     received = sum(result.received for result in results)
-    if max(times.count, sent, received) > MAX_INTEGER:
-        raise ReportError("the sums are too large; are the files damaged?")
     duration, rate, doubts = _timing(results)
     width, intervals = _aligned(results)
+    reasons = sum((Counter(result.reasons) for result in results), Counter[str]())
+    histograms = [times, *otherTimes.values()]
+    sums = [sent, received, duration, *counts.values(), *reasons.values()]
+    sums += [found.count for found in histograms]
+    sums += [figure for interval in intervals for figure in (interval.sent, interval.received)]
+    if max(sums) > MAX_INTEGER:
+        raise ReportError("the sums are too large; are the files damaged?")
     return StoredResult(
         tuple(file for result in results for file in result.files),
         first.command,
@@ -76,7 +81,7 @@ def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
         origins=tuple(origin for result in results for origin in result.origins),
         options={name: value for name, value in first.options.items() if name not in different},
         limits=_distinct(map(_limits, results)),
-        reasons=dict(sum((Counter(result.reasons) for result in results), Counter())),
+        reasons=dict(reasons),
         remarks=_distinct(
             [
                 *(result.remarks for result in results),

@@ -173,6 +173,7 @@ class MergeTests(SynchronousTestCase):
             ),
             ([], "nothing to merge"),
             ([storedResult(sent=1 << 61)] * 2, "sums are too large"),
+            ([storedVerification(counts={"wrong": 1 << 61})] * 2, "sums are too large"),
         ):
             with self.assertRaisesRegex(ReportError, says):
                 mergeResults(results)
