@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from errno import EAGAIN, ECONNREFUSED, EMSGSIZE
+from errno import EAGAIN, ECONNREFUSED, EMFILE, EMSGSIZE, ENFILE
 from os import strerror
 
 from twisted.internet.error import (
@@ -24,10 +24,18 @@ _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
 def describeFailure(failure: Failure, target: str = "") -> str:
     """The cause and a remedy, in one line that begins with the target's name."""
     description = _tlsFailure(failure.value) or failureReason(failure)
-    if failure.check(ConnectBindError):
+    if _exceedsDescriptors(failure.value):
+        description = "too few file descriptors; raise the limit (ulimit -n)"
+    elif failure.check(ConnectBindError):
         description = f"cannot send from the address of -I: {description}"
     named = not target or description.startswith(target)
     return description if named else f"{target}: {description}"
+
+
+def _exceedsDescriptors(error: BaseException | None) -> bool:
+    """Whether a socket could not be made, as Twisted reports it like a source that is in use."""
+    number = getattr(error, "osError", getattr(error, "errno", None))
+    return number in (EMFILE, ENFILE) or strerror(EMFILE) in str(error)
 
 
 def _tlsFailure(error: BaseException | None) -> str:

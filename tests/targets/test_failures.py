@@ -123,6 +123,12 @@ class DescribeFailureTests(SynchronousTestCase):
         error = ConnectBindError(99, "Cannot assign requested address")
         self.assertIn("the address of -I", describeFailure(Failure(error)))
 
+    def test_descriptors(self) -> None:
+        """A socket that could not be made is not an error of -I."""
+        expected = "lab1: too few file descriptors; raise the limit (ulimit -n)"
+        for error in (ConnectBindError(24, "Too many open files"), OSError(24, "")):
+            self.assertEqual(describeFailure(Failure(error), "lab1"), expected)
+
     def test_target(self) -> None:
         """The target is named once."""
         refused = Failure(ConnectionRefusedError())
