@@ -110,6 +110,7 @@ class DatagramFlow:
             # Another datagram was sent in its place already.
             self._rememberedBytes -= len(reply)
             self._loop.count(len(reply), *self._givenUp.pop(reply), now, True)
+            self._loop.finished()
         else:
             self._unexpectedReply(reply, now)
 

@@ -78,6 +78,8 @@ class LoadGenerator:
         self._start = LoadStart(self._pool, plan, self._beginSending)
         self._sending = self._over = False
         self._begin = self._intervalBegin = self._ended = self._lastReplyAt = 0
+        # Replies counted when the time of the last was noted.
+        self._received = 0
         self._droppedBefore = self._heldUp = self._beganLate = 0
         self._cpuBefore = self._cpuAfter = CPUTime()
 
@@ -140,7 +142,9 @@ class LoadGenerator:
     def _finished(self) -> None:
         """A reply was received, or given up, and no message follows it."""
         if not self._sending:
-            self._lastReplyAt = self._monotonicNs()
+            received = self._counters.figures[1]
+            if received != self._received:
+                self._received, self._lastReplyAt = received, self._monotonicNs()
             self._endIfIdle()
 
     def _connectionLost(self, connection: LoadConnection, reason: str) -> None:
@@ -190,6 +194,7 @@ class LoadGenerator:
         if not self._sending:
             return
         self._sending = False
+        self._received = self._counters.figures[1]
         self._ended = self._monotonicNs()
         self._loop.stop()
         self._cpuAfter = self._cpuTime()

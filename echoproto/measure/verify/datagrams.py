@@ -95,7 +95,7 @@ class DatagramVerifier:
         self._wasAnswered: dict[int, bool] = {}
         self._credit = 1.0
         self._over = False
-        self._began = self._turnAt = self._lastReceivedAt = monotonicNs()
+        self._began = self._turnAt = self._lastSentAt = self._lastReceivedAt = monotonicNs()
 
     def start(self) -> None:
         """See :class:`~echoproto.measure.measurement.Measurement`."""
@@ -103,13 +103,16 @@ class DatagramVerifier:
         self._opening.addCallbacks(self._opened, self._failed)
 
     def snapshot(self, ending: str = "") -> VerifyResult:
-        """The figures so far."""
+        """The figures so far; their time ends with sending or, if that is later, the last reply."""
+        isSent = self._sent == self._count
+        lastAt = max(self._lastSentAt, self._lastReceivedAt)
+        until = lastAt if isSent else self._monotonicNs()
         return VerifyResult(
             self.target.name,
             self._pattern.source.seed,
             self._sent * self._size,
             self._receivedBytes,
-            self._monotonicNs() - self._began,
+            until - self._began,
             +self._counts,
             tuple(self._faults),
             ending,
@@ -117,6 +120,8 @@ class DatagramVerifier:
 
     def finish(self) -> None:
         """Stop sending, and end when no reply is awaited any more."""
+        if self._sent != self._count:
+            self._lastSentAt = self._monotonicNs()
         self._count = self._sent
         self._endIfComplete()
 
@@ -127,7 +132,8 @@ class DatagramVerifier:
     def _opened(self, channel: object) -> None:
         self._opening = None
         self._channel = channel
-        self._began = self._turnAt = self._lastReceivedAt = self._monotonicNs()
+        now = self._monotonicNs()
+        self._began = self._turnAt = self._lastSentAt = self._lastReceivedAt = now
         self._turn()
 
     def _failed(self, failure: Failure) -> None:
@@ -160,7 +166,7 @@ class DatagramVerifier:
     def _send(self, now: int) -> None:
         number = self._sent
         self._sent += 1
-        self._awaited[number] = now
+        self._awaited[number] = self._lastSentAt = now
         try:
             self._channel.send(self._pattern.encode(number))
         except (OSError, EchoprotoError):

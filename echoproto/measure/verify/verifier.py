@@ -48,7 +48,8 @@ class VerifyResult:
     :ivar seed: seed of the stream.
     :ivar sent: bytes sent.
     :ivar received: bytes received.
-    :ivar duration: nanoseconds from the first byte to the end.
+    :ivar duration: nanoseconds from the first byte to the end; for datagrams that were all sent,
+        to the last one or the last reply.
     :ivar counts: numbers of faults, by kind.
     :ivar faults: the first :data:`MAX_KEPT_FAULTS` faults.
     :ivar ending: why it ended early; empty if it did not.

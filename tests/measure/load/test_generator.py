@@ -507,6 +507,41 @@ class DatagramTests(LoadTestCase):
         self.answer()
         self.assertEqual(self.ended(loading).received, 2)
 
+    def test_lostAtTheEnd(self) -> None:
+        """The wait for datagrams that are lost is not part of the time of a load."""
+        loading = self.datagrams(connections=1, window=3, duration=None, count=3)
+        [channel] = self.target.channels
+        self.clock.advance(0.5)
+        channel.answer()
+        for _ in range(11):
+            self.clock.advance(0.1)
+        result = self.ended(loading)
+        self.assertEqual((result.received, result.duration), (1, SECOND // 2))
+        self.assertEqual(result.rate, 2.0)
+
+    def test_lateAtTheEnd(self) -> None:
+        """A reply to a datagram that was given up is part of the time of a load."""
+        loading = self.datagrams(connections=1, duration=SECOND * 5 // 2, times=fixed(1))
+        for _ in range(26):
+            self.clock.advance(0.1)
+        repliedAt = self.now()
+        self.target.channels[0].answer()
+        for _ in range(15):
+            self.clock.advance(0.1)
+        result = self.ended(loading)
+        self.assertEqual((result.received, result.duration), (1, repliedAt))
+
+
+class ReconnectTests(LoadTestCase):
+    def test_reconnect(self) -> None:
+        """Each message can have a connection of its own."""
+        loading = self.begin(connections=1, duration=None, count=2, reconnect=True)
+        for _ in range(2):
+            self.target.channels[-1].answer()
+            self.clock.advance(0.001)
+        self.assertEqual(self.ended(loading).received, 2)
+        self.assertEqual([channel.closed for channel in self.target.channels], [True, True])
+
 
 class ConnectionTests(LoadTestCase):
     def test_lost(self) -> None:

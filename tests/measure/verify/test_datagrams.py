@@ -107,6 +107,23 @@ class DatagramVerifierTests(SynchronousTestCase):
         self.assertEqual(self.counts(verifier), {"lost": 1})
         self.assertEqual(self.kinds(), ["datagram 1 lost"])
 
+    def test_duration(self) -> None:
+        """The wait for lost datagrams is not part of the time of a run, if all were sent."""
+        verifier = self.sent()
+        for datagram in self.port.sent[1:]:
+            verifier.replyReceived(datagram)
+        lastReplyAt = round(self.clock.seconds() * SECOND)
+        self.clock.pump([0.01] * 300)
+        result = self.successResultOf(verifier.result)
+        self.assertEqual(result.duration, lastReplyAt)
+        self.assertGreater(result.rate, 0)
+        unanswered = self.begin()
+        self.clock.advance(0.02)
+        unanswered.finish()
+        unanswered.finish()
+        self.clock.pump([0.01] * 300)
+        self.assertEqual(self.successResultOf(unanswered.result).duration, SECOND // 50)
+
     def test_late(self) -> None:
         """A reply after the timeout makes a lost datagram a late one."""
         verifier = self.begin(None)
