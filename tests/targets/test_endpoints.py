@@ -102,14 +102,6 @@ class MakeTargetTests(MakeTargetTestCase):
         failing = self.make("udp://lab1", size=None, reactor=self.wire())
         self.assertIn("needs a stream", self.errorOf(failing))
 
-    def test_turn(self) -> None:
-        """With a turn, connections use the addresses of a name one after the other."""
-        self.reactor.nameResolver = FakeResolver("192.0.2.1", "192.0.2.2")
-        for turn in range(2):
-            self.made("lab1:7", turn=turn).open(RecordingReceiver())
-        addresses = [client[0] for client in self.reactor.tcpClients]
-        self.assertEqual(addresses, ["192.0.2.1", "192.0.2.2"])
-
     def test_noSuchHost(self) -> None:
         """A name without an address fails."""
         self.reactor.nameResolver = FakeResolver()
