@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
+import click
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
@@ -24,6 +25,7 @@ from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.partition import splitPlan
 from echoproto.measure.load.ramp import RampStep, rampRates
 from echoproto.measure.load.workers import LoadWorkerPool
+from echoproto.processes.resources import descriptorLimit, raiseDescriptorLimit
 from echoproto.report.documents.load import loadDocument, loadFigures
 from echoproto.report.documents.times import timeFigures
 from echoproto.report.documents.values import intervalValues
@@ -33,6 +35,9 @@ from echoproto.report.text import intervalLine, loadLine, loadSummary
 from echoproto.units import SECOND, seconds
 
 _Load = LoadGenerator | LoadWorkerPool
+
+#: Descriptors that are no connections: the reactor, the standard streams, files and workers.
+OTHER_DESCRIPTORS = 32
 
 
 class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
@@ -45,6 +50,7 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
 
     def __init__(self, options: LoadOptions) -> None:
         super().__init__(options)
+        _checkDescriptors(options)
         self.hasBar = not options.quiet
         self._last: Interval | None = None
         # What --every has not shown yet, and when that began.
@@ -157,6 +163,18 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
         """See :class:`.ResultView`."""
         intervals = ("interval_ns", "intervals")
         return ({k: v for k, v in self.document(result).items() if k not in intervals},)
+
+
+def _checkDescriptors(options: LoadOptions) -> None:
+    """Refuse more connections than this process, or a worker, has file descriptors for."""
+    raiseDescriptorLimit()
+    limit = descriptorLimit()
+    parts = options.workers * (options.share or (0, 1))[1]
+    if 0 <= limit.number - OTHER_DESCRIPTORS < options.connections // parts:
+        raise click.UsageError(
+            f"--connections {options.connections}: too many for a process, as {limit}; use fewer "
+            "or more --workers, or raise the limit (ulimit -n)"
+        )
 
 
 def ratesOf(options: LoadOptions) -> Sequence[float]:

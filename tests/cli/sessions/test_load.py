@@ -14,11 +14,13 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.load import LoadOptions, loadCommand
+from echoproto.cli.sessions import load as loadsession
 from echoproto.cli.sessions.load import LoadSession, loadPlan
 from echoproto.measure import api
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadReport
+from echoproto.processes.resources import Limit
 from echoproto.protocols.echo import EchoFactory
 from echoproto.units import SECOND
 from tests.cli.commandcase import CommandTestCase, RunningReactor, Terminal
@@ -55,6 +57,14 @@ class LoadTests(CommandTestCase):
             return made(target, reactor_, lambda: round(reactor.seconds() * 1e9), *rest)
 
         self.patch(api, "LoadGenerator", loading)
+
+    def test_descriptors(self) -> None:
+        """More connections than file descriptors are refused at once, with the remedy."""
+        self.patch(loadsession, "raiseDescriptorLimit", lambda: None)
+        self.patch(loadsession, "descriptorLimit", lambda: Limit(132, "RLIMIT_NOFILE"))
+        status, _, errors = self.load("--connections", "101", "-c", "1", TARGET)
+        self.assertEqual(status, 2)
+        self.assertIn("as RLIMIT_NOFILE is 132; use fewer", errors)
 
     def load(self, *words: str, errors: io.StringIO | None = None) -> tuple[int, str, str]:
         ended = self.ended(*words, errors=errors)
