@@ -4,9 +4,11 @@ The types of parameters: how the text of an option becomes a value.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from ipaddress import ip_address
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +25,10 @@ MAX_WORKERS = 1024
 
 #: Targets of a list, at most: each has a connection, and a result in the document.
 MAX_LISTED = 10_000
+
+#: Characters of a list, at most, and of a message about one of its lines.
+MAX_LIST_SIZE = 1 << 24
+MAX_SHOWN = 300
 
 #: Bytes of the longest message of a load.
 MAX_MESSAGE = 1 << 20
@@ -187,18 +193,22 @@ def _readTargets(path: str) -> tuple[Target, ...]:
     """The targets in a file, one a line; ``-`` is the standard input. ``#`` begins a comment."""
     try:
         with click.open_file(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
+            if path != "-" and not S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError(f"{path}: not a regular file; - is the standard input")
+            content = file.read(MAX_LIST_SIZE + 1)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not text in UTF-8") from None
+    if len(content) > MAX_LIST_SIZE:
+        raise ValueError(f"{path}: larger than 16 MiB")
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(content.splitlines(), 1):
         if text := line.partition("#")[0].strip():
             try:
                 found.append(parseTarget(text))
             except ValueError as error:
-                raise ValueError(f"{path}, line {number}: {error}") from None
+                raise ValueError(f"{path}, line {number}: {str(error)[:MAX_SHOWN]}") from None
     if not 0 < len(found) <= MAX_LISTED:
         raise ValueError(f"{path} has {len(found)} targets (1 to {MAX_LISTED}, one a line)")
     return tuple(found)

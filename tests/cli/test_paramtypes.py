@@ -125,3 +125,18 @@ class ParseWorkersTests(SynchronousTestCase):
                 ValueError, r"invalid number of workers .* \(1 to 1024, or"
             ):
                 parseWorkers(text)
+
+
+class TargetListTests(SynchronousTestCase):
+    def test_bounds(self) -> None:
+        """A list is a regular file of bounded size; messages do not repeat a long line whole."""
+        self.patch(paramtypes, "MAX_LIST_SIZE", 5000)
+        path = self.mktemp()
+        for content, says in (("x" * 5001, "larger than"), ("x:" * 2000, "line 1")):
+            with open(path, "w") as file:
+                file.write(content)
+            with self.assertRaisesRegex(ValueError, says) as caught:
+                paramtypes._readTargets(path)
+            self.assertLess(len(str(caught.exception)), 500)
+        with self.assertRaisesRegex(ValueError, "not a regular file"):
+            paramtypes._readTargets("/dev/null")
