@@ -71,6 +71,8 @@ def _directions(record: EchoPlusStatistics) -> list[str]:
         lost = record.directions
         unknown = f", {lost.unknown} in an unknown direction" if lost.unknown else ""
         lines.append(f"lost: {lost.up} to the server, {lost.down} from the server{unknown}")
+    if impossible := record.impossible:
+        lines.append(f"{impossible} server times are longer than the round trip, and left out")
     if record.serverTimes.count:
         lines.append(_spread("server time", record.serverTimes))
         lines.append(_spread("rtt without it", record.networkTimes))

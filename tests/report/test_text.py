@@ -16,6 +16,7 @@ from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
+from echoproto.protocols.echoplus import NUMBERS
 from echoproto.report.text import (
     checkRows,
     conformanceLine,
@@ -131,6 +132,11 @@ lost: no reply in 2 s""",
             "no UDPEchoPlus: 1 replies were only echoed",
         )
         self.assertIn("4 in an unknown direction", pingSummary(self.plusResult()))
+        false = struct.pack("!4I", 0, 0, NUMBERS - 1, 0)
+        self.assertEqual(
+            pingSummary(self.plusResult(false)).splitlines()[-1],
+            "1 server times are longer than the round trip, and left out",
+        )
         record = EchoPlusStatistics(EchoPlusPayload(b"test", 64), 50 * MS)
         self.assertNotIn("server", pingSummary(replace(self.result(), record=record)))
 

@@ -106,13 +106,14 @@ class EchoPlusStatistics(PingStatistics):
     :param probes: their payloads.
     :param timeout: nanoseconds after which a reply is late.
     :ivar echoed: replies without the fields of a server, which only echoes.
-    :ivar serverTimes: how long the server took.
+    :ivar impossible: replies whose time of the server is longer than their round trip.
+    :ivar serverTimes: how long the server took, without impossible times.
     :ivar networkTimes: the round-trip times without that.
     """
 
     def __init__(self, probes: EchoPlusPayload, timeout: int) -> None:
         super().__init__(probes, timeout)
-        self.echoed = 0
+        self.echoed = self.impossible = 0
         self.serverTimes, self.networkTimes = LatencyHistogram(), LatencyHistogram()
         self._replies: _ReplyNumbers | None = None
         # Corrupt replies by their probes: their fields may be damaged, but they have arrived.
@@ -151,8 +152,12 @@ class EchoPlusStatistics(PingStatistics):
         if len(self._numbers) > MAX_ODD_REPLIES:
             del self._numbers[next(iter(self._numbers))]
         serverTime = header.serverTime * _MICROSECOND
-        self.serverTimes.add(serverTime)
-        self.networkTimes.add(max(time - serverTime, 0))
+        # Longer than the round trip, by more than the clocks count: the server's clock is wrong.
+        if serverTime <= time + _MICROSECOND:
+            self.serverTimes.add(serverTime)
+            self.networkTimes.add(max(time - serverTime, 0))
+        else:
+            self.impossible += 1
 
     def _noteDuplicate(self, number: int, sequence: int) -> None:
         """A reply with a number of its own is that to a probe that arrived twice."""

@@ -77,8 +77,15 @@ class StatisticsTests(SynchronousTestCase):
         self.receive(self.reply(first, 0, receivedAt=NUMBERS - 1, repliedAt=999))
         self.assertEqual(self.record.serverTimes.maximum, MS)
         self.assertEqual(self.record.networkTimes.maximum, SECOND // 2 - MS)
-        self.receive(self.reply(second, 1, receivedAt=0, repliedAt=NUMBERS - 1))
+        self.receive(self.reply(second, 1, receivedAt=0, repliedAt=499_001))
         self.assertEqual(self.record.networkTimes.minimum, 0)
+
+    def test_impossible(self) -> None:
+        """A time of the server that is longer than the round trip is counted and left out."""
+        [probe] = self.send(1)
+        self.receive(self.reply(probe, 0, repliedAt=4_000_000_000))
+        self.assertEqual((self.record.impossible, self.record.serverTimes.count), (1, 0))
+        self.check(0, 0, 0)
 
     def test_directions(self) -> None:
         """A missing number of a reply is lost on the way back, a probe without one on the way."""

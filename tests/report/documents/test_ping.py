@@ -67,7 +67,7 @@ class PingDocumentTests(DocumentTestCase):
         record = EchoPlusStatistics(EchoPlusPayload(b"test", 64), 50 * MS)
         sent = record.send(0)
         record.send(1)
-        record.receive(sent[:4] + bytes([0] * 7 + [1] + [0] * 8) + sent[20:], MS)
+        record.receive(sent[:4] + bytes([0] * 7 + [1] + [0] * 3 + [1] + [0] * 4) + sent[20:], MS)
         result = replace(self.result(), record=record)
         written = pingDocument([result], sampleOrigin(), "00ff00ff")
         self.validate(written)
