@@ -51,6 +51,9 @@ class LoadTests(SynchronousTestCase):
                 "--connections", "20", "-c", "5000", "--window", "4", "-s", "1-4096", target
             )
             self.assertEqual((found["received"], found["wrong"], found["lost"]), (5000, 0, 0))
+            found = self.loaded("-c", "400", "--rate", "500", target)
+            self.assertEqual((found["sent"], found["received"], found["wrong"]), (400, 400, 0))
+            self.assertEqual(found["response"]["count"], 400)
             found = self.loaded("-z", "1s", "--rate", "500", "--warmup", "200ms", target)
             # A busy machine may send late, and fewer; never more.
             self.assertIn(found["received"], range(1, 501))
