@@ -19,6 +19,9 @@ REQUIRED = {
     "`ping` through a wire": "loss, duplicates and reordering exactly those of the wire",
     "`load` over UDP through a wire": "loss and duplicates exactly those of the wire",
     "`verify` through a wire": "64 MiB, every byte",
+    "one load from three hosts": (
+        "counts equal the server's bytes; the histogram bin by bin, and each second, are sums"
+    ),
     "a worker killed under load, with Prometheus": (
         "rates right within 1 %; the restart is counted; no counter goes back"
     ),

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ReportError
+from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.report.merge import MAX_MERGED_INTERVALS, mergeResults
 from echoproto.units import SECOND
@@ -127,6 +129,30 @@ class MergeTests(SynchronousTestCase):
         far = mergeResults([first, distant])
         self.assertEqual(far.width, 11 * SECOND)
         self.assertLessEqual(len(far.intervals), MAX_MERGED_INTERVALS)
+
+    def test_shares(self) -> None:
+        """
+        Each second of loads that began less than half a second apart is the sum of their seconds,
+        and all seconds are the sum of the loads.
+        """
+        random = Random(15)
+        parts = [[random.randrange(1, 1000) for _ in range(length)] for length in (30, 31, 30)]
+        results = [
+            storedResult(
+                1,
+                received=sum(counts),
+                origins=(sampleOrigin(f"lab{number}", 0.24 * number),),
+                intervals=tuple(
+                    Interval(second * SECOND, count, count, MS, MS, MS, MS)
+                    for second, count in enumerate(counts)
+                ),
+            )
+            for number, counts in enumerate(parts)
+        ]
+        merged = mergeResults(results)
+        found = [interval.received for interval in merged.intervals]
+        self.assertEqual(found, [sum(counts) for counts in zip_longest(*parts, fillvalue=0)])
+        self.assertEqual((sum(found), merged.width), (merged.received, SECOND))
 
     def test_otherTimes(self) -> None:
         """Service times and times to connect are merged exactly too."""
