@@ -18,7 +18,8 @@ closing with unread input resets the other end, data arrives in pieces of any si
 are lost, duplicated, reordered and corrupted on command.
 
 ==================== =====================================================
-:mod:`.streams`      :class:`StreamPair`, :func:`endpointTo`
+:mod:`.streams`      :class:`StreamPair`
+:mod:`.endpoints`    :func:`endpointTo`
 :mod:`.datagrams`    :class:`DatagramWire`
 :mod:`.recorders`    a protocol and an observer that record events
 ==================== =====================================================
@@ -27,8 +28,9 @@ are lost, duplicated, reordered and corrupted on command.
 from __future__ import annotations
 
 from echoproto.testing.datagrams import Datagram, DatagramWire, MemoryDatagramPort
+from echoproto.testing.endpoints import MemoryEndpoint, endpointTo
 from echoproto.testing.recorders import RecordingObserver, RecordingProtocol
-from echoproto.testing.streams import MemoryEndpoint, MemoryTransport, StreamPair, endpointTo
+from echoproto.testing.streams import MemoryTransport, StreamPair
 
 __all__ = [
     "Datagram",

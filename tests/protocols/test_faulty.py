@@ -24,7 +24,8 @@ from echoproto.protocols.greeting import (
 from echoproto.protocols.observer import CloseReason
 from echoproto.protocols.stream import DRAIN_SILENCE
 from echoproto.testing import DatagramWire, RecordingObserver, RecordingProtocol, StreamPair
-from echoproto.testing.streams import CLIENT_ADDRESS, MemoryEndpoint
+from echoproto.testing.endpoints import MemoryEndpoint
+from echoproto.testing.streams import CLIENT_ADDRESS
 from echoproto.units import SECOND
 
 MS = SECOND // 1000

@@ -4,19 +4,14 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.error import (
-    ConnectionAborted,
-    ConnectionDone,
-    ConnectionLost,
-    ConnectionRefusedError,
-)
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.testing import MemoryTransport, RecordingProtocol, StreamPair, endpointTo
+from echoproto.testing import MemoryTransport, RecordingProtocol, StreamPair
 from echoproto.testing import streams as module
 
 
@@ -252,25 +247,3 @@ class TransportTests(PairTestCase):
         """The host of one end is the peer of the other."""
         self.assertEqual(self.client.link.getHost(), self.server.link.getPeer())
         self.assertEqual(self.client.link.getPeer(), self.server.link.getHost())
-
-
-class EndpointTests(SynchronousTestCase):
-    def test_connects(self) -> None:
-        """connect() makes a pair with a protocol of the server's factory."""
-        endpoint, pairs = endpointTo(Factory.forProtocol(RecordingProtocol))
-        client = self.successResultOf(endpoint.connect(Factory.forProtocol(RecordingProtocol)))
-        self.successResultOf(endpoint.connect(Factory.forProtocol(RecordingProtocol)))
-        self.assertEqual(len(pairs), 2)
-        self.assertIs(pairs[0].client.protocol, client)
-
-    def test_refused(self) -> None:
-        """If the server's factory builds no protocol, the connection is refused."""
-
-        class Refusing(Factory):
-            def buildProtocol(self, addr: Any) -> None:
-                return None
-
-        endpoint, pairs = endpointTo(Refusing())
-        connecting = endpoint.connect(Factory.forProtocol(RecordingProtocol))
-        self.failureResultOf(connecting, ConnectionRefusedError)
-        self.assertEqual(pairs, [])
