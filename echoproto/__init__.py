@@ -36,7 +36,8 @@ if TYPE_CHECKING:
         DatagramTotals,
         IObserver,
     )
-    from echoproto.protocols.stream import StreamFactory, StreamProtocol
+    from echoproto.protocols.stream import StreamProtocol
+    from echoproto.protocols.streamfactory import StreamFactory
     from echoproto.protocols.timeouts import Timeouts
     from echoproto.transports.proxyheader import ProxyProtocolVersion
     from echoproto.transports.proxyprotocol import ProxyProtocolFactory
@@ -95,7 +96,7 @@ _HOMES = {
     "IObserver": "echoproto.protocols.observer",
     "ProxyProtocolFactory": "echoproto.transports.proxyprotocol",
     "ProxyProtocolVersion": "echoproto.transports.proxyheader",
-    "StreamFactory": "echoproto.protocols.stream",
+    "StreamFactory": "echoproto.protocols.streamfactory",
     "StreamProtocol": "echoproto.protocols.stream",
     "Timeouts": "echoproto.protocols.timeouts",
     "connectEcho": "echoproto.client",

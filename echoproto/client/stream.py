@@ -28,7 +28,7 @@ from echoproto.errors import (
     ExchangeTimeout,
 )
 from echoproto.protocols.deadlines import DeadlineCall
-from echoproto.protocols.stream import canHalfClose
+from echoproto.protocols.lifecycle import canHalfClose
 from echoproto.targets.failures import endReason
 
 #: Default time limit of an exchange, in seconds.

@@ -1,7 +1,7 @@
 """
 Admission: pure decisions whether to serve a connection or answer a datagram.
 
-:mod:`echoproto.protocols.stream` calls it once per connection, and
+:mod:`echoproto.protocols.streamfactory` calls it once per connection, and
 :mod:`echoproto.protocols.datagram` once per datagram. The clock is a parameter; sources are
 addresses of :mod:`echoproto.addresses`.
 

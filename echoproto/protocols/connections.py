@@ -2,7 +2,7 @@
 The open connections of a listener: periodic timeout checks, and the drain at the end.
 
 One call is scheduled for all connections, and none while there are none; no timer is set per
-connection or message. Used by :mod:`echoproto.protocols.stream` through
+connection or message. Used by :mod:`echoproto.protocols.lifecycle` through
 :class:`ITrackedConnection`.
 """
 

@@ -14,7 +14,8 @@ from typing import Any
 from zope.interface import directlyProvides
 
 from echoproto.protocols.datagram import DatagramServerProtocol, IDatagramEcho
-from echoproto.protocols.stream import StreamFactory, StreamProtocol
+from echoproto.protocols.stream import StreamProtocol
+from echoproto.protocols.streamfactory import StreamFactory
 
 
 class EchoProtocol(StreamProtocol):

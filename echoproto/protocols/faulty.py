@@ -22,7 +22,8 @@ from twisted.python.failure import Failure
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.delayqueue import DelayQueue
 from echoproto.protocols.faults import DatagramFaults, FaultPlan, StreamFaults
-from echoproto.protocols.stream import StreamFactory, StreamProtocol
+from echoproto.protocols.stream import StreamProtocol
+from echoproto.protocols.streamfactory import StreamFactory
 
 #: Delayed bytes of a connection above which nothing is read: at a delay of 20 ms they still pass
 #: 50 MB per second.

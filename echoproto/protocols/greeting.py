@@ -22,7 +22,8 @@ from echoproto.addresses import datagramAddress
 from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission, Refusal
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.observer import IObserver
-from echoproto.protocols.stream import StreamFactory, StreamProtocol
+from echoproto.protocols.stream import StreamProtocol
+from echoproto.protocols.streamfactory import StreamFactory
 from echoproto.protocols.timeouts import Timeouts
 
 #: The client's text.

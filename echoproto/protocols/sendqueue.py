@@ -4,7 +4,7 @@ The data that a transport has given to the kernel and the peer has not acknowled
 Twisted's transports report when their own queue is empty, but data in the kernel waits there as
 long as the client does not read, and closing the socket may lose it. Used for connections that are
 being closed, by
-:mod:`echoproto.protocols.stream`.
+:mod:`echoproto.protocols.lifecycle`.
 """
 
 from __future__ import annotations

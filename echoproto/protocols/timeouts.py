@@ -2,7 +2,7 @@
 The timeouts of a connection, each with the precedent that its default follows.
 
 In seconds, kept within two checks (:data:`echoproto.protocols.connections.CHECK_INTERVAL`); ``inf``
-means never. Used by :mod:`echoproto.protocols.stream` and
+means never. Used by :mod:`echoproto.protocols.lifecycle` and
 :mod:`echoproto.transports.proxyprotocol`.
 """
 

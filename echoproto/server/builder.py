@@ -25,7 +25,8 @@ from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
-from echoproto.protocols.stream import StreamFactory, StreamProtocol
+from echoproto.protocols.stream import StreamProtocol
+from echoproto.protocols.streamfactory import StreamFactory
 from echoproto.server.certificates import ServerContext
 from echoproto.server.config.layers import ProxyRule
 from echoproto.server.config.listener import Listener

@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.errors import ConnectionClosed
-from echoproto.protocols.stream import canHalfClose
+from echoproto.protocols.lifecycle import canHalfClose
 from echoproto.targets.failures import endReason, tlsHint
 from echoproto.targets.host import HostTarget, ResolvedHost
 from echoproto.targets.interfaces import (

@@ -27,7 +27,7 @@ from zope.interface import implementer
 from echoproto.addresses import AddressFilter, numericHost
 from echoproto.protocols.admission import Refusal
 from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
-from echoproto.protocols.stream import DRAIN_SILENCE, StreamFactory, TrustedPeer
+from echoproto.protocols.streamfactory import DRAIN_SILENCE, StreamFactory, TrustedPeer
 from echoproto.transports.proxyheader import (
     HeaderParser,
     InvalidProxyHeader,

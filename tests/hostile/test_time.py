@@ -25,7 +25,7 @@ from echoproto.addresses import AddressFilter
 from echoproto.protocols.admission import ConnectionAdmission, Refusal
 from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING, GreetingFactory
-from echoproto.protocols.stream import StreamFactory
+from echoproto.protocols.streamfactory import StreamFactory
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from tests.certificates import serverPEM
 from tests.hostile.figures import Figures

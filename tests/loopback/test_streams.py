@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING
-from echoproto.protocols.stream import LINGER_SILENCE
+from echoproto.protocols.lifecycle import LINGER_SILENCE
 from tests.loopback.program import PATIENCE, Program, connected, halfCloseEcho, readToEnd
 
 MEGABYTE = 1 << 20

@@ -22,7 +22,7 @@ from echoproto.protocols.greeting import (
     GreetingFactory,
 )
 from echoproto.protocols.observer import CloseReason
-from echoproto.protocols.stream import DRAIN_SILENCE
+from echoproto.protocols.streamfactory import DRAIN_SILENCE
 from echoproto.testing import DatagramWire, RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.endpoints import MemoryEndpoint
 from echoproto.testing.streams import CLIENT_ADDRESS

@@ -6,7 +6,8 @@ from math import inf
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.connections import CHECK_INTERVAL
-from echoproto.protocols.stream import DRAIN_SILENCE, LINGER_SILENCE
+from echoproto.protocols.lifecycle import LINGER_SILENCE
+from echoproto.protocols.streamfactory import DRAIN_SILENCE
 from echoproto.protocols.timeouts import Timeouts
 
 

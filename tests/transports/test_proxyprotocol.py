@@ -18,7 +18,7 @@ from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT, ITrac
 from echoproto.protocols.deadlines import CATCH_UP
 from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.observer import CloseReason
-from echoproto.protocols.stream import DRAIN_SILENCE
+from echoproto.protocols.streamfactory import DRAIN_SILENCE
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.transports.proxyheader import ProxyProtocolVersion

@@ -12,7 +12,8 @@ from echoproto.protocols.admission import ConnectionAdmission, Refusal
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import CLIENT_GREETING, GreetingDatagramProtocol, GreetingFactory
 from echoproto.protocols.observer import CloseReason, DatagramTotals
-from echoproto.protocols.stream import StreamFactory, StreamProtocol
+from echoproto.protocols.stream import StreamProtocol
+from echoproto.protocols.streamfactory import StreamFactory
 from echoproto.server.monitoring.counters import (
     CONNECTION_BOUNDS,
     ListenerCounters,
