@@ -75,10 +75,12 @@ class LastHour:
 class TargetCounters:
     """
     The figures of a target. A probe is counted when its wait is over, so that ``sent`` is always
-    the sum of ``received`` and ``lost``.
+    the sum of ``received``, ``lost`` and ``dropped``.
 
     :param buckets: upper bounds of the histograms, in seconds.
     :ivar received: probes with a reply in time, right or wrong; ``lost`` those without.
+    :ivar dropped: probes whose reply our full receive buffer dropped, which says nothing of the
+        target.
     :ivar counts: replies by kind; of late ones the probes are lost too.
     :ivar bursts: runs of lost probes.
     :ivar roundTrips: round-trip times of the received probes, in seconds.
@@ -90,7 +92,7 @@ class TargetCounters:
     """
 
     def __init__(self, buckets: Sequence[float]) -> None:
-        self.received = self.lost = self.failedLookups = 0
+        self.received = self.lost = self.dropped = self.failedLookups = 0
         self.counts = dict.fromkeys(OutcomeKind, 0)
         self.bursts = Bursts()
         self.hour = LastHour()
@@ -105,7 +107,7 @@ class TargetCounters:
     @property
     def sent(self) -> int:
         """The probes whose wait is over."""
-        return self.received + self.lost
+        return self.received + self.lost + self.dropped
 
     def settle(self, at: int, took: int) -> None:
         """

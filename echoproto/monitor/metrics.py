@@ -48,6 +48,11 @@ _TARGETS = (
     ),
     _TargetFamily("lost_total", "Probes without a reply in time.", lambda counters: counters.lost),
     _TargetFamily(
+        "dropped_total",
+        "Probes whose reply the kernel dropped, as the monitor did not read it in time.",
+        lambda counters: counters.dropped,
+    ),
+    _TargetFamily(
         "late_total", "Replies after the wait of their probe.", _replies(OutcomeKind.LATE)
     ),
     _TargetFamily(

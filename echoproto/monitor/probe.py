@@ -166,6 +166,7 @@ def _metrics(record: PingStatistics, seconds: float) -> str:
         ("echoproto_probe_sent", "Probes.", record.sent),
         ("echoproto_probe_received", "Probes with a reply.", record.received),
         ("echoproto_probe_lost", "Probes without a reply.", record.lost),
+        ("echoproto_probe_dropped", "Replies that the kernel dropped.", record.dropped),
     ]
     figures += [
         (f"echoproto_probe_{kind}", f"Replies that were {kind}.", record.counts[OutcomeKind(kind)])

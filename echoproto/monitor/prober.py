@@ -15,20 +15,19 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from echoproto.errors import EchoprotoError
-from echoproto.measure.ping.channel import NOT_READ, PingChannel
+from echoproto.measure.ping.channel import NOT_READ
 from echoproto.measure.ping.history import RecentProbes
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import ReplyClassifier
+from echoproto.monitor.connection import ProbeConnection
 from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.settings import TargetSettings
 from echoproto.status.histogram import Histogram
 from echoproto.targets.endpoints import makeTarget
 from echoproto.targets.failures import describeFailure, sendErrorReason
-from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
 
 #: Seconds between two calls of :meth:`Prober.sweep`.
@@ -42,62 +41,6 @@ LOOKUP_TIME = 10 * SECOND
 
 #: Probes whose late replies are still recognized, at least.
 MIN_RECENT = 64
-
-
-@implementer(IReplyReceiver)
-class _ProbeConnection:
-    """
-    A connection, or a datagram port, with the probes that it has sent.
-
-    :ivar channel: sends them.
-    :ivar address: the address of the target when it was opened.
-    :ivar awaited: on a stream, the probes without a reply, in their order.
-    """
-
-    def __init__(self, prober: Prober, target: Any, wait: int) -> None:
-        self.channel = PingChannel(target, self, prober.reactor, wait)
-        self.awaited: deque[int] = deque()
-        self.address = ""
-        self.isRetired = False
-        self._prober = prober
-
-    def send(self, sequence: int, probe: bytes) -> None:
-        """Send a probe; raises as :meth:`.IChannel.send` does."""
-        if self.channel.isOrdered:
-            self.awaited.append(sequence)
-        self.channel.send(probe)
-
-    def retire(self) -> bool:
-        """Send no more; returns whether it was closed, as no reply is awaited."""
-        self.isRetired = True
-        if self.awaited or not self.channel.isOrdered:
-            return False
-        self.channel.end(True)
-        return True
-
-    def end(self) -> None:
-        """Close it at once."""
-        self.channel.end(not self.awaited)
-
-    def replyReceived(self, reply: bytes) -> None:
-        """See :class:`.IReplyReceiver`."""
-        # In this order, so that a pause between the two cannot make a round trip too short.
-        waited = self.channel.waited
-        at = self._prober.monotonicNs() - waited
-        if not self.channel.isOrdered:
-            self._prober.classifier.receive(reply, at)
-            return
-        sequence = self.awaited.popleft() if self.awaited else None
-        self._prober.classifier.receiveFor(sequence, reply, at)
-        if not self.awaited and (self.isRetired or self._prober.settings.reconnect):
-            self._prober.finished(self)
-
-    def connectionLost(self, reason: str) -> None:
-        """See :class:`.IReplyReceiver`."""
-        if self.channel.lost():
-            self.awaited.clear()
-            self._prober.finished(self)
-        self._prober.fault(reason)
 
 
 class Prober:
@@ -131,6 +74,9 @@ class Prober:
         payload = ProbePayload(session, settings.size)
         self.classifier = ReplyClassifier(payload, settings.wait, self._recent, counters.counts)
         self._settled = 0
+        # Replies that the kernel has dropped and whose probes are not settled; they are before the
+        # probe with this number.
+        self._drops = self._dropsEnd = 0
         self._lateness = lateness
         self._schedule = ProbeSchedule(settings.interval)
         self._target: Any = None
@@ -141,8 +87,8 @@ class Prober:
         # When the last fault was noted: probes that were sent before are lost by it.
         self._faultAt = -1
         self._failedLookups = 0
-        self._connection: _ProbeConnection | None = None
-        self._retired: deque[tuple[int, _ProbeConnection]] = deque()
+        self._connection: ProbeConnection | None = None
+        self._retired: deque[tuple[int, ProbeConnection]] = deque()
         self._next: IDelayedCall | None = None
         self._isOver = False
 
@@ -178,13 +124,9 @@ class Prober:
         """
         limit = readAt - self.settings.wait
         recent, counters = self._recent, self.counters
+        self._readDrops()
         while self._settled < recent.count and recent.sentAt(self._settled) <= limit:
-            took = recent.took(self._settled)
-            if not 0 <= took <= self.settings.wait:
-                took = -1
-                if recent.sentAt(self._settled) > self._faultAt:
-                    counters.reason = f"no reply in {seconds(self.settings.wait)}"
-            counters.settle(recent.sentAt(self._settled), took)
+            self._settle(recent.sentAt(self._settled), recent.took(self._settled))
             self._settled += 1
         while self._retired and self._retired[0][0] <= limit:
             self._retired.popleft()[1].end()
@@ -196,6 +138,30 @@ class Prober:
             counters.address = host.address
         elif self._making is None and self.monotonicNs() >= self._retryAt:
             self._makeTarget()
+
+    def _settle(self, sentAt: int, took: int) -> None:
+        """The wait of the next probe is over."""
+        if took < 0 and self._drops and self._settled < self._dropsEnd:
+            self._drops -= 1
+            self.counters.dropped += 1
+            return
+        if not 0 <= took <= self.settings.wait:
+            took = -1
+            if sentAt > self._faultAt:
+                self.counters.reason = f"no reply in {seconds(self.settings.wait)}"
+        self.counters.settle(sentAt, took)
+
+    def _readDrops(self) -> None:
+        """Find out which probes may have had a reply that the kernel dropped."""
+        if self._settled >= self._dropsEnd:
+            # What remains were no replies to probes, or further ones.
+            self._drops = 0
+        connections = [connection for _, connection in self._retired]
+        if self._connection is not None:
+            connections.append(self._connection)
+        if drops := sum(connection.newDrops() for connection in connections):
+            self._drops += drops
+            self._dropsEnd = self._recent.count
 
     # The target
 
@@ -250,10 +216,10 @@ class Prober:
             self._open()
 
     def _open(self) -> None:
-        connection = self._connection = _ProbeConnection(self, self._target, self.settings.wait)
+        connection = self._connection = ProbeConnection(self, self._target, self.settings.wait)
         connection.channel.open().addCallbacks(lambda _: self._opened(connection), self._notOpened)
 
-    def _opened(self, connection: _ProbeConnection) -> None:
+    def _opened(self, connection: ProbeConnection) -> None:
         channel, connection.address = connection.channel, self._target.address
         if channel.connecting.count:
             took = channel.connecting.maximum + channel.securing.maximum
@@ -265,7 +231,7 @@ class Prober:
         if not self._isOver:
             self._fail(describeFailure(failure))
 
-    def _send(self, connection: _ProbeConnection) -> None:
+    def _send(self, connection: ProbeConnection) -> None:
         probe = self.classifier.send(self.monotonicNs())
         if connection.channel.isBlocked:
             self.fault(NOT_READ)
@@ -286,7 +252,7 @@ class Prober:
         """Note why the probes without a reply will be lost."""
         self.counters.reason, self._faultAt = reason, self.monotonicNs()
 
-    def finished(self, connection: _ProbeConnection) -> None:
+    def finished(self, connection: ProbeConnection) -> None:
         """A connection is of no more use: close it, unless it is lost."""
         if connection is self._connection:
             self._connection = None

@@ -14,9 +14,10 @@ from tests.monitor.test_settings import settingsOf
 
 #: The metrics of every target, without the prefix, in the figures of :func:`monitorPage`.
 FIGURES = {
-    "sent_total": 3,
+    "sent_total": 7,
     "received_total": 1,
     "lost_total": 2,
+    "dropped_total": 4,
     "late_total": 10,
     "reordered_total": 11,
     "duplicate_total": 12,
@@ -41,7 +42,7 @@ def monitorPage() -> str:
             counters.settle(0, took)
         for number, kind in enumerate(("LATE", "REORDERED", "DUPLICATE", "CORRUPT", "FOREIGN")):
             counters.counts[OutcomeKind[kind]] = 10 + number
-        counters.failedLookups = 15
+        counters.failedLookups, counters.dropped = 15, 4
         counters.connecting.add(0.2)
         probers.append(Prober(Clock(), settingsOf(url), counters, histogram, lambda: 0, b"test"))
     return monitorMetrics(probers, histogram, histogram, Reload(True, 5.0)).decode()

@@ -153,6 +153,34 @@ class ProberTests(ProberTestCase):
         self.assertEqual(self.counters.reason, "refused: nothing listens there")
         self.assertEqual(len(self.target.channels), 1)
 
+    def test_dropped(self) -> None:
+        """Probes whose replies our receive buffer dropped are not lost; late replies are."""
+        self.target.answers = False
+        self.begin()
+        self.advance(3.5)
+        channel = self.target.channel
+        channel.drops = 2
+        self.advance(4)
+        counters = self.counters
+        self.assertEqual((self.figures(), counters.dropped), ((5, 0, 3), 2))
+        self.assertEqual(
+            (counters.bursts.length, counters.hour.rows(self.now())[-1][:2]), (3, (3, 3))
+        )
+        channel.wait = -3 * SECOND
+        channel.receiver.replyReceived(channel.sent[-1])
+        self.advance(3)
+        self.assertEqual((self.figures(), counters.dropped), ((8, 0, 6), 2))
+
+    def test_droppedDuplicates(self) -> None:
+        """A reply that was dropped although its probe has another one excuses no later loss."""
+        self.begin()
+        self.advance(3.5)
+        self.target.channel.drops = 2
+        self.advance(5)
+        self.target.answers = False
+        self.advance(5)
+        self.assertEqual((self.counters.lost > 0, self.counters.dropped), (True, 0))
+
     def test_notSent(self) -> None:
         """A probe that cannot be sent is lost, with the reason."""
         self.begin()

@@ -1,0 +1,81 @@
+"""
+A connection of a prober to its target.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import implementer
+
+from echoproto.measure.ping.channel import PingChannel
+from echoproto.targets.interfaces import IReplyReceiver
+
+if TYPE_CHECKING:
+    from echoproto.monitor.prober import Prober
+
+
+@implementer(IReplyReceiver)
+class ProbeConnection:
+    """
+    A connection, or a datagram port, with the probes that it has sent.
+
+    :param prober: has the classifier of its replies.
+    :param target: an :class:`~echoproto.targets.interfaces.ITarget`.
+    :param wait: nanoseconds to connect.
+    :ivar channel: sends them.
+    :ivar address: the address of the target when it was opened.
+    :ivar awaited: on a stream, the probes without a reply, in their order.
+    """
+
+    def __init__(self, prober: Prober, target: Any, wait: int) -> None:
+        self.channel = PingChannel(target, self, prober.reactor, wait)
+        self.awaited: deque[int] = deque()
+        self.address = ""
+        self.isRetired = False
+        self._prober = prober
+        self._dropped = 0
+
+    def send(self, sequence: int, probe: bytes) -> None:
+        """Send a probe; raises as :meth:`.IChannel.send` does."""
+        if self.channel.isOrdered:
+            self.awaited.append(sequence)
+        self.channel.send(probe)
+
+    def newDrops(self) -> int:
+        """Number of replies that our full receive buffer has dropped since the last call."""
+        before, self._dropped = self._dropped, self.channel.dropped
+        return self._dropped - before
+
+    def retire(self) -> bool:
+        """Send no more; returns whether it was closed, as no reply is awaited."""
+        self.isRetired = True
+        if self.awaited or not self.channel.isOrdered:
+            return False
+        self.channel.end(True)
+        return True
+
+    def end(self) -> None:
+        """Close it at once."""
+        self.channel.end(not self.awaited)
+
+    def replyReceived(self, reply: bytes) -> None:
+        """See :class:`.IReplyReceiver`."""
+        # In this order, so that a pause between the two cannot make a round trip too short.
+        waited = self.channel.waited
+        at = self._prober.monotonicNs() - waited
+        if not self.channel.isOrdered:
+            self._prober.classifier.receive(reply, at)
+            return
+        sequence = self.awaited.popleft() if self.awaited else None
+        self._prober.classifier.receiveFor(sequence, reply, at)
+        if not self.awaited and (self.isRetired or self._prober.settings.reconnect):
+            self._prober.finished(self)
+
+    def connectionLost(self, reason: str) -> None:
+        """See :class:`.IReplyReceiver`."""
+        if self.channel.lost():
+            self.awaited.clear()
+            self._prober.finished(self)
+        self._prober.fault(reason)
