@@ -19,7 +19,7 @@ import twisted
 
 import echoproto
 from echoproto.cli.declarations import CONTEXT
-from echoproto.cli.exitcodes import INTERRUPTED, LOCAL_ERROR, OK, complain
+from echoproto.cli.exitcodes import LOCAL_ERROR, OK, complain
 from echoproto.errors import StartupError
 
 if TYPE_CHECKING:
@@ -117,14 +117,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Run the command.
 
     :param arguments: the words after ``echoproto``; those of the process if ``None``.
-    :raise SystemExit: always, with the exit status.
+    :raise SystemExit: otherwise, with the exit status.
+    :raise KeyboardInterrupt: it was interrupted before the reactor handled signals.
     """
     _prepareStreams()
     try:
         raise SystemExit(run(sys.argv[1:] if arguments is None else arguments))
-    except KeyboardInterrupt:
-        # Before the reactor runs, which has a signal handler of its own.
-        raise SystemExit(INTERRUPTED) from None
     finally:
         _flushOutput()
 

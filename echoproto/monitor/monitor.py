@@ -107,6 +107,17 @@ class Monitor(Service):
         self._lastReload = Reload(True, self._wallClock())
         self._apply()
 
+    def logFigures(self) -> None:
+        """Log the figures of all targets so far, in one line."""
+        counters = [prober.counters for prober in self._probers.values()]
+        self._log.info(
+            "{sent} probes of {targets} targets: {lost} lost; {down} targets do not answer",
+            sent=sum(found.sent for found in counters),
+            targets=len(counters),
+            lost=sum(found.lost for found in counters),
+            down=sum(found.bursts.length > 0 for found in counters),
+        )
+
     def _apply(self) -> None:
         wanted = {settings.key: settings for settings in self._settings}
         for key in [key for key in self._probers if key not in wanted]:

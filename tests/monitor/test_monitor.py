@@ -55,6 +55,17 @@ class MonitorTests(ProberTestCase):
         self.monitor.stopService()
         self.assertEqual((self.monitor.ready(), self.monitor.notReadyReason()), (False, "stopping"))
 
+    def test_logFigures(self) -> None:
+        """The figures of all targets are logged in one line."""
+        self.begin()
+        self.clock.advance(10)
+        with capturedLogs() as logged:
+            self.monitor.logFigures()
+        [line] = map(formatEvent, logged)
+        self.assertRegex(
+            str(line), r"^\d+ probes of 2 targets: \d+ lost; \d targets do not answer$"
+        )
+
     def test_counted(self) -> None:
         """All targets are probed, at different times, and counted at each scrape."""
         self.begin()

@@ -121,6 +121,7 @@ class MonitorProgram(Service):
         Service.startService(self)
         self._machine.ignoreRotation()
         self._machine.onSignal(self._reactor, signal.SIGHUP, self._reload)
+        self._machine.onSignal(self._reactor, signal.SIGQUIT, self._monitor.logFigures)
         self._watchdog.start()
         self._monitor.startService()
         self._reactor.callWhenRunning(self._announce)

@@ -118,8 +118,10 @@ class MonitorProgramTests(CommandTestCase):
             for call, arguments, named in self.reactor.whenRunningHooks:
                 call(*arguments, **named)
             self.fake.signals[signal.SIGHUP]()
+            self.fake.signals[signal.SIGQUIT]()
         lines = [formatEvent(event) for event in logged]
         self.assertIn("probing 1 targets, 1 probes per second", lines)
+        self.assertIn("0 probes of 1 targets: 0 lost; 0 targets do not answer", lines)
         self.assertTrue(any(line.startswith("status is listening on tcp ") for line in lines))
         self.assertEqual(self.fake.calls, ["postponeStop", "ignoreRotation"])
         self.assertTrue(self.monitor.ready())
