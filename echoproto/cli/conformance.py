@@ -60,11 +60,9 @@ class ConformanceOptions(MeasurementOptions):
         return (self.carrier or ("udp" if self.allTargets[0].carrier == "udp" else "tcp"),)
 
 
-@command("conformance", ConformanceOptions, _EPILOG)
-def conformanceCommand(options: ConformanceOptions) -> int:
-    """Check whether an echo server conforms to RFC 862, whatever its clients do."""
-    from echoproto.cli.sessions.conformance import ConformanceSession, explainCheck, showChecks
-
-    if options.list:
-        return showChecks(options.carriers)
-    return explainCheck(options.explain) if options.explain else ConformanceSession(options).run()
+conformanceCommand = command(
+    "conformance",
+    ConformanceOptions,
+    "Check whether an echo server conforms to RFC 862, whatever its clients do.",
+    _EPILOG,
+)

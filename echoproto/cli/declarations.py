@@ -7,10 +7,9 @@ time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import field, fields
-from functools import wraps
-from typing import Any, TypeVar
+from importlib import import_module
+from typing import Any
 
 import click
 
@@ -19,8 +18,6 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
 CONNECTION_OPTIONS = "Connection options"
 OUTPUT_OPTIONS = "Output options"
-
-_Options = TypeVar("_Options")
 
 
 class GroupedCommand(click.Command):
@@ -83,29 +80,30 @@ def quietOption(text: str) -> Any:  # Any: a field of any type
     return option(OUTPUT_OPTIONS, "-q", is_flag=True, help=text)
 
 
-def command(
-    name: str, kind: type[_Options], epilog: str
-) -> Callable[[Callable[[_Options], int]], click.Command]:
+def command(name: str, kind: type[object], description: str, epilog: str) -> click.Command:
     """
-    Make a command of a function that has one parameter: the options, as one typed value.
+    The command that calls ``runNAME`` of ``echoproto.cli.sessions.NAME`` with its options.
+
+    That module is imported only then: help and completion must not wait for a measurement.
 
     :param kind: the dataclass of the options.
     """
 
-    def decorate(run: Callable[[_Options], int]) -> click.Command:
-        @wraps(run)
-        def callback(**values: object) -> int:
-            return run(kind(**values))
+    def run(**values: object) -> int:
+        options = kind(**values)
+        session = import_module(f"echoproto.cli.sessions.{name}")
+        status: int = getattr(session, f"run{name.capitalize()}")(options)
+        return status
 
-        # Any: a dataclass.
-        known: Any = kind
-        parameters = [field.metadata["make"](field.name) for field in fields(known)]
-        make = click.command(
-            name, GroupedCommand, params=parameters, epilog=epilog, context_settings=CONTEXT
-        )
-        return make(callback)
-
-    return decorate
+    known: Any = kind  # a dataclass
+    return GroupedCommand(
+        name,
+        callback=run,
+        params=[field.metadata["make"](field.name) for field in fields(known)],
+        help=description,
+        epilog=epilog,
+        context_settings=CONTEXT,
+    )
 
 
 def optionValues(options: Any) -> dict[str, Any]:  # Any: a dataclass, and values for JSON

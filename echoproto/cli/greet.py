@@ -58,9 +58,9 @@ class GreetOptions(TargetOptions):
         return os.fsencode(self.message)
 
 
-@command("greet", GreetOptions, _EPILOG)
-def greetCommand(options: GreetOptions) -> int:
-    """Send one greeting to a greeting server, and print the reply."""
-    from echoproto.cli.sessions.greet import GreetSession
-
-    return GreetSession(options).run()
+greetCommand = command(
+    "greet",
+    GreetOptions,
+    "Send one greeting to a greeting server, and print the reply.",
+    _EPILOG,
+)

@@ -155,9 +155,9 @@ class LoadOptions(EventOptions):
         return (self.sendTime or 0) // self.stepTime
 
 
-@command("load", LoadOptions, _EPILOG)
-def loadCommand(options: LoadOptions) -> int:
-    """Load an echo server over many connections, and time every exchange."""
-    from echoproto.cli.sessions.load import LoadSession
-
-    return LoadSession(options).run()
+loadCommand = command(
+    "load",
+    LoadOptions,
+    "Load an echo server over many connections, and time every exchange.",
+    _EPILOG,
+)

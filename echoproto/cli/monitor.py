@@ -69,9 +69,9 @@ class MonitorOptions:
         return self.files[0]
 
 
-@command("monitor", MonitorOptions, _EPILOG)
-def monitorCommand(options: MonitorOptions) -> int:
-    """Probe many echo servers for as long as it runs, and serve the figures for Prometheus."""
-    from echoproto.cli.sessions.monitor import checkFile, runMonitor
-
-    return checkFile(options) if options.check else runMonitor(options)
+monitorCommand = command(
+    "monitor",
+    MonitorOptions,
+    "Probe many echo servers for as long as it runs, and serve the figures for Prometheus.",
+    _EPILOG,
+)

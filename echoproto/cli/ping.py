@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -135,10 +136,20 @@ class PingOptions(EventOptions):
         """See :class:`.TargetOptions`."""
         return self.targetFile
 
+    @property
+    def isQuiet(self) -> bool:
+        """Whether text has no line for each probe."""
+        return self.quiet or self.flood or self.summary
 
-@command("ping", PingOptions, _EPILOG)
-def pingCommand(options: PingOptions) -> int:
-    """Probe echo servers (RFC 862): round trips, loss, reordering and damage."""
-    from echoproto.cli.sessions.ping import PingSession
+    @property
+    def stamp(self) -> str:
+        """The time now, as it is shown before a line; empty if it is not shown."""
+        return f"[{time.time():.6f}] " if self.timestamps else ""
 
-    return PingSession(options).run()
+
+pingCommand = command(
+    "ping",
+    PingOptions,
+    "Probe echo servers (RFC 862): round trips, loss, reordering and damage.",
+    _EPILOG,
+)

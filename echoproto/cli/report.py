@@ -10,9 +10,7 @@ from functools import partial
 import click
 
 from echoproto.cli.declarations import OUTPUT_OPTIONS, argument, command, option, outputOption
-from echoproto.cli.exitcodes import LOCAL_ERROR, complain
 from echoproto.cli.options import AssertionOptions, OutputOptions
-from echoproto.errors import ReportError
 
 _option = partial(option, "Report options")
 _output = partial(option, OUTPUT_OPTIONS)
@@ -62,13 +60,9 @@ class ReportOptions(AssertionOptions, OutputOptions):
             raise click.UsageError("--merge makes one result, but --compare needs two")
 
 
-@command("report", ReportOptions, _EPILOG)
-def reportCommand(options: ReportOptions) -> int:
-    """Read saved results: show, merge, compare and plot them."""
-    from echoproto.cli.sessions.report import printSchema, report
-
-    try:
-        return printSchema(options) if options.schema else report(options)
-    except ReportError as error:
-        complain(f"echoproto report: {error}")
-        return LOCAL_ERROR
+reportCommand = command(
+    "report",
+    ReportOptions,
+    "Read saved results: show, merge, compare and plot them.",
+    _EPILOG,
+)

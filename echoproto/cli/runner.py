@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import signal
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
@@ -18,12 +20,59 @@ from echoproto.cli.output import LineOutput
 from echoproto.targets.failures import describeFailure
 
 if TYPE_CHECKING:
+    from echoproto.cli.options import TargetOptions
     from echoproto.cli.progress import ProgressBar
-    from echoproto.cli.sessions.session import Session
     from echoproto.measure.measurement import Measurement
+
+_Measurement = TypeVar("_Measurement")
+_Result = TypeVar("_Result")
 
 #: Seconds between two drawings of the progress bar, each of which takes 0.3 ms.
 REFRESH_INTERVAL = 0.25
+
+
+class Session(ABC, Generic[_Measurement, _Result]):
+    """
+    One run of a command.
+
+    :cvar command: name of the command.
+    :ivar options: those of the command.
+    :ivar target: its target, the first if there are several.
+    :ivar hasBar: whether its progress is shown on a terminal.
+    :ivar runner: runs it.
+    """
+
+    command: ClassVar[str]
+    hasBar = False
+    runner: MeasurementRunner
+
+    def __init__(self, options: TargetOptions) -> None:
+        self.options = options
+        self.target = options.allTargets[0]
+
+    def run(self) -> int:
+        """Run it on the reactor, with its output on the standard output; returns the status."""
+        self.runner = MeasurementRunner(self, sys.stdout)
+        return self.runner.run()
+
+    @abstractmethod
+    def prepare(self, reactor: IReactorTime) -> Deferred[_Measurement]:
+        """Prepare the measurement, which the runner starts."""
+
+    def begin(self, measurement: _Measurement, reactor: IReactorTime) -> None:
+        """Called before the measurement starts."""
+
+    def share(self, measurement: _Measurement) -> float:
+        """How much is done, from 0 to 1."""
+        return 0.0
+
+    @abstractmethod
+    def figures(self, measurement: _Measurement) -> Iterable[str]:
+        """The figures so far, for Ctrl-\\ (SIGQUIT) and the progress bar."""
+
+    @abstractmethod
+    def show(self, result: _Result) -> int:
+        """Write the result; returns the exit status."""
 
 
 class MeasurementRunner:

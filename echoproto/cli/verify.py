@@ -59,9 +59,9 @@ class VerifyOptions(MeasurementOptions):
         return None if self.duration else self.length or (1 << 20 if isUDP else 64 << 20)
 
 
-@command("verify", VerifyOptions, _EPILOG)
-def verifyCommand(options: VerifyOptions) -> int:
-    """Send a known stream to an echo server, and compare every byte of the echo."""
-    from echoproto.cli.sessions.verify import VerifySession
-
-    return VerifySession(options).run()
+verifyCommand = command(
+    "verify",
+    VerifyOptions,
+    "Send a known stream to an echo server, and compare every byte of the echo.",
+    _EPILOG,
+)

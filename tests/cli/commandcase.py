@@ -9,10 +9,15 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.cli import greet
+from echoproto.cli.declarations import command
 from echoproto.cli.main import run
+from echoproto.cli.options import EventOptions
+from echoproto.cli.sessions import greet as sessions
 from echoproto.reactors import install
 from echoproto.testing import DatagramWire, StreamPair, endpointTo
 
@@ -68,6 +73,19 @@ class BrokenPipe(io.StringIO):
 
     def write(self, text: str) -> int:
         raise BrokenPipeError
+
+
+class Counting:
+    """A measurement whose result is a number."""
+
+    def __init__(self) -> None:
+        self.result: Deferred[int] = Deferred()
+
+    def start(self) -> None:
+        self.result.callback(5)
+
+    def stop(self) -> None:
+        """It has ended already."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +154,14 @@ class CommandTestCase(SynchronousTestCase):
             pair.client.abortConnection()
             pair.pump()
         return Ended(status, output.getvalue(), errors.getvalue())
+
+    def ran(self, kind: Any, *words: str) -> Ended:
+        """How a command ends that makes such a session."""
+        self.command = "greet"
+        self.patch(greet, "greetCommand", command("greet", EventOptions, "", ""))
+        self.patch(sessions, "runGreet", lambda options: kind(options).run())
+        self.newReactor()
+        return self.ended(*words)
 
     def assertRefused(self, message: str, *words: str) -> None:
         """The command prints one error line with the message, no output, and is status 2."""

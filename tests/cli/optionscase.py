@@ -7,33 +7,37 @@ from typing import Any
 import click
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.cli.declarations import command
+from echoproto.cli.sessions import conformance, greet, load, monitor, ping, verify
+
+_SESSIONS = {
+    "conformance": conformance,
+    "greet": greet,
+    "load": load,
+    "monitor": monitor,
+    "ping": ping,
+    "verify": verify,
+}
+
 
 class OptionsTestCase(SynchronousTestCase):
     """
-    A test case that parses options, and runs the command with a session that does nothing.
+    A test case that parses options, and runs nothing.
 
-    :cvar module: the module of the subcommand.
     :cvar command: the subcommand.
     """
 
     command: click.Command
 
-    def parsed(self, session: Any, name: str, *words: str) -> Any:
-        """
-        The options with which the command makes its session.
-
-        :param session: the module of the session.
-        :param name: its class.
-        """
+    def parsed(self, *words: str) -> Any:
+        """The options with which the command is run."""
         found: list[Any] = []
-
-        class NoSession:
-            def __init__(self, options: Any) -> None:
-                found.append(options)
-
-            def run(self) -> int:
-                return 5
-
-        self.patch(session, name, NoSession)
-        self.assertEqual(self.command.main(list(words), standalone_mode=False), 5)
+        name = str(self.command.name)
+        self.patch(_SESSIONS[name], f"run{name.capitalize()}", found.append)
+        self.command.main(list(words), standalone_mode=False)
         return found[0]
+
+    def parsedAs(self, kind: type[object], *words: str) -> Any:
+        """The options of a command that has these."""
+        self.command = command("greet", kind, "Keep the options.", "The end.")
+        return self.parsed(*words)

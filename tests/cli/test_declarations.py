@@ -15,6 +15,7 @@ from echoproto.cli.declarations import (
     quietOption,
 )
 from echoproto.cli.paramtypes import PATTERN
+from tests.cli.optionscase import OptionsTestCase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +36,8 @@ class GroupedCommandTests(SynchronousTestCase):
         Options stand under their titles, in the order in which they are declared, those that
         commands share last. The long name is that of the field unless there is another one.
         """
-
-        @command("x", GroupedOptions, "The end.")
-        def makeNothing(options: GroupedOptions) -> int:
-            """Does nothing."""
-            return 0
-
-        output = CliRunner().invoke(makeNothing, ["--help"]).output
+        nothing = command("x", GroupedOptions, "Does nothing.", "The end.")
+        output = CliRunner().invoke(nothing, ["--help"]).output
         self.assertIn(
             """Does nothing.
 
@@ -74,18 +70,10 @@ class PlainOptions:
     data: bytes = option("First", type=PATTERN, default=b"\0\xff")
 
 
-class OptionValuesTests(SynchronousTestCase):
+class OptionValuesTests(OptionsTestCase):
     def test_values(self) -> None:
         """The options in effect are plain values by their long names, without labels."""
-        found: list[PlainOptions] = []
-
-        @command("x", PlainOptions, "The end.")
-        def keep(options: PlainOptions) -> int:
-            """Keep the options."""
-            found.append(options)
-            return 3
-
-        self.assertEqual(keep.main(["a", "b", "--label", "c"], standalone_mode=False), 3)
+        options = self.parsedAs(PlainOptions, "a", "b", "--label", "c")
         self.assertEqual(
-            optionValues(found[0]), {"words": ["a", "b"], "output": "text", "data": "00ff"}
+            optionValues(options), {"words": ["a", "b"], "output": "text", "data": "00ff"}
         )

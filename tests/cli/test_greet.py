@@ -5,7 +5,6 @@ import os
 import click
 
 from echoproto.cli.greet import greetCommand
-from echoproto.cli.sessions import greet
 from echoproto.protocols.greeting import CLIENT_GREETING
 from tests.cli.optionscase import OptionsTestCase
 
@@ -15,11 +14,11 @@ class GreetOptionsTests(OptionsTestCase):
 
     def test_greeting(self) -> None:
         """The greeting is the usual one, or the bytes that were typed."""
-        self.assertEqual(self.parsed(greet, "GreetSession", "lab1").greeting, CLIENT_GREETING)
+        self.assertEqual(self.parsed("lab1").greeting, CLIENT_GREETING)
         typed = os.fsdecode(b"caf\xe9")
-        self.assertEqual(self.parsed(greet, "GreetSession", "-m", typed).greeting, b"caf\xe9")
+        self.assertEqual(self.parsed("-m", typed).greeting, b"caf\xe9")
 
     def test_empty(self) -> None:
         """An empty greeting is an error."""
         with self.assertRaisesRegex(click.UsageError, "an empty --message has no reply"):
-            self.parsed(greet, "GreetSession", "-m", "", "lab1")
+            self.parsed("-m", "", "lab1")

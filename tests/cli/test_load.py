@@ -5,7 +5,6 @@ import time
 import click
 
 from echoproto.cli.load import loadCommand
-from echoproto.cli.sessions import load
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.units import SECOND
 from tests.cli.optionscase import OptionsTestCase
@@ -22,11 +21,11 @@ class LoadOptionsTests(OptionsTestCase):
             (("-c", "5"), None),
             (("-c", "5", "-z", "2s"), 2 * SECOND),
         ):
-            self.assertEqual(self.parsed(load, "LoadSession", *words).sendTime, expected)
+            self.assertEqual(self.parsed(*words).sendTime, expected)
 
     def test_share(self) -> None:
         """A share is numbered from 0; it must have a connection and a message."""
-        self.assertEqual(self.parsed(load, "LoadSession", "--share", "2/3").share, (2, 3))
+        self.assertEqual(self.parsed("--share", "2/3").share, (2, 3))
         for words, message in (
             (("--share", "3/3"), "invalid share '3/3'"),
             (("--share", "auto"), "invalid share 'auto'"),
@@ -34,25 +33,23 @@ class LoadOptionsTests(OptionsTestCase):
             (("--share", "0/5", "-c", "4"), "fewer connections or messages than 5"),
         ):
             with self.assertRaisesRegex(click.UsageError, message):
-                self.parsed(load, "LoadSession", *words)
+                self.parsed(*words)
 
     def test_startAt(self) -> None:
         """A load may begin late, unless its end is past."""
-        self.assertEqual(
-            self.parsed(load, "LoadSession", "--start-at", "@1", "-c", "5").start_at, SECOND
-        )
+        self.assertEqual(self.parsed("--start-at", "@1", "-c", "5").start_at, SECOND)
         with self.assertRaisesRegex(click.UsageError, "that load has ended .* s ago"):
-            self.parsed(load, "LoadSession", "--start-at", "@1")
+            self.parsed("--start-at", "@1")
         with self.assertRaisesRegex(click.UsageError, "invalid time 'noon'"):
-            self.parsed(load, "LoadSession", "--start-at", "noon")
-        later = self.parsed(load, "LoadSession", "--start-at", "+1h").start_at
+            self.parsed("--start-at", "noon")
+        later = self.parsed("--start-at", "+1h").start_at
         self.assertGreater(later, time.time_ns())
 
     def test_ramp(self) -> None:
         """Rising rates have ten steps of ten seconds by default."""
-        options = self.parsed(load, "LoadSession", "--rate", "1k..50k")
+        options = self.parsed("--rate", "1k..50k")
         self.assertEqual((options.steps, options.sendTime), (10, 100 * SECOND))
-        options = self.parsed(load, "LoadSession", "--rate", "1..5", "--step", "2s", "-z", "6s")
+        options = self.parsed("--rate", "1..5", "--step", "2s", "-z", "6s")
         self.assertEqual((options.steps, options.stepTime), (3, 2 * SECOND))
         for words, message in (
             (("--rate", "5..1"), "invalid range of rates '5..1'"),
@@ -62,7 +59,7 @@ class LoadOptionsTests(OptionsTestCase):
             (("--rate", "1..5", "-z", "15s"), "--duration must be two or more times --step"),
         ):
             with self.assertRaisesRegex(click.UsageError, message):
-                self.parsed(load, "LoadSession", *words)
+                self.parsed(*words)
 
     def test_contradictions(self) -> None:
         """Options that contradict each other are an error."""
@@ -74,4 +71,4 @@ class LoadOptionsTests(OptionsTestCase):
             (("--assert", "jitter<1ms"), "jitter is not measured"),
         ):
             with self.assertRaisesRegex(click.UsageError, message):
-                self.parsed(load, "LoadSession", *words)
+                self.parsed(*words)

@@ -4,10 +4,8 @@ import socket
 from dataclasses import dataclass
 
 import click
-from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.declarations import (
-    command,
     option,
     optionValues,
 )
@@ -15,6 +13,7 @@ from echoproto.cli.options import EventOptions
 from echoproto.measure.assertions import parseAssertion
 from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.target import Target
+from tests.cli.optionscase import OptionsTestCase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,25 +31,16 @@ class PatternOptions(EventOptions):
     pattern: bytes = option("First", type=bytes, default=b"\0\xff")
 
 
-class CommandTests(SynchronousTestCase):
-    def parsed(self, *words: str, kind: type[EventOptions] = EventOptions) -> EventOptions:
+class CommandTests(OptionsTestCase):
+    def options(self, *words: str, kind: type[EventOptions] = EventOptions) -> EventOptions:
         """The options of a command that is called with these words."""
-        found: list[EventOptions] = []
-
-        @command("x", kind, "The end.")
-        def keep(options: EventOptions) -> int:
-            """Keep the options."""
-            found.append(options)
-            return 3
-
-        self.assertEqual(keep.main(list(words), standalone_mode=False), 3)
-        self.assertEqual((keep.help, keep.epilog), ("Keep the options.", "The end."))
-        return found[0]
+        found: EventOptions = self.parsedAs(kind, *words)
+        return found
 
     def test_options(self) -> None:
         """A command gets its options as one value."""
         self.assertEqual(
-            self.parsed("lab1", "--assert", "p99<5ms", "--out", "x", "--label", "site=roof"),
+            self.options("lab1", "--assert", "p99<5ms", "--out", "x", "--label", "site=roof"),
             EventOptions(
                 targets=(Target("tcp://lab1:12345", "tcp", "lab1"),),
                 ipv4=False,
@@ -73,14 +63,14 @@ class CommandTests(SynchronousTestCase):
                 labels=(("site", "roof"),),
             ),
         )
-        self.assertEqual(self.parsed("-o", "json").output, "json")
-        self.assertRaises(click.BadParameter, self.parsed, "-o", "xml")
+        self.assertEqual(self.options("-o", "json").output, "json")
+        self.assertRaises(click.BadParameter, self.options, "-o", "xml")
 
     def test_values(self) -> None:
         """The options in effect are plain values by their long names, without labels."""
         words = ("-4", "lab1", "--assert", "p99<5ms", "--label", "site=roof")
         self.assertEqual(
-            optionValues(self.parsed(*words, kind=PatternOptions)),
+            optionValues(self.options(*words, kind=PatternOptions)),
             {
                 "targets": ["tcp://lab1:12345"],
                 "ipv4": True,
@@ -107,36 +97,36 @@ class CommandTests(SynchronousTestCase):
     def test_assertions(self) -> None:
         """An assertion about a value that the command does not measure names those that it has."""
         words = ("--assert", "late<1")
-        self.assertEqual(self.parsed(*words).assertions[0].name, "late")
+        self.assertEqual(self.options(*words).assertions[0].name, "late")
         with self.assertRaises(click.UsageError) as raised:
-            self.parsed(*words, kind=SeveralOptions)
+            self.options(*words, kind=SeveralOptions)
         self.assertIn("--assert 'late<1': late is not measured", raised.exception.message)
         self.assertIn("reordered, foreign)", raised.exception.message)
 
     def test_connect(self) -> None:
         """The connection options make a ConnectOptions."""
-        self.assertEqual(self.parsed().connect, ConnectOptions())
+        self.assertEqual(self.options().connect, ConnectOptions())
         words = ("-6", "-I", "::1", "--ca", "x.pem", "--insecure")
         self.assertEqual(
-            self.parsed(*words).connect, ConnectOptions(socket.AF_INET6, "::1", "x.pem", False)
+            self.options(*words).connect, ConnectOptions(socket.AF_INET6, "::1", "x.pem", False)
         )
         secured = ("--cert", "c.pem", "--key", "k.pem", "--servername", "lab1", "--alpn", "echo")
         self.assertEqual(
-            self.parsed(*secured, "--alpn", "h2").connect,
+            self.options(*secured, "--alpn", "h2").connect,
             ConnectOptions(
                 certFile="c.pem", keyFile="k.pem", serverName="lab1", alpn=("echo", "h2")
             ),
         )
         packets = ("--interface", "lo", "--tos", "ef", "--ttl", "3", "--dont-fragment")
         self.assertEqual(
-            self.parsed(*packets).connect,
+            self.options(*packets).connect,
             ConnectOptions(interface="lo", tos=184, ttl=3, dontFragment=True),
         )
         with self.assertRaisesRegex(click.UsageError, "--key needs --cert"):
-            self.parsed("--key", "k.pem")
-        self.assertEqual(self.parsed("--ipv4").connect.family, socket.AF_INET)
+            self.options("--key", "k.pem")
+        self.assertEqual(self.options("--ipv4").connect.family, socket.AF_INET)
         with self.assertRaisesRegex(click.UsageError, "-4 cannot be used with -6"):
-            self.parsed("-4", "-6")
+            self.options("-4", "-6")
 
     def test_targets(self) -> None:
         """
@@ -146,9 +136,9 @@ class CommandTests(SynchronousTestCase):
         lab = Target("tcp://lab1:7", "tcp", "lab1", 7)
         other = Target("tcp:lab2:7", "endpoint", path="tcp:lab2:7")
         both = ("tcp://lab1:7", "--endpoint", "tcp:lab2:7")
-        self.assertEqual(self.parsed(*both, kind=SeveralOptions).allTargets, [lab, other])
-        self.assertEqual(self.parsed("--endpoint", "tcp:lab2:7").allTargets, [other])
+        self.assertEqual(self.options(*both, kind=SeveralOptions).allTargets, [lab, other])
+        self.assertEqual(self.options("--endpoint", "tcp:lab2:7").allTargets, [other])
         with self.assertRaisesRegex(click.UsageError, "missing TARGET"):
-            self.parsed().allTargets  # noqa: B018 - it raises
+            self.options().allTargets  # noqa: B018 - it raises
         with self.assertRaisesRegex(click.UsageError, "too many targets"):
-            self.parsed(*both).allTargets  # noqa: B018 - it raises
+            self.options(*both).allTargets  # noqa: B018 - it raises

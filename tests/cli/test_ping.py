@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from echoproto.cli.ping import pingCommand
-from echoproto.cli.sessions import ping
 from echoproto.measure.api import DEFAULT_SIZE
 from tests.cli.optionscase import OptionsTestCase
 
@@ -15,13 +14,13 @@ class PingOptionsTests(OptionsTestCase):
 
     def test_size(self) -> None:
         """A probe has as many bytes as one of the API."""
-        self.assertEqual(self.parsed(ping, "PingSession", "lab1", "lab2").size, DEFAULT_SIZE)
+        self.assertEqual(self.parsed("lab1", "lab2").size, DEFAULT_SIZE)
 
     def test_targets(self) -> None:
         """The targets of a file follow those of the command line."""
         path = Path(self.mktemp())
         path.write_text("lab2  # the second\n\nudp://lab3:7\n")
-        options = self.parsed(ping, "PingSession", "--targets", str(path), "lab1")
+        options = self.parsed("--targets", str(path), "lab1")
         self.assertEqual(
             [target.text for target in options.allTargets],
             ["tcp://lab1:12345", "tcp://lab2:12345", "udp://lab3:7"],
@@ -37,4 +36,15 @@ class PingOptionsTests(OptionsTestCase):
             ),
         ):
             with self.assertRaisesRegex(click.UsageError, message):
-                self.parsed(ping, "PingSession", *words)
+                self.parsed(*words)
+
+    def test_quiet(self) -> None:
+        """Text has no line for each probe with --quiet, --flood or --summary."""
+        for words, isQuiet in (((), False), (("-q",), True), (("--flood",), True)):
+            self.assertEqual(self.parsed(*words, "lab1").isQuiet, isQuiet)
+        self.assertTrue(self.parsed("--summary", "lab1").isQuiet)
+
+    def test_stamp(self) -> None:
+        """With -D a line begins with the time."""
+        self.assertRegex(self.parsed("-D", "lab1").stamp, r"^\[\d+\.\d{6}\] $")
+        self.assertEqual(self.parsed("lab1").stamp, "")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import redirect_stderr
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.interfaces import IReactorTime
 
 from echoproto.cli.output import opened
-from echoproto.cli.runner import MeasurementRunner
+from echoproto.cli.runner import MeasurementRunner, Session
 from echoproto.errors import TargetError
 from echoproto.targets.target import Target
-from tests.cli.commandcase import BrokenPipe, CommandTestCase, RunningReactor, Terminal
+from tests.cli.commandcase import BrokenPipe, CommandTestCase, Counting, RunningReactor, Terminal
 
 #: Erases the bar: shows the cursor, moves it up, and erases the line (ECMA-48: CUU, EL).
 ERASED = "\x1b[?25h\r\x1b[1A\x1b[2K"
@@ -34,6 +36,22 @@ class StoppableMeasurement:
     def stop(self) -> None:
         if not self.result.called:
             self.result.callback("stopped")
+
+
+class PlainSession(Session[Counting, int]):
+    """Prints the number."""
+
+    command = "count"
+
+    def prepare(self, reactor: IReactorTime) -> Deferred[Counting]:
+        return succeed(Counting())
+
+    def figures(self, measurement: Counting) -> Iterable[str]:
+        return ("counting",)
+
+    def show(self, result: int) -> int:
+        self.runner.write([f"{result} of {self.target.text}"])
+        return 3
 
 
 class FakeSession:
@@ -337,3 +355,12 @@ class MeasurementRunnerTests(CommandTestCase):
         runner: MeasurementRunner = self.made(status=5, begin=lambda *_: runner.write(["heading"]))
         status = runner.run()
         self.assertEqual((status, runner.interrupted, self.reactor.turns), (5, True, 1))
+
+
+class SessionTests(CommandTestCase):
+    def test_plain(self) -> None:
+        """A session writes to the standard output, and has no progress by default."""
+        ended = self.ran(PlainSession, "lab1")
+        self.assertEqual((ended.status, ended.lines), (3, ["5 of tcp://lab1:12345"]))
+        session = PlainSession.__new__(PlainSession)
+        self.assertEqual(session.share(Counting()), 0.0)

@@ -29,6 +29,13 @@ from echoproto.report.text import checkRows, conformanceLine
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 
+def runConformance(options: ConformanceOptions) -> int:
+    """Run the checks, or show what they are; returns the exit status."""
+    if options.list:
+        return showChecks(options.carriers)
+    return explainCheck(options.explain) if options.explain else ConformanceSession(options).run()
+
+
 class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceResult]):
     """Shows a table of the checks, and their counts."""
 

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from echoproto.cli.exitcodes import NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.greet import GreetOptions
-from echoproto.cli.sessions.session import Session
+from echoproto.cli.runner import Session
 from echoproto.client.greeting import greet, greetDatagram
 from echoproto.escape import escaped
 from echoproto.targets.endpoints import makeTarget
@@ -21,6 +21,11 @@ from echoproto.targets.failures import tlsHint
 from echoproto.targets.stream import StreamTarget
 from echoproto.targets.udp import UDPTarget
 from echoproto.units import SECOND
+
+
+def runGreet(options: GreetOptions) -> int:
+    """Run it; returns the exit status."""
+    return GreetSession(options).run()
 
 
 class GreetSession(Session["_Greeting", bytes]):

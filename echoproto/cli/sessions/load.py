@@ -40,6 +40,11 @@ _Load = LoadGenerator | LoadWorkerPool
 OTHER_DESCRIPTORS = 32
 
 
+def runLoad(options: LoadOptions) -> int:
+    """Run it; returns the exit status."""
+    return LoadSession(options).run()
+
+
 class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
     """Shows intervals of a second, then the whole load."""
 

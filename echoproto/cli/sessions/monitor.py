@@ -46,7 +46,9 @@ def checkFile(options: MonitorOptions) -> int:
 
 
 def runMonitor(options: MonitorOptions) -> int:
-    """Probe until stopped; returns the exit status."""
+    """Probe until stopped, or check the file; returns the exit status."""
+    if options.check:
+        return checkFile(options)
     load = partial(loadSettings, options.file)
     settings, listener = load(), statusListener(options.status)
     if listener.layers.proxy is not None:

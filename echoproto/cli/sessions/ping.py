@@ -7,8 +7,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -18,10 +18,10 @@ from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK,
 from echoproto.cli.output import Values
 from echoproto.cli.ping import PingOptions
 from echoproto.cli.sessions.session import ReportedSession, failedAssertions
-from echoproto.cli.sessions.targetping import TargetPing
+from echoproto.cli.sessions.targetping import PingEvent, TargetPing
 from echoproto.measure.api import PingPlan, PingResult
 from echoproto.measure.ping.payload import ProbePayload
-from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
+from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.report.documents.ping import pingDocument, pingFigures, probeValues
 from echoproto.report.text import outcomeLine, pingLine, pingSummary
 from echoproto.units import SECOND
@@ -34,19 +34,9 @@ FLOOD_INTERVAL = 10_000_000
 SETTLING_TIME = 10_000_000
 
 
-@dataclass(frozen=True)
-class PingEvent:
-    """
-    The outcome of a probe.
-
-    :ivar target: the name of the server.
-    :ivar at: nanoseconds from the start to when the probe was sent; for a foreign reply, to when
-        it was received.
-    """
-
-    target: str
-    at: int
-    outcome: ProbeOutcome
+def runPing(options: PingOptions) -> int:
+    """Run it; returns the exit status."""
+    return PingSession(options).run()
 
 
 class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]]):
@@ -77,7 +67,8 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         )
         self.result: Deferred[list[PingResult]] = Deferred()
         self._pings = [
-            TargetPing(self, target, index) for index, target in enumerate(options.allTargets)
+            TargetPing(self, options, target, self.plan, self.session, partial(self._delay, index))
+            for index, target in enumerate(options.allTargets)
         ]
         # When the first probe of the first target is sent, were it the first to be ready.
         self._firstAt: int | None = None
@@ -114,7 +105,7 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         for ping in self._pings:
             ping.stop()
 
-    def delay(self, index: int) -> int:
+    def _delay(self, index: int) -> int:
         """
         Nanoseconds until a target is probed. They are spread over the interval, as the round trips
         of probes that are sent at the same instant grow with their number.
@@ -126,25 +117,6 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
             self._firstAt = now + settling - offset
         wait = settling if self.plan.adaptive else self._firstAt + offset - now
         return wait if wait > 0 else wait % interval
-
-    def received(self, target: str, outcome: ProbeOutcome) -> None:
-        """Write the outcome of a probe."""
-        at = time.monotonic_ns() if outcome.sentAt is None else outcome.sentAt
-        self.write(PingEvent(target, at - self.startedAt, outcome))
-
-    def unanswered(self, target: str, sequence: int) -> None:
-        """Write that a probe has no reply when the next one is sent."""
-        line = f"{self._stamp}{target}: seq={sequence + 1} no reply yet"
-        self.runner.write(self.writer.heading(line))
-
-    @property
-    def _stamp(self) -> str:
-        return f"[{time.time():.6f}] " if self.options.timestamps else ""
-
-    @property
-    def isQuiet(self) -> bool:
-        """Whether text has no line for each probe."""
-        return self.options.quiet or self.options.flood or self.options.summary
 
     def figures(self, measurement: PingSession) -> Iterator[str]:
         """A line for each target."""
@@ -177,8 +149,8 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
     def eventLines(self, event: PingEvent) -> Iterable[str]:
         """See :class:`.ResultView`."""
         isUsual = event.outcome.kind in (OutcomeKind.REPLY, OutcomeKind.LOST)
-        if not (self.options.summary or (self.isQuiet and isUsual)):
-            yield f"{self._stamp}{outcomeLine(event.target, event.outcome)}"
+        if not (self.options.summary or (self.options.isQuiet and isUsual)):
+            yield f"{self.options.stamp}{outcomeLine(event.target, event.outcome)}"
 
     def resultLines(self, result: Sequence[PingResult]) -> Iterable[str]:
         """See :class:`.ResultView`."""

@@ -35,6 +35,15 @@ from echoproto.report.schema import jsonSchema
 from echoproto.report.table import certaintyNotes, comparisonColumns, resultColumns, sides
 
 
+def runReport(options: ReportOptions) -> int:
+    """Show the files, or a schema; returns the exit status."""
+    try:
+        return printSchema(options) if options.schema else report(options)
+    except ReportError as error:
+        complain(f"echoproto report: {error}")
+        return LOCAL_ERROR
+
+
 @dataclass(frozen=True)
 class ReportContent:
     """What a report shows: the results, or their comparisons if there are any."""

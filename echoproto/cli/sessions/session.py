@@ -1,23 +1,19 @@
 """
-What :class:`~echoproto.cli.runner.MeasurementRunner` runs: the base of the runs of all commands.
+The base of the runs that write a result in several formats.
 """
 
 from __future__ import annotations
 
-import sys
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
-
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from echoproto.cli.declarations import optionValues
-from echoproto.cli.options import MeasurementOptions, TargetOptions
+from echoproto.cli.options import MeasurementOptions
 from echoproto.cli.output import ResultView, ResultWriter, opened
-from echoproto.cli.runner import MeasurementRunner
+from echoproto.cli.runner import MeasurementRunner, Session
 
 if TYPE_CHECKING:
     from echoproto.measure.assertions import Assertion
@@ -26,50 +22,6 @@ if TYPE_CHECKING:
 _Measurement = TypeVar("_Measurement")
 _Event = TypeVar("_Event")
 _Result = TypeVar("_Result")
-
-
-class Session(ABC, Generic[_Measurement, _Result]):
-    """
-    One run of a command.
-
-    :cvar command: name of the command.
-    :ivar options: those of the command.
-    :ivar target: its target, the first if there are several.
-    :ivar hasBar: whether its progress is shown on a terminal.
-    :ivar runner: runs it.
-    """
-
-    command: ClassVar[str]
-    hasBar = False
-    runner: MeasurementRunner
-
-    def __init__(self, options: TargetOptions) -> None:
-        self.options = options
-        self.target = options.allTargets[0]
-
-    def run(self) -> int:
-        """Run it on the reactor, with its output on the standard output; returns the status."""
-        self.runner = MeasurementRunner(self, sys.stdout)
-        return self.runner.run()
-
-    @abstractmethod
-    def prepare(self, reactor: IReactorTime) -> Deferred[_Measurement]:
-        """Prepare the measurement, which the runner starts."""
-
-    def begin(self, measurement: _Measurement, reactor: IReactorTime) -> None:
-        """Called before the measurement starts."""
-
-    def share(self, measurement: _Measurement) -> float:
-        """How much is done, from 0 to 1."""
-        return 0.0
-
-    @abstractmethod
-    def figures(self, measurement: _Measurement) -> Iterable[str]:
-        """The figures so far, for Ctrl-\\ (SIGQUIT) and the progress bar."""
-
-    @abstractmethod
-    def show(self, result: _Result) -> int:
-        """Write the result; returns the exit status."""
 
 
 class ReportedSession(

@@ -4,16 +4,20 @@ The probing of one of the targets of ``echoproto ping``.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from echoproto.cli.ping import PingOptions
+from echoproto.cli.sessions.session import ReportedSession
 from echoproto.conformance.safety import isPrivate
 from echoproto.errors import TargetError
-from echoproto.measure.api import PingResult, preparePing
+from echoproto.measure.api import PingPlan, PingResult, preparePing
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.statistics import ProbeOutcome
@@ -21,39 +25,68 @@ from echoproto.targets.failures import describeFailure
 from echoproto.targets.host import HostTarget
 from echoproto.targets.target import Target
 
-if TYPE_CHECKING:
-    from echoproto.cli.sessions.ping import PingSession
+
+@dataclass(frozen=True)
+class PingEvent:
+    """
+    The outcome of a probe.
+
+    :ivar target: the name of the server.
+    :ivar at: nanoseconds from the start to when the probe was sent; for a foreign reply, to when
+        it was received.
+    """
+
+    target: str
+    at: int
+    outcome: ProbeOutcome
 
 
 class TargetPing:
     """
     The probing of one of the targets.
 
+    :param session: shows its probes.
+    :param options: those of the command.
+    :param target: the target.
+    :param plan: when to send.
+    :param identity: of the session, in the probes.
+    :param delay: returns the nanoseconds until the first probe.
     :ivar pinger: probes it, once it is prepared.
     """
 
-    def __init__(self, session: PingSession, target: Target, index: int) -> None:
+    def __init__(
+        self,
+        session: ReportedSession[Any, PingEvent, Any],
+        options: PingOptions,
+        target: Target,
+        plan: PingPlan,
+        identity: bytes,
+        delay: Callable[[], int],
+    ) -> None:
         self.target = target
         self.pinger: Pinger | None = None
         self._session = session
-        self._index = index
+        self._options = options
+        self._plan = plan
+        self._identity = identity
+        self._delay = delay
         self._preparing: Deferred[Pinger]
         # As shown.
         self._name, self._address = target.text, ""
 
     def run(self, reactor: IReactorTime) -> Deferred[PingResult | None]:
         """Prepare and probe it; fires with ``None`` if that failed."""
-        options = self._session.options
+        options = self._options
         self._preparing = preparePing(
             reactor,
             self.target,
-            self._session.plan,
+            self._plan,
             size=options.size,
             pattern=options.pattern,
             # The targets of a flood are checked by their addresses, which must stay the same.
             connect=replace(options.connect, numeric=options.numeric, lookAgain=not options.flood),
             onReply=self._received,
-            session=self._session.session,
+            session=self._identity,
         )
         return self._preparing.addCallback(self._begin).addErrback(self._failed)
 
@@ -65,15 +98,15 @@ class TargetPing:
             self.pinger.stop()
 
     def _begin(self, pinger: Pinger) -> Deferred[PingResult]:
-        if self._session.options.flood:
+        if self._options.flood:
             self._checkFlood(pinger.target)
-        if self._session.options.outstanding and not self._session.isQuiet:
-            pinger.onUnanswered = lambda sequence: self._session.unanswered(self._name, sequence)
+        if self._options.outstanding and not self._options.isQuiet:
+            pinger.onUnanswered = self._unanswered
         self.pinger = pinger
         self._showTarget(pinger)
         # Code runs faster the second time: not at the cost of the first probe.
         ProbePayload(bytes(4), pinger.target.size).encode(0, 0)
-        pinger.start(self._session.delay(self._index))
+        pinger.start(self._delay())
         return pinger.result
 
     def _checkFlood(self, target: HostTarget) -> None:
@@ -91,14 +124,20 @@ class TargetPing:
         self._name, self._address = found.name, found.address
         isNew = found.address and found.address not in found.name
         shown = f" ({found.address})" if isNew else ""
-        heading = f"ECHO {found.name}{shown}, {found.size} bytes"
-        if not self._session.options.summary:
-            self._session.runner.write(self._session.writer.heading(heading))
+        if not self._options.summary:
+            self._write(f"ECHO {found.name}{shown}, {found.size} bytes")
+
+    def _write(self, line: str) -> None:
+        self._session.runner.write(self._session.writer.heading(line))
 
     def _received(self, outcome: ProbeOutcome) -> None:
         if self.pinger is not None and self.pinger.target.address != self._address:
             self._showTarget(self.pinger)
-        self._session.received(self._name, outcome)
+        at = time.monotonic_ns() if outcome.sentAt is None else outcome.sentAt
+        self._session.write(PingEvent(self._name, at - self._session.startedAt, outcome))
+
+    def _unanswered(self, sequence: int) -> None:
+        self._write(f"{self._options.stamp}{self._name}: seq={sequence + 1} no reply yet")
 
     def _failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):

@@ -26,6 +26,11 @@ from echoproto.units import SECOND
 _Verifier = StreamVerifier | DatagramVerifier
 
 
+def runVerify(options: VerifyOptions) -> int:
+    """Run it; returns the exit status."""
+    return VerifySession(options).run()
+
+
 class VerifySession(ReportedSession[_Verifier, Fault, VerifyResult]):
     """Shows faults as they are found, then the summary."""
 

@@ -3,47 +3,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-import click
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
-from echoproto.cli.declarations import command
 from echoproto.cli.options import EventOptions
 from echoproto.cli.output import Values
-from echoproto.cli.sessions.session import ReportedSession, Session, failedAssertions
+from echoproto.cli.sessions.session import ReportedSession, failedAssertions
 from echoproto.measure.assertions import parseAssertion
-from tests.cli.commandcase import CommandTestCase, Ended
-
-
-class Counting:
-    """A measurement whose result is a number."""
-
-    def __init__(self) -> None:
-        self.result: Deferred[int] = Deferred()
-
-    def start(self) -> None:
-        self.result.callback(5)
-
-    def stop(self) -> None:
-        """It has ended already."""
-
-
-class PlainSession(Session[Counting, int]):
-    """Prints the number."""
-
-    command = "count"
-
-    def prepare(self, reactor: IReactorTime) -> Deferred[Counting]:
-        return succeed(Counting())
-
-    def figures(self, measurement: Counting) -> Iterable[str]:
-        return ("counting",)
-
-    def show(self, result: int) -> int:
-        self.runner.write([f"{result} of {self.target.text}"])
-        return 3
+from tests.cli.commandcase import CommandTestCase, Counting
 
 
 class CountSession(ReportedSession[Counting, str, int]):
@@ -83,27 +51,7 @@ class CheckedSession(CountSession):
         return failedAssertions(self.options.assertions, {"sent": result})
 
 
-class SessionTests(CommandTestCase):
-    def ran(self, kind: Any, *words: str) -> Ended:
-        """How a command ends that makes such a session."""
-
-        @command("greet", EventOptions, "")
-        def run(options: EventOptions) -> int:
-            status: int = kind(options).run()
-            return status
-
-        self.command = "greet"
-        self.patch(click.Group, "resolve_command", lambda *_: ("greet", run, list(words)))
-        self.newReactor()
-        return self.ended()
-
-    def test_plain(self) -> None:
-        """A session writes to the standard output, and has no progress by default."""
-        ended = self.ran(PlainSession, "lab1")
-        self.assertEqual((ended.status, ended.lines), (3, ["5 of tcp://lab1:12345"]))
-        session = PlainSession.__new__(PlainSession)
-        self.assertEqual(session.share(Counting()), 0.0)
-
+class ReportedSessionTests(CommandTestCase):
     def test_reported(self) -> None:
         """A result has events and a form, and may be written to a file."""
         ended = self.ran(CountSession, "lab1")
