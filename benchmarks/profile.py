@@ -51,7 +51,7 @@ def main() -> None:
 def _serve(reactor: Any, datagrams: bool) -> int:
     from echoproto.protocols.admission import DatagramAdmission
     from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
-    from echoproto.transports.udp import listenDatagrams
+    from echoproto.transports.datagramreactor import listenDatagrams
 
     if datagrams:
         admission = DatagramAdmission(reactor.seconds, 1e9)

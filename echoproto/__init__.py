@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from echoproto.protocols.stream import StreamProtocol
     from echoproto.protocols.streamfactory import StreamFactory
     from echoproto.protocols.timeouts import Timeouts
+    from echoproto.transports.datagramreactor import listenDatagrams
     from echoproto.transports.proxyheader import ProxyProtocolVersion
     from echoproto.transports.proxyprotocol import ProxyProtocolFactory
-    from echoproto.transports.udp import DatagramPort, listenDatagrams
+    from echoproto.transports.udp import DatagramPort
 
 __version__ = "0.1.0"
 
@@ -102,7 +103,7 @@ _HOMES = {
     "connectEcho": "echoproto.client",
     "connectEchoDatagram": "echoproto.client",
     "greet": "echoproto.client",
-    "listenDatagrams": "echoproto.transports.udp",
+    "listenDatagrams": "echoproto.transports.datagramreactor",
 }
 
 

@@ -26,7 +26,7 @@ from echoproto.server.config.parser import parseDatagrams
 from echoproto.server.signals import ignoreRotation, onSignal, postponeStop
 from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort
 from echoproto.server.systemd import adoptDatagrams, adoptStream
-from echoproto.transports.udp import listenDatagrams
+from echoproto.transports.datagramreactor import listenDatagrams
 from echoproto.transports.unix import prepareUNIXPort
 
 _log = Logger()

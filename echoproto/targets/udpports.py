@@ -16,8 +16,8 @@ from twisted.internet.protocol import DatagramProtocol
 from echoproto.errors import ConnectionClosed
 from echoproto.targets.clientsocket import setClientOptions
 from echoproto.targets.connectoptions import ConnectOptions
+from echoproto.transports.datagramreactor import listenDatagrams
 from echoproto.transports.receivebuffer import enlargeReceiveBuffer
-from echoproto.transports.udp import listenDatagrams
 
 
 class UnconnectedUDPChannel(DatagramProtocol):

@@ -17,7 +17,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
 from echoproto.addresses import MAX_IPV6_DATAGRAM, maxDatagram
-from echoproto.transports.udp import IReactorDatagrams
+from echoproto.transports.datagramreactor import IReactorDatagrams
 
 #: The first port that is picked for port 0.
 FIRST_PICKED_PORT = 50_000

@@ -1,39 +1,34 @@
 """
 A UDP port that receives whole datagrams and answers from the address that they were sent to.
 
-:class:`DatagramPort` runs any ``DatagramProtocol``; :func:`listenDatagrams` is
-    ``reactor.listenUDP`` with this port.
+:class:`DatagramPort` runs any ``DatagramProtocol``; :mod:`echoproto.transports.datagramreactor`
+opens one.
 
 On a wildcard socket the kernel sends from the address that routing prefers, and a client that used
 another address drops the reply. RFC 1122 section 4.1.3.5: a "request/response application that uses
 UDP should use a source address for the response that is the same as the specific destination
 address of the request". So the kernel reports the destination of each datagram (``IP_PKTINFO``,
 ip(7); ``IPV6_RECVPKTINFO``, RFC 3542 section 6), and the reply is sent with it. On other systems
-than Linux the kernel chooses. The other options of the socket are in
-:mod:`echoproto.transports.serversocket`.
+than Linux the kernel chooses.
 """
 
 from __future__ import annotations
 
 import socket
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
 from errno import EAGAIN, EWOULDBLOCK
 from os import strerror
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.error import CannotListenError, InvalidAddressError
-from twisted.internet.interfaces import IListeningPort, IReactorFDSet
+from twisted.internet.error import InvalidAddressError
+from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import Interface
 
-from echoproto.addresses import MAX_IPV6_DATAGRAM, datagramAddress
+from echoproto.addresses import MAX_IPV6_DATAGRAM
 from echoproto.errors import errnoName
 from echoproto.protocols.datagram import IDatagramEcho
 from echoproto.reactors.transports import READ_DIRECTLY
@@ -47,13 +42,8 @@ from echoproto.transports.pktinfo import (
     enablePacketInfo,
     replySource,
 )
-from echoproto.transports.receivebuffer import droppedDatagrams
-from echoproto.transports.serversocket import (
-    bindSocket,
-    boundAddress,
-    setServerOptions,
-    socketAddress,
-)
+from echoproto.transports.scopedport import ScopedPort
+from echoproto.transports.serversocket import boundAddress, socketAddress
 
 #: Datagrams handled in one turn of the reactor. The stock port counts bytes, so that empty
 #: datagrams never end its turn.
@@ -68,18 +58,16 @@ def _isNumeric(host: str) -> bool:
     return isIPAddress(host) or isIPv6Address(host) or host == "<broadcast>"
 
 
-class DatagramPort(Port):
+class DatagramPort(ScopedPort):
     """
     Twisted's UDP port with these differences: a write while a datagram is being received leaves
     from the address that the datagram was sent to; a turn ends after :data:`DATAGRAMS_PER_TURN`
-    datagrams; errors are counted and never close the port. Its own IPv6 sockets accept IPv6 only.
-    On a connected port an error reported by the network (ICMP) calls the protocol's
-    ``connectionRefused``.
+    datagrams; errors are counted and never close the port. On a connected port an error reported by
+    the network (ICMP) calls the protocol's ``connectionRefused``.
 
     ``datagramReceived`` is called with the whole address, for IPv6 with flow and scope, because a
     reply to a link-local address needs it.
 
-    :ivar setOptions: sets the options of its own socket.
     :ivar networkError: while ``connectionRefused`` is called, the errno that the network reported,
         or 0 if that is unknown.
     :ivar receiveErrors: failed receives and dropped datagrams so far, by name of the errno or
@@ -101,7 +89,6 @@ class DatagramPort(Port):
         reactor: IReactorFDSet | None = None,
     ) -> None:
         Port.__init__(self, port, proto, interface, maxPacketSize, reactor)
-        self.setOptions: Callable[[socket.socket], None] = setServerOptions
         self.networkError = 0
         self.receiveErrors: Counter[str] = Counter()
         self._replySource: list[Ancillary] = []
@@ -110,65 +97,23 @@ class DatagramPort(Port):
         # The address that the port is bound to, packed; and whether a datagram has shown that it is
         # a host's, not a group's.
         self._bound = b""
-        self._oneAddress = False
-        self._others: DatagramPort | None = None
+        self._destinationKnown = False
         self._batches: BatchEcho | None = None
         # Whether the last turn had several datagrams: a lone one costs less without a batch.
         self._isBusy = False
-        self._droppedBefore = 0
 
     def startListening(self) -> None:
-        """
-        Listen, on a socket of its own unless it was given one.
-
-        :raise CannotListenError: the address cannot be bound.
-        """
-        if cast(Any, self)._preexistingSocket is None:
-            cast(Any, self)._preexistingSocket = self._boundSocket()
-        self._droppedBefore = droppedDatagrams(cast(Any, self)._preexistingSocket)
-        Port.startListening(self)
+        """See :class:`ScopedPort`."""
+        super().startListening()
         self._bound = boundAddress(self.socket)
         self._useBatches()
 
-    def droppedDatagrams(self) -> int:
-        """
-        Number of datagrams that the kernel has dropped since the port began to listen, because its
-        receive buffer was full or their checksum was wrong.
-        """
-        # The kernel counts since the socket was made, in 32 bits.
-        return droppedDatagrams(self.socket) - self._droppedBefore & 0xFFFF_FFFF
-
     def _useBatches(self) -> None:
         """Answer in batches, if the protocol and the system permit."""
-        batch = datagramBatch(self.socket.family, not self._oneAddress)
+        batch = datagramBatch(self.socket.family, not self._destinationKnown)
         permitted = IDatagramEcho.providedBy(self.protocol) and not self._connectedAddr
         if batch is not None and permitted and self.maxPacketSize >= MAX_IPV6_DATAGRAM:
             self._batches = BatchEcho(self.protocol, batch, self.receiveErrors)
-
-    def _boundSocket(self) -> socket.socket:
-        try:
-            with ExitStack() as unlessBound:
-                made = unlessBound.enter_context(self.createInternetSocket())
-                # Not the stock port's bind(), which drops the scope of a link-local address.
-                bindSocket(made, self.interface, self.port)
-                unlessBound.pop_all()
-        except OSError as error:
-            raise CannotListenError(self.interface, self.port, error) from error
-        return made
-
-    def getHost(self) -> IPv4Address | IPv6Address:
-        """The address that it is bound to, with its scope if it is link-local."""
-        return datagramAddress(self.socket.getsockname())
-
-    def createInternetSocket(self) -> socket.socket:
-        """
-        A socket with the options of this port; called by the stock port before it binds.
-        """
-        made: socket.socket = super().createInternetSocket()
-        if made.family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        self.setOptions(made)
-        return made
 
     def doRead(self) -> None:
         """Receive waiting datagrams, at most those of one turn; called by the reactor."""
@@ -177,7 +122,7 @@ class DatagramPort(Port):
                 self._isBusy = self._batches.takeTurn(self.socket.fileno()) > 1
             else:
                 self._answering = not self._connectedAddr
-                self._takeHere() if self._oneAddress else self._takeAnywhere()
+                self._readBound() if self._destinationKnown else self._readWildcard()
         except OSError as error:
             if error.errno not in (EAGAIN, EWOULDBLOCK):
                 self._failed(error)
@@ -186,22 +131,22 @@ class DatagramPort(Port):
         finally:
             self._answering = False
 
-    def _takeHere(self) -> None:
+    def _readBound(self) -> None:
         """A turn of a port with one address, at half the cost of asking for each destination."""
-        receive, hear = self.socket.recvfrom, self.protocol.datagramReceived
+        receive, deliver = self.socket.recvfrom, self.protocol.datagramReceived
         turn = 0
         while turn < self.maxThroughput:
             self._isBusy = turn > 1
             turn += 1
             datagram, addr = receive(MAX_IPV6_DATAGRAM)
             try:
-                hear(datagram, addr)
+                deliver(datagram, addr)
             except Exception:  # noqa: BLE001 - as above
                 self._log.failure("a datagram protocol failed")
 
-    def _takeAnywhere(self) -> None:
+    def _readWildcard(self) -> None:
         """A turn of a port that must ask for the destination of each datagram."""
-        receive, hear = self.socket.recvmsg, self.protocol.datagramReceived
+        receive, deliver = self.socket.recvmsg, self.protocol.datagramReceived
         turn = 0
         while turn < self.maxThroughput:
             self._isBusy = turn > 1
@@ -214,7 +159,7 @@ class DatagramPort(Port):
             if ancillary != self._ancillary and not self._noteDestination(ancillary):
                 continue
             try:
-                hear(datagram, addr)
+                deliver(datagram, addr)
             except Exception:  # noqa: BLE001 - as above
                 self._log.failure("a datagram protocol failed")
 
@@ -233,44 +178,15 @@ class DatagramPort(Port):
             and self.maxPacketSize >= MAX_IPV6_DATAGRAM
             and self._bound in destinations(ancillary)
         ):
-            self._oneAddress = True
+            self._destinationKnown = True
             enablePacketInfo(self.socket, 0)
             self._useBatches()
         return True
 
     def connect(self, host: str, port: int) -> None:
-        """See ``IUDPTransport``; with the scope of a link-local address."""
-        if not isIPAddress(host) and not isIPv6Address(host):
-            raise InvalidAddressError(host, "connect() takes numeric addresses, not names")
-        # The stock port would pass a scope of 0, which replaces that in the address.
-        self.socket.connect(socketAddress(host, port, self.addressFamily))
-        cast(Any, self)._connectedAddr = (host, port)
+        """See :class:`ScopedPort`."""
+        super().connect(host, port)
         self._batches = None
-
-    def reportOthers(self, report: Callable[[bytes, tuple[Any, ...]], None] | None) -> None:
-        """
-        Report datagrams from other addresses than the one that the port is connected to, of which
-        the kernel gives it none: a second socket on the same local port receives them.
-
-        :param report: called with each datagram and its source; ``None`` to stop. If the second
-            socket cannot be opened, nothing is reported.
-        """
-        others, self._others = self._others, None
-        if others is not None:
-            others.stopListening()
-        if report is not None:
-            host, port = self.socket.getsockname()[:2]
-            others = _OthersPort(port, _Reporter(report), host, reactor=self.reactor)
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(CannotListenError):
-                others.startListening()
-                self._others = others
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-
-    def stopListening(self) -> Any:
-        """See ``IListeningPort``."""
-        self.reportOthers(None)
-        return Port.stopListening(self)
 
     def _failed(self, error: OSError) -> None:
         self.receiveErrors[f"receive {errnoName(error)}"] += 1
@@ -305,7 +221,7 @@ class DatagramPort(Port):
         """
         # A reply uses the address of its request; other callers may pass anything.
         if self._answering:
-            if self._oneAddress:
+            if self._destinationKnown:
                 self.socket.sendto(datagram, addr)
             else:
                 self.socket.sendmsg((datagram,), self._replySource, 0, addr)
@@ -320,55 +236,3 @@ class DatagramPort(Port):
 
 
 READ_DIRECTLY.add(DatagramPort)
-
-
-class _OthersPort(DatagramPort):
-    """A second port with the local port of another one."""
-
-    def createInternetSocket(self) -> socket.socket:
-        made = super().createInternetSocket()
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return made
-
-
-class _Reporter(DatagramProtocol):
-    noisy = False
-    datagramReceived: Any
-
-    def __init__(self, report: Callable[[bytes, tuple[Any, ...]], None]) -> None:
-        self.datagramReceived = report
-
-
-class IReactorDatagrams(Interface):
-    """
-    A reactor with its own kind of port instead of :class:`DatagramPort`, for example in memory.
-    """
-
-    def listenDatagrams(port: int, protocol: DatagramProtocol, interface: str) -> IListeningPort:
-        """See :func:`listenDatagrams`."""
-
-
-def listenDatagrams(
-    reactor: Any,
-    port: int,
-    protocol: DatagramProtocol,
-    interface: str = "",
-    setOptions: Callable[[socket.socket], None] = setServerOptions,
-) -> IListeningPort:
-    """
-    Listen for datagrams, as ``reactor.listenUDP`` does, on a :class:`DatagramPort`.
-
-    :param reactor: any reactor of Twisted with file descriptors, or an :class:`IReactorDatagrams`.
-    :param port: port number; 0 picks one.
-    :param interface: the numeric address to bind; empty for all IPv4 addresses, ``::`` for all
-        IPv6.
-    :param setOptions: sets the options of the socket before it is bound; a port in memory has none.
-    :raise twisted.internet.error.CannotListenError: the address cannot be bound.
-    """
-    if IReactorDatagrams.providedBy(reactor):
-        own: IListeningPort = reactor.listenDatagrams(port, protocol, interface)
-        return own
-    made: Any = DatagramPort(port, protocol, interface, reactor=reactor)
-    made.setOptions = setOptions
-    made.startListening()
-    return cast(IListeningPort, made)

@@ -31,8 +31,8 @@ from echoproto.transports.udp import DatagramPort
 from tests.hostile.figures import Figures
 from tests.loopback.program import PATIENCE, ROOT, Program, connected, datagramSocket, environment
 from tests.loopback.test_datagrams import exchanged
+from tests.transports.fakeudpsocket import PEER, FakeSocket, FakeSocketPort
 from tests.transports.test_pktinfo import pktinfo
-from tests.transports.test_udp import PEER, FakeSocket, FakeSocketPort
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 

@@ -9,7 +9,7 @@ from twisted.internet.udp import Port
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.testing import Datagram, DatagramWire, MemoryDatagramPort
-from echoproto.transports.udp import listenDatagrams
+from echoproto.transports.datagramreactor import listenDatagrams
 
 
 class Recording(DatagramProtocol):
