@@ -283,9 +283,9 @@ class SecuredTransport(DirectTransport):
         if IHalfCloseableProtocol.providedBy(self.protocol):
             try:
                 self.protocol.writeConnectionLost()
-            except BaseException:  # noqa: BLE001 - the stock transport does the same
+            except BaseException as error:  # noqa: BLE001 - the stock transport does the same
                 log.err()
-                return CONNECTION_LOST
+                return error
         return CONNECTION_DONE if ended and self._inputEnded else None
 
     def _endOutput(self) -> bool:
@@ -381,9 +381,10 @@ def secureSocket(
     else:
         transport.fileno = transport.socket.fileno
         plain.close()
+        # Before the protocol's code, which may raise.
+        transport.startReading()
     protocol.makeConnection(transport)
     if why is None:
-        transport.startReading()
         # A client sends first.
         why = transport.doRead()
     if why:

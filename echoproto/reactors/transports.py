@@ -55,19 +55,15 @@ class DirectTransport(tcp.Connection):
         self.streamingProducer = self.producerPaused = False
 
     def write(self, data: bytes) -> None:
-        """
-        Queue ``data`` until the turn ends.
-
-        A streaming producer is paused by the write that finds the queue full, not by the one that
-        fills it: the queue may be empty when the turn ends, and pausing a socket costs two system
-        calls.
-        """
+        """Queue ``data`` until the event or the turn ends."""
         if (
             type(data) is bytes
             and data
             and not self.dataBuffer
-            and (self.producer is None or self.streamingProducer)
-            and self._tempDataLen <= self.bufferSize
+            and (
+                self.producer is None
+                or (self.streamingProducer and self._tempDataLen + len(data) <= self.bufferSize)
+            )
             and self.connected
             and not self.TLS
             and not self._writeDisconnected
@@ -132,10 +128,10 @@ class DirectTransport(tcp.Connection):
         return self._postLoseConnection()
 
     def _sendQueue(self) -> None:
-        """Send a new queue. A single piece is not copied, however large."""
-        queue = self._tempDataBuffer
-        data = queue[0] if len(queue) == 1 else b"".join(queue)
-        queue.clear()
+        """Send a new queue."""
+        # Python does not copy a single piece of bytes; a piece of another type may change later.
+        data = b"".join(self._tempDataBuffer)
+        self._tempDataBuffer.clear()
         self._tempDataLen = 0
         self._send(data)
 
@@ -187,6 +183,12 @@ class DirectTransport(tcp.Connection):
             return CONNECTION_LOST
         return super()._dataReceived(data)
 
+    def abortConnection(self) -> None:
+        """See ``IAbortableTransport``; what is written from now on is not sent."""
+        super().abortConnection()
+        # As the stock transport replaces doRead() and doWrite().
+        self.flush = lambda: None  # type: ignore[method-assign]
+
     def connectionLost(self, reason: Failure) -> None:
         """See ``FileDescriptor``."""
         super().connectionLost(reason)
@@ -199,7 +201,8 @@ class DirectStream(DirectTransport):
 
     def doRead(self) -> Any:
         """Receive once, call the protocol, send its reply."""
-        size = self._receiveSize
+        # An application may limit a receive, as on the stock transport.
+        size = self._receiveSize if self.bufferSize == RECEIVE_SIZE else self.bufferSize
         try:
             data = self.socket.recv(size)
         except OSError as error:

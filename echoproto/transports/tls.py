@@ -161,6 +161,8 @@ class TLSStream(Protocol):
 
     def write(self, data: bytes) -> None:
         """Send ``data``; dropped after the end of output."""
+        if not isinstance(data, bytes):
+            raise TypeError("Data must be bytes")
         if self._outputEnded or self._closeNotifySent or self._isLost or not data:
             return
         if self._isSecured:
@@ -215,7 +217,7 @@ class TLSStream(Protocol):
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """See ``IConsumer``; it produces when the handshake is complete."""
-        if self._isLost:
+        if self._isLost or (self.disconnecting and self._closeNotifySent):
             producer.stopProducing()
             return
         self._producer, self._isStreaming = producer, streaming

@@ -143,7 +143,7 @@ class SocketTests(OnSockets):
         self.assertNotIn("closeNotify", self.client.events)
 
     def test_failingAtItsEnd(self) -> None:
-        """An exception at the end of output is logged, and the connection is lost."""
+        """An exception at the end of output is logged, and ends the connection."""
 
         class FailingAtItsEnd(RecordingProtocol):
             def writeConnectionLost(self) -> None:
@@ -153,7 +153,7 @@ class SocketTests(OnSockets):
         served.link.loseWriteConnection()
         self.pair.pump()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertTrue(served.reason and served.reason.check(ConnectionLost))
+        self.assertTrue(served.reason and served.reason.check(ZeroDivisionError))
 
     def test_oneRecordPerTurn(self) -> None:
         """A peer with many small records does not hold the reactor."""
@@ -393,6 +393,25 @@ class ConnectionTests(TurnTestCase):
             self.assertEqual(protocol.events[-3:], ["writeLost", "readLost", "lost"])
             port.stopListening()
             self.turn()
+
+    def test_exceptionAtTheBeginning(self) -> None:
+        """An exception in connectionMade of a server is logged, and the connection is served."""
+
+        class FailingAtItsBeginning(RecordingProtocol):
+            def connectionMade(self) -> None:
+                super().connectionMade()
+                raise ZeroDivisionError
+
+        port = self.serve(behaviour.SingleFactory(served := FailingAtItsBeginning()))
+        self.connectTo(port, protocol := RecordingProtocol())
+        self.turnUntil(lambda: protocol.events)
+        protocol.link.write(b"data")
+        self.turnUntil(lambda: served.received)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        protocol.link.abortConnection()
+        self.turnUntil(lambda: protocol.reason)
+        port.stopListening()
+        self.turn()
 
     def test_nothingRemains(self) -> None:
         """Connections leave neither descriptors nor objects, and no cycles of references."""

@@ -122,17 +122,19 @@ class WriteTests(TurnTestCase):
         self.receive(peer, 10_000_005)
         self.assertEqual(producer.calls, ["pause", "resume"])
 
-    def test_pausedInTheTurn(self) -> None:
-        """A push producer that writes on is paused in the same turn, and resumed after it."""
+    def test_pausedByTheWrite(self) -> None:
+        """The write that exceeds the limit pauses a push producer; it is resumed after the turn."""
         recorder, _peer = self.adopt()
         producer = RecordingProducer()
         recorder.transport.registerProducer(producer, True)
-        recorder.transport.write(bytes(65_537))
+        recorder.transport.write(bytes(65_536))
         self.assertEqual(producer.calls, [])
         recorder.transport.write(b"x")
         self.assertEqual(producer.calls, ["pause"])
         self.turn()
         self.assertEqual(producer.calls, ["pause", "resume"])
+        recorder.transport.write(bytes(65_537))
+        self.assertEqual(producer.calls, ["pause", "resume", "pause"])
 
     def test_pullProducer(self) -> None:
         """A pull producer is resumed when its data has been sent."""
@@ -191,6 +193,16 @@ class WriteTests(TurnTestCase):
         recorder.reason.trap(ConnectionAborted)
         with self.assertRaises(ConnectionResetError):
             peer.recv(10)
+
+    def test_writtenAfterAbort(self) -> None:
+        """Data written after abortConnection is discarded, also if the turn ends before it."""
+        for family in (socket.AF_INET, socket.AF_UNIX):
+            recorder, _peer = self.adopt(family)
+            recorder.transport.abortConnection()
+            recorder.transport.write(b"after")
+            with sends(recorder.transport) as patched:
+                self.reactor.doIteration(0)
+            self.assertEqual(sent(patched), [])
 
     def test_abortedInEvent(self) -> None:
         """Data written together with abortConnection in dataReceived is discarded."""
@@ -360,6 +372,14 @@ class ReadTests(TurnTestCase):
         self.turnUntil(lambda: sum(map(len, recorder.pieces)) == 20_000_000)
         self.send(peer, b"short")
         self.assertEqual(recorder.transport._receiveSize, RECEIVE_SIZE)
+
+    def test_bufferSize(self) -> None:
+        """An application that sets ``bufferSize`` receives at most as much at once."""
+        recorder, peer = self.adopt()
+        recorder.transport.bufferSize = 1000
+        peer.send(bytes(2500))
+        self.turnUntil(lambda: len(recorder.pieces) == 3)
+        self.assertEqual([len(piece) for piece in recorder.pieces], [1000, 1000, 500])
 
     def test_nothingThere(self) -> None:
         """A receive without data keeps the connection; one that fails loses it."""

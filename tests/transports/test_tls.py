@@ -582,6 +582,16 @@ class InMemoryTests(TLSTestCase):
             self.pair.step()
         self.assertEqual(producer.events[0], "resume")
 
+    def test_producerAfterwards(self) -> None:
+        """A producer registered after loseConnection is stopped, and the connection closes."""
+        for isStreaming in (True, False):
+            served = self.serve(RecordingProtocol())
+            served.link.loseConnection()
+            served.link.registerProducer(producer := RecordingProducer(), isStreaming)
+            self.pair.pump()
+            self.assertEqual(producer.events, ["stop"])
+            self.assertClosed()
+
     def test_lateProducer(self) -> None:
         """A producer that is registered after the end is stopped."""
         served = self.serve(RecordingProtocol())
@@ -864,6 +874,18 @@ class ClosingTests(TLSTestCase):
         self.assertIsInstance(self.pair.server.closed, ConnectionAborted)
         self.assertTrue(served.reason and served.reason.check(ConnectionAborted))
         self.assertEqual((self.client.received, self.client.events), (b"", ["lost"]))
+
+    def test_notBytes(self) -> None:
+        """Other types than bytes raise TypeError, before the handshake and at the end too."""
+        self.connect(SingleFactory(served := RecordingProtocol()))
+        for isOver in (False, False, True):
+            for data in (bytearray(b"data"), memoryview(b"data"), "text", None):
+                with self.assertRaises(TypeError):
+                    served.link.write(data)
+            self.pair.pump()
+            if not isOver:
+                served.link.write(b"data")
+        self.assertEqual(self.client.received, b"datadata")
 
     def test_callsAfterwards(self) -> None:
         """After the connection is closed, calls of the transport have no effect."""
