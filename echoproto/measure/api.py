@@ -49,7 +49,8 @@ from echoproto.measure.verify.datagrams import (
 )
 from echoproto.measure.verify.integrity import Fault, IntegrityChecker
 from echoproto.measure.verify.pattern import PatternStream
-from echoproto.measure.verify.verifier import StreamVerifier, VerifyResult
+from echoproto.measure.verify.streams import StreamVerifier
+from echoproto.measure.verify.verifier import Verifier, VerifyResult
 from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.endpoints import makeTarget
 from echoproto.targets.target import Target, parseTarget
@@ -148,7 +149,7 @@ def prepareVerify(
     connect: ConnectOptions | None = None,
     onFault: Callable[[Fault], None] = lambda fault: None,
     monotonicNs: Callable[[], int] = time.monotonic_ns,
-) -> Deferred[StreamVerifier | DatagramVerifier]:
+) -> Deferred[Verifier]:
     """
     Prepare to verify an echo server.
 
@@ -162,9 +163,8 @@ def prepareVerify(
     :param connect: options of the connection.
     :param onFault: called with each fault.
     :param monotonicNs: a monotonic clock, in nanoseconds.
-    :return: fires with a :class:`~echoproto.measure.verify.verifier.StreamVerifier` or, on UDP, a
-        :class:`~echoproto.measure.verify.datagrams.DatagramVerifier`, to be started. Fails as
-        :func:`preparePing` does.
+    :return: fires with a :class:`~echoproto.measure.verify.verifier.Verifier`, to be started.
+        Fails as :func:`preparePing` does.
     :raise ValueError: the target is invalid.
     """
     pattern = PatternStream(int.from_bytes(os.urandom(4), "big") if seed is None else seed)

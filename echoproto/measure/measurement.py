@@ -19,7 +19,7 @@ class Measurement(Protocol[R]):
     A measurement that is ready to start.
 
     :class:`~.ping.pinger.Pinger`, :class:`~.load.generator.LoadGenerator`,
-    :class:`~.load.workers.LoadWorkerPool`, :class:`~.verify.verifier.StreamVerifier` and
+    :class:`~.load.workers.LoadWorkerPool`, :class:`~.verify.verifier.Verifier` and
     :class:`~echoproto.conformance.runner.ConformanceRunner` provide it.
     """
 

@@ -13,7 +13,8 @@ from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.measure.measurement import Measurement, startedBy
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.plan import PingResult
-from echoproto.measure.verify.verifier import StreamVerifier, VerifyResult
+from echoproto.measure.verify.streams import StreamVerifier
+from echoproto.measure.verify.verifier import VerifyResult
 
 
 def provided(

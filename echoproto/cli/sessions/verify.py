@@ -15,15 +15,12 @@ from echoproto.cli.output import Values
 from echoproto.cli.sessions.session import ReportedSession
 from echoproto.cli.verify import VerifyOptions
 from echoproto.measure.api import VerifyResult, prepareVerify
-from echoproto.measure.verify.datagrams import DatagramVerifier
 from echoproto.measure.verify.integrity import Fault, FaultKind
-from echoproto.measure.verify.verifier import STOPPED, StreamVerifier
+from echoproto.measure.verify.verifier import STOPPED, Verifier
 from echoproto.report.documents.values import valuesOf
 from echoproto.report.documents.verify import VerifyConfiguration, verifyDocument
 from echoproto.report.text import verifyLine, verifySummary
 from echoproto.units import SECOND
-
-_Verifier = StreamVerifier | DatagramVerifier
 
 
 def runVerify(options: VerifyOptions) -> int:
@@ -31,7 +28,7 @@ def runVerify(options: VerifyOptions) -> int:
     return VerifySession(options).run()
 
 
-class VerifySession(ReportedSession[_Verifier, Fault, VerifyResult]):
+class VerifySession(ReportedSession[Verifier, Fault, VerifyResult]):
     """Shows faults as they are found, then the summary."""
 
     command = "verify"
@@ -42,7 +39,7 @@ class VerifySession(ReportedSession[_Verifier, Fault, VerifyResult]):
         super().__init__(options)
         self.hasBar = not options.quiet
 
-    def prepare(self, reactor: IReactorTime) -> Deferred[_Verifier]:
+    def prepare(self, reactor: IReactorTime) -> Deferred[Verifier]:
         """See :class:`.Session`."""
         return prepareVerify(
             reactor,
@@ -56,7 +53,7 @@ class VerifySession(ReportedSession[_Verifier, Fault, VerifyResult]):
             onFault=self.write,
         )
 
-    def begin(self, measurement: _Verifier, reactor: IReactorTime) -> None:
+    def begin(self, measurement: Verifier, reactor: IReactorTime) -> None:
         """Write the heading, and a line every minute; stop after the duration."""
         heading = f"VERIFY {measurement.target.name}, seed {measurement.snapshot().seed}"
         self.runner.write(self.writer.heading(heading))
@@ -68,7 +65,7 @@ class VerifySession(ReportedSession[_Verifier, Fault, VerifyResult]):
             minutes.start(60, now=False)
             measurement.result.addBoth(self._stopMinutes, minutes)
 
-    def _showMinute(self, measurement: _Verifier) -> None:
+    def _showMinute(self, measurement: Verifier) -> None:
         sofar = measurement.snapshot()
         line = f"{sofar.duration // (60 * SECOND)} min: {verifyLine(sofar)}"
         self.runner.write(self.writer.heading(line))
@@ -77,13 +74,13 @@ class VerifySession(ReportedSession[_Verifier, Fault, VerifyResult]):
         minutes.stop()
         return result
 
-    def share(self, measurement: _Verifier) -> float:
+    def share(self, measurement: Verifier) -> float:
         """See :class:`.Session`."""
         sofar, size = measurement.snapshot(), self.options.size
         share = sofar.received / size if size else sofar.duration / (self.options.duration or 1)
         return min(share, 1.0)
 
-    def figures(self, measurement: _Verifier) -> Iterable[str]:
+    def figures(self, measurement: Verifier) -> Iterable[str]:
         """See :class:`.Session`."""
         return (verifyLine(measurement.snapshot()),)
 

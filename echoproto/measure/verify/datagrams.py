@@ -4,18 +4,15 @@ Sends numbered datagrams of known content to one target, and checks the echoes.
 Datagrams may be lost, duplicated and reordered on their way, so every reply is identified by its
 content: by its header or, if that is damaged, by the datagram that it has most bytes of. Memory is
 bounded by the datagrams under way and a number of remembered ones. Streams are verified by
-:mod:`.verifier`.
+:mod:`.streams`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.matching import firstDifference
@@ -23,8 +20,7 @@ from echoproto.errors import EchoprotoError
 from echoproto.measure.ping.payload import EXCERPT_SIZE
 from echoproto.measure.verify.integrity import DatagramFault, Fault, FaultKind
 from echoproto.measure.verify.pattern import DatagramPattern, PatternStream
-from echoproto.measure.verify.verifier import MAX_KEPT_FAULTS, STOPPED, VerifyResult
-from echoproto.protocols.deadlines import DeadlineCall
+from echoproto.measure.verify.verifier import Verifier, VerifyResult
 from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
 
@@ -43,22 +39,15 @@ MAX_REMEMBERED = 1 << 16
 
 
 @implementer(IReplyReceiver)
-class DatagramVerifier:
+class DatagramVerifier(Verifier):
     """
-    The verification of one target over UDP; a :class:`~echoproto.measure.measurement.Measurement`.
+    The verification of one target over UDP; see :class:`.Verifier`.
 
     :param target: a :class:`~echoproto.targets.udp.UDPTarget`, whose size is that of a datagram.
-    :param clock: calls later.
-    :param monotonicNs: the time in nanoseconds.
     :param pattern: the content of the datagrams.
     :param size: bytes to send, in whole datagrams; ``None`` to send until stopped.
     :param rate: datagrams per second.
-    :param timeout: nanoseconds after which a datagram is lost, and without any reply after which it
-        ends.
-    :param onFault: called with each fault.
-    :ivar target: the target.
-    :ivar result: fires with a :class:`~.verifier.VerifyResult`. Cancelled, it fires with the
-        figures so far.
+    :param timeout: nanoseconds; a datagram without a reply for this time is lost.
     """
 
     def __init__(
@@ -70,23 +59,13 @@ class DatagramVerifier:
         size: int | None,
         rate: float,
         timeout: int,
-        onFault: Callable[[Fault], None] = lambda fault: None,
+        onFault: Callable[[Fault], None],
     ) -> None:
-        self.result: Deferred[VerifyResult] = Deferred(lambda _: self.stop())
-        self.target = target
-        self._clock = clock
-        self._monotonicNs = monotonicNs
+        super().__init__(target, clock, monotonicNs, timeout, onFault)
         self._pattern = DatagramPattern(pattern, target.size)
         self._size: int = target.size
         self._count = None if size is None else -(-size // self._size)
         self._rate = rate
-        self._timeout = timeout
-        self._onFault = onFault
-        self._channel: Any = None
-        self._opening: Deferred[Any] | None = None
-        self._timer: DeadlineCall | None = None
-        self._counts: Counter[FaultKind] = Counter()
-        self._faults: list[Fault] = []
         self._sent = self._receivedBytes = 0
         self._highest = -1
         # When each datagram without a reply was sent, in the order of sending.
@@ -94,29 +73,15 @@ class DatagramVerifier:
         # Whether each of the last other ones was answered.
         self._wasAnswered: dict[int, bool] = {}
         self._credit = 1.0
-        self._over = False
-        self._began = self._turnAt = self._lastSentAt = self._lastReceivedAt = monotonicNs()
-
-    def start(self) -> None:
-        """See :class:`~echoproto.measure.measurement.Measurement`."""
-        self._opening = self.target.open(self)
-        self._opening.addCallbacks(self._opened, self._failed)
+        self._turnAt = self._lastSentAt = self._began
 
     def snapshot(self, ending: str = "") -> VerifyResult:
         """The figures so far; their time ends with sending or, if that is later, the last reply."""
         isSent = self._sent == self._count
         lastAt = max(self._lastSentAt, self._lastReceivedAt)
         until = lastAt if isSent else self._monotonicNs()
-        return VerifyResult(
-            self.target.name,
-            self._pattern.source.seed,
-            self._sent * self._size,
-            self._receivedBytes,
-            until - self._began,
-            +self._counts,
-            tuple(self._faults),
-            ending,
-        )
+        sent, received = self._sent * self._size, self._receivedBytes
+        return self._result(self._pattern.source.seed, sent, received, until - self._began, ending)
 
     def finish(self) -> None:
         """Stop sending, and end when no reply is awaited any more."""
@@ -125,22 +90,9 @@ class DatagramVerifier:
         self._count = self._sent
         self._endIfComplete()
 
-    def stop(self) -> None:
-        """End now; datagrams under way do not count as lost."""
-        self._end(STOPPED)
-
-    def _opened(self, channel: object) -> None:
-        self._opening = None
-        self._channel = channel
-        now = self._monotonicNs()
-        self._began = self._turnAt = self._lastSentAt = self._lastReceivedAt = now
+    def _begin(self) -> None:
+        self._turnAt = self._lastSentAt = self._began
         self._turn()
-
-    def _failed(self, failure: Failure) -> None:
-        self._opening = None
-        if not self._over:
-            self._leave()
-            self.result.errback(failure)
 
     def _turn(self) -> None:
         """Judge the datagrams whose time is over, and send those that are due."""
@@ -155,13 +107,13 @@ class DatagramVerifier:
             return
         self._credit = min(self._credit + (now - self._turnAt) * self._rate / SECOND, MAX_BURST)
         self._turnAt = now
-        while self._credit >= 1 and self._sent != self._count and not self._over:
+        while self._credit >= 1 and self._sent != self._count and not self._isOver:
             self._credit -= 1
             self._send(now)
         self._endIfComplete()
-        if not self._over:
+        if not self._isOver:
             interval = max(1 / self._rate, SEND_INTERVAL / SECOND)
-            self._timer = DeadlineCall(self._clock, interval, self._turn)
+            self._later(interval, self._turn)
 
     def _send(self, now: int) -> None:
         number = self._sent
@@ -174,7 +126,7 @@ class DatagramVerifier:
 
     def _lose(self, number: int) -> None:
         self._settle(number, False)
-        self._note(FaultKind.LOST, number)
+        self._noteDatagram(FaultKind.LOST, number)
 
     def _settle(self, number: int, isAnswered: bool) -> None:
         """No reply to a datagram is awaited any more."""
@@ -189,10 +141,10 @@ class DatagramVerifier:
         self._receivedBytes += len(reply)
         number = self._pattern.identify(reply, self._sent, self._awaited)
         if number is None:
-            self._note(FaultKind.FOREIGN, 0, reply)
+            self._noteDatagram(FaultKind.FOREIGN, 0, reply)
             return
         if self._wasAnswered.get(number, number not in self._awaited):
-            self._note(FaultKind.REPEATED, number)
+            self._noteDatagram(FaultKind.REPEATED, number)
         else:
             self._answered(number, reply)
         self._endIfComplete()
@@ -200,44 +152,25 @@ class DatagramVerifier:
     def _answered(self, number: int, reply: bytes) -> None:
         if number not in self._awaited:
             self._counts[FaultKind.LOST] -= 1
-            self._note(FaultKind.LATE, number)
+            self._noteDatagram(FaultKind.LATE, number)
         elif number < self._highest:
-            self._note(FaultKind.REORDERED, number)
+            self._noteDatagram(FaultKind.REORDERED, number)
         self._highest = max(self._highest, number)
         self._settle(number, True)
         if reply != self._pattern.encode(number):
-            self._note(FaultKind.DAMAGED, number, reply)
+            self._noteDatagram(FaultKind.DAMAGED, number, reply)
 
     def connectionLost(self, reason: str) -> None:
         """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
         if not self._receivedBytes:
             self._end(reason)
 
-    def _note(self, kind: FaultKind, number: int, reply: bytes = b"") -> None:
-        self._counts[kind] += 1
+    def _noteDatagram(self, kind: FaultKind, number: int, reply: bytes = b"") -> None:
         expected = self._pattern.encode(number) if kind is FaultKind.DAMAGED else b""
         at = firstDifference(expected, reply)
         excerpts = expected[at : at + EXCERPT_SIZE], reply[at : at + EXCERPT_SIZE]
-        fault = DatagramFault(kind, number * self._size, self._size, *excerpts)
-        if len(self._faults) < MAX_KEPT_FAULTS:
-            self._faults.append(fault)
-        self._onFault(fault)
+        self._note(DatagramFault(kind, number * self._size, self._size, *excerpts))
 
     def _endIfComplete(self) -> None:
         if self._sent == self._count and not self._awaited:
             self._end("")
-
-    def _end(self, ending: str) -> None:
-        if not self._over:
-            snapshot = self.snapshot(ending)
-            self._leave()
-            self.result.callback(snapshot)
-
-    def _leave(self) -> None:
-        self._over = True
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        if self._opening is not None:
-            self._opening.cancel()
-        if self._channel is not None:
-            self._channel.close()

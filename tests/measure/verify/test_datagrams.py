@@ -3,8 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -196,17 +195,6 @@ class DatagramVerifierTests(SynchronousTestCase):
         target.port.problem = OSError(90, "too long")
         verifier = self.begin(1, target)
         self.assertEqual(self.counts(verifier), {"lost": 1})
-
-    def test_unopened(self) -> None:
-        """It fails if no port can be opened, and can be stopped before."""
-        target = PortTarget()
-        target.opening = fail(ConnectionRefusedError())
-        self.failureResultOf(self.begin(1, target).result, ConnectionRefusedError)
-        target = PortTarget()
-        target.opening = Deferred()
-        verifier = self.begin(1, target)
-        verifier.result.cancel()
-        self.assertEqual(self.successResultOf(verifier.result).ending, STOPPED)
 
     def test_pause(self) -> None:
         """After a pause of this process only a few datagrams are sent at once."""
