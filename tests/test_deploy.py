@@ -48,6 +48,14 @@ class UnitTests(SynchronousTestCase):
         warnings = [line for line in ran.stderr.splitlines() if "echoproto" in line]
         self.assertEqual((warnings, ran.returncode), ([], 0), ran.stderr)
 
+    def test_documented(self) -> None:
+        """The page for operators recommends the command of the unit, and the drop-in extends it."""
+        [command] = re.findall(
+            "^ExecStart=.+$", (UNITS / "echoproto.service").read_text(), re.MULTILINE
+        )
+        self.assertIn(f"`{command}`", (UNITS.parents[1] / "docs" / "operation.md").read_text())
+        self.assertIn(command, (UNITS / "echoproto.service.d" / "tls.conf").read_text())
+
     def test_exposure(self) -> None:
         """systemd rates the exposure of each service as OK."""
         for unit in self.units[:2]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 from twisted.logger import Logger
 from twisted.python.usage import UsageError
-from twisted.python.util import gidFromString, uidFromString
 
 from echoproto.cli.paramtypes import parseWorkers
 from echoproto.errors import StartupError
@@ -23,7 +22,7 @@ from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options
 from echoproto.server.parameter import Parameter
-from echoproto.server.privileges import Identity, identityOf
+from echoproto.server.privileges import identityFromText
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import ignoreRotation, resetSignals
 
@@ -100,7 +99,7 @@ class ServeOptions(Options):
         """
         super().postOptions()
         self.workers = _workers(self["workers"])
-        self.identity = _identity(self["uid"], self["gid"])
+        self.identity = identityFromText(self["uid"], self["gid"])
         if self["log-format"] not in ("text", "json"):
             raise StartupError(
                 f"--log-format: invalid format {self['log-format']!r} (text or json)"
@@ -173,16 +172,3 @@ def _workers(text: str) -> int:
         return parseWorkers(text)
     except ValueError as error:
         raise StartupError(f"--workers: {error}") from None
-
-
-def _identity(user: str | None, group: str | None) -> Identity:
-    """The identity of a user and a group, by name or number."""
-    try:
-        uid = None if user is None else uidFromString(user)
-    except (KeyError, ValueError):
-        raise StartupError(f"--uid: no such user: {user!r}") from None
-    try:
-        gid = None if group is None else gidFromString(group)
-    except (KeyError, ValueError):
-        raise StartupError(f"--gid: no such group: {group!r}") from None
-    return identityOf(uid, gid)

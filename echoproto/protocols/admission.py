@@ -58,6 +58,21 @@ class Refusal(Enum):
     AMPLIFYING = "reply longer than request"
 
 
+#: Why connections are refused: at every listener, at one with PROXY headers, at one with TLS.
+CONNECTION_REFUSALS = (Refusal.FULL, Refusal.SOURCE_FULL, Refusal.DENIED, Refusal.RATE)
+HEADER_REFUSALS = (Refusal.UNTRUSTED, Refusal.NO_HEADER, Refusal.LATE_HEADER)
+HANDSHAKE_REFUSALS = (Refusal.NO_HANDSHAKE, Refusal.LATE_HANDSHAKE)
+
+#: Why datagrams are refused at every listener.
+DATAGRAM_REFUSALS = (
+    Refusal.LOOPING_PORT,
+    Refusal.OWN_PORT,
+    Refusal.NOT_UNICAST,
+    Refusal.DENIED,
+    Refusal.RATE,
+)
+
+
 class ConnectionAdmission:
     """
     Decides whether to serve a connection, and counts the served ones. Share one among all listeners

@@ -19,7 +19,7 @@ from twisted.internet.protocol import DatagramProtocol
 from zope.interface import Interface
 
 from echoproto.errors import errnoName
-from echoproto.protocols.admission import DatagramAdmission, Refusal
+from echoproto.protocols.admission import DATAGRAM_REFUSALS, DatagramAdmission, Refusal
 from echoproto.protocols.observer import DatagramTotals, IObserver, NullObserver
 
 
@@ -56,6 +56,8 @@ class DatagramServerProtocol(DatagramProtocol):
     """
 
     noisy = False
+    #: Why the service does not answer datagrams.
+    refusals: tuple[Refusal, ...] = DATAGRAM_REFUSALS
     # Declared, because a cast would be a call per datagram.
     transport: Any
 
@@ -69,7 +71,7 @@ class DatagramServerProtocol(DatagramProtocol):
         self.admission = admission if admission is not None else DatagramAdmission(clock.seconds)
         # Separate counters, updated for every datagram; see totals().
         self._received = self._answered = self._bytesReceived = self._bytesSent = 0
-        self._refused: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter({refusal.value: 0 for refusal in self.refusals})
         self._errors: Counter[str] = Counter()
         self._receiveErrors: Counter[str] = Counter()
         self._countDropped: Callable[[], int] = int

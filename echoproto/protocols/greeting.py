@@ -19,7 +19,12 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from echoproto.addresses import datagramAddress
-from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission, Refusal
+from echoproto.protocols.admission import (
+    DATAGRAM_REFUSALS,
+    ConnectionAdmission,
+    DatagramAdmission,
+    Refusal,
+)
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.observer import IObserver
 from echoproto.protocols.stream import StreamProtocol
@@ -99,6 +104,8 @@ class GreetingDatagramProtocol(DatagramServerProtocol):
     :param admission: decides which sources are answered.
     :param text: the reply to every client.
     """
+
+    refusals = (*DATAGRAM_REFUSALS, Refusal.OWN_REPLY, Refusal.AMPLIFYING)
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ opened here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -20,7 +20,14 @@ from zope.interface import implementer
 
 from echoproto.addresses import AddressFilter
 from echoproto.processes.resources import Limit
-from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission
+from echoproto.protocols.admission import (
+    CONNECTION_REFUSALS,
+    HANDSHAKE_REFUSALS,
+    HEADER_REFUSALS,
+    ConnectionAdmission,
+    DatagramAdmission,
+    Refusal,
+)
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
@@ -28,8 +35,8 @@ from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObs
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.protocols.streamfactory import StreamFactory
 from echoproto.server.certificates import ServerContext
-from echoproto.server.config.layers import ProxyRule
-from echoproto.server.config.listener import Listener
+from echoproto.server.config.layers import Layers, ProxyRule
+from echoproto.server.config.listener import Listener, listenerName
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.log import LogObserver
@@ -85,7 +92,7 @@ class ListenerRuntime:
     :ivar listener: the listener.
     :ivar service: a factory for a stream listener, a protocol for a datagram listener.
     :ivar drain: takes seconds, lets open connections finish; its Deferred fires when none is open.
-    :ivar report: logs the totals.
+    :ivar log: writes its log lines.
     :ivar watched: the counters for the metrics.
     :ivar context: the certificates, if any.
     """
@@ -93,9 +100,20 @@ class ListenerRuntime:
     listener: Listener
     service: Any
     drain: Callable[[float], Deferred[None]]
-    report: Callable[[], None]
+    log: LogObserver
     watched: MonitoredListener
     context: ServerContext | None = None
+
+    def at(self, place: str) -> ListenerRuntime:
+        """The same under the name of its place, once it is open."""
+        watched = replace(self.watched, place=place)
+        self.log.listener = watched.name
+        return replace(self, watched=watched)
+
+    def report(self) -> None:
+        """Log the totals."""
+        totals = self.watched.datagrams
+        self.log.report(None if totals is None else totals())
 
 
 class ListenerBuilder:
@@ -136,8 +154,9 @@ class ListenerBuilder:
 
         :raise ValueError: its certificates cannot be used; the message is the reason.
         """
-        counts = ListenerCounters()
-        log = LogObserver(f"{listener.service} on {listener.displayName}", _log, counts.faults)
+        counts = ListenerCounters(_refusalsOf(listener.layers))
+        name = listenerName(listener.service, listener.displayName)
+        log = LogObserver(name, _log, counts.faults)
         observer = CompositeObserver(counts, log)
         if listener.carrier == "udp":
             return self._buildDatagrams(listener, observer, log, counts)
@@ -166,7 +185,7 @@ class ListenerBuilder:
             listener,
             service,
             lambda seconds: succeed(None),
-            lambda: log.report(service.totals()),
+            log,
             MonitoredListener(
                 listener.service, listener.displayName, counts, tuple, service.totals
             ),
@@ -200,7 +219,7 @@ class ListenerBuilder:
             Callable[[], Iterable[StreamProtocol]], lambda: service.tracker.connections
         )
         watched = MonitoredListener(listener.service, listener.displayName, counts, connections)
-        return ListenerRuntime(listener, outermost, drain, log.report, watched, context)
+        return ListenerRuntime(listener, outermost, drain, log, watched, context)
 
     def buildSite(self, listener: Listener, site: Factory) -> Factory:
         """The factory of a status listener; a header is read as on other listeners."""
@@ -215,6 +234,16 @@ class ListenerBuilder:
         from echoproto.transports.tls import TLSStreamFactory
 
         return TLSStreamFactory(context.current, service, self._reactor)
+
+
+def _refusalsOf(layers: Layers) -> list[Refusal]:
+    """The reasons why connections of a listener with these layers may be refused."""
+    refusals = list(CONNECTION_REFUSALS)
+    if layers.proxy is not None:
+        refusals += HEADER_REFUSALS
+    if layers.tls is not None:
+        refusals += HANDSHAKE_REFUSALS
+    return refusals
 
 
 def _behindProxy(rule: ProxyRule, service: StreamFactory, wrapped: Factory) -> ProxyProtocolFactory:

@@ -19,7 +19,6 @@ from echoproto.server.builder import ListenerRuntime
 from echoproto.server.certificateset import CertificateSet
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.counters import MonitoredListener
-from echoproto.server.monitoring.log import addressText
 from echoproto.server.opener import ListenerOpener, OpenListener, closeAtOnce
 from echoproto.server.ports import Platform
 from echoproto.server.privileges import mayRemove
@@ -164,9 +163,8 @@ class ListenerService(Service):
 
         def failed(failure: Failure) -> None:
             self._log.error(
-                "{service} did not close {where} cleanly: {reason}",
-                service=opened.listener.service,
-                where=opened.listener.displayName,
+                "{listener} did not close cleanly: {reason}",
+                listener=opened.name,
                 reason=failure.getErrorMessage(),
             )
 
@@ -175,18 +173,18 @@ class ListenerService(Service):
     def _announce(self) -> None:
         for opening in self._open:
             self._log.info(
-                "{service} is listening on {carrier} {address}",
+                "{service} is listening on {place}",
+                event="listening",
+                listener=opening.name,
                 service=opening.listener.service,
-                carrier=opening.listener.carrier,
-                address=addressText(opening.port.getHost()),
+                place=opening.place,
             )
             faults = opening.listener.faults
             if faults:
                 self._log.warn(
-                    "WARNING: {service} on {place} has faults on purpose: {faults}; "
+                    "WARNING: {listener} has faults on purpose: {faults}; "
                     "--fault-seed {seed} repeats them",
-                    service=opening.listener.service,
-                    place=opening.listener.displayName,
+                    listener=opening.name,
                     faults=faults,
                     seed=self._settings.faultSeed,
                 )

@@ -19,10 +19,9 @@ from twisted.python.failure import Failure
 from echoproto.errors import StartupError
 from echoproto.server.acceptguard import guardAccepting
 from echoproto.server.builder import ListenerBuilder, ListenerRuntime
-from echoproto.server.config.listener import Listener
+from echoproto.server.config.listener import Listener, listenerName
 from echoproto.server.config.settings import Settings
-from echoproto.server.monitoring.log import addressText
-from echoproto.server.ports import LISTEN_ERRORS, Platform, errnoOf, explainListenError
+from echoproto.server.ports import LISTEN_ERRORS, Platform, errnoOf, explainListenError, placeOf
 from echoproto.server.sockets import acceptOnlyWithRoom, setListenerOptions
 
 #: How often a port is picked for a bare 0: another program may take it before all carriers have it.
@@ -31,11 +30,24 @@ PORT_PICKS = 20
 
 @dataclass(frozen=True)
 class OpenListener:
-    """An open listener, its port, and its runtime; the status listener has none."""
+    """
+    An open listener.
+
+    :ivar listener: the listener.
+    :ivar port: its port.
+    :ivar place: see :func:`~echoproto.server.ports.placeOf`.
+    :ivar runtime: its runtime; the status listener has none.
+    """
 
     listener: Listener
     port: IListeningPort
-    runtime: ListenerRuntime | None
+    place: str
+    runtime: ListenerRuntime | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in the log."""
+        return listenerName(self.listener.service, self.place)
 
 
 def closeAtOnce(opened: list[OpenListener], first: int = 0) -> None:
@@ -149,20 +161,20 @@ class ListenerOpener:
         if listener.service == "status" and self._makeSite is not None:
             site = self._builder.buildSite(listener, self._makeSite())
             port = self._machine.openStream(self._reactor, listener, site)
-            guardAccepting(port, self._reactor, f"status on {listener.displayName}")
-            return OpenListener(listener, port, None)
+            opened = OpenListener(listener, port, placeOf(listener, port))
+            guardAccepting(port, self._reactor, opened.name)
+            return opened
         runtime = self._builder.build(listener)
         if listener.carrier == "udp":
             port = self._machine.openDatagrams(self._reactor, listener, runtime.service)
-        else:
-            port = self._machine.openStream(self._reactor, listener, runtime.service)
-            setListenerOptions(port, self._settings.userTimeout)
-            guardAccepting(port, self._reactor, f"{listener.service} on {listener.displayName}")
-        # Named by its place, because two texts may be alike.
-        place = f"{listener.carrier} {addressText(port.getHost())}"
-        return OpenListener(
-            listener, port, replace(runtime, watched=replace(runtime.watched, place=place))
-        )
+            place = placeOf(listener, port)
+            return OpenListener(listener, port, place, runtime.at(place))
+        port = self._machine.openStream(self._reactor, listener, runtime.service)
+        setListenerOptions(port, self._settings.userTimeout)
+        place = placeOf(listener, port)
+        opened = OpenListener(listener, port, place, runtime.at(place))
+        guardAccepting(port, self._reactor, opened.name)
+        return opened
 
     def _holdWhenFull(self) -> None:
         admission = self._builder.connections

@@ -23,6 +23,7 @@ from echoproto.processes.resources import Limit, descriptorLimit, memoryLimit
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.server.config.listener import BACKLOG, Listener
 from echoproto.server.config.parser import parseDatagrams
+from echoproto.server.monitoring.log import addressText
 from echoproto.server.signals import ignoreRotation, onSignal, postponeStop
 from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort
 from echoproto.server.systemd import adoptDatagrams, adoptStream
@@ -96,6 +97,11 @@ def openDatagrams(
         return adoptDatagrams(reactor, listener.passed, protocol)
     port, interface = parseDatagrams(listener.description)
     return listenDatagrams(reactor, port, protocol, interface)
+
+
+def placeOf(listener: Listener, port: IListeningPort) -> str:
+    """The place of an open listener: carrier and real address. Two texts may mean the same port."""
+    return f"{listener.carrier} {addressText(port.getHost())}"
 
 
 def errnoOf(error: Exception) -> int:

@@ -8,11 +8,18 @@ of the former user are always given up.
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from errno import EINVAL
 
 from echoproto.errors import StartupError
+
+#: The largest number of a user or a group: to setuid(2) the one above means no change.
+MAXIMUM_ID = 2**32 - 2
 
 
 def mayRemove(path: str) -> bool:
@@ -53,10 +60,13 @@ class Identity:
             os.setgid(self.gid)
             if self.uid is not None:
                 os.setuid(self.uid)
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+        except OSError as error:
+            user = "" if self.uid is None else f"user {self.uid}, "
+            remedy = "start as root"
+            if error.errno == EINVAL:
+                remedy = "use one that is in /proc/self/uid_map and gid_map of this container"
             raise StartupError(
-                f"cannot become user {self.uid}, group {self.gid}: {reason}; start as root"
+                f"cannot become {user}group {self.gid}: {error.strerror}; {remedy}"
             ) from error
 
 
@@ -67,13 +77,48 @@ def identityOf(uid: int | None, gid: int | None) -> Identity:
     A user has the supplementary groups that the group database gives it; a group alone has no
     others. The group is by default that of the user, and for a number without an entry in the user
     database, as containers use, the group of the same number.
+
+    :raise StartupError: there can be no such user or group.
     """
+    for option, number in (("uid", uid), ("gid", gid)):
+        if number is not None and not 0 <= number <= MAXIMUM_ID:
+            raise _unknown(option, str(number))
     if uid is None:
         return Identity(None, gid, () if gid is None else (gid,))
     try:
         entry = pwd.getpwuid(uid)
-    except (KeyError, OverflowError):
+    except KeyError:
         group = uid if gid is None else gid
         return Identity(uid, group, (group,))
     group = entry.pw_gid if gid is None else gid
     return Identity(uid, group, tuple(os.getgrouplist(entry.pw_name, group)))
+
+
+def identityFromText(user: str | None, group: str | None) -> Identity:
+    """
+    The identity of a user and a group, by name or number.
+
+    :raise StartupError: one of them does not exist.
+    """
+    uid = _number("uid", user, lambda name: pwd.getpwnam(name).pw_uid)
+    gid = _number("gid", group, lambda name: grp.getgrnam(name).gr_gid)
+    return identityOf(uid, gid)
+
+
+def _number(option: str, text: str | None, find: Callable[[str], int]) -> int | None:
+    if text is None:
+        return None
+    # Up to ten digits: int() takes signs, spaces and digits of other scripts too.
+    if re.fullmatch(r"[0-9]{1,10}", text):
+        return int(text)
+    try:
+        return find(text)
+    except KeyError:
+        raise _unknown(option, text) from None
+
+
+def _unknown(option: str, text: str) -> StartupError:
+    kind = {"uid": "user", "gid": "group"}[option]
+    return StartupError(
+        f"--{option}: no such {kind}: {text!r} (a name, or a number from 0 to {MAXIMUM_ID})"
+    )

@@ -46,8 +46,8 @@ class ServeOptionsTests(SynchronousTestCase):
         for wrong, why in (
             (("--workers", "0"), "--workers: invalid number of workers '0' (1 to 1024, or auto)"),
             (("--workers", "many"), "--workers: invalid number of workers 'many'"),
-            (("--uid", "no such one"), "--uid: no such user: 'no such one'"),
-            (("--gid", "no such one"), "--gid: no such group: 'no such one'"),
+            (("--uid", "no such one"), "--uid: no such user: 'no such one' (a name, or"),
+            (("--gid", "no such one"), "--gid: no such group: 'no such one' (a name, or"),
             (("--log-format", "xml"), "--log-format: invalid format 'xml' (text or json)"),
             (("--port", "x"), "--port"),
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -268,8 +269,24 @@ os.execv(sys.executable, [sys.executable] + sys.argv[1:])
 
 
 class ActivationTests(SynchronousTestCase):
-    def test_streamsAndDatagrams(self) -> None:
-        """Stream and datagram sockets passed by systemd are served, and systemd is notified."""
+    def test_twistd(self) -> None:
+        """``twistd`` serves the sockets that systemd passes, and ends by the signal."""
+        command = [*TWISTD, "-n", "--pidfile=", "echoproto", "-p", "systemd:echo"]
+        self.assertEqual(self.servedUntilStopped(command), -signal.SIGTERM)
+
+    def test_unit(self) -> None:
+        """The command of the unit serves them, and ends with status 0."""
+        unit = (ROOT / "deploy" / "systemd" / "echoproto.service").read_text()
+        [words] = re.findall(r"^ExecStart=/opt/echoproto/bin/echoproto (.*)$", unit, re.MULTILINE)
+        self.assertNotIn("SuccessExitStatus", unit)
+        command = [sys.executable, "-m", "echoproto", *words.split()]
+        self.assertEqual(self.servedUntilStopped(command), 0)
+
+    def servedUntilStopped(self, command: list[str]) -> int:
+        """
+        Start the command with a stream and a datagram socket, exchange data on both, stop it; it
+        notifies systemd. Returns its exit status.
+        """
         with (
             TemporaryDirectory() as folder,
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified,
@@ -279,28 +296,31 @@ class ActivationTests(SynchronousTestCase):
             notified.bind(f"{folder}/notify")
             notified.settimeout(PATIENCE)
             datagrams.bind(("127.0.0.1", 0))
-            with self.activated(streams, datagrams, f"{folder}/notify") as program:
+            started = self.activated(command, streams, datagrams, f"{folder}/notify")
+            with started as program:
                 self.assertTrue(notified.recv(1000).startswith(b"READY=1\n"))
                 self.assertEqual(halfCloseEcho(streams.getsockname(), b"hello"), b"hello")
                 with datagramSocket() as client:
                     client.connect(datagrams.getsockname())
                     client.send(b"datagram")
                     self.assertEqual(client.recv(100), b"datagram")
-                self.assertEqual(program.stop(), -signal.SIGTERM)
+                status = program.stop()
                 self.assertEqual(notified.recv(1000), b"STOPPING=1")
             # Later connections wait for the next start, as systemd keeps the sockets open.
             connected(streams.getsockname()).close()
+        return status
 
-    def activated(self, streams: socket.socket, datagrams: socket.socket, notify: str) -> Program:
-        """Start the program with these sockets as descriptors 3 and 4, like systemd."""
+    def activated(
+        self, program: list[str], streams: socket.socket, datagrams: socket.socket, notify: str
+    ) -> Program:
+        """Start a command with these sockets as descriptors 3 and 4, like systemd."""
         shell = (
             f"exec 3<&{streams.fileno()} 4<&{datagrams.fileno()}; "
             f'LISTEN_FDS=2 LISTEN_FDNAMES=echo:echo NOTIFY_SOCKET={notify} exec "$@"'
         )
         for sock in (streams, datagrams):
             os.set_inheritable(sock.fileno(), True)
-        program = [*TWISTD[1:], "-n", "--pidfile=", "echoproto", "-p", "systemd:echo"]
-        command = ["bash", "-c", shell, "-", sys.executable, "-c", _ACTIVATE, *program]
+        command = ["bash", "-c", shell, "-", sys.executable, "-c", _ACTIVATE, *program[1:]]
         return Program(command=command, listeners=2, passing=(streams.fileno(), datagrams.fileno()))
 
 

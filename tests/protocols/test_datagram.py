@@ -8,12 +8,15 @@ from twisted.internet.error import MessageLengthError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import errnoName
-from echoproto.protocols.admission import DatagramAdmission, Refusal
+from echoproto.protocols.admission import DATAGRAM_REFUSALS, DatagramAdmission, Refusal
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.testing import DatagramWire, RecordingObserver
 
 SOURCE = ("192.0.2.1", 40_000)
+
+#: What is counted from the start.
+NO_REFUSALS = {refusal.value: 0 for refusal in DATAGRAM_REFUSALS}
 
 
 class Answering(DatagramServerProtocol):
@@ -51,7 +54,7 @@ class DatagramServerTests(SynchronousTestCase):
         self.service.datagramReceived(b"question", SOURCE)
         [datagram] = self.wire.pending
         self.assertEqual((datagram.destination, datagram.data), (SOURCE, b"yes"))
-        self.assertEqual(self.service.totals(), DatagramTotals(1, 1, 8, 3))
+        self.assertEqual(self.service.totals(), DatagramTotals(1, 1, 8, 3, NO_REFUSALS))
 
     def test_wholeAddressOfIPv6(self) -> None:
         """An IPv6 source with flow and scope is answered."""
@@ -63,20 +66,20 @@ class DatagramServerTests(SynchronousTestCase):
         self.service.text = b"yes"
         self.service.datagramReceived(b"??", SOURCE)
         self.assertEqual(self.sent(), [])
-        self.assertEqual(self.service.totals().refused, {Refusal.AMPLIFYING.value: 1})
+        self.assertEqual(+Counter(self.service.totals().refused), {Refusal.AMPLIFYING.value: 1})
 
     def test_refusedByTheService(self) -> None:
         """If the service refuses a request, nothing is sent, and the reason is counted."""
         self.service.text = Refusal.OWN_REPLY
         self.service.datagramReceived(b"??", SOURCE)
         self.assertEqual(self.sent(), [])
-        self.assertEqual(self.service.totals().refused, {Refusal.OWN_REPLY.value: 1})
+        self.assertEqual(+Counter(self.service.totals().refused), {Refusal.OWN_REPLY.value: 1})
 
     def test_refusedSource(self) -> None:
         """If admission refuses the source, nothing is sent, and the reason is counted."""
         self.service.datagramReceived(b"", ("192.0.2.1", 19))
         self.assertEqual(self.sent(), [])
-        self.assertEqual(self.service.totals().refused, {Refusal.LOOPING_PORT.value: 1})
+        self.assertEqual(+Counter(self.service.totals().refused), {Refusal.LOOPING_PORT.value: 1})
 
     def test_ownPortIsRefused(self) -> None:
         """The port of a listener is refused as a source by all that share its admission."""
@@ -86,7 +89,7 @@ class DatagramServerTests(SynchronousTestCase):
         self.wire.listenUDP(8002, Answering(self.wire, admission=admission))
         first.datagramReceived(b"", ("192.0.2.1", 8001))
         first.datagramReceived(b"", ("192.0.2.1", 8002))
-        self.assertEqual(first.totals().refused, {Refusal.OWN_PORT.value: 2})
+        self.assertEqual(+Counter(first.totals().refused), {Refusal.OWN_PORT.value: 2})
 
     def test_sendErrorsAreCounted(self) -> None:
         """A failed send is counted by its errno, and the service continues."""
@@ -107,7 +110,7 @@ class DatagramServerTests(SynchronousTestCase):
         port.droppedDatagrams = iter([7]).__next__
         service.startProtocol()
         port.stopListening()
-        totals = DatagramTotals(errors={"receive ENOMEM": 2}, dropped=7)
+        totals = DatagramTotals(refused=NO_REFUSALS, errors={"receive ENOMEM": 2}, dropped=7)
         self.assertEqual((self.observer.totals, service.totals()), ([totals], totals))
 
     def test_abstract(self) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -124,11 +126,11 @@ class DatagramGreetingTests(SynchronousTestCase):
         """The reply's own text is not answered: two services would greet each other for ever."""
         self.service.datagramReceived(SERVER_GREETING, ("192.0.2.1", 40_000))
         self.assertEqual(self.replies(), [])
-        self.assertEqual(self.service.totals().refused, {Refusal.OWN_REPLY.value: 1})
+        self.assertEqual(+Counter(self.service.totals().refused), {Refusal.OWN_REPLY.value: 1})
 
     def test_shortRequestIsNotAnswered(self) -> None:
         """A request shorter than the text is not answered."""
         self.service.datagramReceived(b"x" * 33, ("192.0.2.1", 40_000))
         self.assertEqual(self.replies(), [])
         self.assertEqual(self.observer.greetings, [])
-        self.assertEqual(self.service.totals().refused, {Refusal.AMPLIFYING.value: 1})
+        self.assertEqual(+Counter(self.service.totals().refused), {Refusal.AMPLIFYING.value: 1})

@@ -173,6 +173,39 @@ class ListenerBuilderTests(SynchronousTestCase):
         self.assertTrue(line.startswith("echo on tcp:7 from 192.0.2.1:50000 finished"), line)
         self.assertEqual(serving.watched.counts.ended["finished"], 1)
 
+    def test_name(self) -> None:
+        """An open listener has one name, that of its place, in its log and in the metrics."""
+        serving = self.build("tcp:0:interface=127.0.0.1").at("tcp 127.0.0.1:5000")
+        client, pair = self.connect(serving)
+        client.link.loseConnection()
+        pair.pump()
+        serving.report()
+        self.assertTrue(self.logged()[0].startswith("echo on tcp 127.0.0.1:5000 ended 1 more"))
+        self.assertEqual(
+            serving.watched.labels, {"service": "echo", "listener": "tcp 127.0.0.1:5000"}
+        )
+
+    def test_refusals(self) -> None:
+        """Every reason why a client may be refused is counted from the start."""
+        plain = [
+            "too many connections",
+            "too many connections from the source",
+            "source is not allowed",
+            "source over its rate",
+        ]
+        header = ["source is not a trusted proxy", "no PROXY header", "PROXY header took too long"]
+        self.assertEqual(list(self.build("tcp:7").watched.counts.refused), plain)
+        behind = self.build("tcp:7:proxy=any").watched
+        self.assertEqual(behind.counts.refused, dict.fromkeys(plain + header, 0))
+        datagrams = self.build("udp:7").watched.datagrams
+        greeting = self.build("udp:7", "greeting").watched.datagrams
+        assert datagrams is not None and greeting is not None
+        self.assertEqual(set(datagrams().refused.values()), {0})
+        self.assertEqual(
+            greeting().refused.keys() - datagrams().refused.keys(),
+            {"text of our own reply", "reply longer than request"},
+        )
+
     def test_drain(self) -> None:
         """A stream listener is drained; a datagram listener has nothing to drain."""
         serving = self.build("tcp:7")
@@ -216,6 +249,7 @@ class ListenerBuilderTests(SynchronousTestCase):
             serving = self.build(f"tcp:7:tlsCert={path}")
             self.assertIs(type(serving.service), TLSStreamFactory)
             self.assertIsNotNone(serving.context)
+            self.assertIn("TLS handshake failed", serving.watched.counts.refused)
             serving = self.build(f"tcp:7:tlsCert={path}:proxy=any")
             self.assertIs(type(serving.service.wrapped), TLSStreamFactory)
 

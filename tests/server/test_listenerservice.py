@@ -59,7 +59,7 @@ class ServiceTests(ServiceTestCase):
         self.reactor.run()
         self.assertEqual(
             [line for line in self.logged() if "WARNING" in line],
-            ["WARNING: echo on udp:7 has faults on purpose: loss=1%; --fault-seed 5 repeats them"],
+            ["WARNING: echo on udp :0 has faults on purpose: loss=1%; --fault-seed 5 repeats them"],
         )
 
     def test_notAnnounced(self) -> None:
@@ -103,7 +103,8 @@ class ServiceTests(ServiceTestCase):
         pair.pump()
         self.successResultOf(stopped)
         self.assertIn(
-            "echo did not close tcp 0.0.0.0:7 cleanly: [Errno 13] Permission denied", self.logged()
+            "echo on tcp 0.0.0.0:7 did not close cleanly: [Errno 13] Permission denied",
+            self.logged(),
         )
 
     def test_acceptsWhatWaits(self) -> None:
@@ -188,14 +189,21 @@ class StatusTests(ServiceTestCase):
         self.assertEqual(port.closed, "stopped")
 
     def test_watched(self) -> None:
-        """The metrics have each listener under its real address, also during the drain."""
+        """
+        The metrics have each listener under its real address, also during the drain; the log has
+        the same name.
+        """
         service = self.service([Listener("echo", "tcp:7"), Listener("echo", "udp:7")])
         service.startService()
-        self.connect(self.fake.opened[0][1])
+        client, pair = self.connect(self.fake.opened[0][1])
         service.stopService()
         streams, datagrams = service.watched()
         self.assertEqual((streams.place, streams.counts.open), ("tcp :0", 1))
         self.assertIsNotNone(datagrams.datagrams)
+        client.link.write(b"hello")
+        client.link.loseConnection()
+        pair.pump()
+        self.assertIn(f"{streams.name} from 192.0.2.1:50000", self.logged()[-1])
 
 
 class ReportTests(ServiceTestCase):

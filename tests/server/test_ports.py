@@ -9,6 +9,7 @@ from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any, cast
 from unittest import mock
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import Logger
@@ -23,6 +24,7 @@ from echoproto.server.ports import (
     firstUnprivilegedPort,
     openDatagrams,
     openStream,
+    placeOf,
     reportStartupError,
 )
 from echoproto.server.systemd import PassedSocket
@@ -31,6 +33,17 @@ from echoproto.server.systemd import PassedSocket
 def failed(number: int) -> OSError:
     """An error of the kernel."""
     return OSError(number, strerror(number))
+
+
+class PlaceTests(SynchronousTestCase):
+    def test_realAddress(self) -> None:
+        """The place of an open listener is its carrier and the real address of its port."""
+        for address, place in (
+            (IPv4Address("TCP", "127.0.0.1", 5000), "tcp 127.0.0.1:5000"),
+            (IPv6Address("TCP", "::", 7), "tcp [::]:7"),
+        ):
+            port: Any = mock.Mock(getHost=lambda address=address: address)
+            self.assertEqual(placeOf(Listener("echo", "tcp6:0"), port), place)
 
 
 class WhyNotTests(SynchronousTestCase):

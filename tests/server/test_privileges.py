@@ -2,13 +2,20 @@ from __future__ import annotations
 
 import os
 import pwd
+from errno import EINVAL, EPERM
 from typing import Any
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
-from echoproto.server.privileges import Identity, identityOf, mayRemove
+from echoproto.server.privileges import (
+    MAXIMUM_ID,
+    Identity,
+    identityFromText,
+    identityOf,
+    mayRemove,
+)
 
 #: A number without an entry in the user database.
 UNKNOWN = 345_678
@@ -35,6 +42,38 @@ class IdentityOfTests(SynchronousTestCase):
         """A group alone has no supplementary groups."""
         self.assertEqual(identityOf(None, 8), Identity(None, 8, (8,)))
         self.assertEqual(identityOf(None, None), Identity())
+
+
+class IdentityFromTextTests(SynchronousTestCase):
+    def test_known(self) -> None:
+        """A user and a group are names of the databases, or numbers."""
+        self.assertEqual(identityFromText("root", "root"), identityOf(0, 0))
+        self.assertEqual(identityFromText("0", "0"), identityOf(0, 0))
+        self.assertEqual(identityFromText("4294967294", None).uid, MAXIMUM_ID)
+        self.assertEqual(identityFromText(None, None), Identity())
+
+    def test_impossible(self) -> None:
+        """
+        Anything else is refused in one line with the remedy, also what Python takes for a number,
+        and the numbers that mean no change to setuid(2).
+        """
+        for text in ("", "a b", "-1", "+5", " 5", "1_0", "\u0663", "4294967295", "9" * 5000):
+            for user, group, start in (
+                (text, None, "--uid: no such user: "),
+                (None, text, "--gid: "),
+            ):
+                with self.assertRaises(StartupError) as caught:
+                    identityFromText(user, group)
+                message = str(caught.exception)
+                self.assertTrue(message.startswith(start), message)
+                self.assertIn(f"{text!r} (a name, or a number from 0 to 4294967294)", message)
+
+    def test_numbers(self) -> None:
+        """So are such numbers of twistd."""
+        with self.assertRaisesRegex(StartupError, "^--uid: no such user: '-1' "):
+            identityOf(-1, None)
+        with self.assertRaisesRegex(StartupError, "^--gid: no such group: '4294967295' "):
+            identityOf(None, 4294967295)
 
 
 class MayRemoveTests(SynchronousTestCase):
@@ -77,11 +116,24 @@ class AssumeTests(SynchronousTestCase):
         self.assertEqual(self.calls(Identity(5, 7, (7,)), 5, 7), [])
 
     def test_mayNot(self) -> None:
-        """A missing permission, and a number out of range, are reported in one line."""
-        for error in (PermissionError(1, "no"), OverflowError("too large")):
+        """A missing permission, or a number that a container does not have, is one line."""
+        unmapped = "no; use one that is in /proc/self/uid_map and gid_map of this container"
+        for identity, error, message in (
+            (
+                Identity(5, 7, (7,)),
+                PermissionError(EPERM, "no"),
+                "cannot become user 5, group 7: no; start as root",
+            ),
+            (
+                Identity(None, 7, (7,)),
+                OSError(EINVAL, "no"),
+                f"cannot become group 7: {unmapped}",
+            ),
+        ):
             with (
                 mock.patch.object(os, "setgroups", side_effect=error),
                 mock.patch.object(os, "geteuid", return_value=0),
-                self.assertRaisesRegex(StartupError, "^cannot become user 5, group 7: .*; start"),
+                self.assertRaises(StartupError) as caught,
             ):
-                Identity(5, 7, (7,)).assume()
+                identity.assume()
+            self.assertEqual(str(caught.exception), message)

@@ -27,12 +27,11 @@ from echoproto.monitor.web import webPages
 from echoproto.processes.resources import descriptorLimit, raiseDescriptorLimit
 from echoproto.reactors import install
 from echoproto.server.acceptguard import guardAccepting
-from echoproto.server.config.listener import Listener
+from echoproto.server.config.listener import Listener, listenerName
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS
 from echoproto.server.config.status import statusListener
-from echoproto.server.monitoring.log import addressText
 from echoproto.server.notifier import Notifier, Watchdog
-from echoproto.server.ports import LISTEN_ERRORS, Platform, explainListenError
+from echoproto.server.ports import LISTEN_ERRORS, Platform, explainListenError, placeOf
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals
 from echoproto.status.pages import MakePage
@@ -116,7 +115,8 @@ class MonitorProgram(Service):
             self._port = self._machine.openStream(self._reactor, self._listener, site)
         except LISTEN_ERRORS as error:
             raise StartupError(explainListenError(self._listener, error)) from error
-        guardAccepting(self._port, self._reactor, f"status on {self._listener.displayName}")
+        self._place = placeOf(self._listener, self._port)
+        guardAccepting(self._port, self._reactor, listenerName("status", self._place))
 
     def startService(self) -> None:
         """Begin to probe."""
@@ -129,8 +129,7 @@ class MonitorProgram(Service):
         self._reactor.callWhenRunning(self._announce)
 
     def _announce(self) -> None:
-        place = f"{self._listener.carrier} {addressText(self._port.getHost())}"
-        self._log.info("status is listening on {place}", place=place)
+        self._log.info("status is listening on {place}", place=self._place)
         self._notifier.ready("probing")
 
     def _reload(self) -> None:

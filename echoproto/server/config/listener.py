@@ -58,8 +58,8 @@ class Listener:
     @property
     def displayName(self) -> str:
         """
-        Its place, for people: carrier and address of a bare number, otherwise the operator's text,
-        with bytes of a path that are not UTF-8 escaped.
+        Its place before it is open, for people: carrier and address of a bare number, otherwise the
+        operator's text, with bytes of a path that are not UTF-8 escaped.
         """
         if self.port is not None:
             return f"{self.carrier} {hostPort(self.interface, self.port)}"
@@ -77,6 +77,14 @@ class Listener:
         """The same listener of a bare number, on ``port``."""
         kind = self.description.partition(":")[0]
         return replace(self, port=port, description=describeNumber(kind, port, self.interface))
+
+
+def listenerName(service: str, place: str) -> str:
+    """
+    The name of a listener in the log, of its service and its place, which are its labels in the
+    metrics.
+    """
+    return f"{service} on {place}"
 
 
 def hostPort(host: str, port: int) -> str:

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
+from echoproto.protocols.admission import Refusal
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
 from echoproto.protocols.stream import StreamProtocol
+from echoproto.server.config.listener import listenerName
 from echoproto.status.histogram import Histogram
 
 #: Bounds of connection times in seconds, each about three times the one before: from one exchange
@@ -32,6 +34,7 @@ class ListenerCounters:
     """
     Counts the events of one listener.
 
+    :param refusals: why its connections may be refused.
     :ivar accepted: connections that were opened.
     :ivar refused: connections that were refused, by reason.
     :ivar ended: connections that have ended, by the value of their
@@ -44,11 +47,11 @@ class ListenerCounters:
     :ivar vanished: connections of a worker that died, whose times are unknown.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, refusals: Iterable[Refusal] = ()) -> None:
         self.accepted = 0
-        self.refused: Counter[str] = Counter()
         # All present from the start: a series that appears with its first event hides that event
         # from a rate.
+        self.refused: Counter[str] = Counter({refusal.value: 0 for refusal in refusals})
         self.ended: Counter[str] = Counter({ending.value: 0 for ending in CloseReason})
         self.bytesReceived = 0
         self.bytesSent = 0
@@ -103,6 +106,11 @@ class MonitoredListener:
     counts: ListenerCounters
     connections: Callable[[], Iterable[StreamProtocol]] = tuple
     datagrams: Callable[[], DatagramTotals] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in the log."""
+        return listenerName(self.service, self.place)
 
     @property
     def labels(self) -> dict[str, str]:

@@ -104,14 +104,14 @@ class LogObserver:
     ``faults``            ``faults``
     ===================== ==========================================================
 
-    :param listener: the beginning of each line: service and place, such as ``echo on tcp
-        0.0.0.0:7``.
+    :param listener: the name of the listener, with which each line begins, such as ``echo on tcp
+        0.0.0.0:7``; it may be changed.
     :param log: the logger.
     :param faults: counts of the faults that happen on purpose, by kind.
     """
 
     def __init__(self, listener: str, log: Logger, faults: Counter[str] | None = None) -> None:
-        self._listener = listener
+        self.listener = listener
         self._log = log
         self._interval = _Interval()
         self._faults: Counter[str] = Counter() if faults is None else faults
@@ -170,7 +170,7 @@ class LogObserver:
             answered=totals.answered,
             bytesReceived=totals.bytesReceived,
             bytesSent=totals.bytesSent,
-            refused=CountsByName(totals.refused),
+            refused=CountsByName(+Counter(totals.refused)),
             errors=CountsByName(totals.errors),
             dropped=totals.dropped,
         )
@@ -249,4 +249,4 @@ class LogObserver:
 
     def _say(self, event: str, text: str, **fields: object) -> None:
         # Never a field "message": Twisted's legacy observers would take it for the line.
-        self._log.info("{listener} " + text, event=event, listener=self._listener, **fields)
+        self._log.info("{listener} " + text, event=event, listener=self.listener, **fields)

@@ -25,10 +25,10 @@ def logStreamTotals(listeners: Iterable[MonitoredListener]) -> None:
                 "{listener} closed: {connections} connections; ended: {endings}; "
                 "refused: {refused}; {bytesReceived} bytes in, {bytesSent} bytes out",
                 event="closed",
-                listener=f"{listener.service} on {listener.place}",
+                listener=listener.name,
                 connections=counts.accepted,
                 endings=CountsByName(+counts.ended),
-                refused=CountsByName(counts.refused),
+                refused=CountsByName(+counts.refused),
                 bytesReceived=listener.bytesReceived,
                 bytesSent=listener.bytesSent,
             )

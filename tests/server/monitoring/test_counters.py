@@ -61,6 +61,11 @@ class MonitoredListenerTests(SynchronousTestCase):
         watched = MonitoredListener("echo", "tcp 0.0.0.0:7", counts, lambda: [server])
         self.assertEqual((watched.bytesReceived, watched.bytesSent), (15, 12))
 
+    def test_name(self) -> None:
+        """Its name in the log consists of its labels."""
+        listener = MonitoredListener("echo", "tcp [::]:7", ListenerCounters())
+        self.assertEqual(listener.name, "echo on tcp [::]:7")
+
     def test_labels(self) -> None:
         """A listener is labelled by service and address, with undecodable bytes escaped."""
         self.assertEqual(

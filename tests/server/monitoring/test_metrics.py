@@ -174,7 +174,11 @@ class DatagramTests(SynchronousTestCase):
             ("errors_total", "send EMSGSIZE", self.PLACE, "echo"): 1,
             ("datagrams_dropped_total", self.PLACE, "echo"): 0,
         }
-        self.assertEqual({key: value for key, value in read.items() if "echo" in key}, expected)
+        found = {key: value for key, value in read.items() if "echo" in key}
+        self.assertEqual({key: found.pop(key) for key in expected}, expected)
+        # Other reasons to refuse are there from the start.
+        self.assertEqual({key[0] for key in found}, {"datagrams_refused_total"})
+        self.assertEqual(set(found.values()), {0})
 
     def test_greeting(self) -> None:
         """Greetings are counted on datagrams too."""
