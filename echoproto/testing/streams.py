@@ -202,9 +202,7 @@ class StreamPair:
         client.makeConnection(self.client)
 
     def pump(self) -> None:
-        """
-        Move bytes both ways until nothing moves; raises ``AssertionError`` if that never happens.
-        """
+        """Step until nothing moves; raises ``AssertionError`` if that never happens."""
         for _ in range(STEP_LIMIT):
             if not self.step():
                 return

@@ -1,11 +1,9 @@
 """
 A parser for PROXY protocol headers, versions 1 and 2.
 
-:mod:`echoproto.transports.proxyprotocol` feeds it with the first bytes of a connection, in pieces
-    of any size. Section numbers are those of HAProxy's ``proxy-protocol.txt``.
-
-A header is refused at the first byte that makes it invalid, so the result does not depend on the
-pieces.
+It gets the first bytes of a connection, in pieces of any size. A header is refused at the first
+byte that makes it invalid, so the result does not depend on the pieces. Section numbers are those
+of HAProxy's ``proxy-protocol.txt``.
 """
 
 from __future__ import annotations
@@ -15,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from echoproto.transports.crc32c import crc32c
 
 #: Maximum bytes of a header. Addresses need 232 at most; the TLVs after them hold names, ciphers,
 #: the subject of a TLS client and additions of cloud providers: some hundred bytes. The length
@@ -33,29 +33,21 @@ WRONG_CHECKSUM = "PROXY header checksum wrong"
 _LINE_SIGNATURE = b"PROXY "
 _BLOCK_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 
-#: Version and command, the 13th byte of version 2.
+#: In version 2: version and command, the 13th byte; bytes before the addresses; a type of TLV.
 _LOCAL, _PROXY = 0x20, 0x21
-
-#: Bytes before the addresses in version 2.
 _FIXED = 16
+_CHECKSUM_TLV = 0x03
 
 #: Bytes of both addresses and ports in version 2, by the byte of family and protocol: unspecified,
 #: then TCP and UDP over IPv4, TCP and UDP over IPv6, streams and datagrams of UNIX sockets. A
 #: receiver on TCP accepts them all, as HAProxy, nginx and Envoy do; section 2.2.
 _ADDRESS_SIZES = {0x00: 0, 0x11: 12, 0x12: 12, 0x21: 36, 0x22: 36, 0x31: 216, 0x32: 216}
 
-#: Bytes of one address, for IPv4 and IPv6.
-_ADDRESS_WIDTHS = {0x11: 4, 0x12: 4, 0x21: 16, 0x22: 16}
-
-_CHECKSUM_TLV = 0x03
-
 #: One of these completes an address or a port that was cut; if none does, it is invalid.
 _TAILS = ("", "0", "::", ":", ".0", "0.0", ".0.0", "0.0.0", ".0.0.0", "0.0.0.0")
 
 _Source = tuple[str, int] | None
-_Family = type[IPv4Address] | type[IPv6Address]
-
-_FAMILIES: dict[str, _Family] = {"TCP4": IPv4Address, "TCP6": IPv6Address}
+_FAMILIES: dict[str, Callable[[str], object]] = {"TCP4": IPv4Address, "TCP6": IPv6Address}
 
 
 class ProxyProtocolVersion(Enum):
@@ -67,9 +59,7 @@ class ProxyProtocolVersion(Enum):
 
 
 class InvalidProxyHeader(ValueError):
-    """
-    The data is no PROXY header. The message is one of four phrases, without any data of the peer.
-    """
+    """The data is no PROXY header. The message is a fixed phrase, without data of the peer."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +68,12 @@ class ProxyHeader:
     A complete header.
 
     :ivar source: the client's numeric address, as :mod:`ipaddress` writes it, and its port;
-        ``None`` if the header has none (LOCAL, UNKNOWN, UNSPEC, UNIX): then the connection's own
-        address counts, and the proxy itself is the client, for example to check the server. An
-        IPv4-mapped address stays in IPv6.
+        ``None`` if the header has none (LOCAL, UNKNOWN, UNSPEC, UNIX): then the proxy itself is the
+        client, for example to check the server. An IPv4-mapped address stays in IPv6.
     :ivar rest: the data after the header, the beginning of the stream.
     """
 
-    source: tuple[str, int] | None
+    source: _Source
     rest: bytes
 
 
@@ -110,10 +99,10 @@ class HeaderParser:
         """
         before = len(self._held)
         self._held += data[: MAXIMUM_HEADER - before]
-        first = ProxyProtocolVersion.V1 if self._held.startswith(b"P") else ProxyProtocolVersion.V2
-        version = first if self._versions is ProxyProtocolVersion.ANY else self._versions
-        read = _parseV1 if version is ProxyProtocolVersion.V1 else self._block.read
-        whole = read(self._held)
+        isLine = self._versions is ProxyProtocolVersion.V1
+        if self._versions is ProxyProtocolVersion.ANY:
+            isLine = self._held.startswith(b"P")
+        whole = _parseV1(self._held) if isLine else self._block.read(self._held)
         if whole is None:
             return None
         end, source = whole
@@ -126,7 +115,7 @@ def _expect(signature: bytes, held: bytes) -> None:
 
 
 def _parseV1(held: bytes) -> tuple[int, _Source] | None:
-    """The length and source of a header of version 1; ``None`` while it is incomplete."""
+    """The length and source of a header in ``held``; ``None`` while it is incomplete."""
     _expect(_LINE_SIGNATURE, held)
     line, ended, _ = held[: MAXIMUM_LINE - 1].partition(b"\r")
     if not line.isascii():
@@ -162,20 +151,20 @@ def _sourceInLine(text: str, whole: bool) -> _Source:
     return (str(ip_address(words[0])), int(words[2])) if whole else None
 
 
-def _areRight(words: list[str], family: _Family, whole: bool) -> bool:
+def _areRight(words: list[str], family: Callable[[str], object], whole: bool) -> bool:
     """Whether two addresses and two ports are valid, or, unless ``whole``, can become valid."""
     if len(words) > 4 or (whole and len(words) < 4):
         return False
     *done, last = words
-    address = partial(_isAddress, family)
-    checks: tuple[Callable[[str], bool], ...] = (address, address, _isPort, _isPort)
+    address: Callable[[str], bool] = partial(_isAddress, family)
+    checks = (address, address, _isPort, _isPort)
     tails = ("",) if whole else _TAILS
     return all(check(word) for check, word in zip(checks, done, strict=False)) and any(
         checks[len(done)](last + tail) for tail in tails
     )
 
 
-def _isAddress(family: _Family, word: str) -> bool:
+def _isAddress(family: Callable[[str], object], word: str) -> bool:
     try:
         family(word)
     except ValueError:
@@ -189,21 +178,14 @@ def _isPort(word: str) -> bool:
 
 
 class _V2Parser:
-    """
-    A header of version 2. Remembers the TLVs that it has checked: a header full of empty ones, byte
-    by byte, would otherwise cost a second.
-    """
+    """Keeps its place among the TLVs: many, byte by byte, would otherwise take a second."""
 
     def __init__(self) -> None:
         self._nextTlv = 0
         self._checksum = 0
 
     def read(self, held: bytes) -> tuple[int, _Source] | None:
-        """
-        The header's length and source; ``None`` while it is incomplete.
-
-        :param held: all data received so far.
-        """
+        """The length and source of a header in ``held``; ``None`` while it is incomplete."""
         _expect(_BLOCK_SIGNATURE, held)
         end = _endOfBlock(held[len(_BLOCK_SIGNATURE) : _FIXED])
         # Section 2.2: the data after LOCAL is discarded; for UNSPEC it may hold addresses of
@@ -230,8 +212,12 @@ class _V2Parser:
                     raise InvalidProxyHeader(MALFORMED)
                 self._checksum = value
             self._nextTlv = value + size
-        if self._checksum and len(header) == end:
-            _verify(header, self._checksum)
+        # Section 2.2.3: the checksum is computed with zeros in its place.
+        at, rest = self._checksum, self._checksum + 4
+        if at and len(header) == end:
+            zeroed = header[:at] + bytes(4) + header[rest:]
+            if int.from_bytes(header[at:rest], "big") != crc32c(zeroed):
+                raise InvalidProxyHeader(WRONG_CHECKSUM)
 
 
 def _endOfBlock(fixed: bytes) -> int:
@@ -255,34 +241,9 @@ def _endOfBlock(fixed: bytes) -> int:
     return _FIXED + length
 
 
-def _verify(header: bytes, at: int) -> None:
-    # Section 2.2.3: the checksum is computed with zeros in its place.
-    zeroed = header[:at] + bytes(4) + header[at + 4 :]
-    if int.from_bytes(header[at : at + 4], "big") != _crc32c(zeroed):
-        raise InvalidProxyHeader(WRONG_CHECKSUM)
-
-
-def _crc32c(data: bytes) -> int:
-    """The CRC-32C of RFC 9260 appendix A."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _CRC_TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    return crc ^ 0xFFFFFFFF
-
-
-def _crcOfByte(remainder: int) -> int:
-    for _ in range(8):
-        # Castagnoli's polynomial, lowest bit first.
-        remainder = (remainder >> 1) ^ (0x82F63B78 if remainder & 1 else 0)
-    return remainder
-
-
-_CRC_TABLE = tuple(map(_crcOfByte, range(256)))
-
-
 def _sourceInBlock(held: bytes) -> _Source:
-    width = _ADDRESS_WIDTHS.get(held[13])
-    if width is None:
+    width = (_ADDRESS_SIZES[held[13]] - 4) // 2
+    if width not in (4, 16):
         return None
     host = ip_address(held[_FIXED : _FIXED + width])
     ports = _FIXED + 2 * width

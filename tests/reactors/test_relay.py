@@ -363,7 +363,7 @@ class OtherTargetTests(RelayTestCase):
 
 
 class RandomTests(RelayTestCase):
-    @settings(deadline=None, max_examples=20)
+    @settings(max_examples=20)
     @given(
         st.lists(st.tuples(st.integers(0, 1), st.integers(1, 400_000)), max_size=8),
         st.integers(10_000, 300_000),

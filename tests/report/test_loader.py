@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -179,19 +179,16 @@ class FuzzTests(SynchronousTestCase):
             self.assertNotIn("\n", str(error))
 
     @given(st.text())
-    @settings(deadline=None)
     def test_text(self, text: str) -> None:
         """Any text."""
         self.tried(text)
 
     @given(JSON)
-    @settings(deadline=None)
     def test_json(self, values: Any) -> None:
         """Any JSON."""
         self.tried(json.dumps(values))
 
     @given(st.data())
-    @settings(deadline=None)
     def test_changed(self, data: st.DataObject) -> None:
         """A measurement in which any value is changed or missing."""
         document = copy.deepcopy(data.draw(st.sampled_from(GOOD)))
@@ -209,7 +206,6 @@ class FuzzTests(SynchronousTestCase):
         self.tried(json.dumps(document))
 
     @given(st.data())
-    @settings(deadline=None)
     def test_cut(self, data: st.DataObject) -> None:
         """A truncated measurement, or one with a part overwritten."""
         text = json.dumps(

@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import comb, exp
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -51,7 +51,6 @@ class BinomialTests(SynchronousTestCase):
         st.sampled_from([Fraction(1, 2), Fraction(9, 10), Fraction(999, 1000)]),
         st.sampled_from([Fraction(1, 200), Fraction(199, 200)]),
     )
-    @settings(deadline=None)
     def test_exact(self, trials: int, share: Fraction, level: Fraction) -> None:
         """It agrees with the definition."""
         found = binomialQuantile(trials, float(share), float(level))
@@ -71,7 +70,6 @@ class BinomialTests(SynchronousTestCase):
 
 class ShareTests(SynchronousTestCase):
     @given(st.data())
-    @settings(deadline=None)
     def test_exact(self, data: st.DataObject) -> None:
         """It agrees with the definition, and is symmetric."""
         trials, otherTrials = (data.draw(st.integers(1, 60)) for _ in range(2))
