@@ -12,7 +12,7 @@ import stat
 import tempfile
 from contextlib import suppress
 
-from echoproto.escape import escaped
+from echoproto.untrusted import escaped
 
 
 def openProblem(path: str, error: OSError) -> str:

@@ -15,7 +15,6 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoproto.errors import StartupError
-from echoproto.escape import escaped
 from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.metrics import Reload, monitorMetrics
 from echoproto.monitor.prober import SWEEP_INTERVAL, Prober
@@ -23,6 +22,7 @@ from echoproto.monitor.settings import TargetSettings, summaryOf
 from echoproto.status.histogram import Histogram
 from echoproto.status.looplag import BOUNDS, LoopLag
 from echoproto.status.state import IState
+from echoproto.untrusted import escaped
 
 #: The fraction of the golden ratio: the fractions of its multiples are spread evenly.
 SPREAD = 0.6180339887498949

@@ -18,12 +18,11 @@ from ipaddress import ip_address
 from typing import Any
 
 from echoproto.errors import StartupError
-from echoproto.escape import escaped
-from echoproto.files import readRegularFile
 from echoproto.monitor.values import MAX_FILE_SIZE, PARSERS, InvalidSetting, parseURLs
 from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
+from echoproto.untrusted import escaped, readRegularFile
 
 #: The standard library's parser, or on Python 3.10 the package that it was.
 _toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")

@@ -11,8 +11,8 @@ from ipaddress import ip_address
 from itertools import pairwise
 from typing import Any
 
-from echoproto.files import readRegularFile
 from echoproto.units import SECOND, parseDuration
+from echoproto.untrusted import readRegularFile
 
 #: Nanoseconds of the shortest interval and wait.
 SHORTEST = SECOND // 1000

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from echoproto.escape import escaped
 from echoproto.report.documents.document import FORMAT, VERSION
 from echoproto.report.documents.load import LoadDocument
 from echoproto.report.documents.origin import Origin
@@ -22,6 +21,7 @@ from echoproto.report.documents.ping import PingDocument, TargetValues
 from echoproto.report.documents.report import ReportDocument
 from echoproto.report.documents.verify import VerifyDocument
 from echoproto.report.result import StoredResult
+from echoproto.untrusted import escaped
 
 #: The usual remedy for an invalid file.
 REMEDY = "measure again, with -o json --out FILE"

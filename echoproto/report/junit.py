@@ -7,8 +7,8 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from echoproto.conformance.results import CheckVerdict, ConformanceResult
-from echoproto.escape import escaped
 from echoproto.report.documents.origin import Origin
+from echoproto.untrusted import escaped
 
 
 def junitText(result: ConformanceResult, origin: Origin) -> str:

@@ -14,7 +14,6 @@ from typing import IO
 import msgspec
 
 from echoproto.errors import ReportError
-from echoproto.escape import escaped
 from echoproto.measure.intervals import Interval
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.report.decoder import (
@@ -27,6 +26,7 @@ from echoproto.report.documents.ping import ProbeValues
 from echoproto.report.documents.values import IntervalValues
 from echoproto.report.result import StoredResult
 from echoproto.units import SECOND
+from echoproto.untrusted import escaped
 
 #: Some editors put a byte order mark before the text.
 ENCODING = "utf-8-sig"

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from echoproto.files import readRegularFile
+from echoproto.untrusted import readRegularFile
 
 #: Bytes of the longest file: the bundle of all public authorities has a quarter of that.
 MAX_FILE_SIZE = 2**20

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from echoproto.escape import escaped
 from echoproto.protocols.greeting import CLIENT_GREETING, NOTED_BYTES, SERVER_GREETING
+from echoproto.untrusted import escaped
 from tests.hostile.figures import Figures
 from tests.loopback.program import Program, connected, datagramSocket, readToEnd
 

@@ -15,12 +15,12 @@ from echoproto.cli.exitcodes import NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.greet import GreetOptions
 from echoproto.cli.runner import Session
 from echoproto.client.greeting import greet, greetDatagram
-from echoproto.escape import escaped
 from echoproto.targets.endpoints import makeTarget
 from echoproto.targets.failures import tlsHint
 from echoproto.targets.stream import StreamTarget
 from echoproto.targets.udp import UDPTarget
 from echoproto.units import SECOND
+from echoproto.untrusted import escaped
 
 
 def runGreet(options: GreetOptions) -> int:

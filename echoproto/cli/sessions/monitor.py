@@ -19,7 +19,6 @@ from twisted.logger import Logger
 from echoproto.cli.exitcodes import OK
 from echoproto.cli.monitor import MonitorOptions
 from echoproto.errors import StartupError
-from echoproto.escape import escaped
 from echoproto.monitor.monitor import Monitor
 from echoproto.monitor.probe import ProbePage
 from echoproto.monitor.settings import loadSettings, summaryOf
@@ -36,6 +35,7 @@ from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals
 from echoproto.status.pages import MakePage
 from echoproto.status.site import StatusSite
+from echoproto.untrusted import escaped
 
 
 def checkFile(options: MonitorOptions) -> int:

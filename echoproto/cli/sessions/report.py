@@ -23,7 +23,6 @@ from echoproto.cli.report import ReportOptions
 from echoproto.cli.sessions.session import failedAssertions
 from echoproto.cli.tables import tableText
 from echoproto.errors import ReportError
-from echoproto.escape import escaped
 from echoproto.report.compare import Comparison, compare
 from echoproto.report.documents.comparison import comparisonDocument, comparisonRows
 from echoproto.report.documents.report import reportDocument, resultFigures, resultRows
@@ -33,6 +32,7 @@ from echoproto.report.notes import descriptionNotes, resultNotes
 from echoproto.report.result import StoredResult
 from echoproto.report.schema import jsonSchema
 from echoproto.report.table import certaintyNotes, comparisonColumns, resultColumns, sides
+from echoproto.untrusted import escaped
 
 
 def runReport(options: ReportOptions) -> int:

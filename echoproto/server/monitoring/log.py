@@ -19,9 +19,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoproto.addresses import peerUID
-from echoproto.escape import escaped
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
 from echoproto.server.config.listener import hostPort
+from echoproto.untrusted import escaped
 
 #: Lines for closed connections and greetings of one listener in one interval, besides those of
 #: totals: more than an operator reads; at worst 100 MB a day of closed connections, or 4 GB of the
