@@ -15,13 +15,9 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from echoproto.addresses import AddressFilter
-    from echoproto.client import (
-        EchoClient,
-        EchoDatagramClient,
-        connectEcho,
-        connectEchoDatagram,
-        greet,
-    )
+    from echoproto.client.datagram import EchoDatagramClient, connectEchoDatagram
+    from echoproto.client.greeting import greet
+    from echoproto.client.stream import EchoClient, connectEcho
     from echoproto.protocols.admission import ConnectionAdmission, DatagramAdmission
     from echoproto.protocols.datagram import DatagramServerProtocol
     from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory, EchoProtocol
@@ -78,32 +74,26 @@ __all__ = [
 # Each name is imported when it is first used (PEP 562): the command ``echoproto``, whose modules
 # import this package too, would otherwise spend half its start on what it does not use.
 _HOMES = {
-    "AddressFilter": "echoproto.addresses",
-    "CloseReason": "echoproto.protocols.observer",
-    "ConnectionAdmission": "echoproto.protocols.admission",
-    "ConnectionSummary": "echoproto.protocols.observer",
-    "DatagramAdmission": "echoproto.protocols.admission",
-    "DatagramPort": "echoproto.transports.udp",
-    "DatagramServerProtocol": "echoproto.protocols.datagram",
-    "DatagramTotals": "echoproto.protocols.observer",
-    "EchoClient": "echoproto.client",
-    "EchoDatagramClient": "echoproto.client",
-    "EchoDatagramProtocol": "echoproto.protocols.echo",
-    "EchoFactory": "echoproto.protocols.echo",
-    "EchoProtocol": "echoproto.protocols.echo",
-    "GreetingDatagramProtocol": "echoproto.protocols.greeting",
-    "GreetingFactory": "echoproto.protocols.greeting",
-    "GreetingProtocol": "echoproto.protocols.greeting",
-    "IObserver": "echoproto.protocols.observer",
-    "ProxyProtocolFactory": "echoproto.transports.proxyprotocol",
-    "ProxyProtocolVersion": "echoproto.transports.proxyheader",
-    "StreamFactory": "echoproto.protocols.streamfactory",
-    "StreamProtocol": "echoproto.protocols.stream",
-    "Timeouts": "echoproto.protocols.timeouts",
-    "connectEcho": "echoproto.client",
-    "connectEchoDatagram": "echoproto.client",
-    "greet": "echoproto.client",
-    "listenDatagrams": "echoproto.transports.datagramreactor",
+    name: f"echoproto.{module}"
+    for module, names in {
+        "addresses": "AddressFilter",
+        "client.datagram": "EchoDatagramClient connectEchoDatagram",
+        "client.greeting": "greet",
+        "client.stream": "EchoClient connectEcho",
+        "protocols.admission": "ConnectionAdmission DatagramAdmission",
+        "protocols.datagram": "DatagramServerProtocol",
+        "protocols.echo": "EchoDatagramProtocol EchoFactory EchoProtocol",
+        "protocols.greeting": "GreetingDatagramProtocol GreetingFactory GreetingProtocol",
+        "protocols.observer": "CloseReason ConnectionSummary DatagramTotals IObserver",
+        "protocols.stream": "StreamProtocol",
+        "protocols.streamfactory": "StreamFactory",
+        "protocols.timeouts": "Timeouts",
+        "transports.datagramreactor": "listenDatagrams",
+        "transports.proxyheader": "ProxyProtocolVersion",
+        "transports.proxyprotocol": "ProxyProtocolFactory",
+        "transports.udp": "DatagramPort",
+    }.items()
+    for name in names.split()
 }
 
 

@@ -29,11 +29,11 @@ from echoproto.cli.paramtypes import (
     TOS,
     TTL,
 )
-from echoproto.targets.target import Target
+from echoproto.client.targets.target import Target
 
 if TYPE_CHECKING:
+    from echoproto.client.targets.connectoptions import ConnectOptions
     from echoproto.measure.assertions import Assertion
-    from echoproto.targets.connectoptions import ConnectOptions
 
 #: How targets are written, for the help.
 TARGET_HELP = """TARGET is host, host:port, [v6]:port, tcp://, udp://, tls://host:port or
@@ -120,8 +120,8 @@ class TargetOptions:
 
     @property
     def connect(self) -> ConnectOptions:
-        """How to connect, as :mod:`echoproto.targets.connectoptions` has it."""
-        from echoproto.targets.connectoptions import ConnectOptions
+        """How to connect, as :mod:`echoproto.client.targets.connectoptions` has it."""
+        from echoproto.client.targets.connectoptions import ConnectOptions
 
         family = socket.AF_INET if self.ipv4 else socket.AF_UNSPEC
         family = socket.AF_INET6 if self.ipv6 else family

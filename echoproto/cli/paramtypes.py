@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from echoproto.client.targets.target import Target, parseTarget
 from echoproto.processes.resources import processors
-from echoproto.targets.target import Target, parseTarget
 from echoproto.units import parseDuration, parseRate, parseSize
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from echoproto.cli.paramtypes import (
     TARGET_FILE,
     WINDOW,
 )
-from echoproto.targets.target import Target
+from echoproto.client.targets.target import Target
 
 _option = partial(option, "Probe options")
 

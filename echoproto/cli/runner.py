@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from echoproto.cli.exitcodes import INTERRUPTED, LOCAL_ERROR, complain, statusOf
 from echoproto.cli.output import LineOutput
-from echoproto.targets.failures import describeFailure
+from echoproto.client.targets.failures import describeFailure
 
 if TYPE_CHECKING:
     from echoproto.cli.options import TargetOptions

@@ -11,6 +11,10 @@ from zope.interface import implementer
 
 from echoproto.client.exchange import Exchange, checkBytes
 from echoproto.client.matching import DatagramMatcher
+from echoproto.client.targets.host import ResolvedHost
+from echoproto.client.targets.interfaces import IReplyReceiver
+from echoproto.client.targets.resolver import resolve
+from echoproto.client.targets.udp import UDPChannel, UDPTarget
 from echoproto.errors import (
     Closed,
     ConnectionClosed,
@@ -19,10 +23,6 @@ from echoproto.errors import (
     ExchangeCancelled,
     ExchangeError,
 )
-from echoproto.targets.host import ResolvedHost
-from echoproto.targets.interfaces import IReplyReceiver
-from echoproto.targets.resolver import resolve
-from echoproto.targets.udp import UDPChannel, UDPTarget
 
 #: Default time limit of an exchange, in seconds; a lost datagram has no reply.
 DATAGRAM_TIMEOUT = 5.0
@@ -111,7 +111,7 @@ class EchoDatagramClient:
         self._closeIfDone()
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`; the port stays open."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`; the port stays open."""
         self._giveUpAll(ConnectionClosed(reason))
 
     def _giveUpAll(self, error: ExchangeError) -> None:

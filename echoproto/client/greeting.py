@@ -13,6 +13,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.exchange import checkBytes, stop
+from echoproto.client.targets.failures import endReason
+from echoproto.client.targets.interfaces import IReplyReceiver
+from echoproto.client.targets.udp import UDPTarget
 from echoproto.errors import (
     ConnectionClosed,
     EmptyReply,
@@ -23,9 +26,6 @@ from echoproto.errors import (
 )
 from echoproto.protocols.deadlines import DeadlineCall, DeadlineClock
 from echoproto.protocols.greeting import CLIENT_GREETING
-from echoproto.targets.failures import endReason
-from echoproto.targets.interfaces import IReplyReceiver
-from echoproto.targets.udp import UDPTarget
 
 #: Default time limit of a greeting, in seconds, including the connection.
 GREETING_TIMEOUT = 10.0
@@ -130,11 +130,11 @@ class _FirstReply:
         self.reply: Deferred[bytes] = Deferred()
 
     def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         self.reply.callback(reply)
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         self.reply.errback(ConnectionClosed(reason))
 
 

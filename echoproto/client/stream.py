@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from echoproto.client.exchange import Exchange, checkBytes, stop
 from echoproto.client.matching import StreamMatcher
+from echoproto.client.targets.failures import endReason
 from echoproto.errors import (
     Closed,
     ConnectionClosed,
@@ -29,7 +30,6 @@ from echoproto.errors import (
 )
 from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.protocols.lifecycle import canHalfClose
-from echoproto.targets.failures import endReason
 
 #: Default time limit of an exchange, in seconds.
 STREAM_TIMEOUT = 30.0

@@ -9,6 +9,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.endpoints import makeTarget
+from echoproto.client.targets.target import Target, parseTarget
 from echoproto.conformance.registry import TCP, UDP
 from echoproto.conformance.results import CheckResult, CheckVerdict, ConformanceResult
 from echoproto.conformance.runner import ConformanceRunner, Tester
@@ -18,9 +21,6 @@ from echoproto.conformance.suite import chosen
 from echoproto.conformance.udpclient import DatagramTester
 from echoproto.errors import TargetError
 from echoproto.measure.measurement import startedBy
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.endpoints import makeTarget
-from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
 
 __all__ = [
@@ -52,7 +52,7 @@ def prepareGrade(
 
     :param reactor: connects to the target, and measures the time.
     :param target: ``lab1``, ``udp://lab1:7``, ``tls://lab1:7`` and so on
-        (:mod:`echoproto.targets.target`).
+        (:mod:`echoproto.client.targets.target`).
     :param carriers: ``tcp`` and ``udp``, or one of them; by default the target's. TLS and UNIX
         sockets have the checks of ``tcp`` only.
     :param only: names of checks; all if empty.

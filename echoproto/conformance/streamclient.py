@@ -18,12 +18,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.matching import firstDifference
+from echoproto.client.targets.failures import failureReason
+from echoproto.client.targets.interfaces import SERVER_CLOSED, IReplyReceiver, ITarget
 from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
 from echoproto.errors import ExchangeError
 from echoproto.measure.channels import openChannel
-from echoproto.targets.failures import failureReason
-from echoproto.targets.interfaces import SERVER_CLOSED, IReplyReceiver, ITarget
 from echoproto.units import SECOND
 
 _HELLO = b"Is anybody there?"
@@ -90,7 +90,7 @@ class CheckConnection:
             raise self._failure()
 
     def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         if self._fault:
             return
         expected = bytes(self._outstanding[: len(reply)])
@@ -101,7 +101,7 @@ class CheckConnection:
         self._event.set()
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         self._end = reason
         self._event.set()
 
@@ -137,7 +137,7 @@ class StreamTester:
     """
     The test client of the checks for streams.
 
-    :param target: a :class:`~echoproto.targets.stream.StreamTarget` without a size.
+    :param target: a :class:`~echoproto.client.targets.stream.StreamTarget` without a size.
     :param clock: schedules calls.
     :param timeout: seconds to wait for a connection, and for data.
     """

@@ -18,13 +18,13 @@ from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from echoproto.addresses import unmapped
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.host import ResolvedHost
+from echoproto.client.targets.interfaces import IReplyReceiver
+from echoproto.client.targets.udp import UDPTarget
+from echoproto.client.targets.udpports import openUnconnectedChannel
 from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.host import ResolvedHost
-from echoproto.targets.interfaces import IReplyReceiver
-from echoproto.targets.udp import UDPTarget
-from echoproto.targets.udpports import openUnconnectedChannel
 
 #: Replies that are kept; all are counted.
 MAX_KEPT_REPLIES = 1024
@@ -119,11 +119,11 @@ class _ConnectedProbe:
         self.event = Event(clock)
 
     def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         self.event.set()
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         self.reason = reason
         self.event.set()
 

@@ -22,6 +22,9 @@ from random import Random
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.endpoints import makeTarget
+from echoproto.client.targets.target import Target, parseTarget
 from echoproto.errors import TargetError
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
@@ -51,9 +54,6 @@ from echoproto.measure.verify.integrity import Fault, IntegrityChecker
 from echoproto.measure.verify.pattern import PatternStream
 from echoproto.measure.verify.streams import StreamVerifier
 from echoproto.measure.verify.verifier import Verifier, VerifyResult
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.endpoints import makeTarget
-from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
 
 __all__ = [
@@ -102,7 +102,7 @@ def preparePing(
     Prepare to probe an echo server: resolve its name, read the certificates.
 
     :param reactor: connects to the target, and calls later.
-    :param target: ``lab1``, ``udp://lab1:7`` and so on (:mod:`echoproto.targets.target`).
+    :param target: ``lab1``, ``udp://lab1:7`` and so on (:mod:`echoproto.client.targets.target`).
     :param plan: how many probes, and when; by default one each second until cancelled.
     :param size: bytes of a probe.
     :param pattern: fills the probes; if empty, each has bytes of its own.

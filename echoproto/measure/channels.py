@@ -26,7 +26,7 @@ def openChannel(
     Open a channel. A connection that is made just in time counts, even if it is read late.
 
     :param timeout: nanoseconds.
-    :return: see :meth:`~echoproto.targets.interfaces.ITarget.open`; fails with
+    :return: see :meth:`~echoproto.client.targets.interfaces.ITarget.open`; fails with
         ``ConnectionClosed`` after ``timeout``.
     """
     opening: Deferred[Any] = target.open(receiver)

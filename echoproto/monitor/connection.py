@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
+from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.measure.ping.channel import PingChannel
-from echoproto.targets.interfaces import IReplyReceiver
 
 if TYPE_CHECKING:
     from echoproto.monitor.prober import Prober
@@ -22,7 +22,7 @@ class ProbeConnection:
     A connection, or a datagram port, with the probes that it has sent.
 
     :param prober: has the classifier of its replies.
-    :param target: an :class:`~echoproto.targets.interfaces.ITarget`.
+    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param wait: nanoseconds to connect.
     :ivar channel: sends them.
     :ivar address: the address of the target when it was opened.

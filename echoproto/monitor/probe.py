@@ -12,6 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from echoproto.client.targets.endpoints import makeTarget
+from echoproto.client.targets.target import Target, parseTarget
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.plan import PingPlan, PingResult
@@ -19,8 +21,6 @@ from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics
 from echoproto.monitor.values import PARSERS, InvalidSetting
 from echoproto.status.exposition import familyText
 from echoproto.status.pages import EXPOSITION, Page
-from echoproto.targets.endpoints import makeTarget
-from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND, parseCount
 
 #: Probes of a request, and at most.

@@ -16,6 +16,8 @@ from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from echoproto.client.targets.endpoints import makeTarget
+from echoproto.client.targets.failures import describeFailure, sendErrorReason
 from echoproto.errors import EchoprotoError
 from echoproto.measure.ping.channel import NOT_READ
 from echoproto.measure.ping.history import RecentProbes
@@ -26,8 +28,6 @@ from echoproto.monitor.connection import ProbeConnection
 from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.settings import TargetSettings
 from echoproto.status.histogram import Histogram
-from echoproto.targets.endpoints import makeTarget
-from echoproto.targets.failures import describeFailure, sendErrorReason
 from echoproto.units import SECOND, seconds
 
 #: Seconds between two calls of :meth:`Prober.sweep`.

@@ -17,10 +17,10 @@ from importlib import import_module
 from ipaddress import ip_address
 from typing import Any
 
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.target import Target, parseTarget
 from echoproto.errors import StartupError
 from echoproto.monitor.values import MAX_FILE_SIZE, PARSERS, InvalidSetting, parseURLs
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.target import Target, parseTarget
 from echoproto.units import SECOND
 from echoproto.untrusted import escaped, readRegularFile
 

@@ -299,7 +299,7 @@ class LazyGroupTests(SynchronousTestCase):
             modules = self.imported(*words)
             self.assertIn(greet.__name__ if "greet" in words else "echoproto.cli.main", modules)
             self.assertEqual(modules.intersection(packages), set(), words)
-            self.assertEqual("echoproto.targets.endpoints" in modules, "--help" not in words)
+            self.assertEqual("echoproto.client.targets.endpoints" in modules, "--help" not in words)
 
     def test_extraMissing(self) -> None:
         """Help needs no extra."""

@@ -10,9 +10,9 @@ from echoproto.cli.declarations import (
     optionValues,
 )
 from echoproto.cli.options import EventOptions
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.target import Target
 from echoproto.measure.assertions import parseAssertion
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.target import Target
 from tests.cli.optionscase import OptionsTestCase
 
 

@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from echoproto.cli.output import opened
 from echoproto.cli.runner import MeasurementRunner, Session
+from echoproto.client.targets.target import Target
 from echoproto.errors import TargetError
-from echoproto.targets.target import Target
 from tests.cli.commandcase import BrokenPipe, CommandTestCase, Counting, RunningReactor, Terminal
 
 #: Erases the bar: shows the cursor, moves it up, and erases the line (ECMA-48: CUU, EL).

@@ -151,7 +151,7 @@ class ImportTests(SynchronousTestCase):
             "echoproto.status.site",
             "echoproto.server.monitoring.metrics",
             "echoproto.client",
-            "echoproto.targets.endpoints",
+            "echoproto.client.targets.endpoints",
             "echoproto.measure",
         ):
             self.assertNotIn(name, imported)

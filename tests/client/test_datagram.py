@@ -23,7 +23,7 @@ from echoproto.errors import (
 )
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.testing import Datagram, DatagramWire
-from tests.targets.fakeresolver import FakeResolver
+from tests.client.targets.fakeresolver import FakeResolver
 
 
 def unreachable(*arguments: Any) -> None:

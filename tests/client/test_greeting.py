@@ -12,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from echoproto.client.greeting import GREETING_TIMEOUT, greet, greetDatagram
+from echoproto.client.targets.host import ResolvedHost
+from echoproto.client.targets.udp import UDPTarget
 from echoproto.errors import (
     ConnectionClosed,
     DatagramTooLong,
@@ -26,8 +28,6 @@ from echoproto.protocols.greeting import (
     GreetingDatagramProtocol,
     GreetingFactory,
 )
-from echoproto.targets.host import ResolvedHost
-from echoproto.targets.udp import UDPTarget
 from echoproto.testing import (
     DatagramWire,
     MemoryDatagramPort,

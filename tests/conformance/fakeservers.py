@@ -12,10 +12,10 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.client.targets.stream import StreamTarget
 from echoproto.conformance.streamclient import StreamTester
 from echoproto.conformance.udpclient import DatagramTester
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
-from echoproto.targets.stream import StreamTarget
 from echoproto.testing import DatagramWire, endpointTo
 
 #: Timeout of a check's reads, in seconds.

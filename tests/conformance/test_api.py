@@ -6,12 +6,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.target import Target
 from echoproto.conformance.api import grade, prepareGrade
 from echoproto.conformance.results import CheckVerdict
 from echoproto.errors import TargetError
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.target import Target
 from echoproto.testing import DatagramWire, endpointTo
 
 SECOND = 1_000_000_000

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.target import Target, parseTarget
 from echoproto.conformance.safety import checkRisk, isPrivate
 from echoproto.errors import TargetError
-from echoproto.targets.target import Target, parseTarget
 
 
 class PrivateTests(SynchronousTestCase):

@@ -9,11 +9,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.conformance import udpclient
 from echoproto.conformance.results import Failed, NoAnswer, Skipped
 from echoproto.conformance.udpclient import MAX_KEPT_REPLIES, CheckSocket, DatagramTester, Reply
 from echoproto.protocols.echo import EchoDatagramProtocol
-from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.testing import DatagramWire
 from tests.conformance.fakeservers import TIMEOUT, FakeDatagramServer, FaultyDatagramEcho
 

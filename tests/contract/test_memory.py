@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
-from echoproto.client import connectEcho, connectEchoDatagram, greet
+from echoproto import connectEcho, connectEchoDatagram, greet
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from echoproto.testing import DatagramWire, endpointTo

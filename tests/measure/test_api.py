@@ -8,6 +8,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.target import Target
 from echoproto.errors import TargetError
 from echoproto.measure import api
 from echoproto.measure.api import (
@@ -26,7 +27,6 @@ from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
-from echoproto.targets.target import Target
 from echoproto.testing import DatagramWire, endpointTo
 from tests.fakeprocesses import FakeProcessReactor
 

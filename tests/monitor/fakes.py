@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.host import ResolvedHost
 from echoproto.monitor import prober
-from echoproto.targets.host import ResolvedHost
 from echoproto.units import SECOND
 from tests.measure.ping.test_pinger import FakeChannel, Target
 

@@ -6,8 +6,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.monitor.connection import ProbeConnection
-from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND
 from tests.measure.ping.test_pinger import Target
 from tests.monitor.test_settings import settingsOf

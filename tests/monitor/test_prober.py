@@ -9,6 +9,8 @@ from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import LoopingCall
 from zope.interface.verify import verifyObject
 
+from echoproto.client.targets.host import ResolvedHost
+from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.measure.ping.channel import NOT_READ
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.monitor import prober as module
@@ -16,8 +18,6 @@ from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.prober import RETRY_DELAY, SWEEP_INTERVAL, Prober
 from echoproto.monitor.settings import TargetSettings
 from echoproto.status.histogram import Histogram
-from echoproto.targets.host import ResolvedHost
-from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND
 from tests.monitor.fakes import EchoTarget, ProberTestCase
 from tests.monitor.test_settings import settingsOf

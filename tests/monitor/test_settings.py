@@ -5,10 +5,10 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.target import parseTarget
 from echoproto.errors import StartupError
 from echoproto.monitor.settings import BUCKETS, TargetSettings, loadSettings, summaryOf
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.target import parseTarget
 from echoproto.units import SECOND
 
 

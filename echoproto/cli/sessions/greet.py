@@ -15,10 +15,10 @@ from echoproto.cli.exitcodes import NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.greet import GreetOptions
 from echoproto.cli.runner import Session
 from echoproto.client.greeting import greet, greetDatagram
-from echoproto.targets.endpoints import makeTarget
-from echoproto.targets.failures import tlsHint
-from echoproto.targets.stream import StreamTarget
-from echoproto.targets.udp import UDPTarget
+from echoproto.client.targets.endpoints import makeTarget
+from echoproto.client.targets.failures import tlsHint
+from echoproto.client.targets.stream import StreamTarget
+from echoproto.client.targets.udp import UDPTarget
 from echoproto.units import SECOND
 from echoproto.untrusted import escaped
 

@@ -15,15 +15,15 @@ from twisted.python.failure import Failure
 
 from echoproto.cli.ping import PingOptions
 from echoproto.cli.sessions.session import ReportedSession
+from echoproto.client.targets.failures import describeFailure
+from echoproto.client.targets.host import HostTarget
+from echoproto.client.targets.target import Target
 from echoproto.conformance.safety import isPrivate
 from echoproto.errors import TargetError
 from echoproto.measure.api import PingPlan, PingResult, preparePing
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.statistics import ProbeOutcome
-from echoproto.targets.failures import describeFailure
-from echoproto.targets.host import HostTarget
-from echoproto.targets.target import Target
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from typing import Any
 from twisted.internet.main import CONNECTION_LOST
 from zope.interface import implementer
 
+from echoproto.client.targets.interfaces import IChannel, IReplyReceiver
 from echoproto.measure.channels import WriteControl
 from echoproto.measure.load.loops import ClosedLoop, Loop
 from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
-from echoproto.targets.interfaces import IChannel, IReplyReceiver
 
 #: Reason of a connection that is closed because a reply is overdue.
 NO_REPLY = "no reply in time"
@@ -71,7 +71,7 @@ class PipelinedConnection:
         self._write(message)
 
     def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         now = self._loop.monotonicNs()
         awaited = self._awaited
         rest = self._rest + reply
@@ -92,7 +92,7 @@ class PipelinedConnection:
             self.connectionLost(NO_REPLY)
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         self._awaited.clear()
         self._loop.connectionLost(self, reason)
 
@@ -189,7 +189,7 @@ class SequentialConnection:
         return self._transport._dataReceived(data)
 
     def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         rest, message = self._rest + reply, self._message
         self._rest = b""
         size = 0 if message is None else len(message)
@@ -211,7 +211,7 @@ class SequentialConnection:
             self.connectionLost(NO_REPLY)
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         self._message = None
         self._loop.connectionLost(self, reason)
 

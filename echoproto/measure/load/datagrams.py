@@ -13,10 +13,10 @@ from struct import Struct
 
 from zope.interface import implementer
 
+from echoproto.client.targets.failures import sendErrorReason
+from echoproto.client.targets.interfaces import IChannel, IReplyReceiver
 from echoproto.errors import EchoprotoError
 from echoproto.measure.load.loops import Loop
-from echoproto.targets.failures import sendErrorReason
-from echoproto.targets.interfaces import IChannel, IReplyReceiver
 
 _HEADER = Struct("!4sI")
 
@@ -101,7 +101,7 @@ class DatagramFlow:
             self._awaited[message] = due, now
 
     def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         now = self._loop.monotonicNs()
         times = self._awaited.pop(reply, None)
         if times is not None:
@@ -157,7 +157,7 @@ class DatagramFlow:
             self._loop.settled(self, now)
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`; the port stays open."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`; the port stays open."""
         self._loop.warn(reason)
 
     def close(self) -> None:

@@ -35,8 +35,8 @@ class LoadGenerator:
     """
     A load on one target.
 
-    :param target: a :class:`~echoproto.targets.stream.StreamTarget` without a size, or a
-        :class:`~echoproto.targets.udp.UDPTarget`.
+    :param target: a :class:`~echoproto.client.targets.stream.StreamTarget` without a size, or a
+        :class:`~echoproto.client.targets.udp.UDPTarget`.
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
     :param cpuTime: the CPU time of this process.

@@ -10,11 +10,11 @@ import base64
 import pickle
 from dataclasses import dataclass
 
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.target import Target
 from echoproto.errors import EchoprotoError
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.plan import LoadPlan, LoadResult
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.target import Target
 
 #: Sent to each worker when all are ready: start sending.
 GO = "go"

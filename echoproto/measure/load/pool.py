@@ -14,12 +14,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from echoproto.client.targets.failures import failureReason
+from echoproto.client.targets.interfaces import IChannel
 from echoproto.errors import ConnectionClosed
 from echoproto.measure.channels import openChannel
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.timers import Timers
-from echoproto.targets.failures import failureReason
-from echoproto.targets.interfaces import IChannel
 from echoproto.units import SECOND
 
 #: Nanoseconds after which a lost connection is replaced.
@@ -61,7 +61,7 @@ class ConnectionPool:
     """
     Connections to one target.
 
-    :param target: an :class:`~echoproto.targets.interfaces.ITarget`.
+    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param makeConnection: makes what receives the replies of a connection.
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.

@@ -9,10 +9,10 @@ from typing import Any
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.measure.load.connections import NO_REPLY, closeChannel
 from echoproto.measure.load.loops import Loop
 from echoproto.measure.load.pool import RECONNECT_DELAY, ConnectionPool
-from echoproto.targets.interfaces import IReplyReceiver
 
 
 @implementer(IReplyReceiver)
@@ -64,7 +64,7 @@ class RenewedConnection:
             self.opened(self._channel)
 
     def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         self._rest += reply
         message = self._message or b""
         size = len(message)
@@ -102,7 +102,7 @@ class RenewedConnection:
             self.connectionLost(NO_REPLY)
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`; another follows."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`; another follows."""
         self._pool.countLost(reason)
         if self._message is None:
             self._channel = None

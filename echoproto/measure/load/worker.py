@@ -15,6 +15,7 @@ from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.python.failure import Failure
 
+from echoproto.client.targets.failures import describeFailure
 from echoproto.errors import ConnectionClosed, ExchangeError, TargetError
 from echoproto.measure.api import prepareLoad
 from echoproto.measure.intervals import Interval
@@ -24,7 +25,6 @@ from echoproto.measure.load.messages import LoadAssignment, LoadReport
 from echoproto.measure.load.plan import LoadResult
 from echoproto.processes.parentpipe import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
 from echoproto.reactors.install import installClientReactor
-from echoproto.targets.failures import describeFailure
 
 
 class LoadWorker(ParentPipe):

@@ -9,9 +9,9 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.measure.channels import WriteControl, openChannel
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.targets.interfaces import IReplyReceiver
 
 #: Bytes of probes that may wait while the transport is full: that of large ones always is for a
 #: moment. Twice the longest probe.
@@ -25,7 +25,7 @@ class PingChannel:
     """
     A channel that can be opened again.
 
-    :param target: an :class:`~echoproto.targets.interfaces.ITarget`.
+    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param receiver: receives the replies.
     :param clock: measures the time limit.
     :param timeout: nanoseconds to connect.
@@ -73,7 +73,7 @@ class PingChannel:
 
     @property
     def waited(self) -> int:
-        """See :meth:`~echoproto.targets.interfaces.IChannel.waited`."""
+        """See :meth:`~echoproto.client.targets.interfaces.IChannel.waited`."""
         return 0 if self._channel is None else int(self._channel.waited())
 
     @property
@@ -105,7 +105,7 @@ class PingChannel:
             self.securing.add(channel.handshakeTime)
 
     def send(self, probe: bytes) -> None:
-        """See :meth:`~echoproto.targets.interfaces.IChannel.send`."""
+        """See :meth:`~echoproto.client.targets.interfaces.IChannel.send`."""
         self._unread = len(probe) + (self._unread if self._control.isPaused else 0)
         self._channel.send(probe)
 

@@ -15,6 +15,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.client.targets.failures import failureReason, sendErrorReason
+from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.errors import EchoprotoError, ExchangeError
 from echoproto.measure.ping.awaited import AwaitedProbes
 from echoproto.measure.ping.channel import NOT_READ, PingChannel
@@ -22,8 +24,6 @@ from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
 from echoproto.protocols.deadlines import DeadlineCall
-from echoproto.targets.failures import failureReason, sendErrorReason
-from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
 
 
@@ -32,7 +32,7 @@ class Pinger:
     """
     The probing of one target.
 
-    :param target: an :class:`~echoproto.targets.interfaces.ITarget`.
+    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
     :param record: counts the probes and replies.
@@ -216,7 +216,7 @@ class Pinger:
     # Replies
 
     def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         # In this order, so that a pause between the two cannot make a round trip too short.
         waited = self._channel.waited
         now = self._monotonicNs() - waited
@@ -234,7 +234,7 @@ class Pinger:
         self._settled()
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         if self._channel.lost():
             self._awaited.disconnected()
         for sequence in self._awaited:

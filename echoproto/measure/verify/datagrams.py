@@ -16,12 +16,12 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from echoproto.client.matching import firstDifference
+from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.errors import EchoprotoError
 from echoproto.measure.ping.payload import EXCERPT_SIZE
 from echoproto.measure.verify.integrity import DatagramFault, Fault, FaultKind
 from echoproto.measure.verify.pattern import DatagramPattern, PatternStream
 from echoproto.measure.verify.verifier import Verifier, VerifyResult
-from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
 
 #: Bytes of a datagram, and datagrams per second, by default: half of what our server accepts.
@@ -43,7 +43,7 @@ class DatagramVerifier(Verifier):
     """
     The verification of one target over UDP; see :class:`.Verifier`.
 
-    :param target: a :class:`~echoproto.targets.udp.UDPTarget`, whose size is that of a datagram.
+    :param target: a :class:`~echoproto.client.targets.udp.UDPTarget`, with the size of a datagram.
     :param pattern: the content of the datagrams.
     :param size: bytes to send, in whole datagrams; ``None`` to send until stopped.
     :param rate: datagrams per second.
@@ -136,7 +136,7 @@ class DatagramVerifier(Verifier):
             del self._wasAnswered[next(iter(self._wasAnswered))]
 
     def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         self._lastReceivedAt = self._monotonicNs()
         self._receivedBytes += len(reply)
         number = self._pattern.identify(reply, self._sent, self._awaited)
@@ -161,7 +161,7 @@ class DatagramVerifier(Verifier):
             self._noteDatagram(FaultKind.DAMAGED, number, reply)
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         if not self._receivedBytes:
             self._end(reason)
 

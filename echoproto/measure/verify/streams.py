@@ -13,9 +13,9 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.measure.verify.integrity import Fault, FaultKind, IntegrityChecker
 from echoproto.measure.verify.verifier import Verifier, VerifyResult
-from echoproto.targets.interfaces import IReplyReceiver
 from echoproto.units import SECOND, seconds
 
 #: Maximum number of bytes under way, and bytes per write.
@@ -34,7 +34,7 @@ class StreamVerifier(Verifier):
     """
     The verification of one target over a stream; see :class:`.Verifier`.
 
-    :param target: a :class:`~echoproto.targets.stream.StreamTarget` without a size.
+    :param target: a :class:`~echoproto.client.targets.stream.StreamTarget` without a size.
     :param integrity: checks the echo.
     :param size: bytes to send; ``None`` to send until stopped.
     :param timeout: nanoseconds; also limits connecting.
@@ -100,7 +100,7 @@ class StreamVerifier(Verifier):
             self._end("")
 
     def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         self._lastReceivedAt = self._monotonicNs()
         for fault in self._integrity.receive(reply):
             self._note(fault)
@@ -110,7 +110,7 @@ class StreamVerifier(Verifier):
             self._send()
 
     def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.targets.interfaces.IReplyReceiver`."""
+        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         self._channel = None
         self._checkRest()
         complete = self._finished and not self._counts[FaultKind.CUT]

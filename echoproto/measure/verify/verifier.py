@@ -59,9 +59,9 @@ class VerifyResult:
 class Verifier(ABC):
     """
     The verification of one target; a :class:`~echoproto.measure.measurement.Measurement`. It is the
-    :class:`~echoproto.targets.interfaces.IReplyReceiver` of its connection.
+    :class:`~echoproto.client.targets.interfaces.IReplyReceiver` of its connection.
 
-    :param target: an :class:`~echoproto.targets.interfaces.ITarget`.
+    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
     :param timeout: nanoseconds without received data after which it ends.

@@ -4,9 +4,9 @@ import signal
 
 from twisted.internet.defer import Deferred
 
-from echoproto.targets import endpoints
+from echoproto.client.targets import endpoints
 from tests.cli.sessions.pingcase import SERVER, PingTestCase
-from tests.targets.fakeresolver import FakeResolver
+from tests.client.targets.fakeresolver import FakeResolver
 
 
 class TargetPingTests(PingTestCase):

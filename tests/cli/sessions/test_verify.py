@@ -8,8 +8,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 
+from echoproto.client.targets import endpoints
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
-from echoproto.targets import endpoints
 from echoproto.testing import MemoryEndpoint
 from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase, RunningReactor, Terminal
 

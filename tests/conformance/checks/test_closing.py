@@ -10,9 +10,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.stream import StreamChannel
 from echoproto.conformance.checks.closing import connectionReset, halfClose, lateReader
 from echoproto.conformance.results import Failed, Skipped
-from echoproto.targets.stream import StreamChannel
 from tests.conformance.fakeservers import FakeStreamServer, FaultyEcho, faultyServer
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.target import parseTarget
 from echoproto.measure.load.messages import LoadAssignment
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.target import parseTarget
 
 
 def makeAssignment(plan: LoadPlan | None = None, **values: Any) -> LoadAssignment:

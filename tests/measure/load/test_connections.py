@@ -10,6 +10,7 @@ from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.measure.load import connections
 from echoproto.measure.load.connections import (
     NO_REPLY,
@@ -20,7 +21,6 @@ from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.loops import ClosedLoop, OpenLoop
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
-from echoproto.targets.interfaces import IReplyReceiver
 
 
 class FakeChannel:

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.measure.load import datagrams
 from echoproto.measure.load.datagrams import (
     MINIMUM_SIZE,
@@ -15,7 +16,6 @@ from echoproto.measure.load.datagrams import (
     numberedDatagrams,
 )
 from echoproto.measure.load.loops import ClosedLoop, OpenLoop
-from echoproto.targets.interfaces import IReplyReceiver
 from tests.measure.load.test_connections import ConnectionTestCase
 
 

@@ -11,6 +11,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.target import Target
 from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.load import worker as workerModule
 from echoproto.measure.load.messages import GO, LoadReport
@@ -18,7 +19,6 @@ from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.worker import LoadWorker, runLoadWorker
 from echoproto.processes.childprocess import IGNORED_SIGNALS, encodeMessage
 from echoproto.protocols.echo import EchoFactory
-from echoproto.targets.target import Target
 from echoproto.testing import endpointTo
 from echoproto.units import SECOND
 from tests.cli.commandcase import RunningReactor

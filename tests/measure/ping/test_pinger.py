@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from echoproto.client.targets.interfaces import IChannel, IReplyReceiver, ITarget
 from echoproto.errors import DatagramTooLong
 from echoproto.measure.clientlimits import DROPPED_REMEDY
 from echoproto.measure.ping import channel
@@ -17,7 +18,6 @@ from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.plan import PingPlan
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
-from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
 from echoproto.units import SECOND
 
 MS = SECOND // 1000

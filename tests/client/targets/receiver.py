@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from echoproto.targets.interfaces import IReplyReceiver
+from echoproto.client.targets.interfaces import IReplyReceiver
 
 
 @implementer(IReplyReceiver)

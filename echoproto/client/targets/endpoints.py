@@ -30,18 +30,18 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.addresses import maxDatagram
-from echoproto.errors import TargetError
-from echoproto.targets.clientsocket import (
+from echoproto.client.targets.clientsocket import (
     OptionsReactor,
     checkClientOptions,
     hasClientOptions,
 )
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.host import HostEndpoint, ResolvedHost, RotatedHost
-from echoproto.targets.resolver import isNumeric, resolve
-from echoproto.targets.stream import StreamTarget
-from echoproto.targets.target import Target
-from echoproto.targets.udp import UDPTarget
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.host import HostEndpoint, ResolvedHost, RotatedHost
+from echoproto.client.targets.resolver import isNumeric, resolve
+from echoproto.client.targets.stream import StreamTarget
+from echoproto.client.targets.target import Target
+from echoproto.client.targets.udp import UDPTarget
+from echoproto.errors import TargetError
 from echoproto.units import SECOND, seconds
 
 #: Maximum bytes of the path of a UNIX socket, without the final zero (unix(7)).
@@ -210,7 +210,7 @@ def _tcpEndpoint(
 
 def _tlsWrapper(reactor: IReactorTime, host: str, connect: ConnectOptions) -> _WrapTLS:
     # Imported here: a client without TLS does not need it.
-    from echoproto.targets.tlsclient import clientContext, serverName
+    from echoproto.client.targets.tlsclient import clientContext, serverName
     from echoproto.transports.tls import TLSStreamFactory
 
     name = serverName(connect.serverName or host)

@@ -10,18 +10,18 @@ from twisted.internet.error import MessageLengthError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.errors import ConnectionClosed, DatagramTooLong
-from echoproto.protocols.echo import EchoDatagramProtocol
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.host import ResolvedHost
-from echoproto.targets.interfaces import IChannel, ITarget
-from echoproto.targets.udp import (
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.host import ResolvedHost
+from echoproto.client.targets.interfaces import IChannel, ITarget
+from echoproto.client.targets.udp import (
     MAX_WATCHED,
     UDPTarget,
 )
+from echoproto.errors import ConnectionClosed, DatagramTooLong
+from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.testing import Datagram, DatagramWire
-from tests.targets.receiver import RecordingReceiver
-from tests.targets.wires import SocketWire
+from tests.client.targets.receiver import RecordingReceiver
+from tests.client.targets.wires import SocketWire
 
 
 class ConnectedTests(SynchronousTestCase):

@@ -12,9 +12,9 @@ from twisted.internet.interfaces import (
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyClass, verifyObject
 
+from echoproto.client.targets.resolver import _AddressCollector, asciiName, resolve
 from echoproto.errors import TargetError
-from echoproto.targets.resolver import _AddressCollector, asciiName, resolve
-from tests.targets.fakeresolver import FakeResolver
+from tests.client.targets.fakeresolver import FakeResolver
 
 
 class ResolveTests(SynchronousTestCase):

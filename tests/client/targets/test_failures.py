@@ -15,8 +15,7 @@ from twisted.internet.error import (
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import DatagramTooLong, TargetError
-from echoproto.targets.failures import (
+from echoproto.client.targets.failures import (
     describeFailure,
     endReason,
     failureReason,
@@ -24,6 +23,7 @@ from echoproto.targets.failures import (
     sendErrorReason,
     tlsHint,
 )
+from echoproto.errors import DatagramTooLong, TargetError
 
 
 class EndReasonTests(SynchronousTestCase):

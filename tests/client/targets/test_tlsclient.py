@@ -16,10 +16,10 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.tlsclient import clientContext, serverName
 from echoproto.errors import TargetError
 from echoproto.protocols.echo import EchoFactory
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.tlsclient import clientContext, serverName
 from echoproto.testing import endpointTo
 from echoproto.transports.tls import TLSStreamFactory
 from tests.certificates import authority, issued, serverContext

@@ -9,15 +9,15 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import ConnectionClosed
-from echoproto.targets.connectoptions import LOOKUP_LIFETIME
-from echoproto.targets.host import (
+from echoproto.client.targets.connectoptions import LOOKUP_LIFETIME
+from echoproto.client.targets.host import (
     ATTEMPT_DELAY,
     HostEndpoint,
     HostTarget,
     ResolvedHost,
     RotatedHost,
 )
+from echoproto.errors import ConnectionClosed
 
 
 class ResolvedHostTests(SynchronousTestCase):

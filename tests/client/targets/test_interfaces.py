@@ -7,18 +7,18 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.conformance.streamclient import CheckConnection
-from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
-from echoproto.targets.host import ResolvedHost
-from echoproto.targets.interfaces import (
+from echoproto.client.targets.host import ResolvedHost
+from echoproto.client.targets.interfaces import (
     SERVER_CLOSED,
     IChannel,
     IReplyReceiver,
     IStreamChannel,
     ITarget,
 )
-from echoproto.targets.stream import StreamTarget
-from echoproto.targets.udp import UDPTarget
+from echoproto.client.targets.stream import StreamTarget
+from echoproto.client.targets.udp import UDPTarget
+from echoproto.conformance.streamclient import CheckConnection
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.testing import DatagramWire, endpointTo
 
 

@@ -19,13 +19,13 @@ from twisted.internet.interfaces import IReactorUDP
 from twisted.internet.protocol import DatagramProtocol
 from zope.interface import implementer
 
+from echoproto.client.targets.clientsocket import pathMTU
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.failures import networkErrorReason
+from echoproto.client.targets.host import HostTarget, ResolvedHost
+from echoproto.client.targets.interfaces import IChannel, IReplyReceiver, ITarget
+from echoproto.client.targets.udpports import openConnectedPort
 from echoproto.errors import DatagramTooLong, EchoprotoError
-from echoproto.targets.clientsocket import pathMTU
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.failures import networkErrorReason
-from echoproto.targets.host import HostTarget, ResolvedHost
-from echoproto.targets.interfaces import IChannel, IReplyReceiver, ITarget
-from echoproto.targets.udpports import openConnectedPort
 from echoproto.transports.receivebuffer import droppedDatagrams, waitedTime
 
 #: Datagrams that a channel remembers until its first reply.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl
 
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.resolver import asciiName, isNumeric
 from echoproto.errors import TargetError
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.resolver import asciiName, isNumeric
 
 
 def clientContext(connect: ConnectOptions = ConnectOptions()) -> ssl.SSLContext:  # noqa: B008

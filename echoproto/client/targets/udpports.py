@@ -13,9 +13,9 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IReactorUDP
 from twisted.internet.protocol import DatagramProtocol
 
+from echoproto.client.targets.clientsocket import setClientOptions
+from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.errors import ConnectionClosed
-from echoproto.targets.clientsocket import setClientOptions
-from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.transports.datagramreactor import listenDatagrams
 from echoproto.transports.receivebuffer import enlargeReceiveBuffer
 

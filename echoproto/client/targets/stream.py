@@ -23,16 +23,16 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.errors import ConnectionClosed
-from echoproto.protocols.lifecycle import canHalfClose
-from echoproto.targets.failures import endReason, tlsHint
-from echoproto.targets.host import HostTarget, ResolvedHost
-from echoproto.targets.interfaces import (
+from echoproto.client.targets.failures import endReason, tlsHint
+from echoproto.client.targets.host import HostTarget, ResolvedHost
+from echoproto.client.targets.interfaces import (
     SERVER_CLOSED,
     IReplyReceiver,
     IStreamChannel,
     ITarget,
 )
+from echoproto.errors import ConnectionClosed
+from echoproto.protocols.lifecycle import canHalfClose
 
 
 @implementer(IStreamChannel, IHandshakeListener)

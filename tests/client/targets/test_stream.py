@@ -11,15 +11,15 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoproto.client.targets.host import ResolvedHost
+from echoproto.client.targets.interfaces import IStreamChannel, ITarget
+from echoproto.client.targets.stream import StreamChannel, StreamTarget
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.echo import EchoFactory
-from echoproto.targets.host import ResolvedHost
-from echoproto.targets.interfaces import IStreamChannel, ITarget
-from echoproto.targets.stream import StreamChannel, StreamTarget
 from echoproto.testing import MemoryTransport, endpointTo
 from echoproto.transports.tls import TLSStreamFactory
 from tests.certificates import clientContext, serverContext
-from tests.targets.receiver import RecordingReceiver
+from tests.client.targets.receiver import RecordingReceiver
 
 MS = 1_000_000
 

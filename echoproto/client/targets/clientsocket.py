@@ -17,8 +17,8 @@ from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IConnector, IReactorTCP
 from twisted.internet.protocol import ClientFactory
 
+from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.errors import TargetError
-from echoproto.targets.connectoptions import ConnectOptions
 from echoproto.transports.serversocket import bindSocket, setServerOptions
 
 # Python does not have these names; the numbers are those of Linux's socket(7), ip(7) and ipv6(7).

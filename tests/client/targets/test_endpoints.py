@@ -8,15 +8,15 @@ from twisted.internet.error import DNSLookupError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.endpoints import makeTarget
+from echoproto.client.targets.target import Target, parseTarget
 from echoproto.errors import TargetError
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.endpoints import makeTarget
-from echoproto.targets.target import Target, parseTarget
 from echoproto.testing import DatagramWire
 from echoproto.units import SECOND
 from tests.certificates import serverPEM
-from tests.targets.fakeresolver import FakeResolver
-from tests.targets.receiver import RecordingReceiver
+from tests.client.targets.fakeresolver import FakeResolver
+from tests.client.targets.receiver import RecordingReceiver
 
 
 class MakeTargetTestCase(SynchronousTestCase):

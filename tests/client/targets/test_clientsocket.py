@@ -10,15 +10,15 @@ from twisted.internet.error import ConnectError
 from twisted.internet.protocol import ClientFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import TargetError
-from echoproto.targets.clientsocket import (
+from echoproto.client.targets.clientsocket import (
     OptionsReactor,
     checkClientOptions,
     hasClientOptions,
     pathMTU,
     setClientOptions,
 )
-from echoproto.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.errors import TargetError
 
 ALL = ConnectOptions(interface="lo", tos=184, ttl=7, dontFragment=True)
 V4, V6 = socket.IPPROTO_IP, socket.IPPROTO_IPV6

@@ -8,16 +8,16 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import ConnectionClosed
-from echoproto.protocols.echo import EchoDatagramProtocol
-from echoproto.targets.connectoptions import ConnectOptions
-from echoproto.targets.udpports import (
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.udpports import (
     UnconnectedUDPChannel,
     openConnectedPort,
     openUnconnectedChannel,
 )
+from echoproto.errors import ConnectionClosed
+from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.testing import DatagramWire
-from tests.targets.wires import FailingWire, SocketWire
+from tests.client.targets.wires import FailingWire, SocketWire
 
 
 class UnconnectedTests(SynchronousTestCase):

@@ -23,9 +23,9 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.client.targets.connectoptions import LOOKUP_LIFETIME
+from echoproto.client.targets.failures import failureReason
 from echoproto.errors import ConnectionClosed
-from echoproto.targets.connectoptions import LOOKUP_LIFETIME
-from echoproto.targets.failures import failureReason
 
 #: Seconds until the next address is attempted (RFC 8305 section 5: "Connection Attempt Delay").
 ATTEMPT_DELAY = 0.25

@@ -4,7 +4,7 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.connectoptions import ConnectOptions
 
 
 class ConnectOptionsTests(SynchronousTestCase):

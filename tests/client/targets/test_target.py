@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.targets.target import PORT, Target, parseTarget
+from echoproto.client.targets.target import PORT, Target, parseTarget
 
 
 class TargetTests(SynchronousTestCase):
