@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
@@ -13,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.exchange import checkBytes, stop
-from echoproto.client.targets.failures import endReason
+from echoproto.client.targets.failures import closedHint, endReason
 from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.errors import (
@@ -69,10 +70,14 @@ class _GreetingClient(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The server has closed: the collected data is the reply."""
+        if reason.check(ssl.SSLError):
+            self.end(reason)
+            return
+        hint = "" if self._received else closedHint(self.transport)
         if not reason.check(ConnectionDone):
-            self.end(ConnectionClosed(f"the connection ended: {endReason(reason)}"))
+            self.end(ConnectionClosed(f"the connection ended: {endReason(reason)}{hint}"))
         elif not self._received:
-            self.end(EmptyReply("the server closed without a reply"))
+            self.end(EmptyReply(f"the server closed without a reply{hint}"))
         else:
             self.end()
 

@@ -86,7 +86,7 @@ class CheckConnection:
         """Wait until all sent data has been returned, and then for the server's FIN."""
         while not self._end:
             await self.waitForData()
-        if self.outstanding or self._fault or self._end != SERVER_CLOSED:
+        if self.outstanding or self._fault or not self._end.startswith(SERVER_CLOSED):
             raise self._failure()
 
     def replyReceived(self, reply: bytes) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 from typing import Any
 from unittest import mock
 
@@ -8,6 +9,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -108,7 +110,11 @@ class GreetTests(SynchronousTestCase):
         """A server that closes without a reply is an error."""
         greeted = self.start()
         self.answer(b"")
-        self.failureResultOf(greeted, EmptyReply)
+        failure = self.failureResultOf(greeted, EmptyReply)
+        self.assertEqual(
+            str(failure.value),
+            "the server closed without a reply; if it expects TLS, try tls:// instead",
+        )
 
     def test_tooLong(self) -> None:
         """A reply over the size limit is an error, and the connection is aborted."""
@@ -145,7 +151,15 @@ class GreetTests(SynchronousTestCase):
         greeted = self.start()
         self.server.link.abortConnection()
         self.pair.pump()
-        self.failureResultOf(greeted, ConnectionClosed)
+        failure = self.failureResultOf(greeted, ConnectionClosed)
+        self.assertIn("; if it expects TLS, try tls:// instead", str(failure.value))
+
+    def test_notTLS(self) -> None:
+        """A failure of TLS is that of the greeting."""
+        greeted = self.start()
+        protocol: Any = self.pair.client.protocol
+        protocol.connectionLost(Failure(ssl.SSLError(1, "wrong version number")))
+        self.failureResultOf(greeted, ssl.SSLError)
 
     def test_cancelled(self) -> None:
         """A cancelled greeting fails with ExchangeCancelled and aborts the connection."""

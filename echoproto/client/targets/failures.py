@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from errno import EAGAIN, ECONNREFUSED, EMFILE, EMSGSIZE, ENFILE
 from os import strerror
+from typing import Any
 
 from twisted.internet.error import (
     ConnectBindError,
@@ -12,6 +13,7 @@ from twisted.internet.error import (
     ConnectionLost,
     ConnectionRefusedError,
 )
+from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
 
 #: X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL.
@@ -52,6 +54,19 @@ def _tlsFailure(error: BaseException | None) -> str:
         return "TLS: the server's answer is not TLS: try tcp:// instead"
     reason = (error.reason or "no reason given").lower().replace("_", " ")
     return f"TLS: {reason}; does that port speak TLS 1.2 or later?"
+
+
+def closedHint(transport: Any) -> str:
+    """
+    What to try if a server has closed a connection and has sent nothing, as TLS servers do, OpenSSL
+    among them, if the first data is no record of TLS.
+
+    :param transport: that of the connection.
+    :return: the continuation of a reason; empty if TLS is spoken, or is not possible.
+    """
+    isTCP = getattr(transport.getPeer(), "type", None) == "TCP"
+    isPlain = isTCP and not ISSLTransport.providedBy(transport)
+    return "; if it expects TLS, try tls:// instead" if isPlain else ""
 
 
 def tlsHint(received: bytes) -> str:

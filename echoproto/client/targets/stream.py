@@ -23,7 +23,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.targets.failures import endReason, tlsHint
+from echoproto.client.targets.failures import closedHint, endReason, tlsHint
 from echoproto.client.targets.host import HostTarget, ResolvedHost
 from echoproto.client.targets.interfaces import (
     SERVER_CLOSED,
@@ -41,8 +41,7 @@ class StreamChannel(Protocol):
     One connection: splits received data into pieces of the size of a probe.
 
     :param receiver: receives the pieces.
-    :param size: bytes of a probe; ``None`` to pass data on as it arrives.
-    :param monotonicNs: the monotonic time in nanoseconds.
+    :param target: the server; without a size, data is passed on as it arrives.
     :ivar opened: fires with the channel when it is open; fails if the connection ends before.
     """
 
@@ -55,15 +54,14 @@ class StreamChannel(Protocol):
     send: Callable[[bytes], None]
     dataReceived: Any
 
-    def __init__(
-        self, receiver: IReplyReceiver, size: int | None, monotonicNs: Callable[[], int]
-    ) -> None:
+    def __init__(self, receiver: IReplyReceiver, target: StreamTarget) -> None:
         self.opened: Deferred[StreamChannel] = Deferred()
+        self.dataReceived = self._firstReceived
         self._receiver = receiver
-        self.dataReceived = receiver.replyReceived if size is None else partial(self._cut, size)
-        self._monotonicNs = monotonicNs
-        self._began = monotonicNs()
-        self._rest = b""
+        self._target = target
+        self._monotonicNs = target.monotonicNs
+        self._began = target.monotonicNs()
+        self._first = self._rest = b""
         self._closed = False
 
     def connectionMade(self) -> None:
@@ -93,6 +91,13 @@ class StreamChannel(Protocol):
         self._transport.loseWriteConnection()
         return True
 
+    def _firstReceived(self, data: bytes) -> None:
+        """Keep the first data, which shows a server that speaks TLS."""
+        size, receiver = self._target.size, self._receiver
+        self._target.hasAnswered, self._first = True, data[:2]
+        self.dataReceived = receiver.replyReceived if size is None else partial(self._cut, size)
+        self.dataReceived(data)
+
     def _cut(self, size: int, data: bytes) -> None:
         """Pass complete pieces on."""
         data = self._rest + data
@@ -112,7 +117,9 @@ class StreamChannel(Protocol):
             return
         isOrderly = reason.check(ConnectionDone)
         cause = SERVER_CLOSED if isOrderly else f"connection lost: {endReason(reason)}"
-        self._receiver.connectionLost(f"{cause}{tlsHint(self._rest)}")
+        isAnswered = self._target.hasAnswered
+        hint = tlsHint(self._first) if isAnswered else closedHint(self._transport)
+        self._receiver.connectionLost(f"{cause}{hint}")
 
     def close(self) -> None:
         """See :class:`.IChannel`. A second call does nothing."""
@@ -168,7 +175,10 @@ def _unfinished(reason: Failure) -> Failure:
     """
     if reason.check(ConnectionDone, ConnectionLost):
         return Failure(
-            ConnectionClosed("the server closed the connection during the TLS handshake")
+            ConnectionClosed(
+                "the server closed the connection during the TLS handshake; if it does not expect "
+                "TLS, try tcp:// instead"
+            )
         )
     return reason
 
@@ -183,9 +193,11 @@ class StreamTarget(HostTarget):
     :param monotonicNs: the monotonic time in nanoseconds.
     :param host: its host, if it has one.
     :ivar endpoint: its endpoint.
+    :ivar hasAnswered: whether it has sent any data.
     """
 
     ordered = True
+    hasAnswered = False
 
     def __init__(
         self,
@@ -199,11 +211,11 @@ class StreamTarget(HostTarget):
         super().__init__(name, host or ResolvedHost(()), rename)
         self.size = size
         self.endpoint = endpoint
-        self._monotonicNs = monotonicNs
+        self.monotonicNs = monotonicNs
 
     def open(self, receiver: IReplyReceiver) -> Deferred[StreamChannel]:
         """See :class:`.ITarget`."""
-        channel = StreamChannel(receiver, self.size, self._monotonicNs)
+        channel = StreamChannel(receiver, self)
         factory: Any = Factory.forProtocol(lambda: channel)
         factory.noisy = False
         connecting = self.endpoint.connect(factory)

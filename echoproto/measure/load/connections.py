@@ -135,7 +135,7 @@ class SequentialConnection:
         if isinstance(self._transport, DirectStream):
             self._socket = self._transport.socket
             # Twisted replaces it, too, to abort a connection.
-            self._transport.doRead = self._doRead  # type: ignore[method-assign]
+            self._transport.doRead = self._firstRead  # type: ignore[method-assign]
 
     def send(self, message: bytes, due: int, now: int) -> None:
         """See :class:`~.pool.LoadConnection`."""
@@ -143,6 +143,11 @@ class SequentialConnection:
         self._sentAt = now
         self._loop.sent(len(message), due, now)
         self._write(message)
+
+    def _firstRead(self) -> Any:
+        """Let the channel have the first reply."""
+        self._transport.doRead = self._doRead
+        return type(self._transport).doRead(self._transport)
 
     def _doRead(self) -> Any:
         """

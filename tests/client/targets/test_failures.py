@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import ssl
 from errno import EAGAIN, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENOBUFS
+from unittest import mock
 
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import (
     ConnectBindError,
@@ -12,10 +14,13 @@ from twisted.internet.error import (
     ConnectionRefusedError,
     DNSLookupError,
 )
+from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 
 from echoproto.client.targets.failures import (
+    closedHint,
     describeFailure,
     endReason,
     failureReason,
@@ -65,6 +70,17 @@ class TLSTests(SynchronousTestCase):
             self.assertEqual(tlsHint(data), "; it answered with a TLS record: try tls:// instead")
         for data in (b"", b"\x15", b"\x16\x02", b"hello"):
             self.assertEqual(tlsHint(data), "")
+
+    def test_closed(self) -> None:
+        """TLS is a remedy only for a TCP connection without it."""
+        for peer, interfaces, hint in (
+            (IPv4Address("TCP", "192.0.2.1", 7), (), "; if it expects TLS, try tls:// instead"),
+            (IPv4Address("TCP", "192.0.2.1", 7), (ISSLTransport,), ""),
+            (UNIXAddress(b"/run/x"), (), ""),
+        ):
+            transport = mock.Mock(getPeer=lambda peer=peer: peer)
+            directlyProvides(transport, *interfaces)
+            self.assertEqual(closedHint(transport), hint)
 
     def test_plainServer(self) -> None:
         """A server whose answer is not TLS is reported with the scheme to try."""

@@ -39,7 +39,7 @@ class InterfaceTests(SynchronousTestCase):
             verifyObject(interface, self.successResultOf(opening))
 
     def test_closed(self) -> None:
-        """A normal close by the server is reported as SERVER_CLOSED."""
+        """The reason of a normal close by the server begins with SERVER_CLOSED."""
         endpoint, pairs = endpointTo(EchoFactory(Clock()))
         reasons: list[str] = []
         receiver = CheckConnection(Clock(), 1.0)
@@ -47,4 +47,4 @@ class InterfaceTests(SynchronousTestCase):
         self.successResultOf(StreamTarget("", endpoint, None, lambda: 0).open(receiver))
         pairs[0].server.loseConnection()
         pairs[0].pump()
-        self.assertEqual(reasons, [SERVER_CLOSED])
+        self.assertTrue(reasons.pop().startswith(SERVER_CLOSED))

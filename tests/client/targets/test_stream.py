@@ -139,13 +139,35 @@ class StreamTests(SynchronousTestCase):
             self.pairs[-1].pump()
             self.assertIn(reason, self.receiver.reasons.pop())
 
-    def test_answeredWithTLS(self) -> None:
-        """If the last data is a TLS alert, the reason has a hint."""
-        self.successResultOf(self.target().open(self.receiver))
-        self.pairs[-1].server.write(b"\x15\x03\x03")
+    def test_unanswered(self) -> None:
+        """If a server that has never answered closes, the reason has a hint; not without TCP."""
+        target, hint = self.target(), "; if it expects TLS, try tls:// instead"
+        self.successResultOf(target.open(self.receiver))
+        self.pairs[-1].server.loseConnection()
+        with mock.patch.object(MemoryTransport, "getPeer", return_value=UNIXAddress(b"/run/x")):
+            self.pairs[-1].pump()
+        for _ in range(2):
+            channel: Any = self.successResultOf(target.open(self.receiver))
+            self.pairs[-1].server.loseConnection()
+            self.pairs[-1].pump()
+        channel = self.successResultOf(target.open(self.receiver))
+        channel.send(b"data")
+        self.pairs[-1].pump()
         self.pairs[-1].server.loseConnection()
         self.pairs[-1].pump()
-        self.assertIn("TLS record: try tls:// instead", self.receiver.reasons.pop())
+        closed = "the server closed the connection"
+        self.assertEqual(
+            self.receiver.reasons, [closed, f"{closed}{hint}", f"{closed}{hint}", closed]
+        )
+
+    def test_answeredWithTLS(self) -> None:
+        """If the first data is a TLS alert, the reason has a hint, with or without a size."""
+        for size in (4, None):
+            self.successResultOf(self.target(size).open(self.receiver))
+            self.pairs[-1].server.write(b"\x15\x03\x03\x00\x02")
+            self.pairs[-1].server.loseConnection()
+            self.pairs[-1].pump()
+            self.assertIn("TLS record: try tls:// instead", self.receiver.reasons.pop())
 
     def test_refused(self) -> None:
         """A failed connection attempt fails with the endpoint's error."""
@@ -209,7 +231,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_noHalfClose(self) -> None:
         """A transport that cannot half-close, such as one of Twisted's TLS, stays as it is."""
-        channel: Any = StreamChannel(self.receiver, 4, lambda: 0)
+        channel: Any = StreamChannel(self.receiver, self.target())
         channel.transport = object()
         self.assertFalse(channel.loseWriteConnection())
 

@@ -299,16 +299,20 @@ class FakeSocket:
 
 
 class FakeDirectTransport(DirectStream):
-    """A transport of the direct reactor on a fake socket; records what is written."""
+    """A transport of the direct reactor on a fake socket; records what is written and its reads."""
 
     def __init__(self, receiver: Any) -> None:
         self.socket: Any = FakeSocket()
         self.written: list[bytes] = []
+        self.reads = 0
         self.protocol: Any = Protocol()
         self.protocol.dataReceived = receiver.replyReceived  # type: ignore[method-assign]
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
+
+    def doRead(self) -> None:
+        self.reads += 1
 
 
 class DirectTests(ConnectionTestCase):
@@ -320,7 +324,14 @@ class DirectTests(ConnectionTestCase):
         self.channel.send = self.transport.write
         connection.opened(self.channel)
         loop.settled(connection, 100)
+        self.transport.doRead()
         return connection
+
+    def test_first(self) -> None:
+        """The first reply is received by the transport, for the channel; the next ones are not."""
+        self.connection(b"one", b"two")
+        self.read(b"one")
+        self.assertEqual((self.transport.reads, self.counts.service.count), (1, 1))
 
     def read(self, data: bytes | int) -> Any:
         """Receive data after 10 nanoseconds; returns the reason to disconnect."""
