@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -31,6 +29,7 @@ from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.monitoring.totals import logStreamTotals
 from echoproto.server.notifier import Notifier, Watchdog
 from echoproto.server.pause import Pause
+from echoproto.server.periodic import PeriodicService
 from echoproto.server.ports import Platform
 from echoproto.server.privileges import Identity
 from echoproto.server.signals import STOP_SIGNALS
@@ -43,33 +42,6 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks for orphans as process 1: a zombie is harmless, many are not.
 REAP_INTERVAL = 1.0
-
-
-class PeriodicService(Service):
-    """
-    Makes a call at its start and then periodically, as a ``TimerService``, whose module imports
-    much more.
-
-    :param clock: schedules the calls; the reactor, or a ``Clock`` in tests.
-    :param interval: seconds between two calls.
-    :param call: what is called; the first exception is logged, and ends the calls.
-    """
-
-    def __init__(self, clock: Any, interval: float, call: Callable[[], object]) -> None:
-        self._interval = interval
-        self._loop: Any = LoopingCall(call)
-        self._loop.clock = clock
-
-    def startService(self) -> None:
-        """Call now, and from now on."""
-        Service.startService(self)
-        self._loop.start(self._interval).addErrback(log.err)
-
-    def stopService(self) -> None:
-        """Stop the calls."""
-        Service.stopService(self)
-        if self._loop.running:
-            self._loop.stop()
 
 
 @implementer(IState)

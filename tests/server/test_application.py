@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.errors import StartupError
 from echoproto.server import application
-from echoproto.server.application import REAP_INTERVAL, EchoprotoService, PeriodicService
+from echoproto.server.application import REAP_INTERVAL, EchoprotoService
 from echoproto.server.certificatereader import CertificateReader
 from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.layers import Layers
@@ -334,13 +334,6 @@ class ProgramTests(SynchronousTestCase):
         for stop in stops:
             self.successResultOf(stop)
         self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
-
-    def test_reportFails(self) -> None:
-        """A report that fails is logged; there is no further one, and the program stops as ever."""
-        reports = PeriodicService(self.reactor, 1.0, mock.Mock(side_effect=ZeroDivisionError))
-        reports.startService()
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        reports.stopService()
 
     def test_reports(self) -> None:
         """The totals are logged at each interval."""
