@@ -49,9 +49,7 @@ def main() -> None:
 
 
 def _serve(reactor: Any, datagrams: bool) -> int:
-    from echoproto.protocols.admission import DatagramAdmission
-    from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
-    from echoproto.transports.datagramreactor import listenDatagrams
+    from echoproto import DatagramAdmission, EchoDatagramProtocol, EchoFactory, listenDatagrams
 
     if datagrams:
         admission = DatagramAdmission(reactor.seconds, 1e9)

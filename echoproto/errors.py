@@ -27,8 +27,6 @@ Everything here is a value: no module of the package is imported.
 
 from __future__ import annotations
 
-from errno import errorcode
-
 from twisted.internet.defer import CancelledError
 
 
@@ -131,8 +129,3 @@ class ExchangeCancelled(ExchangeError, CancelledError):
 
 class ConnectionClosed(ExchangeError):
     """The connection ended before the reply was complete, or was refused."""
-
-
-def errnoName(error: OSError) -> str:
-    """The name of an error number, such as ``ENOBUFS``."""
-    return errorcode.get(error.errno or 0, "unknown errno")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from errno import ENOBUFS
 
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
@@ -63,10 +62,3 @@ class WrongBytesTests(SynchronousTestCase):
         error = errors.EchoMismatch(0, b"a" * 100, b"b" * 100)
         self.assertEqual((error.sent, error.received), (b"a" * 16, b"b" * 16))
         self.assertEqual(errors.UnexpectedReply(b"c" * 100).received, b"c" * 16)
-
-
-class ErrnoNameTests(SynchronousTestCase):
-    def test_name(self) -> None:
-        """The name of the error number is returned; an error without one is called unknown."""
-        self.assertEqual(errors.errnoName(OSError(ENOBUFS, "no space")), "ENOBUFS")
-        self.assertEqual(errors.errnoName(OSError("no number")), "unknown errno")

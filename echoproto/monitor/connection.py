@@ -5,15 +5,31 @@ A connection of a prober to its target.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from zope.interface import implementer
 
 from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.measure.ping.channel import PingChannel
+from echoproto.measure.ping.statistics import ReplyClassifier
+from echoproto.monitor.settings import TargetSettings
 
-if TYPE_CHECKING:
-    from echoproto.monitor.prober import Prober
+
+class ConnectionOwner(Protocol):
+    """What a connection needs of its prober."""
+
+    reactor: Any
+    settings: TargetSettings
+    classifier: ReplyClassifier
+
+    def monotonicNs(self) -> int:
+        """The time in nanoseconds."""
+
+    def fault(self, reason: str) -> None:
+        """Note why the probes without a reply will be lost."""
+
+    def finished(self, connection: ProbeConnection) -> None:
+        """A connection is of no more use."""
 
 
 @implementer(IReplyReceiver)
@@ -21,7 +37,7 @@ class ProbeConnection:
     """
     A connection, or a datagram port, with the probes that it has sent.
 
-    :param prober: has the classifier of its replies.
+    :param owner: classifies its replies.
     :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param wait: nanoseconds to connect.
     :ivar channel: sends them.
@@ -29,12 +45,12 @@ class ProbeConnection:
     :ivar awaited: on a stream, the probes without a reply, in their order.
     """
 
-    def __init__(self, prober: Prober, target: Any, wait: int) -> None:
-        self.channel = PingChannel(target, self, prober.reactor, wait)
+    def __init__(self, owner: ConnectionOwner, target: Any, wait: int) -> None:
+        self.channel = PingChannel(target, self, owner.reactor, wait)
         self.awaited: deque[int] = deque()
         self.address = ""
         self.isRetired = False
-        self._prober = prober
+        self._owner = owner
         self._dropped = 0
 
     def send(self, sequence: int, probe: bytes) -> None:
@@ -64,18 +80,18 @@ class ProbeConnection:
         """See :class:`.IReplyReceiver`."""
         # In this order, so that a pause between the two cannot make a round trip too short.
         waited = self.channel.waited
-        at = self._prober.monotonicNs() - waited
+        at = self._owner.monotonicNs() - waited
         if not self.channel.isOrdered:
-            self._prober.classifier.receive(reply, at)
+            self._owner.classifier.receive(reply, at)
             return
         sequence = self.awaited.popleft() if self.awaited else None
-        self._prober.classifier.receiveFor(sequence, reply, at)
-        if not self.awaited and (self.isRetired or self._prober.settings.reconnect):
-            self._prober.finished(self)
+        self._owner.classifier.receiveFor(sequence, reply, at)
+        if not self.awaited and (self.isRetired or self._owner.settings.reconnect):
+            self._owner.finished(self)
 
     def connectionLost(self, reason: str) -> None:
         """See :class:`.IReplyReceiver`."""
         if self.channel.lost():
             self.awaited.clear()
-            self._prober.finished(self)
-        self._prober.fault(reason)
+            self._owner.finished(self)
+        self._owner.fault(reason)

@@ -1,8 +1,10 @@
-"""The live page of a monitor, and its data."""
+"""The site of a monitor: its live page, the data of that, and the probes of any server."""
 
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,28 @@ from typing import Any
 from twisted.web import http
 
 from echoproto.monitor.monitor import Monitor
+from echoproto.monitor.probe import ProbePage
 from echoproto.monitor.prober import Prober
 from echoproto.status.pages import MakePage, Page
+from echoproto.status.site import StatusSite
 
 _HTML = Path(__file__).with_name("page.html")
+
+
+def monitorSite(reactor: Any, monitor: Monitor, web: bool, probe: bool) -> StatusSite:
+    """
+    The site of the status listener of a monitor.
+
+    :param reactor: of the program.
+    :param web: whether it has the live page.
+    :param probe: whether it has the page that probes any server.
+    """
+    pages: dict[bytes, MakePage] = {}
+    if web:
+        pages.update(webPages(monitor))
+    if probe:
+        pages[b"/probe"] = ProbePage(reactor, time.monotonic_ns, os.urandom(4))
+    return StatusSite(reactor, monitor, pages)
 
 
 def webPages(monitor: Monitor) -> Mapping[bytes, MakePage]:

@@ -30,7 +30,6 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-import echoproto
 from echoproto.protocols.deadlines import DeadlineCall
 
 #: The descriptor of the child to which it writes its reports.
@@ -50,7 +49,7 @@ IGNORED_SIGNALS = (
 )
 
 #: The folder from which this echoproto was imported.
-_HOME = os.path.dirname(os.path.dirname(os.path.abspath(echoproto.__file__)))
+_HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def childPath(path: Sequence[str], current: str, home: str = _HOME) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from errno import errorcode
 from typing import Any
 
 from twisted.internet.error import MessageLengthError
@@ -18,7 +19,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 from zope.interface import Interface
 
-from echoproto.errors import errnoName
 from echoproto.protocols.admission import DATAGRAM_REFUSALS, DatagramAdmission, Refusal
 from echoproto.protocols.observer import DatagramTotals, IObserver, NullObserver
 
@@ -163,3 +163,8 @@ class DatagramServerProtocol(DatagramProtocol):
         """
         name = errnoName(error) if isinstance(error, OSError) else "EMSGSIZE"
         self._errors[f"send {name}"] += 1
+
+
+def errnoName(error: OSError) -> str:
+    """The name of an error number, such as ``ENOBUFS``."""
+    return errorcode.get(error.errno or 0, "unknown errno")

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from echoproto.monitor.monitor import Monitor
-from echoproto.monitor.web import webPages
+from echoproto.monitor.web import monitorSite, webPages
 from echoproto.status.pages import Page
 from tests.monitor.fakes import ProberTestCase
 from tests.monitor.test_settings import settingsOf
@@ -20,6 +21,15 @@ class WebTests(ProberTestCase):
         self.monitor = Monitor(self.clock, list, [settingsOf()], self.now)
         self.monitor.startService()
         self.addCleanup(self.monitor.stopService)
+
+    def test_site(self) -> None:
+        """The live page and the page that probes any server exist on request."""
+        for web, probe, paths in (
+            (False, False, []),
+            (True, True, [b"/", b"/targets.json", b"/probe"]),
+        ):
+            site: Any = monitorSite(self.clock, self.monitor, web, probe)
+            self.assertEqual([*site.resource._pages][3:], paths)
 
     def test_html(self) -> None:
         """The page loads nothing from elsewhere, and may not."""

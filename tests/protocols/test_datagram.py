@@ -7,9 +7,8 @@ from typing import Any, cast
 from twisted.internet.error import MessageLengthError
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.errors import errnoName
 from echoproto.protocols.admission import DATAGRAM_REFUSALS, DatagramAdmission, Refusal
-from echoproto.protocols.datagram import DatagramServerProtocol
+from echoproto.protocols.datagram import DatagramServerProtocol, errnoName
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.testing import DatagramWire, RecordingObserver
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -20,9 +18,8 @@ from echoproto.cli.exitcodes import OK
 from echoproto.cli.monitor import MonitorOptions
 from echoproto.errors import StartupError
 from echoproto.monitor.monitor import Monitor
-from echoproto.monitor.probe import ProbePage
 from echoproto.monitor.settings import loadSettings, summaryOf
-from echoproto.monitor.web import webPages
+from echoproto.monitor.web import monitorSite
 from echoproto.processes.resources import descriptorLimit, raiseDescriptorLimit
 from echoproto.reactors import install
 from echoproto.server.acceptguard import guardAccepting
@@ -33,8 +30,6 @@ from echoproto.server.notifier import Notifier, Watchdog
 from echoproto.server.ports import LISTEN_ERRORS, Platform, explainListenError, placeOf
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals
-from echoproto.status.pages import MakePage
-from echoproto.status.site import StatusSite
 from echoproto.untrusted import escaped
 
 
@@ -63,12 +58,8 @@ def runMonitor(options: MonitorOptions) -> int:
     reactor = install.installClientReactor()
     startLog(options.log_format, isBrief=True)
     monitor = Monitor(reactor, load, settings)
-    pages: dict[bytes, MakePage] = {}
-    if options.web:
-        pages.update(webPages(monitor))
-    if options.probe:
-        pages[b"/probe"] = ProbePage(reactor, time.monotonic_ns, os.urandom(4))
-    return runForeground(reactor, MonitorProgram(reactor, monitor, listener, pages))
+    site = monitorSite(reactor, monitor, options.web, options.probe)
+    return runForeground(reactor, MonitorProgram(reactor, monitor, listener, site))
 
 
 class MonitorProgram(Service):
@@ -78,7 +69,7 @@ class MonitorProgram(Service):
     :param reactor: runs everything.
     :param monitor: the monitor.
     :param listener: where the status listener is opened.
-    :param pages: its pages besides those that every program has.
+    :param site: its pages.
     :param machine: opens it, and handles signals.
     :param notifier: notifies systemd; by default the process's own.
     """
@@ -90,14 +81,14 @@ class MonitorProgram(Service):
         reactor: Any,  # has many interfaces
         monitor: Monitor,
         listener: Listener,
-        pages: Mapping[bytes, MakePage] | None = None,
+        site: Any,  # a site of twisted.web, which is not typed
         machine: Platform | None = None,
         notifier: Notifier | None = None,
     ) -> None:
         self._reactor = reactor
         self._monitor = monitor
         self._listener = listener
-        self._pages = pages
+        self._site = site
         self._machine = machine if machine is not None else Platform()
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
         self._watchdog = Watchdog(reactor, self._notifier)
@@ -110,9 +101,8 @@ class MonitorProgram(Service):
         :raise StartupError: it cannot be opened.
         """
         self._machine.postponeStop(self._reactor)
-        site: Any = StatusSite(self._reactor, self._monitor, self._pages)
         try:
-            self._port = self._machine.openStream(self._reactor, self._listener, site)
+            self._port = self._machine.openStream(self._reactor, self._listener, self._site)
         except LISTEN_ERRORS as error:
             raise StartupError(explainListenError(self._listener, error)) from error
         self._place = placeOf(self._listener, self._port)

@@ -11,6 +11,7 @@ from echoproto.cli.sessions import monitor as module
 from echoproto.cli.sessions.monitor import MonitorProgram
 from echoproto.errors import StartupError
 from echoproto.monitor.monitor import Monitor
+from echoproto.monitor.web import monitorSite
 from echoproto.processes.resources import Limit
 from echoproto.server.config.status import statusListener
 from echoproto.server.notifier import Notifier
@@ -73,10 +74,11 @@ class MonitorSessionTests(CommandTestCase):
         self.patch(module, "raiseDescriptorLimit", lambda: None)
         self.patch(module, "startLog", lambda form, isBrief: None)
         found: list[Any] = []
+        self.patch(module, "monitorSite", lambda _, monitor, *chosen: ("site", *chosen))
         self.patch(module, "MonitorProgram", lambda *arguments: found.append(arguments[3]))
         self.patch(module, "runForeground", lambda reactor, program: 0)
         self.assertEqual(self.ended("--web", "--probe", str(self.path)).status, 0)
-        self.assertEqual([*found[0]], [b"/", b"/targets.json", b"/probe"])
+        self.assertEqual(found, [("site", True, True)])
 
     def test_descriptors(self) -> None:
         """With too few descriptors it does not start, which is one line."""
@@ -104,7 +106,7 @@ class MonitorProgramTests(CommandTestCase):
             self.reactor,
             self.monitor,
             statusListener("9110"),
-            None,
+            monitorSite(self.reactor, self.monitor, web=False, probe=False),
             self.fake.machine(),
             self.notifier,
         )
@@ -148,5 +150,5 @@ class MonitorProgramTests(CommandTestCase):
 
     def test_ownMachine(self) -> None:
         """By default it is on this machine, and notifies this process's systemd."""
-        program = MonitorProgram(self.reactor, self.monitor, statusListener("9110"))
+        program = MonitorProgram(self.reactor, self.monitor, statusListener("9110"), None)
         self.assertIsInstance(program._notifier, Notifier)
