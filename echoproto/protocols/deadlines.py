@@ -22,7 +22,7 @@ CATCH_UP = 1.0
 
 class DeadlineCall:
     """
-    A timed call that is made after all data has been read that arrived until it was due.
+    A timed call that is made after all data that arrived until it was due has been read.
 
     It is made one turn of the reactor later than an ordinary one, which reads the sockets in
     between; if it is late because the process was held up, :data:`CATCH_UP` seconds later.

@@ -61,7 +61,7 @@ class EchoProtocol(StreamProtocol):
         super().finish()
 
     def dataReceived(self, data: bytes) -> None:
-        """Count the bytes and write the bytes. This is the hot path of the other transports."""
+        """Count the data and write it. This is the hot path of transports that cannot relay."""
         self._bytesPassed += len(data)
         if self.discarding:
             self._bytesDiscarded += len(data)

@@ -157,7 +157,7 @@ class FaultyDatagramProtocol(DatagramServerProtocol):
         self._delayedSources: dict[tuple[Any, ...], list[int]] = {}
 
     def answer(self, request: bytes, addr: tuple[Any, ...], /) -> object:
-        """Answer an admitted datagram, or what has become of it."""
+        """Answer an admitted datagram, as often and as late as the faults want it."""
         copies = self._faults.copies(request)
         if not self._faults.plan.delay:
             for _, data in copies:

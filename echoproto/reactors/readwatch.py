@@ -20,7 +20,7 @@ LONGEST_READ = 0.2
 
 
 class DescriptorOwner(Protocol):
-    """A socket."""
+    """A socket whose reads are watched."""
 
     def fileno(self) -> int:
         """Its descriptor."""
@@ -30,8 +30,8 @@ class ReadWatch:
     """
     Watches the reads of one thread, one at a time.
 
-    A read is ended by putting another socket in the place of its own, whose input has ended;
-    :meth:`end` puts its own back.
+    A read that takes too long is ended: its descriptor refers to another socket, whose input has
+    ended, until :meth:`end` puts its own back.
 
     :param wait: waits that many seconds, in the thread of the watch; true to end the thread.
     """
@@ -93,9 +93,9 @@ class ReadWatch:
 
 def _endInput(descriptor: int) -> int | None:
     """
-    Put a socket whose input has ended in the place of a descriptor's.
+    Make ``descriptor`` refer to a socket whose input has ended, so that a read returns.
 
-    :return: another descriptor of the original; ``None`` if none is free.
+    :return: another descriptor of its own socket; ``None`` if none is free.
     """
     try:
         substitute, other = socket.socketpair()

@@ -13,9 +13,9 @@ import socket
 
 def putSubstitute(descriptor: int, substitute: socket.socket) -> int:
     """
-    Put a socket in the place of a descriptor's.
+    Make ``descriptor`` refer to the socket ``substitute`` for a while.
 
-    :return: another descriptor of the original, for :func:`takeSubstitute`.
+    :return: another descriptor of its own socket, for :func:`takeSubstitute`.
     :raise OSError: no descriptor is free.
     """
     original = os.dup(descriptor)
@@ -24,6 +24,6 @@ def putSubstitute(descriptor: int, substitute: socket.socket) -> int:
 
 
 def takeSubstitute(descriptor: int, original: int) -> None:
-    """Put the original back in its place."""
+    """Make ``descriptor`` refer to its own socket again, and close ``original``."""
     os.dup2(original, descriptor, inheritable=False)
     os.close(original)

@@ -61,8 +61,8 @@ class AcceptedTransport(tcp.Server):
 
 def shareSockets() -> None:
     """
-    Shut connections down before they are closed: a process was forked, which may have them too and
-    would keep them open.
+    From now on shut connections down before closing them: a child process may have copies of the
+    sockets, which would keep the connections open.
     """
     AcceptedTransport._shouldShutdown = True
 
@@ -82,7 +82,7 @@ READ_DIRECTLY.update((TCPServer, TCPClient))
 
 
 class ListeningSocket(socket.socket):
-    """A listening socket that looks nothing up which is the same for all its connections."""
+    """A listening socket that remembers what is the same for all its connections."""
 
     def __init__(self, made: socket.socket) -> None:
         self._kind = int(made.family), int(made.type), made.proto

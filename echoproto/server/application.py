@@ -47,6 +47,8 @@ REAP_INTERVAL = 1.0
 @implementer(IState)
 class EchoprotoService(Service):
     """
+    The service of the whole program.
+
     :param reactor: runs everything.
     :param settings: the settings.
     :param machine: opens sockets and handles signals.

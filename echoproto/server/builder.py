@@ -105,7 +105,7 @@ class ListenerRuntime:
     context: ServerContext | None = None
 
     def at(self, place: str) -> ListenerRuntime:
-        """The same under the name of its place, once it is open."""
+        """The same for a listener that is open at ``place``, which becomes part of its name."""
         watched = replace(self.watched, place=place)
         self.log.listener = watched.name
         return replace(self, watched=watched)
@@ -118,13 +118,16 @@ class ListenerRuntime:
 
 class ListenerBuilder:
     """
+    Builds the objects that serve the listeners of a server.
+
     :param reactor: the clock of everything that is built.
     :param settings: the settings.
     :param descriptors: the limit of file descriptors of the process.
     :param memory: its limit of memory, in bytes.
     :raise StartupError: there are too few.
-    :ivar connections: the admission of all streams.
-    :ivar limitText: their number, and where it is from, unless the operator has set it; for people.
+    :ivar connections: the admission of all stream connections.
+    :ivar limitText: the maximum number of connections and its origin, for the log; empty if the
+        operator has set it.
     """
 
     def __init__(self, reactor: Any, settings: Settings, descriptors: Limit, memory: Limit) -> None:

@@ -21,32 +21,32 @@ from echoproto.processes.parentpipe import ignoreSignals, receiveMessage
 from echoproto.server.certificates import TLSFiles
 
 #: Seconds to wait for a reply, or for the end of the process: the server serves nobody meanwhile.
-PATIENCE = 5.0
+REPLY_TIMEOUT = 5.0
 
 
 class CertificateReader:
     """
-    The server's side.
+    Starts the process that reads certificates, and asks it for them.
 
     :param files: all that can be read.
-    :param patience: see :data:`PATIENCE`.
+    :param timeout: see :data:`REPLY_TIMEOUT`.
     :raise OSError: the process cannot be started.
     """
 
-    def __init__(self, files: Sequence[TLSFiles], patience: float = PATIENCE) -> None:
+    def __init__(self, files: Sequence[TLSFiles], timeout: float = REPLY_TIMEOUT) -> None:
         self._files = list(files)
         pipes = subprocess.PIPE
         self._process = subprocess.Popen(
             childCommand(__name__, "runReader"), stdin=pipes, stdout=pipes
         )
-        self._patience, self._hasFailed = patience, False
+        self._timeout, self._hasFailed = timeout, False
         self._requests, self._replies = _pipesOf(self._process)
         self._requests.write(encodeMessage(self._files))
         self._requests.flush()
 
     def read(self, files: TLSFiles) -> TLSFiles:
         """
-        The same with the contents of the files, as of ``TLSFiles.read``.
+        ``files`` with their contents, as ``TLSFiles.read`` returns them.
 
         :raise ValueError: a file cannot be read, or the process has ended; the message is one line.
         """
@@ -56,7 +56,7 @@ class CertificateReader:
                 raise TimeoutError
             self._requests.write(b"%d\n" % self._files.index(files))
             self._requests.flush()
-            if not select([self._replies], [], [], self._patience)[0]:
+            if not select([self._replies], [], [], self._timeout)[0]:
                 self._hasFailed = True
                 raise TimeoutError
             # Nothing that this process, with more rights, sends is doubtful.
@@ -77,7 +77,7 @@ class CertificateReader:
             self._requests.close()
         self._replies.close()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(self._patience)
+            self._process.wait(self._timeout)
 
 
 def _pipesOf(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
@@ -86,7 +86,7 @@ def _pipesOf(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
 
 
 def runReader() -> int:
-    """The process; returns its exit status when the server is gone."""
+    """Answer the server until it has ended; returns the exit status of this process."""
     ignoreSignals()
     # Without a buffer, which would be written again at the end.
     with (

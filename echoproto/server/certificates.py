@@ -46,7 +46,8 @@ class TLSFiles:
 
     def read(self) -> TLSFiles:
         """
-        The same with the contents of the files, which another process can use without the files.
+        Read the files; the result has their contents, which another process can use without access
+        to the files.
 
         :raise ValueError: a file cannot be read; the message is one line.
         """

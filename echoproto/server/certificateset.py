@@ -11,7 +11,9 @@ from echoproto.server.certificates import ServerContext, TLSFiles
 
 class CertificateSet:
     """
-    :ivar contexts: the certificates of the listeners.
+    The certificates of all listeners of a server.
+
+    :ivar contexts: one for each listener with TLS.
     """
 
     _log = Logger()

@@ -205,5 +205,5 @@ class ListenerService(Service):
                 )
 
     def abandon(self) -> None:
-        """Close the listeners at once: the start has failed."""
+        """Close the listeners at once, because the start has failed."""
         closeAtOnce(self._open)

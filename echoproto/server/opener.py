@@ -61,6 +61,8 @@ def closeAtOnce(opened: list[OpenListener], first: int = 0) -> None:
 
 class ListenerOpener:
     """
+    Opens the listeners of a server.
+
     :param reactor: runs the listeners.
     :param settings: the listeners, and the limits for all of them together.
     :param machine: opens sockets, and reports why one cannot be opened.

@@ -8,6 +8,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 class Pause:
     """
+    A wait that can be ended early.
+
     :param clock: measures it; the reactor, or a ``Clock`` in tests.
     """
 
@@ -19,7 +21,7 @@ class Pause:
 
     def begin(self, seconds: float) -> Deferred[None]:
         """
-        Begin; another one must have ended.
+        Begin a pause; the one before must have ended.
 
         :return: fires with ``None`` after this time, or at :meth:`end`.
         """
@@ -30,7 +32,7 @@ class Pause:
         return self._over
 
     def end(self) -> bool:
-        """End now; returns whether there was anything to end."""
+        """End the pause now; returns whether there was one."""
         over, self._over = self._over, None
         if over is None:
             return False

@@ -88,7 +88,7 @@ class MemoryDatagramPort:
         """The wire has no broadcast: nothing changes."""
 
     def getBroadcastAllowed(self) -> bool:
-        """Never."""
+        """Always false."""
         return False
 
 

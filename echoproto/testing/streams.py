@@ -97,7 +97,7 @@ class MemoryTransport:
         return self._peer
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        """Kept in :attr:`options`."""
+        """Keep the value in :attr:`options`."""
         self.options["TcpNoDelay"] = enabled
 
     def getTcpNoDelay(self) -> bool:
@@ -105,7 +105,7 @@ class MemoryTransport:
         return self.options.get("TcpNoDelay", False)
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
-        """Kept in :attr:`options`."""
+        """Keep the value in :attr:`options`."""
         self.options["TcpKeepAlive"] = enabled
 
     def getTcpKeepAlive(self) -> bool:
@@ -209,7 +209,7 @@ class StreamPair:
         raise AssertionError(f"the pair does not come to rest in {STEP_LIMIT} steps")
 
     def step(self) -> bool:
-        """One piece each way; false if nothing moved."""
+        """Move one piece each way; returns false if nothing moved."""
         toServer = self._moved(self.client, self.server)
         toClient = self._moved(self.server, self.client)
         return toServer or toClient

@@ -146,12 +146,12 @@ def _sourceInLine(text: str, whole: bool) -> _Source:
     name, *words = text.split(" ")
     if not whole and not words and any(n.startswith(name) for n in (*_FAMILIES, "UNKNOWN")):
         return None
-    if name not in _FAMILIES or not _areRight(words, _FAMILIES[name], whole):
+    if name not in _FAMILIES or not _areValid(words, _FAMILIES[name], whole):
         raise InvalidProxyHeader(MALFORMED)
     return (str(ip_address(words[0])), int(words[2])) if whole else None
 
 
-def _areRight(words: list[str], family: Callable[[str], object], whole: bool) -> bool:
+def _areValid(words: list[str], family: Callable[[str], object], whole: bool) -> bool:
     """Whether two addresses and two ports are valid, or, unless ``whole``, can become valid."""
     if len(words) > 4 or (whole and len(words) < 4):
         return False
@@ -178,7 +178,7 @@ def _isPort(word: str) -> bool:
 
 
 class _V2Parser:
-    """Keeps its place among the TLVs: many, byte by byte, would otherwise take a second."""
+    """Checks each TLV once: to check all again at every byte could take a second."""
 
     def __init__(self) -> None:
         self._nextTlv = 0

@@ -23,8 +23,8 @@ from echoproto.transports.serversocket import bindSocket, setServerOptions, sock
 
 class ScopedPort(Port):
     """
-    Twisted's UDP port, with scopes, and options of its socket. Its own IPv6 sockets accept IPv6
-    only.
+    Twisted's UDP port, whose addresses keep their scope, and whose socket has options of its own.
+    The IPv6 sockets that it makes accept IPv6 only.
 
     :ivar setOptions: sets the options of its own socket; by default those of
         :mod:`echoproto.transports.serversocket`.
@@ -70,9 +70,7 @@ class ScopedPort(Port):
         return datagramAddress(self.socket.getsockname())
 
     def createInternetSocket(self) -> socket.socket:
-        """
-        A socket with the options of this port; called by the stock port before it binds.
-        """
+        """A socket with the options of this port; called by the stock port before it binds."""
         made: socket.socket = super().createInternetSocket()
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -115,7 +113,7 @@ class ScopedPort(Port):
 
 
 def _shareAddress(made: socket.socket) -> None:
-    """The options of a second socket with the same local port."""
+    """Let a second socket have the same local port."""
     setServerOptions(made)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 

@@ -131,7 +131,7 @@ class DatagramPort(ScopedPort):
             self._answering = False
 
     def _readBound(self) -> None:
-        """A turn of a port with one address, at half the cost of asking for each destination."""
+        """A turn of a port with one address. The destinations are known, which halves the cost."""
         receive, deliver = self.socket.recvfrom, self.protocol.datagramReceived
         turn = 0
         while turn < self.maxThroughput:

@@ -162,7 +162,7 @@ def peerUser(made: socket.socket) -> int | None:
 
 
 class OrderlyClose:
-    """Mixed into a transport of UNIX sockets, reports an orderly close as such."""
+    """A mixin for UNIX transports, which report an orderly close as ``ConnectionDone``."""
 
     # Of the transport, whose class depends on the reactor.
     disconnecting: bool

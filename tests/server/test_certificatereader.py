@@ -79,7 +79,7 @@ def _receive(stream: io.BytesIO) -> object:
 class CertificateReaderTests(ReaderCase):
     def test_process(self) -> None:
         """Another process reads the files, again and again, and ends when it is stopped."""
-        reader = CertificateReader([self.files], patience=300)
+        reader = CertificateReader([self.files], timeout=300)
         self.addCleanup(reader.stop)
         self.assertEqual(reader.read(self.files).contents, {str(self.path): serverPEM()})
         self.path.write_bytes(b"renewed")
@@ -91,7 +91,7 @@ class CertificateReaderTests(ReaderCase):
 
     def test_ended(self) -> None:
         """A process that has ended is an error with a remedy, and can be stopped."""
-        reader = CertificateReader([self.files], patience=300)
+        reader = CertificateReader([self.files], timeout=300)
         reader._process.kill()
         reader._process.wait()
         for _ in range(2):
@@ -102,7 +102,7 @@ class CertificateReaderTests(ReaderCase):
 
     def test_hangs(self) -> None:
         """One that hangs holds up neither the server nor its stop for long."""
-        reader = CertificateReader([self.files], patience=0.01)
+        reader = CertificateReader([self.files], timeout=0.01)
         os.kill(reader._process.pid, signal.SIGSTOP)
         for _ in range(2):
             with self.assertRaises(ValueError) as raised:
@@ -122,6 +122,6 @@ class CertificateReaderTests(ReaderCase):
         os.chdir(folder)
         Path("ssl.py").write_text("raise SystemExit")
         self.files = TLSFiles(f"{here}/{self.path}", f"{here}/{self.path}")
-        reader = CertificateReader([self.files], patience=300)
+        reader = CertificateReader([self.files], timeout=300)
         self.addCleanup(reader.stop)
         self.assertEqual(len(reader.read(self.files).contents), 1)

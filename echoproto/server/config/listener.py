@@ -58,8 +58,8 @@ class Listener:
     @property
     def displayName(self) -> str:
         """
-        Its place before it is open, for people: carrier and address of a bare number, otherwise the
-        operator's text, with bytes of a path that are not UTF-8 escaped.
+        The listener in messages before it is open: carrier and address if it is a port number,
+        otherwise the operator's text, in which bytes of a path that are not UTF-8 are escaped.
         """
         if self.port is not None:
             return f"{self.carrier} {hostPort(self.interface, self.port)}"

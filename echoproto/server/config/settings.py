@@ -42,6 +42,8 @@ USER_TIMEOUT = 90.0
 @dataclass(frozen=True)
 class Settings:
     """
+    The settings of a server.
+
     :ivar groups: the listeners, in a group for each option value.
     :ivar greeting: the text of the greeting service.
     :ivar maxConnections: maximum number of connections; ``None`` for as many as the descriptors

@@ -41,7 +41,7 @@ class _Family:
     kind: str = "counter"
 
     def lines(self, sources: Iterable[tuple[Labels, object]]) -> str:
-        """Its lines of the page."""
+        """The lines of this metric, with a sample of every source."""
         samples: list[tuple[Labels, float | Histogram]] = []
         for labels, source in sources:
             value = self.read(source)

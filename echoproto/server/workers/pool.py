@@ -98,7 +98,7 @@ class WorkerPool:
             worker.send(message)
 
     def stopAtOnce(self) -> None:
-        """Cut the drains of the workers short."""
+        """End the drains of the workers now."""
         self.send(WorkerOrder.STOP)
 
     def startPending(self) -> None:

@@ -86,7 +86,7 @@ class WorkerProcess(ChildProcess):
         self.send(assignment)
 
     def expectNothing(self) -> None:
-        """Wait for no more reports."""
+        """Expect no further reports."""
         if self._silence is not None and self._silence.active():
             self._silence.cancel()
         self._silence = None
