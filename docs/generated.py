@@ -126,7 +126,7 @@ def _metrics(name: str) -> Iterator[str]:
         MonitoredListener("echo", "udp", ListenerCounters(), datagrams=DatagramTotals),
     ]
     listeners[0].counts.faults["delay"] = 0
-    page = exposition(listeners, False, Histogram([1.0]), WorkerCounts(0, 0)).decode()
+    page = exposition(listeners, False, Histogram([1.0]), workers=WorkerCounts(0, 0)).decode()
     yield from ("| metric | type | value |", "| --- | --- | --- |")
     for metric, text, kind in re.findall(r"# HELP (\S+) (.*)\n# TYPE \S+ (\S+)", page):
         yield f"| `{metric}` | {kind} | {text} |"

@@ -26,6 +26,7 @@ from echoproto.server.config.settings import Settings
 from echoproto.server.listenerservice import ListenerService
 from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.log import REPORT_INTERVAL
+from echoproto.server.monitoring.logerrors import LogErrors
 from echoproto.server.monitoring.totals import logStreamTotals
 from echoproto.server.notifier import Notifier, Watchdog
 from echoproto.server.pause import Pause
@@ -84,6 +85,11 @@ class EchoprotoService(Service):
             PeriodicService(reactor, REPORT_INTERVAL, self.listeners.report)
         )
         self._companions.addService(self.delay)
+        self.logErrors = LogErrors()
+        self._companions.addService(
+            PeriodicService(reactor, REPORT_INTERVAL, self.logErrors.report)
+        )
+        self._companions.addService(self.logErrors)
         if self._machine.processID() == 1:
             self._companions.addService(PeriodicService(reactor, REAP_INTERVAL, reapOrphans))
         self._watchdog = Watchdog(reactor, self._notifier)
@@ -231,7 +237,9 @@ class EchoprotoService(Service):
         """The metrics, in Prometheus' text format."""
         from echoproto.server.monitoring.metrics import exposition
 
-        return exposition(self._watched(), self.listeners.draining, self.delay.histogram)
+        return exposition(
+            self._watched(), self.listeners.draining, self.delay.histogram, self.logErrors.count
+        )
 
     def _watched(self) -> Iterable[MonitoredListener]:
         return self.listeners.watched()

@@ -28,6 +28,7 @@ from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.config.status import statusListener
+from echoproto.server.daemonstart import reportToTerminal
 from echoproto.server.monitoring.logstream import escapeUnencodable
 from echoproto.server.parameter import Parameter
 from echoproto.server.parameters import DEFAULT_PORT, PARAMETERS
@@ -241,4 +242,6 @@ def makeService(options: Options) -> IService:
         identity=_takeIdentity(options.parent),
         startReader=_startReader,
     )
+    if options.parent and not options.parent.get("nodaemon"):
+        reportToTerminal(service, reactor)
     return IService(service)

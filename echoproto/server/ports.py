@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ENOENT, ENOTDIR, EPERM, EROFS
 from typing import Any, cast
@@ -157,7 +158,9 @@ def reportStartupError(message: str) -> None:
     if error is None or os.fstat(error.fileno()).st_rdev == os.stat(os.devnull).st_rdev:
         _log.critical("{reason}", reason=message)
     else:
-        print(message, file=error, flush=True)
+        # Its disk may be full. Data in the stream's own buffer would be an error again at the exit.
+        with suppress(OSError):
+            os.write(error.fileno(), f"{message}\n".encode(error.encoding, "backslashreplace"))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def metricsPage() -> str:
         MonitoredListener("greeting", "tcp [::]:7", counts),
         MonitoredListener("echo", "udp [::]:7", ListenerCounters(), datagrams=lambda: totals),
     ]
-    return exposition(listeners, False, Histogram(BOUNDS), WorkerCounts(2, 0)).decode()
+    return exposition(listeners, False, Histogram(BOUNDS), workers=WorkerCounts(2, 0)).decode()
 
 
 def seriesLabels() -> dict[str, dict[str, set[str]]]:

@@ -122,6 +122,11 @@ class ReportStartupErrorTests(SynchronousTestCase):
             standardError.seek(0)
             self.assertEqual(standardError.read(), "no\n")
 
+    def test_full(self) -> None:
+        """A standard error on a full disk is not another error."""
+        with open("/dev/full", "w") as full:
+            self.assertEqual(self.loggedErrors(full), [])
+
     def test_daemon(self) -> None:
         """Without standard error it is one line in the log."""
         with open(os.devnull, "w") as nowhere:

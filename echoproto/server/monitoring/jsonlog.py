@@ -8,8 +8,9 @@ microseconds), ``level``, ``namespace`` and ``text``, the line for people; ``fai
 its traceback. Events of listeners have further fields: see
 :class:`echoproto.server.monitoring.log.LogObserver`.
 
-If standard output is closed or full, lines are lost, and the program continues. A full pipe that is
-not read blocks the program, as it does with Twisted's own log.
+If standard output is closed or full, lines are lost, and the program continues; see
+:mod:`echoproto.server.monitoring.logerrors`. A full pipe that is not read blocks the program, as it
+does with Twisted's own log.
 
 Any event of :mod:`twisted.logger` is accepted. Twisted's own JSON is a dump of the event to be
 loaded again, not meant for other programs.
@@ -19,7 +20,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime, timezone
 from math import isfinite
 from typing import Any, TextIO
@@ -52,7 +52,7 @@ def jsonLines(isShared: bool = False) -> ILogObserver:
 @implementer(ILogObserver)
 class JSONLines:
     """
-    Writes each event as a line of JSON; never raises.
+    Writes each event as a line of JSON.
 
     :param out: a text stream; only ASCII is written.
     :param isShared: whether other processes write there too: then the middle of the longest texts
@@ -64,15 +64,18 @@ class JSONLines:
         self._isShared = isShared
 
     def __call__(self, event: LogEvent) -> None:
-        """Write one event."""
+        """
+        Write one event.
+
+        :raise OSError: the line cannot be written.
+        :raise ValueError: the stream is closed.
+        """
         told = asObject(event)
         line = json.dumps(told) + "\n"
         while self._isShared and len(line) > MAX_SHARED_LINE and _shorten(told):
             line = json.dumps(told) + "\n"
-        # ValueError: the stream is closed. There is no place to report either error.
-        with suppress(OSError, ValueError):
-            self._out.write(line)
-            self._out.flush()
+        self._out.write(line)
+        self._out.flush()
 
 
 def _shorten(told: dict[str, Any]) -> bool:

@@ -152,6 +152,7 @@ def exposition(
     watched: Iterable[MonitoredListener],
     draining: bool,
     delay: Histogram,
+    logErrors: int = 0,
     workers: WorkerCounts | None = None,
 ) -> bytes:
     """
@@ -160,6 +161,7 @@ def exposition(
     :param watched: the listeners.
     :param draining: whether the program is stopping.
     :param delay: the lag of the event loop.
+    :param logErrors: writes of the log that have failed.
     :param workers: the workers, if there are any.
     """
     listeners = [(listener.labels, listener) for listener in watched]
@@ -171,7 +173,7 @@ def exposition(
     ]
     greeting = [source for source in listeners if source[1].service == "greeting"]
     text = [
-        *_program(draining, delay, workers),
+        *_program(draining, delay, logErrors, workers),
         *(family.lines(streams) for family in _STREAMS),
         *(family.lines(datagrams) for family in _DATAGRAMS),
         _GREETINGS.lines(greeting),
@@ -182,7 +184,9 @@ def exposition(
     return "".join(text).encode()
 
 
-def _program(draining: bool, delay: Histogram, workers: WorkerCounts | None) -> Sequence[str]:
+def _program(
+    draining: bool, delay: Histogram, logErrors: int, workers: WorkerCounts | None
+) -> Sequence[str]:
     version = {"version": __version__}
     text = [
         familyText("echoproto_info", "gauge", "The program.", [(version, 1)]),
@@ -192,6 +196,12 @@ def _program(draining: bool, delay: Histogram, workers: WorkerCounts | None) -> 
             "histogram",
             "Delay of calls by the event loop.",
             [({}, delay)],
+        ),
+        familyText(
+            "echoproto_log_errors_total",
+            "counter",
+            "Failed attempts to write a line of the log.",
+            [({}, logErrors)],
         ),
     ]
     if workers is not None:

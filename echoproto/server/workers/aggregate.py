@@ -21,14 +21,17 @@ from echoproto.status.looplag import BOUNDS
 Snapshot = dict[str, Any]
 
 
-def snapshot(listeners: Iterable[MonitoredListener], loopLag: Histogram) -> Snapshot:
+def snapshot(
+    listeners: Iterable[MonitoredListener], loopLag: Histogram, logErrors: int = 0
+) -> Snapshot:
     """
     The counters of this process.
 
     :param loopLag: see :class:`~echoproto.status.looplag.LoopLag`.
+    :param logErrors: see :class:`~echoproto.server.monitoring.logerrors.LogErrors`.
     """
     byName = {f"{listener.service}\n{listener.place}": _values(listener) for listener in listeners}
-    return {"listeners": byName, "delay": loopLag.state()}
+    return {"listeners": byName, "delay": loopLag.state(), "logErrors": logErrors}
 
 
 def _values(listener: MonitoredListener) -> Snapshot:
@@ -98,7 +101,7 @@ class CounterAggregator:
 
     def __init__(self) -> None:
         self._latest: dict[int, Snapshot] = {}
-        self._retired: Snapshot = {"listeners": {}, "delay": Histogram(BOUNDS).state()}
+        self._retired = snapshot([], Histogram(BOUNDS))
 
     def update(self, worker: int, latest: Snapshot) -> None:
         """
@@ -130,6 +133,11 @@ class CounterAggregator:
         histogram = Histogram(BOUNDS)
         histogram.restore(self._total()["delay"])
         return histogram
+
+    def logErrors(self) -> int:
+        """The errors of writing the log of all workers."""
+        errors: int = self._total()["logErrors"]
+        return errors
 
     def _total(self) -> Snapshot:
         total = self._retired

@@ -122,8 +122,11 @@ class Supervisor(EchoprotoService):
     def metrics(self) -> bytes:
         """The metrics, added up over all workers."""
         workers = WorkerCounts(self.pool.running, self.pool.restarts)
-        lag = self.pool.counters.loopLag()
-        return exposition(self._watched(), self.listeners.draining, lag, workers)
+        counters = self.pool.counters
+        errors = self.logErrors.count + counters.logErrors()
+        return exposition(
+            self._watched(), self.listeners.draining, counters.loopLag(), errors, workers
+        )
 
     def _watched(self) -> Iterable[MonitoredListener]:
         return self.pool.counters.listeners()

@@ -154,7 +154,8 @@ class WorkerService(EchoprotoService):
         return self._pipe.finish()
 
     def _reportSnapshot(self) -> None:
-        self._pipe.report(snapshot=snapshot(self.listeners.watched(), self.delay.histogram))
+        counts = snapshot(self.listeners.watched(), self.delay.histogram, self.logErrors.count)
+        self._pipe.report(snapshot=counts)
 
 
 def runWorker() -> int:

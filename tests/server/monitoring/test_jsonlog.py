@@ -181,16 +181,16 @@ class StandardOutputTests(SynchronousTestCase):
         self.write(jsonLines(), "one")
 
     def test_closed(self) -> None:
-        """Once the stream is closed, lines are lost without an error."""
+        """Once the stream is closed, the error is Twisted's to handle."""
         out = StringIO()
         out.close()
-        self.write(JSONLines(out), "one", "two")
+        self.assertRaises(ValueError, self.write, JSONLines(out), "one")
 
     def test_full(self) -> None:
-        """While the stream is full, lines are lost without an error; later ones are written."""
+        """While the stream is full, lines are errors; later ones are written."""
         out = FullStream()
         observer = JSONLines(out)
-        self.write(observer, "one")
+        self.assertRaises(OSError, self.write, observer, "one")
         out.full = False
         self.write(observer, "two")
         self.assertEqual(

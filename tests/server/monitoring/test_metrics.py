@@ -196,8 +196,9 @@ class DatagramTests(SynchronousTestCase):
 class ExpositionTests(SynchronousTestCase):
     def test_workers(self) -> None:
         """With worker processes, the page has the number of ready workers and of restarts."""
-        page = exposition([], False, Histogram(BOUNDS), WorkerCounts(3, 2)).decode()
+        page = exposition([], False, Histogram(BOUNDS), workers=WorkerCounts(3, 2)).decode()
         self.assertIn("echoproto_workers 3.0\n", page)
+        self.assertIn("echoproto_log_errors_total 0.0\n", page)
         self.assertIn("echoproto_worker_restarts_total 2.0\n", page)
         self.assertNotIn("echoproto_worker", exposition([], False, Histogram(BOUNDS)).decode())
 

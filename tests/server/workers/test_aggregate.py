@@ -33,7 +33,7 @@ def received(*listeners: MonitoredListener, lag: float = 0.5) -> Snapshot:
     """A snapshot as the supervisor receives it."""
     histogram = Histogram(BOUNDS)
     histogram.add(lag)
-    decoded: Snapshot = json.loads(json.dumps(snapshot(listeners, histogram)))
+    decoded: Snapshot = json.loads(json.dumps(snapshot(listeners, histogram, 2)))
     return decoded
 
 
@@ -90,6 +90,15 @@ class CounterAggregatorTests(SynchronousTestCase):
         [listener] = aggregator.listeners()
         counters = listener.counts
         self.assertEqual((counters.accepted, counters.open, counters.ended["lost"]), (6, 1, 3))
+
+    def test_logErrors(self) -> None:
+        """The errors of writing the log are added up."""
+        aggregator = CounterAggregator()
+        self.assertEqual(aggregator.logErrors(), 0)
+        for worker in (0, 1):
+            aggregator.update(worker, received())
+        aggregator.retire(0)
+        self.assertEqual(aggregator.logErrors(), 4)
 
     def test_malformed(self) -> None:
         """A malformed snapshot is refused, and the previous one is kept."""
