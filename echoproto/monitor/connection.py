@@ -80,12 +80,12 @@ class ProbeConnection:
         """See :class:`.IReplyReceiver`."""
         # In this order, so that a pause between the two cannot make a round trip too short.
         waited = self.channel.waited
-        at = self._owner.monotonicNs() - waited
+        at = self._owner.monotonicNs()
         if not self.channel.isOrdered:
-            self._owner.classifier.receive(reply, at)
+            self._owner.classifier.receive(reply, at, waited)
             return
         sequence = self.awaited.popleft() if self.awaited else None
-        self._owner.classifier.receiveFor(sequence, reply, at)
+        self._owner.classifier.receiveFor(sequence, reply, at, waited)
         if not self.awaited and (self.isRetired or self._owner.settings.reconnect):
             self._owner.finished(self)
 

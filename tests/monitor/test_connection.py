@@ -51,13 +51,13 @@ class ConnectionTests(SynchronousTestCase):
         return connection
 
     def test_datagrams(self) -> None:
-        """Datagrams are identified by their content; the time that they waited is subtracted."""
+        """Datagrams are identified by their content; with the time that they waited."""
         connection = self.connect(False)
         verifyObject(IReplyReceiver, connection)
         connection.send(0, b"probe")
         self.channel.wait = SECOND
         connection.replyReceived(b"probe")
-        self.assertEqual(self.prober.received, [(b"probe", 4 * SECOND)])
+        self.assertEqual(self.prober.received, [(b"probe", 5 * SECOND, SECOND)])
         connection.connectionLost("refused")
         self.assertEqual((self.prober.faults, self.prober.ended), (["refused"], []))
 

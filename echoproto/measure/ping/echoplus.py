@@ -121,14 +121,14 @@ class EchoPlusStatistics(PingStatistics):
         # The number of the reply to each of the last probes, to recognize repeated numbers.
         self._numbers: dict[int, set[int]] = {}
 
-    def receive(self, reply: bytes, at: int) -> ProbeOutcome:
+    def receive(self, reply: bytes, at: int, waited: int = 0) -> ProbeOutcome:
         """See :class:`PingStatistics`; the fields of the server are not compared."""
         header = EchoPlusHeader.decode(reply)
         if header is None:
-            return super().receive(reply, at)
+            return super().receive(reply, at, waited)
         plain = bytearray(reply)
         plain[ANSWER_BYTES] = bytes(ANSWER_BYTES.stop - ANSWER_BYTES.start)
-        outcome = super().receive(bytes(plain), at)
+        outcome = super().receive(bytes(plain), at, waited)
         if outcome.sequence is not None:
             self._note(header, outcome.sequence, outcome)
         return outcome

@@ -219,11 +219,11 @@ class Pinger:
         """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         # In this order, so that a pause between the two cannot make a round trip too short.
         waited = self._channel.waited
-        now = self._monotonicNs() - waited
+        now = self._monotonicNs()
         if self._channel.isOrdered:
-            outcome = self._record.receiveFor(self._awaited.next(), reply, now)
+            outcome = self._record.receiveFor(self._awaited.next(), reply, now, waited)
         else:
-            outcome = self._record.receive(reply, now)
+            outcome = self._record.receive(reply, now, waited)
         if outcome.sequence is not None:
             self._awaited.discard(outcome.sequence)
         self._onReply(outcome)

@@ -93,20 +93,23 @@ class ReplyClassifier:
         """Whether a probe has a reply."""
         return self._recent.took(sequence) >= 0
 
-    def receive(self, reply: bytes, at: int) -> ProbeOutcome:
+    def receive(self, reply: bytes, at: int, waited: int = 0) -> ProbeOutcome:
         """
         Count a received datagram.
 
         :param at: the time in nanoseconds.
+        :param waited: nanoseconds that it has waited to be read, by the wall clock.
         """
         if not self.probes.size and not reply:
             sequence = next(self._recent.unanswered(), None)
         else:
             recent = self._recent
             sequence = self.probes.identify(reply, recent.times, recent.first)
-        return self.receiveFor(sequence, reply, at)
+        return self.receiveFor(sequence, reply, at, waited)
 
-    def receiveFor(self, sequence: int | None, reply: bytes, at: int) -> ProbeOutcome:
+    def receiveFor(
+        self, sequence: int | None, reply: bytes, at: int, waited: int = 0
+    ) -> ProbeOutcome:
         """
         Count the reply to a known probe, as on a stream; a foreign one if that is ``None`` or was
         sent too long ago.
@@ -115,6 +118,9 @@ class ReplyClassifier:
             return self._count(ProbeOutcome(OutcomeKind.FOREIGN, None, len(reply)))
         sentAt = self.sentAt(sequence)
         time = max(at - sentAt, 0)
+        # If it has waited for longer than it was under way, the wall clock was set meanwhile.
+        if waited <= time:
+            time -= waited
         if self.answered(sequence):
             return self._count(
                 ProbeOutcome(OutcomeKind.DUPLICATE, sequence, len(reply), time, sentAt=sentAt)

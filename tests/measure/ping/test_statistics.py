@@ -53,6 +53,14 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(self.record.received, 4)
         self.assertEqual(self.record.bursts().count, 1)
 
+    def test_waited(self) -> None:
+        """The time that a reply has waited unread is left out, unless the clock was set then."""
+        times = [
+            self.record.receive(self.sent[probe], 90 * MS, waited).time
+            for probe, waited in ((0, 30 * MS), (1, 3600_000 * MS))
+        ]
+        self.assertEqual(times, [60 * MS, 80 * MS])
+
     def test_corrupt(self) -> None:
         """A damaged reply has a difference, and may also be late and reordered."""
         self.kinds((3, 31))
