@@ -91,8 +91,11 @@ class TLSStream(Protocol):
     :param wrapped: the wrapped protocol.
     :ivar wrappedProtocol: the wrapped protocol.
     :ivar disconnecting: whether ``loseConnection`` was called.
+    :ivar hasInput: to be set before it is connected if ``dataReceived`` will be called with data
+        that was received before, so that its socket no longer has it.
     """
 
+    hasInput = False
     factory: TLSStreamFactory
     transport: Any
 
@@ -125,7 +128,9 @@ class TLSStream(Protocol):
         """Begin TLS: on the socket where that is possible, otherwise here."""
         factory = self.factory
         context = factory.currentContext()
-        if not secureSocket(transport, context, self.wrappedProtocol, factory.hostname):
+        if self.hasInput or not secureSocket(
+            transport, context, self.wrappedProtocol, factory.hostname
+        ):
             self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
             # Renegotiation would stop writing for the time of a handshake.
             context.options |= ssl.OP_NO_RENEGOTIATION

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import socket
+import ssl
 import struct
 from ipaddress import ip_address
 from typing import Any
@@ -25,6 +28,7 @@ from echoproto.transports.proxyheader import ProxyProtocolVersion
 from echoproto.transports.proxyprotocol import ProxyProtocolFactory, announcedAddress
 from echoproto.transports.tls import TLSStreamFactory
 from tests.certificates import clientContext, serverContext
+from tests.reactors.turns import TurnTestCase
 
 TIMEOUTS = Timeouts()
 PROXY = IPv4Address("TCP", "192.0.2.99", 40_000)
@@ -539,3 +543,52 @@ class DrainTests(ProxyProtocolTestCase):
         self.successResultOf(drained)
         self.assertEqual(self.observer.refused, [(PROXY, "PROXY header took too long")])
         self.assertReleased()
+
+
+class TLSOnSocketsTests(TurnTestCase):
+    """TLS behind a PROXY header on the direct reactor, which can put it on the socket."""
+
+    def handshake(self, isTogether: bool) -> None:
+        """Connect with the header and the ClientHello in one segment or in two."""
+        service = EchoFactory(self.reactor)
+        secured = TLSStreamFactory(serverContext, service, self.reactor)
+        trusted = AddressFilter(["127.0.0.1"])
+        factory = ProxyProtocolFactory(service, ProxyProtocolVersion.V1, trusted, secured)
+        port = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
+        peer = socket.create_connection(port.socket.getsockname())
+        self.addCleanup(peer.close)
+        peer.setblocking(False)
+        received, written = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = clientContext().wrap_bio(received, written, server_hostname="localhost")
+        with self.assertRaises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        header = line(CLIENT)
+        if isTogether:
+            header += written.read()
+        peer.send(header)
+        self.turnUntil(lambda: service.tracker.connections)
+
+        def isSecured() -> bool:
+            peer.send(written.read())
+            with contextlib.suppress(BlockingIOError):
+                received.write(peer.recv(65_536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                return True
+            return False
+
+        self.turnUntil(isSecured)
+        connection: Any
+        [connection] = service.tracker.connections
+        self.assertEqual(connection.peer, CLIENT)
+        connection.abort()
+        port.stopListening()
+        self.turnUntil(lambda: not service.tracker.connections)
+
+    def test_together(self) -> None:
+        """A ClientHello that arrives together with the header is answered."""
+        self.handshake(True)
+
+    def test_afterwards(self) -> None:
+        """A ClientHello that arrives after the header is answered."""
+        self.handshake(False)
