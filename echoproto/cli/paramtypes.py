@@ -4,16 +4,15 @@ The types of parameters: how the text of an option becomes a value.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from ipaddress import ip_address
-from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from echoproto.client.targets.target import Target, parseTarget
+from echoproto.cli.targetlist import readTargets
+from echoproto.client.targets.target import parseTarget
 from echoproto.processes.resources import processors
 from echoproto.units import parseDuration, parseRate, parseSize
 
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
 
 #: More than any machine has processors.
 MAX_WORKERS = 1024
-
-#: Targets of a list, at most: each has a connection, and a result in the document.
-MAX_LISTED = 10_000
-
-#: Characters of a list, at most, and of a message about one of its lines.
-MAX_LIST_SIZE = 1 << 24
-MAX_SHOWN = 300
 
 #: Bytes of the longest message of a load.
 MAX_MESSAGE = 1 << 20
@@ -189,31 +181,6 @@ def _parseProtocolName(text: str) -> str:
     return text
 
 
-def _readTargets(path: str) -> tuple[Target, ...]:
-    """The targets in a file, one a line; ``-`` is the standard input. ``#`` begins a comment."""
-    try:
-        with click.open_file(path, encoding="utf-8") as file:
-            if path != "-" and not S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ValueError(f"{path}: not a regular file; - is the standard input")
-            content = file.read(MAX_LIST_SIZE + 1)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: not text in UTF-8") from None
-    if len(content) > MAX_LIST_SIZE:
-        raise ValueError(f"{path}: larger than 16 MiB")
-    found = []
-    for number, line in enumerate(content.splitlines(), 1):
-        if text := line.partition("#")[0].strip():
-            try:
-                found.append(parseTarget(text))
-            except ValueError as error:
-                raise ValueError(f"{path}, line {number}: {str(error)[:MAX_SHOWN]}") from None
-    if not 0 < len(found) <= MAX_LISTED:
-        raise ValueError(f"{path} has {len(found)} targets (1 to {MAX_LISTED}, one a line)")
-    return tuple(found)
-
-
 ADDRESS = ParsedParamType("address", _parseAddress)
 ASSERTION = ParsedParamType("assertion", _parseAssertion)
 COUNT = ParsedParamType("n", _integerParser(1, 10**9))
@@ -241,7 +208,7 @@ SEND_TIME = ParsedParamType("duration", _durationParser(1, "duration {} would se
 SIZE = ParsedParamType("bytes", parseSize)
 SIZES = ParsedParamType("bytes", _parseSizes)
 TARGET = ParsedParamType("target", parseTarget)
-TARGET_FILE = ParsedParamType("file", _readTargets)
+TARGET_FILE = ParsedParamType("file", readTargets)
 TOS = ParsedParamType("value", _parseTOS)
 TTL = ParsedParamType("n", _integerParser(1, 255))
 TIMEOUT = ParsedParamType(

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import cycle
 from random import Random
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -29,10 +28,11 @@ from echoproto.errors import TargetError
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.cpu import cpuTime
-from echoproto.measure.load.datagrams import MINIMUM_SIZE, numberedDatagrams
+from echoproto.measure.load.datagrams import MINIMUM_SIZE
 from echoproto.measure.load.generator import LoadGenerator
-from echoproto.measure.load.messages import LoadAssignment
-from echoproto.measure.load.partition import splitPlan, withTimes
+from echoproto.measure.load.messages import loadAssignments
+from echoproto.measure.load.partition import withTimes
+from echoproto.measure.load.payloads import loadMessages
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.measure.measurement import Measurement, startedBy
@@ -78,9 +78,6 @@ __all__ = [
 
 #: Bytes of a probe or message by default: the size of ping's ICMP messages.
 DEFAULT_SIZE = 64
-
-#: Different messages of a load, so that a reply in the place of another one is wrong.
-DISTINCT_MESSAGES = 64
 
 #: Bytes that are verified by default.
 DEFAULT_VERIFY_SIZE = 64 << 20
@@ -216,22 +213,15 @@ def prepareLoad(
     """
     parsed, plan = _parsed(target), plan or LoadPlan()
     isUDP = parsed.carrier == "udp"
-    if isUDP and plan.reconnect:
-        return fail(TargetError(f"{parsed.text}: UDP has no connection for each message"))
-    if isUDP and plan.sizes[0] < MINIMUM_SIZE:
-        return fail(
-            TargetError(
-                f"{parsed.text}: the datagrams of a load carry a sequence number; "
-                f"give -s {MINIMUM_SIZE} or more"
-            )
-        )
+    if isUDP and (problem := _datagramProblem(plan)):
+        return fail(TargetError(f"{parsed.text}: {problem}"))
     if workers > 1:
-        assignments = _assignments(parsed, plan, connect or ConnectOptions(), workers)
+        assignments = loadAssignments(parsed, plan, connect or ConnectOptions(), workers)
         return succeed(LoadWorkerPool(reactor, plan, assignments, onInterval, onWorkerFailure))
     plan = withTimes(plan)
     if plan.allAddresses:
         connect = replace(connect or ConnectOptions(), turn=plan.firstConnection)
-    messages = _loadMessages(isUDP, plan.sizes, Random(seed))
+    messages = loadMessages(isUDP, plan.sizes, Random(seed))
     size = plan.sizes[1] if isUDP else None
     lookupTime = (plan.duration or 0) + plan.timeout
     making = makeTarget(reactor, parsed, size, monotonicNs, connect, lookupTime)
@@ -244,29 +234,14 @@ def prepareLoad(
 load = startedBy(prepareLoad)
 
 
+def _datagramProblem(plan: LoadPlan) -> str:
+    """Why a load over UDP cannot have this plan; empty if it can."""
+    if plan.reconnect:
+        return "UDP has no connection for each message"
+    if plan.sizes[0] < MINIMUM_SIZE:
+        return f"the datagrams of a load carry a sequence number; give -s {MINIMUM_SIZE} or more"
+    return ""
+
+
 def _parsed(target: str | Target) -> Target:
     return parseTarget(target) if isinstance(target, str) else target
-
-
-def _assignments(
-    target: Target, plan: LoadPlan, connect: ConnectOptions, workers: int
-) -> list[LoadAssignment]:
-    """The share of each worker."""
-    if plan.times is not None:
-        raise ValueError("workers cannot share the times of a plan: set its rate and arrivals")
-    return [
-        LoadAssignment(target, share, connect, index)
-        for index, share in enumerate(splitPlan(plan, workers))
-    ]
-
-
-def _loadMessages(isUDP: bool, sizes: tuple[int, int], random: Random) -> Iterator[bytes]:
-    """The messages of a load, without end; those of UDP are numbered, so that no two are equal."""
-    session = random.randbytes(4)
-    payloads = [
-        ProbePayload(session, random.randint(*sizes)).encode(number, 0)
-        for number in range(DISTINCT_MESSAGES)
-    ]
-    if not isUDP:
-        return cycle(payloads)
-    return numberedDatagrams(session, [payload[MINIMUM_SIZE:] for payload in payloads])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from echoproto.conformance.results import CheckVerdict, ConformanceResult
+from echoproto.conformance.results import CheckResult, CheckVerdict, ConformanceResult
 from echoproto.report.documents.origin import Origin
 from echoproto.untrusted import escaped
 
@@ -34,23 +34,23 @@ def junitText(result: ConformanceResult, origin: Origin) -> str:
     for name, value in {**versions, **origin.labels}.items():
         SubElement(properties, "property", name=escaped(name), value=escaped(value))
     for found in result.results:
-        case = SubElement(
-            suite,
-            "testcase",
-            classname=found.check.carrier,
-            name=found.check.name,
-            time=_seconds(found.duration),
-        )
-        # XML cannot hold control characters, so that the text of a server is escaped.
-        reason = escaped(found.reason)
-        code = "" if found.code is None else found.code.value
-        if found.verdict is CheckVerdict.FAILED:
-            failure = SubElement(case, "failure", message=reason, type=code)
-            failure.text = f"{found.check.description} ({found.check.source})"
-        elif found.verdict is CheckVerdict.SKIPPED:
-            SubElement(case, "skipped", message=reason)
+        _addCase(suite, found)
     indent(suite)
     return tostring(suite, encoding="unicode", xml_declaration=False)
+
+
+def _addCase(suite: Element, found: CheckResult) -> None:
+    check = found.check
+    time = _seconds(found.duration)
+    case = SubElement(suite, "testcase", classname=check.carrier, name=check.name, time=time)
+    # XML cannot hold control characters, so that the text of a server is escaped.
+    reason = escaped(found.reason)
+    if found.verdict is CheckVerdict.FAILED:
+        code = "" if found.code is None else found.code.value
+        failure = SubElement(case, "failure", message=reason, type=code)
+        failure.text = f"{check.description} ({check.source})"
+    elif found.verdict is CheckVerdict.SKIPPED:
+        SubElement(case, "skipped", message=reason)
 
 
 def _seconds(nanoseconds: int) -> str:

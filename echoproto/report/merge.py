@@ -5,7 +5,7 @@ Merges results of several machines or runs. The percentiles of the sum are exact
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -45,52 +45,64 @@ def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
     for result in results:
         checkSameKind(first, result, "merged")
     different = differentOptions(results)
-    times, counts = LatencyHistogram(), Counter(dict.fromkeys(first.counts, 0))
-    otherTimes: dict[str, LatencyHistogram] = {}
-    for result in results:
-        times.merge(result.times)
-        counts.update(result.counts)
-        for name, found in result.otherTimes.items():
-            otherTimes.setdefault(name, LatencyHistogram()).merge(found)
-    sent = sum(result.sent for result in results)
-    received = sum(result.received for result in results)
     duration, rate, doubts = _timing(results)
     width, intervals = _aligned(results)
-    reasons = sum((Counter(result.reasons) for result in results), Counter[str]())
-    histograms = [times, *otherTimes.values()]
-    sums = [sent, received, duration, *counts.values(), *reasons.values()]
-    sums += [found.count for found in histograms]
-    sums += [figure for interval in intervals for figure in (interval.sent, interval.received)]
-    if max(sums) > MAX_INTEGER:
-        raise ReportError("the sums are too large; are the files damaged?")
-    return StoredResult(
-        tuple(file for result in results for file in result.files),
+    remarks = [result.remarks for result in results]
+    merged = StoredResult(
+        tuple(chain.from_iterable(result.files for result in results)),
         first.command,
         _targets(results),
-        sent,
-        received,
+        sum(result.sent for result in results),
+        sum(result.received for result in results),
         duration,
         rate,
-        dict(counts),
+        _added(result.counts for result in results),
         first.measured,
-        times,
+        _mergedTimes(result.times for result in results),
         width,
         intervals,
-        otherTimes=otherTimes,
+        otherTimes=_otherTimes(results),
         started=min((result.started for result in results if result.started), default=""),
-        origins=tuple(origin for result in results for origin in result.origins),
+        origins=tuple(chain.from_iterable(result.origins for result in results)),
         options={name: value for name, value in first.options.items() if name not in different},
         limits=_distinct(map(_limits, results)),
-        reasons=dict(reasons),
-        remarks=_distinct(
-            [
-                *(result.remarks for result in results),
-                doubts,
-                _repeated(results),
-                optionsNote(results),
-            ]
-        ),
+        reasons=+_added(result.reasons for result in results),
+        remarks=_distinct([*remarks, doubts, _repeated(results), optionsNote(results)]),
     )
+    _checkSums(merged)
+    return merged
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    total = Counter[str]()
+    for found in counts:
+        total.update(found)
+    return total
+
+
+def _mergedTimes(histograms: Iterable[LatencyHistogram]) -> LatencyHistogram:
+    times = LatencyHistogram()
+    for found in histograms:
+        times.merge(found)
+    return times
+
+
+def _otherTimes(results: Sequence[StoredResult]) -> dict[str, LatencyHistogram]:
+    found = defaultdict[str, list[LatencyHistogram]](list)
+    for result in results:
+        for name, times in result.otherTimes.items():
+            found[name].append(times)
+    return {name: _mergedTimes(times) for name, times in found.items()}
+
+
+def _checkSums(merged: StoredResult) -> None:
+    """Refuse sums that could not be read again."""
+    sums = [merged.sent, merged.received, merged.duration]
+    sums += [*merged.counts.values(), *merged.reasons.values()]
+    sums += [times.count for times in (merged.times, *merged.otherTimes.values())]
+    sums += [max(interval.sent, interval.received) for interval in merged.intervals]
+    if max(sums) > MAX_INTEGER:
+        raise ReportError("the sums are too large; are the files damaged?")
 
 
 def _timing(results: Sequence[StoredResult]) -> tuple[int, float, list[str]]:

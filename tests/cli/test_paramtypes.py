@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import io
-import sys
-from pathlib import Path
-
 import click
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -79,39 +75,6 @@ class ParsedParamTypeTests(SynchronousTestCase):
                 kind.convert(text, None, None)
 
 
-class TargetFileTests(SynchronousTestCase):
-    def read(self, content: bytes) -> list[str]:
-        path = self.mktemp()
-        Path(path).write_bytes(content)
-        found = paramtypes.TARGET_FILE.convert(path, None, None)
-        return [target.text for target in found]
-
-    def test_lines(self) -> None:
-        """A file has a target on each line, empty ones and comments left out."""
-        self.assertEqual(
-            self.read(b"# mine\nlab1\n\n unix:///run/echo # local\n"),
-            ["tcp://lab1:12345", "unix:///run/echo"],
-        )
-
-    def test_standardInput(self) -> None:
-        """A dash is the standard input."""
-        self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"lab1:7\n")))
-        (target,) = paramtypes.TARGET_FILE.convert("-", None, None)
-        self.assertEqual(target.text, "tcp://lab1:7")
-
-    def test_invalid(self) -> None:
-        """An invalid file is an error with the line or the cause."""
-        for content, message in (
-            (b"lab1\nlab1:x\n", "line 2: 'lab1:x': invalid port"),
-            (b"# none\n", r"has 0 targets \(1 to 10000, one a line\)"),
-            (b"\xff\xfe", "not text in UTF-8"),
-        ):
-            with self.assertRaisesRegex(click.BadParameter, message):
-                self.read(content)
-        with self.assertRaisesRegex(click.BadParameter, "No such file"):
-            paramtypes.TARGET_FILE.convert(self.mktemp(), None, None)
-
-
 class ParseWorkersTests(SynchronousTestCase):
     def test_number(self) -> None:
         """It is a number, or one per processor that the process may use."""
@@ -125,18 +88,3 @@ class ParseWorkersTests(SynchronousTestCase):
                 ValueError, r"invalid number of workers .* \(1 to 1024, or"
             ):
                 parseWorkers(text)
-
-
-class TargetListTests(SynchronousTestCase):
-    def test_bounds(self) -> None:
-        """A list is a regular file of bounded size; messages do not repeat a long line whole."""
-        self.patch(paramtypes, "MAX_LIST_SIZE", 5000)
-        path = self.mktemp()
-        for content, says in (("x" * 5001, "larger than"), ("x:" * 2000, "line 1")):
-            with open(path, "w") as file:
-                file.write(content)
-            with self.assertRaisesRegex(ValueError, says) as caught:
-                paramtypes._readTargets(path)
-            self.assertLess(len(str(caught.exception)), 500)
-        with self.assertRaisesRegex(ValueError, "not a regular file"):
-            paramtypes._readTargets("/dev/null")

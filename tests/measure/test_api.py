@@ -183,9 +183,3 @@ class LoadTests(SynchronousTestCase):
         for plan in (LoadPlan(firstConnection=7), LoadPlan(allAddresses=False)):
             prepareLoad(Clock(), "lab1", plan)
         self.assertEqual(turns, [7, None])
-
-    def test_unsharedTimes(self) -> None:
-        """Send times cannot be shared by workers, only a rate."""
-        plan = LoadPlan(times=iter([0]))
-        with self.assertRaisesRegex(ValueError, "set its rate"):
-            prepareLoad(Clock(), "127.0.0.1:7", plan, workers=2)

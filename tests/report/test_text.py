@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.conformance.results import CheckVerdict
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan
@@ -18,8 +17,6 @@ from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.protocols.echoplus import NUMBERS
 from echoproto.report.text import (
-    checkRows,
-    conformanceLine,
     intervalLine,
     loadLine,
     loadSummary,
@@ -29,7 +26,7 @@ from echoproto.report.text import (
     verifyLine,
     verifySummary,
 )
-from tests.report.sampleresults import conformanceResult, histogramOf, loadResult
+from tests.report.sampleresults import histogramOf, loadResult
 
 MS = 1_000_000
 
@@ -269,39 +266,3 @@ service  1.000  1.000  1.000  1.000  1.000  1.000  1.000""",
         lines = loadSummary(result).splitlines()
         self.assertEqual(lines[0], "--- tcp://lab1:7 load: 3 failed, 1 lost ---")
         self.assertEqual(lines[3], "4 connections, 3 failed, 1 lost; messages of 1 to 9 bytes")
-
-
-class ConformanceTests(SynchronousTestCase):
-    result = conformanceResult(
-        ("tcp", "answers", CheckVerdict.PASSED, ""),
-        ("tcp", "half-close", CheckVerdict.FAILED, "1 bytes: none came back"),
-        ("udp", "source", CheckVerdict.PASSED, "asked at 127.0.0.1"),
-        ("udp", "burst", CheckVerdict.SKIPPED, "stopped"),
-    )
-
-    def test_rows(self) -> None:
-        """Each check has a row; a failed check has its source."""
-        self.assertEqual(
-            checkRows(self.result),
-            [
-                ("tcp", "answers", "passed", ""),
-                ("tcp", "half-close", "failed", "1 bytes: none came back (RFC 862)"),
-                ("udp", "source", "passed", "asked at 127.0.0.1"),
-                ("udp", "burst", "skipped", "stopped"),
-            ],
-        )
-
-    def test_quiet(self) -> None:
-        """With quiet, only failed checks have rows."""
-        self.assertEqual(
-            [name for _, name, _, _ in checkRows(self.result, quiet=True)], ["half-close"]
-        )
-
-    def test_counts(self) -> None:
-        """The numbers of checks are one line; skipped ones are added if there are any."""
-        line = "conformance: 2 of 3 checks passed, 1 skipped"
-        self.assertEqual(conformanceLine(self.result), line)
-        self.assertEqual(
-            conformanceLine(conformanceResult(("tcp", "answers", CheckVerdict.PASSED, ""))),
-            "conformance: 1 of 1 checks passed",
-        )

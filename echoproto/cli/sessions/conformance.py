@@ -21,10 +21,10 @@ from echoproto.conformance.api import prepareGrade
 from echoproto.conformance.results import ConformanceResult
 from echoproto.conformance.runner import ConformanceRunner
 from echoproto.conformance.suite import CHECKS, chosen
+from echoproto.report.checks import checkRows, conformanceLine
 from echoproto.report.documents.conformance import conformanceDocument
 from echoproto.report.junit import junitText
 from echoproto.report.table import Column
-from echoproto.report.text import checkRows, conformanceLine
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 

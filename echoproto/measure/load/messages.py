@@ -14,6 +14,7 @@ from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.target import Target
 from echoproto.errors import EchoprotoError
 from echoproto.measure.load.counters import IntervalCounts
+from echoproto.measure.load.partition import splitPlan
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 
 #: Sent to each worker when all are ready: start sending.
@@ -41,6 +42,22 @@ class LoadAssignment:
     plan: LoadPlan
     connect: ConnectOptions
     index: int
+
+
+def loadAssignments(
+    target: Target, plan: LoadPlan, connect: ConnectOptions, workers: int
+) -> list[LoadAssignment]:
+    """
+    The share of each worker.
+
+    :raise ValueError: the plan has times, which workers cannot share.
+    """
+    if plan.times is not None:
+        raise ValueError("workers cannot share the times of a plan: set its rate and arrivals")
+    return [
+        LoadAssignment(target, share, connect, index)
+        for index, share in enumerate(splitPlan(plan, workers))
+    ]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,12 @@ import pickle
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.target import parseTarget
 from echoproto.errors import ConnectionClosed
 from echoproto.measure.load.counters import IntervalCounts
-from echoproto.measure.load.messages import LoadReport
+from echoproto.measure.load.messages import LoadReport, loadAssignments
+from echoproto.measure.load.plan import LoadPlan
 
 
 class LoadReportTests(SynchronousTestCase):
@@ -28,3 +31,19 @@ class LoadReportTests(SynchronousTestCase):
         for line in (b"", b"!", b"abc", b"AAAA", base64.b64encode(pickle.dumps(3))):
             with self.assertRaisesRegex(ValueError, "not a report"):
                 LoadReport.decode(line)
+
+
+class LoadAssignmentsTests(SynchronousTestCase):
+    def test_shares(self) -> None:
+        """Each worker has its number and its share of the plan."""
+        target, connect = parseTarget("lab1"), ConnectOptions()
+        first, second = loadAssignments(target, LoadPlan(connections=3), connect, 2)
+        self.assertEqual((first.plan.connections, second.plan.connections), (2, 1))
+        self.assertEqual((first.index, second.index), (0, 1))
+        self.assertEqual((first.target, first.connect), (target, connect))
+
+    def test_unsharedTimes(self) -> None:
+        """Send times cannot be shared by workers, only a rate."""
+        plan = LoadPlan(times=iter([0]))
+        with self.assertRaisesRegex(ValueError, "set its rate"):
+            loadAssignments(parseTarget("lab1"), plan, ConnectOptions(), 2)
