@@ -134,3 +134,40 @@ class NullObserver:
 
     def datagramsStopped(self, totals: DatagramTotals) -> None:
         """See :class:`IObserver`."""
+
+
+@implementer(IObserver)
+class CompositeObserver:
+    """
+    Passes events on to several observers.
+
+    :param observers: they receive every event, in this order.
+    """
+
+    def __init__(self, *observers: IObserver) -> None:
+        self._observers = observers
+
+    def connectionOpened(self, peer: IAddress | None) -> None:
+        """See :class:`IObserver`."""
+        for observer in self._observers:
+            observer.connectionOpened(peer)
+
+    def connectionEnded(self, summary: ConnectionSummary) -> None:
+        """See :class:`IObserver`."""
+        for observer in self._observers:
+            observer.connectionEnded(summary)
+
+    def connectionRefused(self, peer: IAddress | None, reason: str) -> None:
+        """See :class:`IObserver`."""
+        for observer in self._observers:
+            observer.connectionRefused(peer, reason)
+
+    def greeted(self, peer: IAddress | None, received: bytes) -> None:
+        """See :class:`IObserver`."""
+        for observer in self._observers:
+            observer.greeted(peer, received)
+
+    def datagramsStopped(self, totals: DatagramTotals) -> None:
+        """See :class:`IObserver`."""
+        for observer in self._observers:
+            observer.datagramsStopped(totals)

@@ -21,7 +21,6 @@ from zope.interface import implementer
 
 from echoproto.errors import StartupError
 from echoproto.processes.orphans import reapOrphans
-from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.settings import Settings
 from echoproto.server.listenerservice import ListenerService
 from echoproto.server.monitoring.counters import MonitoredListener
@@ -34,6 +33,7 @@ from echoproto.server.periodic import PeriodicService
 from echoproto.server.ports import Platform
 from echoproto.server.privileges import Identity
 from echoproto.server.signals import STOP_SIGNALS
+from echoproto.server.tlsfiles import TLSFiles
 from echoproto.status.looplag import LoopLag
 from echoproto.status.state import IState
 

@@ -13,10 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from echoproto.addresses import AddressFilter
 from echoproto.processes.resources import Limit
@@ -31,7 +29,7 @@ from echoproto.protocols.admission import (
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
-from echoproto.protocols.observer import ConnectionSummary, DatagramTotals, IObserver
+from echoproto.protocols.observer import CompositeObserver, IObserver
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.protocols.streamfactory import StreamFactory
 from echoproto.server.certificates import ServerContext
@@ -45,43 +43,6 @@ if TYPE_CHECKING:
     from echoproto.transports.proxyprotocol import ProxyProtocolFactory
 
 _log = Logger()
-
-
-@implementer(IObserver)
-class CompositeObserver:
-    """
-    Passes events on to several observers.
-
-    :param observers: they receive every event, in this order.
-    """
-
-    def __init__(self, *observers: IObserver) -> None:
-        self._observers = observers
-
-    def connectionOpened(self, peer: IAddress | None) -> None:
-        """See :class:`IObserver`."""
-        for observer in self._observers:
-            observer.connectionOpened(peer)
-
-    def connectionEnded(self, summary: ConnectionSummary) -> None:
-        """See :class:`IObserver`."""
-        for observer in self._observers:
-            observer.connectionEnded(summary)
-
-    def connectionRefused(self, peer: IAddress | None, reason: str) -> None:
-        """See :class:`IObserver`."""
-        for observer in self._observers:
-            observer.connectionRefused(peer, reason)
-
-    def greeted(self, peer: IAddress | None, received: bytes) -> None:
-        """See :class:`IObserver`."""
-        for observer in self._observers:
-            observer.greeted(peer, received)
-
-    def datagramsStopped(self, totals: DatagramTotals) -> None:
-        """See :class:`IObserver`."""
-        for observer in self._observers:
-            observer.datagramsStopped(totals)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import IO
 
 from echoproto.processes.childprocess import childCommand, encodeMessage
 from echoproto.processes.parentpipe import ignoreSignals, receiveMessage
-from echoproto.server.certificates import TLSFiles
+from echoproto.server.tlsfiles import TLSFiles
 
 #: Seconds to wait for a reply, or for the end of the process: the server serves nobody meanwhile.
 REPLY_TIMEOUT = 5.0

@@ -1,5 +1,5 @@
 """
-Certificates and keys for TLS listeners, read from files.
+Certificates and keys for TLS listeners.
 
 :class:`ServerContext` can read its files again while the program runs; open connections keep
 theirs. Every fault of a file is found when it is read, and reported in one line.
@@ -10,58 +10,12 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from echoproto.untrusted import readRegularFile
-
-#: Bytes of the longest file: the bundle of all public authorities has a quarter of that.
-MAX_FILE_SIZE = 2**20
-
-
-@dataclass(frozen=True)
-class TLSFiles:
-    """
-    Paths of the files of a TLS listener, all of them PEM.
-
-    :ivar certificate: file of the certificate, first, and the certificates between it and its root;
-        or a folder whose ``.pem`` files each have a key and its certificate: a client gets the one
-        with the requested name, or the first by file name.
-    :ivar key: file of the private key, without a passphrase; may be the same as ``certificate``.
-    :ivar clientCA: file of the authorities of accepted clients: mutual TLS.
-    :ivar chain: file of more certificates between ``certificate`` and its root.
-    :ivar contents: the contents of all files by their paths, once they are read. Two that differ
-        only in these are equal.
-    """
-
-    certificate: str
-    key: str
-    clientCA: str | None = None
-    chain: str | None = None
-    contents: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
-
-    def read(self) -> TLSFiles:
-        """
-        Read the files; the result has their contents, which another process can use without access
-        to the files.
-
-        :raise ValueError: a file cannot be read; the message is one line.
-        """
-        paths = [self.certificate]
-        if os.path.isdir(self.certificate):
-            paths = [str(path) for path in sorted(Path(self.certificate).glob("*.pem"))]
-            if not paths:
-                raise ValueError(
-                    f"no .pem file in the folder {self.certificate!r}; "
-                    "add files with a key and its certificate"
-                )
-        rest = (self.key, self.clientCA, self.chain)
-        paths += [path for path in rest if path is not None and path != self.certificate]
-        return replace(self, contents={path: _readBytes(path) for path in paths})
+from echoproto.server.tlsfiles import TLSFiles
 
 
 class ServerContext:
@@ -100,7 +54,7 @@ def _loadAll(files: TLSFiles) -> ssl.SSLContext:
     """
     The context that connections begin with; it is replaced if the client requests another name.
     """
-    loaded = [_load(pair) for pair in _pairs(files)]
+    loaded = [_load(pair) for pair in files.pairs()]
     first = loaded[0][0]
     byName: dict[str, ssl.SSLContext] = {}
     for context, names in loaded:
@@ -118,19 +72,6 @@ def _loadAll(files: TLSFiles) -> ssl.SSLContext:
         for context, _ in loaded:
             context.sni_callback = chooseContext
     return first
-
-
-def _pairs(files: TLSFiles) -> list[TLSFiles]:
-    """The same files, or those of each certificate in a folder."""
-    if files.certificate in files.contents:
-        return [files]
-    folder = Path(files.certificate)
-    found = [path for path in files.contents if Path(path).parent == folder]
-    return [
-        replace(files, certificate=path, key=path if files.key == files.certificate else files.key)
-        for path in found
-        if path.endswith(".pem")
-    ]
 
 
 def _load(files: TLSFiles) -> tuple[ssl.SSLContext, list[str]]:
@@ -232,15 +173,6 @@ def _file(content: bytes) -> Iterator[str]:
             file.write(content)
             file.flush()
             yield file.name
-
-
-def _readBytes(path: str) -> bytes:
-    try:
-        return readRegularFile(path, MAX_FILE_SIZE)
-    except OSError as error:
-        raise ValueError(
-            f"cannot read {path!r}: {error.strerror}; check the path and its permissions"
-        ) from error
 
 
 def _namesIn(files: TLSFiles, path: str) -> list[str]:

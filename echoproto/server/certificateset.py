@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from twisted.logger import Logger
 
-from echoproto.server.certificates import ServerContext, TLSFiles
+from echoproto.server.certificates import ServerContext
+from echoproto.server.tlsfiles import TLSFiles
 
 
 class CertificateSet:

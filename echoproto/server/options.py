@@ -23,7 +23,6 @@ from echoproto.errors import StartupError
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.reactors.monotonic import useMonotonicTime
 from echoproto.server.application import EchoprotoService
-from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
@@ -40,6 +39,7 @@ from echoproto.server.systemd import (
     initialEnvironment,
     passedSockets,
 )
+from echoproto.server.tlsfiles import TLSFiles
 from echoproto.server.twistdfiles import checkTwistdFiles, removeOwnPIDFile
 from echoproto.server.usage import EXAMPLES, usageText
 

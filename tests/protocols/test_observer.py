@@ -6,11 +6,13 @@ from zope.interface.verify import verifyObject
 
 from echoproto.protocols.observer import (
     CloseReason,
+    CompositeObserver,
     ConnectionSummary,
     DatagramTotals,
     IObserver,
     NullObserver,
 )
+from echoproto.testing import RecordingObserver
 
 PEER = IPv4Address("TCP", "192.0.2.1", 7)
 
@@ -33,3 +35,23 @@ class NullObserverTests(SynchronousTestCase):
             ConnectionSummary(PEER, CloseReason.FINISHED, 1.0, 2, 2),
             ConnectionSummary(PEER, CloseReason.FINISHED, 1.0, 2, 2),
         )
+
+
+class CompositeObserverTests(SynchronousTestCase):
+    def test_passesOn(self) -> None:
+        """Every observer receives every event."""
+        recorders = RecordingObserver(), RecordingObserver()
+        observers = CompositeObserver(*recorders)
+        verifyObject(IObserver, observers)
+        summary = ConnectionSummary(PEER, CloseReason.LOST, 1.0, 2, 3)
+        observers.connectionOpened(PEER)
+        observers.connectionEnded(summary)
+        observers.connectionRefused(PEER, "too many")
+        observers.greeted(PEER, b"hi")
+        observers.datagramsStopped(DatagramTotals(1))
+        for recorder in recorders:
+            self.assertEqual(recorder.opened, [PEER])
+            self.assertEqual(recorder.ended, [summary])
+            self.assertEqual(recorder.refused, [(PEER, "too many")])
+            self.assertEqual(recorder.greetings, [(PEER, b"hi")])
+            self.assertEqual(recorder.totals, [DatagramTotals(1)])

@@ -11,7 +11,6 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from echoproto.addresses import AddressFilter
 from echoproto.errors import StartupError
@@ -19,13 +18,12 @@ from echoproto.processes.resources import Limit
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
-from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
 from echoproto.protocols.timeouts import Timeouts
-from echoproto.server.builder import CompositeObserver, ListenerBuilder, ListenerRuntime
+from echoproto.server.builder import ListenerBuilder, ListenerRuntime
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import CONNECTION_MEMORY, RESERVED_MEMORY, Settings
-from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
+from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 from echoproto.transports.proxyprotocol import ProxyProtocolFactory
 from echoproto.transports.tls import TLSStreamFactory
@@ -257,23 +255,3 @@ class ListenerBuilderTests(SynchronousTestCase):
         """A server without TLS does not import its libraries."""
         self.patch(sys, "modules", {**sys.modules, "echoproto.transports.tls": None})
         self.assertIs(type(self.build("tcp:7").service), EchoFactory)
-
-
-class ObserversTests(SynchronousTestCase):
-    def test_eachIsToldAll(self) -> None:
-        """Every observer receives every event."""
-        recorders = RecordingObserver(), RecordingObserver()
-        observers = CompositeObserver(*recorders)
-        verifyObject(IObserver, observers)
-        summary = ConnectionSummary(CLIENT_ADDRESS, CloseReason.LOST, 1.0, 2, 3)
-        observers.connectionOpened(CLIENT_ADDRESS)
-        observers.connectionEnded(summary)
-        observers.connectionRefused(CLIENT_ADDRESS, "too many")
-        observers.greeted(CLIENT_ADDRESS, b"hi")
-        observers.datagramsStopped(DatagramTotals(1))
-        for recorder in recorders:
-            self.assertEqual(recorder.opened, [CLIENT_ADDRESS])
-            self.assertEqual(recorder.ended, [summary])
-            self.assertEqual(recorder.refused, [(CLIENT_ADDRESS, "too many")])
-            self.assertEqual(recorder.greetings, [(CLIENT_ADDRESS, b"hi")])
-            self.assertEqual(recorder.totals, [DatagramTotals(1)])

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.processes.childprocess import encodeMessage
 from echoproto.server import certificatereader
 from echoproto.server.certificatereader import CertificateReader, answerRequests, runReader
-from echoproto.server.certificates import TLSFiles
+from echoproto.server.tlsfiles import TLSFiles
 from tests.certificates import serverPEM
 
 

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.certificates import ServerContext, TLSFiles
+from echoproto.server.certificates import ServerContext
+from echoproto.server.tlsfiles import TLSFiles
 from tests.certificates import Identity, authority, issued, serverPEM
 
 #: The most that a test reads at once.
@@ -286,11 +287,6 @@ class FolderTests(FilesTestCase):
         key = self.store("key.pem", issued("one").keyPEM)
         self.assertEqual(self.shownBy(ServerContext(replace(self.files, key=key))), "CN=one")
 
-    def test_empty(self) -> None:
-        """A folder without .pem files is refused."""
-        error = self.assertRaises(ValueError, ServerContext, self.files)
-        self.assertIn("no .pem file in the folder", str(error))
-
 
 class RefusedFilesTests(FilesTestCase):
     def setUp(self) -> None:
@@ -303,19 +299,6 @@ class RefusedFilesTests(FilesTestCase):
         self.assertEqual(len(message.splitlines()), 1)
         for part in parts:
             self.assertIn(part, message)
-
-    def test_missing(self) -> None:
-        """The message names a file that is missing or is a folder, whichever of the four it is."""
-        bad = str(self.folder / "missing.pem")
-        for files in (
-            TLSFiles(bad, self.good),
-            TLSFiles(self.good, bad),
-            TLSFiles(self.good, self.good, clientCA=bad),
-            TLSFiles(self.good, self.good, chain=bad),
-        ):
-            self.assertRefused(files, "missing.pem", "No such file")
-        folder = str(self.folder)
-        self.assertRefused(TLSFiles(self.good, folder), folder, "Is a directory")
 
     def test_noCertificate(self) -> None:
         """The message names a file without a valid certificate."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.parser import parseListener
+from echoproto.server.tlsfiles import TLSFiles
 from tests.certificates import serverPEM
 from tests.server.servicecase import ServiceTestCase
 

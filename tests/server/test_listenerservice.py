@@ -9,12 +9,12 @@ from zope.interface import directlyProvides
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from echoproto.server import listenerservice
-from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.layers import Layers
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.listenerservice import ListenerService
+from echoproto.server.tlsfiles import TLSFiles
 from echoproto.testing.streams import CLIENT_ADDRESS
 from tests.certificates import serverPEM
 from tests.server.fakemachine import failed

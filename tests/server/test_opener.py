@@ -6,9 +6,9 @@ from twisted.internet.error import CannotListenError
 
 from echoproto.errors import StartupError
 from echoproto.server import opener
-from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
+from echoproto.server.tlsfiles import TLSFiles
 from tests.server.fakemachine import failed
 from tests.server.servicecase import ServiceTestCase
 

@@ -16,13 +16,13 @@ from echoproto.protocols.timeouts import Timeouts
 from echoproto.server import options as module
 from echoproto.server.application import EchoprotoService
 from echoproto.server.certificatereader import CertificateReader
-from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.options import Options, makeService
 from echoproto.server.parameters import PARAMETERS
 from echoproto.server.privileges import Identity, identityOf
 from echoproto.server.systemd import PassedSocket
+from echoproto.server.tlsfiles import TLSFiles
 
 
 def parsed(*arguments: str) -> Options:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from echoproto.addresses import parseNetwork
-from echoproto.server.certificates import TLSFiles
+from echoproto.server.tlsfiles import TLSFiles
 from echoproto.transports.proxyheader import ProxyProtocolVersion
 
 #: The proxies trusted by default: those on this machine.

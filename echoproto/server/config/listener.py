@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.layers import Layers
 from echoproto.server.systemd import PassedSocket
+from echoproto.server.tlsfiles import TLSFiles
 
 if TYPE_CHECKING:
     from echoproto.protocols.faults import FaultPlan

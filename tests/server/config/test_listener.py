@@ -4,10 +4,10 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.layers import Layers
 from echoproto.server.config.listener import Listener, describeNumber, hostPort, passedCarrier
 from echoproto.server.systemd import PassedSocket
+from echoproto.server.tlsfiles import TLSFiles
 
 FILES = TLSFiles("c", "c")
 

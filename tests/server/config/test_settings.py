@@ -6,7 +6,6 @@ from math import inf
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
-from echoproto.server.certificates import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import (
@@ -17,6 +16,7 @@ from echoproto.server.config.settings import (
     Settings,
 )
 from echoproto.server.systemd import PassedSocket
+from echoproto.server.tlsfiles import TLSFiles
 
 GROUPS = [parseListener("echo", "7")]
 
