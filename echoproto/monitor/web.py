@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.web import http
 
 from echoproto.monitor.monitor import Monitor
@@ -16,6 +18,7 @@ from echoproto.monitor.probe import ProbePage
 from echoproto.monitor.prober import Prober
 from echoproto.status.pages import MakePage, Page
 from echoproto.status.site import StatusSite
+from echoproto.status.turns import GradualText
 
 _HTML = Path(__file__).with_name("page.html")
 
@@ -30,25 +33,35 @@ def monitorSite(reactor: Any, monitor: Monitor, web: bool, probe: bool) -> Statu
     """
     pages: dict[bytes, MakePage] = {}
     if web:
-        pages.update(webPages(monitor))
+        pages.update(webPages(monitor, reactor))
     if probe:
         pages[b"/probe"] = ProbePage(reactor, time.monotonic_ns, os.urandom(4))
     return StatusSite(reactor, monitor, pages)
 
 
-def webPages(monitor: Monitor) -> Mapping[bytes, MakePage]:
+def webPages(monitor: Monitor, clock: IReactorTime) -> Mapping[bytes, MakePage]:
     """
     The page that shows the state of every target, and the JSON that it reads.
 
+    :param clock: calls later.
     :return: by their paths; see :class:`~echoproto.status.site.StatusSite`.
     """
     html = Page(http.OK, _HTML.read_bytes(), b"text/html; charset=utf-8")
 
-    def data(request: http.Request) -> Page:
-        document = {"targets": [_stateOf(prober) for prober in monitor.probers()]}
-        return Page(http.OK, json.dumps(document).encode(), b"application/json")
+    document = GradualText(clock, lambda: _documentParts([*monitor.probers()]))
+
+    def data(request: http.Request) -> Deferred[Page]:
+        making = document.request()
+        return making.addCallback(lambda text: Page(http.OK, text, b"application/json"))
 
     return {b"/": lambda request: html, b"/targets.json": data}
+
+
+def _documentParts(probers: Sequence[Prober]) -> Iterator[bytes]:
+    yield b'{"targets": ['
+    for number, prober in enumerate(probers):
+        yield (b", " if number else b"") + json.dumps(_stateOf(prober)).encode()
+    yield b"]}"
 
 
 def _stateOf(prober: Prober) -> Mapping[str, Any]:

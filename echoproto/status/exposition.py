@@ -5,7 +5,7 @@ The text format of Prometheus, version 0.0.4
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import inf
 
@@ -43,22 +43,29 @@ def familyText(
     :param text: its help text, one sentence.
     :param samples: its values by label; histograms if it is one.
     """
-    lines = [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-    for found, value in samples:
-        labels = found if isinstance(found, LabelText) else LabelText(found)
-        if isinstance(value, Histogram):
-            lines += _histogramLines(name, labels, value)
-        else:
-            lines.append(f"{name}{labels.text} {float(value)}")
-    return "\n".join(lines) + "\n"
+    header = f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
+    return header + "".join(sampleText(name, labels, value) for labels, value in samples)
 
 
-def _histogramLines(name: str, labels: LabelText, histogram: Histogram) -> Iterator[str]:
-    bucket = f"{name}_bucket{labels.bucketText}"
-    for bound, count in histogram.cumulative():
-        yield f'{bucket}{_boundText(bound)}"}} {count}.0'
-    yield f"{name}_sum{labels.text} {float(histogram.sum)}"
-    yield f"{name}_count{labels.text} {float(histogram.count)}"
+def sampleText(name: str, labels: Labels | LabelText, value: float | Histogram) -> str:
+    """
+    The lines of one value of a metric.
+
+    :param name: the name of the metric.
+    :param labels: the labels of the value.
+    :param value: a number, or a histogram.
+    """
+    found = labels if isinstance(labels, LabelText) else LabelText(labels)
+    if not isinstance(value, Histogram):
+        return f"{name}{found.text} {float(value)}\n"
+    bucket = f"{name}_bucket{found.bucketText}"
+    buckets = "".join(
+        f'{bucket}{_boundText(bound)}"}} {count}.0\n' for bound, count in value.cumulative()
+    )
+    return (
+        f"{buckets}{name}_sum{found.text} {float(value.sum)}\n"
+        f"{name}_count{found.text} {float(value.count)}\n"
+    )
 
 
 @lru_cache(1024)

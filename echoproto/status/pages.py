@@ -25,6 +25,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from echoproto.status.state import IState
+from echoproto.status.turns import TooManyRequests
 
 TEXT = b"text/plain; charset=utf-8"
 EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
@@ -77,7 +78,7 @@ class Status(Resource):
         self._pages: dict[bytes, MakePage] = {
             b"/healthz": lambda request: Page(http.OK, b"ok\n"),
             b"/readyz": self._readiness,
-            b"/metrics": lambda request: Page(http.OK, self._state.metrics(), EXPOSITION),
+            b"/metrics": self._metrics,
             **(pages or {}),
         }
 
@@ -88,7 +89,7 @@ class Status(Resource):
             return answer.bodyFor(request)
         making: Deferred[Page] = answer
         ending = request.notifyFinish().addErrback(lambda _: making.cancel())
-        making.addCallback(_finish, request, ending).addErrback(_fail, request)
+        making.addErrback(_refuse).addCallback(_finish, request, ending).addErrback(_fail, request)
         return NOT_DONE_YET
 
     def _answer(self, request: http.Request) -> Page | Deferred[Page]:
@@ -101,10 +102,21 @@ class Status(Resource):
             return Page(http.NOT_ALLOWED, b"GET and HEAD only\n")
         return make(request)
 
+    def _metrics(self, request: http.Request) -> Page | Deferred[Page]:
+        found = self._state.metrics()
+        if isinstance(found, Deferred):
+            return found.addCallback(lambda text: Page(http.OK, text, EXPOSITION))
+        return Page(http.OK, found, EXPOSITION)
+
     def _readiness(self, request: http.Request) -> Page:
         if self._state.ready():
             return Page(http.OK, b"ready\n")
         return Page(http.SERVICE_UNAVAILABLE, f"{self._state.notReadyReason()}\n".encode())
+
+
+def _refuse(failure: Failure) -> Page:
+    failure.trap(TooManyRequests)
+    return Page(http.SERVICE_UNAVAILABLE, b"too many requests at once; try again later\n")
 
 
 def _finish(page: Page, request: http.Request, ending: Deferred[None]) -> None:

@@ -6,6 +6,7 @@ A module of its own, because the program implements the interface without import
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 
@@ -18,5 +19,5 @@ class IState(Interface):
     def notReadyReason() -> str:
         """Why it does not, in a word or two: ``starting``, ``draining``."""
 
-    def metrics() -> bytes:
+    def metrics() -> bytes | Deferred[bytes]:
         """The metrics, in the text format of Prometheus."""

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.monitor.counters import TargetCounters
-from echoproto.monitor.metrics import Reload, monitorMetrics
+from echoproto.monitor.metrics import TARGETS_PER_TURN, Reload, monitorMetrics
 from echoproto.monitor.prober import Prober
 from echoproto.status.histogram import Histogram
 from echoproto.units import SECOND
@@ -45,10 +45,38 @@ def monitorPage() -> str:
         counters.failedLookups, counters.dropped = 15, 4
         counters.connecting.add(0.2)
         probers.append(Prober(Clock(), settingsOf(url), counters, histogram, lambda: 0, b"test"))
-    return monitorMetrics(probers, histogram, histogram, Reload(True, 5.0)).decode()
+    return b"".join(monitorMetrics(probers, histogram, histogram, Reload(True, 5.0))).decode()
 
 
 class MetricsTests(SynchronousTestCase):
+    def test_turns(self) -> None:
+        """The lines of a target are made at one time, and those of many targets at several."""
+        histogram = Histogram((1.0,))
+        count = 2 * TARGETS_PER_TURN + 1
+        probers = [
+            Prober(
+                Clock(),
+                settingsOf(f"udp://a:{n + 1}"),
+                TargetCounters((1.0,)),
+                histogram,
+                int,
+                b"test",
+            )
+            for n in range(count)
+        ]
+        lines = []
+        for part in monitorMetrics(probers, histogram, histogram, Reload(True, 5.0)):
+            lines += part.decode().splitlines()
+            # Counted while the page is made.
+            for prober in probers:
+                prober.counters.settle(0, -1)
+        values = {
+            name: [float(line.split()[1]) for line in lines if line.startswith(f"{name}{{")]
+            for name in ("echoproto_monitor_sent_total", "echoproto_monitor_lost_total")
+        }
+        turns = [0.0] * TARGETS_PER_TURN + [1.0] * TARGETS_PER_TURN + [2.0]
+        self.assertEqual([*values.values()], [turns, turns])
+
     def test_values(self) -> None:
         """Every figure of a target has its metric; only streams have times to connect."""
         found = {

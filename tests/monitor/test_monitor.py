@@ -36,7 +36,9 @@ class MonitorTests(ProberTestCase):
 
     def value(self, name: str, target: str = "") -> float:
         """The value of a metric, of a target if it has several."""
-        page = self.monitor.metrics().decode()
+        making = self.monitor.metrics()
+        self.clock.advance(0)
+        page = self.successResultOf(making).decode()
         [found] = [
             sample.value
             for family in text_string_to_metric_families(page)

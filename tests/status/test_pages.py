@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import re
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.python.failure import Failure
 from twisted.web.server import Site
 from zope.interface.verify import verifyObject
 
 from echoproto.status.pages import Page
 from echoproto.status.site import StatusSite
 from echoproto.status.state import IState
+from echoproto.status.turns import TooManyRequests
 from echoproto.testing import RecordingProtocol, StreamPair
 from tests.status.sitecase import METRICS, SiteTestCase
 
@@ -50,6 +54,25 @@ class PageTests(SiteTestCase):
         status, header, body = self.request("/metrics?name=x")
         self.assertEqual((status, body), (200, METRICS))
         self.assertEqual(header["content-type"], "text/plain; version=0.0.4; charset=utf-8")
+        self.assertQuiet()
+
+    def test_laterMetrics(self) -> None:
+        """Metrics that are made later are the same page."""
+        for result, expected in (
+            (METRICS, b"HTTP/1.1 200 .*version=0.0.4.*\r\n\r\n# HELP echoproto_draining"),
+            (Failure(TooManyRequests()), b"HTTP/1.1 503 .*\r\n\r\ntoo many requests at once"),
+        ):
+            making: Deferred[bytes] = Deferred()
+            self.patch(self.state, "metrics", lambda making=making: making)
+            pair, client = self.connect()
+            client.link.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            pair.pump()
+            self.assertEqual(client.received, b"")
+            making.callback(result)
+            pair.pump()
+            self.assertRegex(client.received, re.compile(expected, re.DOTALL))
+            client.link.abortConnection()
+            pair.pump()
         self.assertQuiet()
 
     def test_otherPaths(self) -> None:

@@ -3,7 +3,7 @@ The payload of probes, by which a reply is identified: late, duplicate, reordere
 
 A payload has, as far as it fits: a magic number, the session number, the sequence number and the
 send time, then bytes that no other probe has, or the pattern of the caller. It is made again from
-sequence number and time, so none is kept. Used by :mod:`.statistics`.
+sequence number and time, so only the last one is kept. Used by :mod:`.statistics`.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class ProbePayload:
         self.size = size
         self._session = session
         self._pattern = pattern
+        self._last = (-1, 0, b"")
 
     @property
     def fallback(self) -> str:
@@ -103,7 +104,11 @@ class ProbePayload:
         :param sequence: its sequence number.
         :param at: when it is sent, in nanoseconds.
         """
-        return self._prefix(sequence, at, self.size)
+        lastSequence, lastAt, payload = self._last
+        if lastSequence != sequence or lastAt != at:
+            payload = self._prefix(sequence, at, self.size)
+            self._last = sequence, at, payload
+        return payload
 
     def _prefix(self, sequence: int, at: int, length: int) -> bytes:
         """At least the first ``length`` bytes of a payload."""

@@ -1,0 +1,61 @@
+"""
+Long texts, made in many short turns of the event loop so that they delay nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Cooperator
+
+#: Requests that may wait for one text: all of them are then sent it at once.
+MAX_WAITING = 16
+
+
+class TooManyRequests(Exception):
+    """So many requests wait for a text already."""
+
+
+class GradualText:
+    """
+    A text that is made on request, once for all who wait for it.
+
+    :param clock: calls later.
+    :param make: makes the parts of the text, each in a turn of its own; they may be empty.
+    """
+
+    def __init__(self, clock: IReactorTime, make: Callable[[], Iterator[bytes]]) -> None:
+        self._make = make
+        # By default it makes parts for 10 ms in a turn.
+        self._cooperator = Cooperator(lambda: lambda: True, partial(clock.callLater, 0))
+        self._waiting: list[Deferred[bytes]] = []
+
+    def request(self) -> Deferred[bytes]:
+        """
+        The text; that which is being made, if there is one.
+
+        :return: fails with :class:`TooManyRequests` if :data:`MAX_WAITING` wait already.
+        """
+        if len(self._waiting) == MAX_WAITING:
+            return fail(TooManyRequests())
+        waiting: Deferred[bytes] = Deferred()
+        self._waiting.append(waiting)
+        if len(self._waiting) == 1:
+            parts: list[bytes] = []
+            made = self._cooperator.coiterate(self._turns(parts))
+            made.addCallback(lambda _: b"".join(parts)).addBoth(self._finished)
+        return waiting
+
+    def _turns(self, parts: list[bytes]) -> Iterator[None]:
+        for part in self._make():
+            parts.append(part)
+            yield
+
+    def _finished(self, result: Any) -> None:  # the text, or a Failure
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(result)
