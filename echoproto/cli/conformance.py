@@ -22,7 +22,7 @@ _EPILOG = f"""\b
 Examples:
   echoproto conformance lab1:7                  the checks of TCP
   echoproto conformance --carrier all lab1:7    of TCP and UDP
-  echoproto conformance --only half-close -t 10s tls://lab1:7
+  echoproto conformance --only half-close -W 10s tls://lab1:7
   echoproto conformance --list                  all checks; needs no TARGET
   echoproto conformance -o junit --out checks.xml lab1:7
 
@@ -48,8 +48,8 @@ class ConformanceOptions(MeasurementOptions):
     yes_i_own_it: bool = _option(is_flag=True, help="Allow risky checks against a public address.")
     list: bool = _option(is_flag=True, help="List the checks, and exit.")
     explain: str | None = _option(metavar="NAME", help="Explain this check, and exit.")
-    timeout: int = _option("-t", type=TIMEOUT, default="5s", help="Time to wait for a reply.")
-    quiet: bool = quietOption("Show only failed checks and the summary.")
+    timeout: int = _option("-W", type=TIMEOUT, default="5s", help="Time to wait for a reply.")
+    quiet: bool = quietOption("the failed checks and the summary")
     output: str = outputOption("text", "json", "junit")
 
     @property

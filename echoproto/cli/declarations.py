@@ -75,9 +75,13 @@ def outputOption(*formats: str) -> Any:  # Any: a field of any type
     )
 
 
-def quietOption(text: str) -> Any:  # Any: a field of any type
-    """A field that is the option ``--quiet``."""
-    return option(OUTPUT_OPTIONS, "-q", is_flag=True, help=text)
+def quietOption(summary: str = "the summary") -> Any:  # Any: a field of any type
+    """
+    A field that is the option ``--quiet``: no progress, and no line for a single event.
+
+    :param summary: the rest.
+    """
+    return option(OUTPUT_OPTIONS, "-q", is_flag=True, help=f"Show only {summary}.")
 
 
 def command(name: str, kind: type[object], description: str, epilog: str) -> click.Command:

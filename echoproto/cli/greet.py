@@ -45,7 +45,7 @@ class GreetOptions(TargetOptions):
     expect: str | None = _option(
         metavar="TEXT", help="Exit with status 3 unless this is the reply."
     )
-    timeout: int = _option("-t", type=TIMEOUT, default="10s", help="Time to wait for the reply.")
+    timeout: int = _option("-W", type=TIMEOUT, default="10s", help="Time to wait for the reply.")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import ClassVar
 
 import click
 
@@ -61,8 +61,6 @@ Exit status: 0 success, 1 no or too few replies, 2 usage or local error,
 class LoadOptions(EventOptions):
     """The options of ``echoproto load``; times in nanoseconds."""
 
-    unmeasured: ClassVar = ("jitter", "reordered", "late", "foreign")
-
     connections: int = _option(type=COUNT, default="10", help="Number of connections.")
     duration: int | None = _option("-z", type=SEND_TIME, help="How long to send.  [default: 10s]")
     count: int | None = _option("-c", type=COUNT, help="Stop after this many messages.")
@@ -100,7 +98,7 @@ class LoadOptions(EventOptions):
     warmup: int = _option(type=DURATION, default="0", help="Ignore messages sent this early.")
     timeout: int = _option("-W", type=TIMEOUT, default="2s", help="Time to wait for a reply.")
     workers: int = _option(type=WORKERS, default="1", help="Number of processes.")
-    quiet: bool = quietOption("Show only errors and the summary.")
+    quiet: bool = quietOption()
     every: int | None = option(
         OUTPUT_OPTIONS,
         type=REPORT_INTERVAL,
@@ -135,6 +133,13 @@ class LoadOptions(EventOptions):
             late = time.time_ns() - self.start_at - self.sendTime
             if late >= 0:
                 raise click.UsageError(f"--start-at: that load has ended {seconds(late)} ago")
+
+    @property
+    def unmeasured(self) -> Sequence[str]:
+        """See :class:`.EventOptions`."""
+        from echoproto.measure.assertions import DIRECTIONS
+
+        return ("jitter", "reordered", "late", "foreign", *DIRECTIONS)
 
     @property
     def sendTime(self) -> int | None:

@@ -179,15 +179,14 @@ class AssertionOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class EventOptions(AssertionOptions, MeasurementOptions):
-    """
-    The options of a measurement with events, and with figures that assertions check.
-
-    :cvar unmeasured: names of assertions about values that the command does not measure.
-    """
-
-    unmeasured: ClassVar[Sequence[str]] = ()
+    """The options of a measurement with events, and with figures that assertions check."""
 
     output: str = outputOption("text", "json", "ndjson", "csv")
+
+    @property
+    def unmeasured(self) -> Sequence[str]:
+        """Names of assertions about values that the command does not measure."""
+        return ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

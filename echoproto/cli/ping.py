@@ -60,7 +60,6 @@ class PingOptions(EventOptions):
     """The options of ``echoproto ping``; times in nanoseconds."""
 
     takesSeveral: ClassVar = True
-    unmeasured: ClassVar = ("rate",)
 
     targets: tuple[Target, ...] = argument("TARGET...", type=TARGET)
     count: int | None = _option(
@@ -106,7 +105,7 @@ class PingOptions(EventOptions):
         show_default=False,
         help="Add the targets in this file, one a line; - is the standard input.",
     )
-    quiet: bool = quietOption("Show only errors and the summary.")
+    quiet: bool = quietOption()
     summary: bool = option(
         OUTPUT_OPTIONS, is_flag=True, help="Show only one line for each target, at the end."
     )
@@ -130,6 +129,13 @@ class PingOptions(EventOptions):
         super().__post_init__()
         if self.preload > 1 and self.reconnect:
             raise click.UsageError("--preload cannot be used with --reconnect")
+
+    @property
+    def unmeasured(self) -> Sequence[str]:
+        """See :class:`.EventOptions`; only UDPEchoPlus shows directions."""
+        from echoproto.measure.assertions import DIRECTIONS
+
+        return ("rate", *(() if self.mode == "udp-plus" else DIRECTIONS))
 
     @property
     def listed(self) -> Sequence[Target]:

@@ -48,9 +48,9 @@ class VerifyOptions(MeasurementOptions):
     )
     rate: float = _option(type=RATE, default="500", help="Datagrams per second, over UDP.")
     timeout: int = _option(
-        "-t", type=TIMEOUT, default="5s", help="Give up if no byte arrives for this time."
+        "-W", type=TIMEOUT, default="5s", help="Give up if no byte arrives for this time."
     )
-    quiet: bool = quietOption("Show only the summary.")
+    quiet: bool = quietOption()
 
     @property
     def size(self) -> int | None:

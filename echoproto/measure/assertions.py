@@ -18,11 +18,11 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_ASSERTION = re.compile(r"\s*([a-z0-9.]+)\s*(<=|>=|==|<|>)\s*(\S+)\s*")
+_ASSERTION = re.compile(r"\s*([a-z0-9.-]+)\s*(<=|>=|==|<|>)\s*(\S+)\s*")
 
 #: Names of the times, shares and counts that can be asserted.
 TIMES = ("min", "avg", "max", "mdev", "p50", "p90", "p95", "p99", "p99.9", "jitter")
-SHARES = ("loss",)
+SHARES = ("loss", "loss-up", "loss-down")
 COUNTS = (
     "sent",
     "rate",
@@ -33,7 +33,13 @@ COUNTS = (
     "reordered",
     "late",
     "foreign",
+    "lost-up",
+    "lost-down",
+    "lost-unknown",
 )
+
+#: Those of UDPEchoPlus: losses to the server, from the server, and in an unknown direction.
+DIRECTIONS = ("loss-up", "loss-down", "lost-up", "lost-down", "lost-unknown")
 
 #: Names of all values.
 NAMES = TIMES + SHARES + COUNTS

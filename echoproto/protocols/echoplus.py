@@ -90,6 +90,13 @@ class EchoPlusHeader:
         return bool(self.replies or self.receivedAt or self.repliedAt or self.failures)
 
 
+def isAnswer(request: bytes, reply: bytes) -> bool:
+    """Whether a reply is the request with other fields of the server, which were set."""
+    start, end = ANSWER_BYTES.start, ANSWER_BYTES.stop
+    isReturned = reply[:start] + reply[end:] == request[:start] + request[end:]
+    return isReturned and len(reply) == len(request) and reply != request
+
+
 class EchoPlusDatagramProtocol(DatagramServerProtocol):
     """
     The UDPEchoPlus service. Replies and failures are counted for each address and port, so that

@@ -4,7 +4,7 @@ Notes on stored results: the client's own limits, failed connections, and option
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.report.result import StoredResult
@@ -15,6 +15,9 @@ RATE_RATIO = 1.1
 
 #: Maximum number of reasons of one result, and of values of one option.
 MAX_SHOWN = 5
+
+#: Maximum number of files of merged results.
+MAX_PARTS = 20
 
 
 def differentOptions(results: Sequence[StoredResult]) -> list[str]:
@@ -83,8 +86,27 @@ def _description(result: StoredResult) -> list[str]:
         ", ".join(_versions(result)[:MAX_SHOWN]),
         ", ".join(options),
         " ".join(labels),
+        _parts(result),
     )
     return [part for part in parts if part]
+
+
+def _parts(result: StoredResult) -> str:
+    """The files of merged results, with the labels of each that not all have."""
+    if len(result.files) < 2:
+        return ""
+    parts = list(result.files)
+    if len(result.origins) == len(parts):
+        labels = (_ownLabels(origin.labels, result) for origin in result.origins)
+        parts = [" ".join(part) for part in zip(parts, labels, strict=True)]
+    found = dict.fromkeys(part.rstrip() for part in parts)
+    more = f" and {len(found) - MAX_PARTS} more" if len(found) > MAX_PARTS else ""
+    return f"merged of {', '.join([*found][:MAX_PARTS])}{more}"
+
+
+def _ownLabels(labels: Mapping[str, str], result: StoredResult) -> str:
+    own = (f"{name}={value}" for name, value in labels.items() if name not in result.labels)
+    return " ".join(own)
 
 
 def _optionValue(name: str, value: object) -> str:

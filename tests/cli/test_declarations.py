@@ -26,7 +26,7 @@ class GroupedOptions:
     a: bool = option("First", "-a", "--alpha", is_flag=True, help="A.")
     two_words: int = option("Second", default=5, help="B.")
     c: bool = option("First", "-c", is_flag=True, help="C.")
-    quiet: bool = quietOption("Q.")
+    quiet: bool = quietOption("it")
     secret: bool = option("Second", is_flag=True, hidden=True)
 
 
@@ -52,7 +52,7 @@ Connection options:
   -s, --shared  S.
 
 Output options:
-  -q, --quiet  Q.
+  -q, --quiet  Show only it.
 
   The end.
 """,

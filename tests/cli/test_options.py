@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
@@ -21,7 +22,10 @@ class SeveralOptions(EventOptions):
     """The options of a command that takes several targets."""
 
     takesSeveral = True
-    unmeasured = ("late",)
+
+    @property
+    def unmeasured(self) -> Sequence[str]:
+        return ("late",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +105,7 @@ class CommandTests(OptionsTestCase):
         with self.assertRaises(click.UsageError) as raised:
             self.options(*words, kind=SeveralOptions)
         self.assertIn("--assert 'late<1': late is not measured", raised.exception.message)
-        self.assertIn("reordered, foreign)", raised.exception.message)
+        self.assertIn("reordered, foreign, ", raised.exception.message)
 
     def test_connect(self) -> None:
         """The connection options make a ConnectOptions."""

@@ -38,6 +38,12 @@ class PingOptionsTests(OptionsTestCase):
             with self.assertRaisesRegex(click.UsageError, message):
                 self.parsed(*words)
 
+    def test_unmeasured(self) -> None:
+        """Assertions about directions need UDPEchoPlus."""
+        self.assertIn("lost-up", self.parsed("lab1").unmeasured)
+        found = self.parsed("--mode", "udp-plus", "--assert", "loss-up<1%", "udp://lab1")
+        self.assertEqual(found.unmeasured, ("rate",))
+
     def test_quiet(self) -> None:
         """Text has no line for each probe with --quiet, --flood or --summary."""
         for words, isQuiet in (((), False), (("-q",), True), (("--flood",), True)):

@@ -110,7 +110,7 @@ def test_verify(name: str, hosts: tuple[Host, Host], figures: Figures) -> None:
     impairment = IMPAIRMENTS[name]
     # The throughput of TCP falls with loss and delay, and grows with packets (RFC 5348 section 3).
     with Wire(*hosts, impairment, mtu=9000 if impairment.delay else 1500) as wire:
-        found = client.measure("verify", "-t", f"{PATIENCE}", f"tcp://{wire.far}").result()
+        found = client.measure("verify", "-W", f"{PATIENCE}", f"tcp://{wire.far}").result()
     assert (found["sent_bytes"], found["received_bytes"]) == (64 << 20, 64 << 20)
     assert (found["faults"], found["ending"]) == ([], "")
     packets = wire.there.entered + wire.back.entered

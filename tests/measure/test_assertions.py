@@ -19,6 +19,8 @@ class AssertionTests(SynchronousTestCase):
             ("loss<1%", {"loss": 0.009}),
             ("loss<0.01", {"loss": 0.009}),
             ("sent>3", {"sent": 4}),
+            ("loss-up<=1%", {"loss-up": 0.01}),
+            ("lost-unknown==0", {"lost-unknown": 0}),
         ):
             self.assertEqual(self.failure(text, **values), "", text)
 

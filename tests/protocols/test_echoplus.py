@@ -15,6 +15,7 @@ from echoproto.protocols.echoplus import (
     NUMBERS,
     EchoPlusDatagramProtocol,
     EchoPlusHeader,
+    isAnswer,
 )
 from echoproto.testing import DatagramWire
 
@@ -31,6 +32,15 @@ class HeaderTests(SynchronousTestCase):
         self.assertEqual(header.encode(), VECTOR)
         self.assertEqual(EchoPlusHeader.decode(VECTOR + b"payload"), header)
         self.assertEqual(header.serverTime, 0x101)
+
+    def test_answer(self) -> None:
+        """An answer has the bytes of its request, except for fields of the server that were set."""
+        request = VECTOR + b"payload"
+        answer = EchoPlusHeader(1, 9, 9, 9, 9, 6).encode() + b"payload"
+        self.assertTrue(isAnswer(request, answer))
+        for other in (request, answer[:-1], b"x" + answer[1:], answer[:-1] + b"x", request[:3]):
+            self.assertFalse(isAnswer(request, other))
+        self.assertFalse(isAnswer(b"1234567", b"1234"))
 
     @given(st.tuples(*[NUMBER] * 6), st.binary())
     def test_roundTrip(self, numbers: tuple[int, ...], payload: bytes) -> None:

@@ -64,6 +64,17 @@ class NotesTests(SynchronousTestCase):
         self.assertEqual(differenceNotes([a, a]), [])
         self.assertEqual(differenceNotes([a, storedResult(1)]), [])
 
+    def test_merged(self) -> None:
+        """The files of a merged result are named, each with the labels that not all have."""
+        origins = tuple(sampleOrigin("lab", site="roof", rack=rack) for rack in ("1", "2"))
+        found = storedResult(1, files=("a.json", "b.json"), origins=origins)
+        (line,) = descriptionNotes([found])
+        self.assertIn("; site=roof; merged of a.json rack=1, b.json rack=2", line)
+        (line,) = descriptionNotes([storedResult(1, files=("a.json",) * 2 + ("b.json",))])
+        self.assertEqual(line, "udp://lab1:7: merged of a.json, b.json")
+        (line,) = descriptionNotes([storedResult(1, files=tuple(map(str, range(22))))])
+        self.assertTrue(line.endswith(" 19 and 2 more"), line)
+
     def test_descriptions(self) -> None:
         """A result is described by its start, hosts, versions, options and labels, if known."""
         options = {"duration_ns": SECOND, "size_bytes": 64, "rate": 5.0, "adaptive": True}

@@ -122,6 +122,13 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         """A line for each target."""
         return (pingLine(ping.pinger.snapshot()) for ping in self._pings if ping.pinger)
 
+    def show(self, result: Sequence[PingResult]) -> int:
+        """See :class:`.Session`; with a line for each target whose server needs another mode."""
+        for found in result:
+            if hint := found.record.hint:
+                self.runner.complain(f"{found.target}: {hint}")
+        return super().show(result)
+
     def isEmpty(self, result: Sequence[PingResult]) -> bool:
         """See :class:`.ReportedSession`."""
         return not any(found.record.sent for found in result)
@@ -144,12 +151,12 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
             return ASSERTION_FAILED
         count, hasDeadline = self.plan.count, self.plan.deadline
         wanted = count if count and hasDeadline and not interrupted else 1
-        return NO_REPLY if any(found.record.received < wanted for found in result) else OK
+        isMissing = any(found.record.received < wanted or found.record.hint for found in result)
+        return NO_REPLY if isMissing else OK
 
     def eventLines(self, event: PingEvent) -> Iterable[str]:
         """See :class:`.ResultView`."""
-        isUsual = event.outcome.kind in (OutcomeKind.REPLY, OutcomeKind.LOST)
-        if not (self.options.summary or (self.options.isQuiet and isUsual)):
+        if not self.options.isQuiet:
             yield f"{self.options.stamp}{outcomeLine(event.target, event.outcome)}"
 
     def resultLines(self, result: Sequence[PingResult]) -> Iterable[str]:

@@ -167,6 +167,12 @@ class EchoPlusStatistics(PingStatistics):
             self._replies.received += 1
 
     @property
+    def hint(self) -> str:
+        """See :class:`PingStatistics`."""
+        isMissing = self.echoed and self._replies is None
+        return "the server only echoes; try it without --mode udp-plus" if isMissing else ""
+
+    @property
     def directions(self) -> LossDirections:
         """The directions of the losses so far."""
         replies = self._replies

@@ -241,6 +241,10 @@ def probeValues(
 def pingFigures(record: PingStatistics) -> dict[str, float]:
     """The figures of a ping for assertions, by name; without times if there was no reply."""
     values = {**_counts(record), "loss": record.lossRatio, **timeFigures(record.times)}
+    if isinstance(record, EchoPlusStatistics) and record.serverTimes.count:
+        lost = record.directions
+        values |= {"lost-up": lost.up, "lost-down": lost.down, "lost-unknown": lost.unknown}
+        values |= {"loss-up": lost.up / record.sent, "loss-down": lost.down / record.sent}
     return {**values, "jitter": record.jitter} if record.times.count else values
 
 

@@ -91,7 +91,7 @@ class ConformanceTests(CommandTestCase):
     def test_noReply(self) -> None:
         """A server that never replies is status 1."""
         self.serve(lambda reactor: Factory.forProtocol(Silent))
-        status, output, _ = self.conformance("-t", "50ms", TARGET)
+        status, output, _ = self.conformance("-W", "50ms", TARGET)
         self.assertEqual(status, 1)
         self.assertIn("0 of 17 bytes returned, then nothing for 0.05 s", output)
 

@@ -69,7 +69,7 @@ class GreetTests(CommandTestCase):
             (0, "Hi\n", "echoproto greet: this is an echo service: it returned the greeting\n"),
         )
         self.serve(EchoFactory)
-        status, _, errors = self.greet("-m", "Hi", "-t", "1s", "127.0.0.1:8")
+        status, _, errors = self.greet("-m", "Hi", "-W", "1s", "127.0.0.1:8")
         self.assertEqual(status, 1)
         self.assertIn("this is an echo service: it returned the greeting", errors)
 
@@ -82,7 +82,7 @@ class GreetTests(CommandTestCase):
                 self.signals[signal.SIGQUIT](signal.SIGQUIT, None)
 
         self.reactor.act = act
-        errors = self.greet("-t", "50ms", "udp://127.0.0.1:7")[2]
+        errors = self.greet("-W", "50ms", "udp://127.0.0.1:7")[2]
         self.assertIn("echoproto greet: waiting for the reply\n", errors)
 
     def test_noReply(self) -> None:
@@ -93,7 +93,7 @@ class GreetTests(CommandTestCase):
         self.newReactor()
         self.reactor.act = lambda turn: self.reactor.pending.clear()
         self.assertEqual(
-            self.greet("-t", "50ms", "udp://127.0.0.1:7"),
+            self.greet("-W", "50ms", "udp://127.0.0.1:7"),
             (1, "", "echoproto greet: udp://127.0.0.1:7: no reply in 0.05 s\n"),
         )
 

@@ -11,7 +11,8 @@ from typing import Any
 from twisted.internet.protocol import DatagramProtocol
 
 from echoproto.protocols.echo import EchoDatagramProtocol
-from tests.cli.commandcase import DISK_FULL, BrokenPipe
+from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
+from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase
 from tests.cli.sessions.pingcase import CLOSED, SERVER, PingTestCase
 
 
@@ -149,6 +150,24 @@ class PingTests(PingTestCase):
         self.newReactor()
         ended = self.ping("-c", "1", "-s", "2", SERVER)
         self.assertIn("has only the low bytes", ended.errors)
+
+    def test_modes(self) -> None:
+        """A server that needs another mode is reported, with status 1."""
+        ended = self.ping("-c", "1", "--mode", "udp-plus", SERVER)
+        self.assertEqual(ended.status, 1)
+        hint = "the server only echoes; try it without --mode udp-plus"
+        self.assertEqual(ended.errors, f"echoproto ping: {SERVER}: {hint}\n")
+        CommandTestCase.newReactor(self)
+        self.reactor.listenUDP(7, EchoPlusDatagramProtocol(self.reactor))
+        ended = self.ping("-c", "1", SERVER)
+        self.assertEqual(ended.status, 1)
+        hint = "the server speaks UDPEchoPlus; try --mode udp-plus"
+        self.assertEqual(ended.errors, f"echoproto ping: {SERVER}: {hint}\n")
+        CommandTestCase.newReactor(self)
+        self.reactor.listenUDP(7, EchoPlusDatagramProtocol(self.reactor))
+        words = ("-c", "3", "-q", "--mode", "udp-plus", "--assert", "loss-up<1%")
+        ended = self.ping(*words, "--assert", "lost-unknown==0", SERVER)
+        self.assertEqual((ended.status, ended.errors), (0, ""))
 
     def test_forms(self) -> None:
         """-o sets the format, and --out the file."""

@@ -116,7 +116,7 @@ class VerifyTests(CommandTestCase):
     def test_datagrams(self) -> None:
         """Over UDP datagrams are verified; lost ones are status 1."""
         self.reactor.listenDatagrams(7, EchoDatagramProtocol(self.reactor))
-        words = ("--bytes", "4k", "-s", "512", "-t", "100ms", "udp://127.0.0.1:7")
+        words = ("--bytes", "4k", "-s", "512", "-W", "100ms", "udp://127.0.0.1:7")
         status, output, errors = self.verify(*words)
         self.assertEqual((status, errors), (0, ""))
         self.assertIn("4096 bytes sent, 4096 received", output)

@@ -158,6 +158,15 @@ class StatisticsTests(SynchronousTestCase):
         self.assertEqual(self.record.counts[OutcomeKind.CORRUPT], 1)
         self.check(1, 1, 0)
 
+    def test_hint(self) -> None:
+        """A server that only echoes needs another mode, unless a reply was answered."""
+        first, second = self.send(2)
+        self.assertEqual(self.record.hint, "")
+        self.receive(first)
+        self.assertEqual(self.record.hint, "the server only echoes; try it without --mode udp-plus")
+        self.receive(self.reply(second, 0))
+        self.assertEqual(self.record.hint, "")
+
     def test_foreign(self) -> None:
         """A foreign or short datagram shows nothing."""
         self.send(1)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from msgspec import convert
 
-from echoproto.measure.assertions import COUNTS, SHARES, TIMES
+from echoproto.measure.assertions import COUNTS, DIRECTIONS, SHARES, TIMES
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.echoplus import EchoPlusPayload, EchoPlusStatistics
 from echoproto.measure.ping.payload import ProbePayload
@@ -77,6 +77,9 @@ class PingDocumentTests(DocumentTestCase):
             [0, 0, 1, 0],
         )
         self.assertEqual(found["server_time"]["count"], 1)
+        figures = pingFigures(record)
+        names = ("loss-up", "loss-down", "lost-up", "lost-down", "lost-unknown")
+        self.assertEqual([figures[name] for name in names], [0, 0, 0, 0, 1])
 
     def test_intervals(self) -> None:
         """The document has the intervals of the run, without times if there was no reply."""
@@ -111,9 +114,11 @@ class PingDocumentTests(DocumentTestCase):
 
     def test_pingFigures(self) -> None:
         """Every name of an assertion on a ping has a figure; times need a reply."""
-        self.assertEqual(set(pingFigures(self.record)), {*COUNTS, *SHARES} - {"rate"})
+        self.assertEqual(set(pingFigures(self.record)), {*COUNTS, *SHARES} - {"rate", *DIRECTIONS})
         self.record.receive(self.sent[0], MS)
-        self.assertEqual(set(pingFigures(self.record)), {*TIMES, *COUNTS, *SHARES} - {"rate"})
+        self.assertEqual(
+            set(pingFigures(self.record)), {*TIMES, *COUNTS, *SHARES} - {"rate", *DIRECTIONS}
+        )
 
     def test_probes(self) -> None:
         """The line of a probe has its number, times and the reason of a loss or a difference."""
