@@ -184,9 +184,9 @@ class PingStatistics(ReplyClassifier):
         """The other mode that this server needs, in words; empty if it does not."""
         return "the server speaks UDPEchoPlus; try --mode udp-plus" if self._isEchoPlus else ""
 
-    def receive(self, reply: bytes, at: int) -> ProbeOutcome:
+    def receive(self, reply: bytes, at: int, waited: int = 0) -> ProbeOutcome:
         """See :class:`ReplyClassifier`; the reply of a UDPEchoPlus server is recognized."""
-        outcome = super().receive(reply, at)
+        outcome = super().receive(reply, at, waited)
         if outcome.kind is OutcomeKind.FOREIGN and self._history.count and not self._isEchoPlus:
             last = self._history.count - 1
             self._isEchoPlus = isAnswer(self.probes.encode(last, self.sentAt(last)), reply)
