@@ -18,18 +18,18 @@ from twisted.logger import Logger
 
 from echoproto.addresses import AddressFilter
 from echoproto.processes.resources import Limit
-from echoproto.protocols.admission import (
-    CONNECTION_REFUSALS,
-    HANDSHAKE_REFUSALS,
-    HEADER_REFUSALS,
-    ConnectionAdmission,
-    DatagramAdmission,
-    Refusal,
-)
+from echoproto.protocols.admission import ConnectionAdmission
 from echoproto.protocols.datagram import DatagramServerProtocol
+from echoproto.protocols.datagramadmission import DatagramAdmission
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from echoproto.protocols.observer import CompositeObserver, IObserver
+from echoproto.protocols.refusals import (
+    CONNECTION_REFUSALS,
+    HANDSHAKE_REFUSALS,
+    HEADER_REFUSALS,
+    Refusal,
+)
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.protocols.streamfactory import StreamFactory
 from echoproto.server.certificates import ServerContext
