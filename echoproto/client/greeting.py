@@ -17,6 +17,7 @@ from echoproto.client.exchange import checkBytes, stop
 from echoproto.client.targets.failures import closedHint, endReason
 from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.client.targets.udp import UDPTarget
+from echoproto.client.timelimit import limitTime
 from echoproto.errors import (
     ConnectionClosed,
     EmptyReply,
@@ -25,7 +26,7 @@ from echoproto.errors import (
     ExchangeTimeout,
     ReplyTooLong,
 )
-from echoproto.protocols.deadlines import DeadlineCall, DeadlineClock
+from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.protocols.greeting import CLIENT_GREETING
 
 #: Default time limit of a greeting, in seconds, including the connection.
@@ -169,8 +170,7 @@ def greetDatagram(
         channel = await target.open(first)
         try:
             channel.send(message)
-            limit: Any = DeadlineClock(clock)  # all that addTimeout needs
-            return await first.reply.addTimeout(timeout, limit, tooLate)
+            return await limitTime(first.reply, timeout, clock, tooLate)
         except CancelledError:
             raise ExchangeCancelled("cancelled") from None
         except OSError as error:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from echoproto.protocols.deadlines import DeadlineClock
+from echoproto.client.timelimit import limitTime
 
 
 class Event:
@@ -34,5 +32,4 @@ class Event:
         :return: fires with whether it has happened within ``timeout`` seconds.
         """
         self._waiting = Deferred()
-        limit: Any = DeadlineClock(self._clock)  # all that addTimeout needs
-        return self._waiting.addTimeout(timeout, limit, lambda *_: False)
+        return limitTime(self._waiting, timeout, self._clock, lambda *_: False)

@@ -8,22 +8,20 @@ replies is bounded.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from zope.interface import implementer
 
 from echoproto.addresses import unmapped
 from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.host import ResolvedHost
-from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.client.targets.udpports import openUnconnectedChannel
 from echoproto.conformance.event import Event
+from echoproto.conformance.refusal import refusalReason
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
 
 #: Replies that are kept; all are counted.
@@ -31,9 +29,6 @@ MAX_KEPT_REPLIES = 1024
 
 #: How often a single datagram is sent over a network, which may lose one.
 REMOTE_TRIES = 3
-
-#: Seconds to wait for the report that a port is closed (ICMP).
-REFUSAL_TIME = 1.0
 
 _HELLO = b"Is anybody there?"
 
@@ -107,25 +102,6 @@ class CheckSocket:
         if len(self.distinct) < MAX_KEPT_REPLIES:
             self.distinct.add(datagram)
         self._event.set()
-
-
-@implementer(IReplyReceiver)
-class _ConnectedProbe:
-    """Records the reason that the network reports for a missing answer, if it does."""
-
-    reason = ""
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self.event = Event(clock)
-
-    def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
-        self.event.set()
-
-    def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
-        self.reason = reason
-        self.event.set()
 
 
 class DatagramTester:
@@ -234,17 +210,10 @@ class DatagramTester:
         raise NoAnswer(reasons[self.host] if len(reasons) == 1 else "; ".join(several))
 
     async def _whyNoAnswer(self, host: str) -> str:
-        """Why no datagram is received: only a connected port learns that the server's is closed."""
-        probe = _ConnectedProbe(self.clock)
-        target = UDPTarget(
-            host, self._reactor, ResolvedHost([host]), self.port, len(_HELLO), self._connect
-        )
-        channel = await target.open(probe)
-        with suppress(OSError):
-            channel.send(_HELLO)
-            await probe.event.wait(REFUSAL_TIME)
-        channel.close()
-        return probe.reason or f"no datagram received within {self.timeout:g} s"
+        resolved = ResolvedHost([host])
+        target = UDPTarget(host, self._reactor, resolved, self.port, len(_HELLO), self._connect)
+        reason = await refusalReason(self.clock, target, _HELLO)
+        return reason or f"no datagram received within {self.timeout:g} s"
 
     async def pause(self, seconds: float) -> None:
         """Wait."""

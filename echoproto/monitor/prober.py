@@ -11,12 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-from echoproto.client.targets.endpoints import makeTarget
 from echoproto.client.targets.failures import describeFailure, sendErrorReason
 from echoproto.errors import EchoprotoError
 from echoproto.measure.ping.channel import NOT_READ
@@ -26,18 +23,13 @@ from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import ReplyClassifier
 from echoproto.monitor.connection import ProbeConnection
 from echoproto.monitor.counters import TargetCounters
+from echoproto.monitor.probedtarget import ProbedTarget
 from echoproto.monitor.settings import TargetSettings
 from echoproto.status.histogram import Histogram
 from echoproto.units import SECOND, seconds
 
 #: Seconds between two calls of :meth:`Prober.sweep`.
 SWEEP_INTERVAL = 1.0
-
-#: Seconds until another attempt if a target could not be made, as its name was not found.
-RETRY_DELAY = 5.0
-
-#: Nanoseconds of the longest lookup.
-LOOKUP_TIME = 10 * SECOND
 
 #: Probes whose late replies are still recognized, at least.
 MIN_RECENT = 64
@@ -79,14 +71,9 @@ class Prober:
         self._drops = self._dropsEnd = 0
         self._lateness = lateness
         self._schedule = ProbeSchedule(settings.interval)
-        self._target: Any = None
-        self._making: Deferred[Any] | None = None
-        self._retryAt = 0
-        # Why there is no target.
-        self._notMadeReason = ""
+        self._place = ProbedTarget(reactor, settings, counters, monotonicNs)
         # When the last fault was noted: probes that were sent before are lost by it.
         self._faultAt = -1
-        self._failedLookups = 0
         self._connection: ProbeConnection | None = None
         self._retired: deque[tuple[int, ProbeConnection]] = deque()
         self._next: IDelayedCall | None = None
@@ -98,7 +85,7 @@ class Prober:
 
         :param share: the share of the interval after which the first probe is sent.
         """
-        self._makeTarget()
+        self._place.refresh()
         delay = round(self.settings.interval * share)
         self._schedule.due = self.monotonicNs() + delay
         self._later(delay)
@@ -108,8 +95,7 @@ class Prober:
         self._isOver = True
         if self._next is not None and self._next.active():
             self._next.cancel()
-        if self._making is not None:
-            self._making.cancel()
+        self._place.stop()
         for _, connection in self._retired:
             connection.end()
         self._retired.clear()
@@ -123,21 +109,14 @@ class Prober:
         :param readAt: a time before which all replies have been read.
         """
         limit = readAt - self.settings.wait
-        recent, counters = self._recent, self.counters
+        recent = self._recent
         self._readDrops()
         while self._settled < recent.count and recent.sentAt(self._settled) <= limit:
             self._settle(recent.sentAt(self._settled), recent.took(self._settled))
             self._settled += 1
         while self._retired and self._retired[0][0] <= limit:
             self._retired.popleft()[1].end()
-        if self._target is not None:
-            host = self._target.host
-            host.refresh()
-            counters.failedLookups += host.failedLookups - self._failedLookups
-            self._failedLookups = host.failedLookups
-            counters.address = host.address
-        elif self._making is None and self.monotonicNs() >= self._retryAt:
-            self._makeTarget()
+        self._place.refresh()
 
     def _settle(self, sentAt: int, took: int) -> None:
         """The wait of the next probe is over."""
@@ -163,31 +142,6 @@ class Prober:
             self._drops += drops
             self._dropsEnd = self._recent.count
 
-    # The target
-
-    def _makeTarget(self) -> None:
-        settings = self.settings
-        making = self._making = makeTarget(
-            self.reactor,
-            settings.target,
-            settings.size,
-            self.monotonicNs,
-            settings.connect,
-            LOOKUP_TIME,
-        )
-        making.addCallbacks(self._made, self._notMade)
-
-    def _made(self, target: Any) -> None:
-        self._making, self._target = None, target
-        self.counters.address = target.address
-
-    def _notMade(self, failure: Failure) -> None:
-        self._making = None
-        if not failure.check(CancelledError):
-            self.counters.failedLookups += bool(failure.check(DNSLookupError))
-            self._notMadeReason = describeFailure(failure)
-            self._retryAt = self.monotonicNs() + round(RETRY_DELAY * SECOND)
-
     # Probes
 
     def _later(self, delay: int) -> None:
@@ -200,27 +154,29 @@ class Prober:
         self._lateness.add(max(self._schedule.lateness, 0) / SECOND)
         connection = self._connection
         if connection is not None and (
-            self.settings.reconnect or connection.address != self._target.address
+            self.settings.reconnect or connection.address != self._place.target.address
         ):
             self._connection = None
             if not connection.retire():
                 self._retired.append((now, connection))
-        if self._target is None and not self._notMadeReason:
+        if self._place.reason:
+            self._fail(self._place.reason)
+        elif self._place.target is None:
             # Its first lookup is under way.
             self._later(self._schedule.advance(now))
-        elif self._target is None:
-            self._fail(self._notMadeReason)
         elif self._connection is not None:
             self._send(self._connection)
         else:
             self._open()
 
     def _open(self) -> None:
-        connection = self._connection = ProbeConnection(self, self._target, self.settings.wait)
+        connection = self._connection = ProbeConnection(
+            self, self._place.target, self.settings.wait
+        )
         connection.channel.open().addCallbacks(lambda _: self._opened(connection), self._notOpened)
 
     def _opened(self, connection: ProbeConnection) -> None:
-        channel, connection.address = connection.channel, self._target.address
+        channel, connection.address = connection.channel, self._place.target.address
         if channel.connecting.count:
             took = channel.connecting.maximum + channel.securing.maximum
             self.counters.connecting.add(took / SECOND)

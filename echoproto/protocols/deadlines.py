@@ -68,20 +68,3 @@ class DeadlineCall:
         """Make it ``seconds`` from now instead; see ``IDelayedCall``."""
         self._call.cancel()
         self._schedule(seconds)
-
-
-class DeadlineClock:
-    """
-    Makes each timed call a :class:`DeadlineCall`; for ``Deferred.addTimeout``.
-
-    :param clock: schedules them.
-    """
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-
-    def callLater(
-        self, seconds: float, act: Callable[..., object], *arguments: object
-    ) -> DeadlineCall:
-        """See ``IReactorTime``."""
-        return DeadlineCall(self._clock, seconds, act, *arguments)

@@ -39,16 +39,22 @@ def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
     """
     if not results:
         raise ReportError("nothing to merge")
-    first = results[0]
     if len(results) == 1:
-        return first
+        return results[0]
     for result in results:
-        checkSameKind(first, result, "merged")
+        checkSameKind(results[0], result, "merged")
+    merged = _merged(results)
+    _checkSums(merged)
+    return merged
+
+
+def _merged(results: Sequence[StoredResult]) -> StoredResult:
+    first = results[0]
     different = differentOptions(results)
     duration, rate, doubts = _timing(results)
     width, intervals = _aligned(results)
     remarks = [result.remarks for result in results]
-    merged = StoredResult(
+    return StoredResult(
         tuple(chain.from_iterable(result.files for result in results)),
         first.command,
         _targets(results),
@@ -69,8 +75,6 @@ def mergeResults(results: Sequence[StoredResult]) -> StoredResult:
         reasons=+_added(result.reasons for result in results),
         remarks=_distinct([*remarks, doubts, _repeated(results), optionsNote(results)]),
     )
-    _checkSums(merged)
-    return merged
 
 
 def _added(counts: Iterable[Mapping[str, int]]) -> Counter[str]:

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.client.targets.host import ResolvedHost
-from echoproto.monitor import prober
+from echoproto.monitor import probedtarget
 from echoproto.units import SECOND
 from tests.measure.ping.test_pinger import FakeChannel, Target
 
@@ -66,7 +66,7 @@ class ProberTestCase(SynchronousTestCase):
         #: What is returned instead of a target, the next times.
         self.makings: list[Deferred[Any]] = []
         self.target = EchoTarget()
-        self.patch(prober, "makeTarget", self.makeTarget)
+        self.patch(probedtarget, "makeTarget", self.makeTarget)
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
 
     def makeTarget(self, *arguments: object) -> Deferred[Any]:

@@ -15,7 +15,8 @@ from echoproto.measure.ping.channel import NOT_READ
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.monitor import prober as module
 from echoproto.monitor.counters import TargetCounters
-from echoproto.monitor.prober import RETRY_DELAY, SWEEP_INTERVAL, Prober
+from echoproto.monitor.probedtarget import RETRY_DELAY
+from echoproto.monitor.prober import SWEEP_INTERVAL, Prober
 from echoproto.monitor.settings import TargetSettings
 from echoproto.status.histogram import Histogram
 from echoproto.units import SECOND

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
-
-from twisted.internet.defer import Deferred
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.deadlines import CATCH_UP, LATENESS, DeadlineCall, DeadlineClock
+from echoproto.protocols.deadlines import CATCH_UP, LATENESS, DeadlineCall
 
 
 class DeadlineCallTests(SynchronousTestCase):
@@ -62,20 +59,3 @@ class DeadlineCallTests(SynchronousTestCase):
         self.clock.advance(1.0)
         self.assertEqual([name for name, _ in self.made], ["deadline"])
         self.assertRaises(AlreadyCalled, self.call.reset, 1.0)
-
-
-class DeadlineClockTests(SynchronousTestCase):
-    def test_timeout(self) -> None:
-        """A Deferred fires with what was read after a pause; without it the timeout counts."""
-        for isRead in (True, False):
-            clock = Clock()
-            waiting: Deferred[str] = Deferred()
-            limit: Any = DeadlineClock(clock)
-            waiting.addTimeout(2, limit, lambda *_: "too late")
-            clock.advance(60)
-            self.assertNoResult(waiting)
-            if isRead:
-                waiting.callback("read")
-            clock.advance(CATCH_UP)
-            self.assertEqual(self.successResultOf(waiting), "read" if isRead else "too late")
-            self.assertEqual(clock.getDelayedCalls(), [])
