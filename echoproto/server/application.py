@@ -94,9 +94,8 @@ class EchoprotoService(Service):
             self._companions.addService(PeriodicService(reactor, REAP_INTERVAL, reapOrphans))
         self._watchdog = Watchdog(reactor, self._notifier)
         self._announces = announce
-        hasStatus = any(group[0].service == "status" for group in settings.groups)
         self._lameDuck = settings.lameDuck
-        self._statusLinger = settings.statusLinger if hasStatus else 0.0
+        self._statusLinger = settings.statusLinger if settings.hasStatus else 0.0
         self._pause = Pause(reactor)
         self._isStopping = False
         self._stops: list[Deferred[None]] = []

@@ -23,6 +23,7 @@ from echoproto.server.config.listener import Listener, listenerName
 from echoproto.server.config.settings import Settings
 from echoproto.server.ports import LISTEN_ERRORS, Platform, errnoOf, explainListenError, placeOf
 from echoproto.server.sockets import acceptOnlyWithRoom, setListenerOptions
+from echoproto.status.state import ACCEPTED_PER_TURN
 
 #: How often a port is picked for a bare 0: another program may take it before all carriers have it.
 PORT_PICKS = 20
@@ -165,6 +166,7 @@ class ListenerOpener:
             port = self._machine.openStream(self._reactor, listener, site)
             opened = OpenListener(listener, port, placeOf(listener, port))
             guardAccepting(port, self._reactor, opened.name)
+            acceptOnlyWithRoom(port, lambda: ACCEPTED_PER_TURN)
             return opened
         runtime = self._builder.build(listener)
         if listener.carrier == "udp":

@@ -32,6 +32,7 @@ from echoproto.server.parameter import (
     TLS,
     Parameter,
 )
+from echoproto.status.state import MAXIMUM_CONNECTIONS
 from echoproto.units import parseCount, parsePorts, parseRate, parseSeconds, parseTimeout
 
 #: The echo port by default.
@@ -99,7 +100,7 @@ PARAMETERS = (
         "max-connections",
         LIMITS,
         "Maximum number of connections. [default: the limit of file descriptors less "
-        f"{RESERVED_DESCRIPTORS} and two per listener]",
+        f"{RESERVED_DESCRIPTORS}, two per listener, and {MAXIMUM_CONNECTIONS} with --status]",
         None,
         parseMaximum,
         "maxConnections",

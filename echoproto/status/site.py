@@ -23,11 +23,7 @@ from zope.interface import implementer
 
 from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.status.pages import MakePage, Page, Status
-from echoproto.status.state import IState
-
-#: Idle connections at once: an orchestrator, some scrapers, an operator. A further one replaces the
-#: one that has been idle longest, so that idle connections cannot make probes fail.
-MAXIMUM_CONNECTIONS = 16
+from echoproto.status.state import MAXIMUM_CONNECTIONS, IState
 
 #: Requests on one connection, after which it is closed: 82 kB hold 2,500 of them, which took 2.3 s
 #: to answer in one turn.
@@ -77,6 +73,7 @@ class _Channel(HTTPChannel):
 
     factory: StatusSite
     _closing = False
+    _inputEnded = False
     _requests = 0
 
     @property
@@ -127,8 +124,18 @@ class _Channel(HTTPChannel):
         return False
 
     def readConnectionLost(self) -> None:
-        """The client's FIN: its requests are answered by now. Flush, then close."""
-        self.loseConnection()
+        """The client's FIN: close when its requests are answered."""
+        self._inputEnded = True
+        self._closeAtTheEnd()
+
+    def requestDone(self, request: http.Request) -> None:
+        """A request is answered, and the next one, if there is one, is being answered."""
+        HTTPChannel.requestDone(self, request)
+        self._closeAtTheEnd()
+
+    def _closeAtTheEnd(self) -> None:
+        if self._inputEnded and self.isIdle:
+            self.loseConnection()
 
     def writeConnectionLost(self) -> None:
         """Never called: our FIN is sent only by closing."""

@@ -9,6 +9,15 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
+#: Idle connections of a status listener at once: orchestrators, balancers and scrapers that keep
+#: theirs, an operator. A further one replaces the one that has been idle longest, so that idle
+#: connections cannot make probes fail.
+MAXIMUM_CONNECTIONS = 128
+
+#: Connections that a status listener accepts in one turn. One whose request has arrived is answered
+#: in the next, when at most as many more were accepted, so that it cannot be replaced before.
+ACCEPTED_PER_TURN = 32
+
 
 class IState(Interface):
     """The state of the program."""

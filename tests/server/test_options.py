@@ -251,13 +251,22 @@ class MakeServiceTests(SynchronousTestCase):
     def test_identity(self) -> None:
         """The service takes user and group over from twistd, except with its --euid."""
         options: Any = parsed("-p", "7")
-        options.parent = {"uid": 345_678, "gid": None, "euid": False}
+        options.parent = {"uid": 345_678, "gid": None, "euid": False, "nodaemon": True}
         service: Any = makeService(options)
         self.assertEqual(service._identity, identityOf(345_678, None))
-        self.assertEqual(options.parent, {"uid": None, "gid": None, "euid": False})
-        options.parent = {"uid": 345_678, "gid": None, "euid": True}
+        self.assertEqual((options.parent["uid"], options.parent["gid"]), (None, None))
+        options.parent = {"uid": 345_678, "gid": None, "euid": True, "nodaemon": True}
         service = makeService(options)
         self.assertEqual((service._identity, options.parent["uid"]), (Identity(), 345_678))
+
+    def test_daemon(self) -> None:
+        """Only a daemon reports the error of its start to the terminal by itself."""
+        options: Any = parsed("-p", "7")
+        for nodaemon in (True, False):
+            options.parent = {"nodaemon": nodaemon}
+            with mock.patch.object(module, "reportToTerminal") as report:
+                makeService(options)
+            self.assertEqual(report.called, not nodaemon)
 
     def test_certificateReader(self) -> None:
         """Certificates are read again by a process that is started before the user changes."""

@@ -6,12 +6,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 
 from echoproto.status.pages import Page
-from echoproto.status.site import (
-    MAXIMUM_CONNECTIONS,
-    MAXIMUM_REQUESTS,
-    TIMEOUT,
-    StatusSite,
-)
+from echoproto.status.site import MAXIMUM_REQUESTS, TIMEOUT, StatusSite
+from echoproto.status.state import MAXIMUM_CONNECTIONS
 from tests.status.sitecase import METRICS, SiteTestCase
 
 #: Parts of requests, valid and invalid.
@@ -172,6 +168,31 @@ class ConnectionTests(SiteTestCase):
             pair.pump()
         closed = [pair.server.closed is not None for pair, _ in idle]
         self.assertEqual(closed, [True] * 2 + [False] * (MAXIMUM_CONNECTIONS - 1))
+
+    def test_halfCloseBefore(self) -> None:
+        """
+        A client that half-closes before its answers are made gets all of them, and then the
+        connection is closed; what is left of a request is not waited for.
+        """
+        makings: list[Deferred[Page]] = []
+
+        def make(request: object) -> Deferred[Page]:
+            makings.append(Deferred())
+            return makings[-1]
+
+        self.site = StatusSite(self.clock, self.state, {b"/later": make})
+        pair, client = self.connect()
+        client.link.write(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n" * 2 + b"GET /la")
+        client.link.loseWriteConnection()
+        pair.pump()
+        for answers in (0, 1):
+            self.assertEqual(client.received.count(b"made\n"), answers)
+            self.assertIsNone(pair.server.closed)
+            makings[answers].callback(Page(200, b"made\n"))
+            pair.pump()
+        self.assertEqual(client.received.count(b"made\n"), 2)
+        self.assertIsInstance(pair.server.closed, ConnectionDone)
+        self.assertQuiet()
 
     def test_silent(self) -> None:
         """A silent client is closed normally after the timeout, before or after a request."""

@@ -30,6 +30,8 @@ from echoproto.server.notifier import Notifier, Watchdog
 from echoproto.server.ports import LISTEN_ERRORS, Platform, explainListenError, placeOf
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals
+from echoproto.server.sockets import acceptOnlyWithRoom
+from echoproto.status.state import ACCEPTED_PER_TURN
 from echoproto.untrusted import escaped
 
 
@@ -107,6 +109,7 @@ class MonitorProgram(Service):
             raise StartupError(explainListenError(self._listener, error)) from error
         self._place = placeOf(self._listener, self._port)
         guardAccepting(self._port, self._reactor, listenerName("status", self._place))
+        acceptOnlyWithRoom(self._port, lambda: ACCEPTED_PER_TURN)
 
     def startService(self) -> None:
         """Begin to probe."""

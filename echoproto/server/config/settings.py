@@ -18,10 +18,11 @@ from echoproto.protocols.datagramadmission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.listener import Listener
+from echoproto.status.state import MAXIMUM_CONNECTIONS
 
-#: File descriptors in reserve: the standard ones, the log, the reactor's own (about 10), those of
-#: the status listener, and one for a connection that is accepted to be refused. Each listener may
-#: need two besides.
+#: File descriptors in reserve: the standard ones, the log, the reactor's own (about 10), and that
+#: of a connection that is accepted to be refused. Each listener may need two besides, and status
+#: listeners need those of their connections.
 RESERVED_DESCRIPTORS = 32
 
 #: Bytes of memory in reserve: the program itself, and one connection with full buffers.
@@ -91,6 +92,11 @@ class Settings:
         """Whether a listener has certificates."""
         return any(listener.layers.tls is not None for group in self.groups for listener in group)
 
+    @property
+    def hasStatus(self) -> bool:
+        """Whether there is a status listener."""
+        return any(group[0].service == "status" for group in self.groups)
+
     def connectionLimit(self, descriptors: int, memory: float = inf) -> int:
         """
         Maximum number of connections, all listeners together.
@@ -102,6 +108,7 @@ class Settings:
         # A socket passed by systemd, or to a worker, is open twice: the original is kept, to be
         # adopted again after a stop.
         reserve = RESERVED_DESCRIPTORS + 2 * sum(map(len, self.groups))
+        reserve += MAXIMUM_CONNECTIONS * self.hasStatus
         remedy = "raise the limit (ulimit -n, LimitNOFILE=)"
         if descriptors <= reserve:
             raise StartupError(

@@ -17,6 +17,7 @@ from echoproto.server.config.settings import (
 )
 from echoproto.server.systemd import PassedSocket
 from echoproto.server.tlsfiles import TLSFiles
+from echoproto.status.state import MAXIMUM_CONNECTIONS
 
 GROUPS = [parseListener("echo", "7")]
 
@@ -30,6 +31,14 @@ class SettingsTests(SynchronousTestCase):
         passed = PassedSocket(3, "echo", socket.SOCK_STREAM, socket.AF_INET)
         groups = [[Listener("echo", "systemd:echo", passed=passed)]]
         self.assertEqual(Settings(groups).connectionLimit(1024), 1024 - RESERVED_DESCRIPTORS - 2)
+
+    def test_status(self) -> None:
+        """The connections of a status listener have descriptors in reserve."""
+        groups = [[Listener("echo", "tcp:7")], [Listener("status", "tcp:9100")]]
+        self.assertEqual(
+            Settings(groups).connectionLimit(1024),
+            1024 - RESERVED_DESCRIPTORS - 4 - MAXIMUM_CONNECTIONS,
+        )
 
     def test_memory(self) -> None:
         """The memory left after the reserve is shared by the processes and their connections."""
