@@ -150,7 +150,7 @@ class ImportTests(SynchronousTestCase):
             "echoproto.server.workers.supervisor",
             "echoproto.status.site",
             "echoproto.server.monitoring.metrics",
-            "echoproto.client",
+            "echoproto.client.stream",
             "echoproto.client.targets.endpoints",
             "echoproto.measure",
         ):
