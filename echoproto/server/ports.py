@@ -22,9 +22,8 @@ from twisted.python.failure import Failure
 
 from echoproto.processes.resources import Limit, descriptorLimit, memoryLimit
 from echoproto.protocols.datagram import DatagramServerProtocol
-from echoproto.server.config.listener import BACKLOG, Listener
+from echoproto.server.config.listener import BACKLOG, Listener, addressText
 from echoproto.server.config.parser import parseDatagrams
-from echoproto.server.monitoring.log import addressText
 from echoproto.server.signals import ignoreRotation, onSignal, postponeStop
 from echoproto.server.sockets import StreamReactor, hasIPv6, pickPort
 from echoproto.server.systemd import adoptDatagrams, adoptStream

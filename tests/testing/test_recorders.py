@@ -2,15 +2,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals
+from echoproto.protocols.observer import DatagramTotals
 from echoproto.testing import RecordingObserver, RecordingProtocol
-
-PEER = IPv4Address("TCP", "192.0.2.1", 7)
+from tests.protocols.test_observer import PEER, SUMMARY, reportAll
 
 
 class RecordingProtocolTests(SynchronousTestCase):
@@ -34,14 +32,9 @@ class RecordingObserverTests(SynchronousTestCase):
     def test_records(self) -> None:
         """All notifications are recorded."""
         observer = RecordingObserver()
-        summary = ConnectionSummary(PEER, CloseReason.LOST, 1.0, 2, 3)
-        observer.connectionOpened(PEER)
-        observer.connectionEnded(summary)
-        observer.connectionRefused(PEER, "too many connections")
-        observer.greeted(PEER, b"hi")
-        observer.datagramsStopped(DatagramTotals(1))
+        reportAll(observer)
         self.assertEqual(observer.opened, [PEER])
-        self.assertEqual(observer.ended, [summary])
+        self.assertEqual(observer.ended, [SUMMARY])
         self.assertEqual(observer.refused, [(PEER, "too many connections")])
         self.assertEqual(observer.greetings, [(PEER, b"hi")])
         self.assertEqual(observer.totals, [DatagramTotals(1)])

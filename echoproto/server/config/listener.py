@@ -5,11 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IAddress
+
+from echoproto.addresses import peerUID
 from echoproto.server.config.layers import Layers
 from echoproto.server.systemd import PassedSocket
 from echoproto.server.tlsfiles import TLSFiles
+from echoproto.untrusted import escaped
 
 if TYPE_CHECKING:
     from echoproto.protocols.faults import FaultPlan
@@ -90,6 +94,20 @@ def listenerName(service: str, place: str) -> str:
 def hostPort(host: str, port: int) -> str:
     """``127.0.0.1:7`` or ``[::1]:7``."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def addressText(address: IAddress | None) -> str:
+    """
+    An address for people: host and port, or the path of a UNIX socket, with ``@`` for an abstract
+    one; of its clients, the user as well.
+    """
+    known: Any = address
+    if hasattr(known, "port"):
+        return hostPort(known.host, known.port)
+    name = getattr(known, "name", None) or b"unnamed"
+    text = escaped(b"@" + name[1:] if name.startswith(b"\0") else name)
+    uid = peerUID(address)
+    return text if uid is None else f"{text} of user {uid}"
 
 
 def quoted(value: str) -> str:

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from echoproto.addresses import peerUID
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
-from echoproto.server.config.listener import hostPort
+from echoproto.server.config.listener import addressText
 from echoproto.untrusted import escaped
 
 #: Lines for closed connections and greetings of one listener in one interval, besides those of
@@ -30,20 +28,6 @@ LINES = 100
 
 #: Seconds from one report of totals to the next.
 REPORT_INTERVAL = 10.0
-
-
-def addressText(address: IAddress | None) -> str:
-    """
-    An address for people: host and port, or the path of a UNIX socket, with ``@`` for an abstract
-    one; of its clients, the user as well.
-    """
-    known: Any = address
-    if hasattr(known, "port"):
-        return hostPort(known.host, known.port)
-    name = getattr(known, "name", None) or b"unnamed"
-    text = escaped(b"@" + name[1:] if name.startswith(b"\0") else name)
-    uid = peerUID(address)
-    return text if uid is None else f"{text} of user {uid}"
 
 
 class CountsByName(Counter[str]):

@@ -2,12 +2,21 @@ from __future__ import annotations
 
 import socket
 
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.server.config.layers import Layers
-from echoproto.server.config.listener import Listener, describeNumber, hostPort, passedCarrier
+from echoproto.server.config.listener import (
+    Listener,
+    addressText,
+    describeNumber,
+    hostPort,
+    listenerName,
+    passedCarrier,
+)
 from echoproto.server.systemd import PassedSocket
 from echoproto.server.tlsfiles import TLSFiles
+from echoproto.transports.unix import UNIXPeer
 
 FILES = TLSFiles("c", "c")
 
@@ -71,3 +80,19 @@ class ListenerTests(SynchronousTestCase):
     def test_hostPort(self) -> None:
         """An IPv6 address is in brackets."""
         self.assertEqual((hostPort("::1", 7), hostPort("lab", 8)), ("[::1]:7", "lab:8"))
+
+
+class NameTests(SynchronousTestCase):
+    def test_addresses(self) -> None:
+        """The text is host and port, with brackets for IPv6, or the path of a UNIX socket."""
+        self.assertEqual(addressText(IPv4Address("TCP", "192.0.2.1", 40_000)), "192.0.2.1:40000")
+        self.assertEqual(addressText(IPv6Address("TCP", "::1", 7)), "[::1]:7")
+        self.assertEqual(addressText(UNIXAddress("/run/e\nx")), "/run/e\\nx")
+        self.assertEqual(addressText(UNIXAddress(None)), "unnamed")
+        self.assertEqual(addressText(UNIXAddress(b"\0name")), "@name")
+        self.assertEqual(addressText(UNIXPeer("", 1000)), "unnamed of user 1000")
+        self.assertEqual(addressText(None), "unnamed")
+
+    def test_listenerName(self) -> None:
+        """The name of a listener has its service and its place."""
+        self.assertEqual(listenerName("echo", "tcp [::]:7"), "echo on tcp [::]:7")

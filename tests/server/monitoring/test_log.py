@@ -3,28 +3,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, cast
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.address import IPv4Address
 from twisted.logger import LogEvent, Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
-from echoproto.server.monitoring.log import LINES, LogObserver, addressText
-from echoproto.transports.unix import UNIXPeer
+from echoproto.server.monitoring.log import LINES, LogObserver
 
 PEER = IPv4Address("TCP", "192.0.2.1", 40_000)
-
-
-class AddressTextTests(SynchronousTestCase):
-    def test_addresses(self) -> None:
-        """The text is host and port, with brackets for IPv6, or the path of a UNIX socket."""
-        self.assertEqual(addressText(PEER), "192.0.2.1:40000")
-        self.assertEqual(addressText(IPv6Address("TCP", "::1", 7)), "[::1]:7")
-        self.assertEqual(addressText(UNIXAddress("/run/e\nx")), "/run/e\\nx")
-        self.assertEqual(addressText(UNIXAddress(None)), "unnamed")
-        self.assertEqual(addressText(UNIXAddress(b"\0name")), "@name")
-        self.assertEqual(addressText(UNIXPeer("", 1000)), "unnamed of user 1000")
-        self.assertEqual(addressText(None), "unnamed")
 
 
 class ObserverTestCase(SynchronousTestCase):
