@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from echoproto.cli.load import LoadOptions, loadCommand
+from echoproto.cli.monitor import MonitorOptions, monitorCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
@@ -58,6 +59,40 @@ def loadFaults(job: Manifest) -> list[str]:
     pod = job["spec"]["template"]["spec"]
     [container] = pod["containers"]
     return [*_shareFaults(job["spec"], container), *_securityFaults(pod, container)]
+
+
+def monitorFaults(manifests: list[Manifest]) -> list[str]:
+    """
+    What is wrong with the manifests of a monitor.
+
+    :param manifests: a DaemonSet, a ConfigMap with the targets, and the objects around them.
+    """
+    of = {manifest["kind"]: manifest for manifest in manifests}
+    pod = of["DaemonSet"]["spec"]["template"]
+    [container] = pod["spec"]["containers"]
+    others = [manifest for manifest in manifests if manifest["kind"] != "ConfigMap"]
+    return [
+        *_selectorFaults(others, pod),
+        *_referenceFaults(others, container),
+        *_targetFaults(of["ConfigMap"], pod["spec"], container),
+        *_securityFaults(pod["spec"], container),
+    ]
+
+
+def _targetFaults(config: Manifest, pod: Manifest, container: Manifest) -> Iterator[str]:
+    """A file or a listener that is not there; an unknown option raises an error."""
+    options = MonitorOptions(
+        **monitorCommand.make_context("monitor", [*container["args"][1:]]).params
+    )
+    [volume], [mount] = pod["volumes"], container["volumeMounts"]
+    files = [f"{mount['mountPath']}/{name}" for name in config["data"]]
+    if volume["name"] != mount["name"] or volume["configMap"]["name"] != config["metadata"]["name"]:
+        yield f"the files are in {volume}, mounted is {mount['name']}"
+    if options.file not in files:
+        yield f"the monitor reads {options.file}, and the files are {files}"
+    [port] = container["ports"]
+    if options.status != f"tcp:{port['containerPort']}":
+        yield f"the status listener is {options.status}, and the port is {port['containerPort']}"
 
 
 def _shareFaults(job: Manifest, container: Manifest) -> Iterator[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 
 import yaml
 from click import UsageError as CommandUsageError
@@ -12,7 +15,8 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto import __version__
-from tests.deploy.manifests import Manifest, loadFaults, manifestFaults
+from echoproto.monitor.settings import loadSettings
+from tests.deploy.manifests import Manifest, loadFaults, manifestFaults, monitorFaults
 from tests.deploy.programs import outputOf, program
 from tests.loopback.program import ROOT
 
@@ -59,7 +63,7 @@ class FilesTests(SynchronousTestCase):
 
     def test_version(self) -> None:
         """The image has the version of this package."""
-        for name in ("base", "load"):
+        for name in ("base", "load", "monitor"):
             text = (MANIFESTS / name / "kustomization.yaml").read_text()
             self.assertEqual(
                 yaml.safe_load(text)["images"], [{"name": "echoproto", "newTag": __version__}]
@@ -79,9 +83,10 @@ class FilesTests(SynchronousTestCase):
             files = [Path(folder) / f"{name}.yaml" for name in KINDS]
             for path in files:
                 path.write_text(built(path.stem))
-            load = Path(folder) / "load.yaml"
-            load.write_text(built("load"))
-            checked = [(release, files) for release in RELEASES]
+            load, monitor = (Path(folder) / f"{name}.yaml" for name in ("load", "monitor"))
+            for path in (load, monitor):
+                path.write_text(built(path.stem))
+            checked = [(release, [*files, monitor]) for release in RELEASES]
             checked += [(release, [load]) for release in LOAD_RELEASES]
             for release, paths in checked:
                 options = ("--strict", "--no-warn", "-k", release)
@@ -112,6 +117,111 @@ class LoadTests(SynchronousTestCase):
             self.container["args"][1] = word
             with self.assertRaises(CommandUsageError):
                 loadFaults(self.job)
+
+
+#: A part of the answers of an API server with two nodes.
+NODES: dict[str, Manifest] = {
+    "/api": {"kind": "APIVersions", "versions": ["v1"]},
+    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+    "/api/v1": {
+        "kind": "APIResourceList",
+        "groupVersion": "v1",
+        "resources": [
+            {"name": "nodes", "namespaced": False, "kind": "Node", "verbs": ["get", "list"]}
+        ],
+    },
+    "/api/v1/nodes": {
+        "kind": "NodeList",
+        "apiVersion": "v1",
+        "items": [
+            {
+                "kind": "Node",
+                "apiVersion": "v1",
+                "metadata": {"name": f"node{number}"},
+                "status": {
+                    "addresses": [
+                        {"type": "Hostname", "address": f"node{number}"},
+                        {"type": "InternalIP", "address": f"192.0.2.1{number}"},
+                    ]
+                },
+            }
+            for number in (1, 2)
+        ],
+    },
+}
+
+
+class NodesServer(BaseHTTPRequestHandler):
+    """Answers as an API server does."""
+
+    def do_GET(self) -> None:
+        found = NODES.get(self.path.partition("?")[0])
+        body = json.dumps(found).encode()
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+class MonitorTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.manifests = [*yaml.safe_load_all(built("monitor"))]
+        self.of = {manifest["kind"]: manifest for manifest in self.manifests}
+        self.pod = self.of["DaemonSet"]["spec"]["template"]["spec"]
+
+    def finds(self, expected: str) -> None:
+        [fault] = monitorFaults(self.manifests)
+        self.assertIn(expected, fault)
+
+    def test_noFault(self) -> None:
+        """Its manifests fit together."""
+        kinds = ["ConfigMap", "DaemonSet", "NetworkPolicy", "PodMonitor"]
+        self.assertEqual(sorted(self.of), kinds)
+        self.assertEqual(monitorFaults(self.manifests), [])
+
+    def test_targets(self) -> None:
+        """The template makes a file of all nodes, which is that of the example."""
+        folder = MANIFESTS / "monitor"
+        with (
+            HTTPServer(("127.0.0.1", 0), NodesServer) as server,
+            TemporaryDirectory() as temporary,
+        ):
+            thread = Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                text = outputOf(
+                    *("env", f"HOME={temporary}", program("kubectl"), "get", "nodes"),
+                    *("--server", f"http://127.0.0.1:{server.server_port}"),
+                    *("-o", f"go-template-file={folder / 'targets.gotemplate'}"),
+                )
+            finally:
+                server.shutdown()
+                thread.join()
+            made = Path(temporary) / "targets.toml"
+            made.write_text(text)
+            targets = loadSettings(str(made))
+        self.assertEqual(targets, loadSettings(str(folder / "targets.toml")))
+        ports = {port["port"] for port in self.of["NetworkPolicy"]["spec"]["egress"][0]["ports"]}
+        self.assertEqual({target.target.port for target in targets}, ports)
+
+    def test_file(self) -> None:
+        """A file that is not mounted, or a volume with another."""
+        [container] = self.pod["containers"]
+        container["args"][-1] = "/etc/targets.toml"
+        self.finds("the monitor reads /etc/targets.toml")
+        self.setUp()
+        self.pod["volumes"][0]["configMap"]["name"] = "targets"
+        self.finds("the files are in")
+
+    def test_port(self) -> None:
+        """A status listener that scrapes cannot reach."""
+        [container] = self.pod["containers"]
+        container["args"][1] = "--status=9110"
+        self.finds("the status listener is 9110")
 
 
 class PlantedFaultTests(SynchronousTestCase):

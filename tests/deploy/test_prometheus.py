@@ -172,5 +172,5 @@ class MonitorTests(SynchronousTestCase):
         services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
         self.assertEqual({target.target.host for target in targets} - services.keys(), set())
         command = services["monitor"]["command"]
-        self.assertIn("/etc/echoproto/client/targets.toml", command)
+        self.assertIn("/etc/echoproto/targets.toml", command)
         self.assertIn("tcp:9110", command)
