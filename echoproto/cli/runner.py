@@ -22,7 +22,7 @@ from echoproto.client.targets.failures import describeFailure
 if TYPE_CHECKING:
     from echoproto.cli.options import TargetOptions
     from echoproto.cli.progress import ProgressBar
-    from echoproto.measure.measurement import Measurement
+    from echoproto.client.measurement import Measurement
 
 _Measurement = TypeVar("_Measurement")
 _Result = TypeVar("_Result")

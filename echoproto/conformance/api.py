@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from echoproto.client.measurement import startedBy
 from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.endpoints import makeTarget
 from echoproto.client.targets.target import Target, parseTarget
@@ -20,7 +21,6 @@ from echoproto.conformance.streamclient import StreamTester
 from echoproto.conformance.suite import chosen
 from echoproto.conformance.udpclient import DatagramTester
 from echoproto.errors import TargetError
-from echoproto.measure.measurement import startedBy
 from echoproto.units import SECOND
 
 __all__ = [

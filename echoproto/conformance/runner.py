@@ -35,7 +35,7 @@ class Tester(Protocol):
 
 class ConformanceRunner:
     """
-    The checks of one server; a :class:`~echoproto.measure.measurement.Measurement`.
+    The checks of one server; a :class:`~echoproto.client.measurement.Measurement`.
 
     :param target: the server's name.
     :param testers: the test client of each carrier; closed after every check.

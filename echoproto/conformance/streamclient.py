@@ -18,12 +18,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.matching import firstDifference
+from echoproto.client.targets.channels import openChannel
 from echoproto.client.targets.failures import failureReason
 from echoproto.client.targets.interfaces import SERVER_CLOSED, IReplyReceiver, ITarget
 from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
 from echoproto.errors import ExchangeError
-from echoproto.measure.channels import openChannel
 from echoproto.units import SECOND
 
 _HELLO = b"Is anybody there?"

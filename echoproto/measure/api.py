@@ -7,7 +7,7 @@ with faults. It fails if the target can never be measured. Cancelled, it fires w
 far, but a load with several workers kills them and fails with ``CancelledError``.
 
 The ``prepare`` functions have the same parameters, and return a
-:class:`~.measurement.Measurement` that the caller starts.
+:class:`~echoproto.client.measurement.Measurement` that the caller starts.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from random import Random
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
+from echoproto.client.measurement import Measurement, startedBy
 from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.endpoints import makeTarget
 from echoproto.client.targets.target import Target, parseTarget
@@ -35,7 +36,6 @@ from echoproto.measure.load.partition import withTimes
 from echoproto.measure.load.payloads import loadMessages
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.workers import LoadWorkerPool
-from echoproto.measure.measurement import Measurement, startedBy
 from echoproto.measure.ping.echoplus import (
     MINIMUM_PROBE_SIZE,
     EchoPlusPayload,

@@ -22,7 +22,7 @@ from echoproto.report.decoder import (
     decodeTarget,
     decodeValues,
 )
-from echoproto.report.documents.ping import ProbeValues
+from echoproto.report.documents.probe import ProbeValues
 from echoproto.report.documents.values import IntervalValues
 from echoproto.report.result import StoredResult
 from echoproto.units import SECOND

@@ -16,7 +16,7 @@ from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
 from echoproto.report import loader
 from echoproto.report.compare import compare
 from echoproto.report.documents.load import loadDocument
-from echoproto.report.documents.ping import probeValues
+from echoproto.report.documents.probe import probeValues
 from echoproto.report.documents.report import reportDocument
 from echoproto.report.documents.values import intervalValues
 from echoproto.report.loader import MAX_PROBES, readResults, readStream

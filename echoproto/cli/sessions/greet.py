@@ -63,7 +63,7 @@ class GreetSession(Session["_Greeting", bytes]):
 
 
 class _Greeting:
-    """One exchange, as a :class:`~echoproto.measure.measurement.Measurement`."""
+    """One exchange, as a :class:`~echoproto.client.measurement.Measurement`."""
 
     def __init__(
         self,

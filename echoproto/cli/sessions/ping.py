@@ -22,7 +22,8 @@ from echoproto.cli.sessions.targetping import PingEvent, TargetPing
 from echoproto.measure.api import PingPlan, PingResult
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.statistics import OutcomeKind
-from echoproto.report.documents.ping import pingDocument, pingFigures, probeValues
+from echoproto.report.documents.ping import pingDocument, pingFigures
+from echoproto.report.documents.probe import probeValues
 from echoproto.report.text import outcomeLine, pingLine, pingSummary
 from echoproto.units import SECOND
 

@@ -14,8 +14,8 @@ from typing import Any
 from twisted.internet.main import CONNECTION_LOST
 from zope.interface import implementer
 
+from echoproto.client.targets.channels import WriteControl
 from echoproto.client.targets.interfaces import IChannel, IReplyReceiver
-from echoproto.measure.channels import WriteControl
 from echoproto.measure.load.loops import ClosedLoop, Loop
 from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
 

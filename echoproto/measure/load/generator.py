@@ -35,8 +35,7 @@ class LoadGenerator:
     """
     A load on one target.
 
-    :param target: a :class:`~echoproto.client.targets.stream.StreamTarget` without a size, or a
-        :class:`~echoproto.client.targets.udp.UDPTarget`.
+    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`; a stream has no size.
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
     :param cpuTime: the CPU time of this process.
@@ -44,7 +43,6 @@ class LoadGenerator:
     :param plan: what to do.
     :param onInterval: called at the end of each second.
     :param spin: nanoseconds before a message is due from which on we wait in a busy loop.
-    :ivar target: the target.
     :ivar result: fires with a :class:`LoadResult` at the end; fails if no connection can be made.
         Cancelled, it fires with the figures so far.
     """
@@ -142,8 +140,7 @@ class LoadGenerator:
     def _finished(self) -> None:
         """A reply was received, or given up, and no message follows it."""
         if not self._sending:
-            received = self._counters.figures[1]
-            if received != self._received:
+            if (received := self._counters.figures[1]) != self._received:
                 self._received, self._lastReplyAt = received, self._monotonicNs()
             self._endIfIdle()
 

@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from echoproto.client.targets.channels import openChannel
 from echoproto.client.targets.failures import failureReason
 from echoproto.client.targets.interfaces import IChannel
 from echoproto.errors import ConnectionClosed
-from echoproto.measure.channels import openChannel
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.timers import Timers
 from echoproto.units import SECOND

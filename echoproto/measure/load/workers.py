@@ -54,7 +54,7 @@ class _LoadWorker(ChildProcess):
 
 class LoadWorkerPool:
     """
-    A load by several processes; a :class:`~echoproto.measure.measurement.Measurement`.
+    A load by several processes; a :class:`~echoproto.client.measurement.Measurement`.
 
     :param reactor: starts the processes.
     :param plan: the plan of the whole load.

@@ -9,8 +9,8 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from echoproto.client.targets.channels import WriteControl, openChannel
 from echoproto.client.targets.interfaces import IReplyReceiver
-from echoproto.measure.channels import WriteControl, openChannel
 from echoproto.measure.latency import LatencyHistogram
 
 #: Bytes of probes that may wait while the transport is full: that of large ones always is for a
@@ -82,7 +82,7 @@ class PingChannel:
         return self._dropped + (0 if self._channel is None else int(self._channel.dropped()))
 
     def open(self) -> Deferred[None]:
-        """Connect; see :func:`~echoproto.measure.channels.openChannel`."""
+        """Connect; see :func:`~echoproto.client.targets.channels.openChannel`."""
         opening = self._opening = openChannel(*self._parameters)
         return opening.addBoth(self._ended).addCallback(self._opened)
 

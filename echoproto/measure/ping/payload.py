@@ -145,29 +145,37 @@ class ProbePayload:
         if self._isForeign(reply):
             return None
 
-        def bestMatch(sequences: Iterable[int], part: bytes, share: float) -> int | None:
-            """The probe that has most bytes in common, if that is at least ``share``."""
-            length = min(len(part), self.size)
-            matches = [
-                (sum(map(int.__eq__, self._prefix(n, sentAt[n - first], length), part)), n)
-                for n in sequences
-            ]
-            most, best = max(matches, default=(0, 0))
-            return best if most and most >= len(part) * share else None
-
         numbers = self._candidates(reply, sentAt, first)
         candidates = [number for number in numbers if first <= number < count]
         # Nearly always, and faster than a comparison byte by byte.
         if candidates and self.encode(candidates[0], sentAt[candidates[0] - first]) == reply:
             return candidates[0]
-        found = bestMatch(candidates, reply, share=0.75)
+        found = self._bestMatch(candidates, sentAt, first, reply, share=0.75)
         if found is not None:
             return found
         # A damaged number may be that of another probe, so compare with all recent ones; if they
         # have a pattern, they are too similar.
         isUnique = not self._pattern and self.size > _HEADER.size
         recent = range(max(count - RECENT_PROBES, first), count) if isUnique else ()
-        return bestMatch([*candidates, *recent], reply[:COMPARED_SIZE], share=0.5)
+        part = reply[:COMPARED_SIZE]
+        return self._bestMatch([*candidates, *recent], sentAt, first, part, share=0.5)
+
+    def _bestMatch(
+        self,
+        sequences: Iterable[int],
+        sentAt: Sequence[int],
+        first: int,
+        part: bytes,
+        share: float,
+    ) -> int | None:
+        """The probe that has most bytes in common, if that is at least ``share``."""
+        length = min(len(part), self.size)
+        matches = [
+            (sum(map(int.__eq__, self._prefix(n, sentAt[n - first], length), part)), n)
+            for n in sequences
+        ]
+        most, best = max(matches, default=(0, 0))
+        return best if most and most >= len(part) * share else None
 
     def _isForeign(self, reply: bytes) -> bool:
         """Whether it is a probe of another session: intact magic number, other session number."""

@@ -76,7 +76,7 @@ class Pinger:
 
     def start(self, delay: int = 0) -> None:
         """
-        See :class:`~echoproto.measure.measurement.Measurement`.
+        See :class:`~echoproto.client.measurement.Measurement`.
 
         :param delay: nanoseconds until the first probe.
         """

@@ -56,7 +56,7 @@ class StreamVerifier(Verifier):
         self._finished = False
 
     def start(self) -> None:
-        """See :class:`~echoproto.measure.measurement.Measurement`."""
+        """See :class:`~echoproto.client.measurement.Measurement`."""
         self._began = self._lastReceivedAt = self._monotonicNs()
         self._checkTimeout()
         super().start()

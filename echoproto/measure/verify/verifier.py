@@ -58,7 +58,7 @@ class VerifyResult:
 
 class Verifier(ABC):
     """
-    The verification of one target; a :class:`~echoproto.measure.measurement.Measurement`. It is the
+    The verification of one target; a :class:`~echoproto.client.measurement.Measurement`. It is the
     :class:`~echoproto.client.targets.interfaces.IReplyReceiver` of its connection.
 
     :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
@@ -94,7 +94,7 @@ class Verifier(ABC):
         self._began = self._lastReceivedAt = monotonicNs()
 
     def start(self) -> None:
-        """See :class:`~echoproto.measure.measurement.Measurement`."""
+        """See :class:`~echoproto.client.measurement.Measurement`."""
         self._opening = self.target.open(self)
         self._opening.addCallbacks(self._opened, self._failed)
 

@@ -1,18 +1,17 @@
 """
-The document of ``echoproto ping``, the lines of its NDJSON, and its figures for assertions.
+The document of ``echoproto ping``, and its figures for assertions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
 from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.plan import PingResult
-from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
+from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics
 from echoproto.report.documents.document import (
     MAX_TARGETS,
     Document,
@@ -22,7 +21,6 @@ from echoproto.report.documents.document import (
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import (
     Count,
-    Time,
     TimesValues,
     decodeOtherTimes,
     decodeTimes,
@@ -46,29 +44,6 @@ from echoproto.report.result import StoredResult
 
 #: The kinds of replies that a stored result has.
 COUNTS = ("corrupt", "duplicates", "reordered", "late", "foreign", "dropped")
-
-
-class ProbeValues(Values, frozen=True, kw_only=True):
-    """The outcome of a probe, as a line of NDJSON."""
-
-    target: str
-    at: Annotated[
-        Count,
-        Meta(
-            description="When the probe was sent, since the start; of a foreign reply, when "
-            "it was received."
-        ),
-    ]
-    kind: OutcomeKind
-    sequence: Annotated[
-        Count | None, Meta(description="Number of the probe, from 1; null for a foreign reply.")
-    ] = field(name="seq")
-    size: Count
-    time: Annotated[Count | None, Meta(description="Null for a loss or a foreign reply.")] = field(
-        name="rtt_ns"
-    )
-    detail: Annotated[str, Meta(description="The first difference, or the reason of a loss.")]
-    dateTime: Time | UnsetType = field(default=UNSET, name="time")
 
 
 class PingConfiguration(Values, frozen=True, kw_only=True):
@@ -213,29 +188,6 @@ def _targetValues(result: PingResult) -> TargetValues:
 def _echoPlusValues(record: EchoPlusStatistics) -> EchoPlusValues:
     lost = record.directions
     return valuesOf(EchoPlusValues, record, up=lost.up, down=lost.down, unknown=lost.unknown)
-
-
-def probeValues(
-    target: str, at: int, outcome: ProbeOutcome, time: datetime | None = None
-) -> dict[str, Any]:
-    """
-    The outcome of a probe, as a line of NDJSON or CSV.
-
-    :param at: nanoseconds from the start to when the probe was sent.
-    :param time: date and time of the outcome, if it is to be shown.
-    """
-    difference = "" if outcome.difference is None else str(outcome.difference)
-    return plainValues(
-        valuesOf(
-            ProbeValues,
-            outcome,
-            target=target,
-            at=at,
-            sequence=None if outcome.sequence is None else outcome.sequence + 1,
-            detail=outcome.reason or difference,
-            dateTime=UNSET if time is None else time.isoformat(timespec="microseconds"),
-        )
-    )
 
 
 def pingFigures(record: PingStatistics) -> dict[str, float]:

@@ -18,9 +18,8 @@ class Measurement(Protocol[R]):
     """
     A measurement that is ready to start.
 
-    :class:`~.ping.pinger.Pinger`, :class:`~.load.generator.LoadGenerator`,
-    :class:`~.load.workers.LoadWorkerPool`, :class:`~.verify.verifier.Verifier` and
-    :class:`~echoproto.conformance.runner.ConformanceRunner` provide it.
+    The pingers, loads and verifiers of :mod:`echoproto.measure`, and the
+    :class:`~echoproto.conformance.runner.ConformanceRunner`, provide it.
     """
 
     @property

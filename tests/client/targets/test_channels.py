@@ -9,8 +9,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoproto.client.targets.channels import WriteControl, openChannel
 from echoproto.errors import ConnectionClosed
-from echoproto.measure.channels import WriteControl, openChannel
 from echoproto.units import SECOND
 
 

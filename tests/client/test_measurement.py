@@ -5,12 +5,12 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.measurement import Measurement, startedBy
 from echoproto.conformance.results import ConformanceResult
 from echoproto.conformance.runner import ConformanceRunner
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.plan import LoadResult
 from echoproto.measure.load.workers import LoadWorkerPool
-from echoproto.measure.measurement import Measurement, startedBy
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.verify.streams import StreamVerifier
