@@ -80,18 +80,10 @@ class EchoprotoService(Service):
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
         self.listeners = ListenerService(reactor, settings, self._machine, self._site, announce)
         self.delay = LoopLag(reactor)
-        self._companions: Any = MultiService()
-        self._companions.addService(
-            PeriodicService(reactor, REPORT_INTERVAL, self.listeners.report)
-        )
-        self._companions.addService(self.delay)
         self.logErrors = LogErrors()
-        self._companions.addService(
-            PeriodicService(reactor, REPORT_INTERVAL, self.logErrors.report)
-        )
-        self._companions.addService(self.logErrors)
-        if self._machine.processID() == 1:
-            self._companions.addService(PeriodicService(reactor, REAP_INTERVAL, reapOrphans))
+        self._companions: Any = MultiService()
+        for companion in self._makeCompanions():
+            self._companions.addService(companion)
         self._watchdog = Watchdog(reactor, self._notifier)
         self._announces = announce
         self._lameDuck = settings.lameDuck
@@ -99,6 +91,15 @@ class EchoprotoService(Service):
         self._pause = Pause(reactor)
         self._isStopping = False
         self._stops: list[Deferred[None]] = []
+
+    def _makeCompanions(self) -> Iterable[Service]:
+        """The services that run beside the listeners."""
+        yield PeriodicService(self._reactor, REPORT_INTERVAL, self.listeners.report)
+        yield self.delay
+        yield PeriodicService(self._reactor, REPORT_INTERVAL, self.logErrors.report)
+        yield self.logErrors
+        if self._machine.processID() == 1:
+            yield PeriodicService(self._reactor, REAP_INTERVAL, reapOrphans)
 
     def privilegedStartService(self) -> None:
         """

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import twisted
 from twisted.application.service import IService
-from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.python.usage import Options as UsageOptions
 
 import echoproto
@@ -103,9 +102,6 @@ class Options(UsageOptions):
         values = self._values()
         if self.parent:
             removeOwnPIDFile(self.parent.get("pidfile"))
-        for address in values["interface"]:
-            if not isIPAddress(address) and not isIPv6Address(address):
-                raise StartupError(f"--interface: invalid address {address!r} (a numeric one)")
         given = {p.setting: values[p.name] for p in PARAMETERS if p.setting}
         timeouts = {field.name: given.pop(field.name) for field in fields(Timeouts)}
         groups = self._groups(values)

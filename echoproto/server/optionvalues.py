@@ -6,6 +6,8 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+
 from echoproto.addresses import MAX_IPV4_DATAGRAM
 from echoproto.units import parseCount, parseTimeout
 
@@ -22,6 +24,13 @@ def parseGreeting(text: str) -> bytes:
     if not 0 < len(greeting) <= MAX_IPV4_DATAGRAM:
         raise ValueError(f"invalid length of {len(greeting)} bytes (1 to {MAX_IPV4_DATAGRAM})")
     return greeting
+
+
+def parseInterface(text: str) -> str:
+    """A numeric address."""
+    if not isIPAddress(text) and not isIPv6Address(text):
+        raise ValueError(f"invalid address {text!r} (a numeric one)")
+    return text
 
 
 def parseMaximum(text: str) -> int:

@@ -9,6 +9,7 @@ from echoproto.server.optionvalues import (
     orInfinity,
     parseFaultPlan,
     parseGreeting,
+    parseInterface,
     parseMaximum,
     parseUserTimeout,
     parseWhenFull,
@@ -22,6 +23,12 @@ class OptionValuesTests(SynchronousTestCase):
         self.assertEqual(parseGreeting("\udcff"), b"\xff")
         for text in ("", "x" * 65_508):
             self.assertRaises(ValueError, parseGreeting, text)
+
+    def test_interface(self) -> None:
+        """An interface is a numeric address."""
+        self.assertEqual(list(map(parseInterface, ("::1", "127.0.0.1"))), ["::1", "127.0.0.1"])
+        error = self.assertRaises(ValueError, parseInterface, "eth0")
+        self.assertEqual(str(error), "invalid address 'eth0' (a numeric one)")
 
     def test_numbers(self) -> None:
         """A maximum is at least 1; a limit of 0 is infinite."""

@@ -187,36 +187,20 @@ def exposition(
 def _program(
     draining: bool, delay: Histogram, logErrors: int, workers: WorkerCounts | None
 ) -> Sequence[str]:
-    version = {"version": __version__}
-    text = [
-        familyText("echoproto_info", "gauge", "The program.", [(version, 1)]),
-        familyText("echoproto_draining", "gauge", "1 while draining, else 0.", [({}, draining)]),
-        familyText(
-            "echoproto_event_loop_delay_seconds",
-            "histogram",
-            "Delay of calls by the event loop.",
-            [({}, delay)],
-        ),
-        familyText(
-            "echoproto_log_errors_total",
-            "counter",
-            "Failed attempts to write a line of the log.",
-            [({}, logErrors)],
-        ),
+    failed = "Failed attempts to write a line of the log."
+    rows: list[tuple[str, str, str, Labels, float | Histogram]] = [
+        ("info", "gauge", "The program.", {"version": __version__}, 1),
+        ("draining", "gauge", "1 while draining, else 0.", {}, draining),
+        ("event_loop_delay_seconds", "histogram", "Delay of calls by the event loop.", {}, delay),
+        ("log_errors_total", "counter", failed, {}, logErrors),
     ]
     if workers is not None:
-        text += [
-            familyText(
-                "echoproto_workers",
-                "gauge",
-                "Worker processes that are ready.",
-                [({}, workers.running)],
-            ),
-            familyText(
-                "echoproto_worker_restarts_total",
-                "counter",
-                "Worker processes started to replace one that had died.",
-                [({}, workers.restarts)],
-            ),
+        restarts = "Worker processes started to replace one that had died."
+        rows += [
+            ("workers", "gauge", "Worker processes that are ready.", {}, workers.running),
+            ("worker_restarts_total", "counter", restarts, {}, workers.restarts),
         ]
-    return text
+    return [
+        familyText(f"echoproto_{name}", kind, text, [(labels, value)])
+        for name, kind, text, labels, value in rows
+    ]
