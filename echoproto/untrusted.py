@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import stat
 from errno import EFBIG, EINVAL
+from os import PathLike
+from typing import BinaryIO
 from unicodedata import category
 
 #: Letters and symbols, by their category, that show nothing: the Hangul fillers, the blank Braille
@@ -45,21 +47,32 @@ def _isVisible(character: str) -> bool:
     )
 
 
-def readRegularFile(path: str, limit: int) -> bytes:
+def openRegularFile(path: str | PathLike[str]) -> BinaryIO:
     """
-    The content of a file, without waiting: a named pipe without a writer, or a device without an
+    Open a file to be read, without waiting: a named pipe without a writer, or a device without an
     end, would hold the program up for ever.
 
-    :param limit: bytes of the longest content.
-    :raise OSError: it cannot be read, is not a regular file, or is too long.
+    :raise OSError: it cannot be read, or is not a regular file.
     """
 
     def openAtOnce(name: str, flags: int) -> int:
         return os.open(name, flags | os.O_NONBLOCK)
 
-    with open(path, "rb", opener=openAtOnce) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(EINVAL, "not a regular file", path)
+    file = open(path, "rb", opener=openAtOnce)  # noqa: SIM115 - the caller's
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(EINVAL, "not a regular file", path)
+    return file
+
+
+def readRegularFile(path: str, limit: int) -> bytes:
+    """
+    The content of a file; see :func:`openRegularFile`.
+
+    :param limit: bytes of the longest content.
+    :raise OSError: it cannot be read, is not a regular file, or is too long.
+    """
+    with openRegularFile(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise OSError(EFBIG, f"longer than {limit:,} bytes", path)

@@ -4,17 +4,15 @@ The list of targets in a file.
 
 from __future__ import annotations
 
-import os
-from stat import S_ISREG
-
 import click
 
 from echoproto.client.targets.target import Target, parseTarget
+from echoproto.untrusted import openRegularFile
 
 #: Targets of a list, at most: each has a connection, and a result in the document.
 MAX_LISTED = 10_000
 
-#: Characters of a list, at most, and of a message about one of its lines.
+#: Bytes of a list, at most, and characters of a message about one of its lines.
 MAX_LIST_SIZE = 1 << 24
 MAX_SHOWN = 300
 
@@ -26,23 +24,22 @@ def readTargets(path: str) -> tuple[Target, ...]:
     :raise ValueError: it cannot be read, or a line is no target.
     """
     try:
-        with click.open_file(path, encoding="utf-8") as file:
-            if path != "-" and not S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ValueError(f"{path}: not a regular file; - is the standard input")
-            content = file.read(MAX_LIST_SIZE + 1)
+        with click.open_file("-", "rb") if path == "-" else openRegularFile(path) as file:
+            found = file.read(MAX_LIST_SIZE + 1)
+        content = found.decode()
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from error
+        raise ValueError(f"{path}: {error.strerror}; - is the standard input") from error
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not text in UTF-8") from None
-    if len(content) > MAX_LIST_SIZE:
+    if len(found) > MAX_LIST_SIZE:
         raise ValueError(f"{path}: larger than 16 MiB")
-    found = []
+    targets = []
     for number, line in enumerate(content.splitlines(), 1):
         if text := line.partition("#")[0].strip():
             try:
-                found.append(parseTarget(text))
+                targets.append(parseTarget(text))
             except ValueError as error:
                 raise ValueError(f"{path}, line {number}: {str(error)[:MAX_SHOWN]}") from None
-    if not 0 < len(found) <= MAX_LISTED:
-        raise ValueError(f"{path} has {len(found)} targets (1 to {MAX_LISTED}, one a line)")
-    return tuple(found)
+    if not 0 < len(targets) <= MAX_LISTED:
+        raise ValueError(f"{path} has {len(targets)} targets (1 to {MAX_LISTED}, one a line)")
+    return tuple(targets)

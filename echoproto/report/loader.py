@@ -5,6 +5,7 @@ or the NDJSON of ``ping`` and ``load``. An invalid file is reported in one line.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -26,7 +27,7 @@ from echoproto.report.documents.probe import ProbeValues
 from echoproto.report.documents.values import IntervalValues
 from echoproto.report.result import StoredResult
 from echoproto.units import SECOND
-from echoproto.untrusted import escaped
+from echoproto.untrusted import escaped, openRegularFile
 
 #: Some editors put a byte order mark before the text.
 ENCODING = "utf-8-sig"
@@ -53,7 +54,7 @@ def readResults(path: str | PathLike[str]) -> list[StoredResult]:
     :raise ReportError: it cannot be read, or is invalid.
     """
     try:
-        with open(path, encoding=ENCODING) as stream:
+        with io.TextIOWrapper(openRegularFile(path), encoding=ENCODING) as stream:
             return readStream(stream, fspath(path))
     except OSError as error:
         raise ReportError(f"{escaped(fspath(path))}: {error.strerror}") from error

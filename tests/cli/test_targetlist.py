@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -52,5 +53,8 @@ class ReadTargetsTests(SynchronousTestCase):
             with self.assertRaisesRegex(ValueError, says) as caught:
                 readTargets(path)
             self.assertLess(len(str(caught.exception)), 500)
-        with self.assertRaisesRegex(ValueError, "not a regular file"):
-            readTargets("/dev/null")
+        pipe = self.mktemp()
+        os.mkfifo(pipe)
+        for path in (pipe, "/dev/zero"):
+            with self.assertRaisesRegex(ValueError, "not a regular file; - is the standard input"):
+                readTargets(path)

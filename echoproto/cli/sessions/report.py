@@ -26,7 +26,7 @@ from echoproto.errors import ReportError
 from echoproto.report.compare import Comparison, compare
 from echoproto.report.documents.comparison import comparisonDocument, comparisonRows
 from echoproto.report.documents.report import reportDocument, resultFigures, resultRows
-from echoproto.report.loader import ENCODING, readStream
+from echoproto.report.loader import ENCODING, readResults, readStream
 from echoproto.report.merge import mergeResults
 from echoproto.report.notes import descriptionNotes, resultNotes
 from echoproto.report.result import StoredResult
@@ -57,11 +57,13 @@ class ReportContent:
 
 
 def _read(path: str) -> list[StoredResult]:
+    if path != "-":
+        return readResults(path)
     try:
         with click.open_file(path, encoding=ENCODING) as stream:
-            return readStream(stream, "standard input" if path == "-" else path)
+            return readStream(stream, "standard input")
     except OSError as error:
-        raise ReportError(f"{escaped(path)}: {error.strerror}") from error
+        raise ReportError(f"standard input: {error.strerror}") from error
 
 
 def _content(files: Sequence[list[StoredResult]], options: ReportOptions) -> ReportContent:

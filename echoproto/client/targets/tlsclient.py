@@ -7,6 +7,10 @@ import ssl
 from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.resolver import asciiName, isNumeric
 from echoproto.errors import TargetError
+from echoproto.untrusted import readRegularFile
+
+#: Bytes of a file with certificates or a key, at most.
+MAX_PEM_SIZE = 1 << 24
 
 
 def clientContext(connect: ConnectOptions = ConnectOptions()) -> ssl.SSLContext:  # noqa: B008
@@ -17,12 +21,12 @@ def clientContext(connect: ConnectOptions = ConnectOptions()) -> ssl.SSLContext:
         for its name, the client's certificate and key, and the application protocols.
     :raise TargetError: a file is invalid.
     """
+    if connect.caFile:
+        _checkReadable(connect.caFile)
     try:
         context = ssl.create_default_context(cafile=connect.caFile or None)
     except ssl.SSLError as error:
         raise TargetError(f"{connect.caFile}: no certificates in PEM") from error
-    except OSError as error:
-        raise TargetError(f"{connect.caFile}: {error.strerror}") from error
     if connect.certFile:
         _loadCertificate(context, connect.certFile, connect.keyFile or connect.certFile)
     if connect.alpn:
@@ -33,12 +37,17 @@ def clientContext(connect: ConnectOptions = ConnectOptions()) -> ssl.SSLContext:
     return context
 
 
+def _checkReadable(path: str) -> None:
+    """Refuse a file for which OpenSSL would wait, or which it would read without an end."""
+    try:
+        readRegularFile(path, MAX_PEM_SIZE)
+    except OSError as error:
+        raise TargetError(f"{path}: {error.strerror}") from error
+
+
 def _loadCertificate(context: ssl.SSLContext, certFile: str, keyFile: str) -> None:
     for path in (certFile, keyFile):
-        try:
-            open(path, "rb").close()
-        except OSError as error:
-            raise TargetError(f"{path}: {error.strerror}") from error
+        _checkReadable(path)
     wantedPassword: list[bool] = []
 
     def password() -> str:

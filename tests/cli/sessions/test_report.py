@@ -169,7 +169,13 @@ class ReportTests(CommandTestCase):
             self.assertIn("standard input", found[1] + found[2])
 
     def test_unreadable(self) -> None:
-        """A missing or foreign file is one line, and status 2."""
+        """A missing or foreign file, or a pipe, is one line, and status 2."""
+        pipe = str(self.folder / "pipe")
+        os.mkfifo(pipe)
+        self.refused(f"{pipe}: not a regular file", pipe)
+        with open("/proc/self/mem") as memory:
+            self.patch(sys, "stdin", memory)
+            self.refused("standard input: Input/output error", "-")
         missing = str(self.folder / "missing")
         self.refused(f"{missing}: No such file or directory", self.a, missing)
         self.refused(f"{self.folder}: Is a directory", str(self.folder))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import replace
 from pathlib import Path
@@ -155,9 +156,12 @@ class ClientTests(SynchronousTestCase):
     def test_invalid(self) -> None:
         """An invalid name is an error, and a file without certificates, which it names."""
         self.assertRaises(TargetError, serverName, "a..b")
-        missing = self.mktemp()
+        missing, pipe = self.mktemp(), self.mktemp()
+        os.mkfifo(pipe)
         for path, message in (
             (missing, "No such file"),
+            (pipe, "not a regular file"),
+            ("/dev/zero", "not a regular file"),
             (self.file(b"nothing"), "no certificates in PEM"),
             (self.file(b"x-----END CERTIFICATE-----"), "no certificates in PEM"),
         ):
