@@ -60,6 +60,19 @@ def closeAtOnce(opened: list[OpenListener], first: int = 0) -> None:
         port.connectionLost(Failure(ConnectionDone()))
 
 
+def openStatus(machine: Platform, reactor: Any, listener: Listener, site: Any) -> OpenListener:
+    """
+    Open a status listener, which accepts a few connections at a time.
+
+    :param site: answers its requests.
+    """
+    port = machine.openStream(reactor, listener, site)
+    opened = OpenListener(listener, port, placeOf(listener, port))
+    guardAccepting(port, reactor, opened.name)
+    acceptOnlyWithRoom(port, lambda: ACCEPTED_PER_TURN)
+    return opened
+
+
 class ListenerOpener:
     """
     Opens the listeners of a server.
@@ -163,11 +176,7 @@ class ListenerOpener:
     def _listen(self, listener: Listener) -> OpenListener:
         if listener.service == "status" and self._makeSite is not None:
             site = self._builder.buildSite(listener, self._makeSite())
-            port = self._machine.openStream(self._reactor, listener, site)
-            opened = OpenListener(listener, port, placeOf(listener, port))
-            guardAccepting(port, self._reactor, opened.name)
-            acceptOnlyWithRoom(port, lambda: ACCEPTED_PER_TURN)
-            return opened
+            return openStatus(self._machine, self._reactor, listener, site)
         runtime = self._builder.build(listener)
         if listener.carrier == "udp":
             port = self._machine.openDatagrams(self._reactor, listener, runtime.service)

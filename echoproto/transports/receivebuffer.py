@@ -13,8 +13,6 @@ from fcntl import ioctl
 from socket import SO_RCVBUF, SOL_SOCKET, socket
 from struct import Struct
 
-from echoproto.units import SECOND
-
 #: Bytes that are requested; the kernel grants ``net.core.rmem_max`` at most, root as many.
 RECEIVE_BUFFER = 4 << 20
 
@@ -57,4 +55,4 @@ def waitedTime(receiver: socket) -> int:
         return 0
     arrivedAt, fraction = _TIMESPEC.unpack(stamp)
     # The kernel has wall clock time only; if that was set back meanwhile the time is unknown.
-    return int(max(time.time_ns() - arrivedAt * SECOND - fraction, 0))
+    return int(max(time.time_ns() - arrivedAt * 10**9 - fraction, 0))

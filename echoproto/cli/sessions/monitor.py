@@ -22,16 +22,14 @@ from echoproto.monitor.settings import loadSettings, summaryOf
 from echoproto.monitor.web import monitorSite
 from echoproto.processes.resources import descriptorLimit, raiseDescriptorLimit
 from echoproto.reactors import install
-from echoproto.server.acceptguard import guardAccepting
-from echoproto.server.config.listener import Listener, listenerName
+from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS
 from echoproto.server.config.status import statusListener
 from echoproto.server.notifier import Notifier, Watchdog
-from echoproto.server.ports import LISTEN_ERRORS, Platform, explainListenError, placeOf
+from echoproto.server.opener import OpenListener, openStatus
+from echoproto.server.ports import LISTEN_ERRORS, Platform, explainListenError
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals
-from echoproto.server.sockets import acceptOnlyWithRoom
-from echoproto.status.state import ACCEPTED_PER_TURN
 from echoproto.untrusted import escaped
 
 
@@ -94,7 +92,7 @@ class MonitorProgram(Service):
         self._machine = machine if machine is not None else Platform()
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
         self._watchdog = Watchdog(reactor, self._notifier)
-        self._port: Any = None  # an IListeningPort, once it is open
+        self._status: OpenListener
 
     def privilegedStartService(self) -> None:
         """
@@ -104,12 +102,9 @@ class MonitorProgram(Service):
         """
         self._machine.postponeStop(self._reactor)
         try:
-            self._port = self._machine.openStream(self._reactor, self._listener, self._site)
+            self._status = openStatus(self._machine, self._reactor, self._listener, self._site)
         except LISTEN_ERRORS as error:
             raise StartupError(explainListenError(self._listener, error)) from error
-        self._place = placeOf(self._listener, self._port)
-        guardAccepting(self._port, self._reactor, listenerName("status", self._place))
-        acceptOnlyWithRoom(self._port, lambda: ACCEPTED_PER_TURN)
 
     def startService(self) -> None:
         """Begin to probe."""
@@ -122,7 +117,7 @@ class MonitorProgram(Service):
         self._reactor.callWhenRunning(self._announce)
 
     def _announce(self) -> None:
-        self._log.info("status is listening on {place}", place=self._place)
+        self._log.info("status is listening on {place}", place=self._status.place)
         self._notifier.ready("probing")
 
     def _reload(self) -> None:
@@ -139,4 +134,5 @@ class MonitorProgram(Service):
         self._watchdog.stop()
         self._monitor.stopService()
         self._notifier.close()
-        return maybeDeferred(self._port.stopListening)
+        port: Any = self._status.port  # whose stopListening may return None
+        return maybeDeferred(port.stopListening)
