@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.monitor import probedtarget
 from echoproto.units import SECOND
-from tests.measure.ping.test_pinger import FakeChannel, Target
+from tests.measure.fakes import FakeChannel, Target
 
 
 class EchoChannel(FakeChannel):
@@ -44,13 +44,10 @@ class EchoTarget(Target):
         self.host = ResolvedHost(())
         self.answers = True
 
-    def open(self, receiver: Any) -> Deferred[Any]:
-        if self.instead:
-            return self.instead.pop(0)
+    def makeChannel(self, receiver: Any) -> FakeChannel:
         if len(self.channels) > 100:
             del self.channels[:]
-        self.channels.append(EchoChannel(self, receiver))
-        return succeed(self.channels[-1])
+        return EchoChannel(self, receiver)
 
     @property
     def channel(self) -> Any:

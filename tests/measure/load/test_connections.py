@@ -21,31 +21,7 @@ from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.loops import ClosedLoop, OpenLoop
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
-
-
-class FakeChannel:
-    """Records the messages that are sent."""
-
-    closed = aborted = False
-
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-        self.send = self.sent.append
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        self.producer = producer
-
-    def unregisterProducer(self) -> None:
-        self.producer = None
-
-    def dropped(self) -> int:
-        return 3
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = self.aborted = True
+from tests.measure.fakes import FakeChannel
 
 
 class ConnectionTestCase(SynchronousTestCase):
@@ -56,6 +32,7 @@ class ConnectionTestCase(SynchronousTestCase):
         self.warnings: list[str] = []
         self.ended: list[Any] = []
         self.channel: Any = FakeChannel()
+        self.channel.drops = 3
 
     @property
     def counts(self) -> IntervalCounts:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -21,76 +21,47 @@ from echoproto.measure.load.pool import RECONNECT_DELAY
 from echoproto.measure.load.schedule import fixed
 from echoproto.measure.load.start import TOO_LATE
 from echoproto.units import SECOND
-
-MS = SECOND // 1000
+from tests.measure.fakes import MS, FakeChannel, Target
 
 MESSAGES = [b"one", b"two2", b"three"]
 
 
-class FakeChannel:
+class AnsweredChannel(FakeChannel):
     """A connection whose messages are answered by the test."""
 
     connectTime = MS
-    drops = 0
 
     def __init__(self, receiver: Any) -> None:
+        super().__init__()
         self.receiver = receiver
-        self.sent: list[bytes] = []
-        self.closed = self.aborted = False
-
-    def send(self, message: bytes) -> None:
-        self.sent.append(message)
 
     def answer(self, count: int = 1) -> None:
         for _ in range(count):
             self.receiver.replyReceived(self.sent.pop(0))
 
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        self.producer = producer
 
-    def unregisterProducer(self) -> None:
-        """See ``registerProducer``."""
+class LoadTarget(Target):
+    """Opens channels, or refuses."""
 
-    def dropped(self) -> int:
-        return self.drops
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = self.aborted = True
-
-
-class Target:
-    """Opens channels, or fires Deferreds that a test has provided."""
-
-    name = "tcp://lab1:7"
-
-    def __init__(self) -> None:
-        self.ordered = True
-        self.channels: list[FakeChannel] = []
-        self.instead: list[Deferred[Any]] = []
-        self.refuses = False
+    refuses = False
 
     def open(self, receiver: Any) -> Deferred[Any]:
-        if self.refuses:
-            return fail(ConnectionRefusedError())
-        if self.instead:
-            return self.instead.pop(0)
-        self.channels.append(FakeChannel(receiver))
-        return succeed(self.channels[-1])
+        return fail(ConnectionRefusedError()) if self.refuses else super().open(receiver)
+
+    def makeChannel(self, receiver: Any) -> FakeChannel:
+        return AnsweredChannel(receiver)
 
 
 class LoadTestCase(SynchronousTestCase):
     def begin(
         self,
-        target: Target | None = None,
+        target: LoadTarget | None = None,
         tell: Callable[..., None] = lambda *second: None,
         messages: Iterator[bytes] | None = None,
         **plan: Any,
     ) -> LoadGenerator:
         self.clock = Clock()
-        self.target = target if target is not None else Target()
+        self.target = target if target is not None else LoadTarget()
         self.spent = self.waited = 0
         loading = LoadGenerator(
             self.target,
@@ -356,7 +327,7 @@ class OpenTests(LoadTestCase):
 class TimeoutTests(LoadTestCase):
     def test_reconnected(self) -> None:
         """A lost connection is retried until it succeeds."""
-        target = Target()
+        target = LoadTarget()
         loading = self.begin(target, connections=1, duration=3 * SECOND)
         target.instead = [fail(ConnectionRefusedError()) for _ in range(3)]
         target.channels[0].receiver.connectionLost("lost")
@@ -399,7 +370,7 @@ class TimeoutTests(LoadTestCase):
 
     def test_replacedInTime(self) -> None:
         """A load without a duration ends if no connection can be made any more."""
-        target = Target()
+        target = LoadTarget()
         loading = self.begin(target, connections=1, duration=None, count=9, timeout=SECOND)
         target.refuses = True
         target.channels[0].receiver.connectionLost("lost")
@@ -439,7 +410,7 @@ class TimeoutTests(LoadTestCase):
 
     def test_tooLate(self) -> None:
         """A connection attempt fails after the timeout, with a reason."""
-        target = Target()
+        target = LoadTarget()
         target.instead = [Deferred()]
         loading = self.begin(target, connections=1, timeout=SECOND // 2)
         self.clock.advance(0.5)
@@ -449,9 +420,9 @@ class TimeoutTests(LoadTestCase):
 
 class DatagramTests(LoadTestCase):
     def datagrams(self, **plan: Any) -> LoadGenerator:
-        target = Target()
+        target = LoadTarget()
         target.ordered = False
-        self.patch(FakeChannel, "connectTime", None)
+        self.patch(AnsweredChannel, "connectTime", None)
         return self.begin(
             target, messages=numberedDatagrams(b"mine", MESSAGES), timeout=SECOND, **plan
         )
@@ -563,7 +534,7 @@ class ConnectionTests(LoadTestCase):
 
     def test_some(self) -> None:
         """When all attempts are over, the load begins with the connections that succeeded."""
-        target = Target()
+        target = LoadTarget()
         slow: Deferred[Any] = Deferred()
         target.instead = [slow]
         loading = self.begin(target, connections=2, timeout=SECOND)
@@ -575,20 +546,20 @@ class ConnectionTests(LoadTestCase):
 
     def test_refused(self) -> None:
         """The load fails if no connection can be made."""
-        target = Target()
+        target = LoadTarget()
         target.instead = [fail(ConnectionRefusedError()), fail(ConnectionRefusedError())]
         loading = self.begin(target, connections=2)
         self.failureResultOf(loading.result, ConnectionRefusedError)
 
     def test_stoppedEarly(self) -> None:
         """If it is stopped while connecting, it ends, and a connection made later is closed."""
-        target = Target()
+        target = LoadTarget()
         slow: Deferred[Any] = Deferred()
         slow.cancel = lambda: None  # type: ignore[method-assign]
         target.instead = [slow]
         loading = self.begin(target, connections=1)
         loading.stop()
-        channel = FakeChannel(None)
+        channel = AnsweredChannel(None)
         slow.callback(channel)
         self.assertTrue(channel.closed)
         result = self.ended(loading)
@@ -598,7 +569,7 @@ class ConnectionTests(LoadTestCase):
 class ConnectionCountTests(LoadTestCase):
     def test_lostBefore(self) -> None:
         """A connection lost while others are being made does not end the load."""
-        target = Target()
+        target = LoadTarget()
         slow: Deferred[Any] = Deferred()
         target.instead = [slow]
         loading = self.begin(target, connections=2, duration=SECOND)
@@ -609,7 +580,7 @@ class ConnectionCountTests(LoadTestCase):
 
     def test_counts(self) -> None:
         """Opened, failed and lost connections are counted; with the last two it is not complete."""
-        target = Target()
+        target = LoadTarget()
         slow: Deferred[Any] = Deferred()
         target.instead = [slow]
         loading = self.begin(target, connections=2, duration=SECOND)
@@ -660,7 +631,7 @@ class StartTimeTests(LoadTestCase):
 
     def test_lostBefore(self) -> None:
         """While it waits for its time, lost connections and failed attempts are repeated."""
-        target = Target()
+        target = LoadTarget()
         target.instead = [fail(ConnectionRefusedError())]
         self.begin(target, connections=2, beginAt=2 * SECOND)
         target.channels[0].receiver.connectionLost("gone")

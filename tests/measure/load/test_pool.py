@@ -10,17 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.errors import ConnectionClosed
 from echoproto.measure.load.pool import RECONNECT_DELAY, TIMEOUT_CHECKS, ConnectionPool
 from echoproto.units import SECOND
+from tests.measure.fakes import FakeChannel
 
 TIMEOUT = SECOND
-
-
-class FakeChannel:
-    connectTime: int | None = 5
-
-    closed = False
-
-    def close(self) -> None:
-        self.closed = True
 
 
 class FakeConnection:
@@ -80,7 +72,9 @@ class PoolTests(SynchronousTestCase):
         connections = self.opened(2)
         self.assertEqual((self.attempts, self.pool.pending), (connections, 0))
         self.assertEqual((self.pool.connected, self.pool.failures), (2, 0))
-        self.assertEqual((self.pool.connecting.count, self.pool.connecting.maximum), (2, 5))
+        self.assertEqual(
+            (self.pool.connecting.count, self.pool.connecting.maximum), (2, FakeChannel.connectTime)
+        )
 
     def test_datagrams(self) -> None:
         """A UDP port has no connect time."""

@@ -9,11 +9,12 @@ from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.pool import RECONNECT_DELAY
 from echoproto.measure.load.schedule import fixed
 from echoproto.units import SECOND
-from tests.measure.load.test_generator import MS, LoadTestCase, Target
+from tests.measure.fakes import MS
+from tests.measure.load.test_generator import LoadTarget, LoadTestCase
 
 
 class RenewedConnectionTests(LoadTestCase):
-    def renewed(self, target: Target | None = None, **plan: Any) -> LoadGenerator:
+    def renewed(self, target: LoadTarget | None = None, **plan: Any) -> LoadGenerator:
         return self.begin(target, connections=1, reconnect=True, **plan)
 
     @property
@@ -34,7 +35,7 @@ class RenewedConnectionTests(LoadTestCase):
 
     def test_openLoop(self) -> None:
         """The time to connect is part of the response time, and not of the service time."""
-        target = Target()
+        target = LoadTarget()
         loading = self.renewed(target, times=fixed(1000), rate=1000.0, duration=3 * MS // 2)
         self.last.answer()
         slow: Deferred[Any] = Deferred()
@@ -42,7 +43,7 @@ class RenewedConnectionTests(LoadTestCase):
         self.clock.advance(0.001)
         receiver = self.target.channels[0].receiver
         self.clock.advance(0.004)
-        again: Any = Target().open(receiver).result
+        again: Any = LoadTarget().open(receiver).result
         slow.callback(again)
         self.clock.advance(0.001)
         again.answer()
@@ -67,7 +68,7 @@ class RenewedConnectionTests(LoadTestCase):
 
     def test_refused(self) -> None:
         """After a failed connection the next message follows a pause; the failed one is lost."""
-        target = Target()
+        target = LoadTarget()
         loading = self.renewed(target, duration=None, count=3)
         target.refuses = True
         self.last.answer()
@@ -107,9 +108,9 @@ class RenewedConnectionTests(LoadTestCase):
 
     def test_stoppedMeanwhile(self) -> None:
         """A connection that is made after the end is closed."""
-        target = Target()
+        target = LoadTarget()
         loading = self.renewed(target)
-        late = Target()
+        late = LoadTarget()
         target.instead = [Deferred(lambda slow: slow.callback(late.open(None).result))]
         self.last.answer()
         loading.stop()

@@ -10,7 +10,7 @@ from echoproto.errors import ConnectionClosed
 from echoproto.measure.ping import channel as ping
 from echoproto.measure.ping.channel import PingChannel
 from echoproto.units import SECOND
-from tests.measure.ping.test_pinger import FakeChannel, Target
+from tests.measure.fakes import FakeChannel, Target
 
 
 class PingChannelTests(SynchronousTestCase):

@@ -6,7 +6,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from echoproto.client.targets.interfaces import IChannel, IReplyReceiver, ITarget
@@ -19,70 +18,9 @@ from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.plan import PingPlan
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.units import SECOND
+from tests.measure.fakes import FakeChannel, Target
 
 MS = SECOND // 1000
-
-
-@implementer(IChannel)
-class FakeChannel:
-    """Records the probes; a test answers them."""
-
-    connectionless = False
-    wait = drops = 0
-    connectTime: int | None = 3 * MS
-    handshakeTime: int | None = None
-
-    producer: Any = None
-
-    def __init__(self, ordered: bool) -> None:
-        self.ordered = ordered
-        self.sent: list[bytes] = []
-        self.closed = self.aborted = False
-        self.error: Exception | None = None
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        self.producer = producer
-
-    def unregisterProducer(self) -> None:
-        self.producer = None
-
-    def send(self, probe: bytes) -> None:
-        if self.error is not None:
-            raise self.error
-        self.sent.append(probe)
-
-    def waited(self) -> int:
-        return self.wait
-
-    def dropped(self) -> int:
-        return self.drops
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = self.aborted = True
-
-
-@implementer(ITarget)
-class Target:
-    """Opens channels, or returns prepared results."""
-
-    name, address, size = "tcp://lab1:7", "192.0.2.1", 32
-
-    def __init__(self, ordered: bool = True) -> None:
-        self.ordered = ordered
-        self.channels: list[FakeChannel] = []
-        self.receiver: Any = None
-        #: What ``open`` returns the next times, before it opens.
-        self.instead: list[Deferred[Any]] = []
-
-    def open(self, receiver: Any) -> Deferred[Any]:
-        self.receiver = receiver
-        if self.instead:
-            return self.instead.pop(0)
-        self.channels.append(FakeChannel(self.ordered))
-        return succeed(self.channels[-1])
 
 
 class PingerTests(SynchronousTestCase):

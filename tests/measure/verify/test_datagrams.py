@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -13,51 +12,24 @@ from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.pattern import PatternStream
 from echoproto.measure.verify.verifier import MAX_KEPT_FAULTS, STOPPED, VerifyResult
 from echoproto.units import SECOND
+from tests.measure.fakes import FakeChannel, Target
 
 SIZE = 64
 TIMEOUT = 2 * SECOND
 
 
-class FakePort:
-    """A channel whose datagrams a test answers."""
-
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-        self.problem: OSError | None = None
-        self.closed = False
-
-    def send(self, datagram: bytes) -> None:
-        if self.problem is not None:
-            raise self.problem
-        self.sent.append(datagram)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class PortTarget:
-    """Opens one channel."""
-
-    name = "udp://lab1:7"
-    size = SIZE
-
-    def __init__(self) -> None:
-        self.port = FakePort()
-        self.opening: Deferred[Any] = succeed(self.port)
-
-    def open(self, receiver: Any) -> Deferred[Any]:
-        return self.opening
-
-
 class DatagramVerifierTests(SynchronousTestCase):
-    def begin(self, count: int | None = 4, target: PortTarget | None = None) -> DatagramVerifier:
+    def begin(self, count: int | None = 4, error: OSError | None = None) -> DatagramVerifier:
         """Start to send so many datagrams, 100 each second."""
         self.clock = Clock()
-        self.target = target or PortTarget()
-        self.port = self.target.port
+        target = Target(ordered=False)
+        target.name, target.size = "udp://lab1:7", SIZE
+        self.port = FakeChannel(ordered=False)
+        self.port.error = error
+        target.instead = [succeed(self.port)]
         self.found: list[Fault] = []
         verifier = DatagramVerifier(
-            self.target,
+            target,
             self.clock,
             lambda: round(self.clock.seconds() * SECOND),
             PatternStream(7),
@@ -191,9 +163,7 @@ class DatagramVerifierTests(SynchronousTestCase):
 
     def test_unsent(self) -> None:
         """A datagram that cannot be sent is lost."""
-        target = PortTarget()
-        target.port.problem = OSError(90, "too long")
-        verifier = self.begin(1, target)
+        verifier = self.begin(1, OSError(90, "too long"))
         self.assertEqual(self.counts(verifier), {"lost": 1})
 
     def test_pause(self) -> None:

@@ -17,31 +17,27 @@ from echoproto.measure.verify.streams import (
 )
 from echoproto.measure.verify.verifier import STOPPED
 from echoproto.units import SECOND
+from tests.measure.fakes import FakeChannel
 
 #: How long silence may last.
 PATIENCE = 2 * SECOND
 
 
-class FakeChannel:
+class EchoChannel(FakeChannel):
     """An echo that is advanced by a test, and may damage the data."""
 
     def __init__(self, canFinish: bool = True) -> None:
-        self.sent = bytearray()
+        super().__init__()
+        self.data = bytearray()
         self.canFinish = canFinish
-        self.finished = self.closed = self.aborted = False
+        self.finished = False
 
-    def send(self, data: bytes) -> None:
-        self.sent += data
+    def send(self, message: bytes) -> None:
+        self.data += message
 
     def loseWriteConnection(self) -> bool:
         self.finished = True
         return self.canFinish
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = self.aborted = True
 
 
 class Target:
@@ -50,7 +46,7 @@ class Target:
     name = "tcp://lab1:7"
 
     def __init__(self, canFinish: bool = True) -> None:
-        self.channel = FakeChannel(canFinish)
+        self.channel = EchoChannel(canFinish)
         self.opening: Deferred[Any] = succeed(self.channel)
 
     def open(self, receiver: Any) -> Deferred[Any]:
@@ -83,8 +79,8 @@ class StreamVerifierTests(SynchronousTestCase):
     ) -> None:
         """Echo until no data is left; then, after a half-close, the server's FIN follows."""
         channel = self.target.channel
-        while channel.sent and not channel.closed:
-            data, channel.sent = bytes(channel.sent), bytearray()
+        while channel.data and not channel.closed:
+            data, channel.data = bytes(channel.data), bytearray()
             verifying.replyReceived(harm(data))
         if channel.finished and channel.canFinish:
             verifying.connectionLost("the server closed the connection")
@@ -106,11 +102,11 @@ class StreamVerifierTests(SynchronousTestCase):
     def test_window(self) -> None:
         """No more than a window is under way, whatever the server does."""
         verifying = self.begin(None)
-        self.assertEqual(len(self.target.channel.sent), WINDOW_SIZE)
-        verifying.replyReceived(bytes(self.target.channel.sent[: WRITE_SIZE - 1]))
-        self.assertEqual(len(self.target.channel.sent), WINDOW_SIZE)
-        verifying.replyReceived(bytes(self.target.channel.sent[WRITE_SIZE - 1 : WRITE_SIZE]))
-        self.assertEqual(len(self.target.channel.sent), WINDOW_SIZE + WRITE_SIZE)
+        self.assertEqual(len(self.target.channel.data), WINDOW_SIZE)
+        verifying.replyReceived(bytes(self.target.channel.data[: WRITE_SIZE - 1]))
+        self.assertEqual(len(self.target.channel.data), WINDOW_SIZE)
+        verifying.replyReceived(bytes(self.target.channel.data[WRITE_SIZE - 1 : WRITE_SIZE]))
+        self.assertEqual(len(self.target.channel.data), WINDOW_SIZE + WRITE_SIZE)
 
     def test_noHalfClose(self) -> None:
         """Without half-close, the last byte ends it."""
@@ -124,9 +120,9 @@ class StreamVerifierTests(SynchronousTestCase):
     def test_noHalfCloseInPieces(self) -> None:
         """Without half-close, it waits for the last byte."""
         verifying = self.begin(WINDOW_SIZE, Target(canFinish=False))
-        verifying.replyReceived(bytes(self.target.channel.sent[:-1]))
+        verifying.replyReceived(bytes(self.target.channel.data[:-1]))
         self.assertNoResult(verifying.result)
-        verifying.replyReceived(bytes(self.target.channel.sent[-1:]))
+        verifying.replyReceived(bytes(self.target.channel.data[-1:]))
         self.successResultOf(verifying.result)
 
     def test_harmed(self) -> None:
@@ -147,7 +143,7 @@ class StreamVerifierTests(SynchronousTestCase):
     def test_cut(self) -> None:
         """If the server closes too early, the stream is cut, with a reason."""
         verifying = self.begin()
-        verifying.replyReceived(bytes(self.target.channel.sent[:1000]))
+        verifying.replyReceived(bytes(self.target.channel.data[:1000]))
         verifying.connectionLost("connection lost")
         result = self.successResultOf(verifying.result)
         self.assertEqual(self.told, [Fault(FaultKind.CUT, 1000, WINDOW_SIZE - 1000)])
@@ -175,7 +171,7 @@ class StreamVerifierTests(SynchronousTestCase):
         """If no data is received within the timeout, the verification ends."""
         verifying = self.begin()
         self.clock.pump([0.5] * 3)
-        verifying.replyReceived(bytes(self.target.channel.sent[:1000]))
+        verifying.replyReceived(bytes(self.target.channel.data[:1000]))
         self.clock.pump([0.5] * 3)
         self.assertNoResult(verifying.result)
         self.clock.advance(0.5)

@@ -10,25 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.verifier import MAX_KEPT_FAULTS, STOPPED, Verifier, VerifyResult
 from echoproto.units import SECOND
-
-
-class ClosableChannel:
-    closed = False
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class OpeningTarget:
-    """Opens a channel when a test says so."""
-
-    name = "tcp://lab1:7"
-
-    def __init__(self, opening: Deferred[Any]) -> None:
-        self.opening = opening
-
-    def open(self, receiver: Any) -> Deferred[Any]:
-        return self.opening
+from tests.measure.fakes import FakeChannel, Target
 
 
 class TickingVerifier(Verifier):
@@ -55,9 +37,9 @@ class VerifierTests(SynchronousTestCase):
     def begin(self, opening: Deferred[Any]) -> TickingVerifier:
         self.clock = Clock()
         self.found: list[Fault] = []
-        verifier = TickingVerifier(
-            OpeningTarget(opening), self.clock, lambda: 0, SECOND, self.found.append
-        )
+        target = Target()
+        target.instead = [opening]
+        verifier = TickingVerifier(target, self.clock, lambda: 0, SECOND, self.found.append)
         verifier.start()
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
         self.addCleanup(verifier.stop)
@@ -65,7 +47,7 @@ class VerifierTests(SynchronousTestCase):
 
     def test_faults(self) -> None:
         """All faults are counted and reported; the first ones are kept."""
-        channel = ClosableChannel()
+        channel = FakeChannel()
         verifier = self.begin(succeed(channel))
         # An expired deadline takes one more turn.
         self.clock.pump([1, 0] * (MAX_KEPT_FAULTS + 1))
@@ -77,7 +59,7 @@ class VerifierTests(SynchronousTestCase):
 
     def test_result(self) -> None:
         """It has the seed, the bytes and their rate."""
-        verifier = self.begin(succeed(ClosableChannel()))
+        verifier = self.begin(succeed(FakeChannel()))
         self.assertEqual(verifier.snapshot().rate, 0)
         self.clock.pump([1, 0, 1, 0])
         result = verifier.snapshot("why")
@@ -91,7 +73,7 @@ class VerifierTests(SynchronousTestCase):
 
     def test_stopped(self) -> None:
         """Cancelled or stopped it fires once with the figures so far, connected or not."""
-        for opening in (succeed(ClosableChannel()), Deferred()):
+        for opening in (succeed(FakeChannel()), Deferred()):
             verifier = self.begin(opening)
             verifier.result.cancel()
             verifier.stop()
