@@ -42,8 +42,8 @@ def _replies(kind: OutcomeKind) -> Callable[[Prober], float]:
 
 _PREFIX = "echoproto_monitor_"
 
-#: Targets whose lines are made in one turn of the event loop, which takes some 2 ms.
-TARGETS_PER_TURN = 20
+#: Targets whose lines are made in one part of the page, which takes some 2 ms.
+TARGETS_PER_PART = 20
 
 _TARGETS = (
     _TargetFamily(
@@ -126,10 +126,10 @@ def monitorMetrics(
         family: [familyText(_PREFIX + family.name, family.kind, family.text, []).encode()]
         for family in families
     }
-    for first in range(0, len(probers), TARGETS_PER_TURN):
+    for first in range(0, len(probers), TARGETS_PER_PART):
         sources = [
             (LabelText(dict(prober.settings.key)), prober)
-            for prober in probers[first : first + TARGETS_PER_TURN]
+            for prober in probers[first : first + TARGETS_PER_PART]
         ]
         for family, found in parts.items():
             found.append(_targetsText(family, sources).encode())

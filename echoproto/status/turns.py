@@ -4,6 +4,7 @@ Long texts, made in many short turns of the event loop so that they delay nothin
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator
+
+#: Seconds of processor time of a turn, after which it is over with the part that is being made.
+TURN_TIME = 0.008
 
 #: Requests that may wait for one text: all of them are then sent it at once.
 MAX_WAITING = 16
@@ -25,14 +29,27 @@ class GradualText:
     A text that is made on request, once for all who wait for it.
 
     :param clock: calls later.
-    :param make: makes the parts of the text, each in a turn of its own; they may be empty.
+    :param make: makes the parts of the text, each in a short time; they may be empty.
+    :param used: the processor time that this thread has used, in seconds.
     """
 
-    def __init__(self, clock: IReactorTime, make: Callable[[], Iterator[bytes]]) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        make: Callable[[], Iterator[bytes]],
+        used: Callable[[], float] = time.thread_time,
+    ) -> None:
         self._make = make
-        # By default it makes parts for 10 ms in a turn.
-        self._cooperator = Cooperator(lambda: lambda: True, partial(clock.callLater, 0))
+        self._used = used
+        self._cooperator = Cooperator(self._newTurn, partial(clock.callLater, 0))
         self._waiting: list[Deferred[bytes]] = []
+
+    def _newTurn(self) -> Callable[[], bool]:
+        """Begin a turn; returns whether it is over."""
+        # Not the time of the wall clock: on a busy machine a turn would have one part only, and
+        # the text would take too many turns.
+        end = self._used() + TURN_TIME
+        return lambda: self._used() >= end
 
     def request(self) -> Deferred[bytes]:
         """

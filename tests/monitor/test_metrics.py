@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.monitor.counters import TargetCounters
-from echoproto.monitor.metrics import TARGETS_PER_TURN, Reload, monitorMetrics
+from echoproto.monitor.metrics import TARGETS_PER_PART, Reload, monitorMetrics
 from echoproto.monitor.prober import Prober
 from echoproto.status.histogram import Histogram
 from echoproto.units import SECOND
@@ -52,7 +52,7 @@ class MetricsTests(SynchronousTestCase):
     def test_turns(self) -> None:
         """The lines of a target are made at one time, and those of many targets at several."""
         histogram = Histogram((1.0,))
-        count = 2 * TARGETS_PER_TURN + 1
+        count = 2 * TARGETS_PER_PART + 1
         probers = [
             Prober(
                 Clock(),
@@ -74,7 +74,7 @@ class MetricsTests(SynchronousTestCase):
             name: [float(line.split()[1]) for line in lines if line.startswith(f"{name}{{")]
             for name in ("echoproto_monitor_sent_total", "echoproto_monitor_lost_total")
         }
-        turns = [0.0] * TARGETS_PER_TURN + [1.0] * TARGETS_PER_TURN + [2.0]
+        turns = [0.0] * TARGETS_PER_PART + [1.0] * TARGETS_PER_PART + [2.0]
         self.assertEqual([*values.values()], [turns, turns])
 
     def test_values(self) -> None:

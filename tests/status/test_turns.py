@@ -6,7 +6,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.status.turns import MAX_WAITING, GradualText, TooManyRequests
+from echoproto.status.turns import MAX_WAITING, TURN_TIME, GradualText, TooManyRequests
 
 
 class Turns(Clock):
@@ -22,27 +22,30 @@ class GradualTextTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Turns()
         self.made: list[bytes] = []
-        self.text = GradualText(self.clock, self.make)
+        self.used = 0.0
+        self.text = GradualText(self.clock, self.make, lambda: self.used)
 
     def make(self) -> Iterator[bytes]:
         for part in (b"a", b"", b"b"):
             self.made.append(part)
+            self.used += 0.6 * TURN_TIME
             yield part
 
     def test_turns(self) -> None:
-        """Each part is made in a turn of its own."""
+        """A turn is over when it has taken its time."""
         making = self.text.request()
         counts = []
         while self.clock.calls:
             self.clock.turn()
             counts.append(len(self.made))
-        self.assertEqual(counts, [1, 2, 3, 3])
+        self.assertEqual(counts, [2, 3])
         self.assertEqual(self.successResultOf(making), b"ab")
 
     def test_shared(self) -> None:
         """It is made once for all who request it meanwhile, and anew for the next."""
         first = self.text.request()
         self.clock.turn()
+        self.assertEqual(len(self.made), 2)
         left, second = self.text.request(), self.text.request()
         left.cancel()
         self.failureResultOf(left, CancelledError)
