@@ -19,9 +19,9 @@ from echoproto.cli.main import COMMANDS, echoprotoCommand, importCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.report.schema import DOCUMENTS, jsonSchema
+from echoproto.server.commandline.options import Options
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.metrics import WorkerCounts, exposition
-from echoproto.server.options import Options
 from echoproto.status.histogram import Histogram
 
 #: The page, the name and the summary of the manual page of each command.

@@ -19,7 +19,7 @@ from echoproto.cli.main import COMMANDS, importCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.conformance.suite import CHECKS
 from echoproto.monitor.values import PARSERS
-from echoproto.server.options import Options
+from echoproto.server.commandline.options import Options
 from tests.hostile.figures import ATTACKS
 from tests.loopback.program import ROOT
 from tests.monitor.test_metrics import monitorPage

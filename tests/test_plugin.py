@@ -11,7 +11,7 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
-from echoproto.server import options
+from echoproto.server.commandline import options
 
 ROOT = Path(__file__).resolve().parent.parent
 

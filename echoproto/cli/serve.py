@@ -19,9 +19,9 @@ from echoproto.errors import StartupError
 from echoproto.processes.resources import processorLimit
 from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService
+from echoproto.server.commandline.options import Options
+from echoproto.server.commandline.parameter import Parameter
 from echoproto.server.config.settings import Settings
-from echoproto.server.options import Options
-from echoproto.server.parameter import Parameter
 from echoproto.server.privileges import identityFromText
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import ignoreRotation, resetSignals

@@ -21,8 +21,10 @@ from zope.interface import implementer
 
 from echoproto.errors import StartupError
 from echoproto.processes.orphans import reapOrphans
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.settings import Settings
-from echoproto.server.listenerservice import ListenerService
+from echoproto.server.listeners.listenerservice import ListenerService
+from echoproto.server.listeners.ports import Platform
 from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.monitoring.logerrors import LogErrors
@@ -30,16 +32,14 @@ from echoproto.server.monitoring.totals import logStreamTotals
 from echoproto.server.notifier import Notifier, Watchdog
 from echoproto.server.pause import Pause
 from echoproto.server.periodic import PeriodicService
-from echoproto.server.ports import Platform
 from echoproto.server.privileges import Identity
 from echoproto.server.signals import STOP_SIGNALS
-from echoproto.server.tlsfiles import TLSFiles
 from echoproto.status.looplag import LoopLag
 from echoproto.status.state import IState
 
 if TYPE_CHECKING:
     # Its imports are needed only where one is started.
-    from echoproto.server.certificatereader import CertificateReader
+    from echoproto.server.certificates.certificatereader import CertificateReader
 
 #: Seconds between two looks for orphans as process 1: a zombie is harmless, many are not.
 REAP_INTERVAL = 1.0
@@ -138,7 +138,7 @@ class EchoprotoService(Service):
             self._reader = None
 
     def startService(self) -> None:
-        """Start; see :class:`~echoproto.server.listenerservice.ListenerService`."""
+        """Start; see :class:`~echoproto.server.listeners.listenerservice.ListenerService`."""
         Service.startService(self)
         self._isStopping = False
         self.listeners.startService()

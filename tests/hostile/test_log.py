@@ -19,7 +19,10 @@ from tests.hostile.figures import Figures
 from tests.loopback.program import Program, connected, datagramSocket, readToEnd
 
 #: A forged log line.
-FORGED = b"2026-01-01T00:00:00+0000 [echoproto.server.builder#info] echo from 192.0.2.1 finished"
+FORGED = (
+    b"2026-01-01T00:00:00+0000 [echoproto.server.listeners.builder#info] "
+    b"echo from 192.0.2.1 finished"
+)
 
 #: Greetings, longer than the server's, so that they are answered over UDP too.
 GREETINGS = {

@@ -15,8 +15,8 @@ from echoproto import connectEcho, connectEchoDatagram, greet
 from echoproto.errors import ConnectionClosed
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.listenerservice import ListenerService
-from echoproto.server.sockets import boundSocket
+from echoproto.server.listeners.listenerservice import ListenerService
+from echoproto.server.listeners.sockets import boundSocket
 from tests.contract import echo, greeting
 
 

@@ -23,7 +23,7 @@ from urllib.request import urlopen
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.sockets import pickPort
+from echoproto.server.listeners.sockets import pickPort
 from tests.certificates import authority, issued
 from tests.loopback.program import (
     PATIENCE,

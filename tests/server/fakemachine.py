@@ -15,7 +15,7 @@ from zope.interface.verify import verifyClass
 
 from echoproto.processes.resources import Limit
 from echoproto.server.config.listener import Listener
-from echoproto.server.ports import Platform
+from echoproto.server.listeners.ports import Platform
 
 
 def failed(number: int) -> OSError:

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.listenerservice import ListenerService
+from echoproto.server.listeners.listenerservice import ListenerService
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 from tests.server.fakemachine import FakeMachine

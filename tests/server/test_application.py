@@ -16,14 +16,14 @@ from zope.interface.verify import verifyObject
 from echoproto.errors import StartupError
 from echoproto.server import application
 from echoproto.server.application import REAP_INTERVAL, EchoprotoService
-from echoproto.server.certificatereader import CertificateReader
+from echoproto.server.certificates.certificatereader import CertificateReader
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import Layers
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.notifier import Notifier
-from echoproto.server.tlsfiles import TLSFiles
 from echoproto.status.state import IState
 from echoproto.testing import RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS

@@ -25,9 +25,9 @@ from echoproto.reactors import install
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS
 from echoproto.server.config.status import statusListener
+from echoproto.server.listeners.opener import OpenListener, openStatus
+from echoproto.server.listeners.ports import LISTEN_ERRORS, Platform, explainListenError
 from echoproto.server.notifier import Notifier, Watchdog
-from echoproto.server.opener import OpenListener, openStatus
-from echoproto.server.ports import LISTEN_ERRORS, Platform, explainListenError
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals
 from echoproto.untrusted import escaped

@@ -1,6 +1,7 @@
 """
 The layers between a stream listener's transport and its service: a PROXY header, TLS, or both in
-this order. Values, and their form in a description; :mod:`echoproto.server.builder` builds them.
+this order. Values, and their form in a description; they are built by
+:mod:`echoproto.server.listeners.builder`.
 
 A description takes these arguments besides Twisted's own:
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from echoproto.addresses import parseNetwork
-from echoproto.server.tlsfiles import TLSFiles
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.transports.proxyheader import ProxyProtocolVersion
 
 #: The proxies trusted by default: those on this machine.

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IAddress
 
 from echoproto.addresses import peerUID
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import Layers
 from echoproto.server.systemd import PassedSocket
-from echoproto.server.tlsfiles import TLSFiles
 from echoproto.untrusted import escaped
 
 if TYPE_CHECKING:

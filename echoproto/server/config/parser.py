@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import Layers, parseLayers
 from echoproto.server.config.listener import (
     BACKLOG,
@@ -26,7 +27,6 @@ from echoproto.server.config.listener import (
     quoted,
 )
 from echoproto.server.systemd import PassedSocket
-from echoproto.server.tlsfiles import TLSFiles
 
 #: The addresses of a bare number: all of IPv4, all of IPv6.
 EVERYWHERE = ("0.0.0.0", "::")

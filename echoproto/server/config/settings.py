@@ -1,8 +1,7 @@
 """
 The settings of the server, as one value.
 
-Made by :mod:`echoproto.server.options`; used by :mod:`echoproto.server.builder` and
-:mod:`echoproto.server.listenerservice`.
+Made by :mod:`echoproto.server.commandline.options`; used by :mod:`echoproto.server.listeners`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Each worker has its own socket on each address, and the kernel spreads clients o
 one worker. As the supervisor keeps the sockets open, a dead worker loses nothing that it had not
 yet accepted. A UNIX socket, and one that systemd passed, is one socket for all workers.
 
-A :class:`~echoproto.server.ports.Platform` of the supervisor opens listeners through
+A :class:`~echoproto.server.listeners.ports.Platform` of the supervisor opens listeners through
 :class:`SharedListeners`.
 """
 
@@ -25,8 +25,8 @@ from zope.interface import implementer
 
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseDatagrams
-from echoproto.server.ports import Platform, openStream
-from echoproto.server.sockets import StreamReactor, boundSocket, checkFree
+from echoproto.server.listeners.ports import Platform, openStream
+from echoproto.server.listeners.sockets import StreamReactor, boundSocket, checkFree
 from echoproto.server.systemd import PassedSocket, adoptDatagrams
 
 
@@ -102,11 +102,11 @@ class SharedListeners:
         self._platform = platform
         self._opened: list[tuple[Listener, SharedPort]] = []
 
-    # The reactors are Any, as of the functions of echoproto.server.ports.
+    # The reactors are Any, as of the functions of echoproto.server.listeners.ports.
 
     def openStream(self, reactor: object, listener: Listener, factory: Factory) -> IListeningPort:
         """
-        Open a stream listener; see :func:`echoproto.server.ports.openStream`.
+        Open a stream listener; see :func:`echoproto.server.listeners.ports.openStream`.
 
         The status listener is not shared: it is the supervisor's own.
         """
@@ -121,7 +121,7 @@ class SharedListeners:
     def openDatagrams(
         self, reactor: object, listener: Listener, protocol: object
     ) -> IListeningPort:
-        """Open a datagram listener; see :func:`echoproto.server.ports.openDatagrams`."""
+        """Open a datagram listener; see :func:`echoproto.server.listeners.ports.openDatagrams`."""
         if listener.passed is not None:
             return self._share(
                 listener, [adoptDatagrams(reactor, listener.passed, _DiscardProtocol())]

@@ -16,10 +16,10 @@ from twisted.internet.defer import Deferred
 
 from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
+from echoproto.server.listeners.ports import Platform
 from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.metrics import WorkerCounts, exposition
 from echoproto.server.notifier import Notifier
-from echoproto.server.ports import Platform
 from echoproto.server.workers.pool import WorkerPool
 from echoproto.server.workers.sharedsockets import SharedListeners
 from echoproto.server.workers.worker import FIRST_SOCKET, WorkerAssignment, WorkerConfig

@@ -23,13 +23,13 @@ from echoproto.processes.childprocess import REPORT_DESCRIPTOR
 from echoproto.processes.parentpipe import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
 from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
+from echoproto.server.listeners.ports import Platform
 from echoproto.server.notifier import Notifier
-from echoproto.server.ports import Platform
 from echoproto.server.privileges import Identity
 from echoproto.server.runner import runForeground, startLog
-from echoproto.server.tlsfiles import TLSFiles
 from echoproto.server.workers.aggregate import snapshot
 
 #: The first descriptor of the sockets that a worker inherits.

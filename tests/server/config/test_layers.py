@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import LOOPBACK, Layers, ProxyRule, parseLayers
-from echoproto.server.tlsfiles import TLSFiles
 from echoproto.transports.proxyheader import ProxyProtocolVersion
 
 DEFAULT = TLSFiles("default.pem", "default.pem")

@@ -5,6 +5,7 @@ import socket
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import Layers
 from echoproto.server.config.listener import (
     Listener,
@@ -15,7 +16,6 @@ from echoproto.server.config.listener import (
     passedCarrier,
 )
 from echoproto.server.systemd import PassedSocket
-from echoproto.server.tlsfiles import TLSFiles
 from echoproto.transports.unix import UNIXPeer
 
 FILES = TLSFiles("c", "c")

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.faults import parseFaults
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import Layers, ProxyRule
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseDatagrams, parseListener, parsePort
 from echoproto.server.systemd import PassedSocket
-from echoproto.server.tlsfiles import TLSFiles
 from echoproto.transports.proxyheader import ProxyProtocolVersion
 
 

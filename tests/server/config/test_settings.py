@@ -6,6 +6,7 @@ from math import inf
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import (
@@ -16,7 +17,6 @@ from echoproto.server.config.settings import (
     Settings,
 )
 from echoproto.server.systemd import PassedSocket
-from echoproto.server.tlsfiles import TLSFiles
 from echoproto.status.state import MAXIMUM_CONNECTIONS
 
 GROUPS = [parseListener("echo", "7")]

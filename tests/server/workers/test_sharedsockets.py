@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
-from echoproto.server.ports import Platform
+from echoproto.server.listeners.ports import Platform
 from echoproto.server.systemd import PassedSocket
 from echoproto.server.workers.sharedsockets import SharedListeners, SharedPort
 

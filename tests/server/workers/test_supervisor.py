@@ -11,12 +11,12 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.listenerservice import ListenerService
+from echoproto.server.listeners.listenerservice import ListenerService
 from echoproto.server.notifier import Notifier
 from echoproto.server.privileges import Identity
-from echoproto.server.tlsfiles import TLSFiles
 from echoproto.server.workers import sharedsockets
 from echoproto.server.workers.pool import MAX_FAILED_STARTS
 from echoproto.server.workers.supervisor import Supervisor

@@ -14,11 +14,11 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from echoproto.processes.childprocess import IGNORED_SIGNALS, REPORT_DESCRIPTOR, encodeMessage
+from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.listenerservice import ListenerService
+from echoproto.server.listeners.listenerservice import ListenerService
 from echoproto.server.privileges import Identity
-from echoproto.server.tlsfiles import TLSFiles
 from echoproto.server.workers import worker
 from echoproto.server.workers.worker import (
     SNAPSHOT_INTERVAL,

@@ -1,0 +1,1 @@
+"""Certificates of TLS listeners: their files, and the process that reads them."""

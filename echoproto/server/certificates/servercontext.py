@@ -1,0 +1,188 @@
+"""
+Certificates and keys for TLS listeners.
+
+:class:`ServerContext` can read its files again while the program runs; open connections keep
+theirs. Every fault of a file is found when it is read, and reported in one line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from echoproto.server.certificates.tlsfiles import TLSFiles
+
+
+class ServerContext:
+    """
+    The TLS context of a listener: TLS 1.2 or later, no compression, no renegotiation.
+
+    Clients get no session tickets: no ticket key outlives its day, and in TLS 1.3 every client
+    shows its certificate every time. The price is a full handshake for every connection.
+
+    :param files: the files; read now unless they have contents.
+    :ivar loaded: the files with the contents in use.
+    :raise ValueError: they cannot be used; the message is one line.
+    """
+
+    def __init__(self, files: TLSFiles) -> None:
+        self.files = files
+        self.load(files if files.contents else None)
+
+    def load(self, loaded: TLSFiles | None = None) -> None:
+        """
+        Read the files again, for new connections.
+
+        :param loaded: the files, if another process has read them.
+        :raise ValueError: they cannot be used; the former ones stay in use.
+        """
+        loaded = loaded if loaded is not None else self.files.read()
+        self._context = _loadAll(loaded)
+        self.loaded = loaded
+
+    def current(self) -> ssl.SSLContext:
+        """The context with the files read last."""
+        return self._context
+
+
+def _loadAll(files: TLSFiles) -> ssl.SSLContext:
+    """
+    The context that connections begin with; it is replaced if the client requests another name.
+    """
+    loaded = [_load(pair) for pair in files.pairs()]
+    first = loaded[0][0]
+    byName: dict[str, ssl.SSLContext] = {}
+    for context, names in loaded:
+        for name in names:
+            byName.setdefault(name, context)
+
+    # Any: SSLSocket or SSLObject.
+    def chooseContext(connection: Any, requested: str | None, _: ssl.SSLContext) -> None:
+        name = (requested or "").lower()
+        wildcard = "*." + name.partition(".")[2]
+        connection.context = byName.get(name) or byName.get(wildcard) or first
+
+    if len(loaded) > 1:
+        # A second ClientHello calls that of the chosen context.
+        for context, _ in loaded:
+            context.sni_callback = chooseContext
+    return first
+
+
+def _load(files: TLSFiles) -> tuple[ssl.SSLContext, list[str]]:
+    """A context that shows a certificate, and the DNS names of that."""
+    context = _emptyContext()
+    certificates = _certificatesIn(files, files.certificate)
+    if files.chain is not None:
+        certificates += _certificatesIn(files, files.chain)
+    key = files.contents[files.key]
+    if not _PRIVATE_KEY.search(key):
+        raise ValueError(
+            f"no readable private key in {files.key!r}; "
+            "give a PEM file, with -----BEGIN PRIVATE KEY-----"
+        )
+    with _file(b"\n".join(certificates)) as certificateFile, _file(key) as keyFile:
+        names = _namesIn(files, certificateFile)
+        try:
+            context.load_cert_chain(certificateFile, keyFile, lambda: _refusePassphrase(files.key))
+        except ssl.SSLError as error:
+            raise ValueError(_reasonOf(error, files)) from error
+    if files.clientCA is not None:
+        _demandClients(context, files, files.clientCA)
+    return context, names
+
+
+def _emptyContext() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # Earlier versions "MUST NOT be used" (RFC 8996).
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= (
+        ssl.OP_NO_COMPRESSION
+        | ssl.OP_NO_RENEGOTIATION
+        | ssl.OP_NO_TICKET
+        | ssl.OP_CIPHER_SERVER_PREFERENCE
+    )
+    context.num_tickets = 0
+    return context
+
+
+def _demandClients(context: ssl.SSLContext, files: TLSFiles, path: str) -> None:
+    """Accept only clients with a certificate of the authorities in a file."""
+    authorities = b"\n".join(_certificatesIn(files, path)).decode("ascii")
+    try:
+        context.load_verify_locations(cadata=authorities)
+    except ssl.SSLError as error:
+        raise ValueError(_noCertificate(path)) from error
+    context.verify_mode = ssl.CERT_REQUIRED
+
+
+def _refusePassphrase(path: str) -> str:
+    raise ValueError(
+        f"the key in {path!r} needs a passphrase, which a server cannot ask for; "
+        f"remove it with openssl pkey -in {path!r}"
+    )
+
+
+def _reasonOf(error: ssl.SSLError, files: TLSFiles) -> str:
+    """Why a certificate and its key cannot be used together, in one line."""
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return (
+            f"the key in {files.key!r} does not belong to the first certificate in "
+            f"{files.certificate!r}; give the files of one pair"
+        )
+    reason = (error.reason or error.strerror or str(error)).lower().replace("_", " ")
+    return f"OpenSSL refuses {files.certificate!r} or its key in {files.key!r}: {reason}"
+
+
+#: The kinds of private keys: PKCS #8, and those of the algorithms.
+_PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def _certificatesIn(files: TLSFiles, path: str) -> list[bytes]:
+    """The certificates in a file, without what else is in it."""
+    found = _CERTIFICATE.findall(files.contents[path])
+    if not found:
+        raise ValueError(_noCertificate(path))
+    return found
+
+
+def _noCertificate(path: str) -> str:
+    return f"no readable certificate in {path!r}; give a PEM file, with -----BEGIN CERTIFICATE-----"
+
+
+@contextmanager
+def _file(content: bytes) -> Iterator[str]:
+    """The path of a file with this content, because OpenSSL reads certificates from files."""
+    # In memory, where Linux offers that: a key is not written to a disk.
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("pem")
+        try:
+            os.write(descriptor, content)
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+    else:
+        with NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            yield file.name
+
+
+def _namesIn(files: TLSFiles, path: str) -> list[str]:
+    """
+    The DNS names of the first certificate in a file; the common name no longer counts (RFC 9525
+    section 2).
+    """
+    decode: Any = ssl._ssl._test_decode_cert  # type: ignore[attr-defined]
+    try:
+        names = decode(path).get("subjectAltName", ())
+    except ssl.SSLError as error:
+        raise ValueError(_noCertificate(files.certificate)) from error
+    return [name.lower() for kind, name in names if kind == "DNS"]

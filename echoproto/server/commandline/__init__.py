@@ -1,0 +1,1 @@
+"""The options of ``twistd echoproto``: their table, their values, and ``--help``."""

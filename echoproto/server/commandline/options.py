@@ -1,0 +1,243 @@
+"""
+The command line of ``twistd echoproto``, made from the table of :mod:`.parameters`.
+
+``twistd`` loads it by name; ``echoproto serve`` extends it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import twisted
+from twisted.application.service import IService
+from twisted.python.usage import Options as UsageOptions
+
+import echoproto
+from echoproto.addresses import AddressFilter
+from echoproto.errors import StartupError
+from echoproto.protocols.timeouts import Timeouts
+from echoproto.reactors.monotonic import useMonotonicTime
+from echoproto.server.application import EchoprotoService
+from echoproto.server.certificates.tlsfiles import TLSFiles
+from echoproto.server.commandline.daemonstart import reportToTerminal
+from echoproto.server.commandline.parameter import Parameter
+from echoproto.server.commandline.parameters import DEFAULT_PORT, PARAMETERS
+from echoproto.server.commandline.twistdfiles import checkTwistdFiles, removeOwnPIDFile
+from echoproto.server.commandline.usage import EXAMPLES, usageText
+from echoproto.server.config.listener import Listener
+from echoproto.server.config.parser import parseListener
+from echoproto.server.config.settings import Settings
+from echoproto.server.config.status import statusListener
+from echoproto.server.monitoring.logstream import escapeUnencodable
+from echoproto.server.privileges import Identity, identityOf
+from echoproto.server.signals import resetSignals
+from echoproto.server.systemd import (
+    PassedSocket,
+    explainNoSockets,
+    initialEnvironment,
+    passedSockets,
+)
+
+if TYPE_CHECKING:
+    from echoproto.server.certificates.certificatereader import CertificateReader
+
+
+class Options(UsageOptions):
+    """
+    The command line.
+
+    :cvar parameters: the options of the command, in the order of ``--help``.
+    :ivar settings: the settings; set when the command line is parsed.
+    """
+
+    synopsis = "[options]"
+    longdesc = "Answers echo (RFC 862) and greeting on TCP and UDP until stopped by a signal."
+    examples = EXAMPLES
+    parameters: ClassVar[Sequence[Parameter]] = PARAMETERS
+    optFlags: ClassVar = [
+        [parameter.name, parameter.short, parameter.help]
+        for parameter in PARAMETERS
+        if parameter.isFlag
+    ]
+    optParameters: ClassVar = [
+        [parameter.name, parameter.short, parameter.default, parameter.help]
+        for parameter in PARAMETERS
+        if not (parameter.isFlag or parameter.isRepeatable)
+    ]
+
+    def __init__(self) -> None:
+        UsageOptions.__init__(self)
+        self.repeated: dict[str, list[str]] = {
+            parameter.name: [] for parameter in self.parameters if parameter.isRepeatable
+        }
+        self.settings: Settings
+
+    def opt_version(self) -> None:
+        """Print the versions of echoproto and Twisted, then exit."""
+        print(f"echoproto {echoproto.__version__} (Twisted {twisted.__version__})")
+        raise SystemExit(0)
+
+    def getUsage(self, width: int | None = None) -> str:
+        """The options by group, the forms of their values, and examples."""
+        return usageText(self.longdesc, self.parameters, self.examples, width or 80)
+
+    def parseArgs(self, *words: str) -> None:
+        """Refuse arguments that are not options."""
+        if words:
+            raise StartupError(f"unexpected argument {words[0]!r}; the port is an option: --port 7")
+
+    def postOptions(self) -> None:
+        """
+        Check the options, and make the settings.
+
+        :raise StartupError: one is invalid. Not a ``UsageError``: ``twistd`` would print all
+            options first, and the important line last.
+        """
+        if self.parent is not None:
+            checkTwistdFiles(self.parent)
+        values = self._values()
+        if self.parent:
+            removeOwnPIDFile(self.parent.get("pidfile"))
+        given = {p.setting: values[p.name] for p in PARAMETERS if p.setting}
+        timeouts = {field.name: given.pop(field.name) for field in fields(Timeouts)}
+        groups = self._groups(values)
+        hasFaults = any(listener.faults for group in groups for listener in group)
+        if hasFaults or values["fault"] is not None:
+            from echoproto.server.config.faults import withDefaultFaults
+
+            groups, given["faultSeed"] = withDefaultFaults(
+                groups, values["fault"], values["fault-seed"]
+            )
+        listeners = [listener for group in groups for listener in group]
+        if values["interface"] and all(listener.port is None for listener in listeners):
+            given["notice"] = "--interface has no effect: it is for port numbers"
+        self.settings = Settings(
+            groups,
+            networks=AddressFilter(self.repeated["allow"], self.repeated["deny"]),
+            deadlines=Timeouts(**timeouts),
+            **given,
+        )
+
+    def _values(self) -> dict[str, Any]:
+        """The value of each option by name; ``None`` without a value and a default."""
+        values: dict[str, Any] = {}
+        for parameter in PARAMETERS:
+            name = parameter.name
+            try:
+                if parameter.isFlag:
+                    values[name] = bool(self[name])
+                elif parameter.isRepeatable:
+                    values[name] = [parameter.parse(text) for text in self.repeated[name]]
+                else:
+                    values[name] = None if self[name] is None else parameter.parse(self[name])
+            except ValueError as error:
+                raise StartupError(f"--{name}: {error}") from error
+        return values
+
+    def _groups(self, values: dict[str, Any]) -> list[list[Listener]]:
+        environ, pid = initialEnvironment(), os.getpid()
+        try:
+            passed = passedSockets(environ, pid)
+        except ValueError as error:
+            raise StartupError(str(error)) from error
+        if not passed:
+            _checkNoPassed(values, explainNoSockets(environ, pid))
+        tls = _tlsFiles(values["tls-cert"], values["tls-key"], values["tls-client-ca"])
+        ports = values["port"] or ([] if values["no-echo"] else [DEFAULT_PORT])
+        groups = self._groupsOf("echo", "port", ports, tls, passed)
+        groups += self._groupsOf("greeting", "greet", values["greet"], tls, passed)
+        groups += self._groupsOf("udp-plus", "udp-plus", values["udp-plus"], None, passed)
+        if not groups:
+            raise StartupError(
+                "nothing to serve: give --port, --greet or --udp-plus, or omit --no-echo"
+            )
+        return groups + [[statusListener(text, passed)] for text in values["status"]]
+
+    def _groupsOf(
+        self,
+        service: str,
+        option: str,
+        texts: list[str],
+        tls: TLSFiles | None,
+        passed: list[PassedSocket],
+    ) -> list[list[Listener]]:
+        interfaces = tuple(self.repeated["interface"])
+        try:
+            return [parseListener(service, text, interfaces, tls, passed) for text in texts]
+        except ValueError as error:
+            raise StartupError(f"--{option}: {error}") from error
+
+
+def _appender(parameter: Parameter) -> Callable[[Options, str], None]:
+    """The method of an option that may be repeated, as ``twisted.usage`` finds it."""
+
+    def append(self: Options, text: str) -> None:
+        self.repeated[parameter.name].append(text)
+
+    append.__doc__ = parameter.help
+    return append
+
+
+for _parameter in PARAMETERS:
+    if _parameter.isRepeatable:
+        for _name in filter(None, (_parameter.name, _parameter.short)):
+            setattr(Options, f"opt_{_name}", _appender(_parameter))
+
+
+def _checkNoPassed(values: dict[str, Any], reason: str) -> None:
+    """Check that no listener needs a passed socket; with ``domain=`` Twisted looks for it."""
+    for option in ("port", "greet", "udp-plus", "status"):
+        for text in values[option]:
+            if text.startswith("systemd:") and "domain=" not in text:
+                raise StartupError(f"--{option}: systemd passed no socket: {reason}")
+
+
+def _tlsFiles(
+    certificate: str | None, key: str | None, clientAuthorities: str | None
+) -> TLSFiles | None:
+    if certificate is None:
+        if key is not None or clientAuthorities is not None:
+            raise StartupError("--tls-key and --tls-client-ca need --tls-cert")
+        return None
+    return TLSFiles(certificate, key or certificate, clientAuthorities)
+
+
+def _takeIdentity(twistdOptions: Any) -> Identity:
+    """
+    Take ``--uid`` and ``--gid`` over from ``twistd``, which fails for a user without an entry in
+    the user database and keeps the supplementary groups of root. With ``--euid`` it stays twistd's.
+    """
+    if not twistdOptions or twistdOptions.get("euid"):
+        return Identity()
+    identity = identityOf(twistdOptions.get("uid"), twistdOptions.get("gid"))
+    twistdOptions["uid"] = twistdOptions["gid"] = None
+    return identity
+
+
+def _startReader(files: Sequence[TLSFiles]) -> CertificateReader:
+    from echoproto.server.certificates.certificatereader import CertificateReader
+
+    return CertificateReader(files)
+
+
+def makeService(options: Options) -> IService:
+    """The service of parsed ``options``; called by ``twistd``."""
+    # Not at module level: importing the reactor installs it, and twistd --reactor chooses it first.
+    from twisted.internet import reactor
+
+    useMonotonicTime(reactor)
+    escapeUnencodable(sys.stdout, sys.stderr)
+    resetSignals()
+    service: Any = EchoprotoService(
+        reactor,
+        options.settings,
+        identity=_takeIdentity(options.parent),
+        startReader=_startReader,
+    )
+    if options.parent and not options.parent.get("nodaemon"):
+        reportToTerminal(service, reactor)
+    return IService(service)

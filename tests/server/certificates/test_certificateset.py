@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from echoproto.server.certificates.tlsfiles import TLSFiles
+from echoproto.server.config.parser import parseListener
+from tests.certificates import serverPEM
+from tests.server.servicecase import ServiceTestCase
+
+
+class CertificateSetTests(ServiceTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = self.mktemp()
+        self.write(serverPEM())
+        [listener, *_] = parseListener("echo", "7", tls=TLSFiles(self.path, self.path))
+        self.running = self.service([listener], parseListener("echo", "8"))
+
+    def write(self, pem: bytes) -> None:
+        with open(self.path, "wb") as file:
+            file.write(pem)
+
+    def test_reload(self) -> None:
+        """
+        Certificates are read again; if they cannot be used, the current ones stay, in one log line.
+        """
+        self.running.startService()
+        self.running.certificates.reload()
+        self.assertEqual(self.logged(), ["certificates read again; listeners with TLS: 1"])
+        self.write(b"")
+        self.running.certificates.reload()
+        self.assertEqual(len(self.logged()), 2)
+        self.assertIn("the current certificates stay in use", self.logged()[-1])
+
+    def test_replace(self) -> None:
+        """Certificates that another process has read replace the current ones."""
+        self.running.startService()
+        before = self.running.certificates.loaded()
+        self.write(serverPEM() + b"# renewed")
+        files = TLSFiles(self.path, self.path).read()
+        self.running.certificates.replace([files])
+        [now] = self.running.certificates.loaded()
+        self.assertNotEqual(now.contents, before[0].contents)
+
+    def test_readElsewhere(self) -> None:
+        """What reads the files may be another process, whose reasons are logged as they are."""
+        self.running.startService()
+        renewed = TLSFiles(self.path, self.path, contents={self.path: serverPEM() + b"# renewed"})
+        self.running.certificates.reload(lambda files: renewed)
+        self.assertEqual(self.running.certificates.loaded(), [renewed])
+
+        def refuse(files: TLSFiles) -> TLSFiles:
+            raise ValueError("gone")
+
+        self.running.certificates.reload(refuse)
+        self.assertIn("stay in use: gone", self.logged()[-1])
