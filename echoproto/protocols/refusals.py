@@ -14,6 +14,9 @@ class Refusal(Enum):
     UNTRUSTED = "source is not a trusted proxy"
     NO_HEADER = "no PROXY header"
     LATE_HEADER = "PROXY header took too long"
+    LONG_HEADER = "PROXY header too long"
+    MALFORMED_HEADER = "PROXY header malformed"
+    WRONG_CHECKSUM = "PROXY header checksum wrong"
     NO_HANDSHAKE = "TLS handshake failed"
     LATE_HANDSHAKE = "TLS handshake took too long"
     LOOPING_PORT = "source port could loop"
@@ -26,7 +29,14 @@ class Refusal(Enum):
 
 #: Why connections are refused: at every listener, at one with PROXY headers, at one with TLS.
 CONNECTION_REFUSALS = (Refusal.FULL, Refusal.SOURCE_FULL, Refusal.DENIED, Refusal.RATE)
-HEADER_REFUSALS = (Refusal.UNTRUSTED, Refusal.NO_HEADER, Refusal.LATE_HEADER)
+HEADER_REFUSALS = (
+    Refusal.UNTRUSTED,
+    Refusal.NO_HEADER,
+    Refusal.LATE_HEADER,
+    Refusal.LONG_HEADER,
+    Refusal.MALFORMED_HEADER,
+    Refusal.WRONG_CHECKSUM,
+)
 HANDSHAKE_REFUSALS = (Refusal.NO_HANDSHAKE, Refusal.LATE_HANDSHAKE)
 
 #: Why datagrams are refused at every listener.

@@ -14,6 +14,7 @@ from contextlib import suppress
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
+from echoproto.errors import StartupError
 from echoproto.server.systemd import environmentNumber
 
 #: Seconds that one notification may take: if systemd hangs, clients must not wait for it.
@@ -26,13 +27,16 @@ class Notifier:
 
     :param environ: the environment made by systemd.
     :param pid: of this process; the watchdog may be meant for another.
-    :raise ValueError: the environment is malformed; one line.
+    :raise StartupError: the environment is malformed; one line.
     :ivar watchdogInterval: seconds between two keep-alive messages, half of systemd's limit, as
         sd_watchdog_enabled(3) recommends; ``None`` without a watchdog for this process.
     """
 
     def __init__(self, environ: Mapping[str, str], pid: int) -> None:
-        self.watchdogInterval = _watchdogInterval(environ, pid)
+        try:
+            self.watchdogInterval = _watchdogInterval(environ, pid)
+        except ValueError as error:
+            raise StartupError(f"{error}; only systemd should set it: unset it") from error
         place = environ.get("NOTIFY_SOCKET", "")
         # An abstract name, which systemd writes with "@", begins with a NUL for the kernel.
         self._place = f"\0{place[1:]}" if place.startswith("@") else place

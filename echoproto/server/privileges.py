@@ -113,7 +113,7 @@ def _number(option: str, text: str | None, find: Callable[[str], int]) -> int | 
         return int(text)
     try:
         return find(text)
-    except KeyError:
+    except (KeyError, ValueError):
         raise _unknown(option, text) from None
 
 

@@ -14,6 +14,7 @@ from enum import Enum
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from echoproto.protocols.refusals import Refusal
 from echoproto.transports.crc32c import crc32c
 
 #: Maximum bytes of a header. Addresses need 232 at most; the TLVs after them hold names, ciphers,
@@ -25,10 +26,10 @@ MAXIMUM_HEADER = 4096
 MAXIMUM_LINE = 107
 
 #: The messages of :class:`InvalidProxyHeader`.
-NO_HEADER = "no PROXY header"
-TOO_LONG = "PROXY header too long"
-MALFORMED = "PROXY header malformed"
-WRONG_CHECKSUM = "PROXY header checksum wrong"
+NO_HEADER = Refusal.NO_HEADER.value
+TOO_LONG = Refusal.LONG_HEADER.value
+MALFORMED = Refusal.MALFORMED_HEADER.value
+WRONG_CHECKSUM = Refusal.WRONG_CHECKSUM.value
 
 _LINE_SIGNATURE = b"PROXY "
 _BLOCK_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"

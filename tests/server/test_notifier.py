@@ -8,6 +8,7 @@ from typing import Any, cast
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.errors import StartupError
 from echoproto.server.notifier import Notifier, Watchdog
 from tests.server.test_systemd import PID, SOON, boundSocket, temporaryFolder
 
@@ -89,9 +90,11 @@ class NotifierTests(SynchronousTestCase):
                 "invalid WATCHDOG_PID '' (a number)",
             ),
         ):
-            with self.assertRaises(ValueError) as raised:
+            with self.assertRaises(StartupError) as raised:
                 Notifier(environ, PID)
-            self.assertEqual(str(raised.exception), reason)
+            self.assertEqual(
+                str(raised.exception), f"{reason}; only systemd should set it: unset it"
+            )
 
 
 class WatchdogTests(SynchronousTestCase):

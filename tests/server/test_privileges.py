@@ -57,7 +57,7 @@ class IdentityFromTextTests(SynchronousTestCase):
         Anything else is refused in one line with the remedy, also what Python takes for a number,
         and the numbers that mean no change to setuid(2).
         """
-        for text in ("", "a b", "-1", "+5", " 5", "1_0", "\u0663", "4294967295", "9" * 5000):
+        for text in ("", "a b", "-1", "+5", " 5", "1_0", "\u0663", "4294967295", "9" * 5000, "\0"):
             for user, group, start in (
                 (text, None, "--uid: no such user: "),
                 (None, text, "--gid: "),

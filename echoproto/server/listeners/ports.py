@@ -11,7 +11,18 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ENOENT, ENOTDIR, EPERM, EROFS
+from errno import (
+    EACCES,
+    EADDRINUSE,
+    EADDRNOTAVAIL,
+    EAFNOSUPPORT,
+    EINVAL,
+    EMFILE,
+    ENOENT,
+    ENOTDIR,
+    EPERM,
+    EROFS,
+)
 from typing import Any, cast
 
 from twisted.internet.error import CannotListenError
@@ -43,8 +54,11 @@ _ADDRESS_REMEDIES = {
     EAFNOSUPPORT: "this machine does not have that address family",
 }
 
-#: The remedies of errors at the path of a UNIX socket.
-_PATH_REMEDIES = {
+#: The remedies of errors at the path of a UNIX socket, and of those of Twisted and Python.
+_PATH_REMEDIES: dict[int | str, str] = {
+    EINVAL: "remove the file with this name and .lock, which is no lock",
+    "Cannot acquire lock": "stop the program that listens there, or use another path",
+    "AF_UNIX path too long": "use a path of at most 107 bytes",
     EACCES: "this user needs write permission in the folder of the socket",
     EADDRINUSE: "stop the program that listens there, remove the file if it is not running, or "
     "use another path",
@@ -121,8 +135,10 @@ def explainListenError(listener: Listener, error: Exception) -> str:
 
 def _remedy(listener: Listener, error: Exception) -> str | None:
     number = errnoOf(error)
+    if number == EMFILE:
+        return "raise the limit (ulimit -n, LimitNOFILE=), or use fewer workers"
     if listener.carrier == "unix":
-        return _PATH_REMEDIES.get(number)
+        return _PATH_REMEDIES.get(number or str(getattr(error, "socketError", error)))
     if number not in (EACCES, EPERM):
         return _ADDRESS_REMEDIES.get(number)
     first = firstUnprivilegedPort()

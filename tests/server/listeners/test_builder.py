@@ -191,7 +191,14 @@ class ListenerBuilderTests(SynchronousTestCase):
             "source is not allowed",
             "source over its rate",
         ]
-        header = ["source is not a trusted proxy", "no PROXY header", "PROXY header took too long"]
+        header = [
+            "source is not a trusted proxy",
+            "no PROXY header",
+            "PROXY header took too long",
+            "PROXY header too long",
+            "PROXY header malformed",
+            "PROXY header checksum wrong",
+        ]
         self.assertEqual(list(self.build("tcp:7").watched.counts.refused), plain)
         behind = self.build("tcp:7:proxy=any").watched
         self.assertEqual(behind.counts.refused, dict.fromkeys(plain + header, 0))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, ENOENT, EPERM
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EINVAL, EMFILE, ENOENT, EPERM
 from os import strerror
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any, cast
@@ -74,6 +74,10 @@ class WhyNotTests(SynchronousTestCase):
             (path, CannotListenError(None, "/x/y", failed(EACCES)), "write permission"),
             (path, CannotListenError(None, "/x/y", failed(ENOENT)), "create the folder"),
             (path, CannotListenError(None, "/x/y", failed(EADDRINUSE)), "remove the file"),
+            (path, failed(EINVAL), "which is no lock"),
+            (path, OSError("AF_UNIX path too long"), "at most 107 bytes"),
+            (path, failed(EMFILE), "raise the limit"),
+            (high, failed(EMFILE), "raise the limit"),
         ):
             message = explainListenError(listener, error)
             self.assertIn(remedy, message)
@@ -100,7 +104,8 @@ class WhyNotTests(SynchronousTestCase):
             explainListenError(
                 Listener("echo", "unix:/x"), CannotListenError(None, "/x", "Cannot acquire lock")
             ),
-            "echo cannot listen on unix:/x: Cannot acquire lock",
+            "echo cannot listen on unix:/x: Cannot acquire lock; stop the program that listens "
+            "there, or use another path",
         )
 
 
