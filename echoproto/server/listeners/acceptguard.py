@@ -5,6 +5,9 @@ memory is short (ENOMEM, ENOBUFS), or the kernel passes on an error of the netwo
 Twisted's ports, on every reactor, then try again at once and log each failure: thousands of lines a
 second, and a processor kept busy. Here the port pauses, longer after each failure, as Go's net/http
 does, and the waiting connections stay in the listen backlog; one line is logged per interval.
+
+Twisted's ports also accept more in every turn while clients wait, up to the whole listen backlog:
+then a flood of short connections delays all others. Here a turn accepts a bounded number.
 """
 
 from __future__ import annotations
@@ -24,6 +27,10 @@ FIRST_PAUSE = 0.005
 
 #: The longest pause, in seconds.
 LONGEST_PAUSE = 1.0
+
+
+#: Connections of one port that are accepted in one turn of the reactor.
+ACCEPTS_PER_TURN = 32
 
 
 class GuardedSocket:
@@ -99,7 +106,8 @@ class GuardedSocket:
 
 def guardAccepting(port: Any, clock: IReactorTime, name: str) -> None:
     """
-    Make a port pause when it cannot accept; see :class:`GuardedSocket`.
+    Make a port pause when it cannot accept (:class:`GuardedSocket`), and accept at most
+    :data:`ACCEPTS_PER_TURN` connections in one turn.
 
     :param port: a listening stream port of Twisted; one without a socket of its own is left alone.
     :param clock: measures the pauses.
@@ -107,3 +115,11 @@ def guardAccepting(port: Any, clock: IReactorTime, name: str) -> None:
     """
     if hasattr(port, "socket"):
         port.socket = GuardedSocket(port, clock, name)
+        accept = port.doRead
+
+        def doRead() -> None:
+            port.numberAccepts = min(port.numberAccepts, ACCEPTS_PER_TURN)
+            accept()
+
+        # Of the instance, because every reactor has its own class of port.
+        port.doRead = doRead

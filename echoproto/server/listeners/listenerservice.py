@@ -17,21 +17,25 @@ from twisted.python.failure import Failure
 
 from echoproto.server.certificates.certificateset import CertificateSet
 from echoproto.server.config.settings import Settings
+from echoproto.server.listeners.acceptguard import ACCEPTS_PER_TURN
 from echoproto.server.listeners.builder import ListenerRuntime
 from echoproto.server.listeners.opener import ListenerOpener, OpenListener, closeAtOnce
 from echoproto.server.listeners.ports import Platform
 from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.privileges import mayRemove
 
+#: Connections that a listen backlog holds at most; Linux's default of ``somaxconn`` is 4096.
+LONGEST_BACKLOG = 8192
+
 
 def _acceptWaiting(port: object) -> None:
     """
     Accept the connections in the listen backlog, which the kernel would reset, with their data,
-    when the port is closed; and receive waiting datagrams. Bounded: a stream port accepts more in
-    every turn, and 20 turns accept more than the longest backlog.
+    when the port is closed; and receive waiting datagrams. Bounded, but by more than the longest
+    backlog.
     """
     if IReadDescriptor.providedBy(port):
-        for _ in range(20):
+        for _ in range(LONGEST_BACKLOG // ACCEPTS_PER_TURN):
             port.doRead()
 
 

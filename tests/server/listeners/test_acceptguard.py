@@ -16,7 +16,12 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.listeners.acceptguard import FIRST_PAUSE, LONGEST_PAUSE, guardAccepting
+from echoproto.server.listeners.acceptguard import (
+    ACCEPTS_PER_TURN,
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    guardAccepting,
+)
 from echoproto.server.monitoring.log import REPORT_INTERVAL
 
 
@@ -115,6 +120,17 @@ class GuardTests(SynchronousTestCase):
         port = self.listening()
         port.doRead()
         self.assertIn(port, self.reactor.getReaders())
+        self.assertEqual(self.lines(), [])
+
+    def test_manyWait(self) -> None:
+        """One turn accepts a bounded number of waiting connections; none is left behind."""
+        port = self.listening(*[0] * (2 * ACCEPTS_PER_TURN + 5))
+        accepted = []
+        for _ in range(3):
+            port.doRead()
+            accepted.append(len(port.factory.clients))
+        self.assertEqual([accepted[0], accepted[1] - accepted[0]], [ACCEPTS_PER_TURN] * 2)
+        self.assertEqual(accepted[2], 2 * ACCEPTS_PER_TURN + 5)
         self.assertEqual(self.lines(), [])
 
     def test_readAgain(self) -> None:
