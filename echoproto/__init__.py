@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from echoproto.client.datagram import EchoDatagramClient, connectEchoDatagram
     from echoproto.client.greeting import greet
     from echoproto.client.stream import EchoClient, connectEcho
-    from echoproto.protocols.admission import ConnectionAdmission
+    from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
+    from echoproto.protocols.admission.datagramadmission import DatagramAdmission
     from echoproto.protocols.datagram import DatagramServerProtocol
-    from echoproto.protocols.datagramadmission import DatagramAdmission
     from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory, EchoProtocol
     from echoproto.protocols.greeting import (
         GreetingDatagramProtocol,
@@ -81,9 +81,9 @@ _HOMES = {
         "client.datagram": "EchoDatagramClient connectEchoDatagram",
         "client.greeting": "greet",
         "client.stream": "EchoClient connectEcho",
-        "protocols.admission": "ConnectionAdmission",
+        "protocols.admission.connectionadmission": "ConnectionAdmission",
         "protocols.datagram": "DatagramServerProtocol",
-        "protocols.datagramadmission": "DatagramAdmission",
+        "protocols.admission.datagramadmission": "DatagramAdmission",
         "protocols.echo": "EchoDatagramProtocol EchoFactory EchoProtocol",
         "protocols.greeting": "GreetingDatagramProtocol GreetingFactory GreetingProtocol",
         "protocols.observer": "CloseReason ConnectionSummary DatagramTotals IObserver",

@@ -19,9 +19,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 from zope.interface import Interface
 
-from echoproto.protocols.datagramadmission import DatagramAdmission
+from echoproto.protocols.admission.datagramadmission import DatagramAdmission
+from echoproto.protocols.admission.refusals import DATAGRAM_REFUSALS, Refusal
 from echoproto.protocols.observer import DatagramTotals, IObserver, NullObserver
-from echoproto.protocols.refusals import DATAGRAM_REFUSALS, Refusal
 
 
 class IDatagramEcho(Interface):

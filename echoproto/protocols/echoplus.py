@@ -26,8 +26,8 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 from typing_extensions import Self
 
+from echoproto.protocols.admission.datagramadmission import DatagramAdmission
 from echoproto.protocols.datagram import DatagramServerProtocol
-from echoproto.protocols.datagramadmission import DatagramAdmission
 from echoproto.protocols.observer import IObserver
 
 _FIELDS = Struct("!6I")

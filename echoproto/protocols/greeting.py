@@ -19,11 +19,11 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from echoproto.addresses import datagramAddress
-from echoproto.protocols.admission import ConnectionAdmission
+from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
+from echoproto.protocols.admission.datagramadmission import DatagramAdmission
+from echoproto.protocols.admission.refusals import DATAGRAM_REFUSALS, Refusal
 from echoproto.protocols.datagram import DatagramServerProtocol
-from echoproto.protocols.datagramadmission import DatagramAdmission
 from echoproto.protocols.observer import IObserver
-from echoproto.protocols.refusals import DATAGRAM_REFUSALS, Refusal
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.protocols.streamfactory import StreamFactory
 from echoproto.protocols.timeouts import Timeouts

@@ -25,9 +25,9 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol
 from zope.interface import implementer
 
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.connections import ITrackedConnection
 from echoproto.protocols.observer import CloseReason
-from echoproto.protocols.refusals import Refusal
 from echoproto.protocols.streamfactory import DRAIN_SILENCE, StreamFactory
 
 #: Seconds of silence after our FIN, when the client has received everything, until we no longer

@@ -101,7 +101,7 @@ class IObserver(Interface):
         A stream connection from ``peer`` was refused; there is no other call for it.
 
         :param reason: one of a few constant texts, such as those of
-            :class:`echoproto.protocols.refusals.Refusal`.
+            :class:`echoproto.protocols.admission.refusals.Refusal`.
         """
 
     def greeted(peer: IAddress | None, received: bytes) -> None:

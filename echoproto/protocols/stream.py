@@ -17,9 +17,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.lifecycle import ConnectionLifecycle, Stage
 from echoproto.protocols.observer import CloseReason, ConnectionSummary
-from echoproto.protocols.refusals import Refusal
 from echoproto.protocols.socketoptions import setConnectionOptions
 
 

@@ -1,7 +1,7 @@
 """
 Builds the protocols of a stream service.
 
-*Admission* (:mod:`echoproto.protocols.admission`) is decided before a protocol is built. The open
+Admission (:mod:`echoproto.protocols.admission`) is decided before a protocol is built. The open
 connections are kept and drained by :mod:`echoproto.protocols.connections`.
 """
 
@@ -17,7 +17,7 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from echoproto.addresses import numericHost, peerUID
-from echoproto.protocols.admission import ConnectionAdmission
+from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
 from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
 from echoproto.protocols.observer import IObserver, NullObserver
 from echoproto.protocols.sendqueue import unsentBytes

@@ -1,0 +1,1 @@
+"""The direct reactor, with TLS and relays on its sockets; choosing a reactor; monotonic time."""

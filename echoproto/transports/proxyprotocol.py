@@ -25,8 +25,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.addresses import AddressFilter, numericHost
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
-from echoproto.protocols.refusals import Refusal
 from echoproto.protocols.streamfactory import DRAIN_SILENCE, StreamFactory, TrustedPeer
 from echoproto.transports.proxyheader import (
     HeaderParser,

@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.monitor.settings import loadSettings
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.observer import DatagramTotals
-from echoproto.protocols.refusals import Refusal
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.monitoring.metrics import WorkerCounts, exposition
 from echoproto.status.histogram import Histogram

@@ -25,7 +25,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
-from echoproto.protocols.datagramadmission import DATAGRAM_RATE
+from echoproto.protocols.admission.datagramadmission import DATAGRAM_RATE
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.transports.udp import DatagramPort
 from tests.hostile.figures import Figures

@@ -22,10 +22,10 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 
 from echoproto.addresses import AddressFilter
-from echoproto.protocols.admission import ConnectionAdmission
+from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING, GreetingFactory
-from echoproto.protocols.refusals import Refusal
 from echoproto.protocols.streamfactory import StreamFactory
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from tests.certificates import serverPEM

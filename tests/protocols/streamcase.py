@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
-from echoproto.protocols.admission import ConnectionAdmission
+from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
 from echoproto.protocols.echo import EchoFactory, EchoProtocol
 from echoproto.protocols.observer import CloseReason
 from echoproto.protocols.timeouts import Timeouts

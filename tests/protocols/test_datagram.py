@@ -7,10 +7,10 @@ from typing import Any, cast
 from twisted.internet.error import MessageLengthError
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.protocols.admission.datagramadmission import DatagramAdmission
+from echoproto.protocols.admission.refusals import DATAGRAM_REFUSALS, Refusal
 from echoproto.protocols.datagram import DatagramServerProtocol, errnoName
-from echoproto.protocols.datagramadmission import DatagramAdmission
 from echoproto.protocols.observer import DatagramTotals
-from echoproto.protocols.refusals import DATAGRAM_REFUSALS, Refusal
 from echoproto.testing import DatagramWire, RecordingObserver
 
 SOURCE = ("192.0.2.1", 40_000)

@@ -10,14 +10,14 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.datagram import IDatagramEcho
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory, EchoProtocol
 from echoproto.protocols.observer import DatagramTotals
-from echoproto.protocols.refusals import Refusal
 from echoproto.testing import DatagramWire
 from echoproto.testing.streams import CLIENT_ADDRESS
+from tests.protocols.admission.test_datagramadmission import rawSource
 from tests.protocols.test_datagram import NO_REFUSALS
-from tests.protocols.test_datagramadmission import rawSource
 
 
 class EchoProtocolTests(SynchronousTestCase):

@@ -6,6 +6,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.greeting import (
     CLIENT_GREETING,
     NOTED_BYTES,
@@ -14,7 +15,6 @@ from echoproto.protocols.greeting import (
     GreetingFactory,
 )
 from echoproto.protocols.observer import CloseReason
-from echoproto.protocols.refusals import Refusal
 from echoproto.testing import DatagramWire, RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 from math import inf
 
 from echoproto.addresses import AddressFilter
-from echoproto.protocols.admission import ConnectionAdmission
+from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT
 from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.lifecycle import LINGER_SILENCE
 from echoproto.protocols.observer import CloseReason, ConnectionSummary
-from echoproto.protocols.refusals import Refusal
 from echoproto.protocols.streamfactory import TrustedPeer
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair

@@ -16,12 +16,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.addresses import AddressFilter
-from echoproto.protocols.admission import ConnectionAdmission
+from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT, ITrackedConnection
 from echoproto.protocols.deadlines import CATCH_UP
 from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.observer import CloseReason
-from echoproto.protocols.refusals import Refusal
 from echoproto.protocols.streamfactory import DRAIN_SILENCE
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair

@@ -18,10 +18,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING, GreetingFactory
 from echoproto.protocols.observer import CloseReason
-from echoproto.protocols.refusals import Refusal
 from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.streams import CLIENT_ADDRESS, PIECE_SIZE, QUEUE_LIMIT
 from echoproto.transports import tls as module

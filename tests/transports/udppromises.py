@@ -10,9 +10,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.addresses import MAX_IPV6_DATAGRAM, AddressFilter
-from echoproto.protocols.datagramadmission import DatagramAdmission
+from echoproto.protocols.admission.datagramadmission import DatagramAdmission
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.echo import EchoDatagramProtocol
-from echoproto.protocols.refusals import Refusal
 from echoproto.testing import RecordingObserver
 from echoproto.transports import udp
 from echoproto.transports.datagramreactor import listenDatagrams

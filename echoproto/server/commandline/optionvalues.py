@@ -12,7 +12,7 @@ from echoproto.addresses import MAX_IPV4_DATAGRAM
 from echoproto.units import parseCount, parseTimeout
 
 if TYPE_CHECKING:
-    from echoproto.protocols.faults import FaultPlan
+    from echoproto.protocols.faults.faultplan import FaultPlan
 
 #: Maximum TCP_USER_TIMEOUT in seconds: the kernel takes an int of milliseconds.
 MAX_USER_TIMEOUT = 2_000_000
@@ -62,8 +62,8 @@ def parseUserTimeout(text: str) -> float:
 
 
 def parseFaultPlan(text: str) -> FaultPlan:
-    """Faults; see :func:`echoproto.protocols.faults.parseFaults`."""
+    """Faults; see :func:`echoproto.protocols.faults.faultplan.parseFaults`."""
     # Imported here: a server without faults does not need it.
-    from echoproto.protocols.faults import parseFaults
+    from echoproto.protocols.faults.faultplan import parseFaults
 
     return parseFaults(text)

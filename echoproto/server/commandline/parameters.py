@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from echoproto.addresses import parseNetwork
+from echoproto.protocols.admission.datagramadmission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.connections import DRAIN_TIMEOUT
-from echoproto.protocols.datagramadmission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.commandline.optionvalues import (

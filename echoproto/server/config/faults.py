@@ -12,7 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from echoproto.errors import StartupError
-from echoproto.protocols.faults import DATAGRAM_FAULTS, STREAM_FAULTS, FaultPlan, parseFaults
+from echoproto.protocols.faults.faultplan import (
+    DATAGRAM_FAULTS,
+    STREAM_FAULTS,
+    FaultPlan,
+    parseFaults,
+)
 from echoproto.server.config.listener import Listener
 
 

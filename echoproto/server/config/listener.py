@@ -16,7 +16,7 @@ from echoproto.server.systemd import PassedSocket
 from echoproto.untrusted import escaped
 
 if TYPE_CHECKING:
-    from echoproto.protocols.faults import FaultPlan
+    from echoproto.protocols.faults.faultplan import FaultPlan
 
 #: Maximum length of the listen backlog; the kernel limits it to ``somaxconn``.
 BACKLOG = 1024

@@ -12,8 +12,8 @@ from math import inf
 
 from echoproto.addresses import AddressFilter
 from echoproto.errors import StartupError
+from echoproto.protocols.admission.datagramadmission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.connections import DRAIN_TIMEOUT
-from echoproto.protocols.datagramadmission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.config.listener import Listener

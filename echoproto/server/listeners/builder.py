@@ -18,18 +18,18 @@ from twisted.logger import Logger
 
 from echoproto.addresses import AddressFilter
 from echoproto.processes.resources import Limit
-from echoproto.protocols.admission import ConnectionAdmission
-from echoproto.protocols.datagram import DatagramServerProtocol
-from echoproto.protocols.datagramadmission import DatagramAdmission
-from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
-from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
-from echoproto.protocols.observer import CompositeObserver, IObserver
-from echoproto.protocols.refusals import (
+from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
+from echoproto.protocols.admission.datagramadmission import DatagramAdmission
+from echoproto.protocols.admission.refusals import (
     CONNECTION_REFUSALS,
     HANDSHAKE_REFUSALS,
     HEADER_REFUSALS,
     Refusal,
 )
+from echoproto.protocols.datagram import DatagramServerProtocol
+from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
+from echoproto.protocols.observer import CompositeObserver, IObserver
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.protocols.streamfactory import StreamFactory
 from echoproto.server.certificates.servercontext import ServerContext
@@ -140,7 +140,7 @@ class ListenerBuilder:
             kind = EchoPlusDatagramProtocol
         make: Callable[..., DatagramServerProtocol] = kind
         if listener.faults:
-            from echoproto.protocols.faulty import withDatagramFaults
+            from echoproto.protocols.faults.faulty import withDatagramFaults
 
             seed = self._settings.faultSeed
             make = withDatagramFaults(kind, listener.faults, seed, counts.faults)
@@ -167,7 +167,7 @@ class ListenerBuilder:
         else:
             service = EchoFactory(self._reactor, observer, self.connections, settings.deadlines)
         if listener.faults:
-            from echoproto.protocols.faulty import addStreamFaults
+            from echoproto.protocols.faults.faulty import addStreamFaults
 
             addStreamFaults(service, listener.faults, settings.faultSeed, counts.faults)
         outermost: Any = service

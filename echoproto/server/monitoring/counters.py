@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
-from echoproto.protocols.refusals import Refusal
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.server.config.listener import listenerName
 from echoproto.status.histogram import Histogram

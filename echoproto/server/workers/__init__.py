@@ -1,0 +1,1 @@
+"""Several worker processes that share the listeners, and their supervisor."""

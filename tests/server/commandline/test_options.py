@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
 from echoproto.errors import StartupError
-from echoproto.protocols.faults import parseFaults
+from echoproto.protocols.faults.faultplan import parseFaults
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates.certificatereader import CertificateReader

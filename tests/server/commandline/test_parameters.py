@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.datagramadmission import LOOPING_PORTS
+from echoproto.protocols.admission.datagramadmission import LOOPING_PORTS
 from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.server.commandline.parameters import PARAMETERS

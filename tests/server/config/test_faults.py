@@ -3,7 +3,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
-from echoproto.protocols.faults import FaultPlan, parseFaults
+from echoproto.protocols.faults.faultplan import FaultPlan, parseFaults
 from echoproto.server.config.faults import splitFaults, withDefaultFaults, withFaults
 from echoproto.server.config.listener import Listener
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.faults import parseFaults
+from echoproto.protocols.faults.faultplan import parseFaults
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import Layers, ProxyRule
 from echoproto.server.config.listener import Listener

@@ -8,11 +8,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
-from echoproto.protocols.admission import ConnectionAdmission
+from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.greeting import CLIENT_GREETING, GreetingDatagramProtocol, GreetingFactory
 from echoproto.protocols.observer import CloseReason, DatagramTotals
-from echoproto.protocols.refusals import Refusal
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.protocols.streamfactory import StreamFactory
 from echoproto.server.monitoring.counters import (

@@ -3,7 +3,7 @@ Faults on purpose: which fault happens to which datagram, or to which byte of a 
 
 Only decisions are made here, from a seed: the nth datagram of a listener, and the nth connection of
 a listener, have the same faults in every run with the same seed. They are carried out by
-:mod:`echoproto.protocols.faulty`.
+:mod:`echoproto.protocols.faults.faulty`.
 
 =============== ========= ==========================================================================
 ``delay``       both      everything arrives later; with ``±`` by a time within these limits, so

@@ -9,8 +9,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.addresses import AddressFilter
-from echoproto.protocols.admission import ConnectionAdmission
-from echoproto.protocols.refusals import Refusal
+from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
+from echoproto.protocols.admission.refusals import Refusal
 
 
 class ConnectionAdmissionTests(SynchronousTestCase):

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols import refusals
-from echoproto.protocols.refusals import Refusal
+from echoproto.protocols.admission import refusals
+from echoproto.protocols.admission.refusals import Refusal
 
 
 class RefusalsTests(SynchronousTestCase):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.tokenbuckets import TokenBuckets
+from echoproto.protocols.admission.tokenbuckets import TokenBuckets
 
 
 class TokenBucketsTests(SynchronousTestCase):

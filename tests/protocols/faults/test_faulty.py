@@ -10,12 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.measure.api import LoadPlan, PingPlan, load, ping, verify
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.measure.verify.integrity import FaultKind
-from echoproto.protocols import faulty
 from echoproto.protocols.connections import CHECK_INTERVAL
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
-from echoproto.protocols.faults import parseFaults
-from echoproto.protocols.faulty import addStreamFaults, withDatagramFaults
+from echoproto.protocols.faults import faulty
+from echoproto.protocols.faults.faultplan import parseFaults
+from echoproto.protocols.faults.faulty import addStreamFaults, withDatagramFaults
 from echoproto.protocols.greeting import (
     SERVER_GREETING,
     GreetingDatagramProtocol,

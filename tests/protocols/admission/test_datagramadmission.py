@@ -8,9 +8,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.addresses import AddressFilter
-from echoproto.protocols.datagramadmission import LOOPING_PORTS, DatagramAdmission
-from echoproto.protocols.refusals import Refusal
-from echoproto.protocols.tokenbuckets import TokenBuckets
+from echoproto.protocols.admission.datagramadmission import LOOPING_PORTS, DatagramAdmission
+from echoproto.protocols.admission.refusals import Refusal
+from echoproto.protocols.admission.tokenbuckets import TokenBuckets
 
 
 def rawSource(host: str, port: int) -> bytes:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.delayqueue import DelayQueue
+from echoproto.protocols.faults.delayqueue import DelayQueue
 
 
 class DelayQueueTests(SynchronousTestCase):

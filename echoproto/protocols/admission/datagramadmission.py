@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import Any
 
 from echoproto.addresses import AddressFilter, rateLimitKey, rawAddress
-from echoproto.protocols.refusals import Refusal
-from echoproto.protocols.tokenbuckets import TokenBuckets
+from echoproto.protocols.admission.refusals import Refusal
+from echoproto.protocols.admission.tokenbuckets import TokenBuckets
 
 #: Refused source ports: no honest client sends from them, and the services on them answer anything.
 #: 0 (no reply possible), 7 echo, 9 discard, 11 systat, 13 daytime, 15 netstat, 17 quote of the day,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.protocols.faults import (
+from echoproto.protocols.faults.faultplan import (
     BLOCK_SIZE,
     DATAGRAM_FAULTS,
     STREAM_FAULTS,

@@ -1,5 +1,5 @@
 """
-Services with faults on purpose (:mod:`echoproto.protocols.faults`).
+Services with faults on purpose (:mod:`echoproto.protocols.faults.faultplan`).
 
 The faults happen to received data before the service sees it, as on a bad network between client
 and server: so they are the same for every service, and backpressure, closing and timeouts are
@@ -20,8 +20,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from echoproto.protocols.datagram import DatagramServerProtocol
-from echoproto.protocols.delayqueue import DelayQueue
-from echoproto.protocols.faults import DatagramFaults, FaultPlan, StreamFaults
+from echoproto.protocols.faults.delayqueue import DelayQueue
+from echoproto.protocols.faults.faultplan import DatagramFaults, FaultPlan, StreamFaults
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.protocols.streamfactory import StreamFactory
 

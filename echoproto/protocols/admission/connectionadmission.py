@@ -13,8 +13,8 @@ from collections.abc import Callable
 from math import inf
 
 from echoproto.addresses import AddressFilter, rateLimitKey
-from echoproto.protocols.refusals import Refusal
-from echoproto.protocols.tokenbuckets import TokenBuckets
+from echoproto.protocols.admission.refusals import Refusal
+from echoproto.protocols.admission.tokenbuckets import TokenBuckets
 
 
 class ConnectionAdmission:

@@ -1,0 +1,1 @@
+"""Decides which connections are served and which datagrams are answered."""

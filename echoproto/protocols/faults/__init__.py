@@ -1,0 +1,1 @@
+"""Services with faults on purpose, to test clients."""
