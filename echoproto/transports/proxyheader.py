@@ -14,7 +14,7 @@ from enum import Enum
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from echoproto.protocols.refusals import Refusal
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.transports.crc32c import crc32c
 
 #: Maximum bytes of a header. Addresses need 232 at most; the TLVs after them hold names, ciphers,
