@@ -16,6 +16,10 @@ from twisted.internet.task import Cooperator
 #: Seconds of processor time of a turn, after which it is over with the part that is being made.
 TURN_TIME = 0.008
 
+#: Or more, up to this share of the time since the last turn: if the event loop is so busy that its
+#: turns are long anyway, the text must not need many of them.
+MAX_TURN_SHARE = 0.1
+
 #: Requests that may wait for one text: all of them are then sent it at once.
 MAX_WAITING = 16
 
@@ -41,14 +45,16 @@ class GradualText:
     ) -> None:
         self._make = make
         self._used = used
+        self._clock = clock
+        self._turnAt = 0.0
         self._cooperator = Cooperator(self._newTurn, partial(clock.callLater, 0))
         self._waiting: list[Deferred[bytes]] = []
 
     def _newTurn(self) -> Callable[[], bool]:
         """Begin a turn; returns whether it is over."""
-        # Not the time of the wall clock: on a busy machine a turn would have one part only, and
-        # the text would take too many turns.
-        end = self._used() + TURN_TIME
+        before, self._turnAt = self._turnAt, self._clock.seconds()
+        # Not the time of the wall clock: on a busy machine a turn would have one part only.
+        end = self._used() + max(TURN_TIME, MAX_TURN_SHARE * (self._turnAt - before))
         return lambda: self._used() >= end
 
     def request(self) -> Deferred[bytes]:
@@ -63,6 +69,7 @@ class GradualText:
         self._waiting.append(waiting)
         if len(self._waiting) == 1:
             parts: list[bytes] = []
+            self._turnAt = self._clock.seconds()
             made = self._cooperator.coiterate(self._turns(parts))
             made.addCallback(lambda _: b"".join(parts)).addBoth(self._finished)
         return waiting

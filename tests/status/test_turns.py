@@ -6,7 +6,13 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.status.turns import MAX_WAITING, TURN_TIME, GradualText, TooManyRequests
+from echoproto.status.turns import (
+    MAX_TURN_SHARE,
+    MAX_WAITING,
+    TURN_TIME,
+    GradualText,
+    TooManyRequests,
+)
 
 
 class Turns(Clock):
@@ -40,6 +46,13 @@ class GradualTextTests(SynchronousTestCase):
             counts.append(len(self.made))
         self.assertEqual(counts, [2, 3])
         self.assertEqual(self.successResultOf(making), b"ab")
+
+    def test_busy(self) -> None:
+        """If the event loop is busy, a turn is longer, so that there are few."""
+        self.text.request()
+        self.clock.rightNow += 2 * TURN_TIME / MAX_TURN_SHARE
+        self.clock.turn()
+        self.assertEqual((len(self.made), self.clock.calls), (3, []))
 
     def test_shared(self) -> None:
         """It is made once for all who request it meanwhile, and anew for the next."""
