@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections import Counter
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.loopback.program import PATIENCE, Program, environment
+from tests.loopback.command import runCommand
+from tests.loopback.program import Program
 
 SERVE = [sys.executable, "-m", "echoproto", "serve", "--interface", "127.0.0.1", "--port", "0"]
 
 
 def run(*words: str) -> str:
     """The output of a measuring command, whatever its status."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "echoproto", *words],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    ended = runCommand(*words)
     return ended.stdout
 
 

@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -18,28 +16,16 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.latency import LatencyHistogram
-from tests.loopback.program import PATIENCE, Program, environment
+from tests.loopback.command import runCommand, startCommand
+from tests.loopback.program import PATIENCE, Program
 from tests.loopback.test_workers import metric
-
-LOAD = [sys.executable, "-m", "echoproto", "load"]
 
 SECOND = 1_000_000_000
 
 
-def load(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*LOAD, *words],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
 class LoadTests(SynchronousTestCase):
     def loaded(self, *words: str) -> dict[str, Any]:
-        ended = load("-o", "json", *words)
+        ended = runCommand("load", "-o", "json", *words)
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         return dict(json.loads(ended.stdout))
 
@@ -82,13 +68,7 @@ class LoadTests(SynchronousTestCase):
             self.assertEqual((found["sent"], found["received"]), (1001, 1001))
             self.assertEqual(found["configuration"]["connections"], 5)
             words = ["--workers", "2", "--connections", "2", "-z", "60s", target]
-            with subprocess.Popen(
-                [*LOAD, *words],
-                env=environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            ) as running:
+            with startCommand("load", *words) as running:
                 while len(connections(program.port())) < 2 * len(b"ESTABLISHED"):
                     Event().wait(0.02)
                 workers = children(running.pid)
@@ -104,7 +84,7 @@ class LoadTests(SynchronousTestCase):
         """A closed port gives one line and status 1."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-        ended = load("-c", "10", f"127.0.0.1:{port}")
+        ended = runCommand("load", "-c", "10", f"127.0.0.1:{port}")
         self.assertEqual(
             (ended.returncode, ended.stderr),
             (1, f"echoproto load: tcp://127.0.0.1:{port}: refused: nothing listens there\n"),
@@ -121,12 +101,7 @@ class LoadTests(SynchronousTestCase):
                 program.process.send_signal(signal.SIGCONT)
 
             words = ["-o", "json", "--connections", "1", "-z", "4s", "--rate", "1000", "-W", "5s"]
-            with subprocess.Popen(
-                [*LOAD, *words, f"127.0.0.1:{program.port()}"],
-                env=environment(),
-                stdout=subprocess.PIPE,
-                text=True,
-            ) as running:
+            with startCommand("load", *words, f"127.0.0.1:{program.port()}") as running:
                 while b"ESTABLISHED" not in connections(program.port()):
                     stopped.wait(0.02)
                 stopping = Thread(target=stop)
@@ -171,12 +146,7 @@ class SharedLoadTests(SynchronousTestCase):
                 f"@{begin}",
             )
             loads = [
-                subprocess.Popen(
-                    [*LOAD, *words, "--share", f"{index}/3", f"127.0.0.1:{program.port()}"],
-                    env=environment(),
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
+                startCommand("load", *words, "--share", f"{index}/3", f"127.0.0.1:{program.port()}")
                 for index in range(3)
             ]
             texts = [process.communicate(timeout=PATIENCE)[0] for process in loads]
@@ -199,14 +169,7 @@ class SharedLoadTests(SynchronousTestCase):
             files = [os.path.join(folder, f"{index}.json") for index in range(3)]
             for path, text in zip(files, texts, strict=True):
                 Path(path).write_text(text)
-            report = subprocess.run(
-                [*LOAD[:-1], "report", "--merge", *files, "-o", "json"],
-                env=environment(),
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=True,
-            )
+            report = runCommand("report", "--merge", *files, "-o", "json")
         [whole] = json.loads(report.stdout)["results"]
         self.assertEqual((whole["sent"], whole["received"]), (1000, 1000))
         self.assertEqual(whole["times"]["histogram"], merged.state()["histogram"])

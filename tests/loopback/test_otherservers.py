@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from threading import Event
 from typing import Any
 from unittest import SkipTest
@@ -12,9 +11,8 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.interop.servers import OTHERS, Missing, Running, running
+from tests.loopback.command import COMMAND
 from tests.loopback.program import PATIENCE, environment
-
-ECHOPROTO = (sys.executable, "-m", "echoproto")
 
 
 class OtherServersTests(SynchronousTestCase):
@@ -22,7 +20,7 @@ class OtherServersTests(SynchronousTestCase):
         """Return the document of a successful run, repeated while the server is starting."""
         for _ in range(50):
             ended = subprocess.run(
-                [*server.network, *ECHOPROTO, command, "-o", "json", *words],
+                [*server.network, *COMMAND, command, "-o", "json", *words],
                 env=environment(),
                 capture_output=True,
                 text=True,

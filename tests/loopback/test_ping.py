@@ -16,30 +16,17 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.certificates import serverPEM
+from tests.loopback.command import runCommand, startCommand
 from tests.loopback.program import PATIENCE, Program, environment
 
-PING = [sys.executable, "-m", "echoproto", "ping"]
-
 #: A run of two seconds, with a line for each probe.
-STOPPED = [*PING, "-i", "100ms", "-c", "20", "-o", "ndjson"]
-
-
-def ping(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    return subprocess.run(
-        [*PING, *words],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+STOPPED = ["ping", "-i", "100ms", "-c", "20", "-o", "ndjson"]
 
 
 class PingTests(SynchronousTestCase):
     def measured(self, *words: str, warning: str = "") -> dict[str, Any]:
         """Return the values of the only target; all probes must be answered."""
-        ended = ping("-o", "json", "-c", "5", "-i", "1ms", *words)
+        ended = runCommand("ping", "-o", "json", "-c", "5", "-i", "1ms", *words)
         self.assertEqual(ended.returncode, 0, ended.stderr)
         self.assertRegex(ended.stderr, f"^{warning}$")
         (target,) = json.loads(ended.stdout)["targets"]
@@ -80,10 +67,10 @@ class PingTests(SynchronousTestCase):
                 self.measured("--insecure", f"tls://127.0.0.1:{port}")["handshake"]["count"], 1
             )
             self.measured("--ca", str(pem), "-4", f"tls://localhost:{port}")
-            ended = ping("-c", "1", "-4", f"tls://localhost:{port}")
+            ended = runCommand("ping", "-c", "1", "-4", f"tls://localhost:{port}")
             self.assertEqual(ended.returncode, 2)
             self.assertRegex(ended.stderr, r"^[^\n]*--ca FILE trusts[^\n]*\n$")
-            ended = ping("-c", "1", "--ca", str(pem), f"tls://127.0.0.1:{port}")
+            ended = runCommand("ping", "-c", "1", "--ca", str(pem), f"tls://127.0.0.1:{port}")
             # Older Twisted versions report the end of the handshake before the wrong name.
             self.assertIn(ended.returncode, (1, 2))
             self.assertRegex(ended.stdout + ended.stderr, "for another host|VerificationError")
@@ -93,7 +80,7 @@ class PingTests(SynchronousTestCase):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         for carrier in ("tcp", "udp"):
-            ended = ping("-c", "1", f"{carrier}://127.0.0.1:{port}")
+            ended = runCommand("ping", "-c", "1", f"{carrier}://127.0.0.1:{port}")
             self.assertEqual((ended.returncode, ended.stderr), (1, ""))
             self.assertIn("lost: refused", ended.stdout)
 
@@ -115,9 +102,7 @@ class PingTests(SynchronousTestCase):
                     server.setsockopt(level, option, 1)
                 target = f"udp://{host}:{server.getsockname()[1]}"
                 words = ("--interface", "lo", "--tos", "ef", "--ttl", "9", "--dont-fragment")
-                with subprocess.Popen(
-                    [*PING, "-c", "1", *words, target], env=environment(), stdout=subprocess.PIPE
-                ) as running:
+                with startCommand("ping", "-c", "1", *words, target) as running:
                     data, found, _, address = server.recvmsg(100, 100)
                     server.sendto(data, address)
                     running.communicate(timeout=PATIENCE)
@@ -149,7 +134,7 @@ class PingTests(SynchronousTestCase):
 
     def test_noSuchHost(self) -> None:
         """An unknown host is one line, and status 2."""
-        ended = ping("nonsense.invalid")
+        ended = runCommand("ping", "nonsense.invalid")
         self.assertEqual(ended.returncode, 2)
         self.assertIn("no such host", ended.stderr)
         self.assertEqual(len(ended.stderr.splitlines()), 1)
@@ -158,13 +143,7 @@ class PingTests(SynchronousTestCase):
         """Ctrl-\\ prints the figures so far, and Ctrl-C ends with the summary."""
         with (
             Program("-p", "0") as program,
-            subprocess.Popen(
-                [*PING, "-i", "10ms", f"127.0.0.1:{program.port()}"],
-                env=environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            ) as running,
+            startCommand("ping", "-i", "10ms", f"127.0.0.1:{program.port()}") as running,
         ):
             assert running.stdout is not None and running.stderr is not None
             for _ in range(5):
@@ -180,12 +159,7 @@ class PingTests(SynchronousTestCase):
         """A client that is stopped for three seconds loses no datagram, and its times are right."""
         with (
             Program("-p", "0") as program,
-            subprocess.Popen(
-                [*STOPPED, f"udp://127.0.0.1:{program.port()}"],
-                env=environment(),
-                stdout=subprocess.PIPE,
-                text=True,
-            ) as running,
+            startCommand(*STOPPED, f"udp://127.0.0.1:{program.port()}") as running,
         ):
             assert running.stdout is not None
             for _ in range(8):
@@ -203,13 +177,7 @@ class PingTests(SynchronousTestCase):
         """A closed pipe, as with ``head``, ends the run without a traceback."""
         with (
             Program("-p", "0") as program,
-            subprocess.Popen(
-                [*PING, "-i", "1ms", f"127.0.0.1:{program.port()}"],
-                env=environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            ) as running,
+            startCommand("ping", "-i", "1ms", f"127.0.0.1:{program.port()}") as running,
         ):
             assert running.stdout is not None and running.stderr is not None
             running.stdout.readline()

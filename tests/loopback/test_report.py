@@ -8,15 +8,14 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.loopback.program import PATIENCE, Program, environment
+from tests.loopback.command import runCommand
+from tests.loopback.program import Program
 
 BROWSER = shutil.which("chromium")
 
@@ -47,18 +46,6 @@ document.body.dataset.sizes = JSON.stringify({
   width: document.documentElement.scrollWidth, screen: window.innerWidth, title: document.title,
 });
 </script>"""
-
-
-def echoproto(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "echoproto", *words],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        **options,
-    )
 
 
 def browse(page: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -93,7 +80,7 @@ class ReportTests(SynchronousTestCase):
         self.folder.mkdir()
 
     def succeed(self, *words: str) -> str:
-        ended = echoproto(*words, cwd=self.folder)
+        ended = runCommand(*words, cwd=self.folder)
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         return ended.stdout
 
@@ -126,7 +113,7 @@ class ReportTests(SynchronousTestCase):
     def test_input(self) -> None:
         """A result can be read from a pipe; an incomplete one is an error."""
         for text, message in (("", "empty file"), ('{"format":', "truncated")):
-            ended = echoproto("report", "-", input=text)
+            ended = runCommand("report", "-", input=text)
             self.assertEqual((ended.returncode, ended.stdout), (2, ""))
             self.assertRegex(ended.stderr, f"^echoproto report: standard input: .*{message}.*\n$")
 
@@ -137,7 +124,7 @@ class ReportTests(SynchronousTestCase):
         self.measure()
         names = ("ping.json", "ping.ndjson", "load.json")
         # On its first run matplotlib may print a message about its font cache.
-        ended = echoproto("report", *names, "--html", "report.html", cwd=self.folder)
+        ended = runCommand("report", *names, "--html", "report.html", cwd=self.folder)
         self.assertEqual(ended.returncode, 0, ended.stderr)
         page = self.folder / "report.html"
         text = page.read_text(encoding="utf-8")

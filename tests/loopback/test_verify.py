@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,23 +11,15 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.certificates import serverPEM
-from tests.loopback.program import PATIENCE, Program, environment
-
-VERIFY = [sys.executable, "-m", "echoproto", "verify"]
+from tests.loopback.command import runCommand, startCommand
+from tests.loopback.program import PATIENCE, Program
 
 SIZE = 20_000_000
 
 
 class VerifyTests(SynchronousTestCase):
     def verified(self, *words: str) -> dict[str, Any]:
-        ended = subprocess.run(
-            [*VERIFY, "--bytes", str(SIZE), "-o", "json", *words],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        ended = runCommand("verify", "--bytes", str(SIZE), "-o", "json", *words)
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         return dict(json.loads(ended.stdout))
 
@@ -54,13 +44,7 @@ class VerifyTests(SynchronousTestCase):
         """Ctrl-C waits for outstanding bytes, and ends with the summary."""
         with (
             Program("-p", "0") as program,
-            subprocess.Popen(
-                [*VERIFY, "-z", "20s", f"127.0.0.1:{program.port()}"],
-                env=environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            ) as running,
+            startCommand("verify", "-z", "20s", f"127.0.0.1:{program.port()}") as running,
         ):
             assert running.stdout is not None
             self.assertIn("VERIFY tcp://127.0.0.1", running.stdout.readline())
