@@ -98,28 +98,22 @@ class StreamProtocol(ConnectionLifecycle):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection has ended; report it to the factory."""
-        if self._ending is None:
-            self._ending = self._endedByClient(reason)
         try:
             if self.stage is Stage.SECURING:
                 refusal = self._refusal or Refusal.NO_HANDSHAKE
                 self.factory.observer.connectionRefused(self.peer, refusal.value)
             else:
-                self.factory.observer.connectionEnded(self._summary(self._ending))
+                self.factory.observer.connectionEnded(self._summary(reason))
         finally:
             self.factory.closed(self, self.peer)
 
-    def _endedByClient(self, reason: Failure) -> CloseReason:
-        if not (self.bytesReceived or self.bytesSent):
-            return CloseReason.UNUSED
-        isOrderly = isinstance(reason.value, ConnectionDone)
-        return CloseReason.FINISHED if isOrderly else CloseReason.LOST
-
-    def _summary(self, ending: CloseReason) -> ConnectionSummary:
-        return ConnectionSummary(
-            peer=self.peer,
-            ending=ending,
-            seconds=self.factory.clock.seconds() - self._openedAt,
-            bytesReceived=self.bytesReceived,
-            bytesSent=self.bytesSent,
-        )
+    def _summary(self, reason: Failure) -> ConnectionSummary:
+        received, sent, ending = self.bytesReceived, self.bytesSent, self._ending
+        if ending is None:
+            ending = CloseReason.LOST
+            if not (received or sent):
+                ending = CloseReason.UNUSED
+            elif isinstance(reason.value, ConnectionDone):
+                ending = CloseReason.FINISHED
+        seconds = self.factory.clock.seconds() - self._openedAt
+        return ConnectionSummary(self.peer, ending, seconds, received, sent)

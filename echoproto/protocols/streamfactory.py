@@ -79,10 +79,11 @@ class StreamFactory(Factory):
         """
         if self.tracker.draining:
             return None
-        isTrusted = isinstance(addr, TrustedPeer)
+        isTrusted = False
         if isinstance(addr, TrustedPeer):
-            addr = addr.address
-        refusal = self.admission.admit(numericHost(addr), peerUID(addr), isTrusted)
+            addr, isTrusted = addr.address, True
+        host = numericHost(addr)
+        refusal = self.admission.admit(host, None if host else peerUID(addr), isTrusted)
         if refusal is not None:
             self.observer.connectionRefused(addr, refusal.value)
             return None
@@ -92,7 +93,8 @@ class StreamFactory(Factory):
 
     def closed(self, connection: ITrackedConnection, peer: IAddress | None) -> None:
         """Called by a protocol whose connection with ``peer`` has ended."""
-        self.admission.release(numericHost(peer), peerUID(peer))
+        host = numericHost(peer)
+        self.admission.release(host, None if host else peerUID(peer))
         self.tracker.remove(connection)
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> Deferred[None]:

@@ -190,13 +190,17 @@ class DirectReactor(DirectSocketsReactor):
     def removeReader(self, reader: Any) -> None:
         """See ``IReactorFDSet``. Closing a connection calls it several times: once is enough."""
         number = reader.fileno()
-        if number in self._reads or number < 0 or self._continuousPolling.isReading(reader):
+        if number in self._reads and number not in self._writes:
+            del self._selectables[number]
+            self._poller.unregister(number)
+            self._reads.remove(number)
+        elif number in self._reads or number < 0 or reader in self._continuousPolling._readers:
             super().removeReader(reader)
 
     def removeWriter(self, writer: Any) -> None:
         """See ``IReactorFDSet``, and :meth:`removeReader`."""
         number = writer.fileno()
-        if number in self._writes or number < 0 or self._continuousPolling.isWriting(writer):
+        if number in self._writes or number < 0 or writer in self._continuousPolling._writers:
             super().removeWriter(writer)
 
     def getWriters(self) -> Any:

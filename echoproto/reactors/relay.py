@@ -143,7 +143,8 @@ class RelayStream(DirectStream):
 
     def loseConnection(self) -> None:
         """See ``ITransport``."""
-        self.stopRelaying()
+        if self._target is not None:
+            self.stopRelaying()
         super().loseConnection()
 
     def readConnectionLost(self, reason: Failure) -> None:
@@ -153,5 +154,6 @@ class RelayStream(DirectStream):
 
     def connectionLost(self, reason: Failure) -> None:
         """See ``FileDescriptor``."""
-        self.stopRelaying()
+        if self._target is not None:
+            self.stopRelaying()
         super().connectionLost(reason)

@@ -10,7 +10,9 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.address import IPv6Address
+from twisted.internet.error import ConnectionAborted
 from twisted.python import log
+from twisted.python.failure import Failure
 
 from echoproto.reactors.relay import RelayStream
 from echoproto.reactors.transports import READ_DIRECTLY
@@ -33,7 +35,11 @@ class AcceptedTransport(tcp.Server):
         sessionno: int,
         reactor: Any,
     ) -> None:
-        tcp.Connection.__init__(self, sock, protocol, reactor)
+        # The steps of the stock classes.
+        self.reactor, self.protocol = reactor, protocol
+        self.socket, self.fileno = sock, sock.fileno
+        sock.setblocking(False)
+        self._tempDataBuffer, self._tempDataLen = [], 0
         self._prepare()
         if len(client) != 2:
             self._addressType = IPv6Address
@@ -43,8 +49,24 @@ class AcceptedTransport(tcp.Server):
         if server is None:
             # An adopted connection: who accepted it may have it, too.
             self._shouldShutdown = True
-        self.startReading()
+        reactor.addReader(self)
         self.connected = 1
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See ``tcp.Connection``, whose steps these are."""
+        if "socket" not in self.__dict__:
+            # An abort and an exception in the same event both end the connection.
+            return
+        self.disconnected, self.connected = 1, 0
+        if self.producer is not None:
+            self.producer.stopProducing()
+            self.producer = None
+        self.stopReading()
+        self.stopWriting()
+        self._closeSocket(not isinstance(reason.value, ConnectionAborted))
+        protocol = self.protocol
+        del self.protocol, self.socket, self.fileno
+        protocol.connectionLost(reason)
 
     @cached_property
     def logstr(self) -> str:  # type: ignore[override]
@@ -72,6 +94,8 @@ os.register_at_fork(before=shareSockets)
 
 class TCPServer(RelayStream, AcceptedTransport):
     """An accepted TCP connection."""
+
+    __init__ = AcceptedTransport.__init__
 
 
 class TCPClient(RelayStream, tcp.Client):

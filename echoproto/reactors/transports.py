@@ -13,13 +13,16 @@ from errno import EAGAIN, ENOBUFS
 from typing import Any
 
 from twisted.internet import tcp, unix
-from twisted.internet.main import CONNECTION_LOST
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
 #: Bytes requested in one receive, and after a receive that was filled.
 RECEIVE_SIZE = 65_536
 LARGE_RECEIVE_SIZE = 262_144
 
+
+#: The reason of every orderly close.
+_CLOSED = Failure(CONNECTION_DONE)
 
 #: Classes whose ``doRead`` the reactor calls without the detours of the stock reactor.
 READ_DIRECTLY: set[type] = set()
@@ -120,12 +123,16 @@ class DirectTransport(tcp.Connection):
         return not (self.dataBuffer or self._tempDataBuffer or self._sendmsgQueue or self.producer)
 
     def _close(self) -> Any:
-        """Close with nothing queued; the reason is an error that the kernel has not reported."""
+        """Close with nothing queued; a reason to disconnect is an error not reported before."""
         try:
             self.socket.send(b"")
         except OSError:
             return CONNECTION_LOST
-        return self._postLoseConnection()
+        why: Any = self._postLoseConnection()
+        if why is CONNECTION_DONE:
+            self.connectionLost(_CLOSED)
+            return None
+        return why
 
     def _sendQueue(self) -> None:
         """Send a new queue."""
@@ -179,8 +186,8 @@ class DirectTransport(tcp.Connection):
             self._sendQueue()
 
     def _dataReceived(self, data: bytes | None) -> Any:
-        if not data and self._sendFailed:
-            return CONNECTION_LOST
+        if not data:
+            return CONNECTION_LOST if self._sendFailed else CONNECTION_DONE
         return super()._dataReceived(data)
 
     def abortConnection(self) -> None:

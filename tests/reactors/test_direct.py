@@ -23,6 +23,8 @@ from tests.reactors.turns import Recorder, TurnTestCase
 #: tests.reactors``, and add its hash.
 STOCK = {
     "twisted.internet.abstract.FileDescriptor._maybePauseProducer": "529bd8438e1a",
+    "twisted.internet.abstract.FileDescriptor._postLoseConnection": "684e97f94f7e",
+    "twisted.internet.abstract.FileDescriptor.connectionLost": "1e0b14c7c3f9",
     "twisted.internet.abstract.FileDescriptor.doWrite": "1ebc8d43a58b a986d7b1b105",
     "twisted.internet.abstract.FileDescriptor.startWriting": "8e2f899b7d73",
     "twisted.internet.abstract.FileDescriptor.stopWriting": "3a6c0cff8fad",
@@ -33,6 +35,7 @@ STOCK = {
     "twisted.internet.base.ReactorBase.timeout": "347720436ca8 e5a72ff1b121",
     "twisted.internet.epollreactor.EPollReactor.doPoll": "09b62ae68ef0",
     "twisted.internet.epollreactor.EPollReactor.getWriters": "cf49445abeed",
+    "twisted.internet.epollreactor.EPollReactor._remove": "25d0ece303ce",
     "twisted.internet.epollreactor.EPollReactor.removeAll": "f21099e36572",
     "twisted.internet.posixbase.PosixReactorBase.adoptStreamConnection": "bc03fd029511",
     "twisted.internet.posixbase.PosixReactorBase.adoptStreamPort": "fcbae459db4b",
@@ -111,12 +114,13 @@ class EventTests(TurnTestCase):
         with (
             mock.patch.object(recorder, "connectionLost", side_effect=ZeroDivisionError),
             mock.patch.object(failing.transport, "flush", side_effect=KeyError),
+            mock.patch.object(failing, "connectionLost", side_effect=IndexError),
         ):
             for closing in (recorder, failing, other):
                 closing.transport.loseConnection()
             self.turn()
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, KeyError)), 2)
-        failing.reason.trap(KeyError)
+        logged = self.flushLoggedErrors(ZeroDivisionError, KeyError, IndexError)
+        self.assertEqual(len(logged), 3)
         other.reason.trap(ConnectionDone)
 
     def test_removed(self) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 from unittest import mock
 
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import ClientFactory, ServerFactory
+from twisted.python.failure import Failure
 
 from echoproto.reactors import tcp as module
 from echoproto.reactors.tcp import (
@@ -18,7 +20,7 @@ from echoproto.reactors.tcp import (
     TCPClient,
     TCPConnector,
 )
-from tests.reactors.turns import Recorder, TurnTestCase
+from tests.reactors.turns import Recorder, RecordingProducer, TurnTestCase
 
 
 class AcceptTestCase(TurnTestCase):
@@ -144,6 +146,18 @@ class AcceptTests(AcceptTestCase):
         recorder, peer = self.adopt()
         self.assertIn("Recorder", repr(recorder.transport))
         peer.close()
+
+
+class LostTests(TurnTestCase):
+    def test_producer(self) -> None:
+        """The producer of a lost connection is stopped, once."""
+        recorder, _peer = self.adopt()
+        producer = RecordingProducer()
+        recorder.transport.registerProducer(producer, True)
+        for _ in range(2):
+            recorder.transport.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(producer.calls, ["stop"])
+        recorder.reason.trap(ConnectionLost)
 
 
 class CloseTests(AcceptTestCase):

@@ -334,6 +334,15 @@ class CloseTests(TurnTestCase):
         recorder.transport.unregisterProducer()
         self.turnUntil(lambda: recorder.reason)
 
+    def test_postponed(self) -> None:
+        """A transport of a subclass may put off its close, or give another reason for it."""
+        for why in (None, ConnectionLost()):
+            recorder, _peer = self.adopt()
+            with mock.patch.object(recorder.transport, "_postLoseConnection", return_value=why):
+                recorder.transport.loseConnection()
+                self.turn()
+            self.assertIs(recorder.reason is None, why is None)
+
     def test_aborted(self) -> None:
         """abortConnection after loseConnection aborts."""
         recorder, _peer = self.adopt()
@@ -380,6 +389,12 @@ class ReadTests(TurnTestCase):
         peer.send(bytes(2500))
         self.turnUntil(lambda: len(recorder.pieces) == 3)
         self.assertEqual([len(piece) for piece in recorder.pieces], [1000, 1000, 500])
+
+    def test_UNIX(self) -> None:
+        """Connections of UNIX sockets receive, too."""
+        recorder, peer = self.adopt(socket.AF_UNIX)
+        self.send(peer, b"received")
+        self.assertEqual(recorder.pieces, [b"received"])
 
     def test_nothingThere(self) -> None:
         """A receive without data keeps the connection; one that fails loses it."""

@@ -73,7 +73,7 @@ class ConnectionAdmission:
             return Refusal.DENIED
         if source is not None and self._bySource[source] >= self._perSource:
             return Refusal.SOURCE_FULL
-        if self.room < 1:
+        if self._maximum - self.open < 1:
             return Refusal.FULL
         # Last, so that a connection refused for another reason takes no token.
         if source is not None and self._buckets is not None and not self._buckets.take(source):
@@ -85,7 +85,7 @@ class ConnectionAdmission:
 
     def release(self, host: str | None, uid: int | None = None) -> None:
         """Give back the place that :meth:`admit` took for ``host`` and ``uid``."""
-        wasFull = self.room < 1
+        wasFull = self._maximum - self.open < 1
         self.open -= 1
         source = _sourceOf(host, uid)
         if source is not None:
