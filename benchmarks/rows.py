@@ -160,6 +160,7 @@ def _memoryRows(base: Checkout) -> list[Row]:
 
 def _connectionRows(base: Checkout) -> list[Row]:
     peers, floor = servers("tcp", OURS, UVLOOP, RLOOP), servers("tcp", C)
+    trip = "TCP round trip of 64 B, one connection"
     return [
         Row(
             "TCP accept, echo once, close",
@@ -169,20 +170,12 @@ def _connectionRows(base: Checkout) -> list[Row]:
             (Promise(UVLOOP, 1.3),),
             [ours("tcp", base), *servers("tcp", STOCK, GOLANG), *floor],
         ),
-        Row(
-            "TCP round trip of 64 B, one connection, median",
-            "µs",
-            roundTrip("median_ns"),
-            peers,
-            (Promise(UVLOOP, 1.05),),
-            floor,
-        ),
-        Row(
-            "TCP round trip of 64 B, one connection, p99",
-            "µs",
-            roundTrip("p99_ns"),
-            peers,
-            others=floor,
+        *(
+            Row(f"{trip}, {name}", "µs", roundTrip(key), peers, promises, floor)
+            for name, key, promises in (
+                ("median", "median_ns", (Promise(UVLOOP, 1.05),)),
+                ("p99", "p99_ns", ()),
+            )
         ),
         Row(
             "TCP growth, 10 to 10,000 connections",

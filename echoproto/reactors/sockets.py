@@ -10,11 +10,11 @@ from twisted.internet.interfaces import IConnector, IListeningPort
 from twisted.internet.protocol import ClientFactory, ServerFactory
 
 from echoproto.reactors.tcp import TCPConnector, TCPPort, TCPServer
-from echoproto.reactors.transports import UNIXConnector, UNIXPort, UNIXServer
+from echoproto.reactors.unix import UNIXConnector, UNIXPort, UNIXServer
 
 
 class DirectSocketsReactor(EPollReactor):
-    """Listens, connects and adopts sockets with the classes of :mod:`.transports`."""
+    """Listens, connects and adopts sockets with the classes of :mod:`.tcp` and :mod:`.unix`."""
 
     def listenTCP(
         self, port: int, factory: ServerFactory, backlog: int = 50, interface: str = ""

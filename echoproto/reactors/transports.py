@@ -1,5 +1,5 @@
 """
-Stream transports of the direct reactor, and its ports and connectors of UNIX sockets.
+Stream transports of the direct reactor.
 
 They are Twisted's own, with two differences: written data is sent when its event or the turn ends,
 without waiting for the kernel to report room, and the size of a receive adapts to the connection.
@@ -12,14 +12,13 @@ from __future__ import annotations
 from errno import EAGAIN, ENOBUFS
 from typing import Any
 
-from twisted.internet import tcp, unix
+from twisted.internet import tcp
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
 #: Bytes requested in one receive, and after a receive that was filled.
 RECEIVE_SIZE = 65_536
 LARGE_RECEIVE_SIZE = 262_144
-
 
 #: The reason of every orderly close.
 _CLOSED = Failure(CONNECTION_DONE)
@@ -231,28 +230,3 @@ class DirectStream(DirectTransport):
             self._receiveSize = LARGE_RECEIVE_SIZE
         elif received < RECEIVE_SIZE // 2:
             self._receiveSize = RECEIVE_SIZE
-
-
-class UNIXServer(DirectTransport, unix.Server):
-    """An accepted connection of a UNIX socket."""
-
-    _sendmsgQueue: Any
-
-
-class UNIXClient(DirectTransport, unix.Client):
-    """An outgoing connection to a UNIX socket."""
-
-    _sendmsgQueue: Any
-
-
-class UNIXPort(unix.Port):
-    """Accepts connections of UNIX sockets with direct transports."""
-
-    transport: Any = UNIXServer
-
-
-class UNIXConnector(unix.Connector):
-    """Makes connections to UNIX sockets with direct transports."""
-
-    def _makeTransport(self) -> Any:
-        return UNIXClient(self.address, self, self.reactor, self.checkPID)

@@ -10,16 +10,9 @@ from twisted.internet.error import (
     ConnectionAborted,
     ConnectionDone,
     ConnectionLost,
-    FileDescriptorOverrun,
 )
-from twisted.internet.protocol import ClientFactory
 
-from echoproto.reactors.transports import (
-    LARGE_RECEIVE_SIZE,
-    RECEIVE_SIZE,
-    DirectTransport,
-    UNIXConnector,
-)
+from echoproto.reactors.transports import LARGE_RECEIVE_SIZE, RECEIVE_SIZE
 from tests.reactors.turns import Recorder, RecordingProducer, TurnTestCase
 
 
@@ -263,16 +256,6 @@ class WriteTests(TurnTestCase):
         self.turnUntil(lambda: recorder.reason)
         recorder.reason.trap(ConnectionDone)
 
-    def test_descriptors(self) -> None:
-        """A file descriptor is sent together with the data written after it."""
-        recorder, peer = self.adopt(socket.AF_UNIX)
-        recorder.transport.sendFileDescriptor(peer.fileno())
-        recorder.transport.write(b"x")
-        self.turn()
-        data, passed, _, _ = socket.recv_fds(peer, 10, 1)
-        self.assertEqual((data, len(passed)), (b"x", 1))
-        socket.close(passed[0])
-
 
 class CloseTests(TurnTestCase):
     def test_resetAtTheEnd(self) -> None:
@@ -351,14 +334,6 @@ class CloseTests(TurnTestCase):
         self.turnUntil(lambda: recorder.reason)
         recorder.reason.trap(ConnectionAborted)
 
-    def test_descriptorsWait(self) -> None:
-        """Closing a UNIX socket with unsent file descriptors is an error, as in Twisted."""
-        recorder, peer = self.adopt(socket.AF_UNIX)
-        recorder.transport.sendFileDescriptor(peer.fileno())
-        recorder.transport.loseConnection()
-        self.turnUntil(lambda: recorder.reason)
-        recorder.reason.trap(FileDescriptorOverrun)
-
 
 class ReadTests(TurnTestCase):
     def send(self, peer: socket.socket, data: bytes) -> None:
@@ -393,7 +368,8 @@ class ReadTests(TurnTestCase):
     def test_UNIX(self) -> None:
         """Connections of UNIX sockets receive, too."""
         recorder, peer = self.adopt(socket.AF_UNIX)
-        self.send(peer, b"received")
+        peer.send(b"received")
+        self.turn()
         self.assertEqual(recorder.pieces, [b"received"])
 
     def test_nothingThere(self) -> None:
@@ -412,13 +388,3 @@ class ReadTests(TurnTestCase):
         peer.send(b"x")
         self.turn()
         self.assertEqual(recorder.pieces, [b"x"])
-
-
-class ConnectorTests(TurnTestCase):
-    def test_transports(self) -> None:
-        """A connector of UNIX sockets creates direct transports."""
-        factory = ClientFactory()
-        factory.noisy = False
-        connector = UNIXConnector(self.mktemp(), factory, 30.0, self.reactor, False)
-        self.assertIsInstance(connector._makeTransport(), DirectTransport)
-        self.turn()

@@ -57,7 +57,7 @@ class FaultyStreamProtocol(StreamProtocol):
             self.transport.pauseProducing()
 
     def readConnectionLost(self) -> None:
-        """The client's FIN follows the data before it."""
+        """Delay the client's FIN too: it follows the data before it."""
         if self._delayed:
             self._delayed.add(None, 0.0, 0, inOrder=True)
         else:
