@@ -20,6 +20,7 @@ from echoproto.errors import StartupError
 from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.metrics import Reload, monitorMetrics
 from echoproto.monitor.prober import SWEEP_INTERVAL, Prober
+from echoproto.monitor.queue import ProbeQueue
 from echoproto.monitor.settings import TargetSettings, summaryOf
 from echoproto.status.histogram import Histogram
 from echoproto.status.looplag import BOUNDS, LoopLag
@@ -70,6 +71,7 @@ class Monitor(Service):
         self._monotonicNs = monotonicNs
         self._wallClock = wallClock
         self._session = os.urandom(4)
+        self._queue = ProbeQueue(reactor, monotonicNs, self.lateness)
         self._probers: dict[Key, Prober] = {}
         self._started = 0
         self._readAt = 0
@@ -146,7 +148,7 @@ class Monitor(Service):
             if old.settings.buckets != settings.buckets:
                 counters.setBuckets(settings.buckets)
         prober = Prober(
-            self._reactor, settings, counters, self.lateness, self._monotonicNs, self._session
+            self._reactor, settings, counters, self._queue, self._monotonicNs, self._session
         )
         prober.start(self._started * SPREAD % 1)
         self._started += 1

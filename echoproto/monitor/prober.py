@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from echoproto.client.targets.failures import describeFailure, sendErrorReason
@@ -24,8 +23,8 @@ from echoproto.measure.ping.statistics import ReplyClassifier
 from echoproto.monitor.connection import ProbeConnection
 from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.probedtarget import ProbedTarget
+from echoproto.monitor.queue import ProbeQueue, QueuedProbe
 from echoproto.monitor.settings import TargetSettings
-from echoproto.status.histogram import Histogram
 from echoproto.units import SECOND, seconds
 
 #: Seconds between two calls of :meth:`Prober.sweep`.
@@ -42,7 +41,7 @@ class Prober:
     :param reactor: connects, looks names up, and calls later.
     :param settings: how to probe it.
     :param counters: its figures.
-    :param lateness: counts by how many seconds probes were late.
+    :param queue: calls it when probes are due.
     :param monotonicNs: a monotonic clock, in nanoseconds.
     :param session: four bytes that distinguish the probes of this run from others.
     """
@@ -52,7 +51,7 @@ class Prober:
         reactor: Any,  # has the interfaces that the target needs
         settings: TargetSettings,
         counters: TargetCounters,
-        lateness: Histogram,
+        queue: ProbeQueue,
         monotonicNs: Callable[[], int],
         session: bytes,
     ) -> None:
@@ -69,14 +68,14 @@ class Prober:
         # Replies that the kernel has dropped and whose probes are not settled; they are before the
         # probe with this number.
         self._drops = self._dropsEnd = 0
-        self._lateness = lateness
+        self._queue = queue
         self._schedule = ProbeSchedule(settings.interval)
         self._place = ProbedTarget(reactor, settings, counters, monotonicNs)
         # When the last fault was noted: probes that were sent before are lost by it.
         self._faultAt = -1
         self._connection: ProbeConnection | None = None
         self._retired: deque[tuple[int, ProbeConnection]] = deque()
-        self._next: IDelayedCall | None = None
+        self._next = QueuedProbe(self._probe)
         self._isOver = False
 
     def start(self, share: float) -> None:
@@ -86,15 +85,13 @@ class Prober:
         :param share: the share of the interval after which the first probe is sent.
         """
         self._place.refresh()
-        delay = round(self.settings.interval * share)
-        self._schedule.due = self.monotonicNs() + delay
-        self._later(delay)
+        self._schedule.due = self.monotonicNs() + round(self.settings.interval * share)
+        self._queue.add(self._schedule.due, self._next)
 
     def stop(self) -> None:
         """End now; probes whose wait is not over are not counted."""
         self._isOver = True
-        if self._next is not None and self._next.active():
-            self._next.cancel()
+        self._queue.cancel(self._next)
         self._place.stop()
         for _, connection in self._retired:
             connection.end()
@@ -144,14 +141,15 @@ class Prober:
 
     # Probes
 
-    def _later(self, delay: int) -> None:
-        self._next = self.reactor.callLater(max(delay, 0) / SECOND, self._probe)
+    def _advance(self, now: int) -> None:
+        """A probe was sent, or could not be: wait for the next one."""
+        self._schedule.advance(now)
+        self._queue.add(self._schedule.due, self._next)
 
     def _probe(self) -> None:
         """Send a probe, over a new connection if necessary."""
         now = self.monotonicNs()
         self._schedule.called(now)
-        self._lateness.add(max(self._schedule.lateness, 0) / SECOND)
         connection = self._connection
         if connection is not None and (
             self.settings.reconnect or connection.address != self._place.target.address
@@ -163,7 +161,7 @@ class Prober:
             self._fail(self._place.reason)
         elif self._place.target is None:
             # Its first lookup is under way.
-            self._later(self._schedule.advance(now))
+            self._advance(now)
         elif self._connection is not None:
             self._send(self._connection)
         else:
@@ -196,13 +194,13 @@ class Prober:
                 connection.send(self._recent.count - 1, probe)
             except (OSError, EchoprotoError) as error:
                 self.fault(sendErrorReason(error))
-        self._later(self._schedule.advance(self.monotonicNs()))
+        self._advance(self.monotonicNs())
 
     def _fail(self, reason: str) -> None:
         """Count a probe that cannot be sent: it has no reply when its wait is over."""
         self.classifier.send(self.monotonicNs())
         self.fault(reason)
-        self._later(self._schedule.advance(self.monotonicNs()))
+        self._advance(self.monotonicNs())
 
     def fault(self, reason: str) -> None:
         """Note why the probes without a reply will be lost."""

@@ -8,6 +8,7 @@ from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.metrics import TARGETS_PER_PART, Reload, monitorMetrics
 from echoproto.monitor.prober import Prober
+from echoproto.monitor.queue import ProbeQueue
 from echoproto.status.histogram import Histogram
 from echoproto.units import SECOND
 from tests.monitor.test_settings import settingsOf
@@ -33,6 +34,12 @@ FIGURES = {
 }
 
 
+def proberOf(url: str, counters: TargetCounters) -> Prober:
+    """A prober that does not run."""
+    queue = ProbeQueue(Clock(), int, Histogram((1.0,)))
+    return Prober(Clock(), settingsOf(url), counters, queue, int, b"test")
+
+
 def monitorPage() -> str:
     """A page with every metric: of one target on a stream, and of one on UDP."""
     histogram, probers = Histogram((0.001, 1.0)), []
@@ -44,7 +51,7 @@ def monitorPage() -> str:
             counters.counts[OutcomeKind[kind]] = 10 + number
         counters.failedLookups, counters.dropped = 15, 4
         counters.connecting.add(0.2)
-        probers.append(Prober(Clock(), settingsOf(url), counters, histogram, lambda: 0, b"test"))
+        probers.append(proberOf(url, counters))
     return b"".join(monitorMetrics(probers, histogram, histogram, Reload(True, 5.0))).decode()
 
 
@@ -54,15 +61,7 @@ class MetricsTests(SynchronousTestCase):
         histogram = Histogram((1.0,))
         count = 2 * TARGETS_PER_PART + 1
         probers = [
-            Prober(
-                Clock(),
-                settingsOf(f"udp://a:{n + 1}"),
-                TargetCounters((1.0,)),
-                histogram,
-                int,
-                b"test",
-            )
-            for n in range(count)
+            proberOf(f"udp://a:{number + 1}", TargetCounters((1.0,))) for number in range(count)
         ]
         lines = []
         for part in monitorMetrics(probers, histogram, histogram, Reload(True, 5.0)):

@@ -17,6 +17,7 @@ from echoproto.monitor import prober as module
 from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.probedtarget import RETRY_DELAY
 from echoproto.monitor.prober import SWEEP_INTERVAL, Prober
+from echoproto.monitor.queue import ProbeQueue
 from echoproto.monitor.settings import TargetSettings
 from echoproto.status.histogram import Histogram
 from echoproto.units import SECOND
@@ -29,7 +30,8 @@ class ProberTests(ProberTestCase):
         self.lateness = Histogram((0.1, 1.0))
         self.counters = TargetCounters((0.001, 1.0))
         made = settings if settings is not None else settingsOf()
-        prober = Prober(self.clock, made, self.counters, self.lateness, self.now, b"test")
+        queue = ProbeQueue(self.clock, self.now, self.lateness)
+        prober = Prober(self.clock, made, self.counters, queue, self.now, b"test")
         prober.start(share)
         self.readAt = self.now()
         sweeping: Any = LoopingCall(self.sweep, prober)
@@ -307,13 +309,13 @@ class ProberTests(ProberTestCase):
         """After 7 days 100 targets take no more memory than after two."""
         # Full within the first day.
         self.patch(module, "MIN_RECENT", 8)
-        lateness = Histogram((0.1,))
+        queue = ProbeQueue(self.clock, self.now, Histogram((0.1,)))
         probers, targets = [], []
         for number in range(100):
             self.target = EchoTarget(ordered=number % 2 == 0)
             settings = settingsOf(interval=3600 * SECOND, reconnect=number % 2 == 0)
             counters = TargetCounters((0.001, 1.0))
-            prober = Prober(self.clock, settings, counters, lateness, self.now, b"test")
+            prober = Prober(self.clock, settings, counters, queue, self.now, b"test")
             prober.start(number / 100)
             self.addCleanup(prober.stop)
             probers.append(prober)
