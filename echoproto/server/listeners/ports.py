@@ -139,6 +139,10 @@ def _remedy(listener: Listener, error: Exception) -> str | None:
         return "raise the limit (ulimit -n, LimitNOFILE=), or use fewer workers"
     if listener.carrier == "unix":
         return _PATH_REMEDIES.get(number or str(getattr(error, "socketError", error)))
+    if number == EINVAL and ":" in getattr(error, "interface", ""):
+        return (
+            "a link-local address needs its interface: fe80::1%eth0; of ::ffff:a.b.c.d use a.b.c.d"
+        )
     if number not in (EACCES, EPERM):
         return _ADDRESS_REMEDIES.get(number)
     first = firstUnprivilegedPort()
@@ -170,12 +174,19 @@ def reportStartupError(message: str) -> None:
     daemon, which has none, in the log.
     """
     error = sys.__stderr__
-    if error is None or os.fstat(error.fileno()).st_rdev == os.stat(os.devnull).st_rdev:
+    if error is None or _isNullDevice(error.fileno()):
         _log.critical("{reason}", reason=message)
     else:
         # Its disk may be full. Data in the stream's own buffer would be an error again at the exit.
         with suppress(OSError):
             os.write(error.fileno(), f"{message}\n".encode(error.encoding, "backslashreplace"))
+
+
+def _isNullDevice(descriptor: int) -> bool:
+    # A root of its own may have no such device.
+    with suppress(FileNotFoundError):
+        return os.fstat(descriptor).st_rdev == os.stat(os.devnull).st_rdev
+    return False
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ class TwistdFilesTests(SynchronousTestCase):
             return str(self.assertRaises(StartupError, checkTwistdFiles, options))
 
     def test_writable(self) -> None:
-        """Files that exist or can be made are right; so are none, and those of another root."""
+        """Files that exist or can be made are right; so are none, and those of a whole root."""
         for options in (
             {"pidfile": "twistd.pid", "rundir": self.folder},
             {"pidfile": "", "nodaemon": True},
             {"pidfile": "", "logfile": "-"},
-            {"pidfile": "/nonexistent/x", "chroot": "/srv"},
+            {"pidfile": "/nonexistent/x", "chroot": "/"},
         ):
             checkTwistdFiles(options)
 
@@ -41,6 +41,28 @@ class TwistdFilesTests(SynchronousTestCase):
         self.assertIn("twistd.log' cannot be written", self.wrong(pidfile=""))
         with open(f"{self.folder}/log", "w"):
             self.assertIn("/log' cannot", self.wrong(logfile="log", rundir=self.folder))
+
+    def test_folders(self) -> None:
+        """A folder that does not exist, and a root without Python, are one line."""
+        for options, message in (
+            (
+                {"rundir": "/nonexistent"},
+                "twistd: the rundir '/nonexistent' is not a folder",
+            ),
+            (
+                {"chroot": self.folder},
+                f"twistd: --chroot {self.folder!r} has no '/dev/null'",
+            ),
+        ):
+            error = self.assertRaises(StartupError, checkTwistdFiles, options)
+            self.assertTrue(str(error).startswith(message), error)
+
+    def test_pipe(self) -> None:
+        """A pipe, such as the standard output of a container, is no log file of twistd."""
+        path = f"{self.folder}/pipe"
+        os.mkfifo(path)
+        with self.assertRaisesRegex(StartupError, "is a pipe; use another one by --logfile, or"):
+            checkTwistdFiles({"pidfile": "", "logfile": os.path.abspath(path)})
 
 
 class PIDFileTests(SynchronousTestCase):

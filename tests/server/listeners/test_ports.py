@@ -78,6 +78,8 @@ class WhyNotTests(SynchronousTestCase):
             (path, OSError("AF_UNIX path too long"), "at most 107 bytes"),
             (path, failed(EMFILE), "raise the limit"),
             (high, failed(EMFILE), "raise the limit"),
+            (high, CannotListenError("fe80::1", 7, failed(EINVAL)), "fe80::1%eth0"),
+            (high, CannotListenError("192.0.2.1", 7, failed(EINVAL)), "Invalid argument"),
         ):
             message = explainListenError(listener, error)
             self.assertIn(remedy, message)
@@ -131,6 +133,12 @@ class ReportStartupErrorTests(SynchronousTestCase):
         """A standard error on a full disk is not another error."""
         with open("/dev/full", "w") as full:
             self.assertEqual(self.loggedErrors(full), [])
+
+    def test_noNullDevice(self) -> None:
+        """A root without a null device has a standard error."""
+        self.patch(os, "devnull", "/nonexistent")
+        with TemporaryFile("w+") as standardError:
+            self.assertEqual(self.loggedErrors(standardError), [])
 
     def test_daemon(self) -> None:
         """Without standard error it is one line in the log."""
