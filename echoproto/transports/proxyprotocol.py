@@ -34,7 +34,6 @@ from echoproto.transports.proxyheader import (
     ProxyHeader,
     ProxyProtocolVersion,
 )
-from echoproto.transports.tls import TLSStream
 
 
 def announcedAddress(source: tuple[str, int]) -> IPv4Address | IPv6Address:
@@ -119,8 +118,6 @@ class ProxyHeaderProtocol(Protocol):
         if served is None:
             transport.abortConnection()
             return
-        if isinstance(served, TLSStream):
-            served.hasInput = bool(rest)
         transport.protocol = served
         served.makeConnection(transport)
         if rest:

@@ -16,9 +16,10 @@ close_notify. And a paused producer keeps them open for ever.
     context.load_cert_chain("server.pem")
     reactor.listenTCP(12345, TLSStreamFactory(lambda: context, EchoFactory(reactor), reactor))
 
-It works on any stream transport, through a TLS connection in memory. On a TCP connection of the
-direct reactor TLS works on the socket itself (:mod:`echoproto.reactors.tls`), at half the cost; the
-wrapped protocol cannot tell them apart.
+It works on any stream transport. OpenSSL decrypts from and encrypts to memory, which is the same
+for all connections of a factory: they use it one after the other, and it is empty in between. So it
+is allocated once, and one receive brings many records. On the socket OpenSSL would need two system
+calls to receive a record and one to send it.
 
 It handles neither certificates nor time: the wrapped protocol resets a peer that takes too long.
 """
@@ -26,7 +27,6 @@ It handles neither certificates nor time: the wrapped protocol resets a peer tha
 from __future__ import annotations
 
 import ssl
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -47,22 +47,18 @@ from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.reactors.tls import secureSocket
+from echoproto.transports.tlsrecords import endOfRecords
 
 #: Maximum bytes of one decryption: the longest record (RFC 8446 section 5.1).
 READ_SIZE = 2**14
 
-#: Records of one connection that are handled in one turn of the reactor: about half a millisecond.
-#: One receive may hold 11,000 records of one byte.
+#: Records of one connection that are handled in one turn of the reactor: less than a millisecond.
+#: One receive may hold 11,000 records of one byte, or as many requests for new keys, which OpenSSL
+#: handles in one call.
 RECORDS_PER_TURN = 64
 
-#: Received bytes that are given to OpenSSL at once: about the longest record. They may be hundreds
-#: of records without data, such as changes of keys, which OpenSSL handles in one call.
-PIECE_SIZE = 2**14 + 2**8
-
-#: Pieces without a whole record of data, after which other connections have their turns. A record
-#: may begin in one piece and end in the next.
-VAIN_PIECES = 2
+#: Encrypted bytes that are given to the transport at once.
+ENCRYPTED_SIZE = 2**18
 
 #: Bytes written before the handshake above which a push producer is paused, and bytes of OpenSSL's
 #: own answers in a full queue above which a peer is not read.
@@ -91,11 +87,8 @@ class TLSStream(Protocol):
     :param wrapped: the wrapped protocol.
     :ivar wrappedProtocol: the wrapped protocol.
     :ivar disconnecting: whether ``loseConnection`` was called.
-    :ivar hasInput: to be set before it is connected if ``dataReceived`` will be called with data
-        that was received before, so that its socket no longer has it.
     """
 
-    hasInput = False
     factory: TLSStreamFactory
     transport: Any
 
@@ -104,14 +97,16 @@ class TLSStream(Protocol):
         self.wrappedProtocol = wrapped
         self.disconnecting = False
         self._isSecured = self._isLost = False
+        # Whether what is written can be encrypted now.
+        self._isOpen = False
         # The peer's end; the request for ours; ours.
         self._inputEnded = self._outputEnded = self._closeNotifySent = False
         # Written before the handshake.
         self._unwritten: list[bytes] = []
-        # Received, and not yet given to OpenSSL.
-        self._undecrypted: deque[bytes] = deque()
-        # Decrypted, and not yet delivered; empty bytes are the end.
-        self._decrypted: deque[bytes] = deque()
+        # Received, and not yet given to OpenSSL: it gets whole records only.
+        self._undecrypted = b""
+        # Whether the peer's close_notify is received.
+        self._endReceived = False
         # The producer of the wrapped protocol, and whether it is a push producer.
         self._producer: Any = None
         self._isStreaming = False
@@ -125,25 +120,22 @@ class TLSStream(Protocol):
         self._pauser: _ReadPauser | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
-        """Begin TLS: on the socket where that is possible, otherwise here."""
+        """Begin TLS."""
         factory = self.factory
+        self._incoming, self._outgoing = factory.incoming, factory.outgoing
         context = factory.currentContext()
-        if self.hasInput or not secureSocket(
-            transport, context, self.wrappedProtocol, factory.hostname
-        ):
-            self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-            # Renegotiation would stop writing for the time of a handshake.
-            context.options |= ssl.OP_NO_RENEGOTIATION
-            try:
-                self._tls = context.wrap_bio(
-                    self._incoming,
-                    self._outgoing,
-                    server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
-                    server_hostname=factory.hostname,
-                )
-            except (OSError, MemoryError):
-                self._reason = Failure()
-            Protocol.makeConnection(self, transport)
+        # Renegotiation would stop writing for the time of a handshake.
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        try:
+            self._tls = context.wrap_bio(
+                self._incoming,
+                self._outgoing,
+                server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
+                server_hostname=factory.hostname,
+            )
+        except (OSError, MemoryError):
+            self._reason = Failure()
+        Protocol.makeConnection(self, transport)
 
     # As the transport of the wrapped protocol
 
@@ -168,11 +160,10 @@ class TLSStream(Protocol):
         """Send ``data``; dropped after the end of output."""
         if not isinstance(data, bytes):
             raise TypeError("Data must be bytes")
-        if self._outputEnded or self._closeNotifySent or self._isLost or not data:
-            return
-        if self._isSecured:
+        if self._isOpen:
             self._encrypt(data)
-            self._flush()
+            return
+        if self._isSecured or self._outputEnded or self._isLost:
             return
         self._unwritten.append(data)
         if self._isStreaming and sum(map(len, self._unwritten)) > QUEUE_LIMIT:
@@ -271,9 +262,9 @@ class TLSStream(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt ``data``, and deliver it."""
-        for start in range(0, len(data), PIECE_SIZE):
-            self._undecrypted.append(data[start : start + PIECE_SIZE])
-        self._read()
+        self._undecrypted = self._undecrypted + data if self._undecrypted else data
+        if not self._hasMore:
+            self._read()
 
     def readConnectionLost(self) -> None:
         """The peer's FIN: the end of input, and of an incomplete handshake."""
@@ -287,7 +278,7 @@ class TLSStream(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection below is gone."""
-        self._isLost = True
+        self._isLost, self._isOpen = True, False
         if self._next is not None:
             self._next.cancel()
         if not self._isSecured:
@@ -297,42 +288,46 @@ class TLSStream(Protocol):
 
     # Reading
 
-    def _read(self) -> None:
-        """Continue the handshake, and deliver what is received, a bounded number of records."""
-        isReady = self._isSecured or self._completeHandshake()
-        while self._undecrypted and not (isReady or self._isSecured):
-            self._incoming.write(self._undecrypted.popleft())
-            isReady = self._completeHandshake()
-        if isReady:
-            self._deliverRecords()
-        self._flush()
+    # The memory of the factory is empty whenever the wrapped protocol, its producer or the
+    # transport is called: they may use another connection of the same factory.
 
-    def _deliverRecords(self) -> None:
-        records = vain = 0
-        while records < RECORDS_PER_TURN and not self._isLost:
-            if self._deliverRecord():
-                records, vain = records + 1, 0
-            elif not self._undecrypted:
-                return
-            elif vain == VAIN_PIECES:
-                break
-            else:
-                self._incoming.write(self._undecrypted.popleft())
-                vain += 1
-        if not self._isLost:
+    def _read(self) -> None:
+        """Continue the handshake, or deliver what is received, a bounded number of records."""
+        data = self._undecrypted
+        end = endOfRecords(data, RECORDS_PER_TURN)
+        self._undecrypted = data[end:]
+        try:
+            self._incoming.write(data if end == len(data) else memoryview(data)[:end])
+        except MemoryError:
+            self._fail(Failure())
+            return
+        if self._isSecured:
+            self._deliverRecords()
+        else:
+            self._continueHandshake()
+        if self._undecrypted and not self._hasMore and endOfRecords(self._undecrypted, 1):
             self._pauseForTurn()
 
-    def _completeHandshake(self) -> bool:
+    def _continueHandshake(self) -> None:
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
-            return False
+            self._flush()
+            return
         except (ssl.SSLError, MemoryError):
             self._fail(Failure())
-            return False
+            return
+        # Records that follow the handshake.
+        self._undecrypted = self._incoming.read() + self._undecrypted
         self._isSecured = True
-        for data in self._unwritten:
-            self._encrypt(data)
+        self._flush()
+        self._handshakeCompleted()
+        if self._undecrypted and not (self._hasMore or self._isLost):
+            self._read()
+
+    def _handshakeCompleted(self) -> None:
+        self._isOpen = True
+        self._encrypt(b"".join(self._unwritten))
         self._unwritten.clear()
         if self._producer is not None:
             self.transport.registerProducer(self._producer, self._isStreaming)
@@ -347,34 +342,47 @@ class TLSStream(Protocol):
         if self._isPaused:
             self._hasMore = True
             self.transport.pauseProducing()
-        return not self._isPaused
 
-    def _deliverRecord(self) -> bool:
-        """Whether there was a record, and more may follow."""
-        try:
-            data = self._decrypted.popleft() if self._decrypted else self._decrypt()
-        except (ssl.SSLError, MemoryError):
-            self._fail(Failure())
-            return False
-        if data is None:
-            return False
-        if not data:
-            self._undecrypted.clear()
-            self._endInput()
-            return False
+    def _deliverRecords(self) -> None:
+        records, reason = self._decrypt()
+        # Answers of OpenSSL to requests for new keys, which must precede what is written.
+        self._flush()
         # After loseConnection() TCP delivers nothing either.
-        if not self.disconnecting:
-            self.wrappedProtocol.dataReceived(data)
-        return True
+        if records and not (self.disconnecting or self._isLost):
+            self.wrappedProtocol.dataReceived(
+                records[0] if len(records) == 1 else b"".join(records)
+            )
+        if reason is not None:
+            self._fail(reason)
+        elif self._endReceived:
+            self._undecrypted = b""
+            if self._isPaused:
+                self._hasMore = True
+            else:
+                self._endInput()
 
-    def _decrypt(self) -> bytes | None:
-        """The next record; empty at the end of input; ``None`` if more must be received."""
+    def _decrypt(self) -> tuple[list[bytes], Failure | None]:
+        """The data of the records that OpenSSL has got, and its error after them."""
+        records: list[bytes] = []
+        incoming, read = self._incoming, self._tls.read
         try:
-            return self._tls.read(READ_SIZE)
+            while incoming.pending:
+                data = read(READ_SIZE)
+                if not data:
+                    self._endReceived = True
+                    break
+                records.append(data)
         except ssl.SSLWantReadError:
-            return None
+            pass
         except ssl.SSLZeroReturnError:
-            return b""
+            self._endReceived = True
+        except (ssl.SSLError, MemoryError):
+            self._isOpen = False
+            return records, Failure()
+        finally:
+            if incoming.pending:
+                incoming.read()
+        return records, None
 
     def _pauseForTurn(self) -> None:
         """Let other connections have their turns; meanwhile receive no more."""
@@ -396,7 +404,7 @@ class TLSStream(Protocol):
             self.transport.resumeProducing()
 
     def _endInput(self) -> None:
-        if self._inputEnded or self.disconnecting:
+        if self._inputEnded or self.disconnecting or self._isLost:
             return
         self._inputEnded = True
         halfCloseable = IHalfCloseableProtocol.providedBy(self.wrappedProtocol)
@@ -408,10 +416,9 @@ class TLSStream(Protocol):
     # Writing
 
     def _encrypt(self, data: bytes) -> None:
-        sent = 0
-        while sent < len(data):
-            # OpenSSL takes one record.
-            sent += self._tls.write(memoryview(data)[sent:])
+        for start in range(0, len(data), ENCRYPTED_SIZE):
+            self._tls.write(memoryview(data)[start : start + ENCRYPTED_SIZE])
+            self._flush()
 
     def _flush(self) -> None:
         data = self._outgoing.read()
@@ -433,16 +440,8 @@ class TLSStream(Protocol):
             self.loseConnection()
 
     def _sendCloseNotify(self) -> None:
-        self._closeNotifySent = True
-        # Python's unwrap() demands that the peer's close_notify is the next record: data would
-        # break the connection. So take out first what has arrived.
-        with suppress(ssl.SSLError):
-            while (data := self._decrypt()) is not None:
-                self._decrypted.append(data)
-                if not data:
-                    break
-        if self._decrypted:
-            self._pauseForTurn()
+        self._closeNotifySent, self._isOpen = True, False
+        # Python's unwrap() wants the peer's close_notify next, too; nothing is there for it.
         with suppress(ssl.SSLError):
             self._tls.unwrap()
         self._flush()
@@ -455,9 +454,12 @@ class TLSStream(Protocol):
     def _fail(self, reason: Failure) -> None:
         """End the connection, after OpenSSL's alert."""
         self._reason = self._reason or reason
-        self._undecrypted.clear()
+        self._isOpen = False
+        self._undecrypted = b""
+        self._incoming.read()
+        alert = self._outgoing.read()
         self._stopProducer()
-        self._flush()
+        self.transport.write(alert)
         self.transport.loseConnection()
 
     def _stopProducer(self) -> None:
@@ -515,6 +517,8 @@ class TLSStreamFactory(ClientFactory):
     :param clock: schedules the handling of many small records; the reactor.
     :param hostname: for a client, the name or numeric address of the server: it is requested (SNI),
         and the certificate must be for it, if the context checks that.
+    :ivar incoming: what OpenSSL decrypts, of one connection at a time.
+    :ivar outgoing: what OpenSSL has encrypted.
     """
 
     noisy = False
@@ -530,6 +534,7 @@ class TLSStreamFactory(ClientFactory):
         self.wrappedFactory = wrappedFactory
         self.clock = clock
         self.hostname = hostname
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
 
     def doStart(self) -> None:
         """Start the wrapped factory."""

@@ -547,7 +547,7 @@ class DrainTests(ProxyProtocolTestCase):
 
 
 class TLSOnSocketsTests(TurnTestCase):
-    """TLS behind a PROXY header on the direct reactor, which can put it on the socket."""
+    """TLS behind a PROXY header on the direct reactor."""
 
     def handshake(self, isTogether: bool) -> None:
         """Connect with the header and the ClientHello in one segment or in two."""
