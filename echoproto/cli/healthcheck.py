@@ -26,6 +26,9 @@ CHECK_TIMEOUT = 5.0
 #: Bytes of an answer that are read; those of a status listener have some hundred.
 MAX_ANSWER = 10_000
 
+#: Characters of it that are shown.
+MAX_TEXT = 200
+
 
 def runHealthCheck(words: Sequence[str]) -> int | None:
     """
@@ -109,8 +112,13 @@ def _fetch(address: str | tuple[str, int], path: str) -> tuple[str, str]:
     words = head.decode("ascii", "replace").split()
     if len(words) < 2 or not words[0].startswith("HTTP/"):
         raise OSError("the answer is not HTTP")
-    lines = body.decode("ascii", "backslashreplace").splitlines()
-    return words[1], lines[0] if lines else ""
+    lines = body.decode("latin-1").splitlines()
+    return _printable(words[1]), _printable(lines[0] if lines else "")
+
+
+def _printable(text: str) -> str:
+    """The beginning of a text without characters that change a terminal."""
+    return ascii(text[:MAX_TEXT])[1:-1]
 
 
 def _connect(address: str | tuple[str, int]) -> socket.socket:

@@ -64,6 +64,19 @@ class CheckHealthTests(HealthTestCase):
         url = self.serving(b"HTTP/1.1 503 Service Unavailable\r\n\r\ndraining\n")
         self.assertEqual(self.check(url), (1, f"echoproto health: {url}: 503 draining\n", ""))
 
+    def test_strangeAnswer(self) -> None:
+        """Whatever the server answers, one short line of visible characters is printed."""
+        for answer, shown in (
+            (
+                b"HTTP/1.1 503 Bad\r\n\r\n\x1b]0;title\x07\xff\nready\n",
+                "503 \\x1b]0;title\\x07\\xff",
+            ),
+            (b"HTTP/1.1 \x1b[2J Bad\r\n\r\n", "\\x1b[2J "),
+            (b"HTTP/1.1 500 Bad\r\n\r\n" + b"x" * 5000, "500 " + "x" * 200),
+        ):
+            url = self.serving(answer)
+            self.assertEqual(self.check(url), (1, f"echoproto health: {url}: {shown}\n", ""))
+
     def test_unix(self) -> None:
         """The status listener may be a UNIX socket."""
         path = self.mktemp()

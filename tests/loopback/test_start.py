@@ -80,12 +80,13 @@ class BusyPortTests(SynchronousTestCase):
         )
 
     def test_daemon(self) -> None:
-        """A daemon reports a port in use through its parent, for UDP too."""
+        """A daemon reports a port in use in one whole line on the terminal, and logs it."""
         description = f"udp:{self.hold(socket.SOCK_DGRAM)}:interface=127.0.0.1"
         status, log, error = refused("-p", description, twistd=())
         self.assertEqual(status, 1)
         self.assertIn(f"cannot listen on {description}: Address", error)
-        self.assertIn("in use; stop the program that listens there, or use another address\n", log)
+        for output in (log, error):
+            self.assertIn("; stop the program that listens there, or use another address\n", output)
 
 
 class RefusedTests(SynchronousTestCase):
