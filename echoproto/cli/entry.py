@@ -33,6 +33,10 @@ def start() -> None:
                 raise SystemExit(status)
         elif command not in _SERVERS:
             handleStartSignals(command)
+        from echoproto.cli.lazyimport import deferImport
+
+        # Twisted imports it for other programs, with all of HTTP and electronic mail.
+        deferImport("http.cookiejar")
         from echoproto.cli.main import main
 
         main()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from echoproto.cli.targetlist import readTargets
 from echoproto.client.targets.target import parseTarget
 from echoproto.processes.resources import processors
 from echoproto.units import parseDuration, parseRate, parseSize
@@ -208,7 +207,16 @@ SEND_TIME = ParsedParamType("duration", _durationParser(1, "duration {} would se
 SIZE = ParsedParamType("bytes", parseSize)
 SIZES = ParsedParamType("bytes", _parseSizes)
 TARGET = ParsedParamType("target", parseTarget)
-TARGET_FILE = ParsedParamType("file", readTargets)
+
+
+def _parseTargetFile(name: str) -> Any:
+    # Imported here: a server has no targets.
+    from echoproto.cli.targetlist import readTargets
+
+    return readTargets(name)
+
+
+TARGET_FILE = ParsedParamType("file", _parseTargetFile)
 TOS = ParsedParamType("value", _parseTOS)
 TTL = ParsedParamType("n", _integerParser(1, 255))
 TIMEOUT = ParsedParamType(

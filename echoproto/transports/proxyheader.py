@@ -15,7 +15,6 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from echoproto.protocols.admission.refusals import Refusal
-from echoproto.transports.crc32c import crc32c
 
 #: Maximum bytes of a header. Addresses need 232 at most; the TLVs after them hold names, ciphers,
 #: the subject of a TLS client and additions of cloud providers: some hundred bytes. The length
@@ -216,6 +215,9 @@ class _V2Parser:
         # Section 2.2.3: the checksum is computed with zeros in its place.
         at, rest = self._checksum, self._checksum + 4
         if at and len(header) == end:
+            # Imported here: it computes a table, and few proxies send a checksum.
+            from echoproto.transports.crc32c import crc32c
+
             zeroed = header[:at] + bytes(4) + header[rest:]
             if int.from_bytes(header[at:rest], "big") != crc32c(zeroed):
                 raise InvalidProxyHeader(WRONG_CHECKSUM)

@@ -60,8 +60,10 @@ def socketAddress(host: str, port: int, family: int) -> tuple[Any, ...]:
     :param host: a numeric address; empty for all of IPv4.
     :raise OSError: ``host`` is no address of ``family``.
     """
-    # Without the port, of which getaddrinfo(3) would take the last 16 bits.
-    found = socket.getaddrinfo(host or "0.0.0.0", None, family, socket.SOCK_DGRAM)
+    # Bytes, because for text Python imports its codec of international names. Without the port, of
+    # which getaddrinfo(3) would take the last 16 bits.
+    name = (host or "0.0.0.0").encode()
+    found = socket.getaddrinfo(name, None, family, socket.SOCK_DGRAM)
     resolved, _, *scope = found[0][4]
     return (resolved, port, *scope)
 

@@ -82,6 +82,17 @@ class StartTests(SynchronousTestCase):
         self.assertEqual(self.started("greet"), "click")
         self.assertEqual(self.started(), "click")
 
+    def test_noHTTP(self) -> None:
+        """A command imports nothing of HTTP, although Twisted does for others."""
+        program = (
+            "import sys; sys.argv = ['echoproto', 'serve', '--help']\n"
+            "from echoproto.cli.entry import start\n"
+            "try: start()\n"
+            "except SystemExit: print('twisted' in sys.modules, 'http.client' in sys.modules)"
+        )
+        output = subprocess.check_output([sys.executable, "-c", program], text=True, timeout=300)
+        self.assertEqual(output.splitlines()[-1], "True False")
+
     def test_imports(self) -> None:
         """A health check imports neither Twisted nor click."""
         program = (

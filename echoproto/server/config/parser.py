@@ -77,6 +77,10 @@ def _parsed(
         parseDatagrams(text)
         return [Listener(service, text)]
     try:
+        if parseStreams(text) is not None:
+            backlog = f":backlog={BACKLOG}"
+            description = text.removesuffix(backlog) + backlog
+            return [Listener(service, description, layers=Layers(tls), written=text)]
         return _described(service, text, tls, passed)
     except Exception as error:
         raise ValueError(f"invalid listener {text!r}: {_explain(error)}") from error
@@ -219,6 +223,19 @@ def _explain(error: Exception) -> str:
     if str(error).startswith("invalid literal for int()"):
         return f"{str(error).rpartition(': ')[2]} must be a number"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def parseStreams(description: str) -> tuple[int, str] | None:
+    """
+    The port and the numeric address in ``tcp:PORT[:interface=ADDRESS]`` on IPv4, with our backlog
+    or without one; an empty address is all of IPv4. ``None`` for another description, which is left
+    to Twisted.
+    """
+    form = rf"tcp:(\d{{1,5}})(?::interface=([\d.]+))?(?::backlog={BACKLOG})?"
+    found = re.fullmatch(form, description, re.ASCII)
+    if found is None or int(found[1]) > 65535 or not isIPAddress(found[2] or "0.0.0.0"):
+        return None
+    return int(found[1]), found[2] or ""
 
 
 def parseDatagrams(description: str) -> tuple[int, str]:

@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 from echoproto.processes.resources import Limit, descriptorLimit, memoryLimit
 from echoproto.protocols.datagram import DatagramServerProtocol
 from echoproto.server.config.listener import BACKLOG, Listener, addressText
-from echoproto.server.config.parser import parseDatagrams
+from echoproto.server.config.parser import parseDatagrams, parseStreams
 from echoproto.server.listeners.sockets import StreamReactor, hasIPv6, pickPort
 from echoproto.server.signals import ignoreRotation, onSignal, postponeStop
 from echoproto.server.systemd import adoptDatagrams, adoptStream
@@ -91,6 +91,10 @@ def _openStream(
         return adoptStream(reactor, listener.passed, factory)
     if listener.port is not None:
         return streams.listenTCP(listener.port, factory, BACKLOG, listener.interface)
+    plain = parseStreams(listener.description)
+    if plain is not None:
+        return streams.listenTCP(plain[0], factory, BACKLOG, plain[1])
+    # Imported here, because it imports all that Twisted has for TLS.
     from twisted.internet.endpoints import serverFromString
 
     results: list[Any] = []

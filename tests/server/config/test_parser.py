@@ -10,7 +10,7 @@ from echoproto.protocols.faults.faultplan import parseFaults
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import Layers, ProxyRule
 from echoproto.server.config.listener import Listener
-from echoproto.server.config.parser import parseDatagrams, parseListener, parsePort
+from echoproto.server.config.parser import parseDatagrams, parseListener, parsePort, parseStreams
 from echoproto.server.systemd import PassedSocket
 from echoproto.transports.proxyheader import ProxyProtocolVersion
 
@@ -53,6 +53,8 @@ class ParseListenerTests(SynchronousTestCase):
         """A description has the same listen backlog as a number, unless it sets one."""
         for text, description in (
             ("unix:/x", "unix:/x:backlog=1024"),
+            ("tcp:7", "tcp:7:backlog=1024"),
+            ("tcp:7:backlog=1024", "tcp:7:backlog=1024"),
             ("tcp6:7", "tcp6:7:backlog=1024"),
             ("tcp:7:backlog=5", "tcp:7:backlog=5"),
             ("tcp:7:127.0.0.1:5", "tcp:7:127.0.0.1:5"),
@@ -199,6 +201,19 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual([listener.displayName for listener in found], ["udp 127.0.0.1:7"])
         error = self.assertRaises(ValueError, parseListener, "udp-plus", "tcp:7")
         self.assertEqual(str(error), "invalid listener 'tcp:7': UDP only (examples: 7, udp:7)")
+
+    def test_streams(self) -> None:
+        """The descriptions that need nothing of Twisted are port and IPv4 address."""
+        for text, parsed in (
+            ("tcp:7", (7, "")),
+            ("tcp:0:interface=127.0.0.1", (0, "127.0.0.1")),
+            ("tcp:7:interface=127.0.0.1:backlog=1024", (7, "127.0.0.1")),
+            ("tcp:7:backlog=5", None),
+            ("tcp:65536", None),
+            ("tcp:7:interface=127.0.0", None),
+            ("tcp6:7", None),
+        ):
+            self.assertEqual(parseStreams(text), parsed, text)
 
     def test_wrongDatagrams(self) -> None:
         """Anything else after udp: is an error with examples."""

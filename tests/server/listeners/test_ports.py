@@ -167,9 +167,9 @@ class OpenTests(SynchronousTestCase):
 
     def test_streamFails(self) -> None:
         """The error of the endpoint is raised."""
-        listener = Listener("echo", "tcp:7:interface=192.0.2.1")
-        with self.assertRaises(CannotListenError):
-            openStream(self.reactor, listener, EchoFactory(self.reactor))
+        for description in ("tcp:7:interface=192.0.2.1", "tcp:7:192.0.2.1"):
+            with self.assertRaises(CannotListenError):
+                openStream(self.reactor, Listener("echo", description), EchoFactory(self.reactor))
 
     def test_datagrams(self) -> None:
         """A datagram listener is opened on our own port."""
