@@ -21,7 +21,6 @@ from statistics import median, quantiles
 from termios import FIONREAD, TIOCOUTQ
 from typing import IO
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -81,7 +80,6 @@ def isServed(address: Address) -> bool:
     return False
 
 
-@pytest.mark.timeout(60)
 def test_fewDescriptors(figures: Figures) -> None:
     """With too few descriptors some clients are closed at once, and later ones are served."""
     with Program("-p", STREAMS, listeners=1, descriptors=DESCRIPTORS) as program:
@@ -114,7 +112,6 @@ def test_fewDescriptors(figures: Figures) -> None:
     )
 
 
-@pytest.mark.timeout(60)
 def test_fewDescriptorsAndWaiting(figures: Figures) -> None:
     """With ``--when-full wait``, waiting clients are served as places become free."""
     options = ("-p", STREAMS, "--when-full", "wait")
@@ -357,7 +354,6 @@ def countStalled(log: Iterable[str]) -> int:
     return count
 
 
-@pytest.mark.timeout(120)
 def test_slowSendersAndNeverReaders(figures: Figures) -> None:
     """The p99 of a client less than doubles under attack, and never-readers are aborted."""
     options = ("-p", STREAMS, "--max-per-source", "0", "--stall-timeout", f"{STALL:g}s")
@@ -616,7 +612,6 @@ def attackedServer(folder: Path) -> Generator[tuple[Program, list[tuple[Target, 
     assert "Unhandled" not in log
 
 
-@pytest.mark.timeout(120)
 def test_garbage(figures: Figures, tmp_path: Path) -> None:
     """Garbage is refused and closed within the timeouts, while valid clients are served."""
     attacker = Garbage()
@@ -662,7 +657,6 @@ BLOBS = st.lists(
 )
 
 
-@pytest.mark.timeout(120)
 def test_randomGarbage(figures: Figures, tmp_path: Path) -> None:
     """Connections with random, truncated or mutated data are closed at the client's FIN."""
     attacker = Garbage()

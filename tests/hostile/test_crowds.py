@@ -15,8 +15,6 @@ from contextlib import ExitStack, contextmanager
 from fcntl import ioctl
 from termios import TIOCOUTQ
 
-import pytest
-
 from tests.hostile.clients import (
     Exchange,
     PlainChannel,
@@ -79,7 +77,6 @@ DROP_DATA = (
 )
 
 
-@pytest.mark.timeout(120)
 def test_concurrentClients(figures: Figures) -> None:
     """1,000 concurrent connections get their own data back, and no other."""
     chance = random.Random(SEED)
@@ -113,7 +110,6 @@ def _randomExchange(
     return Exchange(PlainChannel(address), pool[begin : begin + size])
 
 
-@pytest.mark.timeout(90)
 def test_idle(figures: Figures) -> None:
     """5,000 idle connections use little memory, and 50 active ones are served as before."""
     with serving(*TCP, "--max-per-source", "0", descriptors=DESCRIPTORS) as program:
@@ -188,7 +184,6 @@ def _summary(taken: Sequence[Sequence[float]]) -> str:
     )
 
 
-@pytest.mark.timeout(120)
 def test_resetsAndVanished(figures: Figures) -> None:
     """Clients that reset or vanish leak no memory or descriptors: a second run needs no more."""
     with serving(*TCP, *SHORT) as program:
@@ -228,7 +223,6 @@ def _resetAll(address: tuple[str, int]) -> None:
             assert halfClose(PlainChannel(address), b"meanwhile").complete
 
 
-@pytest.mark.timeout(60)
 def test_userTimeout(figures: Figures) -> None:
     """The kernel closes connections of clients that acknowledge nothing, before they stall."""
     number = 100

@@ -221,7 +221,6 @@ SHAPES = [
 ]
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(("version", "shape"), SHAPES)
 def test_oneSegment(version: str, shape: str, folder: Path, figures: Figures) -> None:
     """Data and close_notify in one segment, with or without the FIN, are echoed completely."""

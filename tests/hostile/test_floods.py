@@ -79,7 +79,6 @@ def totals(program: Program) -> tuple[int, int, str]:
     return int(found[1]), int(found[2]), found[3]
 
 
-@pytest.mark.timeout(60)
 def test_loopOnEqualPorts(figures: Figures) -> None:
     """A forged datagram from another echo server on the same port is not answered."""
     with rawSocket() as raw, datagramServer(0) as first:
@@ -105,7 +104,6 @@ def test_loopOnEqualPorts(figures: Figures) -> None:
 FEEDING = 2.0
 
 
-@pytest.mark.timeout(60)
 def test_loopOnDifferentPorts(figures: Figures) -> None:
     """A loop between two servers is limited to the rate of one source, and then ends."""
     with rawSocket() as raw, datagramServer(0) as first, datagramServer(0, THERE) as second:
@@ -137,7 +135,6 @@ def test_loopOnDifferentPorts(figures: Figures) -> None:
     )
 
 
-@pytest.mark.timeout(60)
 def test_loopOfOne(figures: Figures) -> None:
     """A forged datagram between two servers loops only until a rate is exceeded."""
     with rawSocket() as raw, datagramServer(0) as first, datagramServer(0, THERE) as second:
@@ -232,7 +229,6 @@ class Prober:
 STREAMS_AND_DATAGRAMS = ("-p", "tcp:0:interface=127.0.0.1", "-p", "udp:0:interface=127.0.0.1")
 
 
-@pytest.mark.timeout(60)
 def test_flood(figures: Figures) -> None:
     """During a flood of a million empty datagrams, all answered, TCP clients are served."""
     with Program(*STREAMS_AND_DATAGRAMS, "--datagram-rate", "0", listeners=2) as program:
@@ -283,7 +279,6 @@ def enlargeQueue(program: Program, port: int, size: int) -> None:
     pytest.skip("another process's receive buffer needs root, and Linux 5.6")
 
 
-@pytest.mark.timeout(60)
 def test_queue(figures: Figures) -> None:
     """A server with a million queued empty datagrams serves TCP clients in between."""
     with Program(*STREAMS_AND_DATAGRAMS, listeners=2) as program:
@@ -418,7 +413,6 @@ ROUTES = {
 }
 
 
-@pytest.mark.timeout(60)
 def test_kernelRefuses(figures: Figures) -> None:
     """Without a route back, send errors are counted, and other clients are answered."""
     if shutil.which("unshare") is None or shutil.which("ip") is None:

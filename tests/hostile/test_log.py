@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
 
-import pytest
-
 from echoproto.protocols.greeting import CLIENT_GREETING, NOTED_BYTES, SERVER_GREETING
 from echoproto.untrusted import escaped
 from tests.hostile.figures import Figures
@@ -94,7 +92,6 @@ def greeting(*twistd: str) -> Generator[Program]:
         program.stop()
 
 
-@pytest.mark.timeout(60)
 def test_text(figures: Figures) -> None:
     """Any greeting is one printable log line with a numeric address and the usual prefix."""
     with greeting() as program:
@@ -125,7 +122,6 @@ def assertNumeric(peers: Any) -> None:
         assert ip_address(peer.rpartition(":")[0].strip("[]")).is_loopback
 
 
-@pytest.mark.timeout(60)
 def test_JSON(figures: Figures) -> None:
     """As JSON, any greeting is one object on one line of ASCII, with the usual fields."""
     with greeting("--logger=echoproto.server.monitoring.jsonlog.jsonLines") as program:
@@ -148,7 +144,6 @@ def test_JSON(figures: Figures) -> None:
     )
 
 
-@pytest.mark.timeout(60)
 def test_flood(figures: Figures) -> None:
     """Thousands of greetings write a bounded number of lines, with totals for the rest."""
     count = 5000

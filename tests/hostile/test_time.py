@@ -300,7 +300,6 @@ def counted(values: Any) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in Counter(values).most_common())
 
 
-@pytest.mark.timeout(180)
 def test_day(figures: Figures) -> None:
     """After a day of clients of every kind, no connection, place, source or call is left."""
     day = SimulatedDay(Random(862))
