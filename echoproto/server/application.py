@@ -126,9 +126,8 @@ class EchoprotoService(Service):
             try:
                 self._reader = self._startReader(files)
             except OSError as error:
-                raise StartupError(
-                    f"cannot start the process that reads certificates: {error.strerror}"
-                ) from error
+                why = f"cannot start the process that reads certificates: {error.strerror}"
+                raise StartupError(why) from error
         self._identity.assume()
         self.listeners.checkAccess()
 

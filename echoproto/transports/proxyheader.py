@@ -181,8 +181,7 @@ class _V2Parser:
     """Checks each TLV once: to check all again at every byte could take a second."""
 
     def __init__(self) -> None:
-        self._nextTlv = 0
-        self._checksum = 0
+        self._nextTlv = self._checksum = 0
 
     def read(self, held: bytes) -> tuple[int, _Source] | None:
         """The length and source of a header in ``held``; ``None`` while it is incomplete."""
