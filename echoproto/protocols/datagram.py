@@ -51,7 +51,8 @@ class DatagramServerProtocol(DatagramProtocol):
     Answers each admitted datagram with the result of :meth:`reply`, at once or never. A service
     whose reply is always the request can use :meth:`send` as its :meth:`answer`.
 
-    :param clock: the clock of the default admission; the reactor, or a ``Clock`` in tests.
+    :param clock: the clock of the service and of the default admission; the reactor, or a
+        ``Clock`` in tests.
     :param observer: receives the totals when the port is closed.
     :param admission: decides which sources are answered; by default one of its own.
     """
@@ -68,6 +69,7 @@ class DatagramServerProtocol(DatagramProtocol):
         observer: IObserver | None = None,
         admission: DatagramAdmission | None = None,
     ) -> None:
+        self.clock = clock
         self.observer: IObserver = observer if observer is not None else NullObserver()
         self.admission = admission if admission is not None else DatagramAdmission(clock.seconds)
         # Separate counters, updated for every datagram; see totals().

@@ -23,12 +23,9 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
 from typing_extensions import Self
 
-from echoproto.protocols.admission.datagramadmission import DatagramAdmission
 from echoproto.protocols.datagram import DatagramServerProtocol
-from echoproto.protocols.observer import IObserver
 
 _FIELDS = Struct("!6I")
 _ANSWER = Struct("!4I")
@@ -101,25 +98,16 @@ class EchoPlusDatagramProtocol(DatagramServerProtocol):
     """
     The UDPEchoPlus service. Replies and failures are counted for each address and port, so that
     every client finds its own losses, however many there are.
-
-    :param clock: the server's clock; the reactor, or a ``Clock`` in tests.
-    :param observer: see :class:`DatagramServerProtocol`.
-    :param admission: likewise.
     """
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        observer: IObserver | None = None,
-        admission: DatagramAdmission | None = None,
-    ) -> None:
-        super().__init__(clock, observer, admission)
-        self._clock = clock
+    def startProtocol(self) -> None:
+        """See :class:`DatagramServerProtocol`."""
+        super().startProtocol()
         # Replies and failures by source, in the order of their last datagrams.
         self._counts: dict[tuple[Any, ...], tuple[int, int]] = {}
 
     def _microseconds(self) -> int:
-        return round(self._clock.seconds() * 1e6) % NUMBERS
+        return round(self.clock.seconds() * 1e6) % NUMBERS
 
     def answer(self, request: bytes, addr: tuple[Any, ...], /) -> object:
         """Send an admitted datagram back, with the fields of the server."""

@@ -106,7 +106,7 @@ class ServerTests(SynchronousTestCase):
         clock = Clock()
         seconds = iter((1.0, 1.25))
         self.patch(clock, "seconds", lambda: next(seconds))
-        self.service._clock = clock
+        self.service.clock = clock
         self.assertEqual(self.header(1).serverTime, 250_000)
 
     def test_failures(self) -> None:
