@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import socket
 import time
+from typing import Any
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.transports.receivebuffer import droppedDatagrams, enlargeReceiveBuffer, waitedTime
+from echoproto.transports.receivebuffer import (
+    StreamArrivals,
+    droppedDatagrams,
+    enlargeReceiveBuffer,
+    waitedTime,
+)
 from echoproto.units import SECOND
 
 
@@ -75,3 +81,44 @@ class ReceiveBufferTests(SynchronousTestCase):
             old = OldSocket(values)
             enlargeReceiveBuffer(old)  # type: ignore[arg-type]  # a part of a socket
             self.assertEqual(droppedDatagrams(old), 0)  # type: ignore[arg-type]  # likewise
+
+
+class Transport:
+    """A connection as a reactor has it."""
+
+    def __init__(self, made: socket.socket) -> None:
+        self.socket = made
+
+    def doRead(self) -> bytes:
+        return self.socket.recv(100)
+
+
+class StreamArrivalsTests(SynchronousTestCase):
+    def connected(self) -> tuple[socket.socket, Any]:
+        """A server's socket, and the client's transport."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = socket.create_connection(listener.getsockname())
+            server = listener.accept()[0]
+        for made in (client, server):
+            self.addCleanup(made.close)
+        return server, Transport(client)
+
+    def test_waited(self) -> None:
+        """Received data has waited since the kernel took it, and is received whole."""
+        server, transport = self.connected()
+        arrivals = StreamArrivals(transport)
+        self.assertEqual(arrivals.waited(), 0)
+        end = time.monotonic() + 300
+        # The kernel begins to note arrivals a little after the first request.
+        while not arrivals.waited() and time.monotonic() < end:
+            server.sendall(b"ping")
+            self.assertEqual(transport.doRead(), b"ping")
+        with mock.patch("time.time_ns", return_value=time.time_ns() + 60 * SECOND):
+            self.assertGreater(arrivals.waited(), 50 * SECOND)
+        server.close()
+        self.assertEqual((transport.doRead(), arrivals.waited()), (b"", 0))
+
+    def test_unknown(self) -> None:
+        """A kernel without timestamps changes nothing."""
+        transport: Any = mock.Mock(socket=OldSocket())
+        self.assertEqual(StreamArrivals(transport).waited(), 0)

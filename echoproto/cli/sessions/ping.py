@@ -21,6 +21,7 @@ from echoproto.cli.sessions.session import ReportedSession, failedAssertions
 from echoproto.cli.sessions.targetping import PingEvent, TargetPing
 from echoproto.measure.api import PingPlan, PingResult
 from echoproto.measure.ping.payload import ProbePayload
+from echoproto.measure.ping.pinger import CONNECT_AHEAD
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.report.documents.ping import pingDocument, pingFigures
 from echoproto.report.documents.probe import probeValues
@@ -29,10 +30,6 @@ from echoproto.units import SECOND
 
 #: Nanoseconds between the probes of a flood that is not answered: that of ping(8).
 FLOOD_INTERVAL = 10_000_000
-
-#: Nanoseconds before the first probe, in which the process rests: after it was busy with its start,
-#: the kernel would let other processes run first, and the first round trip would be too long.
-SETTLING_TIME = 10_000_000
 
 
 def runPing(options: PingOptions) -> int:
@@ -113,7 +110,7 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         """
         interval, now = self.plan.interval, time.monotonic_ns()
         offset = interval * index // len(self._pings)
-        settling = min(SETTLING_TIME, (self.plan.deadline or SECOND) // 2)
+        settling = min(CONNECT_AHEAD, (self.plan.deadline or SECOND) // 2)
         if self._firstAt is None:
             self._firstAt = now + settling - offset
         wait = settling if self.plan.adaptive else self._firstAt + offset - now

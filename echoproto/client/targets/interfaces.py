@@ -41,7 +41,7 @@ class IChannel(Interface):
     def waited() -> int:
         """
         Nanoseconds that the reply that is being received has waited in our receive buffer; 0 if
-        that is unknown, as on a stream. The first call starts the kernel's timestamps.
+        that is unknown, as on a UNIX socket. The first call starts the kernel's timestamps.
         """
 
     def dropped() -> int:

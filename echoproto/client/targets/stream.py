@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from socket import AF_UNIX
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
@@ -20,6 +21,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -33,6 +35,7 @@ from echoproto.client.targets.interfaces import (
 )
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.lifecycle import canHalfClose
+from echoproto.transports.receivebuffer import StreamArrivals
 
 
 @implementer(IStreamChannel, IHandshakeListener)
@@ -62,6 +65,7 @@ class StreamChannel(Protocol):
         self._monotonicNs = target.monotonicNs
         self._began = target.monotonicNs()
         self._first = self._rest = b""
+        self._arrivals: StreamArrivals | None = None
         self._closed = False
 
     def connectionMade(self) -> None:
@@ -140,8 +144,14 @@ class StreamChannel(Protocol):
         return self.transport is not None and not over
 
     def waited(self) -> int:
-        """See :class:`.IChannel`."""
-        return 0
+        """See :class:`.IChannel`; over TCP."""
+        if self._arrivals is None:
+            transport = self._transport
+            # To peek at a UNIX socket would receive descriptors that the server passes.
+            if not isinstance(transport, Connection) or transport.socket.family == AF_UNIX:
+                return 0
+            self._arrivals = StreamArrivals(transport)
+        return self._arrivals.waited()
 
     def dropped(self) -> int:
         """See :class:`.IChannel`; a stream has flow control."""

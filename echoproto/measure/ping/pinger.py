@@ -7,6 +7,7 @@ Replies are classified by :mod:`.statistics`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -25,6 +26,11 @@ from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
 from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.units import SECOND, seconds
+
+#: Nanoseconds before the first probe in which it is connected, and the process rests: the server
+#: must accept the connection, the kernel changes its code when the first socket requests
+#: timestamps, and after a busy start it lets other processes run first.
+CONNECT_AHEAD = 30_000_000
 
 
 @implementer(IReplyReceiver)
@@ -86,10 +92,24 @@ class Pinger:
             remaining = max(self._plan.deadline - elapsed, 0)
             self._deadline = DeadlineCall(self._clock, remaining / SECOND, self.stop)
         self._began = self._schedule.due = now + delay
-        if delay:
+        if delay and self._plan.reconnect:
             self._next = self._later(delay, self._probeOnTime)
+        elif delay:
+            self._next = self._later(delay - CONNECT_AHEAD, self._connect)
         else:
             self._probe()
+
+    def _connect(self) -> None:
+        """Connect before the first probe is due, so that it finds kernel and server prepared."""
+        self._channel.open().addBoth(self._connected)
+
+    def _connected(self, result: Failure | None) -> None:
+        if not self._isOver:
+            now = self._monotonicNs()
+            # The time to connect is no delay by this process.
+            self._schedule.due = max(self._schedule.due, now)
+            first = self._probeOnTime if result is None else partial(self._notOpened, result)
+            self._next = self._later(self._schedule.due - now, first)
 
     def snapshot(self) -> PingResult:
         """The figures so far."""

@@ -18,6 +18,16 @@ class PingTestCase(CommandTestCase):
         super().newReactor()
         self.reactor.listenUDP(7, EchoDatagramProtocol(self.reactor))
 
+    def loseFirst(self) -> None:
+        """The network loses the first datagram."""
+
+        def act(turn: int) -> None:
+            if self.reactor.pending:
+                self.reactor.lose()
+                self.reactor.act = lambda turn: None
+
+        self.reactor.act = act
+
     def ping(self, *words: str, output: io.StringIO | None = None) -> Ended:
         ended = self.ended(*words, output=output)
         self.assertEqual([port for port in self.reactor.ports if port[1] > 8], [])

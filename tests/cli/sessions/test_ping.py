@@ -5,11 +5,14 @@ import json
 import re
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.protocol import DatagramProtocol
 
+from echoproto.cli.sessions import targetping
+from echoproto.measure.api import preparePing
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
 from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase
@@ -39,10 +42,10 @@ class PingTests(PingTestCase):
         self.assertEqual(ended.status, 1)
         self.assertIn("lost: refused", ended.output)
         self.newReactor()
-        self.reactor.act = lambda turn: self.reactor.lose() if turn == 2 else None
+        self.loseFirst()
         self.assertEqual(self.ping("-c", "2", "-i", "10ms", "-w", "1s", SERVER).status, 1)
         self.newReactor()
-        self.reactor.act = lambda turn: self.reactor.lose() if turn == 2 else None
+        self.loseFirst()
         self.assertEqual(self.ping("-c", "2", "-i", "10ms", SERVER).status, 0)
 
     def test_timestamps(self) -> None:
@@ -58,7 +61,7 @@ class PingTests(PingTestCase):
 
     def test_unanswered(self) -> None:
         """With -O and -D the line of a probe without a reply has the time."""
-        self.reactor.act = lambda turn: self.reactor.lose() if turn == 2 else None
+        self.loseFirst()
         ended = self.ping("-O", "-D", "-c", "2", "-i", "20ms", "-W", "50ms", SERVER)
         self.assertRegex(ended.lines[1], rf"^\[\d+\.\d{{6}}\] {SERVER}: seq=1 no reply yet$")
 
@@ -82,10 +85,12 @@ class PingTests(PingTestCase):
 
         reactor = self.reactor
         port = reactor.listenUDP(8, Arrivals(reactor))
-        self.patch(time, "monotonic_ns", lambda: round(reactor.seconds() * 1e9))
+        monotonicNs = lambda: round(reactor.seconds() * 1e9)
+        self.patch(time, "monotonic_ns", monotonicNs)
+        self.patch(targetping, "preparePing", partial(preparePing, monotonicNs=monotonicNs))
         self.ping("-c", "2", "-i", "200ms", *["udp://127.0.0.1:8"] * 4)
         port.stopListening()
-        self.assertEqual([round(at * 20) for at in arrivals[:4]], [0, 1, 2, 3])
+        self.assertEqual([round((at - arrivals[0]) * 20) for at in arrivals[:4]], [0, 1, 2, 3])
 
     def test_wrongBytes(self) -> None:
         """Wrong bytes are status 3, and shown with their offset."""

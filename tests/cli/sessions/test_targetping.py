@@ -50,7 +50,7 @@ class TargetPingTests(PingTestCase):
         """With -O a probe without a reply is shown when the next one is sent, if not quiet."""
         for words, shown in (((), 1), (("-q",), 0)):
             self.newReactor()
-            self.reactor.act = lambda turn: self.reactor.lose() if turn == 2 else None
+            self.loseFirst()
             ended = self.ping("-O", "-c", "3", "-i", "20ms", "-W", "50ms", *words, SERVER)
             self.assertEqual(ended.lines.count(f"{SERVER}: seq=1 no reply yet"), shown)
 

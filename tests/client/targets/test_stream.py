@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ssl
+from socket import AF_INET6, AF_UNIX
 from typing import Any
 from unittest import mock
 
@@ -8,9 +9,11 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.task import Clock
+from twisted.internet.tcp import Connection
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoproto.client.targets import stream
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.interfaces import IStreamChannel, ITarget
 from echoproto.client.targets.stream import StreamChannel, StreamTarget
@@ -228,6 +231,15 @@ class StreamTests(SynchronousTestCase):
         for _ in range(2):
             channel.close()
             self.pairs[0].pump()
+
+    def test_waited(self) -> None:
+        """The time that data has waited is known over TCP, and not on a UNIX socket."""
+        for family, times in ((AF_UNIX, [0, 0]), (AF_INET6, [5, 6])):
+            channel: Any = StreamChannel(self.receiver, self.target())
+            channel.transport = mock.Mock(spec=Connection, socket=mock.Mock(family=family))
+            arrivals = mock.Mock(waited=iter((5, 6)).__next__)
+            with mock.patch.object(stream, "StreamArrivals", return_value=arrivals):
+                self.assertEqual([channel.waited(), channel.waited()], times)
 
     def test_noHalfClose(self) -> None:
         """A transport that cannot half-close, such as one of Twisted's TLS, stays as it is."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,7 +14,7 @@ from echoproto.measure.clientlimits import DROPPED_REMEDY
 from echoproto.measure.ping import channel
 from echoproto.measure.ping.channel import NOT_READ
 from echoproto.measure.ping.payload import ProbePayload
-from echoproto.measure.ping.pinger import Pinger
+from echoproto.measure.ping.pinger import CONNECT_AHEAD, Pinger
 from echoproto.measure.ping.plan import PingPlan
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.units import SECOND
@@ -169,6 +169,58 @@ class PingerTests(SynchronousTestCase):
                 self.answer()
             result = self.successResultOf(pinging.result)
             self.assertEqual((result.record.sent, result.duration), (not isStopped, 0))
+
+    def delayed(self, *instead: Deferred[Any], **plan: Any) -> Pinger:
+        """A pinger that begins in 300 ms, a little before which it connects."""
+        self.begin()
+        self.target = Target()
+        self.target.instead = list(instead)
+        made = PingPlan(**plan)
+        pinging = Pinger(self.target, self.clock, self.now, self.record(), made, self.seen.append)
+        pinging.start(300 * MS)
+        self.addCleanup(pinging.stop)
+        self.clock.advance((300 * MS - CONNECT_AHEAD) / SECOND)
+        return pinging
+
+    def test_connectAhead(self) -> None:
+        """It connects before the first probe is due, but not with a connection for each probe."""
+        self.delayed()
+        [channel] = self.target.channels
+        self.assertEqual(channel.sent, [])
+        self.clock.advance(CONNECT_AHEAD / SECOND)
+        self.assertEqual((len(channel.sent), len(self.target.channels)), (1, 1))
+        self.delayed(reconnect=True)
+        self.assertEqual(self.target.channels, [])
+        self.clock.advance(CONNECT_AHEAD / SECOND)
+        self.assertEqual(len(self.target.channels[0].sent), 1)
+
+    def test_connectedLate(self) -> None:
+        """The first probe waits for its connection; that is no delay by this process."""
+        connecting: Deferred[Any] = Deferred()
+        pinging = self.delayed(connecting, count=2, interval=20 * MS)
+        self.clock.advance(1)
+        channel = FakeChannel()
+        connecting.callback(channel)
+        self.clock.advance(0)
+        self.clock.advance(0.02)
+        self.assertEqual(len(channel.sent), 2)
+        snapshot = pinging.snapshot()
+        self.assertEqual((snapshot.heldUp, snapshot.delayed), (0, 0))
+
+    def test_notConnectedAhead(self) -> None:
+        """If it cannot connect the first probe is lost at its time; the next connects again."""
+        self.delayed(fail(ConnectionRefusedError()))
+        self.assertEqual(self.seen, [])
+        self.clock.advance(CONNECT_AHEAD / SECOND)
+        self.assertEqual(self.seen[0].reason, "refused: nothing listens there")
+        self.clock.advance(1)
+        self.assertEqual(len(self.target.channels[0].sent), 1)
+
+    def test_stoppedAhead(self) -> None:
+        """After a stop while it connects nothing is sent."""
+        pinging = self.delayed(Deferred())
+        pinging.stop()
+        self.assertEqual(self.successResultOf(pinging.result).record.sent, 0)
 
     def test_arrival(self) -> None:
         """The time that a reply has waited in the receive buffer is subtracted."""
