@@ -225,7 +225,7 @@ class StopTests(SynchronousTestCase):
                     self.assertEqual(readToEnd(client), b"still here")
                 program.stop()
         log = "".join(program.log)
-        self.assertIn(f"echo did not close unix:{path} cleanly", log)
+        self.assertIn(f"echo on unix {path} did not close cleanly", log)
         self.assertNotIn("Traceback", log)
 
     def test_silentClientGetsFIN(self) -> None:

@@ -52,6 +52,7 @@ _ADDRESS_REMEDIES = {
     EADDRNOTAVAIL: "this machine does not have that address, or not yet, as at boot: "
     "start after network-online.target",
     EAFNOSUPPORT: "this machine does not have that address family",
+    ENOENT: "this root folder has no /dev/null",
 }
 
 #: The remedies of errors at the path of a UNIX socket, and of those of Twisted and Python.

@@ -78,6 +78,7 @@ class WhyNotTests(SynchronousTestCase):
             (path, OSError("AF_UNIX path too long"), "at most 107 bytes"),
             (path, failed(EMFILE), "raise the limit"),
             (high, failed(EMFILE), "raise the limit"),
+            (high, failed(ENOENT), "no /dev/null"),
             (high, CannotListenError("fe80::1", 7, failed(EINVAL)), "fe80::1%eth0"),
             (high, CannotListenError("192.0.2.1", 7, failed(EINVAL)), "Invalid argument"),
         ):
