@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from echoproto.errors import StartupError
+from echoproto.server.config.descriptions import parsePort
 from echoproto.server.config.listener import Listener
-from echoproto.server.config.parser import parseListener, parsePort
+from echoproto.server.config.parser import parseListener
 from echoproto.server.systemd import PassedSocket
 
 #: The interface of a status listener if only a port is given.

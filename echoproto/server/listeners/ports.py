@@ -33,8 +33,8 @@ from twisted.python.failure import Failure
 
 from echoproto.processes.resources import Limit, descriptorLimit, memoryLimit
 from echoproto.protocols.datagram import DatagramServerProtocol
+from echoproto.server.config.descriptions import parseDatagrams, parseStreams
 from echoproto.server.config.listener import BACKLOG, Listener, addressText
-from echoproto.server.config.parser import parseDatagrams, parseStreams
 from echoproto.server.listeners.sockets import StreamReactor, hasIPv6, pickPort
 from echoproto.server.signals import ignoreRotation, onSignal, postponeStop
 from echoproto.server.systemd import adoptDatagrams, adoptStream

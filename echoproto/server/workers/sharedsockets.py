@@ -23,8 +23,8 @@ from twisted.internet.protocol import DatagramProtocol, Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.server.config.descriptions import parseDatagrams
 from echoproto.server.config.listener import Listener
-from echoproto.server.config.parser import parseDatagrams
 from echoproto.server.listeners.ports import Platform, openStream
 from echoproto.server.listeners.sockets import StreamReactor, boundSocket, checkFree
 from echoproto.server.systemd import PassedSocket, adoptDatagrams

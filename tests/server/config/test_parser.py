@@ -10,7 +10,7 @@ from echoproto.protocols.faults.faultplan import parseFaults
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import Layers, ProxyRule
 from echoproto.server.config.listener import Listener
-from echoproto.server.config.parser import parseDatagrams, parseListener, parsePort, parseStreams
+from echoproto.server.config.parser import parseListener
 from echoproto.server.systemd import PassedSocket
 from echoproto.transports.proxyheader import ProxyProtocolVersion
 
@@ -164,18 +164,9 @@ class PassedTests(SynchronousTestCase):
 
 
 class ParseTests(SynchronousTestCase):
-    def test_port(self) -> None:
-        """A port is a decimal number from 0 to 65535."""
-        self.assertEqual([parsePort(text) for text in ("0", "7", "65535")], [0, 7, 65535])
-        for text in ("65536", "-1", "x", "", "9" * 30, "7 "):
-            self.assertRaises(ValueError, parsePort, text)
-
     def test_datagrams(self) -> None:
         """udp: is followed by a port, and an optional address."""
         self.assertEqual(parseListener("echo", "udp:7"), [Listener("echo", "udp:7")])
-        self.assertEqual(parseDatagrams("udp:7"), (7, ""))
-        self.assertEqual(parseDatagrams("udp:7:interface=127.0.0.1"), (7, "127.0.0.1"))
-        self.assertEqual(parseDatagrams("udp:7:interface=\\:\\:1"), (7, "::1"))
 
     def test_faults(self) -> None:
         """fault= is at any place of any description; spaces or commas separate the faults."""
@@ -201,25 +192,6 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual([listener.displayName for listener in found], ["udp 127.0.0.1:7"])
         error = self.assertRaises(ValueError, parseListener, "udp-plus", "tcp:7")
         self.assertEqual(str(error), "invalid listener 'tcp:7': UDP only (examples: 7, udp:7)")
-
-    def test_streams(self) -> None:
-        """The descriptions that need nothing of Twisted are port and IPv4 address."""
-        for text, parsed in (
-            ("tcp:7", (7, "")),
-            ("tcp:0:interface=127.0.0.1", (0, "127.0.0.1")),
-            ("tcp:7:interface=127.0.0.1:backlog=1024", (7, "127.0.0.1")),
-            ("tcp:7:backlog=5", None),
-            ("tcp:65536", None),
-            ("tcp:7:interface=127.0.0", None),
-            ("tcp6:7", None),
-        ):
-            self.assertEqual(parseStreams(text), parsed, text)
-
-    def test_wrongDatagrams(self) -> None:
-        """Anything else after udp: is an error with examples."""
-        for text in ("udp", "udp:", "udp:x", "udp:7:interface=lab", "udp:7:interface=", "udp:7:x"):
-            error = self.assertRaises(ValueError, parseListener, "echo", text)
-            self.assertIn(text, str(error))
 
     def test_refused(self) -> None:
         """Descriptions of Twisted that would lose data are refused, with the reason."""
