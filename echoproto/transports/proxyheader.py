@@ -24,12 +24,6 @@ MAXIMUM_HEADER = 4096
 #: Maximum bytes of a line of version 1, with its CRLF (section 2.1).
 MAXIMUM_LINE = 107
 
-#: The messages of :class:`InvalidProxyHeader`.
-NO_HEADER = Refusal.NO_HEADER.value
-TOO_LONG = Refusal.LONG_HEADER.value
-MALFORMED = Refusal.MALFORMED_HEADER.value
-WRONG_CHECKSUM = Refusal.WRONG_CHECKSUM.value
-
 _LINE_SIGNATURE = b"PROXY "
 _BLOCK_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 
@@ -59,7 +53,11 @@ class ProxyProtocolVersion(Enum):
 
 
 class InvalidProxyHeader(ValueError):
-    """The data is no PROXY header. The message is a fixed phrase, without data of the peer."""
+    """The data is no PROXY header. The message has no data of the peer."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.value)
+        self.refusal = refusal
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class HeaderParser:
 
 def _expect(signature: bytes, held: bytes) -> None:
     if held[: len(signature)] != signature[: len(held)]:
-        raise InvalidProxyHeader(NO_HEADER)
+        raise InvalidProxyHeader(Refusal.NO_HEADER)
 
 
 def _parseV1(held: bytes) -> tuple[int, _Source] | None:
@@ -119,15 +117,15 @@ def _parseV1(held: bytes) -> tuple[int, _Source] | None:
     _expect(_LINE_SIGNATURE, held)
     line, ended, _ = held[: MAXIMUM_LINE - 1].partition(b"\r")
     if not line.isascii():
-        raise InvalidProxyHeader(MALFORMED)
+        raise InvalidProxyHeader(Refusal.MALFORMED_HEADER)
     source = _sourceInLine(line[len(_LINE_SIGNATURE) :].decode("ascii"), bool(ended))
     if not ended and len(line) == MAXIMUM_LINE - 1:
-        raise InvalidProxyHeader(TOO_LONG)
+        raise InvalidProxyHeader(Refusal.LONG_HEADER)
     end = len(line) + 2
     ending = held[len(line) : end]
     # Section 2.1: "must not tolerate a single CR or LF character to end the line".
     if not b"\r\n".startswith(ending):
-        raise InvalidProxyHeader(MALFORMED)
+        raise InvalidProxyHeader(Refusal.MALFORMED_HEADER)
     return (end, source) if ending == b"\r\n" else None
 
 
@@ -141,13 +139,13 @@ def _sourceInLine(text: str, whole: bool) -> _Source:
     """
     if text.startswith("UNKNOWN"):
         if "\n" in text:
-            raise InvalidProxyHeader(MALFORMED)
+            raise InvalidProxyHeader(Refusal.MALFORMED_HEADER)
         return None
     name, *words = text.split(" ")
     if not whole and not words and any(n.startswith(name) for n in (*_FAMILIES, "UNKNOWN")):
         return None
     if name not in _FAMILIES or not _areValid(words, _FAMILIES[name], whole):
-        raise InvalidProxyHeader(MALFORMED)
+        raise InvalidProxyHeader(Refusal.MALFORMED_HEADER)
     return (str(ip_address(words[0])), int(words[2])) if whole else None
 
 
@@ -203,12 +201,12 @@ class _V2Parser:
             value = self._nextTlv + 3
             size = int.from_bytes(header[self._nextTlv + 1 : value].ljust(2, b"\x00"), "big")
             if value + size > end:
-                raise InvalidProxyHeader(MALFORMED)
+                raise InvalidProxyHeader(Refusal.MALFORMED_HEADER)
             if value > len(header):
                 return
             if header[self._nextTlv] == _CHECKSUM_TLV:
                 if self._checksum or size != 4:
-                    raise InvalidProxyHeader(MALFORMED)
+                    raise InvalidProxyHeader(Refusal.MALFORMED_HEADER)
                 self._checksum = value
             self._nextTlv = value + size
         # Section 2.2.3: the checksum is computed with zeros in its place.
@@ -219,7 +217,7 @@ class _V2Parser:
 
             zeroed = header[:at] + bytes(4) + header[rest:]
             if int.from_bytes(header[at:rest], "big") != crc32c(zeroed):
-                raise InvalidProxyHeader(WRONG_CHECKSUM)
+                raise InvalidProxyHeader(Refusal.WRONG_CHECKSUM)
 
 
 def _endOfBlock(fixed: bytes) -> int:
@@ -229,17 +227,17 @@ def _endOfBlock(fixed: bytes) -> int:
     :param fixed: the received part of the four bytes after the signature.
     """
     if fixed and fixed[0] not in (_LOCAL, _PROXY):
-        raise InvalidProxyHeader(MALFORMED)
+        raise InvalidProxyHeader(Refusal.MALFORMED_HEADER)
     addresses = 0
     if len(fixed) > 1 and fixed[0] == _PROXY:
         if fixed[1] not in _ADDRESS_SIZES:
-            raise InvalidProxyHeader(MALFORMED)
+            raise InvalidProxyHeader(Refusal.MALFORMED_HEADER)
         addresses = _ADDRESS_SIZES[fixed[1]]
     length = int.from_bytes(fixed[2:].ljust(2, b"\x00"), "big")
     if _FIXED + length > MAXIMUM_HEADER:
-        raise InvalidProxyHeader(TOO_LONG)
+        raise InvalidProxyHeader(Refusal.LONG_HEADER)
     if len(fixed) == 4 and length < addresses:
-        raise InvalidProxyHeader(MALFORMED)
+        raise InvalidProxyHeader(Refusal.MALFORMED_HEADER)
     return _FIXED + length
 
 

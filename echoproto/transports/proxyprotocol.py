@@ -63,7 +63,7 @@ class ProxyHeaderProtocol(Protocol):
         try:
             announced = self._parser.feed(data)
         except InvalidProxyHeader as error:
-            self._refuse(str(error))
+            self._refuse(error.refusal)
         else:
             if announced is not None:
                 self._handOver(announced)
@@ -71,7 +71,7 @@ class ProxyHeaderProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection ended without a complete header."""
         if not self._over:
-            self._refused(Refusal.NO_HEADER.value)
+            self._refused(Refusal.NO_HEADER)
 
     def beginDrain(self) -> None:
         """The server stops: a connection without a header gets a short extra time."""
@@ -80,19 +80,19 @@ class ProxyHeaderProtocol(Protocol):
     def checkTimeouts(self, now: float) -> None:
         """Check the timeout; see :class:`~echoproto.protocols.connections.ITrackedConnection`."""
         if now >= self._deadline:
-            self._refuse(Refusal.LATE_HEADER.value)
+            self._refuse(Refusal.LATE_HEADER)
 
     def abort(self) -> None:
         """The drain is over."""
-        self._refuse(Refusal.LATE_HEADER.value)
+        self._refuse(Refusal.LATE_HEADER)
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: Refusal) -> None:
         self._refused(reason)
         self._transport.abortConnection()
 
-    def _refused(self, reason: str) -> None:
+    def _refused(self, reason: Refusal) -> None:
         self._leave()
-        self.factory.service.observer.connectionRefused(self._proxy, reason)
+        self.factory.service.observer.connectionRefused(self._proxy, reason.value)
 
     def _leave(self) -> None:
         self._over = True
