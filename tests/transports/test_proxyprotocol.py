@@ -1,18 +1,7 @@
 from __future__ import annotations
 
-import contextlib
-import socket
-import ssl
-import struct
-from ipaddress import ip_address
-from typing import Any
-
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.addresses import AddressFilter
@@ -20,87 +9,21 @@ from echoproto.protocols.admission.connectionadmission import ConnectionAdmissio
 from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT, ITrackedConnection
 from echoproto.protocols.deadlines import CATCH_UP
-from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.observer import CloseReason
 from echoproto.protocols.streamfactory import DRAIN_SILENCE
-from echoproto.protocols.timeouts import Timeouts
-from echoproto.testing import RecordingObserver, RecordingProtocol, StreamPair
+from echoproto.testing import RecordingObserver
 from echoproto.transports.proxyheader import ProxyProtocolVersion
 from echoproto.transports.proxyprotocol import ProxyProtocolFactory, announcedAddress
-from echoproto.transports.tls import TLSStreamFactory
-from tests.certificates import clientContext, serverContext
-from tests.reactors.turns import TurnTestCase
-
-TIMEOUTS = Timeouts()
-PROXY = IPv4Address("TCP", "192.0.2.99", 40_000)
-UNTRUSTED = IPv4Address("TCP", "192.0.2.98", 40_000)
-CLIENT = IPv4Address("TCP", "198.51.100.1", 50_000)
-CLIENT_6 = IPv6Address("TCP", "2001:db8::1", 50_000)
-
-
-def line(client: IPv4Address | IPv6Address) -> bytes:
-    """A version 1 header with ``client`` as its source."""
-    family = "TCP6" if isinstance(client, IPv6Address) else "TCP4"
-    return f"PROXY {family} {client.host} {client.host} {client.port} 7\r\n".encode()
-
-
-def block(client: IPv4Address | IPv6Address | None) -> bytes:
-    """A version 2 header with ``client`` as its source, or with the LOCAL command for ``None``."""
-    signature = b"\r\n\r\n\x00\r\nQUIT\n"
-    if client is None:
-        return signature + b"\x20\x00\x00\x00"
-    host = ip_address(client.host).packed
-    body = host + host + struct.pack("!HH", client.port, 7)
-    return (
-        signature + struct.pack("!BBH", 0x21, 0x21 if len(host) == 16 else 0x11, len(body)) + body
-    )
-
-
-class ProxyProtocolTestCase(SynchronousTestCase):
-    """An echo service behind a trusted proxy."""
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.observer = RecordingObserver()
-        self.admission = ConnectionAdmission(self.clock.seconds, maximum=3, perSource=1)
-        self.service = EchoFactory(self.clock, self.observer, self.admission, TIMEOUTS)
-        self.factory = ProxyProtocolFactory(
-            self.service, ProxyProtocolVersion.ANY, AddressFilter([PROXY.host])
-        )
-
-    def connect(self, peer: IAddress | None = PROXY) -> tuple[StreamPair, RecordingProtocol]:
-        client = RecordingProtocol()
-        return StreamPair(client, self.factory.buildProtocol(peer)), client
-
-    def send(
-        self, data: bytes, peer: IAddress | None = PROXY
-    ) -> tuple[StreamPair, RecordingProtocol]:
-        """Connect and send ``data``."""
-        pair, client = self.connect(peer)
-        client.link.write(data)
-        pair.pump()
-        return pair, client
-
-    def wait(self, seconds: float, *pairs: StreamPair) -> None:
-        for _ in range(round(seconds * 10)):
-            self.clock.advance(0.1)
-            for pair in pairs:
-                pair.pump()
-
-    def close(self, *pairs: StreamPair) -> None:
-        for pair in pairs:
-            pair.client.loseConnection()
-            pair.pump()
-
-    def assertAborted(self, pair: StreamPair) -> None:
-        self.assertIsInstance(pair.server.closed, ConnectionAborted)
-
-    def assertReleased(self) -> None:
-        """All places are released, and nothing is scheduled."""
-        self.assertEqual(self.admission.open, 0)
-        self.assertEqual(self.factory.tracker.connections, set())
-        self.assertEqual(self.service.tracker.connections, set())
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+from tests.transports.proxycase import (
+    CLIENT,
+    CLIENT_6,
+    PROXY,
+    TIMEOUTS,
+    UNTRUSTED,
+    ProxyProtocolTestCase,
+    block,
+    line,
+)
 
 
 class HeaderTests(ProxyProtocolTestCase):
@@ -220,65 +143,6 @@ class HeaderTests(ProxyProtocolTestCase):
         self.assertEqual(announcedAddress(("2001:db8::1", 50_000)), CLIENT_6)
         mapped = IPv6Address("TCP", "::ffff:198.51.100.1", 1)
         self.assertEqual(announcedAddress(("::ffff:198.51.100.1", 1)), mapped)
-
-
-class TLSTests(ProxyProtocolTestCase):
-    """TLS between the PROXY header and the service."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        secured = TLSStreamFactory(serverContext, self.service, self.clock)
-        self.factory = ProxyProtocolFactory(
-            self.service, ProxyProtocolVersion.V1, AddressFilter([PROXY.host]), secured
-        )
-
-    def secure(self) -> tuple[StreamPair, RecordingProtocol]:
-        """Connect a client whose ClientHello follows its header immediately."""
-        client = RecordingProtocol()
-        wrapped: Any = Factory.forProtocol(lambda: client)
-        clients = TLSStreamFactory(clientContext, wrapped, self.clock, "localhost")
-        pair = StreamPair(clients.buildProtocol(PROXY), self.factory.buildProtocol(PROXY))
-        pair.client.queue[:0] = line(CLIENT)
-        return pair, client
-
-    def move(self, pair: StreamPair) -> None:
-        # TLS sends buffered small writes in the reactor's next turn.
-        for _ in range(3):
-            pair.pump()
-            self.clock.advance(0)
-
-    def test_header(self) -> None:
-        """After the header, the announced client uses TLS, including a half-close."""
-        pair, client = self.secure()
-        pair.step()
-        self.assertEqual(self.observer.opened, [])
-        self.move(pair)
-        self.assertEqual(self.observer.opened, [CLIENT])
-        client.link.write(b"hello")
-        client.link.loseWriteConnection()
-        self.move(pair)
-        self.assertEqual(client.received, b"hello")
-        [summary] = self.observer.ended
-        self.assertEqual((summary.peer, summary.ending), (CLIENT, CloseReason.FINISHED))
-        self.assertReleased()
-
-    def test_noHandshake(self) -> None:
-        """Plain text after the header is reported as a failed handshake of the client."""
-        pair, _ = self.send(line(CLIENT) + b"hello, in the clear")
-        self.assertIsNotNone(pair.server.closed)
-        self.assertEqual(self.observer.refused, [(CLIENT, "TLS handshake failed")])
-        self.assertReleased()
-
-    def test_refused(self) -> None:
-        """An announced client that is refused is aborted before the handshake."""
-        self.admission.admit(CLIENT.host)
-        pair, client = self.secure()
-        self.move(pair)
-        self.assertAborted(pair)
-        self.assertEqual(client.events, ["made", "lost"])
-        self.assertEqual(self.observer.refused, [(CLIENT, Refusal.SOURCE_FULL.value)])
-        self.admission.release(CLIENT.host)
-        self.assertReleased()
 
 
 class ProxyTests(ProxyProtocolTestCase):
@@ -544,52 +408,3 @@ class DrainTests(ProxyProtocolTestCase):
         self.successResultOf(drained)
         self.assertEqual(self.observer.refused, [(PROXY, "PROXY header took too long")])
         self.assertReleased()
-
-
-class TLSOnSocketsTests(TurnTestCase):
-    """TLS behind a PROXY header on the direct reactor."""
-
-    def handshake(self, isTogether: bool) -> None:
-        """Connect with the header and the ClientHello in one segment or in two."""
-        service = EchoFactory(self.reactor)
-        secured = TLSStreamFactory(serverContext, service, self.reactor)
-        trusted = AddressFilter(["127.0.0.1"])
-        factory = ProxyProtocolFactory(service, ProxyProtocolVersion.V1, trusted, secured)
-        port = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
-        peer = socket.create_connection(port.socket.getsockname())
-        self.addCleanup(peer.close)
-        peer.setblocking(False)
-        received, written = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = clientContext().wrap_bio(received, written, server_hostname="localhost")
-        with self.assertRaises(ssl.SSLWantReadError):
-            tls.do_handshake()
-        header = line(CLIENT)
-        if isTogether:
-            header += written.read()
-        peer.send(header)
-        self.turnUntil(lambda: service.tracker.connections)
-
-        def isSecured() -> bool:
-            peer.send(written.read())
-            with contextlib.suppress(BlockingIOError):
-                received.write(peer.recv(65_536))
-            with contextlib.suppress(ssl.SSLWantReadError):
-                tls.do_handshake()
-                return True
-            return False
-
-        self.turnUntil(isSecured)
-        connection: Any
-        [connection] = service.tracker.connections
-        self.assertEqual(connection.peer, CLIENT)
-        connection.abort()
-        port.stopListening()
-        self.turnUntil(lambda: not service.tracker.connections)
-
-    def test_together(self) -> None:
-        """A ClientHello that arrives together with the header is answered."""
-        self.handshake(True)
-
-    def test_afterwards(self) -> None:
-        """A ClientHello that arrives after the header is answered."""
-        self.handshake(False)
