@@ -191,6 +191,7 @@ class MeasurementRunner:
 
     def _fail(self, failure: Failure) -> int:
         if self.interrupted:
+            self.complain("interrupted")
             return INTERRUPTED
         self.complain(describeFailure(failure, self._session.target.text))
         return statusOf(failure)

@@ -146,10 +146,10 @@ class MeasurementRunnerTests(CommandTestCase):
         )
 
     def test_interruptedEarly(self) -> None:
-        """Ctrl-C during the preparation is status 130, without a line; another ends the process."""
+        """Ctrl-C during the preparation is status 130, and one line; another ends the process."""
         self.reactor.act = self.interrupt
         self.assertEqual(self.run_(Deferred())[0], 130)
-        self.assertEqual(self.errors.getvalue(), "")
+        self.assertEqual(self.errors.getvalue(), "echoproto x: interrupted\n")
         self.assertDefaultActions()
         self.newReactor()
         self.patch(RunningReactor, "callWhenRunning", lambda *_: None)
@@ -227,7 +227,7 @@ class MeasurementRunnerTests(CommandTestCase):
 
         for prepared, lines in (
             (None, ["some", "more"]),
-            (Deferred(), ["nothing was measured yet"]),
+            (Deferred(), ["nothing was measured yet", "interrupted"]),
         ):
             self.newReactor()
             self.reactor.act = act

@@ -19,6 +19,7 @@ from echoproto.client.targets.endpoints import makeTarget
 from echoproto.client.targets.failures import tlsHint
 from echoproto.client.targets.stream import StreamTarget
 from echoproto.client.targets.udp import UDPTarget
+from echoproto.protocols.echoplus import isAnswer
 from echoproto.units import SECOND
 from echoproto.untrusted import escaped
 
@@ -56,6 +57,8 @@ class GreetSession(Session["_Greeting", bytes]):
         expected = self.options.expect
         if result == self.options.greeting:
             self.runner.complain("this is an echo service: it returned the greeting")
+        elif self.target.carrier == "udp" and isAnswer(self.options.greeting, result):
+            self.runner.complain("this is a UDPEchoPlus service: it returned the greeting")
         if expected is None or result == os.fsencode(expected):
             return OK
         self.runner.complain(f"the reply is not {expected!r}")

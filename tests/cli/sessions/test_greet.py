@@ -6,6 +6,7 @@ from typing import Any
 from twisted.internet.protocol import Factory, Protocol
 
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
+from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
 from tests.cli.commandcase import CommandTestCase
 
@@ -73,6 +74,14 @@ class GreetTests(CommandTestCase):
         self.assertEqual(status, 1)
         self.assertIn("this is an echo service: it returned the greeting", errors)
 
+    def test_echoPlus(self) -> None:
+        """A UDPEchoPlus service, which changes a few bytes of the greeting, is reported."""
+        self.reactor.listenUDP(8, EchoPlusDatagramProtocol(self.reactor))
+        self.assertEqual(
+            self.greet("udp://127.0.0.1:8")[2],
+            "echoproto greet: this is a UDPEchoPlus service: it returned the greeting\n",
+        )
+
     def test_figures(self) -> None:
         """Ctrl-\\ says that there is no reply yet."""
 
@@ -111,4 +120,6 @@ class GreetTests(CommandTestCase):
             self.reactor.interrupt()
 
         self.reactor.act = stop
-        self.assertEqual(self.greet("udp://127.0.0.1:7"), (130, "", ""))
+        self.assertEqual(
+            self.greet("udp://127.0.0.1:7"), (130, "", "echoproto greet: interrupted\n")
+        )
