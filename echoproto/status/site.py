@@ -46,6 +46,9 @@ class _Request(Request):
     def process(self) -> None:
         """It is complete: until its answer is made, its connection is not idle."""
         self.isReceived = True
+        if self.path == b"*":
+            # Twisted would answer it by itself, with its version.
+            self.path = b"/"
         Request.process(self)
 
     def gotLength(self, length: int | None) -> None:

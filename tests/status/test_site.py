@@ -77,6 +77,17 @@ class RequestTests(SiteTestCase):
         self.assertTrue(self.response(chunked + body).endswith(b"\r\n\r\nok\n"))
         self.assertQuiet()
 
+    def test_noVersion(self) -> None:
+        """No answer has the version of the server, not even that to OPTIONS for all pages."""
+        for request, code in (
+            (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", b"404"),
+            (b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"200"),
+            (b"GET /%zz HTTP/9\r\n\r\n", b"400"),
+        ):
+            answer = self.response(request)
+            self.assertIn(b" " + code + b" ", answer)
+            self.assertNotIn(b"Server", answer)
+
     def test_pieces(self) -> None:
         """A request received byte by byte is answered."""
         pair, client = self.connect()
