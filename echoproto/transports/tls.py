@@ -262,7 +262,9 @@ class TLSStream(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt ``data``, and deliver it."""
-        self._undecrypted = self._undecrypted + data if self._undecrypted else data
+        if self._undecrypted:
+            data = self._undecrypted + data
+        self._undecrypted = data
         if not self._hasMore:
             self._read()
 
@@ -295,9 +297,13 @@ class TLSStream(Protocol):
         """Continue the handshake, or deliver what is received, a bounded number of records."""
         data = self._undecrypted
         end = endOfRecords(data, RECORDS_PER_TURN)
-        self._undecrypted = data[end:]
         try:
-            self._incoming.write(data if end == len(data) else memoryview(data)[:end])
+            if end == len(data):
+                self._undecrypted = b""
+                self._incoming.write(data)
+            else:
+                self._undecrypted = data[end:]
+                self._incoming.write(memoryview(data)[:end])
         except MemoryError:
             self._fail(Failure())
             return
@@ -346,7 +352,8 @@ class TLSStream(Protocol):
     def _deliverRecords(self) -> None:
         records, reason = self._decrypt()
         # Answers of OpenSSL to requests for new keys, which must precede what is written.
-        self._flush()
+        if self._outgoing.pending:
+            self._flush()
         # After loseConnection() TCP delivers nothing either.
         if records and not (self.disconnecting or self._isLost):
             self.wrappedProtocol.dataReceived(
@@ -378,10 +385,10 @@ class TLSStream(Protocol):
             self._endReceived = True
         except (ssl.SSLError, MemoryError):
             self._isOpen = False
+            incoming.read()
             return records, Failure()
-        finally:
-            if incoming.pending:
-                incoming.read()
+        if self._endReceived:
+            incoming.read()
         return records, None
 
     def _pauseForTurn(self) -> None:
@@ -416,9 +423,12 @@ class TLSStream(Protocol):
     # Writing
 
     def _encrypt(self, data: bytes) -> None:
-        for start in range(0, len(data), ENCRYPTED_SIZE):
-            self._tls.write(memoryview(data)[start : start + ENCRYPTED_SIZE])
+        if 0 < len(data) <= ENCRYPTED_SIZE:
+            self._tls.write(data)
             self._flush()
+            return
+        for start in range(0, len(data), ENCRYPTED_SIZE):
+            self._encrypt(data[start : start + ENCRYPTED_SIZE])
 
     def _flush(self) -> None:
         data = self._outgoing.read()

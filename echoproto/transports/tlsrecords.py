@@ -6,7 +6,7 @@ from __future__ import annotations
 HEADER_SIZE = 5
 
 #: The types of records: change of cipher, alert, handshake, application data.
-TYPES = range(20, 24)
+TYPES = frozenset(range(20, 24))
 
 #: Maximum length of the rest: TLS 1.2 allows 2,048 bytes more than plaintext, 1.3 allows 256.
 LENGTH_LIMIT = 2**14 + 2**11
@@ -22,13 +22,13 @@ def endOfRecords(data: bytes, limit: int) -> int:
     :param limit: maximum number of records.
     """
     end, size = 0, len(data)
-    for _ in range(limit):
-        if size - end < HEADER_SIZE:
-            break
+    while limit and size - end >= HEADER_SIZE:
         length = data[end + 3] << 8 | data[end + 4]
         if data[end] not in TYPES or length > LENGTH_LIMIT:
             return end or size
-        if end + HEADER_SIZE + length > size:
+        after = end + HEADER_SIZE + length
+        if after > size:
             break
-        end += HEADER_SIZE + length
+        end = after
+        limit -= 1
     return end
