@@ -33,10 +33,9 @@ def start() -> None:
                 raise SystemExit(status)
         elif command not in _SERVERS:
             handleStartSignals(command)
-        from echoproto.cli.lazyimport import deferImport
+        from echoproto.cli.lazyimport import deferUnused
 
-        # Twisted imports it for other programs, with all of HTTP and electronic mail.
-        deferImport("http.cookiejar")
+        deferUnused()
         from echoproto.cli.main import main
 
         main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,15 @@ class _LazyModule(ModuleType):
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         return getattr(import_module(self.__name__), name)
+
+
+def deferUnused() -> None:
+    """Defer what Twisted imports for other programs, with all that it needs."""
+    # HTTP and electronic mail.
+    deferImport("http.cookiejar")
+    # Where these are missing, Twisted needs to know.
+    if find_spec("OpenSSL") and find_spec("service_identity"):
+        deferImport("twisted.internet.ssl")
 
 
 def deferImport(name: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from types import ModuleType
 from unittest import mock
@@ -7,7 +8,7 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli import lazyimport
-from echoproto.cli.lazyimport import deferImport
+from echoproto.cli.lazyimport import deferImport, deferUnused
 
 
 class DeferTests(SynchronousTestCase):
@@ -38,3 +39,29 @@ class DeferTests(SynchronousTestCase):
         """A module that is imported already stays."""
         deferImport("sys")
         self.assertIs(sys.modules["sys"], sys)
+
+    def test_missing(self) -> None:
+        """Twisted's TLS is deferred only where it can be imported."""
+        for spec, isDeferred in ((None, False), (mock.Mock(), True)):
+            self.patch(sys, "modules", {})
+            self.patch(lazyimport, "find_spec", mock.Mock(return_value=spec))
+            deferUnused()
+            self.assertEqual("twisted.internet.ssl" in sys.modules, isDeferred)
+            self.assertIn("http.cookiejar", sys.modules)
+
+    def test_unchanged(self) -> None:
+        """A reactor can do the same as without, and a deferred module can be imported."""
+        program = (
+            "import sys; from echoproto.cli.lazyimport import deferUnused\n"
+            "{0}\n"
+            "from twisted.internet import posixbase\n"
+            "print(*posixbase.PosixReactorBase.__implemented__)\n"
+            "from http.cookiejar import CookieJar; print(CookieJar.__module__)\n"
+            "if posixbase.ssl is not None:\n"
+            "    from twisted.internet.ssl import CertificateOptions\n"
+        )
+        outputs = [
+            subprocess.check_output([sys.executable, "-c", program.format(call)], timeout=300)
+            for call in ("", "deferUnused()")
+        ]
+        self.assertEqual(outputs[0], outputs[1])
