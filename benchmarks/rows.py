@@ -118,7 +118,7 @@ _COPIES = (
 
 _CALLS = (
     "accepting and closing a connection passes some 140 calls of Python, most of them in "
-    "Twisted's transports and in admission, counters and log; a server in C is at 0.6 of uvloop"
+    "Twisted's transports and in admission, counters and log; a server in C was at half of uvloop"
 )
 
 _VERIFIES = (
