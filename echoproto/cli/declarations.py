@@ -121,7 +121,7 @@ def optionValues(options: Any) -> dict[str, Any]:  # Any: a dataclass, and value
     }
 
 
-def _plainValue(value: Any) -> Any:  # Any: as for optionValues
+def _plainValue(value: object) -> Any:  # Any: as for optionValues
     if isinstance(value, tuple):
         return [_plainValue(item) for item in value]
     # Targets and assertions have the text that they were parsed from.

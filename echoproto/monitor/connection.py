@@ -45,7 +45,7 @@ class ProbeConnection:
     :ivar awaited: on a stream, the probes without a reply, in their order.
     """
 
-    def __init__(self, owner: ConnectionOwner, target: Any, wait: int) -> None:
+    def __init__(self, owner: ConnectionOwner, target: object, wait: int) -> None:
         self.channel = PingChannel(target, self, owner.reactor, wait)
         self.awaited: deque[int] = deque()
         self.address = ""

@@ -48,7 +48,7 @@ class Prober:
 
     def __init__(
         self,
-        reactor: Any,  # has the interfaces that the target needs
+        reactor: object,  # has the interfaces that the target needs
         settings: TargetSettings,
         counters: TargetCounters,
         queue: ProbeQueue,

@@ -140,7 +140,7 @@ def _escapedOrigin(origin: Origin) -> Origin:
     return msgspec.convert(_escapedText(plain), Origin)
 
 
-def _escapedText(value: Any) -> Any:
+def _escapedText(value: object) -> Any:
     """Plain values of JSON whose text is escaped."""
     if isinstance(value, dict):
         return {escaped(name): _escapedText(found) for name, found in value.items()}

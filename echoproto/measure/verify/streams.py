@@ -42,7 +42,7 @@ class StreamVerifier(Verifier):
 
     def __init__(
         self,
-        target: Any,  # an ITarget; tests have simpler ones
+        target: object,  # an ITarget; tests have simpler ones
         clock: IReactorTime,
         monotonicNs: Callable[[], int],
         integrity: IntegrityChecker,

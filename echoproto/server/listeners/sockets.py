@@ -167,7 +167,7 @@ class StreamReactor:
         return port
 
 
-def setListenerOptions(port: Any, userTimeout: float) -> None:
+def setListenerOptions(port: object, userTimeout: float) -> None:
     """
     Set an option of a listening TCP socket that its connections inherit: TCP_USER_TIMEOUT (tcp(7)),
     with which the kernel ends connections whose client acknowledges nothing. It detects what the
