@@ -8,7 +8,6 @@ found by :mod:`.integrity`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
