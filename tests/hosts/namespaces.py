@@ -182,7 +182,7 @@ class Host:
         """Start ``echoproto serve``, and wait until each listener that ``words`` name listens."""
         return Program(
             command=self.command(sys.executable, "-m", "echoproto", "serve", *words),
-            listeners=sum(word in ("--port", "--status") for word in words),
+            listeners=sum(word in ("--port", "--udp-plus", "--status") for word in words),
         )
 
 
