@@ -132,8 +132,7 @@ _IMPORTS = (
 )
 
 _SPLICE = (
-    "it needs as many system calls as C, but to splice pages costs this kernel more than the "
-    "copies of C, which stay in the cache of the processor"
+    "it needs as many system calls as C, but splice(2) costs this kernel more than the copies of C"
 )
 
 _INTERPRETER = (
