@@ -281,6 +281,7 @@ class TLSStream(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection below is gone."""
         self._isLost, self._isOpen = True, False
+        self._undecrypted = b""
         if self._next is not None:
             self._next.cancel()
         if not self._isSecured:
@@ -317,16 +318,17 @@ class TLSStream(Protocol):
     def _continueHandshake(self) -> None:
         try:
             self._tls.do_handshake()
+            self._isSecured = True
         except ssl.SSLWantReadError:
-            self._flush()
-            return
+            pass
         except (ssl.SSLError, MemoryError):
             self._fail(Failure())
             return
         # Records that follow the handshake.
         self._undecrypted = self._incoming.read() + self._undecrypted
-        self._isSecured = True
         self._flush()
+        if not self._isSecured:
+            return
         self._handshakeCompleted()
         if self._undecrypted and not (self._hasMore or self._isLost):
             self._read()
@@ -380,7 +382,7 @@ class TLSStream(Protocol):
                     break
                 records.append(data)
         except ssl.SSLWantReadError:
-            pass
+            self._undecrypted = incoming.read() + self._undecrypted
         except ssl.SSLZeroReturnError:
             self._endReceived = True
         except (ssl.SSLError, MemoryError):

@@ -441,6 +441,20 @@ class ManyRecordsTests(TLSTestCase):
         self.assertEqual(len(protocol.received), RECORDS_PER_TURN + 1)
         self.assertTrue(self.pair.server.reading)
 
+    def test_lostBeforeTheRest(self) -> None:
+        """When the connection is lost, nothing is scheduled for the records that are left."""
+
+        class LosingProtocol(RecordingProtocol):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.link.connectionLost(Failure(ConnectionLost()))
+
+        protocol = self.serve(LosingProtocol())
+        self.sendRecords(RECORDS_PER_TURN + 1)
+        self.assertEqual(protocol.events, ["made", "data", "lost"])
+        self.assertEqual(len(protocol.received), RECORDS_PER_TURN)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_lostMeanwhile(self) -> None:
         """When the connection is lost while records are delivered, the others are not."""
 
@@ -473,8 +487,13 @@ class ManyRecordsTests(TLSTestCase):
         protocol = self.serve(RecordingProtocol())
         self.sendRecords(2 * RECORDS_PER_TURN)
         self.assertTrue(self.server._undecrypted)
+
+        def readNothing(size: int) -> bytes:
+            self.server._incoming.read()
+            raise ssl.SSLWantReadError
+
         with mock.patch.object(self.server, "_tls") as tls:
-            tls.read.side_effect = ssl.SSLWantReadError
+            tls.read.side_effect = readNothing
             self.server._read()
         self.assertFalse(self.server._undecrypted)
         self.assertEqual(len(protocol.received), RECORDS_PER_TURN)
