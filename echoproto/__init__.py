@@ -2,7 +2,7 @@
 Echo (RFC 862) and greeting services and clients for Twisted, over TCP and UDP.
 
 ``__all__`` is the public API. Exceptions are in :mod:`echoproto.errors`, transports for tests in
-:mod:`echoproto.testing`, and TLS, which needs an extra, in :mod:`echoproto.transports.tls`.
+:mod:`echoproto.testing`, and TLS in :mod:`echoproto.transports.tls`.
 Importing any of it installs no reactor.
 """
 

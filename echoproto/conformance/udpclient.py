@@ -122,7 +122,7 @@ class DatagramTester:
         hosts: Sequence[str],
         port: int,
         timeout: float,
-        connect: ConnectOptions = ConnectOptions(),  # noqa: B008
+        connect: ConnectOptions = ConnectOptions(),
     ) -> None:
         self.clock: IReactorTime = reactor
         self.host = hosts[0]

@@ -1,1 +1,1 @@
-"""The direct reactor, with TLS and relays on its sockets; choosing a reactor; monotonic time."""
+"""The direct reactor, with relays between its sockets; choosing a reactor; monotonic time."""

@@ -13,7 +13,7 @@ from echoproto.untrusted import readRegularFile
 MAX_PEM_SIZE = 1 << 24
 
 
-def clientContext(connect: ConnectOptions = ConnectOptions()) -> ssl.SSLContext:  # noqa: B008
+def clientContext(connect: ConnectOptions = ConnectOptions()) -> ssl.SSLContext:
     """
     The context of connections to servers, TLS 1.2 or later.
 

@@ -224,7 +224,7 @@ class UDPTarget(HostTarget):
         host: ResolvedHost,
         port: int,
         size: int,
-        connectOptions: ConnectOptions = ConnectOptions(),  # noqa: B008
+        connectOptions: ConnectOptions = ConnectOptions(),
         rename: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(name, host, rename)

@@ -56,7 +56,7 @@ def openUnconnectedChannel(
     reactor: IReactorUDP,
     replyReceived: Callable[[bytes, str, int], None],
     host: str,
-    connect: ConnectOptions = ConnectOptions(),  # noqa: B008
+    connect: ConnectOptions = ConnectOptions(),
     port: int = 0,
 ) -> UnconnectedUDPChannel:
     """
@@ -88,7 +88,7 @@ def openConnectedPort(
     protocol: DatagramProtocol,
     hosts: Sequence[str],
     port: int,
-    connect: ConnectOptions = ConnectOptions(),  # noqa: B008
+    connect: ConnectOptions = ConnectOptions(),
 ) -> str:
     """
     Open a UDP port that is connected to the first of several addresses that has a route.
