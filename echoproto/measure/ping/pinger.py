@@ -27,9 +27,9 @@ from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
 from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.units import SECOND, seconds
 
-#: Nanoseconds before the first probe in which it is connected, and the process rests: the server
-#: must accept the connection, the kernel changes its code when the first socket requests
-#: timestamps, and after a busy start it lets other processes run first.
+#: Nanoseconds between the start of connecting and the first probe. Meanwhile the server accepts the
+#: connection, the kernel enables timestamps (it does so when the first socket requests them), and
+#: processes run that had to wait during our start.
 CONNECT_AHEAD = 30_000_000
 
 
