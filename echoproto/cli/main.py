@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from errno import EDQUOT, EFBIG, EIO, ENOSPC
 from importlib import import_module
+from stat import S_ISCHR
 from typing import TYPE_CHECKING
 
 import click
@@ -193,17 +194,24 @@ def _prepareStreams() -> None:
 
 def _flushOutput() -> None:
     """
-    Flush the output; a reader that is gone, as head may be, is not an error.
+    Flush the output; a reader that is gone, as head may be, or a terminal that is closed, is not an
+    error.
 
     :raise SystemExit: the output cannot be written.
     """
     try:
         sys.stdout.flush()
     except OSError as error:
+        isGone = isinstance(error, BrokenPipeError) or _isClosedTerminal(error)
         _discardOutput()
-        if not isinstance(error, BrokenPipeError):
+        if not isGone:
             complain(f"echoproto: {_cannotWrite(error)}")
             raise SystemExit(LOCAL_ERROR) from None
+
+
+def _isClosedTerminal(error: OSError) -> bool:
+    """Whether the output was a terminal that is closed, and no disk with errors."""
+    return error.errno == EIO and S_ISCHR(os.fstat(sys.stdout.fileno()).st_mode)
 
 
 def _cannotWrite(error: OSError) -> str:

@@ -9,6 +9,7 @@ client could forge a line by text that happens to follow a gap.
 
 from __future__ import annotations
 
+import os
 import sys
 from select import PIPE_BUF
 from typing import TextIO, cast
@@ -79,3 +80,18 @@ def logStream(isShared: bool) -> TextIO | None:
     if not isShared or sys.stdout is None:
         return sys.stdout
     return cast(TextIO, SharedStream(sys.stdout))
+
+
+def discardUnwritten(stream: TextIO | None) -> None:
+    """
+    Discard what a standard stream holds and cannot write, because its terminal or its reader is
+    gone or the disk is full: Python would try again at the end, and exit with status 120.
+    """
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

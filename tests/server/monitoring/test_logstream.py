@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from io import BytesIO, StringIO, TextIOWrapper
 from typing import Any, cast
@@ -12,6 +13,7 @@ from echoproto.server.monitoring.logstream import (
     GAP,
     MAX_SHARED_LINE,
     SharedStream,
+    discardUnwritten,
     escapeUnencodable,
     logStream,
     withoutMiddle,
@@ -91,3 +93,22 @@ class SharedStreamTests(SynchronousTestCase):
         stream = StringIO()
         SharedStream(stream).write("ü" * MAX_SHARED_LINE)
         self.assertLessEqual(len(stream.getvalue().encode()), MAX_SHARED_LINE)
+
+
+class DiscardTests(SynchronousTestCase):
+    def test_readerIsGone(self) -> None:
+        """What cannot be written is discarded, so that the end of the process is no error."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "w") as stream:
+            stream.write("lost")
+            discardUnwritten(stream)
+
+    def test_written(self) -> None:
+        """What can be written is written; a stream that is closed is left alone."""
+        reader, writer = os.pipe()
+        with os.fdopen(reader) as received, os.fdopen(writer, "w") as stream:
+            stream.write("kept\n")
+            discardUnwritten(stream)
+            discardUnwritten(None)
+            self.assertEqual(received.readline(), "kept\n")
