@@ -14,10 +14,10 @@ from importlib import import_module
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from echoproto.addresses import AddressFilter
     from echoproto.client.datagram import EchoDatagramClient, connectEchoDatagram
     from echoproto.client.greeting import greet
     from echoproto.client.stream import EchoClient, connectEcho
+    from echoproto.protocols.admission.addressfilter import AddressFilter
     from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
     from echoproto.protocols.admission.datagramadmission import DatagramAdmission
     from echoproto.protocols.datagram import DatagramServerProtocol
@@ -77,10 +77,10 @@ __all__ = [
 _HOMES = {
     name: f"echoproto.{module}"
     for module, names in {
-        "addresses": "AddressFilter",
         "client.datagram": "EchoDatagramClient connectEchoDatagram",
         "client.greeting": "greet",
         "client.stream": "EchoClient connectEcho",
+        "protocols.admission.addressfilter": "AddressFilter",
         "protocols.admission.connectionadmission": "ConnectionAdmission",
         "protocols.datagram": "DatagramServerProtocol",
         "protocols.admission.datagramadmission": "DatagramAdmission",

@@ -8,9 +8,9 @@ and a flood of connections is an attack on an unprepared server.
 
 from __future__ import annotations
 
-from echoproto.addresses import AddressFilter
 from echoproto.client.targets.target import Target
 from echoproto.errors import TargetError
+from echoproto.protocols.admission.addressfilter import AddressFilter
 
 #: Loopback, private (RFC 1918, RFC 4193) and link-local (RFC 3927, RFC 4291) networks. Not the
 #: addresses that a provider shares among its customers (RFC 6598).

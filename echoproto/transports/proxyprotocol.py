@@ -24,7 +24,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.addresses import AddressFilter, numericHost
+from echoproto.addresses import numericHost
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
 from echoproto.protocols.streamfactory import DRAIN_SILENCE, StreamFactory, TrustedPeer

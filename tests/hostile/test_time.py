@@ -21,7 +21,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 
-from echoproto.addresses import AddressFilter
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
 from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.echo import EchoFactory

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from math import inf
 
-from echoproto.addresses import AddressFilter
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
 from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.protocol import Factory
 
-from echoproto.addresses import AddressFilter
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.echo import EchoFactory
 from echoproto.protocols.observer import CloseReason

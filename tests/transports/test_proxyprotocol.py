@@ -4,7 +4,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from zope.interface.verify import verifyObject
 
-from echoproto.addresses import AddressFilter
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
 from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.connections import CHECK_INTERVAL, DRAIN_TIMEOUT, ITrackedConnection

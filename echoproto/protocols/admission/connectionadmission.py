@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from math import inf
 
-from echoproto.addresses import AddressFilter, rateLimitKey
+from echoproto.addresses import rateLimitKey
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.admission.tokenbuckets import TokenBuckets
 

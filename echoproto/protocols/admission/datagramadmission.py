@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from echoproto.addresses import AddressFilter, rateLimitKey, rawAddress
+from echoproto.addresses import rateLimitKey, rawAddress
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.admission.tokenbuckets import TokenBuckets
 

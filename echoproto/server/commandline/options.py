@@ -17,8 +17,8 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 
 import echoproto
-from echoproto.addresses import AddressFilter
 from echoproto.errors import StartupError
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.timeouts import Timeouts
 from echoproto.reactors.monotonic import useMonotonicTime
 from echoproto.server.application import EchoprotoService

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from echoproto.addresses import parseNetwork
+from echoproto.protocols.admission.addressfilter import parseNetwork
 from echoproto.protocols.admission.datagramadmission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.connections import DRAIN_TIMEOUT
 from echoproto.protocols.greeting import SERVER_GREETING

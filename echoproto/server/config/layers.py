@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from echoproto.addresses import parseNetwork
+from echoproto.protocols.admission.addressfilter import parseNetwork
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.transports.proxyheader import ProxyProtocolVersion
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from echoproto.addresses import AddressFilter
 from echoproto.errors import StartupError
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.datagramadmission import DATAGRAM_RATE, LOOPING_PORTS
 from echoproto.protocols.connections import DRAIN_TIMEOUT
 from echoproto.protocols.greeting import SERVER_GREETING

@@ -16,8 +16,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
-from echoproto.addresses import AddressFilter
 from echoproto.processes.resources import Limit
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.connectionadmission import ConnectionAdmission
 from echoproto.protocols.admission.datagramadmission import DatagramAdmission
 from echoproto.protocols.admission.refusals import (

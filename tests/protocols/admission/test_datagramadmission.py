@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.addresses import AddressFilter
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.datagramadmission import LOOPING_PORTS, DatagramAdmission
 from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.admission.tokenbuckets import TokenBuckets

@@ -12,9 +12,9 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.addresses import AddressFilter
 from echoproto.errors import StartupError
 from echoproto.processes.resources import Limit
+from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
 from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFactory
