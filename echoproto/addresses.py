@@ -19,11 +19,6 @@ from twisted.internet.interfaces import IAddress
 
 BROADCAST = IPv4Address("255.255.255.255")
 
-#: Payload bytes of the longest datagram: 65,535 less the headers of IPv4 and UDP (RFC 791,
-#: RFC 768); on IPv6 less that of UDP (RFC 8200).
-MAX_IPV4_DATAGRAM = 65_507
-MAX_IPV6_DATAGRAM = 65_527
-
 # A union would be built and compared for every connection.
 _TCP_ADDRESSES = (TCP4Address, TCP6Address)
 
@@ -100,8 +95,3 @@ def rateLimitKey(host: str) -> str | None:
     if isinstance(address, IPv6Address):
         return f"{IPv6Address(int(address) >> 64 << 64)}/64"
     return str(address)
-
-
-def maxDatagram(host: str) -> int:
-    """Payload bytes of the longest datagram to a numeric address."""
-    return MAX_IPV6_DATAGRAM if ":" in host else MAX_IPV4_DATAGRAM

@@ -13,7 +13,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.addresses import (
     datagramAddress,
-    maxDatagram,
     numericHost,
     peerUID,
     rateLimitKey,
@@ -106,10 +105,6 @@ class DatagramAddressTests(SynchronousTestCase):
         family = struct.pack("=H", socket.AF_INET6) + b"\x1f\x90" + bytes(4)
         packed = socket.inet_pton(socket.AF_INET6, "fe80::1") + b"\x02\0\0\0"
         self.assertEqual(rawAddress(family + packed), ("fe80::1", 8080))
-
-    def test_maxDatagram(self) -> None:
-        """The longest datagram depends on the family."""
-        self.assertEqual((maxDatagram("192.0.2.1"), maxDatagram("::1")), (65_507, 65_527))
 
 
 class PeerUIDTests(SynchronousTestCase):

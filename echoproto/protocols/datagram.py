@@ -15,13 +15,23 @@ from errno import errorcode
 from typing import Any
 
 from twisted.internet.error import MessageLengthError
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 from zope.interface import Interface
 
 from echoproto.protocols.admission.datagramadmission import DatagramAdmission
 from echoproto.protocols.admission.refusals import DATAGRAM_REFUSALS, Refusal
 from echoproto.protocols.observer import DatagramTotals, IObserver, NullObserver
+
+#: Payload bytes of the longest datagram: 65,535 less the headers of IPv4 and UDP (RFC 791,
+#: RFC 768); on IPv6 less that of UDP (RFC 8200).
+MAX_IPV4_DATAGRAM = 65_507
+MAX_IPV6_DATAGRAM = 65_527
+
+
+def maxDatagram(host: str) -> int:
+    """Payload bytes of the longest datagram to a numeric address."""
+    return MAX_IPV6_DATAGRAM if ":" in host else MAX_IPV4_DATAGRAM
 
 
 class IDatagramEcho(Interface):
@@ -44,6 +54,13 @@ class IDatagramEcho(Interface):
 
     def sendFailed(error: Exception) -> None:
         """One reply was not sent."""
+
+
+class IReactorDatagrams(Interface):
+    """A reactor with its own kind of port for datagrams, for example in memory."""
+
+    def listenDatagrams(port: int, protocol: DatagramProtocol, interface: str) -> IListeningPort:
+        """See :func:`echoproto.transports.datagramreactor.listenDatagrams`."""
 
 
 class DatagramServerProtocol(DatagramProtocol):

@@ -16,7 +16,7 @@ from twisted.internet import unix
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.protocol import DatagramProtocol
 
-from echoproto.addresses import MAX_IPV6_DATAGRAM
+from echoproto.protocols.datagram import MAX_IPV6_DATAGRAM
 from echoproto.transports.serversocket import setServerOptions
 from echoproto.transports.udp import DatagramPort
 

@@ -16,8 +16,7 @@ from twisted.internet.testing import MemoryReactorClock
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
-from echoproto.addresses import MAX_IPV6_DATAGRAM, maxDatagram
-from echoproto.transports.datagramreactor import IReactorDatagrams
+from echoproto.protocols.datagram import MAX_IPV6_DATAGRAM, IReactorDatagrams, maxDatagram
 
 #: The first port that is picked for port 0.
 FIRST_PICKED_PORT = 50_000

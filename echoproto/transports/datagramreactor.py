@@ -8,19 +8,10 @@ from typing import Any, cast
 
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
-from zope.interface import Interface
 
+from echoproto.protocols.datagram import IReactorDatagrams
 from echoproto.transports.serversocket import setServerOptions
 from echoproto.transports.udp import DatagramPort
-
-
-class IReactorDatagrams(Interface):
-    """
-    A reactor with its own kind of port instead of :class:`DatagramPort`, for example in memory.
-    """
-
-    def listenDatagrams(port: int, protocol: DatagramProtocol, interface: str) -> IListeningPort:
-        """See :func:`listenDatagrams`."""
 
 
 def listenDatagrams(

@@ -28,8 +28,7 @@ from twisted.internet.udp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from echoproto.addresses import MAX_IPV6_DATAGRAM
-from echoproto.protocols.datagram import IDatagramEcho, errnoName
+from echoproto.protocols.datagram import MAX_IPV6_DATAGRAM, IDatagramEcho, errnoName
 from echoproto.reactors.transports import READ_DIRECTLY
 from echoproto.transports.batchecho import BatchEcho
 from echoproto.transports.datagrambatch import datagramBatch

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.admission.datagramadmission import DatagramAdmission
 from echoproto.protocols.admission.refusals import DATAGRAM_REFUSALS, Refusal
-from echoproto.protocols.datagram import DatagramServerProtocol, errnoName
+from echoproto.protocols.datagram import DatagramServerProtocol, errnoName, maxDatagram
 from echoproto.protocols.observer import DatagramTotals
 from echoproto.testing import DatagramWire, RecordingObserver
 
@@ -124,3 +124,9 @@ class ErrnoNameTests(SynchronousTestCase):
         """A known errno gives its name, an error without one gives "unknown errno"."""
         self.assertEqual(errnoName(OSError(ENOBUFS, "x")), "ENOBUFS")
         self.assertEqual(errnoName(OSError("no number")), "unknown errno")
+
+
+class MaxDatagramTests(SynchronousTestCase):
+    def test_maxDatagram(self) -> None:
+        """The longest datagram depends on the family."""
+        self.assertEqual((maxDatagram("192.0.2.1"), maxDatagram("::1")), (65_507, 65_527))

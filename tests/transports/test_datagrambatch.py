@@ -10,7 +10,8 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.addresses import MAX_IPV4_DATAGRAM, rawAddress
+from echoproto.addresses import rawAddress
+from echoproto.protocols.datagram import MAX_IPV4_DATAGRAM
 from echoproto.transports import datagrambatch
 from echoproto.transports.datagrambatch import (
     BATCH_DATAGRAMS,

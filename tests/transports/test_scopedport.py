@@ -8,7 +8,7 @@ from twisted.internet.error import CannotListenError, InvalidAddressError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.addresses import MAX_IPV6_DATAGRAM
+from echoproto.protocols.datagram import MAX_IPV6_DATAGRAM
 from echoproto.transports.scopedport import ScopedPort
 from tests.transports.fakeudpsocket import RecordingEcho
 from tests.transports.test_pktinfo import IP_PKTINFO

@@ -13,7 +13,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.addresses import MAX_IPV6_DATAGRAM
+from echoproto.protocols.datagram import MAX_IPV6_DATAGRAM
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.transports.datagramreactor import listenDatagrams
 from echoproto.transports.serversocket import boundAddress

@@ -9,10 +9,10 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.addresses import MAX_IPV6_DATAGRAM
 from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.datagramadmission import DatagramAdmission
 from echoproto.protocols.admission.refusals import Refusal
+from echoproto.protocols.datagram import MAX_IPV6_DATAGRAM
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.testing import RecordingObserver
 from echoproto.transports import udp

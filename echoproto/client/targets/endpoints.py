@@ -29,7 +29,6 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.addresses import maxDatagram
 from echoproto.client.targets.clientsocket import (
     OptionsReactor,
     checkClientOptions,
@@ -42,6 +41,7 @@ from echoproto.client.targets.stream import StreamTarget
 from echoproto.client.targets.target import Target
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.errors import TargetError
+from echoproto.protocols.datagram import maxDatagram
 from echoproto.units import SECOND, seconds
 
 #: Maximum bytes of the path of a UNIX socket, without the final zero (unix(7)).

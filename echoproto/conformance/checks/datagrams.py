@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from echoproto.addresses import maxDatagram, unmapped
+from echoproto.addresses import unmapped
 from echoproto.conformance.registry import UDP, check
 from echoproto.conformance.results import Failed, faultsBySize
 from echoproto.conformance.streamclient import content
 from echoproto.conformance.udpclient import DatagramTester, Reply
+from echoproto.protocols.datagram import maxDatagram
 
 #: One byte, the payload of an Ethernet frame, and one more than common buffers hold; the longest
 #: one is added.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 
-from echoproto.addresses import MAX_IPV4_DATAGRAM
+from echoproto.protocols.datagram import MAX_IPV4_DATAGRAM
 from echoproto.units import parseCount, parseTimeout
 
 if TYPE_CHECKING:
