@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.report.result import StoredResult
+from echoproto.report.text import directionsLine
 from echoproto.units import milliseconds, seconds
 
 #: Ratio of two rates from which on they are different.
@@ -129,7 +130,9 @@ def resultNotes(results: Sequence[StoredResult]) -> list[str]:
 
 def _notes(result: StoredResult) -> list[str]:
     reasons = sorted(result.reasons.items(), key=lambda reason: -reason[1])
+    lost = result.directions
     return [
+        *([directionsLine(*lost)] if lost and result.lost else ()),
         *(f"limited by the client: {limit}" for limit in result.limits),
         *(f"{count} times: {reason}" for reason, count in reasons[:MAX_SHOWN]),
         *result.remarks,
@@ -140,4 +143,4 @@ def _notes(result: StoredResult) -> list[str]:
 def _otherTimes(name: str, times: LatencyHistogram) -> str:
     values = (times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum)
     names = "/".join(("min", *PERCENTILES, "max"))
-    return f"{name} {names} = {'/'.join(map(milliseconds, values))} ms"
+    return f"{name.replace('_', ' ')} {names} = {'/'.join(map(milliseconds, values))} ms"

@@ -27,12 +27,14 @@ class StoredResult:
     :ivar rate: received per second.
     :ivar counts: kinds of replies, by name: ``wrong`` (``load``, ``verify``), ``corrupt``,
         ``duplicates``, ``reordered``, ``late``, ``foreign`` (``ping``); ``dropped`` by the client's
-        full receive buffer (``load``, ``ping``).
+        full receive buffer (``load``, ``ping``); ``lost_up`` and ``lost_down``, the losses to and
+        from a UDPEchoPlus server (``ping``).
     :ivar measured: the kind of ``times``: ``rtt``, ``response`` or ``service``; empty without
         times.
     :ivar times: the times of the exchanges.
     :ivar otherTimes: further times, by their names in the documents: ``service`` of a load in an
-        open loop, ``connect`` and ``handshake``.
+        open loop, ``connect`` and ``handshake``; of UDPEchoPlus ``server_time``, and
+        ``network_time``, which is the round trip without it.
     :ivar width: width of ``intervals``.
     :ivar intervals: the run in intervals; empty if they were not stored.
     :ivar probes: for each probe, when it was sent and its round-trip time, ``None`` if it was lost;
@@ -76,6 +78,17 @@ class StoredResult:
     def lossRatio(self) -> float:
         """Share of ``sent`` that was lost; 0 if nothing was sent."""
         return self.lost / self.sent if self.sent else 0.0
+
+    @property
+    def directions(self) -> tuple[int, int, int] | None:
+        """
+        The losses to the server, from the server and in an unknown direction; ``None`` if no reply
+        shows them.
+        """
+        if "lost_up" not in self.counts:
+            return None
+        up, down = self.counts["lost_up"], self.counts.get("lost_down", 0)
+        return up, down, max(self.lost - up - down, 0)
 
     @property
     def inBytes(self) -> bool:

@@ -68,14 +68,19 @@ def _directions(record: EchoPlusStatistics) -> list[str]:
     lines = []
     if record.lost:
         lost = record.directions
-        unknown = f", {lost.unknown} in an unknown direction" if lost.unknown else ""
-        lines.append(f"lost: {lost.up} to the server, {lost.down} from the server{unknown}")
+        lines.append(directionsLine(lost.up, lost.down, lost.unknown))
     if impossible := record.impossible:
         lines.append(f"{impossible} server times are longer than the round trip, and left out")
     if record.serverTimes.count:
         lines.append(_spread("server time", record.serverTimes))
         lines.append(_spread("rtt without it", record.networkTimes))
     return lines
+
+
+def directionsLine(up: int, down: int, unknown: int) -> str:
+    """The losses by direction, in one line."""
+    others = f", {unknown} in an unknown direction" if unknown else ""
+    return f"lost: {up} to the server, {down} from the server{others}"
 
 
 def verifyLine(result: VerifyResult) -> str:

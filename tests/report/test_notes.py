@@ -46,6 +46,15 @@ class NotesTests(SynchronousTestCase):
             note.startswith("udp://lab1:7: service min/p50/p90/p95/p99/p99.9/max = 1.000")
         )
 
+    def test_directions(self) -> None:
+        """Losses by direction have a line, and so have the times of the server."""
+        counts = {"lost_up": 1, "lost_down": 0}
+        result = storedResult(1, counts=counts, otherTimes={"server_time": histogramOf(1)})
+        lost, time = resultNotes([result])
+        self.assertEqual(lost, "udp://lab1:7: lost: 1 to the server, 0 from the server")
+        self.assertIn("server time min/p50", time)
+        self.assertEqual(resultNotes([storedResult(sent=9, counts=counts)]), [])
+
     def test_differences(self) -> None:
         """Different options, hosts, versions and rates of two results have a line each."""
         a = storedResult(1, origins=(sampleOrigin("lab1"),), options={"size_bytes": 64})

@@ -13,6 +13,13 @@ class StoredResultTests(SynchronousTestCase):
             found = storedResult(sent=sent, received=received)
             self.assertEqual((found.lost, found.lossRatio), (lost, ratio))
 
+    def test_directions(self) -> None:
+        """A loss that is neither to nor from the server is one in an unknown direction."""
+        counts = {"lost_up": 1, "lost_down": 2}
+        result = storedResult(sent=10, received=5, counts=counts)
+        self.assertEqual(result.directions, (1, 2, 2))
+        self.assertIsNone(storedResult().directions)
+
     def test_words(self) -> None:
         """A result has its kind and its files in words."""
         self.assertEqual(

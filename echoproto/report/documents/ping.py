@@ -35,6 +35,7 @@ from echoproto.report.documents.values import (
     Ratio,
     Values,
     checkWidth,
+    directionFigures,
     intervalStructs,
     plainValues,
     storedOf,
@@ -70,10 +71,24 @@ class EchoPlusValues(Values, frozen=True, kw_only=True):
         name="lost_unknown"
     )
     echoed: Annotated[Count, Meta(description="Replies without the fields of a server.")]
+    impossible: Annotated[
+        Count, Meta(description="Server times longer than the round trip, which are left out.")
+    ] = 0
     serverTimes: TimesValues = field(name="server_time")
     networkTimes: Annotated[TimesValues, Meta(description="Round trips without it.")] = field(
         name="network_time"
     )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The losses by direction; none if no reply was that of a UDPEchoPlus server."""
+        isAnswered = self.serverTimes.count or self.impossible
+        return {"lost_up": self.up, "lost_down": self.down} if isAnswered else {}
+
+    @property
+    def times(self) -> dict[str, TimesValues]:
+        """The times, by their names in documents."""
+        return {"server_time": self.serverTimes, "network_time": self.networkTimes}
 
 
 class TargetValues(MeasuredValues, frozen=True, kw_only=True):
@@ -121,14 +136,19 @@ class TargetValues(MeasuredValues, frozen=True, kw_only=True):
         :param document: its document, if it is part of one.
         :raise ValueError: its histogram is invalid.
         """
+        counts = {count: getattr(self, count) for count in COUNTS}
+        otherTimes = {"connect": self.connecting, "handshake": self.securing}
+        if self.echoPlus:
+            counts |= self.echoPlus.counts
+            otherTimes |= self.echoPlus.times
         return storedOf(
             self,
             name,
             command="ping",
-            counts={count: getattr(self, count) for count in COUNTS},
+            counts=counts,
             measured="rtt",
             times=decodeTimes(self.rtt, f"{path}rtt"),
-            otherTimes=decodeOtherTimes(path, connect=self.connecting, handshake=self.securing),
+            otherTimes=decodeOtherTimes(path, **otherTimes),
             **(document or self).source,
             options=plainValues(self.plan),
         )
@@ -193,10 +213,9 @@ def _echoPlusValues(record: EchoPlusStatistics) -> EchoPlusValues:
 def pingFigures(record: PingStatistics) -> dict[str, float]:
     """The figures of a ping for assertions, by name; without times if there was no reply."""
     values = {**_counts(record), "loss": record.lossRatio, **timeFigures(record.times)}
-    if isinstance(record, EchoPlusStatistics) and record.serverTimes.count:
+    if isinstance(record, EchoPlusStatistics) and (record.serverTimes.count or record.impossible):
         lost = record.directions
-        values |= {"lost-up": lost.up, "lost-down": lost.down, "lost-unknown": lost.unknown}
-        values |= {"loss-up": lost.up / record.sent, "loss-down": lost.down / record.sent}
+        values |= directionFigures(record.sent, lost.up, lost.down, lost.unknown)
     return {**values, "jitter": record.jitter} if record.times.count else values
 
 

@@ -29,6 +29,7 @@ from echoproto.report.documents.values import (
     Ratio,
     Values,
     checkWidth,
+    directionFigures,
     intervalStructs,
     plainValues,
     storedOf,
@@ -42,6 +43,8 @@ MEASURED: Mapping[str, tuple[str, ...]] = {
     "load": ("response", "service"),
     "verify": ("",),
 }
+
+_COUNTS = ("wrong", "corrupt", "duplicates", "reordered", "late", "foreign")
 
 
 class ResultValues(Values, frozen=True, kw_only=True):
@@ -59,10 +62,23 @@ class ResultValues(Values, frozen=True, kw_only=True):
     lossRatio: Ratio
     counts: Annotated[
         dict[
-            Literal["wrong", "corrupt", "duplicates", "reordered", "late", "foreign", "dropped"],
+            Literal[
+                "wrong",
+                "corrupt",
+                "duplicates",
+                "reordered",
+                "late",
+                "foreign",
+                "dropped",
+                "lost_up",
+                "lost_down",
+            ],
             Count,
         ],
-        Meta(description="Kinds of replies; without those that the command does not count."),
+        Meta(
+            description="Kinds of replies, and losses by direction; without those that the "
+            "command does not count."
+        ),
     ]
     duration: Annotated[
         Count, Meta(description="Of merged results, from the first beginning to the last end.")
@@ -80,7 +96,10 @@ class ResultValues(Values, frozen=True, kw_only=True):
     ]
     times: TimesValues | None
     otherTimes: Annotated[
-        dict[Literal["service", "late", "connect", "handshake"], TimesValues],
+        dict[
+            Literal["service", "late", "connect", "handshake", "server_time", "network_time"],
+            TimesValues,
+        ],
         Meta(description="Further times; service times of a load whose times are response times."),
     ] = field(name="other_times", default={})
     width: IntervalWidth
@@ -155,8 +174,11 @@ def _resultValues(result: StoredResult) -> ResultValues:
 
 def resultFigures(result: StoredResult) -> dict[str, float]:
     """The figures of a stored result for assertions, by name."""
-    counts = {name: count for name, count in result.counts.items() if name != "dropped"}
+    counts = {name: count for name, count in result.counts.items() if name in _COUNTS}
     wrong = {"corrupt": counts.pop("wrong")} if "wrong" in counts else {}
+    directions = {}
+    if (lost := result.directions) is not None:
+        directions = directionFigures(result.sent, *lost)
     return {
         "sent": result.sent,
         "received": result.received,
@@ -165,6 +187,7 @@ def resultFigures(result: StoredResult) -> dict[str, float]:
         "rate": result.rate,
         **counts,
         **wrong,
+        **directions,
         **timeFigures(result.times),
     }
 
@@ -176,14 +199,13 @@ def resultRows(results: Sequence[StoredResult]) -> list[dict[str, Any]]:
 
 def _row(values: dict[str, Any]) -> dict[str, Any]:
     plain = ("command", "target", "unit", "sent", "received", "lost", "loss_ratio")
-    counts = ("wrong", "corrupt", "duplicates", "reordered", "late", "foreign")
     figures = ("count", "min_ns", "mean_ns", *(f"{name}_ns" for name in PERCENTILES), "max_ns")
     times = values["times"]
     known = times if times and times["count"] else {}
     return {
         "files": " ".join(values["files"]),
         **{name: values[name] for name in plain},
-        **{name: values["counts"].get(name) for name in counts},
+        **{name: values["counts"].get(name) for name in (*_COUNTS, "lost_up", "lost_down")},
         "duration_ns": values["duration_ns"],
         "rate_per_second": values["rate_per_second"],
         "measured": values["measured"],

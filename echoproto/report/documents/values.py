@@ -144,6 +144,17 @@ def plainValues(values: Struct) -> dict[str, Any]:
     return plain
 
 
+def directionFigures(sent: int, up: int, down: int, unknown: int) -> dict[str, float]:
+    """The figures of losses by direction for assertions, by name."""
+    return {
+        "lost-up": up,
+        "lost-down": down,
+        "lost-unknown": unknown,
+        "loss-up": up / sent if sent else 0.0,
+        "loss-down": down / sent if sent else 0.0,
+    }
+
+
 def intervalStructs(intervals: Sequence[Interval]) -> list[IntervalValues]:
     """The structs of intervals."""
     return [

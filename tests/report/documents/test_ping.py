@@ -79,6 +79,29 @@ class PingDocumentTests(DocumentTestCase):
         figures = pingFigures(record)
         names = ("loss-up", "loss-down", "lost-up", "lost-down", "lost-unknown")
         self.assertEqual([figures[name] for name in names], [0, 0, 0, 0, 1])
+        (stored,) = convert(written, PingDocument).results("a.json")
+        self.assertEqual(stored.directions, (0, 0, 1))
+        self.assertEqual({*stored.otherTimes}, {"server_time", "network_time"})
+
+    def test_onlyEchoed(self) -> None:
+        """Without a reply of a UDPEchoPlus server no direction of a loss is known."""
+        record = EchoPlusStatistics(EchoPlusPayload(b"test", 64), 50 * MS)
+        record.receive(record.send(0), MS)
+        written = pingDocument([replace(self.result(), record=record)], None, "00ff00ff")
+        (stored,) = convert(written, PingDocument).results("a.json")
+        self.assertIsNone(stored.directions)
+        self.assertNotIn("loss-up", pingFigures(record))
+
+    def test_impossible(self) -> None:
+        """Replies with impossible times of the server still show the direction of losses."""
+        record = EchoPlusStatistics(EchoPlusPayload(b"test", 64), 50 * MS)
+        sent = record.send(0)
+        record.receive(sent[:4] + bytes(8) + b"\0\xff\0\0" + bytes(4) + sent[20:], MS)
+        written = pingDocument([replace(self.result(), record=record)], None, "00ff00ff")
+        self.assertEqual(written["targets"][0]["udp_plus"]["impossible"], 1)
+        (stored,) = convert(written, PingDocument).results("a.json")
+        self.assertEqual(stored.directions, (0, 0, 0))
+        self.assertIn("loss-up", pingFigures(record))
 
     def test_intervals(self) -> None:
         """The document has the intervals of the run, without times if there was no reply."""

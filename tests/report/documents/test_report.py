@@ -84,6 +84,20 @@ class ReportDocumentTests(DocumentTestCase):
 
 
 class ResultValuesTests(SynchronousTestCase):
+    def test_directions(self) -> None:
+        """Losses by direction are figures of a stored result if replies have shown them."""
+        result = storedResult(1, counts={"lost_up": 1, "lost_down": 0})
+        figures = resultFigures(result)
+        names = ("loss-up", "loss-down", "lost-up", "lost-down", "lost-unknown")
+        self.assertEqual([figures[name] for name in names], [0.1, 0, 1, 0, 0])
+        self.assertNotIn("loss-up", resultFigures(storedResult(1)))
+        written = reportDocument([result])
+        (read,) = convert(written, ReportDocument).results("report.json")
+        self.assertEqual(read.directions, (1, 0, 0))
+        self.assertEqual(
+            [row["lost_up"] for row in resultRows([result, storedResult()])], [1, None]
+        )
+
     def test_measured(self) -> None:
         """The kind of the times fits the command, and there are times of a kind."""
         values = {

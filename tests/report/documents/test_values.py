@@ -8,6 +8,7 @@ from echoproto.report.documents.values import (
     IntervalValues,
     Values,
     checkWidth,
+    directionFigures,
     intervalStructs,
     intervalValues,
     plainValues,
@@ -74,3 +75,9 @@ class ValuesTests(SynchronousTestCase):
                 values, "a.json", command="load", counts={}, measured="", times=histogramOf()
             )
             self.assertEqual((stored.files, stored.rate, stored.width), (("a.json",), rate, 0))
+
+    def test_directions(self) -> None:
+        """The share of losses in a direction is that of all probes; 0 if none was sent."""
+        figures = directionFigures(10, 1, 2, 3)
+        self.assertEqual((figures["loss-up"], figures["loss-down"]), (0.1, 0.2))
+        self.assertEqual(directionFigures(0, 0, 0, 0)["loss-up"], 0)
