@@ -10,18 +10,19 @@ from tests.loopback.program import ROOT
 #: All rows of the table, and their requirements.
 REQUIRED = {
     "3 hosts behind HAProxy, each restarted": (
-        "new connections: all served; long ones: at most one exchange each per restart; "
-        "the aborted connections in the log are those that the clients lost"
+        "lame duck 2 s; new connections: all served; long ones: at most one exchange each per "
+        "restart; the aborted connections in the log are those that the clients lost"
     ),
     "3 hosts behind nftables (UDP), restarted three times": (
-        "at most 2 of 15,000 lost, besides replies in flows that the balancer had left and by full "
-        "queues"
+        "lame duck 2 s; at most 2 of 15,000 lost, besides replies in flows that the balancer had "
+        "left and by full queues"
     ),
     "`ping` through a wire": "loss, duplicates and reordering exactly those of the wire",
     "`load` over UDP through a wire": "loss and duplicates exactly those of the wire",
     "`verify` through a wire": "64 MiB, every byte",
     "one load from three hosts": (
-        "counts equal the server's bytes; the histogram bin by bin, and each second, are sums"
+        "counts equal the server's bytes; the histogram bin by bin, and each second, are sums; "
+        "begun within 50 ms of the time and of each other, or reported late"
     ),
     "a worker killed under load, with Prometheus": (
         "rates right within 1 %; the restart is counted; no counter goes back"
