@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 from typing import Any
 
+from echoproto.protocols.datagram import MAX_IPV4_DATAGRAM
 from echoproto.units import SECOND, parseDuration
 from echoproto.untrusted import readRegularFile
 
@@ -19,9 +20,6 @@ SHORTEST = SECOND // 1000
 
 #: Nanoseconds of the longest wait: the probes of this time are kept in memory.
 LONGEST_WAIT = 60 * SECOND
-
-#: Bytes of the largest probe.
-MAX_SIZE = 65_507
 
 #: Bytes of the longest file: one of a hundred thousand targets has less.
 MAX_FILE_SIZE = 16 * 2**20
@@ -85,8 +83,10 @@ def _caFile(value: object) -> str:
 
 
 def _size(value: object) -> int:
-    if type(value) is not int or not 0 <= value <= MAX_SIZE:
-        raise InvalidSetting(f"invalid size {value!r} (a whole number from 0 to {MAX_SIZE})")
+    if type(value) is not int or not 0 <= value <= MAX_IPV4_DATAGRAM:
+        raise InvalidSetting(
+            f"invalid size {value!r} (a whole number from 0 to {MAX_IPV4_DATAGRAM})"
+        )
     return value
 
 
