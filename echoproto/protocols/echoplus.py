@@ -89,9 +89,11 @@ class EchoPlusHeader:
 
 def isAnswer(request: bytes, reply: bytes) -> bool:
     """Whether a reply is the request with other fields of the server, which were set."""
+    if not ISSUE1_SIZE <= len(request) == len(reply):
+        return False
     start, end = ANSWER_BYTES.start, ANSWER_BYTES.stop
     isReturned = reply[:start] + reply[end:] == request[:start] + request[end:]
-    return isReturned and len(reply) == len(request) and reply != request
+    return isReturned and reply != request
 
 
 class EchoPlusDatagramProtocol(DatagramServerProtocol):

@@ -40,7 +40,11 @@ class HeaderTests(SynchronousTestCase):
         self.assertTrue(isAnswer(request, answer))
         for other in (request, answer[:-1], b"x" + answer[1:], answer[:-1] + b"x", request[:3]):
             self.assertFalse(isAnswer(request, other))
+
+    def test_short(self) -> None:
+        """A reply to a datagram that is too short for the fields is no answer."""
         self.assertFalse(isAnswer(b"1234567", b"1234"))
+        self.assertFalse(isAnswer(b"Hello, server", b"Hello, client"))
 
     @given(st.tuples(*[NUMBER] * 6), st.binary())
     def test_roundTrip(self, numbers: tuple[int, ...], payload: bytes) -> None:
