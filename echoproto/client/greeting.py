@@ -27,6 +27,7 @@ from echoproto.errors import (
     ReplyTooLong,
 )
 from echoproto.protocols.deadlines import DeadlineCall
+from echoproto.protocols.echoplus import isAnswer
 from echoproto.protocols.greeting import CLIENT_GREETING
 
 #: Default time limit of a greeting, in seconds, including the connection.
@@ -34,6 +35,15 @@ GREETING_TIMEOUT = 10.0
 
 #: Maximum length of a reply, in bytes.
 LONGEST_REPLY = 65_536
+
+
+def otherService(message: bytes, reply: bytes, isDatagram: bool) -> str:
+    """The service that has returned a message instead of greeting; empty if none has."""
+    if reply == message:
+        return "this is an echo service: it returned the greeting"
+    if isDatagram and isAnswer(message, reply):
+        return "this is a UDPEchoPlus service: it returned the greeting"
+    return ""
 
 
 class _GreetingClient(Protocol):
@@ -97,10 +107,8 @@ class _GreetingClient(Protocol):
             self._connecting.cancel()
 
     def _timedOut(self, timeout: float) -> None:
-        if self._received == self._message:
-            cause = "this is an echo service: it returned the greeting"
-        else:
-            cause = f"received so far: {self._received[:64]!r}"
+        service = otherService(self._message, self._received, isDatagram=False)
+        cause = service or f"received so far: {self._received[:64]!r}"
         self.end(ExchangeTimeout(f"the reply did not end within {timeout:g} s; {cause}"))
 
 

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from echoproto.client.greeting import GREETING_TIMEOUT, greet, greetDatagram
+from echoproto.client.greeting import GREETING_TIMEOUT, greet, greetDatagram, otherService
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.errors import (
@@ -248,3 +248,14 @@ class DatagramTests(SynchronousTestCase):
         ):
             failure = self.failureResultOf(self.greet(), ConnectionClosed)
         self.assertEqual(str(failure.value), "not sent: Operation not permitted")
+
+
+class OtherServiceTests(SynchronousTestCase):
+    def test_returned(self) -> None:
+        """A returned message shows an echo service, or on datagrams one with counters."""
+        message = bytes(24)
+        counted = bytes(4) + b"x" * 16 + bytes(4)
+        self.assertIn("an echo service", otherService(message, message, isDatagram=False))
+        self.assertIn("a UDPEchoPlus service", otherService(message, counted, isDatagram=True))
+        self.assertEqual(otherService(message, counted, isDatagram=False), "")
+        self.assertEqual(otherService(message, b"Hello", isDatagram=True), "")

@@ -14,12 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from echoproto.cli.exitcodes import NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.greet import GreetOptions
 from echoproto.cli.runner import Session
-from echoproto.client.greeting import greet, greetDatagram
+from echoproto.client.greeting import greet, greetDatagram, otherService
 from echoproto.client.targets.endpoints import makeTarget
 from echoproto.client.targets.failures import tlsHint
 from echoproto.client.targets.stream import StreamTarget
 from echoproto.client.targets.udp import UDPTarget
-from echoproto.protocols.echoplus import isAnswer
 from echoproto.units import SECOND
 from echoproto.untrusted import escaped
 
@@ -55,10 +54,9 @@ class GreetSession(Session["_Greeting", bytes]):
             self.runner.complain(f"this is no greeting{hint}")
             return NO_REPLY
         expected = self.options.expect
-        if result == self.options.greeting:
-            self.runner.complain("this is an echo service: it returned the greeting")
-        elif self.target.carrier == "udp" and isAnswer(self.options.greeting, result):
-            self.runner.complain("this is a UDPEchoPlus service: it returned the greeting")
+        isDatagram = self.target.carrier == "udp"
+        if service := otherService(self.options.greeting, result, isDatagram):
+            self.runner.complain(service)
         if expected is None or result == os.fsencode(expected):
             return OK
         self.runner.complain(f"the reply is not {expected!r}")
