@@ -29,7 +29,7 @@ from echoproto.server.monitoring.counters import MonitoredListener
 from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.monitoring.logerrors import LogErrors
 from echoproto.server.monitoring.totals import logStreamTotals
-from echoproto.server.notifier import Notifier, Watchdog
+from echoproto.server.notifier import Notifier, makeWatchdog
 from echoproto.server.pause import Pause
 from echoproto.server.periodic import PeriodicService
 from echoproto.server.privileges import Identity
@@ -84,7 +84,6 @@ class EchoprotoService(Service):
         self._companions: Any = MultiService()
         for companion in self._makeCompanions():
             self._companions.addService(companion)
-        self._watchdog = Watchdog(reactor, self._notifier)
         self._announces = announce
         self._lameDuck = settings.lameDuck
         self._statusLinger = settings.statusLinger if settings.hasStatus else 0.0
@@ -98,6 +97,7 @@ class EchoprotoService(Service):
         yield self.delay
         yield PeriodicService(self._reactor, REPORT_INTERVAL, self.logErrors.report)
         yield self.logErrors
+        yield makeWatchdog(self._reactor, self._notifier)
         if self._machine.processID() == 1:
             yield PeriodicService(self._reactor, REAP_INTERVAL, reapOrphans)
 
@@ -142,7 +142,6 @@ class EchoprotoService(Service):
         self._isStopping = False
         self.listeners.startService()
         self._companions.startService()
-        self._watchdog.start()
         self._machine.ignoreRotation()
         self._machine.onSignal(self._reactor, signal.SIGHUP, self._reload)
         self._reactor.callWhenRunning(self._tellReady)
@@ -189,7 +188,6 @@ class EchoprotoService(Service):
         for undo in self._restore:
             undo()
         self._stopReader()
-        self._watchdog.stop()
         self._notifier.close()
         return self._companions.stopService()
 

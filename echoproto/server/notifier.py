@@ -11,10 +11,11 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
+from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 
 from echoproto.errors import StartupError
+from echoproto.server.periodic import PeriodicService
 from echoproto.server.systemd import environmentNumber
 
 #: Seconds that one notification may take: if systemd hangs, clients must not wait for it.
@@ -88,25 +89,14 @@ def _watchdogInterval(environ: Mapping[str, str], pid: int) -> float | None:
     return microseconds / 2 / 1_000_000
 
 
-class Watchdog:
+def makeWatchdog(clock: IReactorTime, notifier: Notifier) -> Service:
     """
-    Sends keep-alive messages to systemd as long as the reactor runs.
+    A service that sends keep-alive messages to systemd, if it expects any, as long as the reactor
+    runs.
 
     :param clock: the reactor, or a ``Clock`` in tests.
     :param notifier: knows the interval, and sends them.
     """
-
-    def __init__(self, clock: IReactorTime, notifier: Notifier) -> None:
-        self._interval = notifier.watchdogInterval
-        self._loop = LoopingCall(notifier.notify, "WATCHDOG=1")
-        self._loop.clock = clock
-
-    def start(self) -> None:
-        """Send the first message now, if systemd expects any."""
-        if self._interval is not None and not self._loop.running:
-            self._loop.start(self._interval)
-
-    def stop(self) -> None:
-        """Send no more; nothing is left scheduled."""
-        if self._loop.running:
-            self._loop.stop()
+    if notifier.watchdogInterval is None:
+        return Service()
+    return PeriodicService(clock, notifier.watchdogInterval, lambda: notifier.notify("WATCHDOG=1"))

@@ -3,13 +3,13 @@ from __future__ import annotations
 import os
 import socket
 from select import select
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
-from echoproto.server.notifier import Notifier, Watchdog
+from echoproto.server.notifier import Notifier, makeWatchdog
 from tests.server.test_systemd import PID, SOON, boundSocket, temporaryFolder
 
 
@@ -104,10 +104,10 @@ class WatchdogTests(SynchronousTestCase):
         self.environ = {"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "30000000"}
         self.clock = Clock()
 
-    def watching(self) -> Watchdog:
+    def watching(self) -> Any:
         notifier = Notifier(self.environ, PID)
         self.addCleanup(notifier.close)
-        return Watchdog(cast(Any, self.clock), notifier)
+        return makeWatchdog(self.clock, notifier)
 
     def signs(self) -> int:
         """The number of messages since the last call."""
@@ -122,28 +122,17 @@ class WatchdogTests(SynchronousTestCase):
         A message is sent at once and at each half interval, until the end; then none is scheduled.
         """
         watchdog = self.watching()
-        watchdog.start()
+        watchdog.startService()
         self.assertEqual(self.signs(), 1)
         self.clock.pump([14.0, 1.0, 15.0])
         self.assertEqual(self.signs(), 2)
-        watchdog.stop()
+        watchdog.stopService()
         self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_twice(self) -> None:
-        """It may be started and stopped twice, and again."""
-        watchdog = self.watching()
-        for _ in range(2):
-            watchdog.start()
-            watchdog.start()
-            self.assertEqual(len(self.clock.getDelayedCalls()), 1)
-            watchdog.stop()
-            watchdog.stop()
-            self.assertEqual((self.signs(), self.clock.getDelayedCalls()), (1, []))
 
     def test_notWanted(self) -> None:
         """Without a watchdog no message is sent."""
         del self.environ["WATCHDOG_USEC"]
         watchdog = self.watching()
-        watchdog.start()
+        watchdog.startService()
         self.assertEqual((self.signs(), self.clock.getDelayedCalls()), (0, []))
-        watchdog.stop()
+        watchdog.stopService()

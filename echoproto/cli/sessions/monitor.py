@@ -27,7 +27,7 @@ from echoproto.server.config.settings import RESERVED_DESCRIPTORS
 from echoproto.server.config.status import statusListener
 from echoproto.server.listeners.opener import OpenListener, openStatus
 from echoproto.server.listeners.ports import LISTEN_ERRORS, Platform, explainListenError
-from echoproto.server.notifier import Notifier, Watchdog
+from echoproto.server.notifier import Notifier, makeWatchdog
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals
 from echoproto.untrusted import escaped
@@ -91,7 +91,7 @@ class MonitorProgram(Service):
         self._site = site
         self._machine = machine if machine is not None else Platform()
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
-        self._watchdog = Watchdog(reactor, self._notifier)
+        self._watchdog: Any = makeWatchdog(reactor, self._notifier)
         self._status: OpenListener
 
     def privilegedStartService(self) -> None:
@@ -112,7 +112,7 @@ class MonitorProgram(Service):
         self._machine.ignoreRotation()
         self._machine.onSignal(self._reactor, signal.SIGHUP, self._reload)
         self._machine.onSignal(self._reactor, signal.SIGQUIT, self._monitor.logFigures)
-        self._watchdog.start()
+        self._watchdog.startService()
         self._monitor.startService()
         self._reactor.callWhenRunning(self._announce)
 
@@ -131,7 +131,7 @@ class MonitorProgram(Service):
         """Stop; returns when the listener is closed."""
         Service.stopService(self)
         self._notifier.stopping()
-        self._watchdog.stop()
+        self._watchdog.stopService()
         self._monitor.stopService()
         self._notifier.close()
         port: Any = self._status.port  # whose stopListening may return None

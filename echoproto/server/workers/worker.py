@@ -18,8 +18,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from twisted.internet.task import LoopingCall
-
 from echoproto.processes.childprocess import REPORT_DESCRIPTOR
 from echoproto.processes.parentpipe import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
 from echoproto.reactors.install import installReactor
@@ -30,6 +28,7 @@ from echoproto.server.config.settings import Settings
 from echoproto.server.listeners.ports import Platform
 from echoproto.server.monitoring.logstream import discardUnwritten
 from echoproto.server.notifier import Notifier
+from echoproto.server.periodic import PeriodicService
 from echoproto.server.privileges import Identity
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.workers.aggregate import snapshot
@@ -131,8 +130,7 @@ class WorkerService(EchoprotoService):
         super().__init__(reactor, settings, machine, Notifier({}, 0), False, identity)
         self._pipe = pipe
         pipe.onMessage = self._messageReceived
-        self._snapshots = LoopingCall(self._reportSnapshot)
-        self._snapshots.clock = reactor
+        self._snapshots = PeriodicService(reactor, SNAPSHOT_INTERVAL, self._reportSnapshot)
 
     def _messageReceived(self, message: WorkerOrder | Sequence[TLSFiles]) -> None:
         if message is WorkerOrder.DRAIN:
@@ -146,11 +144,10 @@ class WorkerService(EchoprotoService):
     def _tellReady(self) -> None:
         if not self._snapshots.running:
             self._pipe.report(ready=True)
-            self._snapshots.start(SNAPSHOT_INTERVAL)
+            self._snapshots.startService()
 
     def _stopRest(self) -> Any:
-        if self._snapshots.running:
-            self._snapshots.stop()
+        self._snapshots.stopService()
         self._reportSnapshot()
         super()._stopRest()
         return self._pipe.finish()
