@@ -43,7 +43,7 @@ class Exchange(Expected):
         """Fire the Deferred, with the message or with ``error``; only the first call counts."""
         if self.result.called:
             return
-        stop(self._timer)
+        self._timer.stop()
         if error is None:
             # The echo equals the message, so it was not stored a second time.
             self.result.callback(self.data)
@@ -60,9 +60,3 @@ def checkBytes(data: object) -> None:
     """Raise ``TypeError`` for data that is not bytes."""
     if not isinstance(data, bytes):
         raise TypeError(f"data must be bytes, not {type(data).__name__}")
-
-
-def stop(timer: DeadlineCall) -> None:
-    """Cancel ``timer`` unless it has run."""
-    if timer.active():
-        timer.cancel()

@@ -13,7 +13,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.exchange import checkBytes, stop
+from echoproto.client.exchange import checkBytes
 from echoproto.client.targets.failures import closedHint, endReason
 from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.client.targets.udp import UDPTarget
@@ -96,7 +96,7 @@ class _GreetingClient(Protocol):
         """Fire the result, with the reply or with ``error``, and close the connection."""
         if self.result.called:
             return
-        stop(self._timer)
+        self._timer.stop()
         if error is None:
             self.result.callback(self._received)
             return

@@ -18,7 +18,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.exchange import Exchange, checkBytes, stop
+from echoproto.client.exchange import Exchange, checkBytes
 from echoproto.client.matching import StreamMatcher
 from echoproto.client.targets.failures import endReason
 from echoproto.errors import (
@@ -107,7 +107,7 @@ class EchoClient(Protocol):
         self._write()
 
         def over(result: object) -> Any:
-            stop(timer)
+            timer.stop()
             return result
 
         return closed.addBoth(over)

@@ -183,8 +183,8 @@ class ChildProcess(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         """See ``ProcessProtocol``."""
         self.hasEnded = True
-        if self._kill is not None and self._kill.active():
-            self._kill.cancel()
+        if self._kill is not None:
+            self._kill.stop()
         ended = cast(ProcessDone | ProcessTerminated, reason.value)
         if ended.signal:
             self.exited(f"was killed by signal {ended.signal}", isClean=False)

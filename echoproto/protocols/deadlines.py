@@ -64,6 +64,11 @@ class DeadlineCall:
         """Do not make it; see ``IDelayedCall``."""
         self._call.cancel()
 
+    def stop(self) -> None:
+        """Do not make it, unless it was made or cancelled already."""
+        if self.active():
+            self.cancel()
+
     def reset(self, seconds: float) -> None:
         """Make it ``seconds`` from now instead; see ``IDelayedCall``."""
         self._call.cancel()

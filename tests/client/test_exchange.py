@@ -3,9 +3,9 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.client.exchange import Exchange, checkBytes, stop
+from echoproto.client.exchange import Exchange, checkBytes
 from echoproto.errors import EchoMismatch, EchoprotoError, ExchangeCancelled, ExchangeTimeout
-from echoproto.protocols.deadlines import CATCH_UP, DeadlineCall
+from echoproto.protocols.deadlines import CATCH_UP
 
 
 class ExchangeTests(SynchronousTestCase):
@@ -62,12 +62,3 @@ class CheckBytesTests(SynchronousTestCase):
         for wrong in ("text", bytearray(b"x"), 5):
             error = self.assertRaises(TypeError, checkBytes, wrong)
             self.assertIn(type(wrong).__name__, str(error))
-
-
-class StopTests(SynchronousTestCase):
-    def test_twice(self) -> None:
-        """A timer can be stopped twice."""
-        timer = DeadlineCall(Clock(), 1.0, self.fail)
-        stop(timer)
-        stop(timer)
-        self.assertFalse(timer.active())

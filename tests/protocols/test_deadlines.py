@@ -48,6 +48,15 @@ class DeadlineCallTests(SynchronousTestCase):
         self.clock.advance(9.0)
         self.assertEqual((self.made, self.clock.getDelayedCalls()), ([], []))
 
+    def test_stop(self) -> None:
+        """It can be stopped at any time, also after it was made."""
+        self.call.stop()
+        self.call.stop()
+        late = DeadlineCall(self.clock, 2.0, self.act, "late")
+        self.clock.pump([2.0, 0.0])
+        late.stop()
+        self.assertEqual([name for name, _ in self.made], ["late"])
+
     def test_reset(self) -> None:
         """It can be put off, also while a late process reads, but not once it is made."""
         self.clock.advance(1.5)

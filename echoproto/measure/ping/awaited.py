@@ -63,8 +63,8 @@ class AwaitedProbes:
     def discard(self, sequence: int) -> None:
         """Stop the timeout of a probe."""
         timer = self._timers.pop(sequence, None)
-        if timer is not None and timer.active():
-            timer.cancel()
+        if timer is not None:
+            timer.stop()
 
     @property
     def isComplete(self) -> bool:

@@ -151,8 +151,8 @@ class Verifier(ABC):
 
     def _leave(self) -> None:
         self._isOver = True
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        if self._timer is not None:
+            self._timer.stop()
         if self._opening is not None:
             self._opening.cancel()
         if self._channel is not None:

@@ -87,8 +87,8 @@ class WorkerProcess(ChildProcess):
 
     def expectNothing(self) -> None:
         """Expect no further reports."""
-        if self._silence is not None and self._silence.active():
-            self._silence.cancel()
+        if self._silence is not None:
+            self._silence.stop()
         self._silence = None
 
     def reportReceived(self, line: bytes) -> None:
