@@ -2,8 +2,8 @@
 The decorator that makes a function a check.
 
 A check is a coroutine function that takes a tester (:class:`~.streamclient.StreamTester` or
-:class:`~.udpclient.DatagramTester`) and returns a remark, or raises ``Failed`` or ``Skipped``. Its
-docstring is its description.
+:class:`~.udpclient.DatagramTester`) and returns a remark or ``None``, or raises ``Failed`` or
+``Skipped``. Its docstring is its description.
 """
 
 from __future__ import annotations

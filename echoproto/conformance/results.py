@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 FILE_LIMIT = "this program may not open enough files; raise the limit (ulimit -n)"
 
 # Any: a check takes the tester of its carrier.
-CheckFunction = Callable[[Any], Coroutine[Deferred[Any], Any, str]]
+CheckFunction = Callable[[Any], Coroutine[Deferred[Any], Any, str | None]]
 
 
 class CheckVerdict(Enum):
@@ -57,8 +57,8 @@ class Check:
     :ivar name: a slug.
     :ivar description: one sentence.
     :ivar source: the normative source.
-    :ivar function: runs the check; returns a remark, which may be empty, or raises :class:`Failed`
-        or :class:`Skipped`.
+    :ivar function: runs the check; returns a remark or ``None``, or raises :class:`Failed` or
+        :class:`Skipped`.
     :ivar risky: whether it could start a loop or a flood, so that it needs the owner's consent.
     :ivar last: whether a server may end because of it.
     """

@@ -67,7 +67,7 @@ class ConformanceRunner:
         self._results: list[CheckResult] = []
         self._silent: set[str] = set()
         self._stopped = False
-        self._running: Deferred[str] | None = None
+        self._running: Deferred[str | None] | None = None
 
     @property
     def progress(self) -> str:
@@ -109,7 +109,7 @@ class ConformanceRunner:
             reason = "the server does not answer"
             return CheckVerdict.SKIPPED, ReasonCode.SILENT_SERVER, reason
         try:
-            return CheckVerdict.PASSED, None, await self._call(check)
+            return CheckVerdict.PASSED, None, await self._call(check) or ""
         except Skipped as skipped:
             return CheckVerdict.SKIPPED, ReasonCode.NOT_POSSIBLE, str(skipped)
         except CancelledError:
@@ -124,7 +124,7 @@ class ConformanceRunner:
             reason = f"not finished within {CHECK_TIMEOUT:g} s"
             return CheckVerdict.FAILED, ReasonCode.TIMEOUT, reason
 
-    async def _call(self, check: Check) -> str:
+    async def _call(self, check: Check) -> str | None:
         tester = self._testers[check.carrier]
         self._running = Deferred.fromCoroutine(check.function(tester))
         try:

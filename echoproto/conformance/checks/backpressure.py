@@ -64,7 +64,7 @@ class _Flood:
 
 
 @check("slow-reader", TCP)
-async def slowReader(tester: StreamTester) -> str:
+async def slowReader(tester: StreamTester) -> None:
     """A client that reads slowly receives every byte."""
     connection = await tester.open()
     connection.channel.pauseProducing()
@@ -75,7 +75,6 @@ async def slowReader(tester: StreamTester) -> str:
         await connection.waitForData()
         connection.channel.pauseProducing()
         await tester.pause(SLOW_DELAY)
-    return ""
 
 
 @check("never-reads", TCP, "RFC 1122 section 1.2.2")
@@ -99,11 +98,10 @@ async def neverReads(tester: StreamTester) -> str:
 
 
 @check("other-clients", TCP, "RFC 1122 section 1.2.2")
-async def otherClients(tester: StreamTester) -> str:
+async def otherClients(tester: StreamTester) -> None:
     """While one client does not read, another one is answered."""
     connection = await tester.open()
     connection.channel.pauseProducing()
     connection.send(content(SLOW_BYTES))
     await tester.pause(STOPPED_AFTER / 4)
     await tester.expectAnswer()
-    return ""

@@ -19,7 +19,7 @@ RESETS = 10
 
 
 @check("half-close", TCP, "RFC 9293 section 3.6")
-async def halfClose(tester: StreamTester) -> str:
+async def halfClose(tester: StreamTester) -> None:
     """After the client's FIN all data is returned, then the server's FIN follows."""
     faults: dict[int, str] = {}
     for size in SIZES:
@@ -30,7 +30,6 @@ async def halfClose(tester: StreamTester) -> str:
                 faults[size] = str(failed)
     if faults:
         raise Failed(faultsBySize(faults))
-    return ""
 
 
 async def _halfClosed(tester: StreamTester, size: int) -> None:
@@ -41,7 +40,7 @@ async def _halfClosed(tester: StreamTester, size: int) -> None:
 
 
 @check("late-reader", TCP, "RFC 9293 section 3.6")
-async def lateReader(tester: StreamTester) -> str:
+async def lateReader(tester: StreamTester) -> None:
     """After the client's FIN all data is returned, even if the client reads late."""
     connection = await tester.open()
     connection.channel.pauseProducing()
@@ -50,7 +49,6 @@ async def lateReader(tester: StreamTester) -> str:
     await tester.pause(LATE_DELAY)
     connection.channel.resumeProducing()
     await connection.waitForClose()
-    return ""
 
 
 def _finish(connection: CheckConnection) -> None:
@@ -59,7 +57,7 @@ def _finish(connection: CheckConnection) -> None:
 
 
 @check("connection-reset", TCP, "RFC 9293 section 3.5.2")
-async def connectionReset(tester: StreamTester) -> str:
+async def connectionReset(tester: StreamTester) -> None:
     """Earlier and later clients are answered after other connections were reset."""
     earlier = await tester.open()
     for _ in range(RESETS):
@@ -71,4 +69,3 @@ async def connectionReset(tester: StreamTester) -> str:
     earlier.send(b"Are you still there?")
     await earlier.waitForEcho()
     await tester.expectAnswer()
-    return ""

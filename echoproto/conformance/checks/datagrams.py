@@ -31,32 +31,29 @@ _LOOPBACK = ("127.0.0.1", "127.0.0.2")
 
 
 @check("answers", UDP)
-async def datagramAnswers(tester: DatagramTester) -> str:
+async def datagramAnswers(tester: DatagramTester) -> None:
     """A datagram is returned."""
     await tester.expectAnswer()
-    return ""
 
 
 @check("all-byte-values", UDP)
-async def datagramByteValues(tester: DatagramTester) -> str:
+async def datagramByteValues(tester: DatagramTester) -> None:
     """All byte values are returned, in order, at random and repeated."""
     for message in (bytes(range(256)), content(1400), bytes(1000), b"\xff" * 1000):
         _compare(message, await tester.exchange(message))
-    return ""
 
 
 @check("empty-datagram", UDP, "RFC 768", last=True)
-async def emptyDatagram(tester: DatagramTester) -> str:
+async def emptyDatagram(tester: DatagramTester) -> None:
     """An empty datagram is returned."""
     reply = await tester.exchange(b"")
     if reply is None and await tester.exchange(content(16)) is None:
         raise Failed("no reply, and none to any datagram after it")
     _compare(b"", reply)
-    return ""
 
 
 @check("datagram-sizes", UDP, "RFC 862, RFC 768")
-async def datagramSizes(tester: DatagramTester) -> str:
+async def datagramSizes(tester: DatagramTester) -> None:
     """Datagrams of any size are returned whole, up to the longest possible."""
     faults: dict[int, str] = {}
     for size in (*SIZES, maxDatagram(tester.host)):
@@ -66,7 +63,6 @@ async def datagramSizes(tester: DatagramTester) -> str:
             faults[size] = str(failed)
     if faults:
         raise Failed(faultsBySize(faults))
-    return ""
 
 
 @check("reply-address", UDP, "RFC 1122 section 4.1.3.5")
@@ -96,18 +92,17 @@ def _addresses(tester: DatagramTester) -> list[str]:
 
 
 @check("reply-port", UDP)
-async def replyPort(tester: DatagramTester) -> str:
+async def replyPort(tester: DatagramTester) -> None:
     """A reply leaves from the port that the datagram was sent to."""
     reply = await tester.exchange(content(17))
     if reply is None:
         raise Failed("no reply")
     if reply.port != tester.port:
         raise Failed(f"the reply to port {tester.port} left from port {reply.port}")
-    return ""
 
 
 @check("no-duplicates", UDP)
-async def noDuplicates(tester: DatagramTester) -> str:
+async def noDuplicates(tester: DatagramTester) -> None:
     """A datagram is returned once."""
     opened = await tester.pipeline(_messages(COUNTED_DATAGRAMS))
     await tester.pause(SECOND_REPLY_TIMEOUT)
@@ -115,11 +110,10 @@ async def noDuplicates(tester: DatagramTester) -> str:
         raise Failed("no reply")
     if opened.count - len(opened.distinct) > _tolerated(tester, COUNTED_DATAGRAMS):
         raise Failed(f"{opened.count} replies to {COUNTED_DATAGRAMS} datagrams")
-    return ""
 
 
 @check("pipelining", UDP)
-async def datagramPipelining(tester: DatagramTester) -> str:
+async def datagramPipelining(tester: DatagramTester) -> str | None:
     """Datagrams that are sent without waiting for replies are all returned."""
     messages = _messages(PIPELINED_DATAGRAMS)
     opened = await tester.pipeline(messages)
@@ -127,7 +121,7 @@ async def datagramPipelining(tester: DatagramTester) -> str:
     reason = f"{lost} of {PIPELINED_DATAGRAMS} datagrams lost"
     if lost > _tolerated(tester, PIPELINED_DATAGRAMS):
         raise Failed(reason)
-    return reason if lost else ""
+    return reason if lost else None
 
 
 def _messages(count: int) -> list[bytes]:
