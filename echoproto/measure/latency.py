@@ -167,6 +167,11 @@ class LatencyHistogram:
         times = [_highest(buckets[bisect_left(upTo, rank)]) for rank in ranks]
         return [min(max(time, self._minimum), self._maximum) for time in times]
 
+    def quantiles(self) -> dict[str, int]:
+        """The minimum, the :data:`PERCENTILES` and the maximum, by name, in ascending order."""
+        names = zip(PERCENTILES, self.percentiles(*PERCENTILES.values()), strict=True)
+        return {"min": self.minimum, **dict(names), "max": self.maximum}
+
     def _histogram(self) -> Any:
         histogram = HdrHistogram(1, LONGEST_TIME_NS, _DIGITS)
         for lowest, count in self._buckets().items():
@@ -187,14 +192,11 @@ class LatencyHistogram:
 
         Times are in nanoseconds; the histogram is an HdrHistogram V2, compressed, in Base64.
         """
-        percentiles = zip(PERCENTILES, self.percentiles(*PERCENTILES.values()), strict=True)
         return {
             "count": self.count,
-            "min_ns": self.minimum,
             "mean_ns": round(self.mean),
-            "max_ns": self.maximum,
             "mdev_ns": round(self.deviation),
-            **{f"{name}_ns": time for name, time in percentiles},
+            **{f"{name}_ns": time for name, time in self.quantiles().items()},
             # Strings, as JSON numbers of this size are not exact.
             "sum_ns": str(self._sum),
             "squares_ns2": str(self._squares),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from echoproto.measure.latency import PERCENTILES, LatencyHistogram
+from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.result import StoredResult
 from echoproto.report.text import directionsLine
 from echoproto.units import milliseconds, seconds
@@ -141,6 +141,6 @@ def _notes(result: StoredResult) -> list[str]:
 
 
 def _otherTimes(name: str, times: LatencyHistogram) -> str:
-    values = (times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum)
-    names = "/".join(("min", *PERCENTILES, "max"))
-    return f"{name.replace('_', ' ')} {names} = {'/'.join(map(milliseconds, values))} ms"
+    values = times.quantiles()
+    shown = "/".join(map(milliseconds, values.values()))
+    return f"{name.replace('_', ' ')} {'/'.join(values)} = {shown} ms"

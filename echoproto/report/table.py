@@ -150,8 +150,7 @@ def _times(result: StoredResult) -> list[str]:
     times = result.times
     if not times.count:
         return [""] * (len(PERCENTILES) + 2)
-    values = [times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum]
-    return [milliseconds(value) for value in values]
+    return [milliseconds(value) for value in times.quantiles().values()]
 
 
 def _ratio(difference: MetricDifference) -> str:

@@ -5,7 +5,7 @@ Results as lines of text, in the form of ping(8).
 from __future__ import annotations
 
 from echoproto.measure.intervals import Interval
-from echoproto.measure.latency import PERCENTILES, LatencyHistogram
+from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
 from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.plan import PingResult
@@ -177,10 +177,8 @@ def _percentiles(*rows: tuple[str, LatencyHistogram]) -> list[str]:
     shown = [(name, times) for name, times in rows if times.count]
     if not shown:
         return []
-    cells = [["", "min", *PERCENTILES, "max"]]
-    for name, times in shown:
-        values = [times.minimum, *times.percentiles(*PERCENTILES.values()), times.maximum]
-        cells.append([name, *map(milliseconds, values)])
+    cells = [["", *shown[0][1].quantiles()]]
+    cells += [[name, *map(milliseconds, times.quantiles().values())] for name, times in shown]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     heads, *lines = [
         "  ".join([f"{name:{widths[0]}}", *map(str.rjust, values, widths[1:])])

@@ -94,6 +94,12 @@ class LatencyHistogramTests(SynchronousTestCase):
         for name, percent in PERCENTILES.items():
             self.assertEqual(state[f"{name}_ns"], histogram.get_value_at_percentile(percent))
 
+    def test_quantiles(self) -> None:
+        """The extremes and the printed percentiles have names, and ascend."""
+        found = histogramOf([1, 2, 3]).quantiles()
+        self.assertEqual(list(found), ["min", *PERCENTILES, "max"])
+        self.assertEqual(list(found.values()), [1, 2, 3, 3, 3, 3, 3])
+
     def test_nearestRank(self) -> None:
         """A percentile is the smallest time that this percentage of the times does not exceed."""
         for count in range(1, 400):

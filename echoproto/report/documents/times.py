@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct, field
 
-from echoproto.measure.latency import PERCENTILES, LatencyHistogram
+from echoproto.measure.latency import LatencyHistogram
 
 #: The largest integer in a document: histograms count with 62 bits.
 MAX_INTEGER = (1 << 62) - 1
@@ -84,13 +84,7 @@ def timeFigures(times: LatencyHistogram) -> dict[str, float]:
     """The figures of a histogram for assertions, by name; none if it is empty."""
     if not times.count:
         return {}
-    return {
-        "min": times.minimum,
-        "avg": times.mean,
-        "max": times.maximum,
-        "mdev": times.deviation,
-        **dict(zip(PERCENTILES, times.percentiles(*PERCENTILES.values()), strict=True)),
-    }
+    return {**times.quantiles(), "avg": times.mean, "mdev": times.deviation}
 
 
 def decodeOtherTimes(path: str, **times: TimesValues) -> dict[str, LatencyHistogram]:
