@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from echoproto.report.compare import CONFIDENCE, Comparison, ComparisonVerdict, MetricDifference
-from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.document import Document, makeDocument
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import Count
 from echoproto.report.documents.values import (
@@ -97,9 +97,7 @@ class ComparisonDocument(Document, frozen=True, kw_only=True, tag="compare"):
 def comparisonDocument(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """The document of comparisons."""
     values = [_comparisonValues(comparison) for comparison in comparisons]
-    return plainValues(
-        ComparisonDocument(**documentHead(), confidence=CONFIDENCE, comparisons=values)
-    )
+    return makeDocument(ComparisonDocument, confidence=CONFIDENCE, comparisons=values)
 
 
 def _comparisonValues(comparison: Comparison) -> ComparisonValues:

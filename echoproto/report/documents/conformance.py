@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from echoproto.conformance.results import CheckVerdict, ConformanceResult, ReasonCode
-from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.document import Document, makeDocument
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import Count
-from echoproto.report.documents.values import Values, plainValues, valuesOf
+from echoproto.report.documents.values import Values, valuesOf
 
 
 class CheckValues(Values, frozen=True, kw_only=True):
@@ -51,23 +51,6 @@ def conformanceDocument(result: ConformanceResult, origin: Origin | None = None)
 
     :param origin: where, when and how it was measured.
     """
-    checks = [
-        valuesOf(
-            CheckValues,
-            found.check,
-            verdict=found.verdict,
-            reason=found.reason,
-            code=found.code,
-            duration=found.duration,
-        )
-        for found in result.results
-    ]
-    return plainValues(
-        valuesOf(
-            ConformanceDocument,
-            result,
-            **documentHead(origin),
-            counts={verdict: result.count(verdict) for verdict in CheckVerdict},
-            checks=checks,
-        )
-    )
+    checks = [valuesOf(CheckValues, found, found.check) for found in result.results]
+    counts = {verdict: result.count(verdict) for verdict in CheckVerdict}
+    return makeDocument(ConformanceDocument, result, origin=origin, counts=counts, checks=checks)

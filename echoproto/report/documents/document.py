@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from echoproto import __version__
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import Time
-from echoproto.report.documents.values import Values
+from echoproto.report.documents.values import Values, plainValues, valuesOf
 
 FORMAT = "echoproto-measurement"
 VERSION = 1
@@ -54,14 +54,21 @@ class Document(MeasuredValues, frozen=True, kw_only=True, tag_field="command"):
     versions: Versions
 
 
-def documentHead(origin: Origin | None = None) -> dict[str, Any]:
+def makeDocument(
+    kind: type[Document], *sources: object, origin: Origin | None = None, **values: object
+) -> dict[str, Any]:
     """
-    The values of the fields of all documents.
+    A document as plain values for JSON.
 
+    :param sources: have attributes that are called as its fields.
     :param origin: where, when and how a result was measured, if it is known.
+    :param values: fields with another value, or without an attribute.
     """
     versions = Versions(
         echoproto=__version__, twisted=twisted.__version__, python=platform.python_version()
     )
-    source = {} if origin is None else {"started": origin.began, "origin": origin}
-    return {"format": FORMAT, "version": VERSION, "versions": versions, **source}
+    if origin is not None:
+        values |= {"started": origin.began, "origin": origin}
+    return plainValues(
+        valuesOf(kind, *sources, format=FORMAT, version=VERSION, versions=versions, **values)
+    )

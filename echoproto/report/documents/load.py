@@ -11,7 +11,7 @@ from msgspec import Meta, convert, field
 
 from echoproto.measure.load.plan import LoadResult
 from echoproto.measure.load.ramp import RampStep
-from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.document import Document, makeDocument
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import (
     Count,
@@ -149,17 +149,15 @@ def loadDocument(
         minimumSize=result.plan.sizes[0],
         maximumSize=result.plan.sizes[1],
     )
-    return plainValues(
-        valuesOf(
-            LoadDocument,
-            result,
-            **documentHead(origin),
-            plan=plan,
-            errors=dict(result.errors),
-            steps=[_stepValues(step) for step in steps],
-            width=SECOND,
-            intervals=intervalStructs(result.intervals),
-        )
+    return makeDocument(
+        LoadDocument,
+        result,
+        origin=origin,
+        plan=plan,
+        errors=dict(result.errors),
+        steps=[_stepValues(step) for step in steps],
+        width=SECOND,
+        intervals=intervalStructs(result.intervals),
     )
 
 

@@ -16,7 +16,7 @@ from echoproto.report.documents.document import (
     MAX_TARGETS,
     Document,
     MeasuredValues,
-    documentHead,
+    makeDocument,
 )
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import (
@@ -179,7 +179,7 @@ def pingDocument(
     :param session: identifies the run; 8 hexadecimal digits.
     """
     targets = [_targetValues(result) for result in results]
-    return plainValues(PingDocument(**documentHead(origin), session=session, targets=targets))
+    return makeDocument(PingDocument, origin=origin, session=session, targets=targets)
 
 
 def _targetValues(result: PingResult) -> TargetValues:
@@ -189,11 +189,9 @@ def _targetValues(result: PingResult) -> TargetValues:
     return valuesOf(
         TargetValues,
         result,
+        record,
         **_counts(record),
         plan=valuesOf(PingConfiguration, result.plan, size=record.probes.size),
-        dropped=record.dropped,
-        lossRatio=record.lossRatio,
-        reasons=dict(record.reasons),
         bursts=bursts.count,
         longest=bursts.longest,
         rtt=timesStruct(record.times),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
-from echoproto.report.documents.document import MAX_TARGETS, Document, documentHead
+from echoproto.report.documents.document import MAX_TARGETS, Document, makeDocument
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import (
     Count,
@@ -156,7 +156,7 @@ class ReportDocument(Document, frozen=True, kw_only=True, tag="report"):
 def reportDocument(results: Sequence[StoredResult]) -> dict[str, Any]:
     """The document of stored results; :mod:`echoproto.report.loader` reads it."""
     entries = [_resultValues(result) for result in results]
-    return plainValues(ReportDocument(**documentHead(), entries=entries))
+    return makeDocument(ReportDocument, entries=entries)
 
 
 def _resultValues(result: StoredResult) -> ResultValues:

@@ -119,16 +119,17 @@ def checkWidth(width: int | None, intervals: Sequence[IntervalValues]) -> None:
         raise ValueError("missing width of the intervals")
 
 
-def valuesOf(kind: type[_Values], source: object, **values: object) -> _Values:
+def valuesOf(kind: type[_Values], *sources: object, **values: object) -> _Values:
     """
-    A struct of the attributes of an object that are called as its fields, and of other values.
+    A struct of the attributes of objects that are called as its fields, and of other values.
 
     :param values: fields with another value, or without an attribute.
     """
     fields: Any = dict(values)
-    for name in kind.__struct_fields__:
-        if name not in values and hasattr(source, name):
-            fields[name] = _fieldValue(getattr(source, name))
+    for source in sources:
+        for name in kind.__struct_fields__:
+            if name not in fields and hasattr(source, name):
+                fields[name] = _fieldValue(getattr(source, name))
     return kind(**fields)
 
 

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
-from echoproto.report.documents.document import Document, documentHead
+from echoproto.report.documents.document import Document, makeDocument
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import Count
 from echoproto.report.documents.values import Values, plainValues, storedOf, valuesOf
@@ -83,14 +83,12 @@ def verifyDocument(
         valuesOf(FaultValues, fault, sent=fault.sent.hex(), received=fault.received.hex())
         for fault in result.faults
     ]
-    return plainValues(
-        valuesOf(
-            VerifyDocument,
-            result,
-            **documentHead(origin),
-            options=configuration,
-            rate=round(result.rate),
-            counts={kind: result.counts[kind] for kind in FaultKind},
-            faults=faults,
-        )
+    return makeDocument(
+        VerifyDocument,
+        result,
+        origin=origin,
+        options=configuration,
+        rate=round(result.rate),
+        counts={kind: result.counts[kind] for kind in FaultKind},
+        faults=faults,
     )
