@@ -118,7 +118,10 @@ class IObserver(Interface):
 
 @implementer(IObserver)
 class NullObserver:
-    """An observer that ignores everything: the default of every service."""
+    """
+    An observer that ignores everything: the default of every service, and a base for observers of
+    some events.
+    """
 
     def connectionOpened(self, peer: IAddress | None) -> None:
         """See :class:`IObserver`."""

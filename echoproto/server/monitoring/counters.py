@@ -9,14 +9,19 @@ metrics are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from twisted.internet.interfaces import IAddress
-from zope.interface import implementer
 
 from echoproto.protocols.admission.refusals import Refusal
-from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
+from echoproto.protocols.observer import (
+    CloseReason,
+    ConnectionSummary,
+    DatagramTotals,
+    NullObserver,
+)
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.server.config.listener import listenerName
 from echoproto.status.histogram import Histogram
@@ -29,8 +34,7 @@ CONNECTION_BOUNDS = (
 )
 
 
-@implementer(IObserver)
-class ListenerCounters:
+class ListenerCounters(NullObserver):
     """
     Counts the events of one listener.
 
@@ -65,6 +69,17 @@ class ListenerCounters:
         """Connections that are open."""
         return self.accepted - self.seconds.count - self.vanished
 
+    def state(self) -> dict[str, Any]:
+        """The counts themselves, as values for JSON and for :meth:`restore`."""
+        return {**vars(self), "seconds": self.seconds.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Replace the counts by the :meth:`state` of others."""
+        self.seconds.restore(state["seconds"])
+        for name, value in vars(self).items():
+            if name != "seconds":
+                setattr(self, name, type(value)(state[name]))
+
     def connectionOpened(self, peer: IAddress | None) -> None:
         """See :class:`IObserver`."""
         self.accepted += 1
@@ -83,9 +98,6 @@ class ListenerCounters:
     def greeted(self, peer: IAddress | None, received: bytes) -> None:
         """See :class:`IObserver`."""
         self.greetings += 1
-
-    def datagramsStopped(self, totals: DatagramTotals) -> None:
-        """Nothing to count: the listener keeps its totals."""
 
 
 @dataclass(frozen=True)

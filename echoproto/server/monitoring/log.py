@@ -15,9 +15,13 @@ from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
-from zope.interface import implementer
 
-from echoproto.protocols.observer import CloseReason, ConnectionSummary, DatagramTotals, IObserver
+from echoproto.protocols.observer import (
+    CloseReason,
+    ConnectionSummary,
+    DatagramTotals,
+    NullObserver,
+)
 from echoproto.server.config.listener import addressText
 from echoproto.untrusted import escaped
 
@@ -67,8 +71,7 @@ class _Interval:
     lastRefused: IAddress | None = None
 
 
-@implementer(IObserver)
-class LogObserver:
+class LogObserver(NullObserver):
     """
     Writes the events of one listener to a :class:`twisted.logger.Logger`.
 
@@ -104,9 +107,6 @@ class LogObserver:
         self._datagramErrors: Counter[str] = Counter()
 
     # IObserver
-
-    def connectionOpened(self, peer: IAddress | None) -> None:
-        """Not logged: the line at the end says more."""
 
     def connectionEnded(self, summary: ConnectionSummary) -> None:
         """See :class:`IObserver`."""

@@ -8,7 +8,6 @@ a dead worker has counted stays in the sums, as counters must never decrease.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -35,18 +34,11 @@ def snapshot(
 
 
 def _values(listener: MonitoredListener) -> Snapshot:
-    counts = listener.counts
     return {
-        "accepted": counts.accepted,
-        "refused": dict(counts.refused),
-        "ended": dict(counts.ended),
+        **listener.counts.state(),
         # Including those of open connections.
         "bytesReceived": listener.bytesReceived,
         "bytesSent": listener.bytesSent,
-        "seconds": counts.seconds.state(),
-        "greetings": counts.greetings,
-        "faults": dict(counts.faults),
-        "vanished": counts.vanished,
         "datagrams": None if listener.datagrams is None else asdict(listener.datagrams()),
     }
 
@@ -76,15 +68,7 @@ def _closed(last: Snapshot) -> Snapshot:
 
 def _counters(values: Snapshot) -> ListenerCounters:
     counters = ListenerCounters()
-    counters.accepted = values["accepted"]
-    counters.refused = Counter(values["refused"])
-    counters.ended = Counter(values["ended"])
-    counters.bytesReceived = values["bytesReceived"]
-    counters.bytesSent = values["bytesSent"]
-    counters.seconds.restore(values["seconds"])
-    counters.greetings = values["greetings"]
-    counters.faults = Counter(values["faults"])
-    counters.vanished = values["vanished"]
+    counters.restore(values)
     return counters
 
 

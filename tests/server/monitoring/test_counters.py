@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 from twisted.internet.task import Clock
@@ -45,6 +46,19 @@ class ListenerCountersTests(SynchronousTestCase):
         self.counts.datagramsStopped(DatagramTotals(5))
         self.assertEqual(self.counts.refused, Counter({"no room": 2}))
         self.assertEqual((self.counts.greetings, self.counts.accepted), (1, 0))
+
+    def test_state(self) -> None:
+        """The counts can be restored in another process, from JSON."""
+        self.counts.connectionOpened(CLIENT_ADDRESS)
+        self.counts.connectionEnded(ConnectionSummary(None, CloseReason.IDLE, 2.0, 10, 7))
+        self.counts.connectionRefused(None, "no room")
+        self.counts.greeted(None, b"")
+        self.counts.faults["delay"] = 3
+        state = self.counts.state()
+        restored = ListenerCounters()
+        restored.restore(json.loads(json.dumps(state)))
+        self.assertEqual(restored.state(), state)
+        self.assertEqual((restored.bytesSent, restored.refused), (7, Counter({"no room": 1})))
 
 
 class MonitoredListenerTests(SynchronousTestCase):
