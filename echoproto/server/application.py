@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -30,7 +31,6 @@ from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.monitoring.logerrors import LogErrors
 from echoproto.server.monitoring.totals import logStreamTotals
 from echoproto.server.notifier import Notifier, makeWatchdog
-from echoproto.server.pause import Pause
 from echoproto.server.periodic import PeriodicService
 from echoproto.server.privileges import Identity
 from echoproto.server.signals import STOP_SIGNALS
@@ -87,7 +87,7 @@ class EchoprotoService(Service):
         self._announces = announce
         self._lameDuck = settings.lameDuck
         self._statusLinger = settings.statusLinger if settings.hasStatus else 0.0
-        self._pause = Pause(reactor)
+        self._waiting: Deferred[None] = succeed(None)
         self._isStopping = False
         self._stops: list[Deferred[None]] = []
 
@@ -157,10 +157,10 @@ class EchoprotoService(Service):
         stopped: Deferred[None] = Deferred()
         self._stops.append(stopped)
         if len(self._stops) == 1:
-            self._stop().addBoth(self._stopped)
+            Deferred.fromCoroutine(self._stop()).addBoth(self._stopped)
         return stopped
 
-    def _stop(self) -> Deferred[None]:
+    async def _stop(self) -> None:
         self._isStopping = True
         self._notifier.stopping()
         self._restore = [
@@ -169,19 +169,17 @@ class EchoprotoService(Service):
         if self._lameDuck:
             seconds = self._lameDuck
             self._log.info("stopping; new clients are served for {seconds:g} s", seconds=seconds)
-        stop = self._pause.begin(self._lameDuck)
-        stop.addCallback(lambda _: self._drain())
-        stop.addCallback(lambda _: self._drained())
-        stop.addCallback(lambda _: self.listeners.stopService())
-        return stop.addCallback(lambda _: self._stopRest())
+            await self._wait(seconds)
+        await self._drain()
+        if self._announces:
+            logStreamTotals(self._watched())
+        if self._statusLinger:
+            await self._wait(self._statusLinger)
+        await self.listeners.stopService()
+        await self._stopRest()
 
     def _drain(self) -> Deferred[None]:
         return self.listeners.drain()
-
-    def _drained(self) -> Deferred[None]:
-        if self._announces:
-            logStreamTotals(self._watched())
-        return self._pause.begin(self._statusLinger)
 
     def _stopRest(self) -> Any:
         # The process may continue, and must be stoppable.
@@ -196,9 +194,16 @@ class EchoprotoService(Service):
         for stop in stops:
             stop.callback(result)
 
+    def _wait(self, seconds: float) -> Deferred[None]:
+        """Wait, at most until a further signal."""
+        self._waiting = deferLater(self._reactor, seconds)
+        return self._waiting.addErrback(lambda _: None)
+
     def _endPhase(self) -> None:
-        if not self._pause.end():
+        if self._waiting.called:
             self._stopAtOnce()
+        else:
+            self._waiting.cancel()
 
     def _stopAtOnce(self) -> None:
         self.listeners.stopAtOnce()
