@@ -56,30 +56,32 @@ def _timeout(setting: str, help: str) -> Parameter:
     return _time(f"{setting}-timeout", TIMEOUTS, help, default, setting, parseTimeout)
 
 
+def _listener(name: str, group: str, help: str, short: str | None = None) -> Parameter:
+    return Parameter(name, group, help, short=short, isRepeatable=True, metavar="LISTENER")
+
+
+def _networks(name: str, help: str) -> Parameter:
+    return Parameter(name, LIMITS, help, parse=parseNetwork, isRepeatable=True, metavar="NET")
+
+
 PARAMETERS = (
-    Parameter(
+    _listener(
         "port",
         LISTENERS,
         f"Listen for echo clients on LISTENER. Repeatable. [default: {DEFAULT_PORT}]",
-        short="p",
-        isRepeatable=True,
-        metavar="LISTENER",
+        "p",
     ),
-    Parameter(
+    _listener(
         "greet",
         LISTENERS,
         "Listen for greeting clients on LISTENER. Repeatable. [default: off]",
-        short="g",
-        isRepeatable=True,
-        metavar="LISTENER",
+        "g",
     ),
-    Parameter(
+    _listener(
         "udp-plus",
         LISTENERS,
         "Serve UDPEchoPlus (TR-143), echo with counters and times, on LISTENER, UDP only. "
         "Repeatable. [default: off]",
-        isRepeatable=True,
-        metavar="LISTENER",
     ),
     Parameter("no-echo", LISTENERS, "Serve no echo unless --port is given.", isFlag=True),
     Parameter(
@@ -146,22 +148,8 @@ PARAMETERS = (
         "waitWhenFull",
         metavar="MODE",
     ),
-    Parameter(
-        "allow",
-        LIMITS,
-        "Serve only sources in NET. Repeatable. [default: all]",
-        parse=parseNetwork,
-        isRepeatable=True,
-        metavar="NET",
-    ),
-    Parameter(
-        "deny",
-        LIMITS,
-        "Do not serve sources in NET, even if they are allowed. Repeatable.",
-        parse=parseNetwork,
-        isRepeatable=True,
-        metavar="NET",
-    ),
+    _networks("allow", "Serve only sources in NET. Repeatable. [default: all]"),
+    _networks("deny", "Do not serve sources in NET, even if they are allowed. Repeatable."),
     Parameter(
         "datagram-rate",
         LIMITS,
@@ -229,13 +217,11 @@ PARAMETERS = (
         "Require client certificates of an authority in this PEM file.",
         metavar="FILE",
     ),
-    Parameter(
+    _listener(
         "status",
         MONITORING,
         "Serve /healthz, /readyz and /metrics over HTTP on this port of 127.0.0.1, or on a "
         "description. Repeatable.",
-        isRepeatable=True,
-        metavar="LISTENER",
     ),
     _time(
         "status-linger",
