@@ -44,8 +44,8 @@ def setInheritedOptions(made: socket.socket) -> None:
     Set the options of connections on a TCP socket that does not listen yet. On Linux connections
     inherit them when they are established, which may be long before they are accepted.
     """
-    with suppress(OSError):
-        for option in _CONNECTION_OPTIONS:
+    for option in _CONNECTION_OPTIONS:
+        with suppress(OSError):
             made.setsockopt(*option)
 
 
@@ -72,6 +72,8 @@ def setConnectionOptions(transport: Any) -> None:
         return
     # Decided by the peer's address, which the transport knows; the host's would need a system call.
     if getattr(transport.getPeer(), "type", None) == "TCP" and hasattr(transport, "setTcpNoDelay"):
-        transport.setTcpNoDelay(True)
-        transport.setTcpKeepAlive(True)
+        for setOption in (transport.setTcpNoDelay, transport.setTcpKeepAlive):
+            # The connection may be closed already, or a sandbox may forbid the option.
+            with suppress(OSError):
+                setOption(True)
     keepUrgentData(transport)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from echoproto.errors import StartupError
 from echoproto.server.periodic import PeriodicService
@@ -29,23 +29,35 @@ class Notifier:
     :param environ: the environment made by systemd.
     :param pid: of this process; the watchdog may be meant for another.
     :raise StartupError: the environment is malformed; one line.
+
+    A systemd that cannot be notified is logged once, and must not affect clients.
+
     :ivar watchdogInterval: seconds between two keep-alive messages, half of systemd's limit, as
         sd_watchdog_enabled(3) recommends; ``None`` without a watchdog for this process.
     """
+
+    _log = Logger()
 
     def __init__(self, environ: Mapping[str, str], pid: int) -> None:
         try:
             self.watchdogInterval = _watchdogInterval(environ, pid)
         except ValueError as error:
             raise StartupError(f"{error}; only systemd should set it: unset it") from error
-        place = environ.get("NOTIFY_SOCKET", "")
+        self._name = place = environ.get("NOTIFY_SOCKET", "")
         # An abstract name, which systemd writes with "@", begins with a NUL for the kernel.
         self._place = f"\0{place[1:]}" if place.startswith("@") else place
         self._socket: socket.socket | None = None
+        self._hasFailed = False
         if place:
+            self._open()
+
+    def _open(self) -> None:
+        try:
             # Kept open: the watchdog must not lack a descriptor when clients hold them all.
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.settimeout(NOTIFY_TIMEOUT)
+        except OSError as error:
+            self._failed(error)
 
     def notify(self, *assignments: str) -> None:
         """
@@ -55,9 +67,20 @@ class Notifier:
         """
         if self._socket is not None:
             message = "\n".join(assignments).encode("utf-8", "backslashreplace")
-            # A missing or busy systemd must not affect clients.
-            with suppress(OSError):
+            try:
                 self._socket.sendto(message, self._place)
+            except OSError as error:
+                self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        if not self._hasFailed:
+            self._hasFailed = True
+            self._log.warn(
+                "systemd cannot be notified: NOTIFY_SOCKET {name!r}: {reason}; without systemd, "
+                "unset it",
+                name=self._name,
+                reason=error.strerror or error,
+            )
 
     def ready(self, status: str) -> None:
         """

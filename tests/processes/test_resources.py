@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import os
+from errno import EPERM
 from math import inf
 from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_AS, RLIMIT_NOFILE, getrlimit
+from typing import NoReturn
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.processes import resources as module
 from echoproto.processes.resources import (
+    USUAL_DESCRIPTORS,
     Limit,
     descriptorLimit,
     memoryLimit,
@@ -80,6 +84,52 @@ class ControlGroupTests(FakeMachine):
         self.assertEqual(processorLimit(self.proc).number, 8)
         self.assertEqual(memoryLimit(self.proc).number, inf)
 
+    def test_oddNames(self) -> None:
+        """A mount may have any name: not of UTF-8, and with what Python takes for a line's end."""
+        mounted = self.describe("0::/", "cgroup2 none")
+        self.write(mounted, memory_max="1000000")
+        with (self.proc / "mountinfo").open("ab") as mounts:
+            mounts.write(b"32 23 0:29 / /mnt/\xff\xe2\x80\xa8\x0c rw - ext4 /dev/sda rw\n")
+        self.assertEqual(memoryLimit(self.proc).number, 1_000_000)
+
+    def test_unreadable(self) -> None:
+        """A group that is removed just now, or has files of another form, sets no limit."""
+        mounted = self.describe("4:memory,cpu:/", "cgroup cgroup")
+        for name in ("memory.limit_in_bytes", "cpu.cfs_quota_us"):
+            (mounted / name).mkdir(parents=True)
+        self.assertEqual(
+            (memoryLimit(self.proc).number, processorLimit(self.proc).number), (inf, 8)
+        )
+        (mounted / "cpu.cfs_quota_us").rmdir()
+        self.write(mounted, cpu_cfs_quota_us="50000", cpu_cfs_period_us="0")
+        self.assertEqual(processorLimit(self.proc).number, 8)
+
+
+def denied(*arguments: object) -> NoReturn:
+    raise PermissionError(EPERM, os.strerror(EPERM))
+
+
+class SandboxTests(FakeMachine):
+    """A sandbox, such as one of seccomp(2), forbids to read the limits of this process."""
+
+    def test_limits(self) -> None:
+        """Then there are as many descriptors as usual, and any amount of memory."""
+        self.patch(module, "getrlimit", denied)
+        self.assertEqual(descriptorLimit().number, USUAL_DESCRIPTORS)
+        self.assertIn("must not be read here", descriptorLimit().source)
+        self.assertEqual(memoryLimit(self.proc).number, inf)
+
+    def test_raised(self) -> None:
+        """Then the limit of descriptors stays."""
+        self.patch(module, "setrlimit", denied)
+        raiseDescriptorLimit()
+
+    def test_affinity(self) -> None:
+        """Then all processors count."""
+        self.patch(os, "sched_getaffinity", denied)
+        self.patch(os, "cpu_count", lambda: 7)
+        self.assertEqual(processorLimit(self.proc).number, 7)
+
 
 class ProcessTests(FakeMachine):
     def test_addressSpace(self) -> None:
@@ -89,10 +139,11 @@ class ProcessTests(FakeMachine):
 
     def test_noAffinity(self) -> None:
         """On a system without affinity it is the number of processors, at least one."""
-        self.patch(os, "sched_getaffinity", None)
-        for found, expected in ((7, 7), (None, 1)):
-            self.patch(os, "cpu_count", lambda found=found: found)
-            self.assertEqual(processorLimit(self.proc).number, expected)
+        with mock.patch.object(os, "sched_getaffinity"):
+            del os.sched_getaffinity
+            for found, expected in ((7, 7), (None, 1)):
+                self.patch(os, "cpu_count", lambda found=found: found)
+                self.assertEqual(processorLimit(self.proc).number, expected)
 
 
 class DescriptorLimitTests(SynchronousTestCase):

@@ -103,6 +103,14 @@ class ConnectionOptionsTests(SynchronousTestCase):
         noteInheritance(port)
         self.assertPrepares(port)
 
+    def test_forbidden(self) -> None:
+        """An option that a sandbox forbids is no error, and leaves the others."""
+        transport = mock.Mock(server=self.port(isPrepared=False), transport=None)
+        transport.getPeer.return_value.type = "TCP"
+        transport.setTcpNoDelay.side_effect = PermissionError
+        setConnectionOptions(transport)
+        transport.setTcpKeepAlive.assert_called_once_with(True)
+
     def assertPrepares(self, port: SimpleNamespace) -> None:
         """Assert that a connection of the port gets its options when it is accepted."""
         transport = mock.Mock(server=port, transport=None)

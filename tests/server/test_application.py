@@ -32,6 +32,9 @@ from tests.server.fakemachine import FakeMachine
 
 PID = 1
 
+#: Seconds after which a notification counts as missing: it bounds a hang.
+PATIENCE = 300
+
 
 class ProgramTests(SynchronousTestCase):
     def setUp(self) -> None:
@@ -43,7 +46,7 @@ class ProgramTests(SynchronousTestCase):
         self.told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(self.told.close)
         self.told.bind(f"{folder.name}/notify")
-        self.told.settimeout(1.0)
+        self.told.settimeout(PATIENCE)
         self.environ = {"NOTIFY_SOCKET": f"{folder.name}/notify"}
 
     def program(self, environ: Mapping[str, str] | None = None) -> EchoprotoService:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import os
 import socket
+from errno import EAFNOSUPPORT
 from select import select
 from typing import Any
+from unittest import mock
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import StartupError
@@ -56,6 +59,26 @@ class NotifierTests(SynchronousTestCase):
         notifier.close()
         notifier.stopping()
         self.assertEqual(select([systemd], [], [], 0)[0], [])
+
+    def test_unreachable(self) -> None:
+        """A systemd that cannot be notified is one log line, with the reason and the remedy."""
+        for place, reason in (
+            (f"{temporaryFolder(self)}/none", "No such file or directory"),
+            (f"/{'x' * 200}", "AF_UNIX path too long"),
+        ):
+            with capturedLogs() as lines:
+                notifier = self.notifying(NOTIFY_SOCKET=place)
+                notifier.ready("serving")
+                notifier.stopping()
+            [line] = map(formatEvent, lines)
+            self.assertIn(f"NOTIFY_SOCKET {place!r}: {reason}; without systemd, unset it", line)
+
+    def test_noSocket(self) -> None:
+        """In a sandbox without UNIX sockets, too."""
+        denied = OSError(EAFNOSUPPORT, "Address family not supported by protocol")
+        with mock.patch.object(socket, "socket", side_effect=denied), capturedLogs() as lines:
+            self.notifying(NOTIFY_SOCKET="/nowhere").ready("serving")
+        self.assertIn("Address family not supported", formatEvent(*lines))
 
     def test_systemdHangs(self) -> None:
         """A systemd that does not read delays the service for a moment only."""

@@ -32,7 +32,7 @@ PID = 4711
 #: Above what the tests have open, so that descriptors from here on are free.
 START = 500
 #: Seconds after which a test that waits for the kernel has failed.
-SOON = 60.0
+SOON = 300.0
 
 
 def boundSocket(

@@ -19,6 +19,8 @@ from errno import (
     EINVAL,
     EMFILE,
     ENOENT,
+    ENOPROTOOPT,
+    ENOSYS,
     ENOTDIR,
     EPERM,
     EROFS,
@@ -53,6 +55,8 @@ _ADDRESS_REMEDIES = {
     "start after network-online.target",
     EAFNOSUPPORT: "this machine does not have that address family",
     ENOENT: "this root folder has no /dev/null",
+    ENOPROTOOPT: "this kernel, or the sandbox of this process, lacks a socket option",
+    ENOSYS: "this kernel, or the sandbox of this process, lacks a system call",
 }
 
 #: The remedies of errors at the path of a UNIX socket, and of those of Twisted and Python.
@@ -157,7 +161,7 @@ def _remedy(listener: Listener, error: Exception) -> str | None:
             f"ports below {first} need root, who may become another user by --uid, or the "
             "capability CAP_NET_BIND_SERVICE"
         )
-    return "a security policy of this machine, such as that of SELinux, forbids it"
+    return "a security policy, such as that of SELinux or of a seccomp filter, forbids it"
 
 
 def firstUnprivilegedPort(path: str = "/proc/sys/net/ipv4/ip_unprivileged_port_start") -> int:
