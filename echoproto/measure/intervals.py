@@ -1,5 +1,6 @@
 """
-A run in intervals of a second or more: probes or messages sent, replies, and their times.
+A run in intervals of a second or more: probes or messages sent, replies, and their times in
+nanoseconds.
 
 :mod:`.ping.statistics` makes them at the end of a run, :mod:`.load.counters` while it goes on;
 :mod:`echoproto.report` stores and draws them.
@@ -10,7 +11,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from echoproto.measure.latency import nearestRank
 from echoproto.units import SECOND
@@ -19,30 +22,45 @@ from echoproto.units import SECOND
 #: is -1.
 UNDER_WAY = -2
 
+#: The largest integer in a document: histograms count with 62 bits.
+MAX_INTEGER = (1 << 62) - 1
+
+Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+
 #: Maximum number of intervals of a run. A longer run has wider ones, of whole seconds.
 MAX_INTERVALS = 1000
 
 
-@dataclass(frozen=True)
-class Interval:
-    """
-    A part of a run. Times are in nanoseconds, and ``None`` if there was no reply.
+_JSON_NAMES = {
+    "at": "at_ns",
+    "minimum": "min_ns",
+    "median": "p50_ns",
+    "p99": "p99_ns",
+    "maximum": "max_ns",
+}
 
-    :ivar at: its beginning, since that of the run.
-    :ivar sent: probes or messages sent in the interval.
-    :ivar received: of a ping, how many of these probes were answered, whenever; of a load, the
-        replies received in the interval.
-    :ivar wrong: of a load, the wrong replies.
-    """
 
-    at: int
-    sent: int
-    received: int
-    minimum: int | None = None
-    median: int | None = None
-    p99: int | None = None
-    maximum: int | None = None
-    wrong: int | None = None
+class Interval(Struct, frozen=True, rename=_JSON_NAMES):
+    """A part of a run. Times are null if nothing was received."""
+
+    at: Annotated[Count, Meta(description="Its beginning, since that of the run.")]
+    sent: Count
+    received: Annotated[
+        Count,
+        Meta(
+            description="Of a ping, how many of these probes were answered, whenever; of a load, "
+            "the replies received in the interval."
+        ),
+    ]
+    wrong: Annotated[Count | UnsetType, Meta(description="Of a load, the wrong replies.")] = UNSET
+    minimum: Count | None = None
+    median: Count | None = None
+    p99: Count | None = None
+    maximum: Count | None = None
+
+    def __post_init__(self) -> None:
+        if self.received and None in (self.minimum, self.median, self.p99, self.maximum):
+            raise ValueError("replies without times")
 
 
 def intervalsOf(sentAt: array[int], took: array[int]) -> tuple[int, list[Interval]]:
@@ -136,17 +154,17 @@ def joined(intervals: Sequence[Interval]) -> Interval:
     Join intervals: the counts are added, the percentiles are as in :func:`widened`.
     """
     at, sent = intervals[0].at, sum(interval.sent for interval in intervals)
-    known = [interval.wrong for interval in intervals if interval.wrong is not None]
-    wrong = sum(known) if known else None
+    known = [interval.wrong for interval in intervals if interval.wrong is not UNSET]
+    wrong = sum(known) if known else UNSET
     answered = [interval for interval in intervals if interval.received]
     if not answered:
-        return Interval(at, sent, 0, wrong=wrong)
+        return Interval(at, sent, 0, wrong)
     minima, medians, p99s, maxima = (
         sorted(getattr(interval, name) for interval in answered) for name in _TIMES
     )
     received = sum(interval.received for interval in answered)
     median = medians[nearestRank(len(answered), 50) - 1]
-    return Interval(at, sent, received, minima[0], median, p99s[-1], maxima[-1], wrong)
+    return Interval(at, sent, received, wrong, minima[0], median, p99s[-1], maxima[-1])
 
 
 _TIMES = ("minimum", "median", "p99", "maximum")
@@ -158,4 +176,4 @@ def _interval(at: int, took: array[int]) -> Interval:
     if not times:
         return Interval(at, sent, 0)
     median, p99 = (times[nearestRank(len(times), percent) - 1] for percent in (50, 99))
-    return Interval(at, sent, len(times), times[0], median, p99, times[-1])
+    return Interval(at, sent, len(times), UNSET, times[0], median, p99, times[-1])

@@ -24,7 +24,6 @@ from echoproto.report.decoder import (
     decodeValues,
 )
 from echoproto.report.documents.probe import ProbeValues
-from echoproto.report.documents.values import IntervalValues
 from echoproto.report.result import StoredResult
 from echoproto.units import SECOND
 from echoproto.untrusted import escaped, openRegularFile
@@ -126,7 +125,7 @@ class _LineReader:
         """Read a line; returns the results that it completes."""
         kind = decodeValues(line, _Line)
         if kind.type == "interval":
-            self._intervals.append(decodeValues(line, IntervalValues).interval())
+            self._intervals.append(decodeValues(line, Interval))
         elif kind.type == "probe":
             probe = decodeValues(line, ProbeValues)
             self._probes.setdefault(escaped(probe.target), _Probes()).add(probe)

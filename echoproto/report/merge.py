@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 
+import msgspec
+
 from echoproto.errors import ReportError
-from echoproto.measure.intervals import Interval, joined
+from echoproto.measure.intervals import MAX_INTEGER, Interval, joined
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.report.documents.times import MAX_INTEGER
 from echoproto.report.notes import differentOptions, optionsNote
 from echoproto.report.result import StoredResult
 from echoproto.units import SECOND, seconds
@@ -156,7 +156,7 @@ def _aligned(results: Sequence[StoredResult]) -> tuple[int, tuple[Interval, ...]
     for middle, interval in placed:
         slots[middle // width].append(interval)
     return width, tuple(
-        replace(joined(slots[index] or [Interval(0, 0, 0)]), at=index * width)
+        msgspec.structs.replace(joined(slots[index] or [Interval(0, 0, 0)]), at=index * width)
         for index in range(max(slots) + 1)
     )
 

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from echoproto.conformance.results import (
@@ -81,7 +82,7 @@ def storedResult(*times: int, **values: Any) -> StoredResult:
         "measured": "rtt",
         "times": histogramOf(*times),
         "width": SECOND,
-        "intervals": (Interval(0, 5, 5, MS, 2 * MS, 3 * MS, 4 * MS), Interval(SECOND, 5, 0)),
+        "intervals": (Interval(0, 5, 5, UNSET, MS, 2 * MS, 3 * MS, 4 * MS), Interval(SECOND, 5, 0)),
         "probes": (),
     }
     return StoredResult(**{**usual, **values})

@@ -5,9 +5,10 @@ from math import log10
 from typing import Any
 
 from matplotlib.figure import Figure
+from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.intervals import Interval
+from echoproto.measure.intervals import MAX_INTEGER, Interval
 from echoproto.report.charts import (
     COLOURS,
     Numbered,
@@ -16,7 +17,6 @@ from echoproto.report.charts import (
     percentiles,
     rates,
 )
-from echoproto.report.documents.times import MAX_INTEGER
 from echoproto.report.result import StoredResult
 from echoproto.units import SECOND
 from tests.report.sampleresults import MS, storedResult
@@ -69,7 +69,9 @@ class OverTimeTests(SynchronousTestCase):
 class RatesTests(SynchronousTestCase):
     def test_rates(self) -> None:
         """Sent is dotted, answered is a line; the last interval, often shorter, is left out."""
-        seconds = tuple(Interval(second * SECOND, 10, 9 - second) for second in range(3))
+        seconds = tuple(
+            Interval(second * SECOND, 10, 9 - second, UNSET, MS, MS, MS, MS) for second in range(3)
+        )
         axes = plotted(rates, storedResult(1, width=2 * SECOND, intervals=seconds))
         sent, answered = axes.patches
         self.assertEqual((sent.get_linestyle(), answered.get_linestyle()), (":", "-"))
@@ -79,7 +81,9 @@ class RatesTests(SynchronousTestCase):
 
     def test_one(self) -> None:
         """A run of one interval shows it."""
-        axes = plotted(rates, storedResult(1, intervals=(Interval(0, 10, 9),)))
+        axes = plotted(
+            rates, storedResult(1, intervals=(Interval(0, 10, 9, UNSET, MS, MS, MS, MS),))
+        )
         self.assertEqual(axes.patches[1].get_data().values.tolist(), [9])
 
 
@@ -132,8 +136,8 @@ class PercentilesTests(SynchronousTestCase):
 class ExtremeTests(SynchronousTestCase):
     def test_drawn(self) -> None:
         """Times of 0, equal times, wide ranges and the largest times of a file are drawn."""
-        one = Interval(0, 1, 1, MAX_INTEGER, MAX_INTEGER, MAX_INTEGER, MAX_INTEGER)
-        far = Interval(MAX_INTEGER, MAX_INTEGER, MAX_INTEGER, 0, 0, 0, 0)
+        one = Interval(0, 1, 1, UNSET, MAX_INTEGER, MAX_INTEGER, MAX_INTEGER, MAX_INTEGER)
+        far = Interval(MAX_INTEGER, MAX_INTEGER, MAX_INTEGER, UNSET, 0, 0, 0, 0)
         for result in (
             storedResult(0),
             storedResult(0, 5),

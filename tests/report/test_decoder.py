@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import Interval
@@ -77,7 +78,8 @@ class ResultTests(SynchronousTestCase):
         self.assertEqual(found.width, SECOND)
         times = (3 * MS,) * 4
         self.assertEqual(
-            found.intervals, (Interval(0, 2, 1, *times), Interval(SECOND, 1, 1, *[MS] * 4))
+            found.intervals,
+            (Interval(0, 2, 1, UNSET, *times), Interval(SECOND, 1, 1, UNSET, *[MS] * 4)),
         )
 
     def test_noIntervals(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ReportError
@@ -18,7 +19,7 @@ from echoproto.report.compare import compare
 from echoproto.report.documents.load import loadDocument
 from echoproto.report.documents.probe import probeValues
 from echoproto.report.documents.report import reportDocument
-from echoproto.report.documents.values import intervalValues
+from echoproto.report.documents.values import plainValues
 from echoproto.report.loader import MAX_PROBES, readResults, readStream
 from echoproto.report.merge import mergeResults
 from echoproto.report.result import StoredResult
@@ -115,8 +116,8 @@ class ReadingTests(SynchronousTestCase):
 
     def test_seconds(self) -> None:
         """The summary of a load has the intervals before it."""
-        seconds = [Interval(0, 5, 4, 1, 2, 3, 4), Interval(SECOND, 5, 0)]
-        lines = "".join(line("interval", intervalValues(second)) for second in seconds)
+        seconds = [Interval(0, 5, 4, UNSET, 1, 2, 3, 4), Interval(SECOND, 5, 0)]
+        lines = "".join(line("interval", plainValues(second)) for second in seconds)
         whole = line("summary", loadDocument(loadResult()))
         first, second = read(lines + whole + whole)
         self.assertEqual((first.command, first.width), ("load", SECOND))

@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import zip_longest
 from random import Random
 
+from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ReportError
@@ -143,7 +144,7 @@ class MergeTests(SynchronousTestCase):
                 received=sum(counts),
                 origins=(sampleOrigin(f"lab{number}", 0.24 * number),),
                 intervals=tuple(
-                    Interval(second * SECOND, count, count, MS, MS, MS, MS)
+                    Interval(second * SECOND, count, count, UNSET, MS, MS, MS, MS)
                     for second, count in enumerate(counts)
                 ),
             )

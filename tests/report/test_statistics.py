@@ -7,6 +7,7 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import Interval, intervalsOf
@@ -172,7 +173,7 @@ class DependenceTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """With too few intervals, or without replies, the design effect is 1."""
-        few = tuple(Interval(at, 5, 5, 1, 1, 1, 1) for at in range(MIN_BATCHES - 1))
+        few = tuple(Interval(at, 5, 5, UNSET, 1, 1, 1, 1) for at in range(MIN_BATCHES - 1))
         for intervals in ((), few):
             result = storedResult(1, 2, intervals=intervals)
             self.assertEqual((timesDesignEffect(result), lossDesignEffect(result)), (1, 1))
@@ -181,7 +182,7 @@ class DependenceTests(SynchronousTestCase):
 
     def test_foreign(self) -> None:
         """Intervals that contradict the histogram, as in a damaged file, do no harm."""
-        odd = tuple(Interval(at, 1, 1 << 61, 0, 9**20, 0, 0) for at in range(9))
+        odd = tuple(Interval(at, 1, 1 << 61, UNSET, 0, 9**20, 0, 0) for at in range(9))
         for result in (storedResult(1, intervals=odd), storedResult(intervals=odd)):
             self.assertGreaterEqual(min(timesDesignEffect(result), lossDesignEffect(result)), 1)
             compare(result, result)

@@ -4,6 +4,7 @@ import struct
 from collections import Counter
 from dataclasses import replace
 
+from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import Interval
@@ -250,7 +251,7 @@ service  1.000  1.000  1.000  1.000  1.000  1.000  1.000""",
         """A part of a load has its rate and, if there were replies, its times."""
         self.assertEqual(intervalLine(Interval(0, 5, 0), MS), "0.0 exchanges/s")
         self.assertEqual(
-            intervalLine(Interval(0, 5, 4, MS, 2 * MS, 3 * MS, 4 * MS), 2000 * MS),
+            intervalLine(Interval(0, 5, 4, UNSET, MS, 2 * MS, 3 * MS, 4 * MS), 2000 * MS),
             "2.0 exchanges/s, p50 2.000 ms, p99 3.000 ms",
         )
 

@@ -28,7 +28,7 @@ from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.processes.resources import descriptorLimit, raiseDescriptorLimit
 from echoproto.report.documents.load import loadDocument, loadFigures
 from echoproto.report.documents.times import timeFigures
-from echoproto.report.documents.values import intervalValues
+from echoproto.report.documents.values import plainValues
 from echoproto.report.histogram import histogramLines
 from echoproto.report.ramp import heldRate, rampLines
 from echoproto.report.text import intervalLine, loadLine, loadSummary
@@ -158,7 +158,7 @@ class LoadSession(ReportedSession[_Load, Interval, LoadResult]):
 
     def eventValues(self, event: Interval) -> Values:
         """See :class:`.ResultView`."""
-        return intervalValues(event)
+        return plainValues(event)
 
     def document(self, result: LoadResult) -> Values:
         """See :class:`.ResultView`."""

@@ -8,7 +8,6 @@ the total at its end. Knows no clock.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from echoproto.measure.intervals import Interval
@@ -61,13 +60,9 @@ class IntervalCounts:
     def interval(self, at: int) -> Interval:
         """Summarize it as an interval that began at ``at``."""
         times = self.times
-        summary = Interval(at, self.sent, self.service.count, wrong=self.wrong)
-        if not times.count:
-            return summary
         median, p99 = times.percentiles(50, 99)
-        return replace(
-            summary, minimum=times.minimum, median=median, p99=p99, maximum=times.maximum
-        )
+        figures = (times.minimum, median, p99, times.maximum) if times.count else ()
+        return Interval(at, self.sent, self.service.count, self.wrong, *figures)
 
 
 class LoadCounters:

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
+from echoproto.measure.intervals import Count
 from echoproto.report.compare import CONFIDENCE, Comparison, ComparisonVerdict, MetricDifference
 from echoproto.report.documents.document import Document, makeDocument
 from echoproto.report.documents.origin import Origin
-from echoproto.report.documents.times import Count
 from echoproto.report.documents.values import (
     Number,
     Options,

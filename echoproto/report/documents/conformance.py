@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from echoproto.conformance.results import CheckVerdict, ConformanceResult, ReasonCode
+from echoproto.measure.intervals import Count
 from echoproto.report.documents.document import Document, makeDocument
 from echoproto.report.documents.origin import Origin
-from echoproto.report.documents.times import Count
 from echoproto.report.documents.values import Values, valuesOf
 
 

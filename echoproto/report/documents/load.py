@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 from msgspec import Meta, convert, field
 
+from echoproto.measure.intervals import Count
 from echoproto.measure.load.plan import LoadResult
 from echoproto.measure.load.ramp import RampStep
 from echoproto.report.documents.document import Document, makeDocument
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import (
-    Count,
     TimesValues,
     decodeOtherTimes,
     decodeTimes,
@@ -29,7 +29,6 @@ from echoproto.report.documents.values import (
     Values,
     Width,
     checkWidth,
-    intervalStructs,
     plainValues,
     storedOf,
     valuesOf,
@@ -157,7 +156,6 @@ def loadDocument(
         errors=dict(result.errors),
         steps=[_stepValues(step) for step in steps],
         width=SECOND,
-        intervals=intervalStructs(result.intervals),
     )
 
 

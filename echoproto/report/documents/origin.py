@@ -13,7 +13,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from echoproto import __version__
-from echoproto.report.documents.times import Count, Time
+from echoproto.measure.intervals import Count
+from echoproto.report.documents.times import Time
 
 #: A value of an option. Several values are a list.
 OptionValue = bool | int | float | str | list[int | str] | None

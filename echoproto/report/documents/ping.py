@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
+from echoproto.measure.intervals import Count
 from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics
@@ -20,7 +21,6 @@ from echoproto.report.documents.document import (
 )
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import (
-    Count,
     TimesValues,
     decodeOtherTimes,
     decodeTimes,
@@ -36,7 +36,6 @@ from echoproto.report.documents.values import (
     Values,
     checkWidth,
     directionFigures,
-    intervalStructs,
     plainValues,
     storedOf,
     valuesOf,
@@ -198,7 +197,7 @@ def _targetValues(result: PingResult) -> TargetValues:
         ipdv=timesStruct(record.variation),
         jitter=round(record.jitter),
         width=width,
-        intervals=intervalStructs(intervals),
+        intervals=list(intervals),
         echoPlus=_echoPlusValues(record) if isinstance(record, EchoPlusStatistics) else UNSET,
     )
 

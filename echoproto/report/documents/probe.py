@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
+from echoproto.measure.intervals import Count
 from echoproto.measure.ping.statistics import OutcomeKind, ProbeOutcome
-from echoproto.report.documents.times import Count, Time
+from echoproto.report.documents.times import Time
 from echoproto.report.documents.values import Values, plainValues, valuesOf
 
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from echoproto.measure.intervals import Count
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.report.documents.document import MAX_TARGETS, Document, makeDocument
 from echoproto.report.documents.origin import Origin
 from echoproto.report.documents.times import (
-    Count,
     TimesValues,
     decodeOtherTimes,
     decodeTimes,
@@ -30,7 +30,6 @@ from echoproto.report.documents.values import (
     Values,
     checkWidth,
     directionFigures,
-    intervalStructs,
     plainValues,
     storedOf,
     valuesOf,
@@ -167,7 +166,6 @@ def _resultValues(result: StoredResult) -> ResultValues:
         unit="bytes" if result.inBytes else "exchanges",
         width=result.width or None,
         otherTimes={name: timesStruct(times) for name, times in result.otherTimes.items()},
-        intervals=intervalStructs(result.intervals),
         **more,
     )
 

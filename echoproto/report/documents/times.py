@@ -12,12 +12,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct, field
 
+from echoproto.measure.intervals import Count
 from echoproto.measure.latency import LatencyHistogram
-
-#: The largest integer in a document: histograms count with 62 bits.
-MAX_INTEGER = (1 << 62) - 1
-
-Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 
 Time = Annotated[
     str,

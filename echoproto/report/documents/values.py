@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
-from echoproto.measure.intervals import Interval
+from echoproto.measure.intervals import MAX_INTEGER, Count, Interval
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.report.documents.times import MAX_INTEGER, Count, timesStruct
+from echoproto.report.documents.times import timesStruct
 from echoproto.report.result import StoredResult
 from echoproto.units import SECOND
 
@@ -51,12 +51,8 @@ JSON_NAMES = {
     "limits": "client_limits",
     "longest": "longest_burst",
     "lossRatio": "loss_ratio",
-    "maximum": "max_ns",
-    "median": "p50_ns",
-    "minimum": "min_ns",
     "offset": "offset_bytes",
     "options": "configuration",
-    "p99": "p99_ns",
     "plan": "configuration",
     "rate": "rate_per_second",
     "securing": "handshake",
@@ -73,39 +69,8 @@ class Values(Struct, frozen=True, kw_only=True, rename=JSON_NAMES):
     """The base of all structs."""
 
 
-class IntervalValues(Values, frozen=True, kw_only=True):
-    """A part of a run. Times are null if nothing was received."""
-
-    at: Annotated[Count, Meta(description="Its beginning, since that of the run.")]
-    sent: Count
-    received: Annotated[
-        Count,
-        Meta(
-            description="Of a ping, how many of these probes were answered, whenever; of a load, "
-            "the replies received in the interval."
-        ),
-    ]
-    wrong: Annotated[Count | UnsetType, Meta(description="Of a load, the wrong replies.")] = UNSET
-    minimum: Count | None = None
-    median: Count | None = None
-    p99: Count | None = None
-    maximum: Count | None = None
-
-    def __post_init__(self) -> None:
-        if self.received and None in (self.minimum, self.median, self.p99, self.maximum):
-            raise ValueError("replies without times")
-
-    def interval(self) -> Interval:
-        """The interval as a result has it."""
-        wrong = None if self.wrong is UNSET else self.wrong
-        if not self.received:
-            return Interval(self.at, self.sent, 0, wrong=wrong)
-        times = self.minimum, self.median, self.p99, self.maximum
-        return Interval(self.at, self.sent, self.received, *times, wrong)
-
-
 Intervals = Annotated[
-    list[IntervalValues],
+    list[Interval],
     Meta(max_length=MAX_STORED_INTERVALS, description="The run in intervals, without gaps."),
 ]
 IntervalWidth = Annotated[
@@ -113,7 +78,7 @@ IntervalWidth = Annotated[
 ]
 
 
-def checkWidth(width: int | None, intervals: Sequence[IntervalValues]) -> None:
+def checkWidth(width: int | None, intervals: Sequence[Interval]) -> None:
     """Raise ``ValueError`` if intervals have no width."""
     if intervals and width is None:
         raise ValueError("missing width of the intervals")
@@ -156,21 +121,6 @@ def directionFigures(sent: int, up: int, down: int, unknown: int) -> dict[str, f
     }
 
 
-def intervalStructs(intervals: Sequence[Interval]) -> list[IntervalValues]:
-    """The structs of intervals."""
-    return [
-        valuesOf(
-            IntervalValues, interval, wrong=UNSET if interval.wrong is None else interval.wrong
-        )
-        for interval in intervals
-    ]
-
-
-def intervalValues(interval: Interval) -> dict[str, Any]:
-    """An interval, as a line of NDJSON or CSV."""
-    return plainValues(*intervalStructs([interval]))
-
-
 def storedOf(values: Struct, name: str, **fields: object) -> StoredResult:
     """
     The stored result of the fields of a struct that are called as its attributes, and of others.
@@ -188,6 +138,6 @@ def storedOf(values: Struct, name: str, **fields: object) -> StoredResult:
         files=(name,),
         rate=known["received"] * SECOND / duration if duration else 0.0,
         width=known.get("width") or 0,
-        intervals=tuple(interval.interval() for interval in known.get("intervals", ())),
+        intervals=tuple(known.get("intervals", ())),
     )
     return StoredResult(**{**known, **fields})

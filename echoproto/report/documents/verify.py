@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
+from echoproto.measure.intervals import Count
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.report.documents.document import Document, makeDocument
 from echoproto.report.documents.origin import Origin
-from echoproto.report.documents.times import Count
 from echoproto.report.documents.values import Values, plainValues, storedOf, valuesOf
 from echoproto.report.result import StoredResult
 

@@ -46,8 +46,8 @@ class CountsTests(SynchronousTestCase):
         """The times of an interval are response times or, in a closed loop, service times."""
         for made, expected in (
             (counts(), Interval(5, 1, 0, wrong=2)),
-            (counts(service=(1, 3, 2)), Interval(5, 1, 3, 1, 2, 3, 3, wrong=2)),
-            (counts(service=(1, 3), response=(7, 9)), Interval(5, 1, 2, 7, 7, 9, 9, wrong=2)),
+            (counts(service=(1, 3, 2)), Interval(5, 1, 3, 2, 1, 2, 3, 3)),
+            (counts(service=(1, 3), response=(7, 9)), Interval(5, 1, 2, 2, 7, 7, 9, 9)),
         ):
             self.assertEqual(made.interval(5), expected)
 

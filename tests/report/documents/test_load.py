@@ -21,7 +21,7 @@ class LoadDocumentTests(DocumentTestCase):
         """The document of a load, with intervals and without, is valid."""
         for result in (
             loadResult(
-                intervals=(Interval(0, 5, 4, 1, 2, 3, 4, wrong=1), Interval(SECOND, 5, 0, wrong=0))
+                intervals=(Interval(0, 5, 4, 1, 1, 2, 3, 4), Interval(SECOND, 5, 0, wrong=0))
             ),
             loadResult(duration=0, sent=0, service=LatencyHistogram(), errors=Counter(gone=2)),
         ):

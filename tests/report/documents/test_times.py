@@ -10,9 +10,9 @@ from msgspec import ValidationError, convert
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.measure.intervals import MAX_INTEGER
 from echoproto.measure.latency import LONGEST_TIME_NS, LatencyHistogram
 from echoproto.report.documents.times import (
-    MAX_INTEGER,
     TimesValues,
     checkHistogram,
     decodeOtherTimes,

@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-from msgspec import ValidationError, convert
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import Interval
 from echoproto.report.documents.values import (
-    IntervalValues,
     Values,
     checkWidth,
     directionFigures,
-    intervalStructs,
-    intervalValues,
     plainValues,
     storedOf,
     valuesOf,
@@ -19,30 +15,10 @@ from echoproto.units import SECOND
 from tests.report.sampleresults import histogramOf, loadResult
 
 
-class IntervalValuesTests(SynchronousTestCase):
-    def test_times(self) -> None:
-        """An interval with replies has times."""
-        convert({"at_ns": 0, "sent": 1, "received": 0}, IntervalValues)
-        with self.assertRaisesRegex(ValidationError, "replies without times"):
-            convert({"at_ns": 0, "sent": 1, "received": 1}, IntervalValues)
-        self.assertEqual(intervalStructs([]), [])
-
-    def test_intervalValues(self) -> None:
-        """The times of an interval are null without replies; a load has wrong replies."""
-        names = ("at_ns", "sent", "received", "min_ns", "p50_ns", "p99_ns", "max_ns")
-        for values in ((SECOND, 9, 8, 1, 2, 3, 4), (SECOND, 9, 0, None, None, None, None)):
-            line = intervalValues(Interval(*values))
-            self.assertEqual(line, dict(zip(names, values, strict=True)))
-        self.assertEqual(intervalValues(Interval(0, 1, 0, wrong=0))["wrong"], 0)
-
-    def test_interval(self) -> None:
-        """The interval of a struct is that of which it was made."""
-        for interval in (Interval(0, 5, 4, 1, 2, 3, 4, 0), Interval(SECOND, 5, 0)):
-            self.assertEqual(intervalStructs([interval])[0].interval(), interval)
-
+class WidthTests(SynchronousTestCase):
     def test_width(self) -> None:
         """Intervals have a width."""
-        intervals = intervalStructs([Interval(0, 5, 0)])
+        intervals = [Interval(0, 5, 0)]
         checkWidth(SECOND, intervals)
         checkWidth(None, [])
         self.assertRaisesRegex(ValueError, "missing width", checkWidth, None, intervals)
