@@ -14,10 +14,6 @@ from zope.interface import Interface
 #: connections cannot make probes fail.
 MAXIMUM_CONNECTIONS = 128
 
-#: Connections that a status listener accepts in one turn. One whose request has arrived is answered
-#: in the next, when at most as many more were accepted, so that it cannot be replaced before.
-ACCEPTED_PER_TURN = 32
-
 
 class IState(Interface):
     """The state of the program."""

@@ -28,8 +28,9 @@ FIRST_PAUSE = 0.005
 #: The longest pause, in seconds.
 LONGEST_PAUSE = 1.0
 
-
-#: Connections of one port that are accepted in one turn of the reactor.
+#: Connections of one port that are accepted in one turn of the reactor. A status listener answers
+#: one whose request has arrived in the next turn, when at most as many more were accepted, so that
+#: they cannot replace it before (:data:`echoproto.status.state.MAXIMUM_CONNECTIONS`).
 ACCEPTS_PER_TURN = 32
 
 

@@ -29,7 +29,6 @@ from echoproto.server.listeners.ports import (
     placeOf,
 )
 from echoproto.server.listeners.sockets import acceptOnlyWithRoom, setListenerOptions
-from echoproto.status.state import ACCEPTED_PER_TURN
 
 #: How often a port is picked for a bare 0: another program may take it before all carriers have it.
 PORT_PICKS = 20
@@ -68,14 +67,13 @@ def closeAtOnce(opened: list[OpenListener], first: int = 0) -> None:
 
 def openStatus(machine: Platform, reactor: Any, listener: Listener, site: Any) -> OpenListener:
     """
-    Open a status listener, which accepts a few connections at a time.
+    Open a status listener.
 
     :param site: answers its requests.
     """
     port = machine.openStream(reactor, listener, site)
     opened = OpenListener(listener, port, placeOf(listener, port))
     guardAccepting(port, reactor, opened.name)
-    acceptOnlyWithRoom(port, lambda: ACCEPTED_PER_TURN)
     return opened
 
 
@@ -184,15 +182,14 @@ class ListenerOpener:
             site = self._builder.buildSite(listener, self._makeSite())
             return openStatus(self._machine, self._reactor, listener, site)
         runtime = self._builder.build(listener)
-        if listener.carrier == "udp":
-            port = self._machine.openDatagrams(self._reactor, listener, runtime.service)
-            place = placeOf(listener, port)
-            return OpenListener(listener, port, place, runtime.at(place))
-        port = self._machine.openStream(self._reactor, listener, runtime.service)
-        setListenerOptions(port, self._settings.userTimeout)
+        isUDP = listener.carrier == "udp"
+        openPort = self._machine.openDatagrams if isUDP else self._machine.openStream
+        port = openPort(self._reactor, listener, runtime.service)
         place = placeOf(listener, port)
         opened = OpenListener(listener, port, place, runtime.at(place))
-        guardAccepting(port, self._reactor, opened.name)
+        if not isUDP:
+            setListenerOptions(port, self._settings.userTimeout)
+            guardAccepting(port, self._reactor, opened.name)
         return opened
 
     def _holdWhenFull(self) -> None:

@@ -23,6 +23,7 @@ from echoproto.server.listeners.acceptguard import (
     guardAccepting,
 )
 from echoproto.server.monitoring.log import REPORT_INTERVAL
+from echoproto.status.state import MAXIMUM_CONNECTIONS
 
 
 class FailingSocket:
@@ -132,6 +133,10 @@ class GuardTests(SynchronousTestCase):
         self.assertEqual([accepted[0], accepted[1] - accepted[0]], [ACCEPTS_PER_TURN] * 2)
         self.assertEqual(accepted[2], 2 * ACCEPTS_PER_TURN + 5)
         self.assertEqual(self.lines(), [])
+
+    def test_statusListener(self) -> None:
+        """Connections accepted in three turns cannot replace another one of a status listener."""
+        self.assertLess(3 * ACCEPTS_PER_TURN, MAXIMUM_CONNECTIONS)
 
     def test_readAgain(self) -> None:
         """A paused port that is read all the same has one resumption pending."""

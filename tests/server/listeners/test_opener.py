@@ -9,7 +9,6 @@ from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.listeners import opener
-from echoproto.status.state import ACCEPTED_PER_TURN, MAXIMUM_CONNECTIONS
 from tests.server.fakemachine import failed
 from tests.server.servicecase import ServiceTestCase
 
@@ -144,15 +143,6 @@ class OpenerTests(ServiceTestCase):
         with self.assertRaises(StartupError) as raised:
             self.service([listener]).startService()
         self.assertIn("echo cannot listen on tls 0.0.0.0:7: ", str(raised.exception))
-
-    def test_statusAccepts(self) -> None:
-        """A status listener accepts a bounded number of connections in one turn, others do not."""
-        status = Listener("status", "tcp:9100")
-        self.service([Listener("echo", "tcp:7")], [status]).startService()
-        for port, _ in self.fake.opened:
-            port.doRead()
-        self.assertEqual([port.numberAccepts for port, _ in self.fake.opened], [100, 32])
-        self.assertLess(3 * ACCEPTED_PER_TURN, MAXIMUM_CONNECTIONS)
 
     def test_guarded(self) -> None:
         """Errors of accept(2) are handled on every listener, and logged under its name."""
