@@ -181,25 +181,20 @@ def _memoryRows(base: Checkout) -> list[Row]:
     ]
 
 
-def _connectionRows(base: Checkout) -> list[Row]:
+def _tripRow(name: str, statistic: str, *promises: Promise) -> Row:
+    return Row(
+        f"TCP round trip of 64 B, one connection, {name}",
+        "µs",
+        roundTrip(statistic),
+        servers("tcp", OURS, UVLOOP, RLOOP),
+        promises,
+        servers("tcp", C),
+    )
+
+
+def _scaleRows() -> list[Row]:
     peers, floor = servers("tcp", OURS, UVLOOP, RLOOP), servers("tcp", C)
-    trip = "TCP round trip of 64 B, one connection"
     return [
-        Row(
-            "TCP accept, echo once, close",
-            f"{_CPU}/connection",
-            cpuPerEcho("churn", 50, 64),
-            peers,
-            (Promise(UVLOOP, 1.3, reason=_CALLS),),
-            [ours("tcp", base), *servers("tcp", STOCK, GOLANG), *floor],
-        ),
-        *(
-            Row(f"{trip}, {name}", "µs", roundTrip(key), peers, promises, floor)
-            for name, key, promises in (
-                ("median", "median_ns", (Promise(UVLOOP, 1.05),)),
-                ("p99", "p99_ns", ()),
-            )
-        ),
         Row(
             "TCP growth, 10 to 10,000 connections",
             "times CPU/echo",
@@ -216,6 +211,22 @@ def _connectionRows(base: Checkout) -> list[Row]:
             (Promise(C, 1.1, reason=_SPLICE),),
             floor,
         ),
+    ]
+
+
+def _connectionRows(base: Checkout) -> list[Row]:
+    return [
+        Row(
+            "TCP accept, echo once, close",
+            f"{_CPU}/connection",
+            cpuPerEcho("churn", 50, 64),
+            servers("tcp", OURS, UVLOOP, RLOOP),
+            (Promise(UVLOOP, 1.3, reason=_CALLS),),
+            [ours("tcp", base), *servers("tcp", STOCK, GOLANG, C)],
+        ),
+        _tripRow("median", "median_ns", Promise(UVLOOP, 1.05)),
+        _tripRow("p99", "p99_ns"),
+        *_scaleRows(),
         Row(
             "start to listening",
             "ms",

@@ -72,7 +72,6 @@ def prepareGrade(
     needed = dict.fromkeys(check.carrier for check in checks)
     # All checks ask the same addresses, so that no name can lead risky ones elsewhere.
     fixed = replace(connect or ConnectOptions(), lookAgain=False)
-
     refusesRisk = includeRisky and not allowRemoteRisk
 
     async def prepare() -> ConformanceRunner:

@@ -126,15 +126,8 @@ def _makeStream(
 ) -> Any:
     if size is not None and size < 1:
         raise TargetError("an empty probe has no echo on a stream; use udp:// or a -s above 0")
-    if target.carrier in ("unix", "endpoint") and hasClientOptions(connect):
-        raise TargetError(
-            f"{target.text}: --interface, --tos, --ttl and --dont-fragment need tcp, udp or tls"
-        )
-    if target.carrier == "unix":
-        endpoint = _unixEndpoint(reactor, target)
-        return StreamTarget(target.text, endpoint, size, monotonicNs)
-    if target.carrier == "endpoint":
-        endpoint = _describedEndpoint(reactor, target.path)
+    if target.carrier in ("unix", "endpoint"):
+        endpoint = _pathEndpoint(reactor, target, connect)
         return StreamTarget(target.text, endpoint, size, monotonicNs)
     wrap = _tlsWrapper(reactor, target.host, connect) if target.carrier == "tls" else None
 
@@ -182,7 +175,16 @@ def _reachable(addresses: Sequence[str], source: str) -> Sequence[str]:
     return same
 
 
-def _unixEndpoint(reactor: IReactorUNIX, target: Target) -> IStreamClientEndpoint:
+def _pathEndpoint(
+    reactor: IReactorUNIX, target: Target, connect: ConnectOptions
+) -> IStreamClientEndpoint:
+    """The endpoint of a UNIX socket, or of a description of Twisted."""
+    if hasClientOptions(connect):
+        raise TargetError(
+            f"{target.text}: --interface, --tos, --ttl and --dont-fragment need tcp, udp or tls"
+        )
+    if target.carrier == "endpoint":
+        return _describedEndpoint(reactor, target.path)
     if len(os.fsencode(target.path)) > MAX_PATH_BYTES:
         raise TargetError(f"{target.text}: a UNIX socket's path has {MAX_PATH_BYTES} bytes at most")
     endpoint: IStreamClientEndpoint = UNIXClientEndpoint(reactor, target.path)
