@@ -8,13 +8,18 @@ from typing import Any, cast
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IReactorTime,
+    ISSLTransport,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.exchange import checkBytes
-from echoproto.client.targets.failures import closedHint, endReason
+from echoproto.client.targets.failures import NO_HANDSHAKE, closedHint, endReason
 from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.client.timelimit import limitTime
@@ -46,6 +51,7 @@ def otherService(message: bytes, reply: bytes, isDatagram: bool) -> str:
     return ""
 
 
+@implementer(IHandshakeListener)
 class _GreetingClient(Protocol):
     """One greeting exchange: connects, sends ``message``, collects data until the server closes."""
 
@@ -61,6 +67,7 @@ class _GreetingClient(Protocol):
         self._message = message
         self._maximum = maximum
         self._received = b""
+        self._isSecured = False
         self._timer = DeadlineCall(clock, timeout, self._timedOut, timeout)
         self._connecting: Deferred[Any] = connectProtocol(endpoint, self)
         self._connecting.addErrback(self.end)
@@ -72,6 +79,10 @@ class _GreetingClient(Protocol):
             transport.abortConnection()
         else:
             transport.write(self._message)
+
+    def handshakeCompleted(self) -> None:
+        """See ``IHandshakeListener``."""
+        self._isSecured = True
 
     def dataReceived(self, data: bytes) -> None:
         """Keep the reply, up to the maximum."""
@@ -107,8 +118,11 @@ class _GreetingClient(Protocol):
             self._connecting.cancel()
 
     def _timedOut(self, timeout: float) -> None:
-        service = otherService(self._message, self._received, isDatagram=False)
-        cause = service or f"received so far: {self._received[:64]!r}"
+        if ISSLTransport.providedBy(self.transport) and not self._isSecured:
+            cause = NO_HANDSHAKE
+        else:
+            service = otherService(self._message, self._received, isDatagram=False)
+            cause = service or f"received so far: {self._received[:64]!r}"
         self.end(ExchangeTimeout(f"the reply did not end within {timeout:g} s; {cause}"))
 
 

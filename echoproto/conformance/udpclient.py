@@ -17,12 +17,14 @@ from twisted.internet.task import deferLater
 
 from echoproto.addresses import unmapped
 from echoproto.client.targets.connectoptions import ConnectOptions
+from echoproto.client.targets.failures import ECHO_PLUS_HINT
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.client.targets.udpports import openUnconnectedChannel
 from echoproto.conformance.event import Event
 from echoproto.conformance.refusal import refusalReason
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
+from echoproto.protocols.echoplus import isAnswer
 
 #: Replies that are kept; all are counted.
 MAX_KEPT_REPLIES = 1024
@@ -30,7 +32,8 @@ MAX_KEPT_REPLIES = 1024
 #: How often a single datagram is sent over a network, which may lose one.
 REMOTE_TRIES = 3
 
-_HELLO = b"Is anybody there?"
+#: Long enough for the fields of UDPEchoPlus.
+_HELLO = b"Is anybody there, and listening?"
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,8 @@ class DatagramTester:
                 reasons[host] = await self._whyNoAnswer(host)
                 continue
             self._hosts = (host,)
+            if isAnswer(_HELLO, reply.data):
+                raise Failed(ECHO_PLUS_HINT)
             if reply.data != _HELLO:
                 raise Failed("the reply differs from the message")
             return

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from echoproto.client.greeting import GREETING_TIMEOUT, greet, greetDatagram, otherService
+from echoproto.client.targets.endpoints import _TLSEndpoint
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.errors import (
@@ -37,6 +38,8 @@ from echoproto.testing import (
     StreamPair,
     endpointTo,
 )
+from echoproto.transports.tls import TLSStreamFactory
+from tests.certificates import clientContext, serverContext
 
 
 @implementer(IStreamClientEndpoint)
@@ -145,6 +148,28 @@ class GreetTests(SynchronousTestCase):
         )
         self.pair.pump()
         self.assertEqual(self.server.events[-1], "lost")
+
+    def test_noHandshake(self) -> None:
+        """A server that does not answer the TLS handshake is reported as such."""
+        endpoint, _ = endpointTo(Factory.forProtocol(RecordingProtocol))
+        secured = _TLSEndpoint(endpoint, self.overTLS)
+        greeted = greet(secured, self.clock)
+        self.clock.advance(GREETING_TIMEOUT)
+        failure = self.failureResultOf(greeted, ExchangeTimeout)
+        self.assertIn("try tcp:// instead", str(failure.value))
+
+    def test_handshake(self) -> None:
+        """A server that is silent after the TLS handshake has only not replied."""
+        server = TLSStreamFactory(serverContext, Factory.forProtocol(RecordingProtocol), self.clock)
+        endpoint, pairs = endpointTo(server)
+        greeted = greet(_TLSEndpoint(endpoint, self.overTLS), self.clock)
+        pairs[0].pump()
+        self.clock.advance(GREETING_TIMEOUT)
+        failure = self.failureResultOf(greeted, ExchangeTimeout)
+        self.assertIn("received so far: b''", str(failure.value))
+
+    def overTLS(self, factory: Any) -> TLSStreamFactory:
+        return TLSStreamFactory(clientContext, factory, self.clock, "localhost")
 
     def test_reset(self) -> None:
         """A reply cut off by a reset is an error."""

@@ -7,6 +7,7 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.client.targets.connectoptions import ConnectOptions
@@ -14,6 +15,7 @@ from echoproto.conformance import udpclient
 from echoproto.conformance.results import Failed, NoAnswer, Skipped
 from echoproto.conformance.udpclient import MAX_KEPT_REPLIES, CheckSocket, DatagramTester, Reply
 from echoproto.protocols.echo import EchoDatagramProtocol
+from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
 from echoproto.testing import DatagramWire
 from tests.conformance.fakeservers import TIMEOUT, FakeDatagramServer, FaultyDatagramEcho
 
@@ -164,6 +166,12 @@ class ExchangeTests(SynchronousTestCase):
             FakeDatagramServer(Deaf(4)).run(DatagramTester.expectAnswer)
         with self.assertRaisesRegex(Failed, "the reply differs from the message"):
             FakeDatagramServer(Other()).run(DatagramTester.expectAnswer)
+
+    def test_echoPlus(self) -> None:
+        """A UDPEchoPlus server is recognized."""
+        server = FakeDatagramServer(EchoPlusDatagramProtocol(Clock()))
+        with self.assertRaisesRegex(Failed, "the server speaks UDPEchoPlus"):
+            server.run(DatagramTester.expectAnswer)
 
     def test_refused(self) -> None:
         """A closed port is reported as such; an answer that comes too late is not one."""

@@ -58,7 +58,7 @@ class FakeChannel:
 class Target:
     """Opens channels, or returns prepared results."""
 
-    name, address, size = "tcp://lab1:7", "192.0.2.1", 32
+    name, address, size, hint = "tcp://lab1:7", "192.0.2.1", 32, ""
 
     def __init__(self, ordered: bool = True) -> None:
         self.ordered = ordered

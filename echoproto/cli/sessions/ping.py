@@ -120,12 +120,9 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         """A line for each target."""
         return (pingLine(ping.pinger.snapshot()) for ping in self._pings if ping.pinger)
 
-    def show(self, result: Sequence[PingResult]) -> int:
-        """See :class:`.Session`; with a line for each target whose server needs another mode."""
-        for found in result:
-            if hint := found.record.hint:
-                self.runner.complain(f"{found.target}: {hint}")
-        return super().show(result)
+    def hints(self, result: Sequence[PingResult]) -> Iterable[str]:
+        """See :class:`.ReportedSession`."""
+        return (f"{found.target}: {found.hint}" for found in result if found.hint)
 
     def isEmpty(self, result: Sequence[PingResult]) -> bool:
         """See :class:`.ReportedSession`."""
@@ -149,7 +146,7 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
             return ASSERTION_FAILED
         count, hasDeadline = self.plan.count, self.plan.deadline
         wanted = count if count and hasDeadline and not interrupted else 1
-        isMissing = any(found.record.received < wanted or found.record.hint for found in result)
+        isMissing = any(found.record.received < wanted or found.hint for found in result)
         return NO_REPLY if isMissing else OK
 
     def eventLines(self, event: PingEvent) -> Iterable[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -67,6 +67,8 @@ class ReportedSession(
             optionValues(self.options),
             dict(self.options.labels),
         )
+        for hint in self.hints(result):
+            self.runner.complain(hint)
         self.runner.writeResult(self.writer.result(result), self.isEmpty(result))
         failures = self.failures(result)
         for failure in failures:
@@ -76,6 +78,11 @@ class ReportedSession(
     def beganAt(self, result: _Result) -> int:
         """When the measurement began, in nanoseconds of the monotonic clock."""
         return self.startedAt
+
+    def hints(self, result: _Result) -> Iterable[str]:
+        """A line for each target with a server that the command cannot measure."""
+        hint = getattr(result, "hint", "")
+        return (hint,) if hint else ()
 
     def failures(self, result: _Result) -> Sequence[str]:
         """A line for each failed assertion."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -27,7 +27,8 @@ def openChannel(
 
     :param timeout: nanoseconds.
     :return: see :meth:`~echoproto.client.targets.interfaces.ITarget.open`; fails with
-        ``ConnectionClosed`` after ``timeout``.
+        ``ConnectionClosed`` after ``timeout``, and with the reason of its ``CancelledError`` if
+        that has one.
     """
     opening: Deferred[Any] = target.open(receiver)
     timer = DeadlineCall(clock, timeout / SECOND, opening.cancel)
@@ -36,7 +37,9 @@ def openChannel(
         if timer.active():
             timer.cancel()
         elif isinstance(result, Failure):
-            return Failure(ConnectionClosed(f"no connection in {seconds(timeout)}"))
+            isExplained = result.check(CancelledError) and result.getErrorMessage()
+            reason = isExplained or f"no connection in {seconds(timeout)}"
+            return Failure(ConnectionClosed(reason))
         return result
 
     return opening.addBoth(opened)

@@ -56,6 +56,15 @@ def _tlsFailure(error: BaseException | None) -> str:
     return f"TLS: {reason}; does that port speak TLS 1.2 or later?"
 
 
+#: Why TLS could not begin on a connection that was made.
+NO_HANDSHAKE = (
+    "the server does not answer the TLS handshake; if it does not expect TLS, try tcp:// instead"
+)
+
+#: What to try if a server on UDP sets the fields of UDPEchoPlus in what it returns.
+ECHO_PLUS_HINT = "the server speaks UDPEchoPlus; try ping --mode udp-plus"
+
+
 def closedHint(transport: Any) -> str:
     """
     What to try if a server has closed a connection and has sent nothing, as TLS servers do, OpenSSL

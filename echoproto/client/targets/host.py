@@ -128,7 +128,10 @@ class HostTarget:
     :param host: its host.
     :param rename: its name by the address in use; ``None`` if that is always ``name``.
     :ivar host: its host.
+    :ivar hint: see :class:`.ITarget`.
     """
+
+    hint = ""
 
     def __init__(
         self, name: str, host: ResolvedHost, rename: Callable[[str], str] | None = None

@@ -11,7 +11,7 @@ from functools import partial
 from socket import AF_UNIX
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IHandshakeListener,
@@ -25,7 +25,7 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.targets.failures import closedHint, endReason, tlsHint
+from echoproto.client.targets.failures import NO_HANDSHAKE, closedHint, endReason, tlsHint
 from echoproto.client.targets.host import HostTarget, ResolvedHost
 from echoproto.client.targets.interfaces import (
     SERVER_CLOSED,
@@ -231,9 +231,11 @@ class StreamTarget(HostTarget):
         connecting = self.endpoint.connect(factory)
         connecting.addErrback(channel.opened.errback)
 
-        def cancel(_: object) -> None:
+        def cancel(opened: Deferred[StreamChannel]) -> None:
             channel.abort()
             connecting.cancel()
+            if channel.connectTime is not None:
+                opened.errback(CancelledError(NO_HANDSHAKE))
 
         opened: Deferred[StreamChannel] = Deferred(cancel)
         channel.opened.chainDeferred(opened)

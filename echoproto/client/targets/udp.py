@@ -21,11 +21,12 @@ from zope.interface import implementer
 
 from echoproto.client.targets.clientsocket import pathMTU
 from echoproto.client.targets.connectoptions import ConnectOptions
-from echoproto.client.targets.failures import networkErrorReason
+from echoproto.client.targets.failures import ECHO_PLUS_HINT, networkErrorReason
 from echoproto.client.targets.host import HostTarget, ResolvedHost
 from echoproto.client.targets.interfaces import IChannel, IReplyReceiver, ITarget
 from echoproto.client.targets.udpports import openConnectedPort
 from echoproto.errors import DatagramTooLong, EchoprotoError
+from echoproto.protocols.echoplus import isAnswer
 from echoproto.transports.receivebuffer import droppedDatagrams, waitedTime
 
 #: Datagrams that a channel remembers until its first reply.
@@ -81,6 +82,7 @@ class UDPChannel:
         self._dropped = 0
         addresses = target.host.take()
         self._others = list(addresses[1:])
+        self._first = b""
         self._unanswered: deque[bytes] | None = None
         if self._others or isWatched:
             self._unanswered = deque(maxlen=MAX_UNANSWERED)
@@ -102,6 +104,7 @@ class UDPChannel:
         """See :class:`IChannel`."""
         if self._unanswered is not None:
             self._unanswered.append(probe)
+            self._first = self._first or probe
         try:
             self._write(probe)
         except MessageLengthError:
@@ -113,12 +116,14 @@ class UDPChannel:
     def datagramReceived(self, datagram: bytes, addr: object) -> None:
         """Pass a reply on."""
         if self._unanswered is not None:
-            self._answered()
+            self._answered(datagram, self._unanswered)
         if not self._closed:
             self._receiver.replyReceived(datagram)
 
-    def _answered(self) -> None:
+    def _answered(self, reply: bytes, unanswered: Sequence[bytes]) -> None:
         """The address is right: neither change it nor watch others any more."""
+        if any(isAnswer(request, reply) for request in (self._first, *unanswered)):
+            self._target.hint = ECHO_PLUS_HINT
         self._unanswered = None
         self._others = []
         self._ignoreOthers()

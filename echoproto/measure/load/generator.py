@@ -243,6 +243,7 @@ class LoadGenerator:
             dropped=self._pool.dropped - self._droppedBefore,
             beganLate=self._beganLate,
             heldUp=self._heldUp,
+            hint=self.target.hint,
         )
 
     def _leave(self) -> None:

@@ -134,5 +134,6 @@ class ResultAggregator:
             beganLate=max(result.beganLate for result in results),
             dropped=sum(result.dropped for result in results),
             heldUp=max(result.heldUp for result in results),
+            hint=next((result.hint for result in results if result.hint), ""),
             workers=tuple(results),
         )

@@ -123,6 +123,7 @@ class LoadResult:
     :ivar beganLate: how much later than at the time of the plan it began.
     :ivar heldUp: the longest time by which a timer of this process was late.
     :ivar intervals: the seconds of the run; the last may be shorter.
+    :ivar hint: why it cannot succeed with this server, and what to try; empty if it may.
     :ivar workers: the results of the processes that shared the load, if there were several.
     """
 
@@ -149,6 +150,7 @@ class LoadResult:
     dropped: int = 0
     beganLate: int = 0
     heldUp: int = 0
+    hint: str = ""
     intervals: Sequence[Interval] = ()
     workers: Sequence[LoadResult] = ()
 
@@ -170,7 +172,7 @@ class LoadResult:
     @property
     def hints(self) -> list[str]:
         """Probable reasons of lost replies, in words."""
-        isLimited = self.target.startswith("udp:") and self.lost * 10 > self.sent
+        isLimited = self.target.startswith("udp:") and self.lost * 10 > self.sent and not self.hint
         if isLimited and self.sent * SECOND > ECHOPROTO_DATAGRAM_RATE * self.duration:
             rate = f"{ECHOPROTO_DATAGRAM_RATE} datagrams per second and source"
             return [f"an echoproto server answers {rate}; its --datagram-rate 0 lifts that"]

@@ -168,7 +168,7 @@ class EchoPlusStatistics(PingStatistics):
 
     @property
     def hint(self) -> str:
-        """See :class:`PingStatistics`."""
+        """The mode that this server needs, in words; empty if it is this one."""
         isMissing = self.echoed and self._replies is None
         return "the server only echoes; try it without --mode udp-plus" if isMissing else ""
 

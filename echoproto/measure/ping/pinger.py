@@ -21,6 +21,7 @@ from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.errors import EchoprotoError, ExchangeError
 from echoproto.measure.ping.awaited import AwaitedProbes
 from echoproto.measure.ping.channel import NOT_READ, PingChannel
+from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
@@ -123,7 +124,13 @@ class Pinger:
             self._channel.securing,
             self._schedule.heldUp,
             self._schedule.delayed,
+            self._hint,
         )
+
+    @property
+    def _hint(self) -> str:
+        record = self._record
+        return record.hint if isinstance(record, EchoPlusStatistics) else str(self.target.hint)
 
     def stop(self) -> None:
         """End now: probes without a reply are lost, unless it could not be expected yet."""

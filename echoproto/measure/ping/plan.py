@@ -54,6 +54,7 @@ class PingResult:
     :ivar securing: times of TLS handshakes.
     :ivar heldUp: the longest time by which this process was late for a probe, if it was held up.
     :ivar delayed: nanoseconds by which this process being late has delayed the schedule.
+    :ivar hint: why it cannot succeed with this server, and what to try; empty if it may.
     """
 
     target: str
@@ -64,6 +65,7 @@ class PingResult:
     securing: LatencyHistogram
     heldUp: int = 0
     delayed: int = 0
+    hint: str = ""
 
     @property
     def limits(self) -> list[str]:

@@ -15,7 +15,6 @@ from echoproto.measure.intervals import UNDER_WAY, Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.history import Bursts, ProbeHistory, RecentProbes
 from echoproto.measure.ping.payload import Difference, ProbePayload, difference
-from echoproto.protocols.echoplus import isAnswer
 
 
 class OutcomeKind(Enum):
@@ -175,22 +174,8 @@ class PingStatistics(ReplyClassifier):
         self.variation = LatencyHistogram()
         self.jitter = 0.0
         self._underWay = 0
-        self._isEchoPlus = False
         self._reasons: Counter[str] = Counter()
         self._last: int | None = None
-
-    @property
-    def hint(self) -> str:
-        """The other mode that this server needs, in words; empty if it does not."""
-        return "the server speaks UDPEchoPlus; try --mode udp-plus" if self._isEchoPlus else ""
-
-    def receive(self, reply: bytes, at: int, waited: int = 0) -> ProbeOutcome:
-        """See :class:`ReplyClassifier`; the reply of a UDPEchoPlus server is recognized."""
-        outcome = super().receive(reply, at, waited)
-        if outcome.kind is OutcomeKind.FOREIGN and self._history.count and not self._isEchoPlus:
-            last = self._history.count - 1
-            self._isEchoPlus = isAnswer(self.probes.encode(last, self.sentAt(last)), reply)
-        return outcome
 
     @property
     def sent(self) -> int:

@@ -36,7 +36,6 @@ class StreamVerifier(Verifier):
     :param target: a :class:`~echoproto.client.targets.stream.StreamTarget` without a size.
     :param integrity: checks the echo.
     :param size: bytes to send; ``None`` to send until stopped.
-    :param timeout: nanoseconds; also limits connecting.
     """
 
     def __init__(
@@ -54,12 +53,6 @@ class StreamVerifier(Verifier):
         self._size = size
         self._finished = False
 
-    def start(self) -> None:
-        """See :class:`~echoproto.client.measurement.Measurement`."""
-        self._began = self._lastReceivedAt = self._monotonicNs()
-        self._checkTimeout()
-        super().start()
-
     def snapshot(self, ending: str = "") -> VerifyResult:
         """The figures so far."""
         integrity, duration = self._integrity, self._monotonicNs() - self._began
@@ -76,6 +69,7 @@ class StreamVerifier(Verifier):
             self._send()
 
     def _begin(self) -> None:
+        self._checkTimeout()
         self._send()
 
     def _send(self) -> None:

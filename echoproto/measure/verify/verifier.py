@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from echoproto.client.targets.channels import openChannel
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.units import SECOND
@@ -39,6 +40,7 @@ class VerifyResult:
     :ivar counts: numbers of faults, by kind.
     :ivar faults: the first :data:`MAX_KEPT_FAULTS` faults.
     :ivar ending: why it ended early; empty if it did not.
+    :ivar hint: why it cannot succeed with this server, and what to try; empty if it may.
     """
 
     target: str
@@ -49,6 +51,7 @@ class VerifyResult:
     counts: Counter[FaultKind]
     faults: tuple[Fault, ...]
     ending: str
+    hint: str = ""
 
     @property
     def rate(self) -> float:
@@ -64,7 +67,7 @@ class Verifier(ABC):
     :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
-    :param timeout: nanoseconds without received data after which it ends.
+    :param timeout: nanoseconds without received data after which it ends; also limits connecting.
     :param onFault: called with each fault.
     :ivar target: the target.
     :ivar result: fires with a :class:`VerifyResult`; fails if no connection can be made. Cancelled,
@@ -95,7 +98,7 @@ class Verifier(ABC):
 
     def start(self) -> None:
         """See :class:`~echoproto.client.measurement.Measurement`."""
-        self._opening = self.target.open(self)
+        self._opening = openChannel(self.target, self, self._clock, self._timeout)
         self._opening.addCallbacks(self._opened, self._failed)
 
     @abstractmethod
@@ -140,7 +143,8 @@ class Verifier(ABC):
     ) -> VerifyResult:
         counts, faults = +self._counts, tuple(self._faults)
         return VerifyResult(
-            self.target.name, seed, sent, received, duration, counts, faults, ending
+            *(self.target.name, seed, sent, received, duration, counts, faults, ending),
+            self.target.hint,
         )
 
     def _end(self, ending: str) -> None:

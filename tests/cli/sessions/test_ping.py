@@ -166,7 +166,7 @@ class PingTests(PingTestCase):
         self.reactor.listenUDP(7, EchoPlusDatagramProtocol(self.reactor))
         ended = self.ping("-c", "1", SERVER)
         self.assertEqual(ended.status, 1)
-        hint = "the server speaks UDPEchoPlus; try --mode udp-plus"
+        hint = "the server speaks UDPEchoPlus; try ping --mode udp-plus"
         self.assertEqual(ended.errors, f"echoproto ping: {SERVER}: {hint}\n")
         CommandTestCase.newReactor(self)
         self.reactor.listenUDP(7, EchoPlusDatagramProtocol(self.reactor))

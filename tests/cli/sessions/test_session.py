@@ -51,6 +51,19 @@ class CheckedSession(CountSession):
         return failedAssertions(self.options.assertions, {"sent": result})
 
 
+class HintedResult(int):
+    """A number with a hint."""
+
+    hint = "wait"
+
+
+class HintedSession(CountSession):
+    """Its result has a hint."""
+
+    def hints(self, result: int) -> Iterable[str]:
+        return super().hints(HintedResult(result))
+
+
 class ReportedSessionTests(CommandTestCase):
     def test_reported(self) -> None:
         """A result has events and a form, and may be written to a file."""
@@ -66,6 +79,13 @@ class ReportedSessionTests(CommandTestCase):
         ended = self.ran(CheckedSession, "--assert", "sent==5", "--assert", "sent>5", "lab1")
         self.assertEqual((ended.status, ended.lines[-1]), (4, "counted to 5"))
         self.assertEqual(ended.errors, "echoproto count: sent>5: sent is 5\n")
+
+    def test_hints(self) -> None:
+        """A result whose server cannot be measured has a hint, on the standard error."""
+        ended = self.ran(HintedSession, "lab1")
+        self.assertEqual(
+            (ended.lines[-1], ended.errors), ("counted to 5", "echoproto count: wait\n")
+        )
 
     def test_failedAssertions(self) -> None:
         """The assertions that do not hold have a line."""

@@ -41,6 +41,14 @@ class OpenChannelTests(SynchronousTestCase):
         failure = self.failureResultOf(opening, ConnectionClosed)
         self.assertEqual(str(failure.value), "no connection in 1 s")
 
+    def test_explained(self) -> None:
+        """A cancellation at the limit that has a reason fails with that."""
+        self.opened = Deferred(lambda opened: opened.errback(CancelledError("no handshake")))
+        opening = self.opening()
+        self.clock.advance(1)
+        failure = self.failureResultOf(opening, ConnectionClosed)
+        self.assertEqual(str(failure.value), "no handshake")
+
     def test_openedAtTheLimit(self) -> None:
         """A connection that is made although it was cancelled is the result."""
         self.opened = Deferred(lambda opened: opened.callback("channel"))

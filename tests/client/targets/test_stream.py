@@ -264,9 +264,10 @@ class StreamTests(SynchronousTestCase):
             self.failureResultOf(opening, ConnectionClosed)
 
     def test_closedInHandshake(self) -> None:
-        """Opening can be cancelled during the handshake."""
+        """Opening can be cancelled during the handshake, which is the reason of the failure."""
         opening = self.secure().open(self.receiver)
         opening.cancel()
-        self.failureResultOf(opening, CancelledError)
+        failure = self.failureResultOf(opening, CancelledError)
+        self.assertIn("does not answer the TLS handshake", str(failure.value))
         self.pairs[0].pump()
         self.assertEqual(self.receiver.reasons, [])

@@ -14,11 +14,13 @@ from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.interfaces import IChannel, ITarget
 from echoproto.client.targets.udp import (
+    MAX_UNANSWERED,
     MAX_WATCHED,
     UDPTarget,
 )
 from echoproto.errors import ConnectionClosed, DatagramTooLong
 from echoproto.protocols.echo import EchoDatagramProtocol
+from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
 from echoproto.testing import Datagram, DatagramWire
 from tests.client.targets.receiver import RecordingReceiver
 from tests.client.targets.wires import SocketWire
@@ -45,6 +47,21 @@ class ConnectedTests(SynchronousTestCase):
             self.open(host).send(b"ping")
             self.wire.deliverAll()
             self.assertEqual(self.receiver.replies.pop(), b"ping")
+
+    def test_hint(self) -> None:
+        """A UDPEchoPlus server is recognized by its first reply; an echo server needs no hint."""
+        for protocol, hint in (
+            (EchoDatagramProtocol, ""),
+            (EchoPlusDatagramProtocol, "the server speaks UDPEchoPlus; try ping --mode udp-plus"),
+        ):
+            self.wire = DatagramWire()
+            self.wire.listenUDP(7, protocol(self.wire), "127.0.0.1")
+            channel = self.open()
+            # More than are remembered, besides the first.
+            for number in range(2 * MAX_UNANSWERED):
+                channel.send(bytes([number + 1]) * 64)
+            self.wire.deliverAll()
+            self.assertEqual(self.target.hint, hint)
 
     def test_source(self) -> None:
         """Datagrams are sent from the source address."""

@@ -37,15 +37,6 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual((self.record.sent, self.record.received, self.record.lost), (5, 1, 4))
         self.assertEqual(self.record.times.maximum, 3 * MS)
 
-    def test_echoPlus(self) -> None:
-        """The answer of a UDPEchoPlus server is foreign, and recognized."""
-        self.record.receive(bytes(64), 13 * MS)
-        self.assertEqual(self.record.hint, "")
-        answer = self.sent[-1][:4] + bytes(16) + self.sent[-1][20:]
-        for _ in range(2):
-            self.assertIs(self.record.receive(answer, 13 * MS).kind, OutcomeKind.FOREIGN)
-        self.assertIn("try --mode udp-plus", self.record.hint)
-
     def test_named(self) -> None:
         """Duplicate, reordered, late and foreign replies are named."""
         self.assertEqual(

@@ -43,7 +43,7 @@ class EchoChannel(FakeChannel):
 class Target:
     """Opens one channel, or fires a Deferred that a test has provided."""
 
-    name = "tcp://lab1:7"
+    name, hint = "tcp://lab1:7", ""
 
     def __init__(self, canFinish: bool = True) -> None:
         self.channel = EchoChannel(canFinish)
