@@ -74,7 +74,6 @@ class PingOptions(EventOptions):
     )
     size: int = _option("-s", type=PROBE_SIZE, default="64", help="Bytes of a probe.")
     pattern: bytes = _option(
-        "-p",
         type=PATTERN,
         default=b"",
         show_default=False,

@@ -52,7 +52,6 @@ _PROCESS = (
         _GROUP,
         "Number of processes, or auto: one per processor. Limits are per process.",
         "1",
-        short="w",
         metavar="N",
     ),
     Parameter(

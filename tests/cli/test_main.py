@@ -170,14 +170,18 @@ class RunTests(SynchronousTestCase):
             self.assertEqual([line for line in output.splitlines() if len(line) > 80], [])
 
     def test_oneMeaning(self) -> None:
-        """A letter is the short form of one option in all subcommands."""
+        """A letter is the short form of one option in all subcommands, those of servers too."""
         longForms: dict[str, set[str]] = {}
+        for option in ServeOptions.parameters:
+            if option.short:
+                longForms.setdefault(f"-{option.short}", set()).add(f"--{option.name}")
         for name in COMMANDS:
             for parameter in importCommand(name).params:
                 for short in parameter.opts[:-1]:
                     longForms.setdefault(short, set()).add(parameter.opts[-1])
         self.assertEqual([short for short, long in longForms.items() if len(long) > 1], [])
         self.assertEqual((longForms["-W"], longForms["-q"]), ({"--timeout"}, {"--quiet"}))
+        self.assertEqual((longForms["-p"], longForms["-w"]), ({"--port"}, {"--deadline"}))
 
     def test_usage(self) -> None:
         """A usage error is one line, and status 2."""

@@ -35,7 +35,7 @@ class ServeOptionsTests(SynchronousTestCase):
     def test_workers(self) -> None:
         """Workers are a number, or one per processor that the process may use."""
         self.assertEqual(parsed("--workers", "4").workers, 4)
-        self.assertEqual(parsed("-w", "auto").workers, len(os.sched_getaffinity(0)))
+        self.assertEqual(parsed("--workers", "auto").workers, len(os.sched_getaffinity(0)))
 
     def test_identity(self) -> None:
         """User and group are names or numbers."""
@@ -95,7 +95,7 @@ class RunTests(SynchronousTestCase):
     def test_workers(self) -> None:
         """With workers a supervisor runs, which keeps its user; the workers do not."""
         with mock.patch.object(supervisor, "Supervisor") as make:
-            service = self.ran("-u", "0", "-w", "3", "--log-format", "json")
+            service = self.ran("-u", "0", "--workers", "3", "--log-format", "json")
         self.assertEqual(service, make.return_value)
         _, settings, count, workerConfig = make.call_args[0]
         config = workerConfig(settings)
@@ -170,7 +170,7 @@ class ServeCommandTests(SynchronousTestCase):
     def test_words(self) -> None:
         """All words are passed on, and the status is that of the server."""
         self.patch(ServeOptions, "run", lambda options: int(options["workers"]))
-        status = serveCommand.main(["-w", "3", "-p", "7"], standalone_mode=False)
+        status = serveCommand.main(["--workers", "3", "-p", "7"], standalone_mode=False)
         self.assertEqual(status, 3)
 
     def test_invalid(self) -> None:

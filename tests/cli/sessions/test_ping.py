@@ -148,7 +148,7 @@ class PingTests(PingTestCase):
 
     def test_options(self) -> None:
         """-s, -p, -D and -q set size, pattern, timestamps and quiet output."""
-        ended = self.ping("-c", "1", "-s", "21", "-p", "7f", "-D", "-A", "-4", SERVER)
+        ended = self.ping("-c", "1", "-s", "21", "--pattern", "7f", "-D", "-A", "-4", SERVER)
         self.assertRegex(ended.lines[1], r"^\[\d+\.\d{6}\] 21 bytes from ")
         self.newReactor()
         self.assertEqual(len(self.ping("-c", "3", "-i", "10ms", "-q", SERVER).lines), 7)
