@@ -5,6 +5,8 @@ A time limit that counts nothing against a server while this process itself was 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -28,18 +30,6 @@ def limitTime(
     :param tooLate: its ``onTimeoutCancel``.
     :return: ``waiting``.
     """
-    limit: Any = _DeadlineClock(clock)  # all that addTimeout needs
+    # All of a clock that addTimeout() needs.
+    limit: Any = SimpleNamespace(callLater=partial(DeadlineCall, clock))
     return waiting.addTimeout(seconds, limit, tooLate)
-
-
-class _DeadlineClock:
-    """Makes each timed call a :class:`DeadlineCall`."""
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-
-    def callLater(
-        self, seconds: float, act: Callable[..., object], *arguments: object
-    ) -> DeadlineCall:
-        """See ``IReactorTime``."""
-        return DeadlineCall(self._clock, seconds, act, *arguments)
