@@ -51,7 +51,6 @@ class EchoprotoService(Service):
     The service of the whole program.
 
     :param reactor: runs everything.
-    :param settings: the settings.
     :param machine: opens sockets and handles signals.
     :param notifier: notifies systemd; by default the process's own.
     :param announce: whether to log the addresses of the listeners, and at the end their totals.

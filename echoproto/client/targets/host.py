@@ -125,9 +125,7 @@ class HostTarget:
     The name and the address of a target, as :class:`.ITarget` has them.
 
     :param name: its name for people.
-    :param host: its host.
     :param rename: its name by the address in use; ``None`` if that is always ``name``.
-    :ivar host: its host.
     :ivar hint: see :class:`.ITarget`.
     """
 
@@ -157,7 +155,6 @@ class HostEndpoint:
     Connects to one of the addresses of a host.
 
     :param clock: calls later.
-    :param host: the host.
     :param endpointTo: makes the endpoint of an address.
     """
 

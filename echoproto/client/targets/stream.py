@@ -198,11 +198,9 @@ class StreamTarget(HostTarget):
     """
     A server on a stream; see :class:`.HostTarget` for other parameters.
 
-    :param endpoint: its endpoint.
     :param size: bytes of a probe, at least one; ``None`` for an endless stream.
     :param monotonicNs: the monotonic time in nanoseconds.
     :param host: its host, if it has one.
-    :ivar endpoint: its endpoint.
     :ivar hasAnswered: whether it has sent any data.
     """
 

@@ -26,7 +26,6 @@ class Target:
     :ivar carrier: ``tcp``, ``udp``, ``tls``, ``unix``; or ``endpoint``, with a description for
         Twisted's ``clientFromString`` in ``path``.
     :ivar host: a name or a numeric address.
-    :ivar port: its port.
     :ivar path: of a UNIX socket.
     """
 

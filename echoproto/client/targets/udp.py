@@ -213,7 +213,6 @@ class UDPTarget(HostTarget):
     A server on UDP; see :class:`.HostTarget` for other parameters.
 
     :param reactor: has UDP.
-    :param port: its port.
     :param size: bytes of a probe.
     :param connectOptions: the local address, and the options of the sockets.
     :ivar connectOptions: the local address, and the options of the sockets.

@@ -39,7 +39,6 @@ class GuardedSocket:
     Stands for the socket of a listening stream port of Twisted: it is that socket, except that a
     failed accept pauses the port.
 
-    :param port: the port.
     :param clock: measures the pauses; the reactor, or a ``Clock`` in tests.
     :param name: the listener, for the log.
     """

@@ -50,7 +50,6 @@ class ListenerRuntime:
     """
     The objects that serve one listener.
 
-    :ivar listener: the listener.
     :ivar service: a factory for a stream listener, a protocol for a datagram listener.
     :ivar drain: takes seconds, lets open connections finish; its Deferred fires when none is open.
     :ivar log: writes its log lines.
@@ -82,7 +81,6 @@ class ListenerBuilder:
     Builds the objects that serve the listeners of a server.
 
     :param reactor: the clock of everything that is built.
-    :param settings: the settings.
     :param descriptors: the limit of file descriptors of the process.
     :param memory: its limit of memory, in bytes.
     :raise StartupError: there are too few.

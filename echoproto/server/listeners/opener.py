@@ -39,8 +39,6 @@ class OpenListener:
     """
     An open listener.
 
-    :ivar listener: the listener.
-    :ivar port: its port.
     :ivar place: see :func:`~echoproto.server.listeners.ports.placeOf`.
     :ivar runtime: its runtime; the status listener has none.
     """
