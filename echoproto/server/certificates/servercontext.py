@@ -32,16 +32,14 @@ class ServerContext:
 
     def __init__(self, files: TLSFiles) -> None:
         self.files = files
-        self.load(files if files.contents else None)
+        self.load(files if files.contents else files.read())
 
-    def load(self, loaded: TLSFiles | None = None) -> None:
+    def load(self, loaded: TLSFiles) -> None:
         """
-        Read the files again, for new connections.
+        Use files that were read again, for new connections.
 
-        :param loaded: the files, if another process has read them.
         :raise ValueError: they cannot be used; the former ones stay in use.
         """
-        loaded = loaded if loaded is not None else self.files.read()
         self._context = _loadAll(loaded)
         self.loaded = loaded
 

@@ -184,7 +184,7 @@ class ReloadTests(FilesTestCase):
         opened = self.connect(self.server, client)
         self.store("server.pem", issued("new").pem)
         self.assertEqual(self.shownBy(self.server), "CN=old")
-        self.server.load()
+        self.server.load(self.server.files.read())
         self.assertEqual(self.shownBy(self.server), "CN=new")
         client.send(b"ping")
         converse(client, opened)
@@ -195,7 +195,7 @@ class ReloadTests(FilesTestCase):
         create: Any = os.memfd_create
         self.addCleanup(setattr, os, "memfd_create", create)
         del os.memfd_create
-        self.server.load()
+        self.server.load(self.server.files.read())
         self.assertEqual(self.shownBy(self.server), "CN=old")
 
     def test_contents(self) -> None:
@@ -213,7 +213,7 @@ class ReloadTests(FilesTestCase):
     def test_failed(self) -> None:
         """If the files cannot be used, the current certificates stay in use."""
         self.store("server.pem", issued("new").certificatePEM)
-        self.assertRaises(ValueError, self.server.load)
+        self.assertRaises(ValueError, self.server.load, self.server.files.read())
         self.assertEqual(self.shownBy(self.server), "CN=old")
 
 
