@@ -89,11 +89,10 @@ class ListenerService(Service):
         self.draining, self._drained = False, []
         opener = ListenerOpener(self._reactor, self._settings, self._machine, self._makeSite)
         self._open = opener.openAll()
-        self._limitText = opener.limitText
         # Logged when the reactor runs: a program that waits for these lines may send a signal or
         # connect at once.
         if self._announces:
-            self._reactor.callWhenRunning(self._announce)
+            self._reactor.callWhenRunning(self._announce, opener.builder.limitText)
 
     def startService(self) -> None:
         """
@@ -174,7 +173,7 @@ class ListenerService(Service):
 
         return maybeDeferred(opened.port.stopListening).addErrback(failed)
 
-    def _announce(self) -> None:
+    def _announce(self, limitText: str) -> None:
         for opening in self._open:
             self._log.info(
                 "{service} is listening on {place}",
@@ -194,8 +193,8 @@ class ListenerService(Service):
                 )
         if self._settings.notice:
             self._log.warn("{text}", text=self._settings.notice)
-        if self._limitText:
-            self._log.info("{text}", text=self._limitText)
+        if limitText:
+            self._log.info("{text}", text=limitText)
 
     def checkAccess(self) -> None:
         """Log sockets that the current user may not remove later."""

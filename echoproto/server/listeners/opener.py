@@ -84,6 +84,7 @@ class ListenerOpener:
     :param machine: opens sockets, and reports why one cannot be opened.
     :param makeSite: makes the factory of a status listener.
     :raise StartupError: there are too few descriptors.
+    :ivar builder: builds their services.
     """
 
     def __init__(
@@ -99,16 +100,11 @@ class ListenerOpener:
         self._makeSite = makeSite
         self._open: list[OpenListener] = []
         try:
-            self._builder = ListenerBuilder(
+            self.builder = ListenerBuilder(
                 reactor, settings, machine.descriptorLimit(), machine.memoryLimit()
             )
         except StartupError as error:
             self._fail(str(error))
-
-    @property
-    def limitText(self) -> str:
-        """See :class:`~echoproto.server.listeners.builder.ListenerBuilder`."""
-        return self._builder.limitText
 
     def openAll(self) -> list[OpenListener]:
         """
@@ -177,9 +173,9 @@ class ListenerOpener:
 
     def _listen(self, listener: Listener) -> OpenListener:
         if listener.service == "status" and self._makeSite is not None:
-            site = self._builder.buildSite(listener, self._makeSite())
+            site = self.builder.buildSite(listener, self._makeSite())
             return openStatus(self._machine, self._reactor, listener, site)
-        runtime = self._builder.build(listener)
+        runtime = self.builder.build(listener)
         isUDP = listener.carrier == "udp"
         openPort = self._machine.openDatagrams if isUDP else self._machine.openStream
         port = openPort(self._reactor, listener, runtime.service)
@@ -191,7 +187,7 @@ class ListenerOpener:
         return opened
 
     def _holdWhenFull(self) -> None:
-        admission = self._builder.connections
+        admission = self.builder.connections
         ports: list[Any] = [
             opening.port
             for opening in self._open
