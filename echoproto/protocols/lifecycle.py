@@ -51,7 +51,7 @@ class Stage(Enum):
 def canHalfClose(transport: object) -> bool:
     """
     Whether ``transport`` can close its own direction alone. Twisted's TLS transports cannot: their
-    method is that of the transport below them. :class:`echoproto.transports.tls.TLSStream` can.
+    method is that of the transport below them. Those of :mod:`echoproto.transports.tls` can.
     """
     return hasattr(type(transport), "loseWriteConnection")
 

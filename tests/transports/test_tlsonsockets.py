@@ -19,16 +19,16 @@ from echoproto.transports.tls import TLSStreamFactory
 from tests.certificates import clientContext, serverContext
 from tests.reactors.socketpairs import SocketPair
 from tests.reactors.turns import TurnTestCase, closeReactor
-from tests.transports import test_tls as behaviour
+from tests.transports import test_tlsstream, test_tlstransport, tlscase
 
 #: More than the kernel buffers by default.
 VERY_LONG = Random(862).randbytes(12_000_000)
 
 
-class OnSockets(behaviour.TLSTestCase):
+class OnSockets(tlscase.TLSTestCase):
     """The server's end is a transport of the direct reactor."""
 
-    def pairOf(self, client: behaviour.TLSClient, tls: TLSStreamFactory) -> Any:
+    def pairOf(self, client: tlscase.TLSClient, tls: TLSStreamFactory) -> Any:
         self.reactor: Any = DirectReactor()
         pair = SocketPair(client, tls, self.reactor)
         self.addCleanup(closeReactor, self.reactor, [pair.server._transport])
@@ -36,79 +36,79 @@ class OnSockets(behaviour.TLSTestCase):
         return pair
 
 
-class LongHandshakeTests(OnSockets, behaviour.LongHandshakeTests):
+class LongHandshakeTests(OnSockets, test_tlsstream.LongHandshakeTests):
     pass
 
 
-class EchoTests(OnSockets, behaviour.EchoTests):
+class EchoTests(OnSockets, test_tlsstream.EchoTests):
     pass
 
 
-class EchoTLS12Tests(OnSockets, behaviour.EchoTLS12Tests):
+class EchoTLS12Tests(OnSockets, test_tlsstream.EchoTLS12Tests):
     pass
 
 
-class ByteByByteEchoTests(OnSockets, behaviour.ByteByByteEchoTests):
+class ByteByByteEchoTests(OnSockets, test_tlsstream.ByteByByteEchoTests):
     pass
 
 
-class RandomSegmentEchoTests(OnSockets, behaviour.RandomSegmentEchoTests):
+class RandomSegmentEchoTests(OnSockets, test_tlsstream.RandomSegmentEchoTests):
     pass
 
 
-class GreetingTests(OnSockets, behaviour.GreetingTests):
+class GreetingTests(OnSockets, test_tlsstream.GreetingTests):
     pass
 
 
-class GreetingTLS12Tests(OnSockets, behaviour.GreetingTLS12Tests):
+class GreetingTLS12Tests(OnSockets, test_tlsstream.GreetingTLS12Tests):
     pass
 
 
-class EndOfInputTests(OnSockets, behaviour.EndOfInputTests):
+class EndOfInputTests(OnSockets, test_tlsstream.EndOfInputTests):
     pass
 
 
-class EndOfInputTLS12Tests(OnSockets, behaviour.EndOfInputTLS12Tests):
+class EndOfInputTLS12Tests(OnSockets, test_tlsstream.EndOfInputTLS12Tests):
     pass
 
 
-class EndOfOutputTests(OnSockets, behaviour.EndOfOutputTests):
+class EndOfOutputTests(OnSockets, test_tlstransport.EndOfOutputTests):
     pass
 
 
-class EndOfOutputTLS12Tests(OnSockets, behaviour.EndOfOutputTLS12Tests):
+class EndOfOutputTLS12Tests(OnSockets, test_tlstransport.EndOfOutputTLS12Tests):
     pass
 
 
-class ClosingTests(OnSockets, behaviour.ClosingTests):
+class ClosingTests(OnSockets, test_tlstransport.ClosingTests):
     pass
 
 
-class ClosingTLS12Tests(OnSockets, behaviour.ClosingTLS12Tests):
+class ClosingTLS12Tests(OnSockets, test_tlstransport.ClosingTLS12Tests):
     pass
 
 
-class HandshakeTests(OnSockets, behaviour.HandshakeTests):
+class HandshakeTests(OnSockets, test_tlsstream.HandshakeTests):
     pass
 
 
-class HandshakeTLS12Tests(OnSockets, behaviour.HandshakeTLS12Tests):
+class HandshakeTLS12Tests(OnSockets, test_tlsstream.HandshakeTLS12Tests):
     pass
 
 
-class CertificateTests(OnSockets, behaviour.CertificateTests):
+class CertificateTests(OnSockets, test_tlsstream.CertificateTests):
     pass
 
 
-class CertificateTLS12Tests(OnSockets, behaviour.CertificateTLS12Tests):
+class CertificateTLS12Tests(OnSockets, test_tlsstream.CertificateTLS12Tests):
     pass
 
 
-class ClientTests(OnSockets, behaviour.ClientTests):
+class ClientTests(OnSockets, test_tlsstream.ClientTests):
     pass
 
 
-class ClientTLS12Tests(OnSockets, behaviour.ClientTLS12Tests):
+class ClientTLS12Tests(OnSockets, test_tlsstream.ClientTLS12Tests):
     pass
 
 
@@ -117,7 +117,7 @@ class SocketTests(OnSockets):
 
     def test_failing(self) -> None:
         """An exception of the protocol is logged, and its peer receives no orderly end."""
-        served = self.serve(behaviour.FailingProtocol())
+        served = self.serve(tlscase.FailingProtocol())
         self.send(closeNotify=True)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertTrue(served.reason and served.reason.check(ZeroDivisionError))
@@ -209,7 +209,7 @@ class ConnectionTests(TurnTestCase):
                 super().connectionMade()
                 raise ZeroDivisionError
 
-        port = self.serve(behaviour.SingleFactory(served := FailingAtItsBeginning()))
+        port = self.serve(tlscase.SingleFactory(served := FailingAtItsBeginning()))
         self.connectTo(port, protocol := RecordingProtocol())
         self.turnUntil(lambda: protocol.events)
         protocol.link.write(b"data")
@@ -223,7 +223,7 @@ class ConnectionTests(TurnTestCase):
     def test_nothingRemains(self) -> None:
         """Connections leave neither descriptors nor objects, and no cycles of references."""
         served = RecordingProtocol()
-        port = self.serve(behaviour.SingleFactory(served))
+        port = self.serve(tlscase.SingleFactory(served))
         before = len(os.listdir("/proc/self/fd"))
         gc.disable()
         self.addCleanup(gc.enable)
