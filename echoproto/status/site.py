@@ -114,6 +114,15 @@ class _Channel(HTTPChannel):
         else:
             self.loseConnection()
 
+    def headerReceived(self, line: bytes) -> bool:
+        """A header is complete; a length with more digits than Python converts is refused."""
+        channel: Any = self  # Any: its methods are not typed
+        try:
+            return bool(HTTPChannel.headerReceived(self, line))
+        except ValueError:
+            channel._respondToBadRequestAndDisconnect()
+            return False
+
     def checkPersistence(self, request: http.Request, version: bytes) -> bool:
         """
         Otherwise one piece of pipelined requests could hold thousands and block the program for

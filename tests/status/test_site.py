@@ -119,6 +119,12 @@ class RequestTests(SiteTestCase):
         self.response(data)
         self.assertQuiet()
 
+    def test_longNumber(self) -> None:
+        """A length with more digits than Python converts is a bad request, and logs nothing."""
+        request = b"GET /healthz HTTP/1.1\r\nContent-Length: %b\r\n\r\n" % (b"9" * 5000)
+        self.assertTrue(self.response(request).startswith(b"HTTP/1.1 400 "))
+        self.assertQuiet()
+
     def test_fault(self) -> None:
         """An internal error is logged and answered with 500 in plain text; later requests work."""
         self.state.fault = RuntimeError("broken")
