@@ -1,66 +1,130 @@
-"""A Docker daemon for tests, and a base image made of this machine's Python."""
+"""Container engines for tests: Docker and podman, with images and containers of their own."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
-import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import which
-from time import monotonic
 from unittest import SkipTest
 
+from tests.deploy.baseimage import PYTHON, writeBase
+from tests.hosts.namespaces import Host
 from tests.loopback.program import PATIENCE, ROOT
-
-#: The system's Python: unlike one in a home folder, it runs in another root with the same files.
-PYTHON = "/usr/bin/python3"
+from tests.loopback.test_operation import until
 
 #: What pip prints when it reaches no index.
 NO_INDEX = "Could not find a version that satisfies the requirement"
 
-#: Folders that are not copied: caches, tests and Debian's own packages.
-LEFT_OUT = re.compile(r"/(__pycache__|test|tests|dist-packages)$")
+#: podman's settings: without systemd, and with limits that this process may set.
+PODMAN = """\
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "runc"
+"""
 
 
-def missingPart() -> str | None:
-    """What an engine lacks on this machine, or ``None``."""
-    if os.geteuid() != 0:
-        return "root"
-    missing = [
-        name for name in ("docker", "dockerd", "ldd", "unshare", PYTHON) if which(name) is None
-    ]
-    return missing[0] if missing else None
+def requirePrograms(*names: str) -> None:
+    """Skip the test without root, or without these programs."""
+    missing = [name for name in (*names, "ldd", "unshare", PYTHON) if which(name) is None]
+    if os.geteuid() != 0 or missing:
+        raise SkipTest(f"no container engine here: needs {missing[0] if missing else 'root'}")
 
 
 class Engine:
     """
-    A running daemon, without a network of its own: containers have a loopback interface only.
+    An engine.
+
+    :param command: its command, with the options that name its folders.
+    :param environment: further variables of its environment.
+    :param folder: for its files.
+    """
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], folder: Path) -> None:
+        self._command = command
+        self._environment = {**os.environ, **environment}
+        self._folder = folder
+
+    def run(self, *words: str, host: Host | None = None) -> subprocess.CompletedProcess[str]:
+        """
+        Run a command.
+
+        :param host: where it runs; on this machine by default.
+        """
+        command = [*self._command, *words]
+        return subprocess.run(
+            command if host is None else host.command(*command),
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    def output(self, *words: str, host: Host | None = None) -> str:
+        """The output of a command, which must succeed."""
+        finished = self.run(*words, host=host)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        return finished.stdout.strip()
+
+    def importArchive(self, archive: Path, name: str, *changes: str) -> None:
+        """Make an image of the files of an archive, which is removed."""
+        options = [word for change in changes for word in ("-c", change)]
+        self.output("import", *options, str(archive), name)
+        archive.unlink()
+
+    def build(self, name: str, *options: str) -> None:
+        """Build the image from the Containerfile, with the network of this machine."""
+        archive = self._folder / "base.tar"
+        writeBase(archive)
+        self.importArchive(archive, "base", "ENV PATH=/usr/bin")
+        source = ["-f", str(ROOT / "Containerfile"), str(ROOT)]
+        base = ["--network", "host", "--build-arg", "BASE=base"]
+        built = self.run("build", *options, *base, "-t", name, *source)
+        output = built.stdout + built.stderr
+        if built.returncode != 0 and NO_INDEX in output:
+            raise SkipTest("no package index can be reached while the image is built")
+        assert built.returncode == 0, output
+
+
+class Docker(Engine):
+    """
+    Docker, with a daemon.
 
     :param folder: for its socket, images and containers.
+    :ivar address: the address of the daemon.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._host = f"unix://{folder}/docker.sock"
+        self.address = f"unix://{folder}/docker.sock"
+        super().__init__(["docker", "-H", self.address], {"DOCKER_BUILDKIT": "0"}, folder)
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Run the daemon; at the end its containers are removed, and it is stopped."""
+    def running(self, host: Host | None = None) -> Iterator[None]:
+        """
+        Run the daemon; at the end its containers are removed, and it is stopped.
+
+        :param host: whose network containers reach; without one they have a loopback interface
+            only.
+        """
         folders = [f"--{name}-root={self._folder / name}" for name in ("data", "exec")]
-        network = ["--bridge=none", "--iptables=false", "--ip6tables=false"]
-        options = [*network, f"--pidfile={self._folder}/pid"]
+        # With mounts of its own, none is left behind.
+        command = ["unshare", "--mount", "dockerd", "-H", self.address, *folders]
+        command.append(f"--pidfile={self._folder}/pid")
+        if host is None:
+            command += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
+        else:
+            command = host.command(*command)
         with (self._folder / "log").open("w") as log:
-            # With mounts of its own, none is left behind.
-            daemon = subprocess.Popen(
-                ["unshare", "--mount", "dockerd", "-H", self._host, *folders, *options],
-                stdout=log,
-                stderr=log,
-            )
+            daemon = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            self.until(lambda: daemon.poll() is not None or self.run("version").returncode == 0)
+            until(lambda: daemon.poll() is not None or self.run("version").returncode == 0)
             if daemon.poll() is not None:
                 # A machine may not permit what a daemon needs, such as mounts.
                 lines = (self._folder / "log").read_text().splitlines() or ["no output"]
@@ -72,70 +136,17 @@ class Engine:
             daemon.terminate()
             daemon.wait(PATIENCE)
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run ``docker``."""
-        return subprocess.run(
-            ["docker", "-H", self._host, *words],
-            env={**os.environ, "DOCKER_BUILDKIT": "0"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-            check=False,
-        )
 
-    def output(self, *words: str) -> str:
-        """The output of ``docker``, which must succeed."""
-        finished = self.run(*words)
-        assert finished.returncode == 0, finished.stdout
-        return finished.stdout.strip()
+class Podman(Engine):
+    """
+    Podman.
 
-    def importBase(self, name: str) -> None:
-        """Make an image of this machine's Python, a shell and their libraries."""
-        archive = self._folder / "base.tar"
-        with tarfile.open(archive, "w", dereference=True) as tar:
-            for folder in ("bin", "lib", "lib64"):
-                link = tarfile.TarInfo(folder)
-                link.type, link.linkname = tarfile.SYMTYPE, f"usr/{folder}"
-                tar.addfile(link)
-            for path in sorted(_baseFiles()):
-                tar.add(path, str(path.parent.resolve() / path.name), filter=_needed)
-        self.output("import", "-c", "ENV PATH=/usr/bin", str(archive), name)
-        archive.unlink()
+    :param folder: for its images and containers.
+    """
 
-    def build(self, name: str, base: str) -> None:
-        """Build the image from the Containerfile, with the network of this machine."""
-        source = ["-f", str(ROOT / "Containerfile"), str(ROOT)]
-        built = self.run(
-            "build", "--network", "host", "--build-arg", f"BASE={base}", "-t", name, *source
-        )
-        if built.returncode != 0 and NO_INDEX in built.stdout:
-            raise SkipTest("no package index can be reached while the image is built")
-        assert built.returncode == 0, built.stdout
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition, for minutes at most."""
-        end = monotonic() + PATIENCE
-        while not condition():
-            assert monotonic() < end, "hangs"
-
-
-def _baseFiles() -> set[Path]:
-    """The files and folders of the base image."""
-    library = subprocess.check_output([PYTHON, "-c", "import os; print(os.__file__)"], text=True)
-    standard = Path(library.strip()).parent
-    files = {Path(PYTHON), Path("/bin/sh"), standard, Path("/usr/share/python-wheels")}
-    files |= {Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf")}
-    programs = [PYTHON, "/bin/sh", *map(str, (standard / "lib-dynload").glob("*.so"))]
-    linked = subprocess.run(["ldd", *programs], stdout=subprocess.PIPE, text=True, check=True)
-    libraries = {Path(found) for found in re.findall(r"(/\S+) \(0x", linked.stdout)}
-    # Wheels are linked with the parts of an older C library.
-    [libc] = [path for path in libraries if path.name.startswith("libc.so")]
-    parts = ("libdl", "libpthread", "librt", "libutil")
-    files |= libraries | {path for part in parts for path in libc.parent.glob(f"{part}.so.*")}
-    return {path for path in files if path.exists()}
-
-
-def _needed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """The member of the archive, or ``None`` to leave it out."""
-    return None if LEFT_OUT.search(member.name) else member
+    def __init__(self, folder: Path) -> None:
+        settings = folder / "containers.conf"
+        settings.write_text(PODMAN)
+        folders = [f"--{name}={folder / name}" for name in ("root", "runroot", "tmpdir")]
+        command = ["podman", *folders, f"--network-config-dir={folder / 'networks'}"]
+        super().__init__(command, {"CONTAINERS_CONF": str(settings)}, folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -13,8 +12,9 @@ import pytest
 import yaml
 
 from echoproto import __version__
-from tests.deploy.engine import Engine, missingPart
+from tests.deploy.engine import Engine
 from tests.loopback.program import ROOT
+from tests.loopback.test_operation import until
 
 pytestmark = pytest.mark.engine
 
@@ -43,83 +43,70 @@ def restrictions() -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine that has built the image."""
-    if (missing := missingPart()) is not None:
-        pytest.skip(f"no container engine here: needs {missing}")
-    folder: Path = tmp_path_factory.mktemp("engine")
-    engine = Engine(folder)
-    with engine.running():
-        engine.importBase("base")
-        engine.build("echoproto", "base")
-        yield engine
-
-
 @pytest.fixture
-def container(engine: Engine) -> Iterator[str]:
+def container(docker: Engine) -> Iterator[str]:
     """A healthy server."""
     interval = ["--health-interval=1s", "--network=none"]
-    name = engine.output("run", "-d", *interval, *restrictions(), "echoproto")
+    name = docker.output("run", "-d", *interval, *restrictions(), "echoproto")
     try:
         state = ("inspect", "-f", "{{.State.Status}} {{.State.Health.Status}}", name)
-        engine.until(lambda: engine.output(*state) != "running starting")
-        assert engine.output(*state) == "running healthy", engine.output("logs", name)
+        until(lambda: docker.output(*state) != "running starting")
+        assert docker.output(*state) == "running healthy", docker.output("logs", name)
         yield name
     finally:
-        engine.output("rm", "-f", name)
+        docker.output("rm", "-f", name)
 
 
-def test_image(engine: Engine) -> None:
+def test_image(docker: Engine) -> None:
     """The image adds little to its base, runs as a number without rights, and has no pip."""
     sizes = [
-        int(engine.output("inspect", "-f", "{{.Size}}", name)) for name in ("echoproto", "base")
+        int(docker.output("inspect", "-f", "{{.Size}}", name)) for name in ("echoproto", "base")
     ]
     assert sizes[0] - sizes[1] < MAX_BYTES
-    [image] = json.loads(engine.output("inspect", "echoproto"))
+    [image] = json.loads(docker.output("inspect", "echoproto"))
     assert image["Config"]["User"] == "65532:65532"
     assert image["Config"]["Labels"]["org.opencontainers.image.licenses"] == "MIT"
-    assert __version__ in engine.output("run", "--rm", "--network=none", "echoproto", "--version")
+    assert __version__ in docker.output("run", "--rm", "--network=none", "echoproto", "--version")
     for module in ("pip", "setuptools"):
         python = ("run", "--rm", "--network=none", "--entrypoint=python", "echoproto", "-c")
-        assert engine.run(*python, f"import {module}").returncode == 1
+        assert docker.run(*python, f"import {module}").returncode == 1
 
 
 @pytest.mark.parametrize("carrier", ["tcp", "udp"])
-def test_serves(engine: Engine, container: str, carrier: str) -> None:
+def test_serves(docker: Engine, container: str, carrier: str) -> None:
     """The server answers over TCP and UDP, with a read-only root and without capabilities."""
     ping = f"echoproto ping -c 3 -i 10ms {carrier}://127.0.0.1:12345"
-    assert "3 received" in engine.output("exec", container, *shlex.split(ping))
+    assert "3 received" in docker.output("exec", container, *shlex.split(ping))
 
 
-def test_ready(engine: Engine, container: str) -> None:
+def test_ready(docker: Engine, container: str) -> None:
     """The health check of the image reports readiness too."""
-    assert engine.output("exec", container, "echoproto", "health", "--ready") == "ready"
+    assert docker.output("exec", container, "echoproto", "health", "--ready") == "ready"
 
 
-def test_orphans(engine: Engine, container: str) -> None:
+def test_orphans(docker: Engine, container: str) -> None:
     """Orphans of health checks are reaped by the server: no zombie remains."""
-    engine.output("exec", container, "python", "-c", ORPHAN)
+    docker.output("exec", container, "python", "-c", ORPHAN)
     # A title, and the server.
-    engine.until(lambda: len(engine.output("top", container, "-o", "pid").splitlines()) == 2)
+    until(lambda: len(docker.output("top", container, "-o", "pid").splitlines()) == 2)
 
 
-def metrics(engine: Engine, container: str) -> str:
+def metrics(docker: Engine, container: str) -> str:
     """The metrics of the server."""
     fetch = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9100/metrics').read())"
-    return engine.output("exec", container, "python", "-c", fetch)
+    return docker.output("exec", container, "python", "-c", fetch)
 
 
-def test_stop(engine: Engine, container: str) -> None:
+def test_stop(docker: Engine, container: str) -> None:
     """Under load, a stop ends with status 0 within its grace time, and the log has the totals."""
     load = "echoproto load --connections 2 --duration 10m 127.0.0.1:12345"
-    engine.output("exec", "-d", container, *shlex.split(load))
-    engine.until(lambda: '"tcp 0.0.0.0:12345",service="echo"} 2.0' in metrics(engine, container))
+    docker.output("exec", "-d", container, *shlex.split(load))
+    until(lambda: '"tcp 0.0.0.0:12345",service="echo"} 2.0' in metrics(docker, container))
     grace = int(service()["stop_grace_period"].removesuffix("s"))
     start = monotonic()
-    engine.output("stop", f"--time={grace}", container)
+    docker.output("stop", f"--time={grace}", container)
     took = monotonic() - start
-    assert engine.output("inspect", "-f", "{{.State.ExitCode}}", container) == "0"
+    assert docker.output("inspect", "-f", "{{.State.ExitCode}}", container) == "0"
     # It was not killed: that ends with status 137. The drain waited for connections in use.
     assert took >= 4.5
-    assert "2 aborted" in engine.output("logs", container)
+    assert "2 aborted" in docker.output("logs", container)

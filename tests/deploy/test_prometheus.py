@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from tempfile import NamedTemporaryFile
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from unittest import SkipTest
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -28,6 +31,9 @@ FILES = ROOT / "deploy" / "prometheus"
 
 #: Labels that Prometheus adds to every series.
 TARGET_LABELS = {"job", "instance"}
+
+#: Packages of npm in this environment.
+MODULES = Path(sys.prefix) / "node_modules"
 
 _SELECTOR = re.compile(r"\b((?:echoproto_\w+)|up)\b(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
@@ -163,6 +169,37 @@ class PromtoolTests(SynchronousTestCase):
                 command, input=page, capture_output=True, text=True, check=False
             )
             self.assertEqual((checked.stdout + checked.stderr, checked.returncode), ("", 0))
+
+
+class GrafanaTests(SynchronousTestCase):
+    def check(self, dashboard: str) -> subprocess.CompletedProcess[str]:
+        """Check a dashboard with Grafana's type of it (``npm --prefix .venv``, see .ci/run)."""
+        types = MODULES / "@grafana" / "schema" / "dist" / "types" / "raw" / "dashboard" / "x"
+        tsc = MODULES / ".bin" / "tsc"
+        if not (types.exists() and tsc.exists()):
+            raise SkipTest("no @grafana/schema and typescript here")
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        source = Path(folder.name, "dashboard.ts")
+        source.write_text(
+            f'import type {{Dashboard}} from "{types}/types.gen.js";\n'
+            f"export const dashboard: Dashboard = {dashboard};\n"
+        )
+        options = ("--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext")
+        command = [str(tsc), *options, "--target", "es2022", source.name]
+        return subprocess.run(command, cwd=folder.name, capture_output=True, text=True, check=False)
+
+    def test_schema(self) -> None:
+        """The dashboards have the fields and types of Grafana's schema, and no others."""
+        for path in sorted(FILES.glob("*.json")):
+            checked = self.check(path.read_text())
+            self.assertEqual((checked.returncode, checked.stdout), (0, ""), path.name)
+
+    def test_fault(self) -> None:
+        """An unknown field and a wrong type are found."""
+        text = (FILES / "dashboard.json").read_text()
+        for fault in (text.replace('"gridPos"', '"place"', 1), text.replace("39", '"39"', 1)):
+            self.assertIn("error TS2", self.check(fault).stdout)
 
 
 class MonitorTests(SynchronousTestCase):
