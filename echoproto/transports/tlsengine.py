@@ -12,7 +12,7 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 
-from echoproto.transports.tlsrecords import endOfRecords
+from echoproto.transports.tlsrecords import endOfRecords, isRecord
 
 #: Maximum bytes of one decryption: the longest record (RFC 8446 section 5.1).
 READ_SIZE = 2**14
@@ -109,17 +109,18 @@ class TLSEngine:
         :return: their data.
         """
         records: list[bytes] = []
-        incoming, read = self._incoming, self._tls.read
         try:
-            self._take(received)
-            while incoming.pending:
-                record = read(READ_SIZE)
-                if not record:
-                    self.endReceived = True
-                    break
-                records.append(record)
+            if isRecord(received) and not self.undecrypted:
+                # The usual case, in fewer steps.
+                self._incoming.write(received)
+                if record := self._tls.read(READ_SIZE):
+                    return record
+                self.endReceived = True
+            else:
+                self._take(received)
+                self._readInto(records)
         except ssl.SSLWantReadError:
-            self.undecrypted = incoming.read() + self.undecrypted
+            self.undecrypted = self._incoming.read() + self.undecrypted
         except ssl.SSLZeroReturnError:
             self.endReceived = True
         except (ssl.SSLError, MemoryError) as error:
@@ -157,6 +158,16 @@ class TLSEngine:
         else:
             self.undecrypted = received[end:]
             self._incoming.write(memoryview(received)[:end])
+
+    def _readInto(self, records: list[bytes]) -> None:
+        """Decrypt what OpenSSL has got, to the end."""
+        incoming, read = self._incoming, self._tls.read
+        while incoming.pending:
+            record = read(READ_SIZE)
+            if not record:
+                self.endReceived = True
+                break
+            records.append(record)
 
     def _fail(self, error: Exception) -> None:
         self.error = error

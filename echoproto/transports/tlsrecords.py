@@ -8,8 +8,17 @@ HEADER_SIZE = 5
 #: The types of records: change of cipher, alert, handshake, application data.
 TYPES = frozenset(range(20, 24))
 
+#: The last of them.
+APPLICATION_DATA = 23
+
 #: Maximum length of the rest: TLS 1.2 allows 2,048 bytes more than plaintext, 1.3 allows 256.
 LENGTH_LIMIT = 2**14 + 2**11
+
+
+def isRecord(data: bytes) -> bool:
+    """Whether ``data`` is one complete record of application data, and nothing else."""
+    length = len(data) - HEADER_SIZE
+    return length > 0 and data[0] == APPLICATION_DATA and data[3] << 8 | data[4] == length
 
 
 def endOfRecords(data: bytes, limit: int) -> int:

@@ -104,6 +104,12 @@ class TLSEngineTests(SynchronousTestCase):
             self.assertEqual(self.server.undecrypted, b"")
             self.assertIsNone(self.server.error)
 
+    def test_endAlone(self) -> None:
+        """A close_notify may be received alone."""
+        self.shakeHands()
+        self.assertEqual(self.server.decrypt(self.client.closeNotify()), b"")
+        self.assertTrue(self.server.endReceived)
+
     def test_corrupt(self) -> None:
         """What precedes a corrupt record is returned together with the error."""
         self.shakeHands()

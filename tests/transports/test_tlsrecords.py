@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.transports.tlsrecords import LENGTH_LIMIT, endOfRecords
+from echoproto.transports.tlsrecords import LENGTH_LIMIT, endOfRecords, isRecord
 
 
 def record(length: int, kind: int = 23) -> bytes:
@@ -35,3 +35,26 @@ class EndOfRecordsTests(SynchronousTestCase):
             self.assertEqual(endOfRecords(other, 64), len(other))
             self.assertEqual(endOfRecords(record(1) + other, 64), len(record(1)))
         self.assertEqual(endOfRecords(record(LENGTH_LIMIT)[:-1], 64), 0)
+
+
+class IsRecordTests(SynchronousTestCase):
+    def test_one(self) -> None:
+        """One complete record of application data is one, whatever its length."""
+        for length in (1, 255, 256, LENGTH_LIMIT):
+            self.assertTrue(isRecord(record(length)))
+
+    def test_other(self) -> None:
+        """Incomplete, several and other records, and records without data, are not."""
+        one = record(300)
+        others = (
+            b"",
+            one[:1],
+            one[:5],
+            one[:-1],
+            one + one[:1],
+            one + one,
+            record(9, 22),
+            record(0),
+        )
+        for other in others:
+            self.assertFalse(isRecord(other))
