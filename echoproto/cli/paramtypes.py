@@ -208,15 +208,6 @@ SIZE = ParsedParamType("bytes", parseSize)
 SIZES = ParsedParamType("bytes", _parseSizes)
 TARGET = ParsedParamType("target", parseTarget)
 
-
-def _parseTargetFile(name: str) -> Any:
-    # Imported here: a server has no targets.
-    from echoproto.cli.targetlist import readTargets
-
-    return readTargets(name)
-
-
-TARGET_FILE = ParsedParamType("file", _parseTargetFile)
 TOS = ParsedParamType("value", _parseTOS)
 TTL = ParsedParamType("n", _integerParser(1, 255))
 TIMEOUT = ParsedParamType(

@@ -29,9 +29,9 @@ from echoproto.cli.paramtypes import (
     PROBE_SIZE,
     REPORT_INTERVAL,
     TARGET,
-    TARGET_FILE,
     WINDOW,
 )
+from echoproto.cli.targetlist import TARGET_FILE
 from echoproto.client.targets.target import Target
 
 _option = partial(option, "Probe options")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import click
 
+from echoproto.cli.paramtypes import ParsedParamType
 from echoproto.client.targets.target import Target, parseTarget
 from echoproto.untrusted import openRegularFile
 
@@ -43,3 +44,6 @@ def readTargets(path: str) -> tuple[Target, ...]:
     if not 0 < len(targets) <= MAX_LISTED:
         raise ValueError(f"{path} has {len(targets)} targets (1 to {MAX_LISTED}, one a line)")
     return tuple(targets)
+
+
+TARGET_FILE = ParsedParamType("file", readTargets)

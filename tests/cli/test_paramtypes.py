@@ -44,11 +44,6 @@ class ParsedParamTypeTests(SynchronousTestCase):
         """A label has a name and a value, which may have an equals sign."""
         self.assertEqual(paramtypes.LABEL.convert("site=a=b", None, None), ("site", "a=b"))
 
-    def test_targetFile(self) -> None:
-        """A file of targets is read; one that is not there is an error."""
-        with self.assertRaisesRegex(click.BadParameter, "No such file"):
-            paramtypes.TARGET_FILE.convert("/nonexistent", None, None)
-
     def test_invalid(self) -> None:
         """An invalid value is an error with examples or limits."""
         for kind, text, message in (

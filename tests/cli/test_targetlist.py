@@ -5,10 +5,11 @@ import os
 import sys
 from pathlib import Path
 
+import click
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli import targetlist
-from echoproto.cli.targetlist import readTargets
+from echoproto.cli.targetlist import TARGET_FILE, readTargets
 
 
 class ReadTargetsTests(SynchronousTestCase):
@@ -40,8 +41,8 @@ class ReadTargetsTests(SynchronousTestCase):
         ):
             with self.assertRaisesRegex(ValueError, message):
                 self.read(content)
-        with self.assertRaisesRegex(ValueError, "No such file"):
-            readTargets(self.mktemp())
+        with self.assertRaisesRegex(click.BadParameter, "No such file"):
+            TARGET_FILE.convert(self.mktemp(), None, None)
 
     def test_bounds(self) -> None:
         """A list is a regular file of bounded size; messages do not repeat a long line whole."""
