@@ -85,14 +85,11 @@ class _ReplyNumbers:
         self.received = self.answered = 0
         self._last = number
 
-    def unwrapped(self, number: int) -> int:
-        """A number near those before it."""
-        half = NUMBERS // 2
-        return self._last + (number - self._last + half) % NUMBERS - half
-
     def add(self, sequence: int, number: int) -> None:
         """A probe was answered by a reply with this number."""
-        number = self._last = self.unwrapped(number)
+        half = NUMBERS // 2
+        # The one near those before it.
+        number = self._last = self._last + (number - self._last + half) % NUMBERS - half
         self.numbers = [min(self.numbers[0], number), max(self.numbers[1], number)]
         self.sequences = [min(self.sequences[0], sequence), max(self.sequences[1], sequence)]
         self.received += 1

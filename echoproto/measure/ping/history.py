@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from copy import copy
 
 from echoproto.measure.intervals import Interval, IntervalSeries, intervalsOf, secondsOf
 from echoproto.units import SECOND
@@ -44,8 +45,7 @@ class Bursts:
 
     def extended(self, took: Sequence[int]) -> Bursts:
         """The bursts so far and those of the last probes."""
-        bursts = Bursts()
-        bursts.count, bursts.longest, bursts.length = self.count, self.longest, self.length
+        bursts = copy(self)
         bursts.add(took)
         return bursts
 

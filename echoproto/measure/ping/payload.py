@@ -64,8 +64,12 @@ class Difference:
 
     def __str__(self) -> str:
         length = "" if self.length is None else f"{self.length} bytes long, "
-        sent, received = self.sent.hex(" ") or "nothing", self.received.hex(" ") or "nothing"
-        return f"{length}at byte {self.offset} sent {sent}, received {received}"
+        return f"{length}at byte {self.offset} {excerpts(self.sent, self.received)}"
+
+
+def excerpts(sent: bytes, received: bytes) -> str:
+    """Sent and received bytes in words."""
+    return f"sent {sent.hex(' ') or 'nothing'}, received {received.hex(' ') or 'nothing'}"
 
 
 def difference(sent: bytes, received: bytes) -> Difference:
@@ -140,8 +144,10 @@ class ProbePayload:
         """
         count = first + len(sentAt)
         if self.size < _SEQUENCE.size:
-            latest = self._latest(reply, count)
-            return latest if latest is not None and latest >= first else None
+            if len(reply) != self.size:
+                return None
+            latest = self._latest(int.from_bytes(reply, "big"), count, 1 << 8 * self.size)
+            return latest if latest >= first else None
         if self._isForeign(reply):
             return None
 
@@ -189,22 +195,12 @@ class ProbePayload:
         count = first + len(sentAt)
         if self.size >= _HEADER.size:
             _, _, sequence, at = _HEADER.unpack_from(reply)
-            return [self._unwrapped(sequence, count), first + bisect_left(sentAt, at)]
+            return [self._latest(sequence, count), first + bisect_left(sentAt, at)]
         if self.size >= _SESSION.size:
-            return [self._unwrapped(_SESSION.unpack_from(reply)[1], count)]
-        return [self._unwrapped(_SEQUENCE.unpack_from(reply)[0], count)]
+            return [self._latest(_SESSION.unpack_from(reply)[1], count)]
+        return [self._latest(_SEQUENCE.unpack_from(reply)[0], count)]
 
     @staticmethod
-    def _unwrapped(sequence: int, count: int) -> int:
-        """The last of ``count`` probes that has this four-byte sequence number."""
-        if sequence >= count:
-            return sequence
-        return sequence + (count - 1 - sequence) // _SEQUENCE_NUMBERS * _SEQUENCE_NUMBERS
-
-    def _latest(self, reply: bytes, count: int) -> int | None:
-        """The last of ``count`` probes whose sequence number has these low bytes."""
-        if len(reply) != self.size:
-            return None
-        modulus = 1 << 8 * self.size
-        back = (count - 1 - int.from_bytes(reply, "big")) % modulus
-        return count - 1 - back if back < count else None
+    def _latest(low: int, count: int, modulus: int = _SEQUENCE_NUMBERS) -> int:
+        """The last of ``count`` probes whose number modulo ``modulus`` is this; or negative."""
+        return count - 1 - (count - 1 - low) % modulus

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from echoproto.client.matching import firstDifference
-from echoproto.measure.ping.payload import EXCERPT_SIZE
+from echoproto.measure.ping.payload import EXCERPT_SIZE, excerpts
 from echoproto.measure.verify.alignment import LOOKAHEAD, LOOKBEHIND, MINIMUM_MATCH, align
 from echoproto.measure.verify.pattern import MAGIC, PatternStream
 
@@ -66,8 +66,7 @@ class Fault:
         place = f"{self.length} {unit} {self.kind.value} at offset {self.offset}"
         if self.kind is FaultKind.CUT:
             return place
-        sent, received = self.sent.hex(" ") or "nothing", self.received.hex(" ") or "nothing"
-        return f"{place}: sent {sent}, received {received}"
+        return f"{place}: {excerpts(self.sent, self.received)}"
 
 
 class DatagramFault(Fault):
@@ -79,8 +78,7 @@ class DatagramFault(Fault):
             return f"foreign datagram: received {self.received.hex(' ') or 'nothing'}"
         if self.kind is not FaultKind.DAMAGED:
             return place
-        sent, received = self.sent.hex(" ") or "nothing", self.received.hex(" ") or "nothing"
-        return f"{place}: sent {sent}, received {received}"
+        return f"{place}: {excerpts(self.sent, self.received)}"
 
 
 class IntegrityChecker:

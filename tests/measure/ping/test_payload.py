@@ -97,8 +97,8 @@ class FindTests(SynchronousTestCase):
     def test_round(self) -> None:
         """A sequence number that has wrapped identifies the last probe that has it."""
         count = (1 << 32) + 10
-        self.assertEqual(ProbePayload._unwrapped(3, count), (1 << 32) + 3)
-        self.assertEqual(ProbePayload._unwrapped(11, count), 11)
+        self.assertEqual(ProbePayload._latest(3, count), (1 << 32) + 3)
+        self.assertEqual(ProbePayload._latest(11, count), 11)
 
 
 class DifferenceTests(SynchronousTestCase):
