@@ -4,11 +4,10 @@ The run of ``echoproto report``.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import chain
@@ -94,7 +93,7 @@ def report(options: ReportOptions) -> int:
         return _checked(content, options)
     # Opened only now that all files are read: it may be one of them.
     with opened(options.out) as stream:
-        status = _show(stream, ResultWriter(options.output, ReportView(stream)), content)
+        status = _write(stream, _lines(options.output, content, stream))
     return status or _checked(content, options)
 
 
@@ -138,11 +137,12 @@ def _target(result: StoredResult) -> str:
     return result.target
 
 
-def _show(
-    stream: IO[str], writer: ResultWriter[Values, ReportContent], content: ReportContent
-) -> int:
-    rows = chain.from_iterable(map(writer.event, content.rows()))
-    return _write(stream, chain(rows, writer.result(content)))
+def _lines(form: str, content: ReportContent, stream: IO[str]) -> Iterator[str]:
+    """The lines of a format, as they are shown on a stream."""
+    writer = ResultWriter(form, ReportView(stream))
+    for row in content.rows():
+        yield from writer.event(row)
+    yield from writer.result(content)
 
 
 def _write(stream: IO[str], lines: Iterable[str]) -> int:
@@ -195,9 +195,7 @@ class ReportView(ResultView[Values, ReportContent]):
 
 
 def _csv(content: ReportContent) -> bytes:
-    writer = ResultWriter("csv", ReportView(io.StringIO()))
-    lines = chain.from_iterable(map(writer.event, content.rows()))
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{line}\n" for line in _lines("csv", content, sys.stdout)).encode()
 
 
 def _html(content: ReportContent) -> bytes:
