@@ -20,12 +20,6 @@ from echoproto.measure.load.plan import LoadPlan, LoadResult
 #: Sent to each worker when all are ready: start sending.
 GO = "go"
 
-#: Raised by base64 and pickle for a malformed line.
-_MALFORMED = (
-    *(ValueError, TypeError, EOFError, LookupError, AttributeError),
-    *(ImportError, pickle.UnpicklingError),
-)
-
 
 @dataclass(frozen=True)
 class LoadAssignment:
@@ -89,6 +83,6 @@ class LoadReport:
             report = pickle.loads(base64.b64decode(line))
             if not isinstance(report, cls):
                 raise TypeError(type(report))
-        except _MALFORMED as error:
+        except Exception as error:
             raise ValueError(f"not a report: {error!r}") from error
         return report
