@@ -69,13 +69,12 @@ def prepareGrade(
     """
     parsed = parseTarget(target) if isinstance(target, str) else target
     checks = chosen(carriers or (UDP if parsed.carrier == UDP else TCP,), only, includeRisky)
-    needed = dict.fromkeys(check.carrier for check in checks)
     # All checks ask the same addresses, so that no name can lead risky ones elsewhere.
     fixed = replace(connect or ConnectOptions(), lookAgain=False)
     refusesRisk = includeRisky and not allowRemoteRisk
 
     async def prepare() -> ConformanceRunner:
-        targets = {carrier: _over(parsed, carrier) for carrier in needed}
+        targets = {check.carrier: _over(parsed, check.carrier) for check in checks}
         testers = {
             carrier: await _tester(reactor, over, timeout, monotonicNs, fixed, refusesRisk)
             for carrier, over in targets.items()

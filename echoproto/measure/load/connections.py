@@ -161,13 +161,11 @@ class SequentialConnection:
             return None if error.errno == EAGAIN else CONNECTION_LOST
         if reply != self._message or self._rest:
             return self._passOn(reply)
-        # One reading of the clock, for the reply and for the next message. A local name, as Python
-        # calls a method faster than a callable attribute.
+        # One reading of the clock for both; a local name, as a callable attribute is slower.
         monotonicNs = self._monotonicNs
         now = monotonicNs()
-        counters = self._counters
-        counts = counters.counts
-        if self._sentAt >= counters.begin:
+        counts = self._counters.counts
+        if self._sentAt >= self._counters.begin:
             counts.bytesReceived += len(reply)
             counts.service.add(now - self._sentAt)
         message = self._message = next(self._loop.messages, None)

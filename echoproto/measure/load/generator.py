@@ -47,6 +47,13 @@ class LoadGenerator:
         Cancelled, it fires with the figures so far.
     """
 
+    _sending = _over = False
+    _begin = _intervalBegin = _ended = _lastReplyAt = 0
+    # Replies counted when the time of the last was noted.
+    _received = 0
+    _droppedBefore = _heldUp = _beganLate = 0
+    _cpuBefore = _cpuAfter = CPUTime()
+
     def __init__(
         self,
         target: Any,  # an ITarget; tests have simpler ones
@@ -74,12 +81,6 @@ class LoadGenerator:
             self._pool, self._counters, sent, plan, self._finished, self._connectionLost, spin
         )
         self._start = LoadStart(self._pool, plan, self._beginSending)
-        self._sending = self._over = False
-        self._begin = self._intervalBegin = self._ended = self._lastReplyAt = 0
-        # Replies counted when the time of the last was noted.
-        self._received = 0
-        self._droppedBefore = self._heldUp = self._beganLate = 0
-        self._cpuBefore = self._cpuAfter = CPUTime()
 
     def _connection(self) -> LoadConnection:
         if self._plan.reconnect:
