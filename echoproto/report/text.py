@@ -1,17 +1,15 @@
 """
-Results as lines of text, in the form of ping(8).
+Results of ping and verify as lines of text, in the form of ping(8).
 """
 
 from __future__ import annotations
 
-from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.measure.load.plan import LoadResult
 from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.verifier import VerifyResult
-from echoproto.units import SECOND, milliseconds, size
+from echoproto.units import milliseconds, size
 
 #: Maximum number of reasons of losses in a summary.
 MAX_REASONS = 3
@@ -49,9 +47,9 @@ def pingSummary(result: PingResult) -> str:
     if record.times.count:
         lines += _times(record)
     if result.connecting.count:
-        lines.append(_spread("connect", result.connecting))
+        lines.append(spreadLine("connect", result.connecting))
     if result.securing.count:
-        lines.append(_spread("TLS handshake", result.securing))
+        lines.append(spreadLine("TLS handshake", result.securing))
     if isinstance(record, EchoPlusStatistics):
         lines += _directions(record)
     if record.lost and record.reasons:
@@ -72,8 +70,8 @@ def _directions(record: EchoPlusStatistics) -> list[str]:
     if impossible := record.impossible:
         lines.append(f"{impossible} server times are longer than the round trip, and left out")
     if record.serverTimes.count:
-        lines.append(_spread("server time", record.serverTimes))
-        lines.append(_spread("rtt without it", record.networkTimes))
+        lines.append(spreadLine("server time", record.serverTimes))
+        lines.append(spreadLine("rtt without it", record.networkTimes))
     return lines
 
 
@@ -114,65 +112,7 @@ def _faultless(result: VerifyResult) -> str:
     return "all bytes were echoed correctly"
 
 
-def loadLine(sent: int, received: int, wrong: int) -> str:
-    """The progress of a load, in one line."""
-    return f"{sent} sent, {received} received, {wrong} wrong"
-
-
-def loadSummary(result: LoadResult) -> str:
-    """The figures of a load, in several lines."""
-    isConstant = result.plan.rate is not None and not result.plan.rates
-    target = f" (target {result.plan.rate:.1f})" if isConstant else ""
-    more = f", +{result.duplicates} duplicates" if result.duplicates else ""
-    dropped = f"{result.dropped} dropped by the client, " if result.dropped else ""
-    lines = [
-        f"--- {result.target} load{_lostConnections(result, ': ')} ---",
-        (
-            f"{result.sent} sent, {result.received} received{more}, {result.lost} lost, {dropped}"
-            f"{result.wrong} wrong, time {result.duration / 1e9:.3f} s"
-        ),
-        (
-            f"{result.rate:.1f} exchanges/s{target}, {_rate(result.bytesSent, result)} out, "
-            f"{_rate(result.bytesReceived, result)} in"
-        ),
-    ]
-    least, most = result.plan.sizes
-    sizes = f"{least}" if least == most else f"{least} to {most}"
-    failed = _lostConnections(result, ", ")
-    lines.append(f"{result.connected} connections{failed}; messages of {sizes} bytes")
-    if result.connecting.count:
-        lines.append(_spread("connect", result.connecting))
-    lines += _percentiles(("response", result.response), ("service", result.service))
-    lines += [f"{count} times: {reason}" for reason, count in result.errors.most_common()]
-    lines += [f"replies are missing: {hint}" for hint in result.hints]
-    lines += [f"limited by the client: {limit}" for limit in result.limits]
-    return "\n".join(lines)
-
-
-def intervalLine(interval: Interval, width: int) -> str:
-    """
-    The rate and the times of a part of a load, in one line.
-
-    :param width: its length, in nanoseconds.
-    """
-    rate = f"{interval.received * SECOND / width:.1f} exchanges/s"
-    if interval.median is None or interval.p99 is None:
-        return rate
-    return f"{rate}, p50 {milliseconds(interval.median)} ms, p99 {milliseconds(interval.p99)} ms"
-
-
-def _lostConnections(result: LoadResult, before: str) -> str:
-    """The numbers of failed and lost connections, if there are any."""
-    counts = ((result.connectFailures, "failed"), (result.disconnects, "lost"))
-    words = ", ".join(f"{count} {word}" for count, word in counts if count)
-    return f"{before}{words}" if words else ""
-
-
-def _rate(count: int, result: LoadResult) -> str:
-    return f"{size(count * 1e9 / result.duration if result.duration else 0.0)}/s"
-
-
-def _percentiles(*rows: tuple[str, LatencyHistogram]) -> list[str]:
+def percentileLines(*rows: tuple[str, LatencyHistogram]) -> list[str]:
     """A table of percentiles, with a row for each histogram that is not empty."""
     shown = [(name, times) for name, times in rows if times.count]
     if not shown:
@@ -221,7 +161,7 @@ def _bursts(record: PingStatistics) -> str:
 
 def _times(record: PingStatistics) -> list[str]:
     times, variation = record.times, record.variation
-    lines = [_spread("rtt", times), *_percentiles(("", times))]
+    lines = [spreadLine("rtt", times), *percentileLines(("", times))]
     if variation.count:
         values = (variation.mean, variation.percentile(99), variation.maximum)
         lines.append(
@@ -231,6 +171,7 @@ def _times(record: PingStatistics) -> list[str]:
     return lines
 
 
-def _spread(name: str, times: LatencyHistogram) -> str:
+def spreadLine(name: str, times: LatencyHistogram) -> str:
+    """The extremes, the mean and the deviation of times, in one line."""
     values = (times.minimum, times.mean, times.maximum, times.deviation)
     return f"{name} min/avg/max/mdev = {'/'.join(map(milliseconds, values))} ms"

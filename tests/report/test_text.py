@@ -4,12 +4,9 @@ import struct
 from collections import Counter
 from dataclasses import replace
 
-from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.ping.echoplus import EchoPlusPayload, EchoPlusStatistics
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.plan import PingPlan, PingResult
@@ -18,16 +15,14 @@ from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.protocols.echoplus import NUMBERS
 from echoproto.report.text import (
-    intervalLine,
-    loadLine,
-    loadSummary,
     outcomeLine,
+    percentileLines,
     pingLine,
     pingSummary,
     verifyLine,
     verifySummary,
 )
-from tests.report.sampleresults import histogramOf, loadResult
+from tests.report.sampleresults import histogramOf
 
 MS = 1_000_000
 
@@ -158,6 +153,15 @@ lost: no reply in 2 s""",
         )
 
 
+class PercentileLinesTests(SynchronousTestCase):
+    def test_rows(self) -> None:
+        """Each histogram has a row, unless it is empty; without rows there is no table."""
+        self.assertEqual(percentileLines(("response", LatencyHistogram())), [])
+        heads, row = percentileLines(("response", LatencyHistogram()), ("service", histogramOf(1)))
+        self.assertTrue(heads.endswith("max  (ms, n=1)"), heads)
+        self.assertTrue(row.startswith("service  1.000  1.000"), row)
+
+
 class IntegrityTests(SynchronousTestCase):
     def result(self, *, received: int, ending: str = "", **counts: int) -> VerifyResult:
         found = Counter({FaultKind[name]: count for name, count in counts.items()})
@@ -196,74 +200,3 @@ all bytes were echoed correctly""",
             (3 << 40, "3072.0 GiB, 1536.0 GiB/s, 3 faults"),
         ):
             self.assertEqual(verifyLine(self.result(received=received, FLIPPED=3)), line)
-
-
-class LoadTests(SynchronousTestCase):
-    def test_closed(self) -> None:
-        """A closed loop has only service times."""
-        self.assertEqual(
-            loadSummary(loadResult(service=histogramOf(1, 1, 1))),
-            """--- tcp://lab1:7 load ---
-10 sent, 9 received, 1 lost, 0 wrong, time 2.000 s
-4.5 exchanges/s, 10.0 KiB/s out, 9.0 KiB/s in
-0 connections; messages of 64 bytes
-connect min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
-           min    p50    p90    p95    p99  p99.9    max  (ms, n=3)
-service  1.000  1.000  1.000  1.000  1.000  1.000  1.000""",
-        )
-
-    def test_progress(self) -> None:
-        """The progress is a line; duplicates are in the summary."""
-        self.assertEqual(loadLine(3, 2, 1), "3 sent, 2 received, 1 wrong")
-        self.assertIn("9 received, +2 duplicates, 1 lost", loadSummary(loadResult(duplicates=2)))
-
-    def test_open(self) -> None:
-        """An open loop has both times and its rate; errors and limits are shown."""
-        summary = loadSummary(
-            loadResult(
-                plan=LoadPlan(rate=5.0, times=iter(())),
-                response=histogramOf(9),
-                late=histogramOf(8),
-                errors=Counter({"refused": 3, "lost": 4}),
-            )
-        ).splitlines()
-        self.assertEqual(summary[2], "4.5 exchanges/s (target 5.0), 10.0 KiB/s out, 9.0 KiB/s in")
-        self.assertTrue(summary[6].startswith("response  9.000"))
-        self.assertEqual(
-            summary[8:],
-            [
-                "4 times: lost",
-                "3 times: refused",
-                "limited by the client: 1 % of the messages were sent 8.0 ms late or more",
-            ],
-        )
-
-    def test_nothing(self) -> None:
-        """Without replies there are no times."""
-        empty = LatencyHistogram()
-        summary = loadSummary(loadResult(duration=0, received=0, service=empty, connecting=empty))
-        self.assertEqual(
-            summary.splitlines()[2:],
-            ["0.0 exchanges/s, 0 B/s out, 0 B/s in", "0 connections; messages of 64 bytes"],
-        )
-
-    def test_interval(self) -> None:
-        """A part of a load has its rate and, if there were replies, its times."""
-        self.assertEqual(intervalLine(Interval(0, 5, 0), MS), "0.0 exchanges/s")
-        self.assertEqual(
-            intervalLine(Interval(0, 5, 4, UNSET, MS, 2 * MS, 3 * MS, 4 * MS), 2000 * MS),
-            "2.0 exchanges/s, p50 2.000 ms, p99 3.000 ms",
-        )
-
-    def test_hint(self) -> None:
-        """The probable reason of missing replies is a line."""
-        summary = loadSummary(loadResult(target="udp://lab1", sent=9000))
-        self.assertIn("\nreplies are missing: an echoproto server answers 1000", summary)
-
-    def test_connections(self) -> None:
-        """Failed and lost connections are in the headline too."""
-        plan = LoadPlan(sizes=(1, 9))
-        result = loadResult(plan=plan, connected=4, connectFailures=3, disconnects=1)
-        lines = loadSummary(result).splitlines()
-        self.assertEqual(lines[0], "--- tcp://lab1:7 load: 3 failed, 1 lost ---")
-        self.assertEqual(lines[3], "4 connections, 3 failed, 1 lost; messages of 1 to 9 bytes")

@@ -29,9 +29,14 @@ from echoproto.processes.resources import descriptorLimit, raiseDescriptorLimit
 from echoproto.report.documents.load import loadDocument, loadFigures
 from echoproto.report.documents.times import timeFigures
 from echoproto.report.documents.values import plainValues
-from echoproto.report.histogram import histogramLines
-from echoproto.report.ramp import heldRate, rampLines
-from echoproto.report.text import intervalLine, loadLine, loadSummary
+from echoproto.report.loadtext import (
+    heldRate,
+    histogramLines,
+    intervalLine,
+    loadLine,
+    loadSummary,
+    rampLines,
+)
 from echoproto.units import SECOND, seconds
 
 _Load = LoadGenerator | LoadWorkerPool
