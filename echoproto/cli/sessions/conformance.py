@@ -18,10 +18,9 @@ from echoproto.cli.output import Values
 from echoproto.cli.sessions.session import ReportedSession
 from echoproto.cli.tables import tableText
 from echoproto.conformance.api import prepareGrade
-from echoproto.conformance.results import ConformanceResult
+from echoproto.conformance.results import CheckResult, CheckVerdict, ConformanceResult
 from echoproto.conformance.runner import ConformanceRunner
 from echoproto.conformance.suite import CHECKS, chosen
-from echoproto.report.checks import checkRows, conformanceLine
 from echoproto.report.documents.conformance import conformanceDocument
 from echoproto.report.junit import junitText
 from echoproto.report.table import Column
@@ -101,6 +100,33 @@ class ConformanceSession(ReportedSession[ConformanceRunner, object, ConformanceR
     def document(self, result: ConformanceResult) -> Values:
         """See :class:`.ResultView`."""
         return conformanceDocument(result, self.origin)
+
+
+def checkRows(result: ConformanceResult, quiet: bool = False) -> list[tuple[str, ...]]:
+    """
+    A row for each check: carrier, name, verdict, reason.
+
+    :param quiet: whether only failed checks have a row.
+    """
+    return [
+        (found.check.carrier, found.check.name, found.verdict.value, _reason(found))
+        for found in result.results
+        if found.verdict is CheckVerdict.FAILED or not quiet
+    ]
+
+
+def _reason(found: CheckResult) -> str:
+    failed = found.verdict is CheckVerdict.FAILED
+    return f"{found.reason} ({found.check.source})" if failed else found.reason
+
+
+def conformanceLine(result: ConformanceResult) -> str:
+    """The number of checks with each verdict, in one line."""
+    counts = {verdict: result.count(verdict) for verdict in CheckVerdict}
+    skipped = counts.pop(CheckVerdict.SKIPPED)
+    more = f", {skipped} skipped" if skipped else ""
+    passed = f"{counts[CheckVerdict.PASSED]} of {sum(counts.values())}"
+    return f"conformance: {passed} checks passed{more}"
 
 
 def showChecks(carriers: Sequence[str]) -> int:
