@@ -26,12 +26,11 @@ SD_LISTEN_FDS_START = 3
 #: The name of a socket that was passed without a name, by sd_listen_fds_with_names(3).
 UNNAMED = "unknown"
 
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+
 _SERVED = {
-    (socket.AF_INET, socket.SOCK_STREAM),
-    (socket.AF_INET, socket.SOCK_DGRAM),
-    (socket.AF_INET6, socket.SOCK_STREAM),
-    (socket.AF_INET6, socket.SOCK_DGRAM),
-    (socket.AF_UNIX, socket.SOCK_STREAM),
+    *((family, socket.SOCK_STREAM) for family in (*_INTERNET, socket.AF_UNIX)),
+    *((family, socket.SOCK_DGRAM) for family in _INTERNET),
 }
 
 
@@ -129,6 +128,7 @@ def _passedSocket(descriptor: int, name: str) -> PassedSocket:
     except OSError as error:
         raise ValueError(f"{which} is not a socket: {error.strerror}") from error
     listening = passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    isBound = passed.family not in _INTERNET or passed.getsockname()[1] != 0
     # Only inspected: the descriptor must stay open.
     passed.detach()
     family, kind = socket.AddressFamily(passed.family), socket.SocketKind(passed.type)
@@ -138,6 +138,8 @@ def _passedSocket(descriptor: int, name: str) -> PassedSocket:
         )
     if kind == socket.SOCK_STREAM and not listening:
         raise ValueError(f"{which} does not listen: the socket unit must not have Accept=yes")
+    if kind == socket.SOCK_DGRAM and not isBound:
+        raise ValueError(f"{which} is not bound to a port")
     return PassedSocket(descriptor, name, kind, family)
 
 

@@ -155,6 +155,11 @@ class PassedSocketsTests(SynchronousTestCase):
             made = boundSocket(self, socket.AF_UNIX, kind)
             self.refusal(made.fileno(), f"AF_UNIX {kind.name}: only streams and UDP can be served")
 
+    def test_unbound(self) -> None:
+        """A UDP socket that is not bound is refused: no datagram can reach it."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+            self.refusal(made.fileno(), "is not bound to a port")
+
     def test_connection(self) -> None:
         """A connection instead of a listening socket is refused, with the remedy."""
         made = boundSocket(self, socket.AF_INET, socket.SOCK_STREAM)

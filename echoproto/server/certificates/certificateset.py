@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from twisted.logger import Logger
@@ -39,6 +40,16 @@ class CertificateSet:
         if not wrong:
             number = len(self.contexts)
             self._log.info("certificates read again; listeners with TLS: {number}", number=number)
+            self.warnOfInvalid()
+
+    def warnOfInvalid(self) -> None:
+        """Log each certificate that has expired, or is not valid yet."""
+        now = time.time()
+        certificates = {one.path: one for context in self.contexts for one in context.certificates}
+        for certificate in certificates.values():
+            reason = certificate.whyInvalid(now)
+            if reason is not None:
+                self._log.warn("{reason}", reason=reason)
 
     def loaded(self) -> list[TLSFiles]:
         """The certificates in use, with their contents, for :meth:`replace` in another process."""

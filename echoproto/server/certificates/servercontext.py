@@ -7,14 +7,12 @@ theirs. Every fault of a file is found when it is read, and reported in one line
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from tempfile import NamedTemporaryFile
 from typing import Any
 
+from echoproto.server.certificates.certificate import Certificate, describeCertificate
+from echoproto.server.certificates.pemfile import pemFile
 from echoproto.server.certificates.tlsfiles import TLSFiles
 
 
@@ -27,6 +25,7 @@ class ServerContext:
 
     :param files: the files; read now unless they have contents.
     :ivar loaded: the files with the contents in use.
+    :ivar certificates: the certificates in them.
     :raise ValueError: they cannot be used; the message is one line.
     """
 
@@ -40,7 +39,7 @@ class ServerContext:
 
         :raise ValueError: they cannot be used; the former ones stay in use.
         """
-        self._context = _loadAll(loaded)
+        self._context, self.certificates = _loadAll(loaded)
         self.loaded = loaded
 
     def current(self) -> ssl.SSLContext:
@@ -48,15 +47,16 @@ class ServerContext:
         return self._context
 
 
-def _loadAll(files: TLSFiles) -> ssl.SSLContext:
+def _loadAll(files: TLSFiles) -> tuple[ssl.SSLContext, list[Certificate]]:
     """
-    The context that connections begin with; it is replaced if the client requests another name.
+    The context that connections begin with, which is replaced if the client requests another name,
+    and all certificates.
     """
     loaded = [_load(pair) for pair in files.pairs()]
     first = loaded[0][0]
     byName: dict[str, ssl.SSLContext] = {}
-    for context, names in loaded:
-        for name in names:
+    for context, certificate in loaded:
+        for name in certificate.names:
             byName.setdefault(name, context)
 
     # Any: SSLSocket or SSLObject.
@@ -69,11 +69,11 @@ def _loadAll(files: TLSFiles) -> ssl.SSLContext:
         # A second ClientHello calls that of the chosen context.
         for context, _ in loaded:
             context.sni_callback = chooseContext
-    return first
+    return first, [certificate for _, certificate in loaded]
 
 
-def _load(files: TLSFiles) -> tuple[ssl.SSLContext, list[str]]:
-    """A context that shows a certificate, and the DNS names of that."""
+def _load(files: TLSFiles) -> tuple[ssl.SSLContext, Certificate]:
+    """A context that shows a certificate, and that certificate."""
     context = _emptyContext()
     certificates = _certificatesIn(files, files.certificate)
     if files.chain is not None:
@@ -84,15 +84,18 @@ def _load(files: TLSFiles) -> tuple[ssl.SSLContext, list[str]]:
             f"no readable private key in {files.key!r}; "
             "give a PEM file, with -----BEGIN PRIVATE KEY-----"
         )
-    with _file(b"\n".join(certificates)) as certificateFile, _file(key) as keyFile:
-        names = _namesIn(files, certificateFile)
+    with pemFile(b"\n".join(certificates)) as certificateFile, pemFile(key) as keyFile:
+        try:
+            certificate = describeCertificate(files.certificate, certificateFile)
+        except ssl.SSLError as error:
+            raise ValueError(_noCertificate(files.certificate)) from error
         try:
             context.load_cert_chain(certificateFile, keyFile, lambda: _refusePassphrase(files.key))
         except ssl.SSLError as error:
             raise ValueError(_reasonOf(error, files)) from error
     if files.clientCA is not None:
         _demandClients(context, files, files.clientCA)
-    return context, names
+    return context, certificate
 
 
 def _emptyContext() -> ssl.SSLContext:
@@ -153,34 +156,3 @@ def _certificatesIn(files: TLSFiles, path: str) -> list[bytes]:
 
 def _noCertificate(path: str) -> str:
     return f"no readable certificate in {path!r}; give a PEM file, with -----BEGIN CERTIFICATE-----"
-
-
-@contextmanager
-def _file(content: bytes) -> Iterator[str]:
-    """The path of a file with this content, because OpenSSL reads certificates from files."""
-    # In memory, where Linux offers that: a key is not written to a disk.
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("pem")
-        try:
-            os.write(descriptor, content)
-            yield f"/proc/self/fd/{descriptor}"
-        finally:
-            os.close(descriptor)
-    else:
-        with NamedTemporaryFile() as file:
-            file.write(content)
-            file.flush()
-            yield file.name
-
-
-def _namesIn(files: TLSFiles, path: str) -> list[str]:
-    """
-    The DNS names of the first certificate in a file; the common name no longer counts (RFC 9525
-    section 2).
-    """
-    decode: Any = ssl._ssl._test_decode_cert  # type: ignore[attr-defined]
-    try:
-        names = decode(path).get("subjectAltName", ())
-    except ssl.SSLError as error:
-        raise ValueError(_noCertificate(files.certificate)) from error
-    return [name.lower() for kind, name in names if kind == "DNS"]

@@ -191,6 +191,7 @@ class ListenerService(Service):
                     faults=faults,
                     seed=self._settings.faultSeed,
                 )
+        self.certificates.warnOfInvalid()
         if self._settings.notice:
             self._log.warn("{text}", text=self._settings.notice)
         if limitText:

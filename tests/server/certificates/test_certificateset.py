@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.parser import parseListener
 from tests.certificates import serverPEM
@@ -29,6 +31,22 @@ class CertificateSetTests(ServiceTestCase):
         self.running.certificates.reload()
         self.assertEqual(len(self.logged()), 2)
         self.assertIn("the current certificates stay in use", self.logged()[-1])
+
+    def test_invalid(self) -> None:
+        """
+        A certificate that has expired, or is not valid yet, is used, with one line in the log, at
+        the start and when it is read again.
+        """
+        now = time.time()
+        self.running.startService()
+        self.assertEqual(self.logged(), [])
+        self.patch(time, "time", lambda: now + 100_000)
+        self.reactor.run()
+        self.assertIn(f"the certificate in {self.path!r} expired on", " ".join(self.logged()))
+        for shift, reason in ((-100_000, "is not valid before"), (100_000, "expired on")):
+            self.patch(time, "time", lambda shift=shift: now + shift)
+            self.running.certificates.reload()
+            self.assertIn(f"the certificate in {self.path!r} {reason}", self.logged()[-1])
 
     def test_replace(self) -> None:
         """Certificates that another process has read replace the current ones."""
