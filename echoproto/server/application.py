@@ -165,8 +165,7 @@ class EchoprotoService(Service):
         self._restore = [
             self._machine.onSignal(self._reactor, number, self._endPhase) for number in STOP_SIGNALS
         ]
-        if self._lameDuck:
-            seconds = self._lameDuck
+        if seconds := self._lameDuck:
             self._log.info("stopping; new clients are served for {seconds:g} s", seconds=seconds)
             await self._wait(seconds)
         await self._drain()

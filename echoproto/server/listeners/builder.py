@@ -57,7 +57,6 @@ class ListenerRuntime:
     :ivar context: the certificates, if any.
     """
 
-    listener: Listener
     service: Any
     drain: Callable[[float], Deferred[None]]
     log: LogObserver
@@ -144,7 +143,6 @@ class ListenerBuilder:
             make = withDatagramFaults(kind, listener.faults, seed, counts.faults)
         service = make(*arguments)
         return ListenerRuntime(
-            listener,
             service,
             lambda seconds: succeed(None),
             log,
@@ -181,7 +179,7 @@ class ListenerBuilder:
             Callable[[], Iterable[StreamProtocol]], lambda: service.tracker.connections
         )
         watched = MonitoredListener(listener.service, listener.displayName, counts, connections)
-        return ListenerRuntime(listener, outermost, drain, log, watched, context)
+        return ListenerRuntime(outermost, drain, log, watched, context)
 
     def buildSite(self, listener: Listener, site: Factory) -> Factory:
         """The factory of a status listener; a header is read as on other listeners."""
