@@ -101,8 +101,8 @@ class FakeProcessReactor(Clock):
         self.spawned.append(FakeProcess(protocol, args, childFDs))
         return self.spawned[-1]
 
-    def callWhenRunning(self, call: Any) -> None:
-        call()
+    def callWhenRunning(self, call: Any, *arguments: object) -> None:
+        call(*arguments)
 
     def stop(self) -> None:
         self.stopped = True
