@@ -158,8 +158,12 @@ class Pinger:
     # Probes
 
     def _probeOnTime(self) -> None:
-        """Send a probe, and note by how much this process is late."""
-        self._schedule.called(self._monotonicNs())
+        """Send a probe, or later if this process was held up."""
+        now = self._monotonicNs()
+        self._schedule.called(now)
+        if self._schedule.postpone():
+            self._next = self._later(self._schedule.due - now, self._probeOnTime)
+            return
         if (last := self._record.sent - 1) in self._awaited:
             self.onUnanswered(last)
         self._probe()
@@ -192,12 +196,14 @@ class Pinger:
         self._scheduleNext()
 
     def _send(self) -> None:
+        sequence, isBlocked = self._record.sent, self._channel.isBlocked
+        if not isBlocked:
+            # Before the clock is read, so that it is no part of the round trip.
+            self._awaited.add(sequence, self._channel.isOrdered)
         probe = self._record.send(self._monotonicNs())
-        sequence = self._record.sent - 1
-        if self._channel.isBlocked:
+        if isBlocked:
             self._lose(sequence, NOT_READ)
         else:
-            self._awaited.add(sequence, self._channel.isOrdered)
             try:
                 self._channel.send(probe)
             except (OSError, EchoprotoError) as error:

@@ -241,6 +241,18 @@ class PingerTests(SynchronousTestCase):
         self.assertEqual((result.record.lost, result.heldUp), (0, 3 * SECOND))
         self.assertEqual(result.limits[0], "this process was held up for 3 s at a time")
 
+    def test_postponed(self) -> None:
+        """After a pause of this process the next probe waits for the next time of its schedule."""
+        self.begin(interval=100 * MS)
+        self.clock.advance(0.1)
+        self.assertEqual(len(self.target.channels[0].sent), 2)
+        self.clock.advance(3.05)
+        self.assertEqual(len(self.target.channels[0].sent), 2)
+        self.clock.advance(0.06)
+        self.assertEqual(len(self.target.channels[0].sent), 3)
+        self.clock.advance(0.1)
+        self.assertEqual(len(self.target.channels[0].sent), 4)
+
     def test_intervalNotKept(self) -> None:
         """An interval that this process cannot keep is reported."""
         pinging = self.begin(interval=MS, count=101)
