@@ -134,12 +134,6 @@ def decodeTarget(text: str, name: str) -> StoredResult:
         raise InvalidDocument(str(error)) from None
 
 
-def _escapedOrigin(origin: Origin) -> Origin:
-    """An origin whose text is escaped."""
-    plain = msgspec.to_builtins(origin)
-    return msgspec.convert(_escapedText(plain), Origin)
-
-
 def _escapedText(value: object) -> Any:
     """Plain values of JSON whose text is escaped."""
     if isinstance(value, dict):
@@ -151,11 +145,12 @@ def _escapedText(value: object) -> Any:
 
 def _escaped(result: StoredResult) -> StoredResult:
     """A result whose text is escaped."""
+    origins = _escapedText(msgspec.to_builtins([*result.origins]))
     return replace(
         result,
         target=escaped(result.target),
         started=escaped(result.started),
-        origins=tuple(map(_escapedOrigin, result.origins)),
+        origins=msgspec.convert(origins, tuple[Origin, ...]),
         options=_escapedText(result.options),
         limits=tuple(map(escaped, result.limits)),
         reasons=_escapedText(result.reasons),

@@ -86,15 +86,11 @@ def timesDesignEffect(result: StoredResult) -> float:
     if not result.times.count:
         return 1.0
     position = _quantileFunction(result.times)
-
-    def median(interval: Interval) -> float:
-        return position(interval.median or 0)
-
-    def p99(interval: Interval) -> float:
-        return position(interval.p99 or 0)
-
     answered = [interval for interval in result.intervals if interval.received]
-    return max(_varianceRatio(answered, median, 50), _varianceRatio(answered, p99, 99))
+    return max(
+        _varianceRatio(answered, lambda interval: position(interval.median or 0), 50),
+        _varianceRatio(answered, lambda interval: position(interval.p99 or 0), 99),
+    )
 
 
 def lossDesignEffect(result: StoredResult) -> float:
