@@ -45,8 +45,7 @@ class Pinger:
     :param record: counts the probes and replies.
     :param plan: when to send.
     :param onReply: called with each :class:`~echoproto.measure.ping.statistics.ProbeOutcome`.
-    :param preparedAt: when the lookup of the name began, from which the deadline counts; the time
-        of :meth:`start` if ``None``.
+    :param preparedAt: when the lookup of the name began, from which the deadline counts.
     :ivar onUnanswered: called with the last probe, if its reply is awaited when the next is due.
     :ivar target: the target.
     :ivar result: fires with a :class:`PingResult` at the end; fails if the target can never be
@@ -61,7 +60,7 @@ class Pinger:
         record: PingStatistics,
         plan: PingPlan,
         onReply: Callable[[ProbeOutcome], None],
-        preparedAt: int | None = None,
+        preparedAt: int,
     ) -> None:
         self.result: Deferred[PingResult] = Deferred(lambda _: self.stop())
         self.onUnanswered: Callable[[int], None] = lambda sequence: None
@@ -89,8 +88,7 @@ class Pinger:
         """
         now = self._monotonicNs()
         if self._plan.deadline is not None:
-            elapsed = 0 if self._preparedAt is None else now - self._preparedAt
-            remaining = max(self._plan.deadline - elapsed, 0)
+            remaining = max(self._preparedAt + self._plan.deadline - now, 0)
             self._deadline = DeadlineCall(self._clock, remaining / SECOND, self.stop)
         self._began = self._schedule.due = now + delay
         if delay and self._plan.reconnect:
@@ -152,10 +150,8 @@ class Pinger:
         self._channel.end(self._awaited.isComplete)
         self._awaited.disconnected()
 
-    def _later(self, time: int, call: Callable[..., Any], *arguments: object) -> IDelayedCall:
-        return self._clock.callLater(max(time, 0) / SECOND, call, *arguments)
-
-    # Probes
+    def _later(self, time: int, call: Callable[[], None]) -> IDelayedCall:
+        return self._clock.callLater(max(time, 0) / SECOND, call)
 
     def _probeOnTime(self) -> None:
         """Send a probe, or later if this process was held up."""
@@ -214,13 +210,16 @@ class Pinger:
         """Schedule the next probe, if there is one."""
         if self._isOver:
             return
-        if self._plan.count is not None and self._record.sent >= self._plan.count:
+        if self._isAllSent:
             self._endIfDone()
-            return
-        if self._record.sent < self._plan.preload:
+        elif self._record.sent < self._plan.preload:
             self._next = self._later(0, self._probe)
-            return
-        self._next = self._later(self._schedule.advance(self._monotonicNs()), self._probeOnTime)
+        else:
+            self._next = self._later(self._schedule.advance(self._monotonicNs()), self._probeOnTime)
+
+    @property
+    def _isAllSent(self) -> bool:
+        return self._plan.count is not None and self._record.sent >= self._plan.count
 
     def _settled(self) -> None:
         """A probe is answered or lost: continue or end if that was awaited."""
@@ -230,8 +229,7 @@ class Pinger:
             self._endIfDone()
 
     def _endIfDone(self) -> None:
-        enough = self._plan.count is not None and self._record.sent >= self._plan.count
-        if not enough or self._channel.isOpening or self._awaited:
+        if not self._isAllSent or self._channel.isOpening or self._awaited:
             return
         wait = self._lateReplyTime()
         if wait <= 0:
@@ -245,8 +243,6 @@ class Pinger:
         if longest <= self._plan.timeout or not self._awaited.overdue or not self._record.lost:
             return 0
         return self._record.sentAt(self._awaited.overdue[-1]) + 2 * longest - self._monotonicNs()
-
-    # Replies
 
     def replyReceived(self, reply: bytes) -> None:
         """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""

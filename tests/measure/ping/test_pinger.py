@@ -30,7 +30,7 @@ class PingerTests(SynchronousTestCase):
         self.seen: list[ProbeOutcome] = []
         made = PingPlan(**plan)
         record = PingStatistics(ProbePayload(b"test", self.target.size), made.timeout)
-        pinging = Pinger(self.target, self.clock, self.now, record, made, self.seen.append)
+        pinging = Pinger(self.target, self.clock, self.now, record, made, self.seen.append, 0)
         pinging.start()
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
         self.addCleanup(pinging.stop)
@@ -158,6 +158,7 @@ class PingerTests(SynchronousTestCase):
                 self.record(),
                 PingPlan(count=1),
                 self.seen.append,
+                0,
             )
             pinging.start(300 * MS)
             self.clock.advance(0.2)
@@ -176,7 +177,9 @@ class PingerTests(SynchronousTestCase):
         self.target = Target()
         self.target.instead = list(instead)
         made = PingPlan(**plan)
-        pinging = Pinger(self.target, self.clock, self.now, self.record(), made, self.seen.append)
+        pinging = Pinger(
+            self.target, self.clock, self.now, self.record(), made, self.seen.append, 0
+        )
         pinging.start(300 * MS)
         self.addCleanup(pinging.stop)
         self.clock.advance((300 * MS - CONNECT_AHEAD) / SECOND)
