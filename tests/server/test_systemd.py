@@ -144,7 +144,7 @@ class PassedSocketsTests(SynchronousTestCase):
         before = sorted(os.listdir("/proc/self/fd"))
         with open(os.devnull) as file:
             self.refusal(file.fileno())
-        made = boundSocket(self, socket.AF_INET, socket.SOCK_DGRAM)
+        made = boundSocket(self, socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
         self.passing(made.fileno())
         made.close()
         self.assertEqual(sorted(os.listdir("/proc/self/fd")), before)
