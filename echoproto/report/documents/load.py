@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
-from msgspec import Meta, convert, field
+from msgspec import Meta, field
 
 from echoproto.measure.intervals import Count
 from echoproto.measure.load.plan import LoadResult
@@ -160,16 +160,8 @@ def loadDocument(
 
 
 def _stepValues(step: RampStep) -> RampStepValues:
-    counts = step.counts
-    return valuesOf(
-        RampStepValues,
-        step,
-        targetRate=step.rate,
-        sent=counts.sent,
-        received=counts.service.count,
-        times=convert(counts.times.state(), TimesValues),
-        failures=list(step.failures),
-    )
+    received = step.counts.service.count
+    return valuesOf(RampStepValues, step, step.counts, targetRate=step.rate, received=received)
 
 
 def loadFigures(result: LoadResult) -> dict[str, float]:

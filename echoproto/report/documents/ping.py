@@ -183,6 +183,9 @@ def pingDocument(
 
 def _targetValues(result: PingResult) -> TargetValues:
     record = result.record
+    echoPlus: EchoPlusValues | UnsetType = UNSET
+    if isinstance(record, EchoPlusStatistics):
+        echoPlus = valuesOf(EchoPlusValues, record, record.directions)
     width, intervals = record.intervals()
     bursts = record.bursts()
     return valuesOf(
@@ -198,13 +201,8 @@ def _targetValues(result: PingResult) -> TargetValues:
         jitter=round(record.jitter),
         width=width,
         intervals=list(intervals),
-        echoPlus=_echoPlusValues(record) if isinstance(record, EchoPlusStatistics) else UNSET,
+        echoPlus=echoPlus,
     )
-
-
-def _echoPlusValues(record: EchoPlusStatistics) -> EchoPlusValues:
-    lost = record.directions
-    return valuesOf(EchoPlusValues, record, up=lost.up, down=lost.down, unknown=lost.unknown)
 
 
 def pingFigures(record: PingStatistics) -> dict[str, float]:
