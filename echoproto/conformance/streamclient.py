@@ -8,7 +8,6 @@ timeout.
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectError, ConnectingCancelledError
@@ -20,7 +19,12 @@ from zope.interface import implementer
 from echoproto.client.matching import firstDifference
 from echoproto.client.targets.channels import openChannel
 from echoproto.client.targets.failures import failureReason
-from echoproto.client.targets.interfaces import SERVER_CLOSED, IReplyReceiver, ITarget
+from echoproto.client.targets.interfaces import (
+    SERVER_CLOSED,
+    IReplyReceiver,
+    IStreamChannel,
+    ITarget,
+)
 from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
 from echoproto.errors import ExchangeError
@@ -44,7 +48,7 @@ class CheckConnection:
     :ivar channel: the channel to the server.
     """
 
-    channel: Any = None
+    channel: IStreamChannel
 
     def __init__(self, clock: IReactorTime, timeout: float) -> None:
         self._timeout = timeout

@@ -20,7 +20,7 @@ from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.failures import ECHO_PLUS_HINT
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.udp import UDPTarget
-from echoproto.client.targets.udpports import openUnconnectedChannel
+from echoproto.client.targets.udpports import UnconnectedUDPChannel, openUnconnectedChannel
 from echoproto.conformance.event import Event
 from echoproto.conformance.refusal import refusalReason
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
@@ -61,7 +61,7 @@ class CheckSocket:
     :ivar count: the number of all replies.
     """
 
-    channel: Any = None
+    channel: UnconnectedUDPChannel
 
     def __init__(self, tester: DatagramTester) -> None:
         self.replies: list[Reply] = []

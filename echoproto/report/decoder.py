@@ -55,9 +55,9 @@ class InvalidDocument(ValueError):
 class _Header(msgspec.Struct):
     """The fields that identify a document, of any type."""
 
-    format: Any = None
-    version: Any = None
-    command: Any = None
+    format: object = None
+    version: object = None
+    command: object = None
 
 
 def decodeValues(text: str, kind: type[_Values]) -> _Values:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
@@ -64,7 +63,7 @@ class StoredResult:
     started: str = ""
     origins: tuple[Origin, ...] = ()
     otherTimes: Mapping[str, LatencyHistogram] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     reasons: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()

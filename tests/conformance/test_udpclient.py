@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from errno import EMFILE, ENETUNREACH
 from os import strerror
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 from twisted.internet.defer import Deferred
@@ -133,7 +133,7 @@ class CheckSocketTests(SynchronousTestCase):
                 raise OSError(ENETUNREACH, strerror(ENETUNREACH))
 
         sock = CheckSocket(DatagramTester(DatagramWire(), ["192.0.2.1"], 7, TIMEOUT))
-        sock.channel = Unreachable()
+        sock.channel = cast(Any, Unreachable())
         with self.assertRaisesRegex(NoAnswer, "cannot send 5 bytes: Network is unreachable"):
             sock.send(b"hello")
 

@@ -5,11 +5,10 @@ memory.
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from echoproto.client.targets.interfaces import IStreamChannel
 from echoproto.conformance.registry import TCP, check
 from echoproto.conformance.results import Failed, Skipped
 from echoproto.conformance.streamclient import StreamTester, content
@@ -41,7 +40,7 @@ class _Flood:
     :ivar sent: bytes so far; some of them still wait at this end.
     """
 
-    def __init__(self, channel: Any) -> None:
+    def __init__(self, channel: IStreamChannel) -> None:
         self.sent = 0
         self._channel = channel
         self._piece = content(_PIECE_BYTES)
