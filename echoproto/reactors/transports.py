@@ -20,6 +20,10 @@ from twisted.python.failure import Failure
 RECEIVE_SIZE = 65_536
 LARGE_RECEIVE_SIZE = 262_144
 
+#: A reply that exceeds ``bufferSize`` so many times pauses its producer before it is sent. The
+#: largest receive exceeds it four times, and its echo is a little larger if it is encrypted.
+LARGE_REPLY_FACTOR = 5
+
 #: The reason of every orderly close.
 _CLOSED = Failure(CONNECTION_DONE)
 
@@ -37,6 +41,8 @@ class DirectTransport(tcp.Connection):
 
     reactor: Any
     _sendmsgQueue: Any = ()
+    # Whether the protocol receives, and what it writes is sent when it returns.
+    _isDelivering = False
     # The kernel reports an error once. After a failed send, the end of input is not an orderly
     # close.
     _sendFailed = False
@@ -85,6 +91,13 @@ class DirectTransport(tcp.Connection):
         elif not self.isQueued:
             self.isQueued = True
             self.reactor.flushing.append(self)
+
+    def _maybePauseProducer(self) -> None:
+        # A large reply, which is about to be sent, does not pause its producer unless the kernel
+        # does not accept it: _keep() asks again.
+        limit = LARGE_REPLY_FACTOR * self.bufferSize
+        if not self._isDelivering or self._tempDataLen > limit:
+            super()._maybePauseProducer()
 
     def stopWriting(self) -> None:
         """See ``FileDescriptor``."""
@@ -168,8 +181,9 @@ class DirectTransport(tcp.Connection):
             self.protocol.dataReceived(data)
             return
         # Pretend to be queued, so that a reply is sent here and not listed.
-        self.isQueued = True
+        self.isQueued = self._isDelivering = True
         self.protocol.dataReceived(data)
+        self._isDelivering = False
         if (
             self.disconnecting
             or self._writeDisconnecting

@@ -129,6 +129,27 @@ class WriteTests(TurnTestCase):
         recorder.transport.write(bytes(65_537))
         self.assertEqual(producer.calls, ["pause", "resume", "pause"])
 
+    def test_largeReply(self) -> None:
+        """
+        A reply above the limit pauses a push producer if the kernel does not accept it, or at once
+        if it exceeds the limit many times.
+        """
+        limit = 65_536
+        for size, accepted, calls in (
+            (4 * limit, 4 * limit, []),
+            (4 * limit, limit, ["pause"]),
+            (6 * limit, 6 * limit, ["pause"]),
+        ):
+            recorder, peer = self.adopt()
+            recorder.transport.registerProducer(producer := RecordingProducer(), True)
+            write, reply = recorder.transport.write, bytes(size)
+            recorder.react = lambda data, write=write, reply=reply: write(reply)
+            with sends(recorder.transport) as patched:
+                patched.send.side_effect = lambda data, accepted=accepted: min(accepted, len(data))
+                peer.send(b"x")
+                self.turnUntil(lambda recorder=recorder: recorder.pieces)
+            self.assertEqual(producer.calls, calls)
+
     def test_pullProducer(self) -> None:
         """A pull producer is resumed when its data has been sent."""
         recorder, _peer = self.adopt()
