@@ -11,19 +11,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from echoproto.addresses import unmapped
+from echoproto.client.greeting import greetDatagram
 from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.failures import ECHO_PLUS_HINT
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.client.targets.udpports import UnconnectedUDPChannel, openUnconnectedChannel
 from echoproto.conformance.event import Event
-from echoproto.conformance.refusal import refusalReason
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
+from echoproto.errors import ConnectionClosed, ExchangeCancelled, ExchangeTimeout
 from echoproto.protocols.echoplus import isAnswer
 
 #: Replies that are kept; all are counted.
@@ -31,6 +34,9 @@ MAX_KEPT_REPLIES = 1024
 
 #: How often a single datagram is sent over a network, which may lose one.
 REMOTE_TRIES = 3
+
+#: Seconds to wait for the report that a port is closed (ICMP).
+REFUSAL_TIME = 1.0
 
 #: Long enough for the fields of UDPEchoPlus.
 _HELLO = b"Is anybody there, and listening?"
@@ -215,9 +221,11 @@ class DatagramTester:
         raise NoAnswer(reasons[self.host] if len(reasons) == 1 else "; ".join(several))
 
     async def _whyNoAnswer(self, host: str) -> str:
+        """The reason that the network reports, which only a connected port receives."""
         resolved = ResolvedHost([host])
         target = UDPTarget(host, self._reactor, resolved, self.port, len(_HELLO), self._connect)
-        reason = await refusalReason(self.clock, target, _HELLO)
+        greeting = greetDatagram(target, self.clock, _HELLO, REFUSAL_TIME)
+        reason = await greeting.addCallbacks(lambda reply: "", _refusal)
         return reason or f"no datagram received within {self.timeout:g} s"
 
     async def pause(self, seconds: float) -> None:
@@ -228,3 +236,11 @@ class DatagramTester:
         """Close every port."""
         while self._sockets:
             self._sockets.pop().channel.close()
+
+
+def _refusal(failure: Failure) -> str:
+    """Why the network has refused a datagram; empty if it has not."""
+    if failure.check(ExchangeCancelled):
+        raise CancelledError
+    failure.trap(ConnectionClosed, ExchangeTimeout)
+    return str(failure.value) if failure.check(ConnectionClosed) else ""

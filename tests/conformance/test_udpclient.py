@@ -5,7 +5,7 @@ from os import strerror
 from typing import Any, cast
 from unittest import mock
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -191,6 +191,21 @@ class ExchangeTests(SynchronousTestCase):
             tester.close()
         self.assertEqual(len(wire.ports), 1)
         self.assertEqual(wire.getDelayedCalls(), [])
+
+    def test_stoppedRefusal(self) -> None:
+        """A check can be stopped while it waits for the report of a closed port."""
+        server = FakeDatagramServer(Deaf(9))
+        asking = Deferred.fromCoroutine(server.tester.expectAnswer())
+        server.wire.deliverAll()
+        server.wire.advance(TIMEOUT / 3)
+        for _ in range(2):
+            server.wire.deliverAll()
+            server.wire.advance(0)
+            server.wire.advance(TIMEOUT / 3)
+        server.wire.advance(0)
+        self.assertNoResult(asking)
+        asking.cancel()
+        self.failureResultOf(asking, CancelledError)
 
     def test_pipeline(self) -> None:
         """Pipelined datagrams are sent at once, and their replies are collected."""
