@@ -25,11 +25,15 @@ class WorkerCounts:
     restarts: int
 
 
+_PREFIX = "echoproto_"
+
+
 @dataclass(frozen=True)
 class _Family:
     """
     A metric of every listener.
 
+    :ivar name: without the prefix.
     :ivar read: its value: of a :class:`.counters.MonitoredListener`, or of its ``DatagramTotals``.
     :ivar label: the label of values that are a mapping.
     """
@@ -49,45 +53,43 @@ class _Family:
                 samples += [({**labels, self.label: name}, value[name]) for name in value]
             else:
                 samples.append((labels, value))
-        return familyText(self.name, self.kind, self.text, samples)
+        return familyText(_PREFIX + self.name, self.kind, self.text, samples)
 
 
 _STREAMS = (
     _Family(
-        "echoproto_connections_open",
+        "connections_open",
         "Connections open now.",
         lambda listener: listener.counts.open,
         kind="gauge",
     ),
     _Family(
-        "echoproto_connections_accepted_total",
+        "connections_accepted_total",
         "Connections opened.",
         lambda listener: listener.counts.accepted,
     ),
     _Family(
-        "echoproto_connections_refused_total",
+        "connections_refused_total",
         "Connections refused, by reason.",
         lambda listener: listener.counts.refused,
         "reason",
     ),
     _Family(
-        "echoproto_connections_ended_total",
+        "connections_ended_total",
         "Connections ended, by close reason.",
         lambda listener: listener.counts.ended,
         "ending",
     ),
     _Family(
-        "echoproto_stream_received_bytes_total",
+        "stream_received_bytes_total",
         "Bytes received from clients.",
         lambda listener: listener.bytesReceived,
     ),
     _Family(
-        "echoproto_stream_sent_bytes_total",
-        "Bytes sent to clients.",
-        lambda listener: listener.bytesSent,
+        "stream_sent_bytes_total", "Bytes sent to clients.", lambda listener: listener.bytesSent
     ),
     _Family(
-        "echoproto_connection_seconds",
+        "connection_seconds",
         "How long connections were open.",
         lambda listener: listener.counts.seconds,
         kind="histogram",
@@ -95,39 +97,29 @@ _STREAMS = (
 )
 
 _DATAGRAMS = (
+    _Family("datagrams_received_total", "Datagrams received.", lambda totals: totals.received),
+    _Family("datagrams_answered_total", "Datagrams answered.", lambda totals: totals.answered),
     _Family(
-        "echoproto_datagrams_received_total",
-        "Datagrams received.",
-        lambda totals: totals.received,
-    ),
-    _Family(
-        "echoproto_datagrams_answered_total",
-        "Datagrams answered.",
-        lambda totals: totals.answered,
-    ),
-    _Family(
-        "echoproto_datagram_received_bytes_total",
+        "datagram_received_bytes_total",
         "Payload bytes received in datagrams.",
         lambda totals: totals.bytesReceived,
     ),
     _Family(
-        "echoproto_datagram_sent_bytes_total",
+        "datagram_sent_bytes_total",
         "Payload bytes sent in datagrams.",
         lambda totals: totals.bytesSent,
     ),
     _Family(
-        "echoproto_datagrams_refused_total",
+        "datagrams_refused_total",
         "Datagrams not answered, by reason.",
         lambda totals: totals.refused,
         "reason",
     ),
     _Family(
-        "echoproto_datagrams_dropped_total",
-        "Datagrams dropped by the kernel.",
-        lambda totals: totals.dropped,
+        "datagrams_dropped_total", "Datagrams dropped by the kernel.", lambda totals: totals.dropped
     ),
     _Family(
-        "echoproto_errors_total",
+        "errors_total",
         "Failed sends and receives, by error.",
         lambda totals: totals.errors,
         "error",
@@ -135,16 +127,11 @@ _DATAGRAMS = (
 )
 
 _GREETINGS = _Family(
-    "echoproto_greetings_total",
-    "Clients greeted.",
-    lambda listener: listener.counts.greetings,
+    "greetings_total", "Clients greeted.", lambda listener: listener.counts.greetings
 )
 
 _FAULTS = _Family(
-    "echoproto_faults_total",
-    "Faults on purpose, by kind.",
-    lambda listener: listener.counts.faults,
-    "kind",
+    "faults_total", "Faults on purpose, by kind.", lambda listener: listener.counts.faults, "kind"
 )
 
 
@@ -201,6 +188,6 @@ def _program(
             ("worker_restarts_total", "counter", restarts, {}, workers.restarts),
         ]
     return [
-        familyText(f"echoproto_{name}", kind, text, [(labels, value)])
+        familyText(_PREFIX + name, kind, text, [(labels, value)])
         for name, kind, text, labels, value in rows
     ]
