@@ -9,7 +9,7 @@ Twisted's epoll reactor with less work for each message:
   (:mod:`.transports`).
 - The stock reactor passes an event through ``callWithLogger`` and ``_doReadOrWrite``. Here a
   transport that is only readable is read directly. The log prefix is computed when something is
-  logged (:class:`EventContext`).
+  logged (:mod:`.eventcontext`).
 - Between two waits the stock reactor checks for calls of threads and for timed calls in several
   steps. Here one condition decides whether any of it is needed (:meth:`DirectReactor._takeTurns`).
 
@@ -24,7 +24,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from twisted.internet.interfaces import ILoggingContext
 from twisted.internet.main import installReactor
 from twisted.python import context, log
 
@@ -33,6 +32,7 @@ if sys.platform != "linux":
 
 from select import EPOLLIN
 
+from echoproto.reactors.eventcontext import EventContext
 from echoproto.reactors.monotonic import useMonotonicTime
 from echoproto.reactors.pipe import SplicePipe
 from echoproto.reactors.sockets import DirectSocketsReactor
@@ -42,32 +42,11 @@ from echoproto.reactors.transports import READ_DIRECTLY, DirectTransport
 #: in every turn.
 EVENTS_PER_TURN = 512
 
+#: Seconds of the longest wait, 24 days: milliseconds that a C int holds, as epoll_wait(2) needs.
+LONGEST_WAIT = 2_147_483.0
 
-class EventContext(dict[Any, Any]):
-    """
-    The context (``twisted.python.context``) of a descriptor's events.
-
-    ``callWithLogger`` makes one for every event; this one is kept with its descriptor, and computes
-    the log prefix when something is logged.
-
-    :param outer: the log context around the reactor.
-    :param descriptor: the descriptor.
-    """
-
-    __slots__ = ("_descriptor", "_outer")
-
-    def __init__(self, outer: dict[str, Any], descriptor: ILoggingContext) -> None:
-        self._outer = outer
-        self._descriptor = descriptor
-
-    def __missing__(self, key: object) -> Any:
-        if key is not log.ILogContext:
-            raise KeyError(key)
-        try:
-            prefix = self._descriptor.logPrefix()
-        except Exception:  # noqa: BLE001 - an application's; callWithLogger does the same
-            prefix = "(buggy logPrefix method)"
-        return {**self._outer, "system": prefix}
+#: Cancelled calls that runUntilCurrent keeps.
+KEPT_CANCELLATIONS = 50
 
 
 class DirectReactor(DirectSocketsReactor):
@@ -85,11 +64,12 @@ class DirectReactor(DirectSocketsReactor):
         self.flushing: list[DirectTransport] = []
         #: Moves large messages; see :mod:`.relay`.
         self.pipe = SplicePipe()
-        self._outerLog: dict[str, Any] = {}
+        #: The log context around the reactor; see :class:`EventContext`.
+        self.outerLog: dict[str, Any] = {}
 
     def mainLoop(self) -> None:
         """Run until stopped."""
-        self._outerLog = context.get(log.ILogContext)
+        self.outerLog = context.get(log.ILogContext)
         # A context of its own, which the contexts of events replace in turn.
         context.call({}, self._loop)
         log.msg("Main loop terminated.")
@@ -104,26 +84,50 @@ class DirectReactor(DirectSocketsReactor):
 
     def _takeTurns(self) -> None:
         """Wait for events, handle them and flush, until ``runUntilCurrent`` has something to do."""
+        poll, takeEvents, seconds = self._poller.poll, self._takeEvents, self.seconds
+        contexts = context.theContextTracker.currentContext().contexts
         # Data written by timed calls is sent after the sockets are read, as on the stock reactor.
         isDue = bool(self.flushing)
-        timeout = 0 if isDue or not self.running else self.timeout()
+        timeout = 0.0 if isDue or not self.running else self._timeout()
         while True:
-            self._takeEvents(timeout)
-            timeout = self.timeout()
-            # Timed calls that are due run before the flush: they may write more.
-            if self.flushing and (isDue or not (timeout == 0 or self.threadCallQueue)):
-                self._flush()
-                timeout = 0 if self.flushing else self.timeout()
-            isDue = False
+            takeEvents(poll(timeout, EVENTS_PER_TURN), contexts)
             if (
-                timeout == 0
+                self.flushing
+                or self._newTimedCalls
                 or self.threadCallQueue
                 or self._justStopped
                 or not self.running
-                # runUntilCurrent discards cancelled calls if there are many.
-                or self._cancellations > 50
+                or self._cancellations > KEPT_CANCELLATIONS
+                or not self._pendingTimedCalls
             ):
+                timeout = self._endTurn(isDue)
+            else:
+                # Most turns end here, with what timeout() does in three calls.
+                timeout = self._pendingTimedCalls[0].time - seconds()
+                if timeout > LONGEST_WAIT:  # noqa: PLR1730 - min() costs a call
+                    timeout = LONGEST_WAIT
+            if timeout <= 0.0:
                 return
+            isDue = False
+
+    def _endTurn(self, isDue: bool) -> float:
+        """
+        Flush.
+
+        :param isDue: flush although timed calls are due.
+        :return: seconds to wait for events; 0 if ``runUntilCurrent`` has something to do.
+        """
+        timeout = self._timeout()
+        # Timed calls that are due run before the flush: they may write more.
+        if self.flushing and (isDue or not (timeout == 0 or self.threadCallQueue)):
+            self._flush()
+            timeout = 0.0 if self.flushing else self._timeout()
+        isBusy = self.threadCallQueue or self._justStopped or not self.running
+        return 0.0 if isBusy or self._cancellations > KEPT_CANCELLATIONS else timeout
+
+    def _timeout(self) -> float:
+        timeout = self.timeout()
+        return LONGEST_WAIT if timeout is None else timeout
 
     def doPoll(self, delay: float | None) -> None:
         """Wait for events, at most ``delay`` seconds, handle them and flush."""
@@ -132,23 +136,24 @@ class DirectReactor(DirectSocketsReactor):
     doIteration = doPoll
 
     def _iterate(self, timeout: float | None) -> None:
-        self._takeEvents(0 if self.flushing else timeout)
+        contexts = context.theContextTracker.currentContext().contexts
+        if self.flushing:
+            timeout = 0
+        self._takeEvents(self._poller.poll(timeout, EVENTS_PER_TURN), contexts)
         self._flush()
 
-    def _takeEvents(self, timeout: float | None) -> None:
-        selectables = self._selectables
-        contexts = context.theContextTracker.currentContext().contexts
-        outside = contexts[-1]
-        for fd, event in self._poller.poll(-1 if timeout is None else timeout, EVENTS_PER_TURN):
+    def _takeEvents(self, events: list[tuple[int, int]], contexts: list[Any]) -> None:
+        selectables, direct = self._selectables, READ_DIRECTLY
+        top = len(contexts) - 1
+        outside = contexts[top]
+        for fd, event in events:
             descriptor = selectables.get(fd)
             # An event before this one may have closed it.
             if descriptor is None:
                 continue
             try:
-                if event == EPOLLIN and type(descriptor) in READ_DIRECTLY:
-                    if descriptor.logContext is None:
-                        descriptor.logContext = EventContext(self._outerLog, descriptor)
-                    contexts[-1] = descriptor.logContext
+                if event == EPOLLIN and type(descriptor) in direct:
+                    contexts[top] = descriptor.logContext
                     try:
                         why = descriptor.doRead()
                     except BaseException as error:  # noqa: BLE001 - the stock reactor does the same
@@ -157,11 +162,11 @@ class DirectReactor(DirectSocketsReactor):
                     if why:
                         self._disconnectSelectable(descriptor, why, True)
                 else:
-                    contexts[-1] = EventContext(self._outerLog, descriptor)
+                    contexts[top] = EventContext(self, descriptor)
                     self._doReadOrWrite(descriptor, fd, event)
             except Exception:  # noqa: BLE001 - from a protocol's connectionLost
                 log.err()
-        contexts[-1] = outside
+        contexts[top] = outside
 
     def _flush(self) -> None:
         """Flush the transports that have written in this turn."""
@@ -172,8 +177,6 @@ class DirectReactor(DirectSocketsReactor):
             if not (transport.isQueued and transport.connected):
                 continue
             transport.isQueued = False
-            if transport.logContext is None:
-                transport.logContext = EventContext(self._outerLog, transport)
             contexts[-1] = transport.logContext
             try:
                 try:

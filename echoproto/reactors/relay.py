@@ -16,7 +16,11 @@ from twisted.python.failure import Failure
 from zope.interface import Attribute, Interface, implementer
 
 from echoproto.reactors.pipe import SplicePipe
-from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
+from echoproto.reactors.transports import DirectTransport
+
+#: Bytes requested in one receive, and after a receive that was filled.
+RECEIVE_SIZE = 65_536
+LARGE_RECEIVE_SIZE = 262_144
 
 
 class IRelayTransport(Interface):
@@ -54,15 +58,18 @@ class IRelayTransport(Interface):
 
 
 @implementer(IRelayTransport)
-class RelayStream(DirectStream):
+class RelayStream(DirectTransport):
     """A TCP transport that can relay; see :class:`IRelayTransport`."""
 
-    bytesRelayed = 0
-    _target: Any = None
-    # Whether data may be sent to its socket.
-    _isDirect = False
-    # Whether it was registered as the producer of its target.
-    _isProducing = False
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._receiveSize = RECEIVE_SIZE
+        self.bytesRelayed = 0
+        self._target: Any = None
+        # Whether data may be sent to its socket.
+        self._isDirect = False
+        # Whether this was registered as the producer of its target.
+        self._isProducing = False
 
     def relayTo(self, target: Any) -> None:
         """See :class:`IRelayTransport`."""
@@ -71,8 +78,6 @@ class RelayStream(DirectStream):
         if self.TLS or hasattr(self.protocol, "wrappedProtocol"):
             raise RuntimeError("the data of a wrapped transport cannot be relayed")
         self._target, self._isDirect = target, isinstance(target, RelayStream)
-        # On the instance, as abortConnection() does it: no other transport has to look for it.
-        self.doRead = self._relay  # type: ignore[method-assign]
         if getattr(target, "producer", None) is None:
             self._isProducing = True
             target.registerProducer(self, True)
@@ -80,11 +85,9 @@ class RelayStream(DirectStream):
     def stopRelaying(self) -> None:
         """See :class:`IRelayTransport`."""
         target, self._target = self._target, None
+        self._isDirect = False
         if target is None:
             return
-        # abortConnection() has replaced it by its own.
-        if not self._aborting:
-            del self.doRead
         if self._isProducing:
             self._isProducing = False
             isPaused = getattr(target, "producerPaused", False)
@@ -92,24 +95,22 @@ class RelayStream(DirectStream):
             if isPaused:
                 self.resumeProducing()
 
-    def _relay(self) -> Any:
-        """Receive once; send that to the target at once, or write it if something is queued."""
-        target, size = self._target, self._receiveSize
+    def doRead(self) -> Any:
+        """Receive once; pass that to the protocol, or to the target if the transport relays."""
+        # An application may limit a receive, as on the stock transport.
+        size = self._receiveSize if self.bufferSize == RECEIVE_SIZE else self.bufferSize
+        target = self._target
         isClear = self._isDirect and not (
             target.isQueued
             or target.dataBuffer
             or not target.connected
             or target.TLS
             or target._writeDisconnected
-            or (target.producer is not None and not target.streamingProducer)
+            or not (target.streamingProducer or target.producer is None)
         )
-        if isClear and size != RECEIVE_SIZE and self.reactor.pipe.isUsable:
-            try:
-                if self._splice(target):
-                    return None
-            except OSError:
-                return CONNECTION_LOST
         try:
+            if size > RECEIVE_SIZE and isClear and self._splice(target):
+                return None
             data = self.socket.recv(size)
         except OSError as error:
             return None if error.errno == EAGAIN else CONNECTION_LOST
@@ -117,6 +118,9 @@ class RelayStream(DirectStream):
             self._adaptReceiveSize(size, len(data))
         if not data:
             return self._dataReceived(data)
+        if target is None:
+            self._deliver(data)
+            return None
         self.bytesRelayed += len(data)
         if isClear:
             target._send(data)
@@ -127,6 +131,8 @@ class RelayStream(DirectStream):
     def _splice(self, target: RelayStream) -> bool:
         """Move what is received; returns whether there was any."""
         pipe: SplicePipe = self.reactor.pipe
+        if not pipe.isUsable:
+            return False
         taken, rest, number = pipe.move(self.socket.fileno(), target.socket.fileno())
         self.bytesRelayed += taken
         if taken < RECEIVE_SIZE // 2:
@@ -135,6 +141,17 @@ class RelayStream(DirectStream):
             target._sendFailed = number not in (EAGAIN, ENOBUFS)
             target._keep(rest, 0)
         return taken > 0
+
+    def _adaptReceiveSize(self, size: int, received: int) -> None:
+        """
+        Choose the size of the next receive.
+
+        :param size: that of the last one, which has got ``received`` bytes.
+        """
+        if received == size:
+            self._receiveSize = LARGE_RECEIVE_SIZE
+        elif received < RECEIVE_SIZE // 2:
+            self._receiveSize = RECEIVE_SIZE
 
     def startTLS(self, *arguments: object) -> None:
         """See ``ITLSTransport``."""

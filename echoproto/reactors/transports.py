@@ -16,9 +16,7 @@ from twisted.internet import tcp
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 
-#: Bytes requested in one receive, and after a receive that was filled.
-RECEIVE_SIZE = 65_536
-LARGE_RECEIVE_SIZE = 262_144
+from echoproto.reactors.eventcontext import EventContext
 
 #: A reply that exceeds ``bufferSize`` so many times pauses its producer before it is sent. The
 #: largest receive exceeds it four times, and its echo is a little larger if it is encrypted.
@@ -36,7 +34,7 @@ class DirectTransport(tcp.Connection):
     A stream transport that is flushed when the turn ends.
 
     :ivar isQueued: whether it will be flushed, so that writing more needs no further step.
-    :ivar logContext: the log context of its events; ``None`` before the first.
+    :ivar logContext: the log context of its events.
     """
 
     reactor: Any
@@ -52,11 +50,10 @@ class DirectTransport(tcp.Connection):
         self._prepare()
 
     def _prepare(self) -> None:
-        self.logContext: Any = None
+        self.logContext: Any = EventContext(self.reactor, self)
         self.isQueued = False
-        self._receiveSize = RECEIVE_SIZE
         # Read for every message: an instance attribute is found faster than a class attribute.
-        self.dataBuffer = b""
+        self.bufferSize, self.dataBuffer = self.bufferSize, b""
         self.disconnecting = self.TLS = self._aborting = False
         self._writeDisconnecting = self._writeDisconnected = False
         self.producer = None
@@ -214,33 +211,3 @@ class DirectTransport(tcp.Connection):
         super().connectionLost(reason)
         # Breaks the cycle of references.
         self.logContext = None
-
-
-class DirectStream(DirectTransport):
-    """A TCP transport that sends a reply as soon as ``dataReceived`` returns."""
-
-    def doRead(self) -> Any:
-        """Receive once, call the protocol, send its reply."""
-        # An application may limit a receive, as on the stock transport.
-        size = self._receiveSize if self.bufferSize == RECEIVE_SIZE else self.bufferSize
-        try:
-            data = self.socket.recv(size)
-        except OSError as error:
-            return None if error.errno == EAGAIN else CONNECTION_LOST
-        if len(data) == size or size != RECEIVE_SIZE:
-            self._adaptReceiveSize(size, len(data))
-        if not data:
-            return self._dataReceived(data)
-        self._deliver(data)
-        return None
-
-    def _adaptReceiveSize(self, size: int, received: int) -> None:
-        """
-        Choose the size of the next receive.
-
-        :param size: that of the last one, which has got ``received`` bytes.
-        """
-        if received == size:
-            self._receiveSize = LARGE_RECEIVE_SIZE
-        elif received < RECEIVE_SIZE // 2:
-            self._receiveSize = RECEIVE_SIZE

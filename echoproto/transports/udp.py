@@ -29,6 +29,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from echoproto.protocols.datagram import MAX_IPV6_DATAGRAM, IDatagramEcho, errnoName
+from echoproto.reactors.eventcontext import EventContext
 from echoproto.reactors.transports import READ_DIRECTLY
 from echoproto.transports.batchecho import BatchEcho
 from echoproto.transports.datagrambatch import datagramBatch
@@ -75,8 +76,6 @@ class DatagramPort(ScopedPort):
     _log = Logger()
     # Used by the stock port's closing, which sets it to -1 to end a turn in progress.
     maxThroughput = DATAGRAMS_PER_TURN
-    # Used by the direct reactor.
-    logContext: Any = None
 
     def __init__(
         self,
@@ -87,6 +86,8 @@ class DatagramPort(ScopedPort):
         reactor: IReactorFDSet | None = None,
     ) -> None:
         Port.__init__(self, port, proto, interface, maxPacketSize, reactor)
+        # Used by the direct reactor.
+        self.logContext = EventContext(self.reactor, self)
         self.networkError = 0
         self.receiveErrors: Counter[str] = Counter()
         self._replySource: list[Ancillary] = []

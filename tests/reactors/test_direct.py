@@ -9,14 +9,13 @@ from typing import Any
 from unittest import mock
 
 from twisted.internet.error import ConnectionDone
-from twisted.python import context, log
 from twisted.python.failure import Failure
 from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.reactors import direct as module
-from echoproto.reactors.direct import DirectReactor, EventContext
-from tests.reactors.turns import Recorder, TurnTestCase
+from echoproto.reactors.direct import DirectReactor
+from tests.reactors.turns import TurnTestCase
 
 #: The stock code that the overrides replace or rely on, with a hash of its source in every Twisted
 #: since 24.7 that they were compared with. If a new version differs: compare again, run ``python -m
@@ -176,6 +175,26 @@ class LoopTests(TurnTestCase):
         self.runThrough(lambda go: self.reactor.callLater(0.01, go))
         self.assertGreater(len(recorder.pieces), 1)
 
+    def test_farAway(self) -> None:
+        """A timed call may be due later than epoll_wait(2) can wait."""
+        recorder, peer = self.adopt()
+
+        def wait(go: Any) -> None:
+            far = self.reactor.callLater(3e9, go)
+
+            def react(data: bytes) -> None:
+                if len(recorder.pieces) == 1:
+                    peer.send(b"x")
+                else:
+                    far.cancel()
+                    go()
+
+            recorder.react = react
+            peer.send(b"x")
+
+        self.runThrough(wait)
+        self.assertEqual(recorder.pieces, [b"x", b"x"])
+
     def test_alwaysDue(self) -> None:
         """Data is sent although a timed call is due in every turn."""
         recorder, peer = self.adopt()
@@ -271,60 +290,6 @@ class LoopTests(TurnTestCase):
             self.patch(time, "time", lambda: real() - 3600)
 
         self.runThrough(step)
-
-
-class ContextTests(TurnTestCase):
-    def prefixes(self, prepare: Any) -> list[str]:
-        """The log prefix while a protocol receives."""
-        recorder, peer = self.adopt()
-        prefixes: list[Any] = []
-        recorder.react = lambda data: prefixes.append(context.get(log.ILogContext)["system"])
-        prepare(recorder)
-        peer.send(b"x")
-        self.turn()
-        return prefixes
-
-    def test_prefix(self) -> None:
-        """Messages logged in an event have the descriptor's prefix; others have none."""
-        [prefix] = self.prefixes(lambda recorder: None)
-        self.assertTrue(prefix.startswith("Recorder,"))
-        self.assertEqual(context.get(log.ILogContext)["system"], "-")
-
-    def test_badPrefix(self) -> None:
-        """If a logPrefix method raises, the prefix names it as buggy."""
-
-        def spoil(recorder: Recorder) -> None:
-            recorder.transport.logPrefix = lambda: 1 / 0
-
-        self.assertEqual(self.prefixes(spoil), ["(buggy logPrefix method)"])
-
-    def test_keptByAThread(self) -> None:
-        """A context kept by a thread keeps its prefix during later events of other connections."""
-        first, firstPeer = self.adopt()
-        second, secondPeer = self.adopt()
-        taken: list[Any] = []
-        contexts = context.theContextTracker.currentContext
-        first.react = second.react = lambda data: taken.append(contexts().contexts[-1])
-        for peer in (firstPeer, secondPeer):
-            peer.send(b"x")
-            self.turn()
-        prefixes = [found[log.ILogContext]["system"] for found in taken]
-        expected = [recorder.transport.logPrefix() for recorder in (first, second)]
-        self.assertEqual(prefixes, expected)
-
-    def test_others(self) -> None:
-        """Other values of the surrounding contexts are accessible."""
-        recorder, peer = self.adopt()
-        found: list[Any] = []
-        recorder.react = lambda data: found.extend([context.get("mine"), context.get("other", 3)])
-        peer.send(b"x")
-        context.call({"mine": 2}, self.turn)
-        self.assertEqual(found, [2, 3])
-
-    def test_unknown(self) -> None:
-        """An event context contains only the log context."""
-        with self.assertRaises(KeyError):
-            EventContext({}, self.reactor.waker)["other"]
 
 
 class InstallTests(SynchronousTestCase):

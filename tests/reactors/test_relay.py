@@ -19,8 +19,12 @@ from zope.interface import implementer
 from zope.interface.verify import verifyClass, verifyObject
 
 from echoproto.reactors.pipe import LARGEST_MOVE
-from echoproto.reactors.relay import IRelayTransport, RelayStream
-from echoproto.reactors.transports import LARGE_RECEIVE_SIZE, RECEIVE_SIZE
+from echoproto.reactors.relay import (
+    LARGE_RECEIVE_SIZE,
+    RECEIVE_SIZE,
+    IRelayTransport,
+    RelayStream,
+)
 from tests.certificates import serverPEM
 from tests.reactors.turns import Recorder, RecordingProducer, TurnTestCase
 
@@ -82,6 +86,39 @@ class RelayTestCase(TurnTestCase):
         return bytes(sent)
 
 
+class ReceiveTests(TurnTestCase):
+    """A transport that does not relay."""
+
+    def send(self, peer: socket.socket, data: bytes) -> None:
+        """Send all of ``data``, and run turns."""
+        while data:
+            with contextlib.suppress(BlockingIOError):
+                data = data[peer.send(data) :]
+            self.turn()
+        self.turn()
+
+    def test_adapts(self) -> None:
+        """Receives grow for a connection with much data, and shrink when it has less."""
+        recorder, peer = self.adopt()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_000_000)
+        for _ in range(20):
+            self.send(peer, bytes(1_000_000))
+        longest = max(map(len, recorder.pieces))
+        self.assertGreater(longest, RECEIVE_SIZE)
+        self.assertLessEqual(longest, LARGE_RECEIVE_SIZE)
+        self.turnUntil(lambda: sum(map(len, recorder.pieces)) == 20_000_000)
+        self.send(peer, b"short")
+        self.assertEqual(recorder.transport._receiveSize, RECEIVE_SIZE)
+
+    def test_bufferSize(self) -> None:
+        """An application that sets ``bufferSize`` receives at most as much at once."""
+        recorder, peer = self.adopt()
+        recorder.transport.bufferSize = 1000
+        peer.send(bytes(2500))
+        self.turnUntil(lambda: len(recorder.pieces) == 3)
+        self.assertEqual([len(piece) for piece in recorder.pieces], [1000, 1000, 500])
+
+
 class EchoTests(RelayTestCase):
     """A transport that relays to itself."""
 
@@ -113,6 +150,13 @@ class EchoTests(RelayTestCase):
             pipe.move.reset_mock()
             self.carry(self.peer, b"short", self.peer)
             pipe.move.assert_not_called()
+
+    def test_bufferSize(self) -> None:
+        """An application that sets ``bufferSize`` receives at most as much at once."""
+        self.transport.bufferSize = 1000
+        self.peer.send(bytes(2500))
+        self.turn()
+        self.assertEqual(self.transport.bytesRelayed, 1000)
 
     def test_unusable(self) -> None:
         """Without splice all messages are received and sent, large ones in large receives."""
@@ -206,20 +250,20 @@ class EchoTests(RelayTestCase):
             recorder.transport._receiveSize = mode
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, *bytes(7)]))
             peer.close()
-            recorder.reason = self.assertIsInstance(recorder.transport._relay(), ConnectionLost)
+            recorder.reason = self.assertIsInstance(recorder.transport.doRead(), ConnectionLost)
 
     def test_sendFails(self) -> None:
         """After a failed send, the end of input is a lost connection."""
         self.transport._receiveSize = LARGE_RECEIVE_SIZE
         with mock.patch.object(self.reactor.pipe, "move", return_value=(4, b"rest", EPIPE)):
-            self.transport._relay()
+            self.transport.doRead()
         self.assertTrue(self.transport._sendFailed)
 
     def test_nothingThere(self) -> None:
         """An event without data has no effect."""
         for mode in (RECEIVE_SIZE, LARGE_RECEIVE_SIZE):
             self.transport._receiveSize = mode
-            self.assertIsNone(self.transport._relay())
+            self.assertIsNone(self.transport.doRead())
 
     def test_abort(self) -> None:
         """After abortConnection nothing is relayed."""
@@ -271,7 +315,6 @@ class EchoTests(RelayTestCase):
     def test_startTLS(self) -> None:
         """startTLS stops relaying: from then on the data is that of TLS."""
         self.transport.startTLS(PrivateCertificate.loadPEM(serverPEM()).options())
-        self.assertNotIn("doRead", vars(self.transport))
         self.assertRaises(RuntimeError, self.transport.relayTo, self.transport)
 
     def test_refused(self) -> None:

@@ -12,7 +12,6 @@ from twisted.internet.error import (
     ConnectionLost,
 )
 
-from echoproto.reactors.transports import LARGE_RECEIVE_SIZE, RECEIVE_SIZE
 from tests.reactors.turns import Recorder, RecordingProducer, TurnTestCase
 
 
@@ -357,35 +356,6 @@ class CloseTests(TurnTestCase):
 
 
 class ReadTests(TurnTestCase):
-    def send(self, peer: socket.socket, data: bytes) -> None:
-        """Send all of ``data``, and run turns."""
-        while data:
-            with contextlib.suppress(BlockingIOError):
-                data = data[peer.send(data) :]
-            self.turn()
-        self.turn()
-
-    def test_adapts(self) -> None:
-        """Receives grow for a connection with much data, and shrink when it has less."""
-        recorder, peer = self.adopt()
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_000_000)
-        for _ in range(20):
-            self.send(peer, bytes(1_000_000))
-        longest = max(map(len, recorder.pieces))
-        self.assertGreater(longest, RECEIVE_SIZE)
-        self.assertLessEqual(longest, LARGE_RECEIVE_SIZE)
-        self.turnUntil(lambda: sum(map(len, recorder.pieces)) == 20_000_000)
-        self.send(peer, b"short")
-        self.assertEqual(recorder.transport._receiveSize, RECEIVE_SIZE)
-
-    def test_bufferSize(self) -> None:
-        """An application that sets ``bufferSize`` receives at most as much at once."""
-        recorder, peer = self.adopt()
-        recorder.transport.bufferSize = 1000
-        peer.send(bytes(2500))
-        self.turnUntil(lambda: len(recorder.pieces) == 3)
-        self.assertEqual([len(piece) for piece in recorder.pieces], [1000, 1000, 500])
-
     def test_UNIX(self) -> None:
         """Connections of UNIX sockets receive, too."""
         recorder, peer = self.adopt(socket.AF_UNIX)

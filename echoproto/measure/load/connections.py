@@ -17,7 +17,7 @@ from zope.interface import implementer
 from echoproto.client.targets.channels import WriteControl
 from echoproto.client.targets.interfaces import IChannel, IReplyReceiver
 from echoproto.measure.load.loops import ClosedLoop, Loop
-from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
+from echoproto.reactors.relay import RECEIVE_SIZE, RelayStream
 
 #: Reason of a connection that is closed because a reply is overdue.
 NO_REPLY = "no reply in time"
@@ -132,7 +132,7 @@ class SequentialConnection:
         self._channel = channel
         self._write = channel.send
         self._transport: Any = getattr(channel, "transport", None)
-        if isinstance(self._transport, DirectStream):
+        if isinstance(self._transport, RelayStream):
             self._socket = self._transport.socket
             # Twisted replaces it, too, to abort a connection.
             self._transport.doRead = self._firstRead  # type: ignore[method-assign]

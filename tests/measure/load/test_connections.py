@@ -20,7 +20,7 @@ from echoproto.measure.load.connections import (
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.loops import ClosedLoop, OpenLoop
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.reactors.transports import RECEIVE_SIZE, DirectStream
+from echoproto.reactors.relay import RECEIVE_SIZE, RelayStream
 from tests.measure.fakes import FakeChannel
 
 
@@ -275,7 +275,7 @@ class FakeSocket:
         return count
 
 
-class FakeDirectTransport(DirectStream):
+class FakeDirectTransport(RelayStream):
     """A transport of the direct reactor on a fake socket; records what is written and its reads."""
 
     def __init__(self, receiver: Any) -> None:
