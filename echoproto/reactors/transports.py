@@ -185,14 +185,14 @@ class DirectTransport(tcp.Connection):
             self.disconnecting
             or self._writeDisconnecting
             or self.producerPaused
-            or not self._tempDataBuffer
             or not self.isQueued
-            or (self.producer is not None and not self.streamingProducer)
-            or self.reactor._newTimedCalls
+            or not (self.streamingProducer or self.producer is None)
+            or (self._tempDataBuffer and self.reactor._newTimedCalls)
         ):
             self.reactor.flushing.append(self)
-        else:
-            self.isQueued = False
+            return
+        self.isQueued = False
+        if self._tempDataBuffer:
             self._sendQueue()
 
     def _dataReceived(self, data: bytes | None) -> Any:

@@ -356,6 +356,15 @@ class CloseTests(TurnTestCase):
 
 
 class ReadTests(TurnTestCase):
+    def test_unanswered(self) -> None:
+        """A receive that the protocol does not answer sends nothing, not even an empty piece."""
+        recorder, peer = self.adopt()
+        peer.send(b"x")
+        with sends(recorder.transport) as sending:
+            self.turn()
+            sending.send.assert_not_called()
+        self.assertEqual(recorder.pieces, [b"x"])
+
     def test_UNIX(self) -> None:
         """Connections of UNIX sockets receive, too."""
         recorder, peer = self.adopt(socket.AF_UNIX)
