@@ -8,6 +8,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 from echoproto.units import milliseconds, parseDuration
 
@@ -100,6 +101,8 @@ def parseAssertion(text: str) -> Assertion:
     share = bound.endswith("%")
     try:
         number = float(bound.rstrip("%")) / (100 if share else 1)
+        if not isfinite(number):
+            raise ValueError
     except ValueError:
         raise ValueError(f"{text!r}: invalid number {bound!r}") from None
     if share and name not in SHARES:

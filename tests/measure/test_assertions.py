@@ -46,6 +46,8 @@ class AssertionTests(SynchronousTestCase):
             ("p98<5ms", "names: min, avg"),
             ("p99<fast", "invalid duration"),
             ("sent<many", "invalid number 'many'"),
+            ("loss<nan", "invalid number 'nan'"),
+            ("sent>-inf", "invalid number '-inf'"),
             ("sent<5%", "sent is a count"),
         ):
             with self.assertRaisesRegex(ValueError, says):

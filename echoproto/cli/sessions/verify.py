@@ -94,7 +94,10 @@ class VerifySession(ReportedSession[Verifier, Fault, VerifyResult]):
             return WRONG_BYTES
         if interrupted and not result.received:
             return INTERRUPTED
-        isMissing = result.counts[FaultKind.CUT] or result.counts[FaultKind.LOST]
+        # Without any byte nothing was verified, even if it ended at its time.
+        isMissing = (
+            not result.received or result.counts[FaultKind.CUT] or result.counts[FaultKind.LOST]
+        )
         return NO_REPLY if isMissing or result.ending not in ("", STOPPED) else OK
 
     def eventLines(self, event: Fault) -> Iterable[str]:

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 _OTHER_HOST = (62, 64)
 
 #: Reasons of OpenSSL if the first data is no record of TLS, or our own, returned by a plain echo.
-_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
+_NOT_TLS = ("wrong version number", "http request", "unexpected message")
 
 
 def describeFailure(failure: Failure, target: str = "") -> str:
@@ -48,11 +48,11 @@ def _tlsFailure(error: BaseException | None) -> str:
         return (
             f"TLS: {error.verify_message}; --ca FILE trusts the certificates in it, --insecure any"
         )
-    if not isinstance(error, ssl.SSLError):
+    reason = _openSSLReason(error)
+    if not reason:
         return ""
-    if error.reason in _NOT_TLS:
+    if reason in _NOT_TLS:
         return "TLS: the server's answer is not TLS: try tcp:// instead"
-    reason = (error.reason or "no reason given").lower().replace("_", " ")
     return f"TLS: {reason}; does that port speak TLS 1.2 or later?"
 
 
@@ -63,6 +63,17 @@ NO_HANDSHAKE = (
 
 #: What to try if a server on UDP sets the fields of UDPEchoPlus in what it returns.
 ECHO_PLUS_HINT = "the server speaks UDPEchoPlus; try ping --mode udp-plus"
+
+
+def _openSSLReason(error: BaseException | None) -> str:
+    """The reason of OpenSSL, in lower case; empty for any other error."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "no reason given").lower().replace("_", " ")
+    # Endpoints of Twisted have TLS of their own, whose errors are a queue of OpenSSL's.
+    match getattr(error, "args", ()):
+        case ([*_, (_, _, str(reason))],):
+            return reason
+    return ""
 
 
 def closedHint(transport: Any) -> str:

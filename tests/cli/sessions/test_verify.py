@@ -87,6 +87,13 @@ class VerifyTests(CommandTestCase):
         self.assertEqual(status, 0)
         self.assertGreater(json.loads(output)["sent_bytes"], 1 << 20)
 
+    def test_nothingVerified(self) -> None:
+        """If no byte was received when the time is over, the status is 1."""
+        self.patch(MemoryEndpoint, "connect", lambda *_: Deferred())
+        status, output, _ = self.verify("-z", "50ms", TARGET)
+        self.assertEqual(status, 1)
+        self.assertIn("no data received", output)
+
     def interrupted(self, turns: int) -> int:
         """The exit status if Ctrl-C is pressed after so many turns."""
 

@@ -92,6 +92,14 @@ class TLSTests(SynchronousTestCase):
                 "tls://lab1:7: TLS: the server's answer is not TLS: try tcp:// instead",
             )
 
+    def test_ofEndpoints(self) -> None:
+        """The errors of Twisted's own TLS have the same descriptions; others have their own."""
+        queue = [("SSL routines", "", "no protocols available"), ("", "", "unexpected message")]
+        notTLS, other = Exception(queue), Exception(queue[:1])
+        self.assertIn("try tcp:// instead", describeFailure(Failure(notTLS)))
+        self.assertIn("TLS: no protocols available; does", describeFailure(Failure(other)))
+        self.assertEqual(describeFailure(Failure(Exception([]))), "[]")
+
 
 class NetworkErrorReasonTests(SynchronousTestCase):
     def test_words(self) -> None:
