@@ -10,6 +10,7 @@ UNIX sockets whose clients cannot harm the server, on every reactor.
   and logs a line for each. Those that are still in a socket when it is closed are treated alike.
 - A client's name may have any length: Twisted takes one of four bytes for an IPv6 address.
 - The user of the client's process is part of its address (:class:`UNIXPeer`).
+- A file that has taken the place of the socket's own is not removed at the end.
 - A client that has received everything and closes is reported as ``ConnectionDone``; the stock
   reactors report ``ConnectionLost``, because they see the end of both directions at once.
 """
@@ -33,6 +34,8 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.error import ConnectionLost
 from twisted.internet.main import CONNECTION_DONE
 from twisted.python.failure import Failure
+
+from echoproto.transports.unixfile import removeOnlyOwnFile
 
 #: Seconds that the thread may take for one descriptor; above that, clients that pass more are cut
 #: off. Below that, they are not read while any waits.
@@ -132,7 +135,11 @@ class AcceptedUNIXSocket(socket.socket):
             super().close()
 
     def _hasUnread(self) -> bool:
-        return any(ioctl(self, FIONREAD, bytes(4)))
+        try:
+            return any(ioctl(self, FIONREAD, bytes(4)))
+        except OSError:
+            # A sandbox forbids to ask.
+            return True
 
 
 class ListeningUNIXSocket(socket.socket):
@@ -156,7 +163,11 @@ def peerUser(made: socket.socket) -> int | None:
     """The user of a UNIX socket's peer; ``None`` if the system does not tell."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None
-    credentials = made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iii"))
+    size = struct.calcsize("iii")
+    try:
+        credentials = made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    except OSError:
+        return None
     uid: int = struct.unpack("iIi", credentials)[1]
     return uid
 
@@ -212,3 +223,5 @@ def prepareUNIXPort(port: Any, closer: DescriptorCloser | None = None) -> None:
     if listening.getsockname()[:1] == b"\0":
         # The stock message has the NUL of an abstract name.
         port._logConnectionLostMsg = lambda: None
+    elif port._bindPath[:1] != b"\0":
+        removeOnlyOwnFile(port)

@@ -6,6 +6,7 @@ import struct
 from errno import EAGAIN, ETOOMANYREFS
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from twisted.internet import unix
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -80,11 +81,14 @@ class PreparedPortTests(SynchronousTestCase):
         self.factory = AnsweringFactory()
         self.port = self.listen(f"\0{self.id()}")
 
-    def listen(self, name: str) -> Any:
+    def listen(self, name: str, isOwner: bool = True) -> Any:
         port: Any = unix.Port(os.fsencode(name), self.factory, reactor=MemoryReactor())
         port.startListening()
+        if not isOwner:
+            port._bindPath = b"\0"
         prepareUNIXPort(port, self.closer)
-        self.addCleanup(port.connectionLost, Failure(CONNECTION_DONE))
+        if isOwner:
+            self.addCleanup(port.connectionLost, Failure(CONNECTION_DONE))
         return port
 
     def connect(self, name: str = "") -> socket.socket:
@@ -160,6 +164,8 @@ class PreparedPortTests(SynchronousTestCase):
     def test_userUnknown(self) -> None:
         """A system that does not tell the user is no obstacle."""
         client = self.connect()
+        with mock.patch.object(socket.socket, "getsockopt", side_effect=PermissionError):
+            self.assertIsNone(peerUser(client))
         self.patch(module, "socket", SimpleNamespace())
         self.assertIsNone(peerUser(client))
 
@@ -198,6 +204,21 @@ class PreparedPortTests(SynchronousTestCase):
         made = transport.socket
         transport.connectionLost(Failure(CONNECTION_DONE))
         made.close()
+
+    def test_forbidden(self) -> None:
+        """
+        If a sandbox forbids to ask for unread data, the socket is closed as if there were some.
+        """
+        _, _, transport = self.accepted()
+        self.patch(module, "ioctl", mock.Mock(side_effect=PermissionError))
+        transport.socket.close()
+        self.assertEqual(self.closer.closed, 1)
+
+    def test_passedFile(self) -> None:
+        """A file that the port does not own, as that of a socket of systemd, is left alone."""
+        path = self.mktemp()
+        self.listen(path, isOwner=False).connectionLost(Failure(CONNECTION_DONE))
+        self.assertTrue(os.path.exists(path))
 
     def test_others(self) -> None:
         """Ports of other families, and those in memory, are left alone; a closer is made."""

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
 from echoproto.protocols.socketoptions import noteInheritance, setInheritedOptions
-from echoproto.server.listeners.unixlock import removeStaleLock
+from echoproto.server.listeners.unixlock import removeLock, removeStaleLock
 from echoproto.transports.serversocket import bindSocket
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
@@ -106,7 +106,7 @@ def pickPort(interfaces: Iterable[str], make: MakeSocket = socket.socket) -> int
 class StreamReactor:
     """
     A reactor whose ``listenTCP`` keeps IPv4 and IPv6 separate, and whose ``listenUNIX`` removes
-    stale locks; otherwise the reactor's own.
+    stale locks, and leaves none when it fails; otherwise the reactor's own.
     Endpoints listen through the reactor that they are given.
 
     :param reactor: the real one; an ``IReactorSocket``.
@@ -163,7 +163,15 @@ class StreamReactor:
         """
         if wantPID:
             removeStaleLock(address)
-        port: IListeningPort = self._reactor.listenUNIX(address, factory, backlog, mode, wantPID)
+        try:
+            port: IListeningPort = self._reactor.listenUNIX(
+                address, factory, backlog, mode, wantPID
+            )
+        except CannotListenError as error:
+            # If it is text instead, another server holds the lock.
+            if wantPID and isinstance(error.socketError, OSError):
+                removeLock(address)
+            raise
         return port
 
 

@@ -32,6 +32,12 @@ def removeStaleLock(path: bytes | str) -> None:
         os.remove(lock)
 
 
+def removeLock(path: bytes | str) -> None:
+    """Remove the lock of the UNIX socket ``path``, which this process holds without listening."""
+    with suppress(OSError):
+        os.remove(os.fsencode(path) + b".lock")
+
+
 def _isListening(path: bytes) -> bool:
     """Whether a server listens on ``path``, or that is unknown."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:

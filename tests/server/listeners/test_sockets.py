@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from errno import EADDRINUSE, EAFNOSUPPORT
 from math import inf
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
@@ -159,6 +160,26 @@ class StreamReactorTests(SynchronousTestCase):
                 self.reactor.listenUNIX("/x", Factory(), wantPID=wantPID)
             self.assertEqual([call.args[0] for call in remove.call_args_list], removed)
         self.assertEqual(len(cast(Any, self.real.unixServers)), 2)
+
+    def test_failedUNIX(self) -> None:
+        """A UNIX socket that cannot be opened leaves no lock, except that of another server."""
+        taken = OSError(EADDRINUSE, "in use")
+        for reason, isLeft in ((taken, False), ("Cannot acquire lock", True)):
+            path = Path(self.mktemp())
+            lock = path.with_name(f"{path.name}.lock")
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            error = CannotListenError(None, str(path), reason)
+            self.patch(self.real, "listenUNIX", self.locking(lock, error))
+            with self.assertRaises(CannotListenError):
+                self.reactor.listenUNIX(str(path), Factory(), wantPID=True)
+            self.assertEqual(lock.is_symlink(), isLeft)
+
+    def locking(self, lock: Path, error: Exception) -> Callable[..., None]:
+        def listen(*arguments: object) -> None:
+            lock.symlink_to(str(os.getpid()))
+            raise error
+
+        return listen
 
     def test_theRest(self) -> None:
         """Everything else is the reactor's own."""

@@ -1,0 +1,43 @@
+"""The file of a UNIX socket: at the end only the server's own is removed."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+_log = Logger()
+
+
+def removeOnlyOwnFile(port: Any) -> None:
+    """
+    Make a listening port leave alone a file that has replaced that of its socket. Twisted's removes
+    any file; if there is none, it fails before it removes its lock.
+
+    :param port: a listening ``twisted.internet.unix.Port`` whose socket has a file.
+    """
+    path: bytes = port._bindPath
+    own = os.lstat(path)
+    connectionLost = port.connectionLost
+
+    def isOwn() -> bool:
+        with suppress(FileNotFoundError):
+            return os.path.samestat(own, os.lstat(path))
+        return False
+
+    def lost(reason: Failure) -> None:
+        if not isOwn():
+            _log.warn(
+                "{path} was removed or replaced while the server listened; clients could not "
+                "connect by that name",
+                path=os.fsdecode(path),
+            )
+            # A port with an abstract name removes no file.
+            port._bindPath, port._logConnectionLostMsg = b"\0", lambda: None
+        connectionLost(reason)
+
+    # Of the instance, because every reactor has its own class of port.
+    port.connectionLost = lost

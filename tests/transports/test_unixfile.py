@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.internet import unix
+from twisted.internet.main import CONNECTION_DONE
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactor
+from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoproto.transports.unixfile import removeOnlyOwnFile
+
+
+class OwnFileTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name, "echo")
+        self.port: Any = unix.Port(str(self.path), Factory(), reactor=MemoryReactor(), wantPID=True)
+        self.port.startListening()
+        removeOnlyOwnFile(self.port)
+
+    def closed(self) -> list[str]:
+        """What closing the port logs; it leaves no socket open."""
+        with capturedLogs() as events:
+            self.port.connectionLost(Failure(CONNECTION_DONE))
+        self.assertFalse(hasattr(self.port, "socket"))
+        return [formatEvent(event) for event in events if event["log_namespace"] != "twisted"]
+
+    def left(self) -> list[str]:
+        return sorted(os.listdir(self.path.parent))
+
+    def test_own(self) -> None:
+        """The file of the socket is removed, with its lock."""
+        self.assertNotIn("replaced", " ".join(self.closed()))
+        self.assertEqual(self.left(), [])
+
+    def test_replaced(self) -> None:
+        """A file that has replaced it stays; the lock is removed."""
+        os.rename(self.path, self.path.with_name("moved"))
+        self.path.write_text("not ours")
+        self.assertIn(f"{self.path} was removed or replaced", " ".join(self.closed()))
+        self.assertEqual(self.left(), ["echo", "moved"])
+
+    def test_removed(self) -> None:
+        """If it was removed, the port is closed all the same, and the lock is removed."""
+        self.path.unlink()
+        self.assertIn(f"{self.path} was removed or replaced", " ".join(self.closed()))
+        self.assertEqual(self.left(), [])
