@@ -21,7 +21,9 @@ class OwnFileTests(SynchronousTestCase):
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.path = Path(folder.name, "echo")
-        self.port: Any = unix.Port(str(self.path), Factory(), reactor=MemoryReactor(), wantPID=True)
+        self.port: Any = unix.Port(
+            os.fsencode(self.path), Factory(), reactor=MemoryReactor(), wantPID=True
+        )
         self.port.startListening()
         removeOnlyOwnFile(self.port)
 

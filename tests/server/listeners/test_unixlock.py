@@ -9,7 +9,7 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.server.listeners.unixlock import removeStaleLock
+from echoproto.server.listeners.unixlock import removeLock, removeStaleLock
 
 
 class StaleLockTests(SynchronousTestCase):
@@ -57,6 +57,12 @@ class StaleLockTests(SynchronousTestCase):
         self.listen()
         with mock.patch.object(socket.socket, "connect", side_effect=OSError(EAGAIN, "full")):
             self.assertEqual(self.left(), (True, True))
+
+    def test_removeLock(self) -> None:
+        """A lock that this process holds without listening is removed, if it is still there."""
+        for _ in range(2):
+            removeLock(str(self.path))
+            self.assertFalse(self.lock.is_symlink())
 
     def test_noLock(self) -> None:
         """A socket without a lock is another program's."""
