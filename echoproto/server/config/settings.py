@@ -96,6 +96,15 @@ class Settings:
         """Whether there is a status listener."""
         return any(group[0].service == "status" for group in self.groups)
 
+    def connectionsInMemory(self, memory: float) -> float:
+        """
+        Number of connections of a process for which memory suffices in any case.
+
+        :param memory: see :meth:`connectionLimit`.
+        """
+        share = (memory / self.processes - RESERVED_MEMORY) / CONNECTION_MEMORY
+        return max(share, MIN_CONNECTIONS)
+
     def connectionLimit(self, descriptors: int, memory: float = inf) -> int:
         """
         Maximum number of connections, all listeners together.
@@ -114,8 +123,7 @@ class Settings:
                 f"{descriptors} file descriptors are too few, the reserve is {reserve}; {remedy}"
             )
         if self.maxConnections is None:
-            share = (memory / self.processes - RESERVED_MEMORY) / CONNECTION_MEMORY
-            return int(min(descriptors - reserve, max(share, MIN_CONNECTIONS)))
+            return int(min(descriptors - reserve, self.connectionsInMemory(memory)))
         if self.maxConnections > descriptors - reserve:
             raise StartupError(
                 f"--max-connections {self.maxConnections}: {descriptors} file descriptors "

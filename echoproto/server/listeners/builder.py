@@ -84,8 +84,8 @@ class ListenerBuilder:
     :param memory: its limit of memory, in bytes.
     :raise StartupError: there are too few.
     :ivar connections: the admission of all stream connections.
-    :ivar limitText: the maximum number of connections and its origin, for the log; empty if the
-        operator has set it.
+    :ivar limitText: the maximum number of connections and its origin, for the log; if the operator
+        has set it, a warning if memory may not suffice, or empty.
     """
 
     def __init__(self, reactor: Any, settings: Settings, descriptors: Limit, memory: Limit) -> None:
@@ -97,6 +97,11 @@ class ListenerBuilder:
             isMemory = limit < settings.connectionLimit(int(descriptors.number))
             reason = memory if isMemory else descriptors
             self.limitText = f"at most {limit:,} connections per process: {reason}"
+        elif limit > settings.connectionsInMemory(memory.number):
+            self.limitText = (
+                f"--max-connections {limit} may need more memory than there is: {memory}; the "
+                "kernel, or OpenSSL, may end the process then"
+            )
         self.connections = ConnectionAdmission(
             reactor.seconds,
             limit,

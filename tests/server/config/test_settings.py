@@ -44,6 +44,7 @@ class SettingsTests(SynchronousTestCase):
         """The memory left after the reserve is shared by the processes and their connections."""
         memory = RESERVED_MEMORY * 4 + CONNECTION_MEMORY * 400
         self.assertEqual(Settings(GROUPS, processes=4).connectionLimit(1024, memory), 100)
+        self.assertEqual(Settings(GROUPS, processes=4).connectionsInMemory(memory), 100)
         self.assertEqual(Settings(GROUPS).connectionLimit(1024, 48 << 20), MIN_CONNECTIONS)
         self.assertEqual(Settings(GROUPS, maxConnections=100).connectionLimit(1024, 1.0), 100)
 

@@ -71,7 +71,15 @@ class ListenerBuilderTests(SynchronousTestCase):
         )
         self.assertEqual(self.builder().connections.room, 100)
         self.assertEqual(self.builder(maxConnections=200).connections.room, 200)
-        self.assertEqual(self.builder(maxConnections=200).limitText, "")
+
+    def test_moreThanMemory(self) -> None:
+        """A number of the operator holds, with a warning if memory may not suffice for it."""
+        self.memory = RESERVED_MEMORY + 100 * CONNECTION_MEMORY
+        self.assertEqual(self.builder(maxConnections=100).limitText, "")
+        self.assertIn(
+            "--max-connections 200 may need more memory than there is: memory.max is 80,216,064",
+            self.builder(maxConnections=200).limitText,
+        )
 
     def test_site(self) -> None:
         """A status listener reads a PROXY header from trusted sources, if it is to."""
