@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
+from collections.abc import Callable
 from errno import EAGAIN, EWOULDBLOCK
 from os import strerror
 from typing import Any
@@ -207,6 +208,25 @@ class DatagramPort(ScopedPort):
         # A send may have met the error first; it is reported once.
         if number:
             self._failed(OSError(number, strerror(number)))
+
+    def laterReply(self) -> Callable[..., object]:
+        """
+        For a datagram that is answered later; called while it is received.
+
+        :return: calls a function with arguments; what it writes leaves from the address that the
+            datagram was sent to.
+        """
+        source = self._replySource
+
+        def reply(function: Callable[..., object], *arguments: object) -> object:
+            outer = self._answering, self._replySource
+            self._answering, self._replySource = not self._connectedAddr, source
+            try:
+                return function(*arguments)
+            finally:
+                self._answering, self._replySource = outer
+
+        return reply
 
     def write(self, datagram: bytes, addr: Any = None) -> None:
         """

@@ -65,11 +65,15 @@ class EchoTests(SynchronousTestCase):
 
 class ReplySourceTests(SynchronousTestCase):
     def test_secondAddressIPv4(self) -> None:
-        """On the wildcard address, a datagram to a second address is answered from there."""
-        with Program("-p", "0") as program:
-            _, port = program.address("echo", "udp")
-            for host in ("127.0.0.1", "127.0.0.2", "127.3.2.1"):
-                self.assertEqual(exchanged((host, port), b"hello"), b"hello")
+        """
+        On the wildcard address, a datagram to a second address is answered from there, also if it
+        is delayed on purpose.
+        """
+        for options in ([], ["--fault", "delay=1ms"]):
+            with Program("-p", "0", *options) as program:
+                _, port = program.address("echo", "udp")
+                for host in ("127.0.0.1", "127.0.0.2", "127.3.2.1"):
+                    self.assertEqual(exchanged((host, port), b"hello"), b"hello")
 
     def test_secondAddressIPv6(self) -> None:
         """The same over IPv6, in a network namespace with two addresses."""

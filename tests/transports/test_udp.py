@@ -43,6 +43,23 @@ class Closing(DatagramProtocol):
             cast(Any, self.transport).connectionLost()
 
 
+class LaterEcho(DatagramProtocol):
+    """Answers when it is told to."""
+
+    noisy = False
+    transport: Any
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Any, bytes, Any]] = []
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        self.waiting.append((self.transport.laterReply(), datagram, addr))
+
+    def answerAll(self) -> None:
+        for reply, datagram, addr in self.waiting:
+            reply(self.transport.write, datagram, addr)
+
+
 class PortTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.port, self.protocol = self.listening(RecordingEcho())
@@ -68,6 +85,17 @@ class PortTests(SynchronousTestCase):
         self.receive((b"hi", [pktinfo()], 0, PEER))
         self.port.write(b"later", PEER)
         self.assertEqual(self.port.socket.sent[-1], (b"later", [], PEER))
+
+    def test_laterReply(self) -> None:
+        """A datagram that is answered later is answered from the address that it was sent to."""
+        protocol = self.port.protocol = LaterEcho()
+        protocol.makeConnection(self.port)
+        other = pktinfo(*[bytes([192, 0, 2, 10])] * 2)
+        self.receive((b"one", [pktinfo()], 0, PEER), (b"two", [other], 0, PEER))
+        protocol.answerAll()
+        self.port.write(b"unasked", PEER)
+        sources = [ancillary and ancillary[0][2][4:8] for _, ancillary, _ in self.port.socket.sent]
+        self.assertEqual(sources, [DESTINATION, bytes([192, 0, 2, 10]), []])
 
     def bound(self, address: str, maxPacketSize: int = MAX_IPV6_DATAGRAM) -> Any:
         """A port bound to one address."""

@@ -135,7 +135,13 @@ class _Delayed:
     data: bytes
     addr: tuple[Any, ...]
     number: int
+    # Calls what answers it.
+    reply: Callable[..., object]
     hasArrived: bool = False
+
+
+def _call(function: Callable[..., object], *arguments: object) -> object:
+    return function(*arguments)
 
 
 class FaultyDatagramProtocol(DatagramServerProtocol):
@@ -156,6 +162,12 @@ class FaultyDatagramProtocol(DatagramServerProtocol):
         # For each source with delayed datagrams their count, and the highest number that arrived.
         self._delayedSources: dict[tuple[Any, ...], list[int]] = {}
 
+    def startProtocol(self) -> None:
+        """See :class:`DatagramServerProtocol`."""
+        super().startProtocol()
+        # Only our own port answers from the address that a datagram was sent to.
+        self._laterReply = getattr(self.transport, "laterReply", lambda: _call)
+
     def answer(self, request: bytes, addr: tuple[Any, ...], /) -> object:
         """Answer an admitted datagram, as often and as late as the faults want it."""
         copies = self._faults.copies(request)
@@ -165,7 +177,7 @@ class FaultyDatagramProtocol(DatagramServerProtocol):
             return None
         self._admitted += 1
         if copies:
-            delayed = _Delayed(copies[0][1], addr, self._admitted)
+            delayed = _Delayed(copies[0][1], addr, self._admitted, self._laterReply())
             for delay, data in copies:
                 self._delay(delayed, delay, len(data))
         return None
@@ -186,7 +198,7 @@ class FaultyDatagramProtocol(DatagramServerProtocol):
             self._faults.counts["reorder"] += 1
         delayed.hasArrived = True
         source[1] = max(source[1], delayed.number)
-        super().answer(delayed.data, delayed.addr)
+        delayed.reply(super().answer, delayed.data, delayed.addr)
 
     def stopProtocol(self) -> None:
         """The port is closed: delayed datagrams are not answered."""

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.api import LoadPlan, PingPlan, load, ping, verify
@@ -27,6 +28,8 @@ from echoproto.testing import DatagramWire, RecordingObserver, RecordingProtocol
 from echoproto.testing.endpoints import MemoryEndpoint
 from echoproto.testing.streams import CLIENT_ADDRESS
 from echoproto.units import SECOND
+from tests.transports.fakeudpsocket import PEER, FakeSocketPort
+from tests.transports.test_pktinfo import DESTINATION, pktinfo
 
 MS = SECOND // 1000
 
@@ -229,6 +232,18 @@ class DatagramTests(SynchronousTestCase):
             self.wire.advance(1)
             self.assertEqual(len(self.sent()), 2)
             port.stopListening()
+
+    def test_delayedFromTheirDestination(self) -> None:
+        """A delayed datagram is answered from the address that it was sent to."""
+        make = withDatagramFaults(EchoDatagramProtocol, parseFaults("delay=1s"), 1, self.counts)
+        service, other = make(self.wire), pktinfo(*[bytes([192, 0, 2, 10])] * 2)
+        port: Any = FakeSocketPort(7, service, reactor=cast(Any, MemoryReactorClock()))
+        port.startListening()
+        port.socket.waiting += [(b"one", [pktinfo()], 0, PEER), (b"two", [other], 0, PEER)]
+        port.doRead()
+        self.wire.advance(1)
+        sent = {data: ancillary[0][2][4:8] for data, ancillary, _ in port.socket.sent}
+        self.assertEqual(sent, {b"one": DESTINATION, b"two": bytes([192, 0, 2, 10])})
 
     def test_tooMany(self) -> None:
         """Beyond the limit datagrams are dropped, and counted as errors."""
