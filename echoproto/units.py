@@ -138,6 +138,15 @@ def seconds(nanoseconds: float) -> str:
     return f"{nanoseconds / 1e9:g} s"
 
 
+def longTime(nanoseconds: int) -> str:
+    """A time in the largest unit of which there are two: ``3 days``, ``90 minutes``, ``45 s``."""
+    for name, unit in (("days", "d"), ("hours", "h"), ("minutes", "m")):
+        count = nanoseconds // _DURATION_UNITS[unit]
+        if count > 1:
+            return f"{count} {name}"
+    return seconds(nanoseconds)
+
+
 def size(count: float) -> str:
     """A number of bytes in a suitable unit: ``1.5 MiB``."""
     unit = "B"

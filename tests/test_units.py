@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.units import (
+    SECOND,
+    longTime,
     milliseconds,
     parseCount,
     parseDuration,
@@ -68,6 +70,16 @@ class DurationTests(SynchronousTestCase):
         self.assertEqual(milliseconds(311_400), "0.311")
         self.assertEqual(seconds(2_000_000_000), "2 s")
         self.assertEqual(seconds(500_000_000), "0.5 s")
+
+    def test_longTime(self) -> None:
+        """A long time has the largest unit of which there are two."""
+        for duration, shown in (
+            (217_923_000, "2522 days"),
+            (47 * 3600, "47 hours"),
+            (7199, "119 minutes"),
+            (119, "119 s"),
+        ):
+            self.assertEqual(longTime(duration * SECOND), shown)
 
 
 PARSERS: list[Callable[[str], object]] = [

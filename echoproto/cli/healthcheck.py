@@ -108,6 +108,9 @@ def _fetch(address: str | tuple[str, int], path: str) -> tuple[str, str]:
             if not piece:
                 break
             answer += piece
+            if not b"HTTP/".startswith(answer[:5]):
+                # An echo service, for example, would keep the connection open.
+                break
     head, _, body = answer.partition(b"\r\n\r\n")
     words = head.decode("ascii", "replace").split()
     if len(words) < 2 or not words[0].startswith("HTTP/"):

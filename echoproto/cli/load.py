@@ -25,7 +25,7 @@ from echoproto.cli.paramtypes import (
     WINDOW,
     WORKERS,
 )
-from echoproto.units import SECOND, seconds
+from echoproto.units import SECOND, longTime
 
 _option = partial(option, "Load options")
 
@@ -132,7 +132,9 @@ class LoadOptions(EventOptions):
         if self.start_at is not None and self.sendTime is not None:
             late = time.time_ns() - self.start_at - self.sendTime
             if late >= 0:
-                raise click.UsageError(f"--start-at: that load has ended {seconds(late)} ago")
+                raise click.UsageError(f"--start-at: that load has ended {longTime(late)} ago")
+        if self.histogram and self.output != "text":
+            raise click.UsageError("--histogram needs --output text; other formats have one anyway")
 
     @property
     def unmeasured(self) -> Sequence[str]:

@@ -22,6 +22,7 @@ import echoproto
 from echoproto.cli.declarations import CONTEXT
 from echoproto.cli.exitcodes import LOCAL_ERROR, OK, complain
 from echoproto.errors import StartupError
+from echoproto.suggestion import suggestion
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -70,6 +71,15 @@ def importCommand(name: str) -> click.Command:
 
 class LazyGroup(click.Group):
     """A group whose help and completion list :data:`COMMANDS` without importing them."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See ``click.Group``; an unknown command has a suggestion."""
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            known = [*COMMANDS, *_optionNames(ctx)]
+            raise click.UsageError(f"no such command {args[0]!r}{suggestion(args[0], known)}")
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """See ``click.Group``."""
@@ -140,7 +150,8 @@ def run(words: Sequence[str]) -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.ClickException as error:
-        complain(f"{called}: {_messageOf(error)}; see {called} --help")
+        message = _messageOf(error)
+        complain(f"{called}: {message}{'' if message[-1] == '?' else f'; see {called} --help'}")
     except StartupError as error:
         # Reported already: a listener cannot be opened. Otherwise an option is invalid.
         if error.code == 1:
@@ -166,9 +177,18 @@ def _messageOf(error: click.ClickException) -> str:
     """The message of an error of click, in the style of the others."""
     if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
         return f"{error.param.opts[-1]}: {error.message.rstrip('.')}"
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        name = error.option_name
+        return f"no such option {name}{suggestion(name, _optionNames(error.ctx))}"
     message = error.message if isinstance(error, click.BadParameter) else error.format_message()
     message = message or error.format_message()
-    return f"{message[0].lower()}{message[1:].rstrip('.?')}"
+    return f"{message[0].lower()}{message[1:].rstrip('.')}"
+
+
+def _optionNames(ctx: click.Context) -> list[str]:
+    """The long and short names of the options of a command."""
+    params = ctx.command.get_params(ctx)
+    return [name for param in params for name in param.opts if isinstance(param, click.Option)]
 
 
 def _invoke(words: list[str]) -> int:

@@ -41,6 +41,9 @@ unix:///path; the default is TCP and port 12345."""
 
 _connection = partial(option, CONNECTION_OPTIONS)
 
+#: Options that only targets over TLS use.
+_TLS_OPTIONS = ("ca", "insecure", "cert", "key", "servername", "alpn")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TargetOptions:
@@ -108,7 +111,8 @@ class TargetOptions:
         """
         The targets, then those of a list and of ``--endpoint``.
 
-        :raise click.UsageError: none is given, or more than the command takes.
+        :raise click.UsageError: none is given, or more than the command takes, or none speaks TLS
+            although there are options of TLS.
         """
         endpoints = (Target(text, "endpoint", path=text) for text in self.descriptions)
         targets = [*self.targets, *self.listed, *endpoints]
@@ -116,6 +120,9 @@ class TargetOptions:
             raise click.UsageError("missing TARGET")
         if len(targets) > 1 and not self.takesSeveral:
             raise click.UsageError("too many targets; give one TARGET")
+        unused = [name for name in _TLS_OPTIONS if getattr(self, name)]
+        if unused and all(target.carrier != "tls" for target in targets):
+            raise click.UsageError(f"--{unused[0]} needs a target tls://HOST")
         return targets
 
     @property

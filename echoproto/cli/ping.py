@@ -28,6 +28,7 @@ from echoproto.cli.paramtypes import (
     PATTERN,
     PROBE_SIZE,
     REPORT_INTERVAL,
+    SEND_TIME,
     TARGET,
     WINDOW,
 )
@@ -35,6 +36,12 @@ from echoproto.cli.targetlist import TARGET_FILE
 from echoproto.client.targets.target import Target
 
 _option = partial(option, "Probe options")
+
+#: Nanoseconds between the probes of a flood that is not answered: that of ping(8).
+FLOOD_INTERVAL = 10_000_000
+
+#: Nanoseconds of the shortest interval to any address: that of ping(8) for users.
+SHORTEST_INTERVAL = 2_000_000
 
 _EPILOG = f"""\b
 {TARGET_HELP}
@@ -66,9 +73,12 @@ class PingOptions(EventOptions):
         "-c", type=COUNT, help="Stop after this many probes.  [default: at Ctrl-C]"
     )
     interval: int | None = _option(
-        "-i", type=INTERVAL, help="Time between probes.  [default: 1s, with --flood 10ms]"
+        "-i",
+        type=INTERVAL,
+        help="Time between probes; below 2ms for loopback and private addresses.  "
+        "[default: 1s, with --flood 10ms]",
     )
-    deadline: int | None = _option("-w", type=DURATION, help="Stop after this time.")
+    deadline: int | None = _option("-w", type=SEND_TIME, help="Stop after this time.")
     timeout: int = _option(
         "-W", type=DURATION, default="2s", help="Time to wait for a reply; after that it is late."
     )
@@ -140,6 +150,12 @@ class PingOptions(EventOptions):
     def listed(self) -> Sequence[Target]:
         """See :class:`.TargetOptions`."""
         return self.targetFile
+
+    @property
+    def floodOption(self) -> str:
+        """The option that makes it a flood: faster than any server must bear; empty if none."""
+        isFast = self.interval is not None and self.interval < SHORTEST_INTERVAL
+        return "--flood" if self.flood else "--interval below 2ms" if isFast else ""
 
     @property
     def isQuiet(self) -> bool:

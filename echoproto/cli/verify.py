@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+import click
+
 from echoproto.cli.declarations import command, option, quietOption
 from echoproto.cli.options import TARGET_HELP, MeasurementOptions
 from echoproto.cli.paramtypes import DATAGRAM_SIZE, RATE, SEED, SEND_TIME, SIZE, TIMEOUT
@@ -43,20 +45,33 @@ class VerifyOptions(MeasurementOptions):
         "-z", type=SEND_TIME, help="How long to send, instead of --bytes."
     )
     seed: int | None = _option(type=SEED, help="Seed of the bytes.  [default: random]")
-    datagram: int = _option(
-        "-s", "--size", type=DATAGRAM_SIZE, default="1024", help="Bytes of a datagram, over UDP."
+    datagram: int | None = _option(
+        "-s",
+        "--size",
+        type=DATAGRAM_SIZE,
+        help="Bytes of a datagram, over UDP.  [default: 1024]",
     )
-    rate: float = _option(type=RATE, default="500", help="Datagrams per second, over UDP.")
+    rate: float | None = _option(type=RATE, help="Datagrams per second, over UDP.  [default: 500]")
     timeout: int = _option(
         "-W", type=TIMEOUT, default="5s", help="Give up if no byte arrives for this time."
     )
     quiet: bool = quietOption()
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.length and self.duration:
+            raise click.UsageError("--bytes cannot be used with --duration")
+        if (self.rate or self.datagram) and not self._isUDP:
+            raise click.UsageError("--rate and --size need a target udp://HOST")
+
+    @property
+    def _isUDP(self) -> bool:
+        return any(target.carrier == "udp" for target in self.targets)
+
     @property
     def size(self) -> int | None:
         """Number of bytes to send; ``None`` if the duration ends it."""
-        isUDP = any(target.carrier == "udp" for target in self.targets)
-        return None if self.duration else self.length or (1 << 20 if isUDP else 64 << 20)
+        return None if self.duration else self.length or (1 << 20 if self._isUDP else 64 << 20)
 
 
 verifyCommand = command(

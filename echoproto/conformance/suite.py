@@ -14,6 +14,7 @@ from echoproto.conformance.checks import (
 )
 from echoproto.conformance.registry import registered
 from echoproto.conformance.results import Check
+from echoproto.suggestion import suggestion
 
 #: The name of the first check of each carrier.
 ANSWERS = "answers"
@@ -44,8 +45,17 @@ def chosen(carriers: Sequence[str], only: Sequence[str] = (), risky: bool = Fals
     names = [check.name for check in possible]
     for name in only:
         if name not in names:
-            if any(check.name == name and check.risky for check in CHECKS):
-                raise ValueError(f"check {name!r} is risky; add --risky")
-            known = ", ".join(dict.fromkeys(names))
-            raise ValueError(f"unknown check {name!r} (checks: {known})")
+            raise ValueError(_whyNotPossible(name, carriers, names))
     return [check for check in possible if not only or check.name in (ANSWERS, *only)]
+
+
+def _whyNotPossible(name: str, carriers: Sequence[str], possible: Sequence[str]) -> str:
+    """Why a check cannot run, and the remedy."""
+    found = [check for check in CHECKS if check.name == name]
+    if any(check.carrier in carriers for check in found):
+        return f"check {name!r} is risky; add --risky"
+    if found:
+        carrier = found[0].carrier
+        return f"{name!r} is a check of {carrier}; add --carrier {carrier}"
+    known = f" (checks: {', '.join(dict.fromkeys(possible))})"
+    return f"unknown check {name!r}{suggestion(name, possible) or known}"

@@ -97,6 +97,8 @@ def parseAssertion(text: str) -> Assertion:
         )
     name, comparison, bound = found.groups()
     if name in TIMES:
+        if re.fullmatch(r"[\d.]+", bound):
+            raise ValueError(f"{text!r}: a time needs a unit, such as {bound}ms")
         return Assertion(text, name, comparison, parseDuration(bound))
     share = bound.endswith("%")
     try:

@@ -12,7 +12,6 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from ipaddress import ip_address
 from typing import Any
@@ -21,6 +20,7 @@ from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.target import Target, parseTarget
 from echoproto.errors import StartupError
 from echoproto.monitor.values import MAX_FILE_SIZE, PARSERS, InvalidSetting, parseURLs
+from echoproto.suggestion import suggestion
 from echoproto.units import SECOND
 from echoproto.untrusted import escaped, readRegularFile
 
@@ -95,7 +95,7 @@ def _parse(document: Mapping[str, Any]) -> list[TargetSettings]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise InvalidSetting("target: each target is a table [[target]]")
     defaults = {name: value for name, value in document.items() if name != "target"}
-    common = _values(defaults, PARSERS)
+    common = _values(defaults, {**PARSERS, "url": _misplaced, "[[target]]": _misplaced})
     found: dict[object, TargetSettings] = {}
     for number, table in enumerate(tables, 1):
         try:
@@ -109,6 +109,11 @@ def _parse(document: Mapping[str, Any]) -> list[TargetSettings]:
     if not found:
         raise InvalidSetting('no target; add [[target]] and url = "udp://HOST:PORT"')
     return list(found.values())
+
+
+def _misplaced(value: object) -> object:
+    """Refuse a key that only a target has."""
+    raise InvalidSetting("belongs under [[target]]")
 
 
 def _targetSettings(
@@ -166,9 +171,8 @@ def _values(
     found = {}
     for name, value in table.items():
         if name not in parsers:
-            similar = get_close_matches(name, parsers, 1)
-            remedy = f"did you mean {similar[0]}?" if similar else f"known: {', '.join(parsers)}"
-            raise InvalidSetting(f"unknown key {name!r} ({remedy})")
+            known = f" (known: {', '.join(parsers)})"
+            raise InvalidSetting(f"unknown key {name!r}{suggestion(name, parsers) or known}")
         try:
             found[name] = parsers[name](value)
         except ValueError as error:
@@ -179,4 +183,5 @@ def _values(
 def summaryOf(settings: Sequence[TargetSettings]) -> str:
     """The number of targets and of all their probes in a second, for people."""
     rate = sum(SECOND / target.interval for target in settings)
-    return f"{len(settings)} targets, {rate:g} probes per second"
+    targets = "1 target" if len(settings) == 1 else f"{len(settings)} targets"
+    return f"{targets}, {rate:g} {'probe' if rate == 1 else 'probes'} per second"

@@ -68,7 +68,7 @@ def _timeText(value: object) -> str:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise InvalidSetting(f"invalid value {value!r} (text)")
+        raise InvalidSetting(f"{value!r} is not text; write it in quotes")
     return value
 
 
@@ -126,8 +126,10 @@ def _labels(value: object) -> dict[str, str]:
     for name, text in value.items():
         if not _LABEL.fullmatch(name) or name.startswith("__") or name in _RESERVED_LABELS:
             raise InvalidSetting(f"invalid name {name!r} (letters, digits and _; not {reserved})")
-        if not isinstance(text, str):
-            raise InvalidSetting(f"{name}: invalid value {text!r} (text)")
+        try:
+            _text(text)
+        except InvalidSetting as error:
+            raise InvalidSetting(f"{name}: {error}") from None
     return value
 
 

@@ -115,6 +115,15 @@ class CheckHealthTests(HealthTestCase):
             self.assertEqual(status, 1)
             self.assertIn("the answer is not HTTP", errors)
 
+    def test_echo(self) -> None:
+        """An echo service, which does not close, is recognized by its first bytes."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        theirs.sendall(b"GET /healthz HTTP/1.0")
+        with mock.patch.object(healthcheck, "_connect", return_value=ours):
+            errors = self.check("9100")[2]
+        self.assertIn("the answer is not HTTP; is the server running with --status", errors)
+
     def test_hangs(self) -> None:
         """A server that does not answer in time is a failure."""
         listener = socket.create_server(("127.0.0.1", 0))

@@ -191,6 +191,14 @@ class RunTests(SynchronousTestCase):
                 ("serve", "--nonsense"),
                 "echoproto serve: option --nonsense not recognized; see echoproto serve --help",
             ),
+            (("pnig",), "echoproto: no such command 'pnig'; did you mean ping?"),
+            (("help", "ping"), "echoproto: no such command 'help'; did you mean --help?"),
+            (("--hlep",), "echoproto: no such option --hlep; did you mean --help?"),
+            (("ping", "--hlep"), "echoproto ping: no such option --hlep; did you mean --help?"),
+            (
+                ("ping", "--zzz"),
+                "echoproto ping: no such option --zzz; see echoproto ping --help",
+            ),
             (("ping",), "echoproto ping: missing TARGET; see echoproto ping --help"),
             (
                 ("ping", "-c", "0", "lab1"),

@@ -146,3 +146,18 @@ class CommandTests(OptionsTestCase):
             self.options().allTargets  # noqa: B018 - it raises
         with self.assertRaisesRegex(click.UsageError, "too many targets"):
             self.options(*both).allTargets  # noqa: B018 - it raises
+
+    def test_needsTLS(self) -> None:
+        """Options of TLS need a target that speaks it, so that none is silently in plain text."""
+        for words in (
+            ("--ca", "x.pem"),
+            ("--insecure",),
+            ("--cert", "x.pem"),
+            ("--servername", "lab1"),
+            ("--alpn", "h2"),
+        ):
+            for target in (("lab1",), ("udp://lab1",), ("--endpoint", "tcp:lab1:7")):
+                with self.assertRaisesRegex(click.UsageError, f"{words[0]} needs a target tls://"):
+                    self.options(*words, *target).allTargets  # noqa: B018 - it raises
+            options = self.options(*words, "tls://lab1", "lab2", kind=SeveralOptions)
+            self.assertEqual(len(options.allTargets), 2)

@@ -27,8 +27,11 @@ class PingOptionsTests(OptionsTestCase):
         )
 
     def test_contradictions(self) -> None:
-        """A preload needs one connection, and a ping has no rate to assert."""
+        """
+        A preload needs one connection, a deadline has some time, and a ping has no rate to assert.
+        """
         for words, message in (
+            (("-w", "0"), "duration '0' would send nothing"),
             (("--preload", "3", "--reconnect"), "--preload cannot be used with --reconnect"),
             (
                 ("--assert", "rate>1"),
@@ -43,6 +46,16 @@ class PingOptionsTests(OptionsTestCase):
         self.assertIn("lost-up", self.parsed("lab1").unmeasured)
         found = self.parsed("--mode", "udp-plus", "--assert", "loss-up<1%", "udp://lab1")
         self.assertEqual(found.unmeasured, ("rate",))
+
+    def test_flood(self) -> None:
+        """A flood is one by its option, or by an interval that is too short for others."""
+        for words, option in (
+            ((), ""),
+            (("-i", "2ms"), ""),
+            (("-i", "1999us"), "--interval below 2ms"),
+            (("--flood",), "--flood"),
+        ):
+            self.assertEqual(self.parsed(*words, "lab1").floodOption, option)
 
     def test_quiet(self) -> None:
         """Text has no line for each probe with --quiet, --flood or --summary."""

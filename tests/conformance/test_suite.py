@@ -43,10 +43,14 @@ class SuiteTests(SynchronousTestCase):
         )
 
     def test_unknown(self) -> None:
-        """An unknown check name raises an error that lists the valid names."""
+        """
+        The name of a check that cannot run raises an error that suggests or lists other names, or
+        names the option that the check needs.
+        """
         for name, message in (
             ("size", "^unknown check 'size' .checks: answers, all-byte-values, datagram-sizes, "),
-            ("half-close", "^unknown check 'half-close' .checks: "),
+            ("datagramsizes", "^unknown check 'datagramsizes'; did you mean datagram-sizes.$"),
+            ("half-close", "^'half-close' is a check of tcp; add --carrier tcp$"),
             ("datagram-burst", "^check 'datagram-burst' is risky; add --risky"),
         ):
             with self.assertRaisesRegex(ValueError, message):

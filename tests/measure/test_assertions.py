@@ -45,6 +45,8 @@ class AssertionTests(SynchronousTestCase):
             ("p99", "invalid assertion"),
             ("p98<5ms", "names: min, avg"),
             ("p99<fast", "invalid duration"),
+            ("p99<5", "'p99<5': a time needs a unit, such as 5ms"),
+            ("max<=.5", "a time needs a unit"),
             ("sent<many", "invalid number 'many'"),
             ("loss<nan", "invalid number 'nan'"),
             ("sent>-inf", "invalid number '-inf'"),

@@ -8,5 +8,6 @@ from echoproto.units import SECOND
 
 class LimitTests(SynchronousTestCase):
     def test_heldUp(self) -> None:
-        """The time is in seconds."""
-        self.assertEqual(heldUpLimit(3 * SECOND), "this process was held up for 3 s at a time")
+        """The time is in milliseconds, as other times are, and is rounded."""
+        limit = heldUpLimit(SECOND // 4 + 14_000)
+        self.assertEqual(limit, "this process was held up for 250 ms at a time")

@@ -73,6 +73,7 @@ class SettingsTests(SynchronousTestCase):
             ConnectOptions(socket.AF_INET6, "::1", str(authorities), False, lookupLifetime=120.0),
         )
         self.assertEqual(summaryOf([first, third]), "2 targets, 10.2 probes per second")
+        self.assertEqual(summaryOf([first]), "1 target, 10 probes per second")
 
     def test_faults(self) -> None:
         """A fault is one line: the file, the target, the cause and the remedy."""
@@ -81,7 +82,9 @@ class SettingsTests(SynchronousTestCase):
             ("", ': no target; add [[target]] and url = "udp://HOST:PORT"'),
             ("target = 3", ": target: each target is a table [[target]]"),
             ("[target]\nurl = 'a'", ": target: each target is a table [[target]]"),
-            ("intervall = 1", ": unknown key 'intervall' (did you mean interval?)"),
+            ("intervall = 1", ": unknown key 'intervall'; did you mean interval?"),
+            ("url = 'udp://a'", ": url: belongs under [[target]]"),
+            ("[[targets]]", ": unknown key 'targets'; did you mean [[target]]?"),
             ("qqq = 1", ": unknown key 'qqq' (known: buckets, ca, family, "),
             ("wait = 'x'", ": wait: invalid duration 'x'"),
             ("[[target]]", ": target 1 (without a url): url: missing or not text"),

@@ -43,7 +43,7 @@ class ValueTests(SynchronousTestCase):
             ("family", 5, "4 or 6"),
             ("source", "lab1", "a numeric address"),
             ("source", 7, "invalid address 7"),
-            ("ca", 7, "invalid value 7 (text)"),
+            ("ca", 7, "7 is not text; write it in quotes"),
             ("ca", "nowhere", "'nowhere': No such file or directory; give a PEM file"),
             ("ca", "/dev/zero", "'/dev/zero': not a regular file"),
             ("buckets", [10**400], "is out of range"),
@@ -53,7 +53,7 @@ class ValueTests(SynchronousTestCase):
             ("labels", {"le": "x"}, "invalid name 'le'"),
             ("labels", {"__x": "x"}, "invalid name '__x'"),
             ("labels", {"a-b": "x"}, "letters, digits and _; not instance, job, le, target"),
-            ("labels", {"site": 1}, "site: invalid value 1 (text)"),
+            ("labels", {"site": 1}, "site: 1 is not text; write it in quotes"),
         )
         for name, value, message in values:
             with self.assertRaises(ValueError) as caught:

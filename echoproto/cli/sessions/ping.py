@@ -16,7 +16,7 @@ from twisted.internet.task import LoopingCall
 
 from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.output import Values
-from echoproto.cli.ping import PingOptions
+from echoproto.cli.ping import FLOOD_INTERVAL, PingOptions
 from echoproto.cli.sessions.session import ReportedSession, failedAssertions
 from echoproto.cli.sessions.targetping import PingEvent, TargetPing
 from echoproto.measure.api import PingPlan, PingResult
@@ -27,9 +27,6 @@ from echoproto.report.documents.ping import pingDocument, pingFigures
 from echoproto.report.documents.probe import probeValues
 from echoproto.report.text import outcomeLine, pingLine, pingSummary
 from echoproto.units import SECOND
-
-#: Nanoseconds between the probes of a flood that is not answered: that of ping(8).
-FLOOD_INTERVAL = 10_000_000
 
 
 def runPing(options: PingOptions) -> int:

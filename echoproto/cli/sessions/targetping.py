@@ -84,7 +84,9 @@ class TargetPing:
             size=options.size,
             pattern=options.pattern,
             # The targets of a flood are checked by their addresses, which must stay the same.
-            connect=replace(options.connect, numeric=options.numeric, lookAgain=not options.flood),
+            connect=replace(
+                options.connect, numeric=options.numeric, lookAgain=not options.floodOption
+            ),
             onReply=self._received,
             session=self._identity,
         )
@@ -98,8 +100,8 @@ class TargetPing:
             self.pinger.stop()
 
     def _begin(self, pinger: Pinger) -> Deferred[PingResult]:
-        if self._options.flood:
-            self._checkFlood(pinger.target)
+        if option := self._options.floodOption:
+            self._checkFlood(pinger.target, option)
         if self._options.outstanding and not self._options.isQuiet:
             pinger.onUnanswered = self._unanswered
         self.pinger = pinger
@@ -109,13 +111,13 @@ class TargetPing:
         pinger.start(self._delay())
         return pinger.result
 
-    def _checkFlood(self, target: HostTarget) -> None:
+    def _checkFlood(self, target: HostTarget, option: str) -> None:
         addresses = target.host.addresses
         isOwn = all(map(isPrivate, addresses)) if addresses else self.target.carrier == "unix"
         if not isOwn:
             raise TargetError(
-                f"{self.target.text}: --flood is only for loopback, private and link-local "
-                "addresses, and UNIX sockets; use -A or -i"
+                f"{self.target.text}: {option} is only for loopback, private and link-local "
+                "addresses, and UNIX sockets; use -A or -i 2ms"
             )
 
     def _showTarget(self, pinger: Pinger) -> None:

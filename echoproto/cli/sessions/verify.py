@@ -15,6 +15,7 @@ from echoproto.cli.output import Values
 from echoproto.cli.sessions.session import ReportedSession
 from echoproto.cli.verify import VerifyOptions
 from echoproto.measure.api import VerifyResult, prepareVerify
+from echoproto.measure.verify.datagrams import DEFAULT_DATAGRAM_RATE, DEFAULT_DATAGRAM_SIZE
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.verifier import STOPPED, Verifier
 from echoproto.report.documents.values import valuesOf
@@ -46,8 +47,8 @@ class VerifySession(ReportedSession[Verifier, Fault, VerifyResult]):
             self.target,
             size=self.options.size,
             seed=self.options.seed,
-            datagramSize=self.options.datagram,
-            rate=self.options.rate,
+            datagramSize=self.options.datagram or DEFAULT_DATAGRAM_SIZE,
+            rate=self.options.rate or DEFAULT_DATAGRAM_RATE,
             timeout=self.options.timeout,
             connect=self.options.connect,
             onFault=self.write,

@@ -195,7 +195,12 @@ def _describedEndpoint(reactor: object, description: str) -> IStreamClientEndpoi
     try:
         endpoint: IStreamClientEndpoint = clientFromString(reactor, description)
     except Exception as error:  # from the parser of any installed package
-        raise TargetError(f"{description}: invalid description for --endpoint: {error}") from error
+        # Of an argument that is missing, the parser names only a method of Twisted.
+        reason = "" if isinstance(error, TypeError) else f": {error}"
+        raise TargetError(
+            f"{description}: invalid description for --endpoint{reason} "
+            "(examples: tcp:lab1:7, tls:lab1:7, unix:/run/echo)"
+        ) from error
     return endpoint
 
 

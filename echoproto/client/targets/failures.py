@@ -19,6 +19,9 @@ from twisted.python.failure import Failure
 #: X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL.
 _OTHER_HOST = (62, 64)
 
+#: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL.
+_NOT_YET_VALID, _EXPIRED = 9, 10
+
 #: Reasons of OpenSSL if the first data is no record of TLS, or our own, returned by a plain echo.
 _NOT_TLS = ("wrong version number", "http request", "unexpected message")
 
@@ -43,17 +46,26 @@ def _exceedsDescriptors(error: BaseException | None) -> bool:
 def _tlsFailure(error: BaseException | None) -> str:
     """The description of a TLS failure; empty for any other."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in _OTHER_HOST:
-            return "TLS: the certificate is for another host; --insecure accepts any"
-        return (
-            f"TLS: {error.verify_message}; --ca FILE trusts the certificates in it, --insecure any"
-        )
+        return f"TLS: {_certificateFault(error.verify_code, error.verify_message)}"
     reason = _openSSLReason(error)
     if not reason:
         return ""
     if reason in _NOT_TLS:
         return "TLS: the server's answer is not TLS: try tcp:// instead"
     return f"TLS: {reason}; does that port speak TLS 1.2 or later?"
+
+
+def _certificateFault(code: int, message: str) -> str:
+    """Why a certificate is not accepted, with the remedy for this reason."""
+    if code in _OTHER_HOST:
+        # "Hostname mismatch, certificate is not valid for 'lab1'."
+        fault = message.rpartition(", ")[2].rstrip(".")
+        return f"{fault}; --servername NAME verifies another name, --insecure accepts any"
+    if code == _EXPIRED:
+        return f"{message}; renew it on the server"
+    if code == _NOT_YET_VALID:
+        return f"{message}; check the clocks of both machines"
+    return f"{message}; --ca FILE trusts the certificates in it, --insecure any"
 
 
 #: Why TLS could not begin on a connection that was made.

@@ -82,6 +82,9 @@ def _hostAndPort(text: str, place: str) -> tuple[str, int]:
         raise ValueError(
             f"invalid target {text!r} (examples: lab1, lab1:7, [::1]:7, udp://lab1, unix:///path)"
         )
+    if host.isdecimal():
+        # The system would read it as an address: 12345 is 0.0.48.57.
+        raise ValueError(f"{host!r} is no host; a port is written HOST:{host}")
     if not port.isdecimal() or not 0 < int(port) < 65_536:
         raise ValueError(f"{text!r}: invalid port {port!r} (1 to 65535)")
     return host, int(port)

@@ -22,13 +22,13 @@ def clientContext(connect: ConnectOptions = ConnectOptions()) -> ssl.SSLContext:
     :raise TargetError: a file is invalid.
     """
     if connect.caFile:
-        _checkReadable(connect.caFile)
+        _checkReadable("--ca", connect.caFile)
     try:
         context = ssl.create_default_context(cafile=connect.caFile or None)
     except ssl.SSLError as error:
-        raise TargetError(f"{connect.caFile}: no certificates in PEM") from error
+        raise TargetError(f"--ca {connect.caFile}: no certificates in PEM") from error
     if connect.certFile:
-        _loadCertificate(context, connect.certFile, connect.keyFile or connect.certFile)
+        _loadCertificate(context, connect.certFile, connect.keyFile)
     if connect.alpn:
         context.set_alpn_protocols(connect.alpn)
     if not connect.verify:
@@ -37,17 +37,19 @@ def clientContext(connect: ConnectOptions = ConnectOptions()) -> ssl.SSLContext:
     return context
 
 
-def _checkReadable(path: str) -> None:
+def _checkReadable(option: str, path: str) -> None:
     """Refuse a file for which OpenSSL would wait, or which it would read without an end."""
     try:
         readRegularFile(path, MAX_PEM_SIZE)
     except OSError as error:
-        raise TargetError(f"{path}: {error.strerror}") from error
+        raise TargetError(f"{option} {path}: {error.strerror}") from error
 
 
 def _loadCertificate(context: ssl.SSLContext, certFile: str, keyFile: str) -> None:
-    for path in (certFile, keyFile):
-        _checkReadable(path)
+    cert, key = f"--cert {certFile}", f"--key {keyFile}" if keyFile else f"--cert {certFile}"
+    _checkReadable("--cert", certFile)
+    if keyFile:
+        _checkReadable("--key", keyFile)
     wantedPassword: list[bool] = []
 
     def password() -> str:
@@ -56,13 +58,15 @@ def _loadCertificate(context: ssl.SSLContext, certFile: str, keyFile: str) -> No
         return ""
 
     try:
-        context.load_cert_chain(certFile, keyFile, password)
+        context.load_cert_chain(certFile, keyFile or None, password)
     except ssl.SSLError as error:
         if wantedPassword:
-            raise TargetError(f"{keyFile}: the key needs a password; use one without") from error
+            raise TargetError(f"{key}: the key needs a password; use one without") from error
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise TargetError(f"{keyFile}: the key is not that of {certFile}") from error
-        raise TargetError(f"{certFile}, {keyFile}: no certificate and key in PEM") from error
+            raise TargetError(f"{key}: the key is not that of {cert}") from error
+        raise TargetError(
+            f"{', '.join(dict.fromkeys((cert, key)))}: no certificate and key in PEM"
+        ) from error
 
 
 def serverName(host: str) -> str:

@@ -46,7 +46,7 @@ class MonitorSessionTests(CommandTestCase):
         """A valid file is described; of an invalid one the fault is reported."""
         ended = self.ended("--check", str(self.path))
         self.assertEqual(
-            (ended.status, ended.output), (0, f"{self.path}: 1 targets, 10 probes per second\n")
+            (ended.status, ended.output), (0, f"{self.path}: 1 target, 10 probes per second\n")
         )
         self.path.write_text("x = 1")
         ended = self.ended("--check", str(self.path))
@@ -122,7 +122,7 @@ class MonitorProgramTests(CommandTestCase):
             self.fake.signals[signal.SIGHUP]()
             self.fake.signals[signal.SIGQUIT]()
         lines = [formatEvent(event) for event in logged]
-        self.assertIn("probing 1 targets, 1 probes per second", lines)
+        self.assertIn("probing 1 target, 1 probe per second", lines)
         self.assertIn("0 probes of 1 targets: 0 lost; 0 targets do not answer", lines)
         self.assertTrue(any(line.startswith("status is listening on tcp ") for line in lines))
         self.assertEqual(self.fake.calls, ["postponeStop", "ignoreRotation"])

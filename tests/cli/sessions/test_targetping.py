@@ -43,6 +43,8 @@ class TargetPingTests(PingTestCase):
         self.newReactor()
         self.reactor.nameResolver = FakeResolver("192.0.2.1", "127.0.0.1")
         self.assertRefused("lab1:7: --flood is only for loopback, private", "--flood", "lab1:7")
+        message = "--interval below 2ms is only for loopback, private"
+        self.assertRefused(message, "-i", "1us", "-c", "1", "udp://192.0.2.1:7")
         words = ("--flood", "--endpoint", "tcp:192.0.2.1:7")
         self.assertRefused("--flood is only for loopback, private", *words)
 

@@ -169,13 +169,12 @@ class MakeTargetTests(MakeTargetTestCase):
             RecordingReceiver()
         )
         self.assertEqual(self.reactor.tcpClients[0][:2], ("192.0.2.7", 9))
-        wrong = makeTarget(
-            self.reactor, Target("mine", "endpoint", path="nonsense:7"), 64, lambda: 0
-        )
-        self.assertIn(
-            "nonsense:7: invalid description for --endpoint",
-            self.errorOf(wrong),
-        )
+        for text, reason in (("nonsense:7", ": Unknown endpoint type: 'nonsense'"), ("tcp:a", "")):
+            wrong = makeTarget(self.reactor, Target("mine", "endpoint", path=text), 64, lambda: 0)
+            self.assertIn(
+                f"{text}: invalid description for --endpoint{reason} (examples: tcp:lab1:7, ",
+                self.errorOf(wrong),
+            )
 
     def test_empty(self) -> None:
         """An empty probe can only be a datagram."""

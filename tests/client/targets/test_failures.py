@@ -128,19 +128,29 @@ class SendErrorReasonTests(SynchronousTestCase):
 class DescribeFailureTests(SynchronousTestCase):
     def test_tls(self) -> None:
         """A TLS failure is described with a remedy."""
-        untrusted, otherHost = ssl.SSLCertVerificationError(1), ssl.SSLCertVerificationError(1)
-        vars(untrusted).update(verify_code=20, verify_message="unable to get local issuer")
-        vars(otherHost).update(verify_code=62, verify_message="Hostname mismatch")
         old, other = ssl.SSLError(1, "old version"), ssl.SSLError(1, "other")
         vars(old).update(reason="UNSUPPORTED_PROTOCOL")
         vars(other).update(reason=None)
         for error, begin in (
-            (untrusted, "TLS: unable to get local issuer; --ca"),
-            (otherHost, "TLS: the certificate is for another host"),
             (old, "TLS: unsupported protocol; does that port speak TLS"),
             (other, "TLS: no reason given; does that port"),
         ):
             self.assertTrue(describeFailure(Failure(error)).startswith(begin))
+
+    def test_certificate(self) -> None:
+        """A certificate that is not accepted has the remedy for its fault, by options that help."""
+        mismatch = "{} mismatch, certificate is not valid for '{}'."
+        named = "TLS: certificate is not valid for '{}'; --servername NAME verifies another name, "
+        for code, message, description in (
+            (20, "unable to get local issuer", "TLS: unable to get local issuer; --ca FILE trusts"),
+            (62, mismatch.format("Hostname", "lab1"), named.format("lab1")),
+            (64, mismatch.format("IP address", "192.0.2.1"), named.format("192.0.2.1")),
+            (10, "certificate has expired", "TLS: certificate has expired; renew it on the server"),
+            (9, "certificate is not yet valid", "not yet valid; check the clocks of both machines"),
+        ):
+            error = ssl.SSLCertVerificationError(1)
+            vars(error).update(verify_code=code, verify_message=message)
+            self.assertIn(description, describeFailure(Failure(error)))
 
     def test_source(self) -> None:
         """A source address that cannot be bound is named by its option."""

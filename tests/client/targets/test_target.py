@@ -32,6 +32,8 @@ class TargetTests(SynchronousTestCase):
         """Invalid targets raise an error that shows the correct form."""
         for text, message in (
             ("", "invalid target"),
+            ("12345", "'12345' is no host; a port is written HOST:12345"),
+            ("udp://7:12345", "'7' is no host"),
             ("lab1/x", "invalid target"),
             ("http://lab1", "known: tcp, udp, tls, unix"),
             ("lab1:0", "invalid port '0'"),

@@ -127,12 +127,14 @@ class ClientTests(SynchronousTestCase):
         locked = self.file(
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
         )
+        missing, nothing = self.mktemp(), self.file(b"nothing")
         for certFile, keyFile, message in (
-            (self.mktemp(), "", "No such file"),
-            (pem, self.mktemp(), "No such file"),
-            (pem, other, f"the key is not that of {pem}"),
-            (pem, locked, "needs a password"),
-            (self.file(b"nothing"), "", "no certificate and key in PEM"),
+            (missing, "", f"--cert {missing}: No such file"),
+            (pem, missing, f"--key {missing}: No such file"),
+            (pem, other, f"--key {other}: the key is not that of --cert {pem}"),
+            (pem, locked, f"--key {locked}: the key needs a password"),
+            (nothing, "", f"--cert {nothing}: no certificate and key in PEM"),
+            (nothing, pem, f"--cert {nothing}, --key {pem}: no certificate and key in PEM"),
         ):
             with self.assertRaises(TargetError) as raised:
                 clientContext(ConnectOptions(certFile=certFile, keyFile=keyFile))
@@ -167,5 +169,5 @@ class ClientTests(SynchronousTestCase):
         ):
             with self.assertRaises(TargetError) as raised:
                 clientContext(ConnectOptions(caFile=path))
-            self.assertEqual(str(raised.exception).partition(": ")[0], path)
+            self.assertEqual(str(raised.exception).partition(": ")[0], f"--ca {path}")
             self.assertIn(message, str(raised.exception))

@@ -446,7 +446,7 @@ class DatagramTests(LoadTestCase):
         self.answer()
         result = self.ended(loading)
         self.assertEqual((result.received, result.lost, result.heldUp), (2, 0, 4 * SECOND))
-        self.assertEqual(result.limits, ["this process was held up for 4 s at a time"])
+        self.assertEqual(result.limits, ["this process was held up for 4000 ms at a time"])
 
     def test_lost(self) -> None:
         """Lost datagrams are given up after the timeout, and replaced by others."""

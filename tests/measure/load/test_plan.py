@@ -80,7 +80,7 @@ class LoadResultTests(SynchronousTestCase):
             result.limits,
             [
                 f"1 replies were dropped {DROPPED_REMEDY}",
-                "this process was held up for 3 s at a time",
+                "this process was held up for 3000 ms at a time",
             ],
         )
 

@@ -242,7 +242,7 @@ class PingerTests(SynchronousTestCase):
         self.answer()
         result = self.successResultOf(pinging.result)
         self.assertEqual((result.record.lost, result.heldUp), (0, 3 * SECOND))
-        self.assertEqual(result.limits[0], "this process was held up for 3 s at a time")
+        self.assertEqual(result.limits[0], "this process was held up for 3000 ms at a time")
 
     def test_postponed(self) -> None:
         """After a pause of this process the next probe waits for the next time of its schedule."""
