@@ -6,6 +6,7 @@ import pickle
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedReader
 from typing import Any, cast
@@ -27,6 +28,7 @@ class ParentPipe(Int32StringReceiver):
     The child's side: its pipes to the parent.
 
     :param reactor: stopped when the parent is gone.
+    :ivar onMessage: called with each message that the parent sends while the reactor runs.
     """
 
     MAX_LENGTH = MAX_REPORT_BYTES
@@ -34,13 +36,11 @@ class ParentPipe(Int32StringReceiver):
     def __init__(self, reactor: Any) -> None:  # Any: IReactorCore, whose methods are not typed
         self._reactor = reactor
         self._written: Deferred[None] = Deferred()
+        self.onMessage: Callable[[Any], object] = lambda message: None
 
     def stringReceived(self, string: bytes) -> None:
         """See ``Int32StringReceiver``."""
-        self.messageReceived(pickle.loads(string))
-
-    def messageReceived(self, message: object) -> None:
-        """The parent has sent a message while the reactor runs."""
+        self.onMessage(pickle.loads(string))
 
     def sendReport(self, line: bytes) -> None:
         """Send one line, without its end."""

@@ -76,7 +76,7 @@ class ParentPipeTests(SynchronousTestCase):
     def test_messages(self) -> None:
         """Messages that arrive while the reactor runs are received one by one."""
         messages: list[object] = []
-        self.patch(self.pipe, "messageReceived", messages.append)
+        self.pipe.onMessage = messages.append
         for byte in encodeMessage("one") + encodeMessage({"two": 2}):
             self.pipe.dataReceived(bytes([byte]))
         self.assertEqual(messages, ["one", {"two": 2}])

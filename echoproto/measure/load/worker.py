@@ -36,6 +36,7 @@ class LoadWorker(ParentPipe):
 
     def __init__(self, reactor: IReactorTime, assignment: LoadAssignment) -> None:
         super().__init__(reactor)
+        self.onMessage = self._goReceived
         self._assignment = assignment
         self._load: LoadGenerator | None = None
 
@@ -56,7 +57,7 @@ class LoadWorker(ParentPipe):
         load.result.addCallbacks(self._finished, self._failed).addErrback(self._crashed)
         self._report(LoadReport())
 
-    def messageReceived(self, message: object) -> None:
+    def _goReceived(self, message: object) -> None:
         """Start: the only further message is :data:`~.messages.GO`."""
         if self._load is not None:
             self._load.start()

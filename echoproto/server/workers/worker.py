@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -89,24 +89,6 @@ _WITHOUT_SIGNALS = Platform(
 )
 
 
-class SupervisorPipe(ParentPipe):
-    """
-    The pipes of a worker to its supervisor.
-
-    :ivar onMessage: called with each message.
-    """
-
-    onMessage: Callable[[Any], None]
-
-    def messageReceived(self, message: object) -> None:
-        """See ``ParentPipe``."""
-        self.onMessage(message)
-
-    def report(self, **report: object) -> None:
-        """Send one report."""
-        self.sendReport(json.dumps(report).encode())
-
-
 class WorkerService(EchoprotoService):
     """
     The server in a worker. It reports to its supervisor, which announces the listeners and notifies
@@ -123,7 +105,7 @@ class WorkerService(EchoprotoService):
         self,
         reactor: Any,  # as of EchoprotoService
         settings: Settings,
-        pipe: SupervisorPipe,
+        pipe: ParentPipe,
         machine: Platform = _WITHOUT_SIGNALS,
         identity: Identity | None = None,
     ) -> None:
@@ -143,7 +125,7 @@ class WorkerService(EchoprotoService):
 
     def _tellReady(self) -> None:
         if not self._snapshots.running:
-            self._pipe.report(ready=True)
+            self._report(ready=True)
             self._snapshots.startService()
 
     def _stopRest(self) -> Any:
@@ -154,7 +136,10 @@ class WorkerService(EchoprotoService):
 
     def _reportSnapshot(self) -> None:
         counts = snapshot(self.listeners.watched(), self.delay.histogram, self.logErrors.count)
-        self._pipe.report(snapshot=counts)
+        self._report(snapshot=counts)
+
+    def _report(self, **report: object) -> None:
+        self._pipe.sendReport(json.dumps(report).encode())
 
 
 def runWorker() -> int:
@@ -173,7 +158,7 @@ def runWorker() -> int:
         return 0
     for descriptor in assignment.others:
         os.close(descriptor)
-    pipe = SupervisorPipe(reactor)
+    pipe = ParentPipe(reactor)
     openParentPipe(pipe, reactor)
     settings = replace(config.settings, groups=assignment.groups)
     service = WorkerService(reactor, settings, pipe, identity=config.identity)

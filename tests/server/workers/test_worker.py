@@ -14,6 +14,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from echoproto.processes.childprocess import IGNORED_SIGNALS, REPORT_DESCRIPTOR, encodeMessage
+from echoproto.processes.parentpipe import ParentPipe
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
@@ -22,7 +23,6 @@ from echoproto.server.privileges import Identity
 from echoproto.server.workers import worker
 from echoproto.server.workers.worker import (
     SNAPSHOT_INTERVAL,
-    SupervisorPipe,
     WorkerAssignment,
     WorkerConfig,
     WorkerOrder,
@@ -40,7 +40,7 @@ CONFIG = WorkerConfig(SETTINGS, "poll", "json", Identity(0, 0, (0,)))
 class PipeTransport(StringTransport):
     """The pipes; all reports are written at once."""
 
-    protocol: SupervisorPipe
+    protocol: ParentPipe
 
     def loseWriteConnection(self) -> None:
         self.protocol.writeConnectionLost()
@@ -49,7 +49,7 @@ class PipeTransport(StringTransport):
 class WorkerTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
-        self.pipe = SupervisorPipe(self.reactor)
+        self.pipe = ParentPipe(self.reactor)
         self.transport = PipeTransport()
         self.transport.protocol = self.pipe
         self.pipe.makeConnection(self.transport)
