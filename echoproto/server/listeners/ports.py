@@ -69,6 +69,7 @@ _PATH_REMEDIES: dict[int | str, str] = {
     "use another path",
     ENOENT: "create the folder of the socket",
     ENOTDIR: "a part of the path is not a folder; use another path",
+    EPERM: "use a folder of another file system",
     EROFS: "use a folder that is not read-only",
 }
 

@@ -25,6 +25,9 @@ from echoproto.transports.serversocket import bindSocket
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
+#: The permissions of a file, with all its special bits; see chmod(2).
+MAX_MODE = 0o7777
+
 #: ``socket.socket``, or a replacement that lacks an address family.
 MakeSocket = Callable[[int, int], socket.socket]
 
@@ -160,7 +163,13 @@ class StreamReactor:
         See :meth:`twisted.internet.interfaces.IReactorUNIX.listenUNIX`.
 
         :raise CannotListenError: as there.
+        :raise ValueError: the address or the mode is invalid, which Twisted notices too late: it
+            would leave files behind.
         """
+        if not address:
+            raise ValueError("a UNIX socket needs a path or a name")
+        if not 0 <= mode <= MAX_MODE:
+            raise ValueError(f"invalid mode {mode:o} (0 to {MAX_MODE:o})")
         if wantPID:
             removeStaleLock(address)
         try:

@@ -161,6 +161,13 @@ class StreamReactorTests(SynchronousTestCase):
             self.assertEqual([call.args[0] for call in remove.call_args_list], removed)
         self.assertEqual(len(cast(Any, self.real.unixServers)), 2)
 
+    def test_invalidUNIX(self) -> None:
+        """A UNIX socket without a path, or with an impossible mode, is not begun to be opened."""
+        for path, mode, reason in (("", 0o666, "needs a path"), ("/x", 0o10000, "mode 10000")):
+            with self.assertRaisesRegex(ValueError, reason):
+                self.reactor.listenUNIX(path, Factory(), mode=mode, wantPID=True)
+        self.assertEqual(self.real.unixServers, [])
+
     def test_failedUNIX(self) -> None:
         """A UNIX socket that cannot be opened leaves no lock, except that of another server."""
         taken = OSError(EADDRINUSE, "in use")
