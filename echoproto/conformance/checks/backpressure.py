@@ -5,9 +5,7 @@ memory.
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IPushProducer
-from zope.interface import implementer
-
+from echoproto.client.targets.channels import WriteControl
 from echoproto.client.targets.interfaces import IStreamChannel
 from echoproto.conformance.registry import TCP, check
 from echoproto.conformance.results import Failed, Skipped
@@ -32,8 +30,7 @@ PROGRESS_CHECKS = 20
 _PIECE_BYTES = 65_536
 
 
-@implementer(IPushProducer)
-class _Flood:
+class _Flood(WriteControl):
     """
     Sends as much as the transport accepts, up to :data:`MAX_ACCEPTED`.
 
@@ -44,22 +41,17 @@ class _Flood:
         self.sent = 0
         self._channel = channel
         self._piece = content(_PIECE_BYTES)
-        self._paused = False
-
-    def pauseProducing(self) -> None:
-        """See ``IPushProducer``."""
-        self._paused = True
 
     def resumeProducing(self) -> None:
         """See ``IPushProducer``."""
-        self._paused = False
-        while not self._paused and self.sent <= MAX_ACCEPTED:
+        self.isPaused = False
+        while not self.isPaused and self.sent <= MAX_ACCEPTED:
             self.sent += _PIECE_BYTES
             self._channel.send(self._piece)
 
     def stopProducing(self) -> None:
         """See ``IPushProducer``."""
-        self._paused = True
+        self.isPaused = True
 
 
 @check("slow-reader", TCP)
