@@ -8,6 +8,7 @@ import signal
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -95,7 +96,7 @@ class MeasurementRunner:
         self._measurement: Measurement[Any] | None = None
         self._status: int | None = None
         self._bar: ProgressBar | None = None
-        self._drawing: LoopingCall | None = None
+        self._repeated: list[LoopingCall] = []
         self._ended: Deferred[None] = Deferred()
         self._isStopped = False
         self._endSignals = [signal.SIGINT, signal.SIGTERM]
@@ -152,10 +153,15 @@ class MeasurementRunner:
             from echoproto.cli.progress import ProgressBar
 
             self._bar = ProgressBar(self._session.command)
-            self._drawing = LoopingCall(self._draw, self._bar, measurement)
-            self._drawing.clock = self._reactor
-            self._drawing.start(REFRESH_INTERVAL, now=False)
+            self.repeat(REFRESH_INTERVAL, partial(self._draw, self._bar, measurement))
         return measurement.result
+
+    def repeat(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call every so many seconds until the measurement has ended."""
+        repeated = LoopingCall(call)
+        repeated.clock = self._reactor
+        repeated.start(seconds, now=False)
+        self._repeated.append(repeated)
 
     def _draw(self, bar: ProgressBar, measurement: Measurement[Any]) -> None:
         session = self._session
@@ -232,9 +238,9 @@ class MeasurementRunner:
             self._preparing.cancel()
 
     def _end(self, status: int) -> None:
-        if self._drawing is not None:
-            self._drawing.stop()
-            self._hideBar()
+        for repeated in self._repeated:
+            repeated.stop()
+        self._hideBar()
         self._status = status if self._status is None else self._status
         if self.interrupted:
             # The reactor may wait for a thread that looks up a name: Ctrl-C ends the process now.

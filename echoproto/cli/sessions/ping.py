@@ -12,7 +12,6 @@ from functools import partial
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 
 from echoproto.cli.exitcodes import ASSERTION_FAILED, INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.output import Values
@@ -67,7 +66,6 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
         ]
         # When the first probe of the first target is sent, were it the first to be ready.
         self._firstAt: int | None = None
-        self._reporting: LoopingCall | None = None
         self._reactor: IReactorTime
 
     def prepare(self, reactor: IReactorTime) -> Deferred[PingSession]:
@@ -80,20 +78,13 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
     def begin(self, measurement: PingSession, reactor: IReactorTime) -> None:
         """See :class:`.Session`; with ``--every``, show the figures again and again."""
         if self.options.every is not None:
-            self._reporting = LoopingCall(self.runner.showFigures)
-            self._reporting.clock = reactor
-            self._reporting.start(self.options.every / SECOND, now=False)
+            self.runner.repeat(self.options.every / SECOND, self.runner.showFigures)
 
     def start(self) -> None:
         """Probe all targets."""
         probed = DeferredList([ping.run(self._reactor) for ping in self._pings])
         results = probed.addCallback(lambda ended: [found for _, found in ended if found])
-        results.addCallback(self._ended)
-
-    def _ended(self, results: list[PingResult]) -> None:
-        if self._reporting is not None:
-            self._reporting.stop()
-        self.result.callback(results)
+        results.addCallback(self.result.callback)
 
     def stop(self) -> None:
         """End now, with what there is."""

@@ -5,10 +5,10 @@ The run of ``echoproto verify``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 
 from echoproto.cli.exitcodes import INTERRUPTED, NO_REPLY, OK, WRONG_BYTES
 from echoproto.cli.output import Values
@@ -60,20 +60,13 @@ class VerifySession(ReportedSession[Verifier, Fault, VerifyResult]):
         self.runner.write(self.writer.heading(heading))
         if self.options.duration:
             reactor.callLater(self.options.duration / SECOND, measurement.finish)
-        minutes = LoopingCall(self._showMinute, measurement)
-        minutes.clock = reactor
         if not self.options.quiet:
-            minutes.start(60, now=False)
-            measurement.result.addBoth(self._stopMinutes, minutes)
+            self.runner.repeat(60, partial(self._showMinute, measurement))
 
     def _showMinute(self, measurement: Verifier) -> None:
         sofar = measurement.snapshot()
         line = f"{sofar.duration // (60 * SECOND)} min: {verifyLine(sofar)}"
         self.runner.write(self.writer.heading(line))
-
-    def _stopMinutes(self, result: object, minutes: LoopingCall) -> object:
-        minutes.stop()
-        return result
 
     def share(self, measurement: Verifier) -> float:
         """See :class:`.Session`."""
