@@ -136,8 +136,8 @@ _SPLICE = (
 )
 
 _INTERPRETER = (
-    "the interpreter takes a third of the time with 1 KiB and a fifth with 100 KiB; the others are "
-    "compiled"
+    "the others are compiled; on a busy machine, with 1 KiB, a bare loop in Python over the same "
+    "module was at 1.06 of uvloop, and ours at 1.02 beside it"
 )
 
 
