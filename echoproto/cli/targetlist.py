@@ -27,7 +27,8 @@ def readTargets(path: str) -> tuple[Target, ...]:
     try:
         with click.open_file("-", "rb") if path == "-" else openRegularFile(path) as file:
             found = file.read(MAX_LIST_SIZE + 1)
-        content = found.decode()
+        # Some editors put a byte order mark before the text.
+        content = found.decode("utf-8-sig")
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}; - is the standard input") from error
     except UnicodeDecodeError:

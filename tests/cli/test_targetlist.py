@@ -26,6 +26,10 @@ class ReadTargetsTests(SynchronousTestCase):
             ["tcp://lab1:12345", "unix:///run/echo"],
         )
 
+    def test_byteOrderMark(self) -> None:
+        """A byte order mark is no part of the first target."""
+        self.assertEqual(self.read(b"\xef\xbb\xbfudp://lab1:7\n"), ["udp://lab1:7"])
+
     def test_standardInput(self) -> None:
         """A dash is the standard input."""
         self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"lab1:7\n")))

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from echoproto.client.matching import firstDifference
+from echoproto.client.targets.failures import sendErrorReason
 from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.errors import EchoprotoError
 from echoproto.measure.ping.payload import EXCERPT_SIZE
@@ -72,6 +73,8 @@ class DatagramVerifier(Verifier):
         self._awaited: dict[int, int] = {}
         # Whether each of the last other ones was answered.
         self._wasAnswered: dict[int, bool] = {}
+        # Why the last datagram was not sent; empty if it was.
+        self._unsentReason = ""
         self._credit = 1.0
         self._turnAt = self._lastSentAt = self._began
 
@@ -103,7 +106,7 @@ class DatagramVerifier(Verifier):
             self._lose(number)
         isSilent = now - self._lastReceivedAt >= self._timeout
         if isSilent and self._counts[FaultKind.LOST] and self._sent != self._count:
-            self._end(f"no data received for {seconds(self._timeout)}")
+            self._end(self._unsentReason or f"no data received for {seconds(self._timeout)}")
             return
         self._credit = min(self._credit + (now - self._turnAt) * self._rate / SECOND, MAX_BURST)
         self._turnAt = now
@@ -121,12 +124,15 @@ class DatagramVerifier(Verifier):
         self._awaited[number] = self._lastSentAt = now
         try:
             self._channel.send(self._pattern.encode(number))
-        except (OSError, EchoprotoError):
-            self._lose(number)
+        except (OSError, EchoprotoError) as error:
+            self._unsentReason = sendErrorReason(error)
+            self._lose(number, self._unsentReason)
+        else:
+            self._unsentReason = ""
 
-    def _lose(self, number: int) -> None:
+    def _lose(self, number: int, reason: str = "") -> None:
         self._settle(number, False)
-        self._noteDatagram(FaultKind.LOST, number)
+        self._noteDatagram(FaultKind.LOST, number, reason=reason)
 
     def _settle(self, number: int, isAnswered: bool) -> None:
         """No reply to a datagram is awaited any more."""
@@ -165,11 +171,13 @@ class DatagramVerifier(Verifier):
         if not self._receivedBytes:
             self._end(reason)
 
-    def _noteDatagram(self, kind: FaultKind, number: int, reply: bytes = b"") -> None:
+    def _noteDatagram(
+        self, kind: FaultKind, number: int, reply: bytes = b"", reason: str = ""
+    ) -> None:
         expected = self._pattern.encode(number) if kind is FaultKind.DAMAGED else b""
         at = firstDifference(expected, reply)
         excerpts = expected[at : at + EXCERPT_SIZE], reply[at : at + EXCERPT_SIZE]
-        self._note(DatagramFault(kind, number * self._size, self._size, *excerpts))
+        self._note(DatagramFault(kind, number * self._size, self._size, *excerpts, reason))
 
     def _endIfComplete(self) -> None:
         if self._sent == self._count and not self._awaited:

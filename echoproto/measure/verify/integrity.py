@@ -69,15 +69,22 @@ class Fault:
         return f"{place}: {excerpts(self.sent, self.received)}"
 
 
+@dataclass(frozen=True)
 class DatagramFault(Fault):
-    """A fault of one datagram; its offset is that of the datagram in all that was sent."""
+    """
+    A fault of one datagram; its offset is that of the datagram in all that was sent.
+
+    :ivar reason: why a lost one was not sent; empty if it was.
+    """
+
+    reason: str = ""
 
     def __str__(self) -> str:
         place = f"datagram {self.offset // self.length + 1} {self.kind.value}"
         if self.kind is FaultKind.FOREIGN:
             return f"foreign datagram: received {self.received.hex(' ') or 'nothing'}"
         if self.kind is not FaultKind.DAMAGED:
-            return place
+            return f"{place}: {self.reason}" if self.reason else place
         return f"{place}: {excerpts(self.sent, self.received)}"
 
 

@@ -27,6 +27,9 @@ class FaultValues(Values, frozen=True, kw_only=True):
     length: Count
     sent: Annotated[str, Meta(description="The first expected bytes, in hexadecimal.")]
     received: Annotated[str, Meta(description="The first received bytes, in hexadecimal.")]
+    reason: Annotated[
+        str, Meta(description="Why a lost datagram was not sent; empty if it was.")
+    ] = ""
 
 
 class VerifyConfiguration(Values, frozen=True, kw_only=True):

@@ -165,6 +165,13 @@ class DatagramVerifierTests(SynchronousTestCase):
         """A datagram that cannot be sent is lost."""
         verifier = self.begin(1, OSError(90, "too long"))
         self.assertEqual(self.counts(verifier), {"lost": 1})
+        self.assertEqual(self.kinds(), ["datagram 1 lost: not sent: too long"])
+
+    def test_noneSent(self) -> None:
+        """If the last datagrams cannot be sent, that is why it ends early."""
+        verifier = self.begin(None, OSError(1, "not permitted"))
+        self.clock.pump([0.05] * 50)
+        self.assertEqual({*self.counts(verifier, "not sent: not permitted")}, {"lost"})
 
     def test_pause(self) -> None:
         """After a pause of this process only a few datagrams are sent at once."""
