@@ -33,7 +33,8 @@ from echoproto.errors import (
 )
 from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.protocols.echoplus import isAnswer
-from echoproto.protocols.greeting import CLIENT_GREETING
+from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING
+from echoproto.protocols.lifecycle import canHalfClose
 
 #: Default time limit of a greeting, in seconds, including the connection.
 GREETING_TIMEOUT = 10.0
@@ -45,9 +46,9 @@ LONGEST_REPLY = 65_536
 def otherService(message: bytes, reply: bytes, isDatagram: bool) -> str:
     """The service that has returned a message instead of greeting; empty if none has."""
     if reply == message:
-        return "this is an echo service: it returned the greeting"
+        return "this is an echo service: it returned the greeting; try echoproto ping"
     if isDatagram and isAnswer(message, reply):
-        return "this is a UDPEchoPlus service: it returned the greeting"
+        return "this is a UDPEchoPlus service: it returned the greeting; try ping --mode udp-plus"
     return ""
 
 
@@ -87,6 +88,9 @@ class _GreetingClient(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Keep the reply, up to the maximum."""
         self._received += data
+        if self._received == self._message and canHalfClose(self.transport):
+            # An echo service: it closes after this, instead of at the time limit.
+            cast(Any, self.transport).loseWriteConnection()
         if len(self._received) > self._maximum:
             self.end(ReplyTooLong(f"the reply is longer than {self._maximum} bytes"))
 
@@ -135,7 +139,7 @@ def greet(
 ) -> Deferred[bytes]:
     """
     Greet a greeting service on a stream: connect, send ``message``, collect the reply until the
-    server closes.
+    server closes. That of an echo service is the message.
 
     :param endpoint: any client endpoint of Twisted.
     :param clock: measures the time limit; the reactor.
@@ -186,7 +190,9 @@ def greetDatagram(
     first = _FirstReply()
 
     def tooLate(result: object, seconds: float) -> Failure:
-        return Failure(ExchangeTimeout(f"no reply in {seconds:g} s"))
+        isShort = len(message) < len(SERVER_GREETING)
+        hint = "; over UDP a server answers no message shorter than its reply" if isShort else ""
+        return Failure(ExchangeTimeout(f"no reply in {seconds:g} s{hint}"))
 
     async def exchange() -> bytes:
         channel = await target.open(first)

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from echoproto.client.matching import firstDifference
 from echoproto.client.targets.channels import openChannel
-from echoproto.client.targets.failures import failureReason
+from echoproto.client.targets.failures import answerHint, failureReason
 from echoproto.client.targets.interfaces import (
     SERVER_CLOSED,
     IReplyReceiver,
@@ -99,7 +99,8 @@ class CheckConnection:
             return
         expected = bytes(self._outstanding[: len(reply)])
         if expected != reply:
-            self._fault = self._difference(expected, reply)
+            hint = "" if self._received else answerHint(reply)
+            self._fault = f"{self._difference(expected, reply)}{hint}"
         self._received += len(expected)
         del self._outstanding[: len(reply)]
         self._event.set()

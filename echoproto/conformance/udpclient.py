@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from echoproto.addresses import unmapped
 from echoproto.client.greeting import greetDatagram
 from echoproto.client.targets.connectoptions import ConnectOptions
-from echoproto.client.targets.failures import ECHO_PLUS_HINT
+from echoproto.client.targets.failures import ECHO_PLUS_HINT, answerHint
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.client.targets.udpports import UnconnectedUDPChannel, openUnconnectedChannel
@@ -39,7 +39,7 @@ REMOTE_TRIES = 3
 REFUSAL_TIME = 1.0
 
 #: Long enough for the fields of UDPEchoPlus.
-_HELLO = b"Is anybody there, and listening?"
+_HELLO = b"Is anybody there, and listening to me?"
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class DatagramTester:
             if isAnswer(_HELLO, reply.data):
                 raise Failed(ECHO_PLUS_HINT)
             if reply.data != _HELLO:
-                raise Failed("the reply differs from the message")
+                raise Failed(f"the reply differs from the message{answerHint(reply.data)}")
             return
         several = (f"{host}: {reason}" for host, reason in reasons.items())
         raise NoAnswer(reasons[self.host] if len(reasons) == 1 else "; ".join(several))

@@ -78,7 +78,7 @@ def _directions(record: EchoPlusStatistics) -> list[str]:
 def directionsLine(up: int, down: int, unknown: int) -> str:
     """The losses by direction, in one line."""
     others = f", {unknown} in an unknown direction" if unknown else ""
-    return f"lost: {up} to the server, {down} from the server{others}"
+    return f"direction: {up} lost to the server, {down} from the server{others}"
 
 
 def verifyLine(result: VerifyResult) -> str:

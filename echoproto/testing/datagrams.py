@@ -131,17 +131,29 @@ class DatagramWire(MemoryReactorClock):
         return self.listenUDP(port, protocol, interface, MAX_IPV6_DATAGRAM)
 
     def lose(self, index: int = 0) -> None:
-        """Drop the datagram at ``index`` of :attr:`pending`."""
+        """
+        Drop the datagram at ``index`` of :attr:`pending`.
+
+        :raise IndexError: there is none; also of the methods below.
+        """
+        self._check(index)
         del self.pending[index]
 
     def duplicate(self, index: int = 0) -> None:
         """Deliver the datagram at ``index`` twice."""
+        self._check(index)
         self.pending.insert(index, self.pending[index])
 
     def swap(self, first: int, second: int) -> None:
         """Exchange the places of two datagrams."""
+        self._check(max(first, second))
         wire = self.pending
         wire[first], wire[second] = wire[second], wire[first]
+
+    def _check(self, index: int) -> None:
+        count = len(self.pending)
+        if not -count <= index < count:
+            raise IndexError(f"no datagram {index}: {count} are pending")
 
     def corrupt(self, index: int = 0, offset: int = 0) -> None:
         """Invert every bit of the byte at ``offset`` of the datagram at ``index``."""

@@ -127,6 +127,15 @@ class GreetTests(SynchronousTestCase):
         self.failureResultOf(greeted, ReplyTooLong)
         self.assertEqual(self.server.events[-1], "lost")
 
+    def test_echoServiceCloses(self) -> None:
+        """That of an echo service is the greeting: it closes after our FIN, not at the limit."""
+        greeted = self.start()
+        self.server.link.write(CLIENT_GREETING)
+        self.pair.pump()
+        self.server.link.loseConnection()
+        self.pair.pump()
+        self.assertEqual(self.successResultOf(greeted), CLIENT_GREETING)
+
     def test_echoService(self) -> None:
         """A server that returns the greeting and does not close is reported as an echo service."""
         greeted = self.start()
@@ -261,6 +270,12 @@ class DatagramTests(SynchronousTestCase):
         self.wire.advance(3)
         failure = self.failureResultOf(greeting, ExchangeTimeout)
         self.assertEqual(str(failure.value), "no reply in 3 s")
+        greeting = self.greet(message=b"x")
+        self.wire.pending.clear()
+        self.wire.advance(3)
+        failure = self.failureResultOf(greeting, ExchangeTimeout)
+        hint = "; over UDP a server answers no message shorter than its reply"
+        self.assertEqual(str(failure.value), f"no reply in 3 s{hint}")
         greeting = self.greet()
         greeting.cancel()
         self.failureResultOf(greeting, ExchangeCancelled)

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.conformance.results import Failed, NoAnswer, Skipped
 from echoproto.conformance.streamclient import CheckConnection, StreamTester, content
 from echoproto.protocols.echo import EchoFactory
+from echoproto.protocols.greeting import SERVER_GREETING
 from tests.conformance.fakeservers import TIMEOUT, FakeStreamServer, FaultyEcho, faultyServer
 
 
@@ -65,6 +66,15 @@ class CheckConnectionTests(SynchronousTestCase):
                 self.transport.write(b"waitForData")
 
         self.fails(faultyServer(Wrong), "wrong byte at offset 3: sent 6c, received 3f")
+
+    def test_greeting(self) -> None:
+        """A greeting service is recognized by its first data."""
+
+        class Greeting(FaultyEcho):
+            def dataReceived(self, data: bytes) -> None:
+                self.transport.write(SERVER_GREETING)
+
+        self.fails(faultyServer(Greeting), ".*; this is a greeting service; try echoproto greet")
 
     def test_wrongBefore(self) -> None:
         """Unexpected data that arrives before a wait is reported by the wait."""

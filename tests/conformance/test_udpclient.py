@@ -16,6 +16,7 @@ from echoproto.conformance.results import Failed, NoAnswer, Skipped
 from echoproto.conformance.udpclient import MAX_KEPT_REPLIES, CheckSocket, DatagramTester, Reply
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
+from echoproto.protocols.greeting import GreetingDatagramProtocol
 from echoproto.testing import DatagramWire
 from tests.conformance.fakeservers import TIMEOUT, FakeDatagramServer, FaultyDatagramEcho
 
@@ -171,6 +172,12 @@ class ExchangeTests(SynchronousTestCase):
         """A UDPEchoPlus server is recognized."""
         server = FakeDatagramServer(EchoPlusDatagramProtocol(Clock()))
         with self.assertRaisesRegex(Failed, "the server speaks UDPEchoPlus"):
+            server.run(DatagramTester.expectAnswer)
+
+    def test_greeting(self) -> None:
+        """A greeting service is recognized, as the message is as long as its reply."""
+        server = FakeDatagramServer(GreetingDatagramProtocol(Clock()))
+        with self.assertRaisesRegex(Failed, "differs from the message; this is a greeting service"):
             server.run(DatagramTester.expectAnswer)
 
     def test_refused(self) -> None:

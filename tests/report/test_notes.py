@@ -51,7 +51,7 @@ class NotesTests(SynchronousTestCase):
         counts = {"lost_up": 1, "lost_down": 0}
         result = storedResult(1, counts=counts, otherTimes={"server_time": histogramOf(1)})
         lost, time = resultNotes([result])
-        self.assertEqual(lost, "udp://lab1:7: lost: 1 to the server, 0 from the server")
+        self.assertEqual(lost, "udp://lab1:7: direction: 1 lost to the server, 0 from the server")
         self.assertIn("server time min/p50", time)
         self.assertEqual(resultNotes([storedResult(sent=9, counts=counts)]), [])
 

@@ -111,14 +111,14 @@ lost: no reply in 2 s""",
         self.assertEqual(
             lines[-3:],
             [
-                "lost: 1 to the server, 1 from the server",
+                "direction: 1 lost to the server, 1 from the server",
                 "server time min/avg/max/mdev = 2.000/2.000/2.000/0.000 ms",
                 "rtt without it min/avg/max/mdev = 5.000/6.500/8.000/1.500 ms",
             ],
         )
         self.assertEqual(
             pingSummary(self.plusResult(answers[0])).splitlines()[-3],
-            "lost: 0 to the server, 0 from the server, 3 in an unknown direction",
+            "direction: 0 lost to the server, 0 from the server, 3 in an unknown direction",
         )
         self.assertEqual(
             pingSummary(self.plusResult(bytes(16))).splitlines()[-1],

@@ -59,6 +59,13 @@ class WireTests(SynchronousTestCase):
         self.wire.deliver(2)
         self.assertEqual(self.received(), [b"a", b"b"])
 
+    def test_nonePending(self) -> None:
+        """A datagram that is not pending cannot be lost, duplicated or exchanged."""
+        with self.assertRaisesRegex(IndexError, "no datagram 0: 0 are pending"):
+            self.wire.lose()
+        self.assertRaises(IndexError, self.wire.duplicate)
+        self.assertRaises(IndexError, self.wire.swap, 0, 1)
+
     def test_faults(self) -> None:
         """Datagrams can be lost, duplicated, reordered and corrupted by the test."""
         self.send(b"lost", b"twice", b"first", b"bits")

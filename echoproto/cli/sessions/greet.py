@@ -55,9 +55,12 @@ class GreetSession(Session["_Greeting", bytes]):
             return NO_REPLY
         expected = self.options.expect
         isDatagram = self.target.carrier == "udp"
-        if service := otherService(self.options.greeting, result, isDatagram):
+        service = otherService(self.options.greeting, result, isDatagram)
+        if service:
             self.runner.complain(service)
-        if expected is None or result == os.fsencode(expected):
+        if expected is None:
+            return NO_REPLY if service else OK
+        if result == os.fsencode(expected):
             return OK
         self.runner.complain(f"the reply is not {expected!r}")
         return WRONG_BYTES

@@ -16,6 +16,8 @@ from twisted.internet.error import (
 from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
 
+from echoproto.protocols.greeting import SERVER_GREETING
+
 #: X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL.
 _OTHER_HOST = (62, 64)
 
@@ -111,6 +113,21 @@ def tlsHint(received: bytes) -> str:
     """
     isRecord = received[:2] in (b"\x15\x03", b"\x16\x03")
     return "; it answered with a TLS record: try tls:// instead" if isRecord else ""
+
+
+#: What to try if a server returns our greeting service's text instead of the data.
+GREETING_HINT = "this is a greeting service; try echoproto greet"
+
+
+def answerHint(received: bytes) -> str:
+    """
+    What to try if a server is no echo service without TLS, as it was believed to be.
+
+    :param received: its first data.
+    :return: the continuation of a reason; empty if the data shows no other service.
+    """
+    isGreeting = received.startswith(SERVER_GREETING)
+    return f"; {GREETING_HINT}" if isGreeting else tlsHint(received)
 
 
 def failureReason(failure: Failure) -> str:

@@ -25,7 +25,7 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.targets.failures import NO_HANDSHAKE, closedHint, endReason, tlsHint
+from echoproto.client.targets.failures import NO_HANDSHAKE, answerHint, closedHint, endReason
 from echoproto.client.targets.host import HostTarget, ResolvedHost
 from echoproto.client.targets.interfaces import (
     SERVER_CLOSED,
@@ -34,8 +34,12 @@ from echoproto.client.targets.interfaces import (
     ITarget,
 )
 from echoproto.errors import ConnectionClosed
+from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.protocols.lifecycle import canHalfClose
 from echoproto.transports.receivebuffer import StreamArrivals
+
+#: Bytes of the first data of a server that are kept: those of its longest known text.
+MAX_FIRST = len(SERVER_GREETING)
 
 
 @implementer(IStreamChannel, IHandshakeListener)
@@ -96,9 +100,9 @@ class StreamChannel(Protocol):
         return True
 
     def _firstReceived(self, data: bytes) -> None:
-        """Keep the first data, which shows a server that speaks TLS."""
+        """Keep the first data, which shows a server that speaks TLS, or greets."""
         size, receiver = self._target.size, self._receiver
-        self._target.hasAnswered, self._first = True, data[:2]
+        self._target.hasAnswered, self._first = True, data[:MAX_FIRST]
         self.dataReceived = receiver.replyReceived if size is None else partial(self._cut, size)
         self.dataReceived(data)
 
@@ -122,7 +126,7 @@ class StreamChannel(Protocol):
         isOrderly = reason.check(ConnectionDone)
         cause = SERVER_CLOSED if isOrderly else f"connection lost: {endReason(reason)}"
         isAnswered = self._target.hasAnswered
-        hint = tlsHint(self._first) if isAnswered else closedHint(self._transport)
+        hint = answerHint(self._first) if isAnswered else closedHint(self._transport)
         self._receiver.connectionLost(f"{cause}{hint}")
 
     def close(self) -> None:

@@ -21,12 +21,17 @@ from zope.interface import implementer
 
 from echoproto.client.targets.clientsocket import pathMTU
 from echoproto.client.targets.connectoptions import ConnectOptions
-from echoproto.client.targets.failures import ECHO_PLUS_HINT, networkErrorReason
+from echoproto.client.targets.failures import (
+    ECHO_PLUS_HINT,
+    GREETING_HINT,
+    networkErrorReason,
+)
 from echoproto.client.targets.host import HostTarget, ResolvedHost
 from echoproto.client.targets.interfaces import IChannel, IReplyReceiver, ITarget
 from echoproto.client.targets.udpports import openConnectedPort
 from echoproto.errors import DatagramTooLong, EchoprotoError
 from echoproto.protocols.echoplus import isAnswer
+from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.transports.receivebuffer import droppedDatagrams, waitedTime
 
 #: Datagrams that a channel remembers until its first reply.
@@ -124,6 +129,8 @@ class UDPChannel:
         """The address is right: neither change it nor watch others any more."""
         if any(isAnswer(request, reply) for request in (self._first, *unanswered)):
             self._target.hint = ECHO_PLUS_HINT
+        elif reply == SERVER_GREETING:
+            self._target.hint = GREETING_HINT
         self._unanswered = None
         self._others = []
         self._ignoreOthers()

@@ -63,23 +63,30 @@ class GreetTests(CommandTestCase):
         self.assertIn("answered with a TLS record: try tls:// instead", errors)
 
     def test_echo(self) -> None:
-        """A reply that is the greeting itself is that of an echo service, which is reported."""
+        """
+        A reply that is the greeting itself is that of an echo service, which is reported at once,
+        with status 1, unless it is the expected reply.
+        """
+        report = "this is an echo service: it returned the greeting; try echoproto ping"
         self.reactor.listenUDP(8, EchoDatagramProtocol(self.reactor))
         self.assertEqual(
             self.greet("-m", "Hi", "udp://127.0.0.1:8"),
-            (0, "Hi\n", "echoproto greet: this is an echo service: it returned the greeting\n"),
+            (1, "Hi\n", f"echoproto greet: {report}\n"),
         )
         self.serve(EchoFactory)
-        status, _, errors = self.greet("-m", "Hi", "-W", "1s", "127.0.0.1:8")
-        self.assertEqual(status, 1)
-        self.assertIn("this is an echo service: it returned the greeting", errors)
+        for words, expected in (((), 1), (("--expect", "Hi"), 0)):
+            status, _, errors = self.greet("-m", "Hi", *words, "127.0.0.1:8")
+            self.assertEqual((status, errors), (expected, f"echoproto greet: {report}\n"))
+            self.assertLess(self.reactor.turns, 100)
+            self.serve(EchoFactory)
 
     def test_echoPlus(self) -> None:
         """A UDPEchoPlus service, which changes a few bytes of the greeting, is reported."""
         self.reactor.listenUDP(8, EchoPlusDatagramProtocol(self.reactor))
         self.assertEqual(
             self.greet("udp://127.0.0.1:8")[2],
-            "echoproto greet: this is a UDPEchoPlus service: it returned the greeting\n",
+            "echoproto greet: this is a UDPEchoPlus service: it returned the greeting; "
+            "try ping --mode udp-plus\n",
         )
 
     def test_figures(self) -> None:

@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
 from echoproto.client.targets.failures import (
+    answerHint,
     closedHint,
     describeFailure,
     endReason,
@@ -29,6 +30,7 @@ from echoproto.client.targets.failures import (
     tlsHint,
 )
 from echoproto.errors import DatagramTooLong, TargetError
+from echoproto.protocols.greeting import SERVER_GREETING
 
 
 class EndReasonTests(SynchronousTestCase):
@@ -70,6 +72,13 @@ class TLSTests(SynchronousTestCase):
             self.assertEqual(tlsHint(data), "; it answered with a TLS record: try tls:// instead")
         for data in (b"", b"\x15", b"\x16\x02", b"hello"):
             self.assertEqual(tlsHint(data), "")
+
+    def test_answer(self) -> None:
+        """The text of a greeting service shows that service; other data may show TLS."""
+        greeting = "; this is a greeting service; try echoproto greet"
+        self.assertEqual(answerHint(SERVER_GREETING + b"more"), greeting)
+        self.assertIn("a TLS record", answerHint(b"\x15\x03"))
+        self.assertEqual(answerHint(SERVER_GREETING[:-1]), "")
 
     def test_closed(self) -> None:
         """TLS is a remedy only for a TCP connection without it."""

@@ -19,6 +19,7 @@ from echoproto.client.targets.interfaces import IStreamChannel, ITarget
 from echoproto.client.targets.stream import StreamChannel, StreamTarget
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.echo import EchoFactory
+from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.testing import MemoryTransport, endpointTo
 from echoproto.transports.tls import TLSStreamFactory
 from tests.certificates import clientContext, serverContext
@@ -103,6 +104,18 @@ class StreamTests(SynchronousTestCase):
         self.pairs[0].pump()
         self.assertEqual(self.receiver.replies, [b"any number"])
         self.assertEqual(self.receiver.reasons, ["the server closed the connection"])
+
+    def test_greeting(self) -> None:
+        """A greeting service is recognized when it closes, though its text is no whole reply."""
+        self.successResultOf(self.target(size=64).open(self.receiver))
+        transport: Any = self.pairs[0].server
+        transport.write(SERVER_GREETING)
+        transport.loseConnection()
+        self.pairs[0].pump()
+        self.assertEqual(
+            self.receiver.reasons,
+            ["the server closed the connection; this is a greeting service; try echoproto greet"],
+        )
 
     def test_paused(self) -> None:
         """A paused channel reports no data; its producer is paused and resumed with the queue."""

@@ -21,6 +21,7 @@ from echoproto.client.targets.udp import (
 from echoproto.errors import ConnectionClosed, DatagramTooLong
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
+from echoproto.protocols.greeting import GreetingDatagramProtocol
 from echoproto.testing import Datagram, DatagramWire
 from tests.client.targets.receiver import RecordingReceiver
 from tests.client.targets.wires import SocketWire
@@ -47,6 +48,13 @@ class ConnectedTests(SynchronousTestCase):
             self.open(host).send(b"ping")
             self.wire.deliverAll()
             self.assertEqual(self.receiver.replies.pop(), b"ping")
+
+    def test_greeting(self) -> None:
+        """A greeting service is recognized by its first reply."""
+        self.wire.listenUDP(7, GreetingDatagramProtocol(self.wire))
+        self.open().send(bytes(40))
+        self.wire.deliverAll()
+        self.assertEqual(self.target.hint, "this is a greeting service; try echoproto greet")
 
     def test_hint(self) -> None:
         """A UDPEchoPlus server is recognized by its first reply; an echo server needs no hint."""
