@@ -42,7 +42,8 @@ def host(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
         engine.output("load", "-i", str(image))
         image.unlink()
         importPrometheus(engine, folder / "prometheus.tar")
-        compose = ["docker-compose", "-H", engine.address, "-f", str(COMPOSE), "-p", "echoproto"]
+        daemon = ["env", f"DOCKER_HOST={engine.address}"]
+        compose = [*daemon, "docker-compose", "-f", str(COMPOSE), "-p", "echoproto"]
         outputOf(*compose, "up", "-d", "--no-build")
         try:
             # The servers listen, and the names are known.
