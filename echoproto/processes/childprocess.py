@@ -51,6 +51,13 @@ IGNORED_SIGNALS = (
 #: The folder from which this echoproto was imported.
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+# Without symbolic links, which an upgrade may change while the program runs: children must be of
+# the same version. Not that of the program itself, by whose folder Python finds its environment.
+_PYTHON = os.path.join(
+    os.path.realpath(os.path.dirname(sys.executable)), os.path.basename(sys.executable)
+)
+_REAL_FOLDERS = {folder: os.path.realpath(folder) for folder in sys.path if folder}
+
 
 def childPath(path: Sequence[str], current: str, home: str = _HOME) -> list[str]:
     """
@@ -65,7 +72,11 @@ def childPath(path: Sequence[str], current: str, home: str = _HOME) -> list[str]
     """
     folders = [os.path.join(current, folder) if folder else current for folder in path]
     unsafe = {os.path.realpath(current)} - {os.path.realpath(home)}
-    return [folder for folder in folders if os.path.realpath(folder) not in unsafe]
+    return [
+        _REAL_FOLDERS.get(folder, folder)
+        for folder in folders
+        if os.path.realpath(folder) not in unsafe
+    ]
 
 
 def childCommand(module: str, function: str) -> list[str]:
@@ -82,7 +93,7 @@ def childCommand(module: str, function: str) -> list[str]:
     )
     # Before its first line, Python 3.13 and later import linecache for the program of -c.
     safe = ["-P"] if sys.version_info >= (3, 11) else []
-    return [sys.executable, *safe, "-c", program]
+    return [_PYTHON, *safe, "-c", program]
 
 
 def _currentFolder() -> str:
@@ -143,7 +154,7 @@ class ChildProcess(ProcessProtocol):
         with _blockedSignals():
             reactor.spawnProcess(
                 self,
-                sys.executable,
+                _PYTHON,
                 childCommand(module, function),
                 env=os.environ,
                 childFDs={**childFDs, **(descriptors or {})},

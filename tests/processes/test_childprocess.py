@@ -40,6 +40,28 @@ class ChildPathTests(SynchronousTestCase):
             childPath(["sub", "../lib"], "/start", "/home"), ["/start/sub", "/start/../lib"]
         )
 
+    def test_upgrade(self) -> None:
+        """
+        Children have the folders of their parent, although a link that led there leads elsewhere.
+        """
+        folder = os.path.realpath(self.mktemp())
+        link = os.path.join(folder, "current")
+        for version in ("one", "two"):
+            os.makedirs(os.path.join(folder, version))
+        os.symlink("one", link)
+        program = (
+            "import os, sys; from echoproto.processes.childprocess import childPath; "
+            f"os.remove({link!r}); os.symlink('two', {link!r}); "
+            f"print({folder + '/one'!r} in childPath(sys.path, '/'), {link!r} in sys.path)"
+        )
+        found = subprocess.check_output(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": f"{link}:{HOME}"},
+            text=True,
+            timeout=TIMEOUT,
+        )
+        self.assertEqual(found, "True True\n")
+
 
 class ChildCommandTests(SynchronousTestCase):
     """Run real processes in a folder with a module that must not be imported."""

@@ -81,8 +81,8 @@ def _load(files: TLSFiles) -> tuple[ssl.SSLContext, Certificate]:
     key = files.contents[files.key]
     if not _PRIVATE_KEY.search(key):
         raise ValueError(
-            f"no readable private key in {files.key!r}; "
-            "give a PEM file, with -----BEGIN PRIVATE KEY-----"
+            f"no readable private key in {files.key!r}; give a PEM file, with "
+            "-----BEGIN PRIVATE KEY-----, or that of the key by --tls-key or tlsKey="
         )
     with pemFile(b"\n".join(certificates)) as certificateFile, pemFile(key) as keyFile:
         try:

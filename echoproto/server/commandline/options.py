@@ -7,6 +7,7 @@ The command line of ``twistd echoproto``, made from the table of :mod:`.paramete
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import twisted
 from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
+from twisted.python.usage import UsageError
 
 import echoproto
 from echoproto.errors import StartupError
@@ -41,6 +43,7 @@ from echoproto.server.systemd import (
     initialEnvironment,
     passedSockets,
 )
+from echoproto.suggestion import suggestion
 
 if TYPE_CHECKING:
     from echoproto.server.certificates.certificatereader import CertificateReader
@@ -81,6 +84,23 @@ class Options(UsageOptions):
         print(f"echoproto {echoproto.__version__} (Twisted {twisted.__version__})")
         raise SystemExit(0)
 
+    # Any: Twisted does not declare its type.
+    opt_h: Any = UsageOptions.opt_help
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """
+        See ``usage.Options``.
+
+        :raise UsageError: an option is unknown; the message has one that is alike.
+        """
+        try:
+            UsageOptions.parseOptions(self, options)
+        except UsageError as error:
+            unknown = re.fullmatch(r"option (--.+) not recognized", str(error))
+            names = [f"--{parameter.name}" for parameter in self.parameters]
+            hint = suggestion(unknown[1], names) if unknown else ""
+            raise UsageError(f"{error}{hint}") from error
+
     def getUsage(self, width: int | None = None) -> str:
         """The options by group, the forms of their values, and examples."""
         return usageText(self.longdesc, self.parameters, self.examples, width or 80)
@@ -113,8 +133,7 @@ class Options(UsageOptions):
                 groups, values["fault"], values["fault-seed"]
             )
         listeners = [listener for group in groups for listener in group]
-        if values["interface"] and all(listener.port is None for listener in listeners):
-            given["notice"] = "--interface has no effect: it is for port numbers"
+        given["notice"] = _withoutEffect(values, listeners)
         self.settings = Settings(
             groups,
             networks=AddressFilter(self.repeated["allow"], self.repeated["deny"]),
@@ -170,6 +189,16 @@ class Options(UsageOptions):
             return [parseListener(service, text, interfaces, tls, passed) for text in texts]
         except ValueError as error:
             raise StartupError(f"--{option}: {error}") from error
+
+
+def _withoutEffect(values: dict[str, Any], listeners: Sequence[Listener]) -> str:
+    """A line about the options that change nothing; empty if all do."""
+    notices = []
+    if values["interface"] and all(listener.port is None for listener in listeners):
+        notices.append("--interface has no effect: it is for port numbers")
+    if values["tls-cert"] and all(listener.layers.tls is None for listener in listeners):
+        notices.append("--tls-cert has no effect: it is for TCP listeners")
+    return "; ".join(notices)
 
 
 def _appender(parameter: Parameter) -> Callable[[Options, str], None]:

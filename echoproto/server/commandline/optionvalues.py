@@ -29,7 +29,7 @@ def parseGreeting(text: str) -> bytes:
 def parseInterface(text: str) -> str:
     """A numeric address."""
     if not isIPAddress(text) and not isIPv6Address(text):
-        raise ValueError(f"invalid address {text!r} (a numeric one)")
+        raise ValueError(f"invalid address {text!r} (numeric, such as 192.0.2.1; not a name)")
     return text
 
 

@@ -13,7 +13,7 @@ _NAME_COLUMNS = 32
 _NOTES = """
 Other options:
       --version                 Print the versions of echoproto and Twisted.
-      --help                    Show this text.
+  -h, --help                    Show this text.
 
 LISTENER is a port number, for TCP and UDP on IPv4 and IPv6, or a description:
   tcp:7:interface=127.0.0.1  tcp6:7  udp:7:interface=127.0.0.1  unix:/run/echo

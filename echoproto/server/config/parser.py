@@ -211,5 +211,8 @@ def _explain(error: Exception) -> str:
     if str(error).startswith("Exceeds the limit"):
         return "a number is too large"
     if str(error).startswith("invalid literal for int()"):
-        return f"{str(error).rpartition(': ')[2]} must be a number"
+        return f"{str(error).rpartition(': ')[2]} must be a number (example: tcp:7)"
+    if str(error).startswith("Unknown endpoint type"):
+        kind = str(error).rpartition(": ")[2]
+        return f"unknown type {kind} (examples: 7, tcp:7:interface=127.0.0.1, unix:/run/echo)"
     return " ".join(str(error).split()) or type(error).__name__

@@ -7,6 +7,7 @@ Used by :mod:`.listenerservice` through :class:`Platform`, which its tests repla
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -148,6 +149,9 @@ def _remedy(listener: Listener, error: Exception) -> str | None:
     if number == EMFILE:
         return "raise the limit (ulimit -n, LimitNOFILE=), or use fewer workers"
     if listener.carrier == "unix":
+        path = getattr(error, "port", None)
+        if number == EADDRINUSE and isinstance(path, str | bytes) and not _isSocket(path):
+            return "the file exists and is no socket; use another path"
         return _PATH_REMEDIES.get(number or str(getattr(error, "socketError", error)))
     if number == EINVAL and ":" in getattr(error, "interface", ""):
         return (
@@ -163,6 +167,14 @@ def _remedy(listener: Listener, error: Exception) -> str | None:
             "capability CAP_NET_BIND_SERVICE"
         )
     return "a security policy, such as that of SELinux or of a seccomp filter, forbids it"
+
+
+def _isSocket(path: str | bytes) -> bool:
+    """Whether there is a socket at a path; also if that cannot be seen, or it is abstract."""
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return True
 
 
 def firstUnprivilegedPort(path: str = "/proc/sys/net/ipv4/ip_unprivileged_port_start") -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from unittest import mock
 
 import twisted
+from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
@@ -123,6 +124,30 @@ class OptionsTests(SynchronousTestCase):
             "--interface has no effect: it is for port numbers",
         )
         self.assertEqual(settings("-p", "7", "--interface", "::1").notice, "")
+
+    def test_certificateWithoutEffect(self) -> None:
+        """--tls-cert without a TCP listener is a notice at the start."""
+        self.assertEqual(
+            settings("-p", "udp:7", "--tls-cert", "x.pem").notice,
+            "--tls-cert has no effect: it is for TCP listeners",
+        )
+        self.assertEqual(settings("-p", "tcp:7", "--tls-cert", "x.pem").notice, "")
+
+    def test_unknownOption(self) -> None:
+        """An unknown option is an error that names one with a similar name, if there is one."""
+        for option, message in (
+            ("--prot", "option --prot not recognized; did you mean --port?"),
+            ("--xyz", "option --xyz not recognized"),
+        ):
+            error = self.assertRaises(UsageError, parsed, option)
+            self.assertEqual(str(error), message)
+
+    def test_shortHelp(self) -> None:
+        """-h shows the options, as --help does."""
+        with redirect_stdout(StringIO()) as output, self.assertRaises(SystemExit) as raised:
+            parsed("-h")
+        self.assertEqual(raised.exception.code, 0)
+        self.assertIn("Listeners:", output.getvalue())
 
     def test_udpPlus(self) -> None:
         """--udp-plus adds listeners of UDPEchoPlus."""

@@ -74,6 +74,8 @@ class WhyNotTests(SynchronousTestCase):
             (path, CannotListenError(None, "/x/y", failed(EACCES)), "write permission"),
             (path, CannotListenError(None, "/x/y", failed(ENOENT)), "create the folder"),
             (path, CannotListenError(None, "/x/y", failed(EADDRINUSE)), "remove the file"),
+            (path, CannotListenError(None, __file__, failed(EADDRINUSE)), "is no socket"),
+            (path, CannotListenError(None, "\0name", failed(EADDRINUSE)), "stop the program"),
             (path, failed(EINVAL), "which is no lock"),
             (path, OSError("AF_UNIX path too long"), "at most 107 bytes"),
             (path, failed(EMFILE), "raise the limit"),
