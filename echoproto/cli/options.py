@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from echoproto.measure.assertions import Assertion
 
 #: How targets are written, for the help.
-TARGET_HELP = """TARGET is host, host:port, [v6]:port, tcp://, udp://, tls://host:port or
-unix:///path; the default is TCP and port 12345."""
+TARGET_HELP = """TARGET is host, host:port, [v6]:port, tcp://, udp://, tls://host:port,
+unix:///path or unix://@name; the default is TCP and port 12345."""
 
 _connection = partial(option, CONNECTION_OPTIONS)
 

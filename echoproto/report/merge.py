@@ -54,8 +54,9 @@ def _merged(results: Sequence[StoredResult]) -> StoredResult:
     duration, rate, doubts = _timing(results)
     width, intervals = _aligned(results)
     remarks = [result.remarks for result in results]
+    files = tuple(chain.from_iterable(result.files for result in results))
     return StoredResult(
-        tuple(chain.from_iterable(result.files for result in results)),
+        files,
         first.command,
         _targets(results),
         sum(result.sent for result in results),
@@ -74,6 +75,7 @@ def _merged(results: Sequence[StoredResult]) -> StoredResult:
         limits=_distinct(map(_limits, results)),
         reasons=+_added(result.reasons for result in results),
         remarks=_distinct([*remarks, doubts, _repeated(results), optionsNote(results)]),
+        parts=tuple(chain.from_iterable(result.parts or result.files for result in results)),
     )
 
 
@@ -168,13 +170,15 @@ def _limits(result: StoredResult) -> list[str]:
 
 
 def _repeated(results: Sequence[StoredResult]) -> list[str]:
-    """A line about runs that are there several times."""
-    runs = Counter(
-        (result.target, origin.host, origin.began_ns, origin.ended_ns)
-        for result in results
-        for origin in result.origins
-    )
-    again = [f"{target} from {host}" for (target, host, *_), n in runs.items() if n > 1]
+    """A line about runs that are there several times, with their files."""
+    runs = defaultdict[tuple[str, int, int], list[str]](list)
+    for result in results:
+        for origin in result.origins:
+            name = f"{result.target} from {origin.host}"
+            runs[name, origin.began_ns, origin.ended_ns].append(result.source)
+    again = [
+        f"{name} in {_shortened(files)}" for (name, *_), files in runs.items() if len(files) > 1
+    ]
     return [f"the same run is counted more than once: {_shortened(again)}"] if again else []
 
 

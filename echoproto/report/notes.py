@@ -85,7 +85,7 @@ def _description(result: StoredResult) -> list[str]:
         result.started,
         f"by {', '.join(hosts)}{others}" if hosts else "",
         ", ".join(_versions(result)[:MAX_SHOWN]),
-        ", ".join(options),
+        f"{'each run: ' if options and result.parts else ''}{', '.join(options)}",
         " ".join(labels),
         _parts(result),
     )
@@ -94,9 +94,9 @@ def _description(result: StoredResult) -> list[str]:
 
 def _parts(result: StoredResult) -> str:
     """The files of merged results, with the labels of each that not all have."""
-    if len(result.files) < 2:
+    if not result.parts:
         return ""
-    parts = list(result.files)
+    parts = list(result.parts)
     if len(result.origins) == len(parts):
         labels = (_ownLabels(origin.labels, result) for origin in result.origins)
         parts = [" ".join(part) for part in zip(parts, labels, strict=True)]

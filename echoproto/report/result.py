@@ -45,6 +45,7 @@ class StoredResult:
     :ivar limits: reasons why the client may have limited the figures.
     :ivar reasons: numbers of losses (``ping``) or failed connections (``load``), by reason.
     :ivar remarks: doubts about merged results.
+    :ivar parts: the files that were merged, of a merged result, also after it was stored itself.
     """
 
     files: tuple[str, ...]
@@ -67,6 +68,7 @@ class StoredResult:
     limits: tuple[str, ...] = ()
     reasons: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def lost(self) -> int:

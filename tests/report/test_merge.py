@@ -103,13 +103,22 @@ class MergeTests(SynchronousTestCase):
         self.assertEqual(merged.remarks, (f"{says} time",))
 
     def test_repeated(self) -> None:
-        """A run that is merged twice is counted twice, with a remark."""
+        """A run that is merged twice is counted twice, with a remark that names the files."""
         run = storedResult(1, origins=(sampleOrigin(),))
-        merged = mergeResults([run, run, replace(run, target="udp://lab2:7")])
+        again = replace(run, files=("again.json",))
+        merged = mergeResults([run, again, replace(run, target="udp://lab2:7")])
         self.assertEqual(merged.sent, 30)
-        self.assertEqual(
-            merged.remarks, ("the same run is counted more than once: udp://lab1:7 from lab1",)
+        said = (
+            "the same run is counted more than once: udp://lab1:7 from lab1 in a.json, again.json"
         )
+        self.assertEqual(merged.remarks, (said,))
+
+    def test_parts(self) -> None:
+        """The files of all parts are kept, those of a part that was merged before, too."""
+        stored = storedResult(1, files=("all.json",), parts=("a.json", "b.json"))
+        merged = mergeResults([stored, storedResult(1, files=("c.json",))])
+        self.assertEqual(merged.files, ("all.json", "c.json"))
+        self.assertEqual(merged.parts, ("a.json", "b.json", "c.json"))
 
     def test_intervals(self) -> None:
         """Seconds are added by the wall clock, without gaps, if all runs have them."""

@@ -74,14 +74,19 @@ class NotesTests(SynchronousTestCase):
         self.assertEqual(differenceNotes([a, storedResult(1)]), [])
 
     def test_merged(self) -> None:
-        """The files of a merged result are named, each with the labels that not all have."""
+        """
+        The files of a merged result are named, each with the labels that not all have; the options
+        are those of each run.
+        """
         origins = tuple(sampleOrigin("lab", site="roof", rack=rack) for rack in ("1", "2"))
-        found = storedResult(1, files=("a.json", "b.json"), origins=origins)
+        options = {"rate": 150.0, "connections": 5}
+        found = storedResult(1, parts=("a.json", "b.json"), origins=origins, options=options)
         (line,) = descriptionNotes([found])
+        self.assertIn("; each run: rate 150, connections 5; ", line)
         self.assertIn("; site=roof; merged of a.json rack=1, b.json rack=2", line)
-        (line,) = descriptionNotes([storedResult(1, files=("a.json",) * 2 + ("b.json",))])
+        (line,) = descriptionNotes([storedResult(1, parts=("a.json",) * 2 + ("b.json",))])
         self.assertEqual(line, "udp://lab1:7: merged of a.json, b.json")
-        (line,) = descriptionNotes([storedResult(1, files=tuple(map(str, range(22))))])
+        (line,) = descriptionNotes([storedResult(1, parts=tuple(map(str, range(22))))])
         self.assertTrue(line.endswith(" 19 and 2 more"), line)
 
     def test_descriptions(self) -> None:

@@ -136,6 +136,7 @@ class ResultValues(Values, frozen=True, kw_only=True):
             # Of merged results, it is a sum.
             rate=self.rate,
             origins=tuple(self.origins),
+            parts=tuple(self.files) if len(self.files) > 1 else (),
             otherTimes=decodeOtherTimes(f"{path}other_times.", **dict(self.otherTimes)),
             times=LatencyHistogram() if times is None else decodeTimes(times, f"{path}times"),
         )
@@ -163,6 +164,7 @@ def _resultValues(result: StoredResult) -> ResultValues:
     return valuesOf(
         ResultValues,
         result,
+        files=list(result.parts or result.files),
         unit="bytes" if result.inBytes else "exchanges",
         width=result.width or None,
         otherTimes={name: timesStruct(times) for name, times in result.otherTimes.items()},
