@@ -39,6 +39,8 @@ class DirectTransport(tcp.Connection):
 
     reactor: Any
     _sendmsgQueue: Any = ()
+    # Whether the protocol receives, and what it writes is sent when it returns.
+    _isDelivering = False
     # The kernel reports an error once. After a failed send, the end of input is not an orderly
     # close.
     _sendFailed = False
@@ -50,10 +52,9 @@ class DirectTransport(tcp.Connection):
     def _prepare(self) -> None:
         self.logContext: Any = EventContext(self.reactor, self)
         self.isQueued = False
-        # Whether the protocol receives, and what it writes is sent when it returns.
-        self._isDelivering = False
-        # Read for every message: an instance attribute is found faster than a class attribute.
-        self.bufferSize, self.dataBuffer = self.bufferSize, b""
+        # Read for every message: an instance attribute is found faster than a class attribute. With
+        # more than 30 of them each connection would need a dictionary.
+        self.dataBuffer = b""
         self.disconnecting = self.TLS = self._aborting = False
         self._writeDisconnecting = self._writeDisconnected = False
         self.producer = None
