@@ -95,14 +95,15 @@ def only(kind: str) -> Block:
 def ports() -> Iterator[dict[str, str]]:
     """Run the README's server with its own options; its real ports by those on the pages."""
     options = only("sh start").text.split()[3:]
-    assert options == ["--port", "12345", "--greet", "12346"]
-    with Program("--port", "0", "--greet", "0", listeners=8) as program:
-        yield {"12345": str(program.port("echo")), "12346": str(program.port("greeting"))}
+    assert options == ["--port", "12345", "--greet", "12346", "--status", "9100"]
+    with Program("--port", "0", "--greet", "0", "--status", "0", listeners=9) as program:
+        names = {"12345": "echo", "12346": "greeting", "9100": "status"}
+        yield {shown: str(program.port(name)) for shown, name in names.items()}
 
 
 def withPorts(text: str, ports: dict[str, str]) -> str:
     """The text with real ports instead of those on the pages."""
-    return re.sub(r"1234[56]", lambda port: ports[port[0]], text)
+    return re.sub(r"\b(1234[56]|9100)\b", lambda port: ports[port[0]], text)
 
 
 def run(command: list[str], folder: Path, patience: float = PATIENCE) -> str:
