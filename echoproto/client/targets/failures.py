@@ -121,7 +121,7 @@ GREETING_HINT = "this is a greeting service; try echoproto greet"
 
 def answerHint(received: bytes) -> str:
     """
-    What to try if a server is no echo service without TLS, as it was believed to be.
+    What to try if a server speaks TLS, or greets, instead of echoing in plain text.
 
     :param received: its first data.
     :return: the continuation of a reason; empty if the data shows no other service.
