@@ -106,7 +106,7 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(self.receiver.reasons, ["the server closed the connection"])
 
     def test_greeting(self) -> None:
-        """A greeting service is recognized when it closes, though its text is shorter than a reply."""
+        """A greeting service is recognized when it closes; its text is shorter than a reply."""
         self.successResultOf(self.target(size=64).open(self.receiver))
         transport: Any = self.pairs[0].server
         transport.write(SERVER_GREETING)
