@@ -10,7 +10,7 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli import healthcheck
-from echoproto.cli.healthcheck import MAX_ANSWER, checkHealth, runHealthCheck
+from echoproto.cli.healthcheck import MAX_ANSWER, MAX_TEXT, checkHealth, runHealthCheck
 
 READY = b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\nready\n"
 
@@ -114,6 +114,12 @@ class CheckHealthTests(HealthTestCase):
             status, _, errors = self.check(self.serving(answer))
             self.assertEqual(status, 1)
             self.assertIn("the answer is not HTTP", errors)
+
+    def test_long(self) -> None:
+        """Of a long answer only the beginning is read."""
+        head = b"HTTP/1.0 200 OK\r\n\r\n"
+        status, output, _ = self.check(self.serving(head + b"x" * 3 * MAX_ANSWER))
+        self.assertEqual((status, output), (0, "x" * MAX_TEXT + "\n"))
 
     def test_echo(self) -> None:
         """An echo service, which does not close, is recognized by its first bytes."""
