@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable
 from errno import EAGAIN, EWOULDBLOCK
 from os import strerror
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.error import InvalidAddressError
@@ -42,6 +42,7 @@ from echoproto.transports.pktinfo import (
     enablePacketInfo,
     replySource,
 )
+from echoproto.transports.readpause import FIRST_PAUSE, ReadPause
 from echoproto.transports.scopedport import ScopedPort
 from echoproto.transports.serversocket import boundAddress, socketAddress
 
@@ -62,8 +63,9 @@ class DatagramPort(ScopedPort):
     """
     Twisted's UDP port with these differences: a write while a datagram is being received leaves
     from the address that the datagram was sent to; a turn ends after :data:`DATAGRAMS_PER_TURN`
-    datagrams; errors are counted and never close the port. On a connected port an error reported by
-    the network (ICMP) calls the protocol's ``connectionRefused``.
+    datagrams; errors are counted and never close the port, which pauses if a receive fails. On a
+    connected port an error reported by the network (ICMP) calls the protocol's
+    ``connectionRefused``.
 
     ``datagramReceived`` is called with the whole address, for IPv6 with flow and scope, because a
     reply to a link-local address needs it.
@@ -94,6 +96,7 @@ class DatagramPort(ScopedPort):
         self._replySource: list[Ancillary] = []
         self._ancillary: list[Ancillary] = []
         self._answering = False
+        self._pause = ReadPause(self, self.reactor)
         # The address that the port is bound to, packed; and whether a datagram has shown that it is
         # a host's, not a group's.
         self._bound = b""
@@ -124,8 +127,13 @@ class DatagramPort(ScopedPort):
                 self._answering = not self._connectedAddr
                 self._readBound() if self._destinationKnown else self._readWildcard()
         except OSError as error:
-            if error.errno not in (EAGAIN, EWOULDBLOCK):
+            if error.errno in (EAGAIN, EWOULDBLOCK):
+                self._pause.seconds = FIRST_PAUSE
+            else:
                 self._failed(error)
+                # A connected port has errors of the network, which the kernel reports once.
+                if not self._connectedAddr:
+                    self._pause.begin()
         except Exception:  # noqa: BLE001 - logged for its author; the port must live on
             self._log.failure("a datagram protocol failed")
         finally:
@@ -197,6 +205,11 @@ class DatagramPort(ScopedPort):
             except Exception:  # noqa: BLE001 - as above
                 self._log.failure("a datagram protocol failed")
             self.networkError = 0
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """The port is closed; nothing is left scheduled."""
+        self._pause.cancel()
+        Port.connectionLost(cast(Any, self), reason)
 
     def readConnectionLost(self, reason: Failure) -> None:
         """

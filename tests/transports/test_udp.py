@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.protocols.datagram import MAX_IPV6_DATAGRAM
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.transports.datagramreactor import listenDatagrams
+from echoproto.transports.readpause import FIRST_PAUSE
 from echoproto.transports.serversocket import boundAddress
 from echoproto.transports.udp import DATAGRAMS_PER_TURN, DatagramPort
 from tests.transports.fakeudpsocket import PEER, FakeSocketPort, RecordingEcho
@@ -96,6 +97,29 @@ class PortTests(SynchronousTestCase):
         self.port.write(b"unasked", PEER)
         sources = [ancillary and ancillary[0][2][4:8] for _, ancillary, _ in self.port.socket.sent]
         self.assertEqual(sources, [DESTINATION, bytes([192, 0, 2, 10]), []])
+
+    def test_pauses(self) -> None:
+        """A port whose receives fail pauses, so that it does not keep a processor busy."""
+        reactor = cast(Any, self.port.reactor)
+        for pause in (FIRST_PAUSE, 2 * FIRST_PAUSE):
+            self.receive(OSError(ENOMEM, "memory"))
+            self.assertNotIn(self.port, reactor.getReaders())
+            reactor.advance(pause)
+            self.assertIn(self.port, reactor.getReaders())
+        self.receive((b"hi", [pktinfo()], 0, PEER))
+        self.receive(OSError(ENOMEM, "memory"))
+        reactor.advance(FIRST_PAUSE)
+        self.assertIn(self.port, reactor.getReaders())
+        self.receive(OSError(ENOMEM, "memory"))
+        self.port.connectionLost()
+        self.assertEqual(reactor.getDelayedCalls(), [])
+
+    def test_connectedDoesNotPause(self) -> None:
+        """A connected port goes on after an error of the network, which is reported once."""
+        self.port.connect("192.0.2.1", 7)
+        self.receive(OSError(ECONNREFUSED, "refused"))
+        self.assertIn(self.port, self.port.reactor.getReaders())
+        self.flushLoggedErrors()
 
     def bound(self, address: str, maxPacketSize: int = MAX_IPV6_DATAGRAM) -> Any:
         """A port bound to one address."""

@@ -3,8 +3,8 @@ Listening ports whose accept(2) fails for a while: the table of open files is fu
 memory is short (ENOMEM, ENOBUFS), or the kernel passes on an error of the network (EPROTO).
 
 Twisted's ports, on every reactor, then try again at once and log each failure: thousands of lines a
-second, and a processor kept busy. Here the port pauses, longer after each failure, as Go's net/http
-does, and the waiting connections stay in the listen backlog; one line is logged per interval.
+second, and a processor kept busy. Here the port pauses (:mod:`echoproto.transports.readpause`), and
+the waiting connections stay in the listen backlog; one line is logged per interval.
 
 Twisted's ports also accept more in every turn while clients wait, up to the whole listen backlog:
 then a flood of short connections delays all others. Here a turn accepts a bounded number.
@@ -16,17 +16,11 @@ from errno import EAGAIN
 from os import strerror
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from echoproto.server.monitoring.log import REPORT_INTERVAL
-
-#: Seconds until the next attempt after the first failure. Doubled after each further one, because
-#: an error of the network concerns one connection, and the next may be fine.
-FIRST_PAUSE = 0.005
-
-#: The longest pause, in seconds.
-LONGEST_PAUSE = 1.0
+from echoproto.transports.readpause import FIRST_PAUSE, ReadPause
 
 #: Connections of one port that are accepted in one turn of the reactor. A status listener answers
 #: one whose request has arrived in the next turn, when at most as many more were accepted, so that
@@ -46,12 +40,10 @@ class GuardedSocket:
     _log = Logger()
 
     def __init__(self, port: Any, clock: IReactorTime, name: str) -> None:
-        self._port = port
         self._socket = port.socket
         self._clock = clock
         self._name = name
-        self._pause = FIRST_PAUSE
-        self._resumption: IDelayedCall | None = None
+        self._pause = ReadPause(port, clock)
         self._failures = 0
         self._loggedAt: float | None = None
 
@@ -71,14 +63,12 @@ class GuardedSocket:
         except OSError as error:
             self._failed(error)
             raise BlockingIOError(EAGAIN, strerror(EAGAIN)) from error
-        self._pause = FIRST_PAUSE
+        self._pause.seconds = FIRST_PAUSE
         return accepted
 
     def close(self) -> None:
         """See :meth:`socket.socket.close`; nothing is left scheduled."""
-        if self._resumption is not None:
-            self._resumption.cancel()
-            self._resumption = None
+        self._pause.cancel()
         self._socket.close()
 
     def _failed(self, error: OSError) -> None:
@@ -93,15 +83,7 @@ class GuardedSocket:
                 failures=self._failures,
             )
             self._failures, self._loggedAt = 0, now
-        self._port.stopReading()
-        if self._resumption is None:
-            self._resumption = self._clock.callLater(self._pause, self._resume)
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
-
-    def _resume(self) -> None:
-        self._resumption = None
-        if not self._port.disconnecting:
-            self._port.startReading()
+        self._pause.begin()
 
 
 def guardAccepting(port: Any, clock: IReactorTime, name: str) -> None:

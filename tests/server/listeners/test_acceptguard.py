@@ -18,12 +18,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.server.listeners.acceptguard import (
     ACCEPTS_PER_TURN,
-    FIRST_PAUSE,
-    LONGEST_PAUSE,
     guardAccepting,
 )
 from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.status.state import MAXIMUM_CONNECTIONS
+from echoproto.transports.readpause import FIRST_PAUSE, LONGEST_PAUSE
 
 
 class FailingSocket:
