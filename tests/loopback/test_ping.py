@@ -26,7 +26,7 @@ STOPPED = ["ping", "-i", "100ms", "-c", "20", "-o", "ndjson"]
 class PingTests(SynchronousTestCase):
     def measured(self, *words: str, warning: str = "") -> dict[str, Any]:
         """Return the values of the only target; all probes must be answered."""
-        ended = runCommand("ping", "-o", "json", "-c", "5", "-i", "1ms", *words)
+        ended = runCommand("ping", "-o", "json", "-c", "5", "-i", "2ms", *words)
         self.assertEqual(ended.returncode, 0, ended.stderr)
         self.assertRegex(ended.stderr, f"^{warning}$")
         (target,) = json.loads(ended.stdout)["targets"]
