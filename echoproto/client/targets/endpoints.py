@@ -102,7 +102,7 @@ def _makeUDP(
     reactor: Any, target: Target, size: int | None, connect: ConnectOptions
 ) -> Deferred[Any]:
     if size is None:
-        raise TargetError(f"{target.text}: verify needs a stream; use ping or conformance")
+        raise TargetError(f"{target.text}: datagrams need a size")
 
     def resolved(host: ResolvedHost) -> UDPTarget:
         maximum = maxDatagram(host.address)

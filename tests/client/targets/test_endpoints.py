@@ -100,7 +100,7 @@ class MakeTargetTests(MakeTargetTestCase):
         """An endless stream needs a stream carrier."""
         self.assertIsNone(self.successResultOf(self.make("lab1", size=None)).size)
         failing = self.make("udp://lab1", size=None, reactor=self.wire())
-        self.assertIn("needs a stream", self.errorOf(failing))
+        self.assertIn("datagrams need a size", self.errorOf(failing))
 
     def test_noSuchHost(self) -> None:
         """A name without an address fails."""
