@@ -26,8 +26,8 @@ Examples:
   echoproto greet --expect 'Hello, client! This is the server.' lab1:12346
 
 \b
-Exit status: 0 success, 1 no reply, 2 usage or local error, 3 another reply
-than expected, 130 interrupted.
+Exit status: 0 success, 1 no reply or an echo service, 2 usage or local error,
+3 another reply than expected, 130 interrupted.
 """
 
 
