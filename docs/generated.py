@@ -32,6 +32,10 @@ MANUAL_PAGES = [
 ]
 
 
+#: Precedes the exit statuses in a help text.
+_EXIT_STATUS = "Exit status: "
+
+
 def expand(source: str) -> str:
     """The text of a page with its generated parts."""
     return re.sub(r"<!-- generated: (\w+) ?(\w*) -->", lambda found: _part(*found.groups()), source)
@@ -57,8 +61,9 @@ def _command(name: str) -> Iterator[str]:
 
 def _server(synopsis: str, options: Options) -> Iterator[str]:
     yield from _synopsis(synopsis, options.longdesc)
+    yield from ("", "## Options")
     for group in dict.fromkeys(parameter.group for parameter in options.parameters):
-        yield from ("", f"## {group}")
+        yield from ("", f"### {group}")
         for parameter in options.parameters:
             if parameter.group == group:
                 letter = f"-{parameter.short}, " if parameter.short else ""
@@ -66,7 +71,11 @@ def _server(synopsis: str, options: Options) -> Iterator[str]:
                 default = "" if parameter.default is None else f" [default: {parameter.default}]"
                 yield from _option(f"{letter}--{parameter.name}{value}", parameter.help + default)
     notes = options.getUsage(80)
-    yield from ("", "## Values and examples", *_literal(notes[notes.index("LISTENER is a port") :]))
+    values, examples = notes[notes.index("LISTENER is a port") :].split("\nExamples:\n")
+    examples, _, status = examples.partition(_EXIT_STATUS)
+    yield from ("", "## Values", *_literal(values))
+    yield from ("", "## Examples", *_literal(textwrap.dedent(examples)))
+    yield from _exitStatus(status)
 
 
 class _Sections(click.HelpFormatter):
@@ -91,20 +100,30 @@ def _client(name: str, command: click.Command) -> Iterator[str]:
     formatter = _Sections()
     command.format_options(context, formatter)
     formatter.sections.pop("Commands", None)
+    yield from ("", "## Options")
     for title, rows in formatter.sections.items():
-        yield from ("", f"## {title}")
+        if title != "Options":
+            yield from ("", f"### {title}")
         for names, text in rows:
             yield from _option(names, text)
-    for paragraph in (command.epilog or "").replace("\b\n", "").strip().split("\n\n"):
+    epilog, _, status = (command.epilog or "").replace("\b\n", "").partition(_EXIT_STATUS)
+    for paragraph in epilog.strip().split("\n\n"):
         first, _, rest = paragraph.partition("\n")
         if first == "Examples:":
             yield from ("", "## Examples", *_literal(textwrap.dedent(rest)))
         else:
             yield from ("", _escaped(" ".join(paragraph.split())))
+    yield from _exitStatus(status)
 
 
 def _synopsis(usage: str, description: str) -> Iterator[str]:
-    yield from (*_literal(usage), "", _escaped(" ".join(description.split())))
+    yield from ("", "## Synopsis", *_literal(usage))
+    yield from ("", "## Description", "", _escaped(" ".join(description.split())))
+
+
+def _exitStatus(text: str) -> Iterator[str]:
+    if text:
+        yield from ("", "## Exit status", "", _escaped(" ".join(text.split())))
 
 
 def _option(names: str, text: str) -> Iterator[str]:

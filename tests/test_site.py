@@ -132,10 +132,13 @@ def test_layout(site: Path, width: int, theme: str) -> None:
 
 
 def test_manual(manual: Path) -> None:
-    """Every command has a manual page, which man accepts without a warning."""
+    """Every command has a manual page with the usual sections; man accepts it without a warning."""
     for name in ("echoproto", "twistd-echoproto", *(f"echoproto-{name}" for name in COMMANDS)):
         page = manual / f"{name}.1"
-        assert "\n.SH NAME\n" in page.read_text(), name
+        sections = re.findall(r"^\.SH (.*)", page.read_text(), re.MULTILINE)
+        assert sections[:4] == ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS"], (name, sections)
+        hasStatus = name not in ("echoproto", "twistd-echoproto")
+        assert ("EXIT STATUS" in sections) == hasStatus, (name, sections)
         if which("man") is not None:
             ran = subprocess.run(
                 ["man", "--warnings", "-l", page],

@@ -30,6 +30,7 @@ GREETINGS = {
     "terminal commands": b"\x1b[2J\x1b[1;1H\x1b]0;title\x07\x1b]52;c;cm0gLXJm\x07\x9b2J\x08\x08"
     + FORGED,
     "NULs": b"\x00" * 10 + FORGED + b"\x00",
+    "control characters only": b"\x01" * NOTED_BYTES,
     "every byte": bytes(range(256)),
     "text that turns": "\u202e\u2066\u2067\u200f\u061c evil \u202c\u2069".encode() + FORGED,
     "text that hides": "\u200b\u200d\ufeff\u00ad\u3164\u2800".encode() + FORGED,

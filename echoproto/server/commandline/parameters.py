@@ -104,7 +104,8 @@ PARAMETERS = (
         "max-connections",
         LIMITS,
         "Maximum number of connections. [default: the limit of file descriptors less "
-        f"{RESERVED_DESCRIPTORS}, two per listener, and {MAXIMUM_CONNECTIONS} with --status]",
+        f"{RESERVED_DESCRIPTORS}, two per listener, and {MAXIMUM_CONNECTIONS} with --status; "
+        "or fewer by the limit of memory]",
         None,
         parseMaximum,
         "maxConnections",
@@ -202,7 +203,7 @@ PARAMETERS = (
     Parameter(
         "tls-cert",
         TLS,
-        "Speak TLS on TCP listeners, with the certificate in this PEM file.",
+        "Speak TLS on TCP listeners, with the certificate in this PEM file, or those in this folder.",
         metavar="FILE",
     ),
     Parameter(

@@ -25,8 +25,9 @@ Stream descriptions also accept
   proxy=v1|v2|any trust=NET,NET               clients announced by a PROXY
                              header, from proxies in NET [loopback]
   fault=FAULTS               see --fault; fault=no: none, even with --fault
-TIME is 30, 1.5s, 200ms, 1m30s or 2h; 0 means never. NET is 192.0.2.0/24 or an
-address, 2001\\:db8\\:\\:/32 inside a description.
+TIME is 30, 1.5s, 200ms, 1m30s or 2h; 0 means never, and no time for --drain,
+--lame-duck and --status-linger. NET is 192.0.2.0/24 or an address,
+2001\\:db8\\:\\:/32 inside a description.
 SIGTERM and SIGINT stop in phases, and another one ends a phase; SIGHUP reads
 the certificates again.
 """
