@@ -203,7 +203,8 @@ PARAMETERS = (
     Parameter(
         "tls-cert",
         TLS,
-        "Speak TLS on TCP listeners, with the certificate in this PEM file, or those in this folder.",
+        "Speak TLS on TCP listeners, with the certificate in this PEM file, or those in this "
+        "folder.",
         metavar="FILE",
     ),
     Parameter(
