@@ -28,7 +28,9 @@ class OptionValuesTests(SynchronousTestCase):
         """An interface is a numeric address."""
         self.assertEqual(list(map(parseInterface, ("::1", "127.0.0.1"))), ["::1", "127.0.0.1"])
         error = self.assertRaises(ValueError, parseInterface, "eth0")
-        self.assertEqual(str(error), "invalid address 'eth0' (a numeric one)")
+        self.assertEqual(
+            str(error), "invalid address 'eth0' (numeric, such as 192.0.2.1; not a name)"
+        )
 
     def test_numbers(self) -> None:
         """A maximum is at least 1; a limit of 0 is infinite."""
