@@ -39,7 +39,7 @@ Examples:
   echoproto serve -p 7 -p tcp:8007:proxy=any --status 9100
   echoproto serve -p 7 --status 9100 --lame-duck=5s  behind a balancer
 Exit status: 0 after a clean drain, 1 if it could not start or killed a worker,
-2 usage.
+2 usage, or --uid is not permitted.
 """
 
 
