@@ -122,15 +122,16 @@ class ResultTests(SynchronousTestCase):
         self.assertEqual((found.counts, found.measured, found.inBytes), ({"wrong": 3}, "", True))
 
     def test_report(self) -> None:
-        """The document of a report is decoded to the same results."""
+        """The document of a report is decoded to the same results, with the files of merged ones."""
         results = [
-            storedResult(1, 2, files=("x", "y")),
+            storedResult(1, 2, parts=("x", "y")),
             storedVerification(),
             storedResult(width=0, intervals=()),
         ]
         found = read(reportDocument(results))
         alike = [replace(result, files=("a.json",)) for result in results]
         self.assertEqual(reportDocument(found), reportDocument(alike))
+        self.assertEqual((found[0].files, found[0].parts), (("a.json",), ("x", "y")))
 
     def test_noDuration(self) -> None:
         """The rate of a run without a duration is 0."""
