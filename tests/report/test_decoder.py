@@ -122,7 +122,7 @@ class ResultTests(SynchronousTestCase):
         self.assertEqual((found.counts, found.measured, found.inBytes), ({"wrong": 3}, "", True))
 
     def test_report(self) -> None:
-        """The document of a report is decoded to the same results, with the files of merged ones."""
+        """The document of a report is decoded to the same results, with their merged files."""
         results = [
             storedResult(1, 2, parts=("x", "y")),
             storedVerification(),
