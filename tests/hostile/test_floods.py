@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 from echoproto.protocols.admission.datagramadmission import DATAGRAM_RATE
 from echoproto.protocols.echo import EchoDatagramProtocol
+from echoproto.transports.readpause import LONGEST_PAUSE
 from echoproto.transports.udp import DatagramPort
 from tests.hostile.figures import Figures
 from tests.loopback.program import PATIENCE, ROOT, Program, connected, datagramSocket, environment
@@ -389,7 +390,9 @@ def test_sendErrors(figures: Figures, ancillary: Any) -> None:
 
 
 def test_receiveErrors(figures: Figures) -> None:
-    """A failed receive is counted, not logged, and the next datagram is answered."""
+    """
+    A failed receive is counted, not logged, and the next datagram is answered after a pause.
+    """
     port, service = refusingPort()
     nothing = {EAGAIN, EWOULDBLOCK}
     with loggedFailures() as failures:
@@ -400,6 +403,7 @@ def test_receiveErrors(figures: Figures) -> None:
     assert failures == []
     counted = {f"receive {name}": 1 for number, name in errorcode.items() if number not in nothing}
     assert service.totals().errors == counted
+    port.reactor.advance(LONGEST_PAUSE)
     assert port in port.reactor.getReaders()
     figures.add("send errors of every kind", f"all {len(counted)} errnos of a receive likewise")
 
