@@ -35,7 +35,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.main import CONNECTION_DONE
 from twisted.python.failure import Failure
 
-from echoproto.transports.unixfile import removeOnlyOwnFile
+from echoproto.transports.unixfile import ownsFile, removeOnlyOwnFile
 
 #: Seconds that the thread may take for one descriptor; above that, clients that pass more are cut
 #: off. Below that, they are not read while any waits.
@@ -223,5 +223,5 @@ def prepareUNIXPort(port: Any, closer: DescriptorCloser | None = None) -> None:
     if listening.getsockname()[:1] == b"\0":
         # The stock message has the NUL of an abstract name.
         port._logConnectionLostMsg = lambda: None
-    elif port._bindPath[:1] != b"\0":
+    elif ownsFile(port):
         removeOnlyOwnFile(port)

@@ -12,6 +12,17 @@ from twisted.python.failure import Failure
 _log = Logger()
 
 
+def _pathAttribute(port: Any) -> str:
+    """The attribute with the path of a port; Twisted before 26 has it in ``port``."""
+    return "_bindPath" if hasattr(port, "_bindPath") else "port"
+
+
+def ownsFile(port: Any) -> bool:
+    """Whether a UNIX port of Twisted removes a file at the end: its name is not abstract."""
+    name: bytes = getattr(port, _pathAttribute(port))
+    return name[:1] != b"\0"
+
+
 def removeOnlyOwnFile(port: Any) -> None:
     """
     Make a listening port leave alone a file that has replaced that of its socket. Twisted's removes
@@ -19,7 +30,8 @@ def removeOnlyOwnFile(port: Any) -> None:
 
     :param port: a listening ``twisted.internet.unix.Port`` whose socket has a file.
     """
-    path: bytes = port._bindPath
+    attribute = _pathAttribute(port)
+    path: bytes = getattr(port, attribute)
     own = os.lstat(path)
     connectionLost = port.connectionLost
 
@@ -36,7 +48,8 @@ def removeOnlyOwnFile(port: Any) -> None:
                 path=os.fsdecode(path),
             )
             # A port with an abstract name removes no file.
-            port._bindPath, port._logConnectionLostMsg = b"\0", lambda: None
+            setattr(port, attribute, b"\0")
+            port._logConnectionLostMsg = lambda: None
         connectionLost(reason)
 
     # Of the instance, because every reactor has its own class of port.

@@ -209,8 +209,9 @@ class FirstProcessTests(SynchronousTestCase):
             ) as outside:
                 self.addCleanup(outside.kill)
                 assert outside.stdout is not None
-                while "is listening" not in outside.stdout.readline():
-                    pass
+                for line in outside.stdout:
+                    if "is listening" in line:
+                        break
                 [server] = self.children(outside.pid)
                 names = self.commands(server)
                 while "sleep" in names:

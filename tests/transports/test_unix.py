@@ -85,7 +85,7 @@ class PreparedPortTests(SynchronousTestCase):
         port: Any = unix.Port(os.fsencode(name), self.factory, reactor=MemoryReactor())
         port.startListening()
         if not isOwner:
-            port._bindPath = b"\0"
+            setattr(port, "_bindPath" if hasattr(port, "_bindPath") else "port", b"\0")
         prepareUNIXPort(port, self.closer)
         if isOwner:
             self.addCleanup(port.connectionLost, Failure(CONNECTION_DONE))

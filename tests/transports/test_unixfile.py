@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet import unix
@@ -13,7 +14,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.transports.unixfile import removeOnlyOwnFile
+from echoproto.transports.unixfile import ownsFile, removeOnlyOwnFile
 
 
 class OwnFileTests(SynchronousTestCase):
@@ -54,3 +55,11 @@ class OwnFileTests(SynchronousTestCase):
         self.path.unlink()
         self.assertIn(f"{self.path} was removed or replaced", " ".join(self.closed()))
         self.assertEqual(self.left(), [])
+
+
+class OwnerTests(SynchronousTestCase):
+    def test_earlierTwisted(self) -> None:
+        """The path is found under the name that it has in earlier versions of Twisted, too."""
+        for name in ("_bindPath", "port"):
+            self.assertTrue(ownsFile(SimpleNamespace(**{name: b"/run/echo"})))
+            self.assertFalse(ownsFile(SimpleNamespace(**{name: b"\0echo"})))
