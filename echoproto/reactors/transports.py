@@ -18,10 +18,6 @@ from twisted.python.failure import Failure
 
 from echoproto.reactors.eventcontext import EventContext
 
-#: A reply that exceeds ``bufferSize`` so many times pauses its producer before it is sent. The
-#: largest receive exceeds it four times, and its echo is a little larger if it is encrypted.
-LARGE_REPLY_FACTOR = 5
-
 #: The reason of every orderly close.
 _CLOSED = Failure(CONNECTION_DONE)
 
@@ -91,10 +87,9 @@ class DirectTransport(tcp.Connection):
             self.reactor.flushing.append(self)
 
     def _maybePauseProducer(self) -> None:
-        # A large reply, which is about to be sent, does not pause its producer unless the kernel
-        # does not accept it: _keep() asks again.
-        limit = LARGE_REPLY_FACTOR * self.bufferSize
-        if not self._isDelivering or self._tempDataLen > limit:
+        # A large reply in one piece, which is about to be sent, does not pause its producer unless
+        # the kernel does not accept it: _keep() asks again.
+        if not self._isDelivering or len(self._tempDataBuffer) > 1:
             super()._maybePauseProducer()
 
     def stopWriting(self) -> None:

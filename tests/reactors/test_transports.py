@@ -131,18 +131,19 @@ class WriteTests(TurnTestCase):
     def test_largeReply(self) -> None:
         """
         A reply above the limit pauses a push producer if the kernel does not accept it, or at once
-        if it exceeds the limit many times.
+        if it is written in several pieces; then it is resumed when they are sent.
         """
         limit = 65_536
-        for size, accepted, calls in (
-            (4 * limit, 4 * limit, []),
-            (4 * limit, limit, ["pause"]),
-            (6 * limit, 6 * limit, ["pause"]),
+        for pieces, accepted, calls in (
+            ([4 * limit], 4 * limit, []),
+            ([4 * limit], limit, ["pause"]),
+            ([limit, limit], 2 * limit, ["pause", "resume"]),
         ):
             recorder, peer = self.adopt()
             recorder.transport.registerProducer(producer := RecordingProducer(), True)
-            write, reply = recorder.transport.write, bytes(size)
-            recorder.react = lambda data, write=write, reply=reply: write(reply)
+            recorder.react = lambda data, write=recorder.transport.write, pieces=pieces: [
+                write(bytes(size)) for size in pieces
+            ]
             with sends(recorder.transport) as patched:
                 patched.send.side_effect = lambda data, accepted=accepted: min(accepted, len(data))
                 peer.send(b"x")
