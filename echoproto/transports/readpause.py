@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 #: Seconds until the next attempt after the first failure. Doubled after each further one, because
 #: the next attempt may succeed: an error of the network concerns one connection.
@@ -28,8 +28,8 @@ class ReadPause:
     :ivar seconds: the next pause; set to :data:`FIRST_PAUSE` after a success.
     """
 
-    # Any: ports and reactors have several interfaces.
-    def __init__(self, port: Any, clock: Any) -> None:
+    # Any: a reading port, of which there is no interface.
+    def __init__(self, port: Any, clock: IReactorTime) -> None:
         self._port = port
         self._clock = clock
         self._end: IDelayedCall | None = None

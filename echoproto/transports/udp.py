@@ -23,7 +23,7 @@ from typing import Any, cast
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.error import InvalidAddressError
-from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
 from twisted.logger import Logger
@@ -96,7 +96,7 @@ class DatagramPort(ScopedPort):
         self._replySource: list[Ancillary] = []
         self._ancillary: list[Ancillary] = []
         self._answering = False
-        self._pause = ReadPause(self, self.reactor)
+        self._pause = ReadPause(self, cast(IReactorTime, self.reactor))
         # The address that the port is bound to, packed; and whether a datagram has shown that it is
         # a host's, not a group's.
         self._bound = b""

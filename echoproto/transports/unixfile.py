@@ -12,12 +12,12 @@ from twisted.python.failure import Failure
 _log = Logger()
 
 
-def _pathAttribute(port: Any) -> str:
+def _pathAttribute(port: object) -> str:
     """The attribute with the path of a port; Twisted before 26 has it in ``port``."""
     return "_bindPath" if hasattr(port, "_bindPath") else "port"
 
 
-def ownsFile(port: Any) -> bool:
+def ownsFile(port: object) -> bool:
     """Whether a UNIX port of Twisted removes a file at the end: its name is not abstract."""
     name: bytes = getattr(port, _pathAttribute(port))
     return name[:1] != b"\0"
