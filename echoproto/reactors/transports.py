@@ -46,7 +46,8 @@ class DirectTransport(tcp.Connection):
         self._prepare()
 
     def _prepare(self) -> None:
-        self.logContext: Any = EventContext(self.reactor, self)
+        # A client whose socket could not be made or bound has no reactor, and no events.
+        self.logContext: Any = EventContext(getattr(self, "reactor", None), self)
         self.isQueued = False
         # Read for every message: an instance attribute is found faster than a class attribute. With
         # more than 30 of them each connection would need a dictionary.

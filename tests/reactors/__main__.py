@@ -109,16 +109,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.reactors", description=__doc__)
     parser.add_argument("modules", nargs="*", help="dotted names of test modules; all by default")
     chosen = parser.parse_args().modules
-    passed, differing = 0, 0
+    passed = 0
+    differing: list[str] = []
     with ThreadPoolExecutor(2) as pool:
         names = chosen or modules()
         for module, (stock, direct, differences) in zip(
             names, pool.map(compare, names), strict=True
         ):
-            print(_line(module, stock, direct), *differences, sep="\n", flush=True)
+            print(_line(module, stock, direct), flush=True)
             passed += _count(direct, "passed")
-            differing += len(differences)
-    print(f"Twisted {twisted.__version__}: {passed} passed, {differing} worse than on stock epoll")
+            differing += differences
+    # Last, so that the end of the output has them.
+    print(*differing, sep="\n")
+    compared = f"{len(differing)} worse than on stock epoll"
+    print(f"Twisted {twisted.__version__}: {passed} passed, {compared}")
     if not chosen and passed < LEAST_PASSED:
         print(f"fewer than {LEAST_PASSED} passed: the suite was incomplete")
         return 1

@@ -4,12 +4,12 @@ import os
 import socket
 import subprocess
 import sys
-from errno import ECONNABORTED
+from errno import ECONNABORTED, EMFILE
 from typing import Any
 from unittest import mock
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.error import ConnectionLost
+from twisted.internet.error import ConnectBindError, ConnectionLost
 from twisted.internet.protocol import ClientFactory, ServerFactory
 from twisted.python.failure import Failure
 
@@ -209,3 +209,13 @@ class ConnectorTests(TurnTestCase):
         connector = TCPConnector("127.0.0.1", 0, factory, 30.0, None, self.reactor)
         self.assertIsInstance(connector._makeTransport(), TCPClient)
         self.turn()
+
+    def test_noSocket(self) -> None:
+        """The factory of a client for which no socket can be made is told so."""
+        factory = mock.Mock(spec=ClientFactory, noisy=False)
+        exhausted = OSError(EMFILE, os.strerror(EMFILE))
+        self.patch(TCPClient, "createInternetSocket", mock.Mock(side_effect=exhausted))
+        self.reactor.connectTCP("127.0.0.1", 7, factory)
+        self.turn()
+        [_connector, reason] = factory.clientConnectionFailed.call_args.args
+        reason.trap(ConnectBindError)
