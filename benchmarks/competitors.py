@@ -30,6 +30,8 @@ NODE = "Node"
 GOLANG = "Go"
 C = "C"
 SPLICE = "C with splice"
+LOOP = "bare loop in Python"
+SPLICING_LOOP = "bare loop in Python, with splice"
 
 ROOT = HERE.parent
 
@@ -107,6 +109,7 @@ def _server(mode: str, name: str) -> Competitor:
     if name == EPOLL:
         return ours(mode, Checkout(EPOLL), "--reactor", "epoll")
     python, asyncio = sys.executable, str(HERE / "servers/on_asyncio.py")
+    loop = str(HERE / "servers/on_epoll.py")
     pem = [_PEM] if mode == "tls" else []
     commands: dict[str, tuple[list[str], list[str]]] = {
         STOCK: ([python, str(HERE / "servers/on_twisted.py"), mode, *pem], []),
@@ -120,6 +123,8 @@ def _server(mode: str, name: str) -> Competitor:
         GOLANG: ([str(GO)], []),
         C: ([str(FLOOR), mode], []),
         SPLICE: ([str(FLOOR), "splice"], []),
+        LOOP: ([python, loop, mode, *pem], []),
+        SPLICING_LOOP: ([python, loop, "splice"], []),
     }
     command, packages = commands[name]
     return Competitor(name, command, _missing(mode, *packages) or _missingProgram(command[0]))
