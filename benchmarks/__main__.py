@@ -10,10 +10,10 @@ from pathlib import Path
 
 from benchmarks.build import BUILD, HERE, BenchmarkError, build
 from benchmarks.competitors import OURS, baseAt
-from benchmarks.measurement import MISSED, RowResult, measureRow
+from benchmarks.measurement import MISSED, Row, RowResult, measureRow
 from benchmarks.plot import plot
 from benchmarks.processes import processors
-from benchmarks.report import asJSON, asPage, asText
+from benchmarks.report import asJSON, asPage, asText, fromJSON, machine
 from benchmarks.rows import allRows
 
 _EXAMPLES = """examples:
@@ -28,7 +28,8 @@ def main() -> int:
     processors()
     build()
     prefixes = tuple(options.only or [""])
-    rows = [row for row in allRows(baseAt(options.base)) if row.name.startswith(prefixes)]
+    table = allRows(baseAt(options.base))
+    rows = [row for row in table if row.name.startswith(prefixes)]
     rows = [row for row in rows if row.headline or not options.quick]
     if options.list:
         print(*(row.name for row in rows), sep="\n")
@@ -38,7 +39,7 @@ def main() -> int:
     for row in rows:
         results.append(measureRow(row, options.rounds, seconds, options.quick))
         print(asText(results[-1]), flush=True)
-    _store(results, HERE.parent / "docs" if options.keep else BUILD)
+    _store(results, table, options.keep)
     return _summarize(results)
 
 
@@ -62,16 +63,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--list", action="store_true", help="list the rows")
     parser.add_argument(
-        "--keep", action="store_true", help="write docs/performance.md, .json and .svg"
+        "--keep", action="store_true", help="store the results in docs/performance.*"
     )
     return parser
 
 
-def _store(results: list[RowResult], folder: Path) -> None:
+def _store(results: list[RowResult], table: list[Row], isKept: bool) -> None:
+    """
+    Write the results.
+
+    :param table: all rows; if the results are kept, others stay as they were measured before.
+    """
+    folder = HERE.parent / "docs" if isKept else BUILD
+    path = folder / "performance.json"
     # A path of this machine would tell a reader nothing.
-    words = ["PATH" if "/" in word else word for word in sys.argv[1:]]
+    words = [
+        "PATH" if "/" in word else f"'{word}'" if " " in word else word for word in sys.argv[1:]
+    ]
     command = " ".join(["python -m benchmarks", *words])
-    (folder / "performance.json").write_text(json.dumps(asJSON(results), indent=1) + "\n")
+    if isKept and len(results) < len(table):
+        before = json.loads(path.read_text())
+        if before["machine"] != machine():
+            raise BenchmarkError(f"--keep: {path.name} is of another machine; measure all rows")
+        command = f"{before['command']}` and `{command}"
+        measured = {result.row.name: result for result in (*fromJSON(before, table), *results)}
+        results = [measured[row.name] for row in table if row.name in measured]
+    path.write_text(json.dumps(asJSON(results, command), indent=1) + "\n")
     (folder / "performance.md").write_text(asPage(results, command) + "\n")
     plot(results, folder / "performance.svg")
     print(f"stored in {folder}/performance.*")

@@ -10,7 +10,7 @@ import platform
 import re
 import ssl
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +18,7 @@ from shutil import which
 from typing import Any
 
 from benchmarks.competitors import OURS
-from benchmarks.measurement import MISSED, PromiseResult, RowResult
+from benchmarks.measurement import MISSED, PromiseResult, Row, RowResult
 
 _PACKAGES = ("Twisted", "pyOpenSSL", "uvloop", "rloop", "aiofastnet", "gevent")
 
@@ -48,10 +48,11 @@ def _verdict(result: PromiseResult) -> str:
     return f"{MISSED}: {result.promise.reason}" if missed else result.verdict
 
 
-def asJSON(results: Sequence[RowResult]) -> dict[str, Any]:
-    """The results as a document for programs."""
+def asJSON(results: Sequence[RowResult], command: str) -> dict[str, Any]:
+    """The results as a document for programs; ``command`` has measured them."""
     return {
         "date": date.today().isoformat(),
+        "command": command,
         "machine": machine(),
         "versions": versions(),
         "rows": [
@@ -75,6 +76,16 @@ def asJSON(results: Sequence[RowResult]) -> dict[str, Any]:
             for result in results
         ],
     }
+
+
+def fromJSON(document: Mapping[str, Any], rows: Iterable[Row]) -> list[RowResult]:
+    """The results of those rows that the document has."""
+    stored = {result["name"]: result for result in document["rows"]}
+    return [
+        RowResult(row, stored[row.name]["rounds"], stored[row.name]["missing"])
+        for row in rows
+        if row.name in stored
+    ]
 
 
 def machine() -> str:

@@ -20,7 +20,7 @@ from benchmarks.measurement import (
     measureRow,
     medianRange,
 )
-from benchmarks.report import asJSON, asPage, asText
+from benchmarks.report import asJSON, asPage, asText, fromJSON
 from benchmarks.rows import allRows
 
 
@@ -139,7 +139,7 @@ class PageTests(SynchronousTestCase):
         servers = [Competitor(OURS, ()), Competitor(UVLOOP, ()), Competitor(C, ())]
         rounds = [{OURS: ours, UVLOOP: 2.0}] * 5
         result = RowResult(row(*servers, promise=promise, headline=True), rounds, {C: "no cc"})
-        self.json = asJSON([result])
+        self.result, self.json = result, asJSON([result], "python -m benchmarks")
         return asPage([result], "python -m benchmarks")
 
     def test_missed(self) -> None:
@@ -161,6 +161,12 @@ class PageTests(SynchronousTestCase):
     def test_absolute(self) -> None:
         """A bound on our own figure has its unit."""
         self.assertIn("| 1.50 µs | | | at most 1.7 µs | kept |", self.page(Promise("", 1.7), 1.5))
+
+    def test_stored(self) -> None:
+        """Stored results are read again, of the rows that still exist."""
+        self.page(Promise(UVLOOP, 1.05), 2.0)
+        self.assertEqual(fromJSON(self.json, [self.result.row]), [self.result])
+        self.assertEqual(fromJSON(self.json, allRows(Checkout("base"))), [])
 
     def test_not_measured(self) -> None:
         """Competitors that were not measured are listed with the reason and the rows."""
