@@ -25,7 +25,7 @@ from echoproto.cli.paramtypes import (
     WINDOW,
     WORKERS,
 )
-from echoproto.units import SECOND, longTime
+from echoproto.text.units import SECOND, longTime
 
 _option = partial(option, "Load options")
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from echoproto.cli.paramtypes import ParsedParamType, parseMessageRate
-from echoproto.units import SECOND, parseDuration, parseInstant
+from echoproto.text.units import SECOND, parseDuration, parseInstant
 
 
 @dataclass(frozen=True)

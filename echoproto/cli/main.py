@@ -22,7 +22,7 @@ import echoproto
 from echoproto.cli.declarations import CONTEXT
 from echoproto.cli.exitcodes import LOCAL_ERROR, OK, complain
 from echoproto.errors import StartupError
-from echoproto.suggestion import suggestion
+from echoproto.text.suggestion import suggestion
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

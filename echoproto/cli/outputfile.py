@@ -12,7 +12,7 @@ import stat
 import tempfile
 from contextlib import suppress
 
-from echoproto.untrusted import escaped
+from echoproto.text.untrusted import escaped
 
 
 def openProblem(path: str, error: OSError) -> str:

@@ -13,7 +13,7 @@ import click
 
 from echoproto.client.targets.target import parseTarget
 from echoproto.processes.resources import processors
-from echoproto.units import parseDuration, parseRate, parseSize
+from echoproto.text.units import parseDuration, parseRate, parseSize
 
 if TYPE_CHECKING:
     from echoproto.measure.assertions import Assertion

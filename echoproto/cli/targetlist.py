@@ -8,7 +8,7 @@ import click
 
 from echoproto.cli.paramtypes import ParsedParamType
 from echoproto.client.targets.target import Target, parseTarget
-from echoproto.untrusted import openRegularFile
+from echoproto.text.untrusted import openRegularFile
 
 #: Targets of a list, at most: each has a connection, and a result in the document.
 MAX_LISTED = 10_000

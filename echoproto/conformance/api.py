@@ -21,7 +21,7 @@ from echoproto.conformance.streamclient import StreamTester
 from echoproto.conformance.suite import chosen
 from echoproto.conformance.udpclient import DatagramTester
 from echoproto.errors import TargetError
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 __all__ = [
     "CheckResult",

@@ -28,7 +28,7 @@ from echoproto.client.targets.interfaces import (
 from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
 from echoproto.errors import ExchangeError
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 _HELLO = b"Is anybody there?"
 

@@ -14,7 +14,7 @@ from echoproto.conformance.checks import (
 )
 from echoproto.conformance.registry import registered
 from echoproto.conformance.results import Check
-from echoproto.suggestion import suggestion
+from echoproto.text.suggestion import suggestion
 
 #: The name of the first check of each carrier.
 ANSWERS = "answers"

@@ -54,7 +54,7 @@ from echoproto.measure.verify.integrity import Fault, IntegrityChecker
 from echoproto.measure.verify.pattern import PatternStream
 from echoproto.measure.verify.streams import StreamVerifier
 from echoproto.measure.verify.verifier import Verifier, VerifyResult
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 __all__ = [
     "ConnectOptions",

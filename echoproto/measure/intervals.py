@@ -16,7 +16,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from echoproto.measure.latency import nearestRank
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Round-trip time of a probe that was under way at the end and does not count. That of a lost probe
 #: is -1.

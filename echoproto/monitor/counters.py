@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from echoproto.measure.ping.history import NO_REPLY_YET, Bursts
 from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.status.histogram import Histogram
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Minutes of :class:`LastHour`.
 MINUTES = 60

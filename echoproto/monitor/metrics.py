@@ -10,7 +10,7 @@ from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.monitor.prober import Prober
 from echoproto.status.exposition import LabelText, familyText, sampleText
 from echoproto.status.histogram import Histogram
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from echoproto.status.histogram import Histogram
 from echoproto.status.looplag import BOUNDS, LoopLag
 from echoproto.status.state import IState
 from echoproto.status.turns import GradualText
-from echoproto.untrusted import escaped
+from echoproto.text.untrusted import escaped
 
 #: The fraction of the golden ratio: the fractions of its multiples are spread evenly.
 SPREAD = 0.6180339887498949

@@ -21,7 +21,7 @@ from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics
 from echoproto.monitor.values import PARSERS, InvalidSetting
 from echoproto.status.exposition import familyText
 from echoproto.status.pages import EXPOSITION, Page
-from echoproto.units import SECOND, parseCount
+from echoproto.text.units import SECOND, parseCount
 
 #: Probes of a request, and at most.
 DEFAULT_COUNT, MAX_COUNT = 3, 1000

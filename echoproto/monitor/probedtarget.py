@@ -15,7 +15,7 @@ from echoproto.client.targets.endpoints import makeTarget
 from echoproto.client.targets.failures import describeFailure
 from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.settings import TargetSettings
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Seconds until another attempt if a target could not be made, as its name was not found.
 RETRY_DELAY = 5.0

@@ -24,7 +24,7 @@ from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.probedtarget import ProbedTarget
 from echoproto.monitor.queue import ProbeQueue, QueuedProbe
 from echoproto.monitor.settings import TargetSettings
-from echoproto.units import SECOND, seconds
+from echoproto.text.units import SECOND, seconds
 
 #: Seconds between two calls of :meth:`Prober.sweep`.
 SWEEP_INTERVAL = 1.0

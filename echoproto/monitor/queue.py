@@ -14,7 +14,7 @@ from itertools import count
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from echoproto.status.histogram import Histogram
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Probes in one turn of the event loop, which take some 5 ms.
 MAX_PROBES_PER_TURN = 50

@@ -20,9 +20,9 @@ from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.target import Target, parseTarget
 from echoproto.errors import StartupError
 from echoproto.monitor.values import MAX_FILE_SIZE, PARSERS, InvalidSetting, parseURLs
-from echoproto.suggestion import suggestion
-from echoproto.units import SECOND
-from echoproto.untrusted import escaped, readRegularFile
+from echoproto.text.suggestion import suggestion
+from echoproto.text.units import SECOND
+from echoproto.text.untrusted import escaped, readRegularFile
 
 #: The standard library's parser, or on Python 3.10 the package that it was.
 _toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")

@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import Any
 
 from echoproto.protocols.datagram import MAX_IPV4_DATAGRAM
-from echoproto.units import SECOND, parseDuration
-from echoproto.untrusted import readRegularFile
+from echoproto.text.units import SECOND, parseDuration
+from echoproto.text.untrusted import readRegularFile
 
 #: Nanoseconds of the shortest interval and wait.
 SHORTEST = SECOND // 1000

@@ -21,7 +21,7 @@ from echoproto.report.documents.ping import PingDocument, TargetValues
 from echoproto.report.documents.report import ReportDocument
 from echoproto.report.documents.verify import VerifyDocument
 from echoproto.report.result import StoredResult
-from echoproto.untrusted import escaped
+from echoproto.text.untrusted import escaped
 
 #: The usual remedy for an invalid file.
 REMEDY = "measure again, with -o json --out FILE"

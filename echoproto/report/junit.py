@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from echoproto.conformance.results import CheckResult, CheckVerdict, ConformanceResult
 from echoproto.report.documents.origin import Origin
-from echoproto.untrusted import escaped
+from echoproto.text.untrusted import escaped
 
 
 def junitText(result: ConformanceResult, origin: Origin) -> str:

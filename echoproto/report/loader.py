@@ -25,8 +25,8 @@ from echoproto.report.decoder import (
 )
 from echoproto.report.documents.probe import ProbeValues
 from echoproto.report.result import StoredResult
-from echoproto.units import SECOND
-from echoproto.untrusted import escaped, openRegularFile
+from echoproto.text.units import SECOND
+from echoproto.text.untrusted import escaped, openRegularFile
 
 #: Some editors put a byte order mark before the text.
 ENCODING = "utf-8-sig"

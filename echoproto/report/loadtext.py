@@ -12,7 +12,7 @@ from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
 from echoproto.measure.load.ramp import RampStep
 from echoproto.report.text import percentileLines, spreadLine
-from echoproto.units import SECOND, milliseconds, size
+from echoproto.text.units import SECOND, milliseconds, size
 
 #: Characters of the longest bar; a whole line fits in 80 columns.
 BAR_WIDTH = 40

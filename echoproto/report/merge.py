@@ -15,7 +15,7 @@ from echoproto.measure.intervals import MAX_INTEGER, Interval, joined
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.notes import differentOptions, optionsNote
 from echoproto.report.result import StoredResult
-from echoproto.units import SECOND, seconds
+from echoproto.text.units import SECOND, seconds
 
 #: Share of the whole time in which all runs must be under way, for their rates to be added.
 MIN_OVERLAP_SHARE = 0.9

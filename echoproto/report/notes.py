@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.result import StoredResult
 from echoproto.report.text import directionsLine
-from echoproto.units import milliseconds, seconds
+from echoproto.text.units import milliseconds, seconds
 
 #: Ratio of two rates from which on they are different.
 RATE_RATIO = 1.1

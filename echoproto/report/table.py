@@ -17,7 +17,7 @@ from echoproto.report.compare import (
 from echoproto.report.notes import differenceNotes, resultNotes
 from echoproto.report.result import StoredResult
 from echoproto.report.statistics import MIN_BATCHES
-from echoproto.units import milliseconds, size
+from echoproto.text.units import milliseconds, size
 
 #: The kinds of replies that have a column if there are any (:attr:`StoredResult.counts`).
 COUNT_COLUMNS = ("wrong", "corrupt", "duplicates", "reordered")

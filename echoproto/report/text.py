@@ -9,7 +9,7 @@ from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.verifier import VerifyResult
-from echoproto.units import milliseconds, size
+from echoproto.text.units import milliseconds, size
 
 #: Maximum number of reasons of losses in a summary.
 MAX_REASONS = 3

@@ -6,7 +6,7 @@ import click
 
 from echoproto.cli.load import loadCommand
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.cli.optionscase import OptionsTestCase
 
 

@@ -16,7 +16,7 @@ from echoproto.cli.monitor import MonitorOptions, monitorCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.units import parseSeconds
+from echoproto.text.units import parseSeconds
 
 #: A manifest, or a part of it.
 Manifest: TypeAlias = dict[str, Any]  # Any: YAML

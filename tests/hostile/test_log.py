@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from echoproto.protocols.greeting import CLIENT_GREETING, NOTED_BYTES, SERVER_GREETING
-from echoproto.untrusted import escaped
+from echoproto.text.untrusted import escaped
 from tests.hostile.figures import Figures
 from tests.loopback.program import Program, connected, datagramSocket, readToEnd
 

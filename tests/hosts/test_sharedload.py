@@ -15,7 +15,7 @@ import pytest
 
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import MAX_START_LATENESS_NS
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.hostile.figures import Figures
 from tests.hosts.namespaces import Host, switched
 from tests.loopback.program import PATIENCE

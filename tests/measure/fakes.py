@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from echoproto.client.targets.interfaces import IChannel, ITarget
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 MS = SECOND // 1000
 

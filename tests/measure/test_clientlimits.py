@@ -3,7 +3,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.clientlimits import heldUpLimit
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class LimitTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ from echoproto.measure.intervals import (
     secondsOf,
     widened,
 )
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 MS = 1_000_000
 

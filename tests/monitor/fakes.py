@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.monitor import probedtarget
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.measure.fakes import FakeChannel, Target
 
 

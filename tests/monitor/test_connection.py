@@ -8,7 +8,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.monitor.connection import ProbeConnection
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.measure.fakes import Target
 from tests.monitor.test_settings import settingsOf
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.monitor.counters import MINUTES, LastHour, TargetCounters
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 MINUTE = 60 * SECOND
 

@@ -10,7 +10,7 @@ from echoproto.monitor.metrics import TARGETS_PER_PART, Reload, monitorMetrics
 from echoproto.monitor.prober import Prober
 from echoproto.monitor.queue import ProbeQueue
 from echoproto.status.histogram import Histogram
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.monitor.test_settings import settingsOf
 
 #: The metrics of every target, without the prefix, in the figures of :func:`monitorPage`.

@@ -10,7 +10,7 @@ from echoproto.errors import StartupError
 from echoproto.monitor.monitor import Monitor
 from echoproto.monitor.settings import TargetSettings
 from echoproto.status.state import IState
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.monitor.fakes import ProberTestCase
 from tests.monitor.test_settings import settingsOf
 

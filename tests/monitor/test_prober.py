@@ -20,7 +20,7 @@ from echoproto.monitor.prober import SWEEP_INTERVAL, Prober
 from echoproto.monitor.queue import ProbeQueue
 from echoproto.monitor.settings import TargetSettings
 from echoproto.status.histogram import Histogram
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.monitor.fakes import EchoTarget, ProberTestCase
 from tests.monitor.test_settings import settingsOf
 

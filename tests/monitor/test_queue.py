@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.monitor.queue import MAX_PROBES_PER_TURN, ProbeQueue, QueuedProbe
 from echoproto.status.histogram import Histogram
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class QueueTests(SynchronousTestCase):

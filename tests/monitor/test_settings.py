@@ -9,7 +9,7 @@ from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.target import parseTarget
 from echoproto.errors import StartupError
 from echoproto.monitor.settings import BUCKETS, TargetSettings, loadSettings, summaryOf
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 def settingsOf(

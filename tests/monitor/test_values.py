@@ -5,7 +5,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.monitor.values import PARSERS, InvalidSetting, parseURLs
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class ValueTests(SynchronousTestCase):

@@ -21,7 +21,7 @@ from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.report.documents.origin import Origin, originOf
 from echoproto.report.result import StoredResult
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 MS = 1_000_000
 

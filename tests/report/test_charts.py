@@ -18,7 +18,7 @@ from echoproto.report.charts import (
     rates,
 )
 from echoproto.report.result import StoredResult
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import MS, storedResult
 
 

@@ -30,7 +30,7 @@ from echoproto.report.documents.ping import pingDocument
 from echoproto.report.documents.report import reportDocument
 from echoproto.report.documents.verify import verifyDocument
 from echoproto.report.result import StoredResult
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import (
     MS,
     histogramOf,

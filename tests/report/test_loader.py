@@ -24,7 +24,7 @@ from echoproto.report.loader import MAX_PROBES, readResults, readStream
 from echoproto.report.merge import mergeResults
 from echoproto.report.result import StoredResult
 from echoproto.report.table import resultColumns
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import MS, histogramOf, loadResult, storedResult, storedVerification
 from tests.report.test_decoder import pinged
 

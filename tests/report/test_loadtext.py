@@ -18,7 +18,7 @@ from echoproto.report.loadtext import (
     loadSummary,
     rampLines,
 )
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import histogramOf, loadResult
 
 MS = 1_000_000

@@ -11,7 +11,7 @@ from echoproto.errors import ReportError
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import PERCENTILES, LatencyHistogram
 from echoproto.report.merge import MAX_MERGED_INTERVALS, mergeResults
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import (
     MS,
     histogramOf,

@@ -10,7 +10,7 @@ from echoproto.report.notes import (
     optionsNote,
     resultNotes,
 )
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import histogramOf, sampleOrigin, storedResult
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import sampleOrigin, storedResult, storedVerification
 
 

@@ -22,7 +22,7 @@ from echoproto.report.statistics import (
     lossDesignEffect,
     timesDesignEffect,
 )
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import storedResult
 
 

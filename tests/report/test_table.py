@@ -14,7 +14,7 @@ from echoproto.report.table import (
     resultColumns,
     sides,
 )
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import sampleOrigin, storedResult, storedVerification
 
 

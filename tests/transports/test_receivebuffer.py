@@ -7,13 +7,13 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.text.units import SECOND
 from echoproto.transports.receivebuffer import (
     StreamArrivals,
     droppedDatagrams,
     enlargeReceiveBuffer,
     waitedTime,
 )
-from echoproto.units import SECOND
 
 
 class OldSocket:

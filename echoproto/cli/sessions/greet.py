@@ -19,8 +19,8 @@ from echoproto.client.targets.endpoints import makeTarget
 from echoproto.client.targets.failures import tlsHint
 from echoproto.client.targets.stream import StreamTarget
 from echoproto.client.targets.udp import UDPTarget
-from echoproto.units import SECOND
-from echoproto.untrusted import escaped
+from echoproto.text.units import SECOND
+from echoproto.text.untrusted import escaped
 
 
 def runGreet(options: GreetOptions) -> int:

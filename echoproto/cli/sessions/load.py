@@ -37,7 +37,7 @@ from echoproto.report.loadtext import (
     loadSummary,
     rampLines,
 )
-from echoproto.units import SECOND, seconds
+from echoproto.text.units import SECOND, seconds
 
 _Load = LoadGenerator | LoadWorkerPool
 

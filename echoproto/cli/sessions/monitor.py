@@ -30,7 +30,7 @@ from echoproto.server.listeners.ports import LISTEN_ERRORS, Platform, explainLis
 from echoproto.server.notifier import Notifier, makeWatchdog
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals
-from echoproto.untrusted import escaped
+from echoproto.text.untrusted import escaped
 
 
 def checkFile(options: MonitorOptions) -> int:

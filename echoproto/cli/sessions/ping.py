@@ -25,7 +25,7 @@ from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.report.documents.ping import pingDocument, pingFigures
 from echoproto.report.documents.probe import probeValues
 from echoproto.report.text import outcomeLine, pingLine, pingSummary
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 def runPing(options: PingOptions) -> int:

@@ -31,7 +31,7 @@ from echoproto.report.notes import descriptionNotes, resultNotes
 from echoproto.report.result import StoredResult
 from echoproto.report.schema import jsonSchema
 from echoproto.report.table import certaintyNotes, comparisonColumns, resultColumns, sides
-from echoproto.untrusted import escaped
+from echoproto.text.untrusted import escaped
 
 
 def runReport(options: ReportOptions) -> int:

@@ -21,7 +21,7 @@ from echoproto.measure.verify.verifier import STOPPED, Verifier
 from echoproto.report.documents.values import valuesOf
 from echoproto.report.documents.verify import VerifyConfiguration, verifyDocument
 from echoproto.report.text import verifyLine, verifySummary
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 def runVerify(options: VerifyOptions) -> int:

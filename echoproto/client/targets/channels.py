@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.deadlines import DeadlineCall
-from echoproto.units import SECOND, seconds
+from echoproto.text.units import SECOND, seconds
 
 
 def openChannel(

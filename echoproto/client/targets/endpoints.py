@@ -42,7 +42,7 @@ from echoproto.client.targets.target import Target
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.errors import TargetError
 from echoproto.protocols.datagram import maxDatagram
-from echoproto.units import SECOND, seconds
+from echoproto.text.units import SECOND, seconds
 
 #: Maximum bytes of the path of a UNIX socket, without the final zero (unix(7)).
 MAX_PATH_BYTES = 107

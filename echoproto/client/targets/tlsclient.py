@@ -7,7 +7,7 @@ import ssl
 from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.resolver import asciiName, isNumeric
 from echoproto.errors import TargetError
-from echoproto.untrusted import readRegularFile
+from echoproto.text.untrusted import readRegularFile
 
 #: Bytes of a file with certificates or a key, at most.
 MAX_PEM_SIZE = 1 << 24

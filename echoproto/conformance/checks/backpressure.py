@@ -10,7 +10,7 @@ from echoproto.client.targets.interfaces import IStreamChannel
 from echoproto.conformance.registry import TCP, check
 from echoproto.conformance.results import Failed, Skipped
 from echoproto.conformance.streamclient import StreamTester, content
-from echoproto.units import size
+from echoproto.text.units import size
 
 #: Bytes for a slow reader, and seconds that it waits before each piece.
 SLOW_BYTES = 4 << 20

@@ -13,7 +13,7 @@ from typing import Any
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class IntervalCounts:

@@ -28,7 +28,7 @@ from echoproto.measure.load.plan import MAX_START_LATENESS_NS, LoadPlan, LoadRes
 from echoproto.measure.load.pool import ConnectionPool, LoadConnection
 from echoproto.measure.load.reconnection import RenewedConnection
 from echoproto.measure.load.start import TOO_LATE, LoadStart
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class LoadGenerator:

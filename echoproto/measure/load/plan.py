@@ -14,7 +14,7 @@ from echoproto.measure.clientlimits import DROPPED_REMEDY, heldUpLimit
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.protocols.deadlines import LATENESS
-from echoproto.units import SECOND, seconds
+from echoproto.text.units import SECOND, seconds
 
 #: Share of a CPU from which on the client is reported as the limit.
 SATURATED_SHARE = 0.9

@@ -20,7 +20,7 @@ from echoproto.client.targets.interfaces import IChannel
 from echoproto.errors import ConnectionClosed
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.timers import Timers
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Nanoseconds after which a lost connection is replaced.
 RECONNECT_DELAY = SECOND // 10

@@ -10,7 +10,7 @@ from itertools import chain, takewhile
 
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.schedule import fixed
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Share of the messages of a step that must be answered within the step: almost all, but those at
 #: its end.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import count
 from random import Random
 
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 def fixed(rate: float, first: int = 0, step: int = 1) -> Iterator[int]:

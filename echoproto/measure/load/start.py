@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.pool import ConnectionPool
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Nanoseconds before the time of a load at which it connects: long enough for many connections,
 #: short enough that no server closes them as idle.

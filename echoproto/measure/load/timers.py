@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 
 from echoproto.protocols.deadlines import DeadlineCall
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class Timers:

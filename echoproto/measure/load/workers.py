@@ -19,7 +19,7 @@ from echoproto.measure.load.messages import GO, LoadAssignment, LoadReport
 from echoproto.measure.load.partition import ResultAggregator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.processes.childprocess import STOP_GRACE, ChildProcess
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class _LoadWorker(ChildProcess):

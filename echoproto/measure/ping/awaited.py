@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from twisted.internet.interfaces import IReactorTime
 
 from echoproto.protocols.deadlines import DeadlineCall
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Number of the last probes without a reply in time that are kept, as their replies may still come.
 MAX_OVERDUE = 1024

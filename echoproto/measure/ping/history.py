@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 
 from echoproto.measure.intervals import Interval, IntervalSeries, intervalsOf, secondsOf
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Number of the last probes whose replies are recognized; more if their timeout is not over.
 MAX_RECENT = 1 << 16

@@ -26,7 +26,7 @@ from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
 from echoproto.protocols.deadlines import DeadlineCall
-from echoproto.units import SECOND, seconds
+from echoproto.text.units import SECOND, seconds
 
 #: Nanoseconds between the start of connecting and the first probe. Meanwhile the server accepts the
 #: connection, the kernel enables timestamps (it does so when the first socket requests them), and

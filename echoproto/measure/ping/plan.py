@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from echoproto.measure.clientlimits import DROPPED_REMEDY, heldUpLimit
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.statistics import PingStatistics
-from echoproto.units import SECOND, milliseconds
+from echoproto.text.units import SECOND, milliseconds
 
 #: Share of the interval from which on its delay is reported.
 DELAYED_SHARE = 0.01

@@ -5,7 +5,7 @@ When the probes of a ping are due, and by how much this process is late for them
 from __future__ import annotations
 
 from echoproto.protocols.deadlines import LATENESS
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Nanoseconds after a pause of this process in which no probe is sent: memory is read in again, and
 #: processes run that had to wait, which would make its round trip longer than others.

@@ -23,7 +23,7 @@ from echoproto.measure.ping.payload import EXCERPT_SIZE
 from echoproto.measure.verify.integrity import DatagramFault, Fault, FaultKind
 from echoproto.measure.verify.pattern import DatagramPattern, PatternStream
 from echoproto.measure.verify.verifier import Verifier, VerifyResult
-from echoproto.units import SECOND, seconds
+from echoproto.text.units import SECOND, seconds
 
 #: Bytes of a datagram, and datagrams per second, by default: half of what our server accepts.
 DEFAULT_DATAGRAM_SIZE = 1024

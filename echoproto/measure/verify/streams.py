@@ -15,7 +15,7 @@ from zope.interface import implementer
 from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.measure.verify.integrity import Fault, FaultKind, IntegrityChecker
 from echoproto.measure.verify.verifier import Verifier, VerifyResult
-from echoproto.units import SECOND, seconds
+from echoproto.text.units import SECOND, seconds
 
 #: Maximum number of bytes under way, and bytes per write.
 WINDOW_SIZE = 1 << 20

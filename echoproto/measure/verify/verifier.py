@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from echoproto.client.targets.channels import openChannel
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.protocols.deadlines import DeadlineCall
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Faults that are kept for display; all are counted.
 MAX_KEPT_FAULTS = 100

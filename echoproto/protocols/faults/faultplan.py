@@ -26,7 +26,7 @@ from dataclasses import dataclass, fields, replace
 from math import inf, log
 from random import Random
 
-from echoproto.units import SECOND, parseDuration, parseSize, size
+from echoproto.text.units import SECOND, parseDuration, parseSize, size
 
 #: The kinds of faults that datagrams and streams can have.
 DATAGRAM_FAULTS = frozenset({"delay", "loss", "duplicate", "corrupt"})

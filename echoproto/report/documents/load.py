@@ -34,7 +34,7 @@ from echoproto.report.documents.values import (
     valuesOf,
 )
 from echoproto.report.result import StoredResult
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class LoadConfiguration(Values, frozen=True, kw_only=True):

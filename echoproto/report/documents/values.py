@@ -15,7 +15,7 @@ from echoproto.measure.intervals import MAX_INTEGER, Count, Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.documents.times import timesStruct
 from echoproto.report.result import StoredResult
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 #: Maximum length of a list of intervals. A load has an interval for each second.
 MAX_STORED_INTERVALS = 1_000_000

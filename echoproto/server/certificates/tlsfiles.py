@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from echoproto.untrusted import readRegularFile
+from echoproto.text.untrusted import readRegularFile
 
 #: Bytes of the longest file: the bundle of all public authorities has a quarter of that.
 MAX_FILE_SIZE = 2**20

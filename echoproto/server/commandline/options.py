@@ -43,7 +43,7 @@ from echoproto.server.systemd import (
     initialEnvironment,
     passedSockets,
 )
-from echoproto.suggestion import suggestion
+from echoproto.text.suggestion import suggestion
 
 if TYPE_CHECKING:
     from echoproto.server.certificates.certificatereader import CertificateReader

@@ -1,4 +1,4 @@
-"""Values of options from text, besides the general ones of :mod:`echoproto.units`."""
+"""Values of options from text, besides the general ones of :mod:`echoproto.text.units`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 
 from echoproto.protocols.datagram import MAX_IPV4_DATAGRAM
-from echoproto.units import parseCount, parseTimeout
+from echoproto.text.units import parseCount, parseTimeout
 
 if TYPE_CHECKING:
     from echoproto.protocols.faults.faultplan import FaultPlan

@@ -34,7 +34,7 @@ from echoproto.server.commandline.parameter import (
 )
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS, USER_TIMEOUT
 from echoproto.status.state import MAXIMUM_CONNECTIONS
-from echoproto.units import parseCount, parsePorts, parseRate, parseSeconds, parseTimeout
+from echoproto.text.units import parseCount, parsePorts, parseRate, parseSeconds, parseTimeout
 
 #: The echo port by default.
 DEFAULT_PORT = "12345"

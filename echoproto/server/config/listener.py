@@ -13,7 +13,7 @@ from echoproto.addresses import peerUID
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import Layers
 from echoproto.server.systemd import PassedSocket
-from echoproto.untrusted import escaped
+from echoproto.text.untrusted import escaped
 
 if TYPE_CHECKING:
     from echoproto.protocols.faults.faultplan import FaultPlan

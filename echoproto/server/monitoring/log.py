@@ -23,7 +23,7 @@ from echoproto.protocols.observer import (
     NullObserver,
 )
 from echoproto.server.config.listener import addressText
-from echoproto.untrusted import escaped
+from echoproto.text.untrusted import escaped
 
 #: Lines for closed connections and greetings of one listener in one interval, besides those of
 #: totals: more than an operator reads; at worst 150 MB a day of closed connections, or 4 GB of the

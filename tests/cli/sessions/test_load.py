@@ -22,7 +22,7 @@ from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.messages import LoadReport
 from echoproto.processes.resources import Limit
 from echoproto.protocols.echo import EchoFactory
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.cli.commandcase import CommandTestCase, RunningReactor, Terminal
 from tests.fakeprocesses import FakeProcess
 from tests.report.sampleresults import histogramOf, loadResult

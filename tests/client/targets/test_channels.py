@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 
 from echoproto.client.targets.channels import WriteControl, openChannel
 from echoproto.errors import ConnectionClosed
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class OpenChannelTests(SynchronousTestCase):

@@ -13,7 +13,7 @@ from echoproto.client.targets.endpoints import makeTarget
 from echoproto.client.targets.target import Target, parseTarget
 from echoproto.errors import TargetError
 from echoproto.testing import DatagramWire
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.certificates import serverPEM
 from tests.client.targets.fakeresolver import FakeResolver
 from tests.client.targets.receiver import RecordingReceiver

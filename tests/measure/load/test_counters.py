@@ -9,7 +9,7 @@ from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 def counts(

@@ -20,7 +20,7 @@ from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.measure.load.pool import RECONNECT_DELAY
 from echoproto.measure.load.schedule import fixed
 from echoproto.measure.load.start import TOO_LATE
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.measure.fakes import MS, FakeChannel, Target
 
 MESSAGES = [b"one", b"two2", b"three"]

@@ -20,7 +20,7 @@ from echoproto.measure.load.loops import (
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.schedule import fixed
 from echoproto.measure.load.timers import Timers
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.measure.load.test_connections import ConnectionTestCase
 
 MS = SECOND // 1000

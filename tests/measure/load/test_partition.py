@@ -13,7 +13,7 @@ from echoproto.measure.load.partition import ResultAggregator, splitPlan, withTi
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.ramp import rampTimes
 from echoproto.measure.load.schedule import fixed
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import histogramOf, loadResult
 
 

@@ -10,7 +10,7 @@ from echoproto.measure.load.plan import (
     LoadPlan,
 )
 from echoproto.measure.load.schedule import fixed
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import histogramOf, loadResult
 
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed
 from echoproto.measure.load.pool import RECONNECT_DELAY, TIMEOUT_CHECKS, ConnectionPool
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.measure.fakes import FakeChannel
 
 TIMEOUT = SECOND

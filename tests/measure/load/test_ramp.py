@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.ramp import RampStep, rampRates, rampTimes
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import histogramOf
 
 

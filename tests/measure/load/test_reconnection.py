@@ -8,7 +8,7 @@ from echoproto.measure.load.connections import NO_REPLY
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.pool import RECONNECT_DELAY
 from echoproto.measure.load.schedule import fixed
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.measure.fakes import MS
 from tests.measure.load.test_generator import LoadTarget, LoadTestCase
 

@@ -6,7 +6,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.load.schedule import fixed, poisson
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class ArrivalTests(SynchronousTestCase):

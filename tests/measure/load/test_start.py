@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.start import CONNECT_AHEAD, LoadStart
 from echoproto.measure.load.timers import Timers
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class LoadStartTests(SynchronousTestCase):

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.load.timers import Timers
 from echoproto.protocols.deadlines import CATCH_UP
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class TimersTests(SynchronousTestCase):

@@ -20,7 +20,7 @@ from echoproto.measure.load.worker import LoadWorker, runLoadWorker
 from echoproto.processes.childprocess import IGNORED_SIGNALS, encodeMessage
 from echoproto.protocols.echo import EchoFactory
 from echoproto.testing import endpointTo
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.cli.commandcase import RunningReactor
 from tests.fakeprocesses import standardInput
 from tests.measure.load.assignments import makeAssignment

@@ -12,7 +12,7 @@ from echoproto.measure.load.messages import GO, LoadReport
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.processes.childprocess import STOP_GRACE
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.fakeprocesses import FakeProcess, FakeProcessReactor
 from tests.measure.load.assignments import makeAssignment
 from tests.report.sampleresults import loadResult

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.ping import awaited
 from echoproto.measure.ping.awaited import AwaitedProbes
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class AwaitedProbesTests(SynchronousTestCase):

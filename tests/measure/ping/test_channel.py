@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.errors import ConnectionClosed
 from echoproto.measure.ping import channel as ping
 from echoproto.measure.ping.channel import PingChannel
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.measure.fakes import FakeChannel, Target
 
 

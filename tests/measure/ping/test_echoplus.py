@@ -17,7 +17,7 @@ from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.protocols.echoplus import NUMBERS, EchoPlusDatagramProtocol, EchoPlusHeader
 from echoproto.testing import DatagramWire
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 SESSION = b"test"
 

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.ping import history
 from echoproto.measure.ping.history import Bursts, ProbeHistory, RecentProbes
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 MS = SECOND // 1000
 

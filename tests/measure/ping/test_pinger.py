@@ -17,7 +17,7 @@ from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import CONNECT_AHEAD, Pinger
 from echoproto.measure.ping.plan import PingPlan
 from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.measure.fakes import FakeChannel, Target
 
 MS = SECOND // 1000

@@ -7,7 +7,7 @@ from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class PingPlanTests(SynchronousTestCase):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.ping.schedule import SETTLING_TIME, ProbeSchedule
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class ProbeScheduleTests(SynchronousTestCase):

@@ -11,7 +11,7 @@ from echoproto.measure.verify.datagrams import MAX_BURST, DatagramVerifier
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.pattern import PatternStream
 from echoproto.measure.verify.verifier import MAX_KEPT_FAULTS, STOPPED, VerifyResult
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.measure.fakes import FakeChannel, Target
 
 SIZE = 64

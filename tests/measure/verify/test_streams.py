@@ -16,7 +16,7 @@ from echoproto.measure.verify.streams import (
     StreamVerifier,
 )
 from echoproto.measure.verify.verifier import STOPPED
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.measure.fakes import FakeChannel
 
 #: How long silence may last.

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.measure.verify.verifier import MAX_KEPT_FAULTS, STOPPED, Verifier, VerifyResult
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.measure.fakes import FakeChannel, Target
 
 

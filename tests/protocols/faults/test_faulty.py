@@ -27,7 +27,7 @@ from echoproto.protocols.streamfactory import DRAIN_SILENCE
 from echoproto.testing import DatagramWire, RecordingObserver, RecordingProtocol, StreamPair
 from echoproto.testing.endpoints import MemoryEndpoint
 from echoproto.testing.streams import CLIENT_ADDRESS
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.transports.fakeudpsocket import PEER, FakeSocketPort
 from tests.transports.test_pktinfo import DESTINATION, pktinfo
 

@@ -11,7 +11,7 @@ from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.ramp import RampStep
 from echoproto.report.documents.load import LoadDocument, loadDocument, loadFigures
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import MS, histogramOf, loadResult, sampleOrigin
 from tests.report.validity import DocumentTestCase
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto import __version__
 from echoproto.report.documents.origin import Origin, originOf
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 
 
 class OriginTests(SynchronousTestCase):

@@ -11,7 +11,7 @@ from echoproto.report.documents.report import (
     resultFigures,
     resultRows,
 )
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import (
     MS,
     histogramOf,

@@ -11,7 +11,7 @@ from echoproto.report.documents.values import (
     storedOf,
     valuesOf,
 )
-from echoproto.units import SECOND
+from echoproto.text.units import SECOND
 from tests.report.sampleresults import histogramOf, loadResult
 
 

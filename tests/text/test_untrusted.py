@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.untrusted import escaped, readRegularFile
+from echoproto.text.untrusted import escaped, readRegularFile
 
 
 class EscapedTests(SynchronousTestCase):

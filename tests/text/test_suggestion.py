@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.suggestion import suggestion
+from echoproto.text.suggestion import suggestion
 
 
 class SuggestionTests(SynchronousTestCase):

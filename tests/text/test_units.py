@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.units import (
+from echoproto.text.units import (
     SECOND,
     longTime,
     milliseconds,
