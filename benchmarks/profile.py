@@ -34,9 +34,9 @@ def main() -> None:
     )
     options = parser.parse_args()
     build()
-    from echoproto.reactors.install import installReactor
+    from twisted.application.reactors import installReactor
 
-    reactor = installReactor(options.reactor)
+    reactor: Any = installReactor(options.reactor)
     port = _serve(reactor, options.mode == "udp")
     numbers = (port, options.connections, options.size, options.seconds, getpid())
     command = [str(LOAD), options.mode, *map(str, numbers)]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
 
-from echoproto.addresses import peerUID
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import Layers
 from echoproto.server.systemd import PassedSocket
@@ -106,7 +105,7 @@ def addressText(address: IAddress | None) -> str:
         return hostPort(known.host, known.port)
     name = getattr(known, "name", None) or b"unnamed"
     text = escaped(b"@" + name[1:] if name.startswith(b"\0") else name)
-    uid = peerUID(address)
+    uid = getattr(known, "uid", None)
     return text if uid is None else f"{text} of user {uid}"
 
 
