@@ -133,7 +133,9 @@ class ImportTests(SynchronousTestCase):
         A plain start imports neither TLS, PROXY, a web server, workers, faults nor Twisted's
         plugins.
         """
-        imported = self.imported("--port", "0") | self.imported("--port", "tcp:0")
+        streams = self.imported("--port", "tcp:0")
+        self.assertNotIn("echoproto.transports.udp", streams)
+        imported = streams | self.imported("--port", "0")
         for name in (
             "twisted.web",
             "twisted.trial",
@@ -142,7 +144,10 @@ class ImportTests(SynchronousTestCase):
             "prometheus_client",
             "rich",
             "echoproto.transports.tls",
+            "echoproto.transports.proxyheader",
             "echoproto.transports.proxyprotocol",
+            "echoproto.server.certificates.servercontext",
+            "echoproto.server.listeners.adoption",
             "echoproto.protocols.echoplus",
             "echoproto.protocols.faults.faultplan",
             "echoproto.protocols.faults.faulty",

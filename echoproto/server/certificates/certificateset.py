@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
-from echoproto.server.certificates.servercontext import ServerContext
 from echoproto.server.certificates.tlsfiles import TLSFiles
+
+if TYPE_CHECKING:
+    from echoproto.server.certificates.servercontext import ServerContext
 
 
 class CertificateSet:

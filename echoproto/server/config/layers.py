@@ -19,10 +19,13 @@ A description takes these arguments besides Twisted's own:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from echoproto.protocols.admission.addressfilter import parseNetwork
 from echoproto.server.certificates.tlsfiles import TLSFiles
-from echoproto.transports.proxyheader import ProxyProtocolVersion
+
+if TYPE_CHECKING:
+    from echoproto.transports.proxyheader import ProxyProtocolVersion
 
 #: The proxies trusted by default: those on this machine.
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -91,6 +94,9 @@ def _takeProxy(arguments: dict[str, str]) -> ProxyRule | None:
         if trust is not None:
             raise ValueError("trust= needs proxy=")
         return None
+    # Imported here: a server without PROXY headers starts sooner without it.
+    from echoproto.transports.proxyheader import ProxyProtocolVersion
+
     if versions not in [version.value for version in ProxyProtocolVersion]:
         raise ValueError(f"proxy={versions}: invalid (v1, v2 or any)")
     networks = LOOPBACK if trust is None else tuple(trust.split(","))

@@ -32,7 +32,6 @@ from echoproto.protocols.greeting import GreetingDatagramProtocol, GreetingFacto
 from echoproto.protocols.observer import CompositeObserver, IObserver
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.protocols.streamfactory import StreamFactory
-from echoproto.server.certificates.servercontext import ServerContext
 from echoproto.server.config.layers import Layers, ProxyRule
 from echoproto.server.config.listener import Listener, listenerName
 from echoproto.server.config.settings import Settings
@@ -40,6 +39,7 @@ from echoproto.server.monitoring.counters import ListenerCounters, MonitoredList
 from echoproto.server.monitoring.log import LogObserver
 
 if TYPE_CHECKING:
+    from echoproto.server.certificates.servercontext import ServerContext
     from echoproto.transports.proxyprotocol import ProxyProtocolFactory
 
 _log = Logger()
@@ -175,8 +175,12 @@ class ListenerBuilder:
         drain = service.drain
         context = None
         if layers.tls is not None:
+            # Imported here: a server without TLS starts sooner without it.
+            from echoproto.server.certificates.servercontext import ServerContext
+            from echoproto.transports.tls import TLSStreamFactory
+
             context = ServerContext(layers.tls)
-            outermost = self._withTLS(service, context)
+            outermost = TLSStreamFactory(context.current, service, self._reactor)
         if layers.proxy is not None:
             outermost = _behindProxy(layers.proxy, service, outermost)
             drain = outermost.drain
@@ -193,12 +197,6 @@ class ListenerBuilder:
             return site
         headers = StreamFactory(self._reactor, timeouts=self._settings.deadlines)
         return _behindProxy(proxy, headers, site)
-
-    def _withTLS(self, service: StreamFactory, context: ServerContext) -> Any:
-        # Imported here: a server without TLS does not need it.
-        from echoproto.transports.tls import TLSStreamFactory
-
-        return TLSStreamFactory(context.current, service, self._reactor)
 
 
 def _refusalsOf(layers: Layers) -> list[Refusal]:

@@ -40,8 +40,6 @@ from echoproto.server.config.descriptions import parseDatagrams, parseStreams
 from echoproto.server.config.listener import BACKLOG, Listener, addressText
 from echoproto.server.listeners.sockets import StreamReactor, hasIPv6, pickPort
 from echoproto.server.signals import ignoreRotation, onSignal, postponeStop
-from echoproto.server.systemd import adoptDatagrams, adoptStream
-from echoproto.transports.datagramreactor import listenDatagrams
 from echoproto.transports.unix import prepareUNIXPort
 
 _log = Logger()
@@ -94,14 +92,16 @@ def openStream(
 def _openStream(
     reactor: object, listener: Listener, factory: Factory, streams: StreamReactor
 ) -> IListeningPort:
+    # What only some listeners need is imported here: the others start sooner without it.
     if listener.passed is not None:
+        from echoproto.server.listeners.adoption import adoptStream
+
         return adoptStream(reactor, listener.passed, factory)
     if listener.port is not None:
         return streams.listenTCP(listener.port, factory, BACKLOG, listener.interface)
     plain = parseStreams(listener.description)
     if plain is not None:
         return streams.listenTCP(plain[0], factory, BACKLOG, plain[1])
-    # Imported here, because it imports all that Twisted has for TLS.
     from twisted.internet.endpoints import serverFromString
 
     results: list[Any] = []
@@ -119,7 +119,11 @@ def openDatagrams(
 ) -> IListeningPort:
     """Listen with ``protocol``; raises ``CannotListenError``."""
     if listener.passed is not None:
+        from echoproto.server.listeners.adoption import adoptDatagrams
+
         return adoptDatagrams(reactor, listener.passed, protocol)
+    from echoproto.transports.datagramreactor import listenDatagrams
+
     port, interface = parseDatagrams(listener.description)
     return listenDatagrams(reactor, port, protocol, interface)
 

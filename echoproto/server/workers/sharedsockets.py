@@ -25,9 +25,10 @@ from zope.interface import implementer
 
 from echoproto.server.config.descriptions import parseDatagrams
 from echoproto.server.config.listener import Listener
+from echoproto.server.listeners.adoption import adoptDatagrams
 from echoproto.server.listeners.ports import Platform, openStream
 from echoproto.server.listeners.sockets import StreamReactor, boundSocket, checkFree
-from echoproto.server.systemd import PassedSocket, adoptDatagrams
+from echoproto.server.systemd import PassedSocket
 
 
 class _DiscardProtocol(DatagramProtocol):
