@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from errno import ECONNREFUSED
 from threading import Event, Thread
 from typing import Any
 from urllib.request import urlopen
@@ -246,6 +247,27 @@ class WorkersTests(SynchronousTestCase):
             program.process.kill()
             waitFor(lambda: not any(_runs(pid) for pid in workers))
 
+    def test_refusedInDrain(self) -> None:
+        """
+        While workers drain, new clients are refused, and the address can be used again, after a
+        signal and after the end of the supervisor.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with (
+                serving(
+                    *("--port", "tcp:0:interface=127.0.0.1", "--workers", "2", "--drain", "1h"),
+                ) as program,
+                connected(program.address("echo", "tcp")) as client,
+            ):
+                # Its echo is not read, so the drain does not end.
+                client.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        client.send(bytes(SIZE))
+                program.process.send_signal(number)
+                waitFor(lambda program=program: _isRefused(program.address("echo", "tcp")))
+                socket.create_server(program.address("echo", "tcp")).close()
+
     def test_cannotStart(self) -> None:
         """If workers repeatedly end before they serve, the program exits with status 1."""
         program = serving("--port", "tcp:0:interface=127.0.0.1", "--workers", "2")
@@ -255,6 +277,11 @@ class WorkersTests(SynchronousTestCase):
                     os.kill(pid, signal.SIGKILL)
         self.assertEqual(program.stop(), 1)
         self.assertIn("workers cannot start: 3 in a row", "".join(program.log))
+
+
+def _isRefused(address: tuple[str, int]) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(address) == ECONNREFUSED
 
 
 def _runs(process: int) -> bool:

@@ -16,7 +16,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import chain
 from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from echoproto.processes.childprocess import REPORT_DESCRIPTOR
 from echoproto.processes.parentpipe import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
@@ -110,6 +113,11 @@ class WorkerService(EchoprotoService):
         identity: Identity | None = None,
     ) -> None:
         super().__init__(reactor, settings, machine, Notifier({}, 0), False, identity)
+        self._inherited = [
+            listener.passed.descriptor
+            for listener in chain.from_iterable(settings.groups)
+            if listener.passed is not None
+        ]
         self._pipe = pipe
         pipe.onMessage = self._messageReceived
         self._snapshots = PeriodicService(reactor, SNAPSHOT_INTERVAL, self._reportSnapshot)
@@ -127,6 +135,13 @@ class WorkerService(EchoprotoService):
         if not self._snapshots.running:
             self._report(ready=True)
             self._snapshots.startService()
+
+    def _drain(self) -> Deferred[None]:
+        drained = super()._drain()
+        # The kernel would go on to connect clients that nobody accepts.
+        while self._inherited:
+            os.close(self._inherited.pop())
+        return drained
 
     def _stopRest(self) -> Any:
         self._snapshots.stopService()

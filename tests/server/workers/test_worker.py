@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from dataclasses import replace
 from typing import Any, cast
@@ -20,6 +21,7 @@ from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.listeners.listenerservice import ListenerService
 from echoproto.server.privileges import Identity
+from echoproto.server.systemd import PassedSocket
 from echoproto.server.workers import worker
 from echoproto.server.workers.worker import (
     SNAPSHOT_INTERVAL,
@@ -105,6 +107,18 @@ class WorkerServiceTests(WorkerTestCase):
         self.reactor.advance(0)
         self.assertEqual(stopped, ["drain", "stop"])
         self.service.stopService()
+
+    def test_inherited(self) -> None:
+        """When the drain begins it closes its copies of inherited sockets."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            descriptor = os.dup(listening.fileno())
+        passed = PassedSocket(descriptor, "", socket.SOCK_STREAM, socket.AF_INET)
+        settings = replace(SETTINGS, groups=[[Listener("echo", "tcp:7", passed=passed)]])
+        service = WorkerService(self.reactor, settings, self.pipe, FakeMachine().machine())
+        service.startService()
+        os.fstat(descriptor)
+        self.successResultOf(service.stopService())
+        self.assertRaises(OSError, os.fstat, descriptor)
 
     def test_certificates(self) -> None:
         """It uses the certificates that the supervisor has read."""
