@@ -146,9 +146,15 @@ class Prober:
         self._queue.add(self._schedule.due, self._next)
 
     def _probe(self) -> None:
-        """Send a probe, over a new connection if necessary."""
+        """
+        Send a probe, over a new connection if necessary. After a pause of this process it is sent
+        later, at its place in the interval: the probes of all targets are overdue.
+        """
         now = self.monotonicNs()
         self._schedule.called(now)
+        if self._schedule.postpone():
+            self._queue.add(self._schedule.due, self._next)
+            return
         connection = self._connection
         if connection is not None and (
             self.settings.reconnect or connection.address != self._place.target.address

@@ -76,6 +76,22 @@ class ProberTests(ProberTestCase):
         self.clock.advance(0.6)
         self.assertEqual(self.lateness.cumulative(), [(0.1, 0), (1.0, 1), (float("inf"), 1)])
 
+    def test_pause(self) -> None:
+        """
+        After a pause of the process nothing is sent at once: the next probe has its place in the
+        interval, and those that were missed are not counted.
+        """
+        prober = self.begin(share=0.3)
+        sent = []
+        for seconds in (1, 5.1, 0.19, 0.02):
+            self.clock.advance(seconds)
+            sent.append(prober._recent.count)
+        self.assertEqual(sent, [1, 1, 1, 2])
+        self.advance(10)
+        received = self.counters.received
+        self.assertEqual(self.figures(), (received, received, 0))
+        self.assertGreater(received, 7)
+
     def test_kinds(self) -> None:
         """Late, reordered, duplicate, corrupt and foreign replies are told apart."""
         self.target.answers = False
@@ -325,7 +341,7 @@ class ProberTests(ProberTestCase):
             for number, target in enumerate(targets):
                 target.answers = (step + number) % 5 != 0
                 target.channels.clear()
-            self.clock.advance(3600)
+            self.clock.pump([36] * 100)
             for prober in probers:
                 prober.sweep(self.now())
             if step in (2 * 24, 7 * 24 - 1):
