@@ -23,6 +23,9 @@ from echoproto.report.documents.verify import VerifyConfiguration, verifyDocumen
 from echoproto.report.text import verifyLine, verifySummary
 from echoproto.text.units import SECOND
 
+#: Faults that are shown; a server of another kind may cause one for every datagram.
+MAX_SHOWN = 100
+
 
 def runVerify(options: VerifyOptions) -> int:
     """Run it; returns the exit status."""
@@ -39,6 +42,7 @@ class VerifySession(ReportedSession[Verifier, Fault, VerifyResult]):
     def __init__(self, options: VerifyOptions) -> None:
         super().__init__(options)
         self.hasBar = not options.quiet
+        self._shown = 0
 
     def prepare(self, reactor: IReactorTime) -> Deferred[Verifier]:
         """See :class:`.Session`."""
@@ -96,7 +100,10 @@ class VerifySession(ReportedSession[Verifier, Fault, VerifyResult]):
 
     def eventLines(self, event: Fault) -> Iterable[str]:
         """See :class:`.ResultView`."""
-        return () if self.options.quiet else (str(event),)
+        self._shown += 1
+        if self.options.quiet or self._shown > MAX_SHOWN + 1:
+            return ()
+        return ("more faults are counted, not shown" if self._shown > MAX_SHOWN else str(event),)
 
     def resultLines(self, result: VerifyResult) -> Iterable[str]:
         """See :class:`.ResultView`."""

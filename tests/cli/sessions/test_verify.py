@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 
+from echoproto.cli.sessions import verify as module
 from echoproto.client.targets import endpoints
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.testing import MemoryEndpoint
@@ -51,6 +52,14 @@ class VerifyTests(CommandTestCase):
         self.assertEqual((status, errors), (0, ""))
         self.assertIn("1048576 bytes sent, 1048576 received", output)
         self.assertIn("all bytes were echoed correctly", output)
+
+    def test_manyFaults(self) -> None:
+        """The first faults are shown, and all are counted."""
+        self.patch(module, "MAX_SHOWN", 2)
+        self.serve(lambda reactor: Factory.forProtocol(Flipping))
+        _, output, _ = self.verify("--bytes", "1MiB", TARGET)
+        self.assertEqual(output.count("flipped at offset"), 2)
+        self.assertEqual(output.count("more faults are counted, not shown\n"), 1)
 
     def test_wrong(self) -> None:
         """Wrong bytes are shown with their offsets, and are status 3."""
