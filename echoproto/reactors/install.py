@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -53,9 +54,15 @@ def _installNamed(name: str) -> Any:
 
 
 def installClientReactor() -> Any:
-    """Install the default reactor for a client, which can end while a name is looked up."""
+    """
+    Install the default reactor for a client, which can end while a name is looked up.
+
+    What exists when it starts is no longer garbage collected: a full collection of the imported
+    modules takes about 45 ms, in which nothing is sent and replies wait.
+    """
     from echoproto.reactors.lookups import abandonLookupsAtEnd
 
     reactor = installReactor(None)
     abandonLookupsAtEnd(reactor)
+    reactor.callWhenRunning(gc.freeze)
     return reactor

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from echoproto.addresses import unmapped
 from echoproto.errors import TargetError
 
 _TYPES: dict[int, Sequence[type[IAddress]] | None] = {
@@ -51,7 +52,7 @@ class _AddressCollector:
         # The resolver separates a link-local address from its scope.
         scope = getattr(found, "scopeID", 0)
         isComplete = not scope or "%" in found.host
-        self._found[found.host if isComplete else f"{found.host}%{scope}"] = None
+        self._found[_reachable(found.host if isComplete else f"{found.host}%{scope}")] = None
 
     def resolutionComplete(self) -> None:
         """See ``IResolutionReceiver``."""
@@ -59,6 +60,12 @@ class _AddressCollector:
             self.hosts.callback(tuple(self._found))
         else:
             self.hosts.errback(DNSLookupError(self._missing))
+
+
+def _reachable(host: str) -> str:
+    """An IPv4-mapped address as IPv4: IPv6 sockets of UDP are for IPv6 only."""
+    address = unmapped(host)
+    return str(address) if address.version == 4 else host
 
 
 def asciiName(host: str) -> str:
@@ -98,7 +105,7 @@ def resolve(
     Find the addresses of a host.
 
     :param reactor: has a resolver.
-    :param host: a name, or a numeric address, which is returned.
+    :param host: a name, or a numeric address, which is returned, an IPv4-mapped one as IPv4.
     :param family: ``AF_INET`` or ``AF_INET6`` for addresses of that family only.
     :param semantics: ``TCP`` or ``UDP``.
     :return: fires with numeric addresses in the order of the resolver (RFC 6724); fails with
@@ -107,6 +114,7 @@ def resolve(
     """
     words = _WORDS[socket.AddressFamily(family)]
     if isNumeric(host):
+        host = _reachable(host)
         actual = socket.AF_INET6 if isIPv6Address(host) else socket.AF_INET
         if family in (socket.AF_UNSPEC, actual):
             return succeed((host,))

@@ -47,6 +47,16 @@ class ResolveTests(SynchronousTestCase):
         failure = self.failureResultOf(wrong, TargetError)
         self.assertIn("::1 is not an IPv4 address", str(failure.value))
 
+    def test_mapped(self) -> None:
+        """An IPv4-mapped address is IPv4, whether it is given or found, and is found once."""
+        mapped = "::ffff:192.0.2.1"
+        given = resolve(FakeResolver(), mapped, socket.AF_INET)
+        self.assertEqual(self.successResultOf(given), ("192.0.2.1",))
+        found = resolve(FakeResolver(mapped, "192.0.2.1"), "lab")
+        self.assertEqual(self.successResultOf(found), ("192.0.2.1",))
+        wrong = self.failureResultOf(resolve(FakeResolver(), mapped, socket.AF_INET6), TargetError)
+        self.assertIn("192.0.2.1 is not an IPv6 address", str(wrong.value))
+
     def test_scope(self) -> None:
         """A link-local address keeps its scope."""
         found = self.successResultOf(resolve(FakeResolver("fe80::1%3", "2001:db8::1"), "lab"))
