@@ -14,8 +14,7 @@ REQUIRED = {
         "restart; the aborted connections in the log are those that the clients lost"
     ),
     "3 hosts behind nftables (UDP), restarted three times": (
-        "lame duck 2 s; at most 2 of 15,000 lost, besides replies in flows that the balancer had "
-        "left and by full queues"
+        "lame duck 2 s; at most 2 of 15,000 lost, besides those dropped by full queues"
     ),
     "`ping` through a wire": "loss, duplicates and reordering exactly those of the wire",
     "`load` over UDP through a wire": "loss and duplicates exactly those of the wire",
