@@ -27,6 +27,7 @@ from echoproto.server.config.listener import (
     quoted,
 )
 from echoproto.server.systemd import PassedSocket
+from echoproto.text.untrusted import escaped
 
 #: The addresses of a bare number: all of IPv4, all of IPv6.
 EVERYWHERE = ("0.0.0.0", "::")
@@ -212,7 +213,9 @@ def _explain(error: Exception) -> str:
         return "a number is too large"
     if str(error).startswith("invalid literal for int()"):
         return f"{str(error).rpartition(': ')[2]} must be a number (example: tcp:7)"
-    if str(error).startswith("Unknown endpoint type"):
-        kind = str(error).rpartition(": ")[2]
+    # Twisted repeats parts of the description as they are.
+    text = escaped(str(error))
+    if text.startswith("Unknown endpoint type"):
+        kind = text.rpartition(": ")[2]
         return f"unknown type {kind} (examples: 7, tcp:7:interface=127.0.0.1, unix:/run/echo)"
-    return " ".join(str(error).split()) or type(error).__name__
+    return text or type(error).__name__

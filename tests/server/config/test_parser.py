@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import socket
 
 from hypothesis import given
@@ -66,6 +67,15 @@ class ParseListenerTests(SynchronousTestCase):
         ):
             [listener] = parseListener("echo", text)
             self.assertEqual(listener.description, description)
+
+    def test_controlCharacters(self) -> None:
+        """An error shows control characters as escapes."""
+        for text, shown in (
+            ("\x1e:", "unknown type '\\x1e' ("),
+            ("\x1b[2J:7", "type '\\x1b[2j' ("),
+        ):
+            with self.assertRaisesRegex(ValueError, re.escape(shown)):
+                parseListener("echo", text)
 
     @given(st.text())
     def test_anything(self, text: str) -> None:
