@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Any
 
 import idna
@@ -19,7 +20,6 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from echoproto.addresses import unmapped
 from echoproto.errors import TargetError
 
 _TYPES: dict[int, Sequence[type[IAddress]] | None] = {
@@ -64,8 +64,8 @@ class _AddressCollector:
 
 def _reachable(host: str) -> str:
     """An IPv4-mapped address as IPv4: IPv6 sockets of UDP are for IPv6 only."""
-    address = unmapped(host)
-    return str(address) if address.version == 4 else host
+    mapped = getattr(ip_address(host.partition("%")[0]), "ipv4_mapped", None)
+    return host if mapped is None else str(mapped)
 
 
 def asciiName(host: str) -> str:
