@@ -122,6 +122,9 @@ class _GreetingClient(Protocol):
             self._connecting.cancel()
 
     def _timedOut(self, timeout: float) -> None:
+        if self.transport is None:
+            self.end(ExchangeTimeout(f"no connection in {timeout:g} s"))
+            return
         if ISSLTransport.providedBy(self.transport) and not self._isSecured:
             cause = NO_HANDSHAKE
         else:

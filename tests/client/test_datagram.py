@@ -241,7 +241,8 @@ class ConnectTests(SynchronousTestCase):
             wire.pending[:] = [Datagram(("127.0.0.1", 7777), here, data)]
             wire.deliverAll()
         error = self.failureResultOf(reply, ConnectionClosed).value
-        self.assertEqual(str(error), "the reply is from 127.0.0.1 port 7777, not from 127.0.0.2")
+        expected = "the reply is from 127.0.0.1 port 7777, not from 127.0.0.2 port 7777"
+        self.assertEqual(str(error), expected)
         wire.listenUDP(7777, EchoDatagramProtocol(wire), "127.0.0.2")
         reply = client.echo(b"again")
         wire.deliverAll()

@@ -217,7 +217,8 @@ class GreetTests(SynchronousTestCase):
         endpoint = LateEndpoint()
         greeted = greet(endpoint, self.clock)
         self.clock.advance(GREETING_TIMEOUT)
-        self.failureResultOf(greeted, ExchangeTimeout)
+        error = self.failureResultOf(greeted, ExchangeTimeout).value
+        self.assertEqual(str(error), "no connection in 10 s")
         server = RecordingProtocol()
         pair = StreamPair(endpoint.factory.buildProtocol(None), server)
         pair.pump()

@@ -146,7 +146,8 @@ class UDPChannel:
         if self._unanswered and datagram in self._unanswered:
             self._unanswered.remove(datagram)
             self._receiver.connectionLost(
-                f"the reply is from {addr[0]} port {addr[1]}, not from {self._address}"
+                f"the reply is from {addr[0]} port {addr[1]}, not from {self._address} "
+                f"port {self._target.port}"
             )
 
     def connectionRefused(self, port: _ConnectedPort) -> None:
@@ -222,6 +223,7 @@ class UDPTarget(HostTarget):
     :param reactor: has UDP.
     :param size: bytes of a probe.
     :param connectOptions: the local address, and the options of the sockets.
+    :ivar port: port number of the server.
     :ivar connectOptions: the local address, and the options of the sockets.
     :ivar watched: number of channels that report replies from other addresses.
     """
@@ -242,7 +244,7 @@ class UDPTarget(HostTarget):
         self.size = size
         self.watched = 0
         self._reactor = reactor
-        self._port = port
+        self.port = port
         self.connectOptions = connectOptions
 
     def open(self, receiver: IReplyReceiver) -> Deferred[UDPChannel]:
@@ -258,4 +260,4 @@ class UDPTarget(HostTarget):
 
     def connect(self, protocol: DatagramProtocol, hosts: Sequence[str]) -> str:
         """Open a port that is connected to one of these addresses; returns that address."""
-        return openConnectedPort(self._reactor, protocol, hosts, self._port, self.connectOptions)
+        return openConnectedPort(self._reactor, protocol, hosts, self.port, self.connectOptions)

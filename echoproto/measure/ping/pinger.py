@@ -89,7 +89,7 @@ class Pinger:
         now = self._monotonicNs()
         if self._plan.deadline is not None:
             remaining = max(self._preparedAt + self._plan.deadline - now, 0)
-            self._deadline = DeadlineCall(self._clock, remaining / SECOND, self.stop)
+            self._deadline = DeadlineCall(self._clock, remaining / SECOND, self._expired)
         self._began = self._schedule.due = now + delay
         if delay and self._plan.reconnect:
             self._next = self._later(delay, self._probeOnTime)
@@ -129,6 +129,13 @@ class Pinger:
     def _hint(self) -> str:
         record = self._record
         return record.hint if isinstance(record, EchoPlusStatistics) else str(self.target.hint)
+
+    def _expired(self) -> None:
+        """End at the deadline; the first probe is lost if it still waits for its connection."""
+        if self._channel.isOpening and not self._record.sent:
+            self._record.send(self._monotonicNs())
+            self._lose(0, "no connection before the deadline")
+        self.stop()
 
     def stop(self) -> None:
         """End now: probes without a reply are lost, unless it could not be expected yet."""

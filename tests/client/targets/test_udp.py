@@ -156,7 +156,7 @@ class ConnectedTests(SynchronousTestCase):
         for data in (b"ping", b"ping", b"else"):
             self.wire.pending.append(Datagram(("127.0.0.9", 7), here, data))
         self.wire.deliverAll()
-        reason = "the reply is from 127.0.0.9 port 7, not from 127.0.0.1"
+        reason = "the reply is from 127.0.0.9 port 7, not from 127.0.0.1 port 7"
         self.assertEqual((self.receiver.replies, self.receiver.reasons), ([], [reason]))
         channel.send(b"pong")
         channel.datagramReceived(b"pong", ("127.0.0.1", 7))

@@ -311,6 +311,16 @@ class PingerTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 4)
         pinging.stop()
 
+    def test_deadlineBeforeConnection(self) -> None:
+        """At a deadline before the connection is made, the first probe is lost, with the reason."""
+        target = Target()
+        target.instead = [Deferred()]
+        pinging = self.begin(target, deadline=SECOND)
+        self.clock.pump([1, 0])
+        self.assertEqual(self.successResultOf(pinging.result).record.lost, 1)
+        [outcome] = self.seen
+        self.assertEqual(outcome.reason, "no connection before the deadline")
+
     def test_deadlineWithLookup(self) -> None:
         """The deadline counts from when the lookup of the name began."""
         target, clock = Target(), Clock()
