@@ -34,8 +34,9 @@ class EchoDatagramClient:
     A client of an echo service on datagrams; made by :func:`connectEchoDatagram`.
 
     Any number of exchanges may be outstanding; they are matched by content. Datagrams from any
-    other address than the server's are ignored, except that before the first reply one with the
-    content of a message fails the outstanding exchanges: the error has that address.
+    other address than the server's are ignored, with one exception: if the content of a message
+    comes from another address before the first reply, the outstanding exchanges fail, and the
+    error has that address.
 
     :ivar matcher: counts replies to no outstanding message: ``duplicates``, ``late``, ``foreign``.
         They fail no exchange, because networks duplicate and delay.

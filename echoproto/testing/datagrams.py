@@ -134,7 +134,7 @@ class DatagramWire(MemoryReactorClock):
         """
         Drop the datagram at ``index`` of :attr:`pending`.
 
-        :raise IndexError: it is not pending; also of the methods below.
+        :raise IndexError: no such datagram is pending; so do the methods below.
         """
         self._check(index)
         del self.pending[index]
