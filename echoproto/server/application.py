@@ -79,7 +79,7 @@ class EchoprotoService(Service):
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
         self.listeners = ListenerService(reactor, settings, self._machine, self._site, announce)
         self.delay = LoopLag(reactor)
-        self.logErrors = LogErrors()
+        self.logErrors = LogErrors(reactor)
         self._companions: Any = MultiService()
         for companion in self._makeCompanions():
             self._companions.addService(companion)
@@ -94,7 +94,6 @@ class EchoprotoService(Service):
         """The services that run beside the listeners."""
         yield PeriodicService(self._reactor, REPORT_INTERVAL, self.listeners.report)
         yield self.delay
-        yield PeriodicService(self._reactor, REPORT_INTERVAL, self.logErrors.report)
         yield self.logErrors
         yield makeWatchdog(self._reactor, self._notifier)
         if self._machine.processID() == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from select import PIPE_BUF
 from tempfile import TemporaryDirectory
 from unittest import SkipTest
 
@@ -67,6 +69,20 @@ class SignalsTests(SynchronousTestCase):
     def echo(self, client: socket.socket) -> None:
         client.sendall(b"x")
         self.assertEqual(client.recv(1), b"x")
+
+    def test_unreadLog(self) -> None:
+        """A log that is a full pipe stops neither the service nor SIGTERM."""
+        for command, status in FORMS:
+            server = self.start(command)
+            self.awaitListening(server)
+            assert server.stdout is not None
+            # One page, less than the lines of a hundred connections.
+            fcntl.fcntl(server.stdout, fcntl.F_SETPIPE_SZ, PIPE_BUF)
+            for _ in range(100):
+                with connected(str(self.path)) as client:
+                    self.echo(client)
+            server.terminate()
+            self.assertEqual(server.wait(PATIENCE), status)
 
     def test_allPhases(self) -> None:
         """

@@ -27,6 +27,7 @@ from echoproto.server.config.settings import RESERVED_DESCRIPTORS
 from echoproto.server.config.status import statusListener
 from echoproto.server.listeners.opener import OpenListener, openStatus
 from echoproto.server.listeners.ports import LISTEN_ERRORS, Platform, explainListenError
+from echoproto.server.monitoring.logerrors import LogErrors
 from echoproto.server.notifier import Notifier, makeWatchdog
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals
@@ -92,6 +93,7 @@ class MonitorProgram(Service):
         self._machine = machine if machine is not None else Platform()
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
         self._watchdog: Any = makeWatchdog(reactor, self._notifier)
+        self._logErrors = LogErrors(reactor)
         self._status: OpenListener
 
     def privilegedStartService(self) -> None:
@@ -113,6 +115,7 @@ class MonitorProgram(Service):
         self._machine.onSignal(self._reactor, signal.SIGHUP, self._reload)
         self._machine.onSignal(self._reactor, signal.SIGQUIT, self._monitor.logFigures)
         self._watchdog.startService()
+        self._logErrors.startService()
         self._monitor.startService()
         self._reactor.callWhenRunning(self._announce)
 
@@ -133,6 +136,7 @@ class MonitorProgram(Service):
         self._notifier.stopping()
         self._watchdog.stopService()
         self._monitor.stopService()
+        self._logErrors.stopService()
         self._notifier.close()
         port: Any = self._status.port  # whose stopListening may return None
         return maybeDeferred(port.stopListening)

@@ -34,7 +34,7 @@ from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.config.status import statusListener
-from echoproto.server.monitoring.logstream import escapeUnencodable
+from echoproto.server.monitoring.logstream import logStream
 from echoproto.server.privileges import Identity, identityOf
 from echoproto.server.signals import resetSignals
 from echoproto.server.systemd import (
@@ -253,13 +253,19 @@ def _startReader(files: Sequence[TLSFiles]) -> CertificateReader:
     return CertificateReader(files)
 
 
+def _openLog(twistdOptions: Any) -> None:
+    """``twistd -n`` writes its log to ``sys.stdout``: see :mod:`..monitoring.logstream`."""
+    if twistdOptions and twistdOptions.get("nodaemon"):
+        sys.stdout = logStream(isShared=False)
+
+
 def makeService(options: Options) -> IService:
     """The service of parsed ``options``; called by ``twistd``."""
     # Not at module level: importing the reactor installs it, and twistd --reactor chooses it first.
     from twisted.internet import reactor
 
     useMonotonicTime(reactor)
-    escapeUnencodable(sys.stdout, sys.stderr)
+    _openLog(options.parent)
     resetSignals()
     service: Any = EchoprotoService(
         reactor,

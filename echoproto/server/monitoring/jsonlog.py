@@ -8,9 +8,8 @@ microseconds), ``level``, ``namespace`` and ``text``, the line for people; ``fai
 its traceback. Events of listeners have further fields: see
 :class:`echoproto.server.monitoring.log.LogObserver`.
 
-If standard output is closed or full, lines are lost, and the program continues; see
-:mod:`echoproto.server.monitoring.logerrors`. A full pipe that is not read blocks the program, as it
-does with Twisted's own log.
+If standard output is closed, full or not read, lines are lost, and the program continues; see
+:mod:`echoproto.server.monitoring.logstream` and :mod:`echoproto.server.monitoring.logerrors`.
 
 Any event of :mod:`twisted.logger` is accepted. Twisted's own JSON is a dump of the event to be
 loaded again, not meant for other programs.

@@ -8,36 +8,42 @@ output, a file of ``twistd``, JSON lines.
 
 from __future__ import annotations
 
-from twisted.application.service import Service
+from typing import Any
+
 from twisted.logger import ILogObserver, LogEvent, Logger, LogPublisher, globalLogPublisher
 from twisted.logger._observer import OBSERVER_DISABLED
 from zope.interface import implementer
 
+from echoproto.server.monitoring.log import REPORT_INTERVAL
+from echoproto.server.periodic import PeriodicService
+
 
 @implementer(ILogObserver)
-class LogErrors(Service):
+class LogErrors(PeriodicService):
     """
     While running, counts failed writes, and reports them once the log can be written again.
 
+    :param clock: see :class:`.PeriodicService`.
     :param publisher: the log.
     :ivar count: writes that have failed.
     """
 
     _log = Logger()
 
-    def __init__(self, publisher: LogPublisher = globalLogPublisher) -> None:
+    def __init__(self, clock: Any, publisher: LogPublisher = globalLogPublisher) -> None:
+        PeriodicService.__init__(self, clock, REPORT_INTERVAL, self.report)
         self.count = 0
         self._unreported = 0
         self._publisher = publisher
 
     def startService(self) -> None:
         """Begin to count."""
-        Service.startService(self)
+        PeriodicService.startService(self)
         self._publisher.addObserver(self)
 
     def stopService(self) -> None:
         """Report the last errors, and stop."""
-        Service.stopService(self)
+        PeriodicService.stopService(self)
         self.report()
         self._publisher.removeObserver(self)
 
@@ -50,7 +56,7 @@ class LogErrors(Service):
             self._reason = getattr(error, "strerror", None) or str(error)
 
     def report(self) -> None:
-        """Log the number of errors that were not yet reported; to be called periodically."""
+        """Log the number of errors that were not yet reported."""
         count, errors = self.count, self._unreported
         if not errors:
             return

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -29,7 +28,6 @@ from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
 from echoproto.server.listeners.ports import Platform
-from echoproto.server.monitoring.logstream import discardUnwritten
 from echoproto.server.notifier import Notifier
 from echoproto.server.periodic import PeriodicService
 from echoproto.server.privileges import Identity
@@ -177,7 +175,4 @@ def runWorker() -> int:
     openParentPipe(pipe, reactor)
     settings = replace(config.settings, groups=assignment.groups)
     service = WorkerService(reactor, settings, pipe, identity=config.identity)
-    status = runForeground(reactor, service, handleSignals=False)
-    # The supervisor would take the status of a lost line for that of a failure.
-    discardUnwritten(sys.stdout)
-    return status
+    return runForeground(reactor, service, handleSignals=False)

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from twisted.logger import capturedLogs, formatEvent
+from twisted.logger._observer import OBSERVER_DISABLED
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from echoproto.cli.sessions import monitor as module
@@ -132,6 +134,19 @@ class MonitorProgramTests(CommandTestCase):
         self.assertEqual((port.closed, self.monitor.ready()), ("stopped", False))
         self.assertEqual(self.notifier.sent, ["READY", "RELOADING", "READY", "STOPPING"])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_logErrors(self) -> None:
+        """Log lines that could not be written are reported at the latest when it stops."""
+        self.program.privilegedStartService()
+        self.program.startService()
+        with capturedLogs() as logged:
+            event = {"log_format": OBSERVER_DISABLED, "log_failure": Failure(OSError(28, "full"))}
+            self.program._logErrors(event)
+            self.successResultOf(self.program.stopService())
+        lines = [formatEvent(event) for event in logged]
+        self.assertIn(
+            "the log could not be written (1 times), so lines may be missing: full", lines
+        )
 
     def test_failedReload(self) -> None:
         """After a reload, systemd is notified that it is over, whatever its end."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any
@@ -22,6 +23,7 @@ from echoproto.server.commandline.options import Options, makeService
 from echoproto.server.commandline.parameters import PARAMETERS
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
+from echoproto.server.monitoring.logstream import LogStream
 from echoproto.server.privileges import Identity, identityOf
 from echoproto.server.systemd import PassedSocket
 
@@ -275,6 +277,7 @@ class MakeServiceTests(SynchronousTestCase):
 
     def test_identity(self) -> None:
         """The service takes user and group over from twistd, except with its --euid."""
+        self.patch(sys, "stdout", None)
         options: Any = parsed("-p", "7")
         options.parent = {"uid": 345_678, "gid": None, "euid": False, "nodaemon": True}
         service: Any = makeService(options)
@@ -285,13 +288,19 @@ class MakeServiceTests(SynchronousTestCase):
         self.assertEqual((service._identity, options.parent["uid"]), (Identity(), 345_678))
 
     def test_daemon(self) -> None:
-        """Only a daemon reports the error of its start to the terminal by itself."""
+        """
+        Only a daemon reports the error of its start to the terminal by itself; only in the
+        foreground the log is on standard output.
+        """
+        self.patch(sys, "stdout", sys.stdout)
         options: Any = parsed("-p", "7")
-        for nodaemon in (True, False):
+        for nodaemon in (False, True):
             options.parent = {"nodaemon": nodaemon}
             with mock.patch.object(module, "reportToTerminal") as report:
                 makeService(options)
             self.assertEqual(report.called, not nodaemon)
+            self.assertEqual(isinstance(sys.stdout, LogStream), nodaemon)
+        sys.stdout.close()
 
     def test_certificateReader(self) -> None:
         """Certificates are read again by a process that is started before the user changes."""

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, Logger, LogPublisher, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from echoproto.server.monitoring.log import REPORT_INTERVAL
 from echoproto.server.monitoring.logerrors import LogErrors
 
 
@@ -27,7 +29,8 @@ class LogErrorsTests(SynchronousTestCase):
         self.disk = Disk()
         publisher = LogPublisher(self.disk)
         self.log = Logger(observer=publisher)
-        self.errors = LogErrors(publisher)
+        self.clock = Clock()
+        self.errors = LogErrors(self.clock, publisher)
         self.patch(LogErrors, "_log", self.log)
         self.errors.startService()
 
@@ -38,11 +41,10 @@ class LogErrorsTests(SynchronousTestCase):
         self.disk.isFull = True
         for _ in range(3):
             self.log.info("lost")
-        self.errors.report()
+        self.clock.advance(REPORT_INTERVAL)
         self.assertEqual((self.disk.lines, self.errors.count), ([], 3))
         self.disk.isFull = False
-        self.errors.report()
-        self.errors.report()
+        self.clock.pump([REPORT_INTERVAL, REPORT_INTERVAL])
         message = (
             "the log could not be written (3 times), so lines may be missing: "
             "No space left on device"
@@ -64,9 +66,9 @@ class LogErrorsTests(SynchronousTestCase):
     def test_none(self) -> None:
         """Without errors nothing is reported, and other lines are not counted."""
         self.log.info("hello")
-        self.errors.report()
         self.errors.stopService()
         self.assertEqual((self.disk.lines, self.errors.count), (["hello"], 0))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_otherErrors(self) -> None:
         """An error without an errno, such as that of a closed file, has its text."""
