@@ -24,6 +24,7 @@ from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from echoproto.status.recent import RecentMetrics
 from echoproto.status.state import IState
 from echoproto.status.turns import TooManyRequests
 
@@ -75,6 +76,7 @@ class Status(Resource):
     def __init__(self, state: IState, pages: Mapping[bytes, MakePage] | None = None) -> None:
         Resource.__init__(self)
         self._state = state
+        self._recentMetrics = RecentMetrics(state)
         self._pages: dict[bytes, MakePage] = {
             b"/healthz": lambda request: Page(http.OK, b"ok\n"),
             b"/readyz": self._readiness,
@@ -103,7 +105,7 @@ class Status(Resource):
         return make(request)
 
     def _metrics(self, request: http.Request) -> Page | Deferred[Page]:
-        found = self._state.metrics()
+        found = self._recentMetrics()
         if isinstance(found, Deferred):
             return found.addCallback(lambda text: Page(http.OK, text, EXPOSITION))
         return Page(http.OK, found, EXPOSITION)

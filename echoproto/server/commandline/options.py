@@ -253,9 +253,9 @@ def _startReader(files: Sequence[TLSFiles]) -> CertificateReader:
     return CertificateReader(files)
 
 
-def _openLog(twistdOptions: Any) -> None:
+def _openLog(options: Options) -> None:
     """``twistd -n`` writes its log to ``sys.stdout``: see :mod:`..monitoring.logstream`."""
-    if twistdOptions and twistdOptions.get("nodaemon"):
+    if options.parent and options.parent.get("nodaemon"):
         sys.stdout = logStream(isShared=False)
 
 
@@ -265,7 +265,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     useMonotonicTime(reactor)
-    _openLog(options.parent)
+    _openLog(options)
     resetSignals()
     service: Any = EchoprotoService(
         reactor,

@@ -8,8 +8,7 @@ output, a file of ``twistd``, JSON lines.
 
 from __future__ import annotations
 
-from typing import Any
-
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, LogEvent, Logger, LogPublisher, globalLogPublisher
 from twisted.logger._observer import OBSERVER_DISABLED
 from zope.interface import implementer
@@ -30,7 +29,7 @@ class LogErrors(PeriodicService):
 
     _log = Logger()
 
-    def __init__(self, clock: Any, publisher: LogPublisher = globalLogPublisher) -> None:
+    def __init__(self, clock: IReactorTime, publisher: LogPublisher = globalLogPublisher) -> None:
         PeriodicService.__init__(self, clock, REPORT_INTERVAL, self.report)
         self.count = 0
         self._unreported = 0
