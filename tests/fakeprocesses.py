@@ -5,12 +5,18 @@ from __future__ import annotations
 import io
 import pickle
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from errno import EMFILE
+from functools import partial
 from typing import Any
 from unittest import mock
 
-from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.error import (
+    ProcessDone,
+    ProcessExitedAlready,
+    ProcessTerminated,
+    ReactorNotRunning,
+)
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
@@ -81,16 +87,19 @@ class FakeProcessReactor(Clock):
     """
     A clock that starts fake processes.
 
+    :param isRunning: whether it runs from the start; else from :meth:`run` on.
     :ivar spawned: the processes, in the order of their starts.
     :ivar failures: number of further starts that fail.
     :ivar stopped: whether the reactor was stopped.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, isRunning: bool = True) -> None:
         super().__init__()
         self.spawned: list[FakeProcess] = []
         self.failures = 0
         self.stopped = False
+        self._isRunning = isRunning
+        self._waiting: list[Callable[[], object]] = []
 
     def spawnProcess(
         self, protocol: Any, executable: str, args: Sequence[str], env: object, childFDs: Any
@@ -101,8 +110,18 @@ class FakeProcessReactor(Clock):
         self.spawned.append(FakeProcess(protocol, args, childFDs))
         return self.spawned[-1]
 
+    def run(self) -> None:
+        self._isRunning = True
+        for call in self._waiting:
+            call()
+
     def callWhenRunning(self, call: Any, *arguments: object) -> None:
-        call(*arguments)
+        if self._isRunning:
+            call(*arguments)
+        else:
+            self._waiting.append(partial(call, *arguments))
 
     def stop(self) -> None:
+        if self.stopped or not self._isRunning:
+            raise ReactorNotRunning
         self.stopped = True

@@ -19,6 +19,7 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from errno import EAGAIN, EMFILE, ENFILE, ENOMEM
 from typing import Any, cast
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -47,6 +48,14 @@ IGNORED_SIGNALS = (
     *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT),
     *(signal.SIGUSR1, signal.SIGUSR2),
 )
+
+#: The remedies of errors of starting a process; see fork(2).
+_REMEDIES = {
+    EAGAIN: "raise the limit of processes (ulimit -u, systemd's TasksMax=)",
+    EMFILE: "raise the limit of open files (ulimit -n, systemd's LimitNOFILE=)",
+    ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)",
+    ENOMEM: "use fewer processes, or raise the limit of memory",
+}
 
 #: The folder from which this echoproto was imported.
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -108,6 +117,12 @@ def encodeMessage(message: object) -> bytes:
     """A message as the child receives it."""
     data = pickle.dumps(message)
     return struct.pack("!I", len(data)) + data
+
+
+def explainStartError(error: OSError) -> str:
+    """Why a process cannot be started, and the remedy."""
+    remedy = _REMEDIES.get(error.errno or 0)
+    return f"{error.strerror}; {remedy}" if remedy else f"{error.strerror}"
 
 
 @contextmanager

@@ -121,11 +121,7 @@ class EchoprotoService(Service):
             return
         files = [context.files for context in self.listeners.certificates.contexts]
         if files and self._startReader is not None:
-            try:
-                self._reader = self._startReader(files)
-            except OSError as error:
-                why = f"cannot start the process that reads certificates: {error.strerror}"
-                raise StartupError(why) from error
+            self._reader = self._startReader(files)
         self._identity.assume()
         self.listeners.checkAccess()
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from errno import ENOENT
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,6 +17,7 @@ from echoproto.processes.childprocess import (
     ChildProcess,
     childCommand,
     childPath,
+    explainStartError,
 )
 from tests.fakeprocesses import FakeProcess, FakeProcessReactor
 
@@ -152,10 +154,16 @@ class ChildProcessTests(SynchronousTestCase):
         self.assertEqual(process.childFDs, {0: "w", 1: 1, 2: 2, 3: "r", 4: 40})
 
     def test_cannotSpawn(self) -> None:
-        """A process that cannot be started raises ``OSError``."""
+        """A process that cannot be started raises ``OSError``; the common ones have a remedy."""
         self.reactor.failures = 1
-        with self.assertRaises(OSError):
+        with self.assertRaises(OSError) as raised:
             self.spawn()
+        self.assertEqual(
+            explainStartError(raised.exception),
+            "Too many open files; raise the limit of open files "
+            "(ulimit -n, systemd's LimitNOFILE=)",
+        )
+        self.assertEqual(explainStartError(OSError(ENOENT, "No such file")), "No such file")
 
     def test_messages(self) -> None:
         """Messages are sent until the input is closed, and silently dropped afterwards."""

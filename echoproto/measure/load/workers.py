@@ -18,7 +18,7 @@ from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.messages import GO, LoadAssignment, LoadReport
 from echoproto.measure.load.partition import ResultAggregator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
-from echoproto.processes.childprocess import STOP_GRACE, ChildProcess
+from echoproto.processes.childprocess import STOP_GRACE, ChildProcess, explainStartError
 from echoproto.text.units import SECOND
 
 
@@ -90,7 +90,7 @@ class LoadWorkerPool:
                 worker.spawn(self._reactor, "echoproto.measure.load.worker", "runLoadWorker")
             except OSError as error:
                 worker.hasEnded = True
-                worker.error = TargetError(f"cannot start a process: {error.strerror}; see ulimit")
+                worker.error = TargetError(f"cannot start a process: {explainStartError(error)}")
                 self.exited(worker, "")
             else:
                 worker.send(worker.assignment)

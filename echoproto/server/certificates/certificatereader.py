@@ -16,7 +16,8 @@ from io import RawIOBase
 from select import select
 from typing import IO
 
-from echoproto.processes.childprocess import childCommand, encodeMessage
+from echoproto.errors import StartupError
+from echoproto.processes.childprocess import childCommand, encodeMessage, explainStartError
 from echoproto.processes.parentpipe import ignoreSignals, receiveMessage
 from echoproto.server.certificates.tlsfiles import TLSFiles
 
@@ -30,15 +31,20 @@ class CertificateReader:
 
     :param files: all that can be read.
     :param timeout: see :data:`REPLY_TIMEOUT`.
-    :raise OSError: the process cannot be started.
+    :raise StartupError: the process cannot be started.
     """
 
     def __init__(self, files: Sequence[TLSFiles], timeout: float = REPLY_TIMEOUT) -> None:
         self._files = list(files)
         pipes = subprocess.PIPE
-        self._process = subprocess.Popen(
-            childCommand(__name__, "runReader"), stdin=pipes, stdout=pipes
-        )
+        try:
+            self._process = subprocess.Popen(
+                childCommand(__name__, "runReader"), stdin=pipes, stdout=pipes
+            )
+        except OSError as error:
+            raise StartupError(
+                f"cannot start the process that reads certificates: {explainStartError(error)}"
+            ) from error
         self._timeout, self._hasFailed = timeout, False
         self._requests, self._replies = _pipesOf(self._process)
         self._requests.write(encodeMessage(self._files))

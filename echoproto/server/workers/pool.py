@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from echoproto.processes.childprocess import STOP_GRACE
+from echoproto.processes.childprocess import STOP_GRACE, explainStartError
 from echoproto.server.workers.aggregate import CounterAggregator
 from echoproto.server.workers.worker import WorkerOrder
 from echoproto.server.workers.workerprocess import WorkerProcess, WorkerStart
@@ -44,7 +44,7 @@ class WorkerPool:
     :param count: number of workers.
     :param prepare: called before each start.
     :param onReady: called each time that all workers are ready.
-    :param onFailure: called with one line when the workers cannot be started.
+    :param onFailure: called with one line, once, when the workers cannot be started.
     :ivar restarts: workers started in place of one that had died.
     :ivar isClean: whether all workers that were stopped have stopped by themselves.
     :ivar counters: the sums of what the workers have counted.
@@ -72,7 +72,7 @@ class WorkerPool:
         self._hasServed = False
         self._starts: dict[int, IDelayedCall] = {}
         self._waiting: list[Deferred[None]] = []
-        self._isDraining = False
+        self._isDraining = self._hasGivenUp = False
         self.restarts = 0
         self.isClean = True
         self.counters = CounterAggregator()
@@ -117,9 +117,7 @@ class WorkerPool:
         """
         if not self._isDraining:
             self._isDraining = True
-            for start in self._starts.values():
-                start.cancel()
-            self._starts.clear()
+            self._cancelStarts()
             for worker in self._processes():
                 worker.expectNothing()
                 worker.send(WorkerOrder.DRAIN)
@@ -129,6 +127,11 @@ class WorkerPool:
         drained: Deferred[None] = Deferred()
         self._waiting.append(drained)
         return drained
+
+    def _cancelStarts(self) -> None:
+        for start in self._starts.values():
+            start.cancel()
+        self._starts.clear()
 
     def _reportReceived(self, worker: WorkerProcess, line: bytes) -> None:
         try:
@@ -158,7 +161,7 @@ class WorkerPool:
         try:
             self._spare = self._spawn()
         except OSError as error:
-            self._log.error("no spare worker can be started: {reason}", reason=error.strerror)
+            self._log.error("no spare worker can be started: {why}", why=explainStartError(error))
             self._scheduleSpare()
 
     def _scheduleSpare(self) -> None:
@@ -186,19 +189,22 @@ class WorkerPool:
     def _replace(self, number: int, worker: WorkerProcess, how: str) -> None:
         if self._reactor.seconds() - worker.assignedAt >= STABLE_AFTER and worker.hasServed:
             self._deaths[number] = 0
+        if self._hasGivenUp:
+            return
         self.restarts += 1
         if worker.hasServed:
             self._startLater(number)
         else:
-            self._startFailed(number, how)
+            self._startFailed(number, f"{how}; see the log above")
 
     def _startFailed(self, number: int, how: str) -> None:
         """Try again; but if no worker has ever served, the cause is not a passing one."""
         self._failedStarts += 1
         if self._failedStarts >= MAX_FAILED_STARTS and not self._hasServed:
+            self._hasGivenUp = True
+            self._cancelStarts()
             self._onFailure(
-                f"workers cannot start: {MAX_FAILED_STARTS} in a row failed, "
-                f"and the last one {how}; see the log above"
+                f"workers cannot start: {MAX_FAILED_STARTS} in a row failed, and the last one {how}"
             )
         else:
             self._startLater(number)
@@ -211,10 +217,12 @@ class WorkerPool:
     def _assign(self, number: int) -> None:
         """Make the spare, or a new process, the worker with this number."""
         self._starts.pop(number, None)
+        if self._hasGivenUp:
+            return
         try:
             worker, self._spare = self._spare or self._spawn(), None
         except OSError as error:
-            how = f"could not be started: {error.strerror}"
+            how = f"could not be started: {explainStartError(error)}"
             self._log.error("worker {number} {how}", number=number, how=how)
             self._startFailed(number, how)
             return

@@ -9,10 +9,12 @@ readers of the status page it is one :class:`~echoproto.server.application.Echop
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 
 from echoproto.server.application import EchoprotoService
 from echoproto.server.config.settings import Settings
@@ -113,7 +115,13 @@ class Supervisor(EchoprotoService):
     def _giveUp(self, message: str) -> None:
         self._hasFailed, self._lameDuck = True, 0.0
         self._machine.reportStartupError(message)
-        self._reactor.stop()
+        # The workers are started before the reactor runs.
+        self._reactor.callWhenRunning(self._stopReactor)
+
+    def _stopReactor(self) -> None:
+        # A signal may have stopped it already.
+        with suppress(ReactorNotRunning):
+            self._reactor.stop()
 
     def ready(self) -> bool:
         """Whether all workers serve and the server is not stopping."""

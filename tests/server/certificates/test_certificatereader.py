@@ -5,13 +5,16 @@ import os
 import pickle
 import signal
 import struct
+import subprocess
 import sys
+from errno import EAGAIN
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.errors import StartupError
 from echoproto.processes.childprocess import encodeMessage
 from echoproto.server.certificates import certificatereader
 from echoproto.server.certificates.certificatereader import (
@@ -116,6 +119,16 @@ class CertificateReaderTests(ReaderCase):
         self.assertIsNone(reader._process.returncode)
         os.kill(reader._process.pid, signal.SIGCONT)
         self.assertEqual(reader._process.wait(), 0)
+
+    def test_cannotStart(self) -> None:
+        """If the process cannot be started, the error says why and has a remedy."""
+        self.patch(subprocess, "Popen", mock.Mock(side_effect=OSError(EAGAIN, "Try later")))
+        error = self.assertRaises(StartupError, CertificateReader, [self.files])
+        self.assertEqual(
+            str(error),
+            "cannot start the process that reads certificates: Try later; raise the limit of "
+            "processes (ulimit -u, systemd's TasksMax=)",
+        )
 
     def test_currentFolder(self) -> None:
         """The process imports nothing from the current folder."""

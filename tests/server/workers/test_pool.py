@@ -167,13 +167,18 @@ class WorkerPoolTests(SynchronousTestCase):
         report(self.processesOf(1)[0], ready=True)
         self.assertEqual((self.pool.running, self.reactor.stopped), (2, False))
         self.assertEqual(self.events, ["ready", "ready"])
-        self.assertIn("worker 1 could not be started: Too many open files", self.logged())
+        self.assertIn(
+            "worker 1 could not be started: Too many open files; "
+            "raise the limit of open files (ulimit -n, systemd's LimitNOFILE=)",
+            self.logged(),
+        )
 
     def test_noSpare(self) -> None:
         """A spare that cannot be started is tried again later."""
         self.reactor.failures = 1
         self.allReady()
-        self.assertEqual(self.logged(), ["no spare worker can be started: Too many open files"])
+        [line] = self.logged()
+        self.assertIn("no spare worker can be started: Too many open files; raise the limit", line)
         self.assertEqual(len(self.reactor.spawned), 2)
         for _ in range(int(STABLE_AFTER)):
             self.allReady()
@@ -187,7 +192,34 @@ class WorkerPoolTests(SynchronousTestCase):
         pool.start()
         self.reactor.pump([0.0, 0.5, 1.0])
         [event] = self.events
-        self.assertIn("could not be started: Too many open files", event)
+        self.assertIn("could not be started: Too many open files; raise the limit", event)
+        self.assertNotIn("see the log", event)
+
+    def test_giveUpOnce(self) -> None:
+        """
+        Once it has given up, the pool starts no more processes and reports no further failures,
+        whether starts fail or workers end.
+        """
+        reactor = FakeProcessReactor()
+        pool = WorkerPool(reactor, 7, self.pool._prepare, self.fail, self.events.append)
+        reactor.failures = MAX_FAILED_STARTS - 1
+        pool.start()
+        self.assertEqual(len(reactor.spawned), 5)
+        for process in reactor.spawned:
+            process.end(1)
+            reactor.advance(1)
+        self.assertEqual((len(self.events), len(reactor.spawned), pool.restarts), (1, 5, 1))
+        self.assertEqual(reactor.getDelayedCalls(), [])
+        self.successResultOf(pool.drain(DRAIN))
+
+    def test_giveUpAtOnce(self) -> None:
+        """If the first starts fail, the workers after them are not tried."""
+        reactor = FakeProcessReactor()
+        pool = WorkerPool(reactor, 7, self.pool._prepare, self.fail, self.events.append)
+        reactor.failures = MAX_FAILED_STARTS
+        pool.start()
+        self.assertEqual((len(self.events), reactor.spawned), (1, []))
+        self.assertEqual(reactor.getDelayedCalls(), [])
 
     def test_hangs(self) -> None:
         """A worker whose reports stop is not ready, then killed, and replaced."""

@@ -70,16 +70,20 @@ class SupervisorTests(SynchronousTestCase):
         self.ports: list[FakeStreamPort] = []
         self.patch(sharedsockets, "openStream", self._open)
         groups = [[Listener("echo", "tcp:7")], [Listener("status", "tcp:9100")]]
-        self.supervisor = Supervisor(
-            self.reactor,
-            Settings(groups, waitWhenFull=True),
+        self.supervisor = self.started(self.reactor, Settings(groups, waitWhenFull=True))
+
+    def started(self, reactor: Any, settings: Settings) -> Supervisor:
+        supervisor = Supervisor(
+            reactor,
+            settings,
             2,
             lambda settings: WorkerConfig(settings, None, "text", Identity()),
             self.fake.machine(),
             Notifier({}, 0),
         )
-        self.supervisor.privilegedStartService()
-        self.supervisor.startService()
+        supervisor.privilegedStartService()
+        supervisor.startService()
+        return supervisor
 
     def _open(self, *arguments: Any) -> FakeStreamPort:
         self.ports.append(FakeStreamPort(40 + len(self.ports)))
@@ -206,6 +210,23 @@ class SupervisorTests(SynchronousTestCase):
         self.assertTrue(self.reactor.stopped)
         self.assertIn("workers cannot start", self.fake.complaints[0])
         self.assertEqual(self.supervisor.exitStatus, 1)
+
+    def test_giveUpBeforeRunning(self) -> None:
+        """It may give up before the reactor runs, and then stops it as soon as it runs."""
+        reactor = FakeProcessReactor(isRunning=False)
+        reactor.failures = MAX_FAILED_STARTS
+        supervisor = self.started(reactor, Settings([[Listener("echo", "tcp:7")]]))
+        reactor.advance(1)
+        reactor.run()
+        self.assertTrue(reactor.stopped)
+        self.assertEqual((len(self.fake.complaints), supervisor.exitStatus), (1, 1))
+        self.successResultOf(supervisor.stopService())
+        self.assertEqual(reactor.getDelayedCalls(), [])
+
+    def test_giveUpWhileStopping(self) -> None:
+        """A reactor that a signal has stopped already is not stopped again."""
+        self.reactor.stop()
+        self.test_giveUp()
 
     def test_killed(self) -> None:
         """If a worker had to be killed, the exit status is 1."""
