@@ -26,7 +26,13 @@ def installReactor(name: str | None) -> Any:
     except StartupError:
         raise
     except Exception as error:
-        raise StartupError(f"--reactor {name!r} cannot be used: {error}") from error
+        # Python lacks the functions of other systems; the error of Twisted repeats only that.
+        isForeign = isinstance(error.__context__, AttributeError)
+        why = "it is for another system" if isForeign else str(error)
+        raise StartupError(
+            f"--reactor {name!r} cannot be used: {why}; omit --reactor, or use one that "
+            "twistd --help-reactors lists"
+        ) from error
     useMonotonicTime(reactor)
     return reactor
 

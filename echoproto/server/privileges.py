@@ -12,6 +12,7 @@ import grp
 import os
 import pwd
 import re
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EINVAL
@@ -23,8 +24,16 @@ MAXIMUM_ID = 2**32 - 2
 
 
 def mayRemove(path: str) -> bool:
-    """Whether the current user may remove the file at this path."""
-    return os.access(os.path.dirname(os.path.abspath(path)), os.W_OK)
+    """
+    Whether the current user may remove the file at this path: it needs write permission in the
+    folder, and if that is sticky, as ``/tmp`` is, to own the folder or the file; see unlink(2).
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.access(folder, os.W_OK):
+        return False
+    owned = os.stat(folder)
+    isSticky = owned.st_mode & stat.S_ISVTX
+    return not isSticky or os.geteuid() in (owned.st_uid, os.lstat(path).st_uid)
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,8 @@ def socketAddress(host: str, port: int, family: int) -> tuple[Any, ...]:
     :raise OSError: ``host`` is no address of ``family``.
     """
     # Bytes, because for text Python imports its codec of international names. Without the port, of
-    # which getaddrinfo(3) would take the last 16 bits.
-    name = (host or "0.0.0.0").encode()
+    # which getaddrinfo(3) would take the last 16 bits. It refuses bytes that are no text.
+    name = (host or "0.0.0.0").encode(errors="surrogateescape")
     found = socket.getaddrinfo(name, None, family, socket.SOCK_DGRAM)
     resolved, _, *scope = found[0][4]
     return (resolved, port, *scope)

@@ -25,8 +25,9 @@ def ownsFile(port: object) -> bool:
 
 def removeOnlyOwnFile(port: Any) -> None:
     """
-    Make a listening port leave alone a file that has replaced that of its socket. Twisted's removes
-    any file; if there is none, it fails before it removes its lock.
+    Make a listening port leave alone a file that has replaced that of its socket, and close
+    although a file cannot be removed. Twisted's removes any file; if it cannot, it fails before it
+    removes its lock and closes its socket.
 
     :param port: a listening ``twisted.internet.unix.Port`` whose socket has a file.
     """
@@ -40,6 +41,11 @@ def removeOnlyOwnFile(port: Any) -> None:
             return os.path.samestat(own, os.lstat(path))
         return False
 
+    def forgetFile() -> None:
+        # A port with an abstract name removes no file.
+        setattr(port, attribute, b"\0")
+        port._logConnectionLostMsg = lambda: None
+
     def lost(reason: Failure) -> None:
         if not isOwn():
             _log.warn(
@@ -47,10 +53,25 @@ def removeOnlyOwnFile(port: Any) -> None:
                 "connect by that name",
                 path=os.fsdecode(path),
             )
-            # A port with an abstract name removes no file.
-            setattr(port, attribute, b"\0")
-            port._logConnectionLostMsg = lambda: None
-        connectionLost(reason)
+            forgetFile()
+        try:
+            connectionLost(reason)
+        except (OSError, ValueError) as error:
+            # ValueError: the lock has been replaced by that of another process.
+            _warnOfFiles(path, error)
+            forgetFile()
+            port.lockFile = None
+            connectionLost(reason)
 
     # Of the instance, because every reactor has its own class of port.
     port.connectionLost = lost
+
+
+def _warnOfFiles(path: bytes, error: Exception) -> None:
+    left = [os.fsdecode(file) for file in (path, path + b".lock") if os.path.lexists(file)]
+    if left:
+        _log.warn(
+            "{files} could not be removed: {reason}; the next start removes what its user may",
+            files=" and ".join(left),
+            reason=getattr(error, "strerror", None) or str(error),
+        )

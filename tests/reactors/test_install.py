@@ -49,11 +49,17 @@ class InstallReactorTests(SynchronousTestCase):
 
     def test_unavailable(self) -> None:
         """A reactor that is not usable here is a one-line error."""
-        with (
-            mock.patch.object(reactors, "installReactor", side_effect=ImportError("no gi")),
-            self.assertRaisesRegex(StartupError, "cannot be used: no gi"),
+        foreign = ImportError("no KQ_EV_ADD")
+        foreign.__context__ = AttributeError()
+        for error, reason in (
+            (ImportError("no gi"), "no gi"),
+            (foreign, "it is for another system"),
         ):
-            installReactor("gi")
+            with (
+                mock.patch.object(reactors, "installReactor", side_effect=error),
+                self.assertRaisesRegex(StartupError, f"cannot be used: {reason}; omit --reactor,"),
+            ):
+                installReactor("gi")
 
     def test_client(self) -> None:
         """

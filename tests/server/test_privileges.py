@@ -81,8 +81,23 @@ class MayRemoveTests(SynchronousTestCase):
         """A file may be removed by who may write in its folder."""
         asked: list[tuple[str, int]] = []
         self.patch(os, "access", lambda *arguments: asked.append(arguments))
-        mayRemove("/run/echo.sock")
+        self.assertFalse(mayRemove("/run/echo.sock"))
         self.assertEqual(asked, [("/run", os.W_OK)])
+
+    def test_sticky(self) -> None:
+        """In a sticky folder it may be removed by its owner and by that of the folder only."""
+        folder = self.mktemp()
+        path = os.path.join(folder, "echo.sock")
+        os.mkdir(folder)
+        open(path, "w").close()
+        for mode, uid, may in (
+            (0o1777, os.geteuid(), True),
+            (0o1777, os.geteuid() + 1, False),
+            (0o777, os.geteuid() + 1, True),
+        ):
+            os.chmod(folder, mode)
+            with mock.patch("os.geteuid", lambda uid=uid: uid):
+                self.assertEqual(mayRemove(path), may)
 
 
 class AssumeTests(SynchronousTestCase):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 from errno import EADDRNOTAVAIL, ENOPROTOOPT
 from unittest import mock
@@ -35,6 +36,11 @@ class AddressTests(SynchronousTestCase):
         expected = ("fe80::1", 70_000, 0, scope)
         self.assertEqual(socketAddress("fe80::1%lo", 70_000, socket.AF_INET6), expected)
         self.assertEqual(socketAddress("", 7, socket.AF_INET), ("0.0.0.0", 7))
+
+    def test_noAddress(self) -> None:
+        """A byte of the command line that is no text is an address that does not exist."""
+        with self.assertRaises(socket.gaierror):
+            socketAddress(os.fsdecode(b"\xff"), 7, socket.AF_INET)
 
     def test_boundAddress(self) -> None:
         """A socket has one address, packed, or all of them."""

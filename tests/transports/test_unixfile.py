@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+from errno import EACCES
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from twisted.internet import unix
 from twisted.internet.main import CONNECTION_DONE
@@ -33,7 +35,8 @@ class OwnFileTests(SynchronousTestCase):
         with capturedLogs() as events:
             self.port.connectionLost(Failure(CONNECTION_DONE))
         self.assertFalse(hasattr(self.port, "socket"))
-        return [formatEvent(event) for event in events if event["log_namespace"] != "twisted"]
+        own = [event for event in events if event["log_namespace"].startswith("echoproto")]
+        return [formatEvent(event) for event in own]
 
     def left(self) -> list[str]:
         return sorted(os.listdir(self.path.parent))
@@ -54,6 +57,34 @@ class OwnFileTests(SynchronousTestCase):
         """If it was removed, the port is closed all the same, and the lock is removed."""
         self.path.unlink()
         self.assertIn(f"{self.path} was removed or replaced", " ".join(self.closed()))
+        self.assertEqual(self.left(), [])
+
+    def test_forbidden(self) -> None:
+        """
+        If its files may not be removed, one line says which are left, and the port is closed.
+        """
+        lock = f"{self.path}.lock"
+        with mock.patch("os.unlink", side_effect=PermissionError(EACCES, "Permission denied")):
+            [line] = self.closed()
+        self.assertEqual(
+            line,
+            f"{self.path} and {lock} could not be removed: Permission denied; the next start "
+            "removes what its user may",
+        )
+
+    def test_lockReplaced(self) -> None:
+        """The lock of another process is left, and is a line."""
+        lock = Path(f"{self.path}.lock")
+        lock.unlink()
+        lock.symlink_to("1")
+        [line] = self.closed()
+        self.assertIn(f"{lock} could not be removed: Lock ", line)
+        self.assertEqual(self.left(), ["echo.lock"])
+
+    def test_lockRemoved(self) -> None:
+        """A lock that is gone is no fault."""
+        os.unlink(f"{self.path}.lock")
+        self.assertEqual(self.closed(), [])
         self.assertEqual(self.left(), [])
 
 

@@ -195,8 +195,13 @@ def _describedEndpoint(reactor: object, description: str) -> IStreamClientEndpoi
     try:
         endpoint: IStreamClientEndpoint = clientFromString(reactor, description)
     except Exception as error:  # from the parser of any installed package
-        # Of an argument that is missing, the parser names only a method of Twisted.
-        reason = "" if isinstance(error, TypeError) else f": {error}"
+        reason = f": {error}"
+        if isinstance(error, TypeError):
+            # Of an argument that is missing, the parser names only a method of Twisted.
+            reason = ""
+        elif isinstance(error, RuntimeError):
+            # Of its generator, which looks for the character after a backslash.
+            reason = ": it ends with a backslash"
         raise TargetError(
             f"{description}: invalid description for --endpoint{reason} "
             "(examples: tcp:lab1:7, tls:lab1:7, unix:/run/echo)"

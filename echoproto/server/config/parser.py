@@ -207,10 +207,15 @@ def _explain(error: Exception) -> str:
     """The error of Twisted's parsers, which raise many kinds, in an operator's words."""
     if isinstance(error, TypeError):
         return "an argument is missing, unknown or repeated (use \\: for : inside an address)"
+    if isinstance(error, RuntimeError):
+        # Of its generator, which looks for the character after a backslash.
+        return "it ends with a backslash (use \\\\ for one)"
     if isinstance(error, LookupError):
         return "systemd passed no such socket, or an argument is missing"
     if str(error).startswith("Exceeds the limit"):
         return "a number is too large"
+    if str(error).startswith("invalid literal for int() with base 8"):
+        return f"{str(error).rpartition(': ')[2]} must be an octal number (example: mode=660)"
     if str(error).startswith("invalid literal for int()"):
         return f"{str(error).rpartition(': ')[2]} must be a number (example: tcp:7)"
     # Twisted repeats parts of the description as they are.

@@ -203,7 +203,8 @@ class ListenerService(Service):
             path = os.fsdecode(getattr(opening.port.getHost(), "name", None) or b"")
             if opening.listener.passed is None and os.path.exists(path) and not mayRemove(path):
                 self._log.warn(
-                    "{path} cannot be removed at the stop: user {uid} may not write in its folder",
+                    "{path} cannot be removed at the stop: user {uid} may not remove files of "
+                    "others in its folder; use a folder that this user owns",
                     path=path,
                     uid=os.getuid(),
                 )

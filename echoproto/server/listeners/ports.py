@@ -26,6 +26,7 @@ from errno import (
     EPERM,
     EROFS,
 )
+from socket import gaierror
 from typing import Any, cast
 
 from twisted.internet.error import CannotListenError
@@ -154,9 +155,11 @@ def _remedy(listener: Listener, error: Exception) -> str | None:
         return "raise the limit (ulimit -n, LimitNOFILE=), or use fewer workers"
     if listener.carrier == "unix":
         path = getattr(error, "port", None)
-        if number == EADDRINUSE and isinstance(path, str | bytes) and not _isSocket(path):
-            return "the file exists and is no socket; use another path"
+        if number == EADDRINUSE and isinstance(path, str | bytes):
+            return _inUseRemedy(os.fsencode(path))
         return _PATH_REMEDIES.get(number or str(getattr(error, "socketError", error)))
+    if isinstance(getattr(error, "socketError", error), gaierror):
+        return "use a numeric address of this machine"
     if number == EINVAL and ":" in getattr(error, "interface", ""):
         return (
             "a link-local address needs its interface: fe80::1%eth0; of ::ffff:a.b.c.d use a.b.c.d"
@@ -173,12 +176,14 @@ def _remedy(listener: Listener, error: Exception) -> str | None:
     return "a security policy, such as that of SELinux or of a seccomp filter, forbids it"
 
 
-def _isSocket(path: str | bytes) -> bool:
-    """Whether there is a socket at a path; also if that cannot be seen, or it is abstract."""
-    try:
-        return stat.S_ISSOCK(os.stat(path).st_mode)
-    except (OSError, ValueError):
-        return True
+def _inUseRemedy(path: bytes) -> str:
+    if path.startswith(b"\0"):
+        return "stop the program that listens there, or use another name"
+    # A file that cannot be seen is most likely a socket.
+    with suppress(OSError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return "the file exists and is no socket; use another path"
+    return _PATH_REMEDIES[EADDRINUSE]
 
 
 def firstUnprivilegedPort(path: str = "/proc/sys/net/ipv4/ip_unprivileged_port_start") -> int:

@@ -28,6 +28,9 @@ _INTERNET = (socket.AF_INET, socket.AF_INET6)
 #: The permissions of a file, with all its special bits; see chmod(2).
 MAX_MODE = 0o7777
 
+#: The largest number that listen(2) takes; the kernel limits it to ``somaxconn``.
+MAX_BACKLOG = 2**31 - 1
+
 #: ``socket.socket``, or a replacement that lacks an address family.
 MakeSocket = Callable[[int, int], socket.socket]
 
@@ -106,6 +109,11 @@ def pickPort(interfaces: Iterable[str], make: MakeSocket = socket.socket) -> int
     return port
 
 
+def _checkBacklog(backlog: int) -> None:
+    if not 0 <= backlog <= MAX_BACKLOG:
+        raise ValueError(f"invalid backlog {backlog} (0 to {MAX_BACKLOG})")
+
+
 class StreamReactor:
     """
     A reactor whose ``listenTCP`` keeps IPv4 and IPv6 separate, and whose ``listenUNIX`` removes
@@ -132,7 +140,9 @@ class StreamReactor:
         See :meth:`twisted.internet.interfaces.IReactorTCP.listenTCP`.
 
         :raise CannotListenError: as there.
+        :raise ValueError: the backlog is invalid.
         """
+        _checkBacklog(backlog)
         try:
             if self._shared and not self._picked:
                 checkFree(socket.SOCK_STREAM, interface, port)
@@ -163,9 +173,10 @@ class StreamReactor:
         See :meth:`twisted.internet.interfaces.IReactorUNIX.listenUNIX`.
 
         :raise CannotListenError: as there.
-        :raise ValueError: the address or the mode is invalid, which Twisted notices too late: it
-            would leave files behind.
+        :raise ValueError: the address, the backlog or the mode is invalid, which Twisted notices
+            too late: it would leave files behind.
         """
+        _checkBacklog(backlog)
         if not address:
             raise ValueError("a UNIX socket needs a path or a name")
         if not 0 <= mode <= MAX_MODE:

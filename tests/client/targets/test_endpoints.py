@@ -169,7 +169,11 @@ class MakeTargetTests(MakeTargetTestCase):
             RecordingReceiver()
         )
         self.assertEqual(self.reactor.tcpClients[0][:2], ("192.0.2.7", 9))
-        for text, reason in (("nonsense:7", ": Unknown endpoint type: 'nonsense'"), ("tcp:a", "")):
+        for text, reason in (
+            ("nonsense:7", ": Unknown endpoint type: 'nonsense'"),
+            ("tcp:a", ""),
+            ("tcp:lab1:7\\", ": it ends with a backslash"),
+        ):
             wrong = makeTarget(self.reactor, Target("mine", "endpoint", path=text), 64, lambda: 0)
             self.assertIn(
                 f"{text}: invalid description for --endpoint{reason} (examples: tcp:lab1:7, ",

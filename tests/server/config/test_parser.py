@@ -226,6 +226,8 @@ class ParseTests(SynchronousTestCase):
             ("tcp:0:interface=::1", "use \\: for :"),
             ("systemd:domain=INET:index=0", "systemd passed no such socket"),
             ("tcp:" + "9" * 5000, "a number is too large"),
+            ("tcp:0\\", "it ends with a backslash (use \\\\ for one)"),
+            ("unix:/x:mode=9", "'9' must be an octal number (example: mode=660)"),
         ):
             error = self.assertRaises(ValueError, parseListener, "echo", text)
             self.assertIn(repr(text), str(error))

@@ -75,7 +75,11 @@ class WhyNotTests(SynchronousTestCase):
             (path, CannotListenError(None, "/x/y", failed(ENOENT)), "create the folder"),
             (path, CannotListenError(None, "/x/y", failed(EADDRINUSE)), "remove the file"),
             (path, CannotListenError(None, __file__, failed(EADDRINUSE)), "is no socket"),
-            (path, CannotListenError(None, "\0name", failed(EADDRINUSE)), "stop the program"),
+            (
+                path,
+                CannotListenError(None, b"\0name", failed(EADDRINUSE)),
+                "use another name",
+            ),
             (path, failed(EINVAL), "which is no lock"),
             (path, OSError("AF_UNIX path too long"), "at most 107 bytes"),
             (path, failed(EMFILE), "raise the limit"),
@@ -100,7 +104,10 @@ class WhyNotTests(SynchronousTestCase):
         """Each kind of error has its reason."""
         listener = Listener("echo", "tcp:7:interface=lab")
         error = CannotListenError("lab", 7, socket.gaierror(-2, "Name or service not known"))
-        self.assertIn("Name or service not known", explainListenError(listener, error))
+        self.assertIn(
+            "lab: Name or service not known; use a numeric address of this machine",
+            explainListenError(listener, error),
+        )
         self.assertIn("too large", explainListenError(listener, OverflowError("too large")))
 
     def test_description(self) -> None:

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Callable
 from errno import EADDRINUSE, EAFNOSUPPORT
+from functools import partial
 from math import inf
 from pathlib import Path
 from types import SimpleNamespace
@@ -166,6 +167,16 @@ class StreamReactorTests(SynchronousTestCase):
         for path, mode, reason in (("", 0o666, "needs a path"), ("/x", 0o10000, "mode 10000")):
             with self.assertRaisesRegex(ValueError, reason):
                 self.reactor.listenUNIX(path, Factory(), mode=mode, wantPID=True)
+        self.assertEqual(self.real.unixServers, [])
+
+    def test_invalidBacklog(self) -> None:
+        """Nothing is opened with a backlog that is no number of the kernel's."""
+        listenUNIX = partial(self.reactor.listenUNIX, "/x", Factory())
+        listenTCP = partial(self.reactor.listenTCP, 7, Factory())
+        for listen in (listenUNIX, listenTCP):
+            for backlog in (-1, 2**31):
+                with self.assertRaisesRegex(ValueError, f"^invalid backlog {backlog} .0 to 214"):
+                    listen(backlog=backlog)
         self.assertEqual(self.real.unixServers, [])
 
     def test_failedUNIX(self) -> None:
