@@ -1,4 +1,4 @@
-"""The order of the tests, and the folder in which they run."""
+"""The order of the tests, their end by Ctrl-C, and the folder in which they run."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     """
     yield
     items.sort(key=_isFunction)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """End the run by Ctrl-C, which ``trial`` takes for the failure of one test case."""
+    report = yield
+    if call.excinfo is not None and call.excinfo.errisinstance(KeyboardInterrupt):
+        item.session.shouldstop = "Ctrl-C"
+    return report
 
 
 @pytest.fixture(scope="session")
