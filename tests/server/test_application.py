@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 from collections.abc import Mapping, Sequence
@@ -73,6 +74,11 @@ class ProgramTests(SynchronousTestCase):
         client = RecordingProtocol()
         factory = self.fake.opened[0][1]
         return client, StreamPair(client, factory.buildProtocol(CLIENT_ADDRESS))
+
+    def test_garbageCollection(self) -> None:
+        """What exists at the start is no longer garbage collected, which would delay clients."""
+        self.started()
+        self.assertIn((gc.freeze, (), {}), self.reactor.whenRunningHooks)
 
     def test_startAndStop(self) -> None:
         """
