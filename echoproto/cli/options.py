@@ -183,6 +183,29 @@ class AssertionOptions:
         help="Exit with status 4 unless this holds, such as 'p99<5ms'. Repeatable.",
     )
 
+    @property
+    def unmeasured(self) -> Sequence[str]:
+        """Names of assertions about values that the command does not measure."""
+        return ()
+
+    def checkAssertions(self) -> None:
+        """
+        Refuse assertions that can never hold.
+
+        :raise click.UsageError: a name is unknown, or of a value that is not measured.
+        """
+        for assertion in self.assertions:
+            # Imported only here, because it needs the extra ``measure``, and help does not.
+            from echoproto.measure.assertions import NAMES
+
+            known = [name for name in NAMES if name not in self.unmeasured]
+            if assertion.name not in known:
+                fault = "is not measured" if assertion.name in NAMES else "is unknown"
+                raise click.UsageError(
+                    f"--assert {assertion.text!r}: {assertion.name} {fault} "
+                    f"(names: {', '.join(known)})"
+                )
+
 
 @dataclass(frozen=True, kw_only=True)
 class EventOptions(AssertionOptions, MeasurementOptions):
@@ -190,19 +213,6 @@ class EventOptions(AssertionOptions, MeasurementOptions):
 
     output: str = outputOption("text", "json", "ndjson", "csv")
 
-    @property
-    def unmeasured(self) -> Sequence[str]:
-        """Names of assertions about values that the command does not measure."""
-        return ()
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        for assertion in self.assertions:
-            if assertion.name in self.unmeasured:
-                from echoproto.measure.assertions import NAMES
-
-                known = ", ".join(name for name in NAMES if name not in self.unmeasured)
-                raise click.UsageError(
-                    f"--assert {assertion.text!r}: {assertion.name} is not measured "
-                    f"(names: {known})"
-                )
+        self.checkAssertions()

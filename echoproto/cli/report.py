@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,6 +59,12 @@ class ReportOptions(AssertionOptions, OutputOptions):
             raise click.UsageError("missing argument 'FILE...'")
         if self.merge and self.compare:
             raise click.UsageError("--merge makes one result, but --compare needs two")
+        self.checkAssertions()
+
+    @property
+    def unmeasured(self) -> Sequence[str]:
+        """See :class:`.AssertionOptions`; a result has no smoothed jitter."""
+        return ("jitter",)
 
 
 reportCommand = command(

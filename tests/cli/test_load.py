@@ -69,6 +69,8 @@ class LoadOptionsTests(OptionsTestCase):
             (("--rate", "5", "--window", "2"), "--window cannot be used with --rate"),
             (("-z", "1s", "--warmup", "1s"), "--warmup must be shorter than --duration"),
             (("--assert", "jitter<1ms"), "jitter is not measured"),
+            (("--assert", "p98<1ms"), r"p98 is unknown \(names: min, .*, duplicates\)$"),
+            (("--rate", "1..5", "--assert", "loss<1%"), r"loss is not measured .* p99.9\)$"),
             (("--histogram", "-o", "json"), "--histogram needs --output text"),
         ):
             with self.assertRaisesRegex(click.UsageError, message):

@@ -107,6 +107,13 @@ class CommandTests(OptionsTestCase):
         self.assertIn("--assert 'late<1': late is not measured", raised.exception.message)
         self.assertIn("reordered, foreign, ", raised.exception.message)
 
+    def test_unknownAssertion(self) -> None:
+        """An unknown name in an assertion is answered by the names of what is measured here."""
+        with self.assertRaises(click.UsageError) as raised:
+            self.options("--assert", "p98<5ms", kind=SeveralOptions)
+        self.assertIn("--assert 'p98<5ms': p98 is unknown (names: min, ", raised.exception.message)
+        self.assertNotIn(" late,", raised.exception.message)
+
     def test_connect(self) -> None:
         """The connection options make a ConnectOptions."""
         self.assertEqual(self.options().connect, ConnectOptions())

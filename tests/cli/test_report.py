@@ -25,6 +25,8 @@ class ReportCommandTests(SynchronousTestCase):
             self.ended("--merge", "--compare", "a.json")
         with self.assertRaisesRegex(click.UsageError, "missing argument 'FILE...'"):
             self.ended("--merge")
+        with self.assertRaisesRegex(click.UsageError, r"jitter is not measured \(names: .*, rate"):
+            self.ended("--assert", "jitter<1ms", "a.json")
         self.patch(report, "printSchema", lambda options: 7)
         self.assertEqual(self.ended("--schema", "ping"), 7)
 
