@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -71,7 +71,7 @@ class ProbePage:
             return Page(http.SERVICE_UNAVAILABLE, message)
         query = (request.uri or b"").partition(b"?")[2].decode("ascii", "replace")
         try:
-            values = _parse(dict(parse_qsl(query, keep_blank_values=True)))
+            values = _parse(parse_qsl(query, keep_blank_values=True))
             time = _timeOf(request.getHeader(TIMEOUT_HEADER))
         except ValueError as error:
             return Page(http.BAD_REQUEST, f"{error}\n".encode())
@@ -110,7 +110,7 @@ class ProbePage:
         return making.addCallback(made).addErrback(failed).addCallback(page)
 
 
-def _parse(query: Mapping[str, str]) -> dict[str, Any]:
+def _parse(query: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """The values of a query; raises ``ValueError`` with one line."""
     parsers: Mapping[str, Callable[[str], Any]] = {
         "target": _target,
@@ -120,13 +120,15 @@ def _parse(query: Mapping[str, str]) -> dict[str, Any]:
         "size": lambda text: PARSERS["size"](parseCount(text)),
         "reconnect": lambda text: PARSERS["reconnect"](text == "true" or text),
     }
-    if "target" not in query:
-        raise InvalidSetting("missing target (example: /probe?target=udp://lab1:7&count=5)")
-    found = {}
-    for name, text in query.items():
+    found: dict[str, Any] = {}
+    for name, text in query:
         if name not in parsers:
             raise InvalidSetting(f"unknown parameter {name!r} (known: {', '.join(parsers)})")
+        if name in found:
+            raise InvalidSetting(f"{name}: given more than once; a request has one")
         found[name] = parsers[name](text)
+    if "target" not in found:
+        raise InvalidSetting("missing target (example: /probe?target=udp://lab1:7&count=5)")
     return found
 
 

@@ -108,6 +108,8 @@ class ProbePageTests(ProberTestCase):
             ("target=lab1&size=99999", None, "invalid size 99999"),
             ("target=lab1&reconnect=1", None, "invalid value '1' (true or false)"),
             ("target=lab1&wait=x", None, "invalid duration 'x'"),
+            ("target=lab1&target=lab2", None, "target: given more than once; a request has one"),
+            ("count=2&target=lab1&count=3", None, "count: given more than once"),
             ("target=unix:///x", None, "a client cannot probe UNIX sockets"),
             ("target=lab1", "soon", "invalid number 'soon'"),
             ("target=lab1", "nan", "invalid number 'nan'"),
