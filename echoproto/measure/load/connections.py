@@ -17,10 +17,8 @@ from zope.interface import implementer
 from echoproto.client.targets.channels import WriteControl
 from echoproto.client.targets.interfaces import IChannel, IReplyReceiver
 from echoproto.measure.load.loops import ClosedLoop, Loop
+from echoproto.measure.load.pool import NO_REPLY
 from echoproto.reactors.relay import RECEIVE_SIZE, RelayStream
-
-#: Reason of a connection that is closed because a reply is overdue.
-NO_REPLY = "no reply in time"
 
 #: Maximum number of messages of an open loop that wait for their replies on a connection.
 MAX_UNDER_WAY = 1 << 15

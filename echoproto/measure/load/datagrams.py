@@ -17,6 +17,7 @@ from echoproto.client.targets.failures import sendErrorReason
 from echoproto.client.targets.interfaces import IChannel, IReplyReceiver
 from echoproto.errors import EchoprotoError
 from echoproto.measure.load.loops import Loop
+from echoproto.measure.load.pool import NO_REPLY
 
 _HEADER = Struct("!4sI")
 
@@ -62,6 +63,8 @@ class DatagramFlow:
         # Number of datagrams that could not be sent since the last check of timeouts.
         self._unsent = 0
         self._longest = 0
+        # When the network last reported an error, which is the reason of the losses until then.
+        self._failedAt = -1
         # Header of the last one.
         self._last = b""
 
@@ -146,8 +149,11 @@ class DatagramFlow:
             self._loop.settled(self, now)
         while self._awaited:
             message = next(iter(self._awaited))
-            if self._awaited[message][1] > before:
+            sentAt = self._awaited[message][1]
+            if sentAt > before:
                 return
+            if sentAt > self._failedAt:
+                self._loop.warn(NO_REPLY)
             self._givenUp[message] = self._awaited.pop(message)
             self._rememberedBytes += len(message)
             while self._rememberedBytes > MAX_REMEMBERED_BYTES:
@@ -158,6 +164,7 @@ class DatagramFlow:
 
     def connectionLost(self, reason: str) -> None:
         """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`; the port stays open."""
+        self._failedAt = self._loop.monotonicNs()
         self._loop.warn(reason)
 
     def close(self) -> None:

@@ -196,7 +196,12 @@ class LoadGenerator:
         self._ended = self._monotonicNs()
         self._loop.stop()
         self._cpuAfter = self._cpuTime()
-        self._timers.limit(self._plan.timeout, self.stop)
+        self._timers.limit(self._plan.timeout, self._expired)
+
+    def _expired(self) -> None:
+        """Messages still have no reply."""
+        self._pool.giveUpAll()
+        self.stop()
 
     def _endIfIdle(self) -> None:
         if self._pool.isIdle:

@@ -173,7 +173,9 @@ class LoadResult:
     def hints(self) -> list[str]:
         """Probable reasons of lost replies, in words."""
         isLimited = self.target.startswith("udp:") and self.lost * 10 > self.sent and not self.hint
-        if isLimited and self.sent * SECOND > ECHOPROTO_DATAGRAM_RATE * self.duration:
+        # That of a second at once.
+        duration = max(self.duration, SECOND)
+        if isLimited and self.sent * SECOND > ECHOPROTO_DATAGRAM_RATE * duration:
             rate = f"{ECHOPROTO_DATAGRAM_RATE} datagrams per second and source"
             return [f"an echoproto server answers {rate}; its --datagram-rate 0 lifts that"]
         return []

@@ -28,6 +28,9 @@ RECONNECT_DELAY = SECOND // 10
 #: Checks for overdue replies in the time that a reply may take.
 TIMEOUT_CHECKS = 10
 
+#: Reason of an overdue reply, and of a connection that is closed because of one.
+NO_REPLY = "no reply in time"
+
 
 class LoadConnection(Protocol):
     """A connection of a load, or a UDP port; it is also an ``IReplyReceiver``."""
@@ -199,6 +202,16 @@ class ConnectionPool:
                 connection.giveUp(now - self._timeout, now)
         self._checkedAt = now
         self.timers.later(interval, self._giveUp)
+
+    def giveUpAll(self) -> None:
+        """The time of the last replies is over: those that are missing are overdue."""
+        if self._target.ordered:
+            # Their connections are not lost.
+            self.errors[NO_REPLY] += sum(connection.underWay for connection in self.connections)
+            return
+        now = self.monotonicNs()
+        for connection in self.connections:
+            connection.giveUp(now, now)
 
     def close(self) -> None:
         """Cancel all calls and attempts, and close all connections."""

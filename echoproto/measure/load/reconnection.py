@@ -10,9 +10,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.targets.interfaces import IReplyReceiver
-from echoproto.measure.load.connections import NO_REPLY, closeChannel
+from echoproto.measure.load.connections import closeChannel
 from echoproto.measure.load.loops import Loop
-from echoproto.measure.load.pool import RECONNECT_DELAY, ConnectionPool
+from echoproto.measure.load.pool import NO_REPLY, RECONNECT_DELAY, ConnectionPool
 
 
 @implementer(IReplyReceiver)

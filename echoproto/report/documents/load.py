@@ -96,7 +96,10 @@ class LoadDocument(Document, frozen=True, kw_only=True, tag="load"):
     connectFailures: Annotated[Count, Meta(description="Failed attempts to connect.")] = 0
     disconnects: Annotated[Count, Meta(description="Connections that ended early.")] = 0
     connecting: TimesValues
-    errors: Annotated[dict[str, Count], Meta(description="Failed and lost connections, by reason.")]
+    errors: Annotated[
+        dict[str, Count],
+        Meta(description="Connections and messages that failed or were lost, by reason."),
+    ]
     busy: Annotated[Number, Meta(description="The client's share of a CPU.")]
     limits: ClientLimits
     steps: Annotated[list[RampStepValues], Meta(description="Of rising rates.")] = []

@@ -13,13 +13,13 @@ from zope.interface.verify import verifyObject
 from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.measure.load import connections
 from echoproto.measure.load.connections import (
-    NO_REPLY,
     PipelinedConnection,
     SequentialConnection,
 )
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.loops import ClosedLoop, OpenLoop
 from echoproto.measure.load.plan import LoadPlan
+from echoproto.measure.load.pool import NO_REPLY
 from echoproto.reactors.relay import RECEIVE_SIZE, RelayStream
 from tests.measure.fakes import FakeChannel
 

@@ -16,6 +16,7 @@ from echoproto.measure.load.datagrams import (
     numberedDatagrams,
 )
 from echoproto.measure.load.loops import ClosedLoop, OpenLoop
+from echoproto.measure.load.pool import NO_REPLY
 from tests.measure.load.test_connections import ConnectionTestCase
 
 
@@ -102,6 +103,7 @@ class DatagramTests(ConnectionTestCase):
         self.receive(connection, self.messages[0])
         connection.giveUp(100, self.time)
         self.assertEqual((self.figures(), connection.underWay), ((4, 1, 0, 0), 2))
+        self.assertEqual(self.warnings, [NO_REPLY])
         self.receive(connection, self.messages[1], self.messages[1])
         self.assertEqual((self.figures(), connection.underWay), ((4, 2, 0, 1), 2))
         self.assertEqual(self.counts.service.maximum, 70)
@@ -155,10 +157,18 @@ class DatagramTests(ConnectionTestCase):
         self.assertEqual(self.figures()[1:], (1, 0, 1))
 
     def test_trouble(self) -> None:
-        """A network error is reported, and the port stays open."""
+        """
+        A network error is reported, and the port stays open. It is the reason of the losses before
+        it, and not of those after it.
+        """
         connection = self.connection(1)
         connection.connectionLost("refused")
         self.assertEqual((self.warnings, self.ended, connection.underWay), (["refused"], [], 1))
+        connection.giveUp(self.time, self.time + 1)
+        self.assertEqual(self.warnings, ["refused"])
+        self.time += 1
+        connection.giveUp(self.time, self.time + 1)
+        self.assertEqual(self.warnings, ["refused", NO_REPLY])
         connection.close()
         self.assertTrue(self.channel.closed)
 

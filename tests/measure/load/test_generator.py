@@ -11,13 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.clientlimits import DROPPED_REMEDY
-from echoproto.measure.load.connections import NO_REPLY
 from echoproto.measure.load.cpu import CPUTime
 from echoproto.measure.load.datagrams import numberedDatagrams
 from echoproto.measure.load.generator import LoadGenerator
 from echoproto.measure.load.loops import MAX_SENDS_PER_TURN, TOO_SLOW
 from echoproto.measure.load.plan import LoadPlan, LoadResult
-from echoproto.measure.load.pool import RECONNECT_DELAY
+from echoproto.measure.load.pool import NO_REPLY, RECONNECT_DELAY
 from echoproto.measure.load.schedule import fixed
 from echoproto.measure.load.start import TOO_LATE
 from echoproto.text.units import SECOND
@@ -125,6 +124,7 @@ class ClosedTests(LoadTestCase):
         self.clock.advance(0.5)
         result = self.ended(loading)
         self.assertEqual((result.sent, result.lost, result.duration), (2, 1, SECOND))
+        self.assertEqual((result.errors, result.disconnects), ({NO_REPLY: 1}, 0))
 
     def test_pieces(self) -> None:
         """Replies may arrive in pieces, or several together; each is compared with its message."""
@@ -469,7 +469,7 @@ class DatagramTests(LoadTestCase):
             self.clock.advance(0.1)
         result = self.ended(loading)
         self.assertEqual((result.sent, result.received), (2, 0))
-        self.assertEqual(result.errors, {"refused": 1})
+        self.assertEqual(result.errors, {"refused": 1, NO_REPLY: 1})
 
     def test_count(self) -> None:
         """The load ends when all its datagrams are answered or given up."""

@@ -40,7 +40,12 @@ class LoadResultTests(SynchronousTestCase):
         limited = {"target": "udp://lab1", "sent": 9000, "received": 2000}
         [hint] = loadResult(**limited).hints
         self.assertIn("--datagram-rate 0", hint)
-        for other in ({"target": "tcp://lab1"}, {"received": 8500}, {"duration": 60 * SECOND}):
+        for other in (
+            {"target": "tcp://lab1"},
+            {"received": 8500},
+            {"duration": 60 * SECOND},
+            {"duration": 1000, "sent": ECHOPROTO_DATAGRAM_RATE, "received": 0},
+        ):
             self.assertEqual(loadResult(**{**limited, **other}).hints, [])
         settings = ServeOptions()
         settings.parseOptions([])

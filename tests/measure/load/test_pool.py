@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed
-from echoproto.measure.load.pool import RECONNECT_DELAY, TIMEOUT_CHECKS, ConnectionPool
+from echoproto.measure.load.pool import NO_REPLY, RECONNECT_DELAY, TIMEOUT_CHECKS, ConnectionPool
 from echoproto.text.units import SECOND
 from tests.measure.fakes import FakeChannel
 
@@ -35,6 +35,9 @@ class FakeConnection:
 
 
 class PoolTests(SynchronousTestCase):
+    # Of the target.
+    ordered = False
+
     def setUp(self) -> None:
         self.clock = Clock()
         self.openings: list[Deferred[Any]] = []
@@ -135,6 +138,16 @@ class PoolTests(SynchronousTestCase):
         self.clock.advance(5 * interval / SECOND)
         self.clock.advance(interval / SECOND)
         self.assertEqual(connection.limits, [n * interval - TIMEOUT for n in (0, 1, 7)])
+
+    def test_giveUpAll(self) -> None:
+        """At the end missing datagrams are given up; on streams they are counted only."""
+        [connection] = self.opened()
+        connection.underWay = 3
+        self.clock.advance(1)
+        for self.ordered, expected in ((False, {}), (True, {NO_REPLY: 3})):
+            self.pool.giveUpAll()
+            self.assertEqual(self.pool.errors, expected)
+        self.assertEqual((connection.limits, self.pool.disconnects), ([SECOND], 0))
 
     def test_close(self) -> None:
         """close() closes all connections, and cancels attempts, which counts as no failure."""

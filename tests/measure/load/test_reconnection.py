@@ -4,9 +4,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from echoproto.measure.load.connections import NO_REPLY
 from echoproto.measure.load.generator import LoadGenerator
-from echoproto.measure.load.pool import RECONNECT_DELAY
+from echoproto.measure.load.pool import NO_REPLY, RECONNECT_DELAY
 from echoproto.measure.load.schedule import fixed
 from echoproto.text.units import SECOND
 from tests.measure.fakes import MS
