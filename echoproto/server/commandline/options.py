@@ -28,7 +28,7 @@ from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.commandline.daemonstart import reportToTerminal
 from echoproto.server.commandline.parameter import Parameter
 from echoproto.server.commandline.parameters import DEFAULT_PORT, PARAMETERS
-from echoproto.server.commandline.twistdfiles import checkTwistdFiles, removeOwnPIDFile
+from echoproto.server.commandline.twistdfiles import checkTwistdFiles, removeStalePIDFile
 from echoproto.server.commandline.usage import EXAMPLES, usageText
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
@@ -121,7 +121,7 @@ class Options(UsageOptions):
             checkTwistdFiles(self.parent)
         values = self._values()
         if self.parent:
-            removeOwnPIDFile(self.parent.get("pidfile"))
+            removeStalePIDFile(self.parent.get("pidfile"))
         given = {p.setting: values[p.name] for p in PARAMETERS if p.setting}
         timeouts = {field.name: given.pop(field.name) for field in fields(Timeouts)}
         groups = self._groups(values)

@@ -9,12 +9,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from twisted.logger import Logger
+
 from echoproto.errors import StartupError
+
+_log = Logger()
 
 _REMEDIES = {
     "pidfile": "use another one, or none: --pidfile=",
     "logfile": "use another one by --logfile, or standard output: -n",
 }
+
+#: The kinds of files that twistd can open.
+_USABLE = {"pidfile": (stat.S_IFREG,), "logfile": (stat.S_IFREG, stat.S_IFCHR)}
+
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+
+#: The largest number that a process may have, on any system.
+_MAX_PID = 2**31 - 1
 
 
 def checkTwistdFiles(options: Mapping[str, Any]) -> None:
@@ -33,17 +45,24 @@ def checkTwistdFiles(options: Mapping[str, Any]) -> None:
         raise StartupError(f"twistd: the rundir {folder!r} is not a folder; create it")
     log = options.get("logfile") or ("-" if options.get("nodaemon") else "twistd.log")
     for option, name in (("pidfile", options.get("pidfile")), ("logfile", log)):
-        if not name or name == "-":
-            continue
-        path = os.path.join(folder, name)
-        written = path if os.path.exists(path) else os.path.dirname(path)
-        if not os.access(written, os.W_OK):
-            raise StartupError(
-                f"twistd: the {option} {os.path.abspath(path)!r} cannot be written; "
-                f"{_REMEDIES[option]}"
-            )
-        if option == "logfile" and os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
-            raise StartupError(f"twistd: the logfile {path!r} is a pipe; {_REMEDIES[option]}")
+        if name and name != "-":
+            # In the current folder, because twistd enters the rundir later.
+            _checkFile(option, os.path.abspath(name))
+
+
+def _checkFile(option: str, path: str) -> None:
+    fault = None
+    # Of a link that leads nowhere, twistd makes the file to which it leads.
+    file = os.path.realpath(path)
+    if not os.path.exists(file):
+        if not os.access(os.path.dirname(file), os.W_OK):
+            fault = "cannot be written"
+    elif (kind := stat.S_IFMT(os.stat(file).st_mode)) not in _USABLE[option]:
+        fault = f"is {_KINDS.get(kind, 'no file')}"
+    elif not os.access(file, os.R_OK | os.W_OK):
+        fault = "cannot be read and written"
+    if fault is not None:
+        raise StartupError(f"twistd: the {option} {path!r} {fault}; {_REMEDIES[option]}")
 
 
 def _checkRoot(root: str) -> None:
@@ -55,12 +74,47 @@ def _checkRoot(root: str) -> None:
             )
 
 
-def removeOwnPIDFile(path: str | None) -> None:
+def removeStalePIDFile(path: str | None) -> None:
     """
-    Remove a pidfile that names this process, which has not written one yet: it is a killed server's
-    that had the same number, as in every start of a container. ``twistd`` would take it for a
-    running server.
+    Remove the pidfile of a server that was killed. ``twistd`` would take two kinds for that of a
+    running server: one that names this process, which has not written it yet, as in every start of
+    a container; and one of a process whose parent has not read its status (wait(2)).
+
+    :raise StartupError: it cannot be removed, or has no number of a process.
     """
-    with suppress(OSError, ValueError):
-        if path and int(Path(path).read_text()) == os.getpid():
-            os.remove(path)
+    if not path:
+        return
+    try:
+        number = int(Path(path).read_text())
+    except OSError:
+        return
+    except ValueError:
+        number = 0
+    if not 0 < number <= _MAX_PID:
+        raise StartupError(
+            f"twistd: the pidfile {path!r} has no number of a process; remove it, or "
+            f"{_REMEDIES['pidfile']}"
+        )
+    if number != os.getpid() and not _hasEnded(number):
+        return
+    try:
+        os.remove(path)
+    except OSError as error:
+        raise StartupError(
+            f"twistd: the pidfile {path!r}, which a killed server left, cannot be removed: "
+            f"{error.strerror}; {_REMEDIES['pidfile']}"
+        ) from error
+    _log.warn("removed the pidfile {path!r}, which a killed server left", path=path)
+
+
+def _hasEnded(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    # Its state is the first field after its name, which may have any characters; see proc(5).
+    with suppress(OSError):
+        return Path(f"/proc/{number}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
+    return False
