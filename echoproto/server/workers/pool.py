@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from echoproto.processes.childprocess import STOP_GRACE, explainStartError
+from echoproto.processes.childprocess import explainStartError
 from echoproto.server.workers.aggregate import CounterAggregator
 from echoproto.server.workers.worker import WorkerOrder
 from echoproto.server.workers.workerprocess import WorkerProcess, WorkerStart
@@ -111,17 +111,15 @@ class WorkerPool:
         """
         Let all workers drain and end.
 
-        :param seconds: how long each drain may take; a worker that takes
-            :data:`~echoproto.processes.childprocess.STOP_GRACE` longer is killed.
+        :param seconds: how long each drain may take; see
+            :meth:`~echoproto.server.workers.workerprocess.WorkerProcess.drain`.
         :return: fires when all processes have ended.
         """
         if not self._isDraining:
             self._isDraining = True
             self._cancelStarts()
             for worker in self._processes():
-                worker.expectNothing()
-                worker.send(WorkerOrder.DRAIN)
-                worker.killAfter(self._reactor, seconds + STOP_GRACE)
+                worker.drain(seconds)
         if not self._processes():
             return succeed(None)
         drained: Deferred[None] = Deferred()
@@ -176,14 +174,13 @@ class WorkerPool:
             del self._workers[number]
             self.counters.retire(number)
         if self._isDraining:
-            self.isClean = self.isClean and (isClean or not worker.hasServed)
+            mayFail = not (worker.hasServed or worker.hasHung)
+            self.isClean = self.isClean and (isClean or mayFail)
             if not self._processes():
                 self._drained()
         elif number is None:
-            self._log.error("the spare worker {how}", how=how)
             self._scheduleSpare()
         else:
-            self._log.error("worker {number} {how}", number=number, how=how)
             self._replace(number, worker, how)
 
     def _replace(self, number: int, worker: WorkerProcess, how: str) -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from echoproto.processes.childprocess import ChildProcess
+from echoproto.processes.childprocess import STOP_GRACE, ChildProcess
 from echoproto.protocols.deadlines import DeadlineCall
-from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig
+from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig, WorkerOrder
 
 #: Seconds from its assignment in which a worker must become ready; then it is killed.
 START_TIMEOUT = 60.0
@@ -52,6 +52,7 @@ class WorkerProcess(ChildProcess):
     :ivar number: ``None`` for the spare.
     :ivar hasServed: whether it has ever been ready.
     :ivar isSilent: whether its reports have stopped.
+    :ivar hasHung: whether it had to be killed.
     :ivar assignedAt: when it got its number, in seconds of the clock.
     """
 
@@ -66,12 +67,18 @@ class WorkerProcess(ChildProcess):
         super().__init__()
         self.number: int | None = None
         self.hasServed = False
-        self.isSilent = False
+        self.isSilent = self.hasHung = False
         self.assignedAt = 0.0
         self._clock = clock
         self._onReport = onReport
         self._onExit = onExit
         self._silence: DeadlineCall | None = None
+        self._isDraining = False
+
+    @property
+    def name(self) -> str:
+        """Its name in the log."""
+        return "the spare worker" if self.number is None else f"worker {self.number}"
 
     @property
     def isReady(self) -> bool:
@@ -82,11 +89,26 @@ class WorkerProcess(ChildProcess):
         """Make it the worker with this number."""
         self.number = number
         self.assignedAt = self._clock.seconds()
-        self._expectReport(START_TIMEOUT, self._hangs)
+        self._expectReport(START_TIMEOUT, self.kill)
         self.send(assignment)
 
-    def expectNothing(self) -> None:
-        """Expect no further reports."""
+    def drain(self, seconds: float) -> None:
+        """
+        Let it drain and end, for this time and
+        :data:`~echoproto.processes.childprocess.STOP_GRACE`; then it is killed.
+        """
+        self._isDraining = True
+        self._expectNothing()
+        self.send(WorkerOrder.DRAIN)
+        self.killAfter(self._clock, seconds + STOP_GRACE)
+
+    def kill(self) -> None:
+        """Kill it, because it hangs."""
+        self.hasHung = True
+        self._log.error("{worker} hangs and is killed", worker=self.name)
+        super().kill()
+
+    def _expectNothing(self) -> None:
         if self._silence is not None:
             self._silence.stop()
         self._silence = None
@@ -95,29 +117,25 @@ class WorkerProcess(ChildProcess):
         """See ``ChildProcess``."""
         if self.isSilent:
             self.isSilent = False
-            self._log.info("worker {number} reports again", number=self.number)
+            self._log.info("{worker} reports again", worker=self.name)
         if self._silence is not None:
             self._expectReport(SILENT_AFTER, self._fellSilent)
         self._onReport(self, line)
 
     def exited(self, how: str, isClean: bool) -> None:
         """See ``ChildProcess``."""
-        self.expectNothing()
+        self._expectNothing()
+        if not (self._isDraining and isClean):
+            self._log.error("{worker} {how}", worker=self.name, how=how)
         self._onExit(self, how, isClean)
 
     def _expectReport(self, seconds: float, act: Callable[[], object]) -> None:
-        self.expectNothing()
+        self._expectNothing()
         self._silence = DeadlineCall(self._clock, seconds, act)
 
     def _fellSilent(self) -> None:
         self.isSilent = True
         self._log.error(
-            "worker {number} has not reported for {seconds:g} s",
-            number=self.number,
-            seconds=SILENT_AFTER,
+            "{worker} has not reported for {seconds:g} s", worker=self.name, seconds=SILENT_AFTER
         )
-        self._expectReport(HUNG_AFTER - SILENT_AFTER, self._hangs)
-
-    def _hangs(self) -> None:
-        self._log.error("worker {number} hangs and is killed", number=self.number)
-        self.kill()
+        self._expectReport(HUNG_AFTER - SILENT_AFTER, self.kill)

@@ -318,6 +318,22 @@ class WorkerPoolTests(SynchronousTestCase):
         self.assertEqual(first.signals, [signal.SIGKILL])
         first.end(None, signal.SIGKILL)
         self.assertFalse(self.pool.isClean)
+        self.assertEqual(
+            self.logged(),
+            [
+                "the spare worker was killed by signal 15",
+                "worker 0 hangs and is killed",
+                "worker 0 was killed by signal 9",
+            ],
+        )
+
+    def test_startHangsInDrain(self) -> None:
+        """Neither is it if the worker was not ready yet: clients may wait in its queue."""
+        self.pool.drain(DRAIN)
+        self.reactor.spawned[1].end()
+        self.reactor.advance(DRAIN + STOP_GRACE)
+        self.reactor.spawned[0].end(None, signal.SIGKILL)
+        self.assertFalse(self.pool.isClean)
 
     def test_drainAtStart(self) -> None:
         """During a start, a worker may end by the signal, and no further one is started."""

@@ -7,6 +7,8 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from echoproto.processes.childprocess import STOP_GRACE
+from echoproto.server.workers.worker import WorkerOrder
 from echoproto.server.workers.workerprocess import (
     HUNG_AFTER,
     SILENT_AFTER,
@@ -49,6 +51,7 @@ class WorkerProcessTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.process.end(None, signal.SIGKILL)
         self.assertEqual(self.events, [(None, b"ready"), (None, "was killed by signal 9", False)])
+        self.assertEqual(self.logged(), ["the spare worker was killed by signal 9"])
 
     def test_assign(self) -> None:
         """A worker that does not report in time after its assignment is killed."""
@@ -60,6 +63,7 @@ class WorkerProcessTests(SynchronousTestCase):
         self.reactor.pump([1, 1, 1])
         self.assertEqual(self.process.signals, [signal.SIGKILL])
         self.assertEqual(self.logged(), ["worker 3 hangs and is killed"])
+        self.assertTrue(self.worker.hasHung)
 
     def test_silent(self) -> None:
         """A worker that stops to report is not ready until it reports again."""
@@ -84,11 +88,24 @@ class WorkerProcessTests(SynchronousTestCase):
         self.process.end(None, signal.SIGKILL)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_expectNothing(self) -> None:
-        """A worker that is stopping need not report, and may."""
+    def test_drain(self) -> None:
+        """A worker that drains need not report, and may; its end is expected."""
         self.assign()
-        self.worker.expectNothing()
+        self.worker.drain(5.0)
+        self.reactor.pump([1] * (int(SILENT_AFTER) + 2))
         self.process.report(b"one")
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(self.process.messages[-1], WorkerOrder.DRAIN)
         self.process.end()
         self.assertEqual(self.events, [(3, b"one"), (3, "exited with status 0", True)])
+        self.assertEqual((self.logged(), self.reactor.getDelayedCalls()), ([], []))
+
+    def test_drainHangs(self) -> None:
+        """One that does not end in time is killed, and one that fails meanwhile is logged."""
+        self.assign()
+        self.worker.drain(5.0)
+        self.reactor.advance(5.0 + STOP_GRACE)
+        self.assertEqual(self.process.signals, [signal.SIGKILL])
+        self.process.end(None, signal.SIGKILL)
+        self.assertEqual(
+            self.logged(), ["worker 3 hangs and is killed", "worker 3 was killed by signal 9"]
+        )
