@@ -54,14 +54,14 @@ class DirectReactor(DirectSocketsReactor):
 
     # Of Twisted's base classes, which do not declare them.
     _newTimedCalls: list[Any]
-    _reads: set[int]
-    _writes: set[int]
 
     def __init__(self) -> None:
         super().__init__()
         useMonotonicTime(self)
         #: Transports to flush when the turn ends, in this order.
         self.flushing: list[DirectTransport] = []
+        # Those that are being flushed.
+        self._flushed: list[DirectTransport] = []
         #: Moves large messages; see :mod:`.relay`.
         self.pipe = SplicePipe()
         #: The log context around the reactor; see :class:`EventContext`.
@@ -137,15 +137,26 @@ class DirectReactor(DirectSocketsReactor):
 
     def _iterate(self, timeout: float | None) -> None:
         contexts = context.theContextTracker.currentContext().contexts
+        outerEvents, self._registered = self._registered, set()
+        self._resumeFlushing(contexts)
         if self.flushing:
             timeout = 0
         self._takeEvents(self._poller.poll(timeout, EVENTS_PER_TURN), contexts)
         self._flush()
+        self._registered |= outerEvents
+
+    def _resumeFlushing(self, contexts: list[Any]) -> None:
+        """Queue what would be sent later, because a callback runs the reactor until it is sent."""
+        self.flushing += self._flushed
+        for outer in contexts:
+            if isinstance(outer, EventContext) and isinstance(outer.descriptor, DirectTransport):
+                outer.descriptor.sendEarly()
 
     def _takeEvents(self, events: list[tuple[int, int]], contexts: list[Any]) -> None:
         selectables, direct = self._selectables, READ_DIRECTLY
         top = len(contexts) - 1
         outside = contexts[top]
+        self._registered.clear()
         for fd, event in events:
             descriptor = selectables.get(fd)
             # An event before this one may have closed it.
@@ -154,17 +165,20 @@ class DirectReactor(DirectSocketsReactor):
             try:
                 if event == EPOLLIN and type(descriptor) in direct:
                     contexts[top] = descriptor.logContext
+                    isRead = True
                     try:
                         why = descriptor.doRead()
                     except BaseException as error:  # noqa: BLE001 - the stock reactor does the same
                         log.err()
-                        why = error
+                        why, isRead = error, False
                     if why:
-                        self._disconnectSelectable(descriptor, why, True)
-                else:
+                        self._disconnectSelectable(descriptor, why, isRead)
+                # The event of a closed descriptor may have the number of a new one. Above, where a
+                # vain read is harmless, that is not tested.
+                elif fd not in self._registered:
                     contexts[top] = EventContext(self, descriptor)
                     self._doReadOrWrite(descriptor, fd, event)
-            except Exception:  # noqa: BLE001 - from a protocol's connectionLost
+            except BaseException:  # noqa: BLE001 - from a protocol's connectionLost
                 log.err()
         contexts[top] = outside
 
@@ -172,8 +186,8 @@ class DirectReactor(DirectSocketsReactor):
         """Flush the transports that have written in this turn."""
         contexts = context.theContextTracker.currentContext().contexts
         outside = contexts[-1]
-        flushing, self.flushing = self.flushing, []
-        for transport in flushing:
+        self._flushed, self.flushing = self.flushing, []
+        for transport in self._flushed:
             if not (transport.isQueued and transport.connected):
                 continue
             transport.isQueued = False
@@ -186,25 +200,10 @@ class DirectReactor(DirectSocketsReactor):
                     why = error
                 if why:
                     self._disconnectSelectable(transport, why, False)
-            except Exception:  # noqa: BLE001 - from a protocol's connectionLost
+            except BaseException:  # noqa: BLE001 - from a protocol's connectionLost
                 log.err()
         contexts[-1] = outside
-
-    def removeReader(self, reader: Any) -> None:
-        """See ``IReactorFDSet``. Closing a connection calls it several times: once is enough."""
-        number = reader.fileno()
-        if number in self._reads and number not in self._writes:
-            del self._selectables[number]
-            self._poller.unregister(number)
-            self._reads.remove(number)
-        elif number in self._reads or number < 0 or reader in self._continuousPolling._readers:
-            super().removeReader(reader)
-
-    def removeWriter(self, writer: Any) -> None:
-        """See ``IReactorFDSet``, and :meth:`removeReader`."""
-        number = writer.fileno()
-        if number in self._writes or number < 0 or writer in self._continuousPolling._writers:
-            super().removeWriter(writer)
+        self._flushed = []
 
     def getWriters(self) -> Any:
         """Also the transports that will be flushed; see ``IReactorFDSet``."""
@@ -214,6 +213,8 @@ class DirectReactor(DirectSocketsReactor):
         """Also the transports that would be flushed; see ``IReactorFDSet``."""
         queued = self._queued()
         self.flushing.clear()
+        for transport in queued:
+            transport.isQueued = False
         removed = super().removeAll()
         return [*removed, *(transport for transport in queued if transport not in removed)]
 

@@ -19,17 +19,17 @@ class EventContext(dict[Any, Any]):
     :param descriptor: the descriptor.
     """
 
-    __slots__ = ("_descriptor", "_reactor")
+    __slots__ = ("_reactor", "descriptor")
 
     def __init__(self, reactor: Any, descriptor: ILoggingContext) -> None:
         self._reactor = reactor
-        self._descriptor = descriptor
+        self.descriptor = descriptor
 
     def __missing__(self, key: object) -> Any:
         if key is not log.ILogContext:
             raise KeyError(key)
         try:
-            prefix = self._descriptor.logPrefix()
+            prefix = self.descriptor.logPrefix()
         except Exception:  # noqa: BLE001 - an application's; callWithLogger does the same
             prefix = "(buggy logPrefix method)"
         return {**self._reactor.outerLog, "system": prefix}

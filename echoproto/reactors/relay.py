@@ -18,7 +18,8 @@ from zope.interface import Attribute, Interface, implementer
 from echoproto.reactors.pipe import SplicePipe
 from echoproto.reactors.transports import DirectTransport
 
-#: Bytes requested in one receive, and after a receive that was filled.
+#: Bytes requested in one receive, and after a receive that was filled. An application may set
+#: another limit, ``bufferSize``, as on the stock transport.
 RECEIVE_SIZE = 65_536
 LARGE_RECEIVE_SIZE = 262_144
 
@@ -97,7 +98,6 @@ class RelayStream(DirectTransport):
 
     def doRead(self) -> Any:
         """Receive once; pass that to the protocol, or to the target if the transport relays."""
-        # An application may limit a receive, as on the stock transport.
         size = self._receiveSize if self.bufferSize == RECEIVE_SIZE else self.bufferSize
         target = self._target
         isClear = self._isDirect and not (
@@ -120,11 +120,11 @@ class RelayStream(DirectTransport):
             return self._dataReceived(data)
         if target is None:
             self._deliver(data)
-            return None
-        self.bytesRelayed += len(data)
-        if isClear:
+        elif isClear:
+            self.bytesRelayed += len(data)
             target._send(data)
         else:
+            self.bytesRelayed += len(data)
             target.write(data)
         return None
 

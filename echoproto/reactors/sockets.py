@@ -5,15 +5,15 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.interfaces import IConnector, IListeningPort
 from twisted.internet.protocol import ClientFactory, ServerFactory
 
+from echoproto.reactors.descriptors import DescriptorsReactor
 from echoproto.reactors.tcp import TCPConnector, TCPPort, TCPServer
 from echoproto.reactors.unix import UNIXConnector, UNIXPort, UNIXServer
 
 
-class DirectSocketsReactor(EPollReactor):
+class DirectSocketsReactor(DescriptorsReactor):
     """Listens, connects and adopts sockets with the classes of :mod:`.tcp` and :mod:`.unix`."""
 
     def listenTCP(

@@ -37,6 +37,8 @@ class DirectTransport(tcp.Connection):
     _sendmsgQueue: Any = ()
     # Whether the protocol receives, and what it writes is sent when it returns.
     _isDelivering = False
+    # Whether the end of input has been read.
+    _hasEnded = False
     # The kernel reports an error once. After a failed send, the end of input is not an orderly
     # close.
     _sendFailed = False
@@ -178,22 +180,30 @@ class DirectTransport(tcp.Connection):
         self.isQueued = self._isDelivering = True
         self.protocol.dataReceived(data)
         self._isDelivering = False
+        queue = self._tempDataBuffer
         if (
-            self.disconnecting
+            not self.isQueued
+            or self.disconnecting
             or self._writeDisconnecting
-            or self.producerPaused
-            or not self.isQueued
-            or not (self.streamingProducer or self.producer is None)
-            or (self._tempDataBuffer and self.reactor._newTimedCalls)
+            or (queue and (self.producerPaused or self.reactor._newTimedCalls))
+            or (queue and not (self.streamingProducer or self.producer is None))
         ):
             self.reactor.flushing.append(self)
             return
         self.isQueued = False
-        if self._tempDataBuffer:
+        if queue:
             self._sendQueue()
+
+    def sendEarly(self) -> None:
+        """Send a reply although the protocol, which runs the reactor, has not returned."""
+        if self._isDelivering and self.isQueued:
+            self._isDelivering = self.isQueued = False
+            if self._tempDataBuffer or self.disconnecting or self._writeDisconnecting:
+                self.startWriting()
 
     def _dataReceived(self, data: bytes | None) -> Any:
         if not data:
+            self._hasEnded = True
             return CONNECTION_LOST if self._sendFailed else CONNECTION_DONE
         return super()._dataReceived(data)
 

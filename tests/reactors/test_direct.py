@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 import time
@@ -9,13 +10,16 @@ from typing import Any
 from unittest import mock
 
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.python import context
 from twisted.python.failure import Failure
 from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 
 from echoproto.reactors import direct as module
 from echoproto.reactors.direct import DirectReactor
-from tests.reactors.turns import TurnTestCase
+from tests.reactors.turns import Pipe, TurnTestCase
 
 #: The stock code that the overrides replace or rely on, with a hash of its source in every Twisted
 #: since 24.7 that they were compared with. If a new version differs: compare again, run ``python -m
@@ -34,6 +38,7 @@ STOCK = {
     "twisted.internet.base.ReactorBase.timeout": "347720436ca8 e5a72ff1b121",
     "twisted.internet.epollreactor.EPollReactor.doPoll": "09b62ae68ef0",
     "twisted.internet.epollreactor.EPollReactor.getWriters": "cf49445abeed",
+    "twisted.internet.epollreactor.EPollReactor._add": "40b4c9a01b98",
     "twisted.internet.epollreactor.EPollReactor._remove": "25d0ece303ce",
     "twisted.internet.epollreactor.EPollReactor.removeAll": "f21099e36572",
     "twisted.internet.posixbase.PosixReactorBase.adoptStreamConnection": "bc03fd029511",
@@ -85,6 +90,39 @@ class EventTests(TurnTestCase):
         self.turn()
         self.assertEqual(len(first.pieces) + len(second.pieces), 1)
 
+    def test_reusedNumber(self) -> None:
+        """An event of a closed descriptor does not reach the one that has its number now."""
+        pipes = [Pipe(self), Pipe(self)]
+        opened: list[Pipe] = []
+
+        def replaceOther(other: Pipe) -> None:
+            self.reactor.removeReader(other)
+            opened.append(Pipe(self, other.number))
+
+        for pipe, other in (pipes, pipes[::-1]):
+            pipe.react = lambda data, other=other: replaceOther(other)
+            os.write(pipe.writer, b"x")
+        self.turn()
+        [new] = opened
+        self.assertEqual(new.events, [])
+        os.write(new.writer, b"x")
+        self.turn()
+        self.assertEqual(new.events, ["read"])
+
+    def test_registeredWithin(self) -> None:
+        """A callback that runs the reactor gets the events of what it has registered."""
+        pipe, opened = Pipe(self), []
+
+        def react(data: bytes) -> None:
+            opened.append(Pipe(self))
+            os.write(opened[0].writer, b"x")
+            self.turn()
+
+        pipe.react = react
+        os.write(pipe.writer, b"x")
+        self.turn()
+        self.assertEqual(opened[0].events, ["read"])
+
     def test_exceptionInDataReceived(self) -> None:
         """An exception from dataReceived is logged, and is the reason of the lost connection."""
         recorder, peer = self.adopt()
@@ -93,6 +131,16 @@ class EventTests(TurnTestCase):
         self.turn()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         recorder.reason.trap(ZeroDivisionError)
+
+    def test_halfCloseAsException(self) -> None:
+        """ConnectionDone raised by dataReceived ends the connection, also of a half-closer."""
+        recorder, peer = self.adopt()
+        directlyProvides(recorder, IHalfCloseableProtocol)
+        recorder.react = mock.Mock(side_effect=ConnectionDone)
+        peer.send(b"x")
+        self.turn()
+        self.assertEqual(len(self.flushLoggedErrors(ConnectionDone)), 1)
+        recorder.reason.trap(ConnectionDone)
 
     def test_exceptionInConnectionLost(self) -> None:
         """An exception from connectionLost is logged, and other connections get their events."""
@@ -122,23 +170,64 @@ class EventTests(TurnTestCase):
         self.assertEqual(len(logged), 3)
         other.reason.trap(ConnectionDone)
 
-    def test_removed(self) -> None:
-        """A descriptor may be removed again, or when its number is known no more."""
+    def test_exitInConnectionLost(self) -> None:
+        """SystemExit from connectionLost is logged, and the log context of later calls is right."""
         recorder, peer = self.adopt()
-        transport = recorder.transport
-        self.reactor.addWriter(transport)
-        for remove, known in (
-            (self.reactor.removeReader, self.reactor.getReaders),
-            (self.reactor.removeWriter, self.reactor.getWriters),
-        ):
-            remove(transport)
-            remove(transport)
-            self.assertNotIn(transport, known())
-        self.reactor.addReader(transport)
-        with mock.patch.object(transport, "fileno", return_value=-1):
-            self.reactor.removeReader(transport)
-        self.assertNotIn(transport, self.reactor.getReaders())
-        peer.close()
+        contexts = context.theContextTracker.currentContext().contexts
+        before = list(contexts)
+        with mock.patch.object(recorder, "connectionLost", side_effect=SystemExit):
+            peer.close()
+            self.turn()
+            self.assertEqual(contexts, before)
+        self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)
+
+    def test_removeAll(self) -> None:
+        """After removeAll a transport is written to as before; what was queued is sent too."""
+        recorder, peer = self.adopt()
+        recorder.transport.write(b"before ")
+        self.assertIn(recorder.transport, self.reactor.removeAll())
+        self.assertEqual(self.reactor.getWriters(), [])
+        recorder.transport.write(b"after")
+        self.assertEqual(self.receive(peer, 12), b"before after")
+
+    def test_iterateInDataReceived(self) -> None:
+        """A reply is sent before dataReceived returns if that runs the reactor."""
+        recorder, peer = self.adopt()
+        received: list[bytes] = []
+
+        def react(data: bytes) -> None:
+            recorder.transport.write(b"first")
+            self.turn()
+            received.append(peer.recv(10))
+            recorder.transport.write(b"second")
+            self.turn()
+            received.append(peer.recv(10))
+            recorder.transport.write(b"third")
+
+        recorder.react = react
+        peer.send(b"x")
+        self.turn()
+        self.assertEqual(received, [b"first", b"second"])
+        self.assertEqual(self.receive(peer, 5), b"third")
+
+    def test_iterateInFlush(self) -> None:
+        """While one transport is flushed, a callback can run the reactor until another one is."""
+        recorder, _peer = self.adopt()
+        other, peer = self.adopt()
+        received: list[bytes] = []
+
+        def resume() -> None:
+            if not received:
+                received.append(b"")
+                self.turn()
+                received.append(peer.recv(10))
+
+        producer = mock.Mock(resumeProducing=resume)
+        recorder.transport.write(b"data")
+        other.transport.write(b"other")
+        recorder.transport.producer = producer
+        self.turn()
+        self.assertEqual(received, [b"", b"other"])
 
     def test_stopWriting(self) -> None:
         """A transport that stops writing is removed from the writers and not flushed."""

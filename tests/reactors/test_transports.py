@@ -174,6 +174,28 @@ class WriteTests(TurnTestCase):
         self.turn()
         self.assertEqual(producer.calls, ["resume"] * 2)
 
+    def test_idlePullProducer(self) -> None:
+        """A pull producer that has written nothing is not resumed because data arrives."""
+        recorder, peer = self.adopt()
+        recorder.transport.registerProducer(producer := RecordingProducer(), False)
+        peer.send(b"x")
+        self.turnUntil(lambda: recorder.pieces)
+        self.turn()
+        self.assertEqual(producer.calls, ["resume"])
+        self.assertEqual(self.reactor.getWriters(), [])
+
+    def test_sentEarly(self) -> None:
+        """A reply is sent before dataReceived returns if that runs the reactor."""
+        recorder, peer = self.adopt()
+        recorder.react = lambda data: [recorder.transport.write(b"reply"), self.reactor.iterate(0)]
+        peer.send(b"x")
+        self.turn()
+        self.assertEqual(peer.recv(10), b"reply")
+        recorder.react = lambda data: self.reactor.iterate(0)
+        peer.send(b"x")
+        self.turn()
+        self.assertEqual(self.reactor.getWriters(), [])
+
     def test_notBytes(self) -> None:
         """Data of other types than bytes raises TypeError, as on a stock transport."""
         recorder, _peer = self.adopt()

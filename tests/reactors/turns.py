@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable
 from typing import Any
@@ -49,6 +50,37 @@ class RecordingProducer:
 
     def stopProducing(self) -> None:
         self.calls.append("stop")
+
+
+class Pipe:
+    """
+    A descriptor that reads a pipe, and records its events; ``react`` is called with the data.
+
+    :param number: the number of its descriptor, of an open one that it replaces.
+    """
+
+    def __init__(self, case: TurnTestCase, number: int | None = None) -> None:
+        self.events: list[str] = []
+        self.react: Any = lambda data: None
+        reader, self.writer = os.pipe2(os.O_NONBLOCK)
+        case.addCleanup(os.close, self.writer)
+        case.addCleanup(os.close, reader)
+        self.number = reader if number is None else os.dup2(reader, number)
+        case.reactor.addReader(self)
+        case.addCleanup(case.reactor.removeReader, self)
+
+    def fileno(self) -> int:
+        return self.number
+
+    def logPrefix(self) -> str:
+        return "pipe"
+
+    def doRead(self) -> None:
+        self.events.append("read")
+        self.react(os.read(self.number, 10))
+
+    def connectionLost(self, reason: object) -> None:
+        self.events.append("lost")
 
 
 def closeReactor(reactor: Any, transports: Iterable[Any] = ()) -> None:
