@@ -22,9 +22,10 @@ class AcceptedTransport(tcp.Server):
     """An accepted TCP connection. Its texts for people are made when they are needed."""
 
     _prepare: Callable[[], None]
+    _hasEnded: bool
 
-    # close(2) sends the FIN, unless another process has the socket; see shareSockets().
-    _shouldShutdown = False
+    # Whether other processes may have copies of the sockets; see shareSockets().
+    _areShared = False
 
     def __init__(
         self,
@@ -46,9 +47,6 @@ class AcceptedTransport(tcp.Server):
         self.server, self.client, self.sessionno = server, client, sessionno
         self.hostname = client[0]
         self._protocolName = type(protocol).__name__
-        if server is None:
-            # An adopted connection: who accepted it may have it, too.
-            self._shouldShutdown = True
         reactor.addReader(self)
         self.connected = 1
 
@@ -68,6 +66,12 @@ class AcceptedTransport(tcp.Server):
         del self.protocol, self.socket, self.fileno
         protocol.connectionLost(reason)
 
+    @property
+    def _shouldShutdown(self) -> bool:  # type: ignore[override]
+        # After the peer's FIN close(2) sends ours, unless another process has the socket, such as
+        # the one that accepted an adopted connection. With unread data it would send a reset.
+        return self._areShared or not self._hasEnded or self.server is None
+
     @cached_property
     def logstr(self) -> str:  # type: ignore[override]
         """See ``tcp.Connection``."""
@@ -86,7 +90,7 @@ def shareSockets() -> None:
     From now on shut connections down before closing them: a child process may have copies of the
     sockets, which would keep the connections open.
     """
-    AcceptedTransport._shouldShutdown = True
+    AcceptedTransport._areShared = True
 
 
 os.register_at_fork(before=shareSockets)

@@ -162,21 +162,33 @@ class LostTests(TurnTestCase):
 
 class CloseTests(AcceptTestCase):
     def closing(self) -> Any:
-        """Close a connection, and return the calls of its socket."""
+        """Close a connection after its peer, and return the calls of its socket."""
         self.accept()
         recorder, peer = self.recorders[-1], self.peers[-1]
         with mock.patch.object(
             recorder.transport, "socket", wraps=recorder.transport.socket
         ) as made:
-            recorder.transport.loseConnection()
+            peer.shutdown(socket.SHUT_WR)
             self.turnUntil(lambda: recorder.reason)
         self.assertEqual(peer.recv(1), b"")
         return made
 
     def test_closed(self) -> None:
-        """A socket that no other process can have is closed without shutdown(2)."""
-        self.patch(AcceptedTransport, "_shouldShutdown", False)
+        """After the peer's FIN, a socket that no other process has is closed without shutdown."""
+        self.patch(AcceptedTransport, "_areShared", False)
         self.closing().shutdown.assert_not_called()
+
+    def test_unread(self) -> None:
+        """A client whose data is not read gets the reply and a FIN, and no reset."""
+        transport = self.accept()
+        transport.pauseProducing()
+        [peer] = self.peers
+        peer.send(b"not read")
+        transport.write(b"reply")
+        transport.loseConnection()
+        self.turnUntil(lambda: self.recorders[-1].reason)
+        self.assertEqual(peer.recv(10), b"reply")
+        self.assertEqual(peer.recv(10), b"")
 
     def test_adopted(self) -> None:
         """The client of an adopted connection gets its FIN although another has the socket, too."""
@@ -188,12 +200,12 @@ class CloseTests(AcceptTestCase):
 
     def test_forked(self) -> None:
         """After a fork, the client gets its FIN although the child has the socket, too."""
-        self.patch(AcceptedTransport, "_shouldShutdown", False)
+        self.patch(AcceptedTransport, "_areShared", False)
         module.shareSockets()
         self.closing().shutdown.assert_called_once()
         script = (
             "import os; from echoproto.reactors.tcp import AcceptedTransport as t; "
-            "a = t._shouldShutdown; os.fork() or os._exit(0); print(a, t._shouldShutdown)"
+            "a = t._areShared; os.fork() or os._exit(0); print(a, t._areShared)"
         )
         printed = subprocess.run(
             [sys.executable, "-c", script], capture_output=True, check=True, timeout=120
