@@ -36,11 +36,13 @@ COUNTS = (
     "foreign",
     "lost-up",
     "lost-down",
+    "lost-unsent",
     "lost-unknown",
 )
 
-#: Those of UDPEchoPlus: losses to the server, from the server, and in an unknown direction.
-DIRECTIONS = ("loss-up", "loss-down", "lost-up", "lost-down", "lost-unknown")
+#: Those of UDPEchoPlus: losses to the server, from the server, in the server, which could not send
+#: the reply, and in an unknown direction.
+DIRECTIONS = ("loss-up", "loss-down", "lost-up", "lost-down", "lost-unsent", "lost-unknown")
 
 #: Names of all values.
 NAMES = TIMES + SHARES + COUNTS

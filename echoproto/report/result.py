@@ -27,7 +27,8 @@ class StoredResult:
     :ivar counts: kinds of replies, by name: ``wrong`` (``load``, ``verify``), ``corrupt``,
         ``duplicates``, ``reordered``, ``late``, ``foreign`` (``ping``); ``dropped`` by the client's
         full receive buffer (``load``, ``ping``); ``lost_up`` and ``lost_down``, the losses to and
-        from a UDPEchoPlus server (``ping``).
+        from a UDPEchoPlus server, and ``lost_unsent``, its replies that it could not send
+        (``ping``).
     :ivar measured: the kind of ``times``: ``rtt``, ``response`` or ``service``; empty without
         times.
     :ivar times: the times of the exchanges.
@@ -81,15 +82,16 @@ class StoredResult:
         return self.lost / self.sent if self.sent else 0.0
 
     @property
-    def directions(self) -> tuple[int, int, int] | None:
+    def directions(self) -> tuple[int, int, int, int] | None:
         """
-        The losses to the server, from the server and in an unknown direction; ``None`` if no reply
-        shows them.
+        The losses to the server, from the server, in an unknown direction, and replies that the
+        server could not send; ``None`` if no reply shows them.
         """
         if "lost_up" not in self.counts:
             return None
-        up, down = self.counts["lost_up"], self.counts.get("lost_down", 0)
-        return up, down, max(self.lost - up - down, 0)
+        names = ("lost_up", "lost_down", "lost_unsent")
+        up, down, unsent = (self.counts.get(name, 0) for name in names)
+        return up, down, max(self.lost - up - down - unsent, 0), unsent
 
     @property
     def inBytes(self) -> bool:

@@ -66,7 +66,7 @@ def _directions(record: EchoPlusStatistics) -> list[str]:
     lines = []
     if record.lost:
         lost = record.directions
-        lines.append(directionsLine(lost.up, lost.down, lost.unknown))
+        lines.append(directionsLine(lost.up, lost.down, lost.unknown, lost.unsent))
     if impossible := record.impossible:
         lines.append(f"{impossible} server times are longer than the round trip, and left out")
     if record.serverTimes.count:
@@ -75,10 +75,11 @@ def _directions(record: EchoPlusStatistics) -> list[str]:
     return lines
 
 
-def directionsLine(up: int, down: int, unknown: int) -> str:
+def directionsLine(up: int, down: int, unknown: int, unsent: int = 0) -> str:
     """The losses by direction, in one line."""
+    failed = f", {unsent} not sent by the server" if unsent else ""
     others = f", {unknown} in an unknown direction" if unknown else ""
-    return f"direction: {up} lost to the server, {down} from the server{others}"
+    return f"direction: {up} lost to the server, {down} from the server{failed}{others}"
 
 
 def verifyLine(result: VerifyResult) -> str:

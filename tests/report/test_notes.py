@@ -53,6 +53,8 @@ class NotesTests(SynchronousTestCase):
         lost, time = resultNotes([result])
         self.assertEqual(lost, "udp://lab1:7: direction: 1 lost to the server, 0 from the server")
         self.assertIn("server time min/p50", time)
+        result = storedResult(1, sent=11, counts={**counts, "lost_unsent": 1})
+        self.assertIn(", 1 not sent by the server", resultNotes([result])[0])
         self.assertEqual(resultNotes([storedResult(sent=9, counts=counts)]), [])
 
     def test_differences(self) -> None:

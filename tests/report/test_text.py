@@ -125,6 +125,11 @@ lost: no reply in 2 s""",
             "no UDPEchoPlus: 1 replies were only echoed",
         )
         self.assertIn("4 in an unknown direction", pingSummary(self.plusResult()))
+        failed = struct.pack("!4I", 1, 20, 2020, 2)
+        self.assertIn(
+            "direction: 0 lost to the server, 0 from the server, 2 not sent by the server\n",
+            pingSummary(self.plusResult(answers[0], failed)),
+        )
         false = struct.pack("!4I", 0, 0, NUMBERS - 1, 0)
         self.assertEqual(
             pingSummary(self.plusResult(false)).splitlines()[-1],

@@ -3,10 +3,11 @@ Probes for UDPEchoPlus (:mod:`echoproto.protocols.echoplus`), whose replies show
 losses, and how long the server took.
 
 The server numbers its replies. Between two replies that arrived, a missing number is a reply that
-was lost on the way back; the other missing probes were lost on the way to the server. So nothing is
-known of probes after the last reply, and of those before the first one only if that has number 0.
-A server that counts several clients together shows more numbers than this client sent probes; then
-nothing is known either.
+was lost on the way back. It also counts the replies that it could not send. The other missing
+probes were lost on the way to the server. So nothing is known of probes after the last reply, and
+of those before the first one only if that has number 0. A server that counts several clients
+together shows more numbers, or failures, than this client sent probes; then nothing is known
+either.
 """
 
 from __future__ import annotations
@@ -63,37 +64,75 @@ class LossDirections:
     :ivar up: lost on the way to the server.
     :ivar down: answered, and lost on the way back.
     :ivar unknown: lost in a direction that is not known.
+    :ivar unsent: arrived at the server, which could not send the reply.
     """
 
     up: int
     down: int
     unknown: int
+    unsent: int = 0
+
+
+class _Range:
+    """The range of a counter of the server, which wraps around after 32 bits."""
+
+    def __init__(self, value: int) -> None:
+        self.least = self.most = self._last = value
+
+    def add(self, value: int) -> None:
+        """A value near the last one."""
+        half = NUMBERS // 2
+        value = self._last = self._last + (value - self._last + half) % NUMBERS - half
+        self.least, self.most = min(self.least, value), max(self.most, value)
 
 
 class _ReplyNumbers:
     """
     The numbers of the replies of a server, and those of their probes.
 
+    :ivar sequences: the probes.
+    :ivar numbers: the replies.
+    :ivar failures: the replies before them that could not be sent.
     :ivar received: replies that were received, every number once.
     :ivar answered: probes with a reply.
     """
 
-    def __init__(self, sequence: int, number: int) -> None:
-        self.sequences = [sequence, sequence]
-        # Without a wrap around after 32 bits.
-        self.numbers = [number, number]
+    def __init__(self, sequence: int, header: EchoPlusHeader) -> None:
+        self.sequences = _Range(sequence)
+        self.numbers = _Range(header.replies)
+        self.failures = _Range(header.failures)
         self.received = self.answered = 0
-        self._last = number
 
-    def add(self, sequence: int, number: int) -> None:
-        """A probe was answered by a reply with this number."""
-        half = NUMBERS // 2
-        # The one near those before it.
-        number = self._last = self._last + (number - self._last + half) % NUMBERS - half
-        self.numbers = [min(self.numbers[0], number), max(self.numbers[1], number)]
-        self.sequences = [min(self.sequences[0], sequence), max(self.sequences[1], sequence)]
+    def add(self, sequence: int, header: EchoPlusHeader) -> None:
+        """A probe was answered."""
+        self.sequences.add(sequence)
+        self.numbers.add(header.replies)
+        self.failures.add(header.failures)
         self.received += 1
         self.answered += 1
+
+    def directions(self, corrupt: Sequence[int]) -> tuple[int, int, int]:
+        """
+        The losses up and down, and the unsent replies, as far as they are known.
+
+        :param corrupt: the probes with a corrupt reply, whose numbers are unknown.
+        """
+        first, last = self.sequences.least, self.sequences.most
+        arrived = sum(first < sequence < last for sequence in corrupt)
+        missing = last - first + 1 - self.answered - arrived
+        down = self.numbers.most - self.numbers.least + 1 - self.received - arrived
+        unsent = self.failures.most - self.failures.least
+        if not 0 <= down <= missing:
+            up = down = unsent = 0
+        elif down + unsent > missing:
+            up = unsent = 0
+        else:
+            up = missing - down - unsent
+        before = first - sum(sequence < first for sequence in corrupt)
+        # If this is its first reply, the server has counted nothing else before.
+        if self.numbers.least == 0 and (failures := self.failures.least) <= before:
+            up, unsent = up + before - failures, unsent + failures
+        return up, down, unsent
 
 
 class EchoPlusStatistics(PingStatistics):
@@ -143,8 +182,8 @@ class EchoPlusStatistics(PingStatistics):
 
     def _noteReply(self, header: EchoPlusHeader, sequence: int, time: int) -> None:
         if self._replies is None:
-            self._replies = _ReplyNumbers(sequence, header.replies)
-        self._replies.add(sequence, header.replies)
+            self._replies = _ReplyNumbers(sequence, header)
+        self._replies.add(sequence, header)
         self._numbers[sequence] = {header.replies}
         if len(self._numbers) > MAX_ODD_REPLIES:
             del self._numbers[next(iter(self._numbers))]
@@ -172,18 +211,10 @@ class EchoPlusStatistics(PingStatistics):
     @property
     def directions(self) -> LossDirections:
         """The directions of the losses so far."""
-        replies = self._replies
-        if replies is None:
+        if self._replies is None:
             return LossDirections(0, 0, self.lost)
-        first, last = replies.sequences
-        corrupt = sum(first < sequence < last for sequence in self._corrupt)
-        missing = last - first + 1 - replies.answered - corrupt
-        unseen = replies.numbers[1] - replies.numbers[0] + 1 - replies.received - corrupt
-        up = down = 0
-        if 0 <= unseen <= missing:
-            up, down = missing - unseen, max(unseen - self.dropped, 0)
-        if replies.numbers[0] == 0:
-            # Nothing was answered before.
-            up += first - sum(sequence < first for sequence in self._corrupt)
-        up = min(up, self.lost - down)
-        return LossDirections(up, down, self.lost - up - down)
+        up, down, unsent = self._replies.directions(self._corrupt)
+        down = max(down - self.dropped, 0)
+        unsent = min(unsent, self.lost - down)
+        up = min(up, self.lost - down - unsent)
+        return LossDirections(up, down, self.lost - up - down - unsent, unsent)

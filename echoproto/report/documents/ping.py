@@ -66,6 +66,9 @@ class EchoPlusValues(Values, frozen=True, kw_only=True):
     down: Annotated[Count, Meta(description="Replies lost from the server.")] = field(
         name="lost_down"
     )
+    unsent: Annotated[Count, Meta(description="Replies that the server could not send.")] = field(
+        name="lost_unsent", default=0
+    )
     unknown: Annotated[Count, Meta(description="Losses in an unknown direction.")] = field(
         name="lost_unknown"
     )
@@ -82,7 +85,8 @@ class EchoPlusValues(Values, frozen=True, kw_only=True):
     def counts(self) -> dict[str, int]:
         """The losses by direction; none if no reply was that of a UDPEchoPlus server."""
         isAnswered = self.serverTimes.count or self.impossible
-        return {"lost_up": self.up, "lost_down": self.down} if isAnswered else {}
+        counts = {"lost_up": self.up, "lost_down": self.down, "lost_unsent": self.unsent}
+        return counts if isAnswered else {}
 
     @property
     def times(self) -> dict[str, TimesValues]:
@@ -210,7 +214,7 @@ def pingFigures(record: PingStatistics) -> dict[str, float]:
     values = {**_counts(record), "loss": record.lossRatio, **timeFigures(record.times)}
     if isinstance(record, EchoPlusStatistics) and (record.serverTimes.count or record.impossible):
         lost = record.directions
-        values |= directionFigures(record.sent, lost.up, lost.down, lost.unknown)
+        values |= directionFigures(record.sent, lost.up, lost.down, lost.unknown, lost.unsent)
     return {**values, "jitter": record.jitter} if record.times.count else values
 
 

@@ -45,6 +45,9 @@ MEASURED: Mapping[str, tuple[str, ...]] = {
 
 _COUNTS = ("wrong", "corrupt", "duplicates", "reordered", "late", "foreign")
 
+#: The losses of UDPEchoPlus.
+_LOSSES = ("lost_up", "lost_down", "lost_unsent")
+
 
 class ResultValues(Values, frozen=True, kw_only=True):
     """A stored result."""
@@ -71,6 +74,7 @@ class ResultValues(Values, frozen=True, kw_only=True):
                 "dropped",
                 "lost_up",
                 "lost_down",
+                "lost_unsent",
             ],
             Count,
         ],
@@ -205,7 +209,7 @@ def _row(values: dict[str, Any]) -> dict[str, Any]:
     return {
         "files": " ".join(values["files"]),
         **{name: values[name] for name in plain},
-        **{name: values["counts"].get(name) for name in (*_COUNTS, "lost_up", "lost_down")},
+        **{name: values["counts"].get(name) for name in (*_COUNTS, *_LOSSES)},
         "duration_ns": values["duration_ns"],
         "rate_per_second": values["rate_per_second"],
         "measured": values["measured"],

@@ -110,11 +110,14 @@ def plainValues(values: Struct) -> dict[str, Any]:
     return plain
 
 
-def directionFigures(sent: int, up: int, down: int, unknown: int) -> dict[str, float]:
+def directionFigures(
+    sent: int, up: int, down: int, unknown: int, unsent: int = 0
+) -> dict[str, float]:
     """The figures of losses by direction for assertions, by name."""
     return {
         "lost-up": up,
         "lost-down": down,
+        "lost-unsent": unsent,
         "lost-unknown": unknown,
         "loss-up": up / sent if sent else 0.0,
         "loss-down": down / sent if sent else 0.0,

@@ -68,8 +68,8 @@ class StatisticsTests(SynchronousTestCase):
     def receive(self, *replies: bytes) -> list[OutcomeKind]:
         return [self.record.receive(reply, SECOND // 2).kind for reply in replies]
 
-    def check(self, up: int, down: int, unknown: int) -> None:
-        self.assertEqual(self.record.directions, LossDirections(up, down, unknown))
+    def check(self, up: int, down: int, unknown: int, unsent: int = 0) -> None:
+        self.assertEqual(self.record.directions, LossDirections(up, down, unknown, unsent))
 
     def test_times(self) -> None:
         """The time of the server is apart from that of the network, also at a wrap around."""
@@ -110,6 +110,38 @@ class StatisticsTests(SynchronousTestCase):
             probes = self.send(6)
             self.receive(self.reply(probes[2], number))
             self.check(up, 0, unknown)
+
+    def test_unsent(self) -> None:
+        """Replies that the server could not send were not lost on the way, in any direction."""
+        for begin in (0, NUMBERS - 2):
+            self.setUp()
+            probes = self.send(10)
+            # 2 is lost to the server, 5 from it, and 6 and 7 have no reply.
+            numbers = {0: (0, 0), 1: (1, 0), 3: (2, 0), 4: (3, 0), 8: (5, 2), 9: (6, 2)}
+            for place, (number, failures) in numbers.items():
+                count = (begin + failures) % NUMBERS
+                self.receive(self.reply(probes[place], number, failures=count))
+            # Before the first reply no more can have failed than were sent.
+            self.check(1, 1, 0, 2)
+
+    def test_unsentBefore(self) -> None:
+        """Before the first reply, which has number 0, its failures are those of the probes."""
+        for failures, up, unknown, unsent in (
+            (0, 4, 1, 0),
+            (3, 1, 1, 3),
+            (4, 0, 1, 4),
+            (5, 0, 5, 0),
+        ):
+            self.setUp()
+            probes = self.send(6)
+            self.receive(self.reply(probes[4], 0, failures=failures))
+            self.check(up, 0, unknown, unsent)
+
+    def test_failuresOfOthers(self) -> None:
+        """If the server counts the failures of several clients, only losses from it are known."""
+        probes = self.send(5)
+        self.receive(self.reply(probes[0], 0), self.reply(probes[4], 2, failures=3))
+        self.check(0, 1, 2)
 
     def test_nothing(self) -> None:
         """Without replies no direction is known."""
@@ -198,6 +230,16 @@ class Fate:
         return True
 
 
+class FailingProtocol(EchoPlusDatagramProtocol):
+    """Cannot send every third reply."""
+
+    _sent = 0
+
+    def send(self, data: bytes, addr: Any) -> bool:
+        self._sent += 1
+        return self._sent % 3 != 2 and super().send(data, addr)
+
+
 class PingTests(SynchronousTestCase):
     def ping(self, service: Any, fate: Any) -> Any:
         """The record of a ping; ``fate`` decides on each datagram whether it is lost."""
@@ -225,6 +267,13 @@ class PingTests(SynchronousTestCase):
             record = self.ping(EchoPlusDatagramProtocol, fate)
             self.assertEqual(record.directions, LossDirections(fate.up, fate.down, 0), seed)
             self.assertEqual(record.counts[OutcomeKind.CORRUPT], 0)
+
+    def test_unsent(self) -> None:
+        """Replies that our server could not send are found among the losses in both directions."""
+        fate = Fate(1)
+        record = self.ping(FailingProtocol, fate)
+        unsent = (PROBES - fate.up + 1) // 3
+        self.assertEqual(record.directions, LossDirections(fate.up, fate.down, 0, unsent))
 
     def test_echo(self) -> None:
         """An echo server without UDPEchoPlus is recognized."""

@@ -80,7 +80,7 @@ class PingDocumentTests(DocumentTestCase):
         names = ("loss-up", "loss-down", "lost-up", "lost-down", "lost-unknown")
         self.assertEqual([figures[name] for name in names], [0, 0, 0, 0, 1])
         (stored,) = convert(written, PingDocument).results("a.json")
-        self.assertEqual(stored.directions, (0, 0, 1))
+        self.assertEqual(stored.directions, (0, 0, 1, 0))
         self.assertEqual({*stored.otherTimes}, {"server_time", "network_time"})
 
     def test_onlyEchoed(self) -> None:
@@ -100,8 +100,20 @@ class PingDocumentTests(DocumentTestCase):
         written = pingDocument([replace(self.result(), record=record)], None, "00ff00ff")
         self.assertEqual(written["targets"][0]["udp_plus"]["impossible"], 1)
         (stored,) = convert(written, PingDocument).results("a.json")
-        self.assertEqual(stored.directions, (0, 0, 0))
+        self.assertEqual(stored.directions, (0, 0, 0, 0))
         self.assertIn("loss-up", pingFigures(record))
+
+    def test_unsent(self) -> None:
+        """Replies that the server could not send are in the document and in its stored result."""
+        record = EchoPlusStatistics(EchoPlusPayload(b"test", 64), 50 * MS)
+        record.send(0)
+        sent = record.send(0)
+        record.receive(sent[:4] + bytes(8) + b"\0\0\0\1" * 2 + sent[20:], MS)
+        written = pingDocument([replace(self.result(), record=record)], None, "00ff00ff")
+        self.assertEqual(written["targets"][0]["udp_plus"]["lost_unsent"], 1)
+        (stored,) = convert(written, PingDocument).results("a.json")
+        self.assertEqual(stored.directions, (0, 0, 0, 1))
+        self.assertEqual(pingFigures(record)["lost-unsent"], 1)
 
     def test_intervals(self) -> None:
         """The document has the intervals of the run, without times if there was no reply."""

@@ -93,7 +93,7 @@ class ResultValuesTests(SynchronousTestCase):
         self.assertNotIn("loss-up", resultFigures(storedResult(1)))
         written = reportDocument([result])
         (read,) = convert(written, ReportDocument).results("report.json")
-        self.assertEqual(read.directions, (1, 0, 0))
+        self.assertEqual(read.directions, (1, 0, 0, 0))
         self.assertEqual(
             [row["lost_up"] for row in resultRows([result, storedResult()])], [1, None]
         )
