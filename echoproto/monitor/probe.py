@@ -161,9 +161,9 @@ def _timeOf(header: str | None) -> float:
 
 
 def _metrics(record: PingStatistics, seconds: float) -> str:
-    isSuccess = record.received > 0 and not record.counts[OutcomeKind.CORRUPT]
+    isSuccess = record.received > 0 and not record.isWrong
     figures = [
-        ("probe_success", "1 if there was a reply and none was corrupt, else 0.", isSuccess),
+        ("probe_success", "1 if there was a reply and no byte was wrong, else 0.", isSuccess),
         ("probe_duration_seconds", "How long the probes took.", seconds),
         ("echoproto_probe_sent", "Probes.", record.sent),
         ("echoproto_probe_received", "Probes with a reply.", record.received),

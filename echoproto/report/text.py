@@ -7,7 +7,7 @@ from __future__ import annotations
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.plan import PingResult
-from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics, ProbeOutcome
+from echoproto.measure.ping.statistics import EXCESS, OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.text.units import milliseconds, size
 
@@ -18,7 +18,8 @@ MAX_REASONS = 3
 def outcomeLine(target: str, outcome: ProbeOutcome) -> str:
     """The line of a reply or a loss."""
     if outcome.sequence is None:
-        return f"{outcome.size} bytes from {target}: foreign: no reply to a probe of this run"
+        reason = outcome.reason or "no reply to a probe of this run"
+        return f"{outcome.size} bytes from {target}: foreign: {reason}"
     number = f"seq={outcome.sequence + 1}"
     if outcome.kind is OutcomeKind.LOST:
         return f"{target}: {number} lost: {outcome.reason}"
@@ -55,6 +56,8 @@ def pingSummary(result: PingResult) -> str:
     if record.lost and record.reasons:
         reasons = [reason for reason, _ in record.reasons.most_common(MAX_REASONS)]
         lines.append(f"lost: {'; '.join(reasons)}")
+    if record.excess:
+        lines.append(f"wrong bytes: {EXCESS}, {record.excess} times")
     lines += [f"limited by the client: {limit}" for limit in result.limits]
     return "\n".join(lines)
 

@@ -23,6 +23,12 @@ from tests.loopback.program import PATIENCE, Program, environment
 STOPPED = ["ping", "-i", "100ms", "-c", "20", "-o", "ndjson"]
 
 
+def at(server: socket.socket) -> str:
+    """A listening socket as a target."""
+    host, port = server.getsockname()
+    return f"{host}:{port}"
+
+
 class PingTests(SynchronousTestCase):
     def measured(self, *words: str, warning: str = "") -> dict[str, Any]:
         """Return the values of the only target; all probes must be answered."""
@@ -131,6 +137,24 @@ class PingTests(SynchronousTestCase):
                 "the MTU of the path is 1500\n",
                 ended.stdout,
             )
+
+    def test_twice(self) -> None:
+        """A server that sends every reply twice, or adds bytes, has sent wrong bytes: status 3."""
+        for words in ((), ("--reconnect",), ("-q",)):
+            for count, suffix in ((2, b""), (1, b"!")):
+                with (
+                    socket.create_server(("127.0.0.1", 0)) as server,
+                    startCommand("ping", "-c", "1", *words, at(server)) as running,
+                ):
+                    server.settimeout(PATIENCE)
+                    accepted, _ = server.accept()
+                    with accepted:
+                        accepted.settimeout(PATIENCE)
+                        accepted.sendall(accepted.recv(100) * count + suffix)
+                        output, errors = running.communicate(timeout=PATIENCE)
+                self.assertEqual((running.returncode, errors), (3, ""))
+                self.assertIn("1 sent, 1 received, +1 foreign, 0 lost", output)
+                self.assertIn("wrong bytes: more data than was sent, 1 times\n", output)
 
     def test_noSuchHost(self) -> None:
         """An unknown host is one line, and status 2."""

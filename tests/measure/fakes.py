@@ -18,7 +18,7 @@ class FakeChannel:
     """Records what is sent, and how it is closed; a test answers."""
 
     connectionless = False
-    wait = drops = 0
+    wait = drops = unread = 0
     connectTime: int | None = 3 * MS
     handshakeTime: int | None = None
 

@@ -10,7 +10,7 @@ from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.echoplus import EchoPlusPayload, EchoPlusStatistics
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.plan import PingPlan, PingResult
-from echoproto.measure.ping.statistics import PingStatistics
+from echoproto.measure.ping.statistics import EXCESS, PingStatistics
 from echoproto.measure.verify.integrity import FaultKind
 from echoproto.measure.verify.verifier import VerifyResult
 from echoproto.protocols.echoplus import NUMBERS
@@ -96,6 +96,12 @@ connect min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
 TLS handshake min/avg/max/mdev = 2.000/2.000/2.000/0.000 ms
 lost: no reply in 2 s""",
         )
+
+    def test_excess(self) -> None:
+        """Data on a stream beyond the replies is foreign for that reason, and has a line."""
+        outcome = self.record.receiveExcess(9)
+        self.assertIn(f"foreign: {EXCESS}", outcomeLine("tcp://lab1:7", outcome))
+        self.assertIn(f"\nwrong bytes: {EXCESS}, 1 times", pingSummary(self.result()))
 
     def plusResult(self, *replies: bytes) -> PingResult:
         record = EchoPlusStatistics(EchoPlusPayload(b"test", 64), 50 * MS)

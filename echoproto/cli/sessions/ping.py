@@ -21,7 +21,6 @@ from echoproto.cli.sessions.targetping import PingEvent, TargetPing
 from echoproto.measure.api import PingPlan, PingResult
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import CONNECT_AHEAD
-from echoproto.measure.ping.statistics import OutcomeKind
 from echoproto.report.documents.ping import pingDocument, pingFigures
 from echoproto.report.documents.probe import probeValues
 from echoproto.report.text import outcomeLine, pingLine, pingSummary
@@ -126,7 +125,7 @@ class PingSession(ReportedSession["PingSession", PingEvent, Sequence[PingResult]
 
     def status(self, result: Sequence[PingResult], interrupted: bool, hasFailed: bool) -> int:
         """See :class:`.ReportedSession`."""
-        if any(found.record.counts[OutcomeKind.CORRUPT] for found in result):
+        if any(found.record.isWrong for found in result):
             return WRONG_BYTES
         if interrupted and not any(found.record.received for found in result):
             return INTERRUPTED

@@ -60,6 +60,8 @@ class IChannel(Interface):
 class IStreamChannel(IChannel):
     """An open channel on a stream, which can be half-closed and has flow control."""
 
+    unread = Attribute("Bytes that were received and not yet passed on.")
+
     def loseWriteConnection() -> bool:
         """
         Send our FIN; nothing more will be sent. Returns false if that is not possible, as over TLS.

@@ -54,6 +54,7 @@ class StreamChannel(Protocol):
 
     ordered = True
     connectionless = False
+    unread = 0
     connectTime: int | None = None
     handshakeTime: int | None = None
     #: See :class:`.IChannel`. The transport's own method, because a further call would cost a load
@@ -109,10 +110,12 @@ class StreamChannel(Protocol):
     def _cut(self, size: int, data: bytes) -> None:
         """Pass complete pieces on."""
         data = self._rest + data
-        whole = len(data) - len(data) % size
+        self.unread = len(data)
+        whole = self.unread - self.unread % size
         self._rest = data[whole:]
         for start in range(0, whole, size):
             if not self._closed:
+                self.unread -= size
                 self._receiver.replyReceived(data[start : start + size])
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

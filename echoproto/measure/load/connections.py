@@ -77,6 +77,10 @@ class PipelinedConnection:
             message, due, sentAt = awaited.popleft()
             size = len(message)
             piece, rest = rest[:size], rest[size:]
+            if rest and not awaited:
+                # Before the next message is sent, to which it cannot be the reply.
+                self._loop.counters.foreign(len(rest))
+                rest = b""
             self._loop.answered(self, size, due, sentAt, now, piece == message)
         if rest and not awaited:
             self._loop.counters.foreign(len(rest))

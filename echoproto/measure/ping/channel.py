@@ -109,6 +109,13 @@ class PingChannel:
         self._unread = len(probe) + (self._unread if self._control.isPaused else 0)
         self._channel.send(probe)
 
+    def takeUnread(self) -> int:
+        """On a stream, bytes that were received and never passed on; the next time there are 0."""
+        if not self.isOrdered:
+            return 0
+        unread, self._channel.unread = self._channel.unread, 0
+        return int(unread)
+
     def lost(self) -> bool:
         """The connection is lost: returns whether the channel, too, can no longer be used."""
         if self._channel is None or not self._channel.connectionless:

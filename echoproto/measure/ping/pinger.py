@@ -1,7 +1,7 @@
 """
-Sends probes to one target at their times, and receives the replies.
+Probes one target: connects, sends probes at their times, and ends.
 
-Replies are classified by :mod:`.statistics`.
+:mod:`.exchange` sends them, and receives the replies.
 """
 
 from __future__ import annotations
@@ -14,19 +14,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectBindError, ConnectError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from echoproto.client.targets.failures import failureReason, sendErrorReason
-from echoproto.client.targets.interfaces import IReplyReceiver
-from echoproto.errors import EchoprotoError, ExchangeError
-from echoproto.measure.ping.awaited import AwaitedProbes
-from echoproto.measure.ping.channel import NOT_READ, PingChannel
+from echoproto.client.targets.failures import failureReason
+from echoproto.errors import ExchangeError
 from echoproto.measure.ping.echoplus import EchoPlusStatistics
+from echoproto.measure.ping.exchange import ProbeExchange
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.schedule import ProbeSchedule
 from echoproto.measure.ping.statistics import PingStatistics, ProbeOutcome
 from echoproto.protocols.deadlines import DeadlineCall
-from echoproto.text.units import SECOND, seconds
+from echoproto.text.units import SECOND
 
 #: Nanoseconds between the start of connecting and the first probe. Meanwhile the server accepts the
 #: connection, the kernel enables timestamps (it does so when the first socket requests them), and
@@ -34,7 +31,6 @@ from echoproto.text.units import SECOND, seconds
 CONNECT_AHEAD = 30_000_000
 
 
-@implementer(IReplyReceiver)
 class Pinger:
     """
     The probing of one target.
@@ -69,10 +65,11 @@ class Pinger:
         self._monotonicNs = monotonicNs
         self._record = record
         self._plan = plan
-        self._onReply = onReply
         self._preparedAt = preparedAt
-        self._channel = PingChannel(target, self, clock, plan.timeout)
-        self._awaited = AwaitedProbes(clock, plan.timeout, self._timedOut)
+        self._exchange = ProbeExchange(
+            target, clock, monotonicNs, record, plan.timeout, onReply, self._settled
+        )
+        self._channel, self._awaited = self._exchange.channel, self._exchange.awaited
         self._next: IDelayedCall | None = None
         self._deadline: DeadlineCall | None = None
         self._schedule = ProbeSchedule(plan.interval)
@@ -133,29 +130,25 @@ class Pinger:
     def _expired(self) -> None:
         """End at the deadline; the first probe is lost if it still waits for its connection."""
         if self._channel.isOpening and not self._record.sent:
-            self._record.send(self._monotonicNs())
-            self._lose(0, "no connection before the deadline")
+            self._exchange.loseNext("no connection before the deadline")
         self.stop()
 
     def stop(self) -> None:
         """End now: probes without a reply are lost, unless it could not be expected yet."""
         if self._isOver:
             return
-        now = self._monotonicNs()
-        for sequence in (*self._awaited.overdue, *self._awaited):
-            self._record.dismiss(sequence, now)
+        self._isOver = True
+        self._exchange.dismiss()
         snapshot = self.snapshot()
         self._end()
         self.result.callback(snapshot)
 
     def _end(self) -> None:
         self._isOver = True
-        self._awaited.end()
         for call in (self._next, self._deadline):
             if call is not None and call.active():
                 call.cancel()
-        self._channel.end(self._awaited.isComplete)
-        self._awaited.disconnected()
+        self._exchange.end()
 
     def _later(self, time: int, call: Callable[[], None]) -> IDelayedCall:
         return self._clock.callLater(max(time, 0) / SECOND, call)
@@ -179,9 +172,9 @@ class Pinger:
             self._isHeld = bool(self._awaited)
             if self._isHeld:
                 return
-            self._channel.close(self._awaited.isComplete)
-            self._awaited.disconnected()
-            self._record.dropped = self._channel.dropped
+            self._exchange.close()
+            if self._isOver:
+                return
         if self._channel.isOpen:
             self._send()
         else:
@@ -194,23 +187,11 @@ class Pinger:
             self._end()
             self.result.errback(failure)
             return
-        self._record.send(self._monotonicNs())
-        self._onReply(self._record.lose(self._record.sent - 1, failureReason(failure)))
+        self._exchange.loseNext(failureReason(failure))
         self._scheduleNext()
 
     def _send(self) -> None:
-        sequence, isBlocked = self._record.sent, self._channel.isBlocked
-        if not isBlocked:
-            # Before the clock is read, so that it is no part of the round trip.
-            self._awaited.add(sequence, self._channel.isOrdered)
-        probe = self._record.send(self._monotonicNs())
-        if isBlocked:
-            self._lose(sequence, NOT_READ)
-        else:
-            try:
-                self._channel.send(probe)
-            except (OSError, EchoprotoError) as error:
-                self._lose(sequence, sendErrorReason(error))
+        self._exchange.send()
         self._scheduleNext()
 
     def _scheduleNext(self) -> None:
@@ -228,8 +209,14 @@ class Pinger:
     def _isAllSent(self) -> bool:
         return self._plan.count is not None and self._record.sent >= self._plan.count
 
-    def _settled(self) -> None:
+    def _settled(self, isReply: bool) -> None:
         """A probe is answered or lost: continue or end if that was awaited."""
+        if self._isOver:
+            return
+        if isReply and self._plan.adaptive and not self._awaited and self._next is not None:
+            self._next.cancel()
+            self._schedule.due = self._monotonicNs()
+            self._next = self._later(0, self._probeOnTime)
         if self._isHeld and not self._awaited:
             self._probe()
         else:
@@ -238,49 +225,8 @@ class Pinger:
     def _endIfDone(self) -> None:
         if not self._isAllSent or self._channel.isOpening or self._awaited:
             return
-        wait = self._lateReplyTime()
+        wait = self._exchange.lateReplyTime
         if wait <= 0:
             self.stop()
         elif self._next is None:
             self._next = self._later(wait, self.stop)
-
-    def _lateReplyTime(self) -> int:
-        """Nanoseconds in which late replies to the last probes may come, as to those before."""
-        longest = self._record.times.maximum
-        if longest <= self._plan.timeout or not self._awaited.overdue or not self._record.lost:
-            return 0
-        return self._record.sentAt(self._awaited.overdue[-1]) + 2 * longest - self._monotonicNs()
-
-    def replyReceived(self, reply: bytes) -> None:
-        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
-        # In this order, so that a pause between the two cannot make a round trip too short.
-        waited = self._channel.waited
-        now = self._monotonicNs()
-        if self._channel.isOrdered:
-            outcome = self._record.receiveFor(self._awaited.next(), reply, now, waited)
-        else:
-            outcome = self._record.receive(reply, now, waited)
-        if outcome.sequence is not None:
-            self._awaited.discard(outcome.sequence)
-        self._onReply(outcome)
-        if self._plan.adaptive and not self._awaited and self._next is not None:
-            self._next.cancel()
-            self._schedule.due = self._monotonicNs()
-            self._next = self._later(0, self._probeOnTime)
-        self._settled()
-
-    def connectionLost(self, reason: str) -> None:
-        """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
-        if self._channel.lost():
-            self._awaited.disconnected()
-        for sequence in self._awaited:
-            self._lose(sequence, reason)
-        self._settled()
-
-    def _timedOut(self, sequence: int) -> None:
-        self._lose(sequence, f"no reply in {seconds(self._plan.timeout)}")
-        self._settled()
-
-    def _lose(self, sequence: int, reason: str) -> None:
-        self._awaited.discard(sequence)
-        self._onReply(self._record.lose(sequence, reason))

@@ -29,6 +29,10 @@ class OutcomeKind(Enum):
     LOST = "lost"
 
 
+#: Why data on a stream is foreign.
+EXCESS = "more data than was sent"
+
+
 @dataclass(frozen=True)
 class ProbeOutcome:
     """
@@ -39,7 +43,7 @@ class ProbeOutcome:
     :ivar size: bytes of the reply.
     :ivar time: nanoseconds since the probe was sent; ``None`` for a loss or a foreign reply.
     :ivar difference: the first difference of a corrupt reply.
-    :ivar reason: why a probe is lost.
+    :ivar reason: why a probe is lost, or why a reply is foreign.
     :ivar sentAt: when the probe was sent, in nanoseconds; ``None`` for a foreign reply.
     """
 
@@ -60,6 +64,7 @@ class ReplyClassifier:
     :param timeout: nanoseconds after which a reply is late.
     :param history: the probes that can still be identified.
     :param counts: number of each kind; a late reply that is corrupt counts as both.
+    :ivar excess: how often a stream had more data than replies to our probes.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class ReplyClassifier:
         self.probes = probes
         self.timeout = timeout
         self.counts = counts
+        self.excess = 0
         self._recent = history
         self._highest = -1
 
@@ -141,6 +147,11 @@ class ReplyClassifier:
             self.counts[kind] += 1
         return self._count(ProbeOutcome(kinds[0], sequence, len(reply), time, wrong, sentAt=sentAt))
 
+    def receiveExcess(self, size: int) -> ProbeOutcome:
+        """Count ``size`` bytes on a stream that follow the replies to all probes, as foreign."""
+        self.excess += 1
+        return self._count(ProbeOutcome(OutcomeKind.FOREIGN, None, size, reason=EXCESS))
+
     def _count(self, outcome: ProbeOutcome) -> ProbeOutcome:
         self.counts[outcome.kind] += 1
         return outcome
@@ -186,6 +197,11 @@ class PingStatistics(ReplyClassifier):
     def lost(self) -> int:
         """Probes without a reply so far, except for replies that our receive buffer dropped."""
         return max(self.sent - self.received - self.dropped, 0)
+
+    @property
+    def isWrong(self) -> bool:
+        """Whether bytes were wrong: in a reply, or beyond the replies on a stream."""
+        return bool(self.counts[OutcomeKind.CORRUPT] or self.excess)
 
     @property
     def lossRatio(self) -> float:

@@ -82,6 +82,15 @@ class StreamTests(SynchronousTestCase):
         self.pairs[0].pump()
         self.assertEqual(self.receiver.reasons, [])
         self.assertIsNotNone(self.pairs[0].client.closed)
+        self.assertEqual(channel.unread, 4)
+
+    def test_unread(self) -> None:
+        """Bytes that were received and are no whole reply yet can be counted."""
+        channel: Any = self.successResultOf(self.target().open(self.receiver))
+        for probe, unread in ((b"one.two.th", 2), (b"r", 3), (b"e.", 1)):
+            channel.send(probe)
+            self.pairs[0].pump()
+            self.assertEqual(channel.unread, unread)
 
     def test_ends(self) -> None:
         """``close`` ends a connection by our FIN, ``abort`` by a reset; both only once."""

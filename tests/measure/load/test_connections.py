@@ -159,6 +159,14 @@ class ClosedTests(ConnectionTestCase):
         self.receive(connection, b"one")
         self.assertEqual((self.counts.sent, self.counts.service.count), (1, 0))
 
+    def test_excess(self) -> None:
+        """Data after the last reply is wrong, and not taken for the reply to the next message."""
+        loop = self.loop(ClosedLoop, b"one", b"two")
+        connection = self.opened(PipelinedConnection(loop))
+        loop.settled(connection, 100)
+        self.receive(connection, b"oneone", b"two", b"x")
+        self.assertEqual((self.counts.service.count, self.counts.wrong), (2, 2))
+
 
 class GivenUpTests(ConnectionTestCase):
     def test_givenUp(self) -> None:

@@ -36,6 +36,15 @@ class PingChannelTests(SynchronousTestCase):
         fake.wait = 3
         self.assertEqual(channel.waited, 3)
 
+    def test_takeUnread(self) -> None:
+        """Bytes on a stream that were not passed on are returned once; datagrams have none."""
+        for ordered, unread in ((True, 5), (False, 0)):
+            fake = FakeChannel(ordered)
+            fake.unread = 5
+            channel = self.channel(succeed(fake))
+            self.successResultOf(channel.open())
+            self.assertEqual((channel.takeUnread(), channel.takeUnread()), (unread, 0))
+
     def test_unconnected(self) -> None:
         """A datagram channel has no connect time, and is never blocked."""
         fake = FakeChannel(ordered=False)

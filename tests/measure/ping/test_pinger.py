@@ -47,10 +47,10 @@ class PingerTests(SynchronousTestCase):
 
     def test_interfaces(self) -> None:
         """The fakes of these tests provide the interfaces."""
-        pinging = self.begin()
+        self.begin()
         verifyObject(ITarget, self.target)
         verifyObject(IChannel, self.target.channels[0])
-        verifyObject(IReplyReceiver, pinging)
+        verifyObject(IReplyReceiver, self.target.receiver)
 
     def test_count(self) -> None:
         """The probes of the plan are sent at intervals, and the last reply ends the run."""
@@ -111,6 +111,32 @@ class PingerTests(SynchronousTestCase):
         self.answer(probe=1)
         self.target.receiver.replyReceived(b"?" * 32)
         self.assertEqual(self.kinds()[1:], [OutcomeKind.REPLY, OutcomeKind.FOREIGN])
+
+    def test_excess(self) -> None:
+        """Data on a stream after the last reply is foreign, and wrong; a datagram is not."""
+        for ordered in (True, False):
+            pinging = self.begin(Target(ordered), count=1)
+            self.target.channels[0].unread = 5
+            self.answer()
+            record = self.successResultOf(pinging.result).record
+            self.assertEqual((record.excess, record.isWrong), (ordered, ordered))
+            self.assertEqual(record.counts[OutcomeKind.FOREIGN], ordered)
+
+    def test_excessOfEach(self) -> None:
+        """Data after the reply is found on each connection; a callback may stop the run then."""
+        pinging = self.begin(count=3, interval=20 * MS, reconnect=True)
+        for _ in range(2):
+            self.answer()
+            self.target.channels[-1].unread = 5
+            self.clock.advance(0.02)
+        self.assertEqual((len(self.target.channels), self.seen[-1].size), (3, 5))
+        pinging = self.begin(count=3, interval=20 * MS, reconnect=True)
+        self.answer()
+        self.target.channels[0].unread = 5
+        pinging._exchange._onOutcome = lambda seen: pinging.stop()
+        self.clock.advance(0.02)
+        self.assertEqual(self.successResultOf(pinging.result).record.excess, 1)
+        self.assertEqual(len(self.target.channels), 1)
 
     def test_lateAtTheEnd(self) -> None:
         """If replies take longer than the timeout, those to the last probes are awaited, too."""
@@ -480,7 +506,7 @@ class PingerTests(SynchronousTestCase):
     def test_stoppedByCallback(self) -> None:
         """The callback for replies may stop the run."""
         pinging = self.begin(count=5, interval=10 * MS)
-        pinging._onReply = lambda seen: pinging.stop()
+        pinging._exchange._onOutcome = lambda seen: pinging.stop()
         self.target.channels[0].error = OSError(1, "no")
         self.clock.advance(0.01)
         self.assertEqual(self.successResultOf(pinging.result).record.sent, 2)

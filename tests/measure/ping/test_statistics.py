@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.ping import history
 from echoproto.measure.ping.payload import ProbePayload
-from echoproto.measure.ping.statistics import OutcomeKind, PingStatistics
+from echoproto.measure.ping.statistics import EXCESS, OutcomeKind, PingStatistics, ProbeOutcome
 
 MS = 1_000_000
 
@@ -131,6 +131,17 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(self.record.jitter, MS)
         self.kinds((2, 40))
         self.assertEqual(self.record.jitter, MS - MS / 16)
+
+    def test_excess(self) -> None:
+        """Data on a stream beyond the replies is foreign and wrong, unlike a foreign datagram."""
+        self.record.receive(b"nonsense" * 8, 0)
+        self.assertFalse(self.record.isWrong)
+        self.assertEqual(
+            self.record.receiveExcess(9),
+            ProbeOutcome(OutcomeKind.FOREIGN, None, 9, reason=EXCESS),
+        )
+        self.assertTrue(self.record.isWrong)
+        self.assertEqual(self.record.counts[OutcomeKind.FOREIGN], 2)
 
     def test_byPlace(self) -> None:
         """A reply whose position is known is not identified by its content."""
