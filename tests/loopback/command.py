@@ -10,6 +10,9 @@ from tests.loopback.program import PATIENCE, environment
 
 COMMAND = (sys.executable, "-m", "echoproto")
 
+#: The option with which a reply is in time although the server was held up, by a busy machine.
+PATIENT = ("-W", f"{PATIENCE:.0f}s")
+
 
 def runCommand(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """

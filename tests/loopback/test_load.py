@@ -16,7 +16,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.latency import LatencyHistogram
-from tests.loopback.command import runCommand, startCommand
+from tests.loopback.command import PATIENT, runCommand, startCommand
 from tests.loopback.program import PATIENCE, Program
 from tests.loopback.test_workers import metric
 
@@ -25,7 +25,7 @@ SECOND = 1_000_000_000
 
 class LoadTests(SynchronousTestCase):
     def loaded(self, *words: str) -> dict[str, Any]:
-        ended = runCommand("load", "-o", "json", *words)
+        ended = runCommand("load", "-o", "json", *PATIENT, *words)
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         return dict(json.loads(ended.stdout))
 
@@ -53,7 +53,8 @@ class LoadTests(SynchronousTestCase):
             target = f"udp://127.0.0.1:{program.address('echo', 'udp')[1]}"
             for words in (
                 ("-c", "5000", "--window", "4", "-s", "8-1400"),
-                ("-c", "500", "--rate", "1000"),
+                # As many as the receive buffer of a server that is held up has room for.
+                ("-c", "200", "--rate", "400"),
                 ("-c", "500", "--workers", "2"),
             ):
                 found = self.loaded(*words, target)
@@ -100,8 +101,8 @@ class LoadTests(SynchronousTestCase):
                 stopped.wait(1)
                 program.process.send_signal(signal.SIGCONT)
 
-            words = ["-o", "json", "--connections", "1", "-z", "4s", "--rate", "1000", "-W", "5s"]
-            with startCommand("load", *words, f"127.0.0.1:{program.port()}") as running:
+            words = ["-o", "json", "--connections", "1", "-z", "4s", "--rate", "1000"]
+            with startCommand("load", *PATIENT, *words, f"127.0.0.1:{program.port()}") as running:
                 while b"ESTABLISHED" not in connections(program.port()):
                     stopped.wait(0.02)
                 stopping = Thread(target=stop)
@@ -133,7 +134,9 @@ class SharedLoadTests(SynchronousTestCase):
         """Loads with one start time begin together, and their shares add up to the whole."""
         with Program("-p", "0", "--status", "0", listeners=5) as program:
             begin = time.time() + 6
+            target = f"127.0.0.1:{program.port()}"
             words = (
+                *PATIENT,
                 "--connections",
                 "10",
                 "-c",
@@ -146,8 +149,7 @@ class SharedLoadTests(SynchronousTestCase):
                 f"@{begin}",
             )
             loads = [
-                startCommand("load", *words, "--share", f"{index}/3", f"127.0.0.1:{program.port()}")
-                for index in range(3)
+                startCommand("load", *words, "--share", f"{index}/3", target) for index in range(3)
             ]
             texts = [process.communicate(timeout=PATIENCE)[0] for process in loads]
             served = metric(program, "echoproto_stream_received_bytes_total")

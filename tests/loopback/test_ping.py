@@ -16,7 +16,7 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.certificates import serverPEM
-from tests.loopback.command import runCommand, startCommand
+from tests.loopback.command import PATIENT, runCommand, startCommand
 from tests.loopback.program import PATIENCE, Program, environment
 
 #: A run of two seconds, with a line for each probe.
@@ -32,7 +32,7 @@ def at(server: socket.socket) -> str:
 class PingTests(SynchronousTestCase):
     def measured(self, *words: str, warning: str = "") -> dict[str, Any]:
         """Return the values of the only target; all probes must be answered."""
-        ended = runCommand("ping", "-o", "json", "-c", "5", "-i", "2ms", *words)
+        ended = runCommand("ping", "-o", "json", "-c", "5", "-i", "2ms", *PATIENT, *words)
         self.assertEqual(ended.returncode, 0, ended.stderr)
         self.assertRegex(ended.stderr, f"^{warning}$")
         (target,) = json.loads(ended.stdout)["targets"]
@@ -56,7 +56,8 @@ class PingTests(SynchronousTestCase):
             self.measured(
                 "-s", "0", f"udp://[::1]:{port}", warning="echoproto ping: an empty payload .*\n"
             )
-            self.measured("-A", "-s", "65507", f"udp://127.0.0.1:{port}")
+            # One at a time: the receive buffer of a server that is held up has room for three.
+            self.measured("-A", "-i", "60s", "-s", "65507", f"udp://127.0.0.1:{port}")
             self.measured(f"unix://{path}")
             self.measured("--endpoint", f"tcp:127.0.0.1:{port}")
         with Program(
@@ -73,10 +74,11 @@ class PingTests(SynchronousTestCase):
                 self.measured("--insecure", f"tls://127.0.0.1:{port}")["handshake"]["count"], 1
             )
             self.measured("--ca", str(pem), "-4", f"tls://localhost:{port}")
-            ended = runCommand("ping", "-c", "1", "-4", f"tls://localhost:{port}")
+            ended = runCommand("ping", "-c", "1", *PATIENT, "-4", f"tls://localhost:{port}")
             self.assertEqual(ended.returncode, 2)
             self.assertRegex(ended.stderr, r"^[^\n]*--ca FILE trusts[^\n]*\n$")
-            ended = runCommand("ping", "-c", "1", "--ca", str(pem), f"tls://127.0.0.1:{port}")
+            other = f"tls://127.0.0.1:{port}"
+            ended = runCommand("ping", "-c", "1", *PATIENT, "--ca", str(pem), other)
             # Older Twisted versions report the end of the handshake before the wrong name.
             self.assertIn(ended.returncode, (1, 2))
             self.assertRegex(ended.stdout + ended.stderr, "is not valid for|VerificationError")
@@ -108,7 +110,7 @@ class PingTests(SynchronousTestCase):
                     server.setsockopt(level, option, 1)
                 target = f"udp://{host}:{server.getsockname()[1]}"
                 words = ("--interface", "lo", "--tos", "ef", "--ttl", "9", "--dont-fragment")
-                with startCommand("ping", "-c", "1", *words, target) as running:
+                with startCommand("ping", "-c", "1", *PATIENT, *words, target) as running:
                     data, found, _, address = server.recvmsg(100, 100)
                     server.sendto(data, address)
                     running.communicate(timeout=PATIENCE)

@@ -14,7 +14,7 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.loopback.command import runCommand
+from tests.loopback.command import PATIENT, runCommand
 from tests.loopback.program import Program
 
 BROWSER = shutil.which("chromium")
@@ -88,11 +88,13 @@ class ReportTests(SynchronousTestCase):
         """Write result files of every measuring command."""
         with Program("-p", "0") as program:
             here = f"127.0.0.1:{program.port()}"
-            probes = ("ping", "-c", "100", "-i", "1ms", f"udp://{here}", here)
+            probes = ("ping", *PATIENT, "-c", "100", "-i", "1ms", f"udp://{here}", here)
             self.succeed(*probes, "-o", "json", "--out", "ping.json")
             self.succeed(*probes, "-o", "ndjson", "--out", "ping.ndjson")
-            self.succeed("load", "-c", "1000", here, "-o", "json", "--out", "load.json")
-            self.succeed("verify", "--bytes", "1MiB", here, "-o", "json", "--out", "verify.json")
+            self.succeed("load", *PATIENT, "-c", "1000", here, "-o", "json", "--out", "load.json")
+            self.succeed(
+                "verify", *PATIENT, "--bytes", "1MiB", here, "-o", "json", "--out", "verify.json"
+            )
 
     def test_everything(self) -> None:
         """Results are read, merged, compared and written, and read again."""
