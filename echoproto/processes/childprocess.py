@@ -195,7 +195,9 @@ class ChildProcess(ProcessProtocol):
         self.signal(signal.SIGKILL)
 
     def killAfter(self, clock: IReactorTime, seconds: float) -> None:
-        """Kill the process if it has not ended after this time. Called at most once."""
+        """Kill the process if it has not ended after this time; the last call counts."""
+        if self._kill is not None:
+            self._kill.stop()
         self._kill = DeadlineCall(clock, seconds, self.kill)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:

@@ -220,6 +220,15 @@ class ChildProcessTests(SynchronousTestCase):
         self.process.end(None, signal.SIGKILL)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def test_killSooner(self) -> None:
+        """Of two delays the last one counts."""
+        self.child.killAfter(self.reactor, 5.0)
+        self.child.killAfter(self.reactor, 2.0)
+        self.reactor.advance(2.0)
+        self.assertEqual(self.process.signals, [signal.SIGKILL])
+        self.process.end(None, signal.SIGKILL)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_abstract(self) -> None:
         """A subclass must override two methods."""
         child = ChildProcess()

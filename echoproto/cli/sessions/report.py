@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import chain
@@ -224,7 +225,9 @@ def _needPlot(name: str) -> None:
 def _save(path: str, content: bytes) -> None:
     try:
         if path == "-":
-            with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as stream:
+            # Without a reader, as that of ``head``, this ends silently, as any output does.
+            fileno = os.dup(sys.stdout.fileno())
+            with suppress(BrokenPipeError), os.fdopen(fileno, "wb") as stream:
                 stream.write(content)
             return
         with OutputFile(path) as file:

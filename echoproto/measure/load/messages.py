@@ -20,6 +20,10 @@ from echoproto.measure.load.plan import LoadPlan, LoadResult
 #: Sent to each worker when all are ready: start sending.
 GO = "go"
 
+#: Sent to each worker at an early end: stop sending, and wait for the replies under way. When its
+#: input is closed, a worker ends at once, with the result so far.
+FINISH = "finish"
+
 
 @dataclass(frozen=True)
 class LoadAssignment:

@@ -3,7 +3,8 @@ A worker process of a load: sends its share of the messages and reports the resu
 
 Started by :mod:`.workers`. It receives a :class:`LoadAssignment`, reports that it is ready, and
 starts when it receives :data:`~.messages.GO`. It reports the counts of each second, then the
-result. When its standard input is closed it stops sending and reports the result so far.
+result. At :data:`~.messages.FINISH` it stops sending; when its standard input is closed it ends at
+once, with the result so far.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from echoproto.measure.api import prepareLoad
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
-from echoproto.measure.load.messages import LoadAssignment, LoadReport
+from echoproto.measure.load.messages import FINISH, LoadAssignment, LoadReport
 from echoproto.measure.load.plan import LoadResult
 from echoproto.processes.parentpipe import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
 from echoproto.reactors.install import installClientReactor
@@ -36,7 +37,7 @@ class LoadWorker(ParentPipe):
 
     def __init__(self, reactor: IReactorTime, assignment: LoadAssignment) -> None:
         super().__init__(reactor)
-        self.onMessage = self._goReceived
+        self.onMessage = self._messageReceived
         self._assignment = assignment
         self._load: LoadGenerator | None = None
 
@@ -57,17 +58,22 @@ class LoadWorker(ParentPipe):
         load.result.addCallbacks(self._finished, self._failed).addErrback(self._crashed)
         self._report(LoadReport())
 
-    def _goReceived(self, message: object) -> None:
-        """Start: the only further message is :data:`~.messages.GO`."""
-        if self._load is not None:
+    def _messageReceived(self, message: object) -> None:
+        """Start, or stop sending; before the load is prepared, end at once."""
+        if self._load is None:
+            if message == FINISH:
+                self.stop()
+        elif message == FINISH:
+            self._load.finish()
+        else:
             self._load.start()
 
     def readConnectionLost(self) -> None:
-        """Stop sending; before the load is prepared, end at once."""
+        """End at once, with the result so far."""
         if self._load is None:
             self.stop()
         else:
-            self._load.finish()
+            self._load.stop()
 
     def writeConnectionLost(self) -> None:
         """All reports are written, or the pool is gone."""

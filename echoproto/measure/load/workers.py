@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from echoproto.errors import EchoprotoError, TargetError
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
-from echoproto.measure.load.messages import GO, LoadAssignment, LoadReport
+from echoproto.measure.load.messages import FINISH, GO, LoadAssignment, LoadReport
 from echoproto.measure.load.partition import ResultAggregator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.processes.childprocess import STOP_GRACE, ChildProcess, explainStartError
@@ -49,7 +49,7 @@ class _LoadWorker(ChildProcess):
 
     def exited(self, how: str, isClean: bool) -> None:
         """See :class:`.ChildProcess`."""
-        self._pool.exited(self, how)
+        self._pool.exited(self, how, isClean)
 
 
 class LoadWorkerPool:
@@ -81,7 +81,9 @@ class LoadWorkerPool:
         self._onWorkerFailure = onWorkerFailure
         self._aggregator = ResultAggregator(len(assignments), onInterval)
         self._workers = [_LoadWorker(self, assignment) for assignment in assignments]
-        self._isStopping = self._isCancelled = False
+        # Workers that did not end at once as they should: of interest only if others have a result.
+        self._missing: list[str] = []
+        self._isFinishing = self._isStopping = self._isCancelled = False
 
     def start(self) -> None:
         """Start the processes; they begin to send when all are ready."""
@@ -91,7 +93,7 @@ class LoadWorkerPool:
             except OSError as error:
                 worker.hasEnded = True
                 worker.error = TargetError(f"cannot start a process: {explainStartError(error)}")
-                self.exited(worker, "")
+                self.exited(worker, "", isClean=False)
             else:
                 worker.send(worker.assignment)
 
@@ -105,15 +107,25 @@ class LoadWorkerPool:
         elapsed = len(counters.intervals) * SECOND
         return self._plan.share(elapsed, counters.figures[0]), counters.figures
 
+    def finish(self) -> None:
+        """Stop sending, and end when all replies are received; called again, end now."""
+        if self._isFinishing:
+            self.stop()
+            return
+        self._isFinishing = True
+        for worker in self._running():
+            worker.send(FINISH)
+            worker.killAfter(self._reactor, self._plan.timeout / SECOND + STOP_GRACE)
+
     def stop(self) -> None:
-        """Stop sending, and end when all replies are received; called again, kill the workers."""
+        """End now, with the results so far; called again, kill the workers."""
         if self._isStopping:
             self._kill()
             return
-        self._isStopping = True
+        self._isFinishing = self._isStopping = True
         for worker in self._running():
             worker.closeInput()
-            worker.killAfter(self._reactor, self._plan.timeout / SECOND + STOP_GRACE)
+            worker.killAfter(self._reactor, STOP_GRACE)
 
     def _cancel(self) -> None:
         """Kill the workers, as a cancelled ``Deferred`` cannot wait for their results."""
@@ -146,17 +158,24 @@ class LoadWorkerPool:
     def _startIfReady(self) -> None:
         """Let the workers send if none of them still prepares."""
         running = self._running()
-        if all(worker.isWaiting or worker.error is not None for worker in running):
+        if not self._isFinishing and all(
+            worker.isWaiting or worker.error is not None for worker in running
+        ):
             for worker in running:
                 if worker.isWaiting:
                     worker.isWaiting = False
                     worker.send(GO)
 
-    def exited(self, worker: _LoadWorker, how: str) -> None:
-        """A worker has ended."""
+    def exited(self, worker: _LoadWorker, how: str, isClean: bool) -> None:
+        """A worker has ended; if it was stopped before it was ready, without a report."""
         self._aggregator.ended(worker.assignment.index)
-        if worker.result is None and worker.error is None:
-            self._onWorkerFailure(f"worker {worker.number} {how}")
+        isStopped = isClean and self._isFinishing
+        if worker.result is None and worker.error is None and not isStopped:
+            failure = f"worker {worker.number} {how}"
+            if self._isStopping:
+                self._missing.append(failure)
+            else:
+                self._onWorkerFailure(failure)
         if self._running():
             self._startIfReady()
         elif not self._isCancelled:
@@ -166,8 +185,9 @@ class LoadWorkerPool:
         results = [worker.result for worker in self._workers if worker.result is not None]
         errors = [(worker, worker.error) for worker in self._workers if worker.error is not None]
         if results:
-            for worker, error in errors:
-                self._onWorkerFailure(f"worker {worker.number}: {error}")
+            failures = [f"worker {worker.number}: {error}" for worker, error in errors]
+            for failure in (*failures, *self._missing):
+                self._onWorkerFailure(failure)
             self.result.callback(self._aggregator.result(self._plan, results))
         else:
             noResult = TargetError("no worker has sent a result")

@@ -52,12 +52,16 @@ class ReportTests(CommandTestCase):
         self.assertEqual(errors, f"echoproto report: {message}\n")
 
     def test_standardOutput(self) -> None:
-        """With - as the file of --html, --png or --csv, that is the whole output."""
+        """With - as the file of --html, --png or --csv, that is the whole output, if it is read."""
         path = Path(self.mktemp())
         with path.open("w") as output, redirect_stdout(output):
             self.assertEqual(run(("report", "--csv", "-", self.a)), 0)
         self.assertEqual(path.read_text().splitlines()[0].split(",")[0], "files")
         self.assertEqual(len(path.read_text().splitlines()), 2)
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(writer, "w") as unread, redirect_stdout(unread):
+            self.assertEqual(run(("report", "--csv", "-", self.a)), 0)
 
     def test_schema(self) -> None:
         """--schema prints the JSON schema of a document; a write error is one line."""

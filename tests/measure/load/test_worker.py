@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 from twisted.internet import stdio
@@ -14,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.client.targets.target import Target
 from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.load import worker as workerModule
-from echoproto.measure.load.messages import GO, LoadReport
+from echoproto.measure.load.messages import FINISH, GO, LoadReport
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.worker import LoadWorker, runLoadWorker
 from echoproto.processes.childprocess import IGNORED_SIGNALS, encodeMessage
@@ -26,6 +27,7 @@ from tests.fakeprocesses import standardInput
 from tests.measure.load.assignments import makeAssignment
 
 GO_MESSAGE = encodeMessage(GO)
+FINISH_MESSAGE = encodeMessage(FINISH)
 
 
 class ClosingTransport(StringTransport):
@@ -81,11 +83,22 @@ class LoadWorkerTests(SynchronousTestCase):
         """In an open loop it has send times, which are not in its result."""
         worker = self.makeWorker(plan=LoadPlan(connections=1, duration=SECOND, rate=10.0))
         worker.dataReceived(GO_MESSAGE)
-        worker.readConnectionLost()
+        worker.dataReceived(FINISH_MESSAGE)
         self.reactor.advance(LoadPlan().timeout / SECOND)
         [*_, last] = self.reports()
         assert last.result is not None
         self.assertEqual((last.result.plan.times, last.result.plan.open), (None, True))
+
+    def test_finish(self) -> None:
+        """At an early end it waits for replies; when its input is closed it ends at once."""
+        worker = self.makeWorker(plan=LoadPlan(connections=1, duration=SECOND))
+        worker.dataReceived(GO_MESSAGE)
+        worker.dataReceived(FINISH_MESSAGE)
+        self.assertIsNone(self.reports()[-1].result)
+        worker.readConnectionLost()
+        result = self.reports()[-1].result
+        assert result is not None
+        self.assertEqual((result.sent, result.lost), (1, 1))
 
     def test_refused(self) -> None:
         """If the server refuses connections, it reports that."""
@@ -116,8 +129,9 @@ class LoadWorkerTests(SynchronousTestCase):
         self.assertTrue(self.reactor.stopped)
 
     def test_poolGone(self) -> None:
-        """If the pool is gone before it is ready, or reads no more, it ends."""
-        for call in (LoadWorker.readConnectionLost, LoadWorker.writeConnectionLost):
+        """If the pool is gone or stops before it is ready, or reads no more, it ends."""
+        finish = partial(LoadWorker.dataReceived, data=FINISH_MESSAGE)
+        for call in (LoadWorker.readConnectionLost, LoadWorker.writeConnectionLost, finish):
             self.reactor.stopped = False
             call(LoadWorker(self.reactor, makeAssignment()))
             self.assertTrue(self.reactor.stopped)

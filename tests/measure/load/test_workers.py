@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.load.counters import IntervalCounts
-from echoproto.measure.load.messages import GO, LoadReport
+from echoproto.measure.load.messages import FINISH, GO, LoadReport
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.workers import LoadWorkerPool
 from echoproto.processes.childprocess import STOP_GRACE
@@ -146,11 +146,12 @@ class LoadWorkerPoolTests(SynchronousTestCase):
         self.startSending()
         self.assertEqual(self.first.messages[-1], GO)
 
-    def test_stop(self) -> None:
-        """stop() closes the workers' inputs, and kills those that do not end in time."""
+    def test_finish(self) -> None:
+        """finish() waits for the workers' replies, and kills those that do not end in time."""
         self.startSending()
-        self.pool.stop()
-        self.assertTrue(self.first.inputClosed and self.second.inputClosed)
+        self.pool.finish()
+        self.assertFalse(self.first.inputClosed or self.second.inputClosed)
+        self.assertEqual([process.messages[-1] for process in self.processes], [FINISH] * 2)
         self.finish(self.first)
         self.reactor.advance(STOP_GRACE)
         self.assertEqual(self.second.signals, [])
@@ -159,6 +160,32 @@ class LoadWorkerPoolTests(SynchronousTestCase):
         self.second.end(signal=signal.SIGKILL)
         self.successResultOf(self.pool.result)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_finishAgain(self) -> None:
+        """
+        A second finish(), as of another Ctrl-C, ends the load at once, with the results so far.
+        Workers that do not end then are killed.
+        """
+        self.startSending()
+        self.pool.finish()
+        self.pool.finish()
+        self.assertTrue(self.first.inputClosed and self.second.inputClosed)
+        self.finish(self.first)
+        self.reactor.advance(STOP_GRACE)
+        self.assertEqual((self.first.signals, self.second.signals), ([], [signal.SIGKILL]))
+        self.second.end(signal=signal.SIGKILL)
+        self.assertEqual(len(self.successResultOf(self.pool.result).workers), 1)
+        self.assertEqual(self.failures, ["worker 2 was killed by signal 9"])
+
+    def test_finishBeforeReady(self) -> None:
+        """Workers that are stopped before all are ready do not send, which is not their failure."""
+        self.report(self.first)
+        self.pool.finish()
+        self.second.end()
+        self.assertEqual(self.first.messages[-1], FINISH)
+        self.first.end()
+        self.failureResultOf(self.pool.result, TargetError)
+        self.assertEqual(self.failures, [])
 
     def test_stopAgain(self) -> None:
         """A second stop() kills the workers."""
@@ -169,7 +196,7 @@ class LoadWorkerPoolTests(SynchronousTestCase):
             self.assertEqual(process.signals, [signal.SIGKILL])
             process.end(signal=signal.SIGKILL)
         self.failureResultOf(self.pool.result)
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual((self.reactor.getDelayedCalls(), self.failures), ([], []))
 
     def test_stopped(self) -> None:
         """Nothing is left scheduled when all workers have ended."""
