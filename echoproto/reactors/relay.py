@@ -44,7 +44,8 @@ class IRelayTransport(Interface):
 
         This transport becomes the streaming producer of ``target``, so it reads nothing while
         ``target`` has too much queued, and loses its connection when that of ``target`` is lost. If
-        ``target`` has a producer already, that one has to pause this transport.
+        ``target`` has a producer already, that one has to pause this transport. Without effect if
+        this transport has lost its connection.
 
         :param target: an ``ITransport`` and ``IConsumer``; may be this transport.
         :raise RuntimeError: this transport is relaying already, or is wrapped or encrypted, so that
@@ -74,6 +75,8 @@ class RelayStream(DirectTransport):
 
     def relayTo(self, target: Any) -> None:
         """See :class:`IRelayTransport`."""
+        if self.disconnected:
+            return
         if self._target is not None:
             raise RuntimeError("the transport is relaying already")
         if self.TLS or hasattr(self.protocol, "wrappedProtocol"):

@@ -393,6 +393,14 @@ class OtherTargetTests(RelayTestCase):
         self.transport.stopRelaying()
         self.assertIsNone(target.producer)
 
+    def test_lost(self) -> None:
+        """A transport that has lost its connection relays nothing, and is no producer."""
+        target = StringTransport()
+        self.transport.abortConnection()
+        self.turnUntil(lambda: self.transport.disconnected)
+        self.transport.relayTo(target)
+        self.assertIsNone(target.producer)
+
     def test_ownProducer(self) -> None:
         """A producer that the target has already stays."""
         producer = mock.Mock()
