@@ -19,6 +19,7 @@ from echoproto.cli.main import COMMANDS, importCommand
 from echoproto.cli.serve import ServeOptions
 from echoproto.conformance.suite import CHECKS
 from echoproto.monitor.values import PARSERS
+from echoproto.protocols.admission.refusals import Refusal
 from echoproto.server.commandline.options import Options
 from tests.hostile.figures import ATTACKS
 from tests.loopback.program import ROOT
@@ -28,7 +29,7 @@ from tests.monitor.test_metrics import monitorPage
 IN_TEXT = {"greeting", "tls-cert", "tls-key", "tls-client-ca", "status"}
 
 #: Options of ``twistd`` itself, which precede those of echoproto.
-TWISTD = {"logfile", "logger", "pidfile"}
+TWISTD = {"logfile", "logger", "pidfile", "syslog"}
 
 
 def longOptions(command: str) -> set[str]:
@@ -57,6 +58,17 @@ def rows() -> dict[str, list[str]]:
     return found
 
 
+class LogTests(SynchronousTestCase):
+    def test_everything(self) -> None:
+        """The page of the log names every event and every reason of a refusal."""
+        text = page("docs/reference/log.md")
+        source = "".join(path.read_text() for path in ROOT.glob("echoproto/server/**/*.py"))
+        events = set(re.findall(r'(?:event=|_say\(\s*)"([a-z ]+)"', source))
+        self.assertIn("log errors", events)
+        names = events | {refusal.value for refusal in Refusal}
+        self.assertEqual([name for name in names if f"`{name}`" not in text], [])
+
+
 class OperationTests(SynchronousTestCase):
     def test_allOptions(self) -> None:
         """Every option has a row with its default, its unit or effect, and a reason."""
@@ -67,6 +79,11 @@ class OperationTests(SynchronousTestCase):
             if name not in IN_TEXT and default is not None:
                 self.assertEqual(table[name][0].split(" ")[0], default, name)
         self.assertTrue(all(len(cells) == 3 and all(cells) for cells in table.values()))
+
+    def test_optionsInText(self) -> None:
+        """The options without a row are in the text."""
+        text = page("docs/operation.md")
+        self.assertEqual([name for name in IN_TEXT if f"`--{name}" not in text], [])
 
     def test_unknownOptions(self) -> None:
         """The pages name no unknown option."""

@@ -121,7 +121,7 @@ class Monitor(Service):
         """Log the figures of all targets so far, in one line."""
         counters = [prober.counters for prober in self._probers.values()]
         self._log.info(
-            "{sent} probes of {targets} targets: {lost} lost; {down} targets do not answer",
+            "targets: {targets}; probes: {sent}; lost: {lost}; targets that do not answer: {down}",
             sent=sum(found.sent for found in counters),
             targets=len(counters),
             lost=sum(found.lost for found in counters),

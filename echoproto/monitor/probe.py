@@ -125,7 +125,7 @@ def _parse(query: Sequence[tuple[str, str]]) -> dict[str, Any]:
         if name not in parsers:
             raise InvalidSetting(f"unknown parameter {name!r} (known: {', '.join(parsers)})")
         if name in found:
-            raise InvalidSetting(f"{name}: given more than once; a request has one")
+            raise InvalidSetting(f"{name}: a request has only one")
         found[name] = parsers[name](text)
     if "target" not in found:
         raise InvalidSetting("missing target (example: /probe?target=udp://lab1:7&count=5)")

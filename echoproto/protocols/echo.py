@@ -89,6 +89,13 @@ class EchoDatagramProtocol(DatagramServerProtocol):
     # The reply is the request, so there is nothing to compute or to measure.
     answer = DatagramServerProtocol.send
 
+    def __init_subclass__(cls) -> None:
+        """A subclass with a :meth:`reply` of its own sends that."""
+        super().__init_subclass__()
+        hasReply = cls.reply is not DatagramServerProtocol.reply
+        if hasReply and cls.answer is DatagramServerProtocol.send:
+            cls.answer = DatagramServerProtocol.answer  # type: ignore[assignment]
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         # A subclass may want to see its datagrams; if not, it declares the interface itself.

@@ -26,6 +26,8 @@ from echoproto.text.untrusted import escaped
 #: The usual remedy for an invalid file.
 REMEDY = "measure again, with -o json --out FILE"
 
+_OTHER_FILE = "not an echoproto measurement"
+
 # A message may quote a value of the file; longer messages are cut.
 _MAX_MESSAGE_LENGTH = 200
 
@@ -83,7 +85,9 @@ def _message(text: str) -> str:
         cause, path = path, ""
     cause = _shortened(cause.replace("`", ""))
     field = re.sub(r"^`key` in |`|\$\.?", "", path)
-    return f"{field}: {cause}" if field else cause
+    if field:
+        return f"{field}: {cause}"
+    return f"{_OTHER_FILE} ({cause})" if cause.startswith("expected object") else cause
 
 
 def _shortened(text: str) -> str:
@@ -101,7 +105,7 @@ def decodeResults(text: str, name: str) -> list[StoredResult]:
     """
     header = decodeValues(text, _Header)
     if header.format != FORMAT:
-        raise InvalidDocument("not an echoproto measurement")
+        raise InvalidDocument(_OTHER_FILE)
     if type(header.version) is int and header.version > VERSION:
         version = _shortened(str(header.version))
         raise InvalidDocument(

@@ -111,7 +111,7 @@ def certaintyNotes(comparison: Comparison) -> list[str]:
         if len(result.intervals) < MIN_BATCHES:
             lines.append(
                 f"Less sure: {name} has fewer than {MIN_BATCHES} intervals, which would show how "
-                "much its exchanges depend on each other."
+                "much its exchanges depend on each other; measure for longer."
             )
     return lines
 

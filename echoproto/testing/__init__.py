@@ -30,9 +30,10 @@ from __future__ import annotations
 from echoproto.testing.datagrams import Datagram, DatagramWire, MemoryDatagramPort
 from echoproto.testing.endpoints import MemoryEndpoint, endpointTo
 from echoproto.testing.recorders import RecordingObserver, RecordingProtocol
-from echoproto.testing.streams import MemoryTransport, StreamPair
+from echoproto.testing.streams import CLIENT_ADDRESS, MemoryTransport, StreamPair
 
 __all__ = [
+    "CLIENT_ADDRESS",
     "Datagram",
     "DatagramWire",
     "MemoryDatagramPort",

@@ -65,7 +65,7 @@ class MonitorTests(ProberTestCase):
             self.monitor.logFigures()
         [line] = map(formatEvent, logged)
         self.assertRegex(
-            str(line), r"^\d+ probes of 2 targets: \d+ lost; \d targets do not answer$"
+            str(line), r"^targets: 2; probes: \d+; lost: \d+; targets that do not answer: \d$"
         )
 
     def test_counted(self) -> None:

@@ -113,7 +113,29 @@ class BatchTests(SynchronousTestCase):
         self.assertFalse(IDatagramEcho.providedBy(subclass(Clock())))
 
 
+class UppercaseDatagramProtocol(EchoDatagramProtocol):
+    def reply(self, request: bytes) -> bytes | Refusal:
+        return request.upper()
+
+
+class DiscardDatagramProtocol(UppercaseDatagramProtocol):
+    def answer(self, request: bytes, addr: tuple[Any, ...], /) -> bool:
+        return False
+
+
 class EchoDatagramTests(SynchronousTestCase):
+    def test_subclass(self) -> None:
+        """A subclass with a reply of its own sends that, unless it has an answer of its own."""
+        for service, replies in (
+            (UppercaseDatagramProtocol, [b"HELLO"]),
+            (DiscardDatagramProtocol, []),
+        ):
+            wire = DatagramWire()
+            protocol = service(wire)
+            wire.listenUDP(7, protocol)
+            protocol.datagramReceived(b"hello", ("192.0.2.1", 40_000))
+            self.assertEqual([datagram.data for datagram in wire.pending], replies)
+
     @given(st.binary())
     def test_reply(self, data: bytes) -> None:
         """The reply to any datagram is that datagram, and both are counted."""

@@ -218,7 +218,7 @@ class ValuesTests(SynchronousTestCase):
 
     def test_malformed(self) -> None:
         """Text that is not JSON, truncated or too deeply nested is refused."""
-        self.refused("5 sent", "^not valid JSON, or truncated|^expected object, got int")
+        self.refused("5 sent", "^not valid JSON, or truncated|^not an echoproto measurement")
         self.refused("{", "^not valid JSON, or truncated ")
         self.refused('{"x":' + "[" * 100_000, "too deeply nested")
         self.refused("\ud800", "^not valid JSON, or truncated ")

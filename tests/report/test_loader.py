@@ -85,8 +85,8 @@ class ReadingTests(SynchronousTestCase):
         truncated = "not valid JSON, or truncated (input data was truncated)"
         self.refused("", f"empty file; {again}")
         self.refused(whole[:30], f"{truncated}; {again}")
-        self.refused("5 sent", f"expected object, got int; {again}")
-        self.refused("[1]", f"expected object, got array; {again}")
+        self.refused("5 sent", f"not an echoproto measurement (expected object, got int); {again}")
+        self.refused("[1]", f"not an echoproto measurement (expected object, got array); {again}")
         self.refused("9" * 5000, f"number out of range; {again}")
         self.refused("{}", f"not an echoproto measurement; {again}")
         self.refused(json.dumps({**pinged(), "targets": []}), f"no results; {again}")
@@ -147,7 +147,8 @@ class ReadingTests(SynchronousTestCase):
         )
         self.refused(
             reply + "5\n",
-            "line 2: expected object, got int; measure again, with -o json --out FILE",
+            "line 2: not an echoproto measurement (expected object, got int); "
+            "measure again, with -o json --out FILE",
         )
 
 

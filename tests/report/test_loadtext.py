@@ -83,7 +83,9 @@ service  1.000  1.000  1.000  1.000  1.000  1.000  1.000""",
 
     def test_hint(self) -> None:
         """The probable reason of missing replies is a line."""
-        summary = loadSummary(loadResult(target="udp://lab1", sent=9000))
+        second = Interval(at=0, sent=9000, received=0)
+        result = loadResult(target="udp://lab1", sent=9000, received=1000, intervals=[second])
+        summary = loadSummary(result)
         self.assertIn("\nreplies are missing: an echoproto server answers 1000", summary)
 
     def test_connections(self) -> None:

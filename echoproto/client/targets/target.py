@@ -50,7 +50,9 @@ def parseTarget(text: str) -> Target:
     carrier, place = (scheme.lower(), rest) if colons else ("tcp", text)
     written, _, rest = text.partition(":")
     if not colons and written.lower() in CARRIERS and (rest.startswith(("/", "@")) or ":" in rest):
-        raise ValueError(f"{text!r} is written {written.lower()}://{rest}")
+        carrier = written.lower()
+        place = rest if carrier == "unix" else rest.lstrip("/")
+        raise ValueError(f"{text!r} is written {carrier}://{place}")
     if carrier not in CARRIERS:
         raise ValueError(f"{text!r}: unknown scheme {scheme!r} (known: {', '.join(CARRIERS)})")
     if carrier == "unix":
@@ -94,4 +96,4 @@ def _checkIPv6(text: str, host: str) -> None:
     try:
         IPv6Address(host.partition("%")[0])
     except ValueError:
-        raise ValueError(f"{text!r}: invalid IPv6 address {host!r}") from None
+        raise ValueError(f"{text!r}: {host!r} is no IPv6 address, nor HOST:PORT") from None

@@ -77,19 +77,7 @@ class LogObserver(NullObserver):
 
     Its owner calls :meth:`report` every :data:`REPORT_INTERVAL` seconds, and once at the end. The
     fields of an event are ``event``, a constant name; ``listener``; and its figures, counts by name
-    as a mapping:
-
-    ===================== ==========================================================
-    ``ended``             ``peer``, ``ending``, ``seconds``, ``bytesReceived``, ``bytesSent``
-    ``greeted``           ``peer``, ``said``
-    ``closed``            ``received``, ``answered``, ``bytesReceived``, ``bytesSent``,
-                          ``refused``, ``errors``, ``dropped``
-    ``endings``           ``connections``, ``endings``, ``bytesReceived``, ``bytesSent``
-    ``greetings``         ``clients``
-    ``refused``           ``connections``, ``reasons``, ``peer`` (the last)
-    ``datagrams refused`` ``datagrams``, ``refused``, ``errors``; also for errors alone
-    ``faults``            ``faults``
-    ===================== ==========================================================
+    as a mapping. ``docs/reference/log.md`` lists them.
 
     :param listener: the name of the listener, with which each line begins, such as ``echo on tcp
         0.0.0.0:7``; it may be changed.

@@ -148,6 +148,8 @@ class WorkerPool:
     def _becameReady(self, worker: WorkerProcess) -> None:
         worker.hasServed = self._hasServed = True
         self._failedStarts = 0
+        if worker.number is not None and self._deaths[worker.number]:
+            self._log.info("worker {number} serves again", number=worker.number)
         if self.isReady:
             self._onReady()
             self._startSpare()

@@ -125,7 +125,7 @@ class MonitorProgramTests(CommandTestCase):
             self.fake.signals[signal.SIGQUIT]()
         lines = [formatEvent(event) for event in logged]
         self.assertIn("probing 1 target, 1 probe per second", lines)
-        self.assertIn("0 probes of 1 targets: 0 lost; 0 targets do not answer", lines)
+        self.assertIn("targets: 1; probes: 0; lost: 0; targets that do not answer: 0", lines)
         self.assertTrue(any(line.startswith("status is listening on tcp ") for line in lines))
         self.assertEqual(self.fake.calls, ["postponeStop", "ignoreRotation"])
         self.assertTrue(self.monitor.ready())

@@ -42,12 +42,13 @@ class TargetTests(SynchronousTestCase):
             ("lab1:x", "invalid port 'x'"),
             ("[::1", "is written"),
             ("[::1]7", "is written"),
-            ("[lab1]:7", "invalid IPv6 address"),
-            ("1:2:3", "invalid IPv6 address"),
+            ("[lab1]:7", "is no IPv6 address"),
+            ("1:2:3", "'1:2:3' is no IPv6 address, nor HOST:PORT"),
             ("unix://run", "unix:///path"),
             ("unix:/run/echo", "is written unix:///run/echo"),
             ("unix:@echo", "is written unix://@echo"),
             ("udp:lab1:7", "is written udp://lab1:7"),
+            ("udp:/lab1", "is written udp://lab1"),
         ):
             with self.assertRaisesRegex(ValueError, message):
                 parseTarget(text)

@@ -4,6 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.cli.serve import ServeOptions
 from echoproto.measure.clientlimits import DROPPED_REMEDY
+from echoproto.measure.intervals import Interval
 from echoproto.measure.load.plan import (
     ECHOPROTO_DATAGRAM_RATE,
     MAX_START_LATENESS_NS,
@@ -36,14 +37,21 @@ class LoadResultTests(SynchronousTestCase):
         self.assertEqual(loadResult(response=histogramOf(1)).times.count, 1)
 
     def test_hints(self) -> None:
-        """Many lost datagrams above the server's usual rate have that as a probable reason."""
-        limited = {"target": "udp://lab1", "sent": 9000, "received": 2000}
-        [hint] = loadResult(**limited).hints
-        self.assertIn("--datagram-rate 0", hint)
+        """
+        Lost datagrams have the server's usual rate as a probable reason if more were sent in a
+        second, and not more were answered, few as they may be in a closed loop.
+        """
+        fast = Interval(at=0, sent=1045, received=0)
+        slow = Interval(at=0, sent=150, received=0)
+        limited = {"target": "udp://lab1", "sent": 9000, "received": 2000, "intervals": [fast]}
+        for also in ({}, {"sent": 1045, "received": 1035}):
+            [hint] = loadResult(**{**limited, **also}).hints
+            self.assertIn("--datagram-rate 0", hint)
         for other in (
             {"target": "tcp://lab1"},
             {"received": 8500},
-            {"duration": 60 * SECOND},
+            {"received": 9000},
+            {"intervals": [slow]},
             {"duration": 1000, "sent": ECHOPROTO_DATAGRAM_RATE, "received": 0},
         ):
             self.assertEqual(loadResult(**{**limited, **other}).hints, [])

@@ -102,6 +102,7 @@ class WorkerPoolTests(SynchronousTestCase):
         self.assertEqual((self.pool.restarts, self.pool.isReady), (1, False))
         self.assertEqual(len(self.reactor.spawned), 3)
         report(spare, ready=True)
+        self.assertEqual(self.logged()[1:], ["worker 1 serves again"])
         self.assertEqual([process.messages for process in self.reactor.spawned[3:]], [["config"]])
 
     def test_spareEnds(self) -> None:
