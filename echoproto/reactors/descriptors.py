@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
 
 
 class DescriptorsReactor(EPollReactor):
@@ -26,7 +27,7 @@ class DescriptorsReactor(EPollReactor):
             self._registered.add(number)
         super()._add(xer, primary, other, *arguments)
 
-    def removeReader(self, reader: Any) -> None:
+    def removeReader(self, reader: IReadDescriptor) -> None:
         """See ``IReactorFDSet``. Closing a connection calls it several times: once is enough."""
         number = reader.fileno()
         if number in self._reads and number not in self._writes:
@@ -36,7 +37,7 @@ class DescriptorsReactor(EPollReactor):
         elif number in self._reads or number < 0 or reader in self._continuousPolling._readers:
             super().removeReader(reader)
 
-    def removeWriter(self, writer: Any) -> None:
+    def removeWriter(self, writer: IWriteDescriptor) -> None:
         """See ``IReactorFDSet``, and :meth:`removeReader`."""
         number = writer.fileno()
         if number in self._writes or number < 0 or writer in self._continuousPolling._writers:
