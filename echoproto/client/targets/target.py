@@ -96,4 +96,4 @@ def _checkIPv6(text: str, host: str) -> None:
     try:
         IPv6Address(host.partition("%")[0])
     except ValueError:
-        raise ValueError(f"{text!r}: {host!r} is no IPv6 address, nor HOST:PORT") from None
+        raise ValueError(f"{text!r}: {host!r} is neither an IPv6 address nor HOST:PORT") from None
