@@ -47,7 +47,7 @@ def _replaced(expected: bytes, received: bytes) -> tuple[int, int] | None:
             end = index + min(MINIMUM_MATCH, length - index)
             if expected[index:end] == received[index:end]:
                 return index, index
-    return (length, length) if len(expected) == len(received) == 1 else None
+    return None
 
 
 def _shifted(where: bytes, what: bytes, swap: bool = False) -> tuple[int, int] | None:

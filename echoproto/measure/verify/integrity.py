@@ -163,7 +163,8 @@ class IntegrityChecker:
             if missing is None:
                 # Nothing matches. The last bytes may be the beginning of a match.
                 extra = len(self._unmatched) - (0 if final else MINIMUM_MATCH - 1)
-                missing = 0
+                # At the end as many bytes as are missing have replaced them.
+                missing = due if final and due == extra else 0
             faults += self._faults(missing, extra)
             self.offset += missing
             data, self._unmatched = self._unmatched[extra:], b""

@@ -22,10 +22,6 @@ class AlignTests(SynchronousTestCase):
         received[3] = STREAM[3]
         self.assertEqual(align(STREAM, bytes(received)), (100, 100))
 
-    def test_lastByte(self) -> None:
-        """A single wrong byte at the end counts as replaced."""
-        self.assertEqual(align(b"a", b"b"), (1, 1))
-
     def test_missing(self) -> None:
         """After missing bytes only the expected stream skips some."""
         self.assertEqual(align(STREAM, STREAM[100:]), (100, 0))

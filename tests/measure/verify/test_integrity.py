@@ -134,13 +134,15 @@ class IntegrityTests(SynchronousTestCase):
         self.assertEqual(str(fault), "1 byte flipped at offset 12: sent 00, received ff")
         self.assertIn("received nothing", str(Fault(FaultKind.DROPPED, 1, 2, b"\0")))
 
-    def test_lastByte(self) -> None:
-        """The last byte may be wrong, with nothing after it to compare."""
-        _, faults = self.check(STREAM[:-1] + bytes([STREAM[-1] ^ 1]), Random(1))
-        self.assertEqual(
-            [(fault.kind, fault.offset, fault.length) for fault in faults],
-            [(FaultKind.FLIPPED, SIZE - 1, 1)],
-        )
+    def test_lastBytes(self) -> None:
+        """The last bytes may be wrong, with nothing after them to compare."""
+        for count in (1, 2, 5, 100, 5000):
+            wrong = bytes(byte ^ 1 for byte in STREAM[-count:])
+            _, faults = self.check(STREAM[:-count] + wrong, Random(1))
+            self.assertEqual(
+                [(fault.kind, fault.offset, fault.length) for fault in faults],
+                [(FaultKind.FLIPPED, SIZE - count, count)],
+            )
 
 
 class DatagramFaultTests(SynchronousTestCase):
