@@ -193,8 +193,8 @@ def _unfinished(reason: Failure) -> Failure:
     if reason.check(ConnectionDone, ConnectionLost):
         return Failure(
             ConnectionClosed(
-                "the server closed the connection during the TLS handshake; if it does not expect "
-                "TLS, try tcp:// instead"
+                "the server closed the connection during the TLS handshake; it may have reached a "
+                "limit of connections, or expect no TLS: try tcp:// then"
             )
         )
     return reason
