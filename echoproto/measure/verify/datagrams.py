@@ -75,6 +75,8 @@ class DatagramVerifier(Verifier):
         self._wasAnswered: dict[int, bool] = {}
         # Why the last datagram was not sent; empty if it was.
         self._unsentReason = ""
+        # The last error that the network has reported, and when.
+        self._networkReason, self._networkAt = "", -1
         self._credit = 1.0
         self._turnAt = self._lastSentAt = self._began
 
@@ -103,10 +105,12 @@ class DatagramVerifier(Verifier):
         for number, sentAt in list(self._awaited.items()):
             if now - sentAt < self._timeout:
                 break
-            self._lose(number)
+            self._lose(number, self._networkReason if sentAt <= self._networkAt else "")
         isSilent = now - self._lastReceivedAt >= self._timeout
         if isSilent and self._counts[FaultKind.LOST] and self._sent != self._count:
-            self._end(self._unsentReason or f"no data received for {seconds(self._timeout)}")
+            hasError = self._networkAt > self._lastReceivedAt
+            reason = self._unsentReason or (self._networkReason if hasError else "")
+            self._end(reason or f"no data received for {seconds(self._timeout)}")
             return
         self._credit = min(self._credit + (now - self._turnAt) * self._rate / SECOND, MAX_BURST)
         self._turnAt = now
@@ -168,6 +172,7 @@ class DatagramVerifier(Verifier):
 
     def connectionLost(self, reason: str) -> None:
         """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
+        self._networkReason, self._networkAt = reason, self._monotonicNs()
         if not self._receivedBytes:
             self._end(reason)
 

@@ -74,7 +74,7 @@ class DatagramFault(Fault):
     """
     A fault of one datagram; its offset is that of the datagram in all that was sent.
 
-    :ivar reason: why a lost one was not sent; empty if it was.
+    :ivar reason: why one is lost; empty if that is unknown.
     """
 
     reason: str = ""

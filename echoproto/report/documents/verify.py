@@ -28,7 +28,7 @@ class FaultValues(Values, frozen=True, kw_only=True):
     sent: Annotated[str, Meta(description="The first expected bytes, in hexadecimal.")]
     received: Annotated[str, Meta(description="The first received bytes, in hexadecimal.")]
     reason: Annotated[
-        str, Meta(description="Why a lost datagram was not sent; empty if it was.")
+        str, Meta(description="Why a datagram is lost; empty if that is unknown.")
     ] = ""
 
 

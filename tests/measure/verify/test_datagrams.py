@@ -161,6 +161,23 @@ class DatagramVerifierTests(SynchronousTestCase):
         verifier.connectionLost("refused")
         self.assertNoResult(verifier.result)
 
+    def test_refusedLater(self) -> None:
+        """A refusal after some replies is the reason of the losses before it, and of the end."""
+        verifier = self.begin(None)
+        verifier.replyReceived(self.port.sent[0])
+        self.clock.pump([0.01] * 5)
+        verifier.connectionLost("refused")
+        self.clock.pump([0.01] * 205)
+        self.assertIn("lost: refused", self.kinds()[0])
+        self.counts(verifier, "refused")
+        verifier = self.begin(4)
+        verifier.replyReceived(self.port.sent[0])
+        self.clock.pump([0.01] * 2)
+        verifier.connectionLost("refused")
+        self.clock.pump([0.01] * 210)
+        self.assertEqual(self.kinds()[0], "datagram 2 lost: refused")
+        self.assertEqual(self.kinds()[-1], "datagram 4 lost")
+
     def test_unsent(self) -> None:
         """A datagram that cannot be sent is lost."""
         verifier = self.begin(1, OSError(90, "too long"))
