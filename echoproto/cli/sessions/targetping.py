@@ -142,5 +142,8 @@ class TargetPing:
         self._write(f"{self._options.stamp}{self._name}: seq={sequence + 1} no reply yet")
 
     def _failed(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):
-            self._session.runner.localError(describeFailure(failure, self.target.text))
+        runner = self._session.runner
+        if failure.check(CancelledError):
+            runner.complain(f"{self.target.text}: interrupted, before its address was known")
+        else:
+            runner.localError(describeFailure(failure, self.target.text))

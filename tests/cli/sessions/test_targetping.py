@@ -27,12 +27,14 @@ class TargetPingTests(PingTestCase):
         self.assertIn("1/1 received", ended.output)
 
     def test_interruptedEarly(self) -> None:
-        """Ctrl-C during a DNS lookup prints nothing; another ends the process."""
+        """Ctrl-C during a DNS lookup is one line; another ends the process."""
         self.patch(endpoints, "resolve", lambda *_: Deferred())
         self.reactor.act = lambda turn: self.reactor.interrupt()
         ended = self.ping("udp://lab1")
         self.assertEqual(self.signals[signal.SIGINT], signal.SIG_DFL)
-        self.assertEqual((ended.status, ended.output, ended.errors), (130, "", ""))
+        self.assertEqual((ended.status, ended.output), (130, ""))
+        line = "udp://lab1:12345: interrupted, before its address was known"
+        self.assertEqual(ended.errors, f"echoproto ping: {line}\n")
 
     def test_flood(self) -> None:
         """A flood goes to own addresses only, as fast as replies arrive, with a summary."""
