@@ -134,7 +134,7 @@ class DatagramPort(ScopedPort):
                 # A connected port has errors of the network, which the kernel reports once.
                 if not self._connectedAddr:
                     self._pause.begin()
-        except Exception:  # noqa: BLE001 - logged for its author; the port must live on
+        except BaseException:  # noqa: BLE001 - logged for its author; the port must live on
             self._log.failure("a datagram protocol failed")
         finally:
             self._answering = False
@@ -149,7 +149,7 @@ class DatagramPort(ScopedPort):
             datagram, addr = receive(MAX_IPV6_DATAGRAM)
             try:
                 deliver(datagram, addr)
-            except Exception:  # noqa: BLE001 - as above
+            except BaseException:  # noqa: BLE001 - as above
                 self._log.failure("a datagram protocol failed")
 
     def _readWildcard(self) -> None:
@@ -168,7 +168,7 @@ class DatagramPort(ScopedPort):
                 continue
             try:
                 deliver(datagram, addr)
-            except Exception:  # noqa: BLE001 - as above
+            except BaseException:  # noqa: BLE001 - as above
                 self._log.failure("a datagram protocol failed")
 
     def _noteDestination(self, ancillary: list[Ancillary]) -> bool:
@@ -202,7 +202,7 @@ class DatagramPort(ScopedPort):
             self.networkError = error.errno or 0
             try:
                 self.protocol.connectionRefused()
-            except Exception:  # noqa: BLE001 - as above
+            except BaseException:  # noqa: BLE001 - as above
                 self._log.failure("a datagram protocol failed")
             self.networkError = 0
 
