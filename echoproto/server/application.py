@@ -88,7 +88,7 @@ class EchoprotoService(Service):
         self._lameDuck = settings.lameDuck
         self._statusLinger = settings.statusLinger if settings.hasStatus else 0.0
         self._waiting: Deferred[None] = succeed(None)
-        self._isStopping = False
+        self._isStopping = self._endsFirst = False
         self._stops: list[Deferred[None]] = []
 
     def _makeCompanions(self) -> Iterable[Service]:
@@ -108,7 +108,7 @@ class EchoprotoService(Service):
             then none stays open.
         """
         Service.privilegedStartService(self)
-        self._machine.postponeStop(self._reactor)
+        self._machine.postponeStop(self._reactor, self._endPhase)
         self.listeners.privilegedStartService()
         try:
             self._becomeUser()
@@ -134,7 +134,7 @@ class EchoprotoService(Service):
     def startService(self) -> None:
         """Start; see :class:`~echoproto.server.listeners.listenerservice.ListenerService`."""
         Service.startService(self)
-        self._isStopping = False
+        self._isStopping = self._endsFirst = False
         self.listeners.startService()
         self._companions.startService()
         self._machine.ignoreRotation()
@@ -163,6 +163,8 @@ class EchoprotoService(Service):
         self._restore = [
             self._machine.onSignal(self._reactor, number, self._endPhase) for number in STOP_SIGNALS
         ]
+        if self._endsFirst:
+            self._reactor.callLater(0, self._endPhase)
         if seconds := self._lameDuck:
             self._log.info("stopping; new clients are served for {seconds:g} s", seconds=seconds)
             await self._wait(seconds)
@@ -196,7 +198,10 @@ class EchoprotoService(Service):
         return self._waiting.addErrback(lambda _: None)
 
     def _endPhase(self) -> None:
-        if self._waiting.called:
+        if self.running:
+            # The reactor was stopped just now, and will begin the first phase.
+            self._endsFirst = True
+        elif self._waiting.called:
             self._stopAtOnce()
         else:
             self._waiting.cancel()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 #: Signals on which other programs reopen their logs or replace themselves.
@@ -51,10 +52,15 @@ def ignoreRotation() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
-def postponeStop(reactor: Any) -> None:
+def postponeStop(reactor: Any, onFurther: Callable[[], object]) -> None:
     """
     From now until ``reactor`` runs, postpone :data:`STOP_SIGNALS`, so that a stop during the start
     ends in order and leaves no file behind.
+
+    From then on the first signal stops the reactor. It would fail at a further one, which may come
+    before it begins the stop.
+
+    :param onFurther: called in a turn of the reactor for each further one.
     """
 
     def postpone(number: int, frame: object) -> None:
@@ -68,6 +74,24 @@ def postponeStop(reactor: Any) -> None:
 
     # Before the reactor installs its handlers: it keeps a handler of SIGINT that it finds.
     reactor.addSystemEventTrigger("before", "startup", restore)
+    reactor.addSystemEventTrigger("after", "startup", _stopOnce, reactor, onFurther)
+
+
+def _stopOnce(reactor: Any, onFurther: Callable[[], object]) -> None:
+    hasStopped = False
+
+    def stop(handler: Any, number: int, frame: object) -> None:
+        nonlocal hasStopped
+        if hasStopped:
+            reactor.callFromThread(onFurther)
+        else:
+            hasStopped = True
+            handler(number, frame)
+
+    for number in STOP_SIGNALS:
+        # Without a handler of the reactor, something else stops it.
+        if callable(handler := signal.getsignal(number)):
+            signal.signal(number, partial(stop, handler))
 
 
 def onSignal(reactor: Any, number: int, act: Callable[[], object]) -> Callable[[], object]:

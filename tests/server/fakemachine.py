@@ -78,6 +78,7 @@ class FakeMachine:
         self.descriptors = 1024
         self.number = 2
         self.calls: list[str] = []
+        self.onFurtherStop: Callable[[], object]
         self.signals: dict[int, Callable[[], object]] = {}
 
     def open(self, reactor: Any, listener: Listener, serving: Any) -> IListeningPort:
@@ -106,6 +107,10 @@ class FakeMachine:
 
         return restore
 
+    def postponeStop(self, reactor: Any, onFurther: Callable[[], object]) -> None:
+        self.calls.append("postponeStop")
+        self.onFurtherStop = onFurther
+
     def machine(self) -> Platform:
         return Platform(
             self.open,
@@ -116,7 +121,7 @@ class FakeMachine:
             lambda: Limit(self.descriptors, "RLIMIT_NOFILE"),
             lambda: Limit(inf, "RLIMIT_AS"),
             self.onSignal,
-            lambda reactor: self.calls.append("postponeStop"),
+            self.postponeStop,
             lambda: self.calls.append("ignoreRotation"),
             lambda: self.number,
         )

@@ -218,6 +218,18 @@ class ProgramTests(SynchronousTestCase):
         # The process may go on, and its signals are its own again.
         self.assertEqual(set(self.fake.signals), {signal.SIGHUP})
 
+    def test_secondSignalAtOnce(self) -> None:
+        """So does one that comes before the reactor, which the first has stopped, begins to."""
+        program = self.started()
+        client, pair = self.connect()
+        self.fake.onFurtherStop()
+        stopped = program.stopService()
+        self.reactor.advance(0)
+        self.reactor.advance(0.1)
+        pair.pump()
+        self.successResultOf(stopped)
+        self.assertEqual(client.events[-1], "lost")
+
     def test_lameDuck(self) -> None:
         """In the lame-duck time new clients are served, and the server is not ready; then it
         drains."""

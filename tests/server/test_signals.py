@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -21,13 +22,15 @@ class StartingReactor:
     """A reactor that has not been started."""
 
     def __init__(self) -> None:
-        self.beforeStartup: list[Callable[[], None]] = []
+        self.triggers: dict[str, Callable[[], None]] = {}
         self.whenRunning: list[tuple[object, ...]] = []
         self.fromThread: list[object] = []
 
-    def addSystemEventTrigger(self, phase: str, event: str, call: Callable[[], None]) -> None:
-        assert (phase, event) == ("before", "startup")
-        self.beforeStartup.append(call)
+    def addSystemEventTrigger(
+        self, phase: str, event: str, call: Callable[..., None], *arguments: object
+    ) -> None:
+        assert event == "startup"
+        self.triggers[phase] = partial(call, *arguments)
 
     def callWhenRunning(self, *call: object) -> None:
         self.whenRunning.append(call)
@@ -80,17 +83,41 @@ class SignalsTests(SynchronousTestCase):
         """A stop during the start is delivered again when the reactor runs."""
         reactor = StartingReactor()
         before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-        postponeStop(reactor)
+        postponeStop(reactor, self.fail)
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
         self.assertEqual(
             reactor.whenRunning,
             [(os.kill, os.getpid(), signal.SIGTERM), (os.kill, os.getpid(), signal.SIGINT)],
         )
-        [restore] = reactor.beforeStartup
-        restore()
+        reactor.triggers["before"]()
         after = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
         self.assertEqual(after, before)
+
+    def test_furtherStops(self) -> None:
+        """The reactor handles only the first stop."""
+        reactor = StartingReactor()
+        handled: list[tuple[int, object]] = []
+        postponeStop(reactor, self.fail)
+        reactor.triggers["before"]()
+        for number in STOP_SIGNALS:
+            signal.signal(number, lambda number, frame: handled.append((number, frame)))
+        reactor.triggers["after"]()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            signal.raise_signal(number)
+        self.assertEqual([number for number, _ in handled], [signal.SIGINT])
+        self.assertEqual(reactor.fromThread, [self.fail, self.fail])
+
+    def test_otherStops(self) -> None:
+        """A signal that the reactor does not handle is left alone."""
+        reactor = StartingReactor()
+        postponeStop(reactor, self.fail)
+        reactor.triggers["before"]()
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        reactor.triggers["after"]()
+        for number in STOP_SIGNALS:
+            self.assertEqual(signal.getsignal(number), signal.SIG_IGN)
 
     def test_inTheReactorsTurn(self) -> None:
         """A signal calls the action in a turn of the reactor, until it is restored."""

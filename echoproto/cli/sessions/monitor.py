@@ -102,7 +102,7 @@ class MonitorProgram(Service):
 
         :raise StartupError: it cannot be opened.
         """
-        self._machine.postponeStop(self._reactor)
+        self._machine.postponeStop(self._reactor, lambda: None)
         try:
             self._status = openStatus(self._machine, self._reactor, self._listener, self._site)
         except LISTEN_ERRORS as error:

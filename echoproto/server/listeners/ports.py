@@ -232,6 +232,6 @@ class Platform:
     descriptorLimit: Callable[[], Limit] = descriptorLimit
     memoryLimit: Callable[[], Limit] = memoryLimit
     onSignal: Callable[[Any, int, Callable[[], object]], Callable[[], object]] = onSignal
-    postponeStop: Callable[[Any], None] = postponeStop
+    postponeStop: Callable[[Any, Callable[[], object]], None] = postponeStop
     ignoreRotation: Callable[[], None] = ignoreRotation
     processID: Callable[[], int] = os.getpid

@@ -72,7 +72,7 @@ class WorkerPool:
         self._hasServed = False
         self._starts: dict[int, IDelayedCall] = {}
         self._waiting: list[Deferred[None]] = []
-        self._isDraining = self._hasGivenUp = False
+        self._isDraining = self._isStopping = self._hasGivenUp = False
         self.restarts = 0
         self.isClean = True
         self.counters = CounterAggregator()
@@ -98,8 +98,10 @@ class WorkerPool:
             worker.send(message)
 
     def stopAtOnce(self) -> None:
-        """End the drains of the workers now."""
-        self.send(WorkerOrder.STOP)
+        """End the drains of the workers now, or as soon as they begin."""
+        self._isStopping = True
+        if self._isDraining:
+            self.send(WorkerOrder.STOP)
 
     def startPending(self) -> None:
         """Start at once the workers that would be started later."""
@@ -120,6 +122,8 @@ class WorkerPool:
             self._cancelStarts()
             for worker in self._processes():
                 worker.drain(seconds)
+            if self._isStopping:
+                self.send(WorkerOrder.STOP)
         if not self._processes():
             return succeed(None)
         drained: Deferred[None] = Deferred()
@@ -176,8 +180,7 @@ class WorkerPool:
             del self._workers[number]
             self.counters.retire(number)
         if self._isDraining:
-            mayFail = not (worker.hasServed or worker.hasHung)
-            self.isClean = self.isClean and (isClean or mayFail)
+            self.isClean &= isClean or not (worker.hasServed or worker.hasHung)
             if not self._processes():
                 self._drained()
         elif number is None:

@@ -85,7 +85,7 @@ class WorkerOrder(Enum):
 #: A worker leaves signals to its supervisor.
 _WITHOUT_SIGNALS = Platform(
     onSignal=lambda reactor, number, act: lambda: None,
-    postponeStop=lambda reactor: None,
+    postponeStop=lambda reactor, onFurther: None,
     ignoreRotation=lambda: None,
 )
 
@@ -124,8 +124,7 @@ class WorkerService(EchoprotoService):
         if message is WorkerOrder.DRAIN:
             self._pipe.stop()
         elif message is WorkerOrder.STOP:
-            # Later, as the drain begins in the next turn.
-            self._reactor.callLater(0, self._stopAtOnce)
+            self._endPhase()
         else:
             self.listeners.certificates.replace(message)
 

@@ -328,6 +328,19 @@ class WorkerPoolTests(SynchronousTestCase):
             ],
         )
 
+    def test_stopBeforeDrain(self) -> None:
+        """An order to end the drains that comes before them is sent when they begin."""
+        self.allReady()
+        self.pool.stopAtOnce()
+        first, second, spare = self.reactor.spawned
+        self.assertEqual(first.messages[-1], "assignment 0")
+        self.pool.drain(DRAIN)
+        for process in (first, second):
+            self.assertEqual(process.messages[-2:], [WorkerOrder.DRAIN, WorkerOrder.STOP])
+        self.assertEqual(spare.messages, ["config", WorkerOrder.DRAIN])
+        for process in self.reactor.spawned:
+            process.end()
+
     def test_startHangsInDrain(self) -> None:
         """Neither is it if the worker was not ready yet: clients may wait in its queue."""
         self.pool.drain(DRAIN)

@@ -104,9 +104,9 @@ class WorkerServiceTests(WorkerTestCase):
         self.send(WorkerOrder.DRAIN)
         self.send(WorkerOrder.STOP)
         self.assertEqual(stopped, ["drain"])
+        self.service.stopService()
         self.reactor.advance(0)
         self.assertEqual(stopped, ["drain", "stop"])
-        self.service.stopService()
 
     def test_inherited(self) -> None:
         """When the drain begins it closes its copies of inherited sockets."""
