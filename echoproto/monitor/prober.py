@@ -33,6 +33,13 @@ SWEEP_INTERVAL = 1.0
 MIN_RECENT = 64
 
 
+def _recentCount(settings: TargetSettings) -> int:
+    """The number of probes to remember."""
+    # Those of the wait and of three sweeps, and as many again, are not counted yet at most.
+    unsettled = (settings.wait + 3 * round(SWEEP_INTERVAL * SECOND)) // settings.interval
+    return max(MIN_RECENT, 2 * unsettled)
+
+
 class Prober:
     """
     The probing of one target.
@@ -58,9 +65,7 @@ class Prober:
         self.settings = settings
         self.counters = counters
         self.monotonicNs = monotonicNs
-        # Those of the wait and of three sweeps, and as many again, are not counted yet at most.
-        unsettled = (settings.wait + 3 * round(SWEEP_INTERVAL * SECOND)) // settings.interval
-        self._recent = RecentProbes(0, max(MIN_RECENT, 2 * unsettled))
+        self._recent = RecentProbes(0, _recentCount(settings))
         payload = ProbePayload(session, settings.size)
         self.classifier = ReplyClassifier(payload, settings.wait, self._recent, counters.counts)
         self._settled = 0

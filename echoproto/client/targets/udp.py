@@ -7,7 +7,6 @@ drops other datagrams. Until the first reply, replies from other addresses are r
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from errno import EMSGSIZE
 from socket import socket
@@ -21,21 +20,13 @@ from zope.interface import implementer
 
 from echoproto.client.targets.clientsocket import pathMTU
 from echoproto.client.targets.connectoptions import ConnectOptions
-from echoproto.client.targets.failures import (
-    ECHO_PLUS_HINT,
-    GREETING_HINT,
-    networkErrorReason,
-)
+from echoproto.client.targets.failures import networkErrorReason
 from echoproto.client.targets.host import HostTarget, ResolvedHost
 from echoproto.client.targets.interfaces import IChannel, IReplyReceiver, ITarget
 from echoproto.client.targets.udpports import openConnectedPort
+from echoproto.client.targets.unanswered import UnansweredDatagrams
 from echoproto.errors import DatagramTooLong, EchoprotoError
-from echoproto.protocols.echoplus import isAnswer
-from echoproto.protocols.greeting import SERVER_GREETING
 from echoproto.transports.receivebuffer import droppedDatagrams, waitedTime
-
-#: Datagrams that a channel remembers until its first reply.
-MAX_UNANSWERED = 16
 
 #: Channels of a target that report replies from other addresses, which takes a second socket.
 MAX_WATCHED = 16
@@ -87,10 +78,8 @@ class UDPChannel:
         self._dropped = 0
         addresses = target.host.take()
         self._others = list(addresses[1:])
-        self._first = b""
-        self._unanswered: deque[bytes] | None = None
-        if self._others or isWatched:
-            self._unanswered = deque(maxlen=MAX_UNANSWERED)
+        isUndecided = bool(self._others or isWatched)
+        self._unanswered = UnansweredDatagrams() if isUndecided else None
         self._isWatched = isWatched
         self.closedByOthers: Callable[[], None] = lambda: None
         self._port: Any = None  # a _ConnectedPort, once one is open
@@ -108,8 +97,7 @@ class UDPChannel:
     def send(self, probe: bytes) -> None:
         """See :class:`IChannel`."""
         if self._unanswered is not None:
-            self._unanswered.append(probe)
-            self._first = self._first or probe
+            self._unanswered.add(probe)
         try:
             self._write(probe)
         except MessageLengthError:
@@ -125,12 +113,9 @@ class UDPChannel:
         if not self._closed:
             self._receiver.replyReceived(datagram)
 
-    def _answered(self, reply: bytes, unanswered: Sequence[bytes]) -> None:
+    def _answered(self, reply: bytes, unanswered: UnansweredDatagrams) -> None:
         """The address is right: neither change it nor watch others any more."""
-        if any(isAnswer(request, reply) for request in (self._first, *unanswered)):
-            self._target.hint = ECHO_PLUS_HINT
-        elif reply == SERVER_GREETING:
-            self._target.hint = GREETING_HINT
+        self._target.hint = unanswered.hint(reply) or self._target.hint
         self._unanswered = None
         self._others = []
         self._ignoreOthers()
@@ -143,8 +128,7 @@ class UDPChannel:
 
     def _otherReceived(self, datagram: bytes, addr: tuple[Any, ...]) -> None:
         """A datagram from another address: report it if it is the reply to one of ours."""
-        if self._unanswered and datagram in self._unanswered:
-            self._unanswered.remove(datagram)
+        if self._unanswered is not None and self._unanswered.discard(datagram):
             self._receiver.connectionLost(
                 f"the reply is from {addr[0]} port {addr[1]}, not from {self._address} "
                 f"port {self._target.port}"
@@ -170,7 +154,7 @@ class UDPChannel:
             self._closed = True
             self.closedByOthers()
 
-    def _changeAddress(self, unanswered: deque[bytes], reason: str) -> None:
+    def _changeAddress(self, unanswered: UnansweredDatagrams, reason: str) -> None:
         refused = self._transport
         try:
             self._connect(self._others)

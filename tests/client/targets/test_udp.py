@@ -13,11 +13,8 @@ from zope.interface.verify import verifyObject
 from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.interfaces import IChannel, ITarget
-from echoproto.client.targets.udp import (
-    MAX_UNANSWERED,
-    MAX_WATCHED,
-    UDPTarget,
-)
+from echoproto.client.targets.udp import MAX_WATCHED, UDPTarget
+from echoproto.client.targets.unanswered import MAX_UNANSWERED
 from echoproto.errors import ConnectionClosed, DatagramTooLong
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.protocols.echoplus import EchoPlusDatagramProtocol
