@@ -23,12 +23,12 @@ from echoproto.measure.load.connections import PipelinedConnection, SequentialCo
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
 from echoproto.measure.load.cpu import CPUTime
 from echoproto.measure.load.datagrams import DatagramFlow
+from echoproto.measure.load.intervals import IntervalTimer
 from echoproto.measure.load.loops import BUSY_WAIT_NS, ClosedLoop, OpenLoop
 from echoproto.measure.load.plan import MAX_START_LATENESS_NS, LoadPlan, LoadResult
 from echoproto.measure.load.pool import ConnectionPool, LoadConnection
 from echoproto.measure.load.reconnection import RenewedConnection
 from echoproto.measure.load.start import TOO_LATE, LoadStart
-from echoproto.text.units import SECOND
 
 
 class LoadGenerator:
@@ -48,10 +48,10 @@ class LoadGenerator:
     """
 
     _sending = _over = False
-    _begin = _intervalBegin = _ended = _lastReplyAt = 0
+    _begin = _ended = _lastReplyAt = 0
     # Replies counted when the time of the last was noted.
     _received = 0
-    _droppedBefore = _heldUp = _beganLate = 0
+    _droppedBefore = _beganLate = 0
     _cpuBefore = _cpuAfter = CPUTime()
 
     def __init__(
@@ -75,6 +75,7 @@ class LoadGenerator:
             target, self._connection, clock, monotonicNs, plan.timeout, self._attempted
         )
         self._timers = self._pool.timers
+        self._intervals = IntervalTimer(self._counters, self._timers, monotonicNs)
         sent = messages if plan.count is None else self._limited(messages, plan.count)
         kind: type[ClosedLoop | OpenLoop] = ClosedLoop if plan.times is None else OpenLoop
         self._loop = kind(
@@ -167,19 +168,8 @@ class LoadGenerator:
 
     def _beginCounting(self) -> None:
         """End the warm-up."""
-        self._intervalBegin = self._monotonicNs()
-        self._counters.restart(self._intervalBegin)
+        self._intervals.start()
         self._droppedBefore = self._pool.dropped
-        self._timers.later(SECOND, self._closeIntervals)
-
-    def _closeIntervals(self) -> None:
-        """End a second, or several after a pause of this process."""
-        now = self._monotonicNs()
-        self._heldUp = max(self._heldUp, now - self._intervalBegin - SECOND)
-        while self._intervalBegin + SECOND <= now:
-            self._intervalBegin += SECOND
-            self._counters.closeInterval()
-        self._timers.later(self._intervalBegin + SECOND - now, self._closeIntervals)
 
     def _stopSending(self) -> None:
         if self._sending:
@@ -248,7 +238,7 @@ class LoadGenerator:
             waited=(after.queued - before.queued) / elapsed,
             dropped=self._pool.dropped - self._droppedBefore,
             beganLate=self._beganLate,
-            heldUp=self._heldUp,
+            heldUp=self._intervals.heldUp,
             hint=self.target.hint,
         )
 
