@@ -27,7 +27,7 @@ class PackageTests(SynchronousTestCase):
     def test_installsNoReactor(self) -> None:
         """Importing the package and all of its modules installs no reactor."""
         names = [m.name for m in pkgutil.walk_packages(echoproto.__path__, "echoproto.")]
-        self.assertIn("echoproto.server.commandline.options", names)
+        self.assertIn("echoproto.server.commandline.service", names)
         program = (
             f"import importlib, sys\nfor name in {['echoproto', *names]!r}:\n"
             "    importlib.import_module(name)\n"

@@ -11,7 +11,7 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
-from echoproto.server.commandline import options
+from echoproto.server.commandline import service
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,8 +20,8 @@ class PluginTests(SynchronousTestCase):
     def test_found(self) -> None:
         """twistd finds one plugin named echoproto, with the options and service of this package."""
         [maker] = [p for p in getPlugins(IServiceMaker) if p.tapname == "echoproto"]
-        self.assertIs(maker.options, options.Options)
-        self.assertIs(maker.makeService, options.makeService)
+        self.assertIs(maker.options, service.Options)
+        self.assertIs(maker.makeService, service.makeService)
 
     def test_lazy(self) -> None:
         """Listing the plugins does not import the package."""

@@ -4,7 +4,7 @@ from twisted.application.service import ServiceMaker
 
 echoproto = ServiceMaker(
     "echoproto",
-    "echoproto.server.commandline.options",
+    "echoproto.server.commandline.service",
     "Echo (RFC 862) and greeting services over TCP and UDP.",
     "echoproto",
 )

@@ -1,20 +1,18 @@
 """
 The command line of ``twistd echoproto``, made from the table of :mod:`.parameters`.
 
-``twistd`` loads it by name; ``echoproto serve`` extends it.
+:mod:`.service` makes the service from it; ``echoproto serve`` extends it.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import twisted
-from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
@@ -22,10 +20,7 @@ import echoproto
 from echoproto.errors import StartupError
 from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.timeouts import Timeouts
-from echoproto.reactors.monotonic import useMonotonicTime
-from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates.tlsfiles import TLSFiles
-from echoproto.server.commandline.daemonstart import reportToTerminal
 from echoproto.server.commandline.parameter import Parameter
 from echoproto.server.commandline.parameters import DEFAULT_PORT, PARAMETERS
 from echoproto.server.commandline.twistdfiles import checkTwistdFiles, removeStalePIDFile
@@ -34,9 +29,6 @@ from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
 from echoproto.server.config.status import statusListener
-from echoproto.server.monitoring.logstream import logStream
-from echoproto.server.privileges import Identity, identityOf
-from echoproto.server.signals import resetSignals
 from echoproto.server.systemd import (
     PassedSocket,
     explainNoSockets,
@@ -44,9 +36,6 @@ from echoproto.server.systemd import (
     passedSockets,
 )
 from echoproto.text.suggestion import suggestion
-
-if TYPE_CHECKING:
-    from echoproto.server.certificates.certificatereader import CertificateReader
 
 
 class Options(UsageOptions):
@@ -233,46 +222,3 @@ def _tlsFiles(
             raise StartupError("--tls-key and --tls-client-ca need --tls-cert")
         return None
     return TLSFiles(certificate, key or certificate, clientAuthorities)
-
-
-def _takeIdentity(twistdOptions: Any) -> Identity:
-    """
-    Take ``--uid`` and ``--gid`` over from ``twistd``, which fails for a user without an entry in
-    the user database and keeps the supplementary groups of root. With ``--euid`` it stays twistd's.
-    """
-    if not twistdOptions or twistdOptions.get("euid"):
-        return Identity()
-    identity = identityOf(twistdOptions.get("uid"), twistdOptions.get("gid"))
-    twistdOptions["uid"] = twistdOptions["gid"] = None
-    return identity
-
-
-def _startReader(files: Sequence[TLSFiles]) -> CertificateReader:
-    from echoproto.server.certificates.certificatereader import CertificateReader
-
-    return CertificateReader(files)
-
-
-def _openLog(options: Options) -> None:
-    """``twistd -n`` writes its log to ``sys.stdout``: see :mod:`..monitoring.logstream`."""
-    if options.parent and options.parent.get("nodaemon"):
-        sys.stdout = logStream(isShared=False)
-
-
-def makeService(options: Options) -> IService:
-    """The service of parsed ``options``; called by ``twistd``."""
-    # Not at module level: importing the reactor installs it, and twistd --reactor chooses it first.
-    from twisted.internet import reactor
-
-    useMonotonicTime(reactor)
-    _openLog(options)
-    resetSignals()
-    service: Any = EchoprotoService(
-        reactor,
-        options.settings,
-        identity=_takeIdentity(options.parent),
-        startReader=_startReader,
-    )
-    if options.parent and not options.parent.get("nodaemon"):
-        reportToTerminal(service, reactor)
-    return IService(service)
