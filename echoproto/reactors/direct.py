@@ -137,13 +137,11 @@ class DirectReactor(DirectSocketsReactor):
 
     def _iterate(self, timeout: float | None) -> None:
         contexts = context.theContextTracker.currentContext().contexts
-        outerEvents, self._registered = self._registered, set()
         self._resumeFlushing(contexts)
         if self.flushing:
             timeout = 0
         self._takeEvents(self._poller.poll(timeout, EVENTS_PER_TURN), contexts)
         self._flush()
-        self._registered |= outerEvents
 
     def _resumeFlushing(self, contexts: list[Any]) -> None:
         """Queue what would be sent later, because a callback runs the reactor until it is sent."""
@@ -153,10 +151,9 @@ class DirectReactor(DirectSocketsReactor):
                 outer.descriptor.sendEarly()
 
     def _takeEvents(self, events: list[tuple[int, int]], contexts: list[Any]) -> None:
-        selectables, direct = self._selectables, READ_DIRECTLY
-        top = len(contexts) - 1
-        outside = contexts[top]
-        self._registered.clear()
+        selectables, direct, outer = self._selectables, READ_DIRECTLY, self._removed
+        top, outside = len(contexts) - 1, contexts[-1]
+        removed = self._removed = dict[int, Any]()
         for fd, event in events:
             descriptor = selectables.get(fd)
             # An event before this one may have closed it.
@@ -173,14 +170,16 @@ class DirectReactor(DirectSocketsReactor):
                         why, isRead = error, False
                     if why:
                         self._disconnectSelectable(descriptor, why, isRead)
-                # The event of a closed descriptor may have the number of a new one. Above, where a
-                # vain read is harmless, that is not tested.
-                elif fd not in self._registered:
+                # Not the event of another; above, a vain read is harmless.
+                elif removed.get(fd, descriptor) is descriptor:
                     contexts[top] = EventContext(self, descriptor)
                     self._doReadOrWrite(descriptor, fd, event)
             except BaseException:  # noqa: BLE001 - from a protocol's connectionLost
                 log.err()
         contexts[top] = outside
+        self._removed = outer
+        if outer is not None:
+            outer.update({**removed, **outer})
 
     def _flush(self) -> None:
         """Flush the transports that have written in this turn."""

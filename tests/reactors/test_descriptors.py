@@ -24,13 +24,31 @@ class DescriptorTests(TurnTestCase):
         self.assertNotIn(transport, self.reactor.getReaders())
         peer.close()
 
-    def test_registered(self) -> None:
-        """A descriptor is new in the turn in which it is registered, whatever its events."""
-        recorder, _peer = self.adopt()
-        transport = recorder.transport
-        self.assertIn(transport.fileno(), self.reactor._registered)
-        self.reactor._registered.clear()
+    def test_noted(self) -> None:
+        """While events are handled, the first descriptor removed under a number is noted."""
+        transport = self.adopt()[0].transport
+        number = transport.fileno()
+        self.reactor.removeReader(transport)
+        self.assertIsNone(self.reactor._removed)
+        self.reactor.addReader(transport)
+        self.reactor._removed = {}
+        self.addCleanup(setattr, self.reactor, "_removed", None)
+        self.reactor.removeReader(transport)
+        other = mock.Mock(fileno=mock.Mock(return_value=number))
+        self.reactor.addReader(other)
+        self.reactor.removeReader(other)
+        self.assertEqual(self.reactor._removed, {number: transport})
+
+    def test_notedWriter(self) -> None:
+        """A descriptor is noted when it is neither reader nor writer, also if it is closed."""
+        transport = self.adopt()[0].transport
+        number = transport.fileno()
+        self.reactor._removed = {}
+        self.addCleanup(setattr, self.reactor, "_removed", None)
         self.reactor.addWriter(transport)
         self.reactor.removeReader(transport)
-        self.reactor.addReader(transport)
-        self.assertNotIn(transport.fileno(), self.reactor._registered)
+        self.assertEqual(self.reactor._removed, {})
+        with mock.patch.object(transport, "fileno", return_value=-1):
+            self.reactor.removeWriter(transport)
+            self.reactor.removeWriter(transport)
+        self.assertEqual(self.reactor._removed, {number: transport})

@@ -38,7 +38,6 @@ STOCK = {
     "twisted.internet.base.ReactorBase.timeout": "347720436ca8 e5a72ff1b121",
     "twisted.internet.epollreactor.EPollReactor.doPoll": "09b62ae68ef0",
     "twisted.internet.epollreactor.EPollReactor.getWriters": "cf49445abeed",
-    "twisted.internet.epollreactor.EPollReactor._add": "40b4c9a01b98",
     "twisted.internet.epollreactor.EPollReactor._remove": "25d0ece303ce",
     "twisted.internet.epollreactor.EPollReactor.removeAll": "f21099e36572",
     "twisted.internet.posixbase.PosixReactorBase.adoptStreamConnection": "bc03fd029511",
@@ -108,6 +107,40 @@ class EventTests(TurnTestCase):
         os.write(new.writer, b"x")
         self.turn()
         self.assertEqual(new.events, ["read"])
+
+    def test_pausedAndResumed(self) -> None:
+        """A descriptor gets its event although an earlier event has removed and added it."""
+        pipes = [Pipe(self), Pipe(self)]
+        for pipe, other in (pipes, pipes[::-1]):
+            pipe.react = lambda data, other=other: [
+                self.reactor.removeReader(other),
+                self.reactor.addReader(other),
+            ]
+            os.write(pipe.writer, b"x")
+        self.turn()
+        self.assertEqual([pipe.events for pipe in pipes], [["read"], ["read"]])
+
+    def test_reusedWithin(self) -> None:
+        """A callback runs the reactor, and the number of a descriptor that it closes is reused."""
+        pipes = [Pipe(self), Pipe(self)]
+        opened: list[Pipe] = []
+
+        def replaceOther(other: Pipe) -> None:
+            for pipe in pipes:
+                pipe.react = lambda data: None
+            closing = Pipe(self)
+            closing.react = lambda data: self.reactor.removeReader(other)
+            os.write(closing.writer, b"x")
+            os.read(other.number, 10)
+            self.turn()
+            opened.append(Pipe(self, other.number))
+
+        for pipe, other in (pipes, pipes[::-1]):
+            pipe.react = lambda data, other=other: replaceOther(other)
+            os.write(pipe.writer, b"x")
+        self.turn()
+        [new] = opened
+        self.assertEqual(new.events, [])
 
     def test_registeredWithin(self) -> None:
         """A callback that runs the reactor gets the events of what it has registered."""
