@@ -4,6 +4,7 @@ Runs one measurement as a command: the reactor, signals, the progress bar and th
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from abc import ABC, abstractmethod
@@ -99,7 +100,6 @@ class MeasurementRunner:
         self._repeated: list[LoopingCall] = []
         self._ended: Deferred[None] = Deferred()
         self._isStopped = False
-        self._endSignals = [signal.SIGINT, signal.SIGTERM]
 
     def run(self) -> int:
         """Run the reactor until there is a result, or until Ctrl-C; returns the exit status."""
@@ -108,6 +108,8 @@ class MeasurementRunner:
         reactor = self._reactor = installClientReactor()
 
         def begin() -> None:
+            # Again, in place of Twisted's handlers, which would stop it twice.
+            self._handleSignals()
             self._preparing = maybeDeferred(self._session.prepare, reactor)
             ending = self._preparing.addCallback(self._start)
             ending.addCallbacks(self._session.show, self._fail).addErrback(self._internalError)
@@ -173,14 +175,14 @@ class MeasurementRunner:
 
     def _handleSignals(self) -> None:
         """
-        Handle the signals that would end the process with all that was measured. SIGHUP stays
-        ignored if the caller ignores it, as nohup(1) does.
+        Handle the signals that would end the process with all that was measured. Those that the
+        caller ignores stay ignored: SIGHUP of nohup(1), SIGINT in the background of a shell.
         """
         call = self._reactor.callFromThread
         signal.signal(signal.SIGQUIT, lambda *_: call(self.showFigures))
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-            self._endSignals.append(signal.SIGHUP)
-            signal.signal(signal.SIGHUP, lambda *_: call(self._hangUp))
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._endSignals = [n for n in numbers if signal.getsignal(n) != signal.SIG_IGN]
+        self._onSignals(lambda *_: call(self._hangUp))
 
     def _hangUp(self) -> None:
         if not self._isStopped:
@@ -213,11 +215,10 @@ class MeasurementRunner:
         self._reactor.callLater(0, self._interrupt)
 
     def _shutDown(self) -> Deferred[None] | None:
-        """
-        First Ctrl-C: end the measurement, and let the reactor stop after that, which may take a
-        while if messages are under way or if there are worker processes.
-        """
+        """First Ctrl-C: end the measurement, whose messages or workers may take a while."""
         self._isStopped = True
+        if self._ended.called:
+            return None
         if (measurement := self._measurement) is not None:
             # Second Ctrl-C.
             self._onSignals(lambda *_: self._reactor.callFromThread(measurement.stop))
@@ -241,9 +242,8 @@ class MeasurementRunner:
         for repeated in self._repeated:
             repeated.stop()
         self._hideBar()
-        self._status = status if self._status is None else self._status
-        if self.interrupted:
-            # The reactor may wait for a thread that looks up a name: Ctrl-C ends the process now.
-            self._onSignals(signal.SIG_DFL)
+        status = self._status = status if self._status is None else self._status
+        # The reactor may wait for a thread that looks up a name: Ctrl-C ends the process now.
+        self._onSignals(lambda *_: os._exit(status))
         self._ended.callback(None)
         self._hangUp()

@@ -115,10 +115,13 @@ class MeasurementRunnerTests(CommandTestCase):
         if turn == 1:
             self.reactor.interrupt()
 
-    def assertDefaultActions(self) -> None:
-        """The signals that end a process do so at once."""
-        del self.signals[signal.SIGQUIT]
-        self.assertEqual(self.signals, {1: signal.SIG_DFL, 2: signal.SIG_DFL, 15: signal.SIG_DFL})
+    def assertExits(self, status: int) -> None:
+        """The signals that end a process do so at once, with this status."""
+        statuses: list[int] = []
+        self.patch(os, "_exit", statuses.append)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self.signals[number](number, None)
+        self.assertEqual(statuses, [status] * 3)
 
     def test_done(self) -> None:
         """The result is shown, and the status is that of showing it."""
@@ -128,7 +131,7 @@ class MeasurementRunnerTests(CommandTestCase):
         self.assertEqual((status, self.stream.getvalue()), (3, "done\n"))
         self.assertEqual(started, [(self.measurement, self.reactor)])
         self.assertFalse(runner.interrupted)
-        self.assertEqual(set(self.signals), {signal.SIGHUP, signal.SIGQUIT})
+        self.assertExits(3)
 
     def test_internalError(self) -> None:
         """An error of ours while the result is shown is one line, and status 2."""
@@ -150,7 +153,7 @@ class MeasurementRunnerTests(CommandTestCase):
         self.reactor.act = self.interrupt
         self.assertEqual(self.run_(Deferred())[0], 130)
         self.assertEqual(self.errors.getvalue(), "echoproto x: interrupted\n")
-        self.assertDefaultActions()
+        self.assertExits(130)
         self.newReactor()
         self.patch(RunningReactor, "callWhenRunning", lambda *_: None)
         self.reactor.act = self.interrupt
@@ -171,7 +174,30 @@ class MeasurementRunnerTests(CommandTestCase):
         self.assertEqual(self.run_(status=3)[0], 3)
         self.assertEqual(self.stream.getvalue(), "stopped\n")
         # All that may remain now is a thread.
-        self.assertDefaultActions()
+        self.assertExits(3)
+
+    def test_together(self) -> None:
+        """Several signals at once stop the reactor once, which must not be stopped again."""
+        stops: list[int] = []
+        self.patch(self.reactor, "stop", lambda: stops.append(self.reactor.turns))
+
+        def act(turn: int) -> None:
+            if turn == 2:
+                for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                    self.signals[number](number, None)
+                self.measurement.result.callback("done")
+                self.reactor.stopped = True
+
+        self.reactor.act = act
+        self.assertEqual(self.run_(status=3)[0], 3)
+        self.assertEqual(stops, [2])
+
+    def test_late(self) -> None:
+        """A signal of another handler after the end changes nothing."""
+        self.reactor.act = self.finish
+        self.assertEqual(self.run_(status=3)[0], 3)
+        self.reactor.interrupt()
+        self.assertExits(3)
 
     def test_slow(self) -> None:
         """After Ctrl-C the reactor runs until the measurement has ended."""
@@ -262,7 +288,7 @@ class MeasurementRunnerTests(CommandTestCase):
         self.reactor.act = self.finish
         self.patch(signal, "getsignal", lambda number: signal.SIG_IGN)
         self.run_()
-        self.assertEqual(set(self.signals), {signal.SIGQUIT})
+        self.assertNotIn(signal.SIGHUP, self.signals)
 
     def shutDown(self, reactor: RunningReactor) -> None:
         for call, arguments, named in reactor.triggers["before"]["shutdown"]:

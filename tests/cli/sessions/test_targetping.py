@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 
 from twisted.internet.defer import Deferred
@@ -31,7 +32,10 @@ class TargetPingTests(PingTestCase):
         self.patch(endpoints, "resolve", lambda *_: Deferred())
         self.reactor.act = lambda turn: self.reactor.interrupt()
         ended = self.ping("udp://lab1")
-        self.assertEqual(self.signals[signal.SIGINT], signal.SIG_DFL)
+        statuses: list[int] = []
+        self.patch(os, "_exit", statuses.append)
+        self.signals[signal.SIGINT](signal.SIGINT, None)
+        self.assertEqual(statuses, [130])
         self.assertEqual((ended.status, ended.output), (130, ""))
         line = "udp://lab1:12345: interrupted, before its address was known"
         self.assertEqual(ended.errors, f"echoproto ping: {line}\n")
