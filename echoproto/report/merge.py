@@ -15,7 +15,7 @@ from echoproto.measure.intervals import MAX_INTEGER, Interval, joined
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.notes import differentOptions, optionsNote
 from echoproto.report.result import StoredResult
-from echoproto.text.units import SECOND, seconds
+from echoproto.text.units import SECOND, longTime, seconds
 
 #: Share of the whole time in which all runs must be under way, for their rates to be added.
 MIN_OVERLAP_SHARE = 0.9
@@ -128,14 +128,14 @@ def _timing(results: Sequence[StoredResult]) -> tuple[int, float, list[str]]:
     doubt = (
         f"the runs overlap for only {seconds(common)} of {seconds(whole)}"
         if common > 0
-        else f"the runs do not overlap: {last.source} began {seconds(-common)} after "
+        else f"the runs do not overlap: {last.source} began {longTime(-common)} after "
         f"{first.source} had ended"
     )
     received = sum(result.received for result in results)
     return (
         whole,
         received * SECOND / whole,
-        [f"{doubt}; the rate is not the sum of the rates, but that of these {seconds(whole)}"],
+        [f"{doubt}; the rate is not the sum of the rates, but that of these {longTime(whole)}"],
     )
 
 

@@ -94,6 +94,14 @@ class MergeTests(SynchronousTestCase):
         again = mergeResults([merged, storedResult(1, origins=(sampleOrigin("lab3", 0, 7),))])
         self.assertEqual(again.duration, 7 * SECOND)
 
+    def test_farApart(self) -> None:
+        """A long time between two runs, as of hosts with different clocks, is in a large unit."""
+        day = 24 * 60 * 60
+        runs = [storedResult(1, origins=(sampleOrigin("lab1", at),)) for at in (0, 400 * day)]
+        [remark, *_] = mergeResults(runs).remarks
+        self.assertIn("began 399 days after", remark)
+        self.assertIn("but that of these 400 days", remark)
+
     def test_unknown(self) -> None:
         """Rates are added with a remark if it is unknown when some runs began."""
         known = storedResult(1, origins=(sampleOrigin(),))
