@@ -143,7 +143,7 @@ class LineOutput:
             for line in lines:
                 print(line, file=self.stream, flush=True)
         except OSError as error:
-            self._failed(error, "the rest of the output is lost")
+            self._failed(error, "; the rest of the output is lost")
 
     def keep(self) -> None:
         """What was written is a complete result: a file replaces an earlier one."""
@@ -151,9 +151,9 @@ class LineOutput:
             try:
                 self.stream.keep()
             except OSError as error:
-                self._failed(error, "the result is lost")
+                self._failed(error, "" if self.stream.isRescued else "; the result is lost")
 
     def _failed(self, error: OSError, loss: str) -> None:
         self._hasFailed = True
         readerIsGone = isinstance(error, BrokenPipeError)
-        self._onFailure("" if readerIsGone else f"cannot write: {error.strerror}; {loss}")
+        self._onFailure("" if readerIsGone else f"cannot write: {error.strerror}{loss}")

@@ -32,7 +32,10 @@ class OutputFile(io.TextIOWrapper):
 
     :param path: where to write; a link is followed, a device or a pipe is written to.
     :raise OSError: that is not possible.
+    :ivar isRescued: whether a file of its own has the result, because :meth:`keep` has failed.
     """
+
+    isRescued = False
 
     def __init__(self, path: str) -> None:
         self._path = os.path.realpath(path)
@@ -51,7 +54,7 @@ class OutputFile(io.TextIOWrapper):
         """
         The result is complete: replace the earlier file.
 
-        :raise OSError: it cannot be replaced.
+        :raise OSError: it cannot be replaced; the error names the file that has the result.
         """
         self.flush()
         if not self._temporary:
@@ -60,9 +63,17 @@ class OutputFile(io.TextIOWrapper):
             os.replace(self._temporary, self._path)
         except OSError:
             # A mounted file cannot be replaced, nor one in a folder that is not ours.
-            shutil.copyfile(self._temporary, self._path)
-            os.unlink(self._temporary)
+            self._copy()
         self._temporary = ""
+
+    def _copy(self) -> None:
+        try:
+            shutil.copyfile(self._temporary, self._path)
+        except OSError as error:
+            # The earlier result is lost already.
+            self.isRescued, place, self._temporary = True, self._temporary, ""
+            raise OSError(error.errno, f"{error.strerror}; the result is in {place}") from error
+        os.unlink(self._temporary)
 
     def close(self) -> None:
         """

@@ -145,6 +145,14 @@ class OpenedTests(SynchronousTestCase):
             for _ in range(2):
                 output.keep()
         self.assertEqual(reasons, ["cannot write: No space left on device; the result is lost"])
+        full = OSError(ENOSPC, "No space left on device; the result is in FILE")
+        with (
+            opened(str(path)) as stream,
+            mock.patch.object(OutputFile, "keep", side_effect=full),
+            mock.patch.object(OutputFile, "isRescued", True),
+        ):
+            LineOutput(stream, reasons.append).keep()
+        self.assertEqual(reasons[1:], [f"cannot write: {full.strerror}"])
 
     def test_unwritable(self) -> None:
         """A file that cannot be opened is a usage error; a full one is closed without an error."""

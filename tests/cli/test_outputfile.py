@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -81,6 +82,20 @@ class OutputFileTests(SynchronousTestCase):
         ):
             self.write("new")
         self.assertEqual((self.path.read_text(), os.listdir(self.folder)), ("new", ["result.json"]))
+
+    def test_notCopied(self) -> None:
+        """A result that cannot be copied, as the disk is full, stays in a file of its own."""
+        self.earlier()
+        with (
+            mock.patch.object(os, "replace", side_effect=OSError),
+            mock.patch.object(shutil, "copyfile", side_effect=OSError(28, "full")),
+            OutputFile(str(self.path)) as file,
+        ):
+            file.write("new")
+            error = self.assertRaises(OSError, file.keep)
+        text, place = str(error.strerror).rsplit(" ", 1)
+        self.assertEqual((text, file.isRescued), ("full; the result is in", True))
+        self.assertEqual(Path(place).read_text(), "new")
 
     def test_notOurs(self) -> None:
         """The owner is kept if that is allowed."""
