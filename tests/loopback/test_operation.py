@@ -332,8 +332,11 @@ class JSONTests(SynchronousTestCase):
             halfCloseEcho(program.address("echo", "tcp"), b"hello")
             program.stop()
         events = [json.loads(line) for line in program.log]
-        [ended] = [event for event in events if event.get("event") == "ended"]
-        self.assertEqual((ended["ending"], ended["bytesReceived"]), ("finished", 5))
+        # Clients of another program that had this port before may connect, too.
+        ended = [event for event in events if event.get("event") == "ended"]
+        self.assertIn(
+            ("finished", 5), [(event["ending"], event["bytesReceived"]) for event in ended]
+        )
 
 
 _HAPROXY = """
