@@ -153,7 +153,8 @@ class DirectReactor(DirectSocketsReactor):
     def _takeEvents(self, events: list[tuple[int, int]], contexts: list[Any]) -> None:
         selectables, direct, outer = self._selectables, READ_DIRECTLY, self._removed
         top, outside = len(contexts) - 1, contexts[-1]
-        removed = self._removed = dict[int, Any]()
+        removed: dict[int, Any] = {}
+        self._removed = removed
         for fd, event in events:
             descriptor = selectables.get(fd)
             # An event before this one may have closed it.
