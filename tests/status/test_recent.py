@@ -11,18 +11,23 @@ from echoproto.status.recent import MAXIMUM_AGE, REUSE, RecentMetrics
 
 class RecentMetricsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.clock = Clock()
+        self.clock, self.cpu = Clock(), Clock()
         self.cost = 0.01
         self.made: list[bytes | Deferred[bytes]] = [b"1", b"2"]
         state = mock.Mock(metrics=self.make)
-        self.metrics = RecentMetrics(state, self.clock.seconds)
+        self.metrics = RecentMetrics(state, self.clock.seconds, self.cpu.seconds)
 
     def make(self) -> bytes | Deferred[bytes]:
-        self.clock.advance(self.cost)
+        self.cpu.advance(self.cost)
+        # Another process has the processor.
+        self.clock.advance(self.cost + 1)
         return self.made.pop(0)
 
     def test_reused(self) -> None:
-        """Metrics are used again for four times as long as they took to make."""
+        """
+        Metrics are used again for four times the processor's time that they took to make, however
+        long other processes had it.
+        """
         self.assertEqual(self.metrics(), b"1")
         self.clock.advance(REUSE * self.cost - 0.001)
         self.assertEqual(self.metrics(), b"1")
