@@ -77,7 +77,8 @@ class LogStream:
         self._descriptor = _nonBlocking(stream.fileno())
         self._poll = poll()
         self._poll.register(self._descriptor, POLLOUT)
-        self._unwritten = b""
+        # The rest of a line that was written in part.
+        self._begun = b""
         self._isStuck = False
 
     def write(self, text: str) -> None:
@@ -86,13 +87,19 @@ class LogStream:
 
         :raise OSError: they could not be written, or only in part.
         """
-        self._complete()
-        self._unwritten = data = self._encode(text)
-        try:
-            self._complete()
-        finally:
-            if self._unwritten == data:
-                self._unwritten = b""
+        # Taken from the attribute, because the handler of a signal may write meanwhile.
+        begun, self._begun = self._begun, b""
+        rest, error = self._send(begun)
+        if error is None:
+            data = self._encode(text)
+            rest, error = self._send(data)
+            if len(rest) == len(data):
+                # It was not begun.
+                rest = b""
+        if rest:
+            self._begun = rest
+        if error is not None:
+            raise error
 
     def flush(self) -> None:
         """Nothing to do: :meth:`write` keeps nothing."""
@@ -114,11 +121,16 @@ class LogStream:
             data = text.encode(self.encoding, ESCAPE)
         return data
 
-    def _complete(self) -> None:
-        while self._unwritten:
-            # A pipe that is ready takes this much (pipe(7)).
-            written = self._writeInTime(self._unwritten[:PIPE_BUF])
-            self._unwritten = self._unwritten[written:]
+    def _send(self, data: bytes) -> tuple[bytes, OSError | None]:
+        """Write data; returns what could not be written, and why."""
+        while data:
+            try:
+                # A pipe that is ready takes this much (pipe(7)).
+                written = self._writeInTime(data[:PIPE_BUF])
+            except OSError as error:
+                return data, error
+            data = data[written:]
+        return data, None
 
     def _writeInTime(self, data: bytes) -> int:
         end = monotonic() + (0 if self._isStuck else READER_TIMEOUT)

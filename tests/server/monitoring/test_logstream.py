@@ -200,6 +200,33 @@ class ReaderTests(SynchronousTestCase):
             stream.write("late\n")
         self.assertEqual(write.call_count, 2)
 
+    def test_begun(self) -> None:
+        """As long as a line that was begun cannot be completed, no other is written."""
+        reader, writer = self.makePipe()
+        stream = self.opened(writer)
+        with mock.patch("os.write", side_effect=[3, BlockingIOError, BlockingIOError]):
+            for line in ("first\n", "second\n"):
+                self.assertRaises(TimeoutError, stream.write, line)
+        stream.write("third\n")
+        self.assertEqual(os.read(reader, 100), b"st\nthird\n")
+
+    def test_signal(self) -> None:
+        """The handler of a signal may log while a line is written; both are written once."""
+        reader, writer = self.makePipe()
+        stream = self.opened(writer)
+        write, lines = os.write, ["from the handler\n"]
+
+        def interrupted(descriptor: int, data: bytes) -> int:
+            written = write(descriptor, data)
+            while lines:
+                stream.write(lines.pop())
+            return written
+
+        with mock.patch("os.write", interrupted):
+            stream.write("interrupted\n")
+            stream.write("next\n")
+        self.assertEqual(os.read(reader, 100), b"interrupted\nfrom the handler\nnext\n")
+
     def test_noRoom(self) -> None:
         """A terminal that is ready, but has no room for a character, counts as not read."""
         stream = self.opened(self.makePipe()[1])
