@@ -18,8 +18,9 @@ from echoproto.status.state import IState
 #: fifth of a processor.
 REUSE = 4
 
-#: Seconds after which they are made again in any case.
-MAXIMUM_AGE = 0.1
+#: Seconds after which they are made again in any case: too short to notice, and long enough for
+#: dozens of requests.
+MAXIMUM_AGE = 0.005
 
 
 class RecentMetrics:

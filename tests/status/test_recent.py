@@ -12,7 +12,7 @@ from echoproto.status.recent import MAXIMUM_AGE, REUSE, RecentMetrics
 class RecentMetricsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock, self.cpu = Clock(), Clock()
-        self.cost = 0.01
+        self.cost = 0.001
         self.made: list[bytes | Deferred[bytes]] = [b"1", b"2"]
         state = mock.Mock(metrics=self.make)
         self.metrics = RecentMetrics(state, self.clock.seconds, self.cpu.seconds)
@@ -35,7 +35,7 @@ class RecentMetricsTests(SynchronousTestCase):
         self.assertEqual(self.metrics(), b"2")
 
     def test_maximumAge(self) -> None:
-        """Metrics are never older than a tenth of a second, however long they took."""
+        """Metrics are never older than 5 ms, however long they took."""
         self.cost = 10
         self.metrics()
         self.clock.advance(MAXIMUM_AGE - 0.001)
