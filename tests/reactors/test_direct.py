@@ -4,6 +4,7 @@ import os
 import runpy
 import sys
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from inspect import getsource
 from typing import Any
@@ -89,20 +90,24 @@ class EventTests(TurnTestCase):
         self.turn()
         self.assertEqual(len(first.pieces) + len(second.pieces), 1)
 
-    def test_reusedNumber(self) -> None:
-        """An event of a closed descriptor does not reach the one that has its number now."""
-        pipes = [Pipe(self), Pipe(self)]
+    def replaceOther(self, pipes: list[Pipe], remove: Callable[[Pipe], object]) -> Pipe:
+        """The first of two ready pipes removes the other, and a new one gets its number."""
         opened: list[Pipe] = []
 
-        def replaceOther(other: Pipe) -> None:
-            self.reactor.removeReader(other)
+        def replace(other: Pipe) -> None:
+            remove(other)
             opened.append(Pipe(self, other.number))
 
         for pipe, other in (pipes, pipes[::-1]):
-            pipe.react = lambda data, other=other: replaceOther(other)
+            pipe.react = lambda data, other=other: replace(other)
             os.write(pipe.writer, b"x")
         self.turn()
         [new] = opened
+        return new
+
+    def test_reusedNumber(self) -> None:
+        """An event of a closed descriptor does not reach the one that has its number now."""
+        new = self.replaceOther([Pipe(self), Pipe(self)], self.reactor.removeReader)
         self.assertEqual(new.events, [])
         os.write(new.writer, b"x")
         self.turn()
@@ -123,9 +128,8 @@ class EventTests(TurnTestCase):
     def test_reusedWithin(self) -> None:
         """A callback runs the reactor, and the number of a descriptor that it closes is reused."""
         pipes = [Pipe(self), Pipe(self)]
-        opened: list[Pipe] = []
 
-        def replaceOther(other: Pipe) -> None:
+        def removeWithin(other: Pipe) -> None:
             for pipe in pipes:
                 pipe.react = lambda data: None
             closing = Pipe(self)
@@ -133,14 +137,8 @@ class EventTests(TurnTestCase):
             os.write(closing.writer, b"x")
             os.read(other.number, 10)
             self.turn()
-            opened.append(Pipe(self, other.number))
 
-        for pipe, other in (pipes, pipes[::-1]):
-            pipe.react = lambda data, other=other: replaceOther(other)
-            os.write(pipe.writer, b"x")
-        self.turn()
-        [new] = opened
-        self.assertEqual(new.events, [])
+        self.assertEqual(self.replaceOther(pipes, removeWithin).events, [])
 
     def test_registeredWithin(self) -> None:
         """A callback that runs the reactor gets the events of what it has registered."""
