@@ -27,7 +27,7 @@ class UnansweredDatagrams:
         return iter(self._last)
 
     def add(self, datagram: bytes) -> None:
-        """A datagram is sent."""
+        """Remember a datagram that is being sent."""
         self._last.append(datagram)
         self._first = self._first or datagram
 
