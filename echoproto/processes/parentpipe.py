@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import select
 import signal
 import struct
 import sys
@@ -83,6 +85,32 @@ def receiveMessage() -> Any:
     # Unbuffered, as the next message may be for ParentPipe.
     (length,) = struct.unpack("!I", _readExactly(4))
     return pickle.loads(_readExactly(length))
+
+
+def _hasInput(seconds: float) -> bool:
+    return bool(select.select([sys.stdin], (), (), seconds)[0])
+
+
+def awaitMessage(
+    interval: float,
+    report: bytes,
+    hasInput: Callable[[float], bool] = _hasInput,
+    write: Callable[[int, bytes], object] = os.write,
+) -> Any:
+    """
+    Wait for the next message as :func:`receiveMessage` does, and report meanwhile.
+
+    :param interval: seconds between two reports.
+    :param report: a line, without its end.
+    :param hasInput: waits at most this many seconds, and returns whether a message has arrived or
+        the parent is gone.
+    :param write: see :func:`os.write`.
+    """
+    while not hasInput(interval):
+        # If the parent is gone just now, there is input: its end.
+        with suppress(BrokenPipeError):
+            write(REPORT_DESCRIPTOR, report + b"\n")
+    return receiveMessage()
 
 
 def _readExactly(length: int) -> bytes:

@@ -176,8 +176,8 @@ class EchoprotoService(Service):
         await self.listeners.stopService()
         await self._stopRest()
 
-    def _drain(self) -> Deferred[None]:
-        return self.listeners.drain()
+    async def _drain(self) -> None:
+        await self.listeners.drain()
 
     def _stopRest(self) -> Any:
         # The process may continue, and must be stoppable.

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from errno import ECONNREFUSED
 from threading import Event, Thread
@@ -236,6 +237,36 @@ class WorkersTests(SynchronousTestCase):
         for client in clients:
             client.close()
         self.assertEqual((status, list(got.values())), (0, [SIZE] * 8))
+
+    def test_killedAtStop(self) -> None:
+        """Clients in the queues of workers that are killed just before a stop are served."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/s"
+            ports = ("--port", "tcp:0:interface=127.0.0.1", "--port", f"unix:{path}")
+            with (
+                serving(*ports, "--workers", "2", "--status", "0", listeners=3) as program,
+                contextlib.ExitStack() as opened,
+            ):
+                waitFor(lambda: isReady(program))
+                workers = workersOf(program)[:2]
+                for pid in workers:
+                    os.kill(pid, signal.SIGSTOP)
+                clients = [
+                    opened.enter_context(connected(program.address("echo", "tcp")))
+                    for _ in range(NEW_CLIENTS)
+                ]
+                clients.append(opened.enter_context(socket.socket(socket.AF_UNIX)))
+                clients[-1].settimeout(PATIENCE)
+                clients[-1].connect(path)
+                for client in clients:
+                    client.sendall(b"hello")
+                    client.shutdown(socket.SHUT_WR)
+                for pid in workers:
+                    os.kill(pid, signal.SIGKILL)
+                program.process.send_signal(signal.SIGTERM)
+                for client in clients:
+                    self.assertEqual(readToEnd(client), b"hello")
+                self.assertEqual(program.stop(), 0)
 
     def test_supervisorKilled(self) -> None:
         """Workers stop when their supervisor is killed."""

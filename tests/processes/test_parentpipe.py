@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Any
@@ -12,9 +13,11 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoproto.processes import parentpipe
 from echoproto.processes.childprocess import IGNORED_SIGNALS, _blockedSignals, encodeMessage
 from echoproto.processes.parentpipe import (
     ParentPipe,
+    awaitMessage,
     ignoreSignals,
     openParentPipe,
     receiveMessage,
@@ -72,6 +75,33 @@ class ParentPipeTests(SynchronousTestCase):
         self.assertEqual((receiveMessage(), receiveMessage()), ("one", "two"))
         with self.assertRaises(EOFError):
             receiveMessage()
+
+    def test_awaitMessage(self) -> None:
+        """A child that waits for a message reports, even if its parent has just gone."""
+        self.patch(sys, "stdin", standardInput("one"))
+        waits = [False, False, False, True]
+        reports: list[tuple[int, bytes]] = []
+
+        def write(descriptor: int, report: bytes) -> None:
+            reports.append((descriptor, report))
+            if len(reports) == 3:
+                raise BrokenPipeError
+
+        def hasInput(seconds: float) -> bool:
+            self.assertEqual(seconds, 2.0)
+            return waits.pop(0)
+
+        self.assertEqual(awaitMessage(2.0, b"here", hasInput, write), "one")
+        self.assertEqual(reports, [(3, b"here\n")] * 3)
+
+    def test_input(self) -> None:
+        """The end of standard input is input, as a message is."""
+        reading, writing = os.pipe()
+        with open(reading) as stdin:
+            self.patch(sys, "stdin", stdin)
+            self.assertFalse(parentpipe._hasInput(0))
+            os.close(writing)
+            self.assertTrue(parentpipe._hasInput(0))
 
     def test_messages(self) -> None:
         """Messages that arrive while the reactor runs are received one by one."""

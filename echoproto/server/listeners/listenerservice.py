@@ -121,6 +121,12 @@ class ListenerService(Service):
         Service.stopService(self)
         return self.drain().addCallback(lambda _: self._closeRest())
 
+    def acceptWaiting(self) -> None:
+        """Accept the clients that wait, and answer waiting datagrams."""
+        for opening in self._open:
+            if opening.runtime is not None:
+                _acceptWaiting(opening.port)
+
     def drain(self) -> Deferred[None]:
         """
         Close the listeners and drain open connections; the status listener stays open, so that it
@@ -129,10 +135,9 @@ class ListenerService(Service):
         :return: fires with ``None`` when no connection is open.
         """
         self.draining = True
+        self.acceptWaiting()
         serving = [opening for opening in self._open if opening.runtime is not None]
         self._open = [opening for opening in self._open if opening.runtime is None]
-        for opening in serving:
-            _acceptWaiting(opening.port)
         ending: list[Deferred[Any]] = [self._close(opening) for opening in serving]
         # Kept until the next start, so that a second stop waits for the same drains.
         self._drained += [opening.runtime for opening in serving if opening.runtime is not None]

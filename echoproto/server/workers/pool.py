@@ -1,9 +1,8 @@
 """
 The server's worker processes: started, replaced when they die, drained and reloaded.
 
-One more process than there are workers is kept as a spare. It has started up and waits for an
-assignment, so that it can take the place of a worker that dies: starting a process takes up to a
-second on a busy machine, and new clients would wait for it.
+One more process than there are workers is kept as a spare (:mod:`.spare`). Before a stop closes the
+listening sockets, every worker accepts the clients that wait in its queue (:mod:`.lastaccept`).
 
 Used by :mod:`.supervisor`. The code that runs in a worker is in :mod:`.worker`.
 """
@@ -20,20 +19,11 @@ from twisted.logger import Logger
 
 from echoproto.processes.childprocess import explainStartError
 from echoproto.server.workers.aggregate import CounterAggregator
+from echoproto.server.workers.lastaccept import LastAcceptance
+from echoproto.server.workers.restarts import MAX_FAILED_STARTS, RestartPolicy
+from echoproto.server.workers.spare import Spare
 from echoproto.server.workers.worker import WorkerOrder
 from echoproto.server.workers.workerprocess import WorkerProcess, WorkerStart
-
-#: Seconds before a dead worker is restarted, by its deaths in a row; the last for all further ones.
-RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-
-#: A worker that has run for this many seconds is stable: its next death begins a new row.
-STABLE_AFTER = 10.0
-
-#: Failed starts in a row after which the server gives up, if no worker has ever served.
-MAX_FAILED_STARTS = 3
-
-#: Stands for the spare among the numbers of the workers to be started.
-_SPARE = -1
 
 
 class WorkerPool:
@@ -66,13 +56,12 @@ class WorkerPool:
         self._onReady = onReady
         self._onFailure = onFailure
         self._workers: dict[int, WorkerProcess] = {}
-        self._spare: WorkerProcess | None = None
-        self._deaths = [0] * count
-        self._failedStarts = 0
-        self._hasServed = False
+        self._spare = Spare(reactor, self._spawn)
+        self._policy = RestartPolicy(count)
         self._starts: dict[int, IDelayedCall] = {}
         self._waiting: list[Deferred[None]] = []
-        self._isDraining = self._isStopping = self._hasGivenUp = False
+        self._lastAcceptance = LastAcceptance(reactor)
+        self._isDraining = self._isStopping = False
         self.restarts = 0
         self.isClean = True
         self.counters = CounterAggregator()
@@ -98,14 +87,27 @@ class WorkerPool:
             worker.send(message)
 
     def stopAtOnce(self) -> None:
-        """End the drains of the workers now, or as soon as they begin."""
+        """End the drains of the workers now, or as soon as they begin, which is now."""
         self._isStopping = True
+        self._lastAcceptance.end()
         if self._isDraining:
             self.send(WorkerOrder.STOP)
 
-    def startPending(self) -> None:
-        """Start at once the workers that would be started later."""
-        for number in self._starts.keys() - {_SPARE}:
+    async def acceptWaiting(self) -> None:
+        """
+        Let all workers accept the clients that wait, also those that wait to be replaced or die
+        meanwhile. Then end the spare, which has copies of the sockets.
+        """
+        isOver = self._isStopping or self._policy.hasGivenUp
+        accepted = self._lastAcceptance.begin(() if isOver else range(self._count))
+        for worker in self._workers.values():
+            worker.accept()
+        self._startPending()
+        await accepted
+        await self._spare.stop()
+
+    def _startPending(self) -> None:
+        for number in list(self._starts):
             self._starts[number].cancel()
             self._assign(number)
 
@@ -120,11 +122,11 @@ class WorkerPool:
         if not self._isDraining:
             self._isDraining = True
             self._cancelStarts()
-            for worker in self._processes():
-                worker.drain(seconds)
+            for worker in self._workers.values():
+                worker.drain(seconds - self._lastAcceptance.seconds)
             if self._isStopping:
                 self.send(WorkerOrder.STOP)
-        if not self._processes():
+        if not self._workers:
             return succeed(None)
         drained: Deferred[None] = Deferred()
         self._waiting.append(drained)
@@ -142,6 +144,8 @@ class WorkerPool:
                 self.counters.update(worker.number, report["snapshot"])
             elif "ready" in report:
                 self._becameReady(worker)
+            elif "accepted" in report and worker.number is not None:
+                self._lastAcceptance.received(worker.number)
         except (ValueError, TypeError) as error:
             self._log.error(
                 "worker {number} sent a malformed report: {error}",
@@ -150,79 +154,66 @@ class WorkerPool:
             )
 
     def _becameReady(self, worker: WorkerProcess) -> None:
-        worker.hasServed = self._hasServed = True
-        self._failedStarts = 0
-        if worker.number is not None and self._deaths[worker.number]:
+        worker.hasServed = True
+        self._policy.served()
+        if worker.number is not None and self._policy.hasDied(worker.number):
             self._log.info("worker {number} serves again", number=worker.number)
         if self.isReady:
             self._onReady()
-            self._startSpare()
-
-    def _startSpare(self) -> None:
-        self._starts.pop(_SPARE, None)
-        if self._spare is not None or self._isDraining:
-            return
-        try:
-            self._spare = self._spawn()
-        except OSError as error:
-            self._log.error("no spare worker can be started: {why}", why=explainStartError(error))
-            self._scheduleSpare()
-
-    def _scheduleSpare(self) -> None:
-        self._starts[_SPARE] = self._reactor.callLater(STABLE_AFTER, self._startSpare)
+            if not self._lastAcceptance.hasBegun:
+                self._spare.start()
 
     def _exited(self, worker: WorkerProcess, how: str, isClean: bool) -> None:
         """``worker`` has ended: replace it, unless the pool is draining."""
         number = worker.number
         if number is None:
-            self._spare = None
-        else:
-            del self._workers[number]
-            self.counters.retire(number)
+            self._spare.exited()
+            return
+        del self._workers[number]
+        self.counters.retire(number)
         if self._isDraining:
             self.isClean &= isClean or not (worker.hasServed or worker.hasHung)
-            if not self._processes():
+            if not self._workers:
                 self._drained()
-        elif number is None:
-            self._scheduleSpare()
         else:
+            self.isClean &= not (worker.hasHung and self._lastAcceptance.hasBegun)
             self._replace(number, worker, how)
 
     def _replace(self, number: int, worker: WorkerProcess, how: str) -> None:
-        if self._reactor.seconds() - worker.assignedAt >= STABLE_AFTER and worker.hasServed:
-            self._deaths[number] = 0
-        if self._hasGivenUp:
+        if worker.hasServed:
+            self._policy.ran(number, self._reactor.seconds() - worker.assignedAt)
+        if self._policy.hasGivenUp:
             return
         self.restarts += 1
         if worker.hasServed:
+            self._lastAcceptance.expect(number)
             self._startLater(number)
         else:
             self._startFailed(number, f"{how}; see the log above")
 
     def _startFailed(self, number: int, how: str) -> None:
-        """Try again; but if no worker has ever served, the cause is not a passing one."""
-        self._failedStarts += 1
-        if self._failedStarts >= MAX_FAILED_STARTS and not self._hasServed:
-            self._hasGivenUp = True
+        self._policy.startFailed()
+        if self._policy.hasGivenUp:
             self._cancelStarts()
+            self._lastAcceptance.end()
             self._onFailure(
                 f"workers cannot start: {MAX_FAILED_STARTS} in a row failed, and the last one {how}"
             )
         else:
             self._startLater(number)
+            self._lastAcceptance.received(number)
 
     def _startLater(self, number: int) -> None:
-        delay = RESTART_DELAYS[min(self._deaths[number], len(RESTART_DELAYS) - 1)]
-        self._deaths[number] += 1
+        delay = self._policy.nextDelay(number)
         self._starts[number] = self._reactor.callLater(delay, self._assign, number)
 
     def _assign(self, number: int) -> None:
         """Make the spare, or a new process, the worker with this number."""
         self._starts.pop(number, None)
-        if self._hasGivenUp:
+        if self._policy.hasGivenUp:
             return
         try:
-            worker, self._spare = self._spare or self._spawn(), None
+            worker = self._spare.take() or self._spawn()
         except OSError as error:
             how = f"could not be started: {explainStartError(error)}"
             self._log.error("worker {number} {how}", number=number, how=how)
@@ -230,6 +221,8 @@ class WorkerPool:
             return
         self._workers[number] = worker
         worker.assign(number, self._prepare().assignmentOf(number))
+        if self._lastAcceptance.hasBegun:
+            worker.accept()
 
     def _spawn(self) -> WorkerProcess:
         start = self._prepare()
@@ -239,12 +232,6 @@ class WorkerPool:
         )
         worker.send(start.config)
         return worker
-
-    def _processes(self) -> list[WorkerProcess]:
-        # The spare comes first, so that its copies of the sockets are closed before a worker closes
-        # its own.
-        spare = [] if self._spare is None else [self._spare]
-        return [*spare, *self._workers.values()]
 
     def _drained(self) -> None:
         waiting, self._waiting = self._waiting, []

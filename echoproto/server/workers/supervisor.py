@@ -98,11 +98,10 @@ class Supervisor(EchoprotoService):
     def _drainWorkers(self) -> Deferred[None]:
         return self.pool.drain(self._workerSettings.drain)
 
-    def _drain(self) -> Deferred[None]:
-        # While the sockets are still open: clients wait in those of workers that are about to be
-        # replaced.
-        self.pool.startPending()
-        return super()._drain()
+    async def _drain(self) -> None:
+        # While the sockets are still open: clients may wait in the queue of a dead worker.
+        await self.pool.acceptWaiting()
+        await super()._drain()
 
     def _stopAtOnce(self) -> None:
         super()._stopAtOnce()

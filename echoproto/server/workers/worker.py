@@ -4,8 +4,8 @@ A worker process of the server, one of several that serve the same listeners.
 Started by :mod:`.pool`. It receives a :class:`WorkerConfig`, and a :class:`WorkerAssignment` when
 it is to serve. Then it receives the orders of :class:`WorkerOrder`, and certificates that the
 supervisor has read. When its standard input is closed, the supervisor is gone, and it drains and
-stops. Its reports are lines of JSON: ``{"ready": true}`` once, and ``{"snapshot": ...}`` every
-second.
+stops. Its reports are lines of JSON: ``{"spare": true}`` every second before its assignment,
+``{"ready": true}`` once, ``{"snapshot": ...}`` every second, and ``{"accepted": true}``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from enum import Enum
 from itertools import chain
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from echoproto.processes.childprocess import REPORT_DESCRIPTOR
-from echoproto.processes.parentpipe import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
+from echoproto.processes.parentpipe import (
+    ParentPipe,
+    awaitMessage,
+    ignoreSignals,
+    openParentPipe,
+    receiveMessage,
+)
 from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates.tlsfiles import TLSFiles
@@ -75,11 +79,14 @@ class WorkerAssignment:
 class WorkerOrder(Enum):
     """An order to a worker that has its assignment."""
 
+    #: Accept the clients that wait in the queue, report that, and go on.
+    ACCEPT = 1
+
     #: Serve the clients that wait to be accepted, drain, and end.
-    DRAIN = 1
+    DRAIN = 2
 
     #: End the drain now.
-    STOP = 2
+    STOP = 3
 
 
 #: A worker leaves signals to its supervisor.
@@ -121,7 +128,10 @@ class WorkerService(EchoprotoService):
         self._snapshots = PeriodicService(reactor, SNAPSHOT_INTERVAL, self._reportSnapshot)
 
     def _messageReceived(self, message: WorkerOrder | Sequence[TLSFiles]) -> None:
-        if message is WorkerOrder.DRAIN:
+        if message is WorkerOrder.ACCEPT:
+            self.listeners.acceptWaiting()
+            self._report(accepted=True)
+        elif message is WorkerOrder.DRAIN:
             self._pipe.stop()
         elif message is WorkerOrder.STOP:
             self._endPhase()
@@ -133,12 +143,12 @@ class WorkerService(EchoprotoService):
             self._report(ready=True)
             self._snapshots.startService()
 
-    def _drain(self) -> Deferred[None]:
-        drained = super()._drain()
+    async def _drain(self) -> None:
+        drained = self.listeners.drain()
         # The kernel would go on to connect clients that nobody accepts.
         while self._inherited:
             os.close(self._inherited.pop())
-        return drained
+        await drained
 
     def _stopRest(self) -> Any:
         self._snapshots.stopService()
@@ -161,12 +171,9 @@ def runWorker() -> int:
         config: WorkerConfig = receiveMessage()
         reactor: Any = installReactor(config.reactor)  # Any: it has many interfaces
         startLog(config.logFormat, isShared=True)
-        assignment: WorkerAssignment | WorkerOrder = receiveMessage()
+        assignment: WorkerAssignment = awaitMessage(SNAPSHOT_INTERVAL, b'{"spare": true}')
     except EOFError:
         # The supervisor ended before there was anything to serve.
-        return 0
-    if isinstance(assignment, WorkerOrder):
-        # It was the spare when the server was stopped.
         return 0
     for descriptor in assignment.others:
         os.close(descriptor)

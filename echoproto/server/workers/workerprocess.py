@@ -16,10 +16,11 @@ from echoproto.processes.childprocess import STOP_GRACE, ChildProcess
 from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig, WorkerOrder
 
-#: Seconds from its assignment in which a worker must become ready; then it is killed.
+#: Seconds from its start in which a process must send its first report; then it is killed.
 START_TIMEOUT = 60.0
 
-#: Seconds without a report, of which a worker sends one per second, after which it is not ready.
+#: Seconds without a report, of which a worker sends one per second, after which it is not ready. At
+#: a stop it is killed then, as others wait for it.
 SILENT_AFTER = 3.0
 
 #: Seconds without a report after which a worker is killed: it hangs.
@@ -43,8 +44,8 @@ class WorkerStart:
 
 class WorkerProcess(ChildProcess):
     """
-    One worker process. From its assignment on it must report regularly: otherwise it is not ready,
-    and then it is killed.
+    One worker process, or the spare. Once it has started it must report regularly: otherwise it is
+    not ready, and then it is killed.
 
     :param clock: keeps the time; a reactor.
     :param onReport: called with this worker and a line that it has sent.
@@ -73,7 +74,7 @@ class WorkerProcess(ChildProcess):
         self._onReport = onReport
         self._onExit = onExit
         self._silence: DeadlineCall | None = None
-        self._isDraining = False
+        self._isStopping = self._isExpected = False
 
     @property
     def name(self) -> str:
@@ -85,19 +86,37 @@ class WorkerProcess(ChildProcess):
         """Whether it serves."""
         return self.hasServed and not self.isSilent
 
+    def connectionMade(self) -> None:
+        """See ``ProcessProtocol``: the process was started."""
+        self._expectReport(START_TIMEOUT, self.kill)
+
     def assign(self, number: int, assignment: WorkerAssignment) -> None:
         """Make it the worker with this number."""
         self.number = number
         self.assignedAt = self._clock.seconds()
-        self._expectReport(START_TIMEOUT, self.kill)
         self.send(assignment)
+
+    def accept(self) -> None:
+        """
+        Let it accept the clients that wait in its queue, and report that. If it has served and
+        does not report in :data:`SILENT_AFTER`, it is killed.
+        """
+        self._isStopping = True
+        if self.hasServed:
+            self._expectReport(SILENT_AFTER, self._fellSilent)
+        self.send(WorkerOrder.ACCEPT)
+
+    def discard(self) -> None:
+        """Kill it at once; it serves nothing."""
+        self._isExpected = True
+        super().kill()
 
     def drain(self, seconds: float) -> None:
         """
         Let it drain and end, for this time and
         :data:`~echoproto.processes.childprocess.STOP_GRACE`; then it is killed.
         """
-        self._isDraining = True
+        self._isStopping = True
         self._expectNothing()
         self.send(WorkerOrder.DRAIN)
         self.killAfter(self._clock, seconds + STOP_GRACE)
@@ -125,7 +144,7 @@ class WorkerProcess(ChildProcess):
     def exited(self, how: str, isClean: bool) -> None:
         """See ``ChildProcess``."""
         self._expectNothing()
-        if not (self._isDraining and isClean):
+        if not (self._isExpected or (self._isStopping and isClean)):
             self._log.error("{worker} {how}", worker=self.name, how=how)
         self._onExit(self, how, isClean)
 
@@ -138,4 +157,7 @@ class WorkerProcess(ChildProcess):
         self._log.error(
             "{worker} has not reported for {seconds:g} s", worker=self.name, seconds=SILENT_AFTER
         )
-        self._expectReport(HUNG_AFTER - SILENT_AFTER, self.kill)
+        if self._isStopping and self.hasServed:
+            self.kill()
+        else:
+            self._expectReport(HUNG_AFTER - SILENT_AFTER, self.kill)

@@ -4,6 +4,7 @@ import json
 import signal
 from typing import Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -11,11 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from echoproto.processes.childprocess import STOP_GRACE
 from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
 from echoproto.server.workers.aggregate import Snapshot, snapshot
-from echoproto.server.workers.pool import (
-    MAX_FAILED_STARTS,
-    STABLE_AFTER,
-    WorkerPool,
-)
+from echoproto.server.workers.lastaccept import ACCEPT_TIMEOUT
+from echoproto.server.workers.pool import WorkerPool
+from echoproto.server.workers.restarts import MAX_FAILED_STARTS, STABLE_AFTER
 from echoproto.server.workers.worker import WorkerOrder
 from echoproto.server.workers.workerprocess import (
     HUNG_AFTER,
@@ -65,6 +64,22 @@ class WorkerPoolTests(SynchronousTestCase):
     def allReady(self) -> None:
         for process in self.reactor.spawned[:2]:
             report(process, ready=True)
+
+    def acceptWaiting(self) -> Deferred[None]:
+        """Begin a stop."""
+        return Deferred.fromCoroutine(self.pool.acceptWaiting())
+
+    def accepted(self) -> None:
+        """Begin a stop, in which all workers report that no client waits, and the spare ends."""
+        accepted = self.acceptWaiting()
+        for process in self.reactor.spawned[:2]:
+            self.assertEqual(process.messages[-1], WorkerOrder.ACCEPT)
+            report(process, accepted=True)
+        for process in self.reactor.spawned[2:]:
+            self.assertEqual(process.signals, [signal.SIGKILL])
+            self.assertNoResult(accepted)
+            process.end(None, signal.SIGKILL)
+        self.successResultOf(accepted)
 
     def processesOf(self, number: int) -> list[FakeProcess]:
         """The processes that run as this worker: one or none."""
@@ -261,7 +276,7 @@ class WorkerPoolTests(SynchronousTestCase):
         """While the supervisor itself was stopped, no report is missed."""
         self.allReady()
         self.reactor.advance(100.0)
-        for process in self.reactor.spawned[:2]:
+        for process in self.reactor.spawned:
             report(process, snapshot=snapshotOf(1))
         self.reactor.advance(1)
         self.assertEqual((self.pool.running, self.logged()), (2, []))
@@ -276,70 +291,144 @@ class WorkerPoolTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.assertEqual(self.processesOf(0), [self.reactor.spawned[2]])
 
-    def test_drainWhileStarting(self) -> None:
-        """Workers whose start is delayed are started before a drain, and told to drain."""
+    def test_acceptWhileStarting(self) -> None:
+        """Before a stop, workers whose start is delayed are started at once, and waited for."""
         self.allReady()
         for _ in range(2):
             self.processesOf(1)[0].end(1)
             self.reactor.advance(0)
         self.assertEqual(self.processesOf(1), [])
-        self.pool.startPending()
-        drain = self.pool.drain(DRAIN)
+        accepted = self.acceptWaiting()
         last = self.reactor.spawned[-1]
-        self.assertEqual(last.messages, ["config", "assignment 1", WorkerOrder.DRAIN])
-        for process in self.reactor.spawned:
-            if not process.hasEnded:
-                process.end()
-        self.successResultOf(drain)
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(last.messages, ["config", "assignment 1", WorkerOrder.ACCEPT])
+        report(self.reactor.spawned[0], accepted=True)
+        self.assertNoResult(accepted)
+        report(last, ready=True)
+        report(last, accepted=True)
+        self.successResultOf(accepted)
+        self.assertEqual(len(self.reactor.spawned), 4)
+
+    def test_diesBeforeAccepting(self) -> None:
+        """A worker that dies at a stop, before or after its report, is replaced and waited for."""
+        self.allReady()
+        accepted = self.acceptWaiting()
+        first, second, spare = self.reactor.spawned
+        report(first, accepted=True)
+        first.end(None, signal.SIGKILL)
+        report(second, accepted=True)
+        self.reactor.advance(0)
+        self.assertEqual(spare.messages, ["config", "assignment 0", WorkerOrder.ACCEPT])
+        self.assertNoResult(accepted)
+        report(spare, accepted=True)
+        self.successResultOf(accepted)
+        self.assertTrue(self.pool.isClean)
+
+    def test_hangsBeforeAccepting(self) -> None:
+        """One that hangs at a stop is killed soon and replaced, which is not a clean stop."""
+        self.allReady()
+        accepted = self.acceptWaiting()
+        first, second, spare = self.reactor.spawned
+        report(first, accepted=True)
+        for _ in range(int(SILENT_AFTER)):
+            report(first, snapshot=snapshotOf(1))
+            self.assertEqual(second.signals, [])
+            self.reactor.advance(1)
+        self.reactor.advance(0)
+        self.assertEqual(second.signals, [signal.SIGKILL])
+        second.end(None, signal.SIGKILL)
+        self.reactor.advance(0)
+        report(spare, accepted=True)
+        self.successResultOf(accepted)
+        self.assertFalse(self.pool.isClean)
+
+    def test_cannotAccept(self) -> None:
+        """A stop does not wait for a worker that cannot be started."""
+        self.allReady()
+        self.reactor.spawned[2].end(1)
+        accepted = self.acceptWaiting()
+        first, second = self.reactor.spawned[:2]
+        second.end(None, signal.SIGKILL)
+        self.reactor.failures = 1
+        report(first, accepted=True)
+        self.assertNoResult(accepted)
+        self.reactor.advance(0)
+        self.successResultOf(accepted)
+
+    def test_neverAccepts(self) -> None:
+        """A stop does not wait for long, and that time is part of the drain."""
+        accepted = self.acceptWaiting()
+        self.reactor.advance(ACCEPT_TIMEOUT)
+        self.reactor.advance(0)
+        self.successResultOf(accepted)
+        self.pool.drain(DRAIN)
+        self.reactor.advance(DRAIN + STOP_GRACE - ACCEPT_TIMEOUT - 0.1)
+        self.assertEqual(self.reactor.spawned[0].signals, [])
+        self.reactor.pump([0.1, 0])
+        self.assertEqual(self.reactor.spawned[0].signals, [signal.SIGKILL])
 
     def test_drain(self) -> None:
-        """A drain is an order to all processes, and is over when all have ended."""
+        """A drain is an order to all workers, and is over when all have ended."""
         self.allReady()
+        self.accepted()
         drains = [self.pool.drain(DRAIN), self.pool.drain(DRAIN)]
-        for process in self.reactor.spawned:
+        for process in self.reactor.spawned[:2]:
             self.assertNoResult(drains[0])
             self.assertEqual((process.messages[-1], process.signals), (WorkerOrder.DRAIN, []))
             process.end()
         for drain in drains:
             self.successResultOf(drain)
         self.assertEqual((self.pool.isClean, self.reactor.getDelayedCalls()), (True, []))
+        self.assertEqual(self.logged(), [])
         self.successResultOf(self.pool.drain(DRAIN))
 
     def test_drainHangs(self) -> None:
         """A worker that does not end in time is killed, which is not a clean stop."""
         self.allReady()
+        self.accepted()
         self.pool.drain(DRAIN)
         self.pool.stopAtOnce()
-        first, second, spare = self.reactor.spawned
+        first, second, _ = self.reactor.spawned
         second.end()
-        spare.end(None, signal.SIGTERM)
         self.reactor.advance(DRAIN + STOP_GRACE)
         self.assertEqual(first.messages[-2:], [WorkerOrder.DRAIN, WorkerOrder.STOP])
         self.assertEqual(first.signals, [signal.SIGKILL])
         first.end(None, signal.SIGKILL)
         self.assertFalse(self.pool.isClean)
         self.assertEqual(
-            self.logged(),
-            [
-                "the spare worker was killed by signal 15",
-                "worker 0 hangs and is killed",
-                "worker 0 was killed by signal 9",
-            ],
+            self.logged(), ["worker 0 hangs and is killed", "worker 0 was killed by signal 9"]
         )
 
     def test_stopBeforeDrain(self) -> None:
-        """An order to end the drains that comes before them is sent when they begin."""
+        """An order to end the drains that comes before them is sent when they begin, at once."""
         self.allReady()
         self.pool.stopAtOnce()
         first, second, spare = self.reactor.spawned
         self.assertEqual(first.messages[-1], "assignment 0")
+        accepted = self.acceptWaiting()
+        spare.end(None, signal.SIGKILL)
+        self.successResultOf(accepted)
         self.pool.drain(DRAIN)
         for process in (first, second):
             self.assertEqual(process.messages[-2:], [WorkerOrder.DRAIN, WorkerOrder.STOP])
-        self.assertEqual(spare.messages, ["config", WorkerOrder.DRAIN])
-        for process in self.reactor.spawned:
             process.end()
+
+    def test_stopWhileAccepting(self) -> None:
+        """Such an order ends the wait for workers that accept the waiting clients."""
+        accepted = self.acceptWaiting()
+        self.assertNoResult(accepted)
+        self.pool.stopAtOnce()
+        self.successResultOf(accepted)
+
+    def test_giveUpWhileAccepting(self) -> None:
+        """So does the end of a pool whose workers cannot start."""
+        self.reactor.spawned[0].end(1)
+        accepted = self.acceptWaiting()
+        self.reactor.failures = 2
+        self.reactor.spawned[1].end(1)
+        self.reactor.pump([0.5, 0.5, 1])
+        self.successResultOf(accepted)
+        self.assertEqual(len(self.events), 1)
+        self.successResultOf(self.acceptWaiting())
 
     def test_startHangsInDrain(self) -> None:
         """Neither is it if the worker was not ready yet: clients may wait in its queue."""

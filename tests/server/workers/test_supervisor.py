@@ -18,7 +18,7 @@ from echoproto.server.listeners.listenerservice import ListenerService
 from echoproto.server.notifier import Notifier
 from echoproto.server.privileges import Identity
 from echoproto.server.workers import sharedsockets
-from echoproto.server.workers.pool import MAX_FAILED_STARTS
+from echoproto.server.workers.restarts import MAX_FAILED_STARTS
 from echoproto.server.workers.supervisor import Supervisor
 from echoproto.server.workers.worker import WorkerAssignment, WorkerConfig, WorkerOrder
 from tests.fakeprocesses import FakeProcessReactor
@@ -93,6 +93,16 @@ class SupervisorTests(SynchronousTestCase):
         for process in self.reactor.spawned[:2]:
             report(process, ready=True)
 
+    def accepted(self) -> None:
+        """All workers report that they have accepted the waiting clients, and the spare ends."""
+        for process in self.reactor.spawned:
+            if not process.hasEnded and len(process.messages) > 1:
+                self.assertEqual(process.messages[-1], WorkerOrder.ACCEPT)
+                report(process, accepted=True)
+        for process in self.reactor.spawned:
+            if process.signals:
+                process.end(None, signal.SIGKILL)
+
     def test_messages(self) -> None:
         """Each worker is to serve the listeners on its own sockets, without the status listener."""
         second = self.reactor.spawned[1]
@@ -139,17 +149,22 @@ class SupervisorTests(SynchronousTestCase):
         self.assertEqual(len(spare.messages), 1)
 
     def test_stop(self) -> None:
-        """Stopped, it closes its sockets and drains the workers; it ends when they have ended."""
+        """
+        Stopped, it closes its sockets when the workers have accepted the waiting clients, and
+        drains the workers; it ends when they have ended.
+        """
         self.allReady()
         stopped = self.supervisor.stopService()
+        self.assertEqual([port.closed for port in self.ports], [False, False])
+        self.accepted()
         self.assertEqual([port.closed for port in self.ports], [True, True])
-        for process in self.reactor.spawned:
+        for process in self.reactor.spawned[:2]:
             self.assertEqual(process.messages[-1], WorkerOrder.DRAIN)
         self.allReady()
         self.assertFalse(self.supervisor.ready())
         self.fake.signals[signal.SIGTERM]()
         self.assertEqual(self.reactor.spawned[0].messages[-1], WorkerOrder.STOP)
-        for process in self.reactor.spawned:
+        for process in self.reactor.spawned[:2]:
             self.assertNoResult(stopped)
             process.end()
         self.successResultOf(stopped)
@@ -169,6 +184,7 @@ class SupervisorTests(SynchronousTestCase):
             self.assertNotIn(WorkerOrder.DRAIN, process.messages)
             self.assertEqual(process.messages[0].settings.lameDuck, 0)
         self.reactor.advance(3)
+        self.accepted()
         for process in self.reactor.spawned[1:]:
             self.assertEqual(process.messages[-1], WorkerOrder.DRAIN)
             process.end()
@@ -179,7 +195,8 @@ class SupervisorTests(SynchronousTestCase):
         log = EventLoggingObserver.createWithCleanup(cast(Any, self), globalLogPublisher)
         self.allReady()
         self.supervisor.stopService()
-        for process in self.reactor.spawned:
+        self.accepted()
+        for process in self.reactor.spawned[:2]:
             report(process, snapshot=snapshotOf(3))
             process.end()
         [line] = [formatEvent(event) for event in log if event.get("event") == "closed"]
@@ -195,6 +212,7 @@ class SupervisorTests(SynchronousTestCase):
         stopped = self.supervisor.stopService()
         replacement = self.reactor.spawned[-1]
         self.assertEqual(len(replacement.messages), 3)
+        self.accepted()
         self.assertEqual(replacement.messages[-1], WorkerOrder.DRAIN)
         self.assertNotIn(-1, replacement.childFDs.values())
         for process in self.reactor.spawned:
@@ -232,6 +250,7 @@ class SupervisorTests(SynchronousTestCase):
         """If a worker had to be killed, the exit status is 1."""
         self.allReady()
         self.supervisor.stopService()
-        for process in self.reactor.spawned:
+        self.accepted()
+        for process in self.reactor.spawned[:2]:
             process.end(None, signal.SIGKILL)
         self.assertEqual(self.supervisor.exitStatus, 1)

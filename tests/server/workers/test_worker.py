@@ -15,7 +15,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from echoproto.processes.childprocess import IGNORED_SIGNALS, REPORT_DESCRIPTOR, encodeMessage
-from echoproto.processes.parentpipe import ParentPipe
+from echoproto.processes.parentpipe import ParentPipe, receiveMessage
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
@@ -108,6 +108,17 @@ class WorkerServiceTests(WorkerTestCase):
         self.reactor.advance(0)
         self.assertEqual(stopped, ["drain", "stop"])
 
+    def test_accept(self) -> None:
+        """The order to accept is reported when the waiting clients are accepted, and the server
+        goes on."""
+        self.reports()
+        done: list[str] = []
+        self.patch(self.service.listeners, "acceptWaiting", lambda: done.append("accepted"))
+        self.patch(self.reactor, "stop", lambda: done.append("stopped"))
+        self.send(WorkerOrder.ACCEPT)
+        self.assertEqual((done, self.reports()), (["accepted"], [{"accepted": True}]))
+        self.service.stopService()
+
     def test_inherited(self) -> None:
         """When the drain begins it closes its copies of inherited sockets."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -159,6 +170,12 @@ class RunWorkerTests(WorkerTestCase):
     def setInput(self, *messages: object) -> None:
         """Send these messages to its standard input, and close it."""
         self.patch(sys, "stdin", standardInput(*messages))
+        self.patch(worker, "awaitMessage", self.awaitMessage)
+
+    def awaitMessage(self, interval: float, report: bytes) -> Any:
+        """Check that the spare reports every second."""
+        self.assertEqual((interval, json.loads(report)), (SNAPSHOT_INTERVAL, {"spare": True}))
+        return receiveMessage()
 
     def test_run(self) -> None:
         """It serves its assignment, closes the sockets of other workers, and ignores signals."""
@@ -185,12 +202,11 @@ class RunWorkerTests(WorkerTestCase):
         self.assertEqual(run.call_args[1], {"handleSignals": False})
 
     def test_neverAssigned(self) -> None:
-        """If the supervisor ends, or stops the server, before it sends an assignment, the status
-        is 0."""
+        """If the supervisor ends before it sends an assignment, the status is 0."""
         with (
             mock.patch.object(worker, "installReactor"),
             mock.patch.object(worker, "startLog"),
         ):
-            for messages in ([], [CONFIG], [CONFIG, WorkerOrder.DRAIN]):
+            for messages in ([], [CONFIG]):
                 self.setInput(*messages)
                 self.assertEqual(runWorker(), 0)

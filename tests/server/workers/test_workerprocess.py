@@ -46,19 +46,36 @@ class WorkerProcessTests(SynchronousTestCase):
         return [formatEvent(event) for event in self.observer]
 
     def test_spare(self) -> None:
-        """A process without an assignment need not report."""
-        self.process.report(b"ready")
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        """A process without an assignment must report, too."""
+        self.process.report(b"spare")
+        self.reactor.pump([1] * (int(HUNG_AFTER) + 2))
+        self.assertEqual(self.process.signals, [signal.SIGKILL])
         self.process.end(None, signal.SIGKILL)
-        self.assertEqual(self.events, [(None, b"ready"), (None, "was killed by signal 9", False)])
-        self.assertEqual(self.logged(), ["the spare worker was killed by signal 9"])
+        self.assertEqual(self.events, [(None, b"spare"), (None, "was killed by signal 9", False)])
+        self.assertEqual(
+            self.logged(),
+            [
+                "the spare worker has not reported for 3 s",
+                "the spare worker hangs and is killed",
+                "the spare worker was killed by signal 9",
+            ],
+        )
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_discard(self) -> None:
+        """A discarded spare is killed without a word."""
+        self.worker.discard()
+        self.assertEqual(self.process.signals, [signal.SIGKILL])
+        self.process.end(None, signal.SIGKILL)
+        self.assertEqual((self.logged(), self.worker.hasHung), ([], False))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_assign(self) -> None:
-        """A worker that does not report in time after its assignment is killed."""
+        """A process that does not report in time after its start is killed."""
         self.reactor.advance(5)
         self.assign()
         self.assertEqual((self.process.messages, self.worker.assignedAt), (["assignment"], 5))
-        self.reactor.advance(START_TIMEOUT - 1)
+        self.reactor.advance(START_TIMEOUT - 6)
         self.assertEqual(self.process.signals, [])
         self.reactor.pump([1, 1, 1])
         self.assertEqual(self.process.signals, [signal.SIGKILL])
@@ -87,6 +104,35 @@ class WorkerProcessTests(SynchronousTestCase):
         self.assertEqual(self.process.signals, [signal.SIGKILL])
         self.process.end(None, signal.SIGKILL)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_assignedHangs(self) -> None:
+        """A spare that stops to report and is assigned is killed after the same time."""
+        self.process.report(b"spare")
+        self.reactor.advance(1)
+        self.assign()
+        self.reactor.pump([1] * (int(HUNG_AFTER) + 1))
+        self.assertEqual(self.process.signals, [signal.SIGKILL])
+
+    def test_accept(self) -> None:
+        """At a stop, a worker that reports nothing more is killed at once."""
+        self.assign()
+        self.worker.hasServed = True
+        self.process.report(b"one")
+        self.reactor.pump([1, 1])
+        self.worker.accept()
+        self.assertEqual(self.process.messages[-1], WorkerOrder.ACCEPT)
+        self.reactor.pump([1, 1])
+        self.assertEqual(self.process.signals, [])
+        self.reactor.pump([1, 1])
+        self.assertEqual(self.process.signals, [signal.SIGKILL])
+
+    def test_acceptWhileStarting(self) -> None:
+        """A worker that starts up meanwhile has its time."""
+        self.process.report(b"spare")
+        self.assign()
+        self.worker.accept()
+        self.reactor.pump([1] * (int(SILENT_AFTER) + 2))
+        self.assertEqual(self.process.signals, [])
 
     def test_drain(self) -> None:
         """A worker that drains need not report, and may; its end is expected."""
