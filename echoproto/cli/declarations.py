@@ -7,11 +7,15 @@ time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field, fields
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 #: Settings of every command.
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
@@ -35,8 +39,8 @@ class GroupedCommand(click.Command):
 
 
 class _GroupedOption(click.Option):
-    def __init__(self, *names: Any, title: str, **settings: Any) -> None:  # Any: of click.Option
-        super().__init__(*names, **settings)
+    def __init__(self, names: Sequence[str], title: str, **settings: Any) -> None:
+        super().__init__(names, **settings)
         self.title = title
 
 
@@ -84,7 +88,9 @@ def quietOption(summary: str = "the summary") -> Any:  # Any: a field of any typ
     return option(OUTPUT_OPTIONS, "-q", is_flag=True, help=f"Show only {summary}.")
 
 
-def command(name: str, kind: type[object], description: str, epilog: str) -> click.Command:
+def command(
+    name: str, kind: type[DataclassInstance], description: str, epilog: str
+) -> click.Command:
     """
     The command that calls ``runNAME`` of ``echoproto.cli.sessions.NAME`` with its options.
 
@@ -99,18 +105,17 @@ def command(name: str, kind: type[object], description: str, epilog: str) -> cli
         status: int = getattr(session, f"run{name.capitalize()}")(options)
         return status
 
-    known: Any = kind  # a dataclass
     return GroupedCommand(
         name,
         callback=run,
-        params=[field.metadata["make"](field.name) for field in fields(known)],
+        params=[field.metadata["make"](field.name) for field in fields(kind)],
         help=description,
         epilog=epilog,
         context_settings=CONTEXT,
     )
 
 
-def optionValues(options: Any) -> dict[str, Any]:  # Any: a dataclass, and values for JSON
+def optionValues(options: DataclassInstance) -> dict[str, Any]:
     """The options in effect by their long names, without labels, as plain values for JSON."""
     return {
         field.metadata["make"](field.name).opts[-1].lstrip("-"): _plainValue(
@@ -121,7 +126,7 @@ def optionValues(options: Any) -> dict[str, Any]:  # Any: a dataclass, and value
     }
 
 
-def _plainValue(value: object) -> Any:  # Any: as for optionValues
+def _plainValue(value: object) -> Any:
     if isinstance(value, tuple):
         return [_plainValue(item) for item in value]
     # Targets and assertions have the text that they were parsed from.

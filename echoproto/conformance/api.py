@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from echoproto.client.measurement import startedBy
 from echoproto.client.targets.connectoptions import ConnectOptions
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def prepareGrade(
-    reactor: Any,
+    reactor: IReactorTime,
     target: str | Target,
     *,
     carriers: Sequence[str] = (),
@@ -86,7 +86,7 @@ def prepareGrade(
 
 
 async def _tester(
-    reactor: Any,  # as for prepareGrade
+    reactor: IReactorTime,
     target: Target,
     timeout: int,
     monotonicNs: Callable[[], int],

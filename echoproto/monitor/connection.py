@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from zope.interface import implementer
 
-from echoproto.client.targets.interfaces import IReplyReceiver
+from echoproto.client.targets.interfaces import IReplyReceiver, ITarget
 from echoproto.measure.ping.channel import PingChannel
 from echoproto.measure.ping.statistics import ReplyClassifier
 from echoproto.monitor.settings import TargetSettings
@@ -38,14 +38,13 @@ class ProbeConnection:
     A connection, or a datagram port, with the probes that it has sent.
 
     :param owner: classifies its replies.
-    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param wait: nanoseconds to connect.
     :ivar channel: sends them.
     :ivar address: the address of the target when it was opened.
     :ivar awaited: on a stream, the probes without a reply, in their order.
     """
 
-    def __init__(self, owner: ConnectionOwner, target: object, wait: int) -> None:
+    def __init__(self, owner: ConnectionOwner, target: ITarget, wait: int) -> None:
         self.channel = PingChannel(target, self, owner.reactor, wait)
         self.awaited: deque[int] = deque()
         self.address = ""

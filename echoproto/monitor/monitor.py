@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -57,7 +58,7 @@ class Monitor(Service):
 
     def __init__(
         self,
-        reactor: Any,  # has the interfaces that the targets need
+        reactor: IReactorTime,
         load: Callable[[], Sequence[TargetSettings]],
         settings: Sequence[TargetSettings],
         monotonicNs: Callable[[], int] = time.monotonic_ns,

@@ -9,10 +9,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web import http
 
 from echoproto.client.targets.endpoints import makeTarget
+from echoproto.client.targets.interfaces import ITarget
 from echoproto.client.targets.target import Target, parseTarget
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
@@ -55,7 +57,7 @@ class ProbePage:
 
     def __init__(
         self,
-        reactor: Any,  # has the interfaces that the targets need
+        reactor: IReactorTime,
         monotonicNs: Callable[[], int],
         session: bytes,
     ) -> None:
@@ -92,7 +94,7 @@ class ProbePage:
             self._reactor, target, size, self._monotonicNs, lookupTime=plan.deadline
         )
 
-        def made(found: Any) -> Deferred[PingResult]:
+        def made(found: ITarget) -> Deferred[PingResult]:
             pinger = Pinger(
                 found, self._reactor, self._monotonicNs, record, plan, lambda outcome: None, began
             )

@@ -9,10 +9,12 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from echoproto.client.targets.endpoints import makeTarget
 from echoproto.client.targets.failures import describeFailure
+from echoproto.client.targets.interfaces import ITarget
 from echoproto.monitor.counters import TargetCounters
 from echoproto.monitor.settings import TargetSettings
 from echoproto.text.units import SECOND
@@ -42,7 +44,7 @@ class ProbedTarget:
 
     def __init__(
         self,
-        reactor: Any,  # has the interfaces that the target needs
+        reactor: IReactorTime,
         settings: TargetSettings,
         counters: TargetCounters,
         monotonicNs: Callable[[], int],
@@ -82,7 +84,7 @@ class ProbedTarget:
         )
         making.addCallbacks(self._made, self._notMade)
 
-    def _made(self, target: Any) -> None:
+    def _made(self, target: ITarget) -> None:
         self._making, self.target, self.reason = None, target, ""
         self._counters.address = target.address
 

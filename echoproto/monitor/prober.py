@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from echoproto.client.targets.failures import describeFailure, sendErrorReason
@@ -54,7 +55,7 @@ class Prober:
 
     def __init__(
         self,
-        reactor: object,  # has the interfaces that the target needs
+        reactor: IReactorTime,  # has the interfaces that the target needs
         settings: TargetSettings,
         counters: TargetCounters,
         queue: ProbeQueue,

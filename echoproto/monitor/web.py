@@ -23,7 +23,7 @@ from echoproto.status.turns import GradualText
 _HTML = Path(__file__).with_name("page.html")
 
 
-def monitorSite(reactor: Any, monitor: Monitor, web: bool, probe: bool) -> StatusSite:
+def monitorSite(reactor: IReactorTime, monitor: Monitor, web: bool, probe: bool) -> StatusSite:
     """
     The site of the status listener of a monitor.
 

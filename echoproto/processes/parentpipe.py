@@ -35,7 +35,7 @@ class ParentPipe(Int32StringReceiver):
 
     MAX_LENGTH = MAX_REPORT_BYTES
 
-    def __init__(self, reactor: Any) -> None:  # Any: IReactorCore, whose methods are not typed
+    def __init__(self, reactor: Any) -> None:  # an IReactorCore
         self._reactor = reactor
         self._written: Deferred[None] = Deferred()
         self.onMessage: Callable[[Any], object] = lambda message: None

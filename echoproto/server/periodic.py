@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python import log
 
@@ -20,7 +21,7 @@ class PeriodicService(Service):
     :param call: what is called; the first exception is logged, and ends the calls.
     """
 
-    def __init__(self, clock: Any, interval: float, call: Callable[[], object]) -> None:
+    def __init__(self, clock: IReactorTime, interval: float, call: Callable[[], object]) -> None:
         self._interval = interval
         self._loop: Any = LoopingCall(call)
         self._loop.clock = clock

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from twisted.application.service import IService
 from twisted.logger import (
     FilteringLogObserver,
     Logger,
@@ -45,7 +46,7 @@ def startLog(form: str, isShared: bool = False, isBrief: bool = False) -> None:
     sys.unraisablehook = logUnraisable
 
 
-def logUnraisable(unraisable: Any) -> None:
+def logUnraisable(unraisable: sys.UnraisableHookArgs) -> None:
     """
     Log in one line an exception that Python cannot raise, for which it writes a traceback.
 
@@ -60,7 +61,7 @@ def logUnraisable(unraisable: Any) -> None:
     )
 
 
-def runForeground(reactor: Any, service: Any, handleSignals: bool = True) -> int:
+def runForeground(reactor: Any, service: IService, handleSignals: bool = True) -> int:
     """
     Start ``service``, run ``reactor`` until it is stopped by SIGTERM or SIGINT, stop the service.
 

@@ -11,7 +11,10 @@ import os
 import signal
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
 from typing import Any
+
+from twisted.internet.interfaces import IReactorFromThreads
 
 #: Signals on which other programs reopen their logs or replace themselves.
 ROTATION_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
@@ -77,10 +80,12 @@ def postponeStop(reactor: Any, onFurther: Callable[[], object]) -> None:
     reactor.addSystemEventTrigger("after", "startup", _stopOnce, reactor, onFurther)
 
 
-def _stopOnce(reactor: Any, onFurther: Callable[[], object]) -> None:
+def _stopOnce(reactor: IReactorFromThreads, onFurther: Callable[[], object]) -> None:
     hasStopped = False
 
-    def stop(handler: Any, number: int, frame: object) -> None:
+    def stop(
+        handler: Callable[[int, FrameType | None], object], number: int, frame: FrameType | None
+    ) -> None:
         nonlocal hasStopped
         if hasStopped:
             reactor.callFromThread(onFurther)
@@ -94,7 +99,9 @@ def _stopOnce(reactor: Any, onFurther: Callable[[], object]) -> None:
             signal.signal(number, partial(stop, handler))
 
 
-def onSignal(reactor: Any, number: int, act: Callable[[], object]) -> Callable[[], object]:
+def onSignal(
+    reactor: IReactorFromThreads, number: int, act: Callable[[], object]
+) -> Callable[[], object]:
     """
     Call ``act`` in a turn of the reactor when the process receives the signal.
 

@@ -16,13 +16,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.server import NOT_DONE_YET, Request
 
 from echoproto.status.recent import RecentMetrics
 from echoproto.status.state import IState
@@ -84,7 +83,7 @@ class Status(Resource):
             **(pages or {}),
         }
 
-    def render(self, request: Any) -> Any:
+    def render(self, request: Request) -> bytes | int:
         """The body of the answer, or ``NOT_DONE_YET``."""
         answer = self._answer(request)
         if isinstance(answer, Page):
@@ -128,7 +127,7 @@ def _finish(page: Page, request: http.Request, ending: Deferred[None]) -> None:
         request.finish()
 
 
-def _fail(failure: Failure, request: Any) -> None:
+def _fail(failure: Failure, request: Request) -> None:
     """Report that a page could not be made, unless its client has left."""
     if not failure.check(CancelledError):
         request.processingFailed(failure)

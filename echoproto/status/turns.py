@@ -7,11 +7,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator
+from twisted.python.failure import Failure
 
 #: Seconds of processor time of a turn, after which it is over with the part that is being made.
 TURN_TIME = 0.008
@@ -79,7 +79,7 @@ class GradualText:
             parts.append(part)
             yield
 
-    def _finished(self, result: Any) -> None:  # the text, or a Failure
+    def _finished(self, result: bytes | Failure) -> None:
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.callback(result)

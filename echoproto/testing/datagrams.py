@@ -66,7 +66,7 @@ class MemoryDatagramPort:
             self.protocol.doStop()
         return succeed(None)
 
-    def write(self, packet: bytes, addr: Any = None) -> None:
+    def write(self, packet: bytes, addr: tuple[Any, ...] | None = None) -> None:
         """Put a datagram on the wire."""
         if len(packet) > maxDatagram(self.address[0]):
             raise MessageLengthError("message too long")

@@ -37,7 +37,7 @@ class OptionsTestCase(SynchronousTestCase):
         self.command.main(list(words), standalone_mode=False)
         return found[0]
 
-    def parsedAs(self, kind: type[object], *words: str) -> Any:
+    def parsedAs(self, kind: Any, *words: str) -> Any:
         """The options of a command that has these."""
         self.command = command("greet", kind, "Keep the options.", "The end.")
         return self.parsed(*words)

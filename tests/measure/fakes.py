@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.interfaces import IChannel, ITarget
 from echoproto.text.units import SECOND
 
@@ -59,6 +60,7 @@ class Target:
     """Opens channels, or returns prepared results."""
 
     name, address, size, hint = "tcp://lab1:7", "192.0.2.1", 32, ""
+    host = ResolvedHost([address])
 
     def __init__(self, ordered: bool = True) -> None:
         self.ordered = ordered

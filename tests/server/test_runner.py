@@ -32,7 +32,7 @@ class Served:
 class RunTests(SynchronousTestCase):
     def test_run(self) -> None:
         """The service is started, run until the reactor stops, and stopped before shutdown."""
-        served = Served()
+        served: Any = Served()
         self.assertEqual(runForeground(served, served), 0)
         self.assertEqual(
             served.done, ["privilegedStartService", "startService", "addSystemEventTrigger", "run"]

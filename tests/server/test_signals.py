@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -121,7 +122,7 @@ class SignalsTests(SynchronousTestCase):
 
     def test_inTheReactorsTurn(self) -> None:
         """A signal calls the action in a turn of the reactor, until it is restored."""
-        reactor = StartingReactor()
+        reactor: Any = StartingReactor()
         number = signal.SIGUSR2
         before = signal.getsignal(number)
         undo = onSignal(reactor, number, self.fail)

@@ -31,6 +31,7 @@ from echoproto.server.monitoring.logerrors import LogErrors
 from echoproto.server.notifier import Notifier, makeWatchdog
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals
+from echoproto.status.site import StatusSite
 from echoproto.text.untrusted import escaped
 
 
@@ -82,7 +83,7 @@ class MonitorProgram(Service):
         reactor: Any,  # has many interfaces
         monitor: Monitor,
         listener: Listener,
-        site: Any,  # a site of twisted.web, which is not typed
+        site: StatusSite,
         machine: Platform | None = None,
         notifier: Notifier | None = None,
     ) -> None:

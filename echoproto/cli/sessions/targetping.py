@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from echoproto.cli.ping import PingOptions
 from echoproto.cli.sessions.session import ReportedSession
 from echoproto.client.targets.failures import describeFailure
-from echoproto.client.targets.host import HostTarget
+from echoproto.client.targets.interfaces import ITarget
 from echoproto.client.targets.target import Target
 from echoproto.conformance.safety import isPrivate
 from echoproto.errors import TargetError
@@ -111,7 +111,7 @@ class TargetPing:
         pinger.start(self._delay())
         return pinger.result
 
-    def _checkFlood(self, target: HostTarget, option: str) -> None:
+    def _checkFlood(self, target: ITarget, option: str) -> None:
         addresses = target.host.addresses
         isOwn = all(map(isPrivate, addresses)) if addresses else self.target.carrier == "unix"
         if not isOwn:

@@ -11,14 +11,15 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoproto.client.targets.interfaces import ITarget
 from echoproto.errors import ConnectionClosed
 from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.text.units import SECOND, seconds
 
 
 def openChannel(
-    target: Any,  # an ITarget; tests have simpler ones
-    receiver: object,  # an IReplyReceiver
+    target: ITarget,
+    receiver: Any,  # an IReplyReceiver
     clock: IReactorTime,
     timeout: int,
 ) -> Deferred[Any]:
@@ -33,7 +34,7 @@ def openChannel(
     opening: Deferred[Any] = target.open(receiver)
     timer = DeadlineCall(clock, timeout / SECOND, opening.cancel)
 
-    def opened(result: Any) -> Any:
+    def opened(result: object) -> object:
         if timer.active():
             timer.cancel()
         elif isinstance(result, Failure):

@@ -66,7 +66,7 @@ class _TLSEndpoint:
 
 
 def makeTarget(
-    reactor: Any,  # has the interfaces that the target needs
+    reactor: IReactorTime,
     target: Target,
     size: int | None,
     monotonicNs: Callable[[], int],

@@ -85,6 +85,7 @@ class ITarget(Interface):
 
     name = Attribute("Its name for people.")
     address = Attribute("The numeric address in use; empty if it has none.")
+    host = Attribute("The :class:`~.host.ResolvedHost` with all its addresses.")
     size = Attribute("Bytes of a probe.")
     ordered = Attribute("Whether replies arrive in the order of the probes, as on a stream.")
     hint = Attribute("Why an echo cannot be expected, and what to try; empty if it can.")

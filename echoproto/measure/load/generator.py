@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from echoproto.client.targets.interfaces import ITarget
 from echoproto.errors import TargetError
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.connections import PipelinedConnection, SequentialConnection
@@ -35,7 +35,7 @@ class LoadGenerator:
     """
     A load on one target.
 
-    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`; a stream has no size.
+    :param target: a stream has no size.
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
     :param cpuTime: the CPU time of this process.
@@ -56,7 +56,7 @@ class LoadGenerator:
 
     def __init__(
         self,
-        target: Any,  # an ITarget; tests have simpler ones
+        target: ITarget,
         clock: IReactorTime,
         monotonicNs: Callable[[], int],
         cpuTime: Callable[[], CPUTime],

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from echoproto.client.targets.channels import openChannel
 from echoproto.client.targets.failures import failureReason
-from echoproto.client.targets.interfaces import IChannel
+from echoproto.client.targets.interfaces import IChannel, ITarget
 from echoproto.errors import ConnectionClosed
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.timers import Timers
@@ -64,7 +64,6 @@ class ConnectionPool:
     """
     Connections to one target.
 
-    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param makeConnection: makes what receives the replies of a connection.
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
@@ -87,7 +86,7 @@ class ConnectionPool:
 
     def __init__(
         self,
-        target: Any,  # an ITarget; tests have simpler ones
+        target: ITarget,
         makeConnection: Callable[[], LoadConnection],
         clock: IReactorTime,
         monotonicNs: Callable[[], int],
@@ -144,14 +143,13 @@ class ConnectionPool:
         self._opening.add(opening)
         connected: Deferred[Any] = Deferred()
 
-        def over(result: Any) -> None:  # an IChannel or a Failure
+        def over(result: IChannel | Failure) -> None:
             self._opening.discard(opening)
-            isFailure = isinstance(result, Failure)
             if self._isClosed:
-                if not isFailure:
+                if not isinstance(result, Failure):
                     result.close()
                 return
-            if isFailure:
+            if isinstance(result, Failure):
                 self.failures += 1
                 self.errors[failureReason(result)] += 1
                 self.failure = result

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from echoproto.client.targets.channels import WriteControl, openChannel
-from echoproto.client.targets.interfaces import IReplyReceiver
+from echoproto.client.targets.interfaces import IReplyReceiver, ITarget
 from echoproto.measure.latency import LatencyHistogram
 
 #: Bytes of probes that may wait while the transport is full: that of large ones always is for a
@@ -25,7 +25,6 @@ class PingChannel:
     """
     A channel that can be opened again.
 
-    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param receiver: receives the replies.
     :param clock: measures the time limit.
     :param timeout: nanoseconds to connect.
@@ -35,7 +34,7 @@ class PingChannel:
 
     def __init__(
         self,
-        target: Any,  # an ITarget; tests have simpler ones
+        target: ITarget,
         receiver: IReplyReceiver,
         clock: IReactorTime,
         timeout: int,

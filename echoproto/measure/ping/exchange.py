@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from echoproto.client.targets.failures import sendErrorReason
-from echoproto.client.targets.interfaces import IReplyReceiver
+from echoproto.client.targets.interfaces import IReplyReceiver, ITarget
 from echoproto.errors import EchoprotoError
 from echoproto.measure.ping.awaited import AwaitedProbes
 from echoproto.measure.ping.channel import NOT_READ, PingChannel
@@ -25,7 +25,6 @@ class ProbeExchange:
     """
     The exchange of probes and replies with one target.
 
-    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
     :param record: counts the probes and replies.
@@ -38,7 +37,7 @@ class ProbeExchange:
 
     def __init__(
         self,
-        target: object,
+        target: ITarget,
         clock: IReactorTime,
         monotonicNs: Callable[[], int],
         record: PingStatistics,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectBindError, ConnectError
@@ -16,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from echoproto.client.targets.failures import failureReason
+from echoproto.client.targets.interfaces import ITarget
 from echoproto.errors import ExchangeError
 from echoproto.measure.ping.echoplus import EchoPlusStatistics
 from echoproto.measure.ping.exchange import ProbeExchange
@@ -35,7 +35,6 @@ class Pinger:
     """
     The probing of one target.
 
-    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
     :param record: counts the probes and replies.
@@ -50,7 +49,7 @@ class Pinger:
 
     def __init__(
         self,
-        target: Any,  # an ITarget; tests have simpler ones
+        target: ITarget,
         clock: IReactorTime,
         monotonicNs: Callable[[], int],
         record: PingStatistics,

@@ -10,14 +10,13 @@ bounded by the datagrams under way and a number of remembered ones. Streams are 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from echoproto.client.matching import firstDifference
 from echoproto.client.targets.failures import sendErrorReason
-from echoproto.client.targets.interfaces import IReplyReceiver
+from echoproto.client.targets.interfaces import IReplyReceiver, ITarget
 from echoproto.errors import EchoprotoError
 from echoproto.measure.ping.payload import EXCERPT_SIZE
 from echoproto.measure.verify.integrity import DatagramFault, Fault, FaultKind
@@ -53,7 +52,7 @@ class DatagramVerifier(Verifier):
 
     def __init__(
         self,
-        target: Any,  # an ITarget; tests have simpler ones
+        target: ITarget,
         clock: IReactorTime,
         monotonicNs: Callable[[], int],
         pattern: PatternStream,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from echoproto.client.targets.interfaces import IReplyReceiver
+from echoproto.client.targets.interfaces import IReplyReceiver, ITarget
 from echoproto.measure.verify.integrity import Fault, FaultKind, IntegrityChecker
 from echoproto.measure.verify.verifier import Verifier, VerifyResult
 from echoproto.text.units import SECOND, seconds
@@ -40,7 +40,7 @@ class StreamVerifier(Verifier):
 
     def __init__(
         self,
-        target: object,  # an ITarget; tests have simpler ones
+        target: ITarget,
         clock: IReactorTime,
         monotonicNs: Callable[[], int],
         integrity: IntegrityChecker,

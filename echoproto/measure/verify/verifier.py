@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from echoproto.client.targets.channels import openChannel
+from echoproto.client.targets.interfaces import ITarget
 from echoproto.measure.verify.integrity import Fault, FaultKind
 from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.text.units import SECOND
@@ -64,7 +65,6 @@ class Verifier(ABC):
     The verification of one target; a :class:`~echoproto.client.measurement.Measurement`. It is the
     :class:`~echoproto.client.targets.interfaces.IReplyReceiver` of its connection.
 
-    :param target: an :class:`~echoproto.client.targets.interfaces.ITarget`.
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
     :param timeout: nanoseconds without received data after which it ends; also limits connecting.
@@ -76,7 +76,7 @@ class Verifier(ABC):
 
     def __init__(
         self,
-        target: Any,  # an ITarget; tests have simpler ones
+        target: ITarget,
         clock: IReactorTime,
         monotonicNs: Callable[[], int],
         timeout: int,

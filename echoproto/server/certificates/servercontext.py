@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import ssl
-from typing import Any
 
 from echoproto.server.certificates.certificate import Certificate, describeCertificate
 from echoproto.server.certificates.pemfile import pemFile
@@ -59,8 +58,7 @@ def _loadAll(files: TLSFiles) -> tuple[ssl.SSLContext, list[Certificate]]:
         for name in certificate.names:
             byName.setdefault(name, context)
 
-    # Any: SSLSocket or SSLObject.
-    def chooseContext(connection: Any, requested: str | None, _: ssl.SSLContext) -> None:
+    def chooseContext(connection: ssl.SSLObject, requested: str | None, _: ssl.SSLContext) -> None:
         name = (requested or "").lower()
         wildcard = "*." + name.partition(".")[2]
         connection.context = byName.get(name) or byName.get(wildcard) or first

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService
+from twisted.python.usage import Options as UsageOptions
 
 from echoproto.reactors.monotonic import useMonotonicTime
 from echoproto.server.application import EchoprotoService
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Options", "makeService"]
 
 
-def _takeIdentity(twistdOptions: Any) -> Identity:
+def _takeIdentity(twistdOptions: UsageOptions | None) -> Identity:
     """
     Take ``--uid`` and ``--gid`` over from ``twistd``, which fails for a user without an entry in
     the user database and keeps the supplementary groups of root. With ``--euid`` it stays twistd's.

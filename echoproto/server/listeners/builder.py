@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
@@ -88,7 +89,9 @@ class ListenerBuilder:
         has set it, a warning if memory may not suffice, or empty.
     """
 
-    def __init__(self, reactor: Any, settings: Settings, descriptors: Limit, memory: Limit) -> None:
+    def __init__(
+        self, reactor: IReactorTime, settings: Settings, descriptors: Limit, memory: Limit
+    ) -> None:
         self._reactor = reactor
         self._settings = settings
         limit = settings.connectionLimit(int(descriptors.number), memory.number)

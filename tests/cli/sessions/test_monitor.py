@@ -165,5 +165,6 @@ class MonitorProgramTests(CommandTestCase):
 
     def test_ownMachine(self) -> None:
         """By default it is on this machine, and notifies this process's systemd."""
-        program = MonitorProgram(self.reactor, self.monitor, statusListener("9110"), None)
+        site = monitorSite(self.reactor, self.monitor, web=False, probe=False)
+        program = MonitorProgram(self.reactor, self.monitor, statusListener("9110"), site)
         self.assertIsInstance(program._notifier, Notifier)

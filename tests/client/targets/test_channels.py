@@ -25,7 +25,8 @@ class OpenChannelTests(SynchronousTestCase):
         return self.opened
 
     def opening(self) -> Deferred[Any]:
-        return openChannel(self, object(), self.clock, SECOND)
+        target: Any = self
+        return openChannel(target, object(), self.clock, SECOND)
 
     def test_opened(self) -> None:
         """A channel that is opened in time is the result."""

@@ -42,8 +42,9 @@ class PoolTests(SynchronousTestCase):
         self.clock = Clock()
         self.openings: list[Deferred[Any]] = []
         self.attempts: list[Any] = []
+        target: Any = self
         self.pool = ConnectionPool(
-            self, self.makeConnection, self.clock, self.now, TIMEOUT, self.attempts.append
+            target, self.makeConnection, self.clock, self.now, TIMEOUT, self.attempts.append
         )
 
         self.addCleanup(self.pool.timers.end)

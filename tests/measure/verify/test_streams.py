@@ -59,9 +59,10 @@ class StreamVerifierTests(SynchronousTestCase):
     ) -> StreamVerifier:
         self.clock = Clock()
         self.target = target if target is not None else Target()
+        server: Any = self.target
         self.told: list[Fault] = []
         verifying = StreamVerifier(
-            self.target,
+            server,
             self.clock,
             lambda: round(self.clock.seconds() * SECOND),
             IntegrityChecker(PatternStream(1)),
