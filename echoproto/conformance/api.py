@@ -43,7 +43,7 @@ def prepareGrade(
     includeRisky: bool = False,
     allowRemoteRisk: bool = False,
     timeout: int = 5 * SECOND,
-    connect: ConnectOptions | None = None,
+    connect: ConnectOptions = ConnectOptions(),
     onResult: Callable[[CheckResult], None] = lambda result: None,
     monotonicNs: Callable[[], int] = time.monotonic_ns,
 ) -> Deferred[ConformanceRunner]:
@@ -70,7 +70,7 @@ def prepareGrade(
     parsed = parseTarget(target) if isinstance(target, str) else target
     checks = chosen(carriers or (UDP if parsed.carrier == UDP else TCP,), only, includeRisky)
     # All checks ask the same addresses, so that no name can lead risky ones elsewhere.
-    fixed = replace(connect or ConnectOptions(), lookAgain=False)
+    fixed = replace(connect, lookAgain=False)
     refusesRisk = includeRisky and not allowRemoteRisk
 
     async def prepare() -> ConformanceRunner:

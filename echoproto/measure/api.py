@@ -86,11 +86,11 @@ DEFAULT_VERIFY_SIZE = 64 << 20
 def preparePing(
     reactor: IReactorTime,
     target: str | Target,
-    plan: PingPlan | None = None,
+    plan: PingPlan = PingPlan(),
     *,
     size: int = DEFAULT_SIZE,
     pattern: bytes = b"",
-    connect: ConnectOptions | None = None,
+    connect: ConnectOptions = ConnectOptions(),
     onReply: Callable[[ProbeOutcome], None] = lambda outcome: None,
     monotonicNs: Callable[[], int] = time.monotonic_ns,
     session: bytes = b"",
@@ -111,7 +111,6 @@ def preparePing(
         ``DNSLookupError`` or ``TargetError``.
     :raise ValueError: the target is invalid.
     """
-    plan = plan if plan is not None else PingPlan()
     parsed, session = _parsed(target), session or os.urandom(4)
     record: PingStatistics
     if plan.mode == "udp-plus":
@@ -143,7 +142,7 @@ def prepareVerify(
     datagramSize: int = DEFAULT_DATAGRAM_SIZE,
     rate: float = DEFAULT_DATAGRAM_RATE,
     timeout: int = 5 * SECOND,
-    connect: ConnectOptions | None = None,
+    connect: ConnectOptions = ConnectOptions(),
     onFault: Callable[[Fault], None] = lambda fault: None,
     monotonicNs: Callable[[], int] = time.monotonic_ns,
 ) -> Deferred[Verifier]:
@@ -185,9 +184,9 @@ verify = startedBy(prepareVerify)
 def prepareLoad(
     reactor: IReactorTime,
     target: str | Target,
-    plan: LoadPlan | None = None,
+    plan: LoadPlan = LoadPlan(),
     *,
-    connect: ConnectOptions | None = None,
+    connect: ConnectOptions = ConnectOptions(),
     monotonicNs: Callable[[], int] = time.monotonic_ns,
     seed: int | None = None,
     onInterval: Callable[[Interval, IntervalCounts], None] = lambda interval, counts: None,
@@ -211,16 +210,16 @@ def prepareLoad(
         Fails as :func:`preparePing` does.
     :raise ValueError: the target is invalid, or the plan has ``times``, which workers cannot share.
     """
-    parsed, plan = _parsed(target), plan or LoadPlan()
+    parsed = _parsed(target)
     isUDP = parsed.carrier == "udp"
     if isUDP and (problem := _datagramProblem(plan)):
         return fail(TargetError(f"{parsed.text}: {problem}"))
     if workers > 1:
-        assignments = loadAssignments(parsed, plan, connect or ConnectOptions(), workers)
+        assignments = loadAssignments(parsed, plan, connect, workers)
         return succeed(LoadWorkerPool(reactor, plan, assignments, onInterval, onWorkerFailure))
     plan = withTimes(plan)
     if plan.allAddresses:
-        connect = replace(connect or ConnectOptions(), turn=plan.firstConnection)
+        connect = replace(connect, turn=plan.firstConnection)
     messages = loadMessages(isUDP, plan.sizes, Random(seed))
     size = plan.sizes[1] if isUDP else None
     lookupTime = (plan.duration or 0) + plan.timeout

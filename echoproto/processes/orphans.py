@@ -10,6 +10,9 @@ from contextlib import suppress
 
 from twisted.internet.process import reapAllProcesses, reapProcessHandlers
 
+#: Seconds between two looks for orphans: a zombie is harmless, many are not.
+REAP_INTERVAL = 1.0
+
 
 def reapOrphans() -> None:
     """Read the status of all children that have ended, except those started by Twisted."""

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.errors import StartupError
-from echoproto.processes.orphans import reapOrphans
+from echoproto.processes.orphans import REAP_INTERVAL, reapOrphans
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.settings import Settings
 from echoproto.server.listeners.listenerservice import ListenerService
@@ -39,11 +39,7 @@ from echoproto.status.looplag import LoopLag
 from echoproto.status.state import IState
 
 if TYPE_CHECKING:
-    # Its imports are needed only where one is started.
     from echoproto.server.certificates.certificatereader import CertificateReader
-
-#: Seconds between two looks for orphans as process 1: a zombie is harmless, many are not.
-REAP_INTERVAL = 1.0
 
 
 @implementer(IState)
@@ -66,17 +62,17 @@ class EchoprotoService(Service):
         self,
         reactor: Any,
         settings: Settings,
-        machine: Platform | None = None,
+        machine: Platform = Platform(),
         notifier: Notifier | None = None,
         announce: bool = True,
-        identity: Identity | None = None,
+        identity: Identity = Identity(),
         startReader: Callable[[Sequence[TLSFiles]], CertificateReader] | None = None,
     ) -> None:
         self._reactor = reactor
         self._startReader = startReader
         self._reader: CertificateReader | None = None
-        self._machine = machine if machine is not None else Platform()
-        self._identity = identity if identity is not None else Identity()
+        self._machine = machine
+        self._identity = identity
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
         self.listeners = ListenerService(reactor, settings, self._machine, self._site, announce)
         self.delay = LoopLag(reactor)
@@ -118,7 +114,7 @@ class EchoprotoService(Service):
             raise
 
     def _becomeUser(self) -> None:
-        if self._identity.isCurrent or self._identity.gid is None:
+        if self._identity.isCurrent:
             return
         files = [context.files for context in self.listeners.certificates.contexts]
         if files and self._startReader is not None:

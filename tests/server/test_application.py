@@ -15,8 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoproto.errors import StartupError
+from echoproto.processes.orphans import REAP_INTERVAL
 from echoproto.server import application
-from echoproto.server.application import REAP_INTERVAL, EchoprotoService
+from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates.certificatereader import CertificateReader
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.layers import Layers

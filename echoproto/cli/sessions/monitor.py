@@ -84,14 +84,14 @@ class MonitorProgram(Service):
         monitor: Monitor,
         listener: Listener,
         site: StatusSite,
-        machine: Platform | None = None,
+        machine: Platform = Platform(),
         notifier: Notifier | None = None,
     ) -> None:
         self._reactor = reactor
         self._monitor = monitor
         self._listener = listener
         self._site = site
-        self._machine = machine if machine is not None else Platform()
+        self._machine = machine
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
         self._watchdog: Any = makeWatchdog(reactor, self._notifier)
         self._logErrors = LogErrors(reactor)

@@ -70,7 +70,7 @@ def makeTarget(
     target: Target,
     size: int | None,
     monotonicNs: Callable[[], int],
-    connect: ConnectOptions | None = None,
+    connect: ConnectOptions = ConnectOptions(),
     lookupTime: int | None = None,
 ) -> Deferred[Any]:
     """
@@ -84,7 +84,6 @@ def makeTarget(
     :return: fires with a :class:`.StreamTarget` or :class:`.UDPTarget`; fails with
         ``DNSLookupError``, or ``TargetError`` if the target cannot be used.
     """
-    connect = connect or ConnectOptions()
     if target.carrier == "udp":
         making = maybeDeferred(_makeUDP, reactor, target, size, connect)
     else:

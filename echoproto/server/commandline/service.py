@@ -39,6 +39,7 @@ def _takeIdentity(twistdOptions: UsageOptions | None) -> Identity:
 
 
 def _startReader(files: Sequence[TLSFiles]) -> CertificateReader:
+    # Imported here: it is needed only by a server that becomes another user.
     from echoproto.server.certificates.certificatereader import CertificateReader
 
     return CertificateReader(files)

@@ -57,13 +57,13 @@ class ListenerService(Service):
         self,
         reactor: Any,
         settings: Settings,
-        machine: Platform | None = None,
+        machine: Platform = Platform(),
         makeSite: Callable[[], Any] | None = None,
         announce: bool = True,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._machine = machine if machine is not None else Platform()
+        self._machine = machine
         self._makeSite = makeSite
         self._announces = announce
         self._open: list[OpenListener] = []

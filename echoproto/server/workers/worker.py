@@ -115,7 +115,7 @@ class WorkerService(EchoprotoService):
         settings: Settings,
         pipe: ParentPipe,
         machine: Platform = _WITHOUT_SIGNALS,
-        identity: Identity | None = None,
+        identity: Identity = Identity(),
     ) -> None:
         super().__init__(reactor, settings, machine, Notifier({}, 0), False, identity)
         self._inherited = [

@@ -25,7 +25,7 @@ class MakeTargetTestCase(SynchronousTestCase):
         self.reactor.nameResolver = FakeResolver("192.0.2.1")
 
     def make(self, text: str, size: int | None = 64, reactor: Any = None, **options: Any) -> Any:
-        connect = ConnectOptions(**options) if options else None
+        connect = ConnectOptions(**options)
         return makeTarget(reactor or self.reactor, parseTarget(text), size, lambda: 0, connect)
 
     def made(self, text: str, **options: Any) -> Any:
@@ -116,12 +116,14 @@ class MakeTargetTests(MakeTargetTestCase):
 
         clock: Any = MemoryReactorClock()
         clock.nameResolver = SlowResolver()
-        making = makeTarget(clock, parseTarget("lab1"), 4, lambda: 0, None, 2 * SECOND)
+        making = makeTarget(clock, parseTarget("lab1"), 4, lambda: 0, lookupTime=2 * SECOND)
         clock.advance(2)
         failure = self.failureResultOf(making, DNSLookupError)
         self.assertIn("no address of lab1 in 2 s", str(failure.value))
         clock.nameResolver = FakeResolver("192.0.2.1")
-        self.successResultOf(makeTarget(clock, parseTarget("lab1"), 4, lambda: 0, None, 2 * SECOND))
+        self.successResultOf(
+            makeTarget(clock, parseTarget("lab1"), 4, lambda: 0, lookupTime=2 * SECOND)
+        )
         self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_tooLong(self) -> None:
