@@ -18,7 +18,12 @@ from twisted.internet.udp import Port
 
 from echoproto.addresses import datagramAddress
 from echoproto.transports.receivebuffer import droppedDatagrams
-from echoproto.transports.serversocket import bindSocket, setServerOptions, socketAddress
+from echoproto.transports.serversocket import (
+    bindSocket,
+    setDatagramOptions,
+    setServerOptions,
+    socketAddress,
+)
 
 
 class ScopedPort(Port):
@@ -114,7 +119,7 @@ class ScopedPort(Port):
 
 def _shareAddress(made: socket.socket) -> None:
     """Let a second socket have the same local port."""
-    setServerOptions(made)
+    setDatagramOptions(made)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 

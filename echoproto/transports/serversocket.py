@@ -9,6 +9,11 @@ By default Linux sends IPv4 with "don't fragment" (``IP_PMTUDISC_WANT``, ip(7)),
 link whose ICMP errors are filtered a reply is lost for ever, although its request arrived in
 fragments. Servers of DNS (BIND, Unbound, NSD, Knot) therefore allow routers to fragment replies.
 
+Replies to a host of the own link that does not answer ARP or neighbour discovery wait for three
+seconds, and the kernel keeps as many of them as the default send buffer holds
+(``unres_qlen_bytes``, arp(7)): one such host, or one forged source, would leave no room for replies
+to anybody else. So the buffer is larger, as that of Unbound.
+
 Routers of IPv6 do not fragment. Here the fragments of a long reply are as small as every link must
 carry (RFC 8200 section 5), but Linux makes fragments only of replies that are longer than its own
 link's MTU or the path MTU reported by ICMPv6.
@@ -27,6 +32,13 @@ from echoproto.transports.pktinfo import enablePacketInfo
 
 # Python does not have these names; the numbers are those of Linux's ip(7) and ipv6(7).
 _IP_MTU_DISCOVER, _IPV6_MTU, _IPV6_FREEBIND = 10, 24, 78
+
+#: Bytes of the send buffer that are requested; root gets as many, and others at most
+#: ``net.core.wmem_max``. The kernel doubles them for its own needs.
+SEND_BUFFER = 4 << 20
+
+# Of Linux's socket(7).
+_SO_SNDBUFFORCE = 32
 
 #: Flags of an address in if_inet6 (IFA_F_DADFAILED and IFA_F_TENTATIVE of Linux's rtnetlink(7)): a
 #: tentative one that is a duplicate never becomes valid.
@@ -123,8 +135,28 @@ def bindSocket(
 
 def setServerOptions(made: socket.socket) -> None:
     """
-    Prepare a UDP socket of a server, whoever made it: it reports the destination of each datagram,
-    and its replies may be fragmented.
+    Prepare a UDP socket of a server, whoever made it: as :func:`setDatagramOptions`, and replies
+    that wait for one host leave room for others.
+    """
+    setDatagramOptions(made)
+    with socket.socket(made.family, made.type) as other:
+        isDefault = _sendBuffer(made) == _sendBuffer(other)
+    # Another size is what systemd was told to grant, or was set here before.
+    if isDefault:
+        for option in (socket.SO_SNDBUF, _SO_SNDBUFFORCE):
+            # Only root may force it.
+            with suppress(OSError):
+                made.setsockopt(socket.SOL_SOCKET, option, SEND_BUFFER)
+
+
+def _sendBuffer(made: socket.socket) -> int:
+    return made.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+
+
+def setDatagramOptions(made: socket.socket) -> None:
+    """
+    Prepare a UDP socket: it reports the destination of each datagram, and what it sends may be
+    fragmented.
     """
     enablePacketInfo(made)
     for option in _FRAGMENT_OPTIONS.get(made.family, []):

@@ -35,9 +35,9 @@ def rawSocket() -> socket.socket:
         raise SkipTest("raw sockets need root") from None
 
 
-def forged(source: tuple[str, int], port: int, data: bytes) -> bytes:
-    """An IPv4 packet to ``port`` on 127.0.0.1; the kernel fills in zeros (RFC 791, RFC 768)."""
-    addresses = socket.inet_aton(source[0]) + socket.inet_aton("127.0.0.1")
+def forged(source: tuple[str, int], port: int, data: bytes, host: str = "127.0.0.1") -> bytes:
+    """An IPv4 packet to ``port`` on a host; the kernel fills in zeros (RFC 791, RFC 768)."""
+    addresses = socket.inet_aton(source[0]) + socket.inet_aton(host)
     header = struct.pack("!BBHHHBBH", 0x45, 0, 0, 0, 0, 64, socket.IPPROTO_UDP, 0) + addresses
     return header + struct.pack("!HHHH", source[1], port, 8 + len(data), 0) + data
 
@@ -79,25 +79,25 @@ class ReplySourceTests(SynchronousTestCase):
 
     def test_secondAddressIPv6(self) -> None:
         """The same over IPv6, in a network namespace with two addresses."""
-        if shutil.which("unshare") is None or shutil.which("ip") is None:
-            raise SkipTest("needs unshare and ip")
         script = (
-            "ip link set lo up && ip address add 2001:db8::1/128 dev lo nodad && "
-            f"ip address add 2001:db8::2/128 dev lo nodad && exec {sys.executable} -m {__name__}"
+            "ip address add 2001:db8::1/128 dev lo nodad && "
+            "ip address add 2001:db8::2/128 dev lo nodad"
         )
-        finished = subprocess.run(
-            ["unshare", "--net", "sh", "-c", script],
-            env=environment(),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=3 * PATIENCE,
-            check=False,
+        self.assertEqual(inNamespace(script, "twoAddresses"), "answered from each\n")
+
+
+class FullQueueTests(SynchronousTestCase):
+    def test_absentNeighbour(self) -> None:
+        """
+        Replies to a host of the own link that does not exist, which wait for its Ethernet address,
+        do not fill the send buffer: others are answered.
+        """
+        script = (
+            "ip link add name near type veth peer name far && ip link set far up && "
+            "ip address add 192.0.2.1/24 dev near && ip link set near up && "
+            "for filter in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $filter; done"
         )
-        if "unshare failed" in finished.stdout:
-            raise SkipTest("a network namespace needs root")
-        self.assertEqual((finished.returncode, finished.stdout), (0, "answered from each\n"))
+        self.assertEqual(inNamespace(script, "absentNeighbour"), "answered\n")
 
 
 class LoopTests(SynchronousTestCase):
@@ -120,8 +120,32 @@ class LoopTests(SynchronousTestCase):
         )
 
 
-def main() -> None:
-    """Run by the test above, inside a namespace."""
+def inNamespace(script: str, name: str) -> str:
+    """
+    The output of a function of this module, in a network namespace of its own.
+
+    :param script: prepares the namespace.
+    """
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        raise SkipTest("needs unshare and ip")
+    run = f"ip link set lo up && {script} && exec {sys.executable} -m {__name__} {name}"
+    finished = subprocess.run(
+        ["unshare", "--net", "sh", "-c", run],
+        env=environment(),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=3 * PATIENCE,
+        check=False,
+    )
+    if "unshare failed" in finished.stdout:
+        raise SkipTest("a network namespace needs root")
+    return finished.stdout
+
+
+def twoAddresses() -> None:
+    """Run by a test above, inside a namespace."""
     with Program("-p", "0") as program:
         _, port = program.address("echo", "udp", socket.AF_INET6)
         for host in ("2001:db8::1", "2001:db8::2", "::1"):
@@ -130,5 +154,19 @@ def main() -> None:
     print("answered from each")
 
 
+def absentNeighbour() -> None:
+    """Run by a test above, inside a namespace."""
+    with rawSocket() as raw, Program("-p", "0", "--datagram-rate", "0") as program:
+        _, port = program.address("echo", "udp")
+        forgery = forged(("192.0.2.77", 40_000), port, b"forged", "192.0.2.1")
+        # As many at once as the receive buffer holds, in all three times the default send buffer.
+        for _ in range(10):
+            for _ in range(100):
+                raw.sendto(forgery, ("192.0.2.1", port))
+            if exchanged(("127.0.0.1", port), b"hello") != b"hello":
+                raise SystemExit("not answered")
+    print("answered")
+
+
 if __name__ == "__main__":
-    main()
+    {"twoAddresses": twoAddresses, "absentNeighbour": absentNeighbour}[sys.argv[1]]()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
-from errno import EADDRNOTAVAIL, ENOPROTOOPT
+from errno import EADDRNOTAVAIL, ENOPROTOOPT, EPERM
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,12 +12,16 @@ from echoproto.transports.serversocket import (
     bindSocket,
     boundAddress,
     isTentative,
+    setDatagramOptions,
     setServerOptions,
     socketAddress,
 )
 
 # Of Linux's ip(7) and ipv6(7).
 IP_MTU_DISCOVER, IPV6_MTU, PMTUDISC_OMIT = 10, 24, 5
+
+# Of Linux's socket(7).
+SO_SNDBUFFORCE = 32
 
 
 class RefusingSocket(socket.socket):
@@ -26,6 +30,15 @@ class RefusingSocket(socket.socket):
     def setsockopt(self, level: int, option: int, value: int) -> None:  # type: ignore[override]
         if option == IP_MTU_DISCOVER:
             raise OSError(ENOPROTOOPT, "Protocol not available")
+        super().setsockopt(level, option, value)
+
+
+class ForbiddingSocket(socket.socket):
+    """A socket of a user who may not force the size of its buffer."""
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:  # type: ignore[override]
+        if option == SO_SNDBUFFORCE:
+            raise PermissionError(EPERM, "Operation not permitted")
         super().setsockopt(level, option, value)
 
 
@@ -67,9 +80,36 @@ class OptionTests(SynchronousTestCase):
     def test_IPv6(self) -> None:
         """On IPv6 long replies are sent in fragments that every link carries."""
         made = mock.Mock(family=socket.AF_INET6)
-        setServerOptions(made)
+        setDatagramOptions(made)
         made.setsockopt.assert_called_with(socket.IPPROTO_IPV6, IPV6_MTU, IPV6_MINIMUM_MTU)
         self.assertEqual(IPV6_MINIMUM_MTU, 1280)
+
+    def test_sendBuffer(self) -> None:
+        """
+        The send buffer of a server is larger than the replies that wait for one host without an
+        Ethernet address; that of a client is the kernel's default.
+        """
+        for family in (socket.AF_INET, socket.AF_INET6):
+            with socket.socket(family, socket.SOCK_DGRAM) as made:
+                default = made.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+                setDatagramOptions(made)
+                self.assertEqual(made.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), default)
+                setServerOptions(made)
+                self.assertGreater(made.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), default)
+
+    def test_sendBufferOfUser(self) -> None:
+        """A user who may not force the size gets what the kernel permits."""
+        with ForbiddingSocket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+            default = made.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+            setServerOptions(made)
+            self.assertGreater(made.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), default)
+
+    def test_chosenSendBuffer(self) -> None:
+        """A size that somebody else has chosen, such as systemd, is kept."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
+            setServerOptions(made)
+            self.assertEqual(made.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), 20_000)
 
     def test_oldKernel(self) -> None:
         """A kernel without such an option is used as it is."""

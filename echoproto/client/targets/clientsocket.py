@@ -19,7 +19,7 @@ from twisted.internet.protocol import ClientFactory
 
 from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.errors import TargetError
-from echoproto.transports.serversocket import bindSocket, setServerOptions
+from echoproto.transports.serversocket import bindSocket, setDatagramOptions
 
 # Python does not have these names; the numbers are those of Linux's socket(7), ip(7) and ipv6(7).
 _SO_BINDTODEVICE = 25
@@ -44,7 +44,7 @@ def _options(family: int, connect: ConnectOptions) -> Iterator[_Option]:
         discover = _IPV6_MTU_DISCOVER if isIPv6 else _IP_MTU_DISCOVER
         yield "--dont-fragment", level, discover, _PMTUDISC_DO
         if isIPv6:
-            # Undoes setServerOptions(): no limit besides that of the path.
+            # Undoes setDatagramOptions(): no limit besides that of the path.
             yield "--dont-fragment", level, _IPV6_MTU, 0
 
 
@@ -55,7 +55,7 @@ def setClientOptions(made: socket.socket, connect: ConnectOptions) -> None:
     :raise TargetError: the kernel refuses one; the message has the cause and the remedy.
     """
     if made.type == socket.SOCK_DGRAM:
-        setServerOptions(made)
+        setDatagramOptions(made)
     for name, level, number, value in _options(made.family, connect):
         try:
             made.setsockopt(level, number, value)
