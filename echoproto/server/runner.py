@@ -50,8 +50,6 @@ def logUnraisable(unraisable: sys.UnraisableHookArgs) -> None:
     """
     Log in one line an exception that Python cannot raise, for which it writes a traceback.
 
-    A client can cause one: the name of the server that it requests by TLS may not be ASCII.
-
     :param unraisable: see ``sys.unraisablehook``.
     """
     _log.warn(

@@ -10,7 +10,10 @@ calls to receive a record and one to send it.
 from __future__ import annotations
 
 import ssl
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from echoproto.transports.tlsrecords import endOfRecords, isRecord
 
@@ -94,7 +97,8 @@ class TLSEngine:
         """Continue the handshake; records that follow it are kept."""
         try:
             self._take(received)
-            self._tls.do_handshake()
+            with _quietAboutNames():
+                self._tls.do_handshake()
             self.isSecured = True
         except ssl.SSLWantReadError:
             pass
@@ -177,3 +181,23 @@ class TLSEngine:
         """Nothing more will be decrypted."""
         self.undecrypted = b""
         self._incoming.read()
+
+
+@contextmanager
+def _quietAboutNames() -> Iterator[None]:
+    """
+    Say nothing of a requested server name that is not ASCII. If a context has a callback for that
+    name, Python fails the handshake, and passes the error to ``sys.unraisablehook`` as well: a
+    client could fill the log with tracebacks.
+    """
+    outer = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, UnicodeDecodeError):
+            outer(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = outer

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import sys
+from collections.abc import Callable
 from unittest import mock
 
 from OpenSSL import SSL
@@ -43,6 +45,32 @@ class TLSEngineTests(SynchronousTestCase):
         self.assertIsNone(self.client.error or self.server.error)
         self.assertIsInstance(self.client.peerCertificate, dict)
         self.assertIsNone(self.server.peerCertificate)
+
+    def requestName(self, name: bytes, callback: Callable[..., object]) -> None:
+        """Let a server with a callback receive a request for a name of five bytes."""
+        context = serverContext()
+        context.sni_callback = callback  # type: ignore[assignment]
+        self.server = TLSEngine(self.memory, context, None)
+        self.client = TLSEngine(self.memory, clientContext(), "aaaaa")
+        self.client.handshake(b"")
+        self.server.handshake(self.client.dataToSend().replace(b"aaaaa", name))
+        self.server.dataToSend()
+
+    def test_invalidName(self) -> None:
+        """A requested server name that is not ASCII fails the handshake, and nothing else."""
+        unraisable: list[object] = []
+        self.patch(sys, "unraisablehook", unraisable.append)
+        self.requestName(b"\xffaaaa", lambda *arguments: None)
+        self.assertIsInstance(self.server.error, ssl.SSLError)
+        self.assertEqual(unraisable, [])
+
+    def test_failedCallback(self) -> None:
+        """Another error in a callback is reported as ever."""
+        unraisable: list[type] = []
+        self.patch(sys, "unraisablehook", lambda args: unraisable.append(args.exc_type))
+        self.requestName(b"aaaab", lambda *arguments: 1 // 0)
+        self.assertIsInstance(self.server.error, ssl.SSLError)
+        self.assertEqual(unraisable, [ZeroDivisionError])
 
     def test_handshakeByteByByte(self) -> None:
         """A handshake may be received in the smallest pieces, and data may follow its end."""
