@@ -28,6 +28,7 @@ from echoproto.addresses import numericHost
 from echoproto.protocols.admission.addressfilter import AddressFilter
 from echoproto.protocols.admission.refusals import Refusal
 from echoproto.protocols.connections import DRAIN_TIMEOUT, ConnectionTracker, ITrackedConnection
+from echoproto.protocols.socketoptions import setConnectionOptions
 from echoproto.protocols.streamfactory import DRAIN_SILENCE, StreamFactory, TrustedPeer
 from echoproto.transports.proxyheader import (
     HeaderParser,
@@ -55,7 +56,8 @@ class ProxyHeaderProtocol(Protocol):
         self._over = False
 
     def connectionMade(self) -> None:
-        """Start the timeout."""
+        """Start the timeout, and set socket options: a byte of the header may be urgent data."""
+        setConnectionOptions(self._transport)
         self._deadline = self.factory.clock.seconds() + self.factory.service.timeouts.header
         self.factory.tracker.add(self)
 

@@ -55,6 +55,8 @@ class TLSStream(TLSTransport):
             self._engine = self.factory.makeEngine()
         except (OSError, MemoryError):
             self._reason = Failure()
+            # Data may have been received already, with a PROXY header.
+            self.dataReceived = lambda data: None  # type: ignore[method-assign]
         Protocol.makeConnection(self, transport)
 
     def connectionMade(self) -> None:

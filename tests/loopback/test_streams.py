@@ -64,6 +64,19 @@ class UrgentDataTests(SynchronousTestCase):
                         client.shutdown(socket.SHUT_WR)
                         self.assertEqual(readToEnd(client), b"abcDefg")
 
+    def test_inHeader(self) -> None:
+        """A byte of a PROXY header may be urgent data, over TCP and over a UNIX socket."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/echo"
+            descriptions = ("-p", "tcp:0:proxy=v1", "-p", f"unix:{path}:proxy=v1")
+            with Program(*descriptions, listeners=2) as program:
+                for address in (program.address("echo", "tcp"), path):
+                    with connected(address) as client:
+                        client.send(b"P", socket.MSG_OOB)
+                        client.sendall(b"ROXY UNKNOWN\r\nabc")
+                        client.shutdown(socket.SHUT_WR)
+                        self.assertEqual(readToEnd(client), b"abc")
+
 
 class HostileTests(RunningTestCase):
     def test_neverReads(self) -> None:

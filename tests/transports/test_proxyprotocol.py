@@ -60,6 +60,12 @@ class HeaderTests(ProxyProtocolTestCase):
             self.close(pair)
         self.assertEqual(self.observer.opened, [CLIENT, CLIENT_6])
 
+    def test_options(self) -> None:
+        """The options of the connection are set before its header is read."""
+        pair, _ = self.connect()
+        self.assertEqual(pair.server.options, {"TcpNoDelay": True, "TcpKeepAlive": True})
+        self.close(pair)
+
     def test_headerDataAndFIN(self) -> None:
         """Header, data and FIN, in segments of any size: all data is echoed, then a FIN."""
         data = bytes(range(256)) * 40

@@ -323,12 +323,13 @@ class InMemoryTests(TLSTestCase):
         self.assertRaises(ZeroDivisionError, self.send, closeNotify=True)
 
     def test_noMemory(self) -> None:
-        """A connection for which no memory is left is reset."""
+        """A connection for which no memory is left is reset; received data is dropped."""
         for error in (ssl.SSLError(), MemoryError()):
             context = mock.Mock(options=ssl.Options(0))
             context.wrap_bio.side_effect = error
             protocol = RecordingProtocol()
             self.begin(context, SingleFactory(protocol), TLSClient(self.version))
+            self.server.dataReceived(b"with the PROXY header")
             self.pair.pump()
             self.assertEqual(protocol.events, ["made", "lost"])
             self.assertTrue(protocol.reason and protocol.reason.value is error)
