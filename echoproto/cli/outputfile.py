@@ -85,7 +85,9 @@ class OutputFile(io.TextIOWrapper):
         with suppress(OSError):
             super().close()
         if self._temporary:
-            os.unlink(self._temporary)
+            # It is gone if an interrupt followed the replacement at once.
+            with suppress(FileNotFoundError):
+                os.unlink(self._temporary)
         elif self._isNew and os.path.exists(self._path) and not os.path.getsize(self._path):
             os.unlink(self._path)
 

@@ -11,13 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.cli import healthcheck, main
 from echoproto.cli.entry import start
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
 
 class StartTests(SynchronousTestCase):
     def setUp(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        for number in SIGNALS:
             self.addCleanup(signal.signal, number, signal.getsignal(number))
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def started(self, *words: str) -> object:
         """The exit status of the command."""
@@ -32,44 +32,24 @@ class StartTests(SynchronousTestCase):
         check.assert_called_once_with("9100", True)
         self.assertEqual(self.started("health", "--help"), "click")
 
-    def signalled(self, number: int, *words: str) -> tuple[object, bytes]:
-        """The exit status of a command that this signal reaches while it loads, and its errors."""
-
-        def load() -> None:
-            signal.raise_signal(number)
-            raise SystemExit("goes on")
-
-        self.patch(sys, "argv", ["echoproto", *words])
-        with mock.patch.object(main, "main", load), mock.patch.object(os, "write") as write:
-            status = self.assertRaises(SystemExit, start).code
-        for call in write.mock_calls:
-            self.assertEqual(call.args[0], 2)
-        return status, b"".join(call.args[1] for call in write.mock_calls)
-
     def test_interrupted(self) -> None:
-        """While a client loads, Ctrl-C, SIGTERM and SIGHUP end it with one line."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            for command in ("ping", "load", "verify", "conformance", "greet", "report"):
-                ended = self.signalled(number, command, "lab1")
-                self.assertEqual(ended, (130, b"echoproto: interrupted\n"))
+        """A command that is interrupted has one line and status 130; a monitor was stopped."""
+        for command, status in (("ping", 130), ("report", 130), ("serve", 130), ("monitor", 0)):
+            self.patch(sys, "argv", ["echoproto", command])
+            with (
+                mock.patch.object(main, "main", side_effect=KeyboardInterrupt),
+                mock.patch.object(os, "write") as write,
+                mock.patch.object(os, "_exit") as ended,
+            ):
+                start()
+            ended.assert_called_once_with(status)
+            write.assert_called_once_with(2, b"echoproto: interrupted\n")
 
-    def test_figures(self) -> None:
-        """While a measurement loads, SIGQUIT shows that there are no figures yet."""
-        for command in ("ping", "load", "verify", "conformance", "greet", "monitor"):
-            ended = self.signalled(signal.SIGQUIT, command)
-            self.assertEqual(ended, ("goes on", b"echoproto: nothing was measured yet\n"))
-
-    def test_ignored(self) -> None:
-        """SIGHUP is ignored by a monitor that loads, and by a command that nohup has started."""
-        self.assertEqual(self.signalled(signal.SIGHUP, "monitor"), ("goes on", b""))
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self.assertEqual(self.signalled(signal.SIGHUP, "ping"), ("goes on", b""))
-
-    def test_monitor(self) -> None:
-        """A monitor that is stopped while it loads has status 0, as later."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            ended = self.signalled(number, "monitor")
-            self.assertEqual(ended, (0, b"echoproto: interrupted\n"))
+    def test_ended(self) -> None:
+        """Once a command of the client has ended, signals do not change its exit status."""
+        self.assertEqual(self.started("ping"), "click")
+        for number in SIGNALS:
+            self.assertEqual(signal.getsignal(number), signal.SIG_IGN)
 
     def test_servers(self) -> None:
         """The signals of a server are its own."""

@@ -56,6 +56,19 @@ class OutputFileTests(SynchronousTestCase):
         self.assertEqual(self.path.read_text(), "earlier")
         self.assertEqual(os.listdir(self.folder), ["result.json"])
 
+    def test_interrupted(self) -> None:
+        """An interrupt just after the replacement leaves the new result, and is no other error."""
+
+        def replaceAndStop(temporary: str, path: str) -> None:
+            os.rename(temporary, path)
+            raise KeyboardInterrupt
+
+        self.earlier()
+        with mock.patch.object(os, "replace", replaceAndStop):
+            self.assertRaises(KeyboardInterrupt, self.write, "new")
+        self.assertEqual(os.listdir(self.folder), [self.path.name])
+        self.assertEqual(self.path.read_text(), "new")
+
     def test_link(self) -> None:
         """Through a link its target is replaced."""
         self.earlier()
