@@ -77,7 +77,9 @@ class LoadTests(SynchronousTestCase):
                 running.send_signal(signal.SIGINT)
                 output, errors = running.communicate(timeout=PATIENCE)
             self.assertEqual(running.returncode, 2)
-            self.assertRegex(errors, r"^echoproto load: worker \d was killed by signal 9\n$")
+            killed = r"worker \d was killed by signal 9; the rest of its share is missing"
+            self.assertRegex(errors, rf"^echoproto load: {killed}\n$")
+            self.assertRegex(output, f"limited by the client: {killed}")
             self.assertIn("0 wrong", output)
             self.assertEqual([pid for pid in workers if os.path.exists(f"/proc/{pid}")], [])
 

@@ -24,6 +24,9 @@ GO = "go"
 #: input is closed, a worker ends at once, with the result so far.
 FINISH = "finish"
 
+#: Seconds between two reports of a worker that it runs.
+ALIVE_INTERVAL = 1.0
+
 
 @dataclass(frozen=True)
 class LoadAssignment:
@@ -63,11 +66,13 @@ class LoadReport:
     """
     One report of a worker; with no value, it is ready to start.
 
+    :ivar isAlive: only says that the process runs, every :data:`ALIVE_INTERVAL` seconds.
     :ivar counts: of the second that has just ended.
     :ivar result: the last report: the result.
     :ivar error: the last report: why there is no result.
     """
 
+    isAlive: bool = False
     counts: IntervalCounts | None = None
     result: LoadResult | None = None
     error: EchoprotoError | None = None

@@ -7,8 +7,9 @@ The plan of a load and its result, as values.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 
 from echoproto.measure.clientlimits import DROPPED_REMEDY, heldUpLimit
 from echoproto.measure.intervals import Interval
@@ -125,6 +126,7 @@ class LoadResult:
     :ivar intervals: the seconds of the run; the last may be shorter.
     :ivar hint: why it cannot succeed with this server, and what to try; empty if it may.
     :ivar workers: the results of the processes that shared the load, if there were several.
+    :ivar failedWorkers: a line for each process without a result, by its number from 1.
     """
 
     target: str
@@ -153,6 +155,7 @@ class LoadResult:
     hint: str = ""
     intervals: Sequence[Interval] = ()
     workers: Sequence[LoadResult] = ()
+    failedWorkers: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -199,11 +202,13 @@ class LoadResult:
     def limits(self) -> list[str]:
         """Reasons why the client may have limited the figures, in words; for each worker."""
         if self.workers:
-            return [
+            numbers = (number for number in count(1) if number not in self.failedWorkers)
+            found = [
                 f"worker {number}: {limit}"
-                for number, worker in enumerate(self.workers, 1)
+                for number, worker in zip(numbers, self.workers, strict=False)
                 for limit in worker.limits
             ]
+            return [*found, *self.failedWorkers.values()]
         found = []
         # An open loop waits for the time of the next message in a busy loop.
         if not self.plan.open and self.busy + self.waited >= SATURATED_SHARE:

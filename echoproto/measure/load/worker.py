@@ -2,9 +2,9 @@
 A worker process of a load: sends its share of the messages and reports the result.
 
 Started by :mod:`.workers`. It receives a :class:`LoadAssignment`, reports that it is ready, and
-starts when it receives :data:`~.messages.GO`. It reports the counts of each second, then the
-result. At :data:`~.messages.FINISH` it stops sending; when its standard input is closed it ends at
-once, with the result so far.
+starts when it receives :data:`~.messages.GO`. It reports every second that it runs, and the counts
+of each second, then the result. At :data:`~.messages.FINISH` it stops sending; when its standard
+input is closed it ends at once, with the result so far.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import cast
 
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTime, ITransport
+from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from echoproto.client.targets.failures import describeFailure
@@ -22,7 +23,7 @@ from echoproto.measure.api import prepareLoad
 from echoproto.measure.intervals import Interval
 from echoproto.measure.load.counters import IntervalCounts
 from echoproto.measure.load.generator import LoadGenerator
-from echoproto.measure.load.messages import FINISH, LoadAssignment, LoadReport
+from echoproto.measure.load.messages import ALIVE_INTERVAL, FINISH, LoadAssignment, LoadReport
 from echoproto.measure.load.plan import LoadResult
 from echoproto.processes.parentpipe import ParentPipe, ignoreSignals, openParentPipe, receiveMessage
 from echoproto.reactors.install import installClientReactor
@@ -40,9 +41,12 @@ class LoadWorker(ParentPipe):
         self.onMessage = self._messageReceived
         self._assignment = assignment
         self._load: LoadGenerator | None = None
+        self._alive = LoopingCall(self._report, LoadReport(isAlive=True))
+        self._alive.clock = reactor
 
     def connectionMade(self) -> None:
         """Prepare the load."""
+        self._alive.start(ALIVE_INTERVAL, now=False)
         assignment = self._assignment
         preparing = prepareLoad(
             self._reactor,
@@ -79,6 +83,12 @@ class LoadWorker(ParentPipe):
         """All reports are written, or the pool is gone."""
         super().writeConnectionLost()
         self.stop()
+
+    def stop(self) -> None:
+        """See :class:`.ParentPipe`."""
+        if self._alive.running:
+            self._alive.stop()
+        super().stop()
 
     def _intervalEnded(self, interval: Interval, counts: IntervalCounts) -> None:
         self._report(LoadReport(counts=counts))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from echoproto.errors import EchoprotoError, TargetError
 from echoproto.measure.intervals import Interval
@@ -19,7 +20,14 @@ from echoproto.measure.load.messages import FINISH, GO, LoadAssignment, LoadRepo
 from echoproto.measure.load.partition import ResultAggregator
 from echoproto.measure.load.plan import LoadPlan, LoadResult
 from echoproto.processes.childprocess import STOP_GRACE, ChildProcess, explainStartError
+from echoproto.protocols.deadlines import DeadlineCall
 from echoproto.text.units import SECOND
+
+#: Seconds without a report from the start of a process on, after which it is killed.
+START_TIMEOUT = 60.0
+
+#: Seconds without a further report, of which a worker sends one per second; then it is killed.
+HUNG_AFTER = 15.0
 
 
 class _LoadWorker(ChildProcess):
@@ -37,19 +45,45 @@ class _LoadWorker(ChildProcess):
         self._pool = pool
         self.assignment = assignment
         self.isWaiting = False
+        self._silence: DeadlineCall | None = None
+        self._hung = ""
 
     @property
     def number(self) -> int:
         """Its number in messages, from 1."""
         return self.assignment.index + 1
 
+    def start(self, reactor: Any) -> None:  # IReactorProcess and IReactorTime
+        """
+        Start the process, which must report from then on.
+
+        :raise OSError: see :meth:`.ChildProcess.spawn`.
+        """
+        self.spawn(reactor, "echoproto.measure.load.worker", "runLoadWorker")
+        self.send(self.assignment)
+        self._expectReport(reactor, START_TIMEOUT)
+
+    def _expectReport(self, clock: IReactorTime, seconds: float) -> None:
+        self._expectNothing()
+        self._silence = DeadlineCall(clock, seconds, self._killHung, seconds)
+
+    def _expectNothing(self) -> None:
+        if self._silence is not None:
+            self._silence.stop()
+
+    def _killHung(self, seconds: float) -> None:
+        self._hung = f"did not report for {seconds:g} s and was killed"
+        self.kill()
+
     def reportReceived(self, line: bytes) -> None:
         """See :class:`.ChildProcess`."""
+        self._expectReport(self._pool.reactor, HUNG_AFTER)
         self._pool.reportReceived(self, line)
 
     def exited(self, how: str, isClean: bool) -> None:
         """See :class:`.ChildProcess`."""
-        self._pool.exited(self, how, isClean)
+        self._expectNothing()
+        self._pool.exited(self, self._hung or how, isClean)
 
 
 class LoadWorkerPool:
@@ -61,6 +95,7 @@ class LoadWorkerPool:
     :param assignments: the share of each worker, in the order of their indexes.
     :param onInterval: called with each second that all workers have reported.
     :param onWorkerFailure: called with one line for each worker that fails while others succeed.
+    :ivar reactor: starts the processes, and calls later.
     :ivar target: the target.
     :ivar result: fires with the sum of all results; fails if no worker has one. Cancelled, it kills
         the workers.
@@ -76,26 +111,26 @@ class LoadWorkerPool:
     ) -> None:
         self.target = assignments[0].target
         self.result: Deferred[LoadResult] = Deferred(lambda _: self._cancel())
-        self._reactor = reactor
+        self.reactor = reactor
         self._plan = plan
         self._onWorkerFailure = onWorkerFailure
         self._aggregator = ResultAggregator(len(assignments), onInterval)
         self._workers = [_LoadWorker(self, assignment) for assignment in assignments]
-        # Workers that did not end at once as they should: of interest only if others have a result.
-        self._missing: list[str] = []
+        # By their numbers.
+        self._failures: dict[int, str] = {}
+        # Those that did not end at once as they should: of interest only if others have a result.
+        self._unreported: list[str] = []
         self._isFinishing = self._isStopping = self._isCancelled = False
 
     def start(self) -> None:
         """Start the processes; they begin to send when all are ready."""
         for worker in self._workers:
             try:
-                worker.spawn(self._reactor, "echoproto.measure.load.worker", "runLoadWorker")
+                worker.start(self.reactor)
             except OSError as error:
                 worker.hasEnded = True
                 worker.error = TargetError(f"cannot start a process: {explainStartError(error)}")
                 self.exited(worker, "", isClean=False)
-            else:
-                worker.send(worker.assignment)
 
     def stage(self) -> tuple[float, tuple[int, int, int]]:
         """
@@ -115,7 +150,7 @@ class LoadWorkerPool:
         self._isFinishing = True
         for worker in self._running():
             worker.send(FINISH)
-            worker.killAfter(self._reactor, self._plan.timeout / SECOND + STOP_GRACE)
+            worker.killAfter(self.reactor, self._plan.timeout / SECOND + STOP_GRACE)
 
     def stop(self) -> None:
         """End now, with the results so far; called again, kill the workers."""
@@ -125,7 +160,7 @@ class LoadWorkerPool:
         self._isFinishing = self._isStopping = True
         for worker in self._running():
             worker.closeInput()
-            worker.killAfter(self._reactor, STOP_GRACE)
+            worker.killAfter(self.reactor, STOP_GRACE)
 
     def _cancel(self) -> None:
         """Kill the workers, as a cancelled ``Deferred`` cannot wait for their results."""
@@ -145,6 +180,8 @@ class LoadWorkerPool:
             report = LoadReport.decode(line)
         except ValueError as error:
             self._onWorkerFailure(f"worker {worker.number} sent a malformed report: {error}")
+            return
+        if report.isAlive:
             return
         if report.counts is not None:
             self._aggregator.second(worker.assignment.index, report.counts)
@@ -171,9 +208,10 @@ class LoadWorkerPool:
         self._aggregator.ended(worker.assignment.index)
         isStopped = isClean and self._isFinishing
         if worker.result is None and worker.error is None and not isStopped:
-            failure = f"worker {worker.number} {how}"
+            failure = f"worker {worker.number} {how}; the rest of its share is missing"
+            self._failures[worker.number] = failure
             if self._isStopping:
-                self._missing.append(failure)
+                self._unreported.append(failure)
             else:
                 self._onWorkerFailure(failure)
         if self._running():
@@ -183,12 +221,14 @@ class LoadWorkerPool:
 
     def _fireResult(self) -> None:
         results = [worker.result for worker in self._workers if worker.result is not None]
-        errors = [(worker, worker.error) for worker in self._workers if worker.error is not None]
+        errors = {w.number: w.error for w in self._workers if w.error is not None}
         if results:
-            failures = [f"worker {worker.number}: {error}" for worker, error in errors]
-            for failure in (*failures, *self._missing):
+            failures = {number: f"worker {number}: {error}" for number, error in errors.items()}
+            for failure in (*failures.values(), *self._unreported):
                 self._onWorkerFailure(failure)
-            self.result.callback(self._aggregator.result(self._plan, results))
+            result = self._aggregator.result(self._plan, results)
+            failures.update(self._failures)
+            self.result.callback(replace(result, failedWorkers=failures))
         else:
             noResult = TargetError("no worker has sent a result")
-            self.result.errback(next((error for _, error in errors), noResult))
+            self.result.errback(next(iter(errors.values()), noResult))

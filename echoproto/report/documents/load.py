@@ -147,7 +147,7 @@ def loadDocument(
         LoadConfiguration,
         result.plan,
         arrivals=result.plan.arrivals if result.plan.open else None,
-        workers=len(result.workers) or 1,
+        workers=len(result.workers) + len(result.failedWorkers) or 1,
         minimumSize=result.plan.sizes[0],
         maximumSize=result.plan.sizes[1],
     )

@@ -85,6 +85,15 @@ class LoadResultTests(SynchronousTestCase):
             ["worker 2: the client's CPU was busy for 95% of the time"],
         )
 
+    def test_failedWorkers(self) -> None:
+        """A worker without a result is a limit; the others keep their numbers."""
+        failed = {1: "worker 1 was killed", 3: "worker 3: refused"}
+        shares = (loadResult(), loadResult(busy=0.95))
+        self.assertEqual(
+            loadResult(workers=shares, failedWorkers=failed).limits,
+            ["worker 4: the client's CPU was busy for 95% of the time", *failed.values()],
+        )
+
     def test_dropped(self) -> None:
         """Dropped replies are not lost; they are a limit of the client, as is a pause."""
         result = loadResult(dropped=1, heldUp=3 * SECOND)

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoproto.client.targets.target import Target
 from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.load import worker as workerModule
-from echoproto.measure.load.messages import FINISH, GO, LoadReport
+from echoproto.measure.load.messages import ALIVE_INTERVAL, FINISH, GO, LoadReport
 from echoproto.measure.load.plan import LoadPlan
 from echoproto.measure.load.worker import LoadWorker, runLoadWorker
 from echoproto.processes.childprocess import IGNORED_SIGNALS, encodeMessage
@@ -78,6 +78,15 @@ class LoadWorkerTests(SynchronousTestCase):
         assert second.counts is not None and last.result is not None
         self.assertEqual((second.counts.sent, last.result.received), (3, 3))
         self.assertTrue(self.reactor.stopped)
+
+    def test_alive(self) -> None:
+        """Until it ends it reports every second that it runs."""
+        worker = self.makeWorker()
+        self.reports()
+        self.reactor.advance(ALIVE_INTERVAL)
+        self.assertEqual(self.reports(), [LoadReport(isAlive=True)])
+        worker.readConnectionLost()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_openLoop(self) -> None:
         """In an open loop it has send times, which are not in its result."""

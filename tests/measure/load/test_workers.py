@@ -8,14 +8,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.errors import ConnectionClosed, TargetError
 from echoproto.measure.load.counters import IntervalCounts
-from echoproto.measure.load.messages import FINISH, GO, LoadReport
+from echoproto.measure.load.messages import ALIVE_INTERVAL, FINISH, GO, LoadReport
 from echoproto.measure.load.plan import LoadPlan
-from echoproto.measure.load.workers import LoadWorkerPool
+from echoproto.measure.load.workers import HUNG_AFTER, START_TIMEOUT, LoadWorkerPool
 from echoproto.processes.childprocess import STOP_GRACE
 from echoproto.text.units import SECOND
 from tests.fakeprocesses import FakeProcess, FakeProcessReactor
 from tests.measure.load.assignments import makeAssignment
 from tests.report.sampleresults import loadResult
+
+MISSING = "the rest of its share is missing"
 
 
 def countsOf(sent: int) -> IntervalCounts:
@@ -100,16 +102,18 @@ class LoadWorkerPoolTests(SynchronousTestCase):
         self.startSending()
         self.report(self.first, counts=countsOf(4))
         self.first.end(signal=signal.SIGKILL)
-        self.assertEqual(self.failures, ["worker 1 was killed by signal 9"])
+        self.assertEqual(self.failures, [f"worker 1 was killed by signal 9; {MISSING}"])
         self.finish(self.second)
-        self.assertEqual(self.successResultOf(self.pool.result).sent, 4)
+        result = self.successResultOf(self.pool.result)
+        self.assertEqual((result.sent, result.failedWorkers), (4, {1: self.failures[0]}))
+        self.assertEqual(result.limits[-1], self.failures[0])
 
     def test_killedBeforeReady(self) -> None:
         """The other workers do not wait for one that dies before it is ready."""
         self.report(self.second)
         self.first.end(status=1)
         self.assertEqual(self.second.messages[-1], GO)
-        self.assertEqual(self.failures, ["worker 1 exited with status 1"])
+        self.assertEqual(self.failures, [f"worker 1 exited with status 1; {MISSING}"])
 
     def test_killedAtStart(self) -> None:
         """A worker that ends just before the start does not affect the others."""
@@ -123,8 +127,42 @@ class LoadWorkerPoolTests(SynchronousTestCase):
         self.report(self.second)
         self.finish(self.first, error=ConnectionClosed("refused"))
         self.finish(self.second)
-        self.successResultOf(self.pool.result)
+        result = self.successResultOf(self.pool.result)
         self.assertEqual(self.failures, ["worker 1: refused"])
+        self.assertEqual(result.failedWorkers, {1: "worker 1: refused"})
+
+    def test_hung(self) -> None:
+        """A worker that does not report, as after SIGSTOP, is killed; its share is missing."""
+        self.startSending()
+        self.report(self.second, counts=countsOf(3))
+        for _ in range(round(HUNG_AFTER) - 1):
+            self.reactor.advance(ALIVE_INTERVAL)
+            self.report(self.first, isAlive=True)
+        self.finish(self.first)
+        self.assertEqual(self.second.signals, [])
+        self.reactor.advance(ALIVE_INTERVAL)
+        self.reactor.advance(0)
+        self.assertEqual(self.second.signals, [signal.SIGKILL])
+        self.second.end(signal=signal.SIGKILL)
+        self.assertEqual(self.successResultOf(self.pool.result).sent, 3)
+        [failure] = self.failures
+        self.assertEqual(
+            failure,
+            f"worker 2 did not report for 15 s and was killed; {MISSING}",
+        )
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_hungStart(self) -> None:
+        """A worker that does not even start is killed, and the others begin."""
+        self.report(self.first)
+        for _ in range(round(START_TIMEOUT)):
+            self.reactor.advance(1)
+            self.report(self.first, isAlive=True)
+        self.reactor.advance(0)
+        self.assertEqual((self.first.signals, self.second.signals), ([], [signal.SIGKILL]))
+        self.second.end(signal=signal.SIGKILL)
+        self.assertEqual(self.first.messages[-1], GO)
+        self.assertRegex(self.failures[0], "^worker 2 did not report for 60 s and was killed; ")
 
     def test_allFail(self) -> None:
         """If all workers fail, the result fails with the error of the first."""
@@ -175,7 +213,7 @@ class LoadWorkerPoolTests(SynchronousTestCase):
         self.assertEqual((self.first.signals, self.second.signals), ([], [signal.SIGKILL]))
         self.second.end(signal=signal.SIGKILL)
         self.assertEqual(len(self.successResultOf(self.pool.result).workers), 1)
-        self.assertEqual(self.failures, ["worker 2 was killed by signal 9"])
+        self.assertEqual(self.failures, [f"worker 2 was killed by signal 9; {MISSING}"])
 
     def test_finishBeforeReady(self) -> None:
         """Workers that are stopped before all are ready do not send, which is not their failure."""
