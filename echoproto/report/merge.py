@@ -15,6 +15,7 @@ from echoproto.measure.intervals import MAX_INTEGER, Interval, joined
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.notes import differentOptions, optionsNote
 from echoproto.report.result import StoredResult
+from echoproto.report.shares import missingShares, otherRemarks
 from echoproto.text.units import SECOND, longTime, seconds
 
 #: Share of the whole time in which all runs must be under way, for their rates to be added.
@@ -53,7 +54,7 @@ def _merged(results: Sequence[StoredResult]) -> StoredResult:
     different = differentOptions(results)
     duration, rate, doubts = _timing(results)
     width, intervals = _aligned(results)
-    remarks = [result.remarks for result in results]
+    remarks = map(otherRemarks, results)
     files = tuple(chain.from_iterable(result.files for result in results))
     return StoredResult(
         files,
@@ -74,7 +75,9 @@ def _merged(results: Sequence[StoredResult]) -> StoredResult:
         options={name: value for name, value in first.options.items() if name not in different},
         limits=_distinct(map(_limits, results)),
         reasons=+_added(result.reasons for result in results),
-        remarks=_distinct([*remarks, doubts, _repeated(results), optionsNote(results)]),
+        remarks=_distinct(
+            [*remarks, doubts, _repeated(results), missingShares(results), optionsNote(results)]
+        ),
         parts=tuple(chain.from_iterable(result.parts or result.files for result in results)),
     )
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import zip_longest
 from random import Random
 
+import msgspec
 from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -120,6 +121,16 @@ class MergeTests(SynchronousTestCase):
             "the same run is counted more than once: udp://lab1:7 from lab1 in a.json, again.json"
         )
         self.assertEqual(merged.remarks, (said,))
+
+    def test_missingShare(self) -> None:
+        """A missing share of a load is a remark until it is merged, too."""
+        shares = [
+            storedResult(origins=(msgspec.structs.replace(sampleOrigin(), options=options),))
+            for options in ({"share": [0, 2]}, {"share": [1, 2]}, {})
+        ]
+        some = mergeResults(shares[::2])
+        self.assertIn("missing of the shares of --share: 1/2", some.remarks)
+        self.assertNotIn("missing", " ".join(mergeResults([some, shares[1]]).remarks))
 
     def test_parts(self) -> None:
         """The files of all parts are kept, those of a part that was merged before, too."""
