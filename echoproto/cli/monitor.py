@@ -6,10 +6,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from echoproto.cli.declarations import argument, command, option
+from echoproto.cli.paramtypes import ParsedParamType
+from echoproto.errors import StartupError
+
+if TYPE_CHECKING:
+    from echoproto.server.config.listener import Listener
 
 _option = partial(option, "Monitor options")
 
@@ -39,14 +45,25 @@ Exit status: 0 stopped or FILE is valid, 2 usage or local error.
 """
 
 
+def _parseStatus(text: str) -> Listener:
+    # Imported only here, because help does not need it.
+    from echoproto.server.config.status import statusListener
+
+    listener = statusListener(text)
+    if listener.layers.proxy is not None:
+        raise StartupError("--status: proxy= is for servers; use a listener without it")
+    return listener
+
+
 @dataclass(frozen=True, kw_only=True)
 class MonitorOptions:
     """The options of ``echoproto monitor``."""
 
     files: tuple[str, ...] = argument("FILE")
     check: bool = _option(is_flag=True, help="Check FILE, and exit.")
-    status: str = _option(
+    status: Listener = _option(  # noqa: RUF009 - a field
         metavar="LISTENER",
+        type=ParsedParamType("listener", _parseStatus),
         default="9110",
         help="Port or description of the listener of /metrics; a port is on 127.0.0.1.",
     )

@@ -91,8 +91,9 @@ def _targetFaults(config: Manifest, pod: Manifest, container: Manifest) -> Itera
     if options.file not in files:
         yield f"the monitor reads {options.file}, and the files are {files}"
     [port] = container["ports"]
-    if options.status != f"tcp:{port['containerPort']}":
-        yield f"the status listener is {options.status}, and the port is {port['containerPort']}"
+    status = options.status.written
+    if status != f"tcp:{port['containerPort']}":
+        yield f"the status listener is {status}, and the port is {port['containerPort']}"
 
 
 def _shareFaults(job: Manifest, container: Manifest) -> Iterator[str]:

@@ -221,7 +221,7 @@ class MonitorTests(SynchronousTestCase):
         """A status listener that scrapes cannot reach."""
         [container] = self.pod["containers"]
         container["args"][1] = "--status=9110"
-        self.finds("the status listener is 9110")
+        self.finds("the status listener is tcp:9110:interface=127.0.0.1")
 
 
 class PlantedFaultTests(SynchronousTestCase):

@@ -24,7 +24,6 @@ from echoproto.processes.resources import descriptorLimit, raiseDescriptorLimit
 from echoproto.reactors import install
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import RESERVED_DESCRIPTORS
-from echoproto.server.config.status import statusListener
 from echoproto.server.listeners.opener import OpenListener, openStatus
 from echoproto.server.listeners.ports import LISTEN_ERRORS, Platform, explainListenError
 from echoproto.server.monitoring.logerrors import LogErrors
@@ -46,9 +45,7 @@ def runMonitor(options: MonitorOptions) -> int:
     if options.check:
         return checkFile(options)
     load = partial(loadSettings, options.file)
-    settings, listener = load(), statusListener(options.status)
-    if listener.layers.proxy is not None:
-        raise StartupError("--status: proxy= is for servers; use a listener without it")
+    settings = load()
     resetSignals()
     raiseDescriptorLimit()
     descriptors = descriptorLimit().number
@@ -61,7 +58,7 @@ def runMonitor(options: MonitorOptions) -> int:
     startLog(options.log_format, isBrief=True)
     monitor = Monitor(reactor, load, settings)
     site = monitorSite(reactor, monitor, options.web, options.probe)
-    return runForeground(reactor, MonitorProgram(reactor, monitor, listener, site))
+    return runForeground(reactor, MonitorProgram(reactor, monitor, options.status, site))
 
 
 class MonitorProgram(Service):
