@@ -15,7 +15,6 @@ from twisted.logger import Logger
 from twisted.python.usage import UsageError
 
 from echoproto.cli.paramtypes import parseWorkers
-from echoproto.errors import StartupError
 from echoproto.processes.resources import processorLimit
 from echoproto.reactors.install import installReactor
 from echoproto.server.application import EchoprotoService
@@ -47,12 +46,20 @@ _GROUP = "Process"
 
 _log = Logger()
 
+
+def _parseLogFormat(text: str) -> str:
+    if text not in ("text", "json"):
+        raise ValueError(f"invalid format {text!r} (text or json)")
+    return text
+
+
 _PROCESS = (
     Parameter(
         "workers",
         _GROUP,
         "Number of processes, or auto: one per processor. Limits are per process.",
         "1",
+        parseWorkers,
         metavar="N",
     ),
     Parameter(
@@ -75,6 +82,7 @@ _PROCESS = (
         _GROUP,
         "Format of the log on standard output: text or json.",
         "text",
+        _parseLogFormat,
         metavar="FORMAT",
     ),
 )
@@ -98,12 +106,8 @@ class ServeOptions(Options):
         :raise StartupError: one is invalid.
         """
         super().postOptions()
-        self.workers = _workers(self["workers"])
+        self.workers: int = self.parsed["workers"]
         self.identity = identityFromText(self["uid"], self["gid"])
-        if self["log-format"] not in ("text", "json"):
-            raise StartupError(
-                f"--log-format: invalid format {self['log-format']!r} (text or json)"
-            )
 
     def run(self) -> int:
         """Serve until stopped; returns the exit status."""
@@ -165,10 +169,3 @@ class ServeCommand(click.Command):
 
 
 serveCommand = ServeCommand("serve")
-
-
-def _workers(text: str) -> int:
-    try:
-        return parseWorkers(text)
-    except ValueError as error:
-        raise StartupError(f"--workers: {error}") from None

@@ -43,7 +43,8 @@ class Options(UsageOptions):
     The command line.
 
     :cvar parameters: the options of the command, in the order of ``--help``.
-    :ivar settings: the settings; set when the command line is parsed.
+    :ivar parsed: the value of each option by name; ``None`` without a value and a default.
+    :ivar settings: the settings; both are set when the command line is parsed.
     """
 
     synopsis = "[options]"
@@ -66,6 +67,7 @@ class Options(UsageOptions):
         self.repeated: dict[str, list[str]] = {
             parameter.name: [] for parameter in self.parameters if parameter.isRepeatable
         }
+        self.parsed: dict[str, Any]
         self.settings: Settings
 
     def opt_version(self) -> None:
@@ -108,10 +110,10 @@ class Options(UsageOptions):
         """
         if self.parent is not None:
             checkTwistdFiles(self.parent)
-        values = self._values()
+        values = self.parsed = self._parse()
         if self.parent:
             removeStalePIDFile(self.parent.get("pidfile"))
-        given = {p.setting: values[p.name] for p in PARAMETERS if p.setting}
+        given = {p.setting: values[p.name] for p in self.parameters if p.setting}
         timeouts = {field.name: given.pop(field.name) for field in fields(Timeouts)}
         groups = self._groups(values)
         hasFaults = any(listener.faults for group in groups for listener in group)
@@ -130,10 +132,9 @@ class Options(UsageOptions):
             **given,
         )
 
-    def _values(self) -> dict[str, Any]:
-        """The value of each option by name; ``None`` without a value and a default."""
+    def _parse(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for parameter in PARAMETERS:
+        for parameter in self.parameters:
             name = parameter.name
             try:
                 if parameter.isFlag:
