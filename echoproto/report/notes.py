@@ -132,7 +132,7 @@ def _notes(result: StoredResult) -> list[str]:
     reasons = sorted(result.reasons.items(), key=lambda reason: -reason[1])
     lost = result.directions
     return [
-        *([directionsLine(*lost)] if lost and result.lost else ()),
+        *([directionsLine(lost)] if lost and result.lost else ()),
         *(f"limited by the client: {limit}" for limit in result.limits),
         *(f"{count} times: {reason}" for reason, count in reasons[:MAX_SHOWN]),
         *result.remarks,

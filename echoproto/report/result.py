@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.ping.echoplus import LossDirections
 from echoproto.report.documents.origin import Origin
 
 
@@ -82,16 +83,13 @@ class StoredResult:
         return self.lost / self.sent if self.sent else 0.0
 
     @property
-    def directions(self) -> tuple[int, int, int, int] | None:
-        """
-        The losses to the server, from the server, in an unknown direction, and replies that the
-        server could not send; ``None`` if no reply shows them.
-        """
+    def directions(self) -> LossDirections | None:
+        """The directions of its losses; ``None`` if no reply shows them."""
         if "lost_up" not in self.counts:
             return None
         names = ("lost_up", "lost_down", "lost_unsent")
         up, down, unsent = (self.counts.get(name, 0) for name in names)
-        return up, down, max(self.lost - up - down - unsent, 0), unsent
+        return LossDirections(up, down, max(self.lost - up - down - unsent, 0), unsent)
 
     @property
     def inBytes(self) -> bool:

@@ -5,7 +5,7 @@ Results of ping and verify as lines of text, in the form of ping(8).
 from __future__ import annotations
 
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.measure.ping.echoplus import EchoPlusStatistics
+from echoproto.measure.ping.echoplus import EchoPlusStatistics, LossDirections
 from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.ping.statistics import EXCESS, OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.verifier import VerifyResult
@@ -68,8 +68,7 @@ def _directions(record: EchoPlusStatistics) -> list[str]:
         return [f"no UDPEchoPlus: {record.echoed} replies were only echoed"]
     lines = []
     if record.lost:
-        lost = record.directions
-        lines.append(directionsLine(lost.up, lost.down, lost.unknown, lost.unsent))
+        lines.append(directionsLine(record.directions))
     if impossible := record.impossible:
         lines.append(f"{impossible} server times are longer than the round trip, and left out")
     if record.serverTimes.count:
@@ -78,11 +77,11 @@ def _directions(record: EchoPlusStatistics) -> list[str]:
     return lines
 
 
-def directionsLine(up: int, down: int, unknown: int, unsent: int = 0) -> str:
+def directionsLine(lost: LossDirections) -> str:
     """The losses by direction, in one line."""
-    failed = f", {unsent} not sent by the server" if unsent else ""
-    others = f", {unknown} in an unknown direction" if unknown else ""
-    return f"direction: {up} lost to the server, {down} from the server{failed}{others}"
+    failed = f", {lost.unsent} not sent by the server" if lost.unsent else ""
+    others = f", {lost.unknown} in an unknown direction" if lost.unknown else ""
+    return f"direction: {lost.up} lost to the server, {lost.down} from the server{failed}{others}"
 
 
 def verifyLine(result: VerifyResult) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.measure.ping.echoplus import LossDirections
 from echoproto.text.units import SECOND
 from tests.report.sampleresults import sampleOrigin, storedResult, storedVerification
 
@@ -17,9 +18,9 @@ class StoredResultTests(SynchronousTestCase):
         """A loss that is neither to nor from the server is one in an unknown direction."""
         counts = {"lost_up": 1, "lost_down": 2}
         result = storedResult(sent=10, received=5, counts=counts)
-        self.assertEqual(result.directions, (1, 2, 2, 0))
+        self.assertEqual(result.directions, LossDirections(1, 2, 2, 0))
         result = storedResult(sent=10, received=5, counts={**counts, "lost_unsent": 1})
-        self.assertEqual(result.directions, (1, 2, 1, 1))
+        self.assertEqual(result.directions, LossDirections(1, 2, 1, 1))
         self.assertIsNone(storedResult().directions)
 
     def test_words(self) -> None:

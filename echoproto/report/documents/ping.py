@@ -213,8 +213,7 @@ def pingFigures(record: PingStatistics) -> dict[str, float]:
     """The figures of a ping for assertions, by name; without times if there was no reply."""
     values = {**_counts(record), "loss": record.lossRatio, **timeFigures(record.times)}
     if isinstance(record, EchoPlusStatistics) and (record.serverTimes.count or record.impossible):
-        lost = record.directions
-        values |= directionFigures(record.sent, lost.up, lost.down, lost.unknown, lost.unsent)
+        values |= directionFigures(record.sent, record.directions)
     return {**values, "jitter": record.jitter} if record.times.count else values
 
 

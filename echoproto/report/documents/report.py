@@ -182,7 +182,7 @@ def resultFigures(result: StoredResult) -> dict[str, float]:
     wrong = {"corrupt": counts.pop("wrong")} if "wrong" in counts else {}
     directions = {}
     if (lost := result.directions) is not None:
-        directions = directionFigures(result.sent, *lost)
+        directions = directionFigures(result.sent, lost)
     return {
         "sent": result.sent,
         "received": result.received,

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from echoproto.measure.intervals import MAX_INTEGER, Count, Interval
 from echoproto.measure.latency import LatencyHistogram
+from echoproto.measure.ping.echoplus import LossDirections
 from echoproto.report.documents.times import timesStruct
 from echoproto.report.result import StoredResult
 from echoproto.text.units import SECOND
@@ -110,17 +111,15 @@ def plainValues(values: Struct) -> dict[str, Any]:
     return plain
 
 
-def directionFigures(
-    sent: int, up: int, down: int, unknown: int, unsent: int = 0
-) -> dict[str, float]:
+def directionFigures(sent: int, lost: LossDirections) -> dict[str, float]:
     """The figures of losses by direction for assertions, by name."""
     return {
-        "lost-up": up,
-        "lost-down": down,
-        "lost-unsent": unsent,
-        "lost-unknown": unknown,
-        "loss-up": up / sent if sent else 0.0,
-        "loss-down": down / sent if sent else 0.0,
+        "lost-up": lost.up,
+        "lost-down": lost.down,
+        "lost-unsent": lost.unsent,
+        "lost-unknown": lost.unknown,
+        "loss-up": lost.up / sent if sent else 0.0,
+        "loss-down": lost.down / sent if sent else 0.0,
     }
 
 

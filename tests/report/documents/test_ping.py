@@ -6,7 +6,7 @@ from msgspec import convert
 
 from echoproto.measure.assertions import COUNTS, DIRECTIONS, SHARES, TIMES
 from echoproto.measure.latency import LatencyHistogram
-from echoproto.measure.ping.echoplus import EchoPlusPayload, EchoPlusStatistics
+from echoproto.measure.ping.echoplus import EchoPlusPayload, EchoPlusStatistics, LossDirections
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.plan import PingPlan, PingResult
 from echoproto.measure.ping.statistics import PingStatistics
@@ -80,7 +80,7 @@ class PingDocumentTests(DocumentTestCase):
         names = ("loss-up", "loss-down", "lost-up", "lost-down", "lost-unknown")
         self.assertEqual([figures[name] for name in names], [0, 0, 0, 0, 1])
         (stored,) = convert(written, PingDocument).results("a.json")
-        self.assertEqual(stored.directions, (0, 0, 1, 0))
+        self.assertEqual(stored.directions, LossDirections(0, 0, 1, 0))
         self.assertEqual({*stored.otherTimes}, {"server_time", "network_time"})
 
     def test_onlyEchoed(self) -> None:
@@ -100,7 +100,7 @@ class PingDocumentTests(DocumentTestCase):
         written = pingDocument([replace(self.result(), record=record)], None, "00ff00ff")
         self.assertEqual(written["targets"][0]["udp_plus"]["impossible"], 1)
         (stored,) = convert(written, PingDocument).results("a.json")
-        self.assertEqual(stored.directions, (0, 0, 0, 0))
+        self.assertEqual(stored.directions, LossDirections(0, 0, 0, 0))
         self.assertIn("loss-up", pingFigures(record))
 
     def test_unsent(self) -> None:
@@ -112,7 +112,7 @@ class PingDocumentTests(DocumentTestCase):
         written = pingDocument([replace(self.result(), record=record)], None, "00ff00ff")
         self.assertEqual(written["targets"][0]["udp_plus"]["lost_unsent"], 1)
         (stored,) = convert(written, PingDocument).results("a.json")
-        self.assertEqual(stored.directions, (0, 0, 0, 1))
+        self.assertEqual(stored.directions, LossDirections(0, 0, 0, 1))
         self.assertEqual(pingFigures(record)["lost-unsent"], 1)
 
     def test_intervals(self) -> None:

@@ -4,6 +4,7 @@ from msgspec import ValidationError, convert
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.assertions import COUNTS, SHARES, TIMES
+from echoproto.measure.ping.echoplus import LossDirections
 from echoproto.report.documents.report import (
     ReportDocument,
     ResultValues,
@@ -93,7 +94,7 @@ class ResultValuesTests(SynchronousTestCase):
         self.assertNotIn("loss-up", resultFigures(storedResult(1)))
         written = reportDocument([result])
         (read,) = convert(written, ReportDocument).results("report.json")
-        self.assertEqual(read.directions, (1, 0, 0, 0))
+        self.assertEqual(read.directions, LossDirections(1, 0, 0, 0))
         self.assertEqual(
             [row["lost_up"] for row in resultRows([result, storedResult()])], [1, None]
         )

@@ -3,6 +3,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import Interval
+from echoproto.measure.ping.echoplus import LossDirections
 from echoproto.report.documents.values import (
     Values,
     checkWidth,
@@ -54,6 +55,6 @@ class ValuesTests(SynchronousTestCase):
 
     def test_directions(self) -> None:
         """The share of losses in a direction is that of all probes; 0 if none was sent."""
-        figures = directionFigures(10, 1, 2, 3)
+        figures = directionFigures(10, LossDirections(1, 2, 3))
         self.assertEqual((figures["loss-up"], figures["loss-down"]), (0.1, 0.2))
-        self.assertEqual(directionFigures(0, 0, 0, 0)["loss-up"], 0)
+        self.assertEqual(directionFigures(0, LossDirections(0, 0, 0))["loss-up"], 0)
