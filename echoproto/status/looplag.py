@@ -30,14 +30,10 @@ class LoopLag(Service):
 
     :param clock: schedules the calls; the reactor, or a ``Clock`` in tests.
     :ivar histogram: all delays, in seconds, since the program began.
-    :ivar last: the last delay, in seconds; 0 before the first.
-    :ivar longest: the longest since the last start, in seconds.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
         self.histogram = Histogram(BOUNDS)
-        self.last = 0.0
-        self.longest = 0.0
         self._clock = clock
         self._due = 0.0
         self._next: IDelayedCall | None = None
@@ -45,7 +41,6 @@ class LoopLag(Service):
     def startService(self) -> None:
         """Begin to measure."""
         Service.startService(self)
-        self.last = self.longest = 0.0
         self._schedule()
 
     def stopService(self) -> None:
@@ -61,7 +56,5 @@ class LoopLag(Service):
 
     def _look(self) -> None:
         # A clock that was set back makes the call early.
-        self.last = max(0.0, self._clock.seconds() - self._due)
-        self.longest = max(self.longest, self.last)
-        self.histogram.add(self.last)
+        self.histogram.add(max(0.0, self._clock.seconds() - self._due))
         self._schedule()
