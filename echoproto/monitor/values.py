@@ -47,10 +47,12 @@ def _duration(least: int, most: int) -> Callable[[object], int]:
     """A parser of durations: text with a unit, or seconds."""
 
     def parse(value: object) -> int:
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, str):
+            found: float = parseDuration(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             found = value * SECOND
         else:
-            found = parseDuration(_timeText(value))
+            raise InvalidSetting(f'invalid duration {value!r} (examples: "200ms", "1.5s", 2)')
         if not least <= found <= most:
             raise InvalidSetting(
                 f"{value!r} is out of range ({least / SECOND:g} to {most / SECOND:g} s)"
@@ -58,12 +60,6 @@ def _duration(least: int, most: int) -> Callable[[object], int]:
         return round(found)
 
     return parse
-
-
-def _timeText(value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidSetting(f'invalid duration {value!r} (examples: "200ms", "1.5s", 2)')
-    return value
 
 
 def _text(value: object) -> str:
@@ -104,7 +100,7 @@ def _family(value: object) -> int:
 
 def _address(value: object) -> str:
     try:
-        return str(ip_address(value)) if isinstance(value, str) else _address("")
+        return str(ip_address(_text(value)))
     except ValueError:
         raise InvalidSetting(f"invalid address {value!r} (a numeric address)") from None
 
