@@ -25,6 +25,11 @@ READ_SIZE = 2**14
 #: handles in one call.
 RECORDS_PER_TURN = 64
 
+#: Bytes that a client may send in a handshake until there is an answer, which OpenSSL keeps: it
+#: would permit 128 KiB. A ClientHello has one or two; BoringSSL permits 16, Go 64. The certificates
+#: of a client need more.
+HANDSHAKE_LIMIT = 2**15
+
 
 class TLSMemory:
     """
@@ -58,6 +63,7 @@ class TLSEngine:
     __slots__ = (
         "_incoming",
         "_tls",
+        "_unanswered",
         "endReceived",
         "error",
         "isSecured",
@@ -76,6 +82,8 @@ class TLSEngine:
             server_hostname=hostname,
         )
         self.undecrypted = b""
+        # Bytes of the handshake that OpenSSL has not answered.
+        self._unanswered = 0
         self.isSecured = self.endReceived = False
         self.error: Exception | None = None
 
@@ -97,14 +105,21 @@ class TLSEngine:
         """Continue the handshake; records that follow it are kept."""
         try:
             self._take(received)
+            given = self._incoming.pending
             with _quietAboutNames():
                 self._tls.do_handshake()
             self.isSecured = True
         except ssl.SSLWantReadError:
-            pass
+            self._checkLength(given)
         except (ssl.SSLError, MemoryError) as error:
             self._fail(error)
         self.undecrypted = self._incoming.read() + self.undecrypted
+
+    def _checkLength(self, given: int) -> None:
+        """Count what OpenSSL has got of an incomplete handshake."""
+        self._unanswered = 0 if self.outgoing.pending else self._unanswered + given
+        if self._unanswered > HANDSHAKE_LIMIT and self._tls.server_side:
+            self._fail(ssl.SSLError("the handshake is too long"))
 
     def decrypt(self, received: bytes) -> bytes:
         """

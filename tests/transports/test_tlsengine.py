@@ -10,7 +10,13 @@ from unittest import mock
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.transports.tlsengine import READ_SIZE, RECORDS_PER_TURN, TLSEngine, TLSMemory
+from echoproto.transports.tlsengine import (
+    HANDSHAKE_LIMIT,
+    READ_SIZE,
+    RECORDS_PER_TURN,
+    TLSEngine,
+    TLSMemory,
+)
 from tests.certificates import clientContext, serverContext
 from tests.transports.tlscase import LONG
 
@@ -45,6 +51,33 @@ class TLSEngineTests(SynchronousTestCase):
         self.assertIsNone(self.client.error or self.server.error)
         self.assertIsInstance(self.client.peerCertificate, dict)
         self.assertIsNone(self.server.peerCertificate)
+
+    def test_longHandshake(self) -> None:
+        """
+        A client that sends too much of a handshake without an answer fails, in records of any size.
+        """
+        for size in (1000, READ_SIZE):
+            self.server = TLSEngine(self.memory, serverContext(), None)
+            start = b"\x01\x02\x00\x00\x03\x03"
+            header = b"\x16\x03\x01" + size.to_bytes(2, "big")
+            sent = 0
+            while self.server.error is None:
+                self.server.handshake(header + start.ljust(size, b"a"))
+                start = b""
+                sent += size
+            self.assertIsInstance(self.server.error, ssl.SSLError)
+            self.assertLessEqual(sent, HANDSHAKE_LIMIT + size)
+            self.assertGreater(sent, HANDSHAKE_LIMIT - size)
+
+    def test_longAnswer(self) -> None:
+        """The handshake of a server may be longer, because its certificates may be."""
+        self.client.handshake(b"")
+        self.client.dataToSend()
+        body = b"\x02\x00\x40\x00"
+        self.client.handshake(b"")
+        self.client._unanswered = HANDSHAKE_LIMIT
+        self.client.handshake(b"\x16\x03\x03\x00\x04" + body)
+        self.assertIsNone(self.client.error)
 
     def requestName(self, name: bytes, callback: Callable[..., object]) -> None:
         """Let a server with a callback receive a request for a name of five bytes."""
