@@ -20,7 +20,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from echoproto.protocols.datagram import DatagramServerProtocol
-from echoproto.protocols.faults.delayqueue import DelayQueue
+from echoproto.protocols.faults.delayqueue import DelayedTotal, DelayQueue
 from echoproto.protocols.faults.faultplan import DatagramFaults, FaultPlan, StreamFaults
 from echoproto.protocols.stream import StreamProtocol
 from echoproto.protocols.streamfactory import StreamFactory
@@ -28,6 +28,10 @@ from echoproto.protocols.streamfactory import StreamFactory
 #: Delayed bytes of a connection above which nothing is read: at a delay of 20 ms they still pass
 #: 50 MB per second.
 MAX_DELAYED_BYTES = 1 << 20
+
+#: Delayed bytes of all connections of a listener above which nothing is read from those that have
+#: any.
+MAX_DELAYED_LISTENER_BYTES = 64 << 20
 
 #: Bytes of the datagrams of one listener that may be delayed at a time; others are dropped, and
 #: counted as errors.
@@ -38,12 +42,15 @@ class FaultyStreamProtocol(StreamProtocol):
     """A connection with faults; the first base of a class whose second is a service."""
 
     faults: StreamFaults
+    delayedTotal: DelayedTotal
     _isHolding = False
 
     def connectionMade(self) -> None:
         """See :class:`StreamProtocol`."""
         # ``None`` stands for the client's FIN.
-        self._delayed: DelayQueue[bytes | None] = DelayQueue(self.factory.clock, self._arrived)
+        self._delayed: DelayQueue[bytes | None] = DelayQueue(
+            self.factory.clock, self._arrived, self.delayedTotal
+        )
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
@@ -52,9 +59,13 @@ class FaultyStreamProtocol(StreamProtocol):
             self._arrived(data)
             return
         self._delayed.add(data, self.faults.delay(), len(data), inOrder=True)
-        if self._delayed.size > MAX_DELAYED_BYTES:
+        if self._isFull():
             self._isHolding = True
             self.transport.pauseProducing()
+
+    def _isFull(self) -> bool:
+        isShort = self.delayedTotal.size > MAX_DELAYED_LISTENER_BYTES
+        return self._delayed.size > (0 if isShort else MAX_DELAYED_BYTES)
 
     def readConnectionLost(self) -> None:
         """Delay the client's FIN too: it follows the data before it."""
@@ -71,7 +82,7 @@ class FaultyStreamProtocol(StreamProtocol):
             super().dataReceived(data)
         else:
             self._served(data)
-        if self._isHolding and self._delayed.size <= MAX_DELAYED_BYTES:
+        if self._isHolding and not self._isFull():
             self._isHolding = False
             if not self._paused:
                 self.transport.resumeProducing()
@@ -117,12 +128,13 @@ def addStreamFaults(
     """
     base = factory.protocol
     kind: Any = type(f"Faulty{base.__name__}", (FaultyStreamProtocol, base), {})
-    numbers = count()
+    numbers, total = count(), DelayedTotal()
     counts.update(dict.fromkeys(sorted(plan.kinds), 0))
 
     def build() -> StreamProtocol:
         protocol: FaultyStreamProtocol = kind()
         protocol.faults = StreamFaults(plan, seed, next(numbers), counts)
+        protocol.delayedTotal = total
         return protocol
 
     factory.protocol = build

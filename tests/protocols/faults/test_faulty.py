@@ -160,6 +160,34 @@ class StreamTests(SynchronousTestCase):
             self.advance(pair, CHECK_INTERVAL)
         self.assertEqual(len(client.received), 1_200_000)
 
+    def test_manyConnections(self) -> None:
+        """
+        While too many bytes of all connections are delayed, each has no more than one receive, and
+        all are echoed in the end; a lost connection gives its bytes back.
+        """
+        self.patch(faulty, "MAX_DELAYED_LISTENER_BYTES", 300_000)
+        client, pair = self.connect("delay=1s")
+        others = [RecordingProtocol() for _ in range(5)]
+        pairs = [
+            pair,
+            *(StreamPair(other, self.factory.buildProtocol(CLIENT_ADDRESS)) for other in others),
+        ]
+        for opened in pairs:
+            opened.client.write(bytes(200_000))
+            opened.pump()
+        total = cast(Any, pair.server.protocol).delayedTotal
+        self.assertLessEqual(total.size, 300_000 + len(pairs) * 65_536)
+        self.assertEqual([opened.server.reading for opened in pairs[2:]], [False] * 4)
+        pairs[-1].client.abortConnection()
+        pairs[-1].pump()
+        for _ in range(10):
+            self.clock.advance(1.0)
+            for opened in pairs:
+                opened.pump()
+        for protocol in (client, *others[:-1]):
+            self.assertEqual(len(protocol.received), 200_000)
+        self.assertEqual(total.size, 0)
+
     def test_greeting(self) -> None:
         """The greeting service is delayed as well."""
         client, pair = self.connect("delay=1s", GreetingFactory)
