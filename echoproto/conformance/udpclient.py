@@ -147,6 +147,11 @@ class DatagramTester:
         """Whether the target is on loopback, where no datagram may be lost."""
         return unmapped(self.host).is_loopback
 
+    @property
+    def isLocalIPv4(self) -> bool:
+        """Whether it is on the loopback of IPv4, which has many addresses."""
+        return self.isLocal and unmapped(self.host).version == 4
+
     def open(self, port: int = 0, source: str = "") -> CheckSocket:
         """
         Open a port.

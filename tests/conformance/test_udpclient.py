@@ -97,7 +97,9 @@ class CheckSocketTests(SynchronousTestCase):
     def test_isLocal(self) -> None:
         """Loopback addresses are local, all others are not."""
         for host, local in (("127.0.0.9", True), ("::1", True), ("10.0.0.1", False)):
-            self.assertEqual(DatagramTester(DatagramWire(), [host], 7, TIMEOUT).isLocal, local)
+            tester = DatagramTester(DatagramWire(), [host], 7, TIMEOUT)
+            self.assertEqual(tester.isLocal, local)
+            self.assertEqual(tester.isLocalIPv4, host == "127.0.0.9")
 
     def test_secondAddress(self) -> None:
         """If the first address does not answer, the next one is used; or all are in the error."""

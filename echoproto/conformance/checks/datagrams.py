@@ -87,7 +87,7 @@ def _addresses(tester: DatagramTester) -> list[str]:
     """
     The addresses to try: on loopback a server on the wildcard address answers at another one too.
     """
-    more = _LOOPBACK if tester.isLocal and unmapped(tester.host).version == 4 else ()
+    more = _LOOPBACK if tester.isLocalIPv4 else ()
     return [tester.host, *(host for host in more if host != tester.host)][:2]
 
 

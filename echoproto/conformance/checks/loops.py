@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from twisted.internet.error import CannotListenError
 
-from echoproto.addresses import unmapped
 from echoproto.conformance.registry import UDP, check
 from echoproto.conformance.results import Failed, Skipped
 from echoproto.conformance.streamclient import content
@@ -32,10 +31,11 @@ async def echoPorts(tester: DatagramTester) -> str:
     A datagram from the port of a service that answers anything gets no reply, as the two would
     never end.
     """
+    source = _LOOPBACK_SOURCE if tester.isLocalIPv4 else ""
     sockets: dict[int, CheckSocket] = {}
     for port in dict.fromkeys((*ANSWERING_PORTS, tester.port)):
         with suppress(CannotListenError):
-            sockets[port] = tester.open(port, _source(tester))
+            sockets[port] = tester.open(port, source)
     if not sockets:
         raise Skipped(f"{_named(ANSWERING_PORTS)} are in use, or need root")
     for opened in sockets.values():
@@ -46,10 +46,6 @@ async def echoPorts(tester: DatagramTester) -> str:
         raise Failed(f"answers datagrams from {_named(answered)}")
     await tester.expectAnswer()
     return f"sent from {_named(sockets)}"
-
-
-def _source(tester: DatagramTester) -> str:
-    return _LOOPBACK_SOURCE if tester.isLocal and unmapped(tester.host).version == 4 else ""
 
 
 def _named(ports: Collection[int]) -> str:

@@ -170,6 +170,7 @@ class PingStatistics(ReplyClassifier):
     :ivar sent: probes so far; at the end without those that were still under way.
     :ivar received: number of these with a reply, right or wrong, in time or late.
     :ivar dropped: number of replies that our full receive buffer dropped.
+    :ivar reasons: the reasons of losses, with their numbers; a late reply does not change them.
     :ivar times: round-trip times of the first reply to each probe.
     :ivar variation: absolute differences of the round-trip times of consecutive probes
         (inter-packet delay variation, RFC 3393).
@@ -185,7 +186,7 @@ class PingStatistics(ReplyClassifier):
         self.variation = LatencyHistogram()
         self.jitter = 0.0
         self._underWay = 0
-        self._reasons: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
         self._last: int | None = None
 
     @property
@@ -212,11 +213,6 @@ class PingStatistics(ReplyClassifier):
         """The runs of consecutive lost probes."""
         return self._history.bursts()
 
-    @property
-    def reasons(self) -> Counter[str]:
-        """The reasons of losses, with their numbers; a late reply does not change them."""
-        return self._reasons
-
     def intervals(self) -> tuple[int, Sequence[Interval]]:
         """The width of the intervals of the run in nanoseconds, and the intervals."""
         return self._history.intervals()
@@ -235,7 +231,7 @@ class PingStatistics(ReplyClassifier):
     def lose(self, sequence: int, reason: str) -> ProbeOutcome:
         """Count a probe as lost; its reply is late if it arrives after all."""
         self.counts[OutcomeKind.LOST] += 1
-        self._reasons[reason] += 1
+        self.reasons[reason] += 1
         return ProbeOutcome(OutcomeKind.LOST, sequence, reason=reason, sentAt=self.sentAt(sequence))
 
     def _addTime(self, sequence: int, time: int) -> None:
