@@ -19,7 +19,7 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from errno import EAGAIN, EMFILE, ENFILE, ENOMEM
+from errno import EAGAIN, EBADF, EMFILE, ENFILE, ENOMEM
 from typing import Any, cast
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -52,9 +52,19 @@ IGNORED_SIGNALS = (
 #: The remedies of errors of starting a process; see fork(2).
 _REMEDIES = {
     EAGAIN: "raise the limit of processes (ulimit -u, systemd's TasksMax=)",
+    # posix_spawn(3) closes descriptors in the child, but only those below the limit.
+    EBADF: "a descriptor that was open at the start is above the limit of open files",
     EMFILE: "raise the limit of open files (ulimit -n, systemd's LimitNOFILE=)",
     ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)",
     ENOMEM: "use fewer processes, or raise the limit of memory",
+}
+
+#: Options of Python by the names of their flags. The first includes the next two.
+_OPTIONS = {
+    "isolated": "-I",
+    "ignore_environment": "-E",
+    "no_user_site": "-s",
+    "no_site": "-S",
 }
 
 #: The folder from which this echoproto was imported.
@@ -100,9 +110,20 @@ def childCommand(module: str, function: str) -> list[str]:
         f"import sys; sys.path[:] = {path!r}; "
         f"from {module} import {function}; sys.exit({function}())"
     )
+    return [_PYTHON, *interpreterOptions(sys.flags), "-c", program]
+
+
+def interpreterOptions(flags: Any) -> list[str]:
+    """
+    The options of a child's Python: those of its parent that keep out code of the environment and
+    of the user, which Python would run before the child's first line.
+
+    :param flags: see ``sys.flags``.
+    """
+    options = [option for name, option in _OPTIONS.items() if getattr(flags, name)]
     # Before its first line, Python 3.13 and later import linecache for the program of -c.
     safe = ["-P"] if sys.version_info >= (3, 11) else []
-    return [_PYTHON, *safe, "-c", program]
+    return [*safe, *options]
 
 
 def _currentFolder() -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from errno import ENOENT
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -114,8 +115,22 @@ class ChildCommandTests(SynchronousTestCase):
         self.patch(sys, "path", ["", "/lib"])
         self.assertIn("sys.path[:] = ['/lib'];", childCommand("json", "dumps")[-1])
 
+    def test_isolated(self) -> None:
+        """A child of a Python that runs no code of its environment does not run any, either."""
+        folder = self.mktemp()
+        os.mkdir(folder)
+        Path(folder, "sitecustomize.py").write_text("import os; os._exit(9)\n")
+        environment = {**os.environ, "PYTHONPATH": folder}
+        for flag, status in (("no_site", 0), ("ignore_environment", 0), ("isolated", 0), ("", 9)):
+            flags = dict.fromkeys(childprocess._OPTIONS, 0) | {flag: 1}
+            self.patch(sys, "flags", SimpleNamespace(**flags))
+            command = childCommand("gc", "enable")
+            child = subprocess.run(command, env=environment, timeout=TIMEOUT, check=False)
+            self.assertEqual(child.returncode, status, flag)
+
     def test_oldPython(self) -> None:
         """Python 3.10 has no option -P."""
+        self.patch(sys, "flags", SimpleNamespace(**dict.fromkeys(childprocess._OPTIONS, 0)))
         self.assertEqual(
             childCommand("json", "dumps")[1:-2], ["-P"] * (sys.version_info >= (3, 11))
         )
