@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -37,6 +38,17 @@ def _acceptWaiting(port: object) -> None:
     if IReadDescriptor.providedBy(port):
         for _ in range(LONGEST_BACKLOG // ACCEPTS_PER_TURN):
             port.doRead()
+
+
+def _closePort(port: Any) -> Any:
+    """
+    Close a port after its last acceptance. One with a socket is closed now, not in the next turn of
+    the reactor as by ``stopListening()``: the kernel would connect further clients, and reset them.
+    """
+    if not IReadDescriptor.providedBy(port):
+        return port.stopListening()
+    _acceptWaiting(port)
+    return port.connectionLost(Failure(ConnectionDone()))
 
 
 class ListenerService(Service):
@@ -135,10 +147,9 @@ class ListenerService(Service):
         :return: fires with ``None`` when no connection is open.
         """
         self.draining = True
-        self.acceptWaiting()
         serving = [opening for opening in self._open if opening.runtime is not None]
         self._open = [opening for opening in self._open if opening.runtime is None]
-        ending: list[Deferred[Any]] = [self._close(opening) for opening in serving]
+        ending: list[Deferred[Any]] = [self._close(opening, _closePort) for opening in serving]
         # Kept until the next start, so that a second stop waits for the same drains.
         self._drained += [opening.runtime for opening in serving if opening.runtime is not None]
         ending += [runtime.drain(self._settings.drain) for runtime in self._drained]
@@ -151,7 +162,8 @@ class ListenerService(Service):
 
     def _closeRest(self) -> Deferred[None]:
         rest, self._open = self._open, []
-        return gatherResults([self._close(opening) for opening in rest]).addCallback(lambda _: None)
+        closed = [self._close(opening, lambda port: port.stopListening()) for opening in rest]
+        return gatherResults(closed).addCallback(lambda _: None)
 
     @property
     def certificates(self) -> CertificateSet:
@@ -164,9 +176,10 @@ class ListenerService(Service):
             opening.runtime for opening in self._open if opening.runtime is not None
         ] + self._drained
 
-    def _close(self, opened: OpenListener) -> Deferred[Any]:
+    def _close(self, opened: OpenListener, close: Callable[[Any], Any]) -> Deferred[Any]:
         """
-        Close a port; a failure, such as a missing file of a UNIX socket, must not end the drain.
+        Close a port by ``close``; a failure, such as a missing file of a UNIX socket, must not end
+        the drain.
         """
 
         def failed(failure: Failure) -> None:
@@ -176,7 +189,7 @@ class ListenerService(Service):
                 reason=failure.getErrorMessage(),
             )
 
-        return maybeDeferred(opened.port.stopListening).addErrback(failed)
+        return maybeDeferred(close, opened.port).addErrback(failed)
 
     def _announce(self, limitText: str) -> None:
         for opening in self._open:

@@ -144,11 +144,11 @@ class WorkerService(EchoprotoService):
             self._snapshots.startService()
 
     async def _drain(self) -> None:
-        drained = self.listeners.drain()
-        # The kernel would go on to connect clients that nobody accepts.
+        # The listeners have copies, which must be the last: as long as there are others, the kernel
+        # goes on to connect clients that nobody accepts.
         while self._inherited:
             os.close(self._inherited.pop())
-        await drained
+        await super()._drain()
 
     def _stopRest(self) -> Any:
         self._snapshots.stopService()

@@ -108,15 +108,32 @@ class ServiceTests(ServiceTestCase):
         )
 
     def test_acceptsWhatWaits(self) -> None:
-        """A stop first accepts the connections in the listen backlog."""
+        """
+        A stop first accepts the connections in the listen backlog, and closes the port directly
+        after that, before it does anything that takes longer.
+        """
         service = self.service(parseListener("echo", "7"))
         service.startService()
         port, factory = self.fake.opened[0]
         directlyProvides(port, IReadDescriptor)
-        taken: list[bool] = []
-        port.onRead = lambda: taken.append(factory.tracker.draining)
+        events: list[object] = []
+        port.onRead = lambda: events.append(factory.tracker.draining)
+        self.patch(port, "connectionLost", lambda reason: events.append("closed"))
         self.successResultOf(service.stopService())
-        self.assertEqual(set(taken), {False})
+        self.assertEqual(set(events[:-1]), {False})
+        self.assertEqual(events[-1], "closed")
+
+    def test_acceptWaiting(self) -> None:
+        """acceptWaiting() accepts the connections in the listen backlog, and goes on."""
+        service = self.service(parseListener("echo", "7"), [Listener("status", "tcp:9100")])
+        service.startService()
+        port, _ = self.fake.opened[0]
+        directlyProvides(port, IReadDescriptor)
+        events: list[str] = []
+        port.onRead = lambda: events.append("read")
+        service.acceptWaiting()
+        self.assertEqual((set(events), port.closed), ({"read"}, ""))
+        self.assertTrue(service.ready)
 
     def test_stop(self) -> None:
         """A stop closes every listener and ends when no connection is open."""

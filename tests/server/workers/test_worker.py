@@ -10,6 +10,7 @@ from typing import Any, cast
 from unittest import mock
 
 from twisted.internet import stdio
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock, StringTransport
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -120,7 +121,7 @@ class WorkerServiceTests(WorkerTestCase):
         self.service.stopService()
 
     def test_inherited(self) -> None:
-        """When the drain begins it closes its copies of inherited sockets."""
+        """When the drain begins it closes its copies of inherited sockets, before the ports."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             descriptor = os.dup(listening.fileno())
         passed = PassedSocket(descriptor, "", socket.SOCK_STREAM, socket.AF_INET)
@@ -128,6 +129,12 @@ class WorkerServiceTests(WorkerTestCase):
         service = WorkerService(self.reactor, settings, self.pipe, FakeMachine().machine())
         service.startService()
         os.fstat(descriptor)
+
+        def drain() -> Deferred[None]:
+            self.assertRaises(OSError, os.fstat, descriptor)
+            return succeed(None)
+
+        self.patch(service.listeners, "drain", drain)
         self.successResultOf(service.stopService())
         self.assertRaises(OSError, os.fstat, descriptor)
 
