@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import click
-from twisted.application.service import Service
+from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
@@ -61,7 +61,7 @@ def runMonitor(options: MonitorOptions) -> int:
     return runForeground(reactor, MonitorProgram(reactor, monitor, options.status, site))
 
 
-class MonitorProgram(Service):
+class MonitorProgram(MultiService):
     """
     A monitor with its status listener, signals and notifications to systemd.
 
@@ -84,14 +84,15 @@ class MonitorProgram(Service):
         machine: Platform = Platform(),
         notifier: Notifier | None = None,
     ) -> None:
+        MultiService.__init__(self)
         self._reactor = reactor
         self._monitor = monitor
         self._listener = listener
         self._site = site
         self._machine = machine
         self._notifier = notifier if notifier is not None else Notifier(os.environ, os.getpid())
-        self._watchdog: Any = makeWatchdog(reactor, self._notifier)
-        self._logErrors = LogErrors(reactor)
+        for service in (makeWatchdog(reactor, self._notifier), LogErrors(reactor), monitor):
+            service.setServiceParent(self)
         self._status: OpenListener
 
     def privilegedStartService(self) -> None:
@@ -108,13 +109,10 @@ class MonitorProgram(Service):
 
     def startService(self) -> None:
         """Begin to probe."""
-        Service.startService(self)
         self._machine.ignoreRotation()
         self._machine.onSignal(self._reactor, signal.SIGHUP, self._reload)
         self._machine.onSignal(self._reactor, signal.SIGQUIT, self._monitor.logFigures)
-        self._watchdog.startService()
-        self._logErrors.startService()
-        self._monitor.startService()
+        MultiService.startService(self)
         self._reactor.callWhenRunning(self._announce)
 
     def _announce(self) -> None:
@@ -130,11 +128,8 @@ class MonitorProgram(Service):
 
     def stopService(self) -> Deferred[None]:
         """Stop; returns when the listener is closed."""
-        Service.stopService(self)
         self._notifier.stopping()
-        self._watchdog.stopService()
-        self._monitor.stopService()
-        self._logErrors.stopService()
+        MultiService.stopService(self)
         self._notifier.close()
         port: Any = self._status.port  # whose stopListening may return None
         return maybeDeferred(port.stopListening)

@@ -167,8 +167,7 @@ class PingStatistics(ReplyClassifier):
 
     :param probes: their payloads.
     :param timeout: nanoseconds after which a reply is late.
-    :ivar sent: probes so far; at the end without those that were still under way.
-    :ivar received: number of these with a reply, right or wrong, in time or late.
+    :ivar received: sent probes with a reply, right or wrong, in time or late.
     :ivar dropped: number of replies that our full receive buffer dropped.
     :ivar reasons: the reasons of losses, with their numbers; a late reply does not change them.
     :ivar times: round-trip times of the first reply to each probe.
@@ -191,7 +190,7 @@ class PingStatistics(ReplyClassifier):
 
     @property
     def sent(self) -> int:
-        """Probes so far."""
+        """Probes so far; at the end without those that were still under way."""
         return self._history.count - self._underWay
 
     @property

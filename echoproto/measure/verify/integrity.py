@@ -17,12 +17,7 @@ from echoproto.measure.verify.pattern import MAGIC, PatternStream
 
 
 class FaultKind(Enum):
-    """
-    The kinds of faults in a stream, and of datagrams.
-
-    :ivar isWrong: whether it is wrong data; a network may lose, delay, reorder and repeat
-        datagrams.
-    """
+    """The kinds of faults in a stream, and of datagrams."""
 
     FLIPPED = "flipped"
     DROPPED = "dropped"
@@ -38,7 +33,7 @@ class FaultKind(Enum):
 
     @property
     def isWrong(self) -> bool:
-        """See above."""
+        """Whether it is wrong data; a network may lose, delay, reorder and repeat datagrams."""
         return self.value not in ("cut", "lost", "repeated", "reordered", "late")
 
 

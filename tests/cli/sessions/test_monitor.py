@@ -16,6 +16,7 @@ from echoproto.monitor.monitor import Monitor
 from echoproto.monitor.web import monitorSite
 from echoproto.processes.resources import Limit
 from echoproto.server.config.status import statusListener
+from echoproto.server.monitoring.logerrors import LogErrors
 from echoproto.server.notifier import Notifier
 from echoproto.status.state import IState
 from tests.cli.commandcase import CommandTestCase
@@ -139,9 +140,10 @@ class MonitorProgramTests(CommandTestCase):
         """Log lines that could not be written are reported at the latest when it stops."""
         self.program.privilegedStartService()
         self.program.startService()
+        [errors] = [service for service in self.program.services if isinstance(service, LogErrors)]
         with capturedLogs() as logged:
             event = {"log_format": OBSERVER_DISABLED, "log_failure": Failure(OSError(28, "full"))}
-            self.program._logErrors(event)
+            errors(event)
             self.successResultOf(self.program.stopService())
         lines = [formatEvent(event) for event in logged]
         self.assertIn(
