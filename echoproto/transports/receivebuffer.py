@@ -14,6 +14,7 @@ from socket import CMSG_SPACE, MSG_DONTWAIT, MSG_PEEK, SO_RCVBUF, SOL_SOCKET, so
 from struct import Struct
 from typing import Any
 
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.tcp import Connection
 
 #: Bytes that are requested; the kernel grants ``net.core.rmem_max`` at most, root as many.
@@ -91,13 +92,23 @@ class StreamArrivals:
 
     def _doRead(self) -> Any:
         """See ``IReadDescriptor``."""
-        # The method of an SSLSocket would refuse. If nothing new has arrived, OpenSSL has kept data
-        # that arrived before.
-        with suppress(OSError):
+        isLost = self._peek()
+        ended = type(self._transport).doRead(self._transport)
+        return CONNECTION_LOST if isLost and ended is CONNECTION_DONE else ended
+
+    def _peek(self) -> bool:
+        """Whether that has received an error, as of a reset, which the kernel reports only once."""
+        try:
+            # The method of an SSLSocket would refuse.
             flags = MSG_PEEK | MSG_DONTWAIT
             found = socket.recvmsg_into(self._socket, [self._peeked], _CONTROL_SIZE, flags)
-            self._stamp = b"".join(data for _, kind, data in found[1] if kind == _SO_TIMESTAMPNS)
-        return type(self._transport).doRead(self._transport)
+        except BlockingIOError:
+            # Nothing new has arrived: OpenSSL has kept data that arrived before.
+            return False
+        except OSError:
+            return True
+        self._stamp = b"".join(data for _, kind, data in found[1] if kind == _SO_TIMESTAMPNS)
+        return False
 
     def waited(self) -> int:
         """Nanoseconds between the arrival of the data that was received last, and now, or 0."""

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import select
 import socket
+import struct
 import time
 from typing import Any
 from unittest import mock
 
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.text.units import SECOND
@@ -89,8 +92,11 @@ class Transport:
     def __init__(self, made: socket.socket) -> None:
         self.socket = made
 
-    def doRead(self) -> bytes:
-        return self.socket.recv(100)
+    #: Returned at the end of the data.
+    ended: object = b""
+
+    def doRead(self) -> object:
+        return self.socket.recv(100) or self.ended
 
 
 class StreamArrivalsTests(SynchronousTestCase):
@@ -117,6 +123,23 @@ class StreamArrivalsTests(SynchronousTestCase):
             self.assertGreater(arrivals.waited(), 50 * SECOND)
         server.close()
         self.assertEqual((transport.doRead(), arrivals.waited()), (b"", 0))
+
+    def test_reset(self) -> None:
+        """A reset, which the kernel reports once, is no orderly end; other ends are as ever."""
+        for linger, reason in ((0, CONNECTION_LOST), (None, CONNECTION_DONE)):
+            server, transport = self.connected()
+            StreamArrivals(transport)
+            # Nothing has arrived yet.
+            transport.socket.setblocking(False)
+            self.assertRaises(BlockingIOError, transport.doRead)
+            transport.socket.setblocking(True)
+            if linger is not None:
+                option = struct.pack("ii", 1, linger)
+                server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
+            server.close()
+            select.select([transport.socket], [], [], 300)
+            transport.ended = CONNECTION_DONE
+            self.assertIs(transport.doRead(), reason)
 
     def test_unknown(self) -> None:
         """A kernel without timestamps changes nothing."""
