@@ -15,25 +15,21 @@ than Linux the kernel chooses.
 from __future__ import annotations
 
 import socket
-from collections import Counter
 from collections.abc import Callable
 from errno import EAGAIN, EWOULDBLOCK
-from os import strerror
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.error import InvalidAddressError
-from twisted.internet.interfaces import IReactorFDSet, IReactorTime
+from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.protocol import DatagramProtocol
-from twisted.internet.udp import Port
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from echoproto.protocols.datagram import MAX_IPV6_DATAGRAM, IDatagramEcho, errnoName
+from echoproto.protocols.datagram import MAX_IPV6_DATAGRAM, IDatagramEcho
 from echoproto.reactors.eventcontext import EventContext
 from echoproto.reactors.transports import READ_DIRECTLY
 from echoproto.transports.batchecho import BatchEcho
 from echoproto.transports.datagrambatch import datagramBatch
+from echoproto.transports.lastingport import LastingPort
 from echoproto.transports.pktinfo import (
     ANCILLARY_BYTES,
     Ancillary,
@@ -42,8 +38,7 @@ from echoproto.transports.pktinfo import (
     enablePacketInfo,
     replySource,
 )
-from echoproto.transports.readpause import FIRST_PAUSE, ReadPause
-from echoproto.transports.scopedport import ScopedPort
+from echoproto.transports.readpause import FIRST_PAUSE
 from echoproto.transports.serversocket import boundAddress, socketAddress
 
 #: Datagrams handled in one turn of the reactor. The stock port counts bytes, so that empty
@@ -59,7 +54,7 @@ def _isNumeric(host: str) -> bool:
     return isIPAddress(host) or isIPv6Address(host) or host == "<broadcast>"
 
 
-class DatagramPort(ScopedPort):
+class DatagramPort(LastingPort):
     """
     Twisted's UDP port with these differences: a write while a datagram is being received leaves
     from the address that the datagram was sent to; a turn ends after :data:`DATAGRAMS_PER_TURN`
@@ -69,14 +64,8 @@ class DatagramPort(ScopedPort):
 
     ``datagramReceived`` is called with the whole address, for IPv6 with flow and scope, because a
     reply to a link-local address needs it.
-
-    :ivar networkError: while ``connectionRefused`` is called, the errno that the network reported,
-        or 0 if that is unknown.
-    :ivar receiveErrors: failed receives and dropped datagrams so far, by name of the errno or
-        fault.
     """
 
-    _log = Logger()
     # Used by the stock port's closing, which sets it to -1 to end a turn in progress.
     maxThroughput = DATAGRAMS_PER_TURN
 
@@ -88,15 +77,12 @@ class DatagramPort(ScopedPort):
         maxPacketSize: int = MAX_IPV6_DATAGRAM,
         reactor: IReactorFDSet | None = None,
     ) -> None:
-        Port.__init__(self, port, proto, interface, maxPacketSize, reactor)
+        super().__init__(port, proto, interface, maxPacketSize, reactor)
         # Used by the direct reactor.
         self.logContext = EventContext(self.reactor, self)
-        self.networkError = 0
-        self.receiveErrors: Counter[str] = Counter()
         self._replySource: list[Ancillary] = []
         self._ancillary: list[Ancillary] = []
         self._answering = False
-        self._pause = ReadPause(self, cast(IReactorTime, self.reactor))
         # The address that the port is bound to, packed; and whether a datagram has shown that it is
         # a host's, not a group's.
         self._bound = b""
@@ -130,12 +116,9 @@ class DatagramPort(ScopedPort):
             if error.errno in (EAGAIN, EWOULDBLOCK):
                 self._pause.seconds = FIRST_PAUSE
             else:
-                self._failed(error)
-                # A connected port has errors of the network, which the kernel reports once.
-                if not self._connectedAddr:
-                    self._pause.begin()
+                self._receiveFailed(error)
         except BaseException:  # noqa: BLE001 - logged for its author; the port must live on
-            self._log.failure("a datagram protocol failed")
+            self._protocolFailed()
         finally:
             self._answering = False
 
@@ -150,7 +133,7 @@ class DatagramPort(ScopedPort):
             try:
                 deliver(datagram, addr)
             except BaseException:  # noqa: BLE001 - as above
-                self._log.failure("a datagram protocol failed")
+                self._protocolFailed()
 
     def _readWildcard(self) -> None:
         """A turn of a port that must ask for the destination of each datagram."""
@@ -169,7 +152,7 @@ class DatagramPort(ScopedPort):
             try:
                 deliver(datagram, addr)
             except BaseException:  # noqa: BLE001 - as above
-                self._log.failure("a datagram protocol failed")
+                self._protocolFailed()
 
     def _noteDestination(self, ancillary: list[Ancillary]) -> bool:
         """
@@ -195,32 +178,6 @@ class DatagramPort(ScopedPort):
         """See :class:`ScopedPort`."""
         super().connect(host, port)
         self._batches = None
-
-    def _failed(self, error: OSError) -> None:
-        self.receiveErrors[f"receive {errnoName(error)}"] += 1
-        if self._connectedAddr:
-            self.networkError = error.errno or 0
-            try:
-                self.protocol.connectionRefused()
-            except BaseException:  # noqa: BLE001 - as above
-                self._log.failure("a datagram protocol failed")
-            self.networkError = 0
-
-    def connectionLost(self, reason: Failure | None = None) -> None:
-        """The port is closed; nothing is left scheduled."""
-        self._pause.cancel()
-        Port.connectionLost(cast(Any, self), reason)
-
-    def readConnectionLost(self, reason: Failure) -> None:
-        """
-        Ignore it: a UDP port has no end of input. The epoll and poll reactors report every error
-        that the network returns to the socket (ICMP) in this way, and the stock port closes.
-        """
-        Port.startReading(self)
-        number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        # A send may have met the error first; it is reported once.
-        if number:
-            self._failed(OSError(number, strerror(number)))
 
     def laterReply(self) -> Callable[..., object]:
         """

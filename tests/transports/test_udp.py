@@ -1,37 +1,26 @@
 from __future__ import annotations
 
 import socket
-from errno import ECONNREFUSED, EHOSTUNREACH, ENOMEM
+from errno import ENOMEM
 from typing import Any, cast
 from unittest import mock
 
-from twisted.internet.error import ConnectionDone, InvalidAddressError
+from twisted.internet.error import InvalidAddressError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.datagram import MAX_IPV6_DATAGRAM
 from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.transports.datagramreactor import listenDatagrams
-from echoproto.transports.readpause import FIRST_PAUSE
 from echoproto.transports.serversocket import boundAddress
 from echoproto.transports.udp import DATAGRAMS_PER_TURN, DatagramPort
-from tests.transports.fakeudpsocket import PEER, FakeSocketPort, RecordingEcho
+from tests.transports.fakeudpsocket import PEER, RecordingEcho
 from tests.transports.test_pktinfo import DESTINATION, IP_PKTINFO, pktinfo, pktinfo6
+from tests.transports.udpcase import FailingProtocol, PortTestCase
 from tests.transports.udppromises import EchoPromises
-
-
-class Failing(DatagramProtocol):
-    noisy = False
-
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        raise SystemExit
-
-    def connectionRefused(self) -> None:
-        raise SystemExit
 
 
 class Closing(DatagramProtocol):
@@ -61,20 +50,7 @@ class LaterEcho(DatagramProtocol):
             reply(self.transport.write, datagram, addr)
 
 
-class PortTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.port, self.protocol = self.listening(RecordingEcho())
-
-    def listening(self, protocol: DatagramProtocol) -> tuple[Any, Any]:
-        reactor = MemoryReactorClock()
-        port = FakeSocketPort(7777, protocol, reactor=cast(Any, reactor))
-        DatagramPort.startListening(port)
-        return port, protocol
-
-    def receive(self, *datagrams: Any) -> None:
-        self.port.socket.waiting += datagrams
-        self.port.doRead()
-
+class PortTests(PortTestCase):
     def test_replySource(self) -> None:
         """A reply is sent from the destination address of the request, whatever the interface."""
         self.receive((b"hi", [pktinfo()], 0, PEER))
@@ -97,29 +73,6 @@ class PortTests(SynchronousTestCase):
         self.port.write(b"unasked", PEER)
         sources = [ancillary and ancillary[0][2][4:8] for _, ancillary, _ in self.port.socket.sent]
         self.assertEqual(sources, [DESTINATION, bytes([192, 0, 2, 10]), []])
-
-    def test_pauses(self) -> None:
-        """A port whose receives fail pauses, so that it does not keep a processor busy."""
-        reactor = cast(Any, self.port.reactor)
-        for pause in (FIRST_PAUSE, 2 * FIRST_PAUSE):
-            self.receive(OSError(ENOMEM, "memory"))
-            self.assertNotIn(self.port, reactor.getReaders())
-            reactor.advance(pause)
-            self.assertIn(self.port, reactor.getReaders())
-        self.receive((b"hi", [pktinfo()], 0, PEER))
-        self.receive(OSError(ENOMEM, "memory"))
-        reactor.advance(FIRST_PAUSE)
-        self.assertIn(self.port, reactor.getReaders())
-        self.receive(OSError(ENOMEM, "memory"))
-        self.port.connectionLost()
-        self.assertEqual(reactor.getDelayedCalls(), [])
-
-    def test_connectedDoesNotPause(self) -> None:
-        """A connected port goes on after an error of the network, which is reported once."""
-        self.port.connect("192.0.2.1", 7)
-        self.receive(OSError(ECONNREFUSED, "refused"))
-        self.assertIn(self.port, self.port.reactor.getReaders())
-        self.flushLoggedErrors()
 
     def bound(self, address: str, maxPacketSize: int = MAX_IPV6_DATAGRAM) -> Any:
         """A port bound to one address."""
@@ -208,14 +161,6 @@ class PortTests(SynchronousTestCase):
         self.receive((b"long one", [], 0, PEER), (b"s", [], 0, PEER))
         self.assertEqual([data for data, _ in self.protocol.received], [b"long one", b"s"])
 
-    def test_receiveErrors(self) -> None:
-        """A failed receive is counted and ends the turn; the next turn continues."""
-        self.receive(OSError(ENOMEM, "x"), OSError(ECONNREFUSED, "x"), (b"hi", [], 0, PEER))
-        self.port.doRead()
-        self.port.doRead()
-        self.assertEqual(self.port.receiveErrors, {"receive ENOMEM": 1, "receive ECONNREFUSED": 1})
-        self.assertEqual(self.protocol.received, [(b"hi", PEER)])
-
     def test_truncated(self) -> None:
         """A truncated datagram is dropped and counted."""
         self.receive((b"cut", [], socket.MSG_TRUNC, PEER))
@@ -230,40 +175,12 @@ class PortTests(SynchronousTestCase):
 
     def test_failingProtocol(self) -> None:
         """Exceptions of the protocol, also SystemExit, are logged; the next datagram is read."""
-        self.port, _ = self.listening(Failing())
+        self.port, _ = self.listening(FailingProtocol())
         self.receive((b"a", [], 0, PEER), (b"b", [], 0, PEER))
         self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 2)
         self.port.connect(*PEER)
-        self.receive(OSError(ECONNREFUSED, "x"), (b"c", [], 0, PEER))
-        self.port.doRead()
-        self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 2)
-
-    def test_networkError(self) -> None:
-        """On a connected port a network error is reported to the protocol; the port stays open."""
-        self.port.connect(*PEER)
-        self.receive(OSError(EHOSTUNREACH, "x"))
-        self.port.socket.error = ECONNREFUSED
-        self.port.stopReading()
-        self.port.readConnectionLost(Failure(ConnectionDone()))
-        self.assertEqual(self.protocol.refused, 2)
-        self.assertEqual(
-            self.port.receiveErrors, {"receive EHOSTUNREACH": 1, "receive ECONNREFUSED": 1}
-        )
-        self.receive((b"hi", [], 0, PEER))
-        self.assertIn(self.port, self.port.reactor.getReaders())
-
-    def test_networkErrorOfASend(self) -> None:
-        """A socket error already returned by a send is not reported again."""
-        self.port.connect(*PEER)
-        self.port.readConnectionLost(Failure(ConnectionDone()))
-        self.assertEqual((self.protocol.refused, self.port.receiveErrors), (0, {}))
-        self.assertIn(self.port, self.port.reactor.getReaders())
-
-    def test_networkErrorUnconnected(self) -> None:
-        """On an unconnected port a network error is only counted."""
-        self.receive(OSError(EHOSTUNREACH, "x"))
-        self.assertEqual(self.port.receiveErrors, {"receive EHOSTUNREACH": 1})
-        self.assertEqual(self.protocol.refused, 0)
+        self.receive((b"c", [], 0, PEER))
+        self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)
 
     def test_closing(self) -> None:
         """A port closed during a turn ends it, with and without destinations."""
