@@ -163,14 +163,13 @@ class DirectReactor(DirectSocketsReactor):
             try:
                 if event == EPOLLIN and type(descriptor) in direct:
                     contexts[top] = descriptor.logContext
-                    isRead = True
                     try:
                         why = descriptor.doRead()
                     except BaseException as error:  # noqa: BLE001 - the stock reactor does the same
-                        log.err()
-                        why, isRead = error, False
-                    if why:
-                        self._disconnectSelectable(descriptor, why, isRead)
+                        self._readFailed(descriptor, error)
+                    else:
+                        if why:
+                            self._disconnectSelectable(descriptor, why, True)
                 # Not the event of another; above, a vain read is harmless.
                 elif removed.get(fd, descriptor) is descriptor:
                     contexts[top] = EventContext(self, descriptor)
@@ -181,6 +180,11 @@ class DirectReactor(DirectSocketsReactor):
         self._removed = outer
         if outer is not None:
             outer.update({**removed, **outer})
+
+    def _readFailed(self, descriptor: Any, error: BaseException) -> None:
+        """A protocol has raised an exception, which ends its connection."""
+        log.err()
+        self._disconnectSelectable(descriptor, error, False)
 
     def _flush(self) -> None:
         """Flush the transports that have written in this turn."""
