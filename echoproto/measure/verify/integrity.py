@@ -112,8 +112,7 @@ class IntegrityChecker:
         self.received += len(data)
         if self._unmatched:
             self._unmatched += data
-            return self._classify(final=False)
-        if self._agrees(data):
+        elif self._agrees(data):
             return []
         return self._classify(final=False)
 
