@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from echoproto import __version__
@@ -57,81 +58,57 @@ class _Family:
 
 
 _STREAMS = (
-    _Family(
-        "connections_open",
-        "Connections open now.",
-        lambda listener: listener.counts.open,
-        kind="gauge",
-    ),
-    _Family(
-        "connections_accepted_total",
-        "Connections opened.",
-        lambda listener: listener.counts.accepted,
-    ),
+    _Family("connections_open", "Connections open now.", attrgetter("counts.open"), kind="gauge"),
+    _Family("connections_accepted_total", "Connections opened.", attrgetter("counts.accepted")),
     _Family(
         "connections_refused_total",
         "Connections refused, by reason.",
-        lambda listener: listener.counts.refused,
+        attrgetter("counts.refused"),
         "reason",
     ),
     _Family(
         "connections_ended_total",
         "Connections ended, by close reason.",
-        lambda listener: listener.counts.ended,
+        attrgetter("counts.ended"),
         "ending",
     ),
     _Family(
-        "stream_received_bytes_total",
-        "Bytes received from clients.",
-        lambda listener: listener.bytesReceived,
+        "stream_received_bytes_total", "Bytes received from clients.", attrgetter("bytesReceived")
     ),
-    _Family(
-        "stream_sent_bytes_total", "Bytes sent to clients.", lambda listener: listener.bytesSent
-    ),
+    _Family("stream_sent_bytes_total", "Bytes sent to clients.", attrgetter("bytesSent")),
     _Family(
         "connection_seconds",
         "How long connections were open.",
-        lambda listener: listener.counts.seconds,
+        attrgetter("counts.seconds"),
         kind="histogram",
     ),
 )
 
 _DATAGRAMS = (
-    _Family("datagrams_received_total", "Datagrams received.", lambda totals: totals.received),
-    _Family("datagrams_answered_total", "Datagrams answered.", lambda totals: totals.answered),
+    _Family("datagrams_received_total", "Datagrams received.", attrgetter("received")),
+    _Family("datagrams_answered_total", "Datagrams answered.", attrgetter("answered")),
     _Family(
         "datagram_received_bytes_total",
         "Payload bytes received in datagrams.",
-        lambda totals: totals.bytesReceived,
+        attrgetter("bytesReceived"),
     ),
     _Family(
-        "datagram_sent_bytes_total",
-        "Payload bytes sent in datagrams.",
-        lambda totals: totals.bytesSent,
+        "datagram_sent_bytes_total", "Payload bytes sent in datagrams.", attrgetter("bytesSent")
     ),
     _Family(
         "datagrams_refused_total",
         "Datagrams not answered, by reason.",
-        lambda totals: totals.refused,
+        attrgetter("refused"),
         "reason",
     ),
-    _Family(
-        "datagrams_dropped_total", "Datagrams dropped by the kernel.", lambda totals: totals.dropped
-    ),
-    _Family(
-        "errors_total",
-        "Failed sends and receives, by error.",
-        lambda totals: totals.errors,
-        "error",
-    ),
+    _Family("datagrams_dropped_total", "Datagrams dropped by the kernel.", attrgetter("dropped")),
+    _Family("errors_total", "Failed sends and receives, by error.", attrgetter("errors"), "error"),
 )
 
-_GREETINGS = _Family(
-    "greetings_total", "Clients greeted.", lambda listener: listener.counts.greetings
-)
+_GREETINGS = _Family("greetings_total", "Clients greeted.", attrgetter("counts.greetings"))
 
 _FAULTS = _Family(
-    "faults_total", "Faults on purpose, by kind.", lambda listener: listener.counts.faults, "kind"
+    "faults_total", "Faults on purpose, by kind.", attrgetter("counts.faults"), "kind"
 )
 
 
