@@ -29,7 +29,7 @@ from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped,
 from echoproto.errors import ConnectionClosed, ExchangeCancelled, ExchangeTimeout
 from echoproto.protocols.echoplus import isAnswer
 
-#: Replies that are kept; all are counted.
+#: Different replies that are kept; all are counted.
 MAX_KEPT_REPLIES = 1024
 
 #: How often a single datagram is sent over a network, which may lose one.
@@ -62,15 +62,15 @@ class CheckSocket:
     A port, and the datagrams that it has received.
 
     :param tester: the tester that opened it.
-    :ivar replies: the first :data:`MAX_KEPT_REPLIES`.
-    :ivar distinct: their different payloads, and those of later replies up to that number.
+    :ivar first: the first reply.
+    :ivar distinct: the different payloads of the replies, at most :data:`MAX_KEPT_REPLIES`.
     :ivar count: the number of all replies.
     """
 
     channel: UnconnectedUDPChannel
 
     def __init__(self, tester: DatagramTester) -> None:
-        self.replies: list[Reply] = []
+        self.first: Reply | None = None
         self.distinct: set[bytes] = set()
         self.count = 0
         self._tester = tester
@@ -106,8 +106,7 @@ class CheckSocket:
     def replyReceived(self, datagram: bytes, host: str, port: int) -> None:
         """Keep a datagram."""
         self.count += 1
-        if self.count <= MAX_KEPT_REPLIES:
-            self.replies.append(Reply(datagram, host, port))
+        self.first = self.first or Reply(datagram, host, port)
         if len(self.distinct) < MAX_KEPT_REPLIES:
             self.distinct.add(datagram)
         self._event.set()
@@ -188,8 +187,8 @@ class DatagramTester:
         for _ in range(tries):
             opened.send(message, host)
             if await opened.waitForReplies(1, self.timeout / tries):
-                return opened.replies[0]
-        return None
+                break
+        return opened.first
 
     async def pipeline(self, messages: Collection[bytes]) -> CheckSocket:
         """Send different datagrams, all at once, and wait for the replies."""

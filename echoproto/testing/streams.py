@@ -10,7 +10,6 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.internet.interfaces import (
     IConsumer,
     IHalfCloseableProtocol,
-    IProducer,
     IProtocol,
     IPushProducer,
     ITCPTransport,
@@ -113,7 +112,7 @@ class MemoryTransport:
         """The last value set."""
         return self.options.get("TcpKeepAlive", False)
 
-    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
         """See ``IConsumer``; a pull producer is resumed at each step that finds the queue empty."""
         if self._producer is not None:
             raise RuntimeError("a producer is registered already")

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
 from echoproto.cli.exitcodes import OK
@@ -30,7 +31,6 @@ from echoproto.server.monitoring.logerrors import LogErrors
 from echoproto.server.notifier import Notifier, makeWatchdog
 from echoproto.server.runner import runForeground, startLog
 from echoproto.server.signals import resetSignals
-from echoproto.status.site import StatusSite
 from echoproto.text.untrusted import escaped
 
 
@@ -80,7 +80,7 @@ class MonitorProgram(MultiService):
         reactor: Any,  # has many interfaces
         monitor: Monitor,
         listener: Listener,
-        site: StatusSite,
+        site: IProtocolFactory,
         machine: Platform = Platform(),
         notifier: Notifier | None = None,
     ) -> None:
