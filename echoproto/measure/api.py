@@ -157,7 +157,7 @@ def prepareVerify(
     :param rate: datagrams per second on UDP.
     :param timeout: nanoseconds without received data after which it ends.
     :param connect: options of the connection.
-    :param onFault: called with each fault.
+    :param onFault: called with each fault, except for repeated and reordered datagrams.
     :param monotonicNs: a monotonic clock, in nanoseconds.
     :return: fires with a :class:`~echoproto.measure.verify.verifier.Verifier`, to be started.
         Fails as :func:`preparePing` does.

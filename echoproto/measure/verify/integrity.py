@@ -36,6 +36,14 @@ class FaultKind(Enum):
         """Whether it is wrong data; a network may lose, delay, reorder and repeat datagrams."""
         return self.value not in ("cut", "lost", "repeated", "reordered", "late")
 
+    @property
+    def isListed(self) -> bool:
+        """
+        Whether it is listed; repeated and reordered datagrams, which may be so many that they would
+        hide the others, are counted only.
+        """
+        return self not in (FaultKind.REPEATED, FaultKind.REORDERED)
+
 
 @dataclass(frozen=True)
 class Fault:

@@ -39,7 +39,8 @@ class VerifyResult:
     :ivar duration: nanoseconds from the first byte to the end; for datagrams that were all sent,
         to the last one or the last reply.
     :ivar counts: numbers of faults, by kind.
-    :ivar faults: the first :data:`MAX_KEPT_FAULTS` faults.
+    :ivar faults: the first :data:`MAX_KEPT_FAULTS` faults that are listed
+        (:attr:`FaultKind.isListed`).
     :ivar ending: why it ended early; empty if it did not.
     :ivar hint: why it cannot succeed with this server, and what to try; empty if it may.
     """
@@ -68,7 +69,7 @@ class Verifier(ABC):
     :param clock: calls later.
     :param monotonicNs: the time in nanoseconds.
     :param timeout: nanoseconds without received data after which it ends; also limits connecting.
-    :param onFault: called with each fault.
+    :param onFault: called with each fault that is listed.
     :ivar target: the target.
     :ivar result: fires with a :class:`VerifyResult`; fails if no connection can be made. Cancelled,
         it fires with the figures so far.
@@ -134,6 +135,8 @@ class Verifier(ABC):
 
     def _note(self, fault: Fault) -> None:
         self._counts[fault.kind] += 1
+        if not fault.kind.isListed:
+            return
         if len(self._faults) < MAX_KEPT_FAULTS:
             self._faults.append(fault)
         self._onFault(fault)

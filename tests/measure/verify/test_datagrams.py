@@ -104,17 +104,19 @@ class DatagramVerifierTests(SynchronousTestCase):
         verifier.replyReceived(self.port.sent[0])
         self.assertEqual(self.kinds()[-1], "datagram 1 late")
         verifier.replyReceived(self.port.sent[0])
-        self.assertEqual(self.kinds()[-1], "datagram 1 repeated")
+        self.assertEqual(self.kinds()[-1], "datagram 1 late")
         verifier.stop()
-        self.assertEqual(self.counts(verifier, STOPPED)["late"], 1)
+        counts = self.counts(verifier, STOPPED)
+        self.assertEqual(counts["late"], 1)
+        self.assertGreater(counts["repeated"], 1)
 
     def test_order(self) -> None:
-        """Reordered and repeated replies are told apart."""
+        """Reordered and repeated replies are counted, but not listed."""
         verifier = self.sent(3)
         for index in (1, 0, 1, 2):
             verifier.replyReceived(self.port.sent[index])
         self.assertEqual(self.counts(verifier), {"reordered": 1, "repeated": 1})
-        self.assertEqual(self.kinds(), ["datagram 1 reordered", "datagram 2 repeated"])
+        self.assertEqual(self.kinds(), [])
 
     def test_damaged(self) -> None:
         """Damaged replies are identified by their content, even if the header is damaged."""
@@ -211,6 +213,7 @@ class DatagramVerifierTests(SynchronousTestCase):
             for datagram in self.port.sent:
                 echo(datagram)
                 echo(datagram)
+                echo(b"foreign")
             self.port.sent.clear()
         verifier.finish()
         result = self.successResultOf(verifier.result)

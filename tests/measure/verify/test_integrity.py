@@ -155,6 +155,11 @@ class DatagramFaultTests(SynchronousTestCase):
         ):
             self.assertEqual(str(DatagramFault(kind, 128, 64, b"\0")), text)
 
+    def test_isListed(self) -> None:
+        """Repeated and reordered datagrams are counted only; every other fault is listed."""
+        counted = {kind.value for kind in FaultKind if not kind.isListed}
+        self.assertEqual(counted, {"reordered", "repeated"})
+
     def test_isWrong(self) -> None:
         """A network may lose, delay, reorder and repeat datagrams; other faults are wrong data."""
         harmless = {kind.value for kind in FaultKind if not kind.isWrong}

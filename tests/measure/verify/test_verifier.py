@@ -17,6 +17,7 @@ class TickingVerifier(Verifier):
     """Finds a fault every second."""
 
     seconds = 0
+    kind = FaultKind.FLIPPED
 
     def snapshot(self, ending: str = "") -> VerifyResult:
         return self._result(7, 10, 20, self.seconds * SECOND, ending)
@@ -29,7 +30,7 @@ class TickingVerifier(Verifier):
 
     def _tick(self) -> None:
         self.seconds += 1
-        self._note(Fault(FaultKind.FLIPPED, self.seconds, 1))
+        self._note(Fault(self.kind, self.seconds, 1))
         self._begin()
 
 
@@ -56,6 +57,15 @@ class VerifierTests(SynchronousTestCase):
         self.assertEqual(result.counts, {FaultKind.FLIPPED: MAX_KEPT_FAULTS + 1})
         self.assertEqual(result.faults, tuple(self.found[:-1]))
         self.assertEqual((result.ending, channel.closed), ("", True))
+
+    def test_countedOnly(self) -> None:
+        """A reordered datagram is counted, and neither reported nor kept."""
+        verifier = self.begin(succeed(FakeChannel()))
+        verifier.kind = FaultKind.REORDERED
+        self.clock.pump([1, 0])
+        result = verifier.snapshot()
+        self.assertEqual(result.counts, {FaultKind.REORDERED: 1})
+        self.assertEqual((result.faults, self.found), ((), []))
 
     def test_result(self) -> None:
         """It has the seed, the bytes and their rate."""
