@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.result import StoredResult
 from echoproto.report.text import directionsLine
-from echoproto.text.units import milliseconds, seconds
+from echoproto.text.units import SECOND, milliseconds, seconds
 
 #: Ratio of two rates from which on they are different.
 RATE_RATIO = 1.1
@@ -51,10 +51,18 @@ def differenceNotes(results: Sequence[StoredResult]) -> list[str]:
     ):
         if all(values) and len(set(values)) > 1:
             lines.append(f"different {name}: {' and '.join(values)}")
-    rates = [result.rate for result in results]
-    if max(rates) > min(rates) * RATE_RATIO:
+    rates = [_sendRate(result) for result in results]
+    if min(rates) and max(rates) > min(rates) * RATE_RATIO:
         lines.append(f"different rates: {' and '.join(f'{rate:.1f}/s' for rate in rates)}")
     return lines
+
+
+def _sendRate(result: StoredResult) -> float:
+    """Exchanges sent per second; replies are fewer by the losses, for which a ping waits too."""
+    interval, isAdaptive = (result.options.get(name) for name in ("interval_ns", "adaptive"))
+    if isinstance(interval, int) and interval and not isAdaptive and not result.parts:
+        return SECOND / interval
+    return result.rate * result.sent / result.received if result.received else 0.0
 
 
 def _versions(result: StoredResult) -> list[str]:

@@ -71,9 +71,27 @@ class NotesTests(SynchronousTestCase):
         self.assertEqual(options, "different options: size_bytes (64, 100)")
         self.assertEqual(hosts, "different hosts: lab1 and lab2")
         self.assertTrue(versions.endswith("on Python 2.7"), versions)
-        self.assertEqual(rates, "different rates: 4.5/s and 9.0/s")
+        self.assertEqual(rates, "different rates: 5.0/s and 10.0/s")
         self.assertEqual(differenceNotes([a, a]), [])
         self.assertEqual(differenceNotes([a, storedResult(1)]), [])
+
+    def test_rates(self) -> None:
+        """
+        Rates differ if exchanges are sent at others: not because some are lost, nor because a ping
+        waits for the last reply; without a reply the rate is unknown.
+        """
+        options = {"interval_ns": SECOND // 50, "adaptive": False}
+        steady = storedResult(1, rate=50.1, options=options)
+        for rate in (41.0, 0.0):
+            other = storedResult(1, rate=rate, options=options)
+            self.assertEqual(differenceNotes([steady, other]), [])
+        self.assertEqual(differenceNotes([storedResult(1), storedResult(received=0, rate=0.0)]), [])
+        lossy = storedResult(1, received=5, rate=2.5)
+        self.assertEqual(differenceNotes([storedResult(1), lossy]), [])
+        adaptive = storedResult(1, rate=90.0, options={**options, "adaptive": True})
+        merged = storedResult(1, parts=("a.json", "b.json"), rate=90.0, options=options)
+        for other in (adaptive, merged):
+            self.assertIn("different rates: 50.0/s and 100.0/s", differenceNotes([steady, other]))
 
     def test_merged(self) -> None:
         """
