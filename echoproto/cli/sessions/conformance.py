@@ -24,6 +24,7 @@ from echoproto.conformance.suite import CHECKS, chosen
 from echoproto.report.documents.conformance import conformanceDocument
 from echoproto.report.junit import junitText
 from echoproto.report.table import Column
+from echoproto.text.suggestion import suggestion
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
@@ -153,7 +154,8 @@ def explainCheck(name: str) -> int:
     """
     found = [check for check in CHECKS if check.name == name]
     if not found:
-        raise click.UsageError(f"--explain: unknown check {name!r}; --list shows all checks")
+        known = suggestion(name, [check.name for check in CHECKS]) or "; --list shows all checks"
+        raise click.UsageError(f"--explain: unknown check {name!r}{known}")
     for check in found:
         click.echo(f"{check.name} ({check.carrier}): {check.description}")
         click.echo(f"Source: {check.source}.")

@@ -124,6 +124,9 @@ class ConformanceTests(CommandTestCase):
         _, output, _ = self.conformance("--explain", "datagram-burst")
         self.assertIn("needs --risky", output)
         self.assertRefused("--explain: unknown check 'nonsense'; --list", "--explain", "nonsense")
+        for option in ("--explain", "--only"):
+            found = "unknown check 'halfclose'; did you mean half-close?"
+            self.assertRefused(found, option, "halfclose", "lab1")
 
     def test_table(self) -> None:
         """On a terminal the table has colours."""
