@@ -19,7 +19,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoproto.client.exchange import checkBytes
-from echoproto.client.targets.failures import NO_HANDSHAKE, closedHint, endReason
+from echoproto.client.targets.failures import (
+    CLOSED_HANDSHAKE,
+    NO_HANDSHAKE,
+    closedHint,
+    endReason,
+)
 from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.client.timelimit import limitTime
@@ -99,6 +104,9 @@ class _GreetingClient(Protocol):
         if reason.check(ssl.SSLError):
             self.end(reason)
             return
+        if self._isInHandshake:
+            self.end(ConnectionClosed(CLOSED_HANDSHAKE))
+            return
         hint = "" if self._received else closedHint(self.transport)
         if not reason.check(ConnectionDone):
             self.end(ConnectionClosed(f"the connection ended: {endReason(reason)}{hint}"))
@@ -121,11 +129,15 @@ class _GreetingClient(Protocol):
         else:
             self._connecting.cancel()
 
+    @property
+    def _isInHandshake(self) -> bool:
+        return ISSLTransport.providedBy(self.transport) and not self._isSecured
+
     def _timedOut(self, timeout: float) -> None:
         if self.transport is None:
             self.end(ExchangeTimeout(f"no connection in {timeout:g} s"))
             return
-        if ISSLTransport.providedBy(self.transport) and not self._isSecured:
+        if self._isInHandshake:
             cause = NO_HANDSHAKE
         else:
             service = otherService(self._message, self._received, isDatagram=False)

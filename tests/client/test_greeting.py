@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from echoproto.client.greeting import GREETING_TIMEOUT, greet, greetDatagram, otherService
 from echoproto.client.targets.endpoints import _TLSEndpoint
+from echoproto.client.targets.failures import CLOSED_HANDSHAKE
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.errors import (
@@ -187,6 +188,17 @@ class GreetTests(SynchronousTestCase):
         self.pair.pump()
         failure = self.failureResultOf(greeted, ConnectionClosed)
         self.assertIn("; if it expects TLS, try tls:// instead", str(failure.value))
+
+    def test_closedHandshake(self) -> None:
+        """A connection that ends during the TLS handshake is reported as that."""
+        endpoint, pairs = endpointTo(Factory.forProtocol(RecordingProtocol))
+        greeted = greet(_TLSEndpoint(endpoint, self.overTLS), self.clock)
+        pairs[0].pump()
+        server: Any = pairs[0].server.protocol
+        server.link.abortConnection()
+        pairs[0].pump()
+        failure = self.failureResultOf(greeted, ConnectionClosed)
+        self.assertEqual(str(failure.value), CLOSED_HANDSHAKE)
 
     def test_notTLS(self) -> None:
         """A failure of TLS is that of the greeting."""

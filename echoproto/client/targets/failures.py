@@ -27,6 +27,19 @@ _NOT_YET_VALID, _EXPIRED = 9, 10
 #: Reasons of OpenSSL if the first data is no record of TLS, or our own, returned by a plain echo.
 _NOT_TLS = ("wrong version number", "http request", "unexpected message")
 
+_REFUSED_CERTIFICATE = "the server does not accept the certificate of --cert"
+
+#: What to try, by words of OpenSSL's reason for an alert of the server (RFC 8446 section 6.2).
+_TLS_REMEDIES = {
+    "alert certificate required": "give a certificate of the client by --cert and --key",
+    "alert bad certificate": _REFUSED_CERTIFICATE,
+    "alert certificate ": _REFUSED_CERTIFICATE,
+    "alert unsupported certificate": _REFUSED_CERTIFICATE,
+    "alert unknown ca": _REFUSED_CERTIFICATE,
+    "unrecognized name": "--servername NAME requests another name",
+    "no application protocol": "the server has none of the protocols of --alpn",
+}
+
 
 def describeFailure(failure: Failure, target: str = "") -> str:
     """The cause and a remedy, in one line that begins with the target's name."""
@@ -54,7 +67,12 @@ def _tlsFailure(error: BaseException | None) -> str:
         return ""
     if reason in _NOT_TLS:
         return "TLS: the server's answer is not TLS: try tcp:// instead"
-    return f"TLS: {reason}; does that port speak TLS 1.2 or later?"
+    return f"TLS: {reason}; {_tlsRemedy(reason) or 'does that port speak TLS 1.2 or later?'}"
+
+
+def _tlsRemedy(reason: str) -> str:
+    """The remedy of an alert that the server has sent; empty without a known one."""
+    return next((remedy for words, remedy in _TLS_REMEDIES.items() if words in reason), "")
 
 
 def _certificateFault(code: int, message: str) -> str:
@@ -73,6 +91,12 @@ def _certificateFault(code: int, message: str) -> str:
 #: Why TLS could not begin on a connection that was made.
 NO_HANDSHAKE = (
     "the server does not answer the TLS handshake; if it does not expect TLS, try tcp:// instead"
+)
+
+#: Why TLS could not begin on a connection that the server has closed.
+CLOSED_HANDSHAKE = (
+    "the server closed the connection during the TLS handshake; it may have reached a limit of "
+    "connections, or expect no TLS: try tcp:// then"
 )
 
 #: What to try if a server on UDP sets the fields of UDPEchoPlus in what it returns.
@@ -135,8 +159,8 @@ def failureReason(failure: Failure) -> str:
     error = failure.value
     if isinstance(error, ConnectionRefusedError):
         return "refused: nothing listens there"
-    if isinstance(error, ssl.SSLError) and "CERTIFICATE_REQUIRED" in (error.reason or ""):
-        return "the server demands a client certificate; give one by --cert and --key"
+    if isinstance(error, ssl.SSLError):
+        return _tlsFailure(error)
     # The kernel's text, without Twisted's prefix.
     text = error.args[0] if isinstance(error, ConnectError) and error.args else ""
     return str(text or error).rstrip(".") or type(error).__name__
@@ -145,6 +169,10 @@ def failureReason(failure: Failure) -> str:
 def endReason(reason: Failure) -> str:
     """Why a connection has ended, in a few words and without a full stop."""
     error = reason.value
+    if isinstance(error, ssl.SSLError):
+        # With TLS 1.3 a server refuses the client's certificate only after the handshake.
+        name = _openSSLReason(error)
+        return "; ".join(filter(None, (f"TLS: {name}", _tlsRemedy(name))))
     if not isinstance(error, ConnectionLost):
         return reason.getErrorMessage().rstrip(".")
     detail = f": {error.args[0]}" if error.args else ""

@@ -25,7 +25,13 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoproto.client.targets.failures import NO_HANDSHAKE, answerHint, closedHint, endReason
+from echoproto.client.targets.failures import (
+    CLOSED_HANDSHAKE,
+    NO_HANDSHAKE,
+    answerHint,
+    closedHint,
+    endReason,
+)
 from echoproto.client.targets.host import HostTarget, ResolvedHost
 from echoproto.client.targets.interfaces import (
     SERVER_CLOSED,
@@ -191,12 +197,7 @@ def _unfinished(reason: Failure) -> Failure:
     attempt may succeed.
     """
     if reason.check(ConnectionDone, ConnectionLost):
-        return Failure(
-            ConnectionClosed(
-                "the server closed the connection during the TLS handshake; it may have reached a "
-                "limit of connections, or expect no TLS: try tcp:// then"
-            )
-        )
+        return Failure(ConnectionClosed(CLOSED_HANDSHAKE))
     return reason
 
 

@@ -33,6 +33,13 @@ from echoproto.errors import DatagramTooLong, TargetError
 from echoproto.protocols.greeting import SERVER_GREETING
 
 
+def sslError(reason: str) -> ssl.SSLError:
+    """An error as OpenSSL reports it."""
+    error = ssl.SSLError(1, f"[SSL: {reason}] (_ssl.c:2580)")
+    vars(error).update(reason=reason)
+    return error
+
+
 class EndReasonTests(SynchronousTestCase):
     def test_words(self) -> None:
         """A lost connection is reported in plain words, with the detail if there is any."""
@@ -40,6 +47,7 @@ class EndReasonTests(SynchronousTestCase):
             (ConnectionLost(), "it was reset or interrupted"),
             (ConnectionLost("timed out"), "it was reset or interrupted: timed out"),
             (ConnectionDone(), "Connection was closed cleanly"),
+            (sslError("WRONG_VERSION_NUMBER"), "TLS: wrong version number"),
         ):
             self.assertEqual(endReason(Failure(error)), reason)
 
@@ -56,13 +64,10 @@ class FailureReasonTests(SynchronousTestCase):
         ):
             self.assertEqual(failureReason(Failure(error)), reason)
 
-    def test_clientCertificate(self) -> None:
-        """That the server demands a certificate of the client is said in words."""
-        error = ssl.SSLError(1, "alert")
-        vars(error).update(reason="TLSV13_ALERT_CERTIFICATE_REQUIRED")
-        self.assertIn("demands a client certificate", failureReason(Failure(error)))
-        vars(error).update(reason=None)
-        self.assertIn("alert", failureReason(Failure(error)))
+    def test_tls(self) -> None:
+        """An error of TLS is described with a remedy, and not with a place in OpenSSL."""
+        error = sslError("WRONG_VERSION_NUMBER")
+        self.assertIn("try tcp:// instead", failureReason(Failure(error)))
 
 
 class TLSTests(SynchronousTestCase):
@@ -135,6 +140,27 @@ class SendErrorReasonTests(SynchronousTestCase):
 
 
 class DescribeFailureTests(SynchronousTestCase):
+    def test_alerts(self) -> None:
+        """
+        An alert of the server has its remedy, during the handshake and, as with TLS 1.3, later.
+        """
+        for reason, remedy in (
+            ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "certificate of the client by --cert and --key"),
+            ("SSLV3_ALERT_BAD_CERTIFICATE", "the server does not accept the certificate of --cert"),
+            ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "does not accept the certificate of --cert"),
+            ("TLSV1_ALERT_UNKNOWN_CA", "does not accept the certificate of --cert"),
+            ("TLSV1_UNRECOGNIZED_NAME", "--servername NAME requests another name"),
+            ("TLSV1_ALERT_NO_APPLICATION_PROTOCOL", "the server has none of the protocols of"),
+        ):
+            failure = Failure(sslError(reason))
+            for description in (
+                describeFailure(failure),
+                failureReason(failure),
+                endReason(failure),
+            ):
+                self.assertIn(f"; {remedy}"[-30:], description)
+                self.assertNotIn("does that port", description)
+
     def test_tls(self) -> None:
         """A TLS failure is described with a remedy."""
         old, other = ssl.SSLError(1, "old version"), ssl.SSLError(1, "other")
