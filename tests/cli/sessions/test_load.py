@@ -154,7 +154,8 @@ class LoadTests(CommandTestCase):
         """A worker that dies is reported, and is status 2."""
         status, document, errors, _ = self.shared(0, 1)
         self.assertEqual((status, document["sent"]), (2, 5))
-        self.assertEqual(errors, "echoproto load: worker 2 exited with status 1\n")
+        failure = "worker 2 exited with status 1; the rest of its share is missing"
+        self.assertEqual(errors, f"echoproto load: {failure}\n")
 
     def test_progress(self) -> None:
         """On a terminal the progress is shown, and erased at the end."""
