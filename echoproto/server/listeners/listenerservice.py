@@ -42,12 +42,15 @@ def _acceptWaiting(port: object) -> None:
 
 def _closePort(port: Any) -> Any:
     """
-    Close a port after its last acceptance. One with a socket is closed now, not in the next turn of
-    the reactor as by ``stopListening()``: the kernel would connect further clients, and reset them.
+    Close a port after its last acceptance. The socket of one that has its own is closed with
+    nothing in between, and not in the next turn of the reactor as by ``stopListening()``: the
+    kernel would connect further clients, and reset them.
     """
-    if not IReadDescriptor.providedBy(port):
+    if not hasattr(port, "socket"):
         return port.stopListening()
+    port.stopReading()
     _acceptWaiting(port)
+    port.socket.close()
     return port.connectionLost(Failure(ConnectionDone()))
 
 

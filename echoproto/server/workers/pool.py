@@ -22,7 +22,6 @@ from echoproto.server.workers.aggregate import CounterAggregator
 from echoproto.server.workers.lastaccept import LastAcceptance
 from echoproto.server.workers.restarts import MAX_FAILED_STARTS, RestartPolicy
 from echoproto.server.workers.spare import Spare
-from echoproto.server.workers.worker import WorkerOrder
 from echoproto.server.workers.workerprocess import WorkerProcess, WorkerStart
 
 
@@ -91,7 +90,7 @@ class WorkerPool:
         self._isStopping = True
         self._lastAcceptance.end()
         if self._isDraining:
-            self.send(WorkerOrder.STOP)
+            self._stopWorkers()
 
     async def acceptWaiting(self) -> None:
         """
@@ -125,12 +124,16 @@ class WorkerPool:
             for worker in self._workers.values():
                 worker.drain(seconds - self._lastAcceptance.seconds)
             if self._isStopping:
-                self.send(WorkerOrder.STOP)
+                self._stopWorkers()
         if not self._workers:
             return succeed(None)
         drained: Deferred[None] = Deferred()
         self._waiting.append(drained)
         return drained
+
+    def _stopWorkers(self) -> None:
+        for worker in self._workers.values():
+            worker.stop()
 
     def _cancelStarts(self) -> None:
         for start in self._starts.values():

@@ -18,6 +18,7 @@ from enum import Enum
 from itertools import chain
 from typing import Any
 
+from echoproto.errors import StartupError
 from echoproto.processes.childprocess import REPORT_DESCRIPTOR
 from echoproto.processes.parentpipe import (
     ParentPipe,
@@ -31,7 +32,7 @@ from echoproto.server.application import EchoprotoService
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.settings import Settings
-from echoproto.server.listeners.ports import Platform
+from echoproto.server.listeners.ports import Platform, reportStartupError
 from echoproto.server.notifier import Notifier
 from echoproto.server.periodic import PeriodicService
 from echoproto.server.privileges import Identity
@@ -181,4 +182,10 @@ def runWorker() -> int:
     openParentPipe(pipe, reactor)
     settings = replace(config.settings, groups=assignment.groups)
     service = WorkerService(reactor, settings, pipe, identity=config.identity)
-    return runForeground(reactor, service, handleSignals=False)
+    try:
+        return runForeground(reactor, service, handleSignals=False)
+    except StartupError as error:
+        # Python would print it in two writes, between which other workers print theirs.
+        if error.code != 1:
+            reportStartupError(str(error))
+        return 1

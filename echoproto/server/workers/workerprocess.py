@@ -74,7 +74,7 @@ class WorkerProcess(ChildProcess):
         self._onReport = onReport
         self._onExit = onExit
         self._silence: DeadlineCall | None = None
-        self._isStopping = self._isExpected = False
+        self._isStopping = self._isExpected = self._isAwaited = False
 
     @property
     def name(self) -> str:
@@ -101,7 +101,7 @@ class WorkerProcess(ChildProcess):
         Let it accept the clients that wait in its queue, and report that. If it has served and
         does not report in :data:`SILENT_AFTER`, it is killed.
         """
-        self._isStopping = True
+        self._isStopping = self._isAwaited = True
         if self.hasServed:
             self._expectReport(SILENT_AFTER, self._fellSilent)
         self.send(WorkerOrder.ACCEPT)
@@ -114,12 +114,17 @@ class WorkerProcess(ChildProcess):
     def drain(self, seconds: float) -> None:
         """
         Let it drain and end, for this time and
-        :data:`~echoproto.processes.childprocess.STOP_GRACE`; then it is killed.
+        :data:`~echoproto.processes.childprocess.STOP_GRACE`; then it is killed. It must go on to
+        report.
         """
-        self._isStopping = True
-        self._expectNothing()
+        self._isStopping, self._isAwaited = True, False
         self.send(WorkerOrder.DRAIN)
         self.killAfter(self._clock, seconds + STOP_GRACE)
+
+    def stop(self) -> None:
+        """End its drain now; it is killed if that takes longer than ``STOP_GRACE``."""
+        self.send(WorkerOrder.STOP)
+        self.killAfter(self._clock, STOP_GRACE)
 
     def kill(self) -> None:
         """Kill it, because it hangs."""
@@ -137,8 +142,7 @@ class WorkerProcess(ChildProcess):
         if self.isSilent:
             self.isSilent = False
             self._log.info("{worker} reports again", worker=self.name)
-        if self._silence is not None:
-            self._expectReport(SILENT_AFTER, self._fellSilent)
+        self._expectReport(SILENT_AFTER, self._fellSilent)
         self._onReport(self, line)
 
     def exited(self, how: str, isClean: bool) -> None:
@@ -157,7 +161,7 @@ class WorkerProcess(ChildProcess):
         self._log.error(
             "{worker} has not reported for {seconds:g} s", worker=self.name, seconds=SILENT_AFTER
         )
-        if self._isStopping and self.hasServed:
+        if self._isAwaited and self.hasServed:
             self.kill()
         else:
             self._expectReport(HUNG_AFTER - SILENT_AFTER, self.kill)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from errno import EACCES
+from typing import Any, cast
+from unittest import mock
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IReadDescriptor
@@ -118,10 +120,12 @@ class ServiceTests(ServiceTestCase):
         directlyProvides(port, IReadDescriptor)
         events: list[object] = []
         port.onRead = lambda: events.append(factory.tracker.draining)
-        self.patch(port, "connectionLost", lambda reason: events.append("closed"))
+        closes = mock.Mock(side_effect=lambda: events.append("closed"))
+        cast(Any, port).socket = mock.Mock(close=closes)
+        self.patch(port, "connectionLost", lambda reason: events.append("lost"))
         self.successResultOf(service.stopService())
-        self.assertEqual(set(events[:-1]), {False})
-        self.assertEqual(events[-1], "closed")
+        self.assertEqual(set(events[:-2]), {False})
+        self.assertEqual((events[-2:], port.reading), (["closed", "lost"], False))
 
     def test_acceptWaiting(self) -> None:
         """acceptWaiting() accepts the connections in the listen backlog, and goes on."""

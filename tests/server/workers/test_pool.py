@@ -389,7 +389,7 @@ class WorkerPoolTests(SynchronousTestCase):
         self.pool.stopAtOnce()
         first, second, _ = self.reactor.spawned
         second.end()
-        self.reactor.advance(DRAIN + STOP_GRACE)
+        self.reactor.advance(STOP_GRACE)
         self.assertEqual(first.messages[-2:], [WorkerOrder.DRAIN, WorkerOrder.STOP])
         self.assertEqual(first.signals, [signal.SIGKILL])
         first.end(None, signal.SIGKILL)

@@ -15,6 +15,7 @@ from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock, S
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from echoproto.errors import StartupError
 from echoproto.processes.childprocess import IGNORED_SIGNALS, REPORT_DESCRIPTOR, encodeMessage
 from echoproto.processes.parentpipe import ParentPipe, receiveMessage
 from echoproto.server.certificates.tlsfiles import TLSFiles
@@ -207,6 +208,25 @@ class RunWorkerTests(WorkerTestCase):
         self.assertIsInstance(service, WorkerService)
         self.assertEqual(service._identity, CONFIG.identity)
         self.assertEqual(run.call_args[1], {"handleSignals": False})
+
+    def test_cannotServe(self) -> None:
+        """
+        A worker that cannot serve reports one line in one write, unless it is reported already; the
+        status is 1.
+        """
+        reports: list[str] = []
+        self.patch(worker, "reportStartupError", reports.append)
+        with (
+            mock.patch.object(worker, "installReactor", return_value=self.reactor),
+            mock.patch.object(worker, "startLog"),
+            mock.patch.object(stdio, "StandardIO"),
+            mock.patch.object(worker, "runForeground") as run,
+        ):
+            for said in (False, True):
+                self.setInput(CONFIG, WorkerAssignment(SETTINGS.groups, []))
+                run.side_effect = StartupError("no such thing", said)
+                self.assertEqual(runWorker(), 1)
+        self.assertEqual(reports, ["no such thing"])
 
     def test_neverAssigned(self) -> None:
         """If the supervisor ends before it sends an assignment, the status is 0."""

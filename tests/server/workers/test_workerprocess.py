@@ -135,15 +135,39 @@ class WorkerProcessTests(SynchronousTestCase):
         self.assertEqual(self.process.signals, [])
 
     def test_drain(self) -> None:
-        """A worker that drains need not report, and may; its end is expected."""
+        """The end of a worker that drains is expected."""
         self.assign()
         self.worker.drain(5.0)
-        self.reactor.pump([1] * (int(SILENT_AFTER) + 2))
+        self.reactor.pump([1, 1])
         self.process.report(b"one")
         self.assertEqual(self.process.messages[-1], WorkerOrder.DRAIN)
         self.process.end()
         self.assertEqual(self.events, [(3, b"one"), (3, "exited with status 0", True)])
         self.assertEqual((self.logged(), self.reactor.getDelayedCalls()), ([], []))
+
+    def test_longDrain(self) -> None:
+        """One that stops to report is killed long before the end of a long drain."""
+        self.assign()
+        self.worker.hasServed = True
+        self.process.report(b"one")
+        self.worker.accept()
+        self.worker.drain(3600.0)
+        self.process.report(b"one")
+        self.reactor.pump([1] * (int(HUNG_AFTER) - 1))
+        self.assertEqual(self.process.signals, [])
+        self.reactor.pump([1, 1])
+        self.assertEqual(self.process.signals, [signal.SIGKILL])
+        self.process.end(None, signal.SIGKILL)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopHangs(self) -> None:
+        """The order to end a long drain is obeyed in time, too."""
+        self.assign()
+        self.worker.drain(3600.0)
+        self.worker.stop()
+        self.assertEqual(self.process.messages[-1], WorkerOrder.STOP)
+        self.reactor.advance(STOP_GRACE)
+        self.assertEqual(self.process.signals, [signal.SIGKILL])
 
     def test_drainHangs(self) -> None:
         """One that does not end in time is killed, and one that fails meanwhile is logged."""
