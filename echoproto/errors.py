@@ -43,12 +43,12 @@ class StartupError(EchoprotoError, SystemExit):
     and this message is for an operator.
 
     :param message: the line.
-    :param said: whether it was printed or logged already, so that it must not be printed again.
+    :param isReported: whether it was printed or logged already, and must not be printed again.
     """
 
-    def __init__(self, message: str, said: bool = False) -> None:
+    def __init__(self, message: str, isReported: bool = False) -> None:
         super().__init__(message)
-        self.code = 1 if said else message
+        self.code = 1 if isReported else message
 
 
 class TargetError(EchoprotoError):

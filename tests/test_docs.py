@@ -63,7 +63,7 @@ class LogTests(SynchronousTestCase):
         """The page of the log names every event and every reason of a refusal."""
         text = page("docs/reference/log.md")
         source = "".join(path.read_text() for path in ROOT.glob("echoproto/server/**/*.py"))
-        events = set(re.findall(r'(?:event=|_say\(\s*)"([a-z ]+)"', source))
+        events = set(re.findall(r'(?:event=|_write\(\s*)"([a-z ]+)"', source))
         self.assertIn("log errors", events)
         names = events | {refusal.value for refusal in Refusal}
         self.assertEqual([name for name in names if f"`{name}`" not in text], [])

@@ -42,7 +42,7 @@ class TreeTests(SynchronousTestCase):
             check=False,
         )
         self.assertEqual((finished.returncode, finished.stderr), (1, "no\n"))
-        error = errors.StartupError("no", said=True)
+        error = errors.StartupError("no", isReported=True)
         self.assertEqual((str(error), error.code), ("no", 1))
 
     def test_cancelledError(self) -> None:

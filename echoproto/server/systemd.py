@@ -72,11 +72,11 @@ def passedSockets(
     if environmentNumber(environ, "LISTEN_PID") != pid:
         return []
     count = environmentNumber(environ, "LISTEN_FDS") or 0
-    given = environ.get("LISTEN_FDNAMES")
-    names = given.split(":") if given else repeat(UNNAMED, count)
-    if given and given.count(":") + 1 != count:
+    listed = environ.get("LISTEN_FDNAMES")
+    names = listed.split(":") if listed else repeat(UNNAMED, count)
+    if listed and listed.count(":") + 1 != count:
         raise ValueError(
-            f"LISTEN_FDS is {count}, but LISTEN_FDNAMES has {given.count(':') + 1} names"
+            f"LISTEN_FDS is {count}, but LISTEN_FDNAMES has {listed.count(':') + 1} names"
         )
     return [_passedSocket(descriptor, name) for descriptor, name in enumerate(names, start)]
 

@@ -113,23 +113,23 @@ class Options(UsageOptions):
         values = self.parsed = self._parse()
         if self.parent:
             removeStalePIDFile(self.parent.get("pidfile"))
-        given = {p.setting: values[p.name] for p in self.parameters if p.setting}
-        timeouts = {field.name: given.pop(field.name) for field in fields(Timeouts)}
+        arguments = {p.setting: values[p.name] for p in self.parameters if p.setting}
+        timeouts = {field.name: arguments.pop(field.name) for field in fields(Timeouts)}
         groups = self._groups(values)
         hasFaults = any(listener.faults for group in groups for listener in group)
         if hasFaults or values["fault"] is not None:
             from echoproto.server.config.faults import withDefaultFaults
 
-            groups, given["faultSeed"] = withDefaultFaults(
+            groups, arguments["faultSeed"] = withDefaultFaults(
                 groups, values["fault"], values["fault-seed"]
             )
         listeners = [listener for group in groups for listener in group]
-        given["notice"] = _withoutEffect(values, listeners)
+        arguments["notice"] = _withoutEffect(values, listeners)
         self.settings = Settings(
             groups,
             networks=AddressFilter(self.repeated["allow"], self.repeated["deny"]),
             deadlines=Timeouts(**timeouts),
-            **given,
+            **arguments,
         )
 
     def _parse(self) -> dict[str, Any]:

@@ -40,9 +40,9 @@ def parseDatagrams(description: str) -> tuple[int, str]:
     :raise ValueError: it has another form.
     """
     _, _, rest = description.partition(":")
-    port, given, interface = rest.partition(":interface=")
+    port, separator, interface = rest.partition(":interface=")
     interface = interface.replace("\\:", ":")
-    if given and not isIPAddress(interface) and not isIPv6Address(interface):
+    if separator and not isIPAddress(interface) and not isIPv6Address(interface):
         raise ValueError(
             f"invalid address {interface!r} in {description!r} (examples: 127.0.0.1, \\:\\:1)"
         )

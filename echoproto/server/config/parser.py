@@ -162,17 +162,17 @@ def _asTCP(
     kind: str, values: list[str], arguments: dict[str, str]
 ) -> tuple[str, list[str], dict[str, str]]:
     """The ``tcp:`` description, with our arguments, for one with ``ssl:`` or ``tls:``."""
-    given = {**dict(zip(_TLS_ARGUMENTS[kind], values, strict=False)), **arguments}
+    named = {**dict(zip(_TLS_ARGUMENTS[kind], values, strict=False)), **arguments}
     if kind == "tls":
-        given.update(tlsCert=given.pop("path"), interface=given.get("interface", "::"))
+        named.update(tlsCert=named.pop("path"), interface=named.get("interface", "::"))
     else:
-        key = given.pop("privateKey", "server.pem")
-        given.update(tlsCert=given.pop("certKey", key), tlsKey=key)
-        if "extraCertChain" in given:
-            given["tlsChain"] = given.pop("extraCertChain")
-    if "proxy" in given:
+        key = named.pop("privateKey", "server.pem")
+        named.update(tlsCert=named.pop("certKey", key), tlsKey=key)
+        if "extraCertChain" in named:
+            named["tlsChain"] = named.pop("extraCertChain")
+    if "proxy" in named:
         raise ValueError("a PROXY header precedes TLS: use tcp:PORT:tlsCert=FILE:proxy=any")
-    return "tcp", [given.pop("port")], given
+    return "tcp", [named.pop("port")], named
 
 
 def _passedListeners(

@@ -123,7 +123,7 @@ class ListenerOpener:
 
     def _fail(self, message: str) -> NoReturn:
         self._machine.reportStartupError(message)
-        raise StartupError(message, said=True) from None
+        raise StartupError(message, isReported=True) from None
 
     def _openGroup(self, group: Sequence[Listener], picks: int) -> None:
         """Open the listeners of one option; on one port for port 0."""

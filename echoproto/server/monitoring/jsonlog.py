@@ -69,22 +69,22 @@ class JSONLines:
         :raise OSError: the line cannot be written.
         :raise ValueError: the stream is closed.
         """
-        told = asObject(event)
-        line = json.dumps(told) + "\n"
-        while self._isShared and len(line) > MAX_SHARED_LINE and _shorten(told):
-            line = json.dumps(told) + "\n"
+        values = asObject(event)
+        line = json.dumps(values) + "\n"
+        while self._isShared and len(line) > MAX_SHARED_LINE and _shorten(values):
+            line = json.dumps(values) + "\n"
         self._out.write(line)
         self._out.flush()
 
 
-def _shorten(told: dict[str, Any]) -> bool:
+def _shorten(values: dict[str, Any]) -> bool:
     """Shorten the longest text by a quarter; false if none is long."""
-    texts = {name: value for name, value in told.items() if isinstance(value, str)}
+    texts = {name: value for name, value in values.items() if isinstance(value, str)}
     longest = max(texts, key=lambda name: len(json.dumps(texts[name])))
     length = len(texts[longest]) * 3 // 4
     if length < len(GAP):
         return False
-    told[longest] = withoutMiddle(texts[longest], length)
+    values[longest] = withoutMiddle(texts[longest], length)
     return True
 
 
@@ -93,21 +93,21 @@ def asObject(event: LogEvent) -> dict[str, Any]:
     The fields of ``event``, by name, as JSON values. Only an event with a field ``event``, which
     names it, shows its other fields.
     """
-    told = {
+    values = {
         "time": _timeText(event.get("log_time")),
         "level": getattr(event.get("log_level"), "name", None),
         "namespace": event.get("log_namespace"),
         "text": formatEvent(event),
     }
     if "log_failure" in event:
-        told["failure"] = _traceback(event)
+        values["failure"] = _traceback(event)
     if "event" in event:
         fields = {
             name: _plain(value) for name, value in event.items() if not name.startswith("log_")
         }
         # The second time for its values, the first for its place.
-        told = {**told, **fields, **told}
-    return told
+        values = {**values, **fields, **values}
+    return values
 
 
 def _timeText(seconds: float | None) -> str | None:

@@ -103,7 +103,7 @@ class LogObserver(NullObserver):
             self._interval.bytesReceived += summary.bytesReceived
             self._interval.bytesSent += summary.bytesSent
             return
-        self._say(
+        self._write(
             "ended",
             "from {peer} {ending} after {seconds:.3f} s, "
             "{bytesReceived} bytes in, {bytesSent} bytes out",
@@ -122,7 +122,7 @@ class LogObserver(NullObserver):
     def greeted(self, peer: IAddress | None, received: bytes) -> None:
         """See :class:`IObserver`."""
         if self._takeLine():
-            self._say(
+            self._write(
                 "greeted",
                 "from {peer} said: {said}",
                 peer=addressText(peer),
@@ -133,7 +133,7 @@ class LogObserver(NullObserver):
 
     def datagramsStopped(self, totals: DatagramTotals) -> None:
         """See :class:`IObserver`."""
-        self._say(
+        self._write(
             "closed",
             "closed: {received} datagrams in, {answered} answered; "
             "refused: {refused}; errors: {errors}"
@@ -157,23 +157,23 @@ class LogObserver(NullObserver):
         """
         interval, self._interval = self._interval, _Interval()
         if interval.endings:
-            self._sayEndings(interval)
+            self._writeEndings(interval)
         if interval.greetings:
             clients = interval.greetings
             text = f"greeted {{clients}} more {_plural(clients, 'client')}"
-            self._say("greetings", text, clients=clients)
+            self._write("greetings", text, clients=clients)
         if interval.refusals:
-            self._sayRefusals(interval)
+            self._writeRefusals(interval)
         if totals is not None:
             self._reportDatagrams(totals)
         faults = CountsByName(self._faults - self._loggedFaults)
         self._loggedFaults = Counter(self._faults)
         if faults:
-            self._say("faults", "faults on purpose: {faults}", faults=faults)
+            self._write("faults", "faults on purpose: {faults}", faults=faults)
 
-    def _sayEndings(self, interval: _Interval) -> None:
+    def _writeEndings(self, interval: _Interval) -> None:
         connections = sum(interval.endings.values())
-        self._say(
+        self._write(
             "endings",
             f"ended {{connections}} more {_plural(connections, 'connection')}: {{endings}}; "
             "{bytesReceived} bytes in, {bytesSent} bytes out",
@@ -183,9 +183,9 @@ class LogObserver(NullObserver):
             bytesSent=interval.bytesSent,
         )
 
-    def _sayRefusals(self, interval: _Interval) -> None:
+    def _writeRefusals(self, interval: _Interval) -> None:
         connections = sum(interval.refusals.values())
-        self._say(
+        self._write(
             "refused",
             f"refused {{connections}} {_plural(connections, 'connection')}: {{reasons}}; "
             "the last from {peer}",
@@ -208,7 +208,7 @@ class LogObserver(NullObserver):
             parts.append(f"{had}{faults} {_plural(faults, 'error')}: {{errors}}")
         if parts:
             text = "; ".join(parts)
-            self._say(
+            self._write(
                 "datagrams refused", text, datagrams=datagrams, refused=refused, errors=errors
             )
 
@@ -219,6 +219,6 @@ class LogObserver(NullObserver):
         self._interval.lines += 1
         return True
 
-    def _say(self, event: str, text: str, **fields: object) -> None:
+    def _write(self, event: str, text: str, **fields: object) -> None:
         # Never a field "message": Twisted's legacy observers would take it for the line.
         self._log.info("{listener} " + text, event=event, listener=self.listener, **fields)

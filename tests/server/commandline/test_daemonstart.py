@@ -26,7 +26,7 @@ class ReportToTerminalTests(SynchronousTestCase):
         a daemon; the error that twistd shows refers to it, and the exit status is unchanged.
         """
         reason = "echo cannot listen: " + "x" * 200 + "; use another port"
-        for error in (StartupError(reason), StartupError(reason, said=True)):
+        for error in (StartupError(reason), StartupError(reason, isReported=True)):
             self.start.side_effect = error
             with self.assertRaises(StartupError) as caught:
                 self.service.privilegedStartService()
