@@ -23,7 +23,6 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorTCP,
     IReactorTime,
-    IReactorUNIX,
     IStreamClientEndpoint,
 )
 from twisted.python.failure import Failure
@@ -40,6 +39,7 @@ from echoproto.client.targets.resolver import isNumeric, resolve
 from echoproto.client.targets.stream import StreamTarget
 from echoproto.client.targets.target import Target
 from echoproto.client.targets.udp import UDPTarget
+from echoproto.client.targets.unixendpoint import PatientUNIXEndpoint
 from echoproto.errors import TargetError
 from echoproto.protocols.datagram import maxDatagram
 from echoproto.text.units import SECOND, seconds
@@ -174,19 +174,21 @@ def _reachable(addresses: Sequence[str], source: str) -> Sequence[str]:
     return same
 
 
-def _pathEndpoint(
-    reactor: IReactorUNIX, target: Target, connect: ConnectOptions
-) -> IStreamClientEndpoint:
+def _pathEndpoint(reactor: Any, target: Target, connect: ConnectOptions) -> IStreamClientEndpoint:
     """The endpoint of a UNIX socket, or of a description of Twisted."""
     if hasClientOptions(connect):
         raise TargetError(
             f"{target.text}: --interface, --tos, --ttl and --dont-fragment need tcp, udp or tls"
         )
-    if target.carrier == "endpoint":
-        return _describedEndpoint(reactor, target.path)
-    if len(os.fsencode(target.path)) > MAX_PATH_BYTES:
+    if target.carrier == "unix" and len(os.fsencode(target.path)) > MAX_PATH_BYTES:
         raise TargetError(f"{target.text}: a UNIX socket's path has {MAX_PATH_BYTES} bytes at most")
-    endpoint: IStreamClientEndpoint = UNIXClientEndpoint(reactor, target.path)
+    endpoint: IStreamClientEndpoint = (
+        UNIXClientEndpoint(reactor, target.path)
+        if target.carrier == "unix"
+        else _describedEndpoint(reactor, target.path)
+    )
+    if isinstance(endpoint, UNIXClientEndpoint):
+        return PatientUNIXEndpoint(reactor, endpoint)
     return endpoint
 
 
