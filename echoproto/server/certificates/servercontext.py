@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import re
 import ssl
+from contextlib import suppress
 
 from echoproto.server.certificates.certificate import Certificate, describeCertificate
 from echoproto.server.certificates.pemfile import pemFile
 from echoproto.server.certificates.tlsfiles import TLSFiles
+
+#: Connections that share a context, after which it is made anew: each handshake of TLS 1.2 leaves
+#: a session in it, with the certificates of the client. OpenSSL keeps 20,480 of them, which is
+#: 22 MB or more, and Python cannot tell it to keep none.
+CONNECTIONS_PER_CONTEXT = 1000
 
 
 class ServerContext:
@@ -40,9 +46,18 @@ class ServerContext:
         """
         self._context, self.certificates = _loadAll(loaded)
         self.loaded = loaded
+        self._connections = 0
 
     def current(self) -> ssl.SSLContext:
-        """The context with the files read last."""
+        """The context of the next connection, with the files read last."""
+        if self._connections == CONNECTIONS_PER_CONTEXT:
+            self._connections = 0
+            # Without a free descriptor, for example, the old one is used for longer.
+            with suppress(OSError, ValueError):
+                context, _ = _load(self.loaded.pairs()[0])
+                context.sni_callback = self._context.sni_callback
+                self._context = context
+        self._connections += 1
         return self._context
 
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.server.certificates import servercontext
 from echoproto.server.certificates.servercontext import ServerContext
 from echoproto.server.certificates.tlsfiles import TLSFiles
 from tests.certificates import Identity, authority, issued, serverPEM
@@ -145,6 +147,34 @@ class HandshakeTests(FilesTestCase):
         again = self.clientOf(context)
         again.set_session(session)
         self.assertFalse(self.connect(self.server, again).tls.session_reused)
+
+
+class SessionTests(FilesTestCase):
+    """Sessions of TLS 1.2 are kept for few connections."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch(servercontext, "CONNECTIONS_PER_CONTEXT", 2)
+        folder = self.folder / "certificates"
+        folder.mkdir()
+        self.store("certificates/a.pem", issued("one", "one.test").pem)
+        self.store("certificates/b.pem", issued("two", "two.test").pem)
+        self.server = ServerContext(TLSFiles(str(folder), str(folder)))
+
+    def test_renewed(self) -> None:
+        """After some connections the context is another one, with the same certificates."""
+        contexts = [self.server.current() for _ in range(6)]
+        self.assertEqual([contexts.index(context) for context in contexts], [0, 0, 2, 2, 4, 4])
+        for name, expected in ((b"one.test", "CN=one"), (b"two.test", "CN=two"), (None, "CN=one")):
+            self.assertEqual(self.shownBy(self.server, name), expected)
+
+    def test_failed(self) -> None:
+        """A context that cannot be made is made later; meanwhile the old one is used."""
+        before = self.server.current()
+        with mock.patch.object(servercontext, "pemFile", side_effect=OSError):
+            contexts = [self.server.current() for _ in range(3)]
+        self.assertEqual(contexts, [before] * 3)
+        self.assertIsNot(self.server.current(), before)
 
 
 class MutualTests(FilesTestCase):
