@@ -7,6 +7,7 @@ command imports click and Twisted, which takes ten times as long.
 
 from __future__ import annotations
 
+import os
 import sys
 
 #: Subcommands that handle signals from their start on; ``docs/operation.md`` has those of servers.
@@ -20,6 +21,8 @@ def start() -> None:
     :raise SystemExit: with the exit status, unless an interrupt ends the process.
     """
     command = "".join(sys.argv[1:2])
+    if os.getpid() == 1:
+        _endBySIGTERM()
     try:
         if command == "health":
             from echoproto.cli.healthcheck import runHealthCheck
@@ -35,6 +38,16 @@ def start() -> None:
         from echoproto.cli.startsignals import endInterrupted
 
         endInterrupted(command)
+
+
+def _endBySIGTERM() -> None:
+    """
+    Let a container be stopped also while the program loads: the kernel drops signals to process 1
+    that have no handler.
+    """
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))
 
 
 def _runClient(command: str) -> None:

@@ -57,6 +57,14 @@ class StartTests(SynchronousTestCase):
         self.started("serve")
         self.assertEqual(signal.getsignal(signal.SIGTERM), before)
 
+    def test_container(self) -> None:
+        """As process 1 it ends by SIGTERM from its first instruction on, with status 143."""
+        with mock.patch.object(os, "getpid", return_value=1):
+            self.started("serve")
+        with mock.patch.object(os, "_exit") as ended:
+            signal.raise_signal(signal.SIGTERM)
+        ended.assert_called_once_with(143)
+
     def test_others(self) -> None:
         """All other commands are click's."""
         self.assertEqual(self.started("greet"), "click")
