@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from echoproto.client.greeting import GREETING_TIMEOUT, greet, greetDatagram, otherService
 from echoproto.client.targets.endpoints import _TLSEndpoint
-from echoproto.client.targets.failures import CLOSED_HANDSHAKE
+from echoproto.client.targets.failures import CLOSED_HANDSHAKE, CLOSED_HINT
 from echoproto.client.targets.host import ResolvedHost
 from echoproto.client.targets.udp import UDPTarget
 from echoproto.errors import (
@@ -117,7 +117,7 @@ class GreetTests(SynchronousTestCase):
         failure = self.failureResultOf(greeted, EmptyReply)
         self.assertEqual(
             str(failure.value),
-            "the server closed without a reply; if it expects TLS, try tls:// instead",
+            f"the server closed without a reply{CLOSED_HINT} or TLS: try tls:// then",
         )
 
     def test_tooLong(self) -> None:
@@ -187,7 +187,7 @@ class GreetTests(SynchronousTestCase):
         self.server.link.abortConnection()
         self.pair.pump()
         failure = self.failureResultOf(greeted, ConnectionClosed)
-        self.assertIn("; if it expects TLS, try tls:// instead", str(failure.value))
+        self.assertIn(" or TLS: try tls:// then", str(failure.value))
 
     def test_closedHandshake(self) -> None:
         """A connection that ends during the TLS handshake is reported as that."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from collections import Counter
+from collections.abc import Mapping
 from errno import EAGAIN, ECONNREFUSED, EMFILE, EMSGSIZE, ENFILE
 from os import strerror
 from typing import Any
@@ -93,10 +95,13 @@ NO_HANDSHAKE = (
     "the server does not answer the TLS handshake; if it does not expect TLS, try tcp:// instead"
 )
 
+#: Why a server may have closed a connection that it has not served.
+CLOSED_HINT = "; it may have reached a limit, not allow this client, or expect a PROXY header"
+
 #: Why TLS could not begin on a connection that the server has closed.
 CLOSED_HANDSHAKE = (
-    "the server closed the connection during the TLS handshake; it may have reached a limit of "
-    "connections, or expect no TLS: try tcp:// then"
+    f"the server closed the connection during the TLS handshake{CLOSED_HINT} or no TLS: try tcp:// "
+    "then"
 )
 
 #: What to try if a server on UDP sets the fields of UDPEchoPlus in what it returns.
@@ -116,15 +121,27 @@ def _openSSLReason(error: BaseException | None) -> str:
 
 def closedHint(transport: Any) -> str:
     """
-    What to try if a server has closed a connection and has sent nothing, as TLS servers do, OpenSSL
-    among them, if the first data is no record of TLS.
+    Why a server may have closed a connection and has sent nothing. TLS servers do, OpenSSL among
+    them, if the first data is no record of TLS.
 
     :param transport: that of the connection.
-    :return: the continuation of a reason; empty if TLS is spoken, or is not possible.
+    :return: the continuation of a reason.
     """
     isTCP = getattr(transport.getPeer(), "type", None) == "TCP"
     isPlain = isTCP and not ISSLTransport.providedBy(transport)
-    return "; if it expects TLS, try tls:// instead" if isPlain else ""
+    return f"{CLOSED_HINT} or TLS: try tls:// then" if isPlain else CLOSED_HINT
+
+
+def reasonsAfterAnswer(reasons: Mapping[str, int]) -> Counter[str]:
+    """
+    The reasons of a run without the hint of :func:`closedHint`: the server has answered after all.
+
+    :param reasons: numbers by reason.
+    """
+    found = Counter[str]()
+    for reason, count in reasons.items():
+        found[reason.partition(CLOSED_HINT)[0]] += count
+    return found
 
 
 def tlsHint(received: bytes) -> str:

@@ -7,9 +7,11 @@ the total at its end. Knows no clock.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from echoproto.client.targets.failures import reasonsAfterAnswer
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
@@ -108,10 +110,11 @@ class LoadCounters:
         )
 
     # Any: the fields of the result that are not counted here.
-    def result(self, **values: Any) -> LoadResult:
-        """Make the result; ``values`` are its fields that are not counted here."""
+    def result(self, errors: Counter[str], **values: Any) -> LoadResult:
+        """Make the result; ``errors`` and ``values`` are its fields that are not counted here."""
         total = self.total
         return LoadResult(
+            errors=reasonsAfterAnswer(errors) if total.service.count else errors,
             sent=total.sent,
             received=total.service.count,
             wrong=total.wrong,

@@ -33,7 +33,11 @@ class ProbeExchange:
     :param settled: called when probes are answered or lost; with ``True`` after a reply.
     :ivar channel: the channel; opened by the caller.
     :ivar awaited: the probes that wait for their replies.
+    :ivar unusedReason: why the connection has ended before the first probe was sent; empty if it
+        has not.
     """
+
+    unusedReason = ""
 
     def __init__(
         self,
@@ -122,6 +126,8 @@ class ProbeExchange:
         self._countExcess()
         if self.channel.lost():
             self.awaited.disconnected()
+            if not self._record.sent:
+                self.unusedReason = reason
         for sequence in self.awaited:
             self._lose(sequence, reason)
         self._settled(False)

@@ -176,6 +176,10 @@ class Pinger:
                 return
         if self._channel.isOpen:
             self._send()
+        elif (reason := self._exchange.unusedReason) and not self._record.sent:
+            # Another attempt at once would double the connections to a server that refuses.
+            self._exchange.loseNext(reason)
+            self._scheduleNext()
         else:
             self._channel.open().addCallbacks(lambda _: self._send(), self._notOpened)
 

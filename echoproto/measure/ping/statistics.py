@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from echoproto.client.targets.failures import reasonsAfterAnswer
 from echoproto.measure.intervals import UNDER_WAY, Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.history import Bursts, ProbeHistory, RecentProbes
@@ -169,7 +170,6 @@ class PingStatistics(ReplyClassifier):
     :param timeout: nanoseconds after which a reply is late.
     :ivar received: sent probes with a reply, right or wrong, in time or late.
     :ivar dropped: number of replies that our full receive buffer dropped.
-    :ivar reasons: the reasons of losses, with their numbers; a late reply does not change them.
     :ivar times: round-trip times of the first reply to each probe.
     :ivar variation: absolute differences of the round-trip times of consecutive probes
         (inter-packet delay variation, RFC 3393).
@@ -185,13 +185,18 @@ class PingStatistics(ReplyClassifier):
         self.variation = LatencyHistogram()
         self.jitter = 0.0
         self._underWay = 0
-        self.reasons: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
         self._last: int | None = None
 
     @property
     def sent(self) -> int:
         """Probes so far; at the end without those that were still under way."""
         return self._history.count - self._underWay
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """The reasons of losses, with their numbers; a late reply does not change them."""
+        return reasonsAfterAnswer(self._reasons) if self.received else self._reasons
 
     @property
     def lost(self) -> int:
@@ -230,7 +235,7 @@ class PingStatistics(ReplyClassifier):
     def lose(self, sequence: int, reason: str) -> ProbeOutcome:
         """Count a probe as lost; its reply is late if it arrives after all."""
         self.counts[OutcomeKind.LOST] += 1
-        self.reasons[reason] += 1
+        self._reasons[reason] += 1
         return ProbeOutcome(OutcomeKind.LOST, sequence, reason=reason, sentAt=self.sentAt(sequence))
 
     def _addTime(self, sequence: int, time: int) -> None:

@@ -20,12 +20,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
 from echoproto.client.targets.failures import (
+    CLOSED_HINT,
     answerHint,
     closedHint,
     describeFailure,
     endReason,
     failureReason,
     networkErrorReason,
+    reasonsAfterAnswer,
     sendErrorReason,
     tlsHint,
 )
@@ -86,15 +88,22 @@ class TLSTests(SynchronousTestCase):
         self.assertEqual(answerHint(SERVER_GREETING[:-1]), "")
 
     def test_closed(self) -> None:
-        """TLS is a remedy only for a TCP connection without it."""
-        for peer, interfaces, hint in (
-            (IPv4Address("TCP", "192.0.2.1", 7), (), "; if it expects TLS, try tls:// instead"),
+        """The hint names limits and PROXY headers; TLS only for a TCP connection without it."""
+        hint = "; it may have reached a limit, not allow this client, or expect a PROXY header"
+        self.assertEqual(CLOSED_HINT, hint)
+        for peer, interfaces, more in (
+            (IPv4Address("TCP", "192.0.2.1", 7), (), " or TLS: try tls:// then"),
             (IPv4Address("TCP", "192.0.2.1", 7), (ISSLTransport,), ""),
             (UNIXAddress(b"/run/x"), (), ""),
         ):
             transport = mock.Mock(getPeer=lambda peer=peer: peer)
             directlyProvides(transport, *interfaces)
-            self.assertEqual(closedHint(transport), hint)
+            self.assertEqual(closedHint(transport), hint + more)
+
+    def test_closedBeforeAnswer(self) -> None:
+        """Once a server has answered, the reasons have no such hint; other ones stay."""
+        reasons = {"closed": 1, f"closed{CLOSED_HINT} or TLS: try tls:// then": 2, "reset; why": 3}
+        self.assertEqual(reasonsAfterAnswer(reasons), {"closed": 3, "reset; why": 3})
 
     def test_plainServer(self) -> None:
         """A server whose answer is not TLS is reported with the scheme to try."""

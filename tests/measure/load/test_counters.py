@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.failures import CLOSED_HINT
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.counters import IntervalCounts, LoadCounters
@@ -88,6 +89,18 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual((result.sent, result.received, result.wrong), (2, 2, 4))
         self.assertEqual((result.bytesSent, result.bytesReceived, result.late.count), (6, 8, 2))
         self.assertEqual(len(result.intervals), 2)
+
+    def test_closedBeforeAnswer(self) -> None:
+        """The hint of a server that has never answered is left out once it has."""
+        hinted = f"closed{CLOSED_HINT}"
+        values = {"target": "x", "plan": LoadPlan(), "duration": SECOND, "busy": 0.5}
+        for times, reason in (((), hinted), ((5,), "closed")):
+            counters = LoadCounters()
+            counters.counts.add(counts(service=times))
+            counters.closeInterval()
+            errors = Counter({hinted: 2})
+            result = counters.result(errors, connecting=LatencyHistogram(), **values)
+            self.assertEqual(result.errors, {reason: 2})
 
     def test_figures(self) -> None:
         """The figures so far include the current second."""

@@ -111,6 +111,15 @@ class ExchangeTests(SynchronousTestCase):
             self.assertEqual([outcome.reason for outcome in self.seen], ["refused"])
             self.assertEqual((self.settlements, exchange.channel.isOpen), ([False], not ordered))
 
+    def test_unusedReason(self) -> None:
+        """It is known why a connection has ended before the first probe."""
+        for sent, reason in ((0, "gone"), (1, "")):
+            exchange = self.begin()
+            for _ in range(sent):
+                exchange.send()
+            exchange.connectionLost("gone")
+            self.assertEqual(exchange.unusedReason, reason)
+
     def test_notSent(self) -> None:
         """A probe that cannot be sent is lost at once, as is one without a connection."""
         exchange = self.begin(False)

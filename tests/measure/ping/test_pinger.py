@@ -8,7 +8,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoproto.client.targets.interfaces import IChannel, IReplyReceiver, ITarget
+from echoproto.client.targets.interfaces import (
+    SERVER_CLOSED,
+    IChannel,
+    IReplyReceiver,
+    ITarget,
+)
 from echoproto.errors import DatagramTooLong
 from echoproto.measure.clientlimits import DROPPED_REMEDY
 from echoproto.measure.ping import channel
@@ -244,6 +249,19 @@ class PingerTests(SynchronousTestCase):
         self.assertEqual(self.seen[0].reason, "refused: nothing listens there")
         self.clock.advance(1)
         self.assertEqual(len(self.target.channels[0].sent), 1)
+
+    def test_endedAhead(self) -> None:
+        """
+        If the server closes before the first probe is due, that is lost, for this reason, without
+        another connection; the next one connects again.
+        """
+        self.delayed(count=2)
+        self.target.receiver.connectionLost(SERVER_CLOSED)
+        self.clock.advance(CONNECT_AHEAD / SECOND)
+        self.assertEqual([outcome.reason for outcome in self.seen], [SERVER_CLOSED])
+        self.assertEqual(len(self.target.channels), 1)
+        self.clock.advance(1)
+        self.assertEqual(len(self.target.channels[1].sent), 1)
 
     def test_stoppedAhead(self) -> None:
         """After a stop while it connects nothing is sent."""

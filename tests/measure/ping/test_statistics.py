@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoproto.client.targets.failures import CLOSED_HINT
 from echoproto.measure.ping import history
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.statistics import EXCESS, OutcomeKind, PingStatistics, ProbeOutcome
@@ -99,6 +100,13 @@ class RecordTests(SynchronousTestCase):
         for sequence, reason in ((0, "late"), (1, "refused"), (2, "refused")):
             self.record.lose(sequence, reason)
         self.assertEqual(self.record.reasons, {"refused": 2, "late": 1})
+
+    def test_closedBeforeAnswer(self) -> None:
+        """The hint of a server that has never answered is left out once it has."""
+        self.record.lose(0, f"closed{CLOSED_HINT}")
+        self.assertEqual(self.record.reasons, {f"closed{CLOSED_HINT}": 1})
+        self.kinds((1, 11))
+        self.assertEqual(self.record.reasons, {"closed": 1})
 
     def test_bursts(self) -> None:
         """Losses in a row are one burst."""
