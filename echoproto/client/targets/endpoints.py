@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from socket import if_nametoindex
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -153,6 +154,7 @@ def _lookUp(
         return found.addCallback(_reachable, connect.source)
 
     def resolved(addresses: Sequence[str]) -> ResolvedHost:
+        _checkScopes(addresses)
         checkClientOptions(addresses, connect)
         if connect.turn is None:
             return ResolvedHost(addresses, reactor, again, connect.lookupLifetime)
@@ -160,6 +162,17 @@ def _lookUp(
 
     again = lookUp if connect.lookAgain and not isNumeric(target.host) else None
     return lookUp().addCallback(resolved)
+
+
+def _checkScopes(addresses: Sequence[str]) -> None:
+    """Refuse addresses such as ``fe80::1%eth9`` whose interface does not exist."""
+    for address in addresses:
+        _, _, scope = address.partition("%")
+        if scope and not scope.isdigit():
+            try:
+                if_nametoindex(scope)
+            except OSError:
+                raise TargetError(f"{address}: no such interface; 'ip link' lists them") from None
 
 
 def _reachable(addresses: Sequence[str], source: str) -> Sequence[str]:

@@ -86,9 +86,7 @@ class UDPChannel:
         self._connect(addresses)
 
     def _connect(self, hosts: Sequence[str]) -> None:
-        opened = _ConnectedPort(self)
-        self._address = self._target.connect(opened, hosts)
-        self._port = opened
+        self._address, self._port = self._target.connect(lambda: _ConnectedPort(self), hosts)
         self._others = [host for host in self._others if host != self._address]
         self._write: Callable[[bytes], None] = self._transport.write
         if self._isWatched:
@@ -242,6 +240,9 @@ class UDPTarget(HostTarget):
         self.watched += isWatched
         return channel
 
-    def connect(self, protocol: DatagramProtocol, hosts: Sequence[str]) -> str:
-        """Open a port that is connected to one of these addresses; returns that address."""
-        return openConnectedPort(self._reactor, protocol, hosts, self.port, self.connectOptions)
+    def connect(
+        self, makeProtocol: Callable[[], _ConnectedPort], hosts: Sequence[str]
+    ) -> tuple[str, _ConnectedPort]:
+        """See :func:`.openConnectedPort`."""
+        options = self.connectOptions
+        return openConnectedPort(self._reactor, makeProtocol, hosts, self.port, options)

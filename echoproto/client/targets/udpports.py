@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import maybeDeferred
@@ -18,6 +18,8 @@ from echoproto.client.targets.connectoptions import ConnectOptions
 from echoproto.errors import ConnectionClosed
 from echoproto.transports.datagramreactor import listenDatagrams
 from echoproto.transports.receivebuffer import enlargeReceiveBuffer
+
+_Protocol = TypeVar("_Protocol", bound=DatagramProtocol)
 
 
 class UnconnectedUDPChannel(DatagramProtocol):
@@ -85,25 +87,27 @@ def _listen(
 
 def openConnectedPort(
     reactor: IReactorUDP,
-    protocol: DatagramProtocol,
+    makeProtocol: Callable[[], _Protocol],
     hosts: Sequence[str],
     port: int,
     connect: ConnectOptions = ConnectOptions(),
-) -> str:
+) -> tuple[str, _Protocol]:
     """
     Open a UDP port that is connected to the first of several addresses that has a route.
 
     :param reactor: has UDP.
-    :param protocol: receives the datagrams from that address.
+    :param makeProtocol: makes what receives the datagrams from that address. A protocol is not used
+        again, as its port is closed in a later turn.
     :param hosts: numeric addresses.
     :param port: the server's port.
     :param connect: the local address, and the options of the socket.
-    :return: the address.
+    :return: the address and its protocol.
     :raise ConnectionClosed: no address has a route.
     :raise twisted.internet.error.CannotListenError: the local address cannot be bound.
     """
     errors = []
     for host in hosts:
+        protocol = makeProtocol()
         listening = _listen(reactor, 0, protocol, host, connect)
         try:
             listening.connect(host, port)
@@ -116,5 +120,5 @@ def openConnectedPort(
             # A port in memory has no socket.
             if (receiver := getattr(listening, "socket", None)) is not None:
                 enlargeReceiveBuffer(receiver)
-            return host
+            return host, protocol
     raise ConnectionClosed("; ".join(errors))

@@ -76,6 +76,14 @@ class MakeTargetTests(MakeTargetTestCase):
         host, port, _, _, source = self.reactor.tcpClients[0]
         self.assertEqual((host, port, source), ("::1", 7, ("::1", 0)))
 
+    def test_scope(self) -> None:
+        """The interface of a link-local address exists, or the target cannot be used."""
+        for scope in ("lo", "1"):
+            self.made(f"[fe80::1%{scope}]:7")
+        for carrier in ("tcp", "udp"):
+            failing = self.make(f"{carrier}://[fe80::1%nosuch0]:7")
+            self.assertIn("fe80::1%nosuch0: no such interface;", self.errorOf(failing))
+
     def test_numeric(self) -> None:
         """With ``numeric`` the target is named by its address."""
         self.assertEqual(

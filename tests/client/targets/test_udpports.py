@@ -61,12 +61,11 @@ class ConnectedPortTests(SynchronousTestCase):
 
     def test_connected(self) -> None:
         """The port is connected to the first address, and its receive buffer is enlarged."""
-        self.assertEqual(
-            openConnectedPort(DatagramWire(), DatagramProtocol(), self.hosts, 7), "127.0.0.1"
-        )
+        address, _ = openConnectedPort(DatagramWire(), DatagramProtocol, self.hosts, 7)
+        self.assertEqual(address, "127.0.0.1")
         with socket(AF_INET, SOCK_DGRAM) as receiver:
             before = receiver.getsockopt(SOL_SOCKET, SO_RCVBUF)
-            openConnectedPort(SocketWire(receiver), DatagramProtocol(), self.hosts, 7)
+            openConnectedPort(SocketWire(receiver), DatagramProtocol, self.hosts, 7)
             self.assertGreater(receiver.getsockopt(SOL_SOCKET, SO_RCVBUF), before)
 
     def test_noRoute(self) -> None:
@@ -77,13 +76,25 @@ class ConnectedPortTests(SynchronousTestCase):
             "no route to 127.0.0.2: Network is unreachable$"
         )
         with self.assertRaisesRegex(ConnectionClosed, message):
-            openConnectedPort(wire, DatagramProtocol(), self.hosts, 7)
+            openConnectedPort(wire, DatagramProtocol, self.hosts, 7)
         self.assertEqual(wire.ports, {})
+
+    def test_secondRoute(self) -> None:
+        """An address without a route is skipped; its protocol, whose port still closes, too."""
+        made: list[DatagramProtocol] = []
+
+        def make() -> DatagramProtocol:
+            made.append(DatagramProtocol())
+            return made[-1]
+
+        wire = FailingWire(OSError(ENETUNREACH, strerror(ENETUNREACH)), failures=1)
+        found = openConnectedPort(wire, make, self.hosts, 7)
+        self.assertEqual((found, len(made)), (("127.0.0.2", made[1]), 2))
 
     def test_invalidPort(self) -> None:
         """Other errors of connecting are raised unchanged, and no port stays open."""
         wire = FailingWire(OverflowError("port must be 0-65535."))
         self.assertRaises(
-            OverflowError, openConnectedPort, wire, DatagramProtocol(), self.hosts, 70_000
+            OverflowError, openConnectedPort, wire, DatagramProtocol, self.hosts, 70_000
         )
         self.assertEqual(wire.ports, {})

@@ -22,14 +22,23 @@ class SocketWire(DatagramWire):
 
 
 class FailingWire(DatagramWire):
-    """A wire whose ports cannot be connected."""
+    """
+    A wire whose ports cannot be connected.
 
-    def __init__(self, error: Exception) -> None:
+    :param failures: number of the first ports of which that is so; without a number, of all.
+    """
+
+    def __init__(self, error: Exception, failures: int | None = None) -> None:
         super().__init__()
         self._error = error
+        self._failures = failures
 
     def listenUDP(self, *args: Any, **kwargs: Any) -> Any:
         port: Any = super().listenUDP(*args, **kwargs)
+        if self._failures is not None:
+            self._failures -= 1
+            if self._failures < 0:
+                return port
 
         def connect(*args: Any) -> None:
             raise self._error
