@@ -93,6 +93,17 @@ class CheckConnection:
         if self.outstanding or self._fault or not self._end.startswith(SERVER_CLOSED):
             raise self._failure()
 
+    async def waitForEnd(self) -> bool:
+        """
+        Read on, whatever is returned.
+
+        :return: whether the connection ends before the timeout.
+        """
+        self.channel.resumeProducing()
+        while not self._end and await self._event.wait(self._timeout):
+            pass
+        return bool(self._end)
+
     def replyReceived(self, reply: bytes) -> None:
         """See :class:`~echoproto.client.targets.interfaces.IReplyReceiver`."""
         if self._fault:

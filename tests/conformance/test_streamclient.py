@@ -56,6 +56,23 @@ class CheckConnectionTests(SynchronousTestCase):
 
         self.assertEqual(FakeStreamServer().run(exchange), 10)
 
+    def test_end(self) -> None:
+        """waitForEnd() reads on, right data or wrong, until the server closes or time is over."""
+
+        async def exchange(tester: StreamTester) -> bool:
+            connection = await tester.open()
+            connection.channel.pauseProducing()
+            connection.channel.send(b"hello")
+            return await connection.waitForEnd()
+
+        class Closing(FaultyEcho):
+            def dataReceived(self, data: bytes) -> None:
+                self.transport.write(data)
+                self.transport.loseConnection()
+
+        self.assertIs(faultyServer(FaultyEcho).run(exchange), False)
+        self.assertIs(faultyServer(Closing).run(exchange), True)
+
     def test_wrong(self) -> None:
         """The first wrong byte is reported with its offset, and later bytes are not examined."""
 

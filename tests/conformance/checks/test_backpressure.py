@@ -48,6 +48,15 @@ class Closing(FaultyEcho):
         self.transport.abortConnection()
 
 
+class Discarding(FaultyEcho):
+    """Closes after the first data, and discards all that follows."""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(data)
+        self.transport.loseWriteConnection()
+        self.dataReceived = lambda data: None  # type: ignore[method-assign]
+
+
 class BackpressureTests(SynchronousTestCase):
     def test_conforming(self) -> None:
         """The echo server passes all of these checks."""
@@ -68,6 +77,12 @@ class BackpressureTests(SynchronousTestCase):
         """A server with an unbounded queue fails once it has accepted 64 MiB."""
         server = faultyServer(FaultyEcho)
         with self.assertRaisesRegex(Failed, r"reads more than 64\.0 MiB from a client that"):
+            server.run(neverReads)
+
+    def test_closed(self) -> None:
+        """A server that has closed, and reads on, has no queue: the check cannot tell."""
+        server = faultyServer(Discarding)
+        with self.assertRaisesRegex(Skipped, "^inconclusive: the server has closed the connection"):
             server.run(neverReads)
 
     def test_unclear(self) -> None:
