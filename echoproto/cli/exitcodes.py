@@ -1,9 +1,13 @@
 """
-Exit statuses of the command ``echoproto``, and error lines on the standard error.
+Exit statuses of the command ``echoproto``, and error lines on the standard error; what to do if
+the standard output cannot be written.
 """
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from contextlib import suppress
 
 import click
@@ -22,6 +26,19 @@ def complain(line: str) -> None:
     """
     with suppress(OSError):
         click.echo("".join(map(_printable, line)), err=True)
+
+
+def discardOutput() -> None:
+    """
+    Write nowhere what the standard output still has in its buffer, because that cannot be written,
+    and Python would try again at the end. A stream that a program has put in its place may have no
+    descriptor.
+    """
+    with suppress(io.UnsupportedOperation):
+        output = sys.stdout.fileno()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, output)
+        os.close(null)
 
 
 def _printable(character: str) -> str:

@@ -20,7 +20,7 @@ import twisted
 
 import echoproto
 from echoproto.cli.declarations import CONTEXT
-from echoproto.cli.exitcodes import LOCAL_ERROR, OK, complain
+from echoproto.cli.exitcodes import LOCAL_ERROR, OK, complain, discardOutput
 from echoproto.errors import StartupError
 from echoproto.text.suggestion import suggestion
 
@@ -169,7 +169,7 @@ def run(words: Sequence[str]) -> int:
         if error.errno not in _FULL:
             raise
         complain(f"{called}: {_cannotWrite(error)}")
-        _discardOutput()
+        discardOutput()
     return LOCAL_ERROR
 
 
@@ -223,7 +223,7 @@ def _flushOutput() -> None:
         sys.stdout.flush()
     except OSError as error:
         isGone = isinstance(error, BrokenPipeError) or _isClosedTerminal(error)
-        _discardOutput()
+        discardOutput()
         if not isGone:
             complain(f"echoproto: {_cannotWrite(error)}")
             raise SystemExit(LOCAL_ERROR) from None
@@ -236,10 +236,3 @@ def _isClosedTerminal(error: OSError) -> bool:
 
 def _cannotWrite(error: OSError) -> str:
     return f"cannot write: {error.strerror}; the rest of the output is lost"
-
-
-def _discardOutput() -> None:
-    """Write what is still buffered nowhere, as Python would try again at the end."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)

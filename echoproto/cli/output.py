@@ -17,6 +17,7 @@ from typing import IO, Generic, TypeVar
 
 import click
 
+from echoproto.cli.exitcodes import discardOutput
 from echoproto.cli.outputfile import OutputFile, openProblem
 
 _Event = TypeVar("_Event")
@@ -155,5 +156,7 @@ class LineOutput:
 
     def _failed(self, error: OSError, loss: str) -> None:
         self._hasFailed = True
+        if self.stream is sys.stdout:
+            discardOutput()
         readerIsGone = isinstance(error, BrokenPipeError)
         self._onFailure("" if readerIsGone else f"cannot write: {error.strerror}{loss}")

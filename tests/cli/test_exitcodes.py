@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from contextlib import redirect_stderr
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 
 from twisted.internet.error import ConnectBindError, ConnectionRefusedError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoproto.cli.exitcodes import complain, statusOf
+from echoproto.cli.exitcodes import complain, discardOutput, statusOf
 from echoproto.errors import ExchangeTimeout, TargetError
 from tests.cli.commandcase import BrokenPipe
 
@@ -22,6 +23,23 @@ class StatusOfTests(SynchronousTestCase):
             (TargetError("no"), 2),
         ):
             self.assertEqual(statusOf(Failure(error)), status)
+
+
+class DiscardOutputTests(SynchronousTestCase):
+    def test_discard(self) -> None:
+        """What is in the buffer of an output that cannot be written is no error at its end."""
+        with open("/dev/full", "w", encoding="utf-8") as output:
+            self.patch(sys, "stdout", output)
+            output.write("lost")
+            discardOutput()
+
+    def test_replaced(self) -> None:
+        """A stream in memory has no descriptor, and stays as it is."""
+        with redirect_stdout(StringIO()) as output:
+            print("kept")
+            discardOutput()
+            print("too")
+        self.assertEqual(output.getvalue(), "kept\ntoo\n")
 
 
 class ComplainTests(SynchronousTestCase):

@@ -110,6 +110,15 @@ class LineOutputTests(SynchronousTestCase):
             reasons, ["cannot write: No space left on device; the rest of the output is lost"]
         )
 
+    def test_fullStandardOutput(self) -> None:
+        """An error of the standard output is reported once: not again when that is flushed."""
+        reasons: list[str] = []
+        with open("/dev/full", "w") as stream:
+            self.patch(sys, "stdout", stream)
+            LineOutput(stream, reasons.append).write(["text"])
+            stream.flush()
+        self.assertEqual(len(reasons), 1)
+
     def test_readerIsGone(self) -> None:
         """A reader that is gone is no error, and has no reason."""
         reasons: list[str] = []
