@@ -244,7 +244,8 @@ class EchoprotoService(Service):
         return self.listeners.watched()
 
     def _site(self) -> Any:
-        # Imported here, because it imports a web server.
+        # Only here, as they import a web server; the first now, while it may be read (--uid).
+        from echoproto.server.monitoring import metrics  # noqa: F401
         from echoproto.status.site import StatusSite
 
         return StatusSite(self._reactor, self)

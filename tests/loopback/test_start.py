@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from unittest import SkipTest
@@ -134,6 +136,33 @@ class LowPortTests(SynchronousTestCase):
             self.assertEqual(halfCloseEcho(("127.0.0.1", 862), b"low"), b"low")
             status = Path(f"/proc/{program.process.pid}/status").read_text()
             self.assertNotIn("Uid:\t0\t", status)
+
+
+class ImportTests(SynchronousTestCase):
+    def test_imports(self) -> None:
+        """
+        A server that listens has imported all that it needs: from then on it may be another user,
+        who may not read its modules.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            pem = Path(folder, "server.pem")
+            pem.write_bytes(serverPEM())
+            options = (
+                *("-p", f"ssl:0:privateKey={pem}:interface=127.0.0.1"),
+                *("--status", "tcp:0:interface=127.0.0.1"),
+            )
+            serve = (sys.executable, "-X", "importtime", "-m", "echoproto", "serve", *options)
+            with Program(command=serve, listeners=2) as program:
+                with connected(program.address("status", "tcp")) as client:
+                    client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+                    self.assertIn(b"200 OK", readToEnd(client))
+                program.process.send_signal(signal.SIGHUP)
+                deadline = time.monotonic() + PATIENCE
+                while "certificates read again" not in "".join(program.log):
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.05)
+        *_, last = [index for index, line in enumerate(program.log) if "listening on" in line]
+        self.assertEqual([line for line in program.log[last:] if "import time" in line], [])
 
 
 class DescriptionTests(SynchronousTestCase):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# time.strptime() imports it when it is first called, perhaps by a user who may not read it.
+import _strptime  # type: ignore[import-not-found]  # noqa: F401
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
