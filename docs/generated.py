@@ -17,12 +17,8 @@ import click
 
 from echoproto.cli.main import COMMANDS, echoprotoCommand, importCommand
 from echoproto.cli.serve import ServeOptions
-from echoproto.protocols.observer import DatagramTotals
 from echoproto.report.schema import DOCUMENTS, jsonSchema
 from echoproto.server.commandline.options import Options
-from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
-from echoproto.server.monitoring.metrics import WorkerCounts, exposition
-from echoproto.status.histogram import Histogram
 
 #: The page, the name and the summary of the manual page of each command.
 MANUAL_PAGES = [
@@ -42,7 +38,7 @@ def expand(source: str) -> str:
 
 
 def _part(kind: str, name: str) -> str:
-    return "\n".join({"command": _command, "metrics": _metrics, "schemas": _schemas}[kind](name))
+    return "\n".join({"command": _command, "schemas": _schemas}[kind](name))
 
 
 def _command(name: str) -> Iterator[str]:
@@ -136,19 +132,6 @@ def _literal(text: str) -> Iterator[str]:
 
 def _escaped(text: str) -> str:
     return re.sub(r"([\\`*_<>\[\]{}|#])", r"\\\1", text)
-
-
-def _metrics(name: str) -> Iterator[str]:
-    """The table of all metrics: those of a server with every kind of listener, and workers."""
-    listeners = [
-        MonitoredListener("greeting", "tcp", ListenerCounters()),
-        MonitoredListener("echo", "udp", ListenerCounters(), datagrams=DatagramTotals),
-    ]
-    listeners[0].counts.faults["delay"] = 0
-    page = exposition(listeners, False, Histogram([1.0]), workers=WorkerCounts(0, 0)).decode()
-    yield from ("| metric | type | value |", "| --- | --- | --- |")
-    for metric, text, kind in re.findall(r"# HELP (\S+) (.*)\n# TYPE \S+ (\S+)", page):
-        yield f"| `{metric}` | {kind} | {text} |"
 
 
 def _schemas(name: str) -> Iterator[str]:

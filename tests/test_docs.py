@@ -20,7 +20,11 @@ from echoproto.cli.serve import ServeOptions
 from echoproto.conformance.suite import CHECKS
 from echoproto.monitor.values import PARSERS
 from echoproto.protocols.admission.refusals import Refusal
+from echoproto.protocols.observer import DatagramTotals
 from echoproto.server.commandline.options import Options
+from echoproto.server.monitoring.counters import ListenerCounters, MonitoredListener
+from echoproto.server.monitoring.metrics import WorkerCounts, exposition
+from echoproto.status.histogram import Histogram
 from tests.hostile.figures import ATTACKS
 from tests.loopback.program import ROOT
 from tests.monitor.test_metrics import monitorPage
@@ -109,6 +113,19 @@ class OperationTests(SynchronousTestCase):
         metrics = re.findall(r"^# TYPE (\w+)", monitorPage(), re.MULTILINE)
         for name in (*longOptions("monitor") - {"--help"}, "url", *PARSERS, *metrics):
             self.assertIn(f"`{name}", text)
+
+    def test_metrics(self) -> None:
+        """Every metric of a server with all kinds of listeners, and workers, is on its page."""
+        listeners = [
+            MonitoredListener("greeting", "tcp", ListenerCounters()),
+            MonitoredListener("echo", "udp", ListenerCounters(), datagrams=DatagramTotals),
+        ]
+        listeners[0].counts.faults["delay"] = 0
+        shown = exposition(listeners, False, Histogram([1.0]), workers=WorkerCounts(0, 0)).decode()
+        metrics = re.findall(r"# HELP (\S+) (.*)\n# TYPE \S+ (\S+)", shown)
+        rows = [f"| `{metric}` | {kind} | {text} |" for metric, text, kind in metrics]
+        table = [line for line in page("docs/reference/metrics.md").splitlines() if "| `" in line]
+        self.assertEqual(table, rows)
 
     def test_commands(self) -> None:
         """Every command has a page on the site, which has all of its options."""

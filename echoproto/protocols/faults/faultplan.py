@@ -26,6 +26,7 @@ from dataclasses import dataclass, fields, replace
 from math import inf, log
 from random import Random
 
+from echoproto.text.suggestion import suggestion
 from echoproto.text.units import SECOND, parseDuration, parseSize, size
 
 #: The kinds of faults that datagrams and streams can have.
@@ -114,7 +115,8 @@ def parseFaults(text: str) -> FaultPlan:
         elif name == "close-after":
             values["closeAfter"] = parseSize(value)
         else:
-            raise ValueError(f"invalid fault {word!r} ({_FORM})")
+            kinds = (*_SHARES, "delay", "close-after")
+            raise ValueError(f"invalid fault {word!r} ({_FORM}){suggestion(name, kinds)}")
     if not words:
         raise ValueError(f"no fault ({_FORM})")
     if sum(values.get(name, 0) for name in _SHARES) > 1:

@@ -82,15 +82,24 @@ class Options(UsageOptions):
         """
         See ``usage.Options``.
 
-        :raise UsageError: an option is unknown; the message has one that is alike.
+        :raise StartupError: an option of ``twistd echoproto`` is unknown, or lacks its value.
+            ``twistd`` would answer a ``UsageError`` with all options first, and the reason last.
+        :raise UsageError: the same without ``twistd``.
         """
         try:
             UsageOptions.parseOptions(self, options)
         except UsageError as error:
             unknown = re.fullmatch(r"option (--.+) not recognized", str(error))
-            names = [f"--{parameter.name}" for parameter in self.parameters]
-            hint = suggestion(unknown[1], names) if unknown else ""
-            raise UsageError(f"{error}{hint}") from error
+            hint = self._hint(unknown[1]) if unknown else ""
+            if self.parent is None:
+                raise UsageError(f"{error}{hint}") from error
+            raise StartupError(f"{error}{hint}; see twistd echoproto --help") from error
+
+    def _hint(self, name: str) -> str:
+        ofTwistd = [option.rstrip("=") for option in getattr(self.parent, "longOpt", ())]
+        if name[2:] in ofTwistd:
+            return "; it is an option of twistd: write it before echoproto"
+        return suggestion(name, [f"--{parameter.name}" for parameter in self.parameters])
 
     def getUsage(self, width: int | None = None) -> str:
         """The options by group, the forms of their values, and examples."""

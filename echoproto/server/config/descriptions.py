@@ -46,6 +46,8 @@ def parseDatagrams(description: str) -> tuple[int, str]:
         raise ValueError(
             f"invalid address {interface!r} in {description!r} (examples: 127.0.0.1, \\:\\:1)"
         )
+    if ":" in port or "=" in port:
+        raise ValueError(f"invalid listener {description!r}: udp: has interface= and fault= only")
     try:
         return parsePort(port), interface
     except ValueError as error:

@@ -26,8 +26,8 @@ from echoproto.server.config.listener import (
     passedCarrier,
     quoted,
 )
+from echoproto.server.config.parsererrors import explain
 from echoproto.server.systemd import PassedSocket
-from echoproto.text.untrusted import escaped
 
 #: The addresses of a bare number: all of IPv4, all of IPv6.
 EVERYWHERE = ("0.0.0.0", "::")
@@ -84,7 +84,7 @@ def _parsed(
             return [Listener(service, description, layers=Layers(tls), written=text)]
         return _described(service, text, tls, passed)
     except Exception as error:
-        raise ValueError(f"invalid listener {text!r}: {_explain(error)}") from error
+        raise ValueError(f"invalid listener {text!r}: {explain(error)}") from error
 
 
 def _atNumber(
@@ -190,7 +190,7 @@ def _passedListeners(
         known = ", ".join(dict.fromkeys(socket.name for socket in passed))
         raise ValueError(f"systemd passed no socket of that name (there are: {known or 'none'})")
     if arguments:
-        raise TypeError(arguments)
+        raise ValueError(f"unknown argument {next(iter(arguments))}=")
     layersOf = {"tcp": layers.withDefaultTLS(tls), "unix": layers, "udp": Layers()}
     return [
         Listener(
@@ -201,26 +201,3 @@ def _passedListeners(
         )
         for socket in found
     ]
-
-
-def _explain(error: Exception) -> str:
-    """The error of Twisted's parsers, which raise many kinds, in an operator's words."""
-    if isinstance(error, TypeError):
-        return "an argument is missing, unknown or repeated (use \\: for : inside an address)"
-    if isinstance(error, RuntimeError):
-        # Of its generator, which looks for the character after a backslash.
-        return "it ends with a backslash (use \\\\ for one)"
-    if isinstance(error, LookupError):
-        return "systemd passed no such socket, or an argument is missing"
-    if str(error).startswith("Exceeds the limit"):
-        return "a number is too large"
-    if str(error).startswith("invalid literal for int() with base 8"):
-        return f"{str(error).rpartition(': ')[2]} must be an octal number (example: mode=660)"
-    if str(error).startswith("invalid literal for int()"):
-        return f"{str(error).rpartition(': ')[2]} must be a number (example: tcp:7)"
-    # Twisted repeats parts of the description as they are.
-    text = escaped(str(error))
-    if text.startswith("Unknown endpoint type"):
-        kind = text.rpartition(": ")[2]
-        return f"unknown type {kind} (examples: 7, tcp:7:interface=127.0.0.1, unix:/run/echo)"
-    return text or type(error).__name__

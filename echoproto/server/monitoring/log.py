@@ -133,6 +133,7 @@ class LogObserver(NullObserver):
 
     def datagramsStopped(self, totals: DatagramTotals) -> None:
         """See :class:`IObserver`."""
+        self.report(totals)
         self._write(
             "closed",
             "closed: {received} datagrams in, {answered} answered; "

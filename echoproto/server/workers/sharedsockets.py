@@ -36,6 +36,10 @@ class _DiscardProtocol(DatagramProtocol):
 
     noisy = False
 
+    def logPrefix(self) -> str:
+        """Its name in Twisted's lines in the log."""
+        return "Supervisor"
+
 
 @implementer(IListeningPort)
 class SharedPort:

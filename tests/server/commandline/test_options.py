@@ -8,6 +8,7 @@ from unittest import mock
 
 import twisted
 from twisted.python.usage import UsageError
+from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoproto
@@ -138,6 +139,23 @@ class OptionsTests(SynchronousTestCase):
         ):
             error = self.assertRaises(UsageError, parsed, option)
             self.assertEqual(str(error), message)
+
+    def test_unknownToTwistd(self) -> None:
+        """Under twistd the error is the line only; an option of twistd itself precedes ours."""
+        twistd = ServerOptions()
+        twistd["pidfile"] = ""
+        for option, reason in (
+            ("--prot", "did you mean --port?"),
+            ("--uid", "it is an option of twistd: write it before echoproto"),
+            ("--nodaemon", "it is an option of twistd: write it before echoproto"),
+        ):
+            options: Any = Options()
+            options.parent = twistd
+            error = self.assertRaises(StartupError, options.parseOptions, [option])
+            self.assertEqual(
+                str(error),
+                f"option {option} not recognized; {reason}; see twistd echoproto --help",
+            )
 
     def test_shortHelp(self) -> None:
         """-h shows the options, as --help does."""

@@ -34,6 +34,14 @@ class DescriptionsTests(SynchronousTestCase):
 
     def test_wrongDatagrams(self) -> None:
         """Anything else after udp: is an error with examples."""
-        for text in ("udp", "udp:", "udp:x", "udp:7:interface=lab", "udp:7:interface=", "udp:7:x"):
+        for text in ("udp", "udp:", "udp:x", "udp:7:interface=lab", "udp:7:interface="):
             error = self.assertRaises(ValueError, parseListener, "echo", text)
             self.assertIn(text, str(error))
+
+    def test_otherArguments(self) -> None:
+        """An argument that only streams have is an error that lists those of udp:."""
+        for text in ("udp:7:proxy=any", "udp:7:x", "udp:backlog=5"):
+            error = self.assertRaises(ValueError, parseListener, "echo", text)
+            self.assertEqual(
+                str(error), f"invalid listener {text!r}: udp: has interface= and fault= only"
+            )

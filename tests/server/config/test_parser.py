@@ -221,8 +221,6 @@ class ParseTests(SynchronousTestCase):
             ("tcp:abc", "'abc'"),
             ("tcp://7", "must be a number (example: tcp:7)"),
             ("nonsense:7", "unknown type 'nonsense' (examples: 7, tcp:7:interface="),
-            ("127.0.0.1:7", "unknown type '127.0.0.1' (examples: 7, tcp:7:interface="),
-            ("tcp:0:reusePort=1", "an argument is missing, unknown"),
             ("tcp:0:interface=::1", "use \\: for :"),
             ("systemd:domain=INET:index=0", "systemd passed no such socket"),
             ("tcp:" + "9" * 5000, "a number is too large"),

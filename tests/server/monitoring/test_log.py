@@ -27,8 +27,8 @@ class ObserverTestCase(SynchronousTestCase):
         return [formatEvent(event) for event in self.events]
 
     def fields(self) -> LogEvent:
-        """Return the fields of the only event, without the logger's own."""
-        [event] = self.events
+        """Return the fields of the last event, without the logger's own."""
+        event = self.events[-1]
         return {name: value for name, value in event.items() if not name.startswith("log_")}
 
 
@@ -78,17 +78,18 @@ class LogObserverTests(ObserverTestCase):
         self.assertTrue(line.endswith("errors: none; dropped by the kernel: 7"), line)
 
     def test_datagramsStopped(self) -> None:
-        """A closed datagram listener is one line with its totals, also as fields."""
+        """The last line of a closed datagram listener has its totals, also as fields."""
         self.observer.datagramsStopped(
             DatagramTotals(5, 3, 50, 30, refused={"source port could loop": 2}, errors={})
         )
         self.assertEqual(
             self.lines(),
             [
+                "echo on tcp [::]:7 refused 2 datagrams: 2 source port could loop",
                 (
                     "echo on tcp [::]:7 closed: 5 datagrams in, 3 answered; "
                     "refused: 2 source port could loop; errors: none"
-                )
+                ),
             ],
         )
         self.assertEqual(

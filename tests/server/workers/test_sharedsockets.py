@@ -7,7 +7,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
+from twisted.python import log
 from twisted.python.failure import Failure
+from twisted.python.log import textFromEventDict
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
@@ -147,6 +149,16 @@ class SharedListenersTests(TestCase):
         sockets = self.sockets(port)
         self.assertEqual({own.getsockname() for own in sockets}, {("127.0.0.1", portNumber(port))})
         self.assertEqual(len({own.fileno() for own in sockets}), WORKERS)
+
+    def test_names(self) -> None:
+        """The supervisor's sockets for datagrams have its name in the lines of Twisted."""
+        [listener] = parseListener("echo", "udp:0:interface=127.0.0.1")
+        lines: list[str] = []
+        log.addObserver(observe := lambda event: lines.append(textFromEventDict(event) or ""))
+        self.addCleanup(log.removeObserver, observe)
+        port = self.listeners.openDatagrams(self.reactor, listener, None)
+        self.open.append(port)
+        self.assertEqual(lines, [f"Supervisor starting on {portNumber(port)}"] * WORKERS)
 
     def test_groups(self) -> None:
         """Each worker inherits all sockets, and its listeners have the descriptors of its own."""
