@@ -17,17 +17,8 @@ UNIX sockets whose clients cannot harm the server, on every reactor.
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from errno import EAGAIN, ETOOMANYREFS
-from fcntl import ioctl
-from queue import SimpleQueue
-from termios import FIONREAD
-from threading import Thread
 from typing import Any
 
 from twisted.internet.address import UNIXAddress
@@ -35,13 +26,12 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.main import CONNECTION_DONE
 from twisted.python.failure import Failure
 
+from echoproto.transports.descriptorcloser import (
+    DescriptorCloser,
+    passedDescriptors,
+    unreadBytes,
+)
 from echoproto.transports.unixfile import ownsFile, removeOnlyOwnFile
-
-#: Seconds that the thread may take for one descriptor; above that, clients that pass more are cut
-#: off. Below that, they are not read while any waits.
-BLOCKED_AFTER = 1.0
-
-_NO_LINGER = struct.pack("ii", 0, 0)
 
 
 class UNIXPeer(UNIXAddress):
@@ -56,58 +46,6 @@ class UNIXPeer(UNIXAddress):
         self.uid = uid
 
 
-class DescriptorCloser:
-    """
-    Closes descriptors of unknown kind in a thread, which is started for the first one.
-
-    :param seconds: a monotonic clock.
-    """
-
-    def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
-        self._waiting: SimpleQueue[int] = SimpleQueue()
-        self._seconds = seconds
-        self._lastClosed = 0.0
-        self._thread: Thread | None = None
-
-    def close(self, descriptor: int) -> None:
-        """Close a descriptor soon."""
-        self._waiting.put(descriptor)
-        if self._thread is None:
-            self._lastClosed = self._seconds()
-            # A daemon, so that a blocked close does not keep the process.
-            self._thread = Thread(target=self._run, name="close descriptors", daemon=True)
-            self._thread.start()
-
-    def checkRoom(self) -> None:
-        """
-        Check that more descriptors may be received.
-
-        :raise BlockingIOError: not now, some wait.
-        :raise OSError: some wait, and the thread is blocked by one of them.
-        """
-        if not self._waiting.empty():
-            isBlocked = self._seconds() - self._lastClosed > BLOCKED_AFTER
-            raise OSError(ETOOMANYREFS if isBlocked else EAGAIN, "too many passed descriptors")
-
-    def _run(self) -> None:
-        while True:
-            closeWithoutLinger(self._waiting.get())
-            self._lastClosed = self._seconds()
-
-
-def closeWithoutLinger(descriptor: int) -> None:
-    """Close a descriptor; a socket without waiting for its peer."""
-    # OSError: it is no socket.
-    with suppress(OSError):
-        passed = socket.socket(fileno=descriptor)
-        try:
-            passed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        finally:
-            passed.detach()
-    with suppress(OSError):
-        os.close(descriptor)
-
-
 class AcceptedUNIXSocket(socket.socket):
     """A connection from which no descriptor is received."""
 
@@ -116,27 +54,29 @@ class AcceptedUNIXSocket(socket.socket):
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Any:
         """See ``socket.socket``; raises the errors of :meth:`DescriptorCloser.checkRoom`."""
-        if self._hasPassed:
+        if self._hasPassed or (not self.closer.isIdle() and self._passesNext(bufsize)):
             self.closer.checkRoom()
         cloexec = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
         data, ancillary, flags, address = super().recvmsg(bufsize, ancbufsize, flags | cloexec)
-        for level, kind, content in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                self._hasPassed = True
-                for (descriptor,) in struct.iter_unpack("i", content):
-                    self.closer.close(descriptor)
+        for descriptor in passedDescriptors(ancillary):
+            self._hasPassed = True
+            self.closer.close(descriptor)
         return data, [], flags, address
+
+    def _passesNext(self, size: int) -> bool:
+        """Whether a receive of ``size`` bytes would bring descriptors."""
+        return bool(super().recvmsg(size, 0, socket.MSG_PEEK)[2] & socket.MSG_CTRUNC)
 
     def close(self) -> None:
         """Close; in the thread if there is unread data, which may have descriptors with it."""
         if self.fileno() >= 0 and self._hasUnread():
-            self.closer.close(self.detach())
+            self.closer.close(self.detach(), isOwn=True)
         else:
             super().close()
 
     def _hasUnread(self) -> bool:
         try:
-            return any(ioctl(self, FIONREAD, bytes(4)))
+            return unreadBytes(self) > 0
         except OSError:
             # A sandbox forbids to ask.
             return True
@@ -152,7 +92,9 @@ class ListeningUNIXSocket(socket.socket):
         See ``socket.socket``.
 
         :return: the connection, and a pair of the peer's name and user.
+        :raise OSError: so many closed connections wait that no other may be opened.
         """
+        self.closer.checkSockets()
         plain, name = super().accept()
         made = AcceptedUNIXSocket(plain.family, plain.type, 0, fileno=plain.detach())
         made.closer = self.closer

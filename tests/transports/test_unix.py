@@ -13,18 +13,16 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Factory
-from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactor
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.testing import RecordingProtocol
+from echoproto.transports import descriptorcloser
 from echoproto.transports import unix as module
+from echoproto.transports.descriptorcloser import MAX_WAITING, DescriptorCloser
 from echoproto.transports.unix import (
-    BLOCKED_AFTER,
-    DescriptorCloser,
     UNIXPeer,
-    closeWithoutLinger,
     peerUser,
     prepareUNIXPort,
 )
@@ -37,8 +35,9 @@ class RecordingCloser(DescriptorCloser):
         super().__init__()
         self.closed = 0
         self.error: OSError | None = None
+        self.isIdle = lambda: self.error is None
 
-    def close(self, descriptor: int) -> None:
+    def close(self, descriptor: int, isOwn: bool = False) -> None:
         os.close(descriptor)
         self.closed += 1
 
@@ -63,14 +62,6 @@ class AnsweringFactory(Factory):
             return None
         self.built.append(RecordingProtocol())
         return self.built[-1]
-
-
-def isOpen(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
 
 
 class PreparedPortTests(SynchronousTestCase):
@@ -129,6 +120,29 @@ class PreparedPortTests(SynchronousTestCase):
         self.passDescriptors(self.connect())
         self.port.doRead()
         self.assertEqual(self.closer.closed, 2)
+
+    def test_othersAreRead(self) -> None:
+        """While descriptors wait, data is received as ever, and data with descriptors is not."""
+        client, protocol, transport = self.accepted()
+        self.closer.error = OSError(EAGAIN, "too many")
+        client.sendall(b"data")
+        transport.doRead()
+        self.passDescriptors(client)
+        transport.doRead()
+        self.assertEqual((protocol.received, self.closer.closed), (b"data", 0))
+        self.closer.error = None
+        transport.doRead()
+        self.assertEqual((protocol.received, self.closer.closed), (b"datax", 2))
+
+    def test_tooManyWait(self) -> None:
+        """While too many descriptors wait, no connection is accepted."""
+        self.closer._seconds = lambda: 0.0
+        for _ in range(MAX_WAITING + 1):
+            self.closer._waiting.put((-1, False))
+        self.connect()
+        self.assertRaises(BlockingIOError, self.port.socket.accept)
+        self.port.doRead()
+        self.assertEqual(self.factory.peers, [])
 
     def test_cutOff(self) -> None:
         """A client that goes on passing descriptors while some wait is not read."""
@@ -210,7 +224,7 @@ class PreparedPortTests(SynchronousTestCase):
         If a sandbox forbids to ask for unread data, the socket is closed as if there were some.
         """
         _, _, transport = self.accepted()
-        self.patch(module, "ioctl", mock.Mock(side_effect=PermissionError))
+        self.patch(descriptorcloser, "ioctl", mock.Mock(side_effect=PermissionError))
         transport.socket.close()
         self.assertEqual(self.closer.closed, 1)
 
@@ -232,40 +246,3 @@ class PreparedPortTests(SynchronousTestCase):
         self.addCleanup(other.connectionLost, Failure(CONNECTION_DONE))
         prepareUNIXPort(other)
         self.assertIsInstance(other.socket.closer, DescriptorCloser)
-
-
-class DescriptorCloserTests(SynchronousTestCase):
-    def test_closes(self) -> None:
-        """A thread closes what it is given."""
-        closer = DescriptorCloser()
-        for _ in range(2):
-            ours, theirs = socket.socketpair()
-            with ours:
-                closer.close(theirs.detach())
-                self.assertEqual(ours.recv(1), b"")
-
-    def test_room(self) -> None:
-        """While some wait there is no room for now; if the thread is blocked, an error."""
-        clock = Clock()
-        closer = DescriptorCloser(clock.seconds)
-        closer.checkRoom()
-        closer._waiting.put(-1)
-        self.assertRaises(BlockingIOError, closer.checkRoom)
-        clock.advance(BLOCKED_AFTER + 1)
-        with self.assertRaises(OSError) as caught:
-            closer.checkRoom()
-        self.assertEqual(caught.exception.errno, ETOOMANYREFS)
-
-    def test_anyKind(self) -> None:
-        """Sockets, which do not linger, are closed, and others; a closed one is ignored."""
-        reading, writing = os.pipe()
-        with socket.socket() as made:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 8))
-            shared = made.dup()
-            closeWithoutLinger(shared.detach())
-            linger = made.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)
-            self.assertEqual(struct.unpack("ii", linger)[0], 0)
-        for descriptor in (reading, writing):
-            closeWithoutLinger(descriptor)
-            self.assertFalse(isOpen(descriptor))
-        closeWithoutLinger(writing)
