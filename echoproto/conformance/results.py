@@ -10,6 +10,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from echoproto.text.units import counted
+
 #: The reason of a check that fails for the limits of this program, not for the server.
 FILE_LIMIT = "this program may not open enough files; raise the limit (ulimit -n)"
 
@@ -119,7 +121,7 @@ def faultsBySize(faults: Mapping[int, str]) -> str:
     """Faults at several sizes in one line: the smallest size in full."""
     (size, first), *more = sorted(faults.items())
     also = f"; also {', '.join(str(other) for other, _ in more)} bytes" if more else ""
-    return f"{size} bytes: {first}{also}"
+    return f"{counted(size, 'byte')}: {first}{also}"
 
 
 def isFileLimit(error: object) -> bool:

@@ -28,7 +28,7 @@ from echoproto.client.targets.interfaces import (
 from echoproto.conformance.event import Event
 from echoproto.conformance.results import FILE_LIMIT, Failed, NoAnswer, Skipped, isFileLimit
 from echoproto.errors import ExchangeError
-from echoproto.text.units import SECOND
+from echoproto.text.units import SECOND, counted
 
 _HELLO = b"Is anybody there?"
 
@@ -136,13 +136,13 @@ class CheckConnection:
 
     def _progress(self) -> str:
         if not self.outstanding:
-            return f"all {self._sent} bytes returned"
-        return f"{self._received} of {self._sent} bytes returned"
+            return f"all {counted(self._sent, 'byte')} returned"
+        return f"{self._received} of {counted(self._sent, 'byte')} returned"
 
     def _difference(self, expected: bytes, reply: bytes) -> str:
         index = firstDifference(expected, reply)
         if index == len(expected):
-            return f"received {len(reply) - len(expected)} bytes more than were sent"
+            return f"received {counted(len(reply) - index, 'byte')} more than was sent"
         return (
             f"wrong byte at offset {self._received + index}: "
             f"sent {expected[index]:02x}, received {reply[index]:02x}"

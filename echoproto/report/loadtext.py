@@ -12,7 +12,7 @@ from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.load.plan import LoadResult
 from echoproto.measure.load.ramp import RampStep
 from echoproto.report.text import percentileLines, spreadLine
-from echoproto.text.units import SECOND, milliseconds, size
+from echoproto.text.units import SECOND, counted, milliseconds, size
 
 #: Characters of the longest bar; a whole line fits in 80 columns.
 BAR_WIDTH = 40
@@ -44,13 +44,16 @@ def loadSummary(result: LoadResult) -> str:
         ),
     ]
     least, most = result.plan.sizes
-    sizes = f"{least}" if least == most else f"{least} to {most}"
+    sizes = counted(least, "byte") if least == most else f"{least} to {most} bytes"
     failed = _lostConnections(result, ", ")
-    lines.append(f"{result.connected} connections{failed}; messages of {sizes} bytes")
+    connections = counted(result.connected, "connection")
+    lines.append(f"{connections}{failed}; messages of {sizes}")
     if result.connecting.count:
         lines.append(spreadLine("connect", result.connecting))
     lines += percentileLines(("response", result.response), ("service", result.service))
-    lines += [f"{count} times: {reason}" for reason, count in result.errors.most_common()]
+    lines += [
+        f"{counted(count, 'time')}: {reason}" for reason, count in result.errors.most_common()
+    ]
     lines += [f"replies are missing: {hint}" for hint in result.hints]
     lines += [f"limited by the client: {limit}" for limit in result.limits]
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.result import StoredResult
 from echoproto.report.text import directionsLine
-from echoproto.text.units import SECOND, milliseconds, seconds
+from echoproto.text.units import SECOND, counted, milliseconds, seconds
 
 #: Ratio of two rates from which on they are different.
 RATE_RATIO = 1.1
@@ -142,7 +142,7 @@ def _notes(result: StoredResult) -> list[str]:
     return [
         *([directionsLine(lost)] if lost and result.lost else ()),
         *(f"limited by the client: {limit}" for limit in result.limits),
-        *(f"{count} times: {reason}" for reason, count in reasons[:MAX_SHOWN]),
+        *(f"{counted(count, 'time')}: {reason}" for reason, count in reasons[:MAX_SHOWN]),
         *result.remarks,
         *(_otherTimes(name, times) for name, times in result.otherTimes.items()),
     ]

@@ -9,7 +9,7 @@ from echoproto.measure.ping.echoplus import EchoPlusStatistics, LossDirections
 from echoproto.measure.ping.plan import PingResult
 from echoproto.measure.ping.statistics import EXCESS, OutcomeKind, PingStatistics, ProbeOutcome
 from echoproto.measure.verify.verifier import VerifyResult
-from echoproto.text.units import milliseconds, size
+from echoproto.text.units import counted, milliseconds, size
 
 #: Maximum number of reasons of losses in a summary.
 MAX_REASONS = 3
@@ -17,13 +17,13 @@ MAX_REASONS = 3
 
 def outcomeLine(target: str, outcome: ProbeOutcome) -> str:
     """The line of a reply or a loss."""
+    received = f"{counted(outcome.size, 'byte')} from {target}"
     if outcome.sequence is None:
-        reason = outcome.reason or "no reply to a probe of this run"
-        return f"{outcome.size} bytes from {target}: foreign: {reason}"
+        return f"{received}: foreign: {outcome.reason or 'no reply to a probe of this run'}"
     number = f"seq={outcome.sequence + 1}"
     if outcome.kind is OutcomeKind.LOST:
         return f"{target}: {number} lost: {outcome.reason}"
-    line = f"{outcome.size} bytes from {target}: {number} time={milliseconds(outcome.time or 0)} ms"
+    line = f"{received}: {number} time={milliseconds(outcome.time or 0)} ms"
     if outcome.kind is OutcomeKind.REPLY:
         return line
     detail = "" if outcome.difference is None else f": {outcome.difference}"
@@ -57,7 +57,7 @@ def pingSummary(result: PingResult) -> str:
         reasons = [reason for reason, _ in record.reasons.most_common(MAX_REASONS)]
         lines.append(f"lost: {'; '.join(reasons)}")
     if record.excess:
-        lines.append(f"wrong bytes: {EXCESS}, {record.excess} times")
+        lines.append(f"wrong bytes: {EXCESS}, {counted(record.excess, 'time')}")
     lines += [f"limited by the client: {limit}" for limit in result.limits]
     return "\n".join(lines)
 
@@ -65,7 +65,7 @@ def pingSummary(result: PingResult) -> str:
 def _directions(record: EchoPlusStatistics) -> list[str]:
     """What the replies of a UDPEchoPlus server show."""
     if record.echoed and not record.serverTimes.count:
-        return [f"no UDPEchoPlus: {record.echoed} replies were only echoed"]
+        return [f"no UDPEchoPlus: {counted(record.echoed, 'reply')} only echoed"]
     lines = []
     if record.lost:
         lines.append(directionsLine(record.directions))
@@ -87,7 +87,7 @@ def directionsLine(lost: LossDirections) -> str:
 def verifyLine(result: VerifyResult) -> str:
     """The progress of a verification, in one line."""
     faults = result.counts.total()
-    return f"{size(result.received)}, {size(result.rate)}/s, {faults} faults"
+    return f"{size(result.received)}, {size(result.rate)}/s, {counted(faults, 'fault')}"
 
 
 def verifySummary(result: VerifyResult) -> str:
@@ -96,8 +96,8 @@ def verifySummary(result: VerifyResult) -> str:
     lines = [
         f"--- {result.target} integrity ---",
         (
-            f"{result.sent} bytes sent, {result.received} received, {result.duration / 1e9:.3f} s, "
-            f"{size(result.rate)}/s"
+            f"{counted(result.sent, 'byte')} sent, {result.received} received, "
+            f"{result.duration / 1e9:.3f} s, {size(result.rate)}/s"
         ),
         faults or _faultless(result),
     ]

@@ -128,6 +128,13 @@ def parsePorts(text: str) -> frozenset[int]:
     return ports
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the singular: ``1 byte``, ``2 bytes``, ``0 replies``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+
+
 def milliseconds(nanoseconds: float) -> str:
     """A time in milliseconds, as ping(8) prints it: ``0.311``."""
     return f"{nanoseconds / 1e6:.3f}"

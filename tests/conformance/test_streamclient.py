@@ -100,7 +100,7 @@ class CheckConnectionTests(SynchronousTestCase):
         connection.replyReceived(b"and more")
         for wait in (connection.waitForEcho, connection.waitForData):
             failure = self.failureResultOf(Deferred.fromCoroutine(wait()), Failed)
-            self.assertEqual(str(failure.value), "received 1 bytes more than were sent")
+            self.assertEqual(str(failure.value), "received 1 byte more than was sent")
 
     def test_extraBytes(self) -> None:
         """Bytes that were never sent are reported, after an echo and after a FIN."""
@@ -109,14 +109,14 @@ class CheckConnectionTests(SynchronousTestCase):
             def dataReceived(self, data: bytes) -> None:
                 self.transport.write(data * 2)
 
-        self.fails(faultyServer(Doubling), "received 5 bytes more than were sent")
+        self.fails(faultyServer(Doubling), "received 5 bytes more than was sent")
 
         class Parting(FaultyEcho):
             def readConnectionLost(self) -> None:
                 self.transport.write(b"bye")
                 super().readConnectionLost()
 
-        self.fails(faultyServer(Parting), "received 3 bytes more than were sent", "waitForClose")
+        self.fails(faultyServer(Parting), "received 3 bytes more than was sent", "waitForClose")
 
     def test_closed(self) -> None:
         """A server that closes too early is reported with the number of missing bytes."""

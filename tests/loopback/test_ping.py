@@ -156,7 +156,7 @@ class PingTests(SynchronousTestCase):
                         output, errors = running.communicate(timeout=PATIENCE)
                 self.assertEqual((running.returncode, errors), (3, ""))
                 self.assertIn("1 sent, 1 received, +1 foreign, 0 lost", output)
-                self.assertIn("wrong bytes: more data than was sent, 1 times\n", output)
+                self.assertIn("wrong bytes: more data than was sent, 1 time\n", output)
 
     def test_noSuchHost(self) -> None:
         """An unknown host is one line, and status 2."""

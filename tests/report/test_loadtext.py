@@ -38,6 +38,13 @@ connect min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
 service  1.000  1.000  1.000  1.000  1.000  1.000  1.000""",
         )
 
+    def test_one(self) -> None:
+        """One connection, one byte and one error are in the singular."""
+        result = loadResult(connected=1, plan=LoadPlan(sizes=(1, 1)), errors=Counter(refused=1))
+        summary = loadSummary(result)
+        self.assertIn("\n1 connection; messages of 1 byte\n", summary)
+        self.assertIn("\n1 time: refused", summary)
+
     def test_progress(self) -> None:
         """The progress is a line; duplicates are in the summary."""
         self.assertEqual(loadLine(3, 2, 1), "3 sent, 2 received, 1 wrong")

@@ -32,7 +32,7 @@ class NotesTests(SynchronousTestCase):
         result = storedResult(
             limits=("it was busy",), reasons={"reset": 1, "refused": 3}, remarks=("unlike",)
         )
-        notes = ["limited by the client: it was busy", "3 times: refused", "1 times: reset"]
+        notes = ["limited by the client: it was busy", "3 times: refused", "1 time: reset"]
         notes.append("unlike")
         self.assertEqual(resultNotes([result]), [f"udp://lab1:7: {note}" for note in notes])
         self.assertEqual(

@@ -61,7 +61,7 @@ class TextTests(SynchronousTestCase):
         )
         self.assertEqual(
             self.line(0, 1, b"?"),
-            "1 bytes from udp://lab1:7: foreign: no reply to a probe of this run",
+            "1 byte from udp://lab1:7: foreign: no reply to a probe of this run",
         )
         self.assertEqual(
             outcomeLine("udp://lab1:7", self.record.lose(5, "no reply in 2 s")),
@@ -75,7 +75,7 @@ class TextTests(SynchronousTestCase):
         self.assertIn(
             "6 sent, 0 received, 4 lost (66.67 %, 1 burst, longest 6), 2 dropped by", summary
         )
-        self.assertIn("\nlimited by the client: 2 replies were dropped", summary)
+        self.assertIn("\nlimited by the client: 2 replies dropped", summary)
 
     def test_summary(self) -> None:
         """The summary has counts, round-trip times, their variation, and reasons of losses."""
@@ -101,7 +101,7 @@ lost: no reply in 2 s""",
         """Data on a stream beyond the replies is foreign for that reason, and has a line."""
         outcome = self.record.receiveExcess(9)
         self.assertIn(f"foreign: {EXCESS}", outcomeLine("tcp://lab1:7", outcome))
-        self.assertIn(f"\nwrong bytes: {EXCESS}, 1 times", pingSummary(self.result()))
+        self.assertIn(f"\nwrong bytes: {EXCESS}, 1 time", pingSummary(self.result()))
 
     def plusResult(self, *replies: bytes) -> PingResult:
         record = EchoPlusStatistics(EchoPlusPayload(b"test", 64), 50 * MS)
@@ -128,7 +128,7 @@ lost: no reply in 2 s""",
         )
         self.assertEqual(
             pingSummary(self.plusResult(bytes(16))).splitlines()[-1],
-            "no UDPEchoPlus: 1 replies were only echoed",
+            "no UDPEchoPlus: 1 reply only echoed",
         )
         self.assertIn("4 in an unknown direction", pingSummary(self.plusResult()))
         failed = struct.pack("!4I", 1, 20, 2020, 2)

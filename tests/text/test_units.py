@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.text.units import (
     SECOND,
+    counted,
     longTime,
     milliseconds,
     parseCount,
@@ -127,6 +128,12 @@ class ValuesTests(SynchronousTestCase):
         sizes = {"1000": 1000, "64MiB": 64 << 20, "1.5 gb": 1_500_000_000, "2k": 2000, "2KI": 2048}
         self.assertEqual({text: parseSize(text) for text in sizes}, sizes)
         self.wrong(parseSize, "", "0", "0.1", "many", "-1", "9" * 400)
+
+    def test_counted(self) -> None:
+        """A noun is in the singular after 1, and in the plural after every other number."""
+        shown = [counted(number, "reply") for number in (0, 1, 2)]
+        self.assertEqual(shown, ["0 replies", "1 reply", "2 replies"])
+        self.assertEqual([counted(number, "byte") for number in (1, 64)], ["1 byte", "64 bytes"])
 
     def test_sizeShown(self) -> None:
         """Sizes are printed in binary units."""

@@ -24,6 +24,7 @@ from echoproto.measure.api import PingPlan, PingResult, preparePing
 from echoproto.measure.ping.payload import ProbePayload
 from echoproto.measure.ping.pinger import Pinger
 from echoproto.measure.ping.statistics import ProbeOutcome
+from echoproto.text.units import counted
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class TargetPing:
         isNew = found.address and found.address not in found.name
         shown = f" ({found.address})" if isNew else ""
         if not self._options.summary:
-            self._write(f"ECHO {found.name}{shown}, {found.size} bytes")
+            self._write(f"ECHO {found.name}{shown}, {counted(found.size, 'byte')}")
 
     def _write(self, line: str) -> None:
         self._session.runner.write(self._session.writer.heading(line))

@@ -15,7 +15,7 @@ from echoproto.measure.clientlimits import DROPPED_REMEDY, heldUpLimit
 from echoproto.measure.intervals import Interval
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.protocols.deadlines import LATENESS
-from echoproto.text.units import SECOND, seconds
+from echoproto.text.units import SECOND, counted, seconds
 
 #: Share of a CPU from which on the client is reported as the limit.
 SATURATED_SHARE = 0.9
@@ -216,7 +216,7 @@ class LoadResult:
             others = f", and other processes used it for {self.waited:.0%}" if shared else ""
             found.append(f"the client's CPU was busy for {self.busy:.0%} of the time{others}")
         if self.dropped:
-            found.append(f"{self.dropped} replies were dropped {DROPPED_REMEDY}")
+            found.append(f"{counted(self.dropped, 'reply')} dropped {DROPPED_REMEDY}")
         if self.beganLate > MAX_START_LATENESS_NS:
             found.append(f"it began {seconds(round(self.beganLate, -6))} late")
         if self.heldUp > MAX_HELD_UP_NS:

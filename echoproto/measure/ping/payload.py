@@ -15,6 +15,7 @@ from hashlib import shake_128
 from struct import Struct
 
 from echoproto.client.matching import firstDifference
+from echoproto.text.units import counted
 
 #: The first bytes of a payload.
 MAGIC = b"ecPr"
@@ -32,10 +33,10 @@ _SEQUENCE_NUMBERS = 1 << 32
 #: Limitations of small payloads, keyed by the size at which each disappears.
 _LIMITATIONS = {
     1: "an empty payload identifies nothing: replies are matched in the order of the probes",
-    4: "a payload of {size} bytes has only the low bytes of the sequence number: corrupt, foreign "
+    4: "a payload of {size} has only the low bytes of the sequence number: corrupt, foreign "
     "and late replies cannot be distinguished",
-    8: "a payload of {size} bytes has no session number: a foreign reply may be mistaken for ours",
-    20: "a payload of {size} bytes has no send time",
+    8: "a payload of {size} has no session number: a foreign reply may be mistaken for ours",
+    20: "a payload of {size} has no send time",
 }
 
 #: Recent probes that a reply is compared with if its header is damaged, and the compared bytes.
@@ -63,7 +64,7 @@ class Difference:
     length: int | None = None
 
     def __str__(self) -> str:
-        length = "" if self.length is None else f"{self.length} bytes long, "
+        length = "" if self.length is None else f"{counted(self.length, 'byte')} long, "
         return f"{length}at byte {self.offset} {excerpts(self.sent, self.received)}"
 
 
@@ -99,7 +100,7 @@ class ProbePayload:
     def fallback(self) -> str:
         """A warning if a payload of this size cannot carry the full header, else empty."""
         warnings = (text for least, text in _LIMITATIONS.items() if self.size < least)
-        return next(warnings, "").format(size=self.size)
+        return next(warnings, "").format(size=counted(self.size, "byte"))
 
     def encode(self, sequence: int, at: int) -> bytes:
         """

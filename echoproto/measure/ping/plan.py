@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from echoproto.measure.clientlimits import DROPPED_REMEDY, heldUpLimit
 from echoproto.measure.latency import LatencyHistogram
 from echoproto.measure.ping.statistics import PingStatistics
-from echoproto.text.units import SECOND, milliseconds
+from echoproto.text.units import SECOND, counted, milliseconds
 
 #: Share of the interval from which on its delay is reported.
 DELAYED_SHARE = 0.01
@@ -72,7 +72,7 @@ class PingResult:
         """Reasons why the client may have limited the figures, in words."""
         found = []
         if self.record.dropped:
-            found.append(f"{self.record.dropped} replies were dropped {DROPPED_REMEDY}")
+            found.append(f"{counted(self.record.dropped, 'reply')} dropped {DROPPED_REMEDY}")
         if self.heldUp:
             found.append(heldUpLimit(self.heldUp))
         delay = self.delayed / max(self.record.sent, 1)

@@ -14,6 +14,7 @@ from echoproto.client.matching import firstDifference
 from echoproto.measure.ping.payload import EXCERPT_SIZE, excerpts
 from echoproto.measure.verify.alignment import LOOKAHEAD, LOOKBEHIND, MINIMUM_MATCH, align
 from echoproto.measure.verify.pattern import MAGIC, PatternStream
+from echoproto.text.units import counted
 
 
 class FaultKind(Enum):
@@ -65,8 +66,7 @@ class Fault:
     received: bytes = b""
 
     def __str__(self) -> str:
-        unit = "byte" if self.length == 1 else "bytes"
-        place = f"{self.length} {unit} {self.kind.value} at offset {self.offset}"
+        place = f"{counted(self.length, 'byte')} {self.kind.value} at offset {self.offset}"
         if self.kind is FaultKind.CUT:
             return place
         return f"{place}: {excerpts(self.sent, self.received)}"

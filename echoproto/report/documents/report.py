@@ -35,6 +35,7 @@ from echoproto.report.documents.values import (
     valuesOf,
 )
 from echoproto.report.result import StoredResult
+from echoproto.text.units import counted
 
 #: The kinds of times of a command, by its name.
 MEASURED: Mapping[str, tuple[str, ...]] = {
@@ -220,5 +221,5 @@ def _row(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rowNotes(values: dict[str, Any]) -> list[str]:
-    reasons = (f"{count} times: {reason}" for reason, count in values["reasons"].items())
+    reasons = (f"{counted(count, 'time')}: {reason}" for reason, count in values["reasons"].items())
     return [*values["client_limits"], *reasons, *values["remarks"]]

@@ -183,7 +183,7 @@ class ConformanceTests(CommandTestCase):
 class CheckRowsTests(SynchronousTestCase):
     result = conformanceResult(
         ("tcp", "answers", CheckVerdict.PASSED, ""),
-        ("tcp", "half-close", CheckVerdict.FAILED, "1 bytes: none came back"),
+        ("tcp", "half-close", CheckVerdict.FAILED, "1 byte: none came back"),
         ("udp", "source", CheckVerdict.PASSED, "asked at 127.0.0.1"),
         ("udp", "burst", CheckVerdict.SKIPPED, "stopped"),
     )
@@ -194,7 +194,7 @@ class CheckRowsTests(SynchronousTestCase):
             checkRows(self.result),
             [
                 ("tcp", "answers", "passed", ""),
-                ("tcp", "half-close", "failed", "1 bytes: none came back (RFC 862)"),
+                ("tcp", "half-close", "failed", "1 byte: none came back (RFC 862)"),
                 ("udp", "source", "passed", "asked at 127.0.0.1"),
                 ("udp", "burst", "skipped", "stopped"),
             ],

@@ -69,7 +69,7 @@ class ClosingTests(SynchronousTestCase):
         """A server that loses pending data at the client's FIN fails; the sizes are listed."""
         with self.assertRaisesRegex(
             Failed,
-            "^1 bytes: 0 of 1 bytes returned, then the server closed the connection; .*"
+            "^1 byte: 0 of 1 byte returned, then the server closed the connection; .*"
             "also 1000, 40019, 65536, 2097152 bytes$",
         ):
             FakeStreamServer(clocked(Losing)).run(halfClose)

@@ -155,7 +155,7 @@ class DatagramTests(SynchronousTestCase):
             (datagramAnswers, "no datagram received within 5 s"),
             (datagramByteValues, "no reply"),
             (emptyDatagram, "no reply, and none to any datagram after it"),
-            (datagramSizes, "1 bytes: no reply; also 1472, 2049, 4097, 8193, 32768, 65507 bytes"),
+            (datagramSizes, "1 byte: no reply; also 1472, 2049, 4097, 8193, 32768, 65507 bytes"),
             (replyAddress, "no reply"),
             (replyPort, "no reply"),
             (noDuplicates, "no reply"),

@@ -436,7 +436,7 @@ class DatagramTests(LoadTestCase):
         self.clock.advance(1.0)
         result = self.ended(loading)
         self.assertEqual((result.sent, result.received, result.dropped, result.lost), (3, 1, 1, 1))
-        self.assertEqual(result.limits, [f"1 replies were dropped {DROPPED_REMEDY}"])
+        self.assertEqual(result.limits, [f"1 reply dropped {DROPPED_REMEDY}"])
 
     def test_stopped(self) -> None:
         """After a pause of this process, replies are read before timeouts; it is reported."""

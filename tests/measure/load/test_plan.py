@@ -101,7 +101,7 @@ class LoadResultTests(SynchronousTestCase):
         self.assertEqual(
             result.limits,
             [
-                f"1 replies were dropped {DROPPED_REMEDY}",
+                f"1 reply dropped {DROPPED_REMEDY}",
                 "this process was held up for 3000 ms at a time",
             ],
         )

@@ -106,7 +106,7 @@ class DifferenceTests(SynchronousTestCase):
         """A difference has its offset, bytes of both sides, and the length if that differs."""
         for sent, received, says in (
             (b"\x00\x01\x02", b"\x00\xff\x02", "at byte 1 sent 01 02, received ff 02"),
-            (b"\x00\x01", b"\x00", "1 bytes long, at byte 1 sent 01, received nothing"),
+            (b"\x00\x01", b"\x00", "1 byte long, at byte 1 sent 01, received nothing"),
             (b"\x00", b"\x00\x01", "2 bytes long, at byte 1 sent nothing, received 01"),
         ):
             self.assertEqual(str(difference(sent, received)), says)

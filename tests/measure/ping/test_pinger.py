@@ -327,7 +327,7 @@ class PingerTests(SynchronousTestCase):
             self.clock.advance(0.001)
         result = self.successResultOf(pinging.result)
         self.assertEqual((result.record.lost, result.record.lossRatio), (0, 0))
-        self.assertEqual(result.limits, [f"2 replies were dropped {DROPPED_REMEDY}"])
+        self.assertEqual(result.limits, [f"2 replies dropped {DROPPED_REMEDY}"])
 
     def test_ownTime(self) -> None:
         """A loss has the send time of its probe, as a reply has."""

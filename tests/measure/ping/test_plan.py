@@ -30,7 +30,7 @@ class PingResultTests(SynchronousTestCase):
         self.assertEqual(
             result.limits,
             [
-                f"2 replies were dropped {DROPPED_REMEDY}",
+                f"2 replies dropped {DROPPED_REMEDY}",
                 heldUpLimit(3 * SECOND),
                 interval,
             ],
