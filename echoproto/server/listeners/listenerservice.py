@@ -215,7 +215,9 @@ class ListenerService(Service):
         self.certificates.warnOfInvalid()
         if self._settings.notice:
             self._log.warn("{text}", text=self._settings.notice)
-        if limitText:
+        # Datagrams and requests for metrics are none of these connections.
+        hasStreams = any(o.runtime and o.listener.carrier != "udp" for o in self._open)
+        if limitText and hasStreams:
             self._log.info("{text}", text=limitText)
 
     def checkAccess(self) -> None:

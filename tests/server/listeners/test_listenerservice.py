@@ -15,6 +15,7 @@ from echoproto.server.config.layers import Layers
 from echoproto.server.config.listener import Listener
 from echoproto.server.config.parser import parseListener
 from echoproto.server.config.settings import Settings
+from echoproto.server.config.status import statusListener
 from echoproto.server.listeners import listenerservice
 from echoproto.server.listeners.listenerservice import ListenerService
 from echoproto.testing.streams import CLIENT_ADDRESS
@@ -44,6 +45,14 @@ class ServiceTests(ServiceTestCase):
         self.service([Listener("echo", "tcp:7")], maxConnections=9).startService()
         self.reactor.run()
         self.assertEqual(self.logged(), ["echo is listening on tcp :0"])
+
+    def test_limitOfDatagrams(self) -> None:
+        """The number of connections is not logged if there can be none."""
+        self.service([Listener("echo", "udp:7"), statusListener("9100", [])]).startService()
+        self.reactor.run()
+        self.assertEqual(
+            self.logged(), ["echo is listening on udp :0", "status is listening on tcp :0"]
+        )
 
     def test_notice(self) -> None:
         """An option without effect is reported at the start."""
