@@ -18,10 +18,15 @@ _log = Logger()
 _REMEDIES = {
     "pidfile": "use another one, or none: --pidfile=",
     "logfile": "use another one by --logfile, or standard output: -n",
+    "profile": "use another one",
 }
 
 #: The kinds of files that twistd can open.
-_USABLE = {"pidfile": (stat.S_IFREG,), "logfile": (stat.S_IFREG, stat.S_IFCHR)}
+_USABLE = {
+    "pidfile": (stat.S_IFREG,),
+    "logfile": (stat.S_IFREG, stat.S_IFCHR),
+    "profile": (stat.S_IFREG,),
+}
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
 
@@ -31,7 +36,7 @@ _MAX_PID = 2**31 - 1
 
 def checkTwistdFiles(options: Mapping[str, Any]) -> None:
     """
-    Check that the pidfile and the log of ``twistd`` can be written, and that its folders exist.
+    Check that the files of ``twistd`` can be written, and that its folders exist.
 
     :param options: those of ``twistd`` itself.
     :raise StartupError: one of them cannot be used.
@@ -40,7 +45,7 @@ def checkTwistdFiles(options: Mapping[str, Any]) -> None:
         # Its other paths cannot be checked from here.
         _checkRoot(options["chroot"])
         return
-    folder = options.get("rundir") or "."
+    folder = options.get("rundir", ".")
     if not os.path.isdir(folder):
         raise StartupError(f"twistd: the rundir {folder!r} is not a folder; create it")
     log = options.get("logfile") or ("-" if options.get("nodaemon") else "twistd.log")
@@ -48,6 +53,9 @@ def checkTwistdFiles(options: Mapping[str, Any]) -> None:
         if name and name != "-":
             # In the current folder, because twistd enters the rundir later.
             _checkFile(option, os.path.abspath(name))
+    if options.get("profile"):
+        # It is written at the end.
+        _checkFile("profile", os.path.join(folder, options["profile"]))
 
 
 def _checkFile(option: str, path: str) -> None:

@@ -51,6 +51,14 @@ class TwistdFilesTests(SynchronousTestCase):
         open(log, "w").close()
         self.assertIn("/log' cannot be read and written", self.wrong(logfile=log))
 
+    def test_profile(self) -> None:
+        """A profile is written at the end, in the folder that twistd has entered."""
+        checkTwistdFiles({"pidfile": "", "logfile": "-", "profile": "x", "rundir": self.folder})
+        self.assertEqual(
+            self.wrong(pidfile="", logfile="-", profile="x", rundir="/"),
+            "twistd: the profile '/x' cannot be written; use another one",
+        )
+
     def test_link(self) -> None:
         """A link that leads to no file is right if the file can be made there."""
         log = f"{self.folder}/log"
@@ -70,6 +78,7 @@ class TwistdFilesTests(SynchronousTestCase):
                 {"rundir": "/nonexistent"},
                 "twistd: the rundir '/nonexistent' is not a folder",
             ),
+            ({"rundir": ""}, "twistd: the rundir '' is not a folder"),
             (
                 {"chroot": self.folder},
                 f"twistd: --chroot {self.folder!r} has no '/dev/null'",
