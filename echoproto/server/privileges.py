@@ -72,6 +72,8 @@ class Identity:
         except OSError as error:
             user = "" if self.uid is None else f"user {self.uid}, "
             remedy = "start as root"
+            if not os.geteuid():
+                remedy = "this root needs the capabilities CAP_SETUID and CAP_SETGID"
             if error.errno == EINVAL:
                 remedy = "use one that is in /proc/self/uid_map and gid_map of this container"
             raise StartupError(

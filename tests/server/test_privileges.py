@@ -133,22 +133,17 @@ class AssumeTests(SynchronousTestCase):
     def test_mayNot(self) -> None:
         """A missing permission, or a number that a container does not have, is one line."""
         unmapped = "no; use one that is in /proc/self/uid_map and gid_map of this container"
-        for identity, error, message in (
-            (
-                Identity(5, 7, (7,)),
-                PermissionError(EPERM, "no"),
-                "cannot become user 5, group 7: no; start as root",
-            ),
-            (
-                Identity(None, 7, (7,)),
-                OSError(EINVAL, "no"),
-                f"cannot become group 7: {unmapped}",
-            ),
+        capabilities = "no; this root needs the capabilities CAP_SETUID and CAP_SETGID"
+        missing = PermissionError(EPERM, "no")
+        for identity, error, user, message in (
+            (Identity(5, 7, (7,)), missing, 9, "user 5, group 7: no; start as root"),
+            (Identity(5, 7, (7,)), missing, 0, f"user 5, group 7: {capabilities}"),
+            (Identity(None, 7, (7,)), OSError(EINVAL, "no"), 0, f"group 7: {unmapped}"),
         ):
             with (
                 mock.patch.object(os, "setgroups", side_effect=error),
-                mock.patch.object(os, "geteuid", return_value=0),
+                mock.patch.object(os, "geteuid", return_value=user),
                 self.assertRaises(StartupError) as caught,
             ):
                 identity.assume()
-            self.assertEqual(str(caught.exception), message)
+            self.assertEqual(str(caught.exception), f"cannot become {message}")
