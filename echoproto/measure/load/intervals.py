@@ -10,6 +10,10 @@ from echoproto.measure.load.counters import LoadCounters
 from echoproto.measure.load.timers import Timers
 from echoproto.text.units import SECOND
 
+#: Nanoseconds between two calls, a part of a second: a pause of this process is noticed if it is
+#: longer.
+TICK = SECOND // 10
+
 
 class IntervalTimer:
     """
@@ -24,7 +28,7 @@ class IntervalTimer:
     def __init__(
         self, counters: LoadCounters, timers: Timers, monotonicNs: Callable[[], int]
     ) -> None:
-        self.heldUp = self._begin = 0
+        self.heldUp = self._begin = self._due = 0
         self._counters = counters
         self._timers = timers
         self._monotonicNs = monotonicNs
@@ -33,13 +37,15 @@ class IntervalTimer:
         """Begin to count: what was sent before counts no more."""
         self._begin = self._monotonicNs()
         self._counters.restart(self._begin)
-        self._timers.later(SECOND, self._close)
+        self._due = self._begin + TICK
+        self._timers.later(TICK, self._tick)
 
-    def _close(self) -> None:
-        """End a second, or several after a pause of this process."""
+    def _tick(self) -> None:
+        """End a second if it is over, or several after a pause of this process."""
         now = self._monotonicNs()
-        self.heldUp = max(self.heldUp, now - self._begin - SECOND)
+        self.heldUp = max(self.heldUp, now - self._due)
         while self._begin + SECOND <= now:
             self._begin += SECOND
             self._counters.closeInterval()
-        self._timers.later(self._begin + SECOND - now, self._close)
+        self._due += ((now - self._due) // TICK + 1) * TICK
+        self._timers.later(self._due - now, self._tick)
