@@ -23,13 +23,13 @@ from echoproto.cli.declarations import (
 from echoproto.cli.options import TARGET_HELP, EventOptions
 from echoproto.cli.paramtypes import (
     COUNT,
-    DURATION,
     INTERVAL,
     PATTERN,
     PROBE_SIZE,
     REPORT_INTERVAL,
     SEND_TIME,
     TARGET,
+    TIMEOUT,
     WINDOW,
 )
 from echoproto.cli.targetlist import TARGET_FILE
@@ -80,7 +80,7 @@ class PingOptions(EventOptions):
     )
     deadline: int | None = _option("-w", type=SEND_TIME, help="Stop after this time.")
     timeout: int = _option(
-        "-W", type=DURATION, default="2s", help="Time to wait for a reply; after that it is late."
+        "-W", type=TIMEOUT, default="2s", help="Time to wait for a reply; after that it is late."
     )
     size: int = _option("-s", type=PROBE_SIZE, default="64", help="Bytes of a probe.")
     pattern: bytes = _option(

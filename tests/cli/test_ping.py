@@ -57,6 +57,10 @@ class PingOptionsTests(OptionsTestCase):
         ):
             self.assertEqual(self.parsed(*words, "lab1").floodOption, option)
 
+    def test_timeout(self) -> None:
+        """No reply can arrive in no time."""
+        self.assertRaises(click.BadParameter, self.parsed, "-W", "0", "lab1")
+
     def test_quiet(self) -> None:
         """Text has no line for each probe with --quiet, --flood or --summary."""
         for words, isQuiet in (((), False), (("-q",), True), (("--flood",), True)):
