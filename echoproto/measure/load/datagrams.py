@@ -36,6 +36,10 @@ MAX_REMEMBERED_BYTES = 1 << 20
 MAX_AWAITED_BYTES = 1 << 24
 DATAGRAM_OVERHEAD = 300
 
+#: Datagrams whose numbers each flow remembers at least, so that it can tell their duplicates from
+#: replies to another port.
+MAX_NUMBERS = 512
+
 
 def numberedDatagrams(session: bytes, bodies: Sequence[bytes]) -> Iterator[bytes]:
     """
@@ -67,6 +71,10 @@ class DatagramFlow:
         self._failedAt = -1
         # Header of the last one.
         self._last = b""
+        # Headers of the last ones, of those before, and the first of these.
+        self._recent: set[bytes] = set()
+        self._earlier: set[bytes] = set()
+        self._first = b""
 
     @property
     def underWay(self) -> int:
@@ -92,7 +100,10 @@ class DatagramFlow:
         See :class:`~.pool.LoadConnection`. A datagram that the kernel does not accept is lost; in
         a closed loop the next check of timeouts sends another.
         """
-        self._last = message[:MINIMUM_SIZE]
+        header = self._last = message[:MINIMUM_SIZE]
+        if len(self._recent) >= MAX_NUMBERS:
+            self._earlier, self._recent, self._first = self._recent, set(), min(self._recent)
+        self._recent.add(header)
         self._longest = max(self._longest, len(message))
         self._loop.sent(len(message), due, now)
         try:
@@ -122,7 +133,7 @@ class DatagramFlow:
         message = self._originalOf(reply)
         if message is not None:
             self._loop.answered(self, len(reply), *self._awaited.pop(message), now, False)
-        elif self._isPast(reply):
+        elif self._isDuplicate(reply):
             self._loop.counters.counts.duplicates += 1
         else:
             self._loop.counters.foreign(len(reply))
@@ -137,8 +148,14 @@ class DatagramFlow:
             return next((sent for sent in self._awaited if sent[MINIMUM_SIZE:] == body), None)
         return None
 
+    def _isDuplicate(self, reply: bytes) -> bool:
+        """Whether this flow has sent a datagram with this header, as far as it remembers."""
+        header = reply[:MINIMUM_SIZE]
+        isKnown = header in self._recent or header in self._earlier
+        return isKnown or (self._isPast(reply) and header < self._first)
+
     def _isPast(self, reply: bytes) -> bool:
-        """Whether a datagram with this header was sent, which is then answered or forgotten."""
+        """Whether this flow or another one has sent a datagram with this header."""
         header, size = reply[:MINIMUM_SIZE], SESSION_SIZE
         return bool(self._last) and header[:size] == self._last[:size] and header <= self._last
 

@@ -10,6 +10,7 @@ from zope.interface.verify import verifyObject
 from echoproto.client.targets.interfaces import IReplyReceiver
 from echoproto.measure.load import datagrams
 from echoproto.measure.load.datagrams import (
+    MAX_NUMBERS,
     MINIMUM_SIZE,
     SESSION_SIZE,
     DatagramFlow,
@@ -88,6 +89,25 @@ class DatagramTests(ConnectionTestCase):
         connection = self.connection(1)
         self.receive(connection, self.messages[0], self.messages[0])
         self.assertEqual((self.figures(), connection.underWay), ((2, 1, 0, 1), 1))
+
+    def test_misdirected(self) -> None:
+        """The reply to a datagram of another port is no duplicate, but wrong."""
+        connection = self.connection(1)
+        connection.send(self.messages[3], self.time, self.time)
+        self.receive(connection, self.messages[2])
+        self.assertEqual((self.figures()[2:], connection.underWay), ((1, 0), 2))
+
+    def test_oldDuplicate(self) -> None:
+        """A reply to a datagram that was sent long ago is assumed to be a duplicate."""
+        connection = self.connection(0, OpenLoop)
+        bodies = [message[8:] for message in self.messages[:1]]
+        sent = list(islice(numberedDatagrams(b"ours", bodies), 0, 4 * MAX_NUMBERS, 2))
+        for message in sent:
+            connection.send(message, self.time, self.time)
+            self.receive(connection, message)
+        for message in (sent[0], sent[-MAX_NUMBERS], sent[-1]):
+            self.receive(connection, message)
+        self.assertEqual(self.figures()[2:], (0, 3))
 
     def test_foreign(self) -> None:
         """A datagram of another session, or before anything was sent, is wrong."""
