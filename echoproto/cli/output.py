@@ -123,6 +123,10 @@ def opened(path: str | None) -> Iterator[IO[str]]:
         yield file
 
 
+#: What becomes of a result whose file cannot be written.
+_ELSEWHERE = "; the result is on the standard output instead"
+
+
 class LineOutput:
     """
     Writes lines to a stream until that fails.
@@ -144,15 +148,28 @@ class LineOutput:
             for line in lines:
                 print(line, file=self.stream, flush=True)
         except OSError as error:
-            self._failed(error, "; the rest of the output is lost")
+            isFile = isinstance(self.stream, OutputFile)
+            self._failed(error, _ELSEWHERE if isFile else "; the rest of the output is lost")
 
-    def keep(self) -> None:
-        """What was written is a complete result: a file replaces an earlier one."""
-        if isinstance(self.stream, OutputFile) and not self._hasFailed:
+    def writeResult(self, lines: Iterable[str], isEmpty: bool = False) -> None:
+        """
+        Write the lines of the result. A file replaces an earlier one; if it cannot be written, the
+        lines are written to the standard output instead.
+
+        :param isEmpty: whether nothing was measured, so that an earlier file stays.
+        """
+        result = list(lines)
+        self.write(result)
+        file = self.stream
+        if not isinstance(file, OutputFile):
+            return
+        if not (isEmpty or self._hasFailed):
             try:
-                self.stream.keep()
+                file.keep()
             except OSError as error:
-                self._failed(error, "" if self.stream.isRescued else "; the result is lost")
+                self._failed(error, "" if file.isRescued else _ELSEWHERE)
+        if self._hasFailed and not file.isRescued:
+            LineOutput(sys.stdout, lambda reason: None).write(result)
 
     def _failed(self, error: OSError, loss: str) -> None:
         self._hasFailed = True

@@ -128,14 +128,9 @@ class MeasurementRunner:
         self._output.write(lines)
 
     def writeResult(self, lines: Iterable[str], isEmpty: bool = False) -> None:
-        """
-        Write the lines of the result; it replaces an earlier one in the file of ``--out``.
-
-        :param isEmpty: whether nothing was measured, so that the earlier one stays.
-        """
-        self.write(lines)
-        if not isEmpty:
-            self._output.keep()
+        """See :meth:`.LineOutput.writeResult`; the file is that of ``--out``."""
+        self._hideBar()
+        self._output.writeResult(lines, isEmpty)
 
     def complain(self, line: str) -> None:
         """Write an error to the standard error."""

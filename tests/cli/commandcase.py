@@ -24,6 +24,9 @@ from echoproto.testing import DatagramWire, StreamPair, endpointTo
 #: Reported if the output is ``/dev/full``.
 DISK_FULL = "cannot write: No space left on device; the rest of the output is lost"
 
+#: The same of the file of ``--out``.
+FILE_FULL = "cannot write: No space left on device; the result is on the standard output instead"
+
 
 class RunningReactor(DatagramWire):
     """A reactor in memory that runs until it is stopped; a test may act at each turn."""

@@ -21,7 +21,7 @@ from echoproto.cli.output import (
     opened,
 )
 from echoproto.cli.outputfile import OutputFile
-from tests.cli.commandcase import BrokenPipe
+from tests.cli.commandcase import FILE_FULL, BrokenPipe
 
 
 class NumberView(ResultView[int, str]):
@@ -139,29 +139,46 @@ class OpenedTests(SynchronousTestCase):
         self.assertEqual(path.read_text(), "kept")
 
     def test_kept(self) -> None:
-        """A complete result replaces an earlier file; if that fails, it is reported."""
-        reasons: list[str] = []
+        """A complete result replaces an earlier file; one of nothing leaves it alone."""
         path = Path(self.mktemp())
         for text in ("earlier", "new"):
             with opened(str(path)) as stream:
-                output = LineOutput(stream, reasons.append)
-                output.write([text])
-                output.keep()
+                LineOutput(stream, self.fail).writeResult([text])
             self.assertEqual(path.read_text(), f"{text}\n")
+        with opened(str(path)) as stream:
+            LineOutput(stream, self.fail).writeResult(["empty"], isEmpty=True)
+        self.assertEqual(path.read_text(), "new\n")
+
+    def test_notKept(self) -> None:
+        """If the file cannot be written or replaced, the result is on the standard output."""
+        path = Path(self.mktemp())
         full = OSError(ENOSPC, strerror(ENOSPC))
-        with opened(str(path)) as stream, mock.patch.object(OutputFile, "keep", side_effect=full):
-            output = LineOutput(stream, reasons.append)
-            for _ in range(2):
-                output.keep()
-        self.assertEqual(reasons, ["cannot write: No space left on device; the result is lost"])
+        for method, lines in (("write", ["one", "two"]), ("keep", ["three"])):
+            reasons: list[str] = []
+            output = io.StringIO()
+            self.patch(sys, "stdout", output)
+            with (
+                opened(str(path)) as stream,
+                mock.patch.object(OutputFile, method, side_effect=full),
+            ):
+                LineOutput(stream, reasons.append).writeResult(line for line in lines)
+            self.assertEqual(output.getvalue().splitlines(), lines)
+            self.assertEqual(reasons, [FILE_FULL])
+
+    def test_rescued(self) -> None:
+        """If the result is in another file, the error names that."""
+        reasons: list[str] = []
         full = OSError(ENOSPC, "No space left on device; the result is in FILE")
+        output = io.StringIO()
+        self.patch(sys, "stdout", output)
         with (
-            opened(str(path)) as stream,
+            opened(self.mktemp()) as stream,
             mock.patch.object(OutputFile, "keep", side_effect=full),
             mock.patch.object(OutputFile, "isRescued", True),
         ):
-            LineOutput(stream, reasons.append).keep()
-        self.assertEqual(reasons[1:], [f"cannot write: {full.strerror}"])
+            LineOutput(stream, reasons.append).writeResult(["text"])
+        self.assertEqual(reasons, [f"cannot write: {full.strerror}"])
+        self.assertEqual(output.getvalue(), "")
 
     def test_unwritable(self) -> None:
         """A file that cannot be opened is a usage error; a full one is closed without an error."""

@@ -156,9 +156,7 @@ def _write(stream: IO[str], lines: Iterable[str]) -> int:
             status = LOCAL_ERROR
             complain(f"echoproto report: {reason}")
 
-    output = LineOutput(stream, failed)
-    output.write(lines)
-    output.keep()
+    LineOutput(stream, failed).writeResult(lines)
     return status
 
 

@@ -18,7 +18,7 @@ from echoproto.report.documents.report import reportDocument
 from echoproto.report.loader import readResults
 from echoproto.report.result import StoredResult
 from echoproto.report.schema import DOCUMENTS, jsonSchema
-from tests.cli.commandcase import BrokenPipe, CommandTestCase
+from tests.cli.commandcase import FILE_FULL, BrokenPipe, CommandTestCase
 from tests.report.sampleresults import loadResult, storedResult, storedVerification
 
 
@@ -69,8 +69,9 @@ class ReportTests(CommandTestCase):
             self.assertEqual(json.loads(self.shown("--schema", name)), jsonSchema(name))
         self.assertEqual(set(SCHEMAS), set(DOCUMENTS))
         self.assertEqual(self.report("--schema", "ping", output=BrokenPipe())[0], 0)
-        message = "cannot write: No space left on device; the rest of the output is lost"
-        self.refused(message, "--schema", "ping", "--out", "/dev/full")
+        status, output, errors = self.report("--schema", "ping", "--out", "/dev/full")
+        self.assertEqual((status, json.loads(output)), (2, jsonSchema("ping")))
+        self.assertEqual(errors, f"echoproto report: {FILE_FULL}\n")
 
     def test_notes(self) -> None:
         """The notes on a result follow the table."""
@@ -205,12 +206,9 @@ class ReportTests(CommandTestCase):
             self.refused(
                 "/dev/full: cannot write: No space left on device", option, "/dev/full", self.a
             )
-        self.refused(
-            "cannot write: No space left on device; the rest of the output is lost",
-            "--out",
-            "/dev/full",
-            self.a,
-        )
+        status, output, errors = self.report("--out", "/dev/full", self.a)
+        self.assertEqual((status, output), (2, self.shown(self.a)))
+        self.assertEqual(errors, f"echoproto report: {FILE_FULL}\n")
         message = "the folder does not exist; mkdir -p /nowhere"
         self.refused(
             f"--out /nowhere/x: {message}; see echoproto report --help",

@@ -12,7 +12,7 @@ from echoproto.cli.sessions import verify as module
 from echoproto.client.targets import endpoints
 from echoproto.protocols.echo import EchoDatagramProtocol, EchoFactory
 from echoproto.testing import MemoryEndpoint
-from tests.cli.commandcase import DISK_FULL, BrokenPipe, CommandTestCase, RunningReactor, Terminal
+from tests.cli.commandcase import FILE_FULL, BrokenPipe, CommandTestCase, RunningReactor, Terminal
 
 TARGET = "127.0.0.1:7"
 
@@ -168,13 +168,11 @@ class VerifyTests(CommandTestCase):
         self.assertEqual((status, errors), (3, ""))
 
     def test_full(self) -> None:
-        """A write error is reported, with status 2."""
-        status, _, errors = self.verify("--bytes", "1k", "--out", "/dev/full", TARGET)
+        """If the file cannot be written, the result is on the standard output, with status 2."""
+        status, output, errors = self.verify("--bytes", "1k", "--out", "/dev/full", TARGET)
         self.assertEqual(status, 2)
-        self.assertEqual(
-            errors,
-            f"echoproto verify: {DISK_FULL}\n",
-        )
+        self.assertEqual(errors, f"echoproto verify: {FILE_FULL}\n")
+        self.assertIn("integrity", output)
 
     def test_refused(self) -> None:
         """Invalid words are one line, and status 2."""
