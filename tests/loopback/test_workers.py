@@ -268,6 +268,39 @@ class WorkersTests(SynchronousTestCase):
                     self.assertEqual(readToEnd(client), b"hello")
                 self.assertEqual(program.stop(), 0)
 
+    def test_connectingAtStop(self) -> None:
+        """
+        Clients that connect during a stop are served or refused; the few that the kernel connects
+        between the last acceptance and the close of a socket are reset.
+        """
+        with serving(
+            *("--port", "tcp:0:interface=127.0.0.1", "--workers", "2", "--status", "0"), listeners=2
+        ) as program:
+            waitFor(lambda: isReady(program))
+            address = program.address("echo", "tcp")
+            clients: list[socket.socket] = []
+            isRefused = Event()
+
+            def connect() -> None:
+                while not isRefused.is_set():
+                    try:
+                        clients.append(connected(address))
+                        clients[-1].sendall(b"x")
+                    except ConnectionRefusedError:
+                        isRefused.set()
+                    except ConnectionError:
+                        # Reset before or after it was connected: found below, or a client less.
+                        pass
+
+            thread = Thread(target=connect)
+            thread.start()
+            waitFor(lambda: len(clients) > NEW_CLIENTS)
+            program.process.send_signal(signal.SIGTERM)
+            thread.join(PATIENCE)
+            resets = sum(_isReset(client) for client in clients)
+            self.assertLess(resets, len(clients) / 20)
+            self.assertEqual(program.stop(), 0)
+
     def test_supervisorKilled(self) -> None:
         """Workers stop when their supervisor is killed."""
         with serving(
@@ -308,6 +341,14 @@ class WorkersTests(SynchronousTestCase):
                     os.kill(pid, signal.SIGKILL)
         self.assertEqual(program.stop(), 1)
         self.assertIn("workers cannot start: 3 in a row", "".join(program.log))
+
+
+def _isReset(client: socket.socket) -> bool:
+    with client:
+        try:
+            return client.recv(1) != b"x"
+        except ConnectionResetError:
+            return True
 
 
 def _isRefused(address: tuple[str, int]) -> bool:
