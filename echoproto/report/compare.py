@@ -49,12 +49,12 @@ class Estimate:
     """
     A figure with its confidence interval.
 
-    :ivar value: nanoseconds, or a loss ratio, which has no interval.
+    :ivar value: nanoseconds, or a loss ratio, which has no interval; ``None`` without any times.
     :ivar low: lower bound.
     :ivar high: upper bound; ``None`` if there are too few samples.
     """
 
-    value: float
+    value: float | None
     low: float = 0.0
     high: float | None = None
 
@@ -76,8 +76,9 @@ class MetricDifference:
 
     @property
     def ratio(self) -> float | None:
-        """The second figure divided by the first; ``None`` if that is 0."""
-        return self.b.value / self.a.value if self.a.value else None
+        """The second figure divided by the first; ``None`` if that is 0, or one is missing."""
+        a, b = self.a.value, self.b.value
+        return None if b is None or not a else b / a
 
     def __str__(self) -> str:
         """The verdict in words."""
@@ -143,6 +144,8 @@ def _effectiveSize(result: StoredResult) -> int:
 
 def _estimates(times: LatencyHistogram, effectiveSize: int) -> list[Estimate]:
     percents = PERCENTILES.values()
+    if not times.count:
+        return [Estimate(None) for _ in percents]
     buckets = times.buckets()
     upTo = list(accumulate(count for _, _, count in buckets))
     estimates = []

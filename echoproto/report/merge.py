@@ -167,8 +167,8 @@ def _aligned(results: Sequence[StoredResult]) -> tuple[int, tuple[Interval, ...]
 
 
 def _limits(result: StoredResult) -> list[str]:
-    """The limits of a client, with its name."""
-    names = "" if len(result.hosts) != 1 else f"{result.hosts[0]}: "
+    """The limits of a client, with its name, which those of a merged result have."""
+    names = "" if result.parts or len(result.hosts) != 1 else f"{result.hosts[0]}: "
     return [f"{names}{limit}" for limit in result.limits]
 
 

@@ -158,6 +158,8 @@ def _ratio(difference: MetricDifference) -> str:
 
 
 def _estimate(difference: MetricDifference, estimate: Estimate) -> str:
+    if estimate.value is None:
+        return ""
     if difference.pValue is not None:
         return f"{estimate.value * 100:.2f} %"
     high = "?" if estimate.high is None else milliseconds(estimate.high)

@@ -99,8 +99,21 @@ class CompareTests(SynchronousTestCase):
                 times.add(time)
             for effectiveSize in {*range(min(count, 30) + 1), count // 3, count}:
                 for estimate in _estimates(times, effectiveSize):
-                    self.assertLessEqual(estimate.low, estimate.value)
+                    assert estimate.value is not None
+                    self.assertLessEqual(estimate.low, estimate.value or 0)
                     self.assertLessEqual(estimate.value, estimate.high or count)
+
+    def test_noTimes(self) -> None:
+        """Without any reply there are no percentiles, and no ratio, on that side."""
+        some = run(self.random, 5)
+        none = storedResult(sent=5, received=0, times=LatencyHistogram())
+        for a, b in ((some, none), (none, some), (none, none)):
+            *times, loss = compare(a, b).differences
+            for found in times:
+                missing = found.a.value is None, found.b.value is None
+                self.assertEqual(missing, (a is none, b is none))
+                self.assertEqual((found.ratio, str(found)), (None, "too few samples"))
+            self.assertEqual(loss.a.value, float(a is none))
 
     def test_loss(self) -> None:
         """Loss ratios are compared by Fisher's exact test; without probes there is no verdict."""

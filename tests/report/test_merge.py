@@ -202,6 +202,8 @@ class MergeTests(SynchronousTestCase):
         ]
         merged = mergeResults(results)
         self.assertEqual(merged.limits, ("lab1: it was busy", "lab2: it was busy"))
+        again = mergeResults([mergeResults(results[:1] * 2), results[1]])
+        self.assertEqual(again.limits, merged.limits)
         self.assertEqual(mergeResults([merged, merged]).limits, merged.limits)
 
     def test_names(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.measure.intervals import Interval
+from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.compare import compare
 from echoproto.report.table import (
     Column,
@@ -95,7 +96,10 @@ class ComparisonTests(SynchronousTestCase):
         self.assertEqual(cells(words)["B is"][0], "significantly slower, by 100 %")
 
     def test_noRatio(self) -> None:
-        """There is no ratio to 0."""
+        """There is no ratio to 0, nor of a percentile that is missing."""
+        none = storedResult(received=0, times=LatencyHistogram())
+        _, (_, missing, ratio), _ = comparisonColumns(compare(storedResult(1), none))
+        self.assertEqual((missing.cells[0], ratio.cells[0]), ("", ""))
         _, figures, _ = comparisonColumns(compare(storedResult(), storedResult(1)))
         self.assertEqual(cells(figures)["B/A"][0], "")
 

@@ -48,13 +48,17 @@ class DifferenceValues(Values, frozen=True, kw_only=True):
     """A figure on both sides: a percentile with its confidence intervals, or the loss ratio."""
 
     name: Literal["p50", "p90", "p95", "p99", "p99.9", "loss"]
-    ratio: Annotated[Number | None, Meta(description="B divided by A; null if A is 0.")]
+    ratio: Annotated[
+        Number | None, Meta(description="B divided by A; null if A is 0 or one is missing.")
+    ]
     a_ratio: Ratio | UnsetType = UNSET
     b_ratio: Ratio | UnsetType = UNSET
     p_value: Annotated[
         Ratio | UnsetType, Meta(description="Of equal loss ratios (Fisher's exact test).")
     ] = UNSET
-    a_ns: Count | UnsetType = UNSET
+    a_ns: Annotated[
+        Count | UnsetType, Meta(description="Missing if A has no times, as its bounds are.")
+    ] = UNSET
     a_low_ns: Count | UnsetType = UNSET
     a_high_ns: Annotated[
         Count | UnsetType | None, Meta(description="Null if there are too few samples.")
@@ -119,8 +123,11 @@ def _differenceValues(difference: MetricDifference) -> DifferenceValues:
     if difference.pValue is not None:
         values = {"a_ratio": a.value, "b_ratio": b.value, "p_value": difference.pValue}
     else:
-        values = {"a_ns": a.value, "a_low_ns": a.low, "a_high_ns": a.high}
-        values.update(b_ns=b.value, b_low_ns=b.low, b_high_ns=b.high)
+        values = {}
+        for side, found in (("a", a), ("b", b)):
+            if found.value is not None:
+                values[f"{side}_ns"] = found.value
+                values.update({f"{side}_low_ns": found.low, f"{side}_high_ns": found.high})
     return valuesOf(DifferenceValues, difference, text=str(difference), **values)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from echoproto.measure.latency import LatencyHistogram
 from echoproto.report.compare import compare
 from echoproto.report.documents.comparison import comparisonDocument, comparisonRows
 from tests.report.sampleresults import MS, storedResult
@@ -30,6 +31,15 @@ class ComparisonTests(DocumentTestCase):
         self.assertEqual(unlike["warnings"], ["different options: size_bytes (64, 100)"])
         self.assertIn("95% sure", unlike["certainty"][0])
         self.assertEqual(unlike["b"]["configuration"], {"size_bytes": 100})
+
+    def test_noTimes(self) -> None:
+        """A side without any reply has no percentiles."""
+        none = storedResult(received=0, times=LatencyHistogram())
+        written = comparisonDocument([compare(storedResult(1), none)])
+        self.validate(written)
+        median = written["comparisons"][0]["differences"][0]
+        self.assertIn("a_low_ns", median)
+        self.assertFalse({"b_ns", "b_low_ns", "b_high_ns"} & set(median))
 
     def test_rows(self) -> None:
         """A row for each figure, all with the same columns: times, or loss ratios."""
