@@ -79,6 +79,16 @@ class Short(FaultyDatagramEcho):
             super().answer(datagram[:8192], addr)
 
 
+class Same(FaultyDatagramEcho):
+    """Answers each datagram with the first one."""
+
+    first = b""
+
+    def answer(self, datagram: bytes, addr: Any) -> None:
+        self.first = self.first or datagram
+        super().answer(self.first, addr)
+
+
 class Twice(FaultyDatagramEcho):
     """
     Answers the first datagrams twice.
@@ -202,6 +212,11 @@ class DatagramTests(SynchronousTestCase):
         self.fails(noDuplicates, Twice(1), "21 replies to 20 datagrams")
         self.assertIsNone(FakeDatagramServer(Twice(2), "192.0.2.1").run(noDuplicates))
         self.fails(noDuplicates, Twice(3), "23 replies to 20 datagrams", "192.0.2.1")
+
+    def test_same(self) -> None:
+        """Equal replies to different datagrams fail, although they are no more."""
+        message = "20 replies to 20 datagrams, of which 19 repeat another one"
+        self.fails(noDuplicates, Same(), message)
 
     def test_manyReplies(self) -> None:
         """A server that answers repeatedly fails for duplicates, not for loss."""
