@@ -17,7 +17,8 @@ from select import select
 from typing import IO
 
 from echoproto.errors import StartupError
-from echoproto.processes.childprocess import childCommand, encodeMessage, explainStartError
+from echoproto.processes.childcommand import childCommand
+from echoproto.processes.childprocess import encodeMessage, explainStartError
 from echoproto.processes.parentpipe import ignoreSignals, receiveMessage
 from echoproto.server.certificates.tlsfiles import TLSFiles
 
