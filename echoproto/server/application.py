@@ -137,7 +137,7 @@ class EchoprotoService(Service):
         self._machine.onSignal(self._reactor, signal.SIGHUP, self._reload)
         # A full garbage collection of the imported modules would delay all clients by 50 ms.
         self._reactor.callWhenRunning(gc.freeze)
-        self._reactor.callWhenRunning(self._tellReady)
+        self._reactor.callWhenRunning(self._notifyReady)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -205,16 +205,15 @@ class EchoprotoService(Service):
     def _stopAtOnce(self) -> None:
         self.listeners.stopAtOnce()
 
-    def _tellReady(self) -> None:
+    def _notifyReady(self) -> None:
         self._notifier.ready("serving")
 
     def _reload(self) -> None:
         # Otherwise READY=1 would follow STOPPING=1, and new clients would not be served.
-        if self._isStopping:
-            return
-        self._notifier.reloading()
-        self._readAgain()
-        self._tellReady()
+        if not self._isStopping:
+            self._notifier.reloading()
+            self._readAgain()
+            self._notifyReady()
 
     def _readAgain(self) -> None:
         read = TLSFiles.read if self._reader is None else self._reader.read

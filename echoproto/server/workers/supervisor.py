@@ -86,14 +86,14 @@ class Supervisor(EchoprotoService):
         others = sorted(self._shared.descriptors(FIRST_SOCKET).keys() - own)
         return WorkerAssignment(groups, others)
 
-    def _tellReady(self) -> None:
+    def _notifyReady(self) -> None:
         # Called when the reactor runs, and again each time that all workers have become ready.
         if self.pool.isReady:
-            super()._tellReady()
+            super()._notifyReady()
 
     def _allReady(self) -> None:
         if not self._isStopping:
-            self._tellReady()
+            self._notifyReady()
 
     def _drainWorkers(self) -> Deferred[None]:
         return self.pool.drain(self._workerSettings.drain)

@@ -139,7 +139,7 @@ class WorkerService(EchoprotoService):
         else:
             self.listeners.certificates.replace(message)
 
-    def _tellReady(self) -> None:
+    def _notifyReady(self) -> None:
         if not self._snapshots.running:
             self._report(ready=True)
             self._snapshots.startService()
