@@ -9,7 +9,7 @@ By default Linux sends IPv4 with "don't fragment" (``IP_PMTUDISC_WANT``, ip(7)),
 link whose ICMP errors are filtered a reply is lost for ever, although its request arrived in
 fragments. Servers of DNS (BIND, Unbound, NSD, Knot) therefore allow routers to fragment replies.
 
-Replies to a host of the own link that does not answer ARP or neighbour discovery wait for three
+Replies to a host of the same link that does not answer ARP or neighbour discovery wait for three
 seconds, and the kernel keeps as many of them as the default send buffer holds
 (``unres_qlen_bytes``, arp(7)): one such host, or one forged source, would leave no room for replies
 to anybody else. So the buffer is larger, as that of Unbound.
