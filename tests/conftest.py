@@ -1,7 +1,8 @@
-"""The order of the tests, their end by Ctrl-C, and the folder in which they run."""
+"""The order of the tests, their end by Ctrl-C, and what all of them keep: the folder, signals."""
 
 from __future__ import annotations
 
+import signal
 import unittest
 from collections.abc import Generator
 from pathlib import Path
@@ -51,6 +52,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _inFolder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run tests in that folder, so that ``mktemp`` leaves nothing in the checkout."""
     monkeypatch.chdir(folder)
+
+
+@pytest.fixture(autouse=True)
+def _signalsStayHandled() -> Generator[None, None, None]:
+    """No test leaves a signal ignored: the programs that later tests start would ignore it, too."""
+    before = _ignoredSignals()
+    yield
+    assert _ignoredSignals() == before
+
+
+def _ignoredSignals() -> set[int]:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    return {number for number in numbers if signal.getsignal(number) == signal.SIG_IGN}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import runpy
+import signal
 import sys
 from contextlib import redirect_stderr
 from io import StringIO
@@ -13,6 +14,9 @@ class MainTests(SynchronousTestCase):
         """``python -m echoproto`` runs the command; importing the module has no effect."""
         import echoproto.__main__
 
+        # A command that has ended ignores them.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.patch(sys, "argv", ["echoproto", "nonsense"])
         with redirect_stderr(StringIO()) as errors, self.assertRaises(SystemExit) as caught:
             runpy.run_path(echoproto.__main__.__file__, run_name="__main__")

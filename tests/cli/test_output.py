@@ -98,6 +98,12 @@ class LineOutputTests(SynchronousTestCase):
         LineOutput(stream, self.fail).write(["one", "two"])
         self.assertEqual(stream.getvalue(), "one\ntwo\n")
 
+    def test_result(self) -> None:
+        """On a stream that is no file of ours, a result is lines like others."""
+        stream = io.StringIO()
+        LineOutput(stream, self.fail).writeResult(["one", "two"])
+        self.assertEqual(stream.getvalue(), "one\ntwo\n")
+
     def test_full(self) -> None:
         """The first error is reported with its reason; nothing is written after it."""
         reasons: list[str] = []

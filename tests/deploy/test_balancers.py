@@ -98,7 +98,7 @@ class BalancerCase(SynchronousTestCase):
             process = subprocess.Popen(
                 [*command, str(self.configuration)], stdout=file, stderr=file
             )
-        self.addCleanup(process.wait)
+        self.addCleanup(process.wait, PATIENCE)
         self.addCleanup(process.terminate)
         until(lambda: self._accepts() or process.poll() is not None)
         self.assertIs(process.poll(), None, log.read_text())

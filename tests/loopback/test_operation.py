@@ -391,7 +391,7 @@ class HAProxyTests(SynchronousTestCase):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self.addCleanup(process.wait)
+        self.addCleanup(process.wait, PATIENCE)
         self.addCleanup(process.terminate)
         until(lambda: all(self.answers(port) for port in ports.values()))
         return ports

@@ -53,7 +53,7 @@ class SignalsTests(SynchronousTestCase):
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self.addCleanup(server.wait)
+        self.addCleanup(server.wait, PATIENCE)
         self.addCleanup(server.kill)
         assert server.stdout is not None
         self.addCleanup(server.stdout.close)
