@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -78,14 +78,7 @@ def startSignals(command: str) -> Iterator[None]:
 
     report = sys.unraisablehook
     sys.unraisablehook = unraisable
-    signal.signal(signal.SIGTERM, interrupt)
-    for number in (signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, interrupt)
-    if command == "monitor":
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    if command in _MEASUREMENTS:
-        signal.signal(signal.SIGQUIT, _showNothing)
+    _handleAll(command, interrupt)
     try:
         yield
     except Exception:
@@ -95,6 +88,17 @@ def startSignals(command: str) -> Iterator[None]:
     finally:
         _ignoreAll()
         sys.unraisablehook = report
+
+
+def _handleAll(command: str, interrupt: Callable[[int, FrameType | None], NoReturn]) -> None:
+    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    if command == "monitor":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if command in _MEASUREMENTS:
+        signal.signal(signal.SIGQUIT, _showNothing)
 
 
 def _showNothing(number: int, frame: FrameType | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import shutil
 import signal
 import socket
 import stat
@@ -30,6 +29,7 @@ from echoproto.protocols.echo import EchoDatagramProtocol
 from echoproto.transports.readpause import LONGEST_PAUSE
 from echoproto.transports.udp import DatagramPort
 from tests.hostile.figures import Figures
+from tests.loopback.namespace import inNamespace
 from tests.loopback.program import PATIENCE, ROOT, Program, connected, datagramSocket, environment
 from tests.loopback.test_datagrams import exchanged
 from tests.transports.fakeudpsocket import PEER, FakeSocket, FakeSocketPort
@@ -419,28 +419,11 @@ ROUTES = {
 
 def test_kernelRefuses(figures: Figures) -> None:
     """Without a route back, send errors are counted, and other clients are answered."""
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        pytest.skip("needs unshare and ip")
     routes = [
         f"ip route add {kind} {host}" for host, (kind, _) in ROUTES.items() if kind is not None
     ]
-    script = " && ".join(
-        ["ip link set lo up", *routes, f"exec {sys.executable} -m {__name__} unroutable"]
-    )
-    finished = subprocess.run(
-        ["unshare", "--net", "sh", "-c", script],
-        env=environment(),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=3 * PATIENCE,
-        check=False,
-    )
-    if "unshare failed" in finished.stdout:
-        pytest.skip("a network namespace needs root")
-    assert finished.returncode == 0, finished.stdout
-    figures.add("send errors of every kind", f"from the kernel: {finished.stdout.strip()}")
+    output = inNamespace(" && ".join(routes), __name__, "unroutable")
+    figures.add("send errors of every kind", f"from the kernel: {output.strip()}")
 
 
 def sendFromUnroutable() -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import struct
-import subprocess
 import sys
 from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoproto.protocols.greeting import CLIENT_GREETING, SERVER_GREETING
-from tests.loopback.program import PATIENCE, ROOT, Program, datagramSocket, environment
+from tests.loopback.namespace import inNamespace
+from tests.loopback.program import Program, datagramSocket
 
 LOOPING_PORTS = (0, 7, 9, 11, 13, 15, 17, 19, 37)
 
@@ -83,7 +82,7 @@ class ReplySourceTests(SynchronousTestCase):
             "ip address add 2001:db8::1/128 dev lo nodad && "
             "ip address add 2001:db8::2/128 dev lo nodad"
         )
-        self.assertEqual(inNamespace(script, "twoAddresses"), "answered from each\n")
+        self.assertEqual(inNamespace(script, __name__, "twoAddresses"), "answered from each\n")
 
 
 class FullQueueTests(SynchronousTestCase):
@@ -97,7 +96,7 @@ class FullQueueTests(SynchronousTestCase):
             "ip address add 192.0.2.1/24 dev near && ip link set near up && "
             "for filter in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $filter; done"
         )
-        self.assertEqual(inNamespace(script, "absentNeighbour"), "answered\n")
+        self.assertEqual(inNamespace(script, __name__, "absentNeighbour"), "answered\n")
 
 
 class LoopTests(SynchronousTestCase):
@@ -118,30 +117,6 @@ class LoopTests(SynchronousTestCase):
             "2 source address is not one host, 2 source port is our own; errors: none",
             line,
         )
-
-
-def inNamespace(script: str, name: str) -> str:
-    """
-    The output of a function of this module, in a network namespace of its own.
-
-    :param script: prepares the namespace.
-    """
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        raise SkipTest("needs unshare and ip")
-    run = f"ip link set lo up && {script} && exec {sys.executable} -m {__name__} {name}"
-    finished = subprocess.run(
-        ["unshare", "--net", "sh", "-c", run],
-        env=environment(),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=3 * PATIENCE,
-        check=False,
-    )
-    if "unshare failed" in finished.stdout:
-        raise SkipTest("a network namespace needs root")
-    return finished.stdout
 
 
 def twoAddresses() -> None:
